@@ -1,0 +1,287 @@
+"""What the scheduler and a node are told.
+
+Each event is a fact about the world that has just become known. The events that a node tells the
+scheduler are also the messages on the wire (`wire/messages.py`): one word, one place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mrframe.core.records import TaskReport
+from mrframe.core.spec import Failure, Split, StepSpec
+
+# ---- told to the scheduler by clients -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class JobSubmitted:
+    """A client submits a job; `splits` may be added later, until `InputsClosed`."""
+
+    job: str
+    steps: tuple[StepSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitsAdded:
+    """More splits of the first step's input ("file" and "gzip" kinds)."""
+
+    job: str
+    splits: tuple[Split, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InputsClosed:
+    """No more splits will be added by the client (decode tasks may still add blocks)."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    """A client wants the job to end now."""
+
+    job: str
+
+
+# ---- told to the scheduler by nodes ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class NodeJoined:
+    """A node says hello. `incarnation` is random per process: same name, new incarnation = it restarted.
+
+    `held` lists the sealed attempts whose output it still holds.
+    """
+
+    node: str
+    incarnation: str
+    slots: int
+    held: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBeat:
+    """A node's heartbeat: attempts it knows (queued, fetching or running) and what it holds sealed.
+
+    `progress` maps a running attempt to (records so far, bytes so far).
+    """
+
+    node: str
+    incarnation: str
+    working: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
+    progress: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGone:
+    """The node's process is known to have ended (the keeper saw it)."""
+
+    node: str
+    incarnation: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptSealed:
+    """An attempt's output is complete on its node; repeated until it is committed or discarded."""
+
+    node: str
+    incarnation: str
+    attempt: str
+    report: TaskReport
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """An attempt ended without output; repeated until it is discarded."""
+
+    node: str
+    incarnation: str
+    attempt: str
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSealed:
+    """A decode attempt has sealed block `split` (kind "held", held by this attempt on this node).
+
+    Blocks of one decode task are the same whichever attempt makes them; `split.order` identifies one.
+    Repeated until acknowledged.
+    """
+
+    node: str
+    incarnation: str
+    attempt: str
+    split: Split
+
+
+# ---- told to both ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; leases, waits and repeats are looked at."""
+
+
+SchedulerEvent = (
+    JobSubmitted
+    | SplitsAdded
+    | InputsClosed
+    | CancelRequested
+    | NodeJoined
+    | NodeBeat
+    | NodeGone
+    | AttemptSealed
+    | AttemptFailed
+    | BlockSealed
+    | Tick
+)
+
+# ---- told to a node by the master (its actions, arrived) ------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The master accepts the node for this epoch; a node that sees a newer epoch says hello again."""
+
+    node: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartAttempt:
+    """Do this attempt. May arrive more than once.
+
+    `split` for map and decode attempts; for reduce `partition` and `sources`: the committed map attempts,
+    in input order, with the node that holds each: the only ones that may be read.
+    """
+
+    attempt: str
+    job: str
+    step: int
+    partitions: int
+    split: Split | None = None
+    partition: int = -1
+    sources: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommitAttempt:
+    """The scheduler chose this sealed attempt; keep its output until the job is forgotten."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class DiscardAttempt:
+    """Stop the attempt if it runs, delete what it made, and stop repeating its report."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgeBlock:
+    """The scheduler has recorded this block of a decode attempt; stop repeating it."""
+
+    attempt: str
+    order: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetJob:
+    """The job is over; stop and delete everything of it."""
+
+    job: str
+
+
+# ---- told to a node by its own driver -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorReady:
+    """A new executor process is up and idle."""
+
+    executor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorDied:
+    """An executor process ended; `reason` is for people (`killed by SIGKILL`)."""
+
+    executor: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSealed:
+    """An executor finished its attempt; the executor is idle again."""
+
+    executor: int
+    attempt: str
+    report: TaskReport
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorFailed:
+    """An executor's attempt failed; the executor is idle again."""
+
+    executor: int
+    attempt: str
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorBlock:
+    """An executor's decode attempt has sealed a block (held by nobody yet: the node fills itself in)."""
+
+    executor: int
+    attempt: str
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorBeat:
+    """An executor works on: records and bytes of its attempt so far."""
+
+    executor: int
+    attempt: str
+    records: int
+    bytes_done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """All remote input of an attempt is now local: `paths` in the order of its sources."""
+
+    attempt: str
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailed:
+    """A source of an attempt could not be fetched from `node`."""
+
+    attempt: str
+    source: str
+    node: str
+    reason: str
+
+
+NodeEvent = (
+    Welcome
+    | StartAttempt
+    | CommitAttempt
+    | DiscardAttempt
+    | AcknowledgeBlock
+    | ForgetJob
+    | ExecutorReady
+    | ExecutorDied
+    | ExecutorSealed
+    | ExecutorFailed
+    | ExecutorBlock
+    | ExecutorBeat
+    | Fetched
+    | FetchFailed
+    | Tick
+)

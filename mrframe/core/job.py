@@ -1,0 +1,195 @@
+"""`Job`: what the user wrote, as a value.
+
+A job names a reader, a map in one of three forms (functions, a declaration, nothing), a combiner, a
+reducer and what follows. It is checked when it is made, as far as it can be without seeing data; field
+names are checked against the reader's schema when the job is submitted. It does nothing by itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mrframe.core.signature import parameter_fields
+from mrframe.errors import JobError
+
+ReaderKind = Literal["text", "words", "access", "json", "pairs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How the bytes of an input become records: a kind, and for access logs the format's name or string.
+
+    `format` is "auto" (detect from the data), a known name ("common", "combined", "vhost") or a format
+    string of the server, pasted verbatim (Apache `LogFormat` or nginx `log_format`).
+    """
+
+    kind: ReaderKind
+    format: str = ""
+
+
+TEXT = Reader("text")
+WORDS = Reader("words")
+JSON_LINES = Reader("json")
+PAIRS = Reader("pairs")
+
+
+class Reducer:
+    """Base of the ready-made reducers; what they do is in `mrframe.shuffle.reducers`.
+
+    `name` is the public name. `ordered` says whether the result depends on the order of the values.
+    """
+
+    name: str = ""
+    ordered: bool = False
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The step `top(n, by)`: the `n` pairs with the largest value (or item `by` of it), ties by key."""
+
+    n: int
+    by: int | str | None = None
+
+
+Fields = tuple[str, ...] | Mapping[str, str]
+Reduce = Callable[..., Iterable[tuple[Any, Any]]] | Reducer | Mapping[str, Reducer]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One map-shuffle-reduce over logs, with what follows it.
+
+    read        the reader: `logs.combined`, `logs.access`, `text`, `words`, `json_lines`, …
+    map         function of fields (its parameters name them) that yields (key, value) pairs
+    map_split   function of an iterator of named tuples, called once per split; needs `fields`
+    key, value  the declaration: names of fields, in place of a map function
+    where       function of fields; records for which it is false are left out
+    fields      names of the fields when a signature cannot name them: a tuple, or {name: path in JSON}
+    combine     function (key, values) -> pairs with the same key; folds values before they travel
+    reduce      function (key, values) -> pairs, a ready reducer, or {name: ready reducer}
+    partitions  number of reduce tasks; by default it follows from the size of the input
+    partition   function (key, partitions) -> index, in place of the hash
+    name        shown in messages; by default that of the file the job came from
+
+    Raises JobError when the parts contradict each other.
+    """
+
+    read: Reader = Reader("access", "auto")
+    map: Callable[..., Iterable[tuple[Any, Any]]] | None = None
+    map_split: Callable[..., Iterable[tuple[Any, Any]]] | None = None
+    key: str | tuple[str, ...] | None = None
+    value: str | tuple[str, ...] | None = None
+    where: Callable[..., bool] | None = None
+    fields: Fields | None = None
+    combine: Callable[..., Iterable[tuple[Any, Any]]] | None = None
+    reduce: Reduce | None = None
+    partition: Callable[[Any, int], int] | None = None
+    partitions: int | None = None
+    name: str = ""
+    top: Top | None = None
+    next: Job | None = None
+
+    def __post_init__(self) -> None:
+        check_parts(self)
+
+    def then(self, following: Job) -> Job:
+        """This job followed by another one, which reads the fields `key` and `value` of its output."""
+        if following.read.kind != "pairs":
+            if following.read != Reader("access", "auto"):
+                raise JobError(
+                    f"the job given to .then() reads {following.read.kind!r}: a following job reads the pairs of "
+                    "the step before; leave its read= out"
+                )
+            following = dataclasses.replace(following, read=PAIRS)
+        tail = following if self.next is None else self.next.then(following)
+        return dataclasses.replace(self, next=tail)
+
+    def steps(self) -> tuple[Job, ...]:
+        """This job and all that follow it, in order."""
+        rest = self.next.steps() if self.next is not None else ()
+        return (self, *rest)
+
+    def map_fields(self) -> tuple[str, ...]:
+        """Names of the fields that the map is given, in the order of its parameters."""
+        if self.map is not None:
+            return _given(self.fields) or parameter_fields(self.map, "map")
+        if self.map_split is not None:
+            return _given(self.fields)
+        return (*_names(self.key), *_names(self.value))
+
+    def where_fields(self) -> tuple[str, ...]:
+        """Names of the fields that `where` is given."""
+        return parameter_fields(self.where, "where") if self.where is not None else ()
+
+    def projection(self) -> tuple[str, ...]:
+        """All fields to extract, each once: the map's first, then those that only `where` needs."""
+        return tuple(dict.fromkeys((*self.map_fields(), *self.where_fields())))
+
+    def paths(self) -> dict[str, str]:
+        """{field: path} where `fields` names paths into nested JSON; empty otherwise."""
+        return dict(self.fields) if isinstance(self.fields, Mapping) else {}
+
+
+def top(n: int, by: int | str | None = None) -> Job:
+    """A step for `.then()`: the `n` pairs with the largest value, in that order, ties by key.
+
+    `by` picks the item of the value to compare: an index of a tuple, or a name of a dict.
+    Raises JobError when n is not a positive whole number.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise JobError(f"top({n!r}): the number of rows must be a whole number of at least 1")
+    return Job(read=PAIRS, top=Top(n, by), name="top")
+
+
+def check_parts(job: Job) -> None:
+    """Raise JobError when the parts of a job contradict each other; the message names the remedy."""
+    if not isinstance(job.read, Reader):
+        raise JobError(f"read={job.read!r} is not a reader; give one such as logs.combined, text or words")
+    if job.top is not None:
+        return
+    grains = [name for name in ("map", "map_split", "key") if getattr(job, name) is not None]
+    if len(grains) != 1:
+        given = " and ".join(grains) or "none of them"
+        raise JobError(f"a job has one of map=, map_split= and key=; {given} was given")
+    if job.key is None and job.value is not None:
+        raise JobError("value= belongs to the declaration key=…, value=…; with a map function, yield the value")
+    for name in ("map", "map_split", "where", "combine", "partition"):
+        part = getattr(job, name)
+        if part is not None and not callable(part):
+            raise JobError(f"{name}={part!r} is not a function")
+    if job.map_split is not None and job.fields is None:
+        raise JobError('map_split= needs fields=, such as fields=("path", "size"): its parameter names no field')
+    _check_reduce(job)
+    if job.partitions is not None and (isinstance(job.partitions, bool) or job.partitions < 1):
+        raise JobError(f"partitions={job.partitions!r}: the number of partitions must be at least 1")
+    job.projection()  # refuses *args and the like by name
+
+
+def _check_reduce(job: Job) -> None:
+    reduce = job.reduce
+    if reduce is None:
+        raise JobError("the job has no reduce=; give a function (key, values), or a ready one such as count or total")
+    if isinstance(reduce, Mapping):
+        wrong = [name for name, part in reduce.items() if not isinstance(part, Reducer)]
+        if wrong or not reduce:
+            raise JobError(f"reduce={{…}} needs ready reducers as its values; {wrong or 'it is empty'}")
+    elif not isinstance(reduce, Reducer) and not callable(reduce):
+        raise JobError(f"reduce={reduce!r} is neither a function (key, values) nor a ready reducer")
+    if job.combine is not None and (isinstance(reduce, (Reducer, Mapping))):
+        raise JobError("a ready reducer has its own combiner; leave combine= out")
+
+
+def _names(declared: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    if declared is None:
+        return ()
+    return (declared,) if isinstance(declared, str) else tuple(declared)
+
+
+def _given(fields: Fields | None) -> tuple[str, ...]:
+    return tuple(fields) if fields is not None else ()

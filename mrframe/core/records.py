@@ -1,0 +1,90 @@
+"""Where every input byte went: the ledger, and what a task reports when it is done.
+
+Law 7: the classes of the ledger add up to the bytes read, and that is checked at the end of every job.
+These are plain values; who reads the bytes is `task/`, who adds the reports up is `core/scheduler`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+SAMPLES_MAX = 10  # malformed lines kept with each report, to be shown in the summary
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Counts of input bytes by class (each field but the last four), and of records.
+
+    `bytes_in` is what was read; the `*_bytes` classes must add up to it. `records` counts what the map
+    was given, `malformed` the lines that do not match the format, `lines` all lines seen.
+    """
+
+    bytes_in: int = 0
+    parsed_bytes: int = 0
+    malformed_bytes: int = 0
+    delimiter_bytes: int = 0
+    header_bytes: int = 0
+    bom_bytes: int = 0
+    outside_time_bytes: int = 0
+    without_time_bytes: int = 0
+    sampled_out_bytes: int = 0
+    unread_bytes: int = 0
+    quarantined_bytes: int = 0
+    records: int = 0
+    malformed: int = 0
+    lines: int = 0
+    quarantined: int = 0
+
+    def add(self, other: Ledger) -> None:
+        """Add another ledger's counts to this one's."""
+        for f in fields(self):
+            setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
+
+    def missing_bytes(self) -> int:
+        """Bytes read but in no class (negative: counted twice); 0 when the ledger balances."""
+        classes = sum(getattr(self, f.name) for f in fields(self) if f.name.endswith("_bytes"))
+        return self.bytes_in - int(classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """One line that did not match: its number within the split (from 0), byte offset, bytes, reason."""
+
+    line: int
+    offset: int
+    data: bytes
+    reason: str
+
+
+@dataclass(slots=True)
+class TaskReport:
+    """What a task attempt says when it has sealed its output; the same form for map, decode and reduce.
+
+    `partitions` maps a partition to (records, bytes) in the sealed file. `bad_fields` counts fields that
+    matched the grammar but not their conversion. `counters` are the user's, counted only if committed.
+    """
+
+    ledger: Ledger = field(default_factory=Ledger)
+    records_out: int = 0
+    bytes_out: int = 0
+    partitions: dict[int, tuple[int, int]] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    bad_fields: dict[str, int] = field(default_factory=dict)
+    samples: list[Malformed] = field(default_factory=list)
+    spills: int = 0
+    seconds: float = 0.0
+    memory_peak_bytes: int = 0
+
+    def to_plain(self) -> dict[str, Any]:
+        """As a dict of plain values, for messages."""
+        return asdict(self)
+
+    @classmethod
+    def from_plain(cls, plain: dict[str, Any]) -> TaskReport:
+        """Back from `to_plain`; raises TypeError or KeyError on anything else."""
+        data = dict(plain)
+        data["ledger"] = Ledger(**data["ledger"])
+        data["samples"] = [Malformed(**s) for s in data["samples"]]
+        data["partitions"] = {int(p): (int(n), int(b)) for p, (n, b) in data["partitions"].items()}
+        return cls(**data)

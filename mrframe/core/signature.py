@@ -1,0 +1,44 @@
+"""Which fields a function asks for: its parameters are a projection of the reader's fields.
+
+Signatures follow `__wrapped__`; parameters that are bound or have a default are not fields.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from mrframe.errors import JobError
+
+
+def parameter_fields(function: Callable[..., Any], role: str) -> tuple[str, ...]:
+    """Names of the parameters of `function` that are fields; `role` ("map", "where") is for messages.
+
+    Raises JobError for *args, **kwargs and parameters that can only be given by position.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError) as error:
+        raise JobError(
+            f"the signature of {role}={describe(function)} cannot be read ({error}); name its fields with fields=(…)"
+        ) from None
+    names = []
+    for name, parameter in signature.parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            star = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
+            raise JobError(
+                f"{role}={describe(function)} takes {star}{name}: its parameters name the fields to extract, "
+                "so each must be named; write them out, or give fields=(…)"
+            )
+        if parameter.default is parameter.empty:
+            names.append(name)
+    return tuple(names)
+
+
+def describe(function: Callable[..., Any]) -> str:
+    """A function's name and place, for messages: `by_path (jobs/top_urls.py:8)`."""
+    target = inspect.unwrap(function) if hasattr(function, "__wrapped__") else function
+    name = getattr(target, "__qualname__", None) or repr(target)
+    code = getattr(target, "__code__", None)
+    return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else name

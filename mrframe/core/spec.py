@@ -1,0 +1,129 @@
+"""What a task is to do, as plain values: splits, steps of a job, and the orders that executors get.
+
+No user code here and nothing that needs it: the scheduler plans with these, nodes pass them on, and
+`task/` carries them out. Every value survives a trip through msgpack (`wire/`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+MIB = 1 << 20
+SPLIT_BYTES = 64 * MIB
+"""Default length of a split: cuts count from the start of the file, so an appended file keeps its splits."""
+
+SplitKind = Literal["file", "gzip", "held", "pairs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Input of one task.
+
+    kind      "file": `length` bytes at `offset` of the plain file `path` (whole records; the planner moved
+              the cuts). "gzip": a compressed file, input of a *decode* task. "held": a decoded block that an
+              attempt sealed on a node; `path` is relative to that attempt's directory. "pairs": the sealed
+              output of reduce attempts of the step before.
+    source    the name shown to people (`access.log`, `-` for standard input)
+    order     place among the inputs, (input index, offset): values of a key arrive in this order
+    held_by   for "held" and "pairs": (attempt id, node) pairs, in order, that hold the data
+    locations nodes on which the data is local; empty: equally near everywhere
+    lines_before  lines of the same source before this split, or -1 when not known
+    first     True when the split begins its source (a BOM is looked for only there)
+    """
+
+    kind: SplitKind
+    source: str
+    path: str
+    offset: int
+    length: int
+    order: tuple[int, int]
+    held_by: tuple[tuple[str, str], ...] = ()
+    locations: tuple[str, ...] = ()
+    lines_before: int = -1
+    input_name: str = ""
+    partition: int = -1  # "pairs": the partition whose output this is, -1 for all of them merged
+
+    @property
+    def first(self) -> bool:
+        """Whether this split begins its source."""
+        return self.offset == 0
+
+
+@dataclass(frozen=True, slots=True)
+class StepSpec:
+    """One map-shuffle-reduce of a job, as far as the scheduler needs to know it.
+
+    `gather` says that the *map* side of this step must see the whole output of the step before as one
+    split in key order (its reduce is sensitive to the order of values); otherwise each partition of the
+    step before is a split of its own. `max_bad` is a count (int) or a ratio (float) of malformed lines.
+    """
+
+    partitions: int
+    gather: bool = False
+    max_bad: int | float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MapOrder:
+    """Order to an executor: map one split into a sealed file `map.mrf` in `out_dir`.
+
+    `split.path` is already a path that the executor can open. For "pairs", `sources` are the run files.
+    """
+
+    attempt: str
+    step: int
+    split: Split
+    partitions: int
+    out_dir: str
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeOrder:
+    """Order to an executor: decode a compressed input into blocks `block-00000`… in `out_dir`."""
+
+    attempt: str
+    split: Split
+    block_bytes: int
+    out_dir: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReduceOrder:
+    """Order to an executor: merge and reduce one partition into `part.mrf` in `out_dir`.
+
+    `sources` are run files in input order; each is read for this partition only.
+    """
+
+    attempt: str
+    step: int
+    partition: int
+    sources: tuple[str, ...]
+    out_dir: str
+
+
+Order = MapOrder | DecodeOrder | ReduceOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed, in plain text that crosses processes (never a pickled exception).
+
+    kind      "raised": the user's code, deterministic, not retried; "died": the executor ended;
+              "fetch": a source could not be read, `lost` names its (attempt, node); "refused": the input
+              or the job is at fault (error_slug tells which error to raise), not retried; "io": a local
+              fault (disk, memory), retried elsewhere.
+    offset    where the record begins within the split's source, -1 when no record is to blame
+    """
+
+    kind: Literal["raised", "died", "fetch", "refused", "io"]
+    message: str
+    traceback_text: str = ""
+    error_slug: str = ""
+    source: str = ""
+    offset: int = -1
+    line: int = -1
+    record: bytes = b""
+    key: str = ""
+    lost: tuple[str, str] | None = None

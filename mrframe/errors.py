@@ -1,0 +1,162 @@
+"""The one tree of errors.
+
+Every error names the thing, the state it is in and the remedy, in its message. Its class says whose
+fault it is (`blame`), which exit code the command ends with (`exit_code`) and under which heading of
+docs/messages.md the condition is explained (`slug`). Nothing here imports anything of mrframe.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+Blame = Literal["user", "data", "cluster", "mrframe"]
+
+
+class MrframeError(Exception):
+    """Base of all errors that mrframe raises on purpose; raise a leaf, never this."""
+
+    slug: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+    blame: ClassVar[Blame] = "mrframe"
+
+
+class UsageError(MrframeError):
+    """What was asked for cannot be done as asked: an option, a path or a job is at fault."""
+
+    slug = "usage"
+    exit_code = 2
+    blame = "user"
+
+
+class JobError(UsageError):
+    """The job itself is not a valid job: a wrong field, a missing reduce, a capture that cannot travel."""
+
+    slug = "bad-job"
+
+
+class UnknownField(JobError):
+    """A parameter of map or where, or a declaration, names a field that the reader does not have."""
+
+    slug = "unknown-field"
+
+
+class CannotTravel(JobError):
+    """Something that the job's functions refer to cannot be sent to another process."""
+
+    slug = "cannot-travel"
+
+
+class InputError(UsageError):
+    """An input is missing, empty as a glob, unreadable, or not a regular file."""
+
+    slug = "input"
+
+
+class InputChanged(MrframeError):
+    """An input file was truncated or replaced while it was read."""
+
+    slug = "input-changed"
+    blame = "data"
+
+
+class FormatError(UsageError):
+    """A log format is unknown, cannot be compiled, or no format fits the data."""
+
+    slug = "format"
+
+
+class OutputError(UsageError):
+    """The output target exists already, or cannot be written."""
+
+    slug = "output"
+
+
+class UserCodeError(MrframeError):
+    """The job's own code failed; carries the user's traceback and where in the input it happened.
+
+    `traceback_text` starts at the user's own line. `source`, `offset` and `record` say which record
+    was being worked on (None when the failure belongs to no record, as in a reduce, where `key` is set).
+    """
+
+    slug = "user-code"
+    blame = "user"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        traceback_text: str = "",
+        source: str | None = None,
+        offset: int | None = None,
+        line: int | None = None,
+        record: bytes | None = None,
+        key: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.traceback_text = traceback_text
+        self.source = source
+        self.offset = offset
+        self.line = line
+        self.record = record
+        self.key = key
+
+
+class KeyRefused(UserCodeError):
+    """A key has no canonical form (a set, NaN, an object), so it cannot be partitioned or ordered."""
+
+    slug = "key-refused"
+
+
+class ValueRefused(UserCodeError):
+    """A value that the job finally yields is not plain data, so it cannot be written out."""
+
+    slug = "value-refused"
+
+
+class JobFailed(MrframeError):
+    """A task failed more often than is allowed, for a reason that is not the user's code."""
+
+    slug = "job-failed"
+    blame = "cluster"
+
+
+class TooManyMalformed(MrframeError):
+    """More lines do not match the format than --max-bad allows, or none of the first 1,000 does."""
+
+    slug = "too-many-malformed"
+    exit_code = 3
+    blame = "data"
+
+
+class ClusterUnreachable(MrframeError):
+    """The master or the nodes could not be started or do not answer."""
+
+    slug = "cluster-unreachable"
+    exit_code = 4
+    blame = "cluster"
+
+
+class TimedOut(MrframeError):
+    """The job did not end within the time that was given to it."""
+
+    slug = "timeout"
+    exit_code = 5
+    blame = "cluster"
+
+
+class CorruptData(MrframeError):
+    """Bytes that mrframe wrote do not match their checksum, or are not in its format."""
+
+    slug = "corrupt"
+
+
+class LedgerUnbalanced(MrframeError):
+    """The bytes read do not add up to the bytes accounted for; a bug in mrframe, never ignored."""
+
+    slug = "ledger"
+
+
+class ExtraMissing(UsageError):
+    """A feature needs a library that is an optional extra; the message names the extra."""
+
+    slug = "extra-missing"
