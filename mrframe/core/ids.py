@@ -13,7 +13,9 @@ from typing import Literal
 Kind = Literal["map", "reduce", "decode"]
 _LETTERS: dict[Kind, str] = {"map": "m", "reduce": "r", "decode": "d"}
 _KINDS: dict[str, Kind] = {letter: kind for kind, letter in _LETTERS.items()}
-_ATTEMPT = re.compile(r"(?P<job>[a-z]+-[0-9]+)/(?P<kind>[mrd])(?P<index>[0-9]{4,})\.(?P<epoch>[0-9]+)\.(?P<number>[0-9]+)")
+_ATTEMPT = re.compile(
+    r"(?P<job>[a-z]+-[0-9]+)/(?P<kind>[mrd])(?P<index>[0-9]{4,})\.(?P<epoch>[0-9]+)\.(?P<number>[0-9]+)"
+)
 
 
 def task_id(job: str, kind: Kind, index: int) -> str:

@@ -1,0 +1,56 @@
+"""Every setting of a run, declared once: name, default, unit and help.
+
+The command line, the environment (`MRFRAME_…`), the configuration files and docs/cli.md are made from
+these fields (`cli/settings.py` reads them); nothing else declares a setting. Units are in the names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mrframe.core.spec import MIB, SPLIT_BYTES
+
+Engine = Literal["auto", "inline", "local"]
+Shuffle = Literal["auto", "zmq"]
+
+
+def setting(default: Any, help_text: str, choices: tuple[str, ...] = (), metavar: str = "") -> Any:
+    """A dataclass field with what the command line and the docs need to know about it."""
+    return field(default=default, metadata={"help": help_text, "choices": choices, "metavar": metavar})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """The settings of one run; see each field's help."""
+
+    engine: Engine = setting(
+        "auto",
+        "where the job runs: in this process, on a cluster of processes on this machine, or whichever suits the size",
+        ("auto", "inline", "local"),
+    )
+    nodes: int | None = setting(None, "worker nodes of the local engine (default: 2, or 1 on one core)", metavar="N")
+    slots: int | None = setting(None, "executors on each node (default: the cores divided by the nodes)", metavar="N")
+    partitions: int | None = setting(
+        None, "number of reduce tasks (default: one for each 64 MiB of input, at most 256)", metavar="R"
+    )
+    shuffle: Shuffle = setting(
+        "auto",
+        "how map output reaches reduces: by path on the same host where possible, or always by ZeroMQ",
+        ("auto", "zmq"),
+    )
+    log_format: str | None = setting(
+        None, "force this log format: a name, or the server's own format string", metavar="NAME|STRING"
+    )
+    max_bad: str = setting("10%", "malformed lines allowed: a number, or a share such as 10%", metavar="N|%")
+    split_bytes: int = setting(SPLIT_BYTES, "length of a split in bytes", metavar="BYTES")
+    splits: int | None = setting(None, "cut the input into this many splits instead (for tests)", metavar="N")
+    order_seed: int | None = setting(
+        None, "run the map tasks in an order shuffled by this seed (inline, for tests)", metavar="N"
+    )
+    memory_bytes: int = setting(256 * MIB, "budget of each executor for buffered pairs, in bytes", metavar="BYTES")
+    inline_bytes_max: int = setting(
+        16 * MIB, "inputs up to this size run inline when the engine is auto, in bytes", metavar="BYTES"
+    )
+    timeout_s: float | None = setting(None, "give up after this many seconds", metavar="SECONDS")
+    scratch_dir: str | None = setting(None, "folder for intermediate files (default: $TMPDIR)", metavar="DIR")
