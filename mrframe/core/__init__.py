@@ -1,0 +1,1 @@
+"""Decisions as pure functions: values in, values out. Nothing here waits, reads a clock or opens a file."""

@@ -1,0 +1,1 @@
+"""Reading logs into columns of fields, planning splits, and writing answers."""

@@ -1,0 +1,1 @@
+"""What lies on disk: scratch directories and their locks."""

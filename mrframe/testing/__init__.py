@@ -1,0 +1,1 @@
+"""Helpers for tests, ours and the users': simulated cluster, faults, pytest plugin."""

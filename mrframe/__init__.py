@@ -1,0 +1,1 @@
+"""MapReduce for people who analyse logs."""

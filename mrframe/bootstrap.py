@@ -1,0 +1,1 @@
+"""The one module that picks real parts: which reader, which cluster, which clock. It decides nothing else."""
