@@ -47,7 +47,7 @@ class Split:
     @property
     def first(self) -> bool:
         """Whether this split begins its source."""
-        return self.offset == 0
+        return self.order[1] == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,14 @@ class StepSpec:
     `gather` says that the *map* side of this step must see the whole output of the step before as one
     split in key order (its reduce is sensitive to the order of values); otherwise each partition of the
     step before is a split of its own. `max_bad` is a count (int) or a ratio (float) of malformed lines.
+    `block_bytes` is the length of the blocks that decode tasks cut compressed inputs into: it belongs to
+    the job, since every attempt at a decode task must cut the same blocks.
     """
 
     partitions: int
     gather: bool = False
     max_bad: int | float | None = None
+    block_bytes: int = SPLIT_BYTES
 
 
 @dataclass(frozen=True, slots=True)

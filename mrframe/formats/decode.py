@@ -1,0 +1,190 @@
+"""Compressed inputs: telling them by their first bytes, and decoding them once, as a stream, into blocks.
+
+gzip, bzip2 and xz are read with the standard library; others are refused with the command that pipes
+them in. Rules: the magic bytes decide, never the name; memory is bounded (1 MiB in, 1 MiB out) whatever
+the ratio; all members of a file are read; zero padding behind the last is ignored, anything else there
+is an error. A fault names the file, the compressed offset, and how much was decoded before it; bytes
+before the fault have been handed on by then, so a caller that goes on after it must not count them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO, Literal, Protocol
+
+from mrframe.errors import ExtraMissing, InputChanged, InputError
+from mrframe.formats.blocks import Block, write_blocks
+
+Compression = Literal["", "gzip", "bzip2", "xz"]
+
+HEAD_BYTES = 10
+"""How many first bytes `compression_of` wants to see."""
+READ_BYTES = 1 << 20
+OUTPUT_BYTES = 1 << 20
+XZ_MEMORY_BYTES_MAX = 128 << 20
+"""`xz -9` asks its reader for 65 MiB; a file that asks for more is refused."""
+
+_BZIP2_BLOCK = (b"1AY&SY", b"\x17rE8P\x90")  # a block of data, or the end of an empty stream
+_REFUSED = (
+    (b"\x28\xb5\x2f\xfd", "zstd compressed", "zstd -dc"),
+    (b"\x04\x22\x4d\x18", "lz4 compressed", "lz4 -dc"),
+    (b"\x1f\x9d", "compressed by compress", "uncompress -c"),
+    (b"PK\x03\x04", "a zip archive", "unzip -p"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x -so"),
+)
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def compression_of(head: bytes, name: str) -> Compression:
+    """What the first `HEAD_BYTES` of an input say; "" for plain data.
+
+    Raises ExtraMissing for compression that mrframe cannot read, InputError for UTF-16 and UTF-32 text
+    (lines cannot be found there by their bytes).
+    """
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if head.startswith(b"BZh") and head[4:10] in _BZIP2_BLOCK:
+        return "bzip2"
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return "xz"
+    for magic, what, command in _REFUSED:
+        if head.startswith(magic):
+            raise ExtraMissing(
+                f"{name} is {what}, which mrframe does not read; pipe it in: {command} {name} | mrframe run JOB -"
+            )
+    if head.startswith(_UTF16):
+        raise InputError(
+            f"{name} begins with the mark of UTF-16 or UTF-32 text; mrframe reads UTF-8: "
+            f"pipe it in: iconv -f UTF-16 -t UTF-8 {name} | mrframe run JOB -"
+        )
+    return ""
+
+
+def decode_file(path: str, name: str, block_bytes: int, open_block: Callable[[int], BinaryIO]) -> Iterator[Block]:
+    """Decode the compressed file `path` into blocks of whole lines; `name` is for messages.
+
+    Raises InputError when it is truncated or damaged, InputChanged when it is gone or not compressed any more.
+    """
+    try:
+        file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed below; a generator may be left half-way)
+    except FileNotFoundError:
+        raise InputChanged(f"{name} is gone since the job was planned; run the job again") from None
+    with file:
+        compression = compression_of(file.read(HEAD_BYTES), name)
+        if not compression:
+            raise InputChanged(f"{name} is not compressed any more since the job was planned; run the job again")
+        file.seek(0)
+        chunks = iter(lambda: file.read(READ_BYTES), b"")
+        yield from write_blocks(decompress(chunks, compression, name), block_bytes, open_block)
+
+
+def decompress(chunks: Iterable[bytes], compression: Compression, name: str) -> Iterator[bytes]:
+    """The decoded bytes of a compressed stream, in chunks of at most 1 MiB; InputError when it is damaged."""
+    stream = _Stream(compression, name)
+    for chunk in chunks:
+        yield from stream.feed(chunk)
+    stream.end()
+
+
+class _Decompressor(Protocol):
+    """What bz2 and lzma give: one member of a stream."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    @property
+    def needs_input(self) -> bool: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+class _Gzip:
+    """One gzip member, with the interface of bz2 and lzma."""
+
+    def __init__(self) -> None:
+        self._inner = zlib.decompressobj(wbits=31)
+        self._full = False
+
+    @property
+    def eof(self) -> bool:
+        return self._inner.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inner.unused_data
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inner.eof and not self._inner.unconsumed_tail and not self._full
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        tail = self._inner.unconsumed_tail
+        out = self._inner.decompress(tail + data if tail else data, max_length)
+        self._full = len(out) == max_length  # zlib may hold more output back, with no input left over
+        return out
+
+
+def _new_member(compression: Compression) -> tuple[_Decompressor, tuple[type[Exception], ...]]:
+    """A decompressor, and the errors it raises for damaged data."""
+    if compression == "bzip2":
+        import bz2  # noqa: PLC0415 (rarely wanted)
+
+        return bz2.BZ2Decompressor(), (OSError, EOFError, ValueError)
+    if compression == "xz":
+        import lzma  # noqa: PLC0415 (rarely wanted)
+
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY_BYTES_MAX), (lzma.LZMAError, EOFError)
+    return _Gzip(), (zlib.error,)
+
+
+class _Stream:
+    """The members of one compressed stream, one after the other."""
+
+    def __init__(self, compression: Compression, name: str) -> None:
+        self._compression: Compression = compression
+        self._name = name
+        self._member, self._faults = _new_member(compression)
+        self._between = False  # behind a member: zero padding, a new member, or the end
+        self._chunk_at = 0
+        self._taken = 0  # compressed bytes given so far
+        self._decoded = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        self._chunk_at = self._taken
+        self._taken += len(data)
+        while data or not (self._between or self._member.needs_input):
+            if self._between:
+                data = data.lstrip(b"\x00")
+                if not data:
+                    return
+                self._member, self._faults = _new_member(self._compression)
+                self._between = False
+            out = self._decode(data)
+            self._decoded += len(out)
+            if out:
+                yield out
+            data = b""
+            if self._member.eof:
+                data, self._between = self._member.unused_data, True
+
+    def _decode(self, data: bytes) -> bytes:
+        try:
+            return self._member.decompress(data, OUTPUT_BYTES)
+        except self._faults as error:
+            where = f"between compressed bytes {self._chunk_at:,} and {self._taken:,} ({error})"
+            raise self._fault(f"damaged {where}") from None
+
+    def end(self) -> None:
+        """Nothing more comes; InputError when the last member is not complete."""
+        if not self._between and self._taken:
+            raise self._fault(f"truncated: it ends at compressed byte {self._taken:,}, within its data")
+
+    def _fault(self, state: str) -> InputError:
+        return InputError(
+            f"{self._name} is {state}; {self._decoded:,} bytes could be decoded before. Get a whole copy, "
+            f"or decode what there is with {_TOOLS[self._compression]} and pipe it in: … | mrframe run JOB -"
+        )
+
+
+_TOOLS: dict[Compression, str] = {"gzip": "gzip -dc", "bzip2": "bzip2 -dc", "xz": "xz -dc", "": "cat"}

@@ -1,0 +1,162 @@
+"""Which files an INPUT on the command line stands for.
+
+An INPUT is a path, a glob, a directory, or `-`. Rules:
+- the order is that of the arguments; what one argument stands for is sorted by the bytes of its path;
+- a directory stands for all regular files in it and below; names that begin with `.` or `_` are left out;
+- a glob (`*`, `?`, `[…]`, `**`) is a set of files: each is in it once; a file of that very name comes first;
+- the same file given by two arguments is read twice and counts twice; symbolic links are followed;
+- pipes, sockets and devices are refused, for they cannot be read twice: `-` reads standard input.
+Every file is opened once here, to see that it can be read and by its first bytes how it is compressed.
+Not here: cutting files into splits (`splitting.py`).
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mrframe.errors import InputError
+from mrframe.formats.decode import HEAD_BYTES, Compression, compression_of
+
+_STDIN_PATHS = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+_PIPE_REMEDY = "give - as the input and pipe it in: … | mrframe run JOB -"
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One input, found and readable.
+
+    path         absolute; "-" for standard input
+    name         as people know it: the argument, or the path below it
+    bytes        size on disk, compressed or not; 0 for standard input, whose size is not known
+    compression  by its first bytes; "" for plain (and for standard input: the spooler looks)
+    """
+
+    path: str
+    name: str
+    bytes: int
+    compression: Compression = ""
+    is_stdin: bool = False
+
+
+def expand(inputs: Sequence[str]) -> list[InputFile]:
+    """All files that the arguments stand for, in order.
+
+    Raises InputError when there is none, when one is missing, unreadable or special, when a glob or a
+    directory has no files, and when `-` is given twice; ExtraMissing for compression that is not read.
+    """
+    if not inputs:
+        raise InputError("no input was given; name files, globs or directories, or - for standard input")
+    files: list[InputFile] = []
+    for argument in inputs:
+        if argument in _STDIN_PATHS:
+            if any(f.is_stdin for f in files):
+                raise InputError("standard input (-) is given twice, but it can be read only once; give it once")
+            files.append(InputFile("-", "-", 0, is_stdin=True))
+        else:
+            files += _argument(argument)
+    return files
+
+
+def _argument(argument: str) -> list[InputFile]:
+    if "\0" in argument or not argument:
+        raise InputError(f"{argument!r} is no path; name a file, a glob or a directory, or - for standard input")
+    if not os.path.lexists(argument) and glob.has_magic(argument):
+        paths = _glob_files(argument)
+    elif os.path.isdir(argument):
+        paths = _directory_files(argument)
+        if not paths:
+            raise InputError(
+                f"the directory {argument} has no files in it (names that begin with . or _ are left out); "
+                "name another, or the files themselves"
+            )
+    else:
+        paths = [argument]
+    return [_open_input(path) for path in paths]
+
+
+def _glob_files(pattern: str) -> list[str]:
+    matches = glob.glob(pattern, recursive=True)
+    if not matches:
+        raise InputError(f"the glob {pattern} matches no file; check it with: ls {pattern}")
+    found: set[str] = set()
+    for match in matches:
+        if not os.path.isdir(match):
+            found.add(match)
+        elif "**" not in pattern:  # with ** the files below are matches themselves, if they are meant
+            found.update(_directory_files(match))
+    if not found:
+        raise InputError(f"the glob {pattern} matches only directories without files; name files")
+    return sorted(found, key=os.fsencode)
+
+
+def _directory_files(directory: str) -> list[str]:
+    return sorted(_walk(directory, ()), key=os.fsencode)
+
+
+def _walk(directory: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+    """Paths of the files below; special files too, so that they are refused rather than left out."""
+    try:
+        status = os.stat(directory)
+        here = (status.st_dev, status.st_ino)
+        if here in above:
+            raise InputError(
+                f"the directory {directory} contains itself (a symbolic link points upwards); name the files instead"
+            )
+        with os.scandir(directory) as entries:
+            names = [e.name for e in entries if not e.name.startswith((".", "_"))]
+    except OSError as error:
+        raise _refusal(directory, error) from None
+    for name in names:
+        path = os.path.join(directory, name)
+        if os.path.isdir(path):
+            yield from _walk(path, (*above, here))
+        else:
+            yield path
+
+
+def _open_input(path: str) -> InputFile:
+    try:
+        _check_regular(path, os.stat(path).st_mode)  # before it is opened: opening a pipe would wait
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            status = os.fstat(fd)
+            _check_regular(path, status.st_mode)
+            head = os.pread(fd, HEAD_BYTES, 0)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise _refusal(path, error) from None
+    if head and not status.st_size:
+        raise InputError(f"{path} says that it has 0 bytes, but has some (a file of the kernel?); {_PIPE_REMEDY}")
+    return InputFile(os.path.abspath(path), path, status.st_size, compression_of(head, path))
+
+
+def _check_regular(path: str, mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    kind = "a special file"
+    for test, word in (
+        (stat.S_ISFIFO, "a pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    ):
+        if test(mode):
+            kind = word
+    raise InputError(f"{path} is {kind}, not a regular file, so it cannot be read in parts; {_PIPE_REMEDY}")
+
+
+def _refusal(path: str, error: OSError) -> InputError:
+    if isinstance(error, FileNotFoundError):
+        if os.path.islink(path):
+            return InputError(
+                f"{path} is a symbolic link to {os.readlink(path)}, which does not exist; mend the link"
+            )
+        return InputError(f"{path} does not exist; check the path (it is looked for in {os.getcwd()})")
+    if isinstance(error, PermissionError):
+        return InputError(f"{path} cannot be read: permission denied; run as a user who may, or change its mode")
+    return InputError(f"{path} cannot be read: {error.strerror or error}; check the path and the disk")

@@ -1,0 +1,185 @@
+"""From input files to splits, and from a split to blocks of whole lines.
+
+Not here: what the lines mean (`reading.py`), and which files there are (`inputs.py`). Splits name files by
+absolute path; they are read with pread, never by mmap (a truncated map is a signal, not an error).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+from mrframe.core.spec import MIB, SPLIT_BYTES, Split
+from mrframe.errors import InputChanged, InputError
+from mrframe.formats.blocks import pieces
+from mrframe.formats.inputs import InputFile
+
+BLOCK_BYTES = 512 << 10
+"""Default size of the blocks that a split is read in."""
+LINE_BYTES_MAX = 256 * MIB
+"""A line longer than this is refused."""
+COMPRESSION_RATIO = 8
+"""What a compressed byte counts for when bytes are estimated; access logs shrink 8 to 15 times."""
+PARTITIONS_MAX = 256
+
+
+def plan_splits(
+    files: Sequence[InputFile],
+    *,
+    split_bytes: int = SPLIT_BYTES,
+    splits: int | None = None,
+    first_index: int = 0,
+    input_name: str = "",
+) -> list[Split]:
+    """The splits of `files`, in order; file i has the input index `first_index + i`.
+
+    A plain file is cut by the rule of `blocks.py`; an empty one has no split. A compressed file is one
+    split of kind "gzip" (whatever its compression), for a decode task. Standard input has none here: see
+    `spooling.py`. With `splits=N` the plain bytes are cut into about N pieces instead, whatever their size.
+    Raises InputChanged when a file has become shorter since it was found.
+    """
+    if splits is not None:
+        plain = sum(f.bytes for f in files if not f.compression)
+        split_bytes = max(1, -(-plain // max(1, splits)))
+    planned = []
+    for index, file in enumerate(files, first_index):
+        if file.is_stdin:
+            continue
+        if file.compression:
+            planned.append(Split("gzip", file.name, file.path, 0, file.bytes, (index, 0), input_name=input_name))
+        elif file.bytes:
+            planned += _plain_splits(file, split_bytes, index, input_name)
+    return planned
+
+
+def _plain_splits(file: InputFile, split_bytes: int, index: int, input_name: str) -> Iterator[Split]:
+    with _Source(file.path, file.name) as source:
+        for offset, length in pieces(source.read_at, file.bytes, split_bytes):
+            yield Split(
+                "file",
+                file.name,
+                file.path,
+                offset,
+                length,
+                (index, offset),
+                lines_before=-1 if offset else 0,
+                input_name=input_name,
+            )
+
+
+def estimated_bytes(files: Sequence[InputFile]) -> int:
+    """Bytes of the inputs once decoded: compressed ones count eight-fold, standard input counts nothing."""
+    return sum(f.bytes * COMPRESSION_RATIO if f.compression else f.bytes for f in files)
+
+
+def default_partitions(total_bytes: int) -> int:
+    """Number of reduce tasks for this many bytes of input: one for each 64 MiB, from 1 to 256.
+
+    Give it `estimated_bytes(files)`. It follows from the inputs alone (law 6), so standard input,
+    whose size is not known when a job starts, counts as nothing.
+    """
+    return max(1, min(PARTITIONS_MAX, -(-total_bytes // SPLIT_BYTES)))
+
+
+def read_split(
+    split: Split, *, block_bytes: int = BLOCK_BYTES, line_bytes_max: int = LINE_BYTES_MAX
+) -> Iterator[tuple[int, bytes]]:
+    """The blocks of a "file" or "held" split as (offset within the *source*, bytes); see `read_blocks`."""
+    base = split.order[1] - split.offset  # blocks of a decoded stream lie in files of their own
+    blocks = read_blocks(
+        split.path,
+        split.offset,
+        split.length,
+        block_bytes=block_bytes,
+        line_bytes_max=line_bytes_max,
+        name=split.source,
+    )
+    for offset, block in blocks:
+        yield base + offset, block
+
+
+def read_blocks(
+    path: str,
+    offset: int,
+    length: int,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    line_bytes_max: int = LINE_BYTES_MAX,
+    name: str = "",
+) -> Iterator[tuple[int, bytes]]:
+    """The bytes of a file from `offset`, a record start, as (offset within the file, whole lines).
+
+    A block is cut behind its last newline; a line that is longer than a block makes its block grow (to less
+    than twice the line). Only the last block may lack a final newline. Raises InputChanged when the file is
+    gone, shorter, or not what was planned; InputError for a line over `line_bytes_max`; OSError with the
+    path when the disk fails.
+    """
+    with _Source(path, name or path) as source:
+        if offset and length and source.read_at(offset - 1, 1) != b"\n":
+            raise InputChanged(
+                f"{source.name} was rewritten while the job ran (no line begins at byte {offset:,} any more); "
+                "run the job again, on a copy if the file keeps changing"
+            )
+        end = offset + length
+        while offset < end:
+            block = _block(source, offset, end, block_bytes, line_bytes_max)
+            yield offset, block
+            offset += len(block)
+
+
+def _block(source: _Source, offset: int, end: int, block_bytes: int, line_bytes_max: int) -> bytes:
+    """Whole lines from `offset`: about `block_bytes`, more when one line is longer.
+
+    The torn line at the end of a read is read again with the next block: cheaper than carrying it over.
+    """
+    wanted = block_bytes
+    while True:
+        data = source.read_at(offset, min(wanted, end - offset))
+        if offset + len(data) == end:
+            return data
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            return data[:cut]
+        if wanted >= line_bytes_max:
+            raise InputError(
+                f"{source.name} has a line of more than {line_bytes_max:,} bytes at byte {offset:,}; "
+                "mrframe reads logs line by line: break the line, or leave the file out"
+            )
+        del data
+        wanted = min(2 * wanted, line_bytes_max)
+
+
+class _Source:
+    """A file open for reading at any place; `name` is what messages call it."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.name = name
+        self._path = path
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise InputChanged(f"{name} is gone since the job was planned; run the job again") from None
+        except PermissionError:
+            raise InputError(f"{name} cannot be read any more: permission denied; change its mode") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        os.close(self._fd)
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Exactly `count` bytes from `offset`; InputChanged when there are fewer."""
+        try:
+            data = os.pread(self._fd, count, offset)
+            while len(data) < count and (more := os.pread(self._fd, count - len(data), offset + len(data))):
+                data += more
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror} at byte {offset:,}", self._path) from None
+        if len(data) < count:
+            raise InputChanged(
+                f"{self.name} became shorter while the job ran (it ends before byte {offset + count:,}, "
+                "which was planned); run the job again, on a copy if the file keeps changing"
+            )
+        return data
