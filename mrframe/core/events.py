@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mrframe.core.records import TaskReport
-from mrframe.core.spec import Failure, Split, StepSpec
+from mrframe.core.spec import SPLIT_BYTES, Failure, Split, StepSpec
 
 # ---- told to the scheduler by clients -------------------------------------------------------------
 
@@ -32,14 +32,26 @@ class SplitsAdded:
 
 @dataclass(frozen=True, slots=True)
 class InputsClosed:
-    """No more splits will be added by the client (decode tasks may still add blocks)."""
+    """No more splits will be added by the client (decode tasks may still add blocks).
+
+    `splits` is how many the client has added in all: the inputs are closed when that many are known, so
+    that a `SplitsAdded` overtaken by this event is waited for. -1: not told, closed at once.
+    """
 
     job: str
+    splits: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
     """A client wants the job to end now."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobReleased:
+    """The client has fetched what it wants of a job: nodes may delete it. Ends the job when it still runs."""
 
     job: str
 
@@ -62,9 +74,10 @@ class NodeJoined:
 
 @dataclass(frozen=True, slots=True)
 class NodeBeat:
-    """A node's heartbeat: attempts it knows (queued, fetching or running) and what it holds sealed.
+    """A node's heartbeat: attempts it knows (queued, fetching, running or failed) and what it holds sealed.
 
-    `progress` maps a running attempt to (records so far, bytes so far).
+    `held` names every sealed attempt that waits for its answer, and a few of the committed ones in turn, so
+    that a beat stays small: what it leaves out may still be held. `progress` maps a running attempt to (records so far, bytes so far).
     """
 
     node: str
@@ -129,6 +142,7 @@ SchedulerEvent = (
     | SplitsAdded
     | InputsClosed
     | CancelRequested
+    | JobReleased
     | NodeJoined
     | NodeBeat
     | NodeGone
@@ -164,6 +178,7 @@ class StartAttempt:
     split: Split | None = None
     partition: int = -1
     sources: tuple[tuple[str, str], ...] = ()
+    block_bytes: int = SPLIT_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ These are plain values; who reads the bytes is `task/`, who adds the reports up 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 SAMPLES_MAX = 10  # malformed lines kept with each report, to be shown in the summary
 
@@ -88,3 +88,23 @@ class TaskReport:
         data["samples"] = [Malformed(**s) for s in data["samples"]]
         data["partitions"] = {int(p): (int(n), int(b)) for p, (n, b) in data["partitions"].items()}
         return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job is; `records` and `bytes_done` are what the maps of the current step have read so far.
+
+    `tasks_done` of `tasks_total` count the map tasks while maps run, else the reduce tasks. The stage is
+    "shuffle" from the last map's commit until a reduce reports that it runs. Attempts under way count
+    with what their last heartbeat said.
+    """
+
+    job: str
+    step: int
+    steps: int
+    stage: Literal["map", "shuffle", "reduce"]
+    tasks_done: int
+    tasks_total: int
+    records: int
+    bytes_done: int
+    malformed: int
