@@ -1,0 +1,49 @@
+# One command each; the environment in .venv is made on first use and again when pyproject.toml changes.
+# It needs Python 3.11 or newer (PYTHON=python3.13 picks another one) and, the first time, a package index.
+
+PYTHON ?= python3
+VENV ?= .venv
+SEEDS ?= 10000
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint bench simulate chaos samples clean
+
+help:  ## what there is
+	@sed -n 's/^\([a-z]*\):.*##/\1	/p' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "mrframe needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -e '.[dev]' || \
+	  { echo "the environment could not be made: pip needs a package index once, see its message above" >&2; exit 1; }
+	@touch $@
+
+demo: $(READY)  ## the status codes and the busiest URLs of sample_logs/, on a cluster of processes
+	$(VENV)/bin/mrframe run jobs/status_codes.py 'sample_logs/access.log*' --engine local --nodes 2 --format table
+	$(VENV)/bin/mrframe run jobs/top_urls.py 'sample_logs/access.log*' --engine local --nodes 2 --format table
+
+test: $(READY)  ## every test but the long ones
+	$(RUN) -m pytest -m 'not slow'
+
+lint: $(READY)  ## style, types, and the layers of the house
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+simulate: $(READY)  ## SEEDS fault schedules against the real scheduler, in virtual time
+	$(RUN) -m mrframe.testing.simulate --seeds $(SEEDS)
+
+chaos: $(READY)  ## the long tests: processes killed at random moments
+	$(RUN) -m pytest -m slow --timeout 3600 tests
+
+bench: $(READY)  ## how long jobs take, beside a hand-written pool of processes
+	$(RUN) benchmarks/run.py
+
+samples: $(READY)  ## write sample_logs/ again, and what is known about them
+	$(RUN) sample_logs/make_samples.py
+
+clean:  ## remove the environment and what tools have cached
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,24 @@
+"""The share of requests that the server failed to answer (status 500 and above), hour by hour."""
+
+from mrframe import Job, logs, main
+
+
+def by_hour(hour, status):
+    yield hour, (1, status >= 500)
+
+
+def add(hour, values):
+    requests, errors = map(sum, zip(*values, strict=True))
+    yield hour, (requests, errors)
+
+
+def share(hour, values):
+    [(hour, (requests, errors))] = add(hour, values)
+    yield hour, {"requests": requests, "errors": errors, "share": errors / requests}
+
+
+job = Job(read=logs.access, map=by_hour, combine=add, reduce=share)
+
+
+if __name__ == "__main__":
+    main(job)

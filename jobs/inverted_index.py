@@ -1,0 +1,23 @@
+"""In which files does each word occur?"""
+
+from mrframe import Job, main, words
+
+
+def by_word(word, file):
+    yield word, file
+
+
+def once(word, files):  # combine: each file is sent once
+    for file in dict.fromkeys(files):
+        yield word, file
+
+
+def listed(word, files):
+    yield word, sorted(set(files))
+
+
+job = Job(read=words, map=by_word, combine=once, reduce=listed)
+
+
+if __name__ == "__main__":
+    main(job)

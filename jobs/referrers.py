@@ -1,0 +1,15 @@
+"""The pages that visitors came from most often."""
+
+from mrframe import Job, count, logs, main, top
+
+
+def named(referer):
+    return referer not in (None, "", "-")
+
+
+def job(limit: int = 20) -> Job:
+    return Job(read=logs.access, where=named, key="referer", reduce=count).then(top(limit))
+
+
+if __name__ == "__main__":
+    main(job)

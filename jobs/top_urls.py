@@ -1,0 +1,20 @@
+"""The busiest paths by hits, with the bytes they cost."""
+
+from mrframe import Job, logs, main, top
+
+
+def by_path(path, size):
+    yield path, (1, size or 0)
+
+
+def add(path, values):  # combine and reduce: (key, iterator of values) -> pairs
+    hits, size = map(sum, zip(*values, strict=True))
+    yield path, (hits, size)
+
+
+def job(limit: int = 20) -> Job:  # a job with options: the signature is the command line (--limit 20)
+    return Job(read=logs.access, map=by_path, combine=add, reduce=add).then(top(limit, by=0))
+
+
+if __name__ == "__main__":
+    main(job)

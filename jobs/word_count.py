@@ -1,0 +1,9 @@
+"""How often does each word occur?"""
+
+from mrframe import Job, count, main, words
+
+job = Job(read=words, key="word", reduce=count)
+
+
+if __name__ == "__main__":
+    main(job)
