@@ -1,0 +1,115 @@
+"""One block: a few thousand pairs of one slot as bytes, compressed where that pays, with a checksum.
+
+Not here: what blocks make up (`runfile.py`), what a column looks like (`columns.py`).
+
+Rules:
+- The checksum covers all of a block but itself, and is judged before anything is decompressed or decoded.
+- A block inflates to exactly the length it states, never to more; columns hold exactly the pairs it states.
+- Whether a block is compressed follows from the data alone, so that the same pairs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Any
+
+from mrframe.errors import CorruptData, ValueRefused
+from mrframe.shuffle.columns import decode, encode
+
+Block = tuple[str, list[Any], list[Any]]  # (kind, keys, values): the keys sorted, kind as kind_of(keys)
+
+BLOCK_RECORDS_MAX = 4_096  # pairs in a block
+BLOCK_BYTES = 256 * 1024  # what a block should hold before compression; a single pair may be larger
+BLOCK_BYTES_MAX = (1 << 31) - 1  # before compression, of a single pair
+
+# crc32, stored bytes, bytes before compression, of them the keys', pairs, flags, length of the kind
+HEAD = struct.Struct("<IIIIIBB")
+_CRC_BYTES = 4
+_COMPRESSED = 1  # flag
+_RAW_DEFLATE = -15  # zlib's wbits: no header, no checksum of its own
+_COMPRESS_BYTES_MIN = 512  # below this it never pays
+_COMPRESS_GAIN = 0.85  # a block must shrink to this share, or it is stored as it is …
+_COMPRESS_PAUSE = 15  # … and so many blocks after it, untried
+
+
+class Compressor:
+    """Compresses what shrinks, and leaves off for a while when it does not."""
+
+    def __init__(self) -> None:
+        self._pause = 0
+
+    def shrink(self, raw: bytes) -> bytes | None:
+        """The bytes compressed, or None when they are better stored as they are."""
+        if len(raw) < _COMPRESS_BYTES_MIN:
+            return None
+        if self._pause:
+            self._pause -= 1
+            return None
+        packed = zlib.compress(raw, 1, wbits=_RAW_DEFLATE)
+        if len(packed) <= len(raw) * _COMPRESS_GAIN:
+            return packed
+        self._pause = _COMPRESS_PAUSE
+        return None
+
+
+def encode_pairs(keys: list[Any], values: list[Any]) -> tuple[bytes, bytes]:
+    """The two columns as bytes. Raises ValueRefused when they are larger than a block can ever be."""
+    try:
+        key_bytes, value_bytes = encode(keys), encode(values)
+    except ValueError as error:  # msgpack's own limit is 4 GiB
+        raise ValueRefused(
+            f"a value is too large to be sent from map to reduce ({error}); yield less at once"
+        ) from error
+    total = len(key_bytes) + len(value_bytes)
+    if len(keys) == 1 and total > BLOCK_BYTES_MAX:
+        raise ValueRefused(f"one pair takes {total} bytes, more than {BLOCK_BYTES_MAX}; yield less at once")
+    return key_bytes, value_bytes
+
+
+def pack_block(kind: str, records: int, columns: tuple[bytes, bytes], compressor: Compressor) -> bytes:
+    """One block as it is stored."""
+    raw = b"".join(columns)
+    packed = compressor.shrink(raw)
+    stored = raw if packed is None else packed
+    flags = 0 if packed is None else _COMPRESSED
+    name = kind.encode("ascii") if len(kind) < 256 else b""  # a longer one is not worth its bytes: "" is always right
+    head = HEAD.pack(0, len(stored), len(raw), len(columns[0]), records, flags, len(name))[_CRC_BYTES:]
+    crc = zlib.crc32(stored, zlib.crc32(head + name))
+    return b"".join((crc.to_bytes(_CRC_BYTES, "little"), head, name, stored))
+
+
+def rest_bytes(head: bytes) -> int:
+    """How many bytes follow the head of a block."""
+    _, stored, _, _, _, _, name = HEAD.unpack(head)
+    return int(stored + name)
+
+
+def unpack_block(head: bytes, rest: bytes, *, unpickle: bool) -> Block:
+    """The block with this head and the bytes that follow it; CorruptData when anything is wrong with it."""
+    crc, _, raw_bytes, key_bytes, records, flags, name = HEAD.unpack(head)
+    if zlib.crc32(rest, zlib.crc32(head[_CRC_BYTES:])) != crc:
+        raise CorruptData("the checksum of a block does not match its bytes")
+    if flags > _COMPRESSED or key_bytes > raw_bytes or not 1 <= records <= BLOCK_RECORDS_MAX:
+        raise CorruptData("the head of a block contradicts itself")
+    raw = memoryview(rest)[name:]
+    if flags == _COMPRESSED:
+        raw = memoryview(_inflate(raw, raw_bytes))
+    if len(raw) != raw_bytes:
+        raise CorruptData(f"a block holds {len(raw)} bytes where {raw_bytes} are stated")
+    keys = decode(raw[:key_bytes], unpickle=False)  # a key is never pickled
+    values = decode(raw[key_bytes:], unpickle=unpickle)
+    if len(keys) != records or len(values) != records:
+        raise CorruptData(f"a block holds {len(keys)} keys and {len(values)} values where {records} are stated")
+    return rest[:name].decode("ascii", "replace"), keys, values
+
+
+def _inflate(stored: memoryview, raw_bytes: int) -> bytes:
+    inflater = zlib.decompressobj(_RAW_DEFLATE)
+    try:
+        raw = inflater.decompress(stored, raw_bytes + 1)
+    except zlib.error as error:
+        raise CorruptData(f"a block cannot be decompressed ({error})") from error
+    if not inflater.eof or inflater.unused_data:
+        raise CorruptData("the compressed bytes of a block do not end where it does")
+    return raw

@@ -1,0 +1,88 @@
+"""Sorted blocks to keys with the stream of their values.
+
+Not here: merging (`merge.py`), what a reducer does with the values.
+
+The values of a key are a stream, also where they fill many blocks: at most one block is held. As with
+`itertools.groupby`, asking for the next key passes over the values that were not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import compress, islice, pairwise
+from operator import ne
+from typing import Any
+
+from mrframe.shuffle.blocks import Block
+from mrframe.shuffle.keys import canonical, sorts_natively
+
+
+def runs_of_equal(kind: str, keys: list[Any]) -> list[int]:
+    """Where the runs of equal keys in a sorted column start, and its length at the end.
+
+    The i-th run is `keys[starts[i]:starts[i + 1]]`; [0] for no keys. `kind` is that of the block.
+    """
+    if not keys:
+        return [0]
+    if kind == "n":
+        return [0, len(keys)]
+    same_by = keys if kind else list(map(canonical, keys))
+    count = len(keys)
+    return [0, *compress(range(1, count), map(ne, same_by, islice(same_by, 1, None))), count]
+
+
+def same_key(kind: str, key: Any, other_kind: str, other: Any) -> bool:
+    """True when the two keys, each of a block of that kind, are the same key."""
+    if kind == other_kind and sorts_natively(kind):
+        return bool(key == other)
+    return canonical(key) == canonical(other)
+
+
+def group(blocks: Iterator[Block]) -> Iterator[tuple[Any, Iterator[Any]]]:
+    """(key, iterator of its values) for each key of sorted blocks, in order.
+
+    The values come in the order of the blocks. An iterator is good until the next key is asked for.
+    """
+    blocks = (block for block in blocks if block[1])
+    kind, keys, values = next(blocks, ("", [], []))
+    while keys:
+        starts = runs_of_equal(kind, keys)
+        last = starts[-2]
+        if len(starts) == len(keys) + 1:  # each key once: the usual case behind a combiner
+            for i in range(last):
+                yield keys[i], iter(values[i : i + 1])
+        else:
+            for start, end in pairwise(starts[:-1]):
+                yield keys[start], iter(values[start:end])
+        tail = _Tail((kind, keys[last:], values[last:]), blocks)
+        yield keys[last], tail.values
+        kind, keys, values = tail.finish()
+
+
+class _Tail:
+    """The values of the last key of a block, on into the blocks that follow."""
+
+    def __init__(self, last: Block, blocks: Iterator[Block]) -> None:
+        self._blocks = blocks
+        self._following: Block = ("", [], [])
+        self.values = self._stream(last)
+
+    def finish(self) -> Block:
+        """Pass over what was not read; the block that starts with the next key, without pairs at the end."""
+        for _ in self.values:
+            pass
+        return self._following
+
+    def _stream(self, last: Block) -> Iterator[Any]:
+        kind, keys, values = last
+        key = keys[0]
+        yield from values
+        for next_kind, next_keys, next_values in self._blocks:
+            if not same_key(kind, key, next_kind, next_keys[0]):
+                self._following = next_kind, next_keys, next_values
+                return
+            end = runs_of_equal(next_kind, next_keys)[1]
+            yield from next_values[:end]
+            if end < len(next_keys):
+                self._following = next_kind, next_keys[end:], next_values[end:]
+                return

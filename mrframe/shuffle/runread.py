@@ -1,0 +1,101 @@
+"""Run files, read: the blocks of a slot run by run, and the part of a file that a partition needs.
+
+Not here: writing (`runfile.py`), merging runs (`merge.py`). Nothing is given out before its checksum was
+judged, and everything that can be wrong with the bytes is `CorruptData` with the file's name and the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from mrframe.errors import CorruptData
+from mrframe.shuffle.blocks import HEAD, Block, rest_bytes, unpack_block
+from mrframe.shuffle.runlayout import HEADER_BYTES, Section, corrupt, ending, header, read_at, read_layout
+
+CHUNK_BYTES = 1 << 20  # the most that `extract` gives at once
+
+
+class RunReader:
+    """One run file. `name` is for messages; `unpickle` allows pickled values (in executors only).
+
+    The file stays the caller's, who closes it; streams of one reader share its position, so they are for
+    one thread. `slots`, `seed` (of the hash), `runs` and `records` are what the file states.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, *, unpickle: bool) -> None:
+        layout = read_layout(file, name)
+        self.slots = layout.slots
+        self.seed = layout.seed
+        self.runs = layout.runs
+        self.records = sum(section.records for section in layout.sections)
+        self._file = file
+        self._name = name
+        self._unpickle = unpickle
+        self._by_slot: dict[int, list[Section]] = {}
+        for section in layout.sections:
+            self._by_slot.setdefault(section.slot, []).append(section)
+
+    def slots_present(self, wanted: range | None = None) -> list[int]:
+        """The slots that have pairs, ascending; only those within `wanted`, if given."""
+        return sorted(slot for slot in self._by_slot if wanted is None or slot in wanted)
+
+    def streams(self, slot: int) -> list[Iterator[Block]]:
+        """One stream of blocks for each run that has the slot, in the order of the runs."""
+        return [self._blocks(section) for section in self._by_slot.get(slot, [])]
+
+    def _blocks(self, section: Section) -> Iterator[Block]:
+        at, end, records = section.offset, section.offset + section.length, 0
+        for _ in range(section.blocks):
+            block, length = self._block(at, end)
+            at += length
+            records += len(block[1])
+            yield block
+        if at != end or records != section.records:
+            raise corrupt(self._name, at, f"a section of slot {section.slot} does not hold what the footer states")
+
+    def _block(self, at: int, end: int) -> tuple[Block, int]:
+        if at + HEAD.size > end:
+            raise corrupt(self._name, at, "a section ends within the head of a block")
+        head = read_at(self._file, self._name, at, HEAD.size)
+        rest = rest_bytes(head)
+        if at + HEAD.size + rest > end:
+            raise corrupt(self._name, at, "a block states to be longer than its section")
+        data = read_at(self._file, self._name, at + HEAD.size, rest)
+        try:
+            return unpack_block(head, data, unpickle=self._unpickle), HEAD.size + rest
+        except CorruptData as error:
+            raise corrupt(self._name, at, str(error)) from error
+
+
+def extract(file: BinaryIO, name: str, wanted: range) -> Iterator[bytes]:
+    """The bytes of a complete run file with only the slots in `wanted`, in chunks of at most 1 MiB.
+
+    Blocks are copied as they lie, neither decoded nor checked: the reader of the copy checks them. Raises
+    CorruptData when header or footer of the file are damaged.
+    """
+    layout = read_layout(file, name)
+    yield header(layout.slots, layout.seed)
+    offset = HEADER_BYTES
+    sections = []
+    for section in layout.sections:
+        if section.slot in wanted:
+            sections.append(section._replace(offset=offset))
+            offset += section.length
+    for start, length in _pieces([section for section in layout.sections if section.slot in wanted]):
+        for at in range(start, start + length, CHUNK_BYTES):
+            yield read_at(file, name, at, min(CHUNK_BYTES, start + length - at))
+    tail = ending(offset, layout.runs, sections)
+    for at in range(0, len(tail), CHUNK_BYTES):
+        yield tail[at : at + CHUNK_BYTES]
+
+
+def _pieces(sections: list[Section]) -> list[tuple[int, int]]:
+    """(offset, length) of what the sections cover, neighbours joined."""
+    pieces: list[tuple[int, int]] = []
+    for section in sections:
+        if pieces and sum(pieces[-1]) == section.offset:
+            pieces[-1] = (pieces[-1][0], pieces[-1][1] + section.length)
+        else:
+            pieces.append((section.offset, section.length))
+    return pieces

@@ -1,0 +1,221 @@
+"""Single values as msgpack, with extensions for what msgpack lacks; the last resort of `columns.py`.
+
+Not here: columns of one type, which have faster encodings of their own (`columns.py`).
+
+Rules:
+- What comes out equals what went in, types included: a tuple is no list, True is not 1, bytes are not str.
+- A value is *plain* when it and all within it are exactly of the types in `PLAIN`, at most `DEPTH_MAX`
+  levels deep. Anything else travels pickled by value (cloudpickle), alone, and is opened only where
+  `unpickle` allows it: in executors. Reading anywhere else refuses pickles.
+- A datetime keeps its reading and its offset from UTC, not the name of its zone.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, timedelta, timezone
+from decimal import Decimal
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+import msgpack
+
+from mrframe.errors import CannotTravel, CorruptData
+
+DEPTH_MAX = 64  # levels of containers within containers in a plain value
+
+TUPLE, SET, FROZENSET, DATE, DATETIME, DECIMAL, BIGINT, PICKLE = range(1, 9)  # extension codes, never reused
+
+_CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
+_SCALARS = frozenset({type(None), bool, int, float, bytes, str, date, datetime, Decimal})
+PLAIN = _CONTAINERS | _SCALARS
+# msgpack packs these as if they were bytes or extensions of ours, so they must not reach it
+_DISGUISED = frozenset({bytearray, memoryview, msgpack.ExtType, msgpack.Timestamp})
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (readings of a wall clock are counted from it)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+# ---- plain or not ---------------------------------------------------------------------------------
+
+
+def is_plain(value: Any) -> bool:
+    """True when the value needs no pickle: what a job may finally yield."""
+    return type(value) in _SCALARS or (type(value) in _CONTAINERS and all_plain([value]))
+
+
+def all_plain(values: Iterable[Any]) -> bool:
+    """True when every one of the values is plain."""
+    return types_within(values) <= PLAIN
+
+
+def types_within(values: Iterable[Any]) -> set[type]:
+    """The types of the values and of all within them; `object` stands for what is nested too deep."""
+    level = list(values)
+    seen: set[type] = set()
+    for _ in range(DEPTH_MAX + 1):
+        types = set(map(type, level))
+        seen |= types
+        if types.isdisjoint(_CONTAINERS):
+            return seen
+        inner = list({id(value): value for value in level if type(value) in _CONTAINERS}.values())
+        level = list(chain.from_iterable(inner))  # of a dict, its keys
+        level += chain.from_iterable(value.values() for value in inner if type(value) is dict)
+    return seen | {object}
+
+
+# ---- to bytes -------------------------------------------------------------------------------------
+
+
+def pack_values(values: list[Any]) -> bytes:
+    """The values as one msgpack array. Raises CannotTravel for a value that cannot be pickled either."""
+    types = types_within(values)
+    if object in types or not types.isdisjoint(_DISGUISED):
+        return _pack([value if _packs(value) else _pickled(value) for value in values])
+    return _pack(values)
+
+
+def _packs(value: Any) -> bool:
+    types = types_within((value,))
+    return object not in types and types.isdisjoint(_DISGUISED)
+
+
+def _pack(value: Any) -> bytes:
+    packed: bytes = msgpack.packb(
+        value, default=_extension, strict_types=True, unicode_errors="surrogatepass", buf_size=1024
+    )
+    return packed
+
+
+def _extension(value: Any) -> Any:
+    """What msgpack is to write for a value that it does not know itself."""
+    make = _TO_EXTENSION.get(type(value))
+    return make(value) if make is not None else _pickled(value)
+
+
+def _set_items(value: Iterable[Any]) -> bytes:
+    """The items in the order of their bytes: the same for every hash seed."""
+    items = sorted(map(_pack, value))
+    return bytes(msgpack.Packer(buf_size=64).pack_array_header(len(items))) + b"".join(items)
+
+
+def datetime_numbers(value: datetime) -> tuple[int, int, int]:
+    """(flags: 1 aware + 2 fold, microseconds of its reading since 1970, offset from UTC in microseconds)."""
+    offset = value.utcoffset()
+    reading = (value.replace(tzinfo=None) - _EPOCH) // _MICROSECOND
+    if offset is None:
+        return 2 * value.fold, reading, 0
+    return 1 + 2 * value.fold, reading, offset // _MICROSECOND
+
+
+def _pickled(value: Any) -> Any:
+    import cloudpickle  # noqa: PLC0415  (most jobs never need it)
+
+    try:
+        data = cloudpickle.dumps(value)
+    except Exception as error:  # the value's own code runs here: the boundary to user code
+        name = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise CannotTravel(
+            f"a value of type {name} cannot be sent from map to reduce ({type(error).__name__}: {error}); "
+            "yield plain data instead, such as a tuple of its fields"
+        ) from error
+    return msgpack.ExtType(PICKLE, data)
+
+
+_TO_EXTENSION: dict[type, Callable[[Any], Any]] = {
+    tuple: lambda value: msgpack.ExtType(TUPLE, _pack(list(value))),
+    set: lambda value: msgpack.ExtType(SET, _set_items(value)),
+    frozenset: lambda value: msgpack.ExtType(FROZENSET, _set_items(value)),
+    date: lambda value: msgpack.ExtType(DATE, _pack(value.toordinal())),
+    datetime: lambda value: msgpack.ExtType(DATETIME, _pack(list(datetime_numbers(value)))),
+    Decimal: lambda value: msgpack.ExtType(DECIMAL, str(value).encode("ascii")),
+    int: lambda value: msgpack.ExtType(BIGINT, value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)),
+}
+
+
+# ---- from bytes -----------------------------------------------------------------------------------
+
+
+def unpack_values(data: bytes | memoryview, *, unpickle: bool) -> list[Any]:
+    """Back from `pack_values`; `unpickle=False` refuses pickles. CorruptData on anything that is not its form."""
+    values = _Opener(unpickle=unpickle).open(data)
+    if type(values) is not list:
+        raise CorruptData("a column of values is not an array")
+    return values
+
+
+def datetime_from(flags: int, reading: int, offset: int) -> datetime:
+    """Back from `datetime_numbers`."""
+    if flags not in {0, 1, 2, 3}:
+        raise CorruptData(f"a datetime with flags {flags}")
+    value = _EPOCH + timedelta(microseconds=reading)
+    if flags:
+        value = value.replace(tzinfo=_zone(offset) if flags & 1 else None, fold=flags >> 1)
+    return value
+
+
+@lru_cache(maxsize=64)
+def _zone(offset: int) -> timezone:
+    return timezone(timedelta(microseconds=offset))
+
+
+class _Opener:
+    """Unpacks one array of values; counts how deep its extensions are nested, so that none is without bound."""
+
+    def __init__(self, *, unpickle: bool) -> None:
+        self._unpickle = unpickle
+        self._depth = 0
+
+    def open(self, data: bytes | memoryview) -> Any:
+        try:
+            return msgpack.unpackb(
+                data, ext_hook=self._hook, strict_map_key=False, unicode_errors="surrogatepass", raw=False
+            )
+        except (ValueError, TypeError, OverflowError, ArithmeticError, msgpack.UnpackException) as error:
+            raise CorruptData(f"a value is not in the format ({type(error).__name__}: {error})") from error
+
+    def _hook(self, code: int, data: bytes) -> Any:
+        if self._depth > DEPTH_MAX:
+            raise CorruptData(f"values are nested more than {DEPTH_MAX} levels deep")
+        self._depth += 1
+        try:
+            return self._value(code, data)
+        finally:
+            self._depth -= 1
+
+    def _value(self, code: int, data: bytes) -> Any:
+        if code in _FROM_LIST:
+            items = self.open(data)
+            if type(items) is not list:
+                raise CorruptData("a tuple or set is not an array")
+            return _FROM_LIST[code](items)
+        if code == DATE:
+            return date.fromordinal(self.open(data))
+        if code == DECIMAL:
+            return Decimal(data.decode("ascii"))
+        if code == BIGINT:
+            return int.from_bytes(data, "big", signed=True)
+        if code == PICKLE:
+            return self._unpickled(data)
+        raise CorruptData(f"a value has the unknown extension code {code}")
+
+    def _unpickled(self, data: bytes) -> Any:
+        if not self._unpickle:
+            raise CorruptData("a pickled value lies where only plain data may be; it was not opened")
+        try:
+            return pickle.loads(data)  # noqa: S301  (only where `unpickle` allows it: in executors)
+        except Exception as error:  # the value's own code runs here: the boundary to user code
+            raise CannotTravel(
+                f"a value that was pickled for its way to reduce cannot be opened ({type(error).__name__}: {error}); "
+                "yield plain data instead, such as a tuple of its fields"
+            ) from error
+
+
+_FROM_LIST: dict[int, Callable[[list[Any]], Any]] = {
+    TUPLE: tuple,
+    SET: set,
+    FROZENSET: frozenset,
+    DATETIME: lambda numbers: datetime_from(*numbers),
+}
