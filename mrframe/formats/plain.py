@@ -1,0 +1,195 @@
+"""Plain values as text: as JSON, as cells of a table, and fit for a terminal.
+
+JSON: a tuple is an array; a set is an array in order (see `_in_order`); bytes are `{"bytes": "<hex>"}`; a
+date, a datetime and a Decimal are their text; NaN and the infinities are the texts "NaN", "Infinity" and
+"-Infinity" (JSON has no such numbers, and null would make them None); names of a dict are text. Cells: None
+is empty, a bool is true or false, bytes and text are themselves, containers are JSON. Not here: rows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from mrframe.errors import ValueRefused
+
+DEPTH_MAX = 64
+"""Levels of containers within containers in a value that can be written."""
+
+_NUMBERS = frozenset({bool, int, float, Decimal})
+_SIMPLE = frozenset({str, int, float, bool, type(None)})  # what JSON has, without anything inside
+_ORDERED = (_NUMBERS, {str}, {bytes}, {date}, {datetime})
+_ENCODE = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+_COLUMN = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=("\n", ":")).encode
+
+# C0, DEL, C1, marks that change the direction of text, line separators, and bytes that are not UTF-8
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+
+
+def json_column(values: Sequence[Any]) -> list[str]:
+    """The JSON text of each value; a column of one shape is encoded at C speed. Raises ValueRefused."""
+    types = set(map(type, values))
+    try:
+        if types <= _SIMPLE:
+            return _COLUMN(values)[1:-1].split("\n") if values else []
+        if types == {tuple} and values[0] and len(set(map(len, values))) == 1:
+            items = [json_column(column) for column in zip(*values, strict=True)]
+            return [f"[{', '.join(row)}]" for row in zip(*items, strict=True)]
+    except ValueError:  # a number that is none, or an int with too many digits
+        pass
+    return [json_text(value) for value in values]
+
+
+def json_text(value: Any) -> str:
+    """The JSON text of one plain value; ValueRefused for any other."""
+    try:
+        return _ENCODE(_as_json(value, 0))
+    except ValueError as error:
+        raise ValueRefused(f"a value cannot be written: {error}; let the job yield it as text") from None
+
+
+def _as_json(value: Any, depth: int) -> Any:
+    kind = type(value)
+    if kind is float:
+        return value if value - value == 0 else _number_text(value)
+    if kind in _SIMPLE:
+        return value
+    if kind is bytes:
+        return {"bytes": value.hex()}
+    if kind in (date, datetime):
+        return value.isoformat()
+    if kind is Decimal:
+        return str(value)
+    if depth >= DEPTH_MAX:
+        raise ValueRefused(f"a value is nested more than {DEPTH_MAX} levels deep; let the job yield a flatter one")
+    if kind in (list, tuple):
+        return [_as_json(item, depth + 1) for item in value]
+    if kind in (set, frozenset):
+        return _in_order([(item, _as_json(item, depth + 1)) for item in value])
+    if kind is dict:
+        return _object(value, depth)
+    raise ValueRefused(
+        f"a value of type {kind.__module__}.{kind.__qualname__} is not plain data and cannot be written; let the job "
+        "yield text, bytes, numbers, dates, None, or tuples, lists, sets and dicts of them"
+    )
+
+
+def _object(value: dict[Any, Any], depth: int) -> dict[str, Any]:
+    named = {dict_name(name): _as_json(item, depth + 1) for name, item in value.items()}
+    if len(named) < len(value):
+        raise ValueRefused(
+            f"a dict has names that are the same as text ({', '.join(map(repr, value))}); make them all text"
+        )
+    return named
+
+
+def _in_order(items: list[tuple[Any, Any]]) -> list[Any]:
+    """The JSON forms of a set's items: by value where all are numbers, text, bytes or dates, else by JSON text."""
+    types = {type(item) for item, _ in items}
+    if any(types <= kinds for kinds in _ORDERED) and all(item == item for item, _ in items):  # noqa: PLR0124 (NaN)
+        try:
+            return [form for _, form in sorted(items, key=lambda pair: pair[0])]
+        except TypeError:  # times with and without a zone
+            pass
+    return sorted((form for _, form in items), key=_ENCODE)
+
+
+def dict_name(name: Any) -> str:
+    """The text that stands for a name in a dict: itself, or its cell text."""
+    return name if type(name) is str else cell_texts([name])[0]
+
+
+def _number_text(value: float) -> str:
+    """`1.5`; "NaN", "Infinity" or "-Infinity" for what is no number."""
+    if value - value == 0:
+        return repr(value)
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124 (NaN)
+
+
+def cell_texts(column: Sequence[Any]) -> list[str]:
+    """The text of each value in a cell. Raises ValueRefused."""
+    types = set(map(type, column))
+    if types == {str}:
+        return list(column)
+    try:
+        if types == {int}:
+            return list(map(str, column))
+        return [_cell(value) for value in column]
+    except ValueError as error:
+        raise ValueRefused(f"a value cannot be written: {error}; let the job yield it as text") from None
+
+
+def _cell(value: Any) -> str:
+    kind = type(value)
+    if kind is str:
+        return str(value)
+    if value is None:
+        return ""
+    if kind is float:
+        return _number_text(value)
+    if kind is bool:
+        return "true" if value else "false"
+    if kind in (int, Decimal):
+        return str(value)
+    if kind is bytes:
+        return str(value, "utf-8", "surrogateescape")
+    if kind in (date, datetime):
+        return str(value.isoformat())
+    return json_text(value)
+
+
+def shown(text: str) -> str:
+    """The text without anything that a terminal would obey: `\\n`, `\\x1b`, `\\u202e` instead.
+
+    Bytes that are not UTF-8 are shown as `\\xNN`. For people: a backslash in the text stays one.
+    """
+    return _CONTROL.sub(_escape, text) if _CONTROL.search(text) else text
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00
+    return _NAMED.get(match.group()) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def json_shown(text: str) -> str:
+    """JSON text for a terminal: the same value, with `\\u` escapes for what a terminal would obey."""
+    return _CONTROL.sub(_escape_json, text) if _CONTROL.search(text) else text
+
+
+def _escape_json(match: re.Match[str]) -> str:
+    return match.group() if match.group() == "\n" else f"\\u{ord(match.group()):04x}"
+
+
+def to_bytes(text: str) -> bytes:
+    """UTF-8; bytes of a log that are not UTF-8 come out as they went in, other lone surrogates as `\\udXXX`."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        spelled = _NO_BYTE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
+        return spelled.encode("utf-8", "surrogateescape")
+
+
+def json_to_bytes(text: str) -> bytes:
+    """UTF-8 of JSON text; lone surrogates, which UTF-8 does not have, as `\\udcXX` escapes."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def display_width(texts: Iterable[str]) -> int:
+    """Columns that the widest of the texts takes on a terminal."""
+    return max(map(_width, texts), default=0)
+
+
+def _width(text: str) -> int:
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width  # noqa: PLC0415 (rarely wanted)
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
