@@ -1,0 +1,140 @@
+"""From raw columns (bytes, or None for what is not there) to values, a column at a time.
+
+A converter takes a column and gives (values, how many were bad). Bad is what matched the grammar but is
+no value, such as the 31st of February: it becomes None. `-` becomes None and is not bad. Values that
+repeat are remembered, in a table that is emptied when it is full. Text is UTF-8 with surrogateescape.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from mrframe.formats.grammar import Slot
+from mrframe.formats.times import time_of, truncated
+
+MEMO_ENTRIES_MAX = 1 << 16
+RawColumn = list[bytes | None]
+
+
+class Converter(Protocol):
+    """What converts one field's columns."""
+
+    def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
+        """The values, and how many were bad."""
+        ...
+
+
+class _Memo(dict[bytes | None, Any]):
+    """Remembered conversions; `bad` holds the texts that are no value."""
+
+    def __init__(self, function: Callable[[bytes], Any]) -> None:
+        self.function = function
+        self.bad: set[bytes] = set()
+        self._reset()
+
+    def _reset(self) -> None:
+        self.clear()
+        self.bad.clear()
+        self[None] = None
+        self[b"-"] = None
+
+    def __missing__(self, raw: bytes) -> Any:
+        value = self.function(raw)
+        if value is None:
+            self.bad.add(raw)
+        if len(self) < MEMO_ENTRIES_MAX:
+            self[raw] = value
+        return value
+
+
+class Remembered:
+    """Converts with a function from bytes to a value (None: bad), once for each distinct text."""
+
+    def __init__(self, function: Callable[[bytes], Any]) -> None:
+        self._memo = _Memo(function)
+
+    def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
+        """The values, and how many were bad."""
+        memo = self._memo
+        if len(memo) >= MEMO_ENTRIES_MAX:
+            memo._reset()  # noqa: SLF001 (the two classes are one thing)
+        values = [memo[raw] for raw in column]
+        return values, sum(raw in memo.bad for raw in column) if memo.bad else 0
+
+
+class Text:
+    """Decodes; the whole column at once, since no value contains a newline."""
+
+    def __init__(self, *, dash: bool = True) -> None:
+        self._dash = dash
+
+    def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
+        """The texts, with None for what is not there (and for `-`, unless dash is False)."""
+        if not column:
+            return [], 0
+        try:
+            values: list[Any] = decode(b"\n".join(column)).split("\n")  # type: ignore[arg-type]
+        except TypeError:  # a None among them
+            values = [raw if raw is None else decode(raw) for raw in column]
+        if self._dash and b"-" in column:
+            values = [None if value == "-" else value for value in values]
+        return values, 0
+
+
+class Query:
+    """Decodes queries: None where there is none; `-` is a query like any other."""
+
+    def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
+        """The texts, or None."""
+        return [raw if raw is None else decode(raw) for raw in column], 0
+
+
+class Number:
+    """Converts digits to int or float; the whole column at once where JSON would read it the same."""
+
+    def __init__(self, kind: type[int | float]) -> None:
+        self._kind = kind
+
+    def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
+        """The numbers, with None for `-`."""
+        try:
+            text = b"[" + b",".join(column) + b"]"  # type: ignore[arg-type]
+            return json.loads(text.replace(b"-", b"null"), parse_int=self._kind), 0
+        except (ValueError, TypeError):  # 007, more digits than an int may have, a None
+            pass
+        values = [None if raw is None or raw == b"-" else _number(self._kind, raw) for raw in column]
+        present = sum(raw is not None and raw != b"-" for raw in column)
+        return values, present - sum(value is not None for value in values)
+
+
+def _number(kind: type[int | float], raw: bytes) -> int | float | None:
+    try:
+        return kind(raw)
+    except ValueError:
+        return None
+
+
+def decode(raw: bytes) -> str:
+    """UTF-8 with surrogateescape: every byte survives."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def converter_for(slot: Slot, role: str) -> Converter:
+    """The converter of one field."""
+    if role in ("day", "hour", "minute"):
+        return Remembered(lambda raw: truncated(slot.kind, slot.detail, role, raw))
+    if role == "time":
+        return Remembered(lambda raw: time_of(slot.kind, slot.detail, raw))
+    if slot.kind == "status" or role == "port":
+        return Remembered(lambda raw: _number(int, raw))
+    if slot.kind == "int":
+        return Number(int)
+    if slot.kind == "float":
+        return Number(float)
+    if role in ("method", "protocol", "vhost"):
+        return Remembered(decode)
+    if role == "query":
+        return Query()
+    return Text()

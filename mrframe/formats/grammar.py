@@ -1,0 +1,94 @@
+"""What a line of an access log looks like, as a value: literals and slots, in order.
+
+A grammar is made from the server's own format string (`format_string.py`) and is what everything else
+works from: the compiled patterns (`patterns.py`), the conversions (`convert.py`), the independent
+one-line parser (`oracle.py`) and the list of fields (`schema.py`). Nothing here looks at data.
+
+The rules that all of them share, and that docs/reading.md tells the user:
+
+- A literal matches itself. A slot takes the bytes up to (not including) the first of its `stop` bytes,
+  or to the end of the line when it has none. No slot contains a newline.
+- Where `"` is a stop byte, a backslash and the byte after it belong to the value, so `\\"` does not end it,
+  and the value may be empty. Elsewhere a value has at least one byte; at the end of a line it has no space,
+  unless its kind is `rest`.
+- Numbers, status and time have the forms below, and `-` stands for "not there" in all but the times that
+  no condition guards.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "text",  # any bytes up to the stop
+    "rest",  # any bytes, spaces too, at the end of the line
+    "status",  # three digits
+    "int",  # digits
+    "float",  # digits, perhaps a point and digits
+    "clf",  # 17/May/2015:10:05:03 +0000
+    "iso",  # 2015-05-17T10:05:03+00:00 or Z, perhaps with a fraction
+    "epoch",  # digits, perhaps a point and digits; `detail` is the unit: s, ms or us
+    "strftime",  # the form that `detail` says
+    "request",  # METHOD target HTTP/x.y, or anything else
+    "target",  # path, or path?query
+    "query",  # ?query, or nothing
+    "vhost_port",  # name:port, or name
+]
+
+ROLES: dict[Kind, tuple[str, ...]] = {
+    "request": ("request", "method", "path", "query", "protocol"),
+    "target": ("target", "path", "query"),
+    "query": ("query",),
+    "vhost_port": ("vhost", "port"),
+    "clf": ("time", "day", "hour", "minute"),
+    "iso": ("time", "day", "hour", "minute"),
+    "epoch": ("time", "day", "hour", "minute"),
+    "strftime": ("time", "day", "hour", "minute"),
+}
+"""The parts of the kinds that give several fields; every other kind has the one role `value`."""
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One value of a line. `names` are the fields it gives, in the order of its kind's roles."""
+
+    kind: Kind
+    names: tuple[str, ...]
+    stop: bytes = b""
+    detail: str = ""
+    maybe_dash: bool = False
+    directive: str = ""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The role of each name."""
+        return ROLES.get(self.kind, ("value",))
+
+    @property
+    def escapes(self) -> bool:
+        """Whether a backslash takes the byte after it into the value."""
+        return b'"' in self.stop
+
+
+Element = bytes | Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """A format: its name (or the string it was made from) and its elements, literals and slots by turns."""
+
+    name: str
+    elements: tuple[Element, ...]
+
+    def slots(self) -> tuple[Slot, ...]:
+        """The slots, in order."""
+        return tuple(e for e in self.elements if isinstance(e, Slot))
+
+    def field_map(self) -> dict[str, tuple[Slot, str]]:
+        """{field: (its slot, its role in the slot)}, in the order of the line."""
+        return {
+            name: (slot, role) for slot in self.slots() for name, role in zip(slot.names, slot.roles, strict=True)
+        }

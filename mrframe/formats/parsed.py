@@ -1,0 +1,97 @@
+"""What every reader gives for a block, and the arithmetic of lines that they share.
+
+A line ends with a newline; one carriage return before it belongs to the line end too, as does one at the
+very end of a source that has no last newline. Nothing else ends a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any, Protocol
+
+from mrframe.core.records import Malformed
+
+
+@dataclass(slots=True)
+class Parsed:
+    """A block as columns, one for each projected field, with where its bytes went.
+
+    The three `*_bytes` add up to the length of the block. `records` is the length of every column; `lines`
+    counts all lines. `line` and `offset` of what is malformed are relative to the block.
+    """
+
+    columns: list[list[Any]]
+    records: int
+    lines: int
+    parsed_bytes: int
+    malformed_bytes: int
+    delimiter_bytes: int
+    malformed: list[Malformed] = field(default_factory=list)
+    bad_fields: dict[str, int] = field(default_factory=dict)
+
+
+class BlockReader(Protocol):
+    """Reads blocks of whole lines; only the last block of a source may lack the final newline."""
+
+    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+        """The block, which stands at `offset` of `source`, as columns.
+
+        Columns whose index is in `raw` hold bytes as they stand in the log, and None where there is nothing;
+        `convert` makes values of them later. Two different texts may have the same value (007 and 7), so
+        whoever folds raw values must fold once more after converting. Columns that have no raw form (file,
+        offset, values of JSON) are converted all the same.
+        """
+        ...
+
+    def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
+        """The values of a raw column, and how many were bad and have become None."""
+        ...
+
+    def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
+        """Where in the block the line of the n-th record begins, and the line; IndexError if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A block made plain: every line ends with one newline, the last one too.
+
+    `delimiter_bytes` counts the line ends of the block as it was; `shifted` says whether bytes were taken out,
+    so that offsets in `body` are not those in the block.
+    """
+
+    body: bytes
+    count: int
+    delimiter_bytes: int
+    shifted: bool
+
+    def split(self) -> list[bytes]:
+        """The lines, without their ends."""
+        lines = self.body.split(b"\n")
+        lines.pop()
+        return lines
+
+
+def plain_lines(block: bytes) -> Lines:
+    """The block with carriage returns before line ends taken out, and a line end at its end."""
+    delimiters = block.count(b"\n")
+    body, shifted = block, False
+    if b"\r" in block:
+        if block.endswith(b"\r"):
+            body, delimiters = body[:-1], delimiters + 1
+        returns = body.count(b"\r\n")
+        if returns:
+            body, delimiters, shifted = body.replace(b"\r\n", b"\n"), delimiters + returns, True
+    if block and not block.endswith(b"\n"):
+        body += b"\n"
+    return Lines(body, body.count(b"\n"), delimiters, shifted)
+
+
+def line_offsets(block: bytes) -> list[int]:
+    """Where each line of the block begins."""
+    lines = block.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return list(accumulate((len(line) + 1 for line in lines[:-1]), initial=0)) if lines else []

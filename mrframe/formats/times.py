@@ -1,0 +1,76 @@
+"""Times of log lines: from the bytes of a slot to an aware datetime, and to day, hour and minute as text.
+
+The day, hour and minute are those of the *local* time that the log shows. What matches the grammar but is
+no time (31/Feb) gives None. A form without a zone is taken as UTC. These are called once for each
+distinct text (`convert.py` remembers), so they are plain rather than quick.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from mrframe.formats.grammar import MONTHS
+from mrframe.formats.strftime import expanded
+
+_MONTH = {name.encode(): number for number, name in enumerate(MONTHS, 1)}
+_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_LENGTHS = {"day": 10, "hour": 13, "minute": 16}  # of the ISO text
+
+
+def time_of(kind: str, detail: str, raw: bytes) -> datetime | None:
+    """The time that a whole slot of a time kind shows; None when there is no such time."""
+    try:
+        if kind == "clf":
+            return _clf(raw)
+        if kind == "iso":
+            return datetime.fromisoformat(raw.decode("ascii"))
+        if kind == "epoch":
+            return _epoch(raw, _UNITS[detail])
+        parsed = datetime.strptime(raw.decode("ascii"), expanded(detail))  # noqa: DTZ007 (a zone, or UTC, below)
+        return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def truncated(kind: str, detail: str, role: str, raw: bytes) -> str | None:
+    """Day, hour or minute as ISO text.
+
+    `raw` is the slot's beginning up to that part for the forms "clf" and "iso", the whole slot otherwise.
+    None when there is no such day, hour or minute.
+    """
+    length = _LENGTHS[role]
+    if kind == "clf":
+        raw = raw + b"17/May/2015:00:00:00 +0000"[len(raw) :]
+    elif kind == "iso":
+        raw = raw + b"2015-05-17T00:00:00Z"[len(raw) :]
+    time = time_of(kind, detail, raw)
+    return time.isoformat()[:length] if time is not None else None
+
+
+def prefix_length(kind: str, role: str) -> int | None:
+    """How many bytes of the slot say the day, hour or minute; None: all of them are needed."""
+    if kind == "clf":
+        return {"day": 11, "hour": 14, "minute": 17}.get(role)
+    if kind == "iso":
+        return _LENGTHS.get(role)
+    return None
+
+
+def _clf(raw: bytes) -> datetime:
+    east = timedelta(hours=int(raw[22:24]), minutes=int(raw[24:26]))
+    zone = UTC if not east else timezone(-east if raw[21:22] == b"-" else east)
+    return datetime(
+        int(raw[7:11]),
+        _MONTH[raw[3:6]],
+        int(raw[:2]),
+        int(raw[12:14]),
+        int(raw[15:17]),
+        int(raw[18:20]),
+        tzinfo=zone,
+    )
+
+
+def _epoch(raw: bytes, unit: int) -> datetime:
+    whole, _, fraction = raw.partition(b".")
+    micros = int(whole) * (1_000_000 // unit) + (int(fraction[:6].ljust(6, b"0")) // unit if fraction else 0)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)
