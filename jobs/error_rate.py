@@ -4,7 +4,7 @@ from mrframe import Job, logs, main
 
 
 def by_hour(hour, status):
-    yield hour, (1, status >= 500)
+    yield hour, (1, (status or 0) >= 500)  # the status is None where none was sent
 
 
 def add(hour, values):

@@ -1,10 +1,12 @@
-"""In which files does each word occur?"""
+"""In which files does each word occur, whatever its case and the signs around it?"""
 
 from mrframe import Job, main, words
 
 
 def by_word(word, file):
-    yield word, file
+    plain = word.strip(".,;:!?()[]\"'").lower()
+    if plain:
+        yield plain, file
 
 
 def once(word, files):  # combine: each file is sent once

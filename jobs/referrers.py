@@ -4,7 +4,7 @@ from mrframe import Job, count, logs, main, top
 
 
 def named(referer):
-    return referer not in (None, "", "-")
+    return bool(referer)  # it is None where the log has "-"
 
 
 def job(limit: int = 20) -> Job:

@@ -83,7 +83,8 @@ class Answers:
         self.not_found: Counter = Counter()
         self.referers: Counter = Counter()
         self.services: dict = defaultdict(list)
-        self.words: dict = defaultdict(Counter)
+        self.words: Counter = Counter()
+        self.index: dict = defaultdict(set)
         self.text: list = []
 
     def line(self, name, *, good=True):
@@ -109,7 +110,7 @@ class Answers:
 
     def plain(self):
         """Everything as JSON: for each job its rows as [key, value], in the order of its output."""
-        files = {word: sorted(names) for word, names in self.words.items()}
+        files = {word: sorted(names) for word, names in self.index.items()}
         services = {name: _latency(took) for name, took in self.services.items()}
         return {
             "lines": dict(sorted(self.lines.items())),
@@ -125,7 +126,7 @@ class Answers:
                 "status_codes": _by_key(self.status),
                 "top_urls": _ranked(self.urls, lambda value: value[0])[:20],
                 "visitors": _by_key({day: len(hosts) for day, hosts in self.hosts.items()}),
-                "word_count": _by_key({word: sum(names.values()) for word, names in self.words.items()}),
+                "word_count": _by_key(self.words),
             },
         }
 
@@ -283,8 +284,9 @@ def write_text(folder: Path, answers: Answers) -> None:
             line = " ".join(sentence(chance, nouns.split()) for _ in range(1 + chance.below(2)))
             answers.line(name)
             answers.text.append((line, place, offset, f"{name}:{offset}"))
-            for word in line.lower().replace(".", " ").replace(",", " ").split():
-                answers.words[word][name] += 1
+            answers.words.update(line.split())
+            for word in line.split():
+                answers.index[word.rstrip(".,").lower()].add(name)
             lines.append(line)
             offset += len(line) + 1
         (folder / name).write_text("\n".join(lines) + "\n", encoding="ascii", newline="\n")
