@@ -1,0 +1,167 @@
+"""The house rules that a machine can hold. A rule that is in the way is changed here, with its reason."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
+# what the glossary calls otherwise: split, partition, node or executor, master, run file, partitioner, map, attempt
+UNWANTED = {"shard", "bucket", "slave", "worker", "workers", "coordinator", "segment", "segments", "hasher", "mapper"}
+VAGUE_FILES = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py"}
+
+
+def files_of(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+PRODUCT = files_of("mrframe")
+ALL = files_of("mrframe", "jobs", "sample_logs", "benchmarks", "tests")
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in ALL}
+NAMES = [path.relative_to(ROOT).as_posix() for path in ALL]
+
+
+def place(path: Path, node: ast.AST | int) -> str:
+    line = node if isinstance(node, int) else getattr(node, "lineno", 0)
+    return f"{path.relative_to(ROOT)}:{line}"
+
+
+def nodes(paths: list[Path], *kinds: type):
+    for path in paths:
+        for node in ast.walk(TREES[path]):
+            if isinstance(node, kinds):
+                yield path, node
+
+
+def calls(paths: list[Path]):
+    """(path, node, dotted name) of each call of a plain or dotted name."""
+    for path, node in nodes(paths, ast.Call):
+        yield path, node, ast.unparse(node.func)
+
+
+def test_files_are_short():
+    long = [f"{place(path, 1)} has {len(path.read_text().splitlines())} lines" for path in PRODUCT + files_of("jobs")]
+    assert not [text for text in long if int(text.split()[-2]) > FILE_LINES_MAX]
+
+
+def test_functions_are_short():
+    found = [
+        f"{place(path, node)} {node.name} has {node.end_lineno - node.lineno + 1} lines"
+        for path, node in nodes(PRODUCT, ast.FunctionDef, ast.AsyncFunctionDef)
+        if node.end_lineno - node.lineno + 1 > FUNCTION_LINES_MAX
+    ]
+    assert not found
+
+
+def test_every_file_says_what_it_is():
+    silent = [place(path, 1) for path in ALL if not ast.get_docstring(TREES[path]) and path.read_text().strip()]
+    assert not silent
+
+
+def test_every_file_has_a_name_that_says_something():
+    assert not [place(path, 1) for path in ALL if path.name in VAGUE_FILES]
+
+
+def test_nothing_is_left_to_do():
+    word = re.compile(r"\b(" + "|".join(("TO" + "DO", "FIX" + "ME", "X" * 3)) + r")\b")
+    found = [
+        place(path, number)
+        for path in ALL
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if word.search(line)
+    ]
+    assert not found
+
+
+def test_exceptions_are_caught_by_name():
+    """All are caught only to clean up and raise again, or at a boundary, and then the line says which."""
+    found = []
+    for path, node in nodes(PRODUCT, ast.ExceptHandler):
+        caught = ast.unparse(node.type) if node.type is not None else ""
+        raised_again = isinstance(node.body[-1], ast.Raise)
+        explained = "#" in path.read_text().splitlines()[node.lineno - 1]
+        if not caught or (re.search(r"\b(Base)?Exception\b", caught) and not raised_again and not explained):
+            found.append(place(path, node))
+    assert not found
+
+
+def test_nobody_sleeps():
+    """What is waited for has a condition; waiting for it is faster and cannot be too short."""
+    assert not [place(path, node) for path, node, name in calls(PRODUCT) if re.fullmatch(r"(\w+\.)?sleep", name)]
+
+
+def test_the_hash_of_python_is_never_used():
+    """It differs from process to process; `shuffle/partition.py` has the one hash."""
+    assert not [place(path, node) for path, node, name in calls(PRODUCT) if name == "hash"]
+
+
+def test_nothing_is_cleaned_up_by_chance():
+    assert not [place(path, n) for path, n in nodes(PRODUCT, ast.FunctionDef) if n.name == "__del__"]
+
+
+def defined_names(tree: ast.AST):
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node, node.name
+        elif isinstance(node, ast.arg):
+            yield node, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node, node.id
+
+
+def test_a_thing_has_one_word():
+    found = [
+        f"{place(path, node)} {name}"
+        for path in PRODUCT
+        for node, name in defined_names(TREES[path])
+        if UNWANTED & {part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+    ]
+    assert not found
+
+
+def test_jobs_import_nothing_but_mrframe():
+    """They are there to be copied; the public names are all that a job may need."""
+    found = []
+    for path, node in nodes(files_of("jobs"), ast.Import, ast.ImportFrom):
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        found += [f"{place(path, node)} {m}" for m in modules if m != "mrframe" and m not in sys.stdlib_module_names]
+    assert not found
+
+
+def test_jobs_are_short_enough_to_be_read_at_once():
+    assert not [path.name for path in files_of("jobs") if len(path.read_text().splitlines()) > 60]
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:  # an unpacked source archive
+        return [*ALL, *ROOT.glob("*.*"), *(ROOT / "docs").rglob("*.md")]
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("folder", ["work", "tmp", "home", "root"])
+def test_nothing_depends_on_one_machine(folder):
+    pattern = re.compile(rf"(?<![\w.}}~/:]){re.escape('/' + folder + '/')}")
+    texts = {path: path.read_bytes() for path in tracked_files() if "sample_logs" not in path.parts}
+    found = [
+        place(path, number)
+        for path, data in texts.items()
+        if b"\0" not in data
+        for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1)
+        if pattern.search(line)
+    ]
+    assert not found
+
+
+def test_the_rules_see_the_house():
+    """A rule that looks at nothing holds always."""
+    assert len(PRODUCT) > 20
+    assert "mrframe/errors.py" in NAMES
+    assert len(tracked_files()) > 40
