@@ -1,0 +1,218 @@
+"""`mrframe check JOB INPUT…`: is this job safe to distribute?
+
+The job is run in many ways that must not matter: again, cut into other splits, in another order, on a cluster,
+with another hash seed. All answers must be the same bytes as the first, plain, inline run. When one differs, the
+first difference is shown, and one more run without the combiner tells the likely reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any
+
+import click
+
+from mrframe.cli import settings
+from mrframe.cli.ending import print_json
+from mrframe.cli.flags import JobOption, setting_flags
+from mrframe.cli.job_command import JobCommand
+from mrframe.cli.terminal import columns_text, may_colour, number_text, painted, sample, seconds_text
+from mrframe.core.job import Job
+from mrframe.core.options import RunOptions
+from mrframe.errors import UsageError
+
+SPLITS = (1, 2, 3, 7)
+SEEDS = (1, 2)
+SPLITS_SHUFFLED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to run the job that must not matter. `asks` says what a difference would mean."""
+
+    name: str
+    changes: dict[str, Any]
+    hash_seed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one way gave: the rows as lines, and how it compares with the first."""
+
+    way: Way
+    lines: tuple[bytes, ...]
+    seconds: float
+    same: bool
+
+    @property
+    def digest(self) -> str:
+        """A short name for the bytes of the answer."""
+        return hashlib.blake2b(b"\n".join(self.lines), digest_size=6).hexdigest()
+
+
+def ways() -> list[Way]:
+    """All the ways, the plain one first."""
+    inline: dict[str, Any] = {"engine": "inline", "splits": None, "order_seed": None}
+    return [
+        Way("inline", inline),
+        Way("inline, again", inline),
+        Way("another hash seed", inline, hash_seed="4711"),
+        *(Way(f"{n} split{'s' if n > 1 else ''}", inline | {"splits": n}) for n in SPLITS),
+        *(Way(f"shuffled order {s}", inline | {"splits": SPLITS_SHUFFLED, "order_seed": s}) for s in SEEDS),
+        Way("local, 2 nodes", {"engine": "local", "nodes": 2, "splits": SPLITS_SHUFFLED, "order_seed": None}),
+    ]
+
+
+@click.command("check", cls=JobCommand)
+@click.argument("job")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+@setting_flags
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.pass_context
+def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **values: Any) -> None:
+    """Is this job safe to distribute? Runs it in many ways and compares.
+
+    The answer must be the same bytes inline and on a cluster, for any cutting of the input, any order of tasks and
+    any hash seed. Exit code 1 when it is not. Inputs are read several times: take a part of a log for a quick check.
+    """
+    as_json = values.pop("as_json")
+    base = settings.run_options({name: values.pop(name) for name in settings.declared()})
+    names = [p.name for p in context.command.get_params(context) if isinstance(p, JobOption)]
+    job_options = {str(name): values.pop(str(name)) for name in names}
+    if not inputs:
+        raise click.UsageError("no INPUT was given; name a log file")
+    if "-" in inputs:
+        raise UsageError("check reads its inputs several times, so standard input cannot be one; name a file")
+    trial = Trial(job, inputs, base, job_options)
+    outcomes = []
+    for outcome in trial.outcomes():
+        outcomes.append(outcome)
+        if not as_json:
+            click.echo(_line(outcome))
+    _conclude(trial, outcomes, as_json=as_json)
+
+
+class Trial:
+    """A job, its inputs and options, ready to be run in each of the ways."""
+
+    def __init__(self, job: str, inputs: Sequence[str], base: RunOptions, job_options: dict[str, Any]) -> None:
+        self.job, self.inputs, self.base, self.job_options = job, inputs, base, job_options
+        self.reference: tuple[bytes, ...] = ()
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Run every way, one after the other."""
+        for number, way in enumerate(ways()):
+            started = time.monotonic()
+            lines = self._in_other_process(way) if way.hash_seed else self._rows(self.job, way)
+            if number == 0:
+                self.reference = lines
+            yield Outcome(way, lines, time.monotonic() - started, lines == self.reference)
+
+    def _rows(self, job: Job | str, way: Way) -> tuple[bytes, ...]:
+        from mrframe import api  # noqa: PLC0415 -- not needed for --help
+        from mrframe.formats.writing import jsonl_lines  # noqa: PLC0415
+
+        options = dataclasses.replace(self.base, **way.changes)
+        job_options = self.job_options if isinstance(job, str) else {}
+        with api.run(job, self.inputs, options, job_options=job_options) as result:
+            return tuple(jsonl_lines(result.rows()))
+
+    def _in_other_process(self, way: Way) -> tuple[bytes, ...]:
+        """The same answer from a process of its own, where texts hash otherwise."""
+        args = [sys.executable, "-m", "mrframe", "run", self.job, "--engine=inline", "--format=jsonl", "-o-", "-q"]
+        if self.base.log_format:
+            args.append(f"--log-format={self.base.log_format}")
+        args += [f"--max-bad={self.base.max_bad}", *_as_flags(self.job_options), "--", *self.inputs]
+        environment = {**os.environ, "PYTHONHASHSEED": way.hash_seed}
+        done = subprocess.run(args, env=environment, capture_output=True, check=False)  # noqa: S603 -- our own command
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").rstrip()
+            raise UsageError(f"the job fails with PYTHONHASHSEED={way.hash_seed}:\n{said}")
+        return tuple(done.stdout.splitlines())
+
+    def reason(self, outcomes: Sequence[Outcome]) -> str:
+        """The likely reason for the differences, from which of the ways differ."""
+        different = {o.way.name for o in outcomes if not o.same}
+        if "inline, again" in different:
+            return "two equal runs differ: the job uses a clock, random numbers, or state kept from an earlier run"
+        if different == {"another hash seed"}:
+            return "the job goes through a set or uses hash(), whose order is another in each process; sort it"
+        cut = [o for o in outcomes if not o.same and o.way.changes.get("splits")]
+        if cut and self._combiner_at_fault(cut[0].way):
+            return (
+                "without the combiner the answers are the same: the combiner is not associative (what it makes of "
+                "parts must be what it would make of the whole: sums and counts, never means)"
+            )
+        if all(o.way.changes.get("order_seed") or o.way.changes["engine"] == "local" for o in cut) and cut:
+            return (
+                "only the order of tasks matters: the job keeps state from one task to the next (a global variable)"
+            )
+        if cut:
+            return (
+                "the cutting of the input matters: the map keeps state between records (a global variable, or a "
+                "map_split that counts across its records)"
+            )
+        return "only the cluster differs: the job reads something of its process or environment"
+
+    def _combiner_at_fault(self, way: Way) -> bool:
+        from mrframe import api  # noqa: PLC0415 -- only on a difference
+
+        job = api.load_job(self.job, self.job_options)
+        if job.combine is None:
+            return False
+        bare = dataclasses.replace(job, combine=None)
+        return self._rows(bare, way) == self._rows(bare, ways()[0])
+
+
+def _as_flags(job_options: dict[str, Any]) -> Iterator[str]:
+    """The job's options as they would stand on a command line."""
+    for name, value in job_options.items():
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            yield f"--{flag}" if value else f"--no-{flag}"
+        elif value is not None:
+            yield f"--{flag}={value}"
+
+
+def _line(outcome: Outcome) -> str:
+    colour = may_colour(sys.stdout)
+    verdict = painted("same", "green", on=colour) if outcome.same else painted("DIFFERENT", "red", on=colour)
+    cells = [outcome.way.name.ljust(18), f"{number_text(len(outcome.lines)):>9} rows", outcome.digest]
+    return "  ".join([*cells, f"{seconds_text(outcome.seconds):>7}", verdict])
+
+
+def _conclude(trial: Trial, outcomes: Sequence[Outcome], *, as_json: bool) -> None:
+    wrong = next((o for o in outcomes if not o.same), None)
+    reason = trial.reason(outcomes) if wrong else ""
+    difference = first_difference(trial.reference, wrong.lines) if wrong else ("", "")
+    if as_json:
+        tried = [{"way": o.way.name, "rows": len(o.lines), "digest": o.digest, "same": o.same} for o in outcomes]
+        found = {"plain": difference[0], "other": difference[1], "way": wrong.way.name} if wrong else None
+        print_json({"safe": wrong is None, "tried": tried, "first_difference": found, "reason": reason or None})
+    elif wrong is None:
+        click.echo(f"the same bytes in all {len(outcomes)} ways")
+    else:
+        rows = [["inline", difference[0]], [wrong.way.name, difference[1]]]
+        click.echo("\n".join(["", "first difference:", *columns_text(rows, "  "), "", f"likely reason: {reason}"]))
+    if wrong is not None:
+        raise click.exceptions.Exit(1)
+
+
+def first_difference(plain: Sequence[bytes], other: Sequence[bytes]) -> tuple[str, str]:
+    """The first row in which two answers differ, from each; `(no row)` where one has ended."""
+    for mine, theirs in zip_longest(plain, other):
+        if mine != theirs:
+            return _shown(mine), _shown(theirs)
+    return "", ""
+
+
+def _shown(line: bytes | None) -> str:
+    return "(no row)" if line is None else sample(line.decode("utf-8", "surrogateescape"))

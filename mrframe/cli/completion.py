@@ -1,0 +1,26 @@
+"""`mrframe completion SHELL`: the script that makes a shell complete commands, flags and choices."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS))
+def command(shell: str) -> None:
+    """Print a shell's completion script.
+
+    \b
+      bash   mrframe completion bash > ~/.local/share/bash-completion/completions/mrframe
+      zsh    mrframe completion zsh > a file _mrframe in a folder of $fpath
+      fish   mrframe completion fish > ~/.config/fish/completions/mrframe.fish
+    """
+    from mrframe.cli.main import COMPLETE_VARIABLE, group  # noqa: PLC0415 -- main imports this module lazily
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"this version of click has no completion for {shell}")
+    click.echo(kind(group, {}, "mrframe", COMPLETE_VARIABLE).source())

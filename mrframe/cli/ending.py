@@ -1,0 +1,145 @@
+"""How a command ends: exit codes, signals, readers that left.
+
+0 done · 1 job failed · 2 usage · 3 too many malformed · 4 cluster unreachable · 5 timeout ·
+130 interrupted (SIGINT) · 143 terminated (SIGTERM). A reader of standard output that leaves early
+(`| head`) ends the command quietly with 0: it has what it wanted.
+
+Rules: signals become exceptions, so that every `with` on the way out cleans up; nothing is printed twice;
+the interpreter never gets to flush a broken stream at exit.
+"""
+
+# ruff: noqa: PLC0415 -- what only some commands need is imported where it is needed: start-up is a figure
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from mrframe.errors import MrframeError
+
+if TYPE_CHECKING:
+    import click
+
+EXIT_INTERRUPTED = 130
+EXIT_TERMINATED = 143
+SCHEMA_VERSION = 1  # of every JSON object that a command prints
+
+
+class ReaderLeft(Exception):
+    """Standard output has no reader any more: the rest is not wanted."""
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived. Like KeyboardInterrupt it is no Exception, so that nothing swallows it."""
+
+
+def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> int:
+    """Run a click command and say which exit code it ends with; what went wrong is shown on stderr."""
+    import click
+
+    signal.signal(signal.SIGTERM, _terminate)
+    arguments = list(args)
+    shown = _Shown(arguments)
+    try:
+        with command.make_context(name, list(arguments)) as context:
+            command.invoke(context)
+        flush_stdout()
+        return 0
+    except click.exceptions.Exit as ended:
+        return _flushed(ended.exit_code)
+    except ReaderLeft:
+        return _abandon_stdout(0)
+    except (KeyboardInterrupt, click.Abort):
+        return shown.stop("interrupted", EXIT_INTERRUPTED)
+    except Terminated:
+        return shown.stop("terminated", EXIT_TERMINATED)
+    except click.ClickException as error:
+        return shown.usage(error)
+    except MrframeError as error:
+        return shown.failure(error)
+    except Exception as error:  # the boundary: what nobody meant is a bug, and is said to be one
+        return shown.bug(error)
+
+
+class _Shown:
+    """What the user is told at the end; with --json also as one object on standard output."""
+
+    def __init__(self, args: list[str]) -> None:
+        self.verbose = bool({"-v", "--verbose"} & set(args)) or bool(os.environ.get("MRFRAME_DEBUG"))
+        self.json = "--json" in args
+        self.job = args[1] if len(args) > 1 and args[0] == "run" and not args[1].startswith("-") else "JOB"
+
+    def stop(self, word: str, code: int) -> int:
+        _stderr().write(f"{word}: nothing was written\n")
+        return _abandon_stdout(code)
+
+    def usage(self, error: click.ClickException) -> int:
+        from mrframe.cli import failures
+
+        failures.show_usage(error, _stderr())
+        return self._as_json("usage", error.format_message(), 2)
+
+    def failure(self, error: MrframeError) -> int:
+        from mrframe.cli import failures
+
+        failures.show(error, _stderr(), verbose=self.verbose, job=self.job)
+        return self._as_json(error.slug, str(error), error.exit_code)
+
+    def bug(self, error: Exception) -> int:
+        from mrframe.cli import failures
+
+        failures.show_bug(error, _stderr())
+        return self._as_json("bug", f"{type(error).__name__}: {error}", 1)
+
+    def _as_json(self, slug: str, message: str, code: int) -> int:
+        if self.json:
+            print_json({"error": {"slug": slug, "message": message, "exit_code": code}})
+        return _flushed(code)
+
+
+def _terminate(_signal: int, _frame: Any) -> None:
+    raise Terminated
+
+
+def _stderr() -> TextIO:
+    return sys.stderr if sys.stderr is not None else open(os.devnull, "w", encoding="utf-8")
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object with its schema version on standard output."""
+    text = json.dumps({"schema_version": SCHEMA_VERSION, **value}, ensure_ascii=True)
+    try:
+        print(text, flush=True)  # noqa: T201 -- standard output is what the user asked for
+    except BrokenPipeError:
+        raise ReaderLeft from None
+
+
+def flush_stdout() -> None:
+    """Write out what is buffered; ReaderLeft when nobody reads it."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderLeft from None
+
+
+def _flushed(code: int) -> int:
+    try:
+        flush_stdout()
+    except ReaderLeft:
+        return _abandon_stdout(code)
+    return code
+
+
+def _abandon_stdout(code: int) -> int:
+    """Point standard output at nothing, so that the interpreter's last flush cannot fail; gives the code back."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)
+    except OSError:
+        pass  # without /dev/null the exit code is still right
+    return code

@@ -1,0 +1,109 @@
+"""How errors are shown: first the user's own traceback, then where in the input, then what to do.
+
+An error that mrframe raises on purpose shows one message and never mrframe's own frames, unless -v or
+MRFRAME_DEBUG asks for them. An exception that nobody meant is a bug, and says so with its traceback.
+This module prints to the stream it is given; which exit code follows is decided in `ending.py`.
+"""
+
+# ruff: noqa: PLC0415 -- what only some commands need is imported where it is needed: start-up is a figure
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from typing import TYPE_CHECKING, TextIO
+
+from mrframe.cli.terminal import escaped, may_colour, painted, sample
+from mrframe.errors import MrframeError, UserCodeError
+
+if TYPE_CHECKING:
+    import click
+
+RECORD_CHARACTERS_MAX = 500
+
+
+def show(error: MrframeError, stream: TextIO, *, verbose: bool, job: str = "JOB") -> None:
+    """Print an error raised on purpose; `job` is how the user named the job, for commands to copy."""
+    colour = may_colour(stream)
+    lines: list[str] = []
+    if isinstance(error, UserCodeError) and error.traceback_text:
+        lines += [escaped(error.traceback_text.rstrip("\n")), ""]
+    head, _, rest = escaped(str(error)).partition("\n")
+    lines.append(painted("error:", "red", on=colour) + " " + painted(head, "bold", on=colour))
+    lines += [f"       {line}" for line in rest.splitlines()]
+    if isinstance(error, UserCodeError):
+        lines += _whereabouts(error, job)
+    if verbose:
+        lines += ["", "mrframe's own frames:", *traceback.format_exception(error)]
+    _write(stream, lines)
+
+
+def _whereabouts(error: UserCodeError, job: str) -> list[str]:
+    """The input `file:line`, the record or key, and a command that repeats the failure alone."""
+    lines = []
+    if error.source is not None:
+        place = escaped(error.source) + (f":{error.line}" if error.line else "")
+        offset = f" (byte {error.offset})" if error.offset is not None else ""
+        lines.append(f"  in      {place}{offset}")
+    if error.record is not None:
+        text = error.record.decode("utf-8", "surrogateescape")
+        lines.append(f"  record  {sample(text, RECORD_CHARACTERS_MAX)}")
+    if error.key is not None:
+        lines.append(f"  key     {sample(error.key, RECORD_CHARACTERS_MAX)}")
+    again = _again(error, job)
+    if again:
+        lines.append(f"  again   {again}")
+    return lines
+
+
+def _again(error: UserCodeError, job: str) -> str:
+    """A command that runs the job on the failing line alone, when the line can be had from its file."""
+    if error.record is None or not error.line or error.source in (None, "-"):
+        return ""
+    source = shlex.quote(str(error.source))
+    if not source.isprintable():
+        return ""
+    read = f"sed -n {error.line}p {source}"
+    if str(error.source).endswith(".gz"):
+        read = f"zcat {source} | sed -n {error.line}p"
+    return f"{read} | mrframe run {shlex.quote(job)} -"
+
+
+def show_usage(error: click.ClickException, stream: TextIO) -> None:
+    """Print an error of the command line itself, with the nearest match and where the help is."""
+    import click
+
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "mrframe"
+    if isinstance(error, click.NoSuchOption):
+        near = f"; the nearest is {error.possibilities[0]}" if error.possibilities else ""
+        message = f"{command} has no option {error.option_name}{near}"
+    colour = may_colour(stream)
+    message = escaped(message[:1].lower() + message[1:]).rstrip(".")
+    lines = [painted("error:", "red", on=colour) + " " + painted(message, "bold", on=colour)]
+    lines.append(f"       `{command} --help` shows how it is used")
+    _write(stream, lines)
+
+
+def show_bug(error: BaseException, stream: TextIO) -> None:
+    """Print an exception that nobody meant: whose fault it is, and what a report needs."""
+    lines = ["".join(traceback.format_exception(error)).rstrip("\n"), ""]
+    lines.append(painted("error:", "red", on=may_colour(stream)) + f" a bug in mrframe ({type(error).__name__})")
+    lines.append(f"       please report it with the traceback above; Python {sys.version.split()[0]}")
+    _write(stream, lines)
+
+
+def warn(text: str, stream: TextIO) -> None:
+    """Print one warning."""
+    _write(stream, [painted("warning:", "yellow", on=may_colour(stream)) + " " + escaped(text)])
+
+
+def _write(stream: TextIO, lines: list[str]) -> None:
+    """Write lines; a stream that nobody reads any more is no second error."""
+    try:
+        text = "\n".join(lines) + "\n"
+        stream.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+        stream.flush()
+    except (OSError, ValueError):
+        pass

@@ -1,0 +1,95 @@
+"""The entry of the command `mrframe`: a group whose subcommands are imported only when they are used.
+
+The names and one-line helps stand here, so that `mrframe --help` imports click and nothing else; a test
+holds them equal to what the subcommands say themselves.
+"""
+
+# ruff: noqa: PLC0415 -- what only some commands need is imported where it is needed: start-up is a figure
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from mrframe.cli.ending import run_to_exit_code
+
+COMMANDS = {
+    "run": "Run one job over log files and print its answer.",
+    "count": "Answer a question about log fields without a job file.",
+    "init": "Write a ready job, with a test, to start your own from.",
+    "check": "Is this job safe to distribute? Runs it in many ways and compares.",
+    "formats": "List log formats, detect a file's, or try a format string.",
+    "config": "Show the settings in force and where each comes from.",
+    "doctor": "Check that this machine has what mrframe needs.",
+    "completion": "Print a shell's completion script.",
+}
+_MODULES = {"init": "starter", "config": "config", "formats": "formats"}
+COMPLETE_VARIABLE = "_MRFRAME_COMPLETE"
+
+
+class LazyGroup(click.Group):
+    """A group that knows its subcommands by name and imports `mrframe.cli.<name>` for one that is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        """The names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The subcommand, imported now; None when there is none of this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        import importlib
+
+        module = importlib.import_module(f"mrframe.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of subcommands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The subcommand that the arguments name; an unknown one is an error with the nearest match."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            from mrframe.cli.settings import nearest
+
+            raise click.UsageError(f"mrframe has no command {args[0]!r}{nearest(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _show_version(ctx: click.Context, _option: click.Parameter, wanted: Any) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"mrframe {version('mrframe')}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
+def group() -> None:
+    """MapReduce over log files: two Python functions, exact answers, all cores.
+
+    \b
+      mrframe count status access.log           a question without a job file
+      mrframe run top_urls access.log*.gz       a ready job
+      mrframe init top_urls                     your own job, from a ready one
+    """
+
+
+def run_as_command(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command as its own process does, with exit codes and signals; never returns."""
+    instruction = os.environ.get(COMPLETE_VARIABLE)
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(group, {}, "mrframe", COMPLETE_VARIABLE, instruction))
+    sys.exit(run_to_exit_code(group, sys.argv[1:] if args is None else args, "mrframe"))

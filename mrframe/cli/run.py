@@ -1,0 +1,231 @@
+"""`mrframe run JOB INPUT…`, and what every command that runs a job shares: `carry_out`.
+
+Parse, call `mrframe.api`, print. The order of things is: settings and targets are checked, the job runs, the
+answer is written (whole or not at all), then the figures; data goes to standard output and all else to stderr.
+"""
+
+# ruff: noqa: PLC0415 -- what only some commands need is imported where it is needed: start-up is a figure
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mrframe.cli import output, settings
+from mrframe.cli.ending import SCHEMA_VERSION, print_json, run_to_exit_code
+from mrframe.cli.flags import JobOption, answer_flags, setting_flags
+from mrframe.cli.job_command import JobCommand
+from mrframe.cli.terminal import is_terminal, may_colour
+from mrframe.core.job import Job
+from mrframe.core.options import RunOptions
+from mrframe.store.output import check_target, is_folder_target, whole_file, whole_folder
+
+if TYPE_CHECKING:
+    from mrframe.api import Result, Summary
+
+_ANSWER = ("output", "format", "overwrite", "summary", "rejects", "json", "dry_run", "quiet", "verbose")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What becomes of the answer and of messages: the flags of `flags.answer_flags`."""
+
+    output: str | None = None
+    format: str | None = None
+    overwrite: bool = False
+    summary: str | None = None
+    rejects: str | None = None
+    json: bool = False
+    dry_run: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether the rows themselves go to standard output."""
+        return self.output in (None, "-")
+
+    def check(self) -> None:
+        """Raise UsageError for flags that contradict each other and OutputError for targets that cannot be."""
+        if self.json and self.to_stdout and self.format is not None:
+            raise click.UsageError("--json prints JSON of its own form; leave --format out, or name a file with -o")
+        if self.quiet and self.verbose:
+            raise click.UsageError("-q and -v contradict each other; give one of them")
+        asked = (None if self.to_stdout else self.output, self.summary, self.rejects)
+        targets = [path for path in asked if path is not None]
+        places = [os.path.realpath(path) for path in targets if not path.startswith("/dev/")]
+        if len(set(places)) < len(places):
+            raise click.UsageError("two of -o, --summary and --rejects name the same file; give each its own")
+        for path in targets:
+            check_target(path, overwrite=self.overwrite)
+
+
+def taken_apart(values: dict[str, Any], context: click.Context) -> tuple[RunOptions, Answer, dict[str, Any]]:
+    """The parsed parameters of a command as (settings of the run, what becomes of the answer, options of the job)."""
+    flags = {name: values.pop(name) for name in settings.declared()}
+    answer = Answer(**{name: values.pop(name) for name in _ANSWER if name in values})
+    job_names = [p.name for p in context.command.get_params(context) if isinstance(p, JobOption) and p.name]
+    return settings.run_options(flags), answer, {name: values.pop(name) for name in job_names}
+
+
+@click.command("run", cls=JobCommand)
+@click.argument("job")
+@answer_flags
+@setting_flags
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.pass_context
+def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **values: Any) -> None:
+    """Run one job over log files and print its answer.
+
+    JOB is a file (jobs/top_urls.py), a name in a file (path.py:name), a dotted module, or a ready job (top_urls).
+    INPUT is a file, a pattern, a folder, a .gz file, or - for standard input. The job's own options are shown by
+    `mrframe run JOB --help`.
+    """
+    options, answer, job_options = taken_apart(values, context)
+    carry_out(job, inputs, options, answer, job_options)
+
+
+def run_script(job: Job | Callable[..., Job], argv: Sequence[str]) -> int:
+    """Run a job from its own script, `python jobs/x.py FILE`, with the flags of `mrframe run`: its exit code."""
+
+    @click.pass_context
+    def main(context: click.Context, /, inputs: tuple[str, ...], **values: Any) -> None:
+        options, answer, job_options = taken_apart(values, context)
+        carry_out(job, inputs, options, answer, job_options)
+
+    script = JobCommand(
+        "run",
+        callback=main,
+        params=[param for param in command.params if param.name != "job"],
+        help=_script_help(job),
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+    script.given = job
+    return run_to_exit_code(script, argv, os.path.basename(sys.argv[0]) or "job")
+
+
+def _script_help(job: Job | Callable[..., Job]) -> str:
+    own = None if isinstance(job, Job) else job.__doc__
+    return own or sys.modules["__main__"].__doc__ or "Run this job over log files and print its answer."
+
+
+def carry_out(
+    job: Job | Callable[..., Job] | str,
+    inputs: Sequence[str],
+    options: RunOptions,
+    answer: Answer,
+    job_options: dict[str, Any] | None = None,
+) -> None:
+    """Run a job and deliver its answer and figures as `answer` says; raises what `api.run` raises."""
+    if not inputs:
+        raise click.UsageError("no INPUT was given; name a log file, or - for standard input")
+    answer.check()
+    if not answer.quiet:
+        _warn_of_variables()
+    if answer.dry_run:
+        from mrframe.cli.plan import show_plan
+
+        show_plan(job, inputs, options, job_options or {}, as_json=answer.json)
+        return
+    with _run(job, inputs, options, answer, job_options or {}) as result:
+        _deliver(result, answer)
+        if answer.summary is not None:
+            _write_summary(answer, result.summary)
+        if not answer.quiet:
+            _show_summary(result.summary)
+
+
+def _run(
+    job: Job | Callable[..., Job] | str,
+    inputs: Sequence[str],
+    options: RunOptions,
+    answer: Answer,
+    job_options: dict[str, Any],
+) -> Result:
+    from mrframe import api
+
+    shown = _progress(answer)
+    try:
+        return api.run(job, inputs, options, job_options=job_options, on_progress=shown, rejects=answer.rejects)
+    finally:
+        if shown is not None:
+            shown.close()
+
+
+def _progress(answer: Answer) -> Any:
+    animated = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+    if answer.quiet or sys.stderr is None or not (animated or answer.verbose):
+        return None
+    from mrframe.cli.progress import ProgressLine
+
+    return ProgressLine(sys.stderr, animated=animated)
+
+
+def _deliver(result: Result, answer: Answer) -> None:
+    """The rows to where they are wanted; with --json also, or only, as part of one JSON object."""
+    from mrframe.formats.writing import write_rows
+
+    form: Any = output.format_for(answer.output, answer.format, terminal=is_terminal(sys.stdout))
+    if answer.to_stdout:
+        with output.standard_output() as stream:
+            if answer.json:
+                _write_json(result, stream)
+            else:
+                write_rows(result.rows(), stream, form, escape=is_terminal(sys.stdout))
+        return
+    target = str(answer.output)
+    if is_folder_target(target):
+        about = {"job": result.summary.job, "format": form}
+        with whole_folder(target, about, overwrite=answer.overwrite) as folder:
+            ending = "txt" if form == "text" else form
+            output.add_parts(folder, ending, result.rows(), lambda rows, sink: write_rows(rows, sink, form))
+    else:
+        with whole_file(target, overwrite=answer.overwrite) as sink:
+            write_rows(result.rows(), sink, form)
+    if answer.json:
+        print_json({"output": target, "summary": result.summary.to_plain()})
+
+
+def _write_json(result: Result, sink: output.StandardOutput) -> None:
+    """Answer and figures as one object, the rows as they come."""
+    from mrframe.formats.writing import jsonl_lines
+
+    separator = b""
+    sink.write(f'{{"schema_version": {SCHEMA_VERSION}, "answer": ['.encode())
+    for line in jsonl_lines(result.rows()):
+        sink.write(separator + b"\n" + line)
+        separator = b","
+    sink.write(b'\n], "summary": ' + json.dumps(result.summary.to_plain(), ensure_ascii=True).encode() + b"}\n")
+
+
+def _write_summary(answer: Answer, summary: Summary) -> None:
+    from mrframe.cli.summary import json_text
+
+    with whole_file(str(answer.summary), overwrite=answer.overwrite) as sink:
+        sink.write(json_text(summary).encode())
+
+
+def _show_summary(summary: Summary) -> None:
+    from mrframe.cli.summary import lines_of
+
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write("\n".join(lines_of(summary, colour=may_colour(sys.stderr))) + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # nobody reads it; the answer is delivered
+
+
+def _warn_of_variables() -> None:
+    strange = settings.strange_variables(os.environ)
+    if strange and sys.stderr is not None:
+        from mrframe.cli.failures import warn
+
+        for text in strange:
+            warn(text, sys.stderr)

@@ -1,0 +1,71 @@
+"""The figures of a finished job: a few lines for people, one JSON object for programs.
+
+It formats `api.Summary` and computes nothing of its own but rates.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from mrframe.cli.ending import SCHEMA_VERSION
+from mrframe.cli.terminal import bytes_text, counted, painted, sample, seconds_text
+
+if TYPE_CHECKING:
+    from mrframe.api import Summary
+
+SAMPLES_SHOWN = 3
+COUNTERS_SHOWN = 10
+
+
+def total_seconds(summary: Summary) -> float:
+    """The whole time of the job: the stage "total" where it is given, else the sum of the stages."""
+    seconds = summary.seconds
+    return seconds["total"] if "total" in seconds else sum(seconds.values())
+
+
+def lines_of(summary: Summary, *, colour: bool) -> list[str]:
+    """The short summary, as lines."""
+    seconds = total_seconds(summary)
+    rate = f" ({bytes_text(summary.bytes_in / seconds)}/s)" if seconds > 0 and summary.bytes_in else ""
+    malformed = f"{summary.malformed:,} malformed"
+    head = [
+        counted(summary.records, "record"),
+        painted(malformed, "yellow", on=colour and summary.malformed > 0),
+        counted(summary.rows, "row"),
+        f"{bytes_text(summary.bytes_in)} in {seconds_text(seconds)}{rate}",
+        _engine(summary),
+    ]
+    lines = [" · ".join(head)]
+    lines += [f"  {text}" for text in _malformed(summary)]
+    if summary.bad_fields:
+        fields = ", ".join(f"{name} {count:,}" for name, count in sorted(summary.bad_fields.items()))
+        lines.append(f"  fields without a usable value: {fields}")
+    counters = sorted(summary.counters.items())
+    lines += [f"  counter {sample(name)} {count:,}" for name, count in counters[:COUNTERS_SHOWN]]
+    if len(counters) > COUNTERS_SHOWN:
+        lines.append(f"  and {len(counters) - COUNTERS_SHOWN:,} counters more (--summary FILE has all)")
+    return lines
+
+
+def _engine(summary: Summary) -> str:
+    if summary.engine == "inline":
+        return "inline"
+    maps = summary.data_local + summary.other_map
+    local = f", {summary.data_local} of {counted(maps, 'map task')} data-local" if maps else ""
+    return f"{summary.engine}, {counted(summary.nodes, 'node')}{local}"
+
+
+def _malformed(summary: Summary) -> list[str]:
+    shown = summary.samples[:SAMPLES_SHOWN]
+    lines = [
+        f"{sample(s.source)}:{s.line}: {sample(s.text)}" + (f"  ({s.reason})" if s.reason else "") for s in shown
+    ]
+    if shown and summary.malformed > len(shown):
+        lines.append(f"and {summary.malformed - len(shown):,} more (--rejects FILE keeps them all)")
+    return lines
+
+
+def json_text(summary: Summary) -> str:
+    """All figures as one JSON object, with a final newline."""
+    return json.dumps({"schema_version": SCHEMA_VERSION, **summary.to_plain()}, ensure_ascii=True, indent=2) + "\n"

@@ -1,0 +1,104 @@
+"""A `mrframe.api` that runs nothing: it remembers how it was called and gives rows that a test has chosen."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from mrframe.errors import JobError
+
+
+def make_summary(**changes: Any) -> SimpleNamespace:
+    figures: dict[str, Any] = {
+        "job": "fake",
+        "engine": "inline",
+        "nodes": 0,
+        "records": 10_000,
+        "malformed": 0,
+        "bytes_in": 2_400_000,
+        "lines": 10_000,
+        "tasks": 1,
+        "data_local": 0,
+        "other_map": 1,
+        "rows": 2,
+        "seconds": {"map": 0.2, "reduce": 0.1},
+        "bad_fields": {},
+        "counters": {},
+        "samples": [],
+        **changes,
+    }
+    return SimpleNamespace(**figures, to_plain=lambda: {k: v for k, v in figures.items() if k != "samples"})
+
+
+@dataclass
+class FakeResult:
+    given: list[tuple[Any, Any]]
+    summary: Any
+    closed: bool = False
+
+    def rows(self):
+        return iter(self.given)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closed = True
+
+
+@dataclass
+class FakeApi:
+    """Stands in for `mrframe.api`. `jobs` maps a JOB's name to the function whose signature is its options."""
+
+    rows: list[tuple[Any, Any]] = field(default_factory=lambda: [("/a", 2), ("/b", 1)])
+    jobs: dict[str, Any] = field(default_factory=lambda: {"plain": lambda: None})
+    calls: list[SimpleNamespace] = field(default_factory=list)
+    summary: Any = field(default_factory=make_summary)
+    raises: BaseException | None = None
+
+    def run(self, job, inputs, options, *, job_options=None, on_progress=None, rejects=None):
+        self.calls.append(
+            SimpleNamespace(job=job, inputs=tuple(inputs), options=options, job_options=job_options, rejects=rejects)
+        )
+        if self.raises is not None:
+            raise self.raises
+        return FakeResult(self.rows, self.summary)
+
+    def job_parameters(self, text):
+        if text not in self.jobs:
+            raise JobError(f"{text!r} is no job")
+        return list(inspect.signature(self.jobs[text]).parameters.values())
+
+    @property
+    def call(self) -> SimpleNamespace:
+        assert len(self.calls) == 1
+        return self.calls[0]
+
+
+@pytest.fixture
+def fake_api(monkeypatch, tmp_path):
+    """The fake in place of the real one, in an empty folder, without settings from outside."""
+    from mrframe import api
+
+    fake = FakeApi()
+    for name in ("run", "job_parameters"):
+        monkeypatch.setattr(api, name, getattr(fake, name), raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return fake
+
+
+@pytest.fixture
+def mrframe():
+    """Run the command in this process: `mrframe("run", "plain", "x.log")` gives click's result."""
+    from mrframe.cli.main import group
+
+    def invoke(*args: str, **more: Any):
+        return CliRunner().invoke(group, list(args), prog_name="mrframe", **more)
+
+    return invoke
