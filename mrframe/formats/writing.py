@@ -76,11 +76,11 @@ def write_rows(rows: Iterable[tuple[Any, Any]], stream: Stream, form: Format, *,
 
 
 def jsonl_lines(rows: Iterable[tuple[Any, Any]]) -> Iterator[bytes]:
-    """The rows as `write_rows` writes them as jsonl, one by one, without the newline: to compare answers."""
+    """The rows as `write_rows` writes them as jsonl, one by one, with their newlines: to compare answers."""
     writer = _Jsonl(escape=False)
     rows = iter(rows)
     while batch := list(islice(rows, FIRST_ROWS)):
-        yield from writer.block([key for key, _ in batch], [value for _, value in batch]).splitlines()
+        yield from writer.block([key for key, _ in batch], [value for _, value in batch]).splitlines(keepends=True)
 
 
 class _Jsonl:

@@ -1,0 +1,71 @@
+"""What the disk says no to, in words; and the lock that tells a live owner from one that was killed.
+
+Rules: a lock is an flock, so it is free the moment the last process that shares it is gone, however it
+went (forked children share it, exec'd programs do not). Who makes a thing that others may sweep locks it
+and then looks whether it is still there; who sweeps locks it first, then deletes: neither can lose.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+RANDOM_NAME = r"[0-9a-f]{16}"
+
+
+def token() -> str:
+    """Sixteen random hex digits, to make a name that nobody else has."""
+    return secrets.token_hex(8)
+
+
+def fault_text(error: OSError, path: str) -> str:
+    """What is wrong with writing below `path`, and its remedy: `No space left on device (0 bytes free) …`."""
+    state = error.strerror or str(error)
+    if error.errno in _FULL:
+        return f"{state} ({_free_text(path)}); free some space or choose another disk"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{state}; choose a place where this user may write"
+    if error.errno == errno.EROFS:
+        return f"{state}; choose another disk"
+    return f"{state} ({_free_text(path)}); check the disk"
+
+
+def _free_text(path: str) -> str:
+    while path and not os.path.isdir(path):
+        path = os.path.dirname(path)
+    try:
+        return f"{shutil.disk_usage(path or '.').free:,} bytes free at {path or '.'}"
+    except OSError:
+        return "free space not known"
+
+
+def try_lock(fd: int) -> bool:
+    """Take the lock of an open file or directory; False when another process has it."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def is_at(fd: int, path: str, *, dir_fd: int | None = None) -> bool:
+    """Whether `path` (no link followed) is still the file or directory that is open as `fd`."""
+    try:
+        found = os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    opened = os.fstat(fd)
+    return (found.st_dev, found.st_ino) == (opened.st_dev, opened.st_ino)
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

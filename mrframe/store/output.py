@@ -1,0 +1,176 @@
+"""All-or-nothing output: a file or a folder that appears complete, or not at all.
+
+Rules:
+- Bytes go to a private file or folder beside the target (`.NAME.mrframe-<token>`), are synced, and move to
+  the target in one step; only then does the target exist. A failed sync is final: the bytes are dropped.
+- An existing target is refused unless `overwrite` is given, also when it appeared while the job ran. A
+  folder is replaced only when all in it is what its manifest lists: what mrframe did not write, it never
+  deletes. An empty folder is no target yet and may be filled.
+- What a killed run left beside a target (its lock is free) is cleared away by the next run to that target.
+- Devices and pipes are written as they are: `/dev/null`, `/dev/stderr`. Standard output is the caller's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+from io import RawIOBase
+from typing import Any
+
+from mrframe.errors import OutputError
+from mrframe.store.disk import sync_directory
+from mrframe.store.place import (
+    MANIFEST,
+    check_folder,
+    exists,
+    faults,
+    is_stream,
+    make_file,
+    make_folder,
+    new_private,
+    publish_file,
+    publish_folder,
+    settle,
+)
+
+MANIFEST_VERSION = 1
+
+
+class Sink:
+    """A binary stream to a target, unbuffered: a fault is an OutputError that names the target, at once."""
+
+    def __init__(self, file: RawIOBase, target: str) -> None:
+        self._file = file
+        self._target = target
+        self.bytes_written = 0
+
+    def write(self, data: bytes) -> int:
+        """Take all of the data; best given in large pieces."""
+        left = memoryview(data)
+        with faults(self._target):
+            while left:
+                left = left[self._file.write(left) or 0 :]
+        self.bytes_written += len(data)
+        return len(data)
+
+
+class _Part(Sink):
+    """A part of a folder, which the manifest states the hash of."""
+
+    def __init__(self, file: RawIOBase, target: str) -> None:
+        super().__init__(file, target)
+        self.hash = hashlib.sha256()
+
+    def write(self, data: bytes) -> int:
+        self.hash.update(data)
+        return super().write(data)
+
+
+def is_folder_target(target: str) -> bool:
+    """Whether `-o` names a folder: a name that ends in a slash, or an existing folder."""
+    return target.endswith("/") or os.path.isdir(target)
+
+
+def check_target(target: str, *, overwrite: bool) -> None:
+    """Raise OutputError when the target may not or cannot be written; to be called before the work is done."""
+    if is_stream(target):
+        return
+    place = os.path.realpath(target)
+    parent = os.path.dirname(place)
+    if not os.path.isdir(parent):
+        raise OutputError(f"the output {target} cannot be made: the folder {parent} does not exist; make it first")
+    with faults(target):
+        settle(place)
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(f"the output {target} cannot be made: {parent} may not be written; choose another place")
+    if os.path.isdir(place):
+        check_folder(target, place, overwrite=overwrite)
+    elif os.path.lexists(place) and not overwrite:
+        raise exists(target)
+    elif os.path.lexists(place) and target.endswith("/"):
+        raise OutputError(f"the output {target} names a folder, but it is a file; leave out the slash or remove it")
+
+
+@contextlib.contextmanager
+def whole_file(target: str, *, overwrite: bool = False) -> Iterator[Sink]:
+    """A file that is at `target` when the block ends without an error, and leaves no trace otherwise."""
+    check_target(target, overwrite=overwrite)
+    if is_folder_target(target):
+        raise OutputError(f"the output {target} is a folder; name a file")
+    place = os.path.realpath(target)
+    if is_stream(target):
+        with faults(target):
+            stream = open(target, "wb", buffering=0)  # noqa: SIM115 (closed below, outside this guard)
+        with stream:
+            yield Sink(stream, target)
+        return
+    with faults(target):
+        private, fd = new_private(place, make_file)
+    try:
+        with open(fd, "wb", buffering=0) as file:
+            yield Sink(file, target)
+            with faults(target):
+                if overwrite and os.path.lexists(place):
+                    os.fchmod(fd, stat.S_IMODE(os.stat(place).st_mode))
+                os.fsync(fd)
+                publish_file(private, place, target, overwrite=overwrite)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(private)
+
+
+class Folder:
+    """A folder in the making: parts `part-00000.ENDING`…, and in the end the manifest."""
+
+    def __init__(self, path: str, target: str) -> None:
+        self._path = path
+        self._target = target
+        self._parts: list[dict[str, Any]] = []
+
+    def add_part(self, ending: str, write: Callable[[Sink], int]) -> None:
+        """Make the next part with what `write` writes; it gives the number of rows."""
+        name = f"part-{len(self._parts):05d}.{ending}"
+        with faults(self._target):
+            file = open(os.path.join(self._path, name), "xb", buffering=0)  # noqa: SIM115 (closed below)
+        with file:
+            sink = _Part(file, os.path.join(self._target, name))
+            rows = write(sink)
+            with faults(self._target):
+                os.fsync(file.fileno())
+        sha256 = sink.hash.hexdigest()
+        self._parts.append({"name": name, "rows": rows, "bytes": sink.bytes_written, "sha256": sha256})
+
+    def finish(self, about: dict[str, Any]) -> None:
+        """Write the manifest: `about` (plain values), and the parts."""
+        rows = sum(part["rows"] for part in self._parts)
+        manifest = {"mrframe_output": MANIFEST_VERSION, **about, "rows": rows, "parts": self._parts}
+        with faults(self._target), open(os.path.join(self._path, MANIFEST), "xb", buffering=0) as file:
+            Sink(file, self._target).write(json.dumps(manifest, indent=2).encode() + b"\n")
+            os.fsync(file.fileno())
+            sync_directory(self._path)
+
+
+@contextlib.contextmanager
+def whole_folder(target: str, about: dict[str, Any], *, overwrite: bool = False) -> Iterator[Folder]:
+    """A folder that is at `target` when the block ends without an error, and leaves no trace otherwise.
+
+    `about` goes into the manifest (job, format…); it may be filled while the block runs.
+    """
+    check_target(target, overwrite=overwrite)
+    place = os.path.realpath(target)
+    with faults(target):
+        private, fd = new_private(place, make_folder)
+    try:
+        folder = Folder(private, target)
+        yield folder
+        folder.finish(about)
+        with faults(target):
+            publish_folder(private, place, target, overwrite=overwrite)
+    finally:
+        os.close(fd)
+        shutil.rmtree(private, ignore_errors=True)

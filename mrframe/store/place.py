@@ -1,0 +1,203 @@
+"""The place of an output: what may stand there already, private things beside it, and the move to it.
+
+Rules are in `output.py`. A place is a real path (links resolved); a target is what the user called it. Not here:
+what is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import shutil
+import stat
+from collections.abc import Callable, Iterator
+
+from mrframe.errors import OutputError
+from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, sync_directory, token, try_lock
+
+MANIFEST = "manifest.json"
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+
+
+# ---- making it visible ----------------------------------------------------------------------------
+
+
+def publish_file(private: str, place: str, target: str, *, overwrite: bool) -> None:
+    """Move the file to its place; without `overwrite` in a way that fails when something is there by now."""
+    if overwrite:
+        os.replace(private, place)
+    else:
+        try:
+            os.link(private, place)
+        except FileExistsError:
+            raise exists(target) from None
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if os.path.lexists(place):  # a file system without hard links cannot do this in one step
+                raise exists(target) from None
+            os.rename(private, place)
+    _confirm(place, target)
+
+
+def publish_folder(private: str, place: str, target: str, *, overwrite: bool) -> None:
+    """Move the folder to its place, that of an empty folder included."""
+    if os.path.lexists(place):
+        check_folder(target, place, overwrite=overwrite)  # it may have appeared while the job ran
+    with _aside(place):
+        try:
+            os.rename(private, place)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise exists(target) from None
+            raise
+    _confirm(place, target)
+
+
+def _confirm(place: str, target: str) -> None:
+    """Make the move durable; it cannot be undone any more, and is not: what is in place is complete."""
+    try:
+        sync_directory(os.path.dirname(place))
+    except OSError as error:
+        raise OutputError(
+            f"the output {target} is in place and complete, but the disk did not confirm it ({error.strerror}), "
+            "so it may not survive a power cut; check the disk"
+        ) from None
+
+
+@contextlib.contextmanager
+def _aside(place: str) -> Iterator[None]:
+    """A folder steps aside while the block puts another in its place; it is deleted then, or comes back.
+
+    It is locked meanwhile, so that nobody takes it for what a killed run left (`settle`).
+    """
+    if not os.path.isdir(place) or not os.listdir(place):
+        yield
+        return
+    aside = _beside(place, "old-")
+    fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try_lock(fd)
+        os.rename(place, aside)
+        try:
+            yield
+        except BaseException:
+            os.rename(aside, place)
+            raise
+        shutil.rmtree(aside, ignore_errors=True)  # what will not go is cleared by the next run to this target
+    finally:
+        os.close(fd)
+
+
+def check_folder(target: str, place: str, *, overwrite: bool) -> None:
+    """OutputError unless the folder is empty, or to be replaced and wholly mrframe's."""
+    if not os.path.isdir(place):
+        raise exists(target)
+    inside = set(os.listdir(place))
+    if not inside:
+        return
+    if not overwrite:
+        raise exists(target)
+    try:
+        with open(os.path.join(place, MANIFEST), "rb") as file:
+            manifest = json.load(file)
+        listed = {part["name"] for part in manifest["parts"]} if "mrframe_output" in manifest else set()
+    except (OSError, ValueError, KeyError, TypeError):
+        listed = set()
+    foreign = sorted(inside - listed - {MANIFEST}) if listed else sorted(inside)
+    if foreign:
+        raise OutputError(
+            f"the output folder {target} holds what mrframe did not write ({foreign[0]}), so it is not "
+            "replaced; choose another name, or remove it yourself"
+        )
+
+
+# ---- beside the target ----------------------------------------------------------------------------
+
+
+def _beside(place: str, kind: str = "") -> str:
+    parent, name = os.path.split(place)
+    return os.path.join(parent, f".{name}.mrframe-{kind}{token()}")
+
+
+def new_private(place: str, make: Callable[[str], int]) -> tuple[str, int]:
+    """A new private file or folder beside the target, and its locked descriptor."""
+    while True:
+        path = _beside(place)
+        try:
+            fd = make(path)
+        except FileNotFoundError:
+            if not os.path.isdir(os.path.dirname(place)):
+                raise
+            continue  # another run to the same target swept it before it was opened
+        if try_lock(fd) and is_at(fd, path):
+            return path, fd
+        os.close(fd)  # … or before it was locked
+
+
+def make_file(path: str) -> int:
+    """For `new_private`."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)  # the umask takes its share
+
+
+def make_folder(path: str) -> int:
+    """For `new_private`."""
+    os.mkdir(path)
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def settle(place: str) -> None:
+    """Undo what a killed run left half-way: bring back what stepped aside, remove what was never finished."""
+    parent, name = os.path.split(place)
+    pattern = re.compile(re.escape(f".{name}.mrframe-") + f"(old-)?{RANDOM_NAME}")
+    for left in sorted(os.listdir(parent)):
+        match = pattern.fullmatch(left)
+        if match is not None:
+            _settle_one(os.path.join(parent, left), place, stepped_aside=match[1] is not None)
+
+
+def _settle_one(path: str, place: str, *, stepped_aside: bool) -> None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return  # gone meanwhile, or not ours
+    try:
+        status = os.fstat(fd)
+        if status.st_uid != os.geteuid() or not try_lock(fd) or not is_at(fd, path):
+            return
+        if stepped_aside and not os.path.lexists(place):
+            os.rename(path, place)
+        elif stat.S_ISDIR(status.st_mode):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)
+    finally:
+        os.close(fd)
+
+
+def is_stream(place: str) -> bool:
+    """Whether the target is a device, a pipe or a socket, which is written as it is."""
+    try:
+        mode = os.stat(place).st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def exists(target: str) -> OutputError:
+    """The error that says so."""
+    return OutputError(f"the output {target} exists already; choose another name, or replace it with --overwrite")
+
+
+@contextlib.contextmanager
+def faults(target: str) -> Iterator[None]:
+    """Around the system's calls alone, never around the making of rows, whose faults are their own."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # the reader of a pipe left: the command line knows what that means
+    except OSError as error:
+        raise OutputError(f"the output {target} cannot be written: {fault_text(error, target)}") from None

@@ -1,0 +1,133 @@
+"""Scratch directories: private, locked while in use, removed at the end, and swept when that end never came.
+
+A scratch directory is `mrframe-<16 hex digits>`, mode 0700, in the parent folder, with a file `lock` that is
+flocked for as long as a process of the run lives (see `disk.py`). Sweeping takes only directories of this
+user, under such a name, whose lock is free; it never follows a symbolic link, and a name that turns into
+something else meanwhile is left alone. Not here: what lies in a scratch directory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from typing import Self
+
+from mrframe.errors import OutputError
+from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, token, try_lock
+
+LOCK = "lock"
+_NAME = re.compile(f"mrframe-{RANDOM_NAME}")
+
+
+class Scratch:
+    """A fresh scratch directory at `path`, until `close()`; a context manager.
+
+    `parent` defaults to $TMPDIR. Raises OutputError when nothing can be made there. Only the process that
+    made it removes it: in a forked child `close()` does nothing.
+    """
+
+    def __init__(self, parent: str | None = None) -> None:
+        parent = os.path.abspath(parent or tempfile.gettempdir())
+        if not os.path.isdir(parent):
+            raise OutputError(
+                f"the scratch folder {parent} does not exist; make it, or name another with --scratch-dir or $TMPDIR"
+            )
+        try:
+            self.path, self._lock = _make(parent)
+        except OSError as error:
+            raise OutputError(f"no scratch directory can be made in {parent}: {fault_text(error, parent)}") from None
+        self._owner = os.getpid()
+        self._closed = False
+
+    def close(self) -> None:
+        """Remove the directory with all that is in it; may be called again. OutputError when it will not go."""
+        if self._closed or os.getpid() != self._owner:
+            return
+        self._closed = True
+        try:
+            remove_tree(self.path)
+        finally:
+            os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def remove_tree(path: str) -> None:
+    """Remove a directory, without following links out of it; it may be gone already.
+
+    A file that a dying process made meanwhile is removed in a second pass. OutputError when it will not go.
+    """
+    for last in (False, True):
+        try:
+            shutil.rmtree(path)
+        except FileNotFoundError:
+            if not os.path.lexists(path):
+                return
+        except OSError as error:
+            if last:
+                raise OutputError(
+                    f"the scratch directory {path} cannot be removed: {error.strerror} ({error.filename}); "
+                    "remove it by hand, or leave it to the next run"
+                ) from None
+        else:
+            return
+
+
+def sweep_stale(parent: str | None = None) -> list[str]:
+    """Remove this user's scratch directories in `parent` whose owners are gone; gives their paths."""
+    parent = os.path.abspath(parent or tempfile.gettempdir())
+    try:
+        parent_fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return []  # nothing can be there; who wants to write there is told by Scratch
+    try:
+        names = [name for name in sorted(os.listdir(parent_fd)) if _NAME.fullmatch(name)]
+        return [os.path.join(parent, name) for name in names if _sweep(parent_fd, name)]
+    finally:
+        os.close(parent_fd)
+
+
+def _make(parent: str) -> tuple[str, int]:
+    """A new directory and its lock; again under another name when a sweep came between."""
+    while True:
+        path = os.path.join(parent, f"mrframe-{token()}")
+        try:
+            os.mkdir(path, 0o700)
+            lock = os.open(os.path.join(path, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except (FileExistsError, FileNotFoundError):
+            if not os.path.isdir(parent):
+                raise
+            continue
+        if try_lock(lock) and is_at(lock, os.path.join(path, LOCK)):
+            return path, lock
+        os.close(lock)
+
+
+def _sweep(parent_fd: int, name: str) -> bool:
+    """Remove one directory if it is stale; whether it was."""
+    opened: list[int] = []
+    try:
+        directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)
+        opened.append(directory)
+        inside = os.listdir(directory)
+        if os.fstat(directory).st_uid != os.geteuid() or (inside and LOCK not in inside):
+            return False
+        # an empty one was left by a process that died before it made the lock, or is being made: see disk.py
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        opened.append(os.open(LOCK, flags, 0o600, dir_fd=directory))
+        if not try_lock(opened[1]) or not is_at(directory, name, dir_fd=parent_fd):
+            return False
+        shutil.rmtree(name, dir_fd=parent_fd)
+    except OSError:
+        return False  # another process sweeps it, or it is not what its name says; never ours to force
+    else:
+        return True
+    finally:
+        for fd in opened:
+            os.close(fd)
