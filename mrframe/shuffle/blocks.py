@@ -57,7 +57,7 @@ def encode_pairs(keys: list[Any], values: list[Any]) -> tuple[bytes, bytes]:
     """The two columns as bytes. Raises ValueRefused when they are larger than a block can ever be."""
     try:
         key_bytes, value_bytes = encode(keys), encode(values)
-    except ValueError as error:  # msgpack's own limit is 4 GiB
+    except (ValueError, struct.error) as error:  # a length of more than 32 bits
         raise ValueRefused(
             f"a value is too large to be sent from map to reduce ({error}); yield less at once"
         ) from error

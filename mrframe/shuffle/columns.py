@@ -31,11 +31,23 @@ _CODES = dict(_WIDTHS)
 _SWAP = sys.byteorder == "big"  # numbers lie little-endian
 
 
-def encode(column: list[Any], *, level: int = 0) -> bytes:
+def encode(column: list[Any]) -> bytes:
     """The column as bytes; `decode` gives equal values of the same types.
 
     Raises CannotTravel for a value that is neither plain nor can be pickled.
     """
+    return _encode(column, 0)
+
+
+def decode(data: bytes | memoryview, *, unpickle: bool) -> list[Any]:
+    """The column that `encode` made into these bytes.
+
+    Raises CorruptData on anything else, and on pickled values when `unpickle` is false.
+    """
+    return _decode(memoryview(data), unpickle=unpickle, level=0)
+
+
+def _encode(column: list[Any], level: int) -> bytes:
     types = set(map(type, column))
     if len(types) == 1:
         one = types.pop()
@@ -46,12 +58,7 @@ def encode(column: list[Any], *, level: int = 0) -> bytes:
     return b"n" if not column else b"v" + pack_values(column)
 
 
-def decode(data: bytes | memoryview, *, unpickle: bool, level: int = 0) -> list[Any]:
-    """The column that `encode` made into these bytes.
-
-    Raises CorruptData on anything else, and on pickled values when `unpickle` is false.
-    """
-    view = memoryview(data)
+def _decode(view: memoryview, *, unpickle: bool, level: int) -> list[Any]:
     tag = bytes(view[:1])
     try:
         if tag == b"t":
@@ -177,7 +184,7 @@ def _encode_tuple(column: list[tuple[Any, ...]], level: int) -> bytes | None:
         return None
     parts = [b"t", bytes((width,))]
     for i in range(width):
-        items = encode(list(map(itemgetter(i), column)), level=level + 1)
+        items = _encode(list(map(itemgetter(i), column)), level + 1)
         parts += (_LENGTH.pack(len(items)), items)
     return b"".join(parts)
 
@@ -190,7 +197,7 @@ def _decode_tuple(body: memoryview, *, unpickle: bool, level: int) -> list[tuple
     for _ in range(body[0] if len(body) else 0):
         (length,) = _LENGTH.unpack_from(body, at)
         at += 4 + length
-        columns.append(decode(body[at - length : at], unpickle=unpickle, level=level + 1))
+        columns.append(_decode(body[at - length : at], unpickle=unpickle, level=level + 1))
     if at != len(body) or not columns:
         raise CorruptData("a column of tuples does not end where its items do")
     return list(zip(*columns, strict=True))

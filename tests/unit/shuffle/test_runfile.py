@@ -1,0 +1,195 @@
+"""Run files: sections, blocks, order, extraction, and what a writer refuses."""
+
+import io
+import os
+from datetime import date
+from itertools import zip_longest
+
+import pytest
+
+from mrframe.errors import CannotTravel, CorruptData, KeyRefused
+from mrframe.shuffle.blocks import BLOCK_BYTES, BLOCK_RECORDS_MAX
+from mrframe.shuffle.runfile import RunReader, RunWriter, extract
+from mrframe.shuffle.runlayout import AS_GIVEN, read_layout
+
+
+def written(*runs, slots=1, **options):
+    file = io.BytesIO()
+    writer = RunWriter(file, slots=slots)
+    for keys, values in runs:
+        writer.add_run(keys, values, **options)
+    writer.close()
+    return file
+
+
+def read(file, *, unpickle=False):
+    reader = RunReader(file, "test", unpickle=unpickle)
+    return {slot: [list(stream) for stream in reader.streams(slot)] for slot in reader.slots_present()}
+
+
+def test_equal_keys_keep_their_positions_and_runs_their_numbers():
+    file = written((["b", "a", "b", "a"], [1, 2, 3, 4]), ([], []), (["a"], [5]))
+    assert read(file) == {0: [[("s", ["a", "a", "b", "b"], [2, 4, 1, 3])], [("s", ["a"], [5])]]}
+    reader = RunReader(file, "test", unpickle=False)
+    assert (reader.slots, reader.seed, reader.runs, reader.records) == (1, 0, 2, 5)
+
+
+def test_a_file_without_pairs():
+    file = io.BytesIO()
+    writer = RunWriter(file, slots=256, seed=9)
+    writer.add_sorted(3, [])
+    writer.add_sorted(3, [([], [])])
+    totals = writer.close()
+    assert (totals.records, totals.runs, totals.by_slot) == (0, 0, {})
+    reader = RunReader(file, "test", unpickle=False)
+    assert (reader.slots_present(), reader.streams(3), reader.seed) == ([], [], 9)
+
+
+def test_the_partitioner_chooses_the_slot():
+    file = io.BytesIO()
+    writer = RunWriter(file, slots=256)
+    writer.add_run(["c", "a", "b"], [1, 2, 3], slot_of=[255, 0, 255])
+    totals = writer.close()
+    assert {slot: records for slot, (records, _) in totals.by_slot.items()} == {0: 1, 255: 2}
+    assert read(file) == {0: [[("s", ["a"], [2])]], 255: [[("s", ["b", "c"], [3, 1])]]}
+    assert RunReader(file, "test", unpickle=False).slots_present(range(1, 256)) == [255]
+
+
+def test_mixed_keys_have_their_kind_block_by_block():
+    assert read(written(([1.0, "a", 1, True, None], [1, 2, 3, 4, 5]))) == {
+        0: [[("", [None, True, 1, 1.0, "a"], [5, 4, 3, 1, 2])]]
+    }
+    assert read(written(([None, None], [1, 2]))) == {0: [[("n", [None, None], [1, 2])]]}
+    halves = written((["a"] * BLOCK_RECORDS_MAX * 2 + [1] * BLOCK_RECORDS_MAX, [0] * 3 * BLOCK_RECORDS_MAX))
+    kinds = [kind for kind, _, _ in read(halves)[0][0]]
+    assert (kinds[0], kinds[-1], set(kinds) - {"i", "s", ""}) == ("i", "s", set())
+
+
+def test_blocks_are_cut_by_pairs_and_by_bytes():
+    many = read(written((list(range(50_000)), [1] * 50_000)))[0][0]
+    assert [key for _, keys, _ in many for key in keys] == list(range(50_000))
+    assert max(len(keys) for _, keys, _ in many) == BLOCK_RECORDS_MAX
+    large = [os.urandom(BLOCK_BYTES // 4) for _ in range(40)]
+    blocks = read(written((list(range(40)), large)))[0][0]
+    assert [value for _, _, values in blocks for value in values] == large
+    assert max(len(keys) for _, keys, _ in blocks[1:]) <= 8
+    mixed = [b"x", b"y" * 20_000_000, *large[:4], b"z"]
+    blocks = read(written((list(range(7)), mixed)))[0][0]
+    assert [value for _, _, values in blocks for value in values] == mixed
+    assert [len(keys) for _, keys, values in blocks if mixed[1] in values] in ([1], [2])
+
+
+def test_a_kind_too_long_for_its_byte_is_left_out():
+    key = tuple(range(300))
+    assert read(written(([key], [1]))) == {0: [[("", [key], [1])]]}
+
+
+def test_compression_where_it_pays():
+    text = [f"/page/{i % 10}/of/the/site" for i in range(20_000)]
+    noise = [os.urandom(100) for _ in range(5_000)]
+    assert len(written((text, text)).getvalue()) < 200_000
+    assert len(written((noise, noise)).getvalue()) < 1.03 * 2 * 100 * 5_000
+    assert len(read(written((noise, noise)))[0][0]) > 1
+
+
+def test_add_sorted_streams_blocks():
+    seen = []
+
+    def blocks():
+        for i in range(5):
+            seen.append(file.tell())
+            yield [f"{i}{j:05}" for j in range(3_000)], list(range(3_000))
+
+    file = io.BytesIO()
+    writer = RunWriter(file, slots=4)
+    writer.add_sorted(2, blocks())
+    writer.add_sorted(2, [(["z"], [date(2024, 1, 1)])])
+    assert writer.close().runs == 2
+    assert sorted(set(seen)) == seen  # each block was written before the next was asked for
+    first, second = read(file)[2]
+    assert sum(len(keys) for _, keys, _ in first) == 15_000
+    assert second == [("s", ["z"], [date(2024, 1, 1)])]
+
+
+def test_add_sorted_refuses_what_is_not_sorted():
+    for blocks in (
+        [(["b", "a"], [1, 2])],
+        [(["b"], [1]), (["a"], [2])],
+        [([1.0], [1]), ([1], [2])],
+        [([2, "a", 1], [1, 2, 3])],
+    ):
+        writer = RunWriter(io.BytesIO(), slots=1)
+        with pytest.raises(ValueError, match="sorted"):
+            writer.add_sorted(0, blocks)
+        with pytest.raises(ValueError, match="unfinished"):
+            writer.close()
+
+
+def test_output_in_the_order_of_its_rank():
+    file = io.BytesIO()
+    writer = RunWriter(file, slots=1)
+    writer.add_sorted(0, [(["b", "a"], [9, 8]), ([1, "a"], [7, 6])], in_order=True)
+    writer.close()
+    assert read(file) == {0: [[("s", ["b", "a"], [9, 8]), ("", [1, "a"], [7, 6])]]}
+    assert read_layout(file, "test").sections[0].order == AS_GIVEN
+
+
+def test_what_does_not_fit_is_refused():
+    writer = RunWriter(io.BytesIO(), slots=2)
+    for call in (
+        lambda: writer.add_run([1], []),
+        lambda: writer.add_run([1], [1], slot_of=[]),
+        lambda: writer.add_run([1], [1], slot_of=[2]),
+        lambda: writer.add_run([1], [1], slot_of=[-1]),
+        lambda: writer.add_sorted(2, []),
+        lambda: RunWriter(io.BytesIO(), slots=3),
+    ):
+        with pytest.raises(ValueError, match=r"slot|pairs"):
+            call()
+    with pytest.raises(KeyRefused):
+        writer.add_run([1, [2]], [1, 2])
+    assert writer.close().records == 0  # refused before anything was written
+
+
+def test_a_writer_that_raised_midway_is_spoilt():
+    writer = RunWriter(io.BytesIO(), slots=1)
+    with pytest.raises(CannotTravel):
+        writer.add_run([1], [(i for i in ())])
+    with pytest.raises(ValueError, match="unfinished"):
+        writer.close()
+
+
+def test_pickled_values_only_where_allowed_and_never_as_keys():
+    file = written(([1], [1j]))
+    assert read(file, unpickle=True) == {0: [[("i", [1], [1j])]]}
+    with pytest.raises(CorruptData, match=r"run file test is damaged at byte 32: .*not opened"):
+        read(file)
+
+
+def test_streams_of_one_reader_may_be_read_in_turn():
+    file = written((list(range(9_000)), [1] * 9_000), (list(range(9_000)), [2] * 9_000))
+    first, second = RunReader(file, "test", unpickle=False).streams(0)
+    in_turn = list(zip_longest(first, second, fillvalue=("", [], [])))
+    assert len(in_turn) > 2
+    for side, value in ((0, 1), (1, 2)):
+        pairs = [pair for blocks in in_turn for pair in zip(blocks[side][1], blocks[side][2], strict=True)]
+        assert pairs == [(i, value) for i in range(9_000)]
+
+
+def test_extract_in_chunks():
+    values = [os.urandom(3_000) for _ in range(2_000)]
+    file = written((list(range(2_000)), values), slots=4)
+    chunks = list(extract(file, "test", range(3)))
+    assert max(map(len, chunks)) == 1 << 20
+    whole, part = read(file), read(io.BytesIO(b"".join(chunks)))
+    assert part == {slot: whole[slot] for slot in (0, 1, 2)}
+    assert read(io.BytesIO(b"".join(extract(file, "test", range(0))))) == {}
+
+
+def test_an_unbuffered_file_that_gives_little_at_once():
+    class Slow(io.BytesIO):
+        def read(self, size=-1):
+            return super().read(min(size, 7))
+
+    file = written((["b", "a"], [1, 2]))
+    assert read(Slow(file.getvalue())) == read(file)
