@@ -1,1 +1,71 @@
-"""MapReduce for people who analyse logs."""
+"""MapReduce for people who analyse logs: two Python functions, exact answers, all cores.
+
+The public names, loaded when they are first used, so that a job file imports no more than it needs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mrframe.api import Progress, Result, Summary, run
+    from mrframe.cli.script import main
+    from mrframe.core.job import Job, Reader, top
+    from mrframe.core.options import RunOptions
+    from mrframe.errors import MrframeError
+    from mrframe.formats.named import json_lines, logs, text, words
+    from mrframe.shuffle.reducers import collect, count, distinct, largest, mean, smallest, total
+    from mrframe.task.counters import increment
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "api": ("Progress", "Result", "Summary", "run"),
+    "cli.script": ("main",),
+    "core.job": ("Job", "Reader", "top"),
+    "core.options": ("RunOptions",),
+    "errors": ("MrframeError",),
+    "formats.named": ("json_lines", "logs", "text", "words"),
+    "shuffle.reducers": ("collect", "count", "distinct", "largest", "mean", "smallest", "total"),
+    "task.counters": ("increment",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Job",
+    "MrframeError",
+    "Progress",
+    "Reader",
+    "Result",
+    "RunOptions",
+    "Summary",
+    "collect",
+    "count",
+    "distinct",
+    "increment",
+    "json_lines",
+    "largest",
+    "logs",
+    "main",
+    "mean",
+    "run",
+    "smallest",
+    "text",
+    "top",
+    "total",
+    "words",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'mrframe' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"mrframe.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME_OF])

@@ -1,1 +1,210 @@
-"""Running a job from Python: `run` gives a `Result`. The command line is a thin layer over this."""
+"""Running a job from Python: `run` gives a `Result`. The command line is a thin layer over this.
+
+A result's rows are read from the sealed output of the reduce tasks; small output is held in memory, so that
+the scratch directory and the cluster are gone when `run` returns; large output keeps them until `close()`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, Self
+
+import msgpack
+
+from mrframe.bootstrap import claim_process
+from mrframe.core.job import Job
+from mrframe.core.options import RunOptions
+from mrframe.engines.base import Engine, OnProgress, Outcome, Plan, Progress
+from mrframe.engines.planning import make_plan, runs_inline, with_name
+from mrframe.engines.summary import MalformedSample, Summary, first_lines, input_maps, summarise
+from mrframe.errors import OutputError
+from mrframe.formats.inputs import expand
+from mrframe.formats.splitting import estimated_bytes
+from mrframe.shuffle.merge import merge
+from mrframe.shuffle.runfile import Block, RunReader
+from mrframe.store.scratch import Scratch, sweep_stale
+from mrframe.task.jobfile import JobFile, find, made, ready_names
+
+__all__ = [
+    "MalformedSample",
+    "Progress",
+    "Result",
+    "Summary",
+    "claim_process",
+    "job_parameters",
+    "load_job",
+    "ready_names",
+    "run",
+]
+
+HELD_BYTES_MAX = 64 << 20  # output up to this size is held in memory
+
+
+class Result:
+    """The answer of a run: iterate it for (key, value) rows in key order (a `top` step: in rank order).
+
+    A context manager; `close()` frees what large output still holds: a scratch directory, a cluster.
+    """
+
+    def __init__(self, parts: Sequence[str | bytes], summary: Summary, stack: ExitStack, *, ranked: bool) -> None:
+        self._parts = parts
+        self._ranked = ranked
+        self._stack = stack
+        self.summary = summary
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """The job's own counters (`mrframe.increment`)."""
+        return self.summary.counters
+
+    def rows(self) -> Iterator[tuple[Any, Any]]:
+        """All rows, as often as asked for until `close()`."""
+        with ExitStack() as stack:
+            files = [stack.enter_context(_open(part)) for part in self._parts]
+            for _, keys, values in _merged(files, ranked=self._ranked):
+                yield from zip(keys, values, strict=True)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return self.rows()
+
+    def close(self) -> None:
+        """Free everything; rows cannot be read afterwards."""
+        self._parts = ()
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _open(part: str | bytes) -> BinaryIO:
+    return io.BytesIO(part) if isinstance(part, bytes) else open(part, "rb")
+
+
+def _merged(files: Sequence[BinaryIO], *, ranked: bool) -> Iterator[Block]:
+    streams = [
+        stream
+        for number, file in enumerate(files)
+        for stream in RunReader(file, f"part {number}", unpickle=False).streams(0)
+    ]
+    if ranked or len(streams) == 1:
+        return (block for stream in streams for block in stream)
+    return merge(streams, make_file=TemporaryFile)
+
+
+def run(
+    job: Job | Callable[..., Job] | str,
+    inputs: Sequence[str],
+    options: RunOptions = RunOptions(),  # noqa: B008  (frozen)
+    *,
+    job_options: Mapping[str, Any] | None = None,
+    on_progress: OnProgress | None = None,
+    rejects: str | None = None,
+) -> Result:
+    """Run a job over inputs and wait for its answer.
+
+    job          a Job, a function that makes one of `job_options`, or what JOB is on the command line
+    inputs       paths, globs, directories, `-`
+    on_progress  called with a `Progress`, at most ten times a second
+    rejects      a file for all malformed lines, as JSON lines {source, line, offset, reason, text}
+
+    Raises errors of `mrframe.errors`: UsageError and its kin before anything runs, UserCodeError with the user's
+    own traceback, TooManyMalformed, TimedOut, JobFailed, ClusterUnreachable.
+    """
+    started_s = time.monotonic()
+    file, made_job = _resolve(job, job_options or {})
+    if isinstance(inputs, (str, os.PathLike)):
+        inputs = [os.fspath(inputs)]
+    with ExitStack() as stack:
+        sweep_stale(options.scratch_dir)
+        scratch = stack.enter_context(Scratch(options.scratch_dir))
+        plan = make_plan(
+            made_job,
+            [os.fspath(path) for path in inputs],
+            options,
+            scratch=scratch.path,
+            file=file,
+            job_options=job_options,
+            keep_rejects=rejects is not None,
+        )
+        chosen = _engine(plan, inputs)
+        outcome = chosen.run(plan, on_progress)
+        stack.callback(outcome.close)
+        summary = summarise(plan, outcome, chosen.name)
+        if rejects is not None:
+            write_rejects(rejects, outcome)
+        summary.seconds["total"] = round(time.monotonic() - started_s, 4)
+        ranked = made_job.steps()[-1].top is not None
+        size = sum(os.path.getsize(part) for part in outcome.parts)
+        if size > HELD_BYTES_MAX:
+            return Result(outcome.parts, summary, stack.pop_all(), ranked=ranked)
+        return Result([_read(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _resolve(job: Job | Callable[..., Job] | str, options: Mapping[str, Any]) -> tuple[JobFile | None, Job]:
+    """The job, and the file to ship it from when it is named by one."""
+    if isinstance(job, str):
+        file = find(job)
+        return file, with_name(file.make(options), os.path.basename(file.path).removesuffix(".py"))
+    place = getattr(job, "__qualname__", "this call")
+    target = made(job, options, place)
+    return None, with_name(target, getattr(job, "__name__", ""))
+
+
+def _engine(plan: Plan, inputs: Sequence[str]) -> Engine:
+    name = plan.options.engine
+    if name == "auto":
+        files = expand([path for path in inputs if path != "-"]) if plan.feed is None else []
+        name = "inline" if runs_inline(plan, estimated_bytes(files)) else "local"
+    if name == "inline":
+        from mrframe.engines.inline import InlineEngine
+
+        return InlineEngine()
+    from mrframe.engines.local import LocalEngine
+
+    return LocalEngine()
+
+
+def write_rejects(path: str, outcome: Outcome) -> None:
+    """All malformed lines of a run to a file, in input order; OutputError when it cannot be written."""
+    before = {split.order: lines for split, lines in first_lines(input_maps(outcome.done))}
+    try:
+        with open(path, "w", encoding="utf-8") as target:
+            for split, kept in outcome.rejects:
+                with open(kept, "rb") as source:
+                    for line, offset, data, reason in msgpack.Unpacker(source, max_buffer_size=1 << 30):
+                        row = {
+                            "source": split.source,
+                            "line": before[split.order] + line + 1,
+                            "offset": offset,
+                            "reason": reason,
+                            "text": data.decode("utf-8", "surrogateescape"),
+                        }
+                        target.write(json.dumps(row) + "\n")
+    except OSError as error:
+        raise OutputError(f"the file for rejects {path} cannot be written: {error.strerror}") from None
+
+
+def load_job(text: str, options: Mapping[str, Any]) -> Job:
+    """The job that JOB names on a command line; JobError or UserCodeError when it cannot be made."""
+    return _resolve(text, options)[1]
+
+
+def job_parameters(text: str) -> list[inspect.Parameter]:
+    """The parameters of a job that is a function, which are its options; [] for a plain job."""
+    target = find(text).target()
+    return [] if isinstance(target, Job) else list(inspect.signature(target).parameters.values())

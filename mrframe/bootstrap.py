@@ -1,1 +1,29 @@
-"""The one module that picks real parts: which reader, which cluster, which clock. It decides nothing else."""
+"""The one module that picks real parts for what the engines only name: the cluster, and how it is started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mrframe.cluster.client import LocalCluster
+    from mrframe.core.options import RunOptions
+
+_process_is_ours = False
+
+
+def claim_process() -> None:
+    """Say that this process is the command: one thread, nothing of a caller's in it, so it may be forked."""
+    global _process_is_ours  # noqa: PLW0603  (a fact about the process)
+    _process_is_ours = True
+
+
+def start_cluster(options: RunOptions, nodes: int, slots: int, scratch: str) -> LocalCluster:
+    """A running cluster on this machine; ClusterUnreachable when it does not start.
+
+    Its keeper is forked from the command, and started by exec from a notebook, a test or a script.
+    """
+    from mrframe.cluster.client import LocalCluster
+
+    return LocalCluster.start(
+        nodes=nodes, slots=slots, scratch=scratch, shuffle=options.shuffle, exec_keeper=not _process_is_ours
+    )

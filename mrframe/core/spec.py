@@ -96,7 +96,7 @@ class DecodeOrder:
 class ReduceOrder:
     """Order to an executor: merge and reduce one partition into `part.mrf` in `out_dir`.
 
-    `sources` are run files in input order; each is read for this partition only.
+    `sources` are run files in input order; each is read for this partition, one of `partitions`, only.
     """
 
     attempt: str
@@ -104,6 +104,7 @@ class ReduceOrder:
     partition: int
     sources: tuple[str, ...]
     out_dir: str
+    partitions: int = 1
 
 
 Order = MapOrder | DecodeOrder | ReduceOrder

@@ -1,0 +1,105 @@
+"""A node's records: the attempts it knows and the executors it keeps, with no decisions in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from mrframe.core.actions import NodeAction, SendMaster
+from mrframe.core.events import AttemptFailed, AttemptSealed, BlockSealed, StartAttempt
+from mrframe.core.ids import Kind
+from mrframe.core.limits import NodeLimits
+from mrframe.core.spec import DecodeOrder, MapOrder, Order, ReduceOrder, Split
+from mrframe.core.states import ATTEMPT, AttemptState
+
+MAP_FILE = "map.mrf"
+REDUCE_FILE = "part.mrf"
+
+
+@dataclass(slots=True, eq=False)
+class Repeat:
+    """A message that is repeated until it is answered, after pauses that double."""
+
+    message: AttemptSealed | AttemptFailed | BlockSealed
+    at_s: float
+    pause_s: float
+
+    def due(self, now_s: float, limits: NodeLimits) -> Iterable[NodeAction]:
+        """The message, when it is time to say it (again)."""
+        if now_s < self.at_s:
+            return ()
+        self.at_s = now_s + self.pause_s
+        self.pause_s = min(self.pause_s * 2, limits.repeat_s_max)
+        return (SendMaster(self.message),)
+
+
+@dataclass(slots=True, eq=False)
+class NodeAttempt:
+    """An attempt that this node was given, or whose output it holds (then `start` may be None).
+
+    blocks  for a decode attempt: its blocks that are not yet acknowledged, by place
+    answer  the seal or failure that waits for its answer
+    """
+
+    name: str
+    job: str
+    start: StartAttempt | None = None
+    kind: Kind = "map"
+    state: AttemptState = AttemptState.QUEUED
+    paths: tuple[str, ...] = ()
+    executor: int = -1
+    records: int = 0
+    bytes_done: int = 0
+    blocks: dict[tuple[int, int], Repeat] = field(default_factory=dict)
+    answer: Repeat | None = None
+
+    def move(self, cause: str) -> None:
+        """Change the state as the table says."""
+        self.state = ATTEMPT.move(self.state, cause)
+
+    def inputs(self) -> tuple[tuple[str, str, str], ...]:
+        """What has to be local before it can run: (attempt, node, name of the file), in order."""
+        assert self.start is not None
+        if self.kind == "reduce":
+            return tuple((attempt, node, MAP_FILE) for attempt, node in self.start.sources)
+        split = self.start.split
+        if split is None or split.kind in ("file", "gzip"):
+            return ()
+        name = split.path if split.kind == "held" else REDUCE_FILE
+        return tuple((attempt, node, name) for attempt, node in split.held_by)
+
+    def order(self) -> Order:
+        """The order for an executor; the attempt's id is also the name of its directory."""
+        start = self.start
+        assert start is not None
+        if self.kind == "reduce":
+            return ReduceOrder(self.name, start.step, start.partition, self.paths, self.name, start.partitions)
+        split = start.split
+        assert split is not None
+        if self.kind == "decode":
+            return DecodeOrder(self.name, split, start.block_bytes, self.name)
+        sources = self.paths if split.kind == "pairs" else ()
+        return MapOrder(self.name, start.step, self._local(split), start.partitions, self.name, sources)
+
+    def _local(self, split: Split) -> Split:
+        return replace(split, path=self.paths[0]) if split.kind == "held" else split
+
+
+@dataclass(slots=True, eq=False)
+class Executor:
+    """An executor process: whether it is up, what it works on, how many attempts it has been given.
+
+    `after` is done when it has died: the clean-up of what it may have been writing when it was killed.
+    """
+
+    number: int
+    up: bool = False
+    killed: bool = False
+    attempt: str = ""
+    given: int = 0
+    after: tuple[NodeAction, ...] = ()
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can be given an order."""
+        return self.up and not self.killed and not self.attempt

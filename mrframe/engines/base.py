@@ -1,0 +1,125 @@
+"""What every engine is given and gives back: a `Plan` in, an `Outcome` out. `Engine` is the protocol.
+
+An engine moves work; the work itself is `task/`. Nothing here chooses an engine (`bootstrap.py`) or
+makes a plan (`planning.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NoReturn, Protocol
+
+from mrframe import errors
+from mrframe.core.job import Job
+from mrframe.core.options import RunOptions
+from mrframe.core.records import TaskReport
+from mrframe.core.spec import Failure, Split, StepSpec
+from mrframe.task.jobfile import JobFile
+from mrframe.task.package import TaskSettings
+
+JOB_ID = "job-1"  # a one-shot run has one submission
+Stage = Literal["start", "map", "shuffle", "reduce", "output"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A job with all that is decided before it starts.
+
+    splits       of the inputs that are files; `feed` gives more (standard input) as they arrive
+    bytes_total  of the inputs, 0 when not known before they are read
+    file         where the job came from, None when it is not a file's; `job_options` were given to it
+    """
+
+    job: Job
+    file: JobFile | None
+    job_options: Mapping[str, Any]
+    settings: TaskSettings
+    options: RunOptions
+    steps: tuple[StepSpec, ...]
+    splits: tuple[Split, ...]
+    feed: Iterator[Split] | None
+    bytes_total: int
+    scratch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One committed attempt, as the engine reports it; `split` is None for reduces."""
+
+    attempt: str
+    step: int
+    split: Split | None
+    report: TaskReport
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What an engine has done.
+
+    parts     paths of the last step's part files, in partition order; readable until `close`
+    done      every committed attempt
+    rejects   (split, path) of each map attempt's file of malformed lines, in input order
+    seconds   by stage
+    """
+
+    parts: list[str]
+    done: list[Done]
+    rejects: list[tuple[Split, str]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    nodes: int = 0
+    data_local: int = 0
+    other_map: int = 0
+    shuffled_bytes: int = 0
+    close: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is. `bytes_total` is 0 when it is not known; `seconds` since the start of the run."""
+
+    stage: Stage
+    step: int
+    tasks_done: int
+    tasks_total: int
+    records: int
+    bytes_done: int
+    bytes_total: int
+    malformed: int
+    seconds: float
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Engine(Protocol):
+    """A place where a job can run."""
+
+    name: str
+
+    def run(self, plan: Plan, on_progress: OnProgress | None) -> Outcome:
+        """Run the job to its end; raises the error that its failure amounts to (`raise_failure`)."""
+        ...
+
+
+_BY_SLUG = {
+    cls.slug: cls
+    for cls in vars(errors).values()
+    if isinstance(cls, type) and issubclass(cls, errors.MrframeError) and cls is not errors.MrframeError
+}
+
+
+def raise_failure(failure: Failure) -> NoReturn:
+    """Raise the error of `errors.py` that a task's failure stands for."""
+    cls = _BY_SLUG.get(failure.error_slug, errors.JobFailed)
+    if issubclass(cls, errors.UserCodeError):
+        raise cls(
+            failure.message,
+            traceback_text=failure.traceback_text,
+            source=failure.source or None,
+            offset=failure.offset if failure.offset >= 0 else None,
+            line=failure.line if failure.line >= 0 else None,
+            record=failure.record if failure.source else None,
+            key=failure.key or None,
+        )
+    raise cls(failure.message)

@@ -1,0 +1,189 @@
+"""The inline engine: every task in this process, one after the other. The oracle of the other engines.
+
+It runs the same tasks through the same files as a cluster would; only nobody schedules, fetches or retries.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterable
+from itertools import chain
+
+from mrframe.core.ids import attempt_id, task_id
+from mrframe.core.malformed import too_many
+from mrframe.core.records import TaskReport
+from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split, StepSpec
+from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
+from mrframe.task.attempt import run_loaded
+from mrframe.task.mapping import MAP_FILE, REJECTS_FILE
+from mrframe.task.package import LoadedJob, loaded
+from mrframe.task.reducing import PART_FILE
+
+REPORT_S = 0.1  # between two calls of on_progress
+
+
+class InlineEngine:
+    """See `engines.base.Engine`."""
+
+    name = "inline"
+
+    def run(self, plan: Plan, on_progress: OnProgress | None) -> Outcome:
+        """Run the job here."""
+        return _Run(plan, on_progress).run()
+
+
+class _Run:
+    """One run: the attempts so far, and how far the current one is."""
+
+    def __init__(self, plan: Plan, on_progress: OnProgress | None) -> None:
+        self._plan = plan
+        self._on_progress = on_progress
+        self._job: LoadedJob = loaded(plan.job, plan.settings)
+        self._started_s = time.monotonic()
+        self._reported_s = 0.0
+        self._done: list[Done] = []
+        self._index = 0
+        self._held: list[Split] = []
+        self._decoding = ""
+        self._stage: tuple[str, int] = ("map", 0)
+        self._tasks = (0, 0)
+        self._before = (0, 0, 0)  # records, bytes and malformed lines of the maps that are done
+        self._folder = os.path.join(plan.scratch, "inline")
+        os.makedirs(os.path.join(self._folder, JOB_ID), mode=0o700)
+
+    def run(self) -> Outcome:
+        """All steps; raises what a failed task amounts to."""
+        seconds: dict[str, float] = {}
+        parts: list[str] = []
+        for number, step in enumerate(self._plan.steps):
+            start_s = time.monotonic()
+            self._stage, self._before = ("map", number), (0, 0, 0)
+            maps = self._map_files(step) if number == 0 else self._map_pairs(step, number, parts)
+            mapped_s = time.monotonic()
+            self._stage = ("reduce", number)
+            parts = self._reduce(step, number, maps)
+            seconds["map"] = seconds.get("map", 0.0) + mapped_s - start_s
+            seconds["reduce"] = seconds.get("reduce", 0.0) + time.monotonic() - mapped_s
+        rejects = [
+            (done.split, self._path(done.attempt, REJECTS_FILE))
+            for done in sorted(self._first_maps(), key=_input_order)
+            if done.split is not None and done.report.ledger.malformed and self._plan.settings.keep_rejects
+        ]
+        return Outcome(parts, self._done, rejects, seconds)
+
+    # ---- what tasks report -------------------------------------------------------------------------
+
+    def beat(self, records: int, bytes_done: int) -> None:
+        """A `task.attempt.Reporter`."""
+        now_s = time.monotonic()
+        if self._on_progress is None or now_s - self._reported_s < REPORT_S:
+            return
+        self._reported_s = now_s
+        stage, step = self._stage
+        before = self._before
+        mapping = stage == "map"
+        self._on_progress(
+            Progress(
+                "map" if mapping else "reduce",
+                step,
+                *self._tasks,
+                before[0] + (records if mapping else 0),
+                before[1] + (bytes_done if mapping else 0),
+                self._plan.bytes_total,
+                before[2],
+                now_s - self._started_s,
+            )
+        )
+
+    def block_sealed(self, split: Split) -> None:
+        """A `task.attempt.Reporter`: a decoded block becomes a map task's input."""
+        self._held.append(_located(split, self._path(self._decoding, split.path)))
+
+    # ---- the tasks ---------------------------------------------------------------------------------
+
+    def _map_files(self, step: StepSpec) -> list[Done]:
+        splits: Iterable[Split] = chain(self._plan.splits, self._plan.feed or ())
+        if self._plan.options.order_seed is not None:
+            shuffled = list(splits)
+            random.Random(self._plan.options.order_seed).shuffle(shuffled)
+            splits = shuffled
+        for split in splits:
+            if split.kind == "gzip":
+                self._decoding = self._next("decode")
+                self._attempt(
+                    DecodeOrder(self._decoding, split, step.block_bytes, self._path(self._decoding)), 0, split
+                )
+                held, self._held = self._held, []
+                for block in held:
+                    self._map(step, 0, block, ())
+                    os.unlink(block.path)
+            else:
+                self._map(step, 0, split, ())
+        maps = sorted(self._first_maps(), key=_input_order)
+        lines = sum(done.report.ledger.lines for done in maps)
+        failure = too_many(step.max_bad, sum(done.report.ledger.malformed for done in maps), lines)
+        if failure is not None:
+            raise_failure(failure)
+        return maps
+
+    def _map_pairs(self, step: StepSpec, number: int, parts: list[str]) -> list[Done]:
+        groups = [tuple(parts)] if step.gather else [(part,) for part in parts]
+        for order, group in enumerate(groups):
+            self._map(step, number, Split("pairs", f"step {number - 1}", "part.mrf", 0, 0, (order, 0)), group)
+        return [done for done in self._done if done.step == number and done.split is not None]
+
+    def _map(self, step: StepSpec, number: int, split: Split, sources: tuple[str, ...]) -> None:
+        name = self._next("map")
+        report = self._attempt(
+            MapOrder(name, number, split, step.partitions, self._path(name), sources), number, split
+        )
+        self._tasks = (self._tasks[0] + 1, max(self._tasks[1], len(self._plan.splits)))
+        records, size, malformed = self._before
+        ledger = report.ledger
+        self._before = (records + ledger.records, size + ledger.bytes_in, malformed + ledger.malformed)
+
+    def _reduce(self, step: StepSpec, number: int, maps: list[Done]) -> list[str]:
+        parts = []
+        for partition in range(step.partitions):
+            self._tasks = (partition, step.partitions)
+            sources = tuple(
+                self._path(done.attempt, MAP_FILE) for done in maps if partition in done.report.partitions
+            )
+            name = self._next("reduce")
+            order = ReduceOrder(name, number, partition, sources, self._path(name), step.partitions)
+            self._attempt(order, number, None)
+            parts.append(self._path(name, PART_FILE))
+        for done in maps:
+            os.unlink(self._path(done.attempt, MAP_FILE))
+        return parts
+
+    def _attempt(self, order: Order, step: int, split: Split | None) -> TaskReport:
+        result = run_loaded(self._job, order, self)
+        if isinstance(result, Failure):
+            raise_failure(result)
+        self._done.append(Done(order.attempt, step, split, result))
+        return result
+
+    def _first_maps(self) -> list[Done]:
+        return [d for d in self._done if d.step == 0 and d.split is not None and d.split.kind != "gzip"]
+
+    def _next(self, kind: str) -> str:
+        self._index += 1
+        task = task_id(JOB_ID, kind, self._index - 1)  # type: ignore[arg-type]
+        return attempt_id(task, 1, 1)
+
+    def _path(self, attempt: str, *more: str) -> str:
+        return os.path.join(self._folder, attempt, *more)
+
+
+def _input_order(done: Done) -> tuple[int, int]:
+    assert done.split is not None
+    return done.split.order
+
+
+def _located(split: Split, path: str) -> Split:
+    from dataclasses import replace
+
+    return replace(split, path=path)

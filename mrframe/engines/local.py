@@ -1,0 +1,180 @@
+"""The local engine: a private master and nodes on this machine, for one job.
+
+It feeds splits to the cluster, passes progress on, and gathers the output from the nodes. Starting, talking
+and ending are `cluster/`; what a task does is `task/`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from mrframe.bootstrap import start_cluster
+from mrframe.core.actions import JobEnded
+from mrframe.core.ids import parse_attempt
+from mrframe.core.options import RunOptions
+from mrframe.core.records import JobProgress
+from mrframe.core.spec import Split, StepSpec
+from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
+from mrframe.errors import TimedOut
+from mrframe.task.mapping import REJECTS_FILE
+from mrframe.task.package import pack
+from mrframe.task.reducing import PART_FILE
+
+POLL_S = 0.1
+
+
+class Cluster(Protocol):
+    """What this engine needs of `cluster.client.LocalCluster`, which says what each does."""
+
+    # ruff: noqa: D102
+    def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes) -> None: ...
+    def add_splits(self, job: str, splits: tuple[Split, ...]) -> None: ...
+    def close_inputs(self, job: str) -> None: ...
+    def poll(self, timeout_s: float) -> JobProgress | JobEnded | None: ...
+    def fetch(self, node: str, attempt: str, name: str) -> str: ...
+    def close(self) -> None: ...
+
+
+StartCluster = Callable[[RunOptions, int, int, str], Cluster]
+
+
+def default_nodes(options_nodes: int | None) -> int:
+    """Two nodes, or one where there is one core."""
+    return options_nodes or (2 if cores() > 1 else 1)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class LocalEngine:
+    """See `engines.base.Engine`. `start(options, nodes, slots, scratch)` gives a running cluster."""
+
+    name = "local"
+
+    def __init__(self, start: StartCluster = start_cluster) -> None:
+        self._start = start
+
+    def run(self, plan: Plan, on_progress: OnProgress | None) -> Outcome:
+        """Run the job on a cluster of its own."""
+        options = plan.options
+        package = pack(plan.job, plan.settings, plan.file, plan.job_options)
+        nodes = default_nodes(options.nodes)
+        slots = options.slots or max(1, cores() // nodes)
+        started_s = time.monotonic()
+        cluster = self._start(options, nodes, slots, os.path.join(plan.scratch, "cluster"))
+        try:
+            run = _Run(cluster, plan, on_progress, started_s)
+            run.submit(package)
+            outcome = run.wait()
+            outcome.nodes = nodes
+            outcome.seconds["start"] = run.submitted_s - started_s
+        except BaseException:
+            cluster.close()
+            raise
+        outcome.close = cluster.close
+        return outcome
+
+
+class _Run:
+    """One job on a running cluster."""
+
+    def __init__(self, cluster: Cluster, plan: Plan, on_progress: OnProgress | None, started_s: float) -> None:
+        self._cluster = cluster
+        self._plan = plan
+        self._on_progress = on_progress
+        self._started_s = started_s
+        self.submitted_s = started_s
+        self._stage_s: dict[str, float] = {}
+        self._stage, self._since_s = "map", started_s
+        self._ended: JobEnded | None = None
+
+    def submit(self, package: bytes) -> None:
+        """Give the job and all its inputs to the cluster; standard input as it arrives."""
+        self._cluster.submit(JOB_ID, self._plan.steps, package)
+        if self._plan.splits:
+            self._cluster.add_splits(JOB_ID, self._plan.splits)
+        self.submitted_s = self._since_s = time.monotonic()
+        if self._plan.feed is not None:
+            self._feed()
+        if self._ended is None:
+            self._cluster.close_inputs(JOB_ID)
+
+    def _feed(self) -> None:
+        assert self._plan.feed is not None
+        for split in self._plan.feed:
+            self._cluster.add_splits(JOB_ID, (split,))
+            while self._ended is None:
+                self._look(0)
+                if select.select([sys.stdin], [], [], 0)[0]:
+                    break
+                self._look(POLL_S)
+            if self._ended is not None:
+                return
+
+    def wait(self) -> Outcome:
+        """Until the job has ended, however it does."""
+        timeout_s = self._plan.options.timeout_s
+        while self._ended is None:
+            self._look(POLL_S)
+            if timeout_s is not None and self._ended is None and time.monotonic() - self._started_s > timeout_s:
+                raise TimedOut(f"the job did not end within {timeout_s:g} s; give it more with --timeout-s")
+        self._count_stage("output")
+        if self._ended.failure is not None:
+            raise_failure(self._ended.failure)
+        return self._gather(self._ended)
+
+    def _look(self, wait_s: float) -> None:
+        event = self._cluster.poll(wait_s)
+        if isinstance(event, JobEnded):
+            self._ended = event
+        elif isinstance(event, JobProgress):
+            self._count_stage(event.stage)
+            if self._on_progress is not None:
+                self._on_progress(self._as_progress(event))
+
+    def _count_stage(self, stage: str) -> None:
+        now_s = time.monotonic()
+        self._stage_s[self._stage] = self._stage_s.get(self._stage, 0.0) + now_s - self._since_s
+        self._stage, self._since_s = stage, now_s
+
+    def _as_progress(self, event: JobProgress) -> Progress:
+        return Progress(
+            event.stage,
+            event.step,
+            event.tasks_done,
+            event.tasks_total,
+            event.records,
+            event.bytes_done,
+            self._plan.bytes_total if event.step == 0 else 0,
+            event.malformed,
+            time.monotonic() - self._started_s,
+        )
+
+    def _gather(self, ended: JobEnded) -> Outcome:
+        """Fetch the output from the nodes that hold it."""
+        parts = [self._cluster.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
+        done, rejects = [], []
+        data_local = other_map = shuffled = 0
+        for attempt, step, node, split, report in ended.reports:
+            kind = parse_attempt(attempt).kind
+            done.append(Done(attempt, step, split if kind != "reduce" else None, report))
+            if kind != "map":
+                continue
+            shuffled += sum(size for _, size in report.partitions.values())
+            near = [*split.locations, *(holder for _, holder in split.held_by)]
+            if near:
+                data_local, other_map = data_local + (node in near), other_map + (node not in near)
+            if step == 0 and report.ledger.malformed and self._plan.settings.keep_rejects:
+                rejects.append((split, self._cluster.fetch(node, attempt, REJECTS_FILE)))
+        rejects.sort(key=lambda item: item[0].order)
+        self._count_stage("done")
+        return Outcome(
+            parts, done, rejects, self._stage_s, data_local=data_local, other_map=other_map, shuffled_bytes=shuffled
+        )

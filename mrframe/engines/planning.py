@@ -1,0 +1,205 @@
+"""From a job and the names of inputs to a `Plan`: the format is settled, fields are checked, splits are cut.
+
+Everything that can be refused before a task runs is refused here. It reads the head of the first input, and
+of standard input the first block; it starts nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from mrframe.core.job import Job, Reader
+from mrframe.core.malformed import parse_limit
+from mrframe.core.options import RunOptions
+from mrframe.core.spec import MIB, Split, StepSpec
+from mrframe.engines.base import Plan
+from mrframe.errors import TooManyMalformed, UnknownField, UsageError
+from mrframe.formats.decode import decompress
+from mrframe.formats.detect import LINES_MAX, detect
+from mrframe.formats.inputs import InputFile, expand
+from mrframe.formats.reading import make_reader
+from mrframe.formats.schema import check_fields, grammar_of
+from mrframe.formats.splitting import default_partitions, estimated_bytes, plan_splits
+from mrframe.formats.spooling import spool
+from mrframe.shuffle.reducers import as_fold
+from mrframe.task.jobfile import JobFile
+from mrframe.task.package import TaskSettings
+
+HEAD_BYTES = MIB
+_BOM = b"\xef\xbb\xbf"
+
+
+def make_plan(
+    job: Job,
+    inputs: Sequence[str],
+    options: RunOptions,
+    *,
+    scratch: str,
+    file: JobFile | None = None,
+    job_options: Mapping[str, Any] | None = None,
+    keep_rejects: bool = False,
+) -> Plan:
+    """The plan of a run; raises InputError, FormatError, UnknownField, TooManyMalformed, UsageError."""
+    files = expand(inputs)
+    feed, first = _spooled(files, options, scratch)
+    head_of, head = _head(files, first)
+    reader = settle_reader(job.read, options.log_format, head, head_of)
+    check_fields(reader, job.projection(), job.paths())
+    _check_head(job, reader, head, head_of)
+    splits = plan_splits(files, split_bytes=options.split_bytes, splits=options.splits)
+    return Plan(
+        job=job,
+        file=file,
+        job_options=job_options or {},
+        settings=TaskSettings(reader, options.memory_bytes, keep_rejects),
+        options=options,
+        steps=plan_steps(job, options, estimated_bytes(files)),
+        splits=tuple(splits),
+        feed=feed,
+        bytes_total=0 if any(f.is_stdin or f.compression for f in files) else sum(f.bytes for f in files),
+        scratch=scratch,
+    )
+
+
+def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpec, ...]:
+    """What the scheduler is to know of each step of the job."""
+    usual = options.partitions or default_partitions(total_bytes)
+    steps = []
+    for index, step in enumerate(job.steps()):
+        partitions = 1 if step.top is not None else options.partitions or step.partitions or usual
+        if partitions < 1:
+            raise UsageError(f"--partitions {partitions}: the number of reduce tasks must be at least 1")
+        fold = as_fold(step.reduce)
+        gather = index > 0 and step.top is None and (fold is None or fold.ordered or step.map_split is not None)
+        steps.append(
+            StepSpec(
+                partitions,
+                gather,
+                parse_limit(options.max_bad) if index == 0 else None,
+                options.split_bytes,
+            )
+        )
+    return tuple(steps)
+
+
+def runs_inline(plan: Plan, total_bytes: int) -> bool:
+    """Whether `auto` means the inline engine for this plan: its input is small, and known to be."""
+    return plan.feed is None and total_bytes <= plan.options.inline_bytes_max
+
+
+def _spooled(
+    files: Sequence[InputFile], options: RunOptions, scratch: str
+) -> tuple[Iterator[Split] | None, Split | None]:
+    """The splits of standard input as they arrive, and the first of them."""
+    index = next((i for i, file in enumerate(files) if file.is_stdin), None)
+    if index is None:
+        return None, None
+    folder = os.path.join(scratch, "stdin")
+    os.mkdir(folder, 0o700)
+    feed = spool(sys.stdin.buffer, folder, block_bytes=options.split_bytes, index=index)
+    first = next(feed, None)
+    return chain([] if first is None else [first], feed), first
+
+
+def _head(files: Sequence[InputFile], first: Split | None) -> tuple[str, bytes]:
+    """(name, first bytes) of the first input that has any."""
+    for file in files:
+        path, compression = (first.path if first else "", "") if file.is_stdin else (file.path, file.compression)
+        if not path or not (file.bytes or file.is_stdin):
+            continue
+        head = _decoded_head(path, file.name) if compression else _read_head(path)
+        if head:
+            return file.name, head.removeprefix(_BOM)
+    return files[0].name, b""
+
+
+def _read_head(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(HEAD_BYTES)
+
+
+def _decoded_head(path: str, name: str) -> bytes:
+    from mrframe.formats.decode import HEAD_BYTES as MAGIC_BYTES
+    from mrframe.formats.decode import compression_of
+
+    head = bytearray()
+    with open(path, "rb") as file:
+        compression = compression_of(file.read(MAGIC_BYTES), name)
+        file.seek(0)
+        for chunk in decompress(iter(lambda: file.read(64 << 10), b""), compression, name):
+            head += chunk
+            if len(head) >= HEAD_BYTES:
+                break
+    return bytes(head[:HEAD_BYTES])
+
+
+def settle_reader(read: Reader, log_format: str | None, head: bytes, name: str) -> Reader:
+    """The concrete reader: what `--log-format` says, else the job's, else what the data looks like."""
+    if log_format is not None:
+        if read.kind in ("text", "words"):
+            raise UsageError(f"--log-format does not apply: the job reads {read.kind}, which has one form only")
+        if log_format in ("json", "text", "words"):
+            return Reader("json") if log_format == "json" else Reader("text" if log_format == "text" else "words")
+        if log_format != "auto":
+            grammar_of(log_format)  # raises FormatError, which names the known ones
+            return Reader("access", log_format)
+    elif read.kind != "access" or read.format != "auto":
+        return read
+    if not head:
+        return Reader("access", "combined")  # nothing will be read: any format gives the same answer
+    return detect(head, name).reader
+
+
+def _check_head(job: Job, reader: Reader, head: bytes, name: str) -> None:
+    """Refuse what the first 1,000 lines show to be wrong: no line that matches, no record with a field."""
+    lines = head.split(b"\n")
+    tail = lines.pop()
+    if tail and len(head) < HEAD_BYTES:
+        lines.append(tail)  # the whole input was read, and its last line has no end
+    if not lines:
+        return
+    block = b"\n".join(lines[:LINES_MAX]) + b"\n"
+    parsed = make_reader(reader, job.projection(), job.paths()).parse(block, name, 0)
+    if parsed.records == 0 and parsed.lines >= LINES_MAX:
+        said = reader.format or reader.kind
+        raise TooManyMalformed(
+            f"none of the first {parsed.lines:,} lines of {name} is of the format {said!r}; "
+            f"`mrframe formats detect {name}` says what they are, --log-format NAME|STRING reads them so"
+        )
+    if reader.kind == "json":
+        _check_json_fields(job, parsed, block, name)
+
+
+def _check_json_fields(job: Job, parsed: Any, block: bytes, name: str) -> None:
+    if parsed.records == 0:
+        return
+    from mrframe.formats.json_lines import read_object
+
+    keys: dict[str, None] = {}
+    for line in block.split(b"\n"):
+        value = read_object(line)
+        if isinstance(value, dict):
+            keys.update(dict.fromkeys(value))
+    paths = job.paths()
+    for field in job.projection():
+        path = paths.get(field, field)
+        top = path.split(".")[0]
+        if path in keys or top in keys or field in ("file", "offset", "line"):
+            continue
+        near = difflib.get_close_matches(top, keys, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise UnknownField(
+            f"none of the first {parsed.records:,} records of {name} has the field {path!r}; {hint}"
+            f"they have: {', '.join(list(keys)[:40])}"
+        )
+
+
+def with_name(job: Job, name: str) -> Job:
+    """The job under the name of its file, unless it has one."""
+    return job if job.name else dataclasses.replace(job, name=name)

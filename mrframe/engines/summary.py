@@ -1,0 +1,145 @@
+"""The figures of a finished run, from the reports of its committed attempts; the ledger is balanced here.
+
+Law 7: every input byte is in one class, and the sum is checked at the end of every job. Line numbers of
+malformed lines become those of the source here, by prefix sums over its splits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mrframe.core.records import Ledger
+from mrframe.core.spec import Split
+from mrframe.engines.base import Done, Outcome, Plan
+from mrframe.errors import LedgerUnbalanced
+
+SAMPLES_SHOWN_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedSample:
+    """A line that did not match: `line` counts from 1 and `offset` in bytes, both in `source`."""
+
+    source: str
+    line: int
+    offset: int
+    text: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Summary:
+    """The figures of a run; `seconds` is by stage, `ledger` where every input byte went."""
+
+    job: str
+    engine: str
+    nodes: int
+    log_format: str
+    steps: int
+    partitions: int
+    records: int
+    lines: int
+    malformed: int
+    bytes_in: int
+    tasks: int
+    data_local: int
+    other_map: int
+    shuffled_bytes: int
+    spills: int
+    rows: int
+    memory_peak_bytes: int
+    seconds: dict[str, float] = field(default_factory=dict)
+    bad_fields: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    samples: list[MalformedSample] = field(default_factory=list)
+    ledger: dict[str, int] = field(default_factory=dict)
+
+    def to_plain(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return asdict(self)
+
+
+def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
+    """The figures; LedgerUnbalanced when bytes are missing or counted twice."""
+    maps = input_maps(outcome.done)
+    ledger = Ledger()
+    for done in maps:
+        ledger.add(done.report.ledger)
+    _balance(ledger, maps, plan)
+    last = len(plan.steps) - 1
+    reader = plan.settings.reader
+    return Summary(
+        job=plan.job.name or "job",
+        engine=engine,
+        nodes=outcome.nodes,
+        log_format=reader.format or reader.kind,
+        steps=len(plan.steps),
+        partitions=plan.steps[0].partitions,
+        records=ledger.records,
+        lines=ledger.lines,
+        malformed=ledger.malformed,
+        bytes_in=ledger.bytes_in,
+        tasks=len(outcome.done),
+        data_local=outcome.data_local,
+        other_map=outcome.other_map,
+        shuffled_bytes=outcome.shuffled_bytes,
+        spills=sum(done.report.spills for done in outcome.done),
+        rows=sum(done.report.records_out for done in outcome.done if done.step == last and done.split is None),
+        memory_peak_bytes=max((done.report.memory_peak_bytes for done in outcome.done), default=0),
+        seconds={stage: round(value, 4) for stage, value in outcome.seconds.items()},
+        bad_fields=_added(done.report.bad_fields for done in maps),
+        counters=_added(done.report.counters for done in outcome.done),
+        samples=_samples(maps),
+        ledger={name: value for name, value in asdict(ledger).items() if value},
+    )
+
+
+def input_maps(done: Iterable[Done]) -> list[Done]:
+    """The map attempts that read the inputs, in input order."""
+    maps = [d for d in done if d.step == 0 and d.split is not None and d.split.kind != "gzip"]
+    return sorted(maps, key=lambda d: d.split.order if d.split else (0, 0))
+
+
+def first_lines(maps: Iterable[Done]) -> list[tuple[Split, int]]:
+    """(split, lines of its source before it) for each, in input order."""
+    lines: dict[int, int] = {}
+    found = []
+    for done in maps:
+        assert done.split is not None
+        source = done.split.order[0]
+        found.append((done.split, lines.get(source, 0)))
+        lines[source] = lines.get(source, 0) + done.report.ledger.lines
+    return found
+
+
+def _balance(ledger: Ledger, maps: list[Done], plan: Plan) -> None:
+    expected = sum(done.split.length for done in maps if done.split)
+    planned = sum(split.length for split in plan.splits if split.kind == "file")
+    read = sum(d.split.length for d in maps if d.split and d.split.kind == "file" and d.split.source != "-")
+    missing = ledger.missing_bytes() or expected - ledger.bytes_in or planned - read
+    if missing:
+        raise LedgerUnbalanced(
+            f"{missing:,} bytes of {expected:,} are in no class of the ledger ({ledger}); the answer would not be "
+            "exact, so there is none; please report this as a bug of mrframe"
+        )
+
+
+def _samples(maps: list[Done]) -> list[MalformedSample]:
+    samples: list[MalformedSample] = []
+    for done, (split, before) in zip(maps, first_lines(maps), strict=True):
+        for one in done.report.samples:
+            if len(samples) == SAMPLES_SHOWN_MAX:
+                return samples
+            text = one.data.decode("utf-8", "surrogateescape")
+            samples.append(MalformedSample(split.source, before + one.line + 1, one.offset, text, one.reason))
+    return samples
+
+
+def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for some in counts:
+        for name, number in some.items():
+            total[name] = total.get(name, 0) + number
+    return dict(sorted(total.items()))

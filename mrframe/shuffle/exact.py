@@ -1,0 +1,146 @@
+"""Exact sums: the same result for any grouping and order of the additions.
+
+Numbers are kept as a *state* until the end: an int; or for floats a canonical expansion, the list of
+correctly rounded remainders of the exact sum (each is `math.fsum` of what the ones before left over, so it
+depends only on the exact sum; after Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997); or a
+Decimal added without rounding. Only `finish` rounds, once.
+
+States: int | Decimal | ("f", int part, (float, …), special) where special is 0.0 or the inf/nan met.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from decimal import Context, Decimal
+from fractions import Fraction
+from typing import Any
+
+State = Any
+_EXACT = Context(prec=999_999, Emax=999_999, Emin=-999_999)
+_NUMBERS = {int, bool}
+_PLAIN_INT = {int}
+
+
+def add(values: Sequence[Any]) -> State:
+    """The state of the sum of numbers (None is left out); TypeError names a value that is no number."""
+    kinds = set(map(type, values))
+    if kinds == _PLAIN_INT:
+        return sum(values)
+    kinds.discard(type(None))
+    if kinds <= _NUMBERS:
+        return sum(int(v) for v in values if v is not None)
+    if kinds <= {int, bool, float}:
+        return _floats([v for v in values if v is not None])
+    if kinds <= {int, bool, Decimal}:
+        return _decimals(v for v in values if v is not None)
+    wrong = (
+        next(v for v in values if type(v) not in (int, bool, float, Decimal, type(None)))
+        if (kinds - {int, bool, float, Decimal})
+        else None
+    )
+    if wrong is None:
+        raise TypeError("floats and Decimals cannot be added exactly to each other; yield one of the two")
+    raise TypeError(f"{wrong!r} is a {type(wrong).__name__}, not a number")
+
+
+def merge(states: Sequence[State]) -> State:
+    """The state of several states' sum."""
+    kinds = set(map(type, states))
+    if kinds == _PLAIN_INT:
+        return sum(states)
+    if tuple not in kinds:
+        return add(states)
+    if Decimal in kinds:
+        raise TypeError("floats and Decimals cannot be added exactly to each other; yield one of the two")
+    whole, parts, special = 0, [], 0.0
+    for state in states:
+        if type(state) is tuple:
+            whole += state[1]
+            parts.extend(state[2])
+            special += state[3]
+        else:
+            whole += state
+    return ("f", whole, _expansion(parts), special)
+
+
+def finish(state: State) -> int | float | Decimal:
+    """The sum: an int of ints, a correctly rounded float when there was a float, a Decimal of Decimals."""
+    if type(state) is not tuple:
+        return state  # type: ignore[no-any-return]
+    _, whole, parts, special = state
+    if special != 0:
+        return special  # type: ignore[no-any-return]
+    if not whole:
+        return _fsum(parts)
+    return _rounded(whole + sum(map(Fraction, parts)))
+
+
+def mean(state: State, count: int) -> float | Decimal:
+    """The sum divided by a positive count, rounded once."""
+    if isinstance(state, Decimal):
+        return state / count
+    if type(state) is not tuple:
+        return state / count  # type: ignore[no-any-return]
+    _, whole, parts, special = state
+    if special != 0:
+        return special  # type: ignore[no-any-return]
+    return _rounded((whole + sum(map(Fraction, parts))) / count)
+
+
+def _floats(values: list[Any]) -> State:
+    whole = sum(int(v) for v in values if type(v) is not float)
+    floats = [v for v in values if type(v) is float]
+    finite = [v for v in floats if math.isfinite(v)]
+    special = 0.0
+    if len(finite) != len(floats):
+        for v in floats:
+            special += 0.0 if math.isfinite(v) else v
+    return ("f", whole, _expansion(finite), special)
+
+
+def _expansion(values: Sequence[float]) -> tuple[float, ...]:
+    """The canonical expansion of the exact sum: largest part first, each the rounded rest."""
+    rest: list[float] = list(values)
+    parts: list[float] = []
+    try:
+        while part := math.fsum(rest):
+            parts.append(part)
+            rest.append(-part)
+    except OverflowError:
+        return _huge(values)
+    return tuple(parts)
+
+
+def _huge(values: Sequence[float]) -> tuple[float, ...]:
+    """The same where the sum overflows on the way; OverflowError when its result is no float at all."""
+    rest = sum(map(Fraction, values), Fraction(0))
+    parts: list[float] = []
+    while rest:
+        part = _rounded(rest)
+        if math.isinf(part):
+            part = math.copysign(1.7976931348623157e308, part)  # kept in pieces: later terms may bring it back
+        parts.append(part)
+        rest -= Fraction(part)
+    return tuple(parts)
+
+
+def _fsum(parts: Iterable[float]) -> float:
+    try:
+        return math.fsum(parts)
+    except OverflowError:
+        return _rounded(sum(map(Fraction, parts), Fraction(0)))
+
+
+def _rounded(value: Fraction) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def _decimals(values: Iterable[Any]) -> Decimal:
+    total = Decimal(0)
+    for value in values:
+        total = _EXACT.add(total, Decimal(value))
+    return total

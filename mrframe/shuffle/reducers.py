@@ -1,0 +1,266 @@
+"""The ready-made reducers: `total count smallest largest mean distinct collect`, and a dict of them.
+
+Each is its own combiner: values of a key fold into a *state*, states merge, and only `finish` makes the
+result, so that the answer is the same for any cutting of the input. None is left out of the values by
+all but `count` and `collect`. States travel in run files like any value. How a block of pairs is folded
+fast is here too (`fold`); where the tables of states live and when they spill is `buffers.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mrframe.core.job import Reducer
+from mrframe.shuffle import exact
+from mrframe.shuffle.keys import canonical, kind_of, order
+
+State = Any
+
+
+class Fold(Reducer):
+    """A reducer that knows how to fold. The methods take the values, or states, of one key, in order."""
+
+    def start(self, values: Sequence[Any]) -> State:
+        """The state of some values; TypeError says which value is wrong and why."""
+        raise NotImplementedError
+
+    def merge(self, states: Sequence[State]) -> State:
+        """The state of all the values that went into these states."""
+        raise NotImplementedError
+
+    def finish(self, state: State) -> Any:
+        """The result."""
+        return state
+
+    def new_table(self) -> dict[Any, State]:
+        """An empty table of states by key."""
+        return {}
+
+    def fold(self, table: dict[Any, State], keys: Sequence[Any], values: Sequence[Any]) -> None:
+        """Fold columns of pairs into a table made by `new_table`."""
+        groups: defaultdict[Any, list[Any]] = defaultdict(list)
+        for key, value in zip(keys, values, strict=True):
+            groups[key].append(value)
+        for key, some in groups.items():
+            state = self.start(some)
+            table[key] = self.merge((table[key], state)) if key in table else state
+
+
+class Total(Fold):
+    """The sum, exact: ints as int, floats rounded once at the end, Decimals without rounding."""
+
+    name = "total"
+
+    def start(self, values: Sequence[Any]) -> State:
+        """As the base class says."""
+        return exact.add(values)
+
+    def merge(self, states: Sequence[State]) -> State:
+        """As the base class says."""
+        return exact.merge(states)
+
+    def finish(self, state: State) -> Any:
+        """The sum; 0 when there was nothing to add."""
+        return exact.finish(state)
+
+    def new_table(self) -> dict[Any, State]:
+        """A Counter, in which counting ones is a loop in C, and which knows whether all its states are ints."""
+        return _Sums()
+
+    def fold(self, table: dict[Any, State], keys: Sequence[Any], values: Sequence[Any]) -> None:
+        """Counts ones and adds ints directly; anything else goes by groups."""
+        assert isinstance(table, _Sums)
+        if not table.all_ints or set(map(type, values)) != {int}:
+            table.all_ints = False
+            super().fold(table, keys, values)
+        elif values.count(1) == len(values):
+            table.update(keys)
+        else:
+            get = table.get
+            for key, value in zip(keys, values, strict=True):
+                table[key] = get(key, 0) + value
+
+
+class _Sums(Counter[Any]):
+    all_ints = True
+
+
+class Count(Fold):
+    """How many values there are, None included."""
+
+    name = "count"
+
+    def start(self, values: Sequence[Any]) -> State:
+        """As the base class says."""
+        return len(values)
+
+    def merge(self, states: Sequence[State]) -> State:
+        """As the base class says."""
+        return sum(states)
+
+    def new_table(self) -> dict[Any, State]:
+        """A Counter: counting is its own loop in C."""
+        return Counter()
+
+    def fold(self, table: dict[Any, State], keys: Sequence[Any], values: Sequence[Any]) -> None:  # noqa: ARG002
+        """Counts the keys alone."""
+        table.update(keys)
+
+
+class Smallest(Fold):
+    """The smallest value in the order of keys (design: one order for all types); None when there is none."""
+
+    name = "smallest"
+    _pick: Callable[..., Any] = staticmethod(min)
+
+    def start(self, values: Sequence[Any]) -> State:
+        """As the base class says; KeyRefused for values that have no order (NaN, sets, objects)."""
+        some = [value for value in values if value is not None]
+        if not some:
+            return None
+        return self._pick(some) if kind_of(some) else self._pick(some, key=order)
+
+    def merge(self, states: Sequence[State]) -> State:
+        """As the base class says."""
+        return self.start(states)
+
+
+class Largest(Smallest):
+    """The largest value in the order of keys; None when there is none."""
+
+    name = "largest"
+    _pick: Callable[..., Any] = staticmethod(max)
+
+
+class Mean(Fold):
+    """The arithmetic mean, exact until it is rounded once; None when there is no value."""
+
+    name = "mean"
+
+    def start(self, values: Sequence[Any]) -> State:
+        """As the base class says: (state of the sum, number of values)."""
+        some = [value for value in values if value is not None]
+        return (exact.add(some), len(some))
+
+    def merge(self, states: Sequence[State]) -> State:
+        """As the base class says."""
+        return (exact.merge([state[0] for state in states]), sum(state[1] for state in states))
+
+    def finish(self, state: State) -> Any:
+        """The mean."""
+        return exact.mean(*state) if state[1] else None
+
+
+class Distinct(Fold):
+    """How many different values there are, exactly; equal means equal as keys (`1`, `1.0` and `True` differ)."""
+
+    name = "distinct"
+
+    def start(self, values: Sequence[Any]) -> State:
+        """As the base class says: a set of str (as they are) and of the canonical bytes of all else."""
+        return _tokens(values)
+
+    def merge(self, states: Sequence[State]) -> State:
+        """As the base class says."""
+        return set().union(*states)
+
+    def finish(self, state: State) -> Any:
+        """The number of different values."""
+        return len(state)
+
+    def fold(self, table: dict[Any, State], keys: Sequence[Any], values: Sequence[Any]) -> None:
+        """Adds to the sets in place, by groups."""
+        groups: defaultdict[Any, list[Any]] = defaultdict(list)
+        for key, value in zip(keys, values, strict=True):
+            groups[key].append(value)
+        for key, some in groups.items():
+            if key in table:
+                table[key] |= _tokens(some)
+            else:
+                table[key] = _tokens(some)
+
+
+def _tokens(values: Sequence[Any]) -> set[Any]:
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return set(values)
+    if kinds == {int}:
+        return set(map(canonical, set(values)))
+    return {value if type(value) is str else canonical(value) for value in values if value is not None}
+
+
+class Collect(Fold):
+    """All values as a list, in input order, None included."""
+
+    name = "collect"
+    ordered = True
+
+    def start(self, values: Sequence[Any]) -> State:
+        """As the base class says."""
+        return list(values)
+
+    def merge(self, states: Sequence[State]) -> State:
+        """As the base class says."""
+        return [value for state in states for value in state]
+
+    def fold(self, table: dict[Any, State], keys: Sequence[Any], values: Sequence[Any]) -> None:
+        """Appends in place."""
+        for key, value in zip(keys, values, strict=True):
+            if key in table:
+                table[key].append(value)
+            else:
+                table[key] = [value]
+
+
+class Measures(Fold):
+    """Several reducers at once: a dict of results by name.
+
+    A value that is a dict gives each reducer its item of the same name; any other value goes to all.
+    """
+
+    name = "measures"
+
+    def __init__(self, parts: Mapping[str, Reducer]) -> None:
+        self.parts = {name: part for name, part in parts.items() if isinstance(part, Fold)}
+        self.ordered = any(part.ordered for part in self.parts.values())
+
+    def start(self, values: Sequence[Any]) -> State:
+        """As the base class says: a tuple of the parts' states."""
+        return tuple(part.start(_items(name, values)) for name, part in self.parts.items())
+
+    def merge(self, states: Sequence[State]) -> State:
+        """As the base class says."""
+        return tuple(
+            part.merge(column) for part, column in zip(self.parts.values(), zip(*states, strict=True), strict=True)
+        )
+
+    def finish(self, state: State) -> Any:
+        """{name: result}."""
+        return {name: part.finish(one) for (name, part), one in zip(self.parts.items(), state, strict=True)}
+
+
+def _items(name: str, values: Sequence[Any]) -> list[Any]:
+    if dict not in set(map(type, values)):
+        return list(values)
+    missing = [value for value in values if type(value) is dict and name not in value]
+    if missing:
+        raise TypeError(f"{missing[0]!r} has no item {name!r}, which reduce={{…}} asks for")
+    return [value[name] if type(value) is dict else value for value in values]
+
+
+def as_fold(reduce: Any) -> Fold | None:
+    """The reducer behind a job's `reduce`: itself, one made of a dict of them, or None for a function."""
+    if isinstance(reduce, Fold):
+        return reduce
+    return Measures(reduce) if isinstance(reduce, Mapping) else None
+
+
+total = Total()
+count = Count()
+smallest = Smallest()
+largest = Largest()
+mean = Mean()
+distinct = Distinct()
+collect = Collect()

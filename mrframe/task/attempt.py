@@ -1,0 +1,144 @@
+"""One attempt at a task, from its order to its report or failure: what an executor calls.
+
+Faults of the job, the data and the disk come back as a `Failure`, never as an exception; what a killed
+process leaves behind is its node's to clear away.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from typing import BinaryIO, Protocol
+
+from mrframe.core.records import TaskReport
+from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
+from mrframe.errors import CorruptData, LedgerUnbalanced, MrframeError, UsageError
+from mrframe.formats.decode import decode_file
+from mrframe.task import counters
+from mrframe.task.blame import GroupFailed, RecordFailed, failure_of
+from mrframe.task.mapping import MapTask
+from mrframe.task.package import LoadedJob, unpack
+from mrframe.task.reducing import ReduceTask
+from mrframe.task.stepping import StepTask
+
+
+class Reporter(Protocol):
+    """Whom a running attempt tells how far it is."""
+
+    def beat(self, records: int, bytes_done: int) -> None:
+        """So much is done; called for every block, so it must cost little."""
+
+    def block_sealed(self, split: Split) -> None:
+        """A decode attempt has sealed a block; `split.path` is relative to the attempt's directory."""
+
+
+def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport | Failure:
+    """Do what `order` says with the job in `package`; `order.out_dir` must not exist yet, and is made."""
+    if isinstance(order, DecodeOrder):
+        return _guarded(None, order, reporter)
+    try:
+        job = unpack(package)
+    except BaseException as error:  # the user's modules run when the job is made again
+        return failure_of(error, None)
+    try:
+        return _guarded(job, order, reporter)
+    finally:
+        job.close()
+
+
+def run_loaded(job: LoadedJob, order: Order, reporter: Reporter) -> TaskReport | Failure:
+    """The same with a job that this process has already (the inline engine)."""
+    return _guarded(job, order, reporter)
+
+
+def _guarded(job: LoadedJob | None, order: Order, reporter: Reporter) -> TaskReport | Failure:
+    counters.take()
+    try:
+        os.mkdir(order.out_dir, 0o700)
+        report = _work(job, order, reporter)
+    except RecordFailed as failed:
+        assert failed.__cause__ is not None
+        _interrupted(failed.__cause__)
+        return failure_of(failed.__cause__, failed.place)
+    except GroupFailed as failed:
+        assert failed.__cause__ is not None
+        _interrupted(failed.__cause__)
+        return failure_of(failed.__cause__, None, "" if failed.key is None else repr(failed.key)[:1000])
+    except CorruptData as error:
+        return Failure("io", str(error), error_slug=error.slug)
+    except LedgerUnbalanced as error:
+        return Failure("refused", str(error), error_slug=error.slug)
+    except MrframeError as error:
+        at_fault = isinstance(error, UsageError) or error.blame in ("user", "data")
+        return Failure("refused" if at_fault else "io", str(error), error_slug=error.slug)
+    except MemoryError:
+        return Failure("io", "the task ran out of memory", error_slug="job-failed")
+    except OSError as error:
+        return Failure("io", _disk_message(error, order.out_dir), error_slug="job-failed")
+    report.counters = counters.take()
+    report.memory_peak_bytes = _peak_bytes()
+    return report
+
+
+def _work(job: LoadedJob | None, order: Order, reporter: Reporter) -> TaskReport:
+    if isinstance(order, DecodeOrder):
+        return _decode(order, reporter)
+    assert job is not None
+    step = job.steps[order.step]
+    if isinstance(order, ReduceOrder):
+        return ReduceTask(step, order, order.partitions, job.settings, reporter).run()
+    assert isinstance(order, MapOrder)
+    if order.split.kind == "pairs":
+        return StepTask(step, order, job.settings, reporter).run()
+    return MapTask(step, order, job.settings, reporter).run()
+
+
+def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
+    report = TaskReport()
+    split = order.split
+
+    def path(index: int) -> str:
+        return f"block-{index:05d}"
+
+    def open_block(index: int) -> BinaryIO:
+        return open(os.path.join(order.out_dir, path(index)), "xb")
+
+    blocks = decode_file(split.path, split.source, order.block_bytes, open_block)
+    for block in blocks:
+        report.records_out += 1
+        report.bytes_out += block.length
+        reporter.block_sealed(
+            Split(
+                "held",
+                split.source,
+                path(block.index),
+                0,
+                block.length,
+                (split.order[0], block.offset),
+                lines_before=block.lines_before,
+                input_name=split.input_name,
+            )
+        )
+        reporter.beat(report.records_out, report.bytes_out)
+    return report
+
+
+def _interrupted(cause: BaseException) -> None:
+    if isinstance(cause, KeyboardInterrupt):
+        raise cause
+
+
+def _disk_message(error: OSError, out_dir: str) -> str:
+    place = error.filename or out_dir
+    try:
+        stat = os.statvfs(out_dir if os.path.isdir(out_dir) else os.path.dirname(out_dir))
+        free = f"; {stat.f_bavail * stat.f_frsize:,} bytes are free there"
+    except OSError:
+        free = ""
+    return f"{place}: {error.strerror or error}{free}"
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

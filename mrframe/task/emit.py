@@ -1,0 +1,143 @@
+"""From the columns of a block to pairs: the user's map or declaration, with `where` before it.
+
+An emitter takes the columns of a block and gives columns of keys and values. The loops run in C as far as
+Python allows (`chain`, `map`, `compress`); which record failed is found afterwards, from how far the
+iterators had come. It does not read, buffer or report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, compress, repeat
+from operator import length_hint
+from typing import Any
+
+from mrframe.core.job import Job
+from mrframe.core.signature import describe
+from mrframe.errors import UserCodeError
+
+Columns = tuple[Sequence[Any], Sequence[Any]]
+
+
+class EmitFailed(Exception):
+    """The user's code failed (`__cause__`) on the record with this index in the block."""
+
+    def __init__(self, record: int) -> None:
+        super().__init__()
+        self.record = record
+
+
+class Emitter:
+    """Pairs of one block; `fields` are the projected fields, in the order of the columns."""
+
+    def __init__(self, job: Job) -> None:
+        projection = job.projection()
+        names = {name: index for index, name in enumerate(projection)}
+        self._where = job.where
+        self._where_columns = [names[name] for name in job.where_fields()]
+        if job.key is not None:
+            keys = (job.key,) if isinstance(job.key, str) else job.key
+            values = (job.value,) if isinstance(job.value, str) else job.value
+            self._key = _picker(job.key, [names[name] for name in keys])
+            self._value = _picker(job.value, [names[name] for name in values or ()])
+        self._map = job.map
+        self._map_columns = [names[name] for name in job.map_fields()]
+        self._declared = job.key is not None
+
+    def emit(self, columns: list[list[Any]], records: int) -> Columns:
+        """Keys and values of a block; raises EmitFailed."""
+        kept: Sequence[int] | None = None
+        if self._where is not None:
+            mask = self._mask(columns, records)
+            if not all(mask):
+                kept = list(compress(range(records), mask))
+                columns = [list(compress(column, mask)) for column in columns]
+                records = len(kept)
+        if self._declared:
+            return self._key(columns, records), self._value(columns, records)
+        try:
+            return self._mapped([columns[i] for i in self._map_columns], records)
+        except EmitFailed as failed:
+            raise EmitFailed(kept[failed.record] if kept else failed.record) from failed.__cause__
+
+    def _mask(self, columns: list[list[Any]], records: int) -> list[bool]:
+        assert self._where is not None
+        place, arguments = _arguments([columns[i] for i in self._where_columns], records)
+        try:
+            return list(map(self._where, *arguments))
+        except BaseException as error:
+            raise EmitFailed(records - length_hint(place) - 1) from error
+
+    def _mapped(self, columns: list[list[Any]], records: int) -> Columns:
+        assert self._map is not None
+        place, arguments = _arguments(columns, records)
+        try:
+            pairs = list(chain.from_iterable(map(self._map, *arguments)))
+        except BaseException as error:
+            raise EmitFailed(records - length_hint(place) - 1) from _clearer(error, self._map)
+        if not pairs:
+            return (), ()
+        if not are_pairs(pairs):
+            raise self._find_no_pair(columns, records)
+        keys, values = zip(*pairs, strict=True)
+        return keys, values
+
+    def _find_no_pair(self, columns: list[list[Any]], records: int) -> EmitFailed:
+        """Run the map again, record by record, to find the one that yields no pair."""
+        assert self._map is not None
+        _, arguments = _arguments(columns, records)
+        for index, results in enumerate(map(self._map, *arguments)):
+            for item in results:
+                if not are_pairs([item]):
+                    failed = EmitFailed(index)
+                    failed.__cause__ = no_pair(f"map={describe(self._map)}", item)
+                    return failed
+        failed = EmitFailed(0)
+        failed.__cause__ = no_pair(f"map={describe(self._map)}", "something else the second time")
+        return failed
+
+
+def are_pairs(items: Sequence[Any]) -> bool:
+    """Whether every item is a tuple of two."""
+    return set(map(type, items)) == {tuple} and set(map(len, items)) == {2}
+
+
+def no_pair(who: str, item: Any) -> UserCodeError:
+    """The error for a function that yields something other than a pair."""
+    shown = repr(item)
+    shown = shown if len(shown) <= 200 else shown[:200] + "…"
+    return UserCodeError(f"{who} yielded {shown}, which is not a (key, value) pair; write: yield key, value")
+
+
+def _arguments(columns: list[list[Any]], records: int) -> tuple[Iterator[Any], list[Iterable[Any]]]:
+    """Iterators over the columns, the first also on its own: how much is left in it says where we are.
+
+    A function without parameters is not called: `check` refuses it, since it would say nothing of the data.
+    """
+    first: Iterator[Any] = iter(columns[0]) if columns else iter(repeat(None, records))
+    return first, [first, *columns[1:]]
+
+
+def _clearer(error: BaseException, function: Callable[..., Any]) -> BaseException:
+    """A map that forgot to yield gives a TypeError without a line of the user's; say it in their terms."""
+    if isinstance(error, TypeError) and "is not iterable" in str(error) and _raised_by_caller(error):
+        what = str(error).partition(" object")[0].strip("'")
+        return UserCodeError(
+            f"map={describe(function)} returned {what.replace('NoneType', 'None')}; it must yield (key, value) pairs"
+        )
+    return error
+
+
+def _raised_by_caller(error: BaseException) -> bool:
+    return error.__traceback__ is not None and error.__traceback__.tb_next is None
+
+
+def _picker(
+    names: str | tuple[str, ...] | None, indexes: list[int]
+) -> Callable[[list[list[Any]], int], Sequence[Any]]:
+    """The column behind a declaration: one field as it is, several as tuples, none as None."""
+    if names is None:
+        return lambda _columns, records: [None] * records
+    if isinstance(names, str):
+        return lambda columns, _records: columns[indexes[0]]
+    return lambda columns, _records: list(zip(*(columns[i] for i in indexes), strict=True))

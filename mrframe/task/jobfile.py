@@ -1,0 +1,168 @@
+"""What JOB on a command line names: a file, `file.py:name`, a dotted module, or a ready job.
+
+`find` resolves the text to sources; `JobFile.make` runs them and gives the `Job`, calling it with the job's
+own options when it is a function. Errors say what was looked for and what is there instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mrframe.core.job import Job
+from mrframe.errors import JobError, MrframeError, UserCodeError
+from mrframe.task.blame import user_traceback
+from mrframe.task.sources import Sources, collect
+
+
+@dataclass(frozen=True, slots=True)
+class JobFile:
+    """The sources of a job and the name in them that is the job ("" for the usual ones)."""
+
+    sources: Sources
+    attribute: str
+
+    @property
+    def path(self) -> str:
+        """Where the job file lies."""
+        return self.sources.modules[0].path
+
+    def target(self) -> Job | Callable[..., Job]:
+        """The job, or the function that makes it; UserCodeError when the file itself raises."""
+        try:
+            module = self.sources.run()
+        except MrframeError:
+            raise
+        except BaseException as error:  # the user's file runs here, and may raise anything, SystemExit included
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            raise UserCodeError(
+                f"the job file {self.path} cannot be loaded: {type(error).__name__}: {error}",
+                traceback_text=user_traceback(error),
+            ) from None
+        return _pick(vars(module), self.attribute, self.path)
+
+    def make(self, options: Mapping[str, Any]) -> Job:
+        """The job, with its own options given; JobError when they do not fit."""
+        return made(self.target(), options, self.path)
+
+
+def made(target: Job | Callable[..., Job], options: Mapping[str, Any], place: str) -> Job:
+    """The job itself, or what its function makes of its options."""
+    if isinstance(target, Job):
+        if options:
+            raise JobError(f"the job of {place} takes no options, but was given {', '.join(sorted(options))}")
+        return target
+    try:
+        inspect.signature(target).bind(**options)
+    except TypeError as error:
+        raise JobError(f"the job function of {place}: {error}") from None
+    try:
+        job = target(**options)
+    except MrframeError:
+        raise
+    except Exception as error:  # the user's function runs here
+        raise UserCodeError(
+            f"the job function of {place} failed: {type(error).__name__}: {error}",
+            traceback_text=user_traceback(error),
+        ) from None
+    if not isinstance(job, Job):
+        raise JobError(f"the job function of {place} returned {type(job).__name__}; it must return a Job(…)")
+    return job
+
+
+def _pick(names: Mapping[str, Any], attribute: str, path: str) -> Job | Callable[..., Job]:
+    if attribute:
+        target = names.get(attribute)
+        if isinstance(target, Job) or callable(target):
+            return target
+        near = difflib.get_close_matches(attribute, names, 1)
+        raise JobError(f"{path} has no job named {attribute!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    target = names.get("job")
+    if isinstance(target, Job) or inspect.isfunction(target):
+        return target
+    jobs = {name: value for name, value in names.items() if isinstance(value, Job) and not name.startswith("_")}
+    if len(jobs) == 1:
+        return next(iter(jobs.values()))
+    if jobs:
+        raise JobError(
+            f"{path} has several jobs ({', '.join(jobs)}); name one: {os.path.basename(path)}:{next(iter(jobs))}"
+        )
+    raise JobError(f"{path} has no job: give it a top-level `job = Job(…)` or a function `job` that returns one")
+
+
+def find(text: str) -> JobFile:
+    """Resolve JOB; JobError names what was looked for and the nearest ready job."""
+    place, attribute = _split(text)
+    if place.endswith(".py") or os.sep in place:
+        if os.path.isdir(place):
+            raise JobError(f"{place} is a directory; name the job file in it")
+        if not os.path.exists(place):
+            raise JobError(f"there is no job file {place}{_nearest_file(place)}")
+        return JobFile(collect(place), attribute)
+    if place in ready_names():
+        return JobFile(collect(os.path.join(ready_folder() or "", f"{place}.py")), attribute)
+    origin = _origin(place)
+    if origin is None:
+        near = difflib.get_close_matches(place, ready_names(), 1)
+        hint = f"; did you mean the ready job {near[0]}?" if near else ""
+        raise JobError(
+            f"{text!r} is no job: not a file, not a module that can be imported, and not a ready job{hint} "
+            f"(ready jobs: {', '.join(ready_names())})"
+        )
+    root = origin
+    for _ in range(place.count(".") + 1 + (os.path.basename(origin) == "__init__.py")):
+        root = os.path.dirname(root)
+    return JobFile(collect(origin, place, root), attribute)
+
+
+def _split(text: str) -> tuple[str, str]:
+    place, colon, attribute = text.rpartition(":")
+    return (place, attribute) if colon and attribute.isidentifier() else (text, "")
+
+
+def _nearest_file(place: str) -> str:
+    folder = os.path.dirname(place) or "."
+    try:
+        here = [entry for entry in os.listdir(folder) if entry.endswith(".py")]
+    except OSError:
+        return f": there is no directory {folder}"
+    near = difflib.get_close_matches(os.path.basename(place), here, 1)
+    return f"; did you mean {os.path.join(os.path.dirname(place), near[0])}?" if near else ""
+
+
+def _origin(name: str) -> str | None:
+    """The file of a dotted module; looks in the working directory too, as `python -m` does."""
+    added = os.getcwd() not in sys.path
+    if added:
+        sys.path.insert(0, os.getcwd())
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+    finally:
+        if added:
+            sys.path.remove(os.getcwd())
+    return spec.origin if spec is not None and spec.origin and spec.origin.endswith(".py") else None
+
+
+def ready_folder() -> str | None:
+    """Where the ready jobs lie: in the wheel `mrframe/jobs`, in a checkout `jobs` beside the package."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    for folder in (os.path.join(package, "jobs"), os.path.join(os.path.dirname(package), "jobs")):
+        if os.path.isdir(folder):
+            return folder
+    return None
+
+
+def ready_names() -> list[str]:
+    """Names of the ready jobs, sorted."""
+    folder = ready_folder()
+    entries = os.listdir(folder) if folder else []
+    return sorted(entry[:-3] for entry in entries if entry.endswith(".py") and not entry.startswith("_"))

@@ -1,0 +1,300 @@
+"""A map task: one split of lines to a sealed run file, with its ledger.
+
+The path of a block: read, parse to columns of the projected fields, emit pairs, buffer (folded as far as
+the job allows), spill when the budget is used up. Malformed lines are counted, sampled and, if asked for,
+kept whole. Which record is to blame for a failure is worked out here. Pairs of a step before are read by
+`stepping.py`; the loops over records are in `emit.py` and `shuffle/`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, Protocol
+
+import msgpack
+
+from mrframe.core.job import Job
+from mrframe.core.records import SAMPLES_MAX, Ledger, Malformed, TaskReport
+from mrframe.core.signature import describe
+from mrframe.core.spec import MapOrder
+from mrframe.errors import KeyRefused, LedgerUnbalanced, MrframeError, UserCodeError
+from mrframe.formats.reading import BlockReader, Parsed, make_reader
+from mrframe.formats.splitting import read_split
+from mrframe.shuffle.buffers import buffer_for
+from mrframe.shuffle.partition import partition_of, slot_range, slots_for
+from mrframe.shuffle.reducers import as_fold
+from mrframe.shuffle.runfile import RunWriter
+from mrframe.task.blame import Place, RecordFailed
+from mrframe.task.emit import EmitFailed, Emitter
+from mrframe.task.package import TaskSettings
+from mrframe.task.rawcount import RawCountBuffer, counts_raw
+
+BOM = b"\xef\xbb\xbf"
+SAMPLE_BYTES_MAX = 400  # of a malformed line in the samples of a report
+SPILL_CHECK_BYTES = 4 << 20  # input between two looks at the size of the buffer
+
+MAP_FILE = "map.mrf"
+REJECTS_FILE = "rejects"
+
+
+class Reporter(Protocol):
+    """Whom an attempt tells that it lives."""
+
+    def beat(self, records: int, bytes_done: int) -> None:
+        """So much of the attempt is done; called often, costs nothing."""
+
+
+class Output:
+    """Pairs on their way to the run file of a map attempt: buffered, spilled, sealed."""
+
+    def __init__(self, job: Job, order: MapOrder, settings: TaskSettings, buffer: Any) -> None:
+        self._partition = job.partition
+        self._partitions = order.partitions
+        self._slots = slots_for(order.partitions)
+        self._budget_bytes = settings.memory_bytes
+        self._file: BinaryIO = open(os.path.join(order.out_dir, MAP_FILE), "xb")  # noqa: SIM115  (closed in seal)
+        self._writer = RunWriter(self._file, slots=self._slots)
+        self.buffer = buffer
+        self.spills = 0
+        self.pairs = 0
+
+    def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
+        """Buffer columns of pairs."""
+        self.pairs += len(keys)
+        self.buffer.add(keys, values)
+
+    def spill_if_full(self) -> None:
+        """Write a run when the buffer has used up half of the budget (sorting takes as much again)."""
+        if self.buffer.size_bytes() > self._budget_bytes // 2:
+            self._write()
+            self.spills += 1
+
+    def _write(self) -> None:
+        keys, values = self.buffer.drain()
+        if keys:
+            self._writer.add_run(keys, values, self._slots_by_user(keys) if self._partition is not None else None)
+
+    def _slots_by_user(self, keys: Sequence[Any]) -> list[int]:
+        assert self._partition is not None
+        first_slot = [slot_range(p, self._slots, self._partitions).start for p in range(self._partitions)]
+        slots = []
+        for key in keys:
+            index = self._partition(key, self._partitions)
+            if type(index) is not int or not 0 <= index < self._partitions:
+                raise UserCodeError(
+                    f"partition={describe(self._partition)} gave {index!r} for the key {key!r}; it must give an int "
+                    f"from 0 to {self._partitions - 1}"
+                )
+            slots.append(first_slot[index])
+        return slots
+
+    def seal(self, report: TaskReport) -> None:
+        """Write what is buffered, close the file and put its totals into the report."""
+        self._write()
+        totals = self._writer.close()
+        self._file.close()
+        report.spills = self.spills
+        report.records_out = totals.records
+        report.bytes_out = totals.bytes
+        for slot, (records, size) in totals.by_slot.items():
+            partition = partition_of(slot, self._slots, self._partitions)
+            before = report.partitions.get(partition, (0, 0))
+            report.partitions[partition] = (before[0] + records, before[1] + size)
+
+    def close(self) -> None:
+        """Give the file up, sealed or not."""
+        self._file.close()
+
+
+class Rejects:
+    """Malformed lines: samples for the report, and all of them in a file when they are wanted."""
+
+    def __init__(self, out_dir: str, *, keep: bool) -> None:
+        self._path = os.path.join(out_dir, REJECTS_FILE)
+        self._keep = keep
+        self._file: BinaryIO | None = None
+        self.samples: list[Malformed] = []
+
+    def add(self, malformed: Sequence[Malformed], line: int, offset: int) -> None:
+        """Take what a block had; `line` (in the split) and `offset` (in the source) of the block."""
+        for one in malformed:
+            if len(self.samples) >= SAMPLES_MAX:
+                break
+            self.samples.append(
+                Malformed(line + one.line, offset + one.offset, one.data[:SAMPLE_BYTES_MAX], one.reason)
+            )
+        if self._keep:
+            if self._file is None:
+                self._file = open(self._path, "xb")  # noqa: SIM115  (closed in close)
+            for one in malformed:
+                self._file.write(msgpack.packb([line + one.line, offset + one.offset, one.data, one.reason]))
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()
+
+
+class MapTask:
+    """One attempt at a map task over lines."""
+
+    def __init__(self, job: Job, order: MapOrder, settings: TaskSettings, reporter: Reporter) -> None:
+        self._job = job
+        self._order = order
+        self._split = order.split
+        self._reporter = reporter
+        self.reader: BlockReader = make_reader(job.read, job.projection(), job.paths())
+        self._raw = counts_raw(job)
+        fold = as_fold(job.reduce)
+        if self._raw:
+            buffer: Any = RawCountBuffer(self.reader, job.projection())
+        else:
+            buffer = buffer_for(fold, job.combine, describe(job.combine) if job.combine else "")
+        self._fold = fold
+        self._output = Output(job, order, settings, buffer)
+        self._rejects = Rejects(order.out_dir, keep=settings.keep_rejects)
+        self._report = TaskReport()
+        self._ledger: Ledger = self._report.ledger
+
+    def run(self) -> TaskReport:
+        """Do it; raises RecordFailed for the user's code, and what reading and writing raise."""
+        try:
+            if self._job.map_split is not None:
+                from mrframe.task.mapsplit import map_split
+
+                map_split(self._job, self, self._output)
+            else:
+                emitter = Emitter(self._job)
+                for offset, block, parsed in self.blocks():
+                    self._emit(emitter, offset, block, parsed)
+            self._seal()
+        finally:
+            self._output.close()
+            self._rejects.close()
+        return self._report
+
+    def blocks(self) -> Iterator[tuple[int, bytes, Parsed]]:
+        """(offset in the source, bytes, columns) of each block; keeps the ledger and looks after the budget."""
+        unchecked = 0
+        for offset, data in read_split(self._split):
+            block = data
+            if self._split.first and self._ledger.bytes_in == 0 and data.startswith(BOM):
+                block = data[len(BOM) :]
+                self._ledger.bom_bytes = len(BOM)
+                offset += len(BOM)  # noqa: PLW2901  (the block begins behind the mark)
+            parsed = self.reader.parse(block, self._split.source, offset, raw=self._raw)
+            self._count(parsed, len(data), offset)
+            yield offset, block, parsed
+            self._reporter.beat(self._ledger.records, self._ledger.bytes_in)
+            unchecked += len(block)
+            if unchecked >= SPILL_CHECK_BYTES:
+                unchecked = 0
+                self._output.spill_if_full()
+
+    def _count(self, parsed: Parsed, length: int, offset: int) -> None:
+        ledger = self._ledger
+        if parsed.malformed:
+            self._rejects.add(parsed.malformed, ledger.lines, offset)
+            ledger.malformed += len(parsed.malformed)
+        ledger.bytes_in += length
+        ledger.parsed_bytes += parsed.parsed_bytes
+        ledger.malformed_bytes += parsed.malformed_bytes
+        ledger.delimiter_bytes += parsed.delimiter_bytes
+        ledger.records += parsed.records
+        ledger.lines += parsed.lines
+        self.add_bad_fields(parsed.bad_fields)
+
+    def add_bad_fields(self, bad: dict[str, int]) -> None:
+        """Count fields that matched the grammar but could not be converted."""
+        for name, number in bad.items():
+            self._report.bad_fields[name] = self._report.bad_fields.get(name, 0) + number
+
+    def _emit(self, emitter: Emitter, offset: int, block: bytes, parsed: Parsed) -> None:
+        if self._raw:
+            self._output.pairs += parsed.records
+            self._output.buffer.add_columns(parsed.columns)
+            return
+        try:
+            keys, values = emitter.emit(parsed.columns, parsed.records)
+        except EmitFailed as failed:
+            raise RecordFailed(self.place(offset, block, failed.record)) from failed.__cause__
+        try:
+            self._output.add(keys, values)
+        except (KeyRefused, TypeError) as error:
+            index = self._find_refused(emitter, parsed)
+            raise RecordFailed(self.place(offset, block, index) if index is not None else None) from self._named(
+                error
+            )
+
+    def _find_refused(self, emitter: Emitter, parsed: Parsed) -> int | None:
+        """Which record yields the pair that the buffer does not take: each again, on its own."""
+        for index in range(parsed.records):
+            fresh = buffer_for(self._fold, None, "")
+            try:
+                keys, values = emitter.emit([[column[index]] for column in parsed.columns], 1)
+                fresh.add(keys, values)
+                if self._fold is None:
+                    _refuse_keys(keys)
+            except (KeyRefused, TypeError):
+                return index
+        return None
+
+    def _named(self, error: Exception) -> Exception:
+        if isinstance(error, MrframeError) or self._fold is None:
+            return error
+        return UserCodeError(f"reduce={self._fold.name}: {error}")
+
+    def place(self, offset: int, block: bytes, record: int) -> Place:
+        """Where the n-th record of a block lies, with its line number in the source."""
+        within, line = self.reader.locate(block, record)
+        before = self._split.lines_before
+        if before < 0:
+            before = _count_lines(self._split.path, self._split.offset)
+        # The block's own lines are in the ledger already: take them off again.
+        block_lines = block.count(b"\n") + (not block.endswith(b"\n"))
+        number = before + self._ledger.lines - block_lines + block.count(b"\n", 0, within)
+        return Place(self._split.source, offset + within, number + 1, line)
+
+    def unread(self, offset: int, block: bytes, parsed: Parsed, used: int) -> None:
+        """Take back what was counted of a block after its first `used` records: the user stopped early."""
+        if used < parsed.records:
+            within, _ = self.reader.locate(block, used)
+            head = self.reader.parse(block[:within], self._split.source, offset)
+            for name in ("parsed_bytes", "malformed_bytes", "delimiter_bytes", "records", "lines"):
+                taken = getattr(self._ledger, name) - getattr(parsed, name) + getattr(head, name)
+                setattr(self._ledger, name, taken)
+            self._ledger.malformed += len(head.malformed) - len(parsed.malformed)
+            self._ledger.unread_bytes += len(block) - within
+        rest = self._split.length - self._ledger.bytes_in
+        self._ledger.bytes_in += rest
+        self._ledger.unread_bytes += rest
+
+    def _seal(self) -> None:
+        self._output.seal(self._report)
+        if self._raw:
+            self.add_bad_fields(self._output.buffer.bad_fields)
+        self._report.samples = self._rejects.samples
+        missing = self._ledger.missing_bytes() or self._split.length - self._ledger.bytes_in
+        if missing:
+            raise LedgerUnbalanced(
+                f"{self._split.source} at byte {self._split.order[1]:,}: {missing} bytes of a split of "
+                f"{self._split.length:,} are in no class of the ledger; please report this as a bug of mrframe"
+            )
+
+
+def _refuse_keys(keys: Sequence[Any]) -> None:
+    from mrframe.shuffle.keys import canonical
+
+    for key in keys:
+        canonical(key)
+
+
+def _count_lines(path: str, end: int) -> int:
+    """Newlines before byte `end` of a file; only ever asked for when something has failed."""
+    lines = 0
+    with open(path, "rb") as file:
+        while end > 0 and (data := file.read(min(end, 1 << 20))):
+            lines += data.count(b"\n")
+            end -= len(data)
+    return lines

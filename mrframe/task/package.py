@@ -1,0 +1,87 @@
+"""A job on its way to the executors: how to make it again there, and the settings its tasks need.
+
+`pack` gives bytes that master, node and command never open; `unpack` is called only in executors, once
+per attempt, so that each attempt starts from fresh modules.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgpack
+
+from mrframe.core.job import Job, Reader
+from mrframe.core.spec import MIB
+from mrframe.task import travel
+from mrframe.task.jobfile import JobFile
+from mrframe.task.sources import Sources
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSettings:
+    """What tasks need to know beside the job.
+
+    reader          the concrete reader of the first step (never "auto")
+    memory_bytes    budget of an executor for buffered pairs
+    keep_rejects    whether malformed lines are kept whole, in the file `rejects` of each map attempt
+    """
+
+    reader: Reader
+    memory_bytes: int = 256 * MIB
+    keep_rejects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedJob:
+    """A job ready to be worked on in this process: all its steps, the first with its concrete reader."""
+
+    steps: tuple[Job, ...]
+    settings: TaskSettings
+    sources: Sources | None = field(default=None)
+
+    def close(self) -> None:
+        """Forget the job's modules."""
+        if self.sources is not None:
+            self.sources.forget()
+
+
+def loaded(job: Job, settings: TaskSettings, sources: Sources | None = None) -> LoadedJob:
+    """A job that this process has already, ready to be worked on."""
+    first, *rest = job.steps()
+    return LoadedJob((dataclasses.replace(first, read=settings.reader), *rest), settings, sources)
+
+
+def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mapping[str, Any]) -> bytes:
+    """The job as bytes: its source when it has a file, else by value. CannotTravel when it is neither."""
+    how: dict[str, Any]
+    if file is not None:
+        how = {"sources": file.sources.to_plain(), "attribute": file.attribute, "options": dict(options)}
+    else:
+        how = {"pickle": travel.dump(job)}
+    plain = {
+        "version": VERSION,
+        "reader": [settings.reader.kind, settings.reader.format],
+        "memory_bytes": settings.memory_bytes,
+        "keep_rejects": settings.keep_rejects,
+        "path": [entry for entry in sys.path if entry],
+        **how,
+    }
+    return bytes(msgpack.packb(plain, unicode_errors="surrogateescape"))
+
+
+def unpack(package: bytes) -> LoadedJob:
+    """Make the job again; raises whatever the user's own modules raise."""
+    plain = msgpack.unpackb(package, unicode_errors="surrogateescape", strict_map_key=False)
+    assert plain["version"] == VERSION
+    settings = TaskSettings(Reader(*plain["reader"]), plain["memory_bytes"], plain["keep_rejects"])
+    sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
+    if "pickle" in plain:
+        return loaded(travel.load(plain["pickle"]), settings)
+    file = JobFile(Sources.from_plain(plain["sources"]), plain["attribute"])
+    return loaded(file.make(plain["options"]), settings, file.sources)

@@ -1,0 +1,279 @@
+"""A reduce task: the sections of one partition, merged, grouped, reduced, to sealed output sorted by key.
+
+Slots are worked off one after the other. Ready reducers merge columns of states; a user's function gets each
+key with the stream of its values. What is yielded must be plain data. Output is sorted by its own keys,
+rows with equal keys in the order they were yielded; a `top` step keeps its rank.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice, pairwise
+from typing import Any
+
+from mrframe.core.job import Job
+from mrframe.core.records import TaskReport
+from mrframe.core.signature import describe
+from mrframe.core.spec import ReduceOrder
+from mrframe.errors import MrframeError, UserCodeError, ValueRefused
+from mrframe.shuffle.buffers import PairBuffer
+from mrframe.shuffle.columns import is_plain
+from mrframe.shuffle.group import group, runs_of_equal, same_key
+from mrframe.shuffle.keys import kind_of, normal, sort_order
+from mrframe.shuffle.merge import merge
+from mrframe.shuffle.partition import slot_range
+from mrframe.shuffle.reducers import Fold, as_fold
+from mrframe.shuffle.runfile import Block, RunReader, RunWriter
+from mrframe.task.blame import GroupFailed
+from mrframe.task.emit import are_pairs, no_pair
+from mrframe.task.mapping import Reporter
+from mrframe.task.package import TaskSettings
+from mrframe.task.stepping import reduce_top
+from mrframe.task.temporary import TemporaryFiles
+
+PART_FILE = "part.mrf"
+ROWS_AT_ONCE = 4096
+STATES_AT_ONCE = 4096  # states of one key merged at a time
+
+_PLAIN = {int, str, float, bytes, bool, type(None)}
+
+
+class ReduceTask:
+    """One attempt at a reduce task."""
+
+    def __init__(
+        self, job: Job, reduce_order: ReduceOrder, partitions: int, settings: TaskSettings, reporter: Reporter
+    ) -> None:
+        self._job = job
+        self._order = reduce_order
+        self._partitions = partitions
+        self._budget_bytes = settings.memory_bytes
+        self._reporter = reporter
+        self._fold = as_fold(job.reduce)
+        self._report = TaskReport()
+        self._records = 0
+
+    def run(self) -> TaskReport:
+        """Do it; raises GroupFailed for the user's code, and what reading and writing raise."""
+        with ExitStack() as stack:
+            temporary = stack.enter_context(TemporaryFiles(self._order.out_dir))
+            readers = []
+            for path in self._order.sources:
+                file = stack.enter_context(open(path, "rb"))
+                readers.append(RunReader(file, path, unpickle=True))
+            output = _SortedOutput(os.path.join(self._order.out_dir, PART_FILE), temporary, self._budget_bytes)
+            stack.callback(output.close)
+            if self._job.top is not None:
+                output.keep_order(self._top(readers, temporary))
+            else:
+                for blocks in self._slots(readers, temporary):
+                    self._reduce(blocks, output)
+            output.seal(self._report)
+        self._report.ledger.records = self._records
+        return self._report
+
+    def _slots(self, readers: Sequence[RunReader], temporary: TemporaryFiles) -> Iterator[Iterator[Block]]:
+        """The merged blocks of each slot of this partition."""
+        by_slot: dict[int, list[RunReader]] = {}
+        for reader in readers:
+            for slot in reader.slots_present(slot_range(self._order.partition, reader.slots, self._partitions)):
+                by_slot.setdefault(slot, []).append(reader)
+        for slot in sorted(by_slot):
+            streams = [stream for reader in by_slot[slot] for stream in reader.streams(slot)]
+            yield self._counted(streams[0] if len(streams) == 1 else merge(streams, make_file=temporary.make))
+
+    def _counted(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        for block in blocks:
+            self._records += len(block[1])
+            self._reporter.beat(self._records, 0)
+            yield block
+
+    def _top(self, readers: Sequence[RunReader], temporary: TemporaryFiles) -> list[tuple[Any, Any]]:
+        assert self._job.top is not None
+        blocks = (block for slot in self._slots(readers, temporary) for block in slot)
+        try:
+            return reduce_top(blocks, self._job.top)
+        except UserCodeError as error:
+            raise GroupFailed(None, "top") from error
+
+    def _reduce(self, blocks: Iterator[Block], output: _SortedOutput) -> None:
+        if self._fold is not None:
+            self._merge_states(self._fold, blocks, output)
+        else:
+            assert callable(self._job.reduce)
+            self._call(self._job.reduce, blocks, output)
+
+    def _merge_states(self, fold: Fold, blocks: Iterator[Block], output: _SortedOutput) -> None:
+        key = None
+        try:
+            for keys, states in merged_states(fold, blocks):
+                key = keys[0]
+                values = list(map(fold.finish, states)) if type(fold).finish is not Fold.finish else states
+                output.add(keys, values)
+        except (TypeError, ValueRefused) as error:
+            raise GroupFailed(key, "reduce") from _named(error, f"reduce={fold.name}")
+
+    def _call(
+        self, function: Callable[..., Iterable[tuple[Any, Any]]], blocks: Iterator[Block], output: _SortedOutput
+    ) -> None:
+        rows: list[Any] = []
+        for key, values in group(blocks):
+            try:
+                results = function(key, values)
+                rows.extend(results)
+                if len(rows) >= ROWS_AT_ONCE:
+                    self._take(rows, function, output)
+                    rows = []
+            except MrframeError as error:
+                if error.blame == "user":
+                    raise GroupFailed(key, "reduce") from error
+                raise
+            except BaseException as error:  # the user's function runs here
+                raise GroupFailed(key, "reduce") from _no_iterable(error, results_of=function)
+        self._take(rows, function, output)
+
+    def _take(self, rows: list[Any], function: Callable[..., Any], output: _SortedOutput) -> None:
+        if not rows:
+            return
+        if not are_pairs(rows):
+            wrong = next(row for row in rows if not are_pairs([row]))
+            raise GroupFailed(None, "reduce") from no_pair(f"reduce={describe(function)}", wrong)
+        keys, values = zip(*rows, strict=True)
+        try:
+            output.add(list(keys), list(values))
+        except (ValueRefused, UserCodeError) as error:
+            raise GroupFailed(output.refused_key(rows), "reduce") from error
+
+
+def _named(error: Exception, who: str) -> Exception:
+    return error if isinstance(error, MrframeError) else UserCodeError(f"{who}: {error}")
+
+
+def _no_iterable(error: BaseException, results_of: Callable[..., Any]) -> BaseException:
+    tb = error.__traceback__
+    if isinstance(error, TypeError) and "is not iterable" in str(error) and tb is not None and tb.tb_next is None:
+        what = str(error).partition(" object")[0].strip("'").replace("NoneType", "None")
+        return UserCodeError(f"reduce={describe(results_of)} returned {what}; it must yield (key, value) pairs")
+    return error
+
+
+def merged_states(fold: Fold, blocks: Iterator[Block]) -> Iterator[tuple[list[Any], list[Any]]]:
+    """Columns of (keys, one state each) from sorted blocks in which a key may have several states."""
+    held: list[Any] = []
+    held_kind, held_key = "", None  # the last key of a block may go on in the next
+    for kind, keys, states in blocks:
+        if not keys:
+            continue
+        starts = runs_of_equal(kind, keys)
+        out_keys: list[Any] = []
+        out_states: list[Any] = []
+        first = 0
+        if held:
+            if same_key(held_kind, held_key, kind, keys[0]):
+                held.extend(states[: starts[1]])
+                first = 1
+                if len(starts) == 2:  # the whole block is of that one key
+                    if len(held) > STATES_AT_ONCE:
+                        held = [fold.merge(held)]
+                    continue
+            out_keys.append(held_key)
+            out_states.append(fold.merge(held) if len(held) > 1 else held[0])
+        if len(starts) == len(keys) + 1:  # every key once
+            out_keys.extend(keys[first:-1])
+            out_states.extend(states[first:-1])
+        else:
+            inner = starts[first:-1]
+            out_keys.extend([keys[at] for at in inner[:-1]])
+            out_states.extend([states[a] if b - a == 1 else fold.merge(states[a:b]) for a, b in pairwise(inner)])
+        held_kind, held_key, held = kind, keys[-1], states[starts[-2] :]
+        if out_keys:
+            yield out_keys, out_states
+    if held:
+        yield [held_key], [fold.merge(held) if len(held) > 1 else held[0]]
+
+
+class _SortedOutput:
+    """Rows on their way to the part file: checked, sorted by key, spilled when they are many."""
+
+    def __init__(self, path: str, temporary: TemporaryFiles, budget_bytes: int) -> None:
+        self._file = open(path, "xb")  # noqa: SIM115  (closed in close)
+        self._writer = RunWriter(self._file, slots=1)
+        self._temporary = temporary
+        self._budget_bytes = budget_bytes
+        self._buffer = PairBuffer()
+        self._spilled: list[RunReader] = []
+        self._ranked: list[tuple[Any, Any]] | None = None
+        self._spills = 0
+
+    def add(self, keys: list[Any], values: list[Any]) -> None:
+        """Rows as columns; ValueRefused for what is not plain data."""
+        types = set(map(type, values))
+        if not types <= _PLAIN and not all(map(is_plain, values)):
+            wrong = next(value for value in values if not is_plain(value))
+            raise ValueRefused(
+                f"the job yields {_short(wrong)}, a {type(wrong).__name__}, which cannot be written out; yield plain "
+                "data: None, bool, int, float, str, bytes, dates, Decimal, and tuples, lists, sets or dicts of these"
+            )
+        self._buffer.add(keys, values)
+        if self._buffer.size_bytes() > self._budget_bytes // 2:
+            self._spill()
+
+    def keep_order(self, rows: list[tuple[Any, Any]]) -> None:
+        """These are all the rows, and their order is their rank."""
+        self._ranked = rows
+
+    def refused_key(self, rows: Sequence[tuple[Any, Any]]) -> Any:
+        """The key of the first row that is not plain data."""
+        return next((key for key, value in rows if not is_plain(value)), None)
+
+    def _spill(self) -> None:
+        file = self._temporary.make()
+        writer = RunWriter(file, slots=1)
+        writer.add_sorted(0, _sorted_blocks(*self._buffer.drain()))
+        writer.close()
+        self._spilled.append(RunReader(file, "spilled output", unpickle=False))
+        self._spills += 1
+
+    def seal(self, report: TaskReport) -> None:
+        """Write the part file and put its totals into the report."""
+        if self._ranked is not None:
+            keys, values = [key for key, _ in self._ranked], [value for _, value in self._ranked]
+            self.add(keys, values)  # for the check alone
+            self._writer.add_sorted(0, _cut(keys, values), in_order=True)
+        elif self._spilled:
+            self._spill()
+            streams = [stream for reader in self._spilled for stream in reader.streams(0)]
+            merged = merge(streams, make_file=self._temporary.make)
+            self._writer.add_sorted(0, ((keys, values) for _, keys, values in merged))
+        else:
+            self._writer.add_sorted(0, _sorted_blocks(*self._buffer.drain()))
+        totals = self._writer.close()
+        self._file.close()
+        report.records_out, report.bytes_out, report.spills = totals.records, totals.bytes, self._spills
+
+    def close(self) -> None:
+        """Give the file up, sealed or not."""
+        self._file.close()
+
+
+def _sorted_blocks(keys: list[Any], values: list[Any]) -> Iterator[tuple[list[Any], list[Any]]]:
+    """The rows sorted by key, stably, in blocks."""
+    if not keys:
+        return iter(())
+    kind = kind_of(keys)
+    keys = normal(keys, kind)
+    indexes = sort_order(keys, kind)
+    return _cut([keys[i] for i in indexes], [values[i] for i in indexes])
+
+
+def _cut(keys: list[Any], values: list[Any]) -> Iterator[tuple[list[Any], list[Any]]]:
+    both = iter(zip(keys, values, strict=True))
+    while some := list(islice(both, ROWS_AT_ONCE)):
+        yield [key for key, _ in some], [value for _, value in some]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else text[:200] + "…"

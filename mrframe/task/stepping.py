@@ -1,0 +1,146 @@
+"""A map task of a later step: the output of the step before is its input, as the fields `key` and `value`.
+
+`StepTask` maps pairs; `TopTask` and `reduce_top` are the two sides of the ready step `top(n)`: each map
+keeps its n best, and the one reduce task the n best of all, in their rank.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from mrframe.core.job import Job, Top
+from mrframe.core.records import TaskReport
+from mrframe.core.signature import describe
+from mrframe.core.spec import MapOrder
+from mrframe.errors import KeyRefused, UserCodeError
+from mrframe.shuffle.buffers import PairBuffer, buffer_for
+from mrframe.shuffle.keys import kind_of, sort_keys, sort_order
+from mrframe.shuffle.merge import merge
+from mrframe.shuffle.reducers import as_fold
+from mrframe.shuffle.runfile import Block, RunReader
+from mrframe.task.blame import GroupFailed
+from mrframe.task.emit import EmitFailed, Emitter, are_pairs, no_pair
+from mrframe.task.mapping import Output, Reporter
+from mrframe.task.package import TaskSettings
+from mrframe.task.temporary import TemporaryFiles
+
+TOP_BUFFER_ROWS = 65_536  # rows held beyond the n best before they are cut to n again
+
+
+def read_pairs(sources: Sequence[str], stack: ExitStack, out_dir: str) -> Iterator[Block]:
+    """The pairs of sealed reduce output: of one partition as it is, of several merged by key."""
+    streams = []
+    for path in sources:
+        file = stack.enter_context(open(path, "rb"))  # noqa: SIM115  (entered at once)
+        streams.extend(RunReader(file, path, unpickle=False).streams(0))
+    if len(streams) == 1:
+        return streams[0]
+    temporary = stack.enter_context(TemporaryFiles(out_dir))
+    return merge(streams, make_file=temporary.make)
+
+
+class StepTask:
+    """One attempt at mapping pairs of the step before."""
+
+    def __init__(self, job: Job, map_order: MapOrder, settings: TaskSettings, reporter: Reporter) -> None:
+        self._job = job
+        self._order = map_order
+        self._reporter = reporter
+        self._columns = ["key", "value"]
+        name = describe(job.combine) if job.combine else ""
+        buffer = PairBuffer() if job.top is not None else buffer_for(as_fold(job.reduce), job.combine, name)
+        self._output = Output(job, map_order, settings, buffer)
+        self._report = TaskReport()
+
+    def run(self) -> TaskReport:
+        """Do it; raises GroupFailed for the user's code."""
+        try:
+            with ExitStack() as stack:
+                blocks = self._counted(read_pairs(self._order.sources, stack, self._order.out_dir))
+                if self._job.top is not None:
+                    best = best_rows(
+                        ((k, v) for _, ks, vs in blocks for k, v in zip(ks, vs, strict=True)), self._job.top
+                    )
+                    self._output.add([None] * len(best), best)
+                elif self._job.map_split is not None:
+                    self._map_split(blocks)
+                else:
+                    self._map(blocks)
+            self._output.seal(self._report)
+        finally:
+            self._output.close()
+        return self._report
+
+    def _counted(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        for block in blocks:
+            self._report.ledger.records += len(block[1])
+            self._reporter.beat(self._report.ledger.records, 0)
+            yield block
+            self._output.spill_if_full()
+
+    def _map(self, blocks: Iterator[Block]) -> None:
+        emitter = Emitter(self._job)
+        wanted = [self._columns.index(name) for name in self._job.projection()]
+        for _, keys, values in blocks:
+            try:
+                columns = (keys, values)
+                self._output.add(*emitter.emit([columns[i] for i in wanted], len(keys)))
+            except EmitFailed as failed:
+                raise GroupFailed(keys[failed.record], "map") from failed.__cause__
+            except (KeyRefused, TypeError) as error:
+                raise GroupFailed(keys[0], "map") from error
+
+    def _map_split(self, blocks: Iterator[Block]) -> None:
+        names = self._job.map_fields()
+        make: Any = namedtuple("Record", names)  # type: ignore[misc]  # noqa: PYI024  (names are known at run time)
+        wanted = [self._columns.index(name) for name in names]
+        rows = ((k, v) for _, ks, vs in blocks for k, v in zip(ks, vs, strict=True))
+        records = (make(*(row[i] for i in wanted)) for row in rows if self._passes(row))
+        assert self._job.map_split is not None
+        try:
+            for pair in self._job.map_split(records):
+                if not are_pairs([pair]):
+                    raise no_pair(f"map_split={describe(self._job.map_split)}", pair)  # noqa: TRY301
+                self._output.add([pair[0]], [pair[1]])
+        except Exception as error:  # the user's function runs here
+            raise GroupFailed(None, "map_split") from error
+
+    def _passes(self, row: tuple[Any, Any]) -> bool:
+        where = self._job.where
+        return where is None or bool(where(*(row[self._columns.index(name)] for name in self._job.where_fields())))
+
+
+def best_rows(rows: Iterator[tuple[Any, Any]], top: Top) -> list[tuple[Any, Any]]:
+    """The n rows with the largest value, best first, ties by key; UserCodeError when `by` fits no value."""
+    best: list[tuple[Any, Any]] = []
+    for row in rows:
+        best.append(row)
+        if len(best) >= top.n + TOP_BUFFER_ROWS:
+            best = _ranked(best, top)
+    return _ranked(best, top)
+
+
+def _ranked(rows: list[tuple[Any, Any]], top: Top) -> list[tuple[Any, Any]]:
+    keys = [key for key, _ in rows]
+    measures = [_measure(value, top.by) for _, value in rows]
+    indexes = sort_order(keys, kind_of(keys))
+    sortable = sort_keys(measures, kind_of(measures))
+    indexes.sort(key=sortable.__getitem__, reverse=True)  # keeps the order of equals, so ties stay by key
+    return [rows[i] for i in indexes[: top.n]]
+
+
+def _measure(value: Any, by: int | str | None) -> Any:
+    if by is None:
+        return value
+    try:
+        return value[by]
+    except (TypeError, KeyError, IndexError):
+        raise UserCodeError(f"top(by={by!r}): the value {value!r} has no item {by!r}") from None
+
+
+def reduce_top(blocks: Iterator[Block], top: Top) -> list[tuple[Any, Any]]:
+    """The n best rows of all map tasks' best rows."""
+    return best_rows((row for _, _, rows in blocks for row in rows), top)
