@@ -77,7 +77,8 @@ class NodeBeat:
     """A node's heartbeat: attempts it knows (queued, fetching, running or failed) and what it holds sealed.
 
     `held` names every sealed attempt that waits for its answer, and a few of the committed ones in turn, so
-    that a beat stays small: what it leaves out may still be held. `progress` maps a running attempt to (records so far, bytes so far).
+    that a beat stays small: what it leaves out may still be held. `progress` maps a running attempt to
+    (records so far, bytes so far).
     """
 
     node: str
@@ -157,10 +158,15 @@ SchedulerEvent = (
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The master accepts the node for this epoch; a node that sees a newer epoch says hello again."""
+    """What a master of this epoch says to a node: to the incarnation named here, that it is accepted.
+
+    No incarnation, or another one: the master does not know the node (it has restarted, say), which is to
+    say hello to it. Messages of an older epoch than the newest seen are ignored.
+    """
 
     node: str
     epoch: int
+    incarnation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

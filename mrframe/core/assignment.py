@@ -1,0 +1,142 @@
+"""Giving ready tasks to nodes: which tasks may start, which node gets which, and repeating lost starts.
+
+Rules. A node is given at most `slots * (1 + queued_per_slot)` attempts; more than `slots` only while at
+least one task for every slot of the cluster still waits, so that the last tasks go where a slot is free.
+Nodes take turns, the least loaded first, ties by name. An attempt id is `<task>.<epoch>.<number>`; the
+number only grows, and the epoch is new with each start of the master: no id is used twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from heapq import heappop, heappush
+
+from mrframe.core.book import Book, Node, Turn
+from mrframe.core.events import StartAttempt
+from mrframe.core.ids import attempt_id
+from mrframe.core.placement import near, wait_s
+from mrframe.core.spec import Split
+from mrframe.core.states import JobState, TaskState
+from mrframe.core.submission import Submission
+from mrframe.core.tasks import Attempt, Task
+
+
+def may_start(book: Book, submission: Submission, task: Task) -> bool:
+    """Whether everything that the task reads is there, on nodes that have joined."""
+    if submission.state is not JobState.RUNNING or not submission.inputs_there(task):
+        return False
+    free = task.kind == "decode" or (task.kind == "map" and task.step == 0 and task.origin is None)
+    return free or not book.settling()
+
+
+def wake(book: Book, turn: Turn, tasks: Iterable[Task]) -> None:
+    """Queue those of the tasks that wait and whose inputs are there now."""
+    for task in tasks:
+        if task.state is TaskState.WAITING and may_start(book, book.jobs[task.job], task):
+            task.move("inputs there")
+            enqueue(book, turn, task)
+
+
+def enqueue(book: Book, turn: Turn, task: Task) -> None:
+    """Queue a ready task, near the joined nodes that have its data and on which it has not failed."""
+    submission = book.jobs[task.job]
+    names = [node.name for node in book.joined()]
+    nodes, size = near(submission, task)
+    wait = wait_s(book.limits, size)
+    homes = [name for name in nodes if name in names and name not in task.avoid]
+    if not homes and task.avoid:
+        homes = [name for name in names if name not in task.avoid]
+        wait = book.limits.locality_wait_s
+    task.waiting_s = turn.now_s
+    book.waiting.add(task, submission.place, homes, turn.now_s + wait)
+
+
+def rest(book: Book, turn: Turn, task: Task) -> None:
+    """Let a task whose source could not be fetched rest before it is tried again, longer each time."""
+    limits = book.limits
+    pause_s = min(limits.fetch_rest_s * 2 ** min(task.losses, 16), limits.fetch_rest_s_max)
+    heappush(book.resting, (turn.now_s + pause_s, task.id))
+
+
+def wake_rested(book: Book, turn: Turn) -> None:
+    """Queue the tasks that have rested long enough."""
+    while book.resting and book.resting[0][0] <= turn.now_s:
+        _, name = heappop(book.resting)
+        submission = book.jobs.get(name.partition("/")[0])
+        if submission:
+            wake(book, turn, [submission.tasks[name]])
+
+
+def assign(book: Book, turn: Turn) -> None:
+    """Give waiting tasks to nodes until no node has room or none of what waits suits one."""
+    if not len(book.waiting):
+        return
+    nodes = book.joined()
+    slots = sum(node.slots for node in nodes)
+    while nodes and len(book.waiting):
+        nodes.sort(key=_load)
+        nodes = [node for node in nodes if _has_room(book, node, slots) and _give(book, turn, node)]
+
+
+def _load(node: Node) -> tuple[float, str]:
+    return len(node.live) / node.slots, node.name
+
+
+def _has_room(book: Book, node: Node, slots: int) -> bool:
+    load = len(node.live)
+    if load < node.slots:
+        return True
+    return load < node.slots * (1 + book.limits.queued_per_slot) and len(book.waiting) >= slots
+
+
+def _give(book: Book, turn: Turn, node: Node) -> bool:
+    while (task := book.waiting.take(node.name, turn.now_s)) is not None:
+        submission = book.jobs.get(task.job)
+        if submission is None or submission.state is not JobState.RUNNING or task.state is not TaskState.READY:
+            continue
+        if not may_start(book, submission, task):
+            task.move("inputs gone")
+            continue
+        start(book, turn, submission, task, node)
+        return True
+    return False
+
+
+def start(book: Book, turn: Turn, submission: Submission, task: Task, node: Node) -> None:
+    """Give a new attempt at a ready task to a node."""
+    task.move("start")
+    task.number += 1
+    name = attempt_id(task.id, book.epoch, task.number)
+    spec = submission.steps[task.step].spec
+    message = StartAttempt(
+        attempt=name,
+        job=task.job,
+        step=task.step,
+        partitions=spec.partitions,
+        split=split_now(submission, task),
+        partition=task.partition,
+        sources=submission.sources(task) if task.kind == "reduce" else (),
+        block_bytes=spec.block_bytes,
+    )
+    attempt = Attempt(task, node.name, message, turn.now_s)
+    task.attempts[name] = node.live[name] = attempt
+    turn.send(node.name, message)
+
+
+def split_now(submission: Submission, task: Task) -> Split | None:
+    """The split of a map or decode task as it is to be read now: for pairs, with who holds them."""
+    if task.split is None or task.split.kind != "pairs":
+        return task.split
+    size = sum(feeder.report.bytes_out for feeder in submission.feeders(task) if feeder.report)
+    return replace(task.split, held_by=submission.sources(task), length=size)
+
+
+def resend(book: Book, turn: Turn, node: Node, known: Iterable[str]) -> None:
+    """Send again what was given to the node long enough ago and is not among the attempts it knows."""
+    missing = node.live.keys() - set(known)
+    for name in sorted(missing):
+        attempt = node.live[name]
+        if turn.now_s - attempt.sent_s >= book.limits.resend_s:
+            attempt.sent_s = turn.now_s
+            turn.send(node.name, attempt.start)

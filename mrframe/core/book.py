@@ -1,0 +1,119 @@
+"""The scheduler's book: the jobs, the nodes, the queue; and a turn: what one event makes it do.
+
+Records only. Who decides what is in `assignment`, `outcomes`, `losses`, `membership` and `recovery`, which
+all take the book and the turn; `scheduler` is the door.
+
+A turn's actions come out facts first, whatever order they were asked for in: nothing is sent before the
+facts it depends on are on disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mrframe.core.actions import JobEnded, Persist, SchedulerAction, SendNode, ToNode
+from mrframe.core.events import DiscardAttempt, ForgetJob
+from mrframe.core.facts import Fact
+from mrframe.core.ids import parse_attempt
+from mrframe.core.limits import SchedulerLimits
+from mrframe.core.placement import Waiting
+from mrframe.core.states import NODE, NodeState
+from mrframe.core.submission import Submission
+from mrframe.core.tasks import Attempt, Task
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """What the scheduler knows of a node.
+
+    live     attempts given to it that are not over, by id
+    outputs  committed attempts whose output it holds, by id
+    dead     incarnations that will never be heard again; what is in flight from them is ignored
+    """
+
+    name: str
+    state: NodeState = NODE.start
+    incarnation: str = ""
+    slots: int = 0
+    seen_s: float = 0.0
+    live: dict[str, Attempt] = field(default_factory=dict)
+    outputs: dict[str, Task] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
+
+    def move(self, cause: str) -> None:
+        """Change the state as the table says."""
+        self.state = NODE.move(self.state, cause)
+
+
+class Turn:
+    """What one event leads to: facts to persist, then messages and ends of jobs."""
+
+    def __init__(self, now_s: float) -> None:
+        self.now_s = now_s
+        self._facts: list[SchedulerAction] = []
+        self._rest: list[SchedulerAction] = []
+
+    def persist(self, fact: Fact) -> None:
+        """Write this fact before anything of the turn is sent."""
+        self._facts.append(Persist(fact))
+
+    def send(self, node: str, message: ToNode) -> None:
+        """Send a message to a node, once the facts are on disk."""
+        self._rest.append(SendNode(node, message))
+
+    def end(self, ended: JobEnded) -> None:
+        """Tell the client that a job is over."""
+        self._rest.append(ended)
+
+    def actions(self) -> list[SchedulerAction]:
+        """All of it, facts first."""
+        return self._facts + self._rest
+
+
+class Book:
+    """All that the scheduler knows, and how things in it are found."""
+
+    def __init__(self, epoch: int, limits: SchedulerLimits) -> None:
+        self.epoch = epoch
+        self.limits = limits
+        self.jobs: dict[str, Submission] = {}
+        self.released: set[str] = set()
+        self.nodes: dict[str, Node] = {}
+        self.waiting = Waiting()
+        self.resting: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
+        self.accepted = 0
+
+    def joined(self) -> list[Node]:
+        """The nodes that may be given work, by name."""
+        return [self.nodes[name] for name in sorted(self.nodes) if self.nodes[name].state is NodeState.JOINED]
+
+    def settling(self) -> bool:
+        """Whether nodes named by the journal have still to join, or to be given up."""
+        return any(node.state is NodeState.EXPECTED for node in self.nodes.values())
+
+    def task_of(self, attempt: str) -> Task | None:
+        """The task that an attempt id belongs to; None when there is none, or it is no id at all."""
+        job, _, rest = attempt.partition("/")
+        submission = self.jobs.get(job)
+        return submission.tasks.get(f"{job}/{rest.partition('.')[0]}") if submission else None
+
+    def refuse(self, turn: Turn, node: str, attempt: str) -> None:
+        """Tell a node that an attempt it names is of no use; that a job is over, when that is why."""
+        try:
+            job = parse_attempt(attempt).job
+        except ValueError:
+            job = ""
+        if not job or job in self.jobs:
+            turn.send(node, DiscardAttempt(attempt))
+        else:
+            turn.send(node, ForgetJob(job))
+
+    def drop(self, turn: Turn, attempt: Attempt, *, tell: bool = True) -> None:
+        """An attempt is over without being the result: forget it, and have its node delete it."""
+        name = attempt.start.attempt
+        del attempt.task.attempts[name]
+        del self.nodes[attempt.node].live[name]
+        if attempt.task.kind == "decode":
+            self.jobs[attempt.task.job].drop_blocks(attempt.task, name)
+        if tell:
+            turn.send(attempt.node, DiscardAttempt(name))

@@ -1,0 +1,60 @@
+"""The limits of the scheduler and of a node, each with its unit in its name and the reason for its value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mrframe.core.spec import MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerLimits:
+    """What the scheduler waits for, and how often it tries.
+
+    lease_s               a node that has not been heard for so long is taken to be gone. A process that ends
+                          is reported by its keeper at once; the lease is for one that hangs.
+    resend_s              a start that the node's heartbeats do not show after so long is sent again
+    locality_wait_s       a task waits so long at most for a node that has its data, and never longer than
+                          moving the data would take
+    transfer_bytes_per_s  what moving data is taken to cost, for that comparison
+    tries_max             attempts at a task that may end by themselves ("died", "io") before the job fails
+    losses_max            attempts at a task that may be lost to nodes and fetches before the job fails
+    fetch_reports_max     reports that an output cannot be fetched, before it is taken to be lost
+    fetch_rest_s          pause before a task whose source could not be fetched is tried again; doubles
+    fetch_rest_s_max      bound of that pause
+    queued_per_slot       attempts that a node is given beyond its slots, per slot, so that executors need not
+                          wait for the master
+    """
+
+    lease_s: float = 10.0
+    resend_s: float = 2.0
+    locality_wait_s: float = 0.3
+    transfer_bytes_per_s: int = 200 * MIB
+    tries_max: int = 4
+    losses_max: int = 100
+    fetch_reports_max: int = 3
+    fetch_rest_s: float = 0.1
+    fetch_rest_s_max: float = 2.0
+    queued_per_slot: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeLimits:
+    """How often a node speaks, and how long it keeps an executor.
+
+    beat_s                 time between heartbeats, and between hellos until one is answered
+    repeat_s               a report without an answer is repeated after so long; doubles
+    repeat_s_max           bound of that pause
+    held_per_beat          committed attempts named in one heartbeat, in turn
+    executor_attempts_max  an executor is replaced after so many attempts
+    respawn_s              pause before an executor that died before it was ready is replaced; doubles
+    respawn_s_max          bound of that pause
+    """
+
+    beat_s: float = 0.5
+    repeat_s: float = 0.5
+    repeat_s_max: float = 5.0
+    held_per_beat: int = 64
+    executor_attempts_max: int = 1000
+    respawn_s: float = 0.05
+    respawn_s_max: float = 2.0

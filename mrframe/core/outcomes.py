@@ -1,0 +1,95 @@
+"""How attempts end: sealed, committed, discarded, failed; and the blocks that decode attempts make.
+
+Rules. The first sealed attempt of a task wins: the fact first, then `CommitAttempt` to its node and
+`DiscardAttempt` to all others. Everything else that arrives (a second seal, a stale attempt, another epoch)
+is answered with a discard, so that nodes may repeat themselves until they hear something. "raised" and
+"refused" end the job at once: they would happen again. "died" and "io" are tried `tries_max` times, on
+other nodes where there are any. "fetch" is not the task's fault: it rests and is tried again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mrframe.core.assignment import rest, wake
+from mrframe.core.book import Book, Node, Turn
+from mrframe.core.endings import fail, follow, give_up
+from mrframe.core.events import AcknowledgeBlock, AttemptFailed, AttemptSealed, BlockSealed, CommitAttempt
+from mrframe.core.facts import AttemptCommitted, BlockRecorded
+from mrframe.core.losses import lose_source
+from mrframe.core.tasks import Attempt
+
+
+def sealed(book: Book, turn: Turn, node: Node, event: AttemptSealed) -> None:
+    """A node says that an attempt is sealed: commit it, confirm it again, or discard it."""
+    task = book.task_of(event.attempt)
+    if task is not None and task.commit == (event.attempt, node.name):
+        turn.send(node.name, CommitAttempt(event.attempt))
+    elif event.attempt not in node.live:
+        book.refuse(turn, node.name, event.attempt)
+    else:
+        commit(book, turn, node.live[event.attempt], event)
+
+
+def commit(book: Book, turn: Turn, attempt: Attempt, event: AttemptSealed) -> None:
+    """Make a sealed attempt its task's result and see what follows."""
+    task = attempt.task
+    node = book.nodes[attempt.node]
+    submission = book.jobs[task.job]
+    turn.persist(AttemptCommitted(event.attempt, node.name, event.report))
+    del node.live[event.attempt]
+    del task.attempts[event.attempt]
+    turn.send(node.name, CommitAttempt(event.attempt))
+    for other in list(task.attempts.values()):
+        book.drop(turn, other)
+    submission.commit(task, (event.attempt, node.name), event.report, "commit")
+    node.outputs[event.attempt] = task
+    follow(book, turn, submission, submission.readers(task))
+
+
+def failed(book: Book, turn: Turn, node: Node, event: AttemptFailed) -> None:
+    """A node says that an attempt failed: fail the job, or try the task again."""
+    attempt = node.live.get(event.attempt)
+    if attempt is None:
+        book.refuse(turn, node.name, event.attempt)
+        return
+    task, failure = attempt.task, event.failure
+    submission = book.jobs[task.job]
+    book.drop(turn, attempt)
+    if not task.attempts:
+        task.move("attempt over")
+    if failure.kind in ("raised", "refused"):
+        fail(book, turn, submission, failure)
+        return
+    fetch = failure.kind == "fetch" and failure.lost is not None
+    if fetch:
+        task.losses += 1
+    else:
+        task.failures += 1
+        task.avoid.add(node.name)
+    if give_up(book, turn, task, node.name, failure):
+        return
+    if fetch and failure.lost is not None:
+        rest(book, turn, task)
+        lose_source(book, turn, submission, failure.lost)
+    else:
+        wake(book, turn, [task])
+
+
+def block_sealed(book: Book, turn: Turn, node: Node, event: BlockSealed) -> None:
+    """A decode attempt has made a block: record it, have it mapped, acknowledge it."""
+    decode = book.task_of(event.attempt)
+    holder = (event.attempt, node.name)
+    if decode is None or (event.attempt not in node.live and decode.commit != holder):
+        book.refuse(turn, node.name, event.attempt)
+        return
+    submission = book.jobs[decode.job]
+    task = submission.by_order.get(event.split.order)
+    if task is None:
+        turn.persist(BlockRecorded(decode.id, event.split))
+        task = submission.add_block(decode, event.split)
+    assert task.split is not None
+    if not task.split.held_by:
+        task.split = replace(task.split, held_by=(holder,))
+        wake(book, turn, [task])
+    turn.send(node.name, AcknowledgeBlock(event.attempt, event.split.order))

@@ -1,0 +1,109 @@
+"""Restart: the book from the facts of the journal, without attempts.
+
+The facts go through the same methods that made them, in the same order. What the nodes hold is not known
+until they join: nodes that the journal names are *expected*, for one lease; until they have joined or been
+given up, tasks that read outputs wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from mrframe.core.actions import SchedulerAction
+from mrframe.core.assignment import wake
+from mrframe.core.book import Book, Node, Turn
+from mrframe.core.endings import ended, follow, forget
+from mrframe.core.events import CancelRequested, InputsClosed, JobReleased, JobSubmitted, SplitsAdded
+from mrframe.core.facts import AttemptCommitted, BlockRecorded, Fact, JobFinished, OutputLost
+from mrframe.core.ids import parse_attempt
+from mrframe.core.states import JobState
+from mrframe.core.submission import Submission
+from mrframe.core.tasks import Task
+
+
+def recover(book: Book, facts: Iterable[Fact]) -> None:
+    """Fill an empty book from the journal's facts."""
+    for fact in facts:
+        _apply(book, fact)
+
+
+def resume(book: Book, turn: Turn) -> list[SchedulerAction]:
+    """What a restarted master begins with: the ends of jobs are told again, the rest goes on.
+
+    Leases of expected nodes count from here.
+    """
+    for node in book.nodes.values():
+        node.seen_s = turn.now_s
+    for submission in list(book.jobs.values()):
+        if submission.state is not JobState.RUNNING:
+            turn.end(ended(submission))
+            continue
+        submission.needed()
+        follow(book, turn, submission, [])
+        if submission.state is JobState.RUNNING:
+            wake(book, turn, submission.tasks.values())
+    return turn.actions()
+
+
+def _apply(book: Book, fact: Fact) -> None:
+    match fact:
+        case JobSubmitted(job, steps):
+            accept(book, job, steps)
+        case SplitsAdded(job, splits):
+            book.jobs[job].add_splits(splits)
+        case InputsClosed(job, splits):
+            book.jobs[job].close(splits)
+            book.jobs[job].advance()
+        case BlockRecorded(name, split):
+            decode = _task(book, name)
+            book.jobs[decode.job].add_block(decode, split)
+        case AttemptCommitted(attempt, node, report):
+            task = _task(book, parse_attempt(attempt).task)
+            submission = book.jobs[task.job]
+            submission.commit(task, (attempt, node), report, "recall")
+            book.nodes.setdefault(node, Node(node)).outputs[attempt] = task
+            submission.advance()
+        case OutputLost(attempt, node):
+            task = _task(book, parse_attempt(attempt).task)
+            book.nodes[node].outputs.pop(attempt, None)
+            book.jobs[task.job].lose(task)
+        case JobFinished(job, failure):
+            book.jobs[job].move("done" if failure is None else "fail")
+            book.jobs[job].failure = failure
+        case JobReleased(job):
+            forget(book, book.jobs[job])
+        case CancelRequested():
+            pass  # the `JobFinished` of the same turn says it all
+
+
+def _task(book: Book, name: str) -> Task:
+    return book.jobs[name.partition("/")[0]].tasks[name]
+
+
+def accept(book: Book, job: str, steps: Any) -> Submission:
+    """Enter a new job into the book."""
+    submission = book.jobs[job] = Submission(job, tuple(steps), book.accepted)
+    book.accepted += 1
+    return submission
+
+
+def snapshot(book: Book) -> dict[str, Any]:
+    """The lasting part of the book as plain values: what `recover` must bring back."""
+    return {
+        "released": sorted(book.released),
+        "jobs": {job: _snapshot_job(submission) for job, submission in sorted(book.jobs.items())},
+    }
+
+
+def _snapshot_job(submission: Submission) -> dict[str, Any]:
+    return {
+        "place": submission.place,
+        "state": submission.state.value,
+        "failure": submission.failure,
+        "added": submission.added,
+        "closed": submission.closed_at,
+        "steps": [(s.spec, s.planned, s.open_maps, s.open_reduces, s.lines, s.malformed) for s in submission.steps],
+        "tasks": {task.id: (task.step, task.partition, task.commit) for task in submission.tasks.values()},
+        "splits": {order: task.id for order, task in sorted(submission.by_order.items())},
+    }

@@ -1,0 +1,213 @@
+"""States and moves of jobs, tasks, nodes and attempts, as tables.
+
+A thing changes its state only by `Machine.move(state, cause)`; a move that is not in its table raises
+`IllegalMove` and changes nothing. docs/scheduler.md shows these tables (`markdown`), and a test holds the
+page to them. Jobs, tasks and nodes live in the scheduler; attempts, as given here, on a node: the scheduler
+knows only whether it has given one out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+
+class IllegalMove(AssertionError):
+    """A move that is not in the table: a bug in mrframe, found at the place where it happens."""
+
+
+class JobState(Enum):
+    """What has become of a submission."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class TaskState(Enum):
+    """What has become of a task."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    RUNNING = "running"
+    COMMITTED = "committed"
+    LOST = "lost"
+
+
+class NodeState(Enum):
+    """What the scheduler believes of a node."""
+
+    EXPECTED = "expected"
+    JOINED = "joined"
+    SILENT = "silent"
+    GONE = "gone"
+
+
+class AttemptState(Enum):
+    """Where an attempt is on its node."""
+
+    QUEUED = "queued"
+    FETCHING = "fetching"
+    FETCHED = "fetched"
+    RUNNING = "running"
+    SEALED = "sealed"
+    COMMITTED = "committed"
+    FAILED = "failed"
+
+
+S = TypeVar("S", bound=Enum)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine(Generic[S]):
+    """The table of one kind of thing: what each state means, and which cause moves it where."""
+
+    name: str
+    start: S
+    meanings: Mapping[S, str]
+    causes: Mapping[str, str]
+    moves: Mapping[tuple[S, str], S]
+
+    def move(self, state: S, cause: str) -> S:
+        """The state after `cause`; IllegalMove when the table has no such move."""
+        try:
+            return self.moves[state, cause]
+        except KeyError:
+            raise IllegalMove(f"a {self.name} that is {state.value} cannot {cause!r}") from None
+
+
+JOB = Machine(
+    "job",
+    JobState.RUNNING,
+    {
+        JobState.RUNNING: "accepted; splits are added, tasks run",
+        JobState.DONE: "all reduce tasks of the last step are committed; outputs are kept until it is released",
+        JobState.FAILED: "ended by a failure or a cancellation",
+    },
+    {
+        "done": "the last reduce task of the last step was committed",
+        "fail": "a failure that is not retried, too many tries, too many malformed lines, or a cancellation",
+        "reopen": "an output of the last step was lost before the job was released",
+    },
+    {
+        (JobState.RUNNING, "done"): JobState.DONE,
+        (JobState.RUNNING, "fail"): JobState.FAILED,
+        (JobState.DONE, "reopen"): JobState.RUNNING,
+        (JobState.DONE, "fail"): JobState.FAILED,
+    },
+)
+
+TASK = Machine(
+    "task",
+    TaskState.WAITING,
+    {
+        TaskState.WAITING: "its inputs are not all there",
+        TaskState.READY: "may be given to a node",
+        TaskState.RUNNING: "has an attempt on a node",
+        TaskState.COMMITTED: "one sealed attempt is its result",
+        TaskState.LOST: "was committed; its output is gone, and nothing that still runs needs it",
+    },
+    {
+        "inputs there": "everything it reads is committed, on nodes that have joined",
+        "inputs gone": "something it reads was lost before it was started",
+        "start": "an attempt was given to a node",
+        "attempt over": "its last attempt failed or was lost",
+        "job over": "the job ended without it",
+        "commit": "a sealed attempt was chosen",
+        "recall": "the journal says that an attempt was chosen",
+        "lose": "the node that holds its output is gone, or its output cannot be fetched",
+        "need": "a task that still has to run reads its output",
+    },
+    {
+        (TaskState.WAITING, "inputs there"): TaskState.READY,
+        (TaskState.READY, "inputs gone"): TaskState.WAITING,
+        (TaskState.READY, "start"): TaskState.RUNNING,
+        (TaskState.RUNNING, "attempt over"): TaskState.WAITING,
+        (TaskState.READY, "job over"): TaskState.WAITING,
+        (TaskState.RUNNING, "job over"): TaskState.WAITING,
+        (TaskState.RUNNING, "commit"): TaskState.COMMITTED,
+        (TaskState.WAITING, "recall"): TaskState.COMMITTED,
+        (TaskState.LOST, "recall"): TaskState.COMMITTED,
+        (TaskState.COMMITTED, "lose"): TaskState.LOST,
+        (TaskState.LOST, "need"): TaskState.WAITING,
+    },
+)
+
+NODE = Machine(
+    "node",
+    NodeState.EXPECTED,
+    {
+        NodeState.EXPECTED: "named by the journal as a holder of outputs; has not joined in this epoch",
+        NodeState.JOINED: "has said hello and is heard",
+        NodeState.SILENT: "not heard for the lease; its attempts and outputs count as lost",
+        NodeState.GONE: "its process has ended; that incarnation never comes back",
+    },
+    {
+        "hello": "it said hello (for a joined node: a new incarnation did)",
+        "heard": "the same incarnation was heard again",
+        "lease over": "nothing was heard of it for the lease",
+        "ended": "its keeper saw the process end",
+    },
+    {
+        (NodeState.EXPECTED, "hello"): NodeState.JOINED,
+        (NodeState.EXPECTED, "lease over"): NodeState.SILENT,
+        (NodeState.EXPECTED, "ended"): NodeState.GONE,
+        (NodeState.JOINED, "hello"): NodeState.JOINED,
+        (NodeState.JOINED, "lease over"): NodeState.SILENT,
+        (NodeState.JOINED, "ended"): NodeState.GONE,
+        (NodeState.SILENT, "hello"): NodeState.JOINED,
+        (NodeState.SILENT, "heard"): NodeState.JOINED,
+        (NodeState.SILENT, "ended"): NodeState.GONE,
+        (NodeState.GONE, "hello"): NodeState.JOINED,
+    },
+)
+
+ATTEMPT = Machine(
+    "attempt",
+    AttemptState.QUEUED,
+    {
+        AttemptState.QUEUED: "accepted; its inputs are on this node or need no fetching",
+        AttemptState.FETCHING: "its inputs are being made local",
+        AttemptState.FETCHED: "its inputs are local; waits for an executor",
+        AttemptState.RUNNING: "an executor works on it",
+        AttemptState.SEALED: "its output is complete; the report is repeated until it is answered",
+        AttemptState.COMMITTED: "its output is kept until the job is forgotten",
+        AttemptState.FAILED: "ended without output; the report is repeated until it is discarded",
+    },
+    {
+        "fetch": "its inputs are asked for",
+        "fetched": "they are here",
+        "run": "an idle executor was given it",
+        "seal": "the executor finished it",
+        "fail": "the executor failed or died, or an input could not be fetched",
+        "commit": "the scheduler chose it",
+    },
+    {
+        (AttemptState.QUEUED, "fetch"): AttemptState.FETCHING,
+        (AttemptState.FETCHING, "fetched"): AttemptState.FETCHED,
+        (AttemptState.FETCHING, "fail"): AttemptState.FAILED,
+        (AttemptState.QUEUED, "run"): AttemptState.RUNNING,
+        (AttemptState.FETCHED, "run"): AttemptState.RUNNING,
+        (AttemptState.RUNNING, "seal"): AttemptState.SEALED,
+        (AttemptState.RUNNING, "fail"): AttemptState.FAILED,
+        (AttemptState.SEALED, "commit"): AttemptState.COMMITTED,
+    },
+)
+
+
+def markdown() -> str:
+    """The tables as markdown, one section for each machine; docs/scheduler.md carries this text."""
+    return "\n".join((_section(JOB), _section(TASK), _section(NODE), _section(ATTEMPT)))
+
+
+def _section(machine: Machine[S]) -> str:
+    lines = [f"### {machine.name.capitalize()}", "", f"Begins as *{machine.start.value}*.", ""]
+    lines += ["| state | it means |", "|---|---|"]
+    lines += [f"| {state.value} | {text} |" for state, text in machine.meanings.items()]
+    lines += ["", "| from | cause | to |", "|---|---|---|"]
+    lines += [f"| {a.value} | {cause} | {b.value} |" for (a, cause), b in machine.moves.items()]
+    lines += ["", "| cause | when |", "|---|---|"]
+    lines += [f"| {cause} | {text} |" for cause, text in machine.causes.items()]
+    return "\n".join(lines) + "\n"
