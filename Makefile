@@ -7,7 +7,7 @@ SEEDS ?= 10000
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint bench simulate chaos samples clean
+.PHONY: help demo test lint bench simulate chaos samples docs clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z]*\):.*##/\1	/p' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: $(READY)  ## how long jobs take, beside a hand-written pool of processes
 
 samples: $(READY)  ## write sample_logs/ again, and what is known about them
 	$(RUN) sample_logs/make_samples.py
+
+docs: $(READY)  ## write docs/cli.md again, from the commands
+	$(RUN) docs/make_cli.py
 
 clean:  ## remove the environment and what tools have cached
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,129 @@
+"""Write docs/cli.md from the commands and settings as they are declared: `make docs`. A test holds it to them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from mrframe.cli.flags import AnswerOption, SettingOption
+from mrframe.cli.main import group
+from mrframe.cli.settings import Setting, declared
+
+HEAD = """\
+# The command
+
+This page is made from the commands themselves by `make docs`.
+
+Options stand in any order; an unknown one is an error that names the nearest. Data goes to standard output, all else
+to standard error. Exit codes and errors are explained in [messages.md](messages.md).
+"""
+SETTINGS = """\
+## Settings
+
+Each is a flag of the commands that run jobs, a variable of the environment, and a name in a settings file. The
+first place that has it decides: the flag, the variable, `mrframe.toml` (or `[tool.mrframe]` in `pyproject.toml`) in
+the working directory, `$XDG_CONFIG_HOME/mrframe/config.toml`. `mrframe config show --origin` shows what is in force
+and where it comes from. In a file the name is that of the flag with `_` in place of `-`.
+
+| flag | variable | default | meaning |
+|---|---|---|---|
+"""
+ANSWERS = """\
+## What becomes of the answer
+
+Flags of the commands that run jobs.
+
+| flag | meaning |
+|---|---|
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    shared = {name: option for _, command in commands(group) for name, option in answer_options(command)}
+    parts = [HEAD, *(section(path, command) for path, command in commands(group))]
+    parts.append(ANSWERS + "".join(option_row(option) for option in shared.values()))
+    parts.append(SETTINGS + "".join(setting_row(setting) for setting in declared().values()))
+    return "\n".join(parts)
+
+
+def commands(command: click.Command, path: str = "mrframe") -> Iterator[tuple[str, click.Command]]:
+    """(path, command) of a command and of all below it, in the order of the help."""
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from commands(below, f"{path} {name}")
+
+
+def answer_options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
+    """The flags of a command that say what becomes of its answer."""
+    for option in command.params:
+        if isinstance(option, AnswerOption):
+            yield option.opts[0], option
+
+
+def section(path: str, command: click.Command) -> str:
+    """What one command does, and its own options."""
+    arguments = [argument_text(param) for param in command.params if isinstance(param, click.Argument)]
+    kinds = {type(option) for option in command.params}
+    own = [
+        p for p in command.params if isinstance(p, click.Option) and not isinstance(p, AnswerOption | SettingOption)
+    ]
+    text = f"## {path}\n\n    {' '.join([path, '[OPTIONS]', *arguments])}\n\n{prose(command.help or '')}\n"
+    if own:
+        text += "\n| option | meaning |\n|---|---|\n" + "".join(option_row(option) for option in own)
+    if SettingOption in kinds:
+        text += "\nTakes all [settings](#settings)"
+        text += " and [flags of the answer](#what-becomes-of-the-answer).\n" if AnswerOption in kinds else ".\n"
+    return text
+
+
+def argument_text(argument: click.Argument) -> str:
+    """An argument as the usage line shows it, whatever the version of click."""
+    choices = argument.type.choices if isinstance(argument.type, click.Choice) else ()
+    name = argument.metavar or "|".join(map(str, choices)) or (argument.name or "").upper()
+    return name if argument.required or argument.metavar else f"[{name}]"
+
+
+def prose(help_text: str) -> str:
+    """A command's help as Markdown: a paragraph that click leaves as it is becomes a block of code."""
+    paragraphs = []
+    for paragraph in inspect.cleandoc(help_text).split("\n\n"):
+        if paragraph.startswith("\b\n"):
+            lines = paragraph[2:].split("\n")
+            shift = min(len(line) - len(line.lstrip()) for line in lines)
+            paragraphs.append("\n".join(f"    {line[shift:]}" for line in lines))
+        else:
+            paragraphs.append(paragraph)
+    return "\n\n".join(paragraphs)
+
+
+def option_row(option: click.Option) -> str:
+    """One row of a table of options."""
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    choices = option.type.choices if isinstance(option.type, click.Choice) else ()
+    value = "" if option.is_flag else option.metavar or "|".join(map(str, choices)) or option.type.name.upper()
+    return f"| {names}{f' `{cell(value)}`' if value else ''} | {cell(option.help or '')} |\n"
+
+
+def setting_row(setting: Setting) -> str:
+    """One row of the table of settings."""
+    value = "|".join(setting.choices) or setting.metavar
+    flag = f"`{setting.flag}" + (f" {cell(value)}`" if value else "`")
+    return f"| {flag} | `{setting.variable}` | {setting.default_text or '-'} | {cell(setting.help)} |\n"
+
+
+def cell(text: str) -> str:
+    """A text as it may stand in a cell."""
+    return re.sub(r"\s+", " ", text).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("cli.md").write_text(page(), encoding="utf-8")
