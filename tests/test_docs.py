@@ -127,6 +127,13 @@ def test_files_of_the_project_that_are_named_exist(page):
     assert not [name for name in missing if not (ROOT / "mrframe" / f"{name}.py").exists()]
 
 
+def test_tests_that_hold_a_promise_exist():
+    held = re.findall(r"`(tests/[\w/.]+)::(\w+)`", DOCS["guarantees.md"])
+    assert held
+    missing = [f"{path}::{name}" for path, name in held if f"def {name}(" not in (ROOT / path).read_text()]
+    assert not missing
+
+
 def test_make_targets_that_are_named_exist():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^    )make ([a-z]+)", ALL_TEXT, re.MULTILINE))
