@@ -1,0 +1,165 @@
+"""What an INPUT stands for, and the refusals: each names the thing, the state and the remedy."""
+
+from __future__ import annotations
+
+import bz2
+import errno
+import gzip
+import lzma
+import os
+import socket
+
+import pytest
+
+from mrframe.errors import ExtraMissing, InputError
+from mrframe.formats.inputs import InputFile, expand
+
+
+@pytest.fixture
+def logs(tmp_path, monkeypatch):
+    """A folder of logs, which is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.log", "a.log", "sub/c.log", "sub/.hidden", "sub/_SUCCESS", ".git/config", "sub/deep/d.log"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    return tmp_path
+
+
+def names(*inputs):
+    return [f.name for f in expand(inputs)]
+
+
+def test_a_file_is_itself_with_its_absolute_path_and_size(logs):
+    assert expand(["a.log"]) == [InputFile(str(logs / "a.log"), "a.log", 5, "", is_stdin=False)]
+    assert names("./b.log", str(logs / "a.log")) == ["./b.log", str(logs / "a.log")]
+
+
+def test_arguments_keep_their_order_and_count_as_often_as_they_are_given(logs):
+    assert names("b.log", "a.log", "b.log", "-") == ["b.log", "a.log", "b.log", "-"]
+
+
+def test_a_folder_is_all_files_below_but_hidden_ones(logs):
+    assert names(".") == ["./a.log", "./b.log", "./sub/c.log", "./sub/deep/d.log"]
+    assert names("sub/") == ["sub/c.log", "sub/deep/d.log"]
+
+
+def test_a_glob_is_a_sorted_set_of_files(logs):
+    assert names("*.log") == ["a.log", "b.log"]
+    assert names("[ab].l?g") == ["a.log", "b.log"]
+    assert names("**/*.log") == ["a.log", "b.log", "sub/c.log", "sub/deep/d.log"]
+    assert names("**") == ["a.log", "b.log", "sub/_SUCCESS", "sub/c.log", "sub/deep/d.log"]
+    assert names("s*") == ["sub/c.log", "sub/deep/d.log"]
+    assert names("*.log", "a*") == ["a.log", "b.log", "a.log"]
+
+
+def test_a_file_with_the_name_of_a_glob_comes_first(logs):
+    (logs / "[ab].log").write_bytes(b"x")
+    assert names("[ab].log") == ["[ab].log"]
+
+
+def test_names_that_are_no_text_survive(logs):
+    name = os.fsdecode(b"caf\xe9\n.log")
+    (logs / name).write_bytes(b"x")
+    assert names("caf*") == [name]
+
+
+def test_links_are_followed(logs):
+    (logs / "link").symlink_to("a.log")
+    (logs / "links").mkdir()
+    (logs / "links" / "up").symlink_to(logs / "sub")
+    assert [(f.name, f.bytes) for f in expand(["link"])] == [("link", 5)]
+    assert names("links") == ["links/up/c.log", "links/up/deep/d.log"]
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0"])
+def test_standard_input_is_taken_once(name):
+    assert expand([name]) == [InputFile("-", "-", 0, "", is_stdin=True)]
+    with pytest.raises(InputError, match=r"standard input \(-\) is given twice.*once"):
+        expand([name, "-"])
+
+
+@pytest.mark.parametrize(
+    ("pack", "compression"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")]
+)
+def test_compression_is_told_by_the_bytes_not_the_name(tmp_path, pack, compression):
+    for data in (b"line\n" * 100, b""):
+        (tmp_path / "access.log").write_bytes(pack(data))
+        (found,) = expand([str(tmp_path / "access.log")])
+        assert (found.compression, found.bytes) == (compression, len(pack(data)))
+    (tmp_path / "plain.gz").write_bytes(b"BZh is how this line begins\n")
+    assert expand([str(tmp_path / "plain.gz")])[0].compression == ""
+    (tmp_path / "empty.gz").write_bytes(b"")
+    assert expand([str(tmp_path / "empty.gz")])[0] == InputFile(
+        str(tmp_path / "empty.gz"), str(tmp_path / "empty.gz"), 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"\x28\xb5\x2f\xfd", r"is zstd compressed, which mrframe does not read; pipe it in: zstd -dc .* run JOB -"),
+        (b"PK\x03\x04", "is a zip archive"),
+        (b"\xff\xfeG\x00", "UTF-16.*pipe it in: iconv"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_the_command_that_pipes_it_in(tmp_path, head, words):
+    (tmp_path / "x").write_bytes(head + b"rest")
+    with pytest.raises((ExtraMissing, InputError), match=words):
+        expand([str(tmp_path / "x")])
+
+
+def test_missing_things_are_named(logs):
+    (logs / "dangling").symlink_to("nowhere")
+    (logs / "empty" / ".only").mkdir(parents=True)
+    (logs / "loop").symlink_to("loop")
+    for argument, words in {
+        "no.log": rf"no\.log does not exist; check the path \(it is looked for in {logs}\)",
+        "a.log/x": "a.log/x cannot be read: Not a directory",
+        "*.txt": r"the glob \*\.txt matches no file; check it with: ls",
+        "emp*": "matches only directories without files",
+        "empty": "the directory empty has no files in it",
+        "dangling": "dangling is a symbolic link to nowhere, which does not exist",
+        "loop": "loop cannot be read: Too many levels",
+        "": "is no path",
+        "a\0b": "is no path",
+    }.items():
+        with pytest.raises(InputError, match=words):
+            expand(["a.log", argument])
+    with pytest.raises(InputError, match="no input was given"):
+        expand([])
+
+
+def test_special_files_are_refused_without_being_opened(logs):
+    os.mkfifo("pipe")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("socket")
+    for argument, kind in {"pipe": "a pipe", "socket": "a socket", "/dev/null": "a device"}.items():
+        with pytest.raises(
+            InputError, match=rf"{argument} is {kind}, not a regular file.*give - as the input and pipe"
+        ):
+            expand([argument])
+    listener.close()
+    with pytest.raises(InputError, match="is a pipe"):
+        expand(["."])
+
+
+def test_a_kernel_file_with_no_size_is_refused():
+    with pytest.raises(InputError, match="says that it has 0 bytes, but has some"):
+        expand(["/proc/self/status"])
+
+
+@pytest.mark.parametrize("path", ["a.log", "sub"])
+def test_what_may_not_be_read_is_named(logs, monkeypatch, path):
+    def denied(*args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", denied)
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(InputError, match=f"{path} cannot be read: permission denied; run as"):
+        expand([path])
+
+
+def test_a_folder_that_links_to_itself_is_refused(logs):
+    (logs / "sub" / "again").symlink_to(logs / "sub")
+    with pytest.raises(InputError, match="sub/again contains itself"):
+        expand(["sub"])

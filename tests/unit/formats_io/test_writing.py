@@ -1,0 +1,255 @@
+"""Rows in each format: what comes back when they are read again, and what a terminal may be shown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mrframe.errors import ValueRefused
+from mrframe.formats import writing
+from mrframe.formats.plain import json_column, json_text, shown
+from mrframe.formats.writing import FORMATS, jsonl_lines, write_rows
+
+
+def written(rows, form, **options):
+    stream = io.BytesIO()
+    rows = list(rows)
+    assert write_rows(iter(rows), stream, form, **options) == len(rows)
+    return stream.getvalue()
+
+
+def lines(rows, form, **options):
+    return written(rows, form, **options).decode().splitlines()
+
+
+# ---- jsonl ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ('caf\u00e9 \u65e5\u672c "q" \\ \n\x1b', '"caf\u00e9 \u65e5\u672c \\"q\\" \\\\ \\n\\u001b"'),
+        ("bad \udc80 byte", '"bad \\udc80 byte"'),
+        (None, "null"),
+        (True, "true"),
+        (10**40, "1" + "0" * 40),
+        (0.1, "0.1"),
+        (1e300, "1e+300"),
+        (float("nan"), '"NaN"'),
+        (float("-inf"), '"-Infinity"'),
+        (b"\x00\xff", '{"bytes": "00ff"}'),
+        (date(2015, 5, 17), '"2015-05-17"'),
+        (datetime(2015, 5, 17, 10, 5, 3, tzinfo=UTC), '"2015-05-17T10:05:03+00:00"'),
+        (Decimal("1.50"), '"1.50"'),
+        ((1, ("a", [None])), '[1, ["a", [null]]]'),
+        ({3, 1, 20}, "[1, 3, 20]"),
+        (frozenset({"b", "a", "B"}), '["B", "a", "b"]'),
+        ({("b", 1), ("a", 2)}, '[["a", 2], ["b", 1]]'),
+        ({1, "a", None}, '["a", 1, null]'),
+        (
+            {datetime(2015, 5, 17), datetime(2014, 5, 17, tzinfo=UTC)},
+            '["2014-05-17T00:00:00+00:00", "2015-05-17T00:00:00"]',
+        ),
+        ({"b": {2, 1}, "a": b"x"}, '{"b": [1, 2], "a": {"bytes": "78"}}'),
+        ({1: "x", None: "y", (1, 2): "z"}, '{"1": "x", "": "y", "[1, 2]": "z"}'),
+        ((), "[]"),
+        ({}, "{}"),
+    ],
+)
+def test_each_plain_value_has_one_json_form(value, text):
+    data = written([("k", value)], "jsonl")
+    assert data == f'{{"key": "k", "value": {text}}}\n'.encode()
+    json.loads(data)
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.tuples(inner, inner) | st.dictionaries(st.text(), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+def as_lists(value):
+    if isinstance(value, (list, tuple)):
+        return [as_lists(item) for item in value]
+    return {name: as_lists(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.lists(plain, max_size=6)
+    | st.lists(st.tuples(st.integers(), st.text(), st.floats(allow_nan=False, allow_infinity=False)), max_size=6)
+)
+def test_jsonl_says_what_the_rows_are_one_by_one_and_in_blocks(values):
+    assert json_column(values) == [json_text(value) for value in values]
+    data = written(zip(values, values, strict=True), "jsonl")
+    rows = [json.loads(line) for line in data.split(b"\n")[:-1]]
+    expected = [as_lists(value) for value in values]
+    assert repr(rows) == repr([{"key": value, "value": value} for value in expected])
+    assert list(jsonl_lines(zip(values, values, strict=True))) == data.splitlines(keepends=True)
+
+
+def test_a_number_among_others_that_is_none_does_not_spoil_the_block():
+    rows = [(i, float("nan") if i == 2 else (i, 1.5)) for i in range(4)]
+    assert [json.loads(line)["value"] for line in lines(rows, "jsonl")] == [[0, 1.5], [1, 1.5], "NaN", [3, 1.5]]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_is_not_plain_is_refused_by_name(form):
+    class Thing:
+        pass
+
+    class Point(NamedTuple):
+        x: int
+        y: int
+
+    for value, words in [
+        (Thing(), r"type \S*test_writing.*Thing is not plain data and cannot be written; let the job yield"),
+        ([Thing()], "Thing is not plain"),
+        ([Point(1, 2)], "Point is not plain"),
+        (10**5000, "cannot be written: Exceeds the limit"),
+        ([{1: "a", "1": "b"}], "names that are the same as text"),
+    ]:
+        with pytest.raises(ValueRefused, match=words):
+            written([("k", value)], form)
+
+
+def test_a_value_nested_for_ever_is_refused():
+    value = []
+    value.append(value)
+    with pytest.raises(ValueRefused, match="more than 64 levels"):
+        written([("k", value)], "jsonl")
+
+
+# ---- csv and tsv ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([("a", 1), ("b", None)], ["key,value", "a,1", "b,"]),
+        ([(("a", "x"), (1, 2.5)), (("b", "y"), (3, True))], ["key1,key2,value1,value2", "a,x,1,2.5", "b,y,3,true"]),
+        ([("a", {"hits": 1, "size": 2}), ("b", {"size": 3})], ["key,hits,size", "a,1,2", "b,,3"]),
+        ([("a", {"key": 1})], ["key,value.key", "a,1"]),
+        ([(None, (1, 2)), ("a", None), ("b", (3,))], ["key,value1,value2", ",1,2", "a,,", "b,3,"]),
+        ([("a", 1), ("b", (2, 3))], ["key,value,value1,value2", "a,1,,", "b,,2,3"]),
+        ([("a", [1, "x"]), ("b", {2, 1})], ["key,value", 'a,"[1, ""x""]"', 'b,"[1, 2]"']),
+        ([("a", (1, (2, b"x")))], ["key,value1,value2", 'a,1,"[2, {""bytes"": ""78""}]"']),
+        ([("a", Decimal("1.50")), ("b", date(2015, 5, 17))], ["key,value", "a,1.50", "b,2015-05-17"]),
+        ([("a", ()), ("b", ())], ["key,value", "a,", "b,"]),
+        ([], ["key,value"]),
+    ],
+)
+def test_columns_are_the_keys_then_the_values(rows, expected):
+    assert lines(rows, "csv") == expected
+    plain_cells = [row for row in expected if '"' not in row]
+    if len(plain_cells) == len(expected):
+        assert lines(rows, "tsv") == [row.replace(",", "\t") for row in expected]
+
+
+texts = st.text(st.characters(codec="utf-8") | st.sampled_from(',"\r\n\t\\ \x00'), max_size=8)
+
+
+@settings(deadline=None, max_examples=80)
+@given(st.lists(st.tuples(st.tuples(texts, texts), texts), max_size=6))
+def test_csv_and_tsv_are_read_back_as_they_were(rows):
+    flat = [[*key, value] for key, value in rows]
+    read = list(csv.reader(io.StringIO(written(rows, "csv").decode(), newline="")))
+    assert read[1:] == flat
+    unescape = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
+
+    def cell(text):
+        out, at = [], 0
+        while at < len(text):
+            step = 2 if text[at] == "\\" else 1
+            out.append(unescape[text[at : at + 2]] if step == 2 else text[at])
+            at += step
+        return "".join(out)
+
+    read = [[cell(c) for c in line.split("\t")] for line in written(rows, "tsv").decode().split("\n")[1:-1]]
+    assert read == flat
+
+
+def test_bytes_of_a_log_that_are_no_text_leave_as_they_came():
+    rows = [("caf\udce9", b"\xff\x00"), ("a\ud800", 1)]
+    assert written(rows, "csv") == b"key,value\ncaf\xe9,\xff\x00\na\\ud800,1\n"
+    assert written(rows, "tsv") == b"key\tvalue\ncaf\xe9\t\xff\x00\na\\ud800\t1\n"
+    assert written(rows, "text") == b"caf\xe9\t\xff\x00\na\\ud800\t1\n"
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "table"])
+def test_a_later_row_with_a_column_of_its_own_is_refused_not_cut(form, monkeypatch):
+    monkeypatch.setattr(writing, "FIRST_ROWS", 3)
+    monkeypatch.setattr(writing, "_ROWS_MAX", 2)
+    rows = [(i, (i, i)) for i in range(9)]
+    words = (
+        r"the row with the key 9 has the columns value1, value2, value3, but the rows before it have value1, value2;"
+    )
+    with pytest.raises(ValueRefused, match=words + r" use --format jsonl"):
+        written([*rows, (9, (1, 2, 3))], form)
+    assert len(lines([*rows, (9, (1,)), (10, None)], form)) == 12
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("value", ["x", "x" * 5000])
+def test_blocks_join_without_a_seam(form, value, monkeypatch):
+    rows = [(f"k{i:05d}", (i, value)) for i in range(700)]
+    whole = written(rows, form)
+    monkeypatch.setattr(writing, "FIRST_ROWS", 7)
+    monkeypatch.setattr(writing, "_BLOCK_BYTES", 3000)
+    assert written(rows, form).replace(b" ", b"") == whole.replace(b" ", b"")
+
+
+# ---- text and table -------------------------------------------------------------------------------
+
+
+def test_text_is_cells_with_tabs_and_leaves_none_out():
+    rows = [("a line", None), (("k", 1), {"n": 2, "m": (3,)}), (None, "v"), (None, None)]
+    assert written(rows, "text") == b"a line\nk\t1\t2\t[3]\nv\n\n"
+    assert written([], "text") == b"" == written([], "jsonl")
+
+
+def test_a_table_aligns_columns_and_puts_numbers_to_the_right():
+    rows = [("/index.html", (1024, 3.5)), ("/\u65e5\u672c", (7, None)), ("/e\u0301", (70, 12.25))]
+    assert lines(rows, "table") == [
+        "key          value1  value2",
+        "/index.html    1024     3.5",
+        "/\u65e5\u672c             7",
+        "/e\u0301               70   12.25",
+    ]
+    assert lines([("a", "left"), ("bb", 1)], "table") == ["key  value", "a    left", "bb   1"]
+    assert written([], "table") == b"key  value\n"
+
+
+# ---- terminals ------------------------------------------------------------------------------------
+
+HOSTILE = "".join(map(chr, range(0x20))) + "\x7f\x85\x9b31m\u202e\u2066\u200f\u2028\udc9b\ud800"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_nothing_that_a_terminal_would_obey_is_written_to_one(form):
+    rows = [((HOSTILE, "plain"), {HOSTILE: HOSTILE, "b": HOSTILE.encode("utf-8", "surrogatepass"), "c": [HOSTILE]})]
+    text = written(rows, form, escape=True).decode()
+    allowed = {"\n"} | ({"\t"} if form in ("text", "tsv") else set())
+    assert not {c for c in text if shown(c) != c} - allowed
+    assert len(text.split("\n")) == (2 if form in ("jsonl", "text") else 3)
+    assert "plain" in text and ("\\x1b" in text or "\\u001b" in text)
+
+
+def test_escapes_are_what_people_expect():
+    assert (
+        shown("a\n\t\r\x1b[0m \x9b \u202e \udc9b caf\u00e9 \\")
+        == "a\\n\\t\\r\\x1b[0m \\x9b \\u202e \\x9b caf\u00e9 \\"
+    )
+    assert json.loads(written([("\x9b\u202e\x7f", 1)], "jsonl", escape=True))["key"] == "\x9b\u202e\x7f"
+    assert written([("\x1b", 1)], "csv") == b"key,value\n\x1b,1\n"
