@@ -153,9 +153,10 @@ class RunWriter:
 
 def _by_slot(slot_of: list[int], slots: int) -> Iterable[tuple[int, list[int]]]:
     """(slot, indexes of its pairs, ascending), by slot. Raises ValueError for a slot that does not exist."""
-    if min(slot_of) < 0 or max(slot_of) >= slots:
-        raise ValueError(f"slots from {min(slot_of)} to {max(slot_of)}, in a file of {slots}")
-    indexes: dict[int, list[int]] = {slot: [] for slot in sorted(set(slot_of))}
+    present = sorted(set(slot_of))
+    if present[0] < 0 or present[-1] >= slots:
+        raise ValueError(f"slots from {present[0]} to {present[-1]}, in a file of {slots}")
+    indexes: dict[int, list[int]] = {slot: [] for slot in present}
     for index, slot in enumerate(slot_of):
         indexes[slot].append(index)
     return indexes.items()
