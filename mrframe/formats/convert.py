@@ -26,42 +26,36 @@ class Converter(Protocol):
         ...
 
 
-class _Memo(dict[bytes | None, Any]):
-    """Remembered conversions; `bad` holds the texts that are no value."""
-
-    def __init__(self, function: Callable[[bytes], Any]) -> None:
-        self.function = function
-        self.bad: set[bytes] = set()
-        self._reset()
-
-    def _reset(self) -> None:
-        self.clear()
-        self.bad.clear()
-        self[None] = None
-        self[b"-"] = None
-
-    def __missing__(self, raw: bytes) -> Any:
-        value = self.function(raw)
-        if value is None:
-            self.bad.add(raw)
-        if len(self) < MEMO_ENTRIES_MAX:
-            self[raw] = value
-        return value
-
-
 class Remembered:
     """Converts with a function from bytes to a value (None: bad), once for each distinct text."""
 
     def __init__(self, function: Callable[[bytes], Any]) -> None:
-        self._memo = _Memo(function)
+        self._function = function
+        self._memo: dict[bytes | None, Any] = {None: None, b"-": None}
+        self._bad: set[bytes | None] = set()
 
     def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
         """The values, and how many were bad."""
         memo = self._memo
-        if len(memo) >= MEMO_ENTRIES_MAX:
-            memo._reset()  # noqa: SLF001 (the two classes are one thing)
-        values = [memo[raw] for raw in column]
-        return values, sum(raw in memo.bad for raw in column) if memo.bad else 0
+        try:
+            values = [memo[raw] for raw in column]
+        except KeyError:
+            self._learn(column)
+            memo = self._memo
+            values = [memo[raw] for raw in column]
+        return values, sum(raw in self._bad for raw in column) if self._bad else 0
+
+    def _learn(self, column: RawColumn) -> None:
+        """Make the memo cover the column; it starts afresh when it is full."""
+        if len(self._memo) >= MEMO_ENTRIES_MAX:
+            self._memo = {None: None, b"-": None}
+            self._bad = set()
+        memo, function = self._memo, self._function
+        for raw in column:
+            if raw not in memo and raw is not None:
+                memo[raw] = value = function(raw)
+                if value is None:
+                    self._bad.add(raw)
 
 
 class Text:

@@ -34,22 +34,23 @@ class Detection:
 def detect(sample: bytes, name: str) -> Detection:
     """The format of a file from its beginning; `name` is the file's, for messages.
 
-    A last line without its end is left out when there are others: the sample may have cut it. Raises
-    FormatError when no line matches any format.
+    A last line without its end is left out when there are others: the sample may have cut it. An empty sample
+    contradicts no format and is taken as combined, with `lines` 0. Raises FormatError when there are lines and none
+    matches any format.
     """
     lines = _sample_lines(sample, name)
+    if not lines:
+        return Detection(Reader("access", "combined"), 0, 0, "combined: there is no line to tell from")
     counts = {label: sum(map(matches, lines)) for label, matches in _candidates().items()}
-    best = max(counts, key=lambda label: counts[label]) if lines else ""  # of equals, the first
-    others = ", ".join(f"{label} {count}" for label, count in counts.items() if label != best)
+    best = max(counts, key=lambda label: counts[label])  # of equals, the first
     looked_at = f"the first {len(lines):,} lines" if len(lines) > 1 else "the only line"
-    if not lines or not counts[best]:
-        shown = lines[0][:80].decode("utf-8", "backslashreplace") if lines else ""
+    if not counts[best]:
         raise FormatError(
-            f"{name}: no known log format fits {looked_at if lines else 'it: it is empty'}; tried {', '.join(counts)}. "
-            + (f"Its first line begins {shown!r}. " if lines else "")
-            + "Name the format with --log-format: a name of `mrframe formats list`, or the server's own LogFormat or "
-            "log_format string"
+            f"{name}: no known log format fits {looked_at}; tried {', '.join(counts)}. Its first line begins "
+            f"{lines[0][:80].decode('utf-8', 'backslashreplace')!r}. Name the format with --log-format: a name of "
+            "`mrframe formats list`, or the server's own LogFormat or log_format string"
         )
+    others = ", ".join(f"{label} {count}" for label, count in counts.items() if label != best)
     reader = JSON_LINES if best == "json" else Reader("access", best)
     return Detection(reader, counts[best], len(lines), f"{best}: matches {counts[best]:,} of {looked_at} ({others})")
 

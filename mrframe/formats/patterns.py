@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mrframe.formats import strftime
 from mrframe.formats.grammar import MONTHS, Grammar, Slot
@@ -234,11 +235,16 @@ def diagnose(grammar: Grammar, line: bytes) -> tuple[int, str] | None:
                 return at, f"expected {_shown(element)}"
             at += len(element)
             continue
-        match = re.compile(strict_slot(element).encode("latin-1")).match(line, at)
+        match = _compiled_slot(element).match(line, at)
         if match is None:
             return at, f"expected {element.names[0]} ({element.kind})"
         at = match.end()
     return None if at == len(line) else (at, "expected the end of the line")
+
+
+@lru_cache(maxsize=256)
+def _compiled_slot(slot: Slot) -> re.Pattern[bytes]:
+    return re.compile(strict_slot(slot).encode("latin-1"))
 
 
 def _shown(literal: bytes) -> str:

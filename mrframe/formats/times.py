@@ -8,6 +8,7 @@ distinct text (`convert.py` remembers), so they are plain rather than quick.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 from mrframe.formats.grammar import MONTHS
 from mrframe.formats.strftime import expanded
@@ -56,18 +57,23 @@ def prefix_length(kind: str, role: str) -> int | None:
     return None
 
 
+_SECONDS = {b"%02d" % second: timedelta(seconds=second) for second in range(60)}
+
+
 def _clf(raw: bytes) -> datetime:
-    east = timedelta(hours=int(raw[22:24]), minutes=int(raw[24:26]))
-    zone = UTC if not east else timezone(-east if raw[21:22] == b"-" else east)
-    return datetime(
-        int(raw[7:11]),
-        _MONTH[raw[3:6]],
-        int(raw[:2]),
-        int(raw[12:14]),
-        int(raw[15:17]),
-        int(raw[18:20]),
-        tzinfo=zone,
-    )
+    second = _SECONDS.get(raw[18:20])
+    if second is None:
+        raise ValueError("a second of 60 or more")
+    return _clf_minute(raw[:17], raw[21:]) + second
+
+
+@lru_cache(maxsize=1024)
+def _clf_minute(minute: bytes, offset: bytes) -> datetime:
+    """The beginning of a minute; logs are in order, so few are asked for at a time."""
+    east = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5]))
+    zone = UTC if not east else timezone(-east if offset[:1] == b"-" else east)
+    year, month, day = int(minute[7:11]), _MONTH[minute[3:6]], int(minute[:2])
+    return datetime(year, month, day, int(minute[12:14]), int(minute[15:17]), tzinfo=zone)
 
 
 def _epoch(raw: bytes, unit: int) -> datetime:

@@ -1,0 +1,152 @@
+"""Access logs by block: values, what is bad, what is malformed, line ends, and hostile input."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from mrframe.formats.named import logs
+from mrframe.formats.reading import explain, make_reader
+
+HEAD = b"192.0.2.7 - alice [17/May/2015:10:05:03 -0330] "
+GOOD = HEAD + b'"GET /a/b?c=d HTTP/1.1" 200 512 "http://example.org/" "caf\xe9"'
+
+
+def read(block: bytes, *fields: str, reader=logs.combined, **options):
+    return make_reader(reader, fields, {}).parse(block, "access.log", 1000, **options)
+
+
+def test_all_fields_of_a_combined_line() -> None:
+    found = explain(GOOD, logs.combined)
+    assert found == {
+        "host": "192.0.2.7",
+        "ident": None,
+        "user": "alice",
+        "time": datetime(2015, 5, 17, 10, 5, 3, tzinfo=timezone(-timedelta(hours=3, minutes=30))),
+        "day": "2015-05-17",
+        "hour": "2015-05-17T10",
+        "minute": "2015-05-17T10:05",
+        "request": "GET /a/b?c=d HTTP/1.1",
+        "method": "GET",
+        "path": "/a/b",
+        "query": "c=d",
+        "protocol": "HTTP/1.1",
+        "status": 200,
+        "size": 512,
+        "referer": "http://example.org/",
+        "agent": "caf\udce9",
+        "line": GOOD.decode("utf-8", "surrogateescape"),
+    }
+
+
+def test_file_offset_and_line_belong_to_every_reader() -> None:
+    parsed = read(GOOD + b"\r\nbad\n\n" + GOOD, "file", "offset", "line", "status")
+    text = GOOD.decode("utf-8", "surrogateescape")
+    second = 1000 + len(GOOD) + 2 + 4 + 1
+    assert parsed.columns == [["access.log"] * 2, [1000, second], [text, text], [200, 200]]
+    assert [(m.line, m.offset, m.data) for m in parsed.malformed] == [
+        (1, len(GOOD) + 2, b"bad"),
+        (2, len(GOOD) + 6, b""),
+    ]
+    assert (parsed.parsed_bytes, parsed.malformed_bytes, parsed.delimiter_bytes) == (2 * len(GOOD), 3, 4)
+
+
+def test_a_request_that_is_not_http_is_a_record_and_counted_once_for_each_field() -> None:
+    block = b"".join(HEAD + b'"%b" 400 - "-" "-"\n' % r for r in (b"\\x16\\x03", b"-", b"GET /a", b"GET /b HTTP/1.0"))
+    parsed = read(block, "path", "method", "query", "request", "size")
+    assert parsed.columns == [
+        [None, None, None, "/b"],
+        [None, None, None, "GET"],
+        [None] * 4,
+        ["\\x16\\x03", None, "GET /a", "GET /b HTTP/1.0"],
+        [None] * 4,
+    ]
+    assert parsed.bad_fields == {"path": 3, "method": 3, "query": 3}
+    assert parsed.malformed == []
+
+
+def test_a_time_that_cannot_be_is_none_and_counted() -> None:
+    block = GOOD.replace(b"17/May", b"31/Feb") + b"\n" + GOOD.replace(b":05:03", b":05:61") + b"\n" + GOOD
+    parsed = read(block, "time", "day", "minute", "status")
+    assert [t is None for t in parsed.columns[0]] == [True, True, False]
+    assert parsed.columns[1:] == [[None, "2015-05-17", "2015-05-17"], [None] + ["2015-05-17T10:05"] * 2, [200] * 3]
+    assert parsed.bad_fields == {"time": 2, "day": 1, "minute": 1}
+
+
+@pytest.mark.parametrize(
+    ("line", "at", "expected"),
+    [
+        (GOOD[:-1], len(GOOD), "'\"'"),
+        (GOOD.replace(b"May", b"Mai"), 19, "time"),
+        (GOOD.replace(b" 200 ", b" 2x0 "), GOOD.index(b"200"), "status"),
+        (GOOD + b" more", len(GOOD), "end of the line"),
+        (b"", 0, "host"),
+    ],
+)
+def test_a_malformed_line_says_where_it_stops_to_match(line: bytes, at: int, expected: str) -> None:
+    found = explain(line, logs.combined)
+    assert isinstance(found, tuple)
+    assert found[0] in (at, at - 1) and expected in found[1]
+
+
+def test_quotes_that_are_escaped_do_not_end_a_value() -> None:
+    agents = [b'a \\"b\\" c', b"ends in a backslash \\\\", b'\\"', b"\\x22"]
+    block = b"\n".join(HEAD + b'"GET / HTTP/1.1" 200 1 "-" "%b"' % agent for agent in agents)
+    assert read(block, "agent").columns == [[agent.decode() for agent in agents]]
+    assert len(read(HEAD + b'"GET / HTTP/1.1" 200 1 "x\\" "y"', "agent").malformed) == 1
+
+
+def test_raw_columns_are_bytes_and_are_converted_later() -> None:
+    reader = make_reader(logs.combined, ("status", "query", "day"), {})
+    block = GOOD + b"\n" + GOOD.replace(b"?c=d", b"").replace(b" 200 ", b" - ")
+    raw = reader.parse(block, "f", 0, raw=frozenset({0, 1, 2}))
+    assert raw.columns == [[b"200", b"-"], [b"c=d", None], [b"17/May/2015"] * 2]
+    assert reader.convert(0, raw.columns[0]) == ([200, None], 0)
+    assert reader.convert(2, [b"31/Feb/2015", b"17/May/2015"]) == ([None, "2015-05-17"], 1)
+
+
+def test_numbers_with_leading_zeros_or_endless_digits() -> None:
+    sizes = [b"007", b"-", b"9" * 30, b"9" * 5000]
+    parsed = read(b"\n".join(HEAD + b'"GET / HTTP/1.1" 200 %b "-" "-"' % size for size in sizes), "size")
+    assert parsed.columns == [[7, None, int("9" * 30), None]]
+    assert parsed.bad_fields == {"size": 1}
+
+
+def test_a_record_is_located_by_its_number() -> None:
+    block = b"bad\r\n" + GOOD + b"\n\n" + GOOD.replace(b"200", b"404")
+    reader = make_reader(logs.combined, ("status",), {})
+    assert reader.locate(block, 1) == (5 + len(GOOD) + 2, GOOD.replace(b"200", b"404"))
+    with pytest.raises(IndexError, match="2 records"):
+        reader.locate(block, 2)
+
+
+def test_a_vhost_with_and_without_its_port() -> None:
+    block = b"www.example.org:443 " + GOOD + b"\n[::1] " + GOOD + b"\n[::1]:80 " + GOOD
+    assert read(block, "vhost", "port", reader=logs.vhost).columns == [
+        ["www.example.org", "[::1]", "[::1]"],
+        [443, None, 80],
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"x", b"x y", b'h - - [17/May/2015:10:05:03 +0000] "', b'" ', b"h - - [", b"x" * 2000, b'"\\', b"\\" * 50],
+)
+def test_hostile_blocks_take_time_in_proportion_to_their_length(line: bytes) -> None:
+    reader = make_reader(logs.combined, ("status", "path"), {})
+
+    def seconds(size: int) -> float:
+        block = (line + b"\n") * (size // (len(line) + 1))
+        started = time.process_time()
+        reader.parse(block, "f", 0)
+        return time.process_time() - started
+
+    seconds(1000)
+    assert seconds(400_000) < 40 * max(seconds(20_000), 0.001)  # 20 times the bytes; a square would be 400 times
+
+
+def test_one_endless_line_is_one_malformed_line() -> None:
+    parsed = read(b"x" * 1_000_000, "status")
+    assert (parsed.records, parsed.lines, parsed.malformed_bytes, parsed.delimiter_bytes) == (0, 1, 1_000_000, 0)

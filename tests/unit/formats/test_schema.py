@@ -1,0 +1,91 @@
+"""Fields, their check, detection, and the table of formats."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mrframe.core.job import JSON_LINES, PAIRS, TEXT, WORDS, Reader
+from mrframe.errors import FormatError, UnknownField
+from mrframe.formats.detect import detect
+from mrframe.formats.named import FORMATS, formats_table, logs, reader_named
+from mrframe.formats.reading import explain, make_reader
+from mrframe.formats.schema import check_fields, fields_of
+
+EXAMPLES = {known.name: known.example.encode() for known in FORMATS}
+
+
+def test_an_unknown_field_is_refused_with_the_list_and_the_nearest() -> None:
+    with pytest.raises(
+        UnknownField, match=r"'combined' has no field 'statsu'; did you mean 'status'\? it has: host, "
+    ):
+        check_fields(logs.combined, ("statsu",), {})
+    with pytest.raises(UnknownField, match="'words' has no field 'path'"):
+        make_reader(WORDS, ("path",), {})
+    with pytest.raises(UnknownField):
+        check_fields(logs.common, ("agent",), {})
+
+
+def test_readers_that_take_any_name() -> None:
+    check_fields(JSON_LINES, ("whatever",), {})
+    check_fields(logs.access, ("whatever",), {})
+    assert fields_of(JSON_LINES) is None
+
+
+def test_pairs_have_key_and_value() -> None:
+    assert list(fields_of(PAIRS) or {}) == ["key", "value"]
+
+
+def test_a_path_may_rename_a_field_of_any_reader() -> None:
+    reader = make_reader(logs.combined, ("code",), {"code": "status"})
+    assert reader.parse(EXAMPLES["combined"], "f", 0).columns == [[200]]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_each_format_detects_its_own_example_and_no_other_does(name: str) -> None:
+    found = detect(EXAMPLES[name] + b"\n", "access.log")
+    assert (found.reader, found.matched, found.lines) == (Reader("access", name), 1, 1)
+    assert isinstance(explain(EXAMPLES[name], found.reader), dict)
+
+
+def test_detection_says_why() -> None:
+    sample = b"\n".join([EXAMPLES["combined"]] * 3 + [EXAMPLES["common"], b"rubbish", b"cut off"])
+    assert (
+        detect(sample, "x").why == "combined: matches 3 of the first 5 lines (traefik 0, vhost 0, common 1, json 0)"
+    )
+
+
+def test_json_lines_are_detected_behind_a_bom() -> None:
+    assert detect(b'\xef\xbb\xbf{"status": 200}\n', "x").reader == JSON_LINES
+
+
+@pytest.mark.parametrize(
+    ("sample", "says"),
+    [
+        (b"just text\n", "no known log format fits the only line; tried traefik, vhost, combined, common, json"),
+        (b"\xff\xfeG\x00E\x00", "UTF-16"),
+    ],
+)
+def test_what_no_format_fits_is_refused_by_name(sample: bytes, says: str) -> None:
+    with pytest.raises(FormatError, match=says) as caught:
+        detect(sample, "odd.log")
+    assert "odd.log" in str(caught.value)
+
+
+def test_an_empty_file_contradicts_no_format() -> None:
+    found = detect(b"", "empty.log")
+    assert (found.reader, found.lines) == (logs.combined, 0)
+
+
+def test_names_for_the_command_line() -> None:
+    assert [reader_named(name) for name in ("text", "jsonl", "vhost", "auto")] == [
+        *(TEXT, JSON_LINES, logs.vhost, logs.access),
+    ]
+    assert reader_named("%h %s") == logs.format("%h %s")
+    assert {name for name, _, _ in formats_table()} >= {"common", "combined", "vhost", "json", "text", "words"}
+
+
+def test_naming_readers_compiles_nothing() -> None:
+    script = "import sys, mrframe.formats.named; print('mrframe.formats.patterns' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
