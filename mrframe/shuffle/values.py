@@ -111,7 +111,7 @@ def datetime_numbers(value: datetime) -> tuple[int, int, int]:
 
 
 def _pickled(value: Any) -> Any:
-    import cloudpickle  # noqa: PLC0415  (most jobs never need it)
+    import cloudpickle  # lazily: most jobs never need it
 
     try:
         data = cloudpickle.dumps(value)
