@@ -21,6 +21,8 @@ Compression = Literal["", "gzip", "bzip2", "xz"]
 HEAD_BYTES = 10
 """How many first bytes `compression_of` wants to see."""
 READ_BYTES = 1 << 20
+FEED_BYTES = 64 << 10
+"""What a decompressor is given at a time: it copies what is left of it at each end of a member."""
 OUTPUT_BYTES = 1 << 20
 XZ_MEMORY_BYTES_MAX = 128 << 20
 """`xz -9` asks its reader for 65 MiB; a file that asks for more is refused."""
@@ -83,7 +85,8 @@ def decompress(chunks: Iterable[bytes], compression: Compression, name: str) -> 
     """The decoded bytes of a compressed stream, in chunks of at most 1 MiB; InputError when it is damaged."""
     stream = _Stream(compression, name)
     for chunk in chunks:
-        yield from stream.feed(chunk)
+        for start in range(0, len(chunk), FEED_BYTES):
+            yield from stream.feed(chunk[start : start + FEED_BYTES])
     stream.end()
 
 
@@ -104,7 +107,6 @@ class _Gzip:
 
     def __init__(self) -> None:
         self._inner = zlib.decompressobj(wbits=31)
-        self._full = False
 
     @property
     def eof(self) -> bool:
@@ -116,23 +118,21 @@ class _Gzip:
 
     @property
     def needs_input(self) -> bool:
-        return not self._inner.eof and not self._inner.unconsumed_tail and not self._full
+        return not self._inner.eof and not self._inner.unconsumed_tail
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         tail = self._inner.unconsumed_tail
-        out = self._inner.decompress(tail + data if tail else data, max_length)
-        self._full = len(out) == max_length  # zlib may hold more output back, with no input left over
-        return out
+        return self._inner.decompress(tail + data if tail else data, max_length)
 
 
 def _new_member(compression: Compression) -> tuple[_Decompressor, tuple[type[Exception], ...]]:
     """A decompressor, and the errors it raises for damaged data."""
     if compression == "bzip2":
-        import bz2  # noqa: PLC0415 (rarely wanted)
+        import bz2
 
         return bz2.BZ2Decompressor(), (OSError, EOFError, ValueError)
     if compression == "xz":
-        import lzma  # noqa: PLC0415 (rarely wanted)
+        import lzma
 
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY_BYTES_MAX), (lzma.LZMAError, EOFError)
     return _Gzip(), (zlib.error,)

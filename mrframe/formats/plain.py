@@ -190,6 +190,6 @@ def display_width(texts: Iterable[str]) -> int:
 def _width(text: str) -> int:
     if text.isascii():
         return len(text)
-    from unicodedata import combining, east_asian_width  # noqa: PLC0415 (rarely wanted)
+    from unicodedata import combining, east_asian_width
 
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
