@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mrframe.core.signature import parameter_fields
+from mrframe.core.signature import describe, parameter_fields
 from mrframe.errors import JobError
 
 ReaderKind = Literal["text", "words", "access", "json", "pairs"]
@@ -39,11 +39,13 @@ PAIRS = Reader("pairs")
 class Reducer:
     """Base of the ready-made reducers; what they do is in `mrframe.shuffle.reducers`.
 
-    `name` is the public name. `ordered` says whether the result depends on the order of the values.
+    `name` is the public name. `ordered` says whether the result depends on the order of the values,
+    `needs_value` whether a declaration without `value=` makes no sense with it.
     """
 
     name: str = ""
     ordered: bool = False
+    needs_value: bool = True
 
     def __repr__(self) -> str:
         return self.name
@@ -168,7 +170,11 @@ def check_parts(job: Job) -> None:
     _check_reduce(job)
     if job.partitions is not None and (isinstance(job.partitions, bool) or job.partitions < 1):
         raise JobError(f"partitions={job.partitions!r}: the number of partitions must be at least 1")
-    job.projection()  # refuses *args and the like by name
+    if not job.projection():  # which refuses *args and the like by name, too
+        raise JobError(
+            f"map={describe(job.map) if job.map else None} has no parameters, so it would see nothing of the data; "
+            "name the fields that it wants as its parameters"
+        )
 
 
 def _check_reduce(job: Job) -> None:
@@ -181,6 +187,8 @@ def _check_reduce(job: Job) -> None:
             raise JobError(f"reduce={{…}} needs ready reducers as its values; {wrong or 'it is empty'}")
     elif not isinstance(reduce, Reducer) and not callable(reduce):
         raise JobError(f"reduce={reduce!r} is neither a function (key, values) nor a ready reducer")
+    if job.key is not None and job.value is None and isinstance(reduce, Reducer) and reduce.needs_value:
+        raise JobError(f"reduce={reduce} needs the value to work on; name its field with value=…")
     if job.combine is not None and (isinstance(reduce, (Reducer, Mapping))):
         raise JobError("a ready reducer has its own combiner; leave combine= out")
 

@@ -91,6 +91,7 @@ class Count(Fold):
     """How many values there are, None included."""
 
     name = "count"
+    needs_value = False
 
     def start(self, values: Sequence[Any]) -> State:
         """As the base class says."""
