@@ -117,8 +117,8 @@ class Trial:
             yield Outcome(way, lines, time.monotonic() - started, lines == self.reference)
 
     def _rows(self, job: Job | str, way: Way) -> tuple[bytes, ...]:
-        from mrframe import api  # noqa: PLC0415 -- not needed for --help
-        from mrframe.formats.writing import jsonl_lines  # noqa: PLC0415
+        from mrframe import api
+        from mrframe.formats.writing import jsonl_lines
 
         options = dataclasses.replace(self.base, **way.changes)
         job_options = self.job_options if isinstance(job, str) else {}
@@ -163,7 +163,7 @@ class Trial:
         return "only the cluster differs: the job reads something of its process or environment"
 
     def _combiner_at_fault(self, way: Way) -> bool:
-        from mrframe import api  # noqa: PLC0415 -- only on a difference
+        from mrframe import api
 
         job = api.load_job(self.job, self.job_options)
         if job.combine is None:

@@ -18,7 +18,7 @@ def command(shell: str) -> None:
       zsh    mrframe completion zsh > a file _mrframe in a folder of $fpath
       fish   mrframe completion fish > ~/.config/fish/completions/mrframe.fish
     """
-    from mrframe.cli.main import COMPLETE_VARIABLE, group  # noqa: PLC0415 -- main imports this module lazily
+    from mrframe.cli.main import COMPLETE_VARIABLE, group
 
     kind = get_completion_class(shell)
     if kind is None:

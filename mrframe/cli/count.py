@@ -3,7 +3,6 @@
 The words are sorted into fields and inputs, the reader is found from the data, and the rest is `run.carry_out`.
 """
 
-# ruff: noqa: PLC0415 -- what only some commands need is imported where it is needed: start-up is a figure
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

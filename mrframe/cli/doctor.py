@@ -176,7 +176,7 @@ def available_memory_bytes(path: str) -> int | None:
 
 def open_files() -> Finding:
     """How many files a process may have open: a merge reads many at once."""
-    import resource  # noqa: PLC0415 -- only on Unix
+    import resource
 
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit < OPEN_FILES_MIN:
@@ -254,7 +254,7 @@ def _child_with_grandchild(reader: int, writer: int) -> None:
 
 def leftovers() -> Finding:
     """Scratch folders of runs that were killed: found and removed, as the next run would do."""
-    from mrframe.store.scratch import sweep_stale  # noqa: PLC0415 -- not needed for --help
+    from mrframe.store.scratch import sweep_stale
 
     found = sweep_stale()
     if not found:
@@ -264,10 +264,10 @@ def leftovers() -> Finding:
 
 def cluster() -> Finding:
     """A small cluster: started, used for one job, stopped; with the times."""
-    from mrframe import api  # noqa: PLC0415 -- not needed for --help
-    from mrframe.core.job import WORDS, Job  # noqa: PLC0415
-    from mrframe.core.options import RunOptions  # noqa: PLC0415
-    from mrframe.shuffle.reducers import count  # noqa: PLC0415
+    from mrframe import api
+    from mrframe.core.job import WORDS, Job
+    from mrframe.core.options import RunOptions
+    from mrframe.shuffle.reducers import count
 
     job = Job(read=WORDS, key="word", reduce=count, name="doctor")
     with tempfile.TemporaryDirectory(prefix="mrframe-doctor-") as folder:

@@ -8,10 +8,8 @@ Rules: signals become exceptions, so that every `with` on the way out cleans up;
 the interpreter never gets to flush a broken stream at exit.
 """
 
-# ruff: noqa: PLC0415 -- what only some commands need is imported where it is needed: start-up is a figure
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -32,8 +30,8 @@ class ReaderLeft(Exception):
     """Standard output has no reader any more: the rest is not wanted."""
 
 
-class Terminated(BaseException):
-    """SIGTERM arrived. Like KeyboardInterrupt it is no Exception, so that nothing swallows it."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: like Ctrl-C it is no fault of the job's code, and everything on the way out treats it so."""
 
 
 def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> int:
@@ -52,10 +50,10 @@ def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> 
         return _flushed(ended.exit_code)
     except ReaderLeft:
         return _abandon_stdout(0)
-    except (KeyboardInterrupt, click.Abort):
-        return shown.stop("interrupted", EXIT_INTERRUPTED)
     except Terminated:
         return shown.stop("terminated", EXIT_TERMINATED)
+    except (KeyboardInterrupt, click.Abort):
+        return shown.stop("interrupted", EXIT_INTERRUPTED)
     except click.ClickException as error:
         return shown.usage(error)
     except MrframeError as error:
@@ -86,7 +84,12 @@ class _Shown:
         from mrframe.cli import failures
 
         failures.show(error, _stderr(), verbose=self.verbose, job=self.job)
-        return self._as_json(error.slug, str(error), error.exit_code)
+        where = {
+            name: getattr(error, name)
+            for name in ("source", "line", "offset", "key", "traceback_text")
+            if getattr(error, name, None) is not None
+        }
+        return self._as_json(error.slug, str(error), error.exit_code, **where)
 
     def bug(self, error: Exception) -> int:
         from mrframe.cli import failures
@@ -94,9 +97,12 @@ class _Shown:
         failures.show_bug(error, _stderr())
         return self._as_json("bug", f"{type(error).__name__}: {error}", 1)
 
-    def _as_json(self, slug: str, message: str, code: int) -> int:
+    def _as_json(self, slug: str, message: str, code: int, **where: Any) -> int:
         if self.json:
-            print_json({"error": {"slug": slug, "message": message, "exit_code": code}})
+            try:
+                print_json({"error": {"slug": slug, "message": message, "exit_code": code, **where}})
+            except (ReaderLeft, OSError):
+                return _abandon_stdout(code)
         return _flushed(code)
 
 
@@ -110,6 +116,8 @@ def _stderr() -> TextIO:
 
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object with its schema version on standard output."""
+    import json
+
     text = json.dumps({"schema_version": SCHEMA_VERSION, **value}, ensure_ascii=True)
     try:
         print(text, flush=True)  # noqa: T201 -- standard output is what the user asked for
@@ -129,7 +137,7 @@ def flush_stdout() -> None:
 def _flushed(code: int) -> int:
     try:
         flush_stdout()
-    except ReaderLeft:
+    except (ReaderLeft, OSError):  # what went wrong has been said
         return _abandon_stdout(code)
     return code
 

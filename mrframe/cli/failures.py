@@ -5,7 +5,6 @@ MRFRAME_DEBUG asks for them. An exception that nobody meant is a bug, and says s
 This module prints to the stream it is given; which exit code follows is decided in `ending.py`.
 """
 
-# ruff: noqa: PLC0415 -- what only some commands need is imported where it is needed: start-up is a figure
 from __future__ import annotations
 
 import shlex
@@ -28,7 +27,7 @@ def show(error: MrframeError, stream: TextIO, *, verbose: bool, job: str = "JOB"
     lines: list[str] = []
     if isinstance(error, UserCodeError) and error.traceback_text:
         lines += [escaped(error.traceback_text.rstrip("\n")), ""]
-    head, _, rest = escaped(str(error)).partition("\n")
+    head, _, rest = escaped(_message(error)).partition("\n")
     lines.append(painted("error:", "red", on=colour) + " " + painted(head, "bold", on=colour))
     lines += [f"       {line}" for line in rest.splitlines()]
     if isinstance(error, UserCodeError):
@@ -36,6 +35,13 @@ def show(error: MrframeError, stream: TextIO, *, verbose: bool, job: str = "JOB"
     if verbose:
         lines += ["", "mrframe's own frames:", *traceback.format_exception(error)]
     _write(stream, lines)
+
+
+def _message(error: MrframeError) -> str:
+    """The message; where it only repeats the traceback's last line, whose fault that is."""
+    if isinstance(error, UserCodeError) and str(error) == error.traceback_text.rstrip("\n").rpartition("\n")[2]:
+        return f"the job's own code raised {str(error).partition(':')[0]} (above)"
+    return str(error)
 
 
 def _whereabouts(error: UserCodeError, job: str) -> list[str]:

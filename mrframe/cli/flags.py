@@ -100,7 +100,11 @@ def _answer_options() -> list[click.Option]:
         ),
         flag("--overwrite", text="replace files that exist already"),
         value("--summary", metavar="FILE", text="write the figures of the job to this file, as one JSON object"),
-        value("--rejects", metavar="FILE", text="write the malformed lines to this file, as they are in the logs"),
+        value(
+            "--rejects",
+            metavar="FILE",
+            text="write all malformed lines and their places to this file, as JSON lines",
+        ),
         flag("--json", text="print one JSON object with the answer and the figures on standard output"),
         flag("--dry-run", text="print what would be done (inputs, splits, format, tasks) and do nothing"),
         flag("-q", "--quiet", text="no progress and no summary"),

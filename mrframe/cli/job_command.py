@@ -4,7 +4,6 @@
 arguments are searched for the JOB first. What a job's function says is never run here, only its signature read.
 """
 
-# ruff: noqa: PLC0415 -- what only some commands need is imported where it is needed: start-up is a figure
 from __future__ import annotations
 
 import ast
@@ -50,7 +49,7 @@ class JobCommand(click.Command):
                 continue
             record = param.get_help_record(ctx)
             if record is not None:
-                sections.setdefault(_section(param), []).append(record)
+                sections.setdefault(section_of(param), []).append(record)
         for title in _SECTIONS:
             if title in sections:
                 with formatter.section(title):
@@ -74,7 +73,8 @@ class JobCommand(click.Command):
 _SECTIONS = ("Options", "Options of the job", "The answer", "How it runs", "Other")
 
 
-def _section(param: click.Parameter) -> str:
+def section_of(param: click.Parameter) -> str:
+    """The section of the help that a parameter belongs to."""
     if isinstance(param, JobOption):
         return "Options of the job"
     if isinstance(param, AnswerOption):

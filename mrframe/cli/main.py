@@ -4,7 +4,6 @@ The names and one-line helps stand here, so that `mrframe --help` imports click 
 holds them equal to what the subcommands say themselves.
 """
 
-# ruff: noqa: PLC0415 -- what only some commands need is imported where it is needed: start-up is a figure
 from __future__ import annotations
 
 import os
@@ -87,6 +86,9 @@ def group() -> None:
 
 def run_as_command(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command as its own process does, with exit codes and signals; never returns."""
+    from mrframe.bootstrap import claim_process
+
+    claim_process()
     instruction = os.environ.get(COMPLETE_VARIABLE)
     if instruction:
         from click.shell_completion import shell_complete

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,8 +12,10 @@ from mrframe.cli.ending import print_json
 from mrframe.cli.terminal import bytes_text, columns_text, counted, escaped
 from mrframe.core.job import Job
 from mrframe.core.options import RunOptions
-from mrframe.formats.inputs import InputFile, expand
-from mrframe.formats.splitting import default_partitions, estimated_bytes, plan_splits
+from mrframe.engines.planning import make_plan, runs_inline
+from mrframe.errors import UsageError
+from mrframe.formats.inputs import expand
+from mrframe.formats.splitting import estimated_bytes
 
 FILES_SHOWN = 20
 
@@ -28,7 +29,7 @@ def show_plan(
     as_json: bool,
 ) -> None:
     """Print the plan of a run on standard output; raises what the run itself would raise before it starts."""
-    plan = make_plan(_loaded(job, job_options), inputs, options)
+    plan = plain_plan(_loaded(job, job_options), inputs, options)
     if as_json:
         print_json({"plan": plan})
         return
@@ -37,80 +38,55 @@ def show_plan(
 
 
 def _loaded(job: Job | Callable[..., Job] | str, job_options: dict[str, Any]) -> Job:
-    if isinstance(job, Job):
-        return job
     if isinstance(job, str):
-        from mrframe import api  # noqa: PLC0415 -- only a dry run by name needs it here
+        from mrframe import api
 
         return api.load_job(job, job_options)
-    return job(**job_options)
+    return job if isinstance(job, Job) else job(**job_options)
 
 
-def make_plan(job: Job, inputs: Sequence[str], options: RunOptions) -> dict[str, Any]:
-    """The plan as plain values."""
+def plain_plan(job: Job, inputs: Sequence[str], options: RunOptions) -> dict[str, Any]:
+    """The plan as plain values; UsageError for standard input, which a dry run would use up."""
     files = expand(inputs)
-    splits = Counter(
-        split.source for split in plan_splits(files, split_bytes=options.split_bytes, splits=options.splits)
-    )
-    total = estimated_bytes(files)
-    steps = job.steps()
-    partitions = options.partitions or job.partitions or default_partitions(total)
-    inline = options.engine == "inline" or (
-        options.engine == "auto" and total <= options.inline_bytes_max and not any(f.is_stdin for f in files)
-    )
-    nodes = options.nodes or (2 if (os.cpu_count() or 1) > 1 else 1)
+    if any(file.is_stdin for file in files):
+        raise UsageError("--dry-run cannot look into standard input without using it up; name files")
+    plan = make_plan(job, inputs, options, scratch="")
+    inline = options.engine == "inline" or (options.engine == "auto" and runs_inline(plan, estimated_bytes(files)))
+    splits = Counter(split.order[0] for split in plan.splits)
+    reader = plan.settings.reader
     return {
         "job": job.name or "job",
-        "steps": len(steps),
-        "format": _format(job, files, options),
+        "steps": len(plan.steps),
+        "format": reader.format or reader.kind,
         "fields": list(job.projection()),
-        "files": [
-            {"name": f.name, "bytes": f.bytes, "compression": f.compression, "splits": splits[f.name]} for f in files
-        ],
-        "bytes": sum(f.bytes for f in files),
         "engine": "inline" if inline else "local",
-        "nodes": 0 if inline else nodes,
-        "map_tasks": sum(splits.values()),
-        "reduce_tasks": partitions,
+        "map_tasks": len(plan.splits),
+        "reduce_tasks": sum(step.partitions for step in plan.steps),
+        "bytes": sum(file.bytes for file in files),
+        "files": [
+            {"name": file.name, "bytes": file.bytes, "compression": file.compression, "splits": splits[number]}
+            for number, file in enumerate(files)
+        ],
     }
-
-
-def _format(job: Job, files: Sequence[InputFile], options: RunOptions) -> str:
-    """What the records would be read as, and why."""
-    if options.log_format is not None:
-        return f"{options.log_format} (--log-format)"
-    if job.read.kind != "access":
-        return job.read.kind
-    if job.read.format != "auto":
-        return f"{job.read.format} (the job says so)"
-    named = [f.path for f in files if not f.is_stdin]
-    if not named:
-        return "found from the data"
-    from mrframe.cli.peek import first_bytes  # noqa: PLC0415 -- not for jobs that name their format
-    from mrframe.formats.detect import detect  # noqa: PLC0415
-
-    name, sample = first_bytes(named)
-    return f"{detect(sample, name).why}, in {name}"
 
 
 def plan_lines(plan: dict[str, Any]) -> list[str]:
     """The plan for people."""
-    engine = "inline, in this process" if plan["engine"] == "inline" else f"local, {counted(plan['nodes'], 'node')}"
     tasks = f"{counted(plan['map_tasks'], 'map task')}, {counted(plan['reduce_tasks'], 'reduce task')}"
-    if any(f["compression"] or f["name"] == "-" for f in plan["files"]):
-        tasks += " (and a map task for each 64 MiB of what is decoded or piped in)"
+    if any(file["compression"] for file in plan["files"]):
+        tasks += "; of a compressed file, also one for each block of it once it is decoded"
     rows = [
         ["job", plan["job"] + (f", {plan['steps']} steps" if plan["steps"] > 1 else "")],
         ["format", plan["format"]],
         ["fields", ", ".join(plan["fields"])],
-        ["engine", engine],
+        ["engine", "inline, in this process" if plan["engine"] == "inline" else "local, on a cluster of processes"],
         ["tasks", tasks],
         ["inputs", f"{counted(len(plan['files']), 'file')}, {bytes_text(plan['bytes'])}"],
     ]
     files = []
-    for f in plan["files"][:FILES_SHOWN]:
-        how = f"{f['compression']}, decoded first" if f["compression"] else counted(f["splits"], "split")
-        files.append([escaped(f["name"]), bytes_text(f["bytes"]), "standard input" if f["name"] == "-" else how])
+    for file in plan["files"][:FILES_SHOWN]:
+        how = f"{file['compression']}, decoded first" if file["compression"] else counted(file["splits"], "split")
+        files.append([escaped(file["name"]), bytes_text(file["bytes"]), how])
     lines = [escaped(line) for line in columns_text(rows)] + columns_text(files, "  ")
     if len(plan["files"]) > FILES_SHOWN:
         lines.append(f"  and {len(plan['files']) - FILES_SHOWN} more")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REDRAW_S = 0.1
 QUIET_FIRST_S = 0.25  # most small jobs are done before anybody could read a line
 LINE_EVERY_S = 10.0
-BAR_CHARACTERS = 16
+BAR_CHARACTERS = 10
 _STAGES = {"start": "starting", "map": "map", "shuffle": "shuffle", "reduce": "reduce", "output": "writing"}
 
 
@@ -101,7 +101,7 @@ def text_of(progress: Progress) -> str:
         parts.append(f"{progress.malformed:,} malformed")
     left = seconds_left(progress)
     if left is not None:
-        parts.append(f"{seconds_text(round(left))} left" if left >= 1 else "nearly there")
+        parts.append(f"{round(left)} s left" if left < 60 else f"{seconds_text(left)} left")
     return " · ".join(parts)
 
 

@@ -4,7 +4,6 @@ Parse, call `mrframe.api`, print. The order of things is: settings and targets a
 answer is written (whole or not at all), then the figures; data goes to standard output and all else to stderr.
 """
 
-# ruff: noqa: PLC0415 -- what only some commands need is imported where it is needed: start-up is a figure
 from __future__ import annotations
 
 import json
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrframe.cli import output, settings
-from mrframe.cli.ending import SCHEMA_VERSION, print_json, run_to_exit_code
+from mrframe.cli.ending import SCHEMA_VERSION, print_json
 from mrframe.cli.flags import JobOption, answer_flags, setting_flags
 from mrframe.cli.job_command import JobCommand
 from mrframe.cli.terminal import is_terminal, may_colour
@@ -88,30 +87,6 @@ def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **valu
     """
     options, answer, job_options = taken_apart(values, context)
     carry_out(job, inputs, options, answer, job_options)
-
-
-def run_script(job: Job | Callable[..., Job], argv: Sequence[str]) -> int:
-    """Run a job from its own script, `python jobs/x.py FILE`, with the flags of `mrframe run`: its exit code."""
-
-    @click.pass_context
-    def main(context: click.Context, /, inputs: tuple[str, ...], **values: Any) -> None:
-        options, answer, job_options = taken_apart(values, context)
-        carry_out(job, inputs, options, answer, job_options)
-
-    script = JobCommand(
-        "run",
-        callback=main,
-        params=[param for param in command.params if param.name != "job"],
-        help=_script_help(job),
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    )
-    script.given = job
-    return run_to_exit_code(script, argv, os.path.basename(sys.argv[0]) or "job")
-
-
-def _script_help(job: Job | Callable[..., Job]) -> str:
-    own = None if isinstance(job, Job) else job.__doc__
-    return own or sys.modules["__main__"].__doc__ or "Run this job over log files and print its answer."
 
 
 def carry_out(

@@ -5,7 +5,6 @@ looks their values up. A value is checked where it enters, and the message names
 nothing of click and prints nothing.
 """
 
-# ruff: noqa: PLC0415 -- what only some commands need is imported where it is needed: start-up is a figure
 from __future__ import annotations
 
 import dataclasses

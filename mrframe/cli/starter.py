@@ -9,7 +9,6 @@ from __future__ import annotations
 import keyword
 import os
 import tempfile
-from pprint import pformat
 
 import click
 
@@ -35,10 +34,17 @@ LINES = r"""
 """.lstrip()
 
 
-def test_{name}(mr_run):
+def test_{name}({fixtures}):
     """Put lines of your own log above, and here what you expect of them."""
-    assert mr_run(JOB, LINES) == {rows}
+{given}    assert rows == [
+{rows}    ]
 '''
+_GIVEN = "    rows = mr_run(JOB, LINES)\n"
+_GIVEN_A_FILE = """\
+    monkeypatch.chdir(tmp_path)  # the answer names the file
+    Path("input.log").write_text(LINES)
+    rows = mr_run(JOB, Path("input.log"))
+"""
 _ACCESS_LINES = """\
 192.0.2.1 - - [17/May/2026:10:05:03 +0000] "GET /a.html HTTP/1.1" 200 1000 "https://example.org/" "Mozilla/5.0"
 192.0.2.2 - - [17/May/2026:10:05:09 +0000] "GET /b.html HTTP/1.1" 404 50 "-" "curl/8.0"
@@ -65,7 +71,7 @@ def command(name: str, start: str | None) -> None:
       mrframe init top_urls                      a copy of a ready job
       mrframe init my_question --from top_urls   the same under a name of your own
     """
-    from mrframe.task.jobfile import ready_folder, ready_names  # noqa: PLC0415 -- not needed for --help
+    from mrframe.task.jobfile import ready_folder, ready_names
 
     ready = ready_names()
     folder, base = os.path.split(name.removesuffix(".py"))
@@ -90,8 +96,8 @@ def command(name: str, start: str | None) -> None:
 
 def text_of_test(name: str, origin: str) -> str:
     """The test of a job that is, so far, the ready job `origin`."""
-    from mrframe import api  # noqa: PLC0415 -- not needed for --help
-    from mrframe.core.options import RunOptions  # noqa: PLC0415
+    from mrframe import api
+    from mrframe.core.options import RunOptions
 
     lines = _LINES[api.load_job(origin, {}).read.kind]
     with tempfile.TemporaryDirectory(prefix="mrframe-init-") as folder:
@@ -99,11 +105,16 @@ def text_of_test(name: str, origin: str) -> str:
         with open(path, "w", encoding="ascii") as file:
             file.write(lines)
         with api.run(origin, [path], RunOptions(engine="inline")) as result:
-            rows = pformat(list(result.rows()), width=100).replace("\n", "\n    ")
-    imports = "from pathlib import Path\n"
-    if "datetime." in rows:
-        imports = "import datetime\n" + imports
-    return _TEST.format(name=name, imports=imports.rstrip(), lines=lines.rstrip("\n"), rows=rows)
+            rows = "".join(f"        {row!r},\n" for row in result.rows())
+    named = path in rows
+    return _TEST.format(
+        name=name,
+        imports=("import datetime\n" if "datetime." in rows else "") + "from pathlib import Path",
+        lines=lines.rstrip("\n"),
+        fixtures="mr_run, tmp_path, monkeypatch" if named else "mr_run",
+        given=_GIVEN_A_FILE if named else _GIVEN,
+        rows=rows.replace(path, "input.log"),
+    )
 
 
 def _write(path: str, text: str) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SAMPLES_SHOWN = 3
 COUNTERS_SHOWN = 10
+RATE_FROM_S = 0.5  # of a shorter run the rate says more about starting than about reading
 
 
 def total_seconds(summary: Summary) -> float:
@@ -27,7 +28,7 @@ def total_seconds(summary: Summary) -> float:
 def lines_of(summary: Summary, *, colour: bool) -> list[str]:
     """The short summary, as lines."""
     seconds = total_seconds(summary)
-    rate = f" ({bytes_text(summary.bytes_in / seconds)}/s)" if seconds > 0 and summary.bytes_in else ""
+    rate = f" ({bytes_text(summary.bytes_in / seconds)}/s)" if seconds >= RATE_FROM_S else ""
     malformed = f"{summary.malformed:,} malformed"
     head = [
         counted(summary.records, "record"),

@@ -10,7 +10,7 @@ import re
 from typing import IO, Any
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-SAMPLE_CHARACTERS_MAX = 160  # of a log line shown to a person
+SAMPLE_CHARACTERS_MAX = 120  # of a log line shown to a person
 _COLOURS = {"red": "31", "yellow": "33", "green": "32", "bold": "1", "dim": "2"}
 
 

@@ -1,0 +1,258 @@
+"""The command as a process: streams, exit codes, signals, terminals."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LINE = '192.0.2.{} - - [17/May/2026:10:05:03 +0000] "GET /{} HTTP/1.1" {} 1000\n'
+COMMAND = [sys.executable, "-m", "mrframe"]
+COUNT = """
+from mrframe import Job, count, logs, main
+job = Job(read=logs.access, key="path", reduce=count)
+if __name__ == "__main__":
+    main(job)
+"""
+# says over a pipe that it is at work, and goes on only when told to over another: no test waits for time
+BLOCKED = """
+from mrframe import Job, count, logs
+def by_path(path):
+    with open({started!r}, "w") as told:
+        told.write("started")
+    with open({go_on!r}) as waiting:
+        waiting.read()
+    yield path, 1
+job = Job(read=logs.access, map=by_path, reduce=count)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with a log, a job, and a scratch folder of its own."""
+    (tmp_path / "access.log").write_text("".join(LINE.format(n % 250, n % 7, 200) for n in range(100)))
+    (tmp_path / "paths.py").write_text(COUNT)
+    (tmp_path / "scratch").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def environment(folder):
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("MRFRAME", "NO_COLOR", "PYTHON"))}
+    return {**plain, "TMPDIR": str(folder / "scratch"), "XDG_CONFIG_HOME": str(folder / "none"), "TERM": "xterm"}
+
+
+@pytest.fixture
+def mrframe(folder, environment):
+    """Run the command to its end."""
+
+    def run(*args: str, **more) -> subprocess.CompletedProcess[bytes]:
+        given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
+        environment.update(given.pop("env", {}))
+        return subprocess.run([*COMMAND, *args], cwd=folder, env=environment, check=False, timeout=60, **given)
+
+    return run
+
+
+def nothing_is_left(folder: Path) -> bool:
+    return os.listdir(folder / "scratch") == []
+
+
+def test_data_on_standard_output_and_all_else_on_standard_error(mrframe, folder):
+    done = mrframe("run", "paths.py", "access.log")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert rows[0] == {"key": "/0", "value": 15}
+    assert sum(row["value"] for row in rows) == 100
+    assert done.stderr.decode().startswith("100 records · 0 malformed · 7 rows")
+    assert b"\x1b" not in done.stdout + done.stderr
+    assert done.returncode == 0
+    assert nothing_is_left(folder)
+
+
+def test_a_script_is_a_command_of_its_own(folder, environment):
+    script = [sys.executable, "paths.py", "access.log", "--format", "csv", "-q"]
+    done = subprocess.run(script, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[:2] == ["key,value", "/0,15"], done.stderr
+    wrong = subprocess.run([*script, "--nodez"], cwd=folder, env=environment, capture_output=True, check=False)
+    assert wrong.returncode == 2
+    assert b"--nodes" in wrong.stderr
+
+
+def test_standard_input(mrframe, folder):
+    done = mrframe("run", "paths.py", "-", "--engine", "inline", input=(folder / "access.log").read_bytes())
+    assert done.stdout == mrframe("run", "paths.py", "access.log").stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["run", "paths.py", "access.log"], 0, b"100 records"),
+        (["run", "raises.py", "access.log"], 1, b"ZeroDivisionError"),
+        (["run", "paths.py", "none.log"], 2, b"none.log does not exist"),
+        (["run", "paths.py", "access.log", "--nodez", "1"], 2, b"--nodes"),
+        (["run", "nobody.py", "access.log"], 2, b"no job file nobody.py"),
+        (["rum", "paths.py", "access.log"], 2, b"the nearest is 'run'"),
+        (["run", "fields.py", "access.log"], 2, b"'path'"),
+        (["run", "paths.py", "bad.log"], 3, b"5 of 10 lines do not match"),
+        (["run", "paths.py", "access.log", "--nodes", "many"], 2, b"--nodes many: a whole number"),
+    ],
+)
+def test_exit_codes(mrframe, folder, args, code, said):
+    (folder / "raises.py").write_text(COUNT.replace('key="path"', "map=lambda path: [(path, 1 / 0)]"))
+    (folder / "fields.py").write_text(COUNT.replace('key="path"', 'key="pth"'))
+    (folder / "bad.log").write_text(LINE.format(1, 2, 200) * 5 + "not a log line\n" * 5)
+    done = mrframe(*args)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert nothing_is_left(folder)
+    assert b"mrframe/" not in done.stderr  # none of our own frames
+
+
+def test_the_first_thing_shown_is_the_users_own_line_then_the_record(mrframe, folder):
+    (folder / "raises.py").write_text(
+        "from mrframe import Job, count, logs\n"
+        "def by_path(path, status):\n"
+        "    if path == '/3':\n"
+        "        raise ValueError('three')\n"
+        "    yield path, 1\n"
+        "job = Job(read=logs.access, map=by_path, reduce=count)\n"
+    )
+    lines = mrframe("run", "raises.py", "access.log").stderr.decode().splitlines()
+    assert lines[0].startswith("Traceback")
+    assert re.search(r'raises\.py", line 4, in by_path', lines[1])
+    assert "ValueError: three" in lines
+    text = "\n".join(lines)
+    assert text.index("ValueError: three") < text.index("error:") < text.index("in      access.log:4")
+    assert 'record  192.0.2.3 - - [17/May/2026:10:05:03 +0000] "GET /3' in text
+    again = re.search(r"again   (.*)", text)
+    assert again is not None
+    alone = subprocess.run(
+        again[1].replace("mrframe run", f"{sys.executable} -m mrframe run --engine inline"),
+        shell=True,
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
+    assert b"ValueError: three" in alone.stderr
+
+
+def test_verbose_shows_our_frames_too(mrframe, folder):
+    (folder / "fields.py").write_text(COUNT.replace('key="path"', 'key="pth"'))
+    assert b"mrframe's own frames" in mrframe("run", "fields.py", "access.log", "-v").stderr
+    assert b"mrframe's own frames" in mrframe("run", "fields.py", "access.log", env={"MRFRAME_DEBUG": "1"}).stderr
+
+
+def test_errors_as_json(mrframe, folder):
+    done = mrframe("run", "paths.py", "none.log", "--json")
+    error = json.loads(done.stdout)["error"]
+    assert (error["slug"], error["exit_code"], done.returncode) == ("input", 2, 2)
+
+
+def test_a_reader_that_leaves_ends_the_command_quietly(folder, environment):
+    (folder / "many.log").write_text("".join(LINE.format(1, f"{n:090}", 200) for n in range(30_000)))
+    command = [*COMMAND, "run", "paths.py", "many.log", "-q"]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline().startswith(b'{"key": "/000')
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
+    assert nothing_is_left(folder)
+
+
+def test_standard_output_that_cannot_be_written_is_an_error(mrframe, folder):
+    with open("/dev/full", "wb") as full:
+        done = mrframe("run", "paths.py", "access.log", stdout=full)
+    assert done.returncode == 2
+    assert b"standard output cannot be written: No space left" in done.stderr
+    closed = subprocess.run(
+        f"{sys.executable} -m mrframe run paths.py access.log >&-",
+        shell=True,
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
+    assert closed.returncode == 2
+    assert b"standard output is closed" in closed.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_clean_up_and_exit_as_shells_do(folder, environment, number, code):
+    started, go_on = folder / "started", folder / "go_on"
+    os.mkfifo(started)
+    os.mkfifo(go_on)
+    (folder / "blocked.py").write_text(BLOCKED.format(started=str(started), go_on=str(go_on)))
+    command = [*COMMAND, "run", "blocked.py", "access.log", "--engine", "inline", "-o", "answer.jsonl"]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert started.read_text() == "started"
+        process.send_signal(number)
+        out, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert out == b""
+    assert b"Traceback" not in said
+    assert nothing_is_left(folder)
+    assert not (folder / "answer.jsonl").exists()
+
+
+def on_terminal(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[str, int]:
+    """What a person sees on a terminal, and the exit code."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execve(command[0], command, environment)
+    seen = b""
+    try:
+        while data := os.read(terminal, 65536):
+            seen += data
+    except OSError:
+        pass  # Linux's way to say that the other side has closed
+    os.close(terminal)
+    return seen.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_terminal_gets_a_table_and_never_what_a_log_line_commands(folder, environment):
+    with open(folder / "access.log", "ab") as log:
+        log.write(b"\x1b[2Jevil \xff\n")
+    seen, code = on_terminal([*COMMAND, "run", "paths.py", "access.log"], folder, environment)
+    assert code == 0
+    assert re.search(r"key +value\r\n/0 +15\r\n", seen)
+    assert "\\x1b[2Jevil \\xff" in seen
+    assert "\x1b[2J" not in seen
+    assert "\x1b[33m1 malformed\x1b[0m" in seen
+    plain, _ = on_terminal([*COMMAND, "run", "paths.py", "access.log"], folder, {**environment, "NO_COLOR": "1"})
+    assert "\x1b[3" not in plain
+
+
+def test_progress_is_redrawn_on_a_terminal_and_taken_away(folder, environment):
+    (folder / "long.py").write_text(
+        "import time\nfrom mrframe import Job, count, logs\n"
+        "def by_path(path):\n"
+        "    end = time.monotonic() + 0.006\n"
+        "    while time.monotonic() < end: pass\n"
+        "    yield path, 1\n"
+        "job = Job(read=logs.access, map=by_path, reduce=count)\n"
+    )
+    command = [*COMMAND, "run", "long.py", "access.log", "--engine", "inline", "--splits", "20"]
+    seen, _ = on_terminal(command, folder, environment)
+    assert re.search(r"\r[^\r]*map \d+/\d+ · \d+ records", seen)
+    assert re.search(r"\r\x1b\[K(?!.*━)", seen, re.DOTALL)  # the line is gone before the answer
+    quiet, _ = on_terminal([*command, "-q"], folder, environment)
+    assert "map" not in quiet
+
+
+def test_without_a_terminal_progress_is_lines_and_only_with_verbose(mrframe):
+    assert b"map" not in mrframe("run", "paths.py", "access.log").stderr
+    said = mrframe("run", "paths.py", "access.log", "-v").stderr
+    assert re.search(rb"^map", said, re.MULTILINE)
+    assert b"\r" not in said

@@ -1,0 +1,79 @@
+"""The group: lazy subcommands, what --help costs, completion, and the settings in force."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from mrframe.cli.main import COMMANDS, group
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_the_help_of_the_group_says_what_the_subcommands_say():
+    context = click.Context(group)
+    for name, short in COMMANDS.items():
+        command = group.get_command(context, name)
+        assert command is not None
+        assert command.name == name
+        assert (command.help or "").splitlines()[0] == short
+
+
+def test_help_imports_click_and_next_to_nothing():
+    code = (
+        "import sys; before = set(sys.modules); import click; click_alone = set(sys.modules)\n"
+        "from mrframe.cli.main import group\n"
+        "from click.testing import CliRunner\n"
+        "loaded = {m for m in sys.modules if m.startswith('mrframe')}\n"
+        "wanted = {'mrframe', 'mrframe.cli', 'mrframe.cli.main', 'mrframe.cli.ending', 'mrframe.errors'}\n"
+        "assert loaded == wanted, loaded\n"
+        "heavy = {'zmq', 'importlib.metadata', 'msgpack', 'cloudpickle', 'asyncio', 'json'}\n"
+        "assert not heavy & (set(sys.modules) - click_alone)\n"
+        "text = CliRunner().invoke(group, ['--help']).stdout\n"
+        "assert 'doctor' in text\n"
+        "assert {m for m in sys.modules if m.startswith('mrframe')} == loaded\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_unknown_command_names_the_nearest(mrframe):
+    result = mrframe("runn")
+    assert result.exit_code == 2
+    assert "no command 'runn'; the nearest is 'run'" in result.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_call_the_command(mrframe, shell):
+    script = mrframe("completion", shell).stdout
+    assert f"_MRFRAME_COMPLETE={shell}_complete" in script
+
+
+@pytest.mark.parametrize(
+    ("words", "index", "expected"),
+    [
+        ("mrframe do", 1, "doctor"),
+        ("mrframe run x --engine i", 4, "inline"),
+        ("mrframe run --split", 2, "--split-bytes"),
+    ],
+)
+def test_completion_completes(words, index, expected):
+    environment = {"_MRFRAME_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(index)}
+    done = subprocess.run(
+        [sys.executable, "-m", "mrframe"], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert expected in done.stdout, done.stderr
+
+
+def test_config_show_says_where_values_come_from(mrframe, fake_api, tmp_path, monkeypatch):
+    (tmp_path / "mrframe.toml").write_text("nodes = 3\n")
+    monkeypatch.setenv("MRFRAME_SPLITS", "7")
+    text = mrframe("config", "show", "--origin").stdout
+    lines = {line.split()[0]: line for line in text.splitlines()}
+    assert lines["nodes"].split(None, 2)[1:] == ["3", "nodes = 3 in ./mrframe.toml"]
+    assert lines["splits"].endswith("MRFRAME_SPLITS=7 in the environment")
+    assert lines["split_bytes"].split() == ["split_bytes", "64MiB", "default"]
