@@ -7,7 +7,6 @@ own options when it is a function. Errors say what was looked for and what is th
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import inspect
 import os
 import sys
@@ -138,18 +137,15 @@ def _nearest_file(place: str) -> str:
 
 
 def _origin(name: str) -> str | None:
-    """The file of a dotted module; looks in the working directory too, as `python -m` does."""
-    added = os.getcwd() not in sys.path
-    if added:
-        sys.path.insert(0, os.getcwd())
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError, AttributeError):
+    """The file of a dotted module, looked for as `python -m` would, without importing anything."""
+    parts = name.split(".")
+    if not all(part.isidentifier() for part in parts):
         return None
-    finally:
-        if added:
-            sys.path.remove(os.getcwd())
-    return spec.origin if spec is not None and spec.origin and spec.origin.endswith(".py") else None
+    for folder in (os.getcwd(), *sys.path):
+        for path in (os.path.join(folder, *parts) + ".py", os.path.join(folder, *parts, "__init__.py")):
+            if os.path.isfile(path):
+                return os.path.abspath(path)
+    return None
 
 
 def ready_folder() -> str | None:

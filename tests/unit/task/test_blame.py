@@ -176,5 +176,3 @@ def test_unknown_fields_are_refused_with_the_nearest(numbers):
 def test_parts_that_contradict_each_other(parts):
     with pytest.raises(JobError):
         Job(read=text, **parts)
-
-

@@ -1,0 +1,186 @@
+"""What JOB names, and how a job and its local modules travel to another process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+import mrframe
+from mrframe import Job, RunOptions, api, count, text
+from mrframe.errors import CannotTravel, JobError, UserCodeError
+from mrframe.formats.named import TEXT
+from mrframe.task.jobfile import find, ready_names
+from mrframe.task.package import TaskSettings, pack, unpack
+
+SETTINGS = TaskSettings(TEXT)
+
+PLAIN = """
+    from mrframe import Job, count, text
+
+    def each(line):
+        yield line, 1
+
+    job = Job(read=text, map=each, reduce=count)
+"""
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def write(name, content):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(content))
+        return str(path)
+
+    return write
+
+
+def elsewhere(package):
+    """Unpack in a fresh process, in another folder, and say what the first step's map yields for "x"."""
+    script = (
+        "import sys; from mrframe.task.package import unpack; job = unpack(sys.stdin.buffer.read());"
+        "print(list(job.steps[0].map('x')))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], input=package, capture_output=True, cwd="/", check=False)
+    return run.stdout.decode().strip() or run.stderr.decode()
+
+
+def test_a_path_a_name_in_it_a_module_and_a_ready_job(write):
+    path = write("a.py", PLAIN + "\n    other = Job(read=text, key='line', reduce=count)\n")
+    write("pkg/sub/b.py", PLAIN)
+    assert find(path).make({}).map is not None
+    assert find("a.py:other").make({}).key == "line"
+    assert find("pkg.sub.b").make({}).map is not None
+    assert "status_codes" in ready_names()
+    assert find("status_codes").make({}).reduce is not None
+
+
+def test_what_is_not_there_is_named_with_the_nearest(write):
+    write("status.py", PLAIN)
+    with pytest.raises(JobError, match="did you mean statu?s.py"):
+        find("statsu.py")
+    with pytest.raises(JobError, match="did you mean the ready job top_urls"):
+        find("top_url")
+    with pytest.raises(JobError, match="did you mean 'job'"):
+        find("status.py:jobb").make({})
+    write("none.py", "x = 1")
+    with pytest.raises(JobError, match="has no job"):
+        find("none.py").make({})
+    write("two.py", PLAIN.replace("job =", "a = b ="))
+    with pytest.raises(JobError, match=r"several jobs \(a, b\)"):
+        find("two.py").make({})
+
+
+def test_a_job_file_that_fails_shows_the_users_line(write):
+    path = write("bad.py", "import mrframe\n\n1 / 0\n")
+    with pytest.raises(UserCodeError) as caught:
+        find(path).make({})
+    assert "ZeroDivisionError" in str(caught.value)
+    assert "line 3" in caught.value.traceback_text
+    write("worse.py", "def x(:\n")
+    with pytest.raises(UserCodeError, match="SyntaxError"):
+        find("worse.py").make({})
+
+
+def test_a_function_gets_its_options(write):
+    write(
+        "f.py",
+        """
+        from mrframe import Job, count, text
+
+        def job(word: str = "a") -> Job:
+            def each(line):
+                yield word + line, 1
+            return Job(read=text, map=each, reduce=count)
+        """,
+    )
+    file = find("f.py")
+    assert [p.name for p in api.job_parameters("f.py")] == ["word"]
+    package = pack(file.make({"word": "b"}), SETTINGS, file, {"word": "b"})
+    assert elsewhere(package) == "[('bx', 1)]"
+    with pytest.raises(JobError, match="wrod"):
+        file.make({"wrod": "b"})
+
+
+def test_local_modules_travel_as_source_and_are_fresh_each_time(write):
+    write(
+        "helper.py",
+        "import deeper\nseen = []\ndef mark(line):\n    seen.append(line)\n    return deeper.name(line), len(seen)\n",
+    )
+    write("deeper/__init__.py", "from .inner import name\n")
+    write("deeper/inner.py", "def name(line):\n    return 'n' + line\n")
+    path = write(
+        "uses.py",
+        """
+        from mrframe import Job, count, text
+
+        def each(line):
+            from helper import mark          # imported only when it runs
+            yield mark(line)
+
+        job = Job(read=text, map=each, reduce=count)
+        """,
+    )
+    file = find(path)
+    package = pack(file.make({}), SETTINGS, file, {})
+    assert elsewhere(package) == "[('nx', 1)]"
+    for _ in range(2):
+        loaded = unpack(package)
+        assert list(loaded.steps[0].map("x")) == [("nx", 1)], "state leaked from one attempt to the next"
+        loaded.close()
+    assert "helper" not in sys.modules
+
+
+def test_a_dotted_module_with_relative_imports_travels(write):
+    write("pkg/__init__.py", "")
+    write("pkg/common.py", "def name(line):\n    return line * 2\n")
+    write(
+        "pkg/jobs.py",
+        """
+        from mrframe import Job, count, text
+        from .common import name
+
+        def each(line):
+            yield name(line), 1
+
+        job = Job(read=text, map=each, reduce=count)
+        """,
+    )
+    file = find("pkg.jobs")
+    assert elsewhere(pack(file.make({}), SETTINGS, file, {})) == "[('xx', 1)]"
+
+
+def test_closures_travel_by_value():
+    prefix = "p"
+
+    def each(line):
+        yield prefix + line, 1
+
+    package = pack(Job(read=text, map=each, reduce=count), SETTINGS, None, {})
+    assert elsewhere(package) == "[('px', 1)]"
+
+
+def test_what_cannot_travel_is_named():
+    lock = threading.Lock()
+
+    def each(line):
+        with lock:
+            yield line, 1
+
+    with pytest.raises(CannotTravel, match=r"closure variable 'lock', a lock"):
+        pack(Job(read=text, map=each, reduce=count), SETTINGS, None, {})
+
+
+def test_tracebacks_show_the_lines_that_were_shipped(write, tmp_path):
+    path = write("late.py", PLAIN.replace("yield line, 1", "yield int(line), 1  # here"))
+    data = write("in.txt", "x\n")
+    with pytest.raises(UserCodeError) as caught:
+        mrframe.run(path, [data], RunOptions(engine="inline"))
+    assert "# here" in caught.value.traceback_text
+    assert path in caught.value.traceback_text
