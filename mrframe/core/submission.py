@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from mrframe.core.ids import Kind, task_id
+from mrframe.core.malformed import too_many
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Split, StepSpec
 from mrframe.core.states import JOB, JobState, TaskState
@@ -150,7 +151,7 @@ class Submission:
         new: list[Task] = []
         for step in self.steps:
             if not step.reduces and self._maps_known(step):
-                failure = self._too_many_malformed(step)
+                failure = too_many(step.spec.max_bad, step.malformed, step.lines)
                 if failure is not None:
                     return new, failure
                 new += self._plan_reduces(step)
@@ -180,20 +181,6 @@ class Submission:
         name = f"step {step.index}"
         splits = [Split("pairs", name, "part.mrf", 0, 0, (max(p, 0), 0), partition=p) for p in partitions]
         return [self._make_map(following, split) for split in splits]
-
-    def _too_many_malformed(self, step: Step) -> Failure | None:
-        limit = step.spec.max_bad
-        if limit is None:
-            return None
-        allowed = limit if isinstance(limit, int) else limit * step.lines
-        if step.malformed <= allowed:
-            return None
-        said = str(limit) if isinstance(limit, int) else f"{limit * 100:g}%"
-        message = (
-            f"{step.malformed:,} of {step.lines:,} lines do not match the format, more than the {said} allowed; "
-            "give the right --log-format, or allow more with --max-bad"
-        )
-        return Failure("refused", message, error_slug="too-many-malformed")
 
     # ---- what a task reads -------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ plugin is loaded by every pytest run where mrframe is installed, so at import it
 It is not a mock of anything: both fixtures do what `mrframe run` does.
 """
 
-# ruff: noqa: PLC0415 -- every pytest run imports this module; only tests that use it pay for the rest
 from __future__ import annotations
 
 import os

@@ -63,7 +63,7 @@ def test_a_path_a_name_in_it_a_module_and_a_ready_job(write):
 
 def test_what_is_not_there_is_named_with_the_nearest(write):
     write("status.py", PLAIN)
-    with pytest.raises(JobError, match="did you mean statu?s.py"):
+    with pytest.raises(JobError, match=r"did you mean status\.py"):
         find("statsu.py")
     with pytest.raises(JobError, match="did you mean the ready job top_urls"):
         find("top_url")
