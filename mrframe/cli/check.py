@@ -55,7 +55,7 @@ class Outcome:
     @property
     def digest(self) -> str:
         """A short name for the bytes of the answer."""
-        return hashlib.blake2b(b"\n".join(self.lines), digest_size=6).hexdigest()
+        return hashlib.blake2b(b"".join(self.lines), digest_size=6).hexdigest()
 
 
 def ways() -> list[Way]:
@@ -136,7 +136,7 @@ class Trial:
         if done.returncode:
             said = done.stderr.decode(errors="replace").rstrip()
             raise UsageError(f"the job fails with PYTHONHASHSEED={way.hash_seed}:\n{said}")
-        return tuple(done.stdout.splitlines())
+        return tuple(done.stdout.splitlines(keepends=True))
 
     def reason(self, outcomes: Sequence[Outcome]) -> str:
         """The likely reason for the differences, from which of the ways differ."""

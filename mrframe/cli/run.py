@@ -173,7 +173,7 @@ def _write_json(result: Result, sink: output.StandardOutput) -> None:
     separator = b""
     sink.write(f'{{"schema_version": {SCHEMA_VERSION}, "answer": ['.encode())
     for line in jsonl_lines(result.rows()):
-        sink.write(separator + b"\n" + line)
+        sink.write(separator + b"\n" + line.rstrip())
         separator = b","
     sink.write(b'\n], "summary": ' + json.dumps(result.summary.to_plain(), ensure_ascii=True).encode() + b"}\n")
 
