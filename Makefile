@@ -45,8 +45,8 @@ bench: $(READY)  ## how long jobs take, beside a hand-written pool of processes
 samples: $(READY)  ## write sample_logs/ again, and what is known about them
 	$(RUN) sample_logs/make_samples.py
 
-docs: $(READY)  ## write docs/cli.md again, from the commands
-	$(RUN) docs/make_cli.py
+docs: $(READY)  ## write the pages that are made from the code again
+	for page in docs/make_*.py; do $(RUN) $$page || exit 1; done
 
 clean:  ## remove the environment and what tools have cached
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

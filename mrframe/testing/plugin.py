@@ -87,8 +87,8 @@ def mr_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
         for pid in left:
             _kill(pid)
         pytest.fail(
-            f"the cluster of this test left {len(left)} processes behind {LEAVE_S:g} s after it was closed: {said}; "
-            "they have been killed now",
+            f"the cluster of this test left processes that still ran {LEAVE_S:g} s after it was closed, and have been "
+            f"killed now: {said}",
             pytrace=False,
         )
 

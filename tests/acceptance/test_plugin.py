@@ -80,22 +80,47 @@ def test_other_processes(mr_cluster):
     result.assert_outcomes(passed=2)
 
 
-def test_a_process_that_outlives_its_cluster_fails_the_test_and_is_ended(run_tests, pytester):
+def test_what_a_job_starts_and_forgets_ends_with_the_cluster(run_tests):
     result = run_tests("""
-import subprocess
+import os, subprocess
+import pytest
 
 def starts_another(line):
     child = subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=subprocess.DEVNULL)
     yield child.pid, 1
 
-def test_leak(mr_cluster, monkeypatch):
-    monkeypatch.setattr("mrframe.testing.plugin.LEAVE_S", 0.2)
-    [(pid, _)] = mr_cluster(Job(read=text, map=starts_another, reduce=count), "one\\n")
+started = []
+
+def test_start(mr_cluster):
+    started.append(mr_cluster(Job(read=text, map=starts_another, reduce=count), "one\\n")[0][0])
+
+def test_ended():
+    with pytest.raises(ProcessLookupError):
+        os.kill(started[0], 0)
+""")
+    result.assert_outcomes(passed=2)
+
+
+def test_a_process_that_outlives_its_cluster_fails_the_test_and_is_ended(run_tests, pytester):
+    """The engine here is one that forgets a process: it starts one and gives an answer."""
+    result = run_tests("""
+import subprocess
+from mrframe import RunOptions, api
+
+def forgetful(job, inputs, options, job_options=None, run=api.run):
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=subprocess.DEVNULL)
     with open("pid", "w") as file:
-        file.write(str(pid))
+        file.write(str(child.pid))
+    child.returncode = 0  # so that subprocess forgets it too
+    return run(job, inputs, RunOptions(engine="inline"))
+
+def test_leak(mr_cluster, monkeypatch):
+    monkeypatch.setattr(api, "run", forgetful)
+    monkeypatch.setattr("mrframe.testing.plugin.LEAVE_S", 0.2)
+    assert mr_cluster(job, "one\\n") == [("one", 1)]
 """)
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*left 1 processes behind*sleep 600*"])
+    result.stdout.fnmatch_lines(["*left processes that still ran*sleep 600*"])
     pid = int((pytester.path / "pid").read_text())
     assert plugin._outliving({pid}, 10) == set()
 
