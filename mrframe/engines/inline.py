@@ -5,6 +5,7 @@ It runs the same tasks through the same files as a cluster would; only nobody sc
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import time
@@ -17,6 +18,7 @@ from mrframe.core.records import TaskReport
 from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split, StepSpec
 from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
 from mrframe.task.attempt import run_loaded
+from mrframe.task.collector import few_collections
 from mrframe.task.mapping import MAP_FILE, REJECTS_FILE
 from mrframe.task.package import LoadedJob, loaded
 from mrframe.task.reducing import PART_FILE
@@ -31,7 +33,8 @@ class InlineEngine:
 
     def run(self, plan: Plan, on_progress: OnProgress | None) -> Outcome:
         """Run the job here."""
-        return _Run(plan, on_progress).run()
+        with few_collections():
+            return _Run(plan, on_progress).run()
 
 
 class _Run:
@@ -184,6 +187,4 @@ def _input_order(done: Done) -> tuple[int, int]:
 
 
 def _located(split: Split, path: str) -> Split:
-    from dataclasses import replace
-
-    return replace(split, path=path)
+    return dataclasses.replace(split, path=path)

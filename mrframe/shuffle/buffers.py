@@ -25,7 +25,7 @@ Columns = tuple[list[Any], list[Any]]
 Combine = Callable[[Any, Any], Iterable[tuple[Any, Any]]]
 
 _SAFE = {str, bytes, type(None), date, int, bool, tuple}
-_SAMPLE = 64
+_SAMPLE = 16  # objects whose size is looked at, per block
 _PENDING_BYTES_MAX = 48 << 20  # of uncombined values; combining pays when keys repeat within it
 
 
@@ -161,13 +161,12 @@ class CombineBuffer:
     def drain(self) -> Columns:
         """See `Buffer`."""
         self._combine_all()
-        keys: list[Any] = []
-        values: list[Any] = []
-        for key, some in zip(self._table.keys_of(self._values), self._values.values(), strict=True):
-            keys.extend([key] * len(some))
-            values.extend(some)
+        keys, lists = self._table.keys_of(self._values), list(self._values.values())
         self._values, self._table = defaultdict(list), _Table()
-        return keys, values
+        values = list(chain.from_iterable(lists))
+        if len(values) == len(keys) and all(lists):
+            return keys, values  # each key has one value, as a combiner usually leaves it
+        return [key for key, some in zip(keys, lists, strict=True) for _ in some], values
 
 
 def combined(combine: Combine, name: str, key: Any, values: list[Any]) -> list[Any]:
@@ -217,7 +216,7 @@ def _weight(objects: Iterable[Any], count: int) -> int:
     if isinstance(objects, (list, tuple)):
         sample = objects[:: max(1, count // _SAMPLE)]
     else:
-        sample = list(islice(objects, _SAMPLE * 16))
+        sample = list(islice(objects, _SAMPLE * 32))
     return sum(map(_deep, sample)) * count // len(sample)
 
 

@@ -19,7 +19,7 @@ from mrframe.core.signature import describe
 from mrframe.core.spec import ReduceOrder
 from mrframe.errors import MrframeError, UserCodeError, ValueRefused
 from mrframe.shuffle.buffers import PairBuffer
-from mrframe.shuffle.columns import is_plain
+from mrframe.shuffle.columns import all_plain, is_plain
 from mrframe.shuffle.group import group, runs_of_equal, same_key
 from mrframe.shuffle.keys import kind_of, normal, sort_order
 from mrframe.shuffle.merge import merge
@@ -210,7 +210,7 @@ class _SortedOutput:
     def add(self, keys: list[Any], values: list[Any]) -> None:
         """Rows as columns; ValueRefused for what is not plain data."""
         types = set(map(type, values))
-        if not types <= _PLAIN and not all(map(is_plain, values)):
+        if not types <= _PLAIN and not all_plain(values):
             wrong = next(value for value in values if not is_plain(value))
             raise ValueRefused(
                 f"the job yields {_short(wrong)}, a {type(wrong).__name__}, which cannot be written out; yield plain "
