@@ -87,7 +87,7 @@ def mr_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
         for pid in left:
             _kill(pid)
         pytest.fail(
-            f"the cluster of this test left processes that still ran {LEAVE_S:g} s after it was closed, and have been "
+            f"the cluster of this test left processes that still ran {LEAVE_S:g} s after it was closed, and were "
             f"killed now: {said}",
             pytrace=False,
         )
