@@ -1,0 +1,72 @@
+"""Who may talk: keys of one run, and the door at which every connection shows its key.
+
+Every process of a cluster has a CURVE key pair, made by the client when the cluster starts and held in memory
+only. A socket that listens lets in nobody whose public key the doorkeeper does not know, and names each
+connection by its key: that name (`client`, `node-1`), not what a message claims, is who is speaking.
+
+Rules.
+- The doorkeeper is a socket in the process's own poll loop, not a thread: it cannot die alone and leave the
+  door open, and ZAP_ENFORCE_DOMAIN refuses everybody while nobody answers.
+- It is made before the first socket listens.
+- Keys are never logged, written to a file or passed to executors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import zmq
+from zmq.utils import z85
+
+from mrframe.wire.messages import Member
+
+DOMAIN = b"mrframe"
+_ZAP_ADDRESS = "inproc://zeromq.zap.01"
+_FIELDS = 7  # version, request id, domain, address, routing id, mechanism, public key
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A key pair, in Z85."""
+
+    public: bytes
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"Keys(public={self.public!r})"
+
+
+def make_keys() -> Keys:
+    """A new key pair."""
+    return Keys(*zmq.curve_keypair())
+
+
+class Doorkeeper:
+    """Answers libzmq's question, once per connection, whether a key may come in (ZAP, ZeroMQ RFC 27)."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], members: Iterable[Member]) -> None:
+        self._names = {z85.decode(member.public_key): member.name for member in members}
+        self.refused = 0
+        self.socket = context.socket(zmq.REP)
+        self.socket.linger = 0
+        self.socket.bind(_ZAP_ADDRESS)
+
+    def answer(self) -> None:
+        """Answer all questions that wait."""
+        while True:
+            try:
+                question = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self.socket.send_multipart(self._judge(question))
+
+    def _judge(self, question: list[bytes]) -> list[bytes]:
+        version, request = (*question, b"", b"")[:2]
+        name = None
+        if len(question) == _FIELDS and version == b"1.0" and question[2] == DOMAIN and question[5] == b"CURVE":
+            name = self._names.get(question[6])
+        if name is None:
+            self.refused += 1
+            return [b"1.0", request, b"400", b"unknown key", b"", b""]
+        return [b"1.0", request, b"200", b"", name.encode(), b""]

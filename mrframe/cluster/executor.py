@@ -1,0 +1,95 @@
+"""An executor: the only process in which user code runs. One order after the other, until its line closes.
+
+It holds no socket but its line to the node, no key, and no ZeroMQ context. The function that does the work is
+given by name (`module:function`, called with package, order and reporter) and imported by the parent of all
+executors, so that a new one costs a fork.
+
+What it is not: it does not judge what the work function says, nor catch what it raises: a function that
+raises ends the executor, and the node reports that.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mrframe.cluster.lines import Line
+from mrframe.core.events import ExecutorBeat, ExecutorBlock, ExecutorFailed, ExecutorSealed
+from mrframe.core.records import TaskReport
+from mrframe.core.spec import Failure, Order, Split
+from mrframe.wire import messages
+
+BEAT_S = 0.15
+"""A beat is passed on at most so often, whatever the work function does."""
+
+_GC_THRESHOLDS = (50_000, 20, 20)  # user code may make cycles, but column data makes none: look seldom
+
+Work = Callable[[bytes, Order, Any], TaskReport | Failure]
+
+
+def work_function(name: str) -> Work:
+    """The function named `module:function`."""
+    module, _, function = name.partition(":")
+    found: Work = getattr(importlib.import_module(module), function)
+    return found
+
+
+class LineReporter:
+    """What the work function may say while it works (`task.attempt.Reporter`)."""
+
+    def __init__(self, line: Line, executor: int, attempt: str) -> None:
+        self._line = line
+        self._executor = executor
+        self._attempt = attempt
+        self._next_beat_s = time.monotonic() + BEAT_S
+
+    def beat(self, records: int, bytes_done: int) -> None:
+        """So many records and bytes of the attempt are done."""
+        now_s = time.monotonic()
+        if now_s >= self._next_beat_s:
+            self._next_beat_s = now_s + BEAT_S
+            self._line.send(ExecutorBeat(self._executor, self._attempt, records, bytes_done))
+
+    def block_sealed(self, split: Split) -> None:
+        """A block of a decode attempt is complete."""
+        self._line.send(ExecutorBlock(self._executor, self._attempt, split))
+
+
+def serve(end: socket.socket, executor: int, work: str) -> None:
+    """Work until the node closes the line; `end` is this executor's end."""
+    line = Line(end, hears=messages.TO_EXECUTOR, says=messages.FROM_EXECUTOR, blocking=True)
+    run = work_function(work)
+    gc.set_threshold(*_GC_THRESHOLDS)
+    packages: dict[str, bytes] = {}
+    while (message := line.wait()) is not None:
+        order = message.order
+        package = _package(message.package, packages)
+        outcome = run(package, order, LineReporter(line, executor, order.attempt))
+        _flush()
+        if isinstance(outcome, Failure):
+            line.send(ExecutorFailed(executor, order.attempt, outcome))
+        else:
+            line.send(ExecutorSealed(executor, order.attempt, outcome))
+
+
+def _package(path: str, kept: dict[str, bytes]) -> bytes:
+    """The bytes of a job's package; the last one is kept, since attempts of one job follow each other."""
+    if path not in kept:
+        kept.clear()
+        with open(path, "rb") as file:
+            kept[path] = file.read()
+    return kept[path]
+
+
+def _flush() -> None:
+    """What user code has printed is shown when its attempt ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue  # user code has closed it, or nobody reads it any more

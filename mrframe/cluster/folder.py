@@ -1,0 +1,109 @@
+"""A node's directory: where each attempt's files are, which attempts are sealed, and the jobs' packages.
+
+    <node>/job-1/package             the job's package, opaque
+    <node>/job-1/m0003.1.1/          what the executor of this attempt writes, and `.sealed` when complete
+    <node>/job-1/r0001.1.1.in/       what was fetched for this attempt
+
+A node process that takes the place of a dead one finds here what it still holds; what is not sealed is gone
+with the process that made it. Names come from peers, so they are checked: nothing outside can be named.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+
+from mrframe.core.ids import parse_attempt
+
+_SEALED = ".sealed"
+_FILE = re.compile(r"[a-z][a-z0-9-]{0,40}(\.mrf)?")
+_JOB = re.compile(r"[a-z]+-[0-9]+")
+
+
+class Folder:
+    """The directory of one node."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        os.makedirs(path, mode=0o700, exist_ok=True)
+
+    def held(self) -> list[str]:
+        """The sealed attempts that an earlier process has left; what it left unfinished is deleted."""
+        sealed = []
+        for job in sorted(os.listdir(self.path)):
+            for name in sorted(os.listdir(os.path.join(self.path, job))):
+                attempt = f"{job}/{name}"
+                inside = os.path.join(self.path, job, name)
+                if os.path.exists(os.path.join(inside, _SEALED)):
+                    sealed.append(attempt)
+                elif os.path.isdir(inside):
+                    shutil.rmtree(inside, ignore_errors=True)
+        return sealed
+
+    def attempt(self, attempt: str) -> str:
+        """The directory of an attempt; ValueError when this is no attempt id."""
+        parse_attempt(attempt)
+        return os.path.join(self.path, attempt)
+
+    def file(self, attempt: str, name: str) -> str:
+        """The path of a file of an attempt; ValueError when these are no such names."""
+        return file_in(self.path, attempt, name)
+
+    def fetched(self, attempt: str) -> str:
+        """The directory for what is fetched for an attempt."""
+        return f"{self.attempt(attempt)}.in"
+
+    def open_attempt(self, attempt: str) -> str:
+        """Make the directory of an attempt, empty; its path."""
+        path = self.attempt(attempt)
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        return path
+
+    def seal(self, attempt: str) -> None:
+        """The attempt is complete: what was fetched for it is not needed any more."""
+        with open(os.path.join(self.attempt(attempt), _SEALED), "wb"):
+            pass
+        self.drop_fetched(attempt)
+
+    def drop_fetched(self, attempt: str) -> None:
+        """Delete what was fetched for an attempt."""
+        shutil.rmtree(self.fetched(attempt), ignore_errors=True)
+
+    def delete_attempt(self, attempt: str) -> None:
+        """Delete all of an attempt."""
+        shutil.rmtree(self.attempt(attempt), ignore_errors=True)
+        self.drop_fetched(attempt)
+
+    def delete_job(self, job: str) -> None:
+        """Delete all of a job."""
+        shutil.rmtree(self._job(job), ignore_errors=True)
+
+    def package(self, job: str) -> str:
+        """The path of a job's package, which need not be there."""
+        return os.path.join(self._job(job), "package")
+
+    def store_package(self, job: str, package: bytes) -> None:
+        """Keep a job's package; complete or not at all."""
+        path = self.package(job)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(f"{path}.new", "wb", opener=_private) as file:
+            file.write(package)
+        os.replace(f"{path}.new", path)
+
+    def _job(self, job: str) -> str:
+        if _JOB.fullmatch(job) is None:
+            raise ValueError(f"not a job id: {job!r}")
+        return os.path.join(self.path, job)
+
+
+def file_in(directory: str, attempt: str, name: str) -> str:
+    """The path of a file of an attempt in a node's directory; ValueError when these are no such names."""
+    parse_attempt(attempt)
+    if _FILE.fullmatch(name) is None:
+        raise ValueError(f"not a file of an attempt: {name!r}")
+    return os.path.join(directory, attempt, name)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

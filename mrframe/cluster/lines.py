@@ -1,0 +1,129 @@
+"""A line: messages between a parent and a child process over a socketpair, with file descriptors if need be.
+
+A line is trusted in who is at its other end, which holds the socket by inheritance, but not in what is said:
+an executor runs user code. ZeroMQ is not used here, so that keeper, warm parent and executors need none.
+
+Sending never blocks a process that polls: what the socket does not take waits in the line until `flush`. A
+process that has nothing else to do (an executor) makes its line blocking.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from mrframe.wire.codec import Vocabulary
+from mrframe.wire.framing import Frames, frame
+
+_READ_BYTES = 1 << 16
+_FDS_MAX = 64
+
+
+def make_pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected sockets, for the two ends of a line; neither survives an exec."""
+    return socket.socketpair()
+
+
+class Line:
+    """One end of a line: hears messages of one vocabulary and says those of another."""
+
+    def __init__(self, end: socket.socket, *, hears: Vocabulary, says: Vocabulary, blocking: bool = False) -> None:
+        self.socket = end
+        self.set_blocking(blocking=blocking)
+        self.ended = False
+        self.fds: deque[int] = deque()
+        self._hears = hears
+        self._says = says
+        self._frames = Frames(hears.bytes_max)
+        self._pending: deque[memoryview] = deque()
+        self._heard: deque[Any] = deque()
+
+    def set_blocking(self, *, blocking: bool) -> None:
+        """Whether `receive` waits for something to arrive."""
+        self.socket.setblocking(blocking)
+
+    def fileno(self) -> int:
+        """For a poll."""
+        return self.socket.fileno()
+
+    @property
+    def pending(self) -> bool:
+        """Whether something waits to be flushed."""
+        return bool(self._pending)
+
+    @property
+    def heard(self) -> bool:
+        """Whether `receive` has something without reading the socket."""
+        return bool(self._heard)
+
+    def send(self, message: Any, fds: Sequence[int] = ()) -> None:
+        """Say a message, now or at a later `flush`; nothing when the other end is gone."""
+        data = frame(self._says.encode(message))
+        if fds:
+            data = data[self._send_fds(data, fds) :]
+        if data:
+            self._pending.append(memoryview(data))
+        self.flush()
+
+    def _send_fds(self, data: bytes, fds: Sequence[int]) -> int:
+        """Descriptors cannot wait: what is pending is sent first, and this may block until the other end reads."""
+        blocking = self.socket.getblocking()
+        self.set_blocking(blocking=True)
+        try:
+            self.flush()
+            return socket.send_fds(self.socket, [data], fds)
+        except (BrokenPipeError, ConnectionResetError):
+            return len(data)
+        finally:
+            self.set_blocking(blocking=blocking)
+
+    def flush(self) -> None:
+        """Send what waits, as far as the socket takes it."""
+        while self._pending and not self.ended:
+            try:
+                sent = self.socket.send(self._pending[0])
+            except BlockingIOError:
+                return
+            except (BrokenPipeError, ConnectionResetError):
+                self._pending.clear()
+                return
+            rest = self._pending.popleft()[sent:]
+            if rest:
+                self._pending.appendleft(rest)
+
+    def receive(self) -> list[Any]:
+        """What has arrived; `ended` is set when nothing more will. BadMessage when it is no message."""
+        while not self.ended and not (self._heard and self.socket.getblocking()):
+            try:
+                data, fds, _, _ = socket.recv_fds(self.socket, _READ_BYTES, _FDS_MAX)
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                data, fds = b"", []
+            self.fds.extend(fds)
+            self.ended = not data
+            for payload in self._frames.feed(data):
+                self._heard.append(self._hears.decode(payload))
+            if self.socket.getblocking() or len(data) < _READ_BYTES:
+                break
+        heard = list(self._heard)
+        self._heard.clear()
+        return heard
+
+    def wait(self) -> Any:
+        """The next message, waiting for it (a blocking line); None when the other end is gone."""
+        while not self._heard:
+            if self.ended:
+                return None
+            self._heard.extend(self.receive())
+        return self._heard.popleft()
+
+    def close(self) -> None:
+        """Close this end, and descriptors that arrived and were not taken."""
+        self.ended = True
+        while self.fds:
+            os.close(self.fds.popleft())
+        self.socket.close()

@@ -1,0 +1,205 @@
+"""A node's driver: it hears the master, its executors, its peers and the clock, asks `NodeCore`, and performs.
+
+User code never runs here. A node ends with its warm parent (which cannot be forked again, as this process has
+a ZeroMQ context by now) and with its client's line; whoever keeps it starts it again. What an earlier process
+of this node has sealed is still in its directory and is offered to the master again.
+
+Rules.
+- The warm parent is forked before the keys arrive and before the first ZeroMQ context is made.
+- The master and the peers are authenticated by their keys (CURVE), those who fetch by the doorkeeper.
+- An attempt whose job's package is not here yet waits for it; the order of messages is nothing to rely on.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+from mrframe.cluster import transport, warm
+from mrframe.cluster.auth import Doorkeeper, Keys
+from mrframe.cluster.fetching import Fetcher
+from mrframe.cluster.folder import Folder
+from mrframe.cluster.inputs import Inputs
+from mrframe.cluster.lines import Line
+from mrframe.cluster.pool import Pool
+from mrframe.cluster.process import leave
+from mrframe.cluster.serving import FileServer
+from mrframe.cluster.transport import Loop, Outbox
+from mrframe.core import actions, events
+from mrframe.core.node import NodeCore
+from mrframe.shuffle.partition import slot_range, slots_for
+from mrframe.wire import messages
+from mrframe.wire.codec import BadMessage
+from mrframe.wire.messages import NodeSetup
+
+TICK_S = 0.1
+_MASTER = "master"
+
+
+class Node:
+    """The driver. `turn()` is one round of its loop."""
+
+    def __init__(self, setup: NodeSetup, parent: Line, warm_line: Line) -> None:
+        self.bad = 0
+        self._setup = setup
+        self._events: deque[events.NodeEvent] = deque()
+        self._partitions: dict[str, int] = {}  # of reduce attempts that have not begun to fetch
+        self._no_code: dict[str, list[actions.Execute]] = {}
+        self._folder = Folder(setup.directory)
+        self._core = NodeCore(setup.name, setup.incarnation, setup.slots, setup.limits, self._folder.held())
+        keys = Keys(setup.public_key, setup.secret_key)
+        servers = {member.name: member.public_key for member in setup.members}
+        context = transport.make_context()
+        self.loop = Loop()
+        self._doorkeeper = Doorkeeper(context, setup.members)
+        router, self.address = transport.listen(context, keys)
+        self._server = FileServer(router, self._folder.file)
+        self._inputs = Inputs(setup.name, self._folder, by_path=setup.by_path, tell=self._events.append)
+        self._fetcher = Fetcher(context, keys, servers, self.loop, self._inputs.outcome)
+        self._pool = Pool(self.loop, warm_line, self._events.append, gone=lambda: leave(1))
+        self._master = Outbox(transport.connect(context, keys, setup.master_address, servers[_MASTER]))
+        self._parent = parent
+        self._told_pids: list[tuple[str, int]] = []
+        self.loop.watch(self._doorkeeper.socket, self._doorkeeper.answer)
+        self.loop.watch(router, lambda: self._server.receive(time.monotonic()))
+        self.loop.watch(self._master.socket, self._receive, self._master)
+        self.loop.watch(parent.fileno(), lambda: os._exit(0), parent)  # it says nothing: it can only have ended
+        self._next_tick_s = 0.0
+
+    def turn(self) -> None:
+        """Receive what there is, decide, perform."""
+        self.loop.turn(0.0 if self._server.busy else self._next_tick_s - time.monotonic())
+        now_s = time.monotonic()
+        self._server.turn(now_s)
+        if now_s >= self._next_tick_s:
+            self._next_tick_s = now_s + TICK_S
+            self._fetcher.tick(now_s)
+            self._events.append(events.Tick())
+        while self._events:
+            event = self._events.popleft()
+            self._note(event)
+            for action in self._core.handle(event, now_s):
+                self._perform(action, now_s)
+
+    # ---- receive ------------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        for _ in range(transport.BATCH_MAX):
+            try:
+                frames = transport.receive_answer(self._master.socket)
+                if frames is None:
+                    return
+                self._hear(messages.TO_NODE.decode(frames[0].buffer))
+            except (BadMessage, ValueError):  # ValueError: a name in it is none of a job or attempt
+                self.bad += 1
+
+    def _hear(self, message: Any) -> None:
+        match message:
+            case messages.Peers():
+                self._fetcher.know(message.nodes)
+            case messages.JobCode():
+                self._folder.store_package(message.job, message.package)
+                for action in self._no_code.pop(message.job, []):
+                    self._perform(action, time.monotonic())
+            case messages.Refused():
+                self.bad += 1
+            case _:
+                for name in (getattr(message, "attempt", None), getattr(message, "job", None)):
+                    if name is not None:
+                        self._check(name)
+                self._events.append(message)
+
+    def _check(self, name: str) -> None:
+        """ValueError when this names neither a job nor an attempt: it is going to be part of a path."""
+        if "/" in name:
+            self._folder.attempt(name)
+        else:
+            self._folder.package(name)
+
+    def _note(self, event: events.NodeEvent) -> None:
+        """What the driver itself does about an event before the core decides."""
+        match event:
+            case events.StartAttempt():
+                if event.partition >= 0:
+                    self._partitions[event.attempt] = event.partitions
+            case events.DiscardAttempt():
+                self._partitions.pop(event.attempt, None)
+            case events.ExecutorSealed():
+                self._folder.seal(event.attempt)
+            case events.ExecutorFailed():
+                self._folder.drop_fetched(event.attempt)
+            case events.ExecutorReady() | events.ExecutorDied():
+                self._tell_pids()
+
+    # ---- perform ------------------------------------------------------------------------------------
+
+    def _perform(self, action: actions.NodeAction, now_s: float) -> None:
+        match action:
+            case actions.SendMaster():
+                self._say(action.message)
+            case actions.SpawnExecutor():
+                self._pool.spawn(action.executor)
+            case actions.KillExecutor():
+                self._pool.kill(action.executor)
+            case actions.Execute():
+                self._execute(action)
+            case actions.Fetch():
+                self._fetch(action, now_s)
+            case actions.DeleteAttempt():
+                self._inputs.cancel(self._fetcher, action.attempt)
+                self._folder.delete_attempt(action.attempt)
+            case actions.DeleteJob():
+                self._forget(action.job)
+
+    def _say(self, message: Any) -> None:
+        if isinstance(message, events.NodeJoined):
+            name, incarnation = self._setup.name, self._setup.incarnation
+            where = messages.NodeAddress(name, incarnation, self.address, self._folder.path)
+            self._master.send(messages.FROM_NODE.encode(where))
+        self._master.send(messages.FROM_NODE.encode(message))
+
+    def _execute(self, action: actions.Execute) -> None:
+        package = self._folder.package(action.job)
+        if not os.path.exists(package):
+            self._no_code.setdefault(action.job, []).append(action)
+            self._say(messages.CodeWanted(self._setup.name, self._setup.incarnation, action.job))
+            return
+        out_dir = self._folder.open_attempt(action.order.attempt)
+        self._pool.execute(action.executor, package, replace(action.order, out_dir=out_dir))
+
+    def _fetch(self, action: actions.Fetch, now_s: float) -> None:
+        partitions = self._partitions.pop(action.attempt, 0)
+        slots = None
+        if action.partition >= 0:
+            count = slots_for(partitions)
+            slots = slot_range(action.partition, count, partitions)
+        self._inputs.gather(action, slots, self._fetcher, now_s)
+
+    def _forget(self, job: str) -> None:
+        self._inputs.cancel(self._fetcher, job)
+        self._no_code.pop(job, None)
+        self._folder.delete_job(job)
+
+    def _tell_pids(self) -> None:
+        pids = self._pool.pids()
+        if pids != self._told_pids:
+            self._told_pids = pids
+            self._parent.send(messages.ExecutorPids(tuple(pids)))
+
+
+def main(end: socket.socket, work: str) -> None:
+    """Be a node: `end` is its line to the client, which ends with the client."""
+    warm_line, _ = warm.start([end], work)
+    parent = Line(end, hears=messages.TO_CHILD, says=messages.FROM_CHILD, blocking=True)
+    setup = parent.wait()
+    if setup is None:
+        return
+    node = Node(setup, parent, warm_line)
+    parent.send(messages.ChildReady(node.address))
+    parent.set_blocking(blocking=False)
+    while True:
+        node.turn()

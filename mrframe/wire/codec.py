@@ -1,0 +1,260 @@
+"""Dataclasses as bytes and back: a version byte, then msgpack of the class's name and its fields in order.
+
+The schema is the dataclass's own type hints; there is no second description of a message. Decoding checks
+everything against it: names, number of fields, types all the way down, sizes. Bytes from a peer lead to a
+message of the vocabulary or to `BadMessage`, never to anything else.
+
+This is not the encoding of keys and values of a job (`shuffle/columns.py`): no user data but names, counts
+and sampled lines passes here.
+
+Rules.
+- A vocabulary is what may be said over one channel in one direction; what is not in it is not decoded.
+- Text may hold lone surrogates (log bytes decoded with surrogateescape): both ways use "surrogatepass".
+- `True` is not an int here, and an int is accepted where a float is declared.
+- Ints beyond 64 bits travel as decimal text in extension type 1.
+- In a union of dataclasses a value is (name, fields); elsewhere the fields alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable
+from typing import Any, Literal
+
+import msgpack
+
+from mrframe.errors import CorruptData
+
+VERSION = 1
+MESSAGE_BYTES_MAX = 16 << 20
+_BIG_INT = 1
+_BIG_INT_DIGITS_MAX = 4000  # Python's own limit on int <-> text is 4300 digits
+_INT64 = range(-(1 << 63), 1 << 64)
+
+Convert = Callable[[Any], Any]
+Coder = tuple[Convert, Convert]  # (to msgpack, from msgpack and checked)
+
+
+class BadMessage(CorruptData):
+    """Bytes that are no message of the vocabulary: wrong version, name, number or type of fields, or size."""
+
+    slug = "bad-message"
+
+
+class Vocabulary:
+    """The messages that may be said in one direction over one channel."""
+
+    def __init__(self, *classes: type, bytes_max: int = MESSAGE_BYTES_MAX) -> None:
+        self.bytes_max = bytes_max
+        self._classes = {cls.__name__: cls for cls in classes}
+        self._names = {cls: cls.__name__ for cls in classes}
+        assert len(self._classes) == len(classes), "two messages of a vocabulary have the same name"
+
+    def encode(self, message: Any) -> bytes:
+        """The message as bytes; BadMessage when it is not of this vocabulary or too large."""
+        name = self._names.get(type(message))
+        if name is None:
+            raise BadMessage(f"{type(message).__name__} is no message of this channel")
+        body: bytes = msgpack.packb([name, coder(type(message))[0](message)], unicode_errors="surrogatepass")
+        if len(body) >= self.bytes_max:
+            raise BadMessage(f"{name} of {len(body):,} bytes is larger than the {self.bytes_max:,} of a message")
+        return bytes((VERSION,)) + body
+
+    def decode(self, data: bytes | memoryview) -> Any:
+        """The message that these bytes are; BadMessage when they are none."""
+        if not 0 < len(data) <= self.bytes_max:
+            raise BadMessage(f"a message of {len(data):,} bytes; 1 to {self.bytes_max:,} are allowed")
+        if data[0] != VERSION:
+            raise BadMessage(f"a message of protocol version {data[0]}; this is version {VERSION}")
+        plain = _unpack(data[1:])
+        if type(plain) is not tuple or len(plain) != 2 or type(plain[0]) is not str:
+            raise BadMessage("a message is (name, fields); these bytes are something else")
+        cls = self._classes.get(plain[0])
+        if cls is None:
+            raise BadMessage(f"{plain[0][:40]!r} is no message of this channel")
+        return coder(cls)[1](plain[1])
+
+
+def _unpack(data: bytes | memoryview) -> Any:
+    try:
+        return msgpack.unpackb(
+            data, use_list=False, strict_map_key=False, unicode_errors="surrogatepass", ext_hook=_extension
+        )
+    except BadMessage:
+        raise
+    except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
+        # TypeError: an unhashable key of a map; ValueError covers wrong UTF-8, depth and trailing bytes
+        raise BadMessage(f"not msgpack: {type(error).__name__}") from None
+
+
+def _extension(code: int, data: bytes) -> int:
+    digits = data.removeprefix(b"-")
+    if code != _BIG_INT or not digits.isdigit() or len(digits) > _BIG_INT_DIGITS_MAX:
+        raise BadMessage(f"unknown extension type {code}")
+    return int(data)
+
+
+# ---- one type -------------------------------------------------------------------------------------
+
+_coders: dict[Any, Coder] = {}
+
+
+def coder(hint: Any) -> Coder:
+    """The two conversions of a type hint; made once. TypeError for a hint that has no form on the wire."""
+    made = _coders.get(hint)
+    if made is None:
+        made = _coders[hint] = _make(hint)
+    return made
+
+
+def _make(hint: Any) -> Coder:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return _dataclass(typing.cast("type", hint))
+    if origin is Literal:
+        return _literal(args)
+    if origin in (types.UnionType, typing.Union):
+        return _union(args)
+    if origin is tuple:
+        return _sequence(args[0]) if args[1:] == (...,) else _fixed(args)
+    if origin is list:
+        pack, unpack = _sequence(args[0])
+        return pack, lambda value: list(unpack(value))
+    if origin is dict:
+        return _mapping(*args)
+    if hint in _PRIMITIVES:
+        return _PRIMITIVES[hint]
+    raise TypeError(f"{hint!r} cannot be part of a message")
+
+
+def _exactly(*allowed: type) -> Convert:
+    def check(value: Any) -> Any:
+        if type(value) not in allowed:
+            raise BadMessage(f"a {type(value).__name__} where {allowed[0].__name__} is declared")
+        return value
+
+    return check
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _pack_int(value: int) -> Any:
+    return value if value in _INT64 else msgpack.ExtType(_BIG_INT, str(value).encode())
+
+
+_PRIMITIVES: dict[Any, Coder] = {
+    str: (_same, _exactly(str)),
+    bytes: (_same, _exactly(bytes)),
+    bool: (_same, _exactly(bool)),
+    float: (_same, _exactly(float, int)),
+    int: (_pack_int, _exactly(int)),
+    type(None): (_same, _exactly(type(None))),
+}
+
+
+def _dataclass(cls: type) -> Coder:
+    hints = typing.get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls)]
+    by_name = any(field.kw_only for field in dataclasses.fields(cls))
+    made: list[Coder] = []
+    count = len(names)
+
+    def coders() -> list[Coder]:  # made at first use: a class may hold another of its own kind
+        if not made:
+            made.extend([coder(hints[name]) for name in names])
+        return made
+
+    def pack(value: Any) -> list[Any]:
+        return [to(getattr(value, name)) for name, (to, _) in zip(names, coders(), strict=True)]
+
+    def unpack(value: Any) -> Any:
+        if type(value) is not tuple or len(value) != count:
+            raise BadMessage(f"{cls.__name__} has {count} fields; these bytes hold something else")
+        items = [back(item) for item, (_, back) in zip(value, coders(), strict=True)]
+        return cls(**dict(zip(names, items, strict=True))) if by_name else cls(*items)
+
+    return pack, unpack
+
+
+def _literal(allowed: tuple[Any, ...]) -> Coder:
+    def check(value: Any) -> Any:
+        if not any(type(value) is type(one) and value == one for one in allowed):
+            raise BadMessage(f"a value that is none of {allowed}")
+        return value
+
+    return _same, check
+
+
+def _union(options: tuple[Any, ...]) -> Coder:
+    plain = {option: coder(option) for option in options if option in _PRIMITIVES}
+    classes = {
+        option.__name__: coder(option)
+        for option in options
+        if isinstance(option, type) and option not in plain and dataclasses.is_dataclass(option)
+    }
+    others = [option for option in options if option not in plain and not dataclasses.is_dataclass(option)]
+    if len(others) + min(len(classes), 1) > 1:
+        raise TypeError(f"a union of {options} has no form on the wire")
+    named = len(classes) > 1
+    only = coder(others[0]) if others else next(iter(classes.values()), None)
+
+    def pack(value: Any) -> Any:
+        if type(value) in plain:
+            return plain[type(value)][0](value)
+        if named:
+            name = type(value).__name__
+            return [name, classes[name][0](value)]
+        assert only is not None, f"{value!r} is none of {options}"
+        return only[0](value)
+
+    def unpack(value: Any) -> Any:
+        if type(value) in plain:
+            return value
+        if named and type(value) is tuple and len(value) == 2 and type(value[0]) is str and value[0] in classes:
+            return classes[value[0]][1](value[1])
+        if only is None or named:
+            raise BadMessage(f"a {type(value).__name__} that is none of the declared types")
+        return only[1](value)
+
+    return pack, unpack
+
+
+def _sequence(item: Any) -> Coder:
+    to, back = coder(item)
+
+    def unpack(value: Any) -> tuple[Any, ...]:
+        if type(value) is not tuple:
+            raise BadMessage(f"a {type(value).__name__} where a sequence is declared")
+        return tuple([back(one) for one in value])
+
+    return (lambda value: [to(one) for one in value]), unpack
+
+
+def _fixed(items: tuple[Any, ...]) -> Coder:
+    coders = [coder(item) for item in items]
+
+    def pack(value: Any) -> list[Any]:
+        return [to(one) for one, (to, _) in zip(value, coders, strict=True)]
+
+    def unpack(value: Any) -> tuple[Any, ...]:
+        if type(value) is not tuple or len(value) != len(coders):
+            raise BadMessage(f"something else where {len(coders)} values are declared")
+        return tuple([back(one) for one, (_, back) in zip(value, coders, strict=True)])
+
+    return pack, unpack
+
+
+def _mapping(key: Any, item: Any) -> Coder:
+    to_key, back_key = coder(key)
+    to_item, back_item = coder(item)
+
+    def unpack(value: Any) -> dict[Any, Any]:
+        if type(value) is not dict:
+            raise BadMessage(f"a {type(value).__name__} where a mapping is declared")
+        return {back_key(k): back_item(v) for k, v in value.items()}
+
+    return (lambda value: {to_key(k): to_item(v) for k, v in value.items()}), unpack

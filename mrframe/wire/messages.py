@@ -1,0 +1,324 @@
+"""What may be said: the vocabularies of every channel, and the messages that are not events of the core.
+
+The events of `core/events.py` travel as they are. Defined here is what only the drivers need: code of
+jobs, who is where, numbers of requests, transfers of files, and the talk between parent and child.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mrframe.core import events
+from mrframe.core.limits import NodeLimits, SchedulerLimits
+from mrframe.core.records import JobProgress, TaskReport
+from mrframe.core.spec import Failure, Order, Split
+from mrframe.wire.codec import Vocabulary
+
+FETCH_FRAME_BYTES = 1 << 20
+"""Longest piece of a file in one data frame."""
+
+# ---- client, master, node -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The master has taken the client's requests up to this number; the next may be sent again otherwise."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobCode:
+    """The package of a job: opaque to all but executors. From the client to the master, then to nodes."""
+
+    job: str
+    package: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CodeWanted:
+    """A node has an attempt of a job whose code it does not have (any more)."""
+
+    node: str
+    incarnation: str
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAddress:
+    """Where a node serves files: a ZeroMQ address, and its directory for readers on the same host."""
+
+    node: str
+    incarnation: str
+    address: str
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """All nodes that are there, to everybody, whenever that changes."""
+
+    nodes: tuple[NodeAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Some of the reports of a job that is over (`JobEnded.reports`), from place `first` on; see `Ended`."""
+
+    job: str
+    number: int
+    first: int
+    reports: tuple[tuple[str, int, str, Split | None, TaskReport], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A job is over; its reports were sent before, all again with each repetition until `EndHeard`.
+
+    `number` counts the ends of the job: when an output of a job that was done is lost, it ends again.
+    """
+
+    job: str
+    number: int
+    outputs: tuple[tuple[str, str], ...]
+    failure: Failure | None
+    reports: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndHeard:
+    """The client knows this end of the job and has all its reports."""
+
+    job: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The answer to a message that was dropped; `reason` is for people."""
+
+    reason: str
+
+
+# ---- transfer of files ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFile:
+    """Send file `name` of an attempt: all of it, or of a run file only the slots first_slot … end_slot - 1.
+
+    `first_slot` is -1 for all. At most `credits` data frames may be under way; `FetchMore` grants more.
+    """
+
+    request: int
+    attempt: str
+    name: str
+    first_slot: int
+    end_slot: int
+    credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchMore:
+    """`credits` more data frames may be sent for this request."""
+
+    request: int
+    credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchStop:
+    """The receiver has no more use for this request."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class FilePiece:
+    """One piece of a file follows as a frame of its own; `crc` is the CRC-32 of the file up to its end."""
+
+    request: int
+    number: int
+    crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileEnd:
+    """The file is complete: so many pieces, so many bytes, this CRC-32."""
+
+    request: int
+    pieces: int
+    size_bytes: int
+    crc: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileRefused:
+    """The file cannot be sent; `reason` is for people."""
+
+    request: int
+    reason: str
+
+
+# ---- parent and child -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperSetup:
+    """First words to a keeper that was started by exec: what a forked one has from its parent's memory."""
+
+    client_pid: int
+    scratch: str
+    run_scratch: str
+    work: str
+    module_path: tuple[str, ...]
+    python_path: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ForkChildren:
+    """Fork these children; with it come as many file descriptors, each child's line to the client."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ForkExecutor:
+    """Fork executor `number`; with it comes its line to the node."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndExecutor:
+    """Kill executor `number`."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStarted:
+    """A child was forked."""
+
+    name: str
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnded:
+    """A child has ended; `reason` is for people: "killed by SIGKILL"."""
+
+    name: str
+    pid: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndAll:
+    """End everything, remove the scratch directory, leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A process that may talk in this cluster: its name (`client`, `master`, `node-1`) and public key (Z85)."""
+
+    name: str
+    public_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MasterSetup:
+    """First words of the client to the master, over its line: it is known by these keys, and knows these."""
+
+    public_key: bytes
+    secret_key: bytes
+    members: tuple[Member, ...]
+    limits: SchedulerLimits
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSetup:
+    """First words of the client to a node, over its line."""
+
+    name: str
+    incarnation: str
+    slots: int
+    directory: str
+    by_path: bool
+    public_key: bytes
+    secret_key: bytes
+    members: tuple[Member, ...]
+    master_address: str
+    limits: NodeLimits
+
+
+@dataclass(frozen=True, slots=True)
+class ChildReady:
+    """A master or node serves at this address."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorPids:
+    """The processes below a node, for doctor and tests: (name, pid)."""
+
+    pids: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An order to an executor; the job's package is the file `package`."""
+
+    package: str
+    order: Order
+
+
+FROM_CLIENT = Vocabulary(
+    JobCode,
+    EndHeard,
+    events.NodeGone,
+    events.JobSubmitted,
+    events.SplitsAdded,
+    events.InputsClosed,
+    events.CancelRequested,
+    events.JobReleased,
+)
+FROM_NODE = Vocabulary(
+    NodeAddress,
+    CodeWanted,
+    events.NodeJoined,
+    events.NodeBeat,
+    events.AttemptSealed,
+    events.AttemptFailed,
+    events.BlockSealed,
+)
+TO_NODE = Vocabulary(
+    Peers,
+    JobCode,
+    Refused,
+    events.Welcome,
+    events.StartAttempt,
+    events.CommitAttempt,
+    events.DiscardAttempt,
+    events.AcknowledgeBlock,
+    events.ForgetJob,
+)
+TO_CLIENT = Vocabulary(Peers, Accepted, Refused, JobProgress, Reports, Ended)
+FETCH_ASKED = Vocabulary(FetchFile, FetchMore, FetchStop, bytes_max=4096)
+FETCH_ANSWER = Vocabulary(FilePiece, FileEnd, FileRefused, bytes_max=4096)
+
+TO_KEEPER = Vocabulary(KeeperSetup, ForkChildren, EndAll)
+TO_WARM_PARENT = Vocabulary(ForkExecutor, EndExecutor)
+FROM_PARENT = Vocabulary(ChildStarted, ChildEnded)
+TO_CHILD = Vocabulary(MasterSetup, NodeSetup)
+FROM_CHILD = Vocabulary(ChildReady, ExecutorPids)
+TO_EXECUTOR = Vocabulary(Work)
+FROM_EXECUTOR = Vocabulary(
+    events.ExecutorSealed, events.ExecutorFailed, events.ExecutorBlock, events.ExecutorBeat, bytes_max=64 << 20
+)
+
+ALL = (
+    *(FROM_CLIENT, FROM_NODE, TO_NODE, TO_CLIENT, FETCH_ASKED, FETCH_ANSWER),
+    *(TO_KEEPER, TO_WARM_PARENT, FROM_PARENT, TO_CHILD, FROM_CHILD, TO_EXECUTOR, FROM_EXECUTOR),
+)
