@@ -54,10 +54,10 @@ class Folder:
         """The directory for what is fetched for an attempt."""
         return f"{self.attempt(attempt)}.in"
 
-    def open_attempt(self, attempt: str) -> str:
-        """Make the directory of an attempt, empty; its path."""
+    def place_for(self, attempt: str) -> str:
+        """The path at which an executor makes the directory of an attempt."""
         path = self.attempt(attempt)
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         return path
 
     def seal(self, attempt: str) -> None:

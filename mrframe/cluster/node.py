@@ -168,7 +168,7 @@ class Node:
             self._no_code.setdefault(action.job, []).append(action)
             self._say(messages.CodeWanted(self._setup.name, self._setup.incarnation, action.job))
             return
-        out_dir = self._folder.open_attempt(action.order.attempt)
+        out_dir = self._folder.place_for(action.order.attempt)
         self._pool.execute(action.executor, package, replace(action.order, out_dir=out_dir))
 
     def _fetch(self, action: actions.Fetch, now_s: float) -> None:
