@@ -16,6 +16,7 @@ class SchedulerLimits:
     resend_s              a start that the node's heartbeats do not show after so long is sent again
     locality_wait_s       a task waits so long at most for a node that has its data, and never longer than
                           moving the data would take
+    locality_wait_s_min   a wait shorter than this is none
     transfer_bytes_per_s  what moving data is taken to cost, for that comparison
     tries_max             attempts at a task that may end by themselves ("died", "io") before the job fails
     losses_max            attempts at a task that may be lost to nodes and fetches before the job fails
@@ -29,6 +30,7 @@ class SchedulerLimits:
     lease_s: float = 10.0
     resend_s: float = 2.0
     locality_wait_s: float = 0.3
+    locality_wait_s_min: float = 0.05
     transfer_bytes_per_s: int = 200 * MIB
     tries_max: int = 4
     losses_max: int = 100

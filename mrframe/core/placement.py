@@ -111,8 +111,12 @@ def _heaviest(sizes: dict[str, int]) -> tuple[tuple[str, ...], int]:
 
 
 def wait_s(limits: SchedulerLimits, size: int) -> float:
-    """How long a task whose data is `size` bytes may wait for a node that has it."""
-    return min(limits.locality_wait_s, size / limits.transfer_bytes_per_s)
+    """How long a task whose data is `size` bytes may wait for a node that has it.
+
+    A wait below `locality_wait_s_min` is none: it would last until the next event, which is longer.
+    """
+    seconds = min(limits.locality_wait_s, size / limits.transfer_bytes_per_s)
+    return seconds if seconds >= limits.locality_wait_s_min else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,115 @@
+"""A scheduler moved by hand, one event at a time, for tests of single decisions.
+
+Nodes are played by the test: it says what they say. Attempts are sealed and failed by their ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from mrframe.core import actions as a
+from mrframe.core import events as e
+from mrframe.core.facts import Fact
+from mrframe.core.limits import SchedulerLimits
+from mrframe.core.records import Ledger, TaskReport
+from mrframe.core.scheduler import Scheduler
+from mrframe.core.spec import Failure, Split, StepSpec
+
+
+def file_split(index: int, *, source: int = 0, length: int = 10, locations: tuple[str, ...] = ()) -> Split:
+    """The split number `index` of a file."""
+    name = f"input-{source}"
+    return Split("file", name, name, index * 10, length, (source, index * 10), locations=locations)
+
+
+def report(
+    partitions: dict[int, int] | None = None, *, lines: int = 0, malformed: int = 0, bytes_out: int = 0
+) -> TaskReport:
+    """A report with so many bytes for each partition (10 for partition 0 when nothing is said)."""
+    sizes = {p: (1, size) for p, size in (partitions if partitions is not None else {0: 10}).items()}
+    ledger = Ledger(records=lines - malformed, lines=lines, malformed=malformed, bytes_in=lines * 10)
+    return TaskReport(ledger, partitions=sizes, bytes_out=bytes_out)
+
+
+class ByHand:
+    """Handles events and keeps what came of them: `journal`, and `facts`, `sent`, `ended` of the last event.
+
+    `starts` maps every attempt ever started to (node, message). Unless limits are given, a node gets no
+    more attempts than it has slots. An incarnation is `<node>#<start>`.
+    """
+
+    def __init__(self, epoch: int = 1, journal: Iterable[Fact] = (), limits: SchedulerLimits | None = None) -> None:
+        self.scheduler = Scheduler(epoch, limits or SchedulerLimits(queued_per_slot=0))
+        self.journal: list[Fact] = list(journal)
+        if self.journal:
+            self.scheduler.recover(self.journal)
+        self.now_s = 0.0
+        self.facts: list[Fact] = []
+        self.sent: list[tuple[str, a.ToNode]] = []
+        self.ended: list[a.JobEnded] = []
+        self.starts: dict[str, tuple[str, e.StartAttempt]] = {}
+
+    def tell(self, event: e.SchedulerEvent) -> list[a.SchedulerAction]:
+        """Handle an event now."""
+        actions = self.scheduler.handle(event, self.now_s)
+        self.facts = [action.fact for action in actions if isinstance(action, a.Persist)]
+        self.sent = [(action.node, action.message) for action in actions if isinstance(action, a.SendNode)]
+        self.ended = [action for action in actions if isinstance(action, a.JobEnded)]
+        self.journal += self.facts
+        for node, message in self.sent:
+            if isinstance(message, e.StartAttempt):
+                self.starts[message.attempt] = (node, message)
+        return actions
+
+    def join(self, *nodes: str, slots: int = 1, held: tuple[str, ...] = (), start: int = 1) -> None:
+        """These nodes say hello."""
+        for node in nodes:
+            self.tell(e.NodeJoined(node, f"{node}#{start}", slots, held))
+
+    def submit(self, *splits: Split, steps: tuple[StepSpec, ...] = (StepSpec(1),), job: str = "job-1") -> None:
+        """A client submits a job with all its splits."""
+        self.tell(e.JobSubmitted(job, steps))
+        if splits:
+            self.tell(e.SplitsAdded(job, splits))
+        self.tell(e.InputsClosed(job, len(splits)))
+
+    def seal(self, attempt: str, made: TaskReport | None = None, *, start: int = 1, node: str = "") -> None:
+        """The node that was given the attempt says that it is sealed."""
+        node = node or self.starts[attempt][0]
+        self.tell(e.AttemptSealed(node, f"{node}#{start}", attempt, made or report()))
+
+    def fail(
+        self,
+        attempt: str,
+        kind: Literal["raised", "died", "fetch", "refused", "io"] = "died",
+        *,
+        lost: tuple[str, str] | None = None,
+    ) -> None:
+        """The node that was given the attempt says that it failed."""
+        node = self.starts[attempt][0]
+        self.tell(e.AttemptFailed(node, f"{node}#1", attempt, Failure(kind, "it broke", lost=lost)))
+
+    def beat(
+        self,
+        node: str,
+        *working: str,
+        held: tuple[str, ...] = (),
+        progress: tuple[tuple[str, int, int], ...] = (),
+        start: int = 1,
+    ) -> None:
+        """A node's heartbeat."""
+        self.tell(e.NodeBeat(node, f"{node}#{start}", working, held, progress))
+
+    def wait(self, seconds: float) -> None:
+        """Time passes."""
+        self.now_s += seconds
+        self.tell(e.Tick())
+
+    def started(self, node: str = "") -> list[str]:
+        """Attempts that the last event has started, on this node or on all."""
+        return [m.attempt for n, m in self.sent if isinstance(m, e.StartAttempt) and (not node or n == node)]
+
+    def told(self, kind: type) -> list[Any]:
+        """Messages of this kind that the last event has sent."""
+        return [message for _, message in self.sent if isinstance(message, kind)]

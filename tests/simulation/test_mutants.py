@@ -1,0 +1,288 @@
+"""Planted bugs: each breaks one rule of the scheduler or the node, and the simulator must find it.
+
+A mutant says which invariants may speak. A simulator that finds no mutant any more checks nothing.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from mrframe.core import assignment, endings, membership, outcomes, recovery
+from mrframe.core.book import Turn
+from mrframe.core.events import CommitAttempt, ForgetJob
+from mrframe.core.facts import AttemptCommitted, JobFinished, OutputLost
+from mrframe.core.invariants import InvariantBroken
+from mrframe.core.node import NodeCore
+from mrframe.core.node_attempts import Repeat
+from mrframe.core.node_reports import Reports
+from mrframe.core.scheduler import Scheduler
+from mrframe.core.spec import Failure
+from mrframe.core.submission import Submission
+from mrframe.core.tasks import Step
+from mrframe.testing.simulation import run
+
+SEEDS = 300
+MUTANTS = {}
+
+
+def mutant(expected: str):
+    """A function that plants a bug with `patch(owner or "module.name", …)`; may return arguments for `run`."""
+
+    def keep(plant):
+        MUTANTS[plant.__name__] = (expected, plant)
+        return plant
+
+    return keep
+
+
+@mutant("I1|I5|I6")
+def commits_what_a_lost_attempt_sealed(patch):
+    real = outcomes.sealed
+
+    def sealed(book, turn, node, event):
+        task = book.task_of(event.attempt)
+        if task is not None and event.attempt not in node.live and task.commit:
+            turn.persist(AttemptCommitted(event.attempt, node.name, event.report))
+            turn.send(node.name, CommitAttempt(event.attempt))
+        else:
+            real(book, turn, node, event)
+
+    patch(outcomes, "sealed", sealed)
+
+
+@mutant("I9")
+def forgets_to_run_lost_outputs_again(patch):
+    patch(Submission, "needed", lambda _self: [])
+
+
+@mutant("I9|I3|I10")
+def keeps_believing_in_outputs_of_dead_nodes(patch):
+    patch("mrframe.core.losses.take_back", lambda *_: None)
+
+
+@mutant("I2")
+def uses_an_attempt_id_again(patch):
+    real = assignment.attempt_id
+    patch(assignment, "attempt_id", lambda task, epoch, _number: real(task, epoch, 1))
+
+
+@mutant("I2")
+def restarts_with_the_same_epoch(_patch):
+    return {"make_scheduler": lambda _epoch, limits: Scheduler(1, limits)}
+
+
+@mutant("I3|I10")
+def starts_reducing_before_the_inputs_are_closed(patch):
+    patch(Submission, "_maps_known", lambda _self, step: step.planned and bool(step.maps) and not step.open_maps)
+
+
+@mutant("I3|I10")
+def does_not_wait_for_compressed_inputs(patch):
+    def maps_known(self, step):
+        return (step.index > 0 or self.closed) and step.planned and bool(step.maps) and not step.open_maps
+
+    patch(Submission, "_maps_known", maps_known)
+
+
+@mutant("I9")
+def never_sends_a_start_again(patch):
+    patch(membership, "resend", lambda *_: None)
+
+
+@mutant("I9")
+def a_node_says_everything_once_only(patch):
+    real = Repeat.due
+
+    def due(self, now_s, limits):
+        said = real(self, now_s, limits)
+        self.at_s = float("inf")
+        return said
+
+    patch(Repeat, "due", due)
+    patch(Reports, "hurry", lambda *_: None)
+
+
+@mutant("I4")
+def gives_a_node_more_than_it_has_room_for(patch):
+    patch(assignment, "_has_room", lambda *_: True)
+
+
+@mutant("I5")
+def sends_before_it_persists(patch):
+    patch(Turn, "actions", lambda self: self._rest + self._facts)
+
+
+@mutant("I5|I10|I9")
+def does_not_persist_the_commit(patch):
+    real = Turn.persist
+    patch(Turn, "persist", lambda self, fact: None if isinstance(fact, AttemptCommitted) else real(self, fact))
+
+
+@mutant("I8|I1")
+def recovery_forgets_losses(patch):
+    real = recovery._apply
+    patch(recovery, "_apply", lambda book, fact: None if isinstance(fact, OutputLost) else real(book, fact))
+
+
+@mutant("I8")
+def recovery_forgets_the_end_of_jobs(patch):
+    real = recovery._apply
+    patch(recovery, "_apply", lambda book, fact: None if isinstance(fact, JobFinished) else real(book, fact))
+
+
+@mutant("I3|I10")
+def reads_maps_in_the_order_of_their_creation(patch):
+    patch(Step, "in_order", lambda self: self.maps)
+
+
+@mutant("I3|I10")
+def leaves_out_a_source(patch):
+    real = Submission.sources
+    patch(
+        Submission, "sources", lambda self, task: real(self, task)[1:] if task.kind == "reduce" else real(self, task)
+    )
+
+
+@mutant("I6|I8|I10")
+def counts_a_split_that_is_added_twice(patch):
+    patch(Submission, "unknown_splits", lambda _self, splits: tuple(splits))
+
+
+@mutant("I6|I8|I10|I9")
+def maps_a_block_that_is_reported_twice(patch):
+    real = Submission.add_block
+
+    def add_block(self, decode, split):
+        task = real(self, decode, split)
+        del self.by_order[split.order]
+        return task
+
+    patch(Submission, "add_block", add_block)
+
+
+@mutant("I10|I3")
+def a_seal_overtakes_the_blocks_of_its_attempt(patch):
+    def due(self, attempt, now_s):
+        repeats = [*attempt.blocks.values(), *([attempt.answer] if attempt.answer else [])]
+        return [action for repeat in repeats for action in repeat.due(now_s, self._limits)]
+
+    patch(Reports, "due", due)
+
+
+@mutant("I2")
+def a_node_forgets_what_it_has_discarded(_patch):
+    class Forgetful(NodeCore):
+        def _discard(self, name):
+            actions = super()._discard(name)
+            self._discarded.clear()
+            return actions
+
+    return {"make_node": Forgetful}
+
+
+@mutant("leftovers|I9|I2")
+def a_node_forgets_that_a_job_is_over(_patch):
+    class Forgetful(NodeCore):
+        def _forget(self, job):
+            actions = super()._forget(job)
+            self._forgotten.clear()
+            return actions
+
+    return {"make_node": Forgetful}
+
+
+@mutant("I4")
+def a_node_starts_an_executor_too_many(_patch):
+    return {"make_node": lambda name, incarnation, slots, *rest: NodeCore(name, incarnation, slots + 1, *rest)}
+
+
+@mutant("I10|I6")
+def a_late_failure_fails_the_job(patch):
+    real = outcomes.failed
+
+    def failed(book, turn, node, event):
+        task = book.task_of(event.attempt)
+        if task is not None and event.attempt not in node.live:
+            endings.fail(book, turn, book.jobs[task.job], Failure("died", "a stale report"))
+        else:
+            real(book, turn, node, event)
+
+    patch(outcomes, "failed", failed)
+
+
+@mutant("I10")
+def a_lost_node_is_the_fault_of_its_tasks(patch):
+    real = Submission.needed
+
+    def needed(self):
+        for task in self.tasks.values():
+            if task.losses:
+                task.failures = 4
+        return real(self)
+
+    patch(Submission, "needed", needed)
+
+
+@mutant("I10")
+def malformed_lines_of_lost_maps_stay_counted(patch):
+    real = Step.count
+
+    def count(self, task, node, report, sign):
+        before = self.malformed
+        real(self, task, node, report, sign)
+        self.malformed = max(self.malformed, before)
+
+    patch(Step, "count", count)
+
+
+@mutant("I2|I9")
+def a_restarted_node_is_taken_for_the_old_one(patch):
+    real = membership.joined
+
+    def joined(book, turn, event):
+        node = book.nodes.get(event.node)
+        if node is not None and node.incarnation:
+            node.incarnation = event.incarnation
+        real(book, turn, event)
+
+    patch(membership, "joined", joined)
+
+
+@mutant("I9")
+def deletes_outputs_when_the_job_is_done(patch):
+    real = endings.finish
+
+    def finish(book, turn, submission):
+        real(book, turn, submission)
+        for node in book.nodes:
+            turn.send(node, ForgetJob(submission.job))
+
+    patch(endings, "finish", finish)
+
+
+@mutant("I9|leftovers")
+def a_lost_forget_is_never_repeated(patch):
+    patch(membership, "check_held", lambda *_: None)
+
+
+def find(arguments) -> tuple[int, str] | None:
+    for seed in range(SEEDS):
+        try:
+            run(seed, **arguments)
+        except InvariantBroken as broken:
+            return seed, str(broken)
+    return None
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_simulator_finds_it(name, monkeypatch):
+    expected, plant = MUTANTS[name]
+    arguments = plant(monkeypatch.setattr) or {}
+    found = find(arguments)
+    assert found is not None, f"{name} is not found in {SEEDS} seeds"
+    _, said = found
+    assert said.startswith(tuple(expected.split("|"))) or "cannot" in said, said
+
+
+def test_the_classes_of_bugs_are_many():
+    assert len(MUTANTS) >= 16

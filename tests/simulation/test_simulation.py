@@ -1,0 +1,87 @@
+"""The real scheduler and nodes against random fault schedules: nothing lost, doubled, altered, stuck or left."""
+
+from __future__ import annotations
+
+import pytest
+
+from mrframe.core.invariants import InvariantBroken
+from mrframe.testing import simulate
+from mrframe.testing.simulation import CALM, Faults, run
+
+SEEDS, BATCH = 500, 50
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
+def test_no_fault_schedule_changes_an_answer(first):
+    for seed in range(first, first + BATCH):
+        run(seed)
+
+
+def test_the_same_seed_gives_the_same_trace():
+    for seed in range(20):
+        once, again = run(seed), run(seed)
+        assert once.lines == again.lines
+        assert once.digest == again.digest
+        assert once.lines
+
+
+def test_other_seeds_give_other_traces():
+    assert len({run(seed).digest for seed in range(20)}) == 20
+
+
+def test_the_weather_is_bad_enough():
+    """Were the faults to stop happening, all the other tests would still be green."""
+    traces = [run(seed) for seed in range(200)]
+    text = "\n".join(line for trace in traces for line in trace.lines)
+    for sign in ("crashes within a turn", "loses its disk", "is paused", "is cut off", "AttemptFailed", "NodeGone"):
+        assert text.count(sign) >= 20, sign
+    assert sum(trace.epochs - 1 for trace in traces) >= 100
+    again = [line for trace in traces for line in trace.lines if " runs " in line and not line.endswith(".1.1")]
+    assert len(again) >= 500
+    for outcome in (("raised", ""), ("refused", "too-many-malformed")):
+        assert any(outcome in trace.answers.values() for trace in traces), outcome
+
+
+def test_without_faults_each_task_is_run_once():
+    for seed in range(50):
+        lines = run(seed, faults=CALM).lines
+        ran = [line.split()[-1] for line in lines if " runs " in line]
+        assert all(attempt.endswith(".1.1") for attempt in ran)
+
+
+def test_one_kind_of_fault_at_a_time():
+    alone = (
+        {"lose": 0.5},
+        {"double": 0.8},
+        {"slow": 0.8},
+        {"executor_dies": 0.5},
+        {"fetch_fails": 0.6},
+        {"node_crashes": 6},
+        {"master_crashes": 5},
+        {"torn_turns": 0.05},
+        {"pauses": 4},
+        {"cuts": 5},
+    )
+    for fault in alone:
+        for seed in range(8):
+            run(seed, faults=Faults(until_s=8.0, **fault))
+
+
+def test_a_broken_invariant_is_reported_with_its_seed_and_the_last_steps(monkeypatch):
+    monkeypatch.setattr("mrframe.core.assignment.attempt_id", lambda task, _epoch, _number: f"{task}.1.1")
+    with pytest.raises(InvariantBroken, match=r"(?s)I\d+: .*seed \d+, Faults.*\n +\d+\.\d{3} "):
+        for seed in range(100):
+            run(seed)
+
+
+def test_the_command_plays_seeds_and_prints_figures(capsys):
+    assert simulate.main(["--seeds", "5", "--first", "7"]) == 0
+    assert "5 fault schedules" in capsys.readouterr().out
+    assert simulate.main(["--seed", "3"]) == 0
+    assert "the same when played again" in capsys.readouterr().out
+
+
+def test_the_command_ends_with_one_when_a_seed_fails(capsys, monkeypatch):
+    monkeypatch.setattr("mrframe.core.assignment._has_room", lambda *_: True)
+    assert simulate.main(["--seeds", "30"]) == 1
+    assert "failed [" in capsys.readouterr().out

@@ -1,0 +1,125 @@
+"""Where tasks run: near their data, but not at the price of waiting long; all nodes get their part."""
+
+from __future__ import annotations
+
+from time import process_time
+
+from mrframe.core import events as e
+from mrframe.core.limits import SchedulerLimits
+from mrframe.core.placement import Locality, locality, wait_s
+from mrframe.core.records import TaskReport
+from mrframe.core.spec import MIB, Split, StepSpec
+from mrframe.testing.by_hand import ByHand, file_split, report
+
+
+def test_tasks_go_where_their_data_is():
+    cluster = ByHand()
+    cluster.join("node-1", "node-2", slots=2)
+    cluster.submit(*(file_split(i, locations=(f"node-{1 + i % 2}",), length=64 * MIB) for i in range(4)))
+    assert {a: node for a, (node, _) in cluster.starts.items()} == {
+        "job-1/m0000.1.1": "node-1",
+        "job-1/m0001.1.1": "node-2",
+        "job-1/m0002.1.1": "node-1",
+        "job-1/m0003.1.1": "node-2",
+    }
+
+
+def test_a_task_waits_a_while_for_a_near_node_and_is_then_taken_by_another():
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    cluster.submit(*(file_split(i, locations=("node-1",), length=64 * MIB) for i in range(2)))
+    assert [node for node, _ in cluster.starts.values()] == ["node-1"]
+    cluster.wait(0.2)
+    assert not cluster.started()
+    cluster.wait(0.15)
+    assert cluster.started("node-2") == ["job-1/m0001.1.1"]
+
+
+def test_small_data_is_not_waited_for():
+    limits = SchedulerLimits()
+    assert wait_s(limits, 0) == 0
+    assert wait_s(limits, MIB) == 0
+    assert wait_s(limits, 20 * MIB) == 0.1
+    assert wait_s(limits, 10**12) == limits.locality_wait_s
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    cluster.submit(*(file_split(i, locations=("node-1",), length=0) for i in range(2)))
+    assert sorted(node for node, _ in cluster.starts.values()) == ["node-1", "node-2"]
+
+
+def test_a_location_that_is_no_node_of_ours_is_not_waited_for():
+    cluster = ByHand()
+    cluster.join("node-1")
+    cluster.submit(file_split(0, locations=("elsewhere",), length=64 * MIB))
+    assert list(cluster.starts) == ["job-1/m0000.1.1"]
+
+
+def test_reduces_go_where_most_of_their_partition_is():
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    cluster.submit(file_split(0), file_split(1), steps=(StepSpec(2),))
+    cluster.seal("job-1/m0000.1.1", report({0: 1, 1: 90 * MIB}))
+    cluster.seal("job-1/m0001.1.1", report({0: 90 * MIB, 1: 1}))
+    assert cluster.starts["job-1/r0000.1.1"][0] == "node-2"
+    assert cluster.starts["job-1/r0001.1.1"][0] == "node-1"
+
+
+def test_nodes_take_turns_and_are_not_given_more_than_they_have_room_for():
+    cluster = ByHand(limits=SchedulerLimits())
+    cluster.join("node-1", "node-2", slots=2)
+    cluster.submit(*(file_split(i) for i in range(20)))
+    given = [node for node, _ in cluster.starts.values()]
+    assert given.count("node-1") == given.count("node-2") == 4, "two slots, and one more attempt for each"
+    assert given[:4] == ["node-1", "node-2"] * 2
+
+
+def test_the_last_tasks_go_only_where_a_slot_is_free():
+    cluster = ByHand(limits=SchedulerLimits())
+    cluster.join("node-1", "node-2", slots=2)
+    cluster.submit(*(file_split(i) for i in range(6)))
+    assert len(cluster.starts) == 4
+    cluster.seal("job-1/m0001.1.1")
+    assert cluster.started() == ["job-1/m0004.1.1"]
+
+
+def test_older_jobs_and_maps_come_first():
+    cluster = ByHand()
+    cluster.submit(file_split(0), job="job-1")
+    cluster.submit(file_split(0), job="job-2")
+    cluster.join("node-1")
+    assert cluster.started() == ["job-1/m0000.1.1"]
+    cluster.seal("job-1/m0000.1.1")
+    assert cluster.started() == ["job-1/r0000.1.1"]
+    cluster.seal("job-1/r0000.1.1")
+    assert cluster.started() == ["job-2/m0000.1.1"]
+
+
+def test_locality_is_counted_by_where_maps_ran():
+    reports = [
+        ("a", 0, "node-1", file_split(0, locations=("node-1", "node-2")), TaskReport()),
+        ("b", 0, "node-3", file_split(1, locations=("node-1",)), TaskReport()),
+        ("c", 0, "node-1", file_split(2), TaskReport()),
+        ("d", 0, "node-2", Split("held", "x", "b", 0, 1, (0, 0), held_by=(("d", "node-2"),)), TaskReport()),
+        ("e", 0, "node-2", Split("gzip", "x", "b", 0, 1, (0, 0)), TaskReport()),
+        ("f", 0, "node-2", None, TaskReport()),
+    ]
+    assert locality(reports) == Locality(data_local=2, other=1, anywhere=1)
+
+
+def seconds_for(tasks: int) -> float:
+    """Processor time of the scheduler for so many empty tasks on two nodes."""
+    begun = process_time()
+    cluster = ByHand(limits=SchedulerLimits())
+    cluster.join("node-1", "node-2", slots=2)
+    cluster.submit(*(file_split(i) for i in range(tasks)))
+    while not cluster.ended:
+        name = next(iter(cluster.starts))
+        node, _ = cluster.starts.pop(name)
+        cluster.tell(e.AttemptSealed(node, f"{node}#1", name, report()))
+    return process_time() - begun
+
+
+def test_a_thousand_tasks_cost_the_scheduler_a_tenth_of_a_second_and_more_cost_no_more_each():
+    small = min(seconds_for(1000) for _ in range(3))
+    assert small < 0.2, "twice what is wanted, for slow machines"
+    assert seconds_for(10_000) < 40 * small

@@ -1,0 +1,426 @@
+"""Single decisions of the scheduler, each from the events that lead to it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mrframe.core import events as e
+from mrframe.core.facts import AttemptCommitted, JobFinished, OutputLost
+from mrframe.core.limits import SchedulerLimits
+from mrframe.core.spec import Split, StepSpec
+from mrframe.testing.by_hand import ByHand, file_split, report
+
+
+def gzip(source: int = 0) -> Split:
+    return Split("gzip", f"input-{source}", f"input-{source}", 0, 100, (source, 0))
+
+
+def block(number: int, source: int = 0) -> Split:
+    return Split("held", f"input-{source}", f"block-{number:05d}", number * 10, 10, (source, number * 10))
+
+
+@pytest.fixture
+def one():
+    """One node with one slot and a job of two splits, of which the first is being mapped."""
+    cluster = ByHand()
+    cluster.join("node-1")
+    cluster.submit(file_split(0), file_split(1))
+    return cluster
+
+
+# ---- a job from end to end --------------------------------------------------------------------------
+
+
+def test_a_job_goes_from_maps_to_reduces_to_its_end(one):
+    assert list(one.starts) == ["job-1/m0000.1.1"]
+    one.seal("job-1/m0000.1.1")
+    assert one.told(e.CommitAttempt) == [e.CommitAttempt("job-1/m0000.1.1")]
+    assert one.started() == ["job-1/m0001.1.1"]
+    one.seal("job-1/m0001.1.1")
+    assert one.started() == ["job-1/r0000.1.1"]
+    _, start = one.starts["job-1/r0000.1.1"]
+    assert start.sources == (("job-1/m0000.1.1", "node-1"), ("job-1/m0001.1.1", "node-1"))
+    one.seal("job-1/r0000.1.1")
+    (ended,) = one.ended
+    assert ended.outputs == (("job-1/r0000.1.1", "node-1"),)
+    assert ended.failure is None
+    assert [r[:3] for r in ended.reports] == [
+        ("job-1/m0000.1.1", 0, "node-1"),
+        ("job-1/m0001.1.1", 0, "node-1"),
+        ("job-1/r0000.1.1", 0, "node-1"),
+    ]
+    assert not one.told(e.ForgetJob)
+    one.tell(e.JobReleased("job-1"))
+    assert one.told(e.ForgetJob) == [e.ForgetJob("job-1")]
+    assert one.scheduler.progress("job-1") is None
+
+
+def test_an_empty_input_still_has_its_reduces():
+    cluster = ByHand()
+    cluster.join("node-1", slots=2)
+    cluster.submit(steps=(StepSpec(2),))
+    assert cluster.started() == ["job-1/r0000.1.1", "job-1/r0001.1.1"]
+    assert cluster.starts["job-1/r0001.1.1"][1].sources == ()
+
+
+def test_maps_without_data_for_a_partition_are_no_sources():
+    cluster = ByHand()
+    cluster.join("node-1", slots=2)
+    cluster.submit(file_split(0), file_split(1), steps=(StepSpec(2),))
+    cluster.seal("job-1/m0000.1.1", report({0: 5}))
+    cluster.seal("job-1/m0001.1.1", report({0: 5, 1: 5}))
+    assert len(cluster.starts["job-1/r0000.1.1"][1].sources) == 2
+    assert cluster.starts["job-1/r0001.1.1"][1].sources == (("job-1/m0001.1.1", "node-1"),)
+
+
+def test_reduces_read_in_input_order_however_the_tasks_came_to_be():
+    cluster = ByHand()
+    cluster.join("node-1", slots=4)
+    cluster.tell(e.JobSubmitted("job-1", (StepSpec(1),)))
+    cluster.tell(e.SplitsAdded("job-1", (file_split(0, source=1),)))
+    cluster.tell(e.SplitsAdded("job-1", (file_split(1), file_split(0))))
+    cluster.tell(e.InputsClosed("job-1", 3))
+    for attempt in list(cluster.starts):
+        cluster.seal(attempt)
+    read = [attempt for attempt, _ in cluster.starts["job-1/r0000.1.1"][1].sources]
+    assert read == ["job-1/m0002.1.1", "job-1/m0001.1.1", "job-1/m0000.1.1"]
+
+
+def test_reduces_wait_until_all_announced_splits_are_known(one):
+    cluster = ByHand()
+    cluster.join("node-1", slots=2)
+    cluster.tell(e.JobSubmitted("job-1", (StepSpec(1),)))
+    cluster.tell(e.InputsClosed("job-1", 2))
+    cluster.tell(e.SplitsAdded("job-1", (file_split(0),)))
+    cluster.seal("job-1/m0000.1.1")
+    assert not cluster.started()
+    cluster.tell(e.SplitsAdded("job-1", (file_split(1),)))
+    cluster.seal("job-1/m0001.1.1")
+    assert cluster.started() == ["job-1/r0000.1.1"]
+
+
+def test_more_splits_than_were_announced_fail_the_job(one):
+    one.tell(e.SplitsAdded("job-1", (file_split(7),)))
+    assert one.ended[0].failure.error_slug == "input"
+    assert "2 splits were announced" in one.ended[0].failure.message
+
+
+def test_a_split_that_is_added_twice_counts_once(one):
+    one.tell(e.SplitsAdded("job-1", (file_split(0), file_split(1))))
+    assert one.facts == []
+    assert one.scheduler.progress("job-1").tasks_total == 2
+
+
+# ---- steps --------------------------------------------------------------------------------------------
+
+
+def two_steps(second: StepSpec) -> ByHand:
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    cluster.submit(file_split(0), steps=(StepSpec(2), second))
+    cluster.seal("job-1/m0000.1.1", report({0: 1, 1: 1}))
+    for attempt in cluster.started():
+        cluster.seal(attempt, report({}, bytes_out=7))
+    return cluster
+
+
+def test_the_next_step_reads_each_partition_of_the_last():
+    cluster = two_steps(StepSpec(1))
+    splits = [m.split for _, m in cluster.starts.values() if m.step == 1]
+    assert [s.partition for s in splits] == [0, 1]
+    assert [s.held_by[0][0] for s in splits] == ["job-1/r0000.1.1", "job-1/r0001.1.1"]
+    assert all(cluster.starts[f"job-1/m000{i + 1}.1.1"][0] == s.held_by[0][1] for i, s in enumerate(splits))
+    assert {s.length for s in splits} == {7}
+
+
+def test_a_gathering_step_reads_all_partitions_in_one_task():
+    cluster = two_steps(StepSpec(1, gather=True))
+    (split,) = [m.split for _, m in cluster.starts.values() if m.step == 1]
+    assert split.partition == -1
+    assert [attempt for attempt, _ in split.held_by] == ["job-1/r0000.1.1", "job-1/r0001.1.1"]
+    cluster.seal("job-1/m0001.1.1")
+    assert cluster.started() == ["job-1/r0002.1.1"]
+
+
+# ---- compressed inputs --------------------------------------------------------------------------------
+
+
+def test_blocks_are_mapped_while_the_input_is_still_decoded():
+    cluster = ByHand()
+    cluster.join("node-1", slots=3)
+    cluster.submit(gzip(), steps=(StepSpec(1, block_bytes=123),))
+    assert list(cluster.starts) == ["job-1/d0000.1.1"]
+    assert cluster.starts["job-1/d0000.1.1"][1].block_bytes == 123
+    event = e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(0))
+    cluster.tell(event)
+    assert cluster.started() == ["job-1/m0000.1.1"]
+    assert cluster.starts["job-1/m0000.1.1"][1].split.held_by == (("job-1/d0000.1.1", "node-1"),)
+    assert cluster.told(e.AcknowledgeBlock) == [e.AcknowledgeBlock("job-1/d0000.1.1", (0, 0))]
+    cluster.tell(event)
+    assert cluster.facts == []
+    assert cluster.told(e.AcknowledgeBlock)
+    cluster.seal("job-1/m0000.1.1")
+    assert not cluster.started()
+    cluster.seal("job-1/d0000.1.1", report({}))
+    assert cluster.started() == ["job-1/r0000.1.1"]
+
+
+def test_blocks_that_are_lost_are_decoded_again_and_read_from_there():
+    cluster = ByHand()
+    cluster.join("node-1", slots=1)
+    cluster.submit(gzip())
+    cluster.tell(e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(0)))
+    cluster.tell(e.NodeGone("node-1", "node-1#1"))
+    cluster.join("node-2")
+    assert cluster.started() == ["job-1/d0000.1.2"]
+    cluster.tell(e.BlockSealed("node-2", "node-2#1", "job-1/d0000.1.2", block(0)))
+    assert cluster.facts == []
+    cluster.seal("job-1/d0000.1.2", report({}))
+    assert cluster.started() == ["job-1/m0000.1.1"]
+    assert cluster.starts["job-1/m0000.1.1"][1].split.held_by == (("job-1/d0000.1.2", "node-2"),)
+
+
+# ---- attempts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["died", "io"])
+def test_a_task_is_tried_four_times(one, kind):
+    for number in range(1, 4):
+        one.fail(f"job-1/m0000.1.{number}", kind)
+        assert one.started() == [f"job-1/m0000.1.{number + 1}"]
+        assert one.told(e.DiscardAttempt) == [e.DiscardAttempt(f"job-1/m0000.1.{number}")]
+    one.fail("job-1/m0000.1.4", kind)
+    failure = one.ended[0].failure
+    assert failure.kind == kind
+    assert failure.message == "job-1/m0000 is given up after 4 attempts failed, the last on node-1: it broke"
+    assert isinstance(one.facts[0], JobFinished)
+
+
+@pytest.mark.parametrize("kind", ["raised", "refused"])
+def test_what_would_happen_again_is_not_tried_again(one, kind):
+    one.fail("job-1/m0000.1.1", kind)
+    assert one.ended[0].failure.message == "it broke"
+    assert not one.started()
+
+
+def test_a_failure_that_is_told_twice_counts_once(one):
+    one.fail("job-1/m0000.1.1")
+    one.fail("job-1/m0000.1.1")
+    assert one.told(e.DiscardAttempt) == [e.DiscardAttempt("job-1/m0000.1.1")]
+    assert not one.started()
+
+
+def test_a_failed_task_is_tried_elsewhere():
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    cluster.submit(file_split(0))
+    cluster.fail("job-1/m0000.1.1")
+    assert cluster.starts["job-1/m0000.1.1"][0] == "node-1"
+    assert cluster.starts["job-1/m0000.1.2"][0] == "node-2"
+
+
+def test_a_seal_is_confirmed_again_and_a_stale_one_discarded(one):
+    one.seal("job-1/m0000.1.1")
+    one.seal("job-1/m0000.1.1")
+    assert one.sent == [("node-1", e.CommitAttempt("job-1/m0000.1.1"))]
+    assert one.facts == []
+    for stale in ("job-1/m0000.0.1", "job-1/m0077.1.1", "no id"):
+        one.seal(stale, node="node-1")
+        assert one.sent == [("node-1", e.DiscardAttempt(stale))]
+    one.seal("job-9/m0000.1.1", node="node-1")
+    assert one.sent == [("node-1", e.ForgetJob("job-9"))]
+
+
+def test_a_start_is_sent_again_when_heartbeats_do_not_show_it(one):
+    one.beat("node-1")
+    assert not one.sent
+    one.now_s = 3.0
+    one.beat("node-1", "job-1/m0000.1.1")
+    assert not one.sent
+    one.beat("node-1")
+    assert one.sent == [("node-1", one.starts["job-1/m0000.1.1"][1])]
+    one.beat("node-1")
+    assert not one.sent
+
+
+def test_an_attempt_that_nobody_wants_is_discarded_when_a_heartbeat_shows_it(one):
+    one.beat("node-1", "job-1/m0000.1.9", held=("job-1/m0001.1.9",))
+    assert one.told(e.DiscardAttempt) == [e.DiscardAttempt("job-1/m0000.1.9"), e.DiscardAttempt("job-1/m0001.1.9")]
+
+
+def test_cancelling_ends_the_job_and_stops_its_attempts(one):
+    one.tell(e.CancelRequested("job-1"))
+    assert one.ended[0].failure.error_slug == "cancelled"
+    assert one.told(e.DiscardAttempt) == [e.DiscardAttempt("job-1/m0000.1.1")]
+    one.tell(e.CancelRequested("job-1"))
+    assert not one.facts
+    assert not one.ended
+
+
+def test_releasing_a_job_that_still_runs_ends_it(one):
+    one.tell(e.JobReleased("job-1"))
+    assert one.told(e.ForgetJob)
+    one.tell(e.JobSubmitted("job-1", (StepSpec(1),)))
+    assert not one.facts
+
+
+# ---- malformed lines ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("limit", "fails"), [(None, False), (3, False), (2, True), (0.15, False), (0.1, True)])
+def test_malformed_lines_are_judged_when_all_maps_are_done(limit, fails):
+    cluster = ByHand()
+    cluster.join("node-1", slots=2)
+    cluster.submit(file_split(0), file_split(1), steps=(StepSpec(1, max_bad=limit),))
+    cluster.seal("job-1/m0000.1.1", report(lines=10, malformed=3))
+    assert not cluster.ended
+    cluster.seal("job-1/m0001.1.1", report(lines=10))
+    assert bool(cluster.ended) is fails
+    if fails:
+        failure = cluster.ended[0].failure
+        assert failure.error_slug == "too-many-malformed"
+        assert "3 of 20 lines" in failure.message
+    assert ("job-1/r0000.1.1" in cluster.starts) is not fails
+
+
+# ---- losses -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def mapped():
+    """Two nodes; map 0 is committed on node-1, map 1 on node-2, and the reduce runs on node-1."""
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    cluster.submit(file_split(0), file_split(1))
+    cluster.seal("job-1/m0000.1.1", report({0: 100}))
+    cluster.seal("job-1/m0001.1.1", report({0: 10}))
+    assert cluster.starts["job-1/r0000.1.1"][0] == "node-1"
+    return cluster
+
+
+def test_lost_map_output_is_made_again_when_a_reduce_needs_it(mapped):
+    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    assert mapped.facts == [OutputLost("job-1/m0000.1.1", "node-1")]
+    assert mapped.started() == ["job-1/m0000.1.2"]
+    mapped.seal("job-1/m0000.1.2")
+    assert mapped.starts["job-1/r0000.1.2"][1].sources == (
+        ("job-1/m0000.1.2", "node-2"),
+        ("job-1/m0001.1.1", "node-2"),
+    )
+
+
+def test_lost_map_output_is_not_made_again_when_nothing_needs_it(mapped):
+    mapped.seal("job-1/r0000.1.1")
+    mapped.tell(e.NodeGone("node-2", "node-2#1"))
+    assert mapped.facts == [OutputLost("job-1/m0001.1.1", "node-2")]
+    assert not mapped.started()
+
+
+def test_the_output_of_a_job_that_is_done_is_made_again_until_it_is_released(mapped):
+    mapped.seal("job-1/r0000.1.1")
+    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    assert mapped.started() == ["job-1/m0000.1.2"]
+    mapped.seal("job-1/m0000.1.2")
+    mapped.seal("job-1/r0000.1.2")
+    assert mapped.ended[0].outputs == (("job-1/r0000.1.2", "node-2"),)
+
+
+def test_a_node_that_is_silent_for_its_lease_is_lost_and_comes_back_with_nothing(mapped):
+    mapped.now_s = 9.0
+    mapped.beat("node-2", held=("job-1/m0001.1.1",))
+    mapped.wait(1.5)
+    assert OutputLost("job-1/m0000.1.1", "node-1") in mapped.facts
+    mapped.beat("node-1", "job-1/r0000.1.1", held=("job-1/m0000.1.1",))
+    assert mapped.told(e.DiscardAttempt) == [e.DiscardAttempt("job-1/r0000.1.1"), e.DiscardAttempt("job-1/m0000.1.1")]
+
+
+def test_a_node_that_restarts_keeps_what_it_says_it_holds(mapped):
+    mapped.join("node-1", start=2, held=("job-1/m0000.1.1",))
+    assert not any(isinstance(fact, OutputLost) for fact in mapped.facts)
+    assert mapped.started() == ["job-1/r0000.1.2"]
+    mapped.beat("node-1", "job-1/r0000.1.1", start=1)
+    assert not mapped.sent, "an incarnation that is over is not listened to"
+
+
+def test_a_repeated_hello_changes_nothing(mapped):
+    mapped.tell(e.NodeJoined("node-1", "node-1#1", 1, ()))
+    assert mapped.facts == []
+    assert mapped.sent == [("node-1", e.Welcome("node-1", 1, "node-1#1"))]
+
+
+def test_a_source_that_cannot_be_fetched_is_given_up_after_three_reports(mapped):
+    for number in (1, 2):
+        mapped.fail(f"job-1/r0000.1.{number}", "fetch", lost=("job-1/m0001.1.1", "node-2"))
+        assert not mapped.started(), "it rests first"
+        mapped.wait(2.0)
+        assert mapped.started() == [f"job-1/r0000.1.{number + 1}"]
+    mapped.fail("job-1/r0000.1.3", "fetch", lost=("job-1/m0001.1.1", "node-2"))
+    assert mapped.facts == [OutputLost("job-1/m0001.1.1", "node-2")]
+    assert mapped.started() == ["job-1/m0001.1.2"]
+
+
+def test_losses_are_bounded_too():
+    cluster = ByHand(limits=SchedulerLimits(losses_max=3))
+    cluster.submit(file_split(0))
+    for number in (1, 2, 3):
+        cluster.join("node-1", start=number)
+    assert not cluster.ended
+    cluster.join("node-1", start=4)
+    assert "after 3 attempts were lost" in cluster.ended[0].failure.message
+
+
+# ---- restart ------------------------------------------------------------------------------------------
+
+
+def test_a_restarted_master_asks_for_hellos_and_goes_on_with_what_is_committed(mapped):
+    again = ByHand(epoch=2, journal=mapped.journal)
+    assert again.scheduler.snapshot() == mapped.scheduler.snapshot()
+    again.beat("node-1", "job-1/r0000.1.1", held=("job-1/m0000.1.1",))
+    assert again.sent == [("node-1", e.Welcome("node-1", 2))]
+    again.join("node-1", held=("job-1/m0000.1.1",))
+    assert not again.started(), "node-2, which holds the other map output, has still to join"
+    again.join("node-2", held=("job-1/m0001.1.1",))
+    assert again.started() == ["job-1/r0000.2.1"]
+    again.beat("node-1", "job-1/r0000.1.1")
+    assert e.DiscardAttempt("job-1/r0000.1.1") in again.told(e.DiscardAttempt)
+
+
+def test_a_restarted_master_gives_up_nodes_that_do_not_come_back(mapped):
+    again = ByHand(epoch=2, journal=mapped.journal)
+    again.join("node-1", held=("job-1/m0000.1.1",))
+    again.now_s = 9.0
+    again.beat("node-1")
+    again.wait(2.0)
+    assert again.facts == [OutputLost("job-1/m0001.1.1", "node-2")]
+    assert again.started() == ["job-1/m0001.2.1"]
+
+
+def test_a_restarted_master_tells_the_ends_that_may_not_have_been_heard(mapped):
+    mapped.seal("job-1/r0000.1.1")
+    again = ByHand(epoch=2, journal=mapped.journal)
+    again.tell(e.Tick())
+    assert again.ended[0].outputs == mapped.ended[0].outputs
+    assert again.facts == []
+
+
+def test_facts_come_before_everything_that_depends_on_them(one):
+    actions = one.tell(e.AttemptSealed("node-1", "node-1#1", "job-1/m0000.1.1", report()))
+    kinds = [type(action).__name__ for action in actions]
+    assert kinds == ["Persist", "SendNode", "SendNode"]
+    assert one.facts == [AttemptCommitted("job-1/m0000.1.1", "node-1", report())]
+
+
+# ---- progress -----------------------------------------------------------------------------------------
+
+
+def test_progress_counts_what_is_committed_and_what_heartbeats_say(one):
+    one.seal("job-1/m0000.1.1", report(lines=10, malformed=1))
+    one.beat("node-1", "job-1/m0001.1.1", progress=(("job-1/m0001.1.1", 5, 50),))
+    told = one.scheduler.progress("job-1")
+    assert (told.stage, told.tasks_done, told.tasks_total) == ("map", 1, 2)
+    assert (told.records, told.bytes_done, told.malformed) == (14, 150, 1)
+    one.seal("job-1/m0001.1.1")
+    assert one.scheduler.progress("job-1").stage == "shuffle"
+    one.beat("node-1", "job-1/r0000.1.1", progress=(("job-1/r0000.1.1", 1, 1),))
+    told = one.scheduler.progress("job-1")
+    assert (told.stage, told.tasks_done, told.tasks_total) == ("reduce", 0, 1)
