@@ -21,7 +21,7 @@ from typing import Any
 import click
 
 from mrframe.cli import settings
-from mrframe.cli.ending import print_json
+from mrframe.cli.ending import print_json, say
 from mrframe.cli.flags import JobOption, setting_flags
 from mrframe.cli.job_command import JobCommand
 from mrframe.cli.terminal import columns_text, may_colour, number_text, painted, sample, seconds_text
@@ -96,7 +96,7 @@ def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **valu
     for outcome in trial.outcomes():
         outcomes.append(outcome)
         if not as_json:
-            click.echo(_line(outcome))
+            say(_line(outcome))
     _conclude(trial, outcomes, as_json=as_json)
 
 
@@ -198,10 +198,10 @@ def _conclude(trial: Trial, outcomes: Sequence[Outcome], *, as_json: bool) -> No
         found = {"plain": difference[0], "other": difference[1], "way": wrong.way.name} if wrong else None
         print_json({"safe": wrong is None, "tried": tried, "first_difference": found, "reason": reason or None})
     elif wrong is None:
-        click.echo(f"the same bytes in all {len(outcomes)} ways")
+        say(f"the same bytes in all {len(outcomes)} ways")
     else:
         rows = [["inline", difference[0]], [wrong.way.name, difference[1]]]
-        click.echo("\n".join(["", "first difference:", *columns_text(rows, "  "), "", f"likely reason: {reason}"]))
+        say("\n".join(["", "first difference:", *columns_text(rows, "  "), "", f"likely reason: {reason}"]))
     if wrong is not None:
         raise click.exceptions.Exit(1)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from mrframe.cli.ending import say
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -23,4 +25,4 @@ def command(shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"this version of click has no completion for {shell}")
-    click.echo(kind(group, {}, "mrframe", COMPLETE_VARIABLE).source())
+    say(kind(group, {}, "mrframe", COMPLETE_VARIABLE).source())

@@ -7,7 +7,7 @@ import os
 import click
 
 from mrframe.cli import settings
-from mrframe.cli.ending import print_json
+from mrframe.cli.ending import print_json, say
 from mrframe.cli.terminal import columns_text, escaped
 
 
@@ -34,7 +34,7 @@ def show(*, origin: bool, as_json: bool) -> None:
         value = "(decided at run time)" if resolved.value is None else _text(name, resolved.value)
         rows.append([name, value, *([resolved.origin] if origin else [])])
     for line in columns_text(rows):
-        click.echo(escaped(line))
+        say(escaped(line))
 
 
 def _text(name: str, value: object) -> str:

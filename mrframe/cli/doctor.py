@@ -21,7 +21,7 @@ from typing import Literal
 
 import click
 
-from mrframe.cli.ending import print_json
+from mrframe.cli.ending import print_json, say
 from mrframe.cli.terminal import bytes_text, counted, escaped, may_colour, painted, seconds_text
 from mrframe.errors import MrframeError
 
@@ -57,12 +57,12 @@ def command(*, as_json: bool) -> None:
     for finding in examine():
         findings.append(finding)
         if not as_json:
-            click.echo(_line(finding))
+            say(_line(finding))
     healthy = all(finding.state != "wrong" for finding in findings)
     if as_json:
         print_json({"healthy": healthy, "findings": [asdict(finding) for finding in findings]})
     else:
-        click.echo("all is well" if healthy else "something is wrong: see above")
+        say("all is well" if healthy else "something is wrong: see above")
     if not healthy:
         raise click.exceptions.Exit(1)
 

@@ -11,18 +11,20 @@ the interpreter never gets to flush a broken stream at exit.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mrframe.errors import MrframeError
+from mrframe.errors import MrframeError, OutputError
 
 if TYPE_CHECKING:
     import click
 
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
+INPUTS = "mrframe.inputs"  # in the context's meta: the inputs of the run, for commands to copy
 SCHEMA_VERSION = 1  # of every JSON object that a command prints
 
 
@@ -39,10 +41,10 @@ def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> 
     import click
 
     signal.signal(signal.SIGTERM, _terminate)
-    arguments = list(args)
-    shown = _Shown(arguments)
+    shown = _Shown([name, *args])
     try:
-        with command.make_context(name, list(arguments)) as context:
+        with command.make_context(name, list(args)) as context:
+            shown.meta = context.meta
             command.invoke(context)
         flush_stdout()
         return 0
@@ -58,6 +60,8 @@ def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> 
         return shown.usage(error)
     except MrframeError as error:
         return shown.failure(error)
+    except BrokenPipeError as error:  # click's own help ends here when nobody reads it
+        return _abandon_stdout(0) if _reader_has_left() else shown.bug(error)
     except Exception as error:  # the boundary: what nobody meant is a bug, and is said to be one
         return shown.bug(error)
 
@@ -65,13 +69,17 @@ def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> 
 class _Shown:
     """What the user is told at the end; with --json also as one object on standard output."""
 
-    def __init__(self, args: list[str]) -> None:
-        self.verbose = bool({"-v", "--verbose"} & set(args)) or bool(os.environ.get("MRFRAME_DEBUG"))
-        self.json = "--json" in args
-        self.job = args[1] if len(args) > 1 and args[0] == "run" and not args[1].startswith("-") else "JOB"
+    def __init__(self, words: list[str]) -> None:
+        self.words = words
+        self.meta: dict[str, Any] = {}
+        self.verbose = bool({"-v", "--verbose"} & set(words)) or bool(os.environ.get("MRFRAME_DEBUG"))
+        self.json = "--json" in words
 
     def stop(self, word: str, code: int) -> int:
-        _stderr().write(f"{word}: nothing was written\n")
+        try:
+            _stderr().write(f"{word}\n")
+        except OSError:
+            pass  # nobody reads it
         return _abandon_stdout(code)
 
     def usage(self, error: click.ClickException) -> int:
@@ -83,7 +91,7 @@ class _Shown:
     def failure(self, error: MrframeError) -> int:
         from mrframe.cli import failures
 
-        failures.show(error, _stderr(), verbose=self.verbose, job=self.job)
+        failures.show(error, _stderr(), verbose=self.verbose, words=self.words, inputs=self.meta.get(INPUTS, ()))
         where = {
             name: getattr(error, name)
             for name in ("source", "line", "offset", "key", "traceback_text")
@@ -101,7 +109,7 @@ class _Shown:
         if self.json:
             try:
                 print_json({"error": {"slug": slug, "message": message, "exit_code": code, **where}})
-            except (ReaderLeft, OSError):
+            except (ReaderLeft, OutputError):
                 return _abandon_stdout(code)
         return _flushed(code)
 
@@ -119,10 +127,20 @@ def print_json(value: dict[str, Any]) -> None:
     import json
 
     text = json.dumps({"schema_version": SCHEMA_VERSION, **value}, ensure_ascii=True)
+    say(text)
+
+
+def say(text: str) -> None:
+    """One text and a newline on standard output; ReaderLeft when nobody reads it, OutputError when it is full."""
+    if sys.stdout is None:
+        return
+    encoding = sys.stdout.encoding or "utf-8"
     try:
-        print(text, flush=True)  # noqa: T201 -- standard output is what the user asked for
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)  # noqa: T201 -- asked for
     except BrokenPipeError:
         raise ReaderLeft from None
+    except OSError as error:
+        raise OutputError(f"standard output cannot be written: {error.strerror}") from None
 
 
 def flush_stdout() -> None:
@@ -132,6 +150,13 @@ def flush_stdout() -> None:
             sys.stdout.flush()
     except BrokenPipeError:
         raise ReaderLeft from None
+
+
+def _reader_has_left() -> bool:
+    """Whether standard output is a pipe that nobody reads any more."""
+    poller = select.poll()
+    poller.register(1, 0)
+    return any(event & select.POLLERR for _, event in poller.poll(0))
 
 
 def _flushed(code: int) -> int:

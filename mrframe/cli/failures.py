@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from mrframe.cli.terminal import escaped, may_colour, painted, sample
@@ -19,10 +20,14 @@ if TYPE_CHECKING:
     import click
 
 RECORD_CHARACTERS_MAX = 500
+_WRITING = ("-o", "--output", "--summary", "--rejects")
+_WRITING_EQUALS = tuple(f"{flag}=" for flag in _WRITING[1:])
 
 
-def show(error: MrframeError, stream: TextIO, *, verbose: bool, job: str = "JOB") -> None:
-    """Print an error raised on purpose; `job` is how the user named the job, for commands to copy."""
+def show(
+    error: MrframeError, stream: TextIO, *, verbose: bool, words: Sequence[str] = (), inputs: Sequence[str] = ()
+) -> None:
+    """Print an error raised on purpose; `words` and `inputs` are of the command, to say how it is repeated."""
     colour = may_colour(stream)
     lines: list[str] = []
     if isinstance(error, UserCodeError) and error.traceback_text:
@@ -31,7 +36,7 @@ def show(error: MrframeError, stream: TextIO, *, verbose: bool, job: str = "JOB"
     lines.append(painted("error:", "red", on=colour) + " " + painted(head, "bold", on=colour))
     lines += [f"       {line}" for line in rest.splitlines()]
     if isinstance(error, UserCodeError):
-        lines += _whereabouts(error, job)
+        lines += _whereabouts(error, words, inputs)
     if verbose:
         lines += ["", "mrframe's own frames:", *traceback.format_exception(error)]
     _write(stream, lines)
@@ -44,7 +49,7 @@ def _message(error: MrframeError) -> str:
     return str(error)
 
 
-def _whereabouts(error: UserCodeError, job: str) -> list[str]:
+def _whereabouts(error: UserCodeError, words: Sequence[str], inputs: Sequence[str]) -> list[str]:
     """The input `file:line`, the record or key, and a command that repeats the failure alone."""
     lines = []
     if error.source is not None:
@@ -56,23 +61,39 @@ def _whereabouts(error: UserCodeError, job: str) -> list[str]:
         lines.append(f"  record  {sample(text, RECORD_CHARACTERS_MAX)}")
     if error.key is not None:
         lines.append(f"  key     {sample(error.key, RECORD_CHARACTERS_MAX)}")
-    again = _again(error, job)
+    again = _again(error, words, inputs)
     if again:
         lines.append(f"  again   {again}")
     return lines
 
 
-def _again(error: UserCodeError, job: str) -> str:
+def _again(error: UserCodeError, words: Sequence[str], inputs: Sequence[str]) -> str:
     """A command that runs the job on the failing line alone, when the line can be had from its file."""
-    if error.record is None or not error.line or error.source in (None, "-"):
+    if error.record is None or not error.line or error.source in (None, "-") or not inputs:
         return ""
     source = shlex.quote(str(error.source))
-    if not source.isprintable():
-        return ""
     read = f"sed -n {error.line}p {source}"
     if str(error.source).endswith(".gz"):
         read = f"zcat {source} | sed -n {error.line}p"
-    return f"{read} | mrframe run {shlex.quote(job)} -"
+    command = f"{read} | {shlex.join(_for_one_line(words, inputs))}"
+    return command if command.isprintable() else ""
+
+
+def _for_one_line(words: Sequence[str], inputs: Sequence[str]) -> list[str]:
+    """The words of a command without its inputs and what it writes, reading standard input instead."""
+    kept: list[str] = []
+    waiting = iter(words)
+    for word in waiting:
+        if word in _WRITING:
+            next(waiting, None)
+        elif not word.startswith(_WRITING_EQUALS):
+            kept.append(word)
+    for name in inputs:
+        if name in kept:
+            kept.reverse()
+            kept.remove(name)
+            kept.reverse()
+    return [*(["python"] if kept[0].endswith(".py") else []), *kept, "-"]
 
 
 def show_usage(error: click.ClickException, stream: TextIO) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mrframe.cli.ending import print_json
+from mrframe.cli.ending import print_json, say
 from mrframe.cli.peek import first_bytes
 from mrframe.cli.terminal import columns_text, escaped, sample
 from mrframe.core.job import Reader
@@ -32,8 +32,8 @@ def list_formats(*, as_json: bool) -> None:
         print_json({"formats": [{"name": name, "example": line, "what": what} for name, line, what in table]})
         return
     for name, line, what in table:
-        click.echo(f"{name.ljust(10)}  {what}\n{' ' * 12}{escaped(line)}")
-    click.echo("\nor the server's own string, pasted: --log-format 'LogFormat \"%h …\"' or 'log_format x …'")
+        say(f"{name.ljust(10)}  {what}\n{' ' * 12}{escaped(line)}")
+    say("\nor the server's own string, pasted: --log-format 'LogFormat \"%h …\"' or 'log_format x …'")
 
 
 @command.command("detect")
@@ -52,7 +52,7 @@ def detect_format(file: str, *, as_json: bool) -> None:
             {"format": label, "matched": found.matched, "lines": found.lines, "why": found.why, "fields": fields}
         )
         return
-    click.echo(f"{escaped(name)}: {found.why}")
+    say(f"{escaped(name)}: {found.why}")
     _print_fields(fields)
 
 
@@ -87,7 +87,7 @@ def test_format(format_string: str, file: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"lines": lines, "matched": lines - len(wrong), "fields": fields, "mismatches": mismatches})
     else:
-        click.echo(f"matches {lines - len(wrong):,} of the first {lines:,} lines of {escaped(file)}")
+        say(f"matches {lines - len(wrong):,} of the first {lines:,} lines of {escaped(file)}")
         _print_fields(fields)
         for number, line, at, why in wrong[:SHOWN_MISMATCHES]:
             _print_mismatch(file, number, line, at, why)
@@ -126,13 +126,13 @@ def _first_fields(data: bytes, reader: Reader) -> dict[str, Any]:
 
 def _print_fields(fields: dict[str, Any]) -> None:
     if fields:
-        click.echo("fields of the first line that matches:")
+        say("fields of the first line that matches:")
         _print_pairs({name: "(no value)" if value is None else value for name, value in fields.items()})
 
 
 def _print_pairs(pairs: dict[str, Any]) -> None:
     for line in columns_text([[str(name), sample(str(value))] for name, value in pairs.items()], "  "):
-        click.echo(line)
+        say(line)
 
 
 def _print_mismatch(file: str, number: int, line: bytes, at: int, why: str) -> None:
@@ -140,7 +140,7 @@ def _print_mismatch(file: str, number: int, line: bytes, at: int, why: str) -> N
     start = max(0, at - 60)
     head, tail = sample(_text(line[start:at]), 400), sample(_text(line[at : at + 60]))
     lead = f"  {escaped(file)}:{number}: " + ("…" if start else "")
-    click.echo(f"{lead}{head}{tail}\n{' ' * (len(lead) + len(head))}^ {escaped(why)}")
+    say(f"{lead}{head}{tail}\n{' ' * (len(lead) + len(head))}^ {escaped(why)}")
 
 
 def _text(line: bytes) -> str:

@@ -6,9 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import click
-
-from mrframe.cli.ending import print_json
+from mrframe.cli.ending import print_json, say
 from mrframe.cli.terminal import bytes_text, columns_text, counted, escaped
 from mrframe.core.job import Job
 from mrframe.core.options import RunOptions
@@ -34,7 +32,7 @@ def show_plan(
         print_json({"plan": plan})
         return
     for line in plan_lines(plan):
-        click.echo(line)
+        say(line)
 
 
 def _loaded(job: Job | Callable[..., Job] | str, job_options: dict[str, Any]) -> Job:

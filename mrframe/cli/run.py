@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrframe.cli import output, settings
-from mrframe.cli.ending import SCHEMA_VERSION, print_json
+from mrframe.cli.ending import INPUTS, SCHEMA_VERSION, print_json
 from mrframe.cli.flags import JobOption, answer_flags, setting_flags
 from mrframe.cli.job_command import JobCommand
 from mrframe.cli.terminal import is_terminal, may_colour
@@ -99,6 +99,7 @@ def carry_out(
     """Run a job and deliver its answer and figures as `answer` says; raises what `api.run` raises."""
     if not inputs:
         raise click.UsageError("no INPUT was given; name a log file, or - for standard input")
+    click.get_current_context().meta[INPUTS] = tuple(inputs)
     answer.check()
     if not answer.quiet:
         _warn_of_variables()

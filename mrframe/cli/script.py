@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -26,7 +25,7 @@ def main(job: Job | Callable[..., Job], argv: Sequence[str] | None = None) -> No
 
 def run_script(job: Job | Callable[..., Job], argv: Sequence[str]) -> int:
     """The same, but gives the exit code."""
-    return run_to_exit_code(script_command(job), argv, os.path.basename(sys.argv[0]) or "job")
+    return run_to_exit_code(script_command(job), argv, sys.argv[0] or "job")
 
 
 def script_command(job: Job | Callable[..., Job]) -> JobCommand:

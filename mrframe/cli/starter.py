@@ -12,6 +12,7 @@ import tempfile
 
 import click
 
+from mrframe.cli.ending import say
 from mrframe.cli.settings import nearest
 from mrframe.errors import OutputError, UsageError
 from mrframe.store.output import whole_file
@@ -91,7 +92,7 @@ def command(name: str, start: str | None) -> None:
         os.makedirs(folder, exist_ok=True)
     _write(path, _HEADER.format(start=origin, path=path, test=test) + source)
     _write(test, tested)
-    click.echo(f"{path}\n{test}")
+    say(f"{path}\n{test}")
 
 
 def text_of_test(name: str, origin: str) -> str:

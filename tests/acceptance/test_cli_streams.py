@@ -169,6 +169,17 @@ def test_a_reader_that_leaves_ends_the_command_quietly(folder, environment):
     assert nothing_is_left(folder)
 
 
+@pytest.mark.parametrize("words", [["formats", "list"], ["run", "--help"], ["config", "show"]])
+def test_every_command_ends_quietly_when_its_reader_leaves(folder, environment, words):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*COMMAND, *words], cwd=folder, env=environment, stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_standard_output_that_cannot_be_written_is_an_error(mrframe, folder):
     with open("/dev/full", "wb") as full:
         done = mrframe("run", "paths.py", "access.log", stdout=full)

@@ -137,13 +137,21 @@ def test_the_users_traceback_comes_first_then_the_place_then_how_to_repeat_it():
         line=3,
         record=b"a \x1b[2J\xff",
     )
-    assert shown(error, job="jobs/x.py") == (
+    assert shown(
+        error, words=["mrframe", "run", "jobs/x.py", "my log.gz", "--limit", "3", "-o", "x"], inputs=["my log.gz"]
+    ) == (
         "Traceback …\n  File job.py\nValueError: no\n\n"
         "error: the job's own code raised ValueError (above)\n"
         "  in      my log.gz:3 (byte 70)\n"
         "  record  a \\x1b[2J\\xff\n"
-        "  again   zcat 'my log.gz' | sed -n 3p | mrframe run jobs/x.py -\n"
+        "  again   zcat 'my log.gz' | sed -n 3p | mrframe run jobs/x.py --limit 3 -\n"
     )
+
+
+def test_a_script_is_repeated_with_python():
+    error = UserCodeError("no", source="x.log", line=3, record=b"a")
+    again = "again   sed -n 3p x.log | python jobs/x.py -q -\n"
+    assert shown(error, words=["jobs/x.py", "-q", "x.log", "y.log"], inputs=["x.log", "y.log"]).endswith(again)
 
 
 def test_a_failure_in_a_reduce_names_its_key():
