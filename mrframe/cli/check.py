@@ -32,6 +32,7 @@ from mrframe.errors import UsageError
 SPLITS = (1, 2, 3, 7)
 SEEDS = (1, 2)
 SPLITS_SHUFFLED = 7
+_AGAIN = "inline, again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def ways() -> list[Way]:
     inline: dict[str, Any] = {"engine": "inline", "splits": None, "order_seed": None}
     return [
         Way("inline", inline),
-        Way("inline, again", inline),
+        Way(_AGAIN, inline),
         Way("another hash seed", inline, hash_seed="4711"),
         *(Way(f"{n} split{'s' if n > 1 else ''}", inline | {"splits": n}) for n in SPLITS),
         *(Way(f"shuffled order {s}", inline | {"splits": SPLITS_SHUFFLED, "order_seed": s}) for s in SEEDS),
@@ -140,25 +141,26 @@ class Trial:
 
     def reason(self, outcomes: Sequence[Outcome]) -> str:
         """The likely reason for the differences, from which of the ways differ."""
-        different = {o.way.name for o in outcomes if not o.same}
-        if "inline, again" in different:
+        different = [o.way for o in outcomes if not o.same]
+        cut = [way for way in different if way.changes["engine"] == "inline" and way.changes["order_seed"] is None]
+        cut = [way for way in cut if way.changes["splits"]]
+        if any(way.name == _AGAIN for way in different):
             return "two equal runs differ: the job uses a clock, random numbers, or state kept from an earlier run"
-        if different == {"another hash seed"}:
-            return "the job goes through a set or uses hash(), whose order is another in each process; sort it"
-        cut = [o for o in outcomes if not o.same and o.way.changes.get("splits")]
-        if cut and self._combiner_at_fault(cut[0].way):
+        if cut and self._combiner_at_fault(cut[0]):
             return (
                 "without the combiner the answers are the same: the combiner is not associative (what it makes of "
                 "parts must be what it would make of the whole: sums and counts, never means)"
-            )
-        if all(o.way.changes.get("order_seed") or o.way.changes["engine"] == "local" for o in cut) and cut:
-            return (
-                "only the order of tasks matters: the job keeps state from one task to the next (a global variable)"
             )
         if cut:
             return (
                 "the cutting of the input matters: the map keeps state between records (a global variable, or a "
                 "map_split that counts across its records)"
+            )
+        if any(way.hash_seed for way in different):
+            return "the job goes through a set or uses hash(), whose order is another in each process; sort it"
+        if any(way.changes["order_seed"] for way in different):
+            return (
+                "only the order of tasks matters: the job keeps state from one task to the next (a global variable)"
             )
         return "only the cluster differs: the job reads something of its process or environment"
 

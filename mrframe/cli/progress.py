@@ -101,7 +101,7 @@ def text_of(progress: Progress) -> str:
         parts.append(f"{progress.malformed:,} malformed")
     left = seconds_left(progress)
     if left is not None:
-        parts.append(f"{round(left)} s left" if left < 60 else f"{seconds_text(left)} left")
+        parts.append(f"{max(1, round(left))} s left" if left < 60 else f"{seconds_text(left)} left")
     return " · ".join(parts)
 
 

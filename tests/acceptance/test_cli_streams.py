@@ -196,24 +196,61 @@ def test_standard_output_that_cannot_be_written_is_an_error(mrframe, folder):
     assert b"standard output is closed" in closed.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_clean_up_and_exit_as_shells_do(folder, environment, number, code):
+def processes_of(folder: Path) -> list[str]:
+    """Command lines of the processes whose scratch folder is this test's."""
+    mark = f"TMPDIR={folder / 'scratch'}".encode()
+    found = []
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            if mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found.append(Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue  # it has ended meanwhile, or is another user's
+    return found
+
+
+@pytest.fixture
+def blocked(folder, environment):
+    """Starts a run and gives its process when its map is at work."""
     started, go_on = folder / "started", folder / "go_on"
     os.mkfifo(started)
     os.mkfifo(go_on)
     (folder / "blocked.py").write_text(BLOCKED.format(started=str(started), go_on=str(go_on)))
-    command = [*COMMAND, "run", "blocked.py", "access.log", "--engine", "inline", "-o", "answer.jsonl"]
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+
+    def start(*more: str) -> subprocess.Popen[bytes]:
+        command = [*COMMAND, "run", "blocked.py", "access.log", "-o", "answer.jsonl", *more]
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
+        )
         assert started.read_text() == "started"
-        process.send_signal(number)
+        return process
+
+    return start
+
+
+@pytest.mark.parametrize("engine", ["inline", "local"])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_clean_up_and_exit_as_shells_do(blocked, folder, engine, number, code):
+    with blocked("--engine", engine) as process:
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # as a terminal does on Ctrl-C: to all in the foreground
+        else:
+            process.send_signal(number)
         out, said = process.communicate(timeout=60)
     assert process.returncode == code, said
     assert out == b""
-    assert b"Traceback" not in said
+    assert said == {130: b"interrupted\n", 143: b"terminated\n"}[code]
     assert nothing_is_left(folder)
     assert not (folder / "answer.jsonl").exists()
+    assert processes_of(folder) == []
+
+
+def test_a_job_that_takes_too_long_ends_with_5(blocked, folder):
+    with blocked("--engine", "local", "--timeout-s", "1.5s") as process:
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 5, said
+    assert b"error:" in said
+    assert nothing_is_left(folder)
 
 
 def on_terminal(command: list[str], folder: Path, environment: dict[str, str]) -> tuple[str, int]:
