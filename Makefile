@@ -6,6 +6,7 @@ VENV ?= .venv
 SEEDS ?= 10000
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 
 .PHONY: help demo test lint bench simulate chaos samples docs clean
 
@@ -21,8 +22,8 @@ $(READY): pyproject.toml
 	@touch $@
 
 demo: $(READY)  ## the status codes and the busiest URLs of sample_logs/, on a cluster of processes
-	$(VENV)/bin/mrframe run jobs/status_codes.py 'sample_logs/access.log*' --engine local --nodes 2 --format table
-	$(VENV)/bin/mrframe run jobs/top_urls.py 'sample_logs/access.log*' --engine local --nodes 2 --format table
+	$(VENV)/bin/mrframe run jobs/status_codes.py 'sample_logs/access.log*' $(DEMO)
+	$(VENV)/bin/mrframe run jobs/top_urls.py 'sample_logs/access.log*' $(DEMO)
 
 test: $(READY)  ## every test but the long ones
 	$(RUN) -m pytest -m 'not slow'
