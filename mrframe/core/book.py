@@ -28,7 +28,8 @@ class Node:
 
     live     attempts given to it that are not over, by id
     outputs  committed attempts whose output it holds, by id
-    dead     incarnations that will never be heard again; what is in flight from them is ignored
+    ended    incarnations whose process is known to have ended: never listened to again
+    replaced incarnations that another one has replaced: not listened to while that one is joined
     """
 
     name: str
@@ -38,11 +39,16 @@ class Node:
     seen_s: float = 0.0
     live: dict[str, Attempt] = field(default_factory=dict)
     outputs: dict[str, Task] = field(default_factory=dict)
-    dead: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
+    replaced: set[str] = field(default_factory=set)
 
     def move(self, cause: str) -> None:
         """Change the state as the table says."""
         self.state = NODE.move(self.state, cause)
+
+    def is_past(self, incarnation: str) -> bool:
+        """Whether what this incarnation says is of no interest any more."""
+        return incarnation in self.ended or (self.state is NodeState.JOINED and incarnation in self.replaced)
 
 
 class Turn:

@@ -158,7 +158,7 @@ SchedulerEvent = (
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """What a master of this epoch says to a node: to the incarnation named here, that it is accepted.
+    """What a master of this epoch says to a node: to the incarnation named here, that it is accepted, and heard.
 
     No incarnation, or another one: the master does not know the node (it has restarted, say), which is to
     say hello to it. Messages of an older epoch than the newest seen are ignored.

@@ -26,13 +26,6 @@ class Executors:
         """Those that can be given an order, by number."""
         return [executor for executor in self._all.values() if executor.idle]
 
-    def busy(self) -> int:
-        """How many work on an attempt."""
-        return sum(bool(executor.attempt) for executor in self._all.values())
-
-    def __len__(self) -> int:
-        return len(self._all)
-
     def spawn(self, now_s: float) -> list[NodeAction]:
         """Start what is missing, unless a pause is on."""
         actions: list[NodeAction] = []

@@ -45,6 +45,7 @@ class NodeLimits:
     """How often a node speaks, and how long it keeps an executor.
 
     beat_s                 time between heartbeats, and between hellos until one is answered
+    unheard_s              a node that has had no answer for so long says hello again
     repeat_s               a report without an answer is repeated after so long; doubles
     repeat_s_max           bound of that pause
     held_per_beat          committed attempts named in one heartbeat, in turn
@@ -54,6 +55,7 @@ class NodeLimits:
     """
 
     beat_s: float = 0.5
+    unheard_s: float = 3.0
     repeat_s: float = 0.5
     repeat_s_max: float = 5.0
     held_per_beat: int = 64

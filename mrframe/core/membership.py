@@ -1,12 +1,14 @@
 """Which nodes there are: hellos, heartbeats, leases.
 
-Rules. A node belongs to the cluster from its hello on, answered by `Welcome`. The same name with a new
-incarnation has restarted: its attempts are lost, and of its outputs it keeps what the hello says. An
-incarnation that has been replaced or has ended is never listened to again. A hello that repeats itself
-changes nothing: what it says it holds may be older than what has been committed since. A node that the
-scheduler does not know (it restarted, say) is sent a `Welcome` to nobody, and says hello again.
-A node that was silent for its lease and speaks again is taken back with nothing: what it still works on or
-holds is discarded, as it is no longer anybody's.
+Rules. A node belongs to the cluster from its hello on, answered by `Welcome`, as is every heartbeat: a node
+that hears none says hello again. The same name with a new incarnation has restarted: its attempts are lost,
+and of its outputs it keeps what the hello says. An incarnation that has ended, as its keeper saw, is never
+listened to again; one that was replaced, only when the one in its place has been silent for its lease. (The
+hello of an incarnation that is over may arrive after its successor's: which is which, time tells.) A hello
+that repeats itself changes nothing: what it says it holds may be older than what has been committed since.
+A node that the scheduler does not know (it restarted, say) is sent a `Welcome` that names no incarnation, and
+says hello again. A node that was silent for its lease and speaks again is taken back with nothing: what it
+still works on or holds is discarded, as it is no longer anybody's.
 The transport must not deliver to a master what was sent to an earlier process of it.
 """
 
@@ -24,14 +26,15 @@ def joined(book: Book, turn: Turn, event: NodeJoined) -> None:
     node = book.nodes.get(event.node)
     if node is None:
         node = book.nodes[event.node] = Node(event.node)
-    if event.incarnation in node.dead:
+    if node.is_past(event.incarnation):
         return
     turn.send(node.name, Welcome(node.name, book.epoch, event.incarnation))
     node.seen_s = turn.now_s
     if node.state is NodeState.JOINED and node.incarnation == event.incarnation:
         return
     if node.incarnation and node.incarnation != event.incarnation:
-        node.dead.add(node.incarnation)
+        node.replaced.add(node.incarnation)
+        node.replaced.discard(event.incarnation)
     settling = book.settling()
     node.incarnation = event.incarnation
     node.slots = max(1, event.slots)
@@ -47,10 +50,10 @@ def speaker(book: Book, turn: Turn, name: str, incarnation: str) -> Node | None:
     Renews the lease. A node that is not known yet in this epoch is asked to say hello.
     """
     node = book.nodes.get(name)
-    if node is None or (node.incarnation != incarnation and incarnation not in node.dead):
-        turn.send(name, Welcome(name, book.epoch))
+    if node is not None and node.is_past(incarnation):
         return None
-    if node.incarnation != incarnation or node.state is NodeState.GONE:
+    if node is None or node.incarnation != incarnation:
+        turn.send(name, Welcome(name, book.epoch))
         return None
     node.seen_s = turn.now_s
     if node.state is NodeState.SILENT:
@@ -63,6 +66,7 @@ def beat(book: Book, turn: Turn, event: NodeBeat) -> None:
     node = speaker(book, turn, event.node, event.incarnation)
     if node is None:
         return
+    turn.send(node.name, Welcome(node.name, book.epoch, node.incarnation))
     for name, records, bytes_done in event.progress:
         attempt = node.live.get(name)
         if attempt is not None:
@@ -86,16 +90,16 @@ def check_held(book: Book, turn: Turn, node: Node, held: tuple[str, ...]) -> Non
 def gone(book: Book, turn: Turn, event: NodeGone) -> None:
     """A node's process has ended, as its keeper saw."""
     node = book.nodes.get(event.node)
-    if node is None or event.incarnation in node.dead:
+    if node is None or event.incarnation in node.ended:
         return
     if node.incarnation == event.incarnation:
         settling = book.settling()
         node.move("ended")
-        node.dead.add(event.incarnation)
+        node.ended.add(event.incarnation)
         lose_node(book, turn, node)
         settle(book, turn, was_settling=settling)
     else:
-        node.dead.add(event.incarnation)
+        node.ended.add(event.incarnation)
 
 
 def check_leases(book: Book, turn: Turn) -> None:

@@ -78,6 +78,7 @@ class NodeCore:
         self._forgotten: set[str] = set()
         self._queue: dict[str, NodeAttempt] = {}  # not yet running, in order of arrival
         self._next_beat_s: float | None = None
+        self._heard_s = 0.0
         for name in held:
             self.attempts[name] = NodeAttempt(name, parse_attempt(name).job, state=AttemptState.COMMITTED)
 
@@ -124,7 +125,11 @@ class NodeCore:
 
     def _welcomed(self, event: Welcome, now_s: float) -> list[NodeAction]:
         accepted = event.incarnation == self.incarnation
-        if event.epoch < self.epoch or (event.epoch == self.epoch and self.welcome and accepted):
+        if event.epoch < self.epoch:
+            return []
+        if accepted:
+            self._heard_s = now_s
+        if event.epoch == self.epoch and self.welcome and accepted:
             return []
         self.epoch = event.epoch
         self.welcome = accepted
@@ -138,9 +143,9 @@ class NodeCore:
         known = self.attempts.get(event.attempt)
         if known is not None:
             return self.reports.again(known, now_s)
-        refused = event.attempt in self._discarded.get(name.job, ())
-        if refused or name.job in self._forgotten or name.epoch < self.epoch:
-            return []
+        refused = event.attempt in self._discarded.get(name.job, ()) or name.job in self._forgotten
+        if refused or not self.welcome or name.epoch != self.epoch:
+            return []  # what is not for this incarnation, or this epoch, is not done; the rest comes again
         attempt = NodeAttempt(event.attempt, name.job, event, name.kind)
         self.attempts[event.attempt] = self._queue[event.attempt] = attempt
         inputs = attempt.inputs()
@@ -280,6 +285,8 @@ class NodeCore:
         if self._next_beat_s is None or now_s < self._next_beat_s:
             return []
         self._next_beat_s = now_s + self.limits.beat_s
+        if now_s - self._heard_s > self.limits.unheard_s:
+            self.welcome = False
         if not self.welcome:
             held = tuple(sorted(a.name for a in self.attempts.values() if a.state in _HOLDING))
             return [SendMaster(NodeJoined(self.node, self.incarnation, self.slots, held))]

@@ -21,7 +21,9 @@ from mrframe.testing.simulated_work import Done, work
 if TYPE_CHECKING:
     from mrframe.testing.simulation import World
 
-LIMITS = NodeLimits(beat_s=0.5, repeat_s=0.4, repeat_s_max=3.0, held_per_beat=4, executor_attempts_max=9)
+LIMITS = NodeLimits(
+    beat_s=0.5, unheard_s=2.0, repeat_s=0.4, repeat_s_max=3.0, held_per_beat=4, executor_attempts_max=9
+)
 TICK_S = 0.25
 Disk = dict[str, dict[str, Any]]  # attempt -> name of file -> content
 

@@ -160,7 +160,7 @@ def maps_a_block_that_is_reported_twice(patch):
     patch(Submission, "add_block", add_block)
 
 
-@mutant("I10|I3")
+@mutant("I10|I3|I9")
 def a_seal_overtakes_the_blocks_of_its_attempt(patch):
     def due(self, attempt, now_s):
         repeats = [*attempt.blocks.values(), *([attempt.answer] if attempt.answer else [])]

@@ -34,8 +34,10 @@ class ByHand:
         sent = [x.message for x in self.tell(event) if isinstance(x, a.SendMaster)]
         return [message for message in sent if isinstance(message, kind)]
 
-    def wait(self, seconds: float, kind: type) -> list:
+    def wait(self, seconds: float, kind: type, *, unheard: bool = False) -> list:
         self.now_s += seconds
+        if not unheard and self.core.welcome:
+            self.tell(e.Welcome("node-1", self.core.epoch, "node-1#1"))
         return self.said(e.Tick(), kind)
 
     def map(self, attempt: str, split: Split = FILE) -> list[a.NodeAction]:
@@ -69,6 +71,16 @@ def test_it_says_hello_again_when_a_master_does_not_know_it(node):
     node.tell(e.Welcome("node-1", 2, "node-1#1"))
     assert not node.wait(1.0, e.NodeJoined)
     assert node.said(e.Welcome("node-1", 2, "another one"), e.NodeJoined)
+
+
+def test_it_says_hello_again_when_nobody_answers(node):
+    assert not node.wait(2.9, e.NodeJoined, unheard=True)
+    node.tell(e.Welcome("node-1", 1, "node-1#1"))
+    assert not node.wait(2.9, e.NodeJoined, unheard=True)
+    assert node.wait(0.6, e.NodeJoined, unheard=True)
+    assert node.map(M0) == [], "until it is accepted it does nothing new"
+    node.tell(e.Welcome("node-1", 1, "node-1#1"))
+    assert node.map(M0)
 
 
 def test_it_does_not_listen_to_an_older_master(node):
@@ -267,10 +279,10 @@ def test_a_heartbeat_names_all_that_waits_for_an_answer_and_the_rest_in_turn():
     core = NodeCore("node-1", "x", 1, NodeLimits(held_per_beat=4), held)
     core.handle(e.Tick(), 0.0)
     core.handle(e.ExecutorReady(1), 0.0)
-    core.handle(e.StartAttempt("job-1/m0099.1.1", "job-1", 0, 1, FILE), 0.0)
-    core.handle(e.ExecutorSealed(1, "job-1/m0099.1.1", TaskReport()), 0.0)
     core.handle(e.Welcome("node-1", 1, "x"), 0.0)
     named = set(held[:4])  # in the heartbeat that follows the welcome
+    core.handle(e.StartAttempt("job-1/m0099.1.1", "job-1", 0, 1, FILE), 0.0)
+    core.handle(e.ExecutorSealed(1, "job-1/m0099.1.1", TaskReport()), 0.0)
     for second in (1, 2):
         beats = [x.message for x in core.handle(e.Tick(), float(second)) if isinstance(x, a.SendMaster)]
         (beat,) = [message for message in beats if isinstance(message, e.NodeBeat)]

@@ -233,14 +233,14 @@ def test_a_seal_is_confirmed_again_and_a_stale_one_discarded(one):
 
 def test_a_start_is_sent_again_when_heartbeats_do_not_show_it(one):
     one.beat("node-1")
-    assert not one.sent
+    assert one.sent == [("node-1", e.Welcome("node-1", 1, "node-1#1"))]
     one.now_s = 3.0
     one.beat("node-1", "job-1/m0000.1.1")
-    assert not one.sent
+    assert not one.started()
     one.beat("node-1")
-    assert one.sent == [("node-1", one.starts["job-1/m0000.1.1"][1])]
+    assert one.started() == ["job-1/m0000.1.1"]
     one.beat("node-1")
-    assert not one.sent
+    assert not one.started()
 
 
 def test_an_attempt_that_nobody_wants_is_discarded_when_a_heartbeat_shows_it(one):
@@ -340,6 +340,22 @@ def test_a_node_that_restarts_keeps_what_it_says_it_holds(mapped):
     assert mapped.started() == ["job-1/r0000.1.2"]
     mapped.beat("node-1", "job-1/r0000.1.1", start=1)
     assert not mapped.sent, "an incarnation that is over is not listened to"
+
+
+def test_the_hello_of_an_incarnation_that_is_over_shuts_the_node_out_for_a_lease_only(mapped):
+    mapped.join("node-1", start=2)
+    mapped.join("node-1", start=3)
+    mapped.join("node-1", start=2)
+    assert not mapped.sent, "replaced, while the one in its place is joined"
+    for _ in range(3):
+        mapped.now_s += 4.0
+        mapped.beat("node-2")
+        mapped.tell(e.Tick())
+    mapped.join("node-1", start=2)
+    assert e.Welcome("node-1", 1, "node-1#2") in mapped.told(e.Welcome)
+    mapped.tell(e.NodeGone("node-1", "node-1#2"))
+    mapped.join("node-1", start=2)
+    assert not mapped.sent, "it has ended, as its keeper saw"
 
 
 def test_a_repeated_hello_changes_nothing(mapped):
