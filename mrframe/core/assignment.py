@@ -48,7 +48,6 @@ def enqueue(book: Book, turn: Turn, task: Task) -> None:
     if not homes and task.avoid:
         homes = [name for name in names if name not in task.avoid]
         wait = book.limits.locality_wait_s
-    task.waiting_s = turn.now_s
     book.waiting.add(task, submission.place, homes, turn.now_s + wait)
 
 

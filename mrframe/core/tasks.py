@@ -34,7 +34,6 @@ class Task:
     number     attempts so far in this epoch; failures and losses count how they ended
     commit     (attempt, node) of the result, None while there is none
     known      whether it was ever committed: a decode task that was has named all its blocks
-    waiting_s  since when it could be started: the wait for a near node counts from here
     avoid      nodes on which it failed; it is retried elsewhere where there is an elsewhere
     """
 
@@ -55,7 +54,6 @@ class Task:
     commit: tuple[str, str] | None = None
     report: TaskReport | None = None
     known: bool = False
-    waiting_s: float = 0.0
     avoid: set[str] = field(default_factory=set)
 
     def move(self, cause: str) -> None:
