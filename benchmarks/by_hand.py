@@ -15,39 +15,45 @@ from collections import Counter, defaultdict
 
 PIECE_BYTES = 8 << 20
 BLOCK_BYTES = 256 << 10
+MAX_LINE_BYTES = 64 << 10
 LINE = re.compile(
-    rb'(?P<host>[^ \n]+) [^ \n]+ [^ \n]+ \[[^\]\n]+\] "[A-Z]+ (?P<path>[^ ?"\n]+)[^ "\n]* [^ "\n]+" '
-    rb'(?P<status>\d{3}) (?P<size>\d+|-) "(?:[^"\\\n]|\\.)*" "(?:[^"\\\n]|\\.)*"'
-)
+    rb'[^ ]++ [^ ]++ [^ ]++ \[[^\]]++\] "[A-Z]++ (?P<path>[^ ?"]++)[^ "]*+ [^ "]++" '
+    rb'(?P<status>\d{3}) (?P<size>\d+|-) "[^"\\]*+(?:\\.[^"\\]*+)*+" "[^"\\]*+(?:\\.[^"\\]*+)*+"'
+).fullmatch
 
 
-def lines(path, first, last):
-    """The lines that begin in a piece of a file."""
-    with open(path, "rb", BLOCK_BYTES) as file:
-        file.seek(max(0, first - 1))
+def matches(path, first, last):
+    """The matches of the lines that begin in a piece of a file, block by block."""
+    with open(path, "rb", 0) as file:
         if first:
-            file.readline()
-        while file.tell() < last and (line := file.readline()):
-            yield line.rstrip(b"\n")
+            file.seek(first - 1)
+            first += file.read(MAX_LINE_BYTES).index(b"\n")  # the line before begins in the piece before
+            file.seek(first)
+        while first < last:
+            block = file.read(BLOCK_BYTES)
+            over = block.find(b"\n", last - 1 - first) if last - first <= len(block) else -1
+            end = over + 1 or block.rfind(b"\n") + 1 or len(block)  # the line that goes over the end is the last
+            file.seek(first := first + end)
+            for line in block[:end].split(b"\n"):
+                if match := LINE(line):
+                    yield match
 
 
 def status_codes(piece):
     """Counts by status."""
     counts: Counter = Counter()
-    for line in lines(*piece):
-        if match := LINE.fullmatch(line):
-            counts[match["status"]] += 1
+    for match in matches(*piece):
+        counts[match["status"]] += 1
     return dict(counts)
 
 
 def top_urls(piece):
     """Hits and bytes by path."""
     table: dict = defaultdict(lambda: [0, 0])
-    for line in lines(*piece):
-        if match := LINE.fullmatch(line):
-            row = table[match["path"]]
-            row[0] += 1
-            row[1] += 0 if match["size"] == b"-" else int(match["size"])
+    for match in matches(*piece):
+        row = table[match["path"]]
+        row[0] += 1
+        row[1] += 0 if match["size"] == b"-" else int(match["size"])
     return dict(table)
 
 

@@ -67,7 +67,7 @@ def measure(question: str, log: str, rounds: int) -> dict[str, list[float]]:
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mib", type=int, default=128, help="size of the input (128)")
+    parser.add_argument("--mib", type=int, default=256, help="size of the input (256)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (3)")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mrframe-bench-") as folder:
