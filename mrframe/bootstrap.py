@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,13 +18,19 @@ def claim_process() -> None:
     _process_is_ours = True
 
 
-def start_cluster(options: RunOptions, nodes: int, slots: int, scratch: str) -> LocalCluster:
+def start_cluster(options: RunOptions, nodes: int, slots: int, run_scratch: str) -> LocalCluster:
     """A running cluster on this machine; ClusterUnreachable when it does not start.
 
+    It works in a directory of its own inside `run_scratch`, all of which is removed if this process dies.
     Its keeper is forked from the command, and started by exec from a notebook, a test or a script.
     """
     from mrframe.cluster.client import LocalCluster
 
     return LocalCluster.start(
-        nodes=nodes, slots=slots, scratch=scratch, shuffle=options.shuffle, exec_keeper=not _process_is_ours
+        nodes=nodes,
+        slots=slots,
+        scratch=os.path.join(run_scratch, "cluster"),
+        run_scratch=run_scratch,
+        shuffle=options.shuffle,
+        exec_keeper=not _process_is_ours,
     )

@@ -54,7 +54,7 @@ def cores() -> int:
 
 
 class LocalEngine:
-    """See `engines.base.Engine`. `start(options, nodes, slots, scratch)` gives a running cluster."""
+    """See `engines.base.Engine`. `start(options, nodes, slots, run_scratch)` gives a running cluster."""
 
     name = "local"
 
@@ -68,7 +68,7 @@ class LocalEngine:
         nodes = default_nodes(options.nodes)
         slots = options.slots or max(1, cores() // nodes)
         started_s = time.monotonic()
-        cluster = self._start(options, nodes, slots, os.path.join(plan.scratch, "cluster"))
+        cluster = self._start(options, nodes, slots, plan.scratch)
         try:
             run = _Run(cluster, plan, on_progress, started_s)
             run.submit(package)
