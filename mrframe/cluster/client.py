@@ -92,7 +92,7 @@ class LocalCluster:
         """Start a master and `nodes` nodes with `slots` executors each; ClusterUnreachable when that fails.
 
         scratch      the cluster's directory, made when needed and removed at the end
-        run_scratch  what to remove instead when this process dies: a directory around `scratch`
+        run_scratch  the directory of the whole run around `scratch`: removed too when this process dies
         shuffle      "zmq": never read another node's file by path
         exec_keeper  start the keeper by exec; False forks it from this process, which is faster and needs a
                      process without threads

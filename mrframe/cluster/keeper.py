@@ -33,6 +33,9 @@ Main = Callable[[socket.socket, str], None]
 _MASTER = "mrframe.cluster.master"
 _NODE = "mrframe.cluster.node"
 
+DEATH_MS = 1000
+"""How long after the end of its line a client may still be seen alive."""
+
 
 @dataclass(frozen=True, slots=True)
 class Charge:
@@ -70,7 +73,16 @@ class Keeper:
                 going = self._turn()
         finally:
             self._children.end_all()
-            remove_tree(self._charge.scratch if self._dismissed else self._charge.run_scratch)
+            bereft = not self._dismissed and self._client_is_dead()
+            remove_tree(self._charge.run_scratch if bereft else self._charge.scratch)
+
+    def _client_is_dead(self) -> bool:
+        """Whether the client has ended; its line is closed a little before that can be seen."""
+        if self._client_fd < 0:
+            return not _is_there(self._charge.client_pid)
+        poll = select.poll()
+        poll.register(self._client_fd, select.POLLIN)
+        return bool(poll.poll(DEATH_MS))
 
     def _turn(self) -> bool:
         ready = {fd for fd, _ in self._poll.poll()}
@@ -131,6 +143,16 @@ def _preload(work: str) -> None:
     process.prepare()
     gc.collect()
     gc.freeze()
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _watch_process(pid: int) -> int:

@@ -62,6 +62,8 @@ class Line:
     def send(self, message: Any, fds: Sequence[int] = ()) -> None:
         """Say a message, now or at a later `flush`; nothing when the other end is gone."""
         data = frame(self._says.encode(message))
+        if self.ended:
+            return
         if fds:
             data = data[self._send_fds(data, fds) :]
         if data:
@@ -103,6 +105,8 @@ class Line:
                 break
             except ConnectionResetError:
                 data, fds = b"", []
+            for fd in fds:
+                os.set_inheritable(fd, False)  # noqa: FBT003 -- recv_fds ignores the flag that would do it
             self.fds.extend(fds)
             self.ended = not data
             for payload in self._frames.feed(data):

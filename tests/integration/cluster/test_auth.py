@@ -1,0 +1,270 @@
+"""Who may talk to a master: real sockets in one process, the real scheduler behind."""
+
+import socket
+import struct
+import time
+
+import pytest
+import zmq
+
+from mrframe.cluster import transport
+from mrframe.cluster.auth import Doorkeeper, Keys, make_keys
+from mrframe.cluster.clients import NUMBER
+from mrframe.cluster.master import make
+from mrframe.core import events
+from mrframe.core.limits import SchedulerLimits
+from mrframe.core.spec import StepSpec
+from mrframe.wire import messages
+from mrframe.wire.messages import Member
+
+NAMES = ("client", "master", "node-1", "node-2")
+
+
+class House:
+    """A master in this process, and connections to it with any keys."""
+
+    def __init__(self):
+        self.keys = {name: make_keys() for name in NAMES}
+        members = [Member(name, keys.public) for name, keys in self.keys.items()]
+        mine = self.keys["master"]
+        self.master = make(mine.public, mine.secret, members, SchedulerLimits())
+        self.told = []
+        handle = self.master._scheduler.handle
+        self.master._scheduler.handle = lambda event, now: (self.told.append(event), handle(event, now))[1]
+        self.context = zmq.Context()
+        self.dealers = []
+
+    def connect(self, name, server=None):
+        keys = self.keys.get(name) or make_keys()
+        server = server or self.keys["master"].public
+        self.dealers.append(transport.connect(self.context, keys, self.master.address, server))
+        return self.dealers[-1]
+
+    def turn_until(self, condition, within_s=5.0):
+        deadline = time.monotonic() + within_s
+        while not condition():
+            assert time.monotonic() < deadline, "it did not happen"
+            self.master.turn()
+
+    def say(self, dealer, *frames):
+        def said():
+            try:
+                dealer.send_multipart(frames, zmq.NOBLOCK)
+            except zmq.Again:
+                return False
+            return True
+
+        self.turn_until(said)
+
+    def answer(self, dealer, words):
+        self.turn_until(lambda: dealer.poll(0))
+        return words.decode(dealer.recv_multipart(zmq.NOBLOCK)[0])
+
+    def events(self):
+        return [event for event in self.told if not isinstance(event, events.Tick)]
+
+    def still_works(self):
+        """A real client is served, whatever has happened."""
+        dealer = self.connect("client")
+        number = self.master._clients._taken + 1
+        job = f"job-{number}"
+        request = messages.FROM_CLIENT.encode(events.JobSubmitted(job, (StepSpec(1),)))
+        self.say(dealer, NUMBER.pack(number), request)
+        self.turn_until(lambda: any(getattr(event, "job", "") == job for event in self.told))
+
+
+@pytest.fixture
+def house():
+    house = House()
+    yield house
+    house.context.destroy(0)
+    house.master._router.context.destroy(0)
+
+
+def node_words(node, name="node-1", incarnation="i"):
+    where = messages.NodeAddress(name, incarnation, "tcp://127.0.0.1:1", "/nowhere")
+    return messages.FROM_NODE.encode(where), messages.FROM_NODE.encode(events.NodeJoined(name, incarnation, 1))
+
+
+def test_a_node_is_heard_and_answered(house):
+    dealer = house.connect("node-1")
+    for words in node_words("node-1"):
+        house.say(dealer, words)
+    assert isinstance(house.answer(dealer, messages.TO_NODE), messages.Peers)
+    assert isinstance(house.answer(dealer, messages.TO_NODE), events.Welcome)
+
+
+def test_a_stranger_is_refused_at_the_door(house):
+    stranger = house.connect("stranger")
+    house.turn_until(lambda: house.master.doorkeeper.refused > 0)
+    with pytest.raises(zmq.Again):
+        stranger.send(b"hello", zmq.NOBLOCK)  # the handshake never completes, so there is nobody to send to
+    assert house.events() == []
+    house.still_works()
+
+
+def test_who_does_not_know_the_masters_key_gets_nothing(house):
+    wrong = house.connect("node-1", server=make_keys().public)
+    plain = house.context.socket(zmq.DEALER)
+    plain.setsockopt(zmq.LINGER, 0)
+    plain.setsockopt(zmq.IMMEDIATE, 1)
+    plain.connect(house.master.address)
+    house.still_works()
+    for dealer in (wrong, plain):
+        with pytest.raises(zmq.Again):
+            dealer.send(b"hello", zmq.NOBLOCK)
+    assert [type(event) for event in house.events()] == [events.JobSubmitted]
+    plain.close(0)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 4096, b"\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL"]
+)
+def test_garbage_connections_disturb_nobody(house, data):
+    host, _, port = house.master.address.rpartition("/")[2].rpartition(":")
+    assert host == "127.0.0.1"
+    connections = [socket.create_connection((host, int(port))) for _ in range(20)]
+    for connection in connections:
+        connection.sendall(data)
+    house.still_works()
+    assert [type(event) for event in house.events()] == [events.JobSubmitted]
+    for connection in connections:
+        connection.close()
+
+
+def test_without_a_doorkeeper_nobody_comes_in():
+    """ZAP_ENFORCE_DOMAIN: a process that forgot its doorkeeper is closed, not open."""
+    context = zmq.Context()
+    server, client = make_keys(), make_keys()
+    router, address = transport.listen(context, server)
+    dealer = transport.connect(context, client, address, server.public)
+    assert not dealer.poll(300, zmq.POLLOUT)
+    doorkeeper = Doorkeeper(context, [Member("node-1", client.public)])
+    deadline = time.monotonic() + 5
+    while not dealer.poll(10, zmq.POLLOUT):
+        doorkeeper.answer()
+        assert time.monotonic() < deadline
+    dealer.close(0)
+    router.close(0)
+    doorkeeper.socket.close(0)
+    context.term()
+
+
+def test_a_node_cannot_speak_for_another(house):
+    good, bad = house.connect("node-1"), house.connect("node-2")
+    for words in node_words("node-1"):
+        house.say(good, words)
+    house.answer(good, messages.TO_NODE)
+    house.told.clear()
+    house.say(bad, messages.FROM_NODE.encode(events.NodeBeat("node-1", "i")))
+    refused = house.answer(bad, messages.TO_NODE)
+    assert isinstance(refused, messages.Refused)
+    assert "may not speak for 'node-1'" in refused.reason
+    assert house.events() == []
+    assert house.master.counts["bad"] == 1
+
+
+def test_a_node_cannot_take_another_nodes_messages(house):
+    """Without handover, a connection that claims the routing id of another is not taken, and changes nothing."""
+    good = house.connect("node-1")
+    for words in node_words("node-1"):
+        house.say(good, words)
+    house.answer(good, messages.TO_NODE)
+    house.answer(good, messages.TO_NODE)
+    route = house.master._nodes["node-1"].route
+    thief = house.context.socket(zmq.DEALER)
+    transport._secure(thief, house.keys["node-2"])
+    thief.setsockopt(zmq.CURVE_SERVERKEY, house.keys["master"].public)
+    thief.setsockopt(zmq.ROUTING_ID, route)
+    thief.connect(house.master.address)
+    house.dealers.append(thief)
+    house.say(thief, messages.FROM_NODE.encode(events.NodeBeat("node-1", "i")))
+    house.still_works()
+    assert house.master._nodes["node-1"].route == route
+    house.say(good, messages.FROM_NODE.encode(events.NodeBeat("node-1", "i", ("job-9/m0000.1.1",))))
+    while isinstance(answer := house.answer(good, messages.TO_NODE), events.Welcome):
+        pass
+    assert answer == events.ForgetJob("job-9")
+    assert not thief.poll(100)
+    assert [type(event) for event in house.events()].count(events.NodeBeat) == 1
+
+
+@pytest.mark.parametrize(
+    "message",
+    [events.JobSubmitted("job-1", (StepSpec(1),)), events.CancelRequested("job-1"), events.NodeGone("n", "i")],
+)
+def test_a_node_cannot_do_what_clients_do(house, message):
+    node = house.connect("node-1")
+    house.say(node, messages.FROM_CLIENT.encode(message))
+    assert isinstance(house.answer(node, messages.TO_NODE), messages.Refused)
+    house.say(node, NUMBER.pack(1), messages.FROM_CLIENT.encode(message))
+    assert isinstance(house.answer(node, messages.TO_NODE), messages.Refused)
+    assert house.events() == []
+
+
+def test_a_client_cannot_be_a_node(house):
+    client = house.connect("client")
+    house.say(client, NUMBER.pack(1), messages.FROM_NODE.encode(events.NodeJoined("node-1", "i", 1)))
+    assert isinstance(house.answer(client, messages.TO_CLIENT), messages.Refused)
+    assert house.events() == []
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        (b"",),
+        (b"\x01garbage",),
+        (b"\x02",),
+        (NUMBER.pack(1),),
+        (NUMBER.pack(1), b"\x01\x92\xa7Welcome\x90"),
+        (b"12345", b"x"),
+        (b"x",) * 4,
+        (b"x",) * 500,
+    ],
+)
+def test_bad_messages_are_counted_and_dropped(house, frames):
+    for name in ("client", "node-1"):
+        house.say(house.connect(name), *frames)
+    house.turn_until(lambda: house.master.counts["bad"] == 2)
+    assert house.events() == []
+    house.still_works()
+
+
+def test_a_frame_over_the_limit_closes_its_connection_only(house):
+    node = house.connect("node-1")
+    house.say(node, b"\x01" + b"x" * transport.FRAME_BYTES_MAX)
+    house.still_works()
+    assert house.master.counts["bad"] == 0
+
+
+def test_requests_are_taken_in_order_and_once(house):
+    client = house.connect("client")
+    requests = [
+        messages.FROM_CLIENT.encode(event)
+        for event in (events.JobSubmitted("job-1", (StepSpec(1),)), events.InputsClosed("job-1", 5))
+    ]
+    for number in (2, 1, 1, 2, 2):
+        house.say(client, NUMBER.pack(number), requests[number - 1])
+    taken = []
+    while len(taken) < 5:
+        answer = house.answer(client, messages.TO_CLIENT)
+        if isinstance(answer, messages.Accepted):
+            taken.append(answer.number)
+    assert taken == [0, 1, 1, 2, 2]
+    assert [type(event) for event in house.events()] == [events.JobSubmitted, events.InputsClosed]
+
+
+def test_keys_are_not_shown():
+    keys = Keys(b"public", b"hidden")
+    assert "hidden" not in repr(keys)
+
+
+def test_half_open_connections_are_closed(house):
+    """An idle connection that never shakes hands does not stay."""
+    host, _, port = house.master.address.rpartition("/")[2].rpartition(":")
+    connection = socket.create_connection((host, int(port)))
+    connection.settimeout(8)
+    while (data := connection.recv(4096)) != b"":
+        assert len(data) <= 64  # the greeting
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()

@@ -1,0 +1,72 @@
+"""A node's directory: what is held after a restart, and that no name leads out of it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mrframe.cluster.folder import Folder, file_in
+
+SEALED, OPEN = "job-1/m0000.1.1", "job-1/m0001.1.1"
+
+
+def write(path, data=b"x"):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def test_what_is_sealed_is_held_and_the_rest_is_deleted(tmp_path):
+    folder = Folder(str(tmp_path / "node-1"))
+    for attempt in (SEALED, OPEN):
+        write(folder.file(attempt, "map.mrf"))
+        write(os.path.join(folder.fetched(attempt), "00000"))
+    folder.store_package("job-1", b"code")
+    folder.seal(SEALED)
+    again = Folder(str(tmp_path / "node-1"))
+    assert again.held() == [SEALED]
+    assert sorted(os.listdir(tmp_path / "node-1" / "job-1")) == ["m0000.1.1", "package"]
+    assert Path(again.package("job-1")).read_bytes() == b"code"
+
+
+def test_attempts_and_jobs_are_deleted_with_all_that_is_theirs(tmp_path):
+    folder = Folder(str(tmp_path))
+    write(folder.file(SEALED, "map.mrf"))
+    write(folder.file(OPEN, "map.mrf"))
+    write(os.path.join(folder.fetched(OPEN), "00000"))
+    folder.delete_attempt(OPEN)
+    assert os.listdir(tmp_path / "job-1") == ["m0000.1.1"]
+    folder.delete_attempt(OPEN)
+    folder.delete_job("job-1")
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_package_is_private(tmp_path):
+    folder = Folder(str(tmp_path / "node-1"))
+    folder.store_package("job-1", b"code")
+    assert os.stat(folder.package("job-1")).st_mode & 0o777 == 0o600
+    assert os.stat(tmp_path / "node-1").st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    "attempt", ["", "..", "../job-1/m0000.1.1", "job-1/../m0000.1.1", "job-1/m0000.1.1/", "/etc"]
+)
+def test_no_attempt_leads_out(tmp_path, attempt):
+    folder = Folder(str(tmp_path))
+    for use in (folder.attempt, folder.fetched, folder.seal, folder.delete_attempt):
+        with pytest.raises(ValueError, match="attempt"):
+            use(attempt)
+
+
+@pytest.mark.parametrize("job", ["", "..", ".", "job-1/..", "/", "job", "job-1\n"])
+def test_no_job_leads_out(tmp_path, job):
+    folder = Folder(str(tmp_path))
+    for use in (folder.package, folder.delete_job):
+        with pytest.raises(ValueError, match="job"):
+            use(job)
+
+
+@pytest.mark.parametrize("name", ["", "..", ".sealed", "a/b", "map.mrf/", "map.mrf\n", "MAP.mrf", "a" * 60])
+def test_no_file_name_leads_out(name):
+    with pytest.raises(ValueError, match="file"):
+        file_in("/d", SEALED, name)

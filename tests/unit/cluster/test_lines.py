@@ -1,0 +1,91 @@
+"""Lines between parent and child: messages and descriptors survive any cut; nothing blocks; ends are seen."""
+
+import os
+import socket
+
+import pytest
+
+from mrframe.cluster.lines import Line, make_pair
+from mrframe.wire import messages
+from mrframe.wire.codec import BadMessage
+
+
+@pytest.fixture
+def ends():
+    here, there = make_pair()
+    client = Line(here, hears=messages.FROM_PARENT, says=messages.TO_KEEPER)
+    keeper = Line(there, hears=messages.TO_KEEPER, says=messages.FROM_PARENT)
+    yield client, keeper
+    client.close()
+    keeper.close()
+
+
+def test_messages_arrive_in_order(ends):
+    client, keeper = ends
+    said = [messages.ForkChildren((f"node-{i}",)) for i in range(50)]
+    for message in said:
+        client.send(message)
+    assert keeper.receive() == said
+    assert keeper.receive() == []
+    assert not keeper.ended
+
+
+def test_descriptors_come_with_their_message(ends):
+    client, keeper = ends
+    for round_ in range(3):
+        read, write = os.pipe()
+        client.send(messages.ForkChildren(("master",)), [write])
+        os.close(write)
+        assert keeper.receive() == [messages.ForkChildren(("master",))]
+        got = keeper.fds.popleft()
+        assert not os.get_inheritable(got)
+        os.write(got, b"%d" % round_)
+        os.close(got)
+        assert os.read(read, 10) == b"%d" % round_
+        os.close(read)
+
+
+def test_sending_never_blocks_and_nothing_is_lost(ends):
+    client, keeper = ends
+    said = [messages.ForkChildren((str(i) * 5000,)) for i in range(200)]
+    for message in said:
+        client.send(message)
+    assert client.pending
+    heard = []
+    while len(heard) < len(said):
+        heard += keeper.receive()
+        client.flush()
+    assert heard == said
+    assert not client.pending
+
+
+def test_the_end_is_seen_after_what_was_said(ends):
+    client, keeper = ends
+    client.send(messages.EndAll())
+    client.close()
+    assert keeper.receive() == [messages.EndAll()]
+    keeper.receive()
+    assert keeper.ended
+    keeper.send(messages.ChildEnded("master", 1, "x"))  # nobody hears it, and nothing is raised
+    assert not keeper.pending
+
+
+def test_what_is_no_message_is_bad(ends):
+    client, keeper = ends
+    client.socket.send(b"\0\0\0\1\xff")
+    with pytest.raises(BadMessage):
+        keeper.receive()
+
+
+def test_a_blocking_line_waits_and_keeps_what_came_together():
+    here, there = socket.socketpair()
+    client = Line(here, hears=messages.FROM_PARENT, says=messages.TO_KEEPER)
+    keeper = Line(there, hears=messages.TO_KEEPER, says=messages.FROM_PARENT, blocking=True)
+    client.send(messages.ForkChildren(("master",)))
+    client.send(messages.EndAll())
+    assert keeper.wait() == messages.ForkChildren(("master",))
+    assert keeper.heard
+    assert keeper.receive() == [messages.EndAll()]
+    client.close()
+    assert keeper.wait() is None
+    keeper.close()
