@@ -8,7 +8,7 @@ def by_hour(hour, status):
 
 
 def add(hour, values):
-    requests, errors = map(sum, zip(*values, strict=True))
+    requests, errors = map(sum, zip(*values))
     yield hour, (requests, errors)
 
 

@@ -8,7 +8,7 @@ def by_path(path, size):
 
 
 def add(path, values):  # combine and reduce: (key, iterator of values) -> pairs
-    hits, size = map(sum, zip(*values, strict=True))
+    hits, size = map(sum, zip(*values))
     yield path, (hits, size)
 
 

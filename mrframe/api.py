@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import islice
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO, Self
 
@@ -24,11 +25,11 @@ from mrframe.core.options import RunOptions
 from mrframe.engines.base import Engine, OnProgress, Outcome, Plan, Progress
 from mrframe.engines.planning import make_plan, runs_inline, with_name
 from mrframe.engines.summary import MalformedSample, Summary, first_lines, input_maps, summarise
-from mrframe.errors import OutputError
 from mrframe.formats.inputs import expand
 from mrframe.formats.splitting import estimated_bytes
 from mrframe.shuffle.merge import merge
 from mrframe.shuffle.runfile import Block, RunReader
+from mrframe.store.output import whole_file
 from mrframe.store.scratch import Scratch, sweep_stale
 from mrframe.task.jobfile import JobFile, find, made, ready_names
 
@@ -180,23 +181,35 @@ def _engine(plan: Plan, inputs: Sequence[str]) -> Engine:
 
 
 def write_rejects(path: str, outcome: Outcome) -> None:
-    """All malformed lines of a run to a file, in input order; OutputError when it cannot be written."""
+    """All malformed lines of a run to a file, in input order, whole or not at all; OutputError when it cannot be."""
     before = {split.order: lines for split, lines in first_lines(input_maps(outcome.done))}
-    try:
-        with open(path, "w", encoding="utf-8") as target:
-            for split, kept in outcome.rejects:
-                with open(kept, "rb") as source:
-                    for line, offset, data, reason in msgpack.Unpacker(source, max_buffer_size=1 << 30):
-                        row = {
+    with whole_file(path, overwrite=True) as target:
+        for split, kept in outcome.rejects:
+            for rows in _batches(_kept_lines(kept), 1000):
+                text = "".join(
+                    json.dumps(
+                        {
                             "source": split.source,
                             "line": before[split.order] + line + 1,
                             "offset": offset,
                             "reason": reason,
                             "text": data.decode("utf-8", "surrogateescape"),
                         }
-                        target.write(json.dumps(row) + "\n")
-    except OSError as error:
-        raise OutputError(f"the file for rejects {path} cannot be written: {error.strerror}") from None
+                    )
+                    + "\n"
+                    for line, offset, data, reason in rows
+                )
+                target.write(text.encode())
+
+
+def _kept_lines(path: str) -> Iterator[tuple[int, int, bytes, str]]:
+    with open(path, "rb") as file:
+        yield from msgpack.Unpacker(file, max_buffer_size=1 << 30)
+
+
+def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    while some := list(islice(items, size)):
+        yield some
 
 
 def load_job(text: str, options: Mapping[str, Any]) -> Job:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mrframe.core.spec import MIB, SPLIT_BYTES
+from mrframe.core.spec import MIB
 
 Engine = Literal["auto", "inline", "local"]
 Shuffle = Literal["auto", "zmq"]
@@ -43,7 +43,9 @@ class RunOptions:
         None, "force this log format: a name, or the server's own format string", metavar="NAME|STRING"
     )
     max_bad: str = setting("10%", "malformed lines allowed: a number, or a share such as 10%", metavar="N|%")
-    split_bytes: int = setting(SPLIT_BYTES, "length of a split in bytes", metavar="BYTES")
+    split_bytes: int | None = setting(
+        None, "length of a split in bytes (default: a sixteenth of the input, from 4 MiB to 64 MiB)", metavar="BYTES"
+    )
     splits: int | None = setting(None, "cut the input into this many splits instead (for tests)", metavar="N")
     order_seed: int | None = setting(
         None, "run the map tasks in an order shuffled by this seed (inline, for tests)", metavar="N"

@@ -17,6 +17,7 @@ from mrframe.bootstrap import start_cluster
 from mrframe.core.actions import JobEnded
 from mrframe.core.ids import parse_attempt
 from mrframe.core.options import RunOptions
+from mrframe.core.placement import locality
 from mrframe.core.records import JobProgress
 from mrframe.core.spec import Split, StepSpec
 from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
@@ -160,21 +161,24 @@ class _Run:
     def _gather(self, ended: JobEnded) -> Outcome:
         """Fetch the output from the nodes that hold it."""
         parts = [self._cluster.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
-        done, rejects = [], []
-        data_local = other_map = shuffled = 0
+        done, rejects, shuffled = [], [], 0
         for attempt, step, node, split, report in ended.reports:
             kind = parse_attempt(attempt).kind
             done.append(Done(attempt, step, split if kind != "reduce" else None, report))
             if kind != "map":
                 continue
             shuffled += sum(size for _, size in report.partitions.values())
-            near = [*split.locations, *(holder for _, holder in split.held_by)]
-            if near:
-                data_local, other_map = data_local + (node in near), other_map + (node not in near)
             if step == 0 and report.ledger.malformed and self._plan.settings.keep_rejects:
                 rejects.append((split, self._cluster.fetch(node, attempt, REJECTS_FILE)))
         rejects.sort(key=lambda item: item[0].order)
         self._count_stage("done")
+        near = locality(ended.reports)
         return Outcome(
-            parts, done, rejects, self._stage_s, data_local=data_local, other_map=other_map, shuffled_bytes=shuffled
+            parts,
+            done,
+            rejects,
+            self._stage_s,
+            data_local=near.data_local + near.anywhere,  # a file of this machine is local to each of its nodes
+            other_map=near.other,
+            shuffled_bytes=shuffled,
         )

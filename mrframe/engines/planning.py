@@ -17,7 +17,7 @@ from typing import Any
 from mrframe.core.job import Job, Reader
 from mrframe.core.malformed import parse_limit
 from mrframe.core.options import RunOptions
-from mrframe.core.spec import MIB, Split, StepSpec
+from mrframe.core.spec import MIB, SPLIT_BYTES, Split, StepSpec
 from mrframe.engines.base import Plan
 from mrframe.errors import TooManyMalformed, UnknownField, UsageError
 from mrframe.formats.decode import decompress
@@ -25,7 +25,7 @@ from mrframe.formats.detect import LINES_MAX, detect
 from mrframe.formats.inputs import InputFile, expand
 from mrframe.formats.reading import make_reader
 from mrframe.formats.schema import check_fields, grammar_of
-from mrframe.formats.splitting import default_partitions, estimated_bytes, plan_splits
+from mrframe.formats.splitting import default_partitions, default_split_bytes, estimated_bytes, plan_splits
 from mrframe.formats.spooling import spool
 from mrframe.shuffle.reducers import as_fold
 from mrframe.task.jobfile import JobFile
@@ -47,12 +47,14 @@ def make_plan(
 ) -> Plan:
     """The plan of a run; raises InputError, FormatError, UnknownField, TooManyMalformed, UsageError."""
     files = expand(inputs)
+    if options.split_bytes is None:
+        options = dataclasses.replace(options, split_bytes=default_split_bytes(estimated_bytes(files)))
     feed, first = _spooled(files, options, scratch)
     head_of, head = _head(files, first)
     reader = settle_reader(job.read, options.log_format, head, head_of)
     check_fields(reader, job.projection(), job.paths())
     _check_head(job, reader, head, head_of)
-    splits = plan_splits(files, split_bytes=options.split_bytes, splits=options.splits)
+    splits = plan_splits(files, split_bytes=_length(options), splits=options.splits)
     return Plan(
         job=job,
         file=file,
@@ -82,10 +84,14 @@ def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpe
                 partitions,
                 gather,
                 parse_limit(options.max_bad) if index == 0 else None,
-                options.split_bytes,
+                _length(options),
             )
         )
     return tuple(steps)
+
+
+def _length(options: RunOptions) -> int:
+    return options.split_bytes or SPLIT_BYTES
 
 
 def runs_inline(plan: Plan, total_bytes: int) -> bool:
@@ -102,7 +108,7 @@ def _spooled(
         return None, None
     folder = os.path.join(scratch, "stdin")
     os.mkdir(folder, 0o700)
-    feed = spool(sys.stdin.buffer, folder, block_bytes=options.split_bytes, index=index)
+    feed = spool(sys.stdin.buffer, folder, block_bytes=_length(options), index=index)
     first = next(feed, None)
     return chain([] if first is None else [first], feed), first
 

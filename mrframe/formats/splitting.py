@@ -73,6 +73,21 @@ def estimated_bytes(files: Sequence[InputFile]) -> int:
     return sum(f.bytes * COMPRESSION_RATIO if f.compression else f.bytes for f in files)
 
 
+def default_split_bytes(total_bytes: int) -> int:
+    """Length of a split for this many bytes of input: about a sixteenth, a power of two from 4 to 64 MiB.
+
+    Give it `estimated_bytes(files)`. So a few hundred MiB are still work for all cores, and since every
+    length divides the next, an input that grows keeps cuts at places where it had cuts before. Where
+    nothing is known (0: standard input) it is 16 MiB, so that work starts early.
+    """
+    if total_bytes == 0:
+        return 16 * MIB
+    length = SPLIT_BYTES
+    while length > 4 * MIB and length * 16 > total_bytes:
+        length //= 2
+    return length
+
+
 def default_partitions(total_bytes: int) -> int:
     """Number of reduce tasks for this many bytes of input: one for each 64 MiB, from 1 to 256.
 

@@ -189,10 +189,8 @@ def test_a_second_step_reads_pairs_in_key_order(some, options):
 @SETTINGS
 def test_map_split_and_early_stop_leave_the_ledger_balanced(some, options, stop):
     def few(records):
-        seen = 0
-        for record in records:
-            seen += 1
-            if seen > stop:
+        for seen, record in enumerate(records):
+            if seen >= stop:
                 return
             yield record.line, 1
 

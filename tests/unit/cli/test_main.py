@@ -76,4 +76,4 @@ def test_config_show_says_where_values_come_from(mrframe, fake_api, tmp_path, mo
     lines = {line.split()[0]: line for line in text.splitlines()}
     assert lines["nodes"].split(None, 2)[1:] == ["3", "nodes = 3 in ./mrframe.toml"]
     assert lines["splits"].endswith("MRFRAME_SPLITS=7 in the environment")
-    assert lines["split_bytes"].split() == ["split_bytes", "64MiB", "default"]
+    assert lines["memory_bytes"].split() == ["memory_bytes", "256MiB", "default"]

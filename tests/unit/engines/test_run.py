@@ -250,3 +250,11 @@ def test_partitions_follow_from_the_bytes_alone(access):
     steps = planning.plan_steps(BY_STATUS.then(top(3)), RunOptions(nodes=7), 200 << 20)
     assert [step.partitions for step in steps] == [4, 1]
     assert [step.max_bad for step in steps] == [0.1, None]
+
+
+def test_the_length_of_a_split_follows_from_the_size_of_the_input():
+    from mrframe.formats.splitting import default_split_bytes
+
+    lengths = [default_split_bytes(total << 20) for total in (1, 64, 100, 256, 512, 1024, 1 << 20)]
+    assert lengths == [n << 20 for n in (4, 4, 4, 16, 32, 64, 64)]
+    assert default_split_bytes(0) == 16 << 20
