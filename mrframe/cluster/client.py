@@ -201,6 +201,8 @@ class LocalCluster:
     def poll(self, timeout_s: float) -> JobProgress | JobEnded | None:
         """What happened last, waiting for it at most so long; None when nothing did.
 
+        A job that was done can end a second time: an output was lost with its node and has been made again.
+
         ClusterUnreachable when the master, the keeper or all nodes have ended: the cluster's jobs are lost.
         """
         deadline_s = time.monotonic() + timeout_s

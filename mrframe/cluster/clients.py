@@ -101,9 +101,20 @@ class Clients:
                 if progress is not None and progress != before and self.send(progress):
                     self._running[job] = progress
 
+    def _send_reports(self, ending: Ending, first: int, end: int) -> None:
+        """Reports `first` … `end` - 1, in as many messages as their size needs; one alone always fits."""
+        event = ending.event
+        try:
+            self.send(messages.Reports(event.job, ending.number, first, event.reports[first:end]))
+        except BadMessage:
+            if end - first == 1:
+                raise
+            middle = (first + end) // 2
+            self._send_reports(ending, first, middle)
+            self._send_reports(ending, middle, end)
+
     def _send_end(self, ending: Ending) -> None:
         event = ending.event
         for first in range(0, len(event.reports), REPORTS_PER_MESSAGE):
-            some = event.reports[first : first + REPORTS_PER_MESSAGE]
-            self.send(messages.Reports(event.job, ending.number, first, some))
+            self._send_reports(ending, first, min(first + REPORTS_PER_MESSAGE, len(event.reports)))
         self.send(messages.Ended(event.job, ending.number, event.outputs, event.failure, len(event.reports)))

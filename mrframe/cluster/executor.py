@@ -23,6 +23,7 @@ from mrframe.core.events import ExecutorBeat, ExecutorBlock, ExecutorFailed, Exe
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Order, Split
 from mrframe.wire import messages
+from mrframe.wire.codec import BadMessage
 
 BEAT_S = 0.15
 """A beat is passed on at most so often, whatever the work function does."""
@@ -71,10 +72,18 @@ def serve(end: socket.socket, executor: int, work: str) -> None:
         package = _package(message.package, packages)
         outcome = run(package, order, LineReporter(line, executor, order.attempt))
         _flush()
-        if isinstance(outcome, Failure):
-            line.send(ExecutorFailed(executor, order.attempt, outcome))
-        else:
-            line.send(ExecutorSealed(executor, order.attempt, outcome))
+        _answer(line, executor, order.attempt, outcome)
+
+
+def _answer(line: Line, executor: int, attempt: str, outcome: TaskReport | Failure) -> None:
+    if isinstance(outcome, Failure):
+        line.send(ExecutorFailed(executor, attempt, outcome))
+        return
+    try:
+        line.send(ExecutorSealed(executor, attempt, outcome))
+    except BadMessage as error:  # what user code counts is in it
+        said = f"the report of {attempt} cannot be sent ({error}); count fewer things, and count them in ints"
+        line.send(ExecutorFailed(executor, attempt, Failure("refused", said, error_slug="job-failed")))
 
 
 def _package(path: str, kept: dict[str, bytes]) -> bytes:

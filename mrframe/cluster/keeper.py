@@ -22,6 +22,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from mrframe.cluster import process
 from mrframe.cluster.lines import Line
@@ -170,10 +171,10 @@ def make_line(end: socket.socket) -> Line:
     return Line(end, hears=messages.TO_KEEPER, says=messages.FROM_PARENT, blocking=True)
 
 
-def serve(line: Line, charge: Charge) -> None:
-    """Be the keeper, in a process that was forked or started for it; does not return."""
-    status = 1
-    try:
+def serve(line: Line, charge: Charge) -> NoReturn:
+    """Be the keeper, in a process that was forked or started for it."""
+
+    def keep() -> None:
         os.umask(0o077)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -184,9 +185,8 @@ def serve(line: Line, charge: Charge) -> None:
         process.set_title("mrframe keeper")
         _preload(charge.work)
         Keeper(line, charge).run()
-        status = 0
-    finally:
-        process.leave(status)
+
+    process.run_and_leave(keep)
 
 
 def main() -> None:

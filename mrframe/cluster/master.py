@@ -155,7 +155,9 @@ class Master:
                 self._nodes[message.node] = NodeRoute(route, message.incarnation, set(), message)
                 self._tell_peers()
             return  # a node says where it is before anything else, and again with every hello
-        known.route = route
+        if known.route != route:  # it has connected anew: what was sent to the old connection may be lost
+            known.route = route
+            self._tell_peers()
         if isinstance(message, messages.CodeWanted):
             known.coded.discard(message.job)
             self._send_code(known, message.job)

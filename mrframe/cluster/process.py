@@ -21,7 +21,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
@@ -92,20 +92,29 @@ def kill_group(pid: int) -> None:
 def fork(main: Callable[[], None]) -> int:
     """Fork a child that runs `main`, leads a process group, dies with this process and leaves; its pid."""
     parent = os.getpid()
+
+    def be() -> None:
+        _lead_group(0)
+        die_with(parent)
+        main()
+
     pid = os.fork()
     if pid == 0:
-        status = 1
-        try:
-            _lead_group(0)
-            die_with(parent)
-            main()
-            status = 0
-        except BaseException:  # the boundary of the process: nothing may run back into the caller's frames
-            traceback.print_exc()
-        finally:
-            leave(status)
+        run_and_leave(be)
     _lead_group(pid)
     return pid
+
+
+def run_and_leave(main: Callable[[], None]) -> NoReturn:
+    """Run `main` as the whole rest of this process; what it raises is printed."""
+    status = 1
+    try:
+        main()
+        status = 0
+    except BaseException:  # the boundary of the process: nothing may run back into a caller's frames
+        traceback.print_exc()
+    finally:
+        leave(status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +169,7 @@ class Children:
         ended = []
         while (one := _wait(os.WNOHANG)) is not None:
             pid, status = one
+            _kill_rest(pid)
             ended.append(Ended(self._names.pop(pid, ""), pid, describe_status(status)))
         return ended
 
@@ -181,7 +191,7 @@ class Children:
             self._names.pop(one[0], None)
 
 
-def leave(status: int) -> None:
+def leave(status: int) -> NoReturn:
     """End this process at once, after flushing what user code has printed."""
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -189,6 +199,14 @@ def leave(status: int) -> None:
         except (OSError, ValueError, AttributeError):
             continue  # the stream is closed, or nobody reads it any more
     os._exit(status)
+
+
+def _kill_rest(pid: int) -> None:
+    """Kill what a child that has ended has left in its process group."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # nothing is left
 
 
 def _lead_group(pid: int) -> None:

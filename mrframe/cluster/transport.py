@@ -136,7 +136,7 @@ def send(socket: Socket, *frames: bytes) -> bool:
     """Send over a ROUTER, the route first; False when that peer is gone or does not read."""
     try:
         socket.send_multipart(frames, zmq.NOBLOCK)
-    except (zmq.Again, zmq.error.ZMQError) as error:
+    except zmq.ZMQError as error:
         if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
             return False
         raise

@@ -31,7 +31,7 @@ VERSION = 1
 MESSAGE_BYTES_MAX = 16 << 20
 _BIG_INT = 1
 _BIG_INT_DIGITS_MAX = 4000  # Python's own limit on int <-> text is 4300 digits
-_INT64 = range(-(1 << 63), 1 << 64)
+_INT_MIN, _INT_MAX = -(1 << 63), (1 << 64) - 1
 
 Convert = Callable[[Any], Any]
 Coder = tuple[Convert, Convert]  # (to msgpack, from msgpack and checked)
@@ -53,11 +53,14 @@ class Vocabulary:
         assert len(self._classes) == len(classes), "two messages of a vocabulary have the same name"
 
     def encode(self, message: Any) -> bytes:
-        """The message as bytes; BadMessage when it is not of this vocabulary or too large."""
+        """The message as bytes; BadMessage when it is not of this vocabulary, too large, or not of its own types."""
         name = self._names.get(type(message))
         if name is None:
             raise BadMessage(f"{type(message).__name__} is no message of this channel")
-        body: bytes = msgpack.packb([name, coder(type(message))[0](message)], unicode_errors="surrogatepass")
+        try:
+            body: bytes = msgpack.packb([name, coder(type(message))[0](message)], unicode_errors="surrogatepass")
+        except (TypeError, ValueError, OverflowError, AttributeError, KeyError) as error:
+            raise BadMessage(f"{name} holds something that cannot be sent: {error}") from None
         if len(body) >= self.bytes_max:
             raise BadMessage(f"{name} of {len(body):,} bytes is larger than the {self.bytes_max:,} of a message")
         return bytes((VERSION,)) + body
@@ -138,21 +141,19 @@ def _exactly(*allowed: type) -> Convert:
     return check
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
-def _pack_int(value: int) -> Any:
-    return value if value in _INT64 else msgpack.ExtType(_BIG_INT, str(value).encode())
+def _pack_int(value: Any) -> Any:
+    if type(value) is not int:
+        raise BadMessage(f"a {type(value).__name__} where int is declared")
+    return value if _INT_MIN <= value <= _INT_MAX else msgpack.ExtType(_BIG_INT, str(value).encode())
 
 
 _PRIMITIVES: dict[Any, Coder] = {
-    str: (_same, _exactly(str)),
-    bytes: (_same, _exactly(bytes)),
-    bool: (_same, _exactly(bool)),
-    float: (_same, _exactly(float, int)),
+    str: (_exactly(str), _exactly(str)),
+    bytes: (_exactly(bytes), _exactly(bytes)),
+    bool: (_exactly(bool), _exactly(bool)),
+    float: (_exactly(float, int), _exactly(float, int)),
     int: (_pack_int, _exactly(int)),
-    type(None): (_same, _exactly(type(None))),
+    type(None): (_exactly(type(None)), _exactly(type(None))),
 }
 
 
@@ -186,7 +187,7 @@ def _literal(allowed: tuple[Any, ...]) -> Coder:
             raise BadMessage(f"a value that is none of {allowed}")
         return value
 
-    return _same, check
+    return check, check
 
 
 def _union(options: tuple[Any, ...]) -> Coder:

@@ -12,10 +12,13 @@ from mrframe.core import events
 from mrframe.core.limits import NodeLimits, SchedulerLimits
 from mrframe.core.records import JobProgress, TaskReport
 from mrframe.core.spec import Failure, Order, Split
-from mrframe.wire.codec import Vocabulary
+from mrframe.wire.codec import MESSAGE_BYTES_MAX, Vocabulary
 
 FETCH_FRAME_BYTES = 1 << 20
 """Longest piece of a file in one data frame."""
+
+REPORT_BYTES_MAX = MESSAGE_BYTES_MAX - (64 << 10)
+"""Longest message of an executor, so that what the node and the master make of it fits in theirs."""
 
 # ---- client, master, node -------------------------------------------------------------------------
 
@@ -315,7 +318,11 @@ TO_CHILD = Vocabulary(MasterSetup, NodeSetup)
 FROM_CHILD = Vocabulary(ChildReady, ExecutorPids)
 TO_EXECUTOR = Vocabulary(Work)
 FROM_EXECUTOR = Vocabulary(
-    events.ExecutorSealed, events.ExecutorFailed, events.ExecutorBlock, events.ExecutorBeat, bytes_max=64 << 20
+    events.ExecutorSealed,
+    events.ExecutorFailed,
+    events.ExecutorBlock,
+    events.ExecutorBeat,
+    bytes_max=REPORT_BYTES_MAX,
 )
 
 ALL = (

@@ -7,6 +7,7 @@ its sources hold and writes the sum as text into `part.mrf`.
 import json
 import os
 import signal
+import subprocess
 import time
 
 from mrframe.core.records import TaskReport
@@ -26,9 +27,26 @@ def run(package, order, reporter):
         do_map(settings, order, report, reporter)
     else:
         do_reduce(order, report)
+    for name in settings.get("count", []):
+        report.counters[name] = settings["by"]
     if settings.get("fail") and isinstance(order, MapOrder):
         return Failure("raised", "no", traceback_text="user\udce9")
     return report
+
+
+def start_processes(path):
+    """What user code may do: a child, and a daemon in a session of its own; their pids are written to `path`."""
+    try:
+        os.close(os.open(path + ".taken", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return
+    pids = []
+    for own_session in (False, True):
+        child = subprocess.Popen(["sleep", "1000"], start_new_session=own_session)
+        pids.append(child.pid)
+    with open(path + ".new", "w") as file:
+        json.dump([os.getpid(), *pids], file)
+    os.rename(path + ".new", path)
 
 
 def do_map(settings, order, report, reporter):
@@ -40,6 +58,8 @@ def do_map(settings, order, report, reporter):
             pass
         else:
             os.kill(os.getpid(), signal.SIGKILL)
+    if settings.get("start") and not os.path.exists(settings["start"]):
+        start_processes(settings["start"])
     until = time.monotonic() + settings.get("busy_s", 0)
     while time.monotonic() < until:
         reporter.beat(1, 1)

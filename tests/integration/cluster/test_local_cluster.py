@@ -209,6 +209,36 @@ def test_it_works_beside_threads_and_other_contexts(tmp_path, start):
         context.term()
 
 
+def test_a_report_that_cannot_be_sent_is_a_clear_failure(start):
+    cluster = start()
+    submit(cluster, package(count=["x"], by=1.5), 2)
+    failure = wait_end(cluster).failure
+    assert failure.kind == "refused"
+    assert "count them in ints" in failure.message
+
+
+def test_reports_larger_than_a_message_together_arrive(start):
+    cluster = start()
+    submit(cluster, package(count=[str(i) * 1000 for i in range(1000)], by=1 << 70), 8)
+    ended = wait_end(cluster)
+    assert ended.failure is None
+    assert len(ended.reports) == 10
+    assert all(len(report.counters) == 1000 for *_, report in ended.reports)
+
+
+def test_the_code_of_a_job_is_asked_for_when_it_is_missing(start, tmp_path):
+    go = tmp_path / "go"
+    cluster = start(nodes=1)
+    submit(cluster, package(wait_for=str(go)), 4)
+    stored = Path(cluster.scratch) / "node-1" / "job-1" / "package"
+    while not stored.exists():
+        cluster.poll(0.02)
+    stored.unlink()
+    go.touch()
+    assert answer(cluster, wait_end(cluster)) == expected(4)
+    assert stored.exists()
+
+
 # ---- deaths ---------------------------------------------------------------------------------------
 
 
@@ -288,6 +318,21 @@ def test_a_stopped_node_is_given_up_after_its_lease_and_disturbs_nobody_later(st
     assert answer(cluster, ended) == expected(6)
     submit(cluster, package(), 4, job="job-2")
     assert answer(cluster, wait_end(cluster)) == expected(4)
+
+
+def test_what_user_code_starts_ends_with_it(start, tmp_path):
+    """A child goes with its executor, a daemon in a session of its own with the cluster at the latest."""
+    written = tmp_path / "pids"
+    cluster = start()
+    submit(cluster, package(start=str(written), busy_s=0.2), 4)
+    while not written.exists():
+        cluster.poll(0.02)
+    executor, child, daemon = json.loads(written.read_text())
+    os.kill(executor, signal.SIGKILL)
+    assert wait_gone([executor, child]) == []
+    assert answer(cluster, wait_end(cluster)) == expected(4)
+    cluster.close()
+    assert wait_gone([daemon]) == []
 
 
 def test_what_cannot_start_says_so(tmp_path, start):

@@ -136,6 +136,24 @@ def test_a_wrong_message_is_bad(data):
         messages.TO_NODE.decode(data)
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        events.Welcome("n", 1.5),
+        events.Welcome("n", True),
+        events.Welcome(None, 1),
+        events.DiscardAttempt(b"a"),
+        events.NodeBeat("n", "i", progress=(("a", 1),)),
+        messages.Peers(("a",)),
+        events.InputsClosed("job-1", 10**5000),
+    ],
+)
+def test_what_is_not_of_its_declared_types_is_not_sent(message):
+    words = Vocabulary(type(message))
+    with pytest.raises(BadMessage):
+        words.encode(message)
+
+
 def test_what_is_too_large_is_refused_on_both_sides():
     small = Vocabulary(messages.JobCode, bytes_max=64)
     with pytest.raises(BadMessage, match="larger than"):
