@@ -43,14 +43,16 @@ class RunWriter:
     """Writes one run file.
 
     `slots` is the number of slots of the hash (a power of two up to 65,536; 1 for output that is not
-    partitioned), `seed` its seed. The file is written from its current position, which must be its start.
+    partitioned), `seed` its seed, `source` which of a join's sources all the pairs come from. The file is written
+    from its current position, which must be its start.
     """
 
-    def __init__(self, file: BinaryIO, *, slots: int, seed: int = 0) -> None:
+    def __init__(self, file: BinaryIO, *, slots: int, seed: int = 0, source: int = 0) -> None:
         slots_bits(slots)
         self._file = file
         self._slots = slots
         self._seed = seed
+        self._source = source
         self._sections: list[Section] = []
         self._runs = 0
         self._offset = HEADER_BYTES
@@ -125,7 +127,7 @@ class RunWriter:
             count += self._write_pairs(own_kind, keys, values)
         if count:
             length = self._offset - start
-            self._sections.append(Section(self._runs, slot, 0, key_order, start, length, records, count))
+            self._sections.append(Section(self._runs, slot, self._source, key_order, start, length, records, count))
         self._whole = True
         return count > 0
 

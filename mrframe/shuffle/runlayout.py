@@ -40,7 +40,7 @@ class Section(NamedTuple):
 
     run: int
     slot: int
-    source: int  # reserved for joins: which of the job's sources the pairs come from; 0
+    source: int  # which of the job's sources the pairs come from; 0 for a job that is no join
     order: int  # BY_KEY or AS_GIVEN
     offset: int  # in bytes, from the start of the file
     length: int  # in bytes
@@ -143,7 +143,7 @@ def _check_tiling(sections: list[Section], runs: int, slots: int, name: str, end
     """Sections must fill the file from header to footer, so that no byte is without a checksum."""
     at = HEADER_BYTES
     for section in sections:
-        known = section.source == 0 and section.order <= AS_GIVEN and section.run < runs and section.slot < slots
+        known = section.order <= AS_GIVEN and section.run < runs and section.slot < slots
         if not known or section.offset != at or not section.length or not section.blocks:
             raise corrupt(name, end, f"its footer lists an impossible section {tuple(section)}")
         at += section.length

@@ -40,9 +40,10 @@ class RunReader:
         """The slots that have pairs, ascending; only those within `wanted`, if given."""
         return sorted(slot for slot in self._by_slot if wanted is None or slot in wanted)
 
-    def streams(self, slot: int) -> list[Iterator[Block]]:
-        """One stream of blocks for each run that has the slot, in the order of the runs."""
-        return [self._blocks(section) for section in self._by_slot.get(slot, [])]
+    def streams(self, slot: int, source: int | None = None) -> list[Iterator[Block]]:
+        """One stream of blocks for each run that has the slot, in the order of the runs; of one source, if given."""
+        sections = self._by_slot.get(slot, [])
+        return [self._blocks(section) for section in sections if source is None or section.source == source]
 
     def _blocks(self, section: Section) -> Iterator[Block]:
         at, end, records = section.offset, section.offset + section.length, 0

@@ -193,3 +193,15 @@ def test_an_unbuffered_file_that_gives_little_at_once():
 
     file = written((["b", "a"], [1, 2]))
     assert read(Slow(file.getvalue())) == read(file)
+
+
+def test_the_source_of_a_join_is_told_apart_also_in_an_extract():
+    file = io.BytesIO()
+    writer = RunWriter(file, slots=4, source=2)
+    writer.add_run([1, 2, 3], ["a", "b", "c"])
+    writer.close()
+    for one in (file, io.BytesIO(b"".join(extract(file, "test", range(4))))):
+        reader = RunReader(one, "test", unpickle=False)
+        for slot in reader.slots_present():
+            assert reader.streams(slot, 0) == []
+            assert len(reader.streams(slot, 2)) == len(reader.streams(slot)) == 1

@@ -166,7 +166,6 @@ def with_sections(*sections, runs=1, body=BLOCK) -> bytes:
         with_footer(msgpack.packb([0, []]), body=b"stray"),
         with_sections(GOOD._replace(run=1)),
         with_sections(GOOD._replace(slot=4)),
-        with_sections(GOOD._replace(source=1)),
         with_sections(GOOD._replace(order=2)),
         with_sections(GOOD._replace(offset=0)),
         with_sections(GOOD._replace(length=len(BLOCK) - 1)),
