@@ -44,7 +44,7 @@ class RunOptions:
     )
     max_bad: str = setting("10%", "malformed lines allowed: a number, or a share such as 10%", metavar="N|%")
     split_bytes: int | None = setting(
-        None, "length of a split in bytes (default: a sixteenth of the input, from 4 MiB to 64 MiB)", metavar="BYTES"
+        None, "length of a split in bytes (default: a sixteenth of the input, from 16 MiB to 64 MiB)", metavar="BYTES"
     )
     splits: int | None = setting(None, "cut the input into this many splits instead (for tests)", metavar="N")
     order_seed: int | None = setting(

@@ -74,7 +74,7 @@ def estimated_bytes(files: Sequence[InputFile]) -> int:
 
 
 def default_split_bytes(total_bytes: int) -> int:
-    """Length of a split for this many bytes of input: about a sixteenth, a power of two from 4 to 64 MiB.
+    """Length of a split for this many bytes of input: about a sixteenth, a power of two from 16 to 64 MiB.
 
     Give it `estimated_bytes(files)`. So a few hundred MiB are still work for all cores, and since every
     length divides the next, an input that grows keeps cuts at places where it had cuts before. Where
@@ -83,7 +83,7 @@ def default_split_bytes(total_bytes: int) -> int:
     if total_bytes == 0:
         return 16 * MIB
     length = SPLIT_BYTES
-    while length > 4 * MIB and length * 16 > total_bytes:
+    while length > 16 * MIB and length * 16 > total_bytes:
         length //= 2
     return length
 

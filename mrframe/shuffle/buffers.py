@@ -108,19 +108,19 @@ class FoldBuffer:
         self._fold.fold(self._states, self._table.tokens(keys, self._rekey), values)
 
     def _rekey(self, token_of: Callable[[Any], bytes]) -> None:
-        for key in list(self._states):
-            self._states[token_of(key)] = self._states.pop(key)
+        self._fold.rekey(self._states, token_of)
 
     def size_bytes(self) -> int:
         """See `Buffer`."""
-        states = self._states
-        return getsizeof(states) + _weight(states, len(states)) + _weight(states.values(), len(states))
+        keys, states = self._fold.entries(self._states)
+        return 100 * len(keys) + _weight(keys, len(keys)) + _weight(states, len(keys))
 
     def drain(self) -> Columns:
         """See `Buffer`."""
-        keys, states = self._table.keys_of(self._states), list(self._states.values())
+        tokens, states = self._fold.entries(self._states)
+        columns = self._table.keys_of(tokens), self._fold.sealed(list(states))
         self._states, self._table = self._fold.new_table(), _Table()
-        return keys, states
+        return columns
 
 
 class CombineBuffer:

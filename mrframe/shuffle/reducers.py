@@ -9,7 +9,8 @@ fast is here too (`fold`); where the tables of states live and when they spill i
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from mrframe.core.job import Reducer
@@ -17,6 +18,9 @@ from mrframe.shuffle import exact
 from mrframe.shuffle.keys import canonical, kind_of, order
 
 State = Any
+
+_INT = {int}
+_INT_OR_NONE = {int, type(None)}
 
 
 class Fold(Reducer):
@@ -34,11 +38,24 @@ class Fold(Reducer):
         """The result."""
         return state
 
-    def new_table(self) -> dict[Any, State]:
+    def sealed(self, states: list[State]) -> list[State]:
+        """States of a table in the form in which they travel; `merge` and `finish` take both forms."""
+        return states
+
+    def new_table(self) -> Any:
         """An empty table of states by key."""
         return {}
 
-    def fold(self, table: dict[Any, State], keys: Sequence[Any], values: Sequence[Any]) -> None:
+    def entries(self, table: Any) -> tuple[Collection[Any], Iterable[State]]:
+        """The keys of a table and their states, in the same order."""
+        return table.keys(), table.values()
+
+    def rekey(self, table: Any, new_key: Callable[[Any], Any]) -> None:
+        """Replace each key of a table by `new_key` of it."""
+        for key in list(table):
+            table[new_key(key)] = table.pop(key)
+
+    def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
         """Fold columns of pairs into a table made by `new_table`."""
         groups: defaultdict[Any, list[Any]] = defaultdict(list)
         for key, value in zip(keys, values, strict=True):
@@ -65,14 +82,16 @@ class Total(Fold):
         """The sum; 0 when there was nothing to add."""
         return exact.finish(state)
 
-    def new_table(self) -> dict[Any, State]:
+    def new_table(self) -> Any:
         """A Counter, in which counting ones is a loop in C, and which knows whether all its states are ints."""
         return _Sums()
 
-    def fold(self, table: dict[Any, State], keys: Sequence[Any], values: Sequence[Any]) -> None:
+    def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
         """Counts ones and adds ints directly; anything else goes by groups."""
-        assert isinstance(table, _Sums)
-        if not table.all_ints or set(map(type, values)) != {int}:
+        kinds = set(map(type, values))
+        if kinds == _INT_OR_NONE:
+            values, kinds = [0 if value is None else value for value in values], _INT
+        if not table.all_ints or kinds != _INT:
             table.all_ints = False
             super().fold(table, keys, values)
         elif values.count(1) == len(values):
@@ -101,11 +120,11 @@ class Count(Fold):
         """As the base class says."""
         return sum(states)
 
-    def new_table(self) -> dict[Any, State]:
+    def new_table(self) -> Any:
         """A Counter: counting is its own loop in C."""
         return Counter()
 
-    def fold(self, table: dict[Any, State], keys: Sequence[Any], values: Sequence[Any]) -> None:  # noqa: ARG002
+    def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:  # noqa: ARG002
         """Counts the keys alone."""
         table.update(keys)
 
@@ -155,41 +174,49 @@ class Mean(Fold):
 
 
 class Distinct(Fold):
-    """How many different values there are, exactly; equal means equal as keys (`1`, `1.0` and `True` differ)."""
+    """How many different values there are, exactly; equal means equal as keys (`1`, `1.0` and `True` differ).
+
+    A state is a dict used as a set, or the list of its keys: str as they are, all else as canonical bytes. A
+    dict keeps the order of arrival, so that the same input gives the same bytes under any PYTHONHASHSEED.
+    """
 
     name = "distinct"
 
     def start(self, values: Sequence[Any]) -> State:
-        """As the base class says: a set of str (as they are) and of the canonical bytes of all else."""
-        return _tokens(values)
+        """As the base class says."""
+        return dict.fromkeys(_tokens(values))
 
     def merge(self, states: Sequence[State]) -> State:
         """As the base class says."""
-        return set().union(*states)
+        return dict.fromkeys(chain.from_iterable(states))
 
     def finish(self, state: State) -> Any:
         """The number of different values."""
         return len(state)
 
-    def fold(self, table: dict[Any, State], keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """Adds to the sets in place, by groups."""
+    def sealed(self, states: list[State]) -> list[State]:
+        """Each as a list."""
+        return list(map(list, states))
+
+    def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
+        """Adds to the states in place, by groups."""
         groups: defaultdict[Any, list[Any]] = defaultdict(list)
         for key, value in zip(keys, values, strict=True):
             groups[key].append(value)
         for key, some in groups.items():
             if key in table:
-                table[key] |= _tokens(some)
+                table[key].update(dict.fromkeys(_tokens(some)))
             else:
-                table[key] = _tokens(some)
+                table[key] = self.start(some)
 
 
-def _tokens(values: Sequence[Any]) -> set[Any]:
+def _tokens(values: Sequence[Any]) -> Iterable[Any]:
     kinds = set(map(type, values))
     if kinds == {str}:
-        return set(values)
-    if kinds == {int}:
-        return set(map(canonical, set(values)))
-    return {value if type(value) is str else canonical(value) for value in values if value is not None}
+        return values
+    if kinds == _INT:
+        return map(canonical, dict.fromkeys(values))
+    return [value if type(value) is str else canonical(value) for value in values if value is not None]
 
 
 class Collect(Fold):
@@ -206,7 +233,7 @@ class Collect(Fold):
         """As the base class says."""
         return [value for state in states for value in state]
 
-    def fold(self, table: dict[Any, State], keys: Sequence[Any], values: Sequence[Any]) -> None:
+    def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
         """Appends in place."""
         for key, value in zip(keys, values, strict=True):
             if key in table:
@@ -231,6 +258,33 @@ class Measures(Fold):
         """As the base class says: a tuple of the parts' states."""
         return tuple(part.start(_items(name, values)) for name, part in self.parts.items())
 
+    def new_table(self) -> Any:
+        """{name: table of the part}, with the same keys in the same order."""
+        return {name: part.new_table() for name, part in self.parts.items()}
+
+    def entries(self, table: Any) -> tuple[Collection[Any], Iterable[State]]:
+        """As the base class says."""
+        parts = [part.entries(table[name]) for name, part in self.parts.items()]
+        return parts[0][0], zip(*(states for _, states in parts), strict=True)
+
+    def rekey(self, table: Any, new_key: Callable[[Any], Any]) -> None:
+        """As the base class says."""
+        for name, part in self.parts.items():
+            part.rekey(table[name], new_key)
+
+    def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
+        """Each part folds its own column into its own table."""
+        for name, part in self.parts.items():
+            part.fold(table[name], keys, _items(name, values))
+
+    def sealed(self, states: list[State]) -> list[State]:
+        """Each as a tuple of what its parts make of theirs."""
+        columns = [
+            part.sealed(list(column))
+            for part, column in zip(self.parts.values(), zip(*states, strict=True), strict=True)
+        ]
+        return list(zip(*columns, strict=True))
+
     def merge(self, states: Sequence[State]) -> State:
         """As the base class says."""
         return tuple(
@@ -242,9 +296,9 @@ class Measures(Fold):
         return {name: part.finish(one) for (name, part), one in zip(self.parts.items(), state, strict=True)}
 
 
-def _items(name: str, values: Sequence[Any]) -> list[Any]:
+def _items(name: str, values: Sequence[Any]) -> Sequence[Any]:
     if dict not in set(map(type, values)):
-        return list(values)
+        return values
     missing = [value for value in values if type(value) is dict and name not in value]
     if missing:
         raise TypeError(f"{missing[0]!r} has no item {name!r}, which reduce={{…}} asks for")

@@ -256,5 +256,5 @@ def test_the_length_of_a_split_follows_from_the_size_of_the_input():
     from mrframe.formats.splitting import default_split_bytes
 
     lengths = [default_split_bytes(total << 20) for total in (1, 64, 100, 256, 512, 1024, 1 << 20)]
-    assert lengths == [n << 20 for n in (4, 4, 4, 16, 32, 64, 64)]
+    assert lengths == [n << 20 for n in (16, 16, 16, 16, 32, 64, 64)]
     assert default_split_bytes(0) == 16 << 20
