@@ -24,9 +24,8 @@ from mrframe.core.job import Job
 from mrframe.core.options import RunOptions
 from mrframe.engines.base import Engine, OnProgress, Outcome, Plan, Progress
 from mrframe.engines.planning import make_plan, runs_inline, with_name
+from mrframe.engines.sources import Inputs
 from mrframe.engines.summary import MalformedSample, Summary, first_lines, input_maps, summarise
-from mrframe.formats.inputs import expand
-from mrframe.formats.splitting import estimated_bytes
 from mrframe.shuffle.merge import merge
 from mrframe.shuffle.runfile import Block, RunReader
 from mrframe.store.output import whole_file
@@ -104,7 +103,7 @@ def _merged(files: Sequence[BinaryIO], *, ranked: bool) -> Iterator[Block]:
 
 def run(
     job: Job | Callable[..., Job] | str,
-    inputs: Sequence[str],
+    inputs: Inputs,
     options: RunOptions = RunOptions(),  # noqa: B008  (frozen)
     *,
     job_options: Mapping[str, Any] | None = None,
@@ -114,7 +113,7 @@ def run(
     """Run a job over inputs and wait for its answer.
 
     job          a Job, a function that makes one of `job_options`, or what JOB is on the command line
-    inputs       paths, globs, directories, `-`
+    inputs       paths, globs, directories, `-`; of a join {source: such a list}, or texts NAME=PATH
     on_progress  called with a `Progress`, at most ten times a second
     rejects      a file for all malformed lines, as JSON lines {source, line, offset, reason, text}
 
@@ -123,21 +122,19 @@ def run(
     """
     started_s = time.monotonic()
     file, made_job = _resolve(job, job_options or {})
-    if isinstance(inputs, (str, os.PathLike)):
-        inputs = [os.fspath(inputs)]
     with ExitStack() as stack:
         sweep_stale(options.scratch_dir)
-        scratch = stack.enter_context(Scratch(options.scratch_dir))
+        scratch = stack.enter_context(Scratch(options.scratch_dir, later=True))
         plan = make_plan(
             made_job,
-            [os.fspath(path) for path in inputs],
+            inputs,
             options,
-            scratch=scratch.path,
+            scratch=scratch,
             file=file,
             job_options=job_options,
             keep_rejects=rejects is not None,
         )
-        chosen = _engine(plan, inputs)
+        chosen = _engine(plan)
         outcome = chosen.run(plan, on_progress)
         stack.callback(outcome.close)
         summary = summarise(plan, outcome, chosen.name)
@@ -166,11 +163,10 @@ def _resolve(job: Job | Callable[..., Job] | str, options: Mapping[str, Any]) ->
     return None, with_name(target, getattr(job, "__name__", ""))
 
 
-def _engine(plan: Plan, inputs: Sequence[str]) -> Engine:
+def _engine(plan: Plan) -> Engine:
     name = plan.options.engine
     if name == "auto":
-        files = expand([path for path in inputs if path != "-"]) if plan.feed is None else []
-        name = "inline" if runs_inline(plan, estimated_bytes(files)) else "local"
+        name = "inline" if runs_inline(plan) else "local"
     if name == "inline":
         from mrframe.engines.inline import InlineEngine
 

@@ -11,9 +11,11 @@ from mrframe.cli.terminal import bytes_text, columns_text, counted, escaped
 from mrframe.core.job import Job
 from mrframe.core.options import RunOptions
 from mrframe.engines.planning import make_plan, runs_inline
+from mrframe.engines.sources import by_source
+from mrframe.engines.summary import format_of
 from mrframe.errors import UsageError
 from mrframe.formats.inputs import expand
-from mrframe.formats.splitting import estimated_bytes
+from mrframe.store.scratch import Scratch
 
 FILES_SHOWN = 20
 
@@ -45,18 +47,18 @@ def _loaded(job: Job | Callable[..., Job] | str, job_options: dict[str, Any]) ->
 
 def plain_plan(job: Job, inputs: Sequence[str], options: RunOptions) -> dict[str, Any]:
     """The plan as plain values; UsageError for standard input, which a dry run would use up."""
-    files = expand(inputs)
+    files = [file for some in by_source(job, inputs).values() for file in expand(some)]
     if any(file.is_stdin for file in files):
         raise UsageError("--dry-run cannot look into standard input without using it up; name files")
-    plan = make_plan(job, inputs, options, scratch="")
-    inline = options.engine == "inline" or (options.engine == "auto" and runs_inline(plan, estimated_bytes(files)))
+    plan = make_plan(job, inputs, options, scratch=Scratch(options.scratch_dir, later=True))
+    inline = options.engine == "inline" or (options.engine == "auto" and runs_inline(plan))
     splits = Counter(split.order[0] for split in plan.splits)
-    reader = plan.settings.reader
+    fields = [f"{name}.{f}" if name else f for name, view in job.sources().items() for f in view.projection()]
     return {
         "job": job.name or "job",
         "steps": len(plan.steps),
-        "format": reader.format or reader.kind,
-        "fields": list(job.projection()),
+        "format": format_of(plan),
+        "fields": fields,
         "engine": "inline" if inline else "local",
         "map_tasks": len(plan.splits),
         "reduce_tasks": sum(step.partitions for step in plan.steps),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mrframe.core.joins import check_join, view
 from mrframe.core.signature import describe, parameter_fields
 from mrframe.errors import JobError
 
@@ -72,6 +73,8 @@ class Job:
     map_split   function of an iterator of named tuples, called once per split; needs `fields`
     key, value  the declaration: names of fields, in place of a map function
     where       function of fields; records for which it is false are left out
+PerSource = Any
+"""Of a join, {source: part}. Any, because what uses a part is given the view of one source, never the join."""
     fields      names of the fields when a signature cannot name them: a tuple, or {name: path in JSON}
     combine     function (key, values) -> pairs with the same key; folds values before they travel
     reduce      function (key, values) -> pairs, a ready reducer, or {name: ready reducer}
@@ -125,6 +128,8 @@ class Job:
             return _given(self.fields)
         return (*_names(self.key), *_names(self.value))
 
+        if following.is_join:
+            raise JobError("the job given to .then() is a join, which reads files; it can only be the first step")
     def where_fields(self) -> tuple[str, ...]:
         """Names of the fields that `where` is given."""
         return parameter_fields(self.where, "where") if self.where is not None else ()
@@ -140,6 +145,20 @@ class Job:
 
 def top(n: int, by: int | str | None = None) -> Job:
     """A step for `.then()`: the `n` pairs with the largest value, in that order, ties by key.
+    @property
+    def is_join(self) -> bool:
+        """Whether the job reads several named sources."""
+        return isinstance(self.read, Mapping)
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """Names of the sources of a join, in its order; of any other job one, ""."""
+        return tuple(self.read) if isinstance(self.read, Mapping) else ("",)
+
+    def sources(self) -> dict[str, Job]:
+        """{source: this job over that source alone} of a join, in its order; of any other job {"": itself}."""
+        return {name: view(self, name) for name in self.source_names} if self.is_join else {"": self}
+
 
     `by` picks the item of the value to compare: an index of a tuple, or a name of a dict.
     Raises JobError when n is not a positive whole number.
@@ -174,6 +193,9 @@ def check_parts(job: Job) -> None:
         raise JobError(
             f"map={describe(job.map) if job.map else None} has no parameters, so it would see nothing of the data; "
             "name the fields that it wants as its parameters"
+    if job.is_join:
+        check_join(job)
+        return
         )
 
 

@@ -15,6 +15,7 @@ from mrframe.core.job import Job
 from mrframe.core.options import RunOptions
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Split, StepSpec
+from mrframe.store.scratch import Scratch
 from mrframe.task.jobfile import JobFile
 from mrframe.task.package import TaskSettings
 
@@ -27,7 +28,7 @@ class Plan:
     """A job with all that is decided before it starts.
 
     splits       of the inputs that are files; `feed` gives more (standard input) as they arrive
-    bytes_total  of the inputs, 0 when not known before they are read
+    bytes_total  of the inputs, 0 when not known before they are read; `estimated_bytes` guesses for compressed ones
     file         where the job came from, None when it is not a file's; `job_options` were given to it
     """
 
@@ -40,7 +41,8 @@ class Plan:
     splits: tuple[Split, ...]
     feed: Iterator[Split] | None
     bytes_total: int
-    scratch: str
+    scratch: Scratch
+    estimated_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """From a job and the names of inputs to a `Plan`: the format is settled, fields are checked, splits are cut.
 
-Everything that can be refused before a task runs is refused here. It reads the head of the first input, and
-of standard input the first block; it starts nothing.
+Everything that can be refused before a task runs is refused here. It reads the head of the first input (of a
+join, of each source), and of standard input the first block; it starts nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from mrframe.core.malformed import parse_limit
 from mrframe.core.options import RunOptions
 from mrframe.core.spec import MIB, SPLIT_BYTES, Split, StepSpec
 from mrframe.engines.base import Plan
-from mrframe.errors import TooManyMalformed, UnknownField, UsageError
+from mrframe.engines.sources import Inputs, by_source
+from mrframe.errors import InputError, TooManyMalformed, UnknownField, UsageError
 from mrframe.formats.decode import decompress
 from mrframe.formats.detect import LINES_MAX, detect
 from mrframe.formats.inputs import InputFile, expand
@@ -28,6 +29,8 @@ from mrframe.formats.schema import check_fields, grammar_of
 from mrframe.formats.splitting import default_partitions, default_split_bytes, estimated_bytes, plan_splits
 from mrframe.formats.spooling import spool
 from mrframe.shuffle.reducers import as_fold
+from mrframe.store.scratch import Scratch
+from mrframe.task.arrow import check_extra
 from mrframe.task.jobfile import JobFile
 from mrframe.task.package import TaskSettings
 
@@ -37,36 +40,65 @@ _BOM = b"\xef\xbb\xbf"
 
 def make_plan(
     job: Job,
-    inputs: Sequence[str],
+    inputs: Inputs,
     options: RunOptions,
     *,
-    scratch: str,
+    scratch: Scratch,
     file: JobFile | None = None,
     job_options: Mapping[str, Any] | None = None,
     keep_rejects: bool = False,
 ) -> Plan:
     """The plan of a run; raises InputError, FormatError, UnknownField, TooManyMalformed, UsageError."""
-    files = expand(inputs)
+    views = job.sources()
+    if job.is_join and options.log_format is not None and "access" not in {v.read.kind for v in views.values()}:
+        raise UsageError("--log-format does not apply: none of the job's sources is an access log; leave it out")
+    named = {name: expand(some) for name, some in by_source(job, inputs).items()}
+    files = [file for some in named.values() for file in some]
+    total_bytes = estimated_bytes(files)
     if options.split_bytes is None:
-        options = dataclasses.replace(options, split_bytes=default_split_bytes(estimated_bytes(files)))
-    feed, first = _spooled(files, options, scratch)
-    head_of, head = _head(files, first)
-    reader = settle_reader(job.read, options.log_format, head, head_of)
-    check_fields(reader, job.projection(), job.paths())
-    _check_head(job, reader, head, head_of)
-    splits = plan_splits(files, split_bytes=_length(options), splits=options.splits)
+        options = dataclasses.replace(options, split_bytes=default_split_bytes(total_bytes))
+    feed, first = _spooled(named, options, scratch)
+    readers: dict[str, Reader] = {}
+    splits: list[Split] = []
+    index = 0
+    for name, view in views.items():
+        readers[name] = _reader_of(view, name, named[name], first, options)
+        splits += plan_splits(
+            named[name],
+            split_bytes=_length(options),
+            splits=options.splits,
+            first_index=index,
+            input_name=name,
+        )
+        index += len(named[name])
     return Plan(
         job=job,
         file=file,
         job_options=job_options or {},
-        settings=TaskSettings(reader, options.memory_bytes, keep_rejects),
+        settings=TaskSettings(readers if job.is_join else readers[""], options.memory_bytes, keep_rejects),
         options=options,
-        steps=plan_steps(job, options, estimated_bytes(files)),
+        steps=plan_steps(job, options, total_bytes),
         splits=tuple(splits),
         feed=feed,
         bytes_total=0 if any(f.is_stdin or f.compression for f in files) else sum(f.bytes for f in files),
         scratch=scratch,
+        estimated_bytes=total_bytes,
     )
+
+
+def _reader_of(
+    view: Job, source: str, files: Sequence[InputFile], first: Split | None, options: RunOptions
+) -> Reader:
+    """The concrete reader of one source, which has the fields that the job asks for."""
+    head_of, head = _head(files, first)
+    forced = options.log_format if not source or view.read.kind == "access" else None
+    reader = settle_reader(view.read, forced, head, head_of)
+    try:
+        check_fields(reader, view.projection(), view.paths())
+    except UnknownField as error:
+        raise UnknownField(f"source {source!r}: {error}" if source else str(error)) from None
+    _check_head(view, reader, head, head_of)
+    return reader
 
 
 def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpec, ...]:
@@ -94,21 +126,25 @@ def _length(options: RunOptions) -> int:
     return options.split_bytes or SPLIT_BYTES
 
 
-def runs_inline(plan: Plan, total_bytes: int) -> bool:
+def runs_inline(plan: Plan) -> bool:
     """Whether `auto` means the inline engine for this plan: its input is small, and known to be."""
-    return plan.feed is None and total_bytes <= plan.options.inline_bytes_max
+    return plan.feed is None and plan.estimated_bytes <= plan.options.inline_bytes_max
 
 
 def _spooled(
-    files: Sequence[InputFile], options: RunOptions, scratch: str
+    named: Mapping[str, Sequence[InputFile]], options: RunOptions, scratch: Scratch
 ) -> tuple[Iterator[Split] | None, Split | None]:
     """The splits of standard input as they arrive, and the first of them."""
-    index = next((i for i, file in enumerate(files) if file.is_stdin), None)
-    if index is None:
+    files = [(name, file) for name, some in named.items() for file in some]
+    places = [(index, name) for index, (name, file) in enumerate(files) if file.is_stdin]
+    if not places:
         return None, None
-    folder = os.path.join(scratch, "stdin")
+    if len(places) > 1:
+        raise InputError("standard input (-) is given to two sources, but it can be read only once; give it once")
+    index, name = places[0]
+    folder = os.path.join(scratch.make(), "stdin")
     os.mkdir(folder, 0o700)
-    feed = spool(sys.stdin.buffer, folder, block_bytes=_length(options), index=index)
+    feed = spool(sys.stdin.buffer, folder, block_bytes=_length(options), index=index, input_name=name)
     first = next(feed, None)
     return chain([] if first is None else [first], feed), first
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mrframe.core.job import Reader
 from mrframe.core.records import Ledger
 from mrframe.core.spec import Split
 from mrframe.engines.base import Done, Outcome, Plan
@@ -31,7 +32,10 @@ class MalformedSample:
 
 @dataclass(slots=True)
 class Summary:
-    """The figures of a run; `seconds` is by stage, `ledger` where every input byte went."""
+    """The figures of a run; `seconds` is by stage, `ledger` where every input byte went.
+
+    `sources`, for a join, is {source: {"records", "lines", "malformed", "bytes_in"}}.
+    """
 
     job: str
     engine: str
@@ -55,6 +59,7 @@ class Summary:
     counters: dict[str, int] = field(default_factory=dict)
     samples: list[MalformedSample] = field(default_factory=list)
     ledger: dict[str, int] = field(default_factory=dict)
+    sources: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -69,12 +74,11 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         ledger.add(done.report.ledger)
     _balance(ledger, maps, plan)
     last = len(plan.steps) - 1
-    reader = plan.settings.reader
     return Summary(
         job=plan.job.name or "job",
         engine=engine,
         nodes=outcome.nodes,
-        log_format=reader.format or reader.kind,
+        log_format=format_of(plan),
         steps=len(plan.steps),
         partitions=plan.steps[0].partitions,
         records=ledger.records,
@@ -93,7 +97,27 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         counters=_added(done.report.counters for done in outcome.done),
         samples=_samples(maps),
         ledger={name: value for name, value in asdict(ledger).items() if value},
+        sources=_by_source(plan, maps),
     )
+
+
+def format_of(plan: Plan) -> str:
+    """What the inputs are, for people: the name of a format or reader; of a join one for each source."""
+    reader = plan.settings.reader
+    if isinstance(reader, Reader):
+        return reader.format or reader.kind
+    return ", ".join(f"{name}: {one.format or one.kind}" for name, one in reader.items())
+
+
+def _by_source(plan: Plan, maps: Iterable[Done]) -> dict[str, dict[str, int]]:
+    if not plan.job.is_join:
+        return {}
+    ledgers = {name: Ledger() for name in plan.job.source_names}
+    for done in maps:
+        if done.split is not None:
+            ledgers[done.split.input_name].add(done.report.ledger)
+    shown = ("records", "lines", "malformed", "bytes_in")
+    return {name: {figure: getattr(ledger, figure) for figure in shown} for name, ledger in ledgers.items()}
 
 
 def input_maps(done: Iterable[Done]) -> list[Done]:

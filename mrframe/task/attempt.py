@@ -91,7 +91,9 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter) -> TaskReport
     assert isinstance(order, MapOrder)
     if order.split.kind == "pairs":
         return StepTask(step, order, job.settings, reporter).run()
-    return MapTask(step, order, job.settings, reporter).run()
+    name = order.split.input_name
+    source = step.source_names.index(name)
+    return MapTask(step.sources()[name], order, job.settings, reporter, source=source).run()
 
 
 def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:

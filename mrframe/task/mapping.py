@@ -20,7 +20,7 @@ from mrframe.core.signature import describe
 from mrframe.core.spec import MapOrder
 from mrframe.errors import KeyRefused, LedgerUnbalanced, MrframeError, UserCodeError
 from mrframe.formats.reading import BlockReader, Parsed, make_reader
-from mrframe.formats.splitting import read_split
+from mrframe.formats.splitting import BLOCK_BYTES, read_split
 from mrframe.shuffle.buffers import buffer_for
 from mrframe.shuffle.partition import partition_of, slot_range, slots_for
 from mrframe.shuffle.reducers import as_fold
@@ -46,15 +46,20 @@ class Reporter(Protocol):
 
 
 class Output:
-    """Pairs on their way to the run file of a map attempt: buffered, spilled, sealed."""
+    """Pairs on their way to the run file of a map attempt: buffered, spilled, sealed.
 
-    def __init__(self, job: Job, order: MapOrder, settings: TaskSettings, buffer: Any) -> None:
+    `source` is the number of the join's source that they come from.
+    """
+
+    def __init__(
+        self, job: Job, order: MapOrder, settings: TaskSettings, buffer: Any, *, source: int = 0
+    ) -> None:
         self._partition = job.partition
         self._partitions = order.partitions
         self._slots = slots_for(order.partitions)
         self._budget_bytes = settings.memory_bytes
         self._file: BinaryIO = open(os.path.join(order.out_dir, MAP_FILE), "xb")  # noqa: SIM115  (closed in seal)
-        self._writer = RunWriter(self._file, slots=self._slots)
+        self._writer = RunWriter(self._file, slots=self._slots, source=source)
         self.buffer = buffer
         self.spills = 0
         self.pairs = 0
@@ -137,9 +142,11 @@ class Rejects:
 
 
 class MapTask:
-    """One attempt at a map task over lines."""
+    """One attempt at a map task over lines; of a join, `job` is the view of the source with the number `source`."""
 
-    def __init__(self, job: Job, order: MapOrder, settings: TaskSettings, reporter: Reporter) -> None:
+    def __init__(
+        self, job: Job, order: MapOrder, settings: TaskSettings, reporter: Reporter, *, source: int = 0
+    ) -> None:
         self._job = job
         self._order = order
         self._split = order.split
@@ -152,7 +159,7 @@ class MapTask:
         else:
             buffer = buffer_for(fold, job.combine, describe(job.combine) if job.combine else "")
         self._fold = fold
-        self._output = Output(job, order, settings, buffer)
+        self._output = Output(job, order, settings, buffer, source=source)
         self._rejects = Rejects(order.out_dir, keep=settings.keep_rejects)
         self._report = TaskReport()
         self._ledger: Ledger = self._report.ledger
@@ -174,10 +181,10 @@ class MapTask:
             self._rejects.close()
         return self._report
 
-    def blocks(self) -> Iterator[tuple[int, bytes, Parsed]]:
+    def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes, Parsed]]:
         """(offset in the source, bytes, columns) of each block; keeps the ledger and looks after the budget."""
         unchecked = 0
-        for offset, data in read_split(self._split):
+        for offset, data in read_split(self._split, block_bytes=block_bytes):
             block = data
             if self._split.first and self._ledger.bytes_in == 0 and data.startswith(BOM):
                 block = data[len(BOM) :]

@@ -27,12 +27,12 @@ VERSION = 1
 class TaskSettings:
     """What tasks need to know beside the job.
 
-    reader          the concrete reader of the first step (never "auto")
+    reader          the concrete reader of the first step (never "auto"); of a join, {source: its reader}
     memory_bytes    budget of an executor for buffered pairs
     keep_rejects    whether malformed lines are kept whole, in the file `rejects` of each map attempt
     """
 
-    reader: Reader
+    reader: Reader | dict[str, Reader]
     memory_bytes: int = 256 * MIB
     keep_rejects: bool = False
 
@@ -66,7 +66,7 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
         how = {"pickle": travel.dump(job)}
     plain = {
         "version": VERSION,
-        "reader": [settings.reader.kind, settings.reader.format],
+        "reader": _plain(settings.reader),
         "memory_bytes": settings.memory_bytes,
         "keep_rejects": settings.keep_rejects,
         "path": [entry for entry in sys.path if entry],
@@ -79,9 +79,19 @@ def unpack(package: bytes) -> LoadedJob:
     """Make the job again; raises whatever the user's own modules raise."""
     plain = msgpack.unpackb(package, unicode_errors="surrogateescape", strict_map_key=False)
     assert plain["version"] == VERSION
-    settings = TaskSettings(Reader(*plain["reader"]), plain["memory_bytes"], plain["keep_rejects"])
+    settings = TaskSettings(_reader(plain["reader"]), plain["memory_bytes"], plain["keep_rejects"])
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:
         return loaded(travel.load(plain["pickle"]), settings)
     file = JobFile(Sources.from_plain(plain["sources"]), plain["attribute"])
     return loaded(file.make(plain["options"]), settings, file.sources)
+
+
+def _plain(reader: Reader | dict[str, Reader]) -> Any:
+    if isinstance(reader, Reader):
+        return [reader.kind, reader.format]
+    return [[name, one.kind, one.format] for name, one in reader.items()]  # their order is the order of the sources
+
+
+def _reader(plain: Any) -> Reader | dict[str, Reader]:
+    return {name: Reader(kind, text) for name, kind, text in plain} if isinstance(plain[0], list) else Reader(*plain)

@@ -28,6 +28,7 @@ from mrframe.shuffle.reducers import Fold, as_fold
 from mrframe.shuffle.runfile import Block, RunReader, RunWriter
 from mrframe.task.blame import GroupFailed
 from mrframe.task.emit import are_pairs, no_pair
+from mrframe.task.joining import joined, spread
 from mrframe.task.mapping import Reporter
 from mrframe.task.package import TaskSettings
 from mrframe.task.stepping import reduce_top
@@ -68,21 +69,26 @@ class ReduceTask:
             if self._job.top is not None:
                 output.keep_order(self._top(readers, temporary))
             else:
-                for blocks in self._slots(readers, temporary):
-                    self._reduce(blocks, output)
+                for streams in self._slots(readers, temporary):
+                    self._reduce(streams, output)
             output.seal(self._report)
         self._report.ledger.records = self._records
         return self._report
 
-    def _slots(self, readers: Sequence[RunReader], temporary: TemporaryFiles) -> Iterator[Iterator[Block]]:
-        """The merged blocks of each slot of this partition."""
+    def _slots(self, readers: Sequence[RunReader], temporary: TemporaryFiles) -> Iterator[list[Iterator[Block]]]:
+        """The merged blocks of each slot of this partition: one stream for each of the job's sources."""
         by_slot: dict[int, list[RunReader]] = {}
         for reader in readers:
             for slot in reader.slots_present(slot_range(self._order.partition, reader.slots, self._partitions)):
                 by_slot.setdefault(slot, []).append(reader)
         for slot in sorted(by_slot):
-            streams = [stream for reader in by_slot[slot] for stream in reader.streams(slot)]
-            yield self._counted(streams[0] if len(streams) == 1 else merge(streams, make_file=temporary.make))
+            merged = []
+            for source in range(len(self._job.source_names)):
+                streams = [stream for reader in by_slot[slot] for stream in reader.streams(slot, source)]
+                merged.append(
+                    self._counted(streams[0] if len(streams) == 1 else merge(streams, make_file=temporary.make))
+                )
+            yield merged
 
     def _counted(self, blocks: Iterator[Block]) -> Iterator[Block]:
         for block in blocks:
@@ -92,18 +98,21 @@ class ReduceTask:
 
     def _top(self, readers: Sequence[RunReader], temporary: TemporaryFiles) -> list[tuple[Any, Any]]:
         assert self._job.top is not None
-        blocks = (block for slot in self._slots(readers, temporary) for block in slot)
+        blocks = (block for (merged,) in self._slots(readers, temporary) for block in merged)
         try:
             return reduce_top(blocks, self._job.top)
         except UserCodeError as error:
             raise GroupFailed(None, "top") from error
 
-    def _reduce(self, blocks: Iterator[Block], output: _SortedOutput) -> None:
+    def _reduce(self, streams: list[Iterator[Block]], output: _SortedOutput) -> None:
         if self._fold is not None:
-            self._merge_states(self._fold, blocks, output)
+            self._merge_states(self._fold, streams[0], output)
+            return
+        assert callable(self._job.reduce)
+        if self._job.is_join:
+            self._call(spread(self._job.reduce), joined(streams), output)
         else:
-            assert callable(self._job.reduce)
-            self._call(self._job.reduce, blocks, output)
+            self._call(self._job.reduce, group(streams[0]), output)
 
     def _merge_states(self, fold: Fold, blocks: Iterator[Block], output: _SortedOutput) -> None:
         key = None
@@ -116,10 +125,13 @@ class ReduceTask:
             raise GroupFailed(key, "reduce") from _named(error, f"reduce={fold.name}")
 
     def _call(
-        self, function: Callable[..., Iterable[tuple[Any, Any]]], blocks: Iterator[Block], output: _SortedOutput
+        self,
+        function: Callable[..., Iterable[tuple[Any, Any]]],
+        groups: Iterator[tuple[Any, Any]],
+        output: _SortedOutput,
     ) -> None:
         rows: list[Any] = []
-        for key, values in group(blocks):
+        for key, values in groups:
             try:
                 results = function(key, values)
                 rows.extend(results)

@@ -11,7 +11,7 @@ import os
 import pickle
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -50,8 +50,9 @@ def functions_of(job: Job) -> Iterator[tuple[str, Callable[..., Any]]]:
     for step in job.steps():
         for role in _FUNCTION_PARTS:
             part = getattr(step, role)
-            if inspect.isfunction(inspect.unwrap(part) if callable(part) else part):
-                yield role, part
+            for one in part.values() if isinstance(part, Mapping) else (part,):  # a join has one for each source
+                if inspect.isfunction(inspect.unwrap(one) if callable(one) else one):
+                    yield role, one
 
 
 def _modules_of(job: Job) -> list[ModuleType]:
