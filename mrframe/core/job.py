@@ -17,6 +17,7 @@ from mrframe.core.signature import describe, parameter_fields
 from mrframe.errors import JobError
 
 ReaderKind = Literal["text", "words", "access", "json", "pairs"]
+KeyOrder = Literal["hash", "total"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,17 @@ class Reducer:
         return self.name
 
 
+class Each(Reducer):
+    """Every pair as it is: for jobs that only order, or filter. It folds nothing, so it has no combiner."""
+
+    name = "each"
+    ordered = True
+    needs_value = False
+
+
+each = Each()
+
+
 @dataclass(frozen=True, slots=True)
 class Top:
     """The step `top(n, by)`: the `n` pairs with the largest value (or item `by` of it), ties by key."""
@@ -61,6 +73,8 @@ class Top:
 
 
 Fields = tuple[str, ...] | Mapping[str, str]
+PerSource = Any
+"""Of a join, {source: part}. Any, because what uses a part is given the view of one source, never the join."""
 Reduce = Callable[..., Iterable[tuple[Any, Any]]] | Reducer | Mapping[str, Reducer]
 
 
@@ -71,31 +85,40 @@ class Job:
     read        the reader: `logs.combined`, `logs.access`, `text`, `words`, `json_lines`, …
     map         function of fields (its parameters name them) that yields (key, value) pairs
     map_split   function of an iterator of named tuples, called once per split; needs `fields`
+    map_batch   function of a pyarrow.Table of the fields of a block, which gives tables with the columns key and
+                value (pyarrow, Polars, …); needs `fields` and the extra `mrframe[fast]`; docs/batches.md
     key, value  the declaration: names of fields, in place of a map function
     where       function of fields; records for which it is false are left out
-PerSource = Any
-"""Of a join, {source: part}. Any, because what uses a part is given the view of one source, never the join."""
     fields      names of the fields when a signature cannot name them: a tuple, or {name: path in JSON}
     combine     function (key, values) -> pairs with the same key; folds values before they travel
     reduce      function (key, values) -> pairs, a ready reducer, or {name: ready reducer}
     partitions  number of reduce tasks; by default it follows from the size of the input
     partition   function (key, partitions) -> index, in place of the hash
+    key_order   "hash", or "total": partitions are ranges of keys, each below the next, for large output in order
+    sort_values whether the values of a key come to reduce in the order of values, not of the input
     name        shown in messages; by default that of the file the job came from
+
+    A join reads several sources: read={"hits": logs.combined, "users": json_lines}. Each of map, map_split, key,
+    value, where and fields is then {source: part}, or one part for all; reduce is a function (key, hits, users)
+    of lists of values, the last a stream. `joins.py` has the rules.
 
     Raises JobError when the parts contradict each other.
     """
 
-    read: Reader = Reader("access", "auto")
-    map: Callable[..., Iterable[tuple[Any, Any]]] | None = None
-    map_split: Callable[..., Iterable[tuple[Any, Any]]] | None = None
-    key: str | tuple[str, ...] | None = None
-    value: str | tuple[str, ...] | None = None
-    where: Callable[..., bool] | None = None
-    fields: Fields | None = None
+    read: Reader | PerSource = Reader("access", "auto")
+    map: Callable[..., Iterable[tuple[Any, Any]]] | PerSource | None = None
+    map_split: Callable[..., Iterable[tuple[Any, Any]]] | PerSource | None = None
+    key: str | tuple[str, ...] | PerSource | None = None
+    value: str | tuple[str, ...] | PerSource | None = None
+    where: Callable[..., bool] | PerSource | None = None
+    fields: Fields | PerSource | None = None
+    map_batch: Callable[..., Any] | None = None
     combine: Callable[..., Iterable[tuple[Any, Any]]] | None = None
     reduce: Reduce | None = None
     partition: Callable[[Any, int], int] | None = None
     partitions: int | None = None
+    key_order: KeyOrder = "hash"
+    sort_values: bool = False
     name: str = ""
     top: Top | None = None
     next: Job | None = None
@@ -105,6 +128,8 @@ PerSource = Any
 
     def then(self, following: Job) -> Job:
         """This job followed by another one, which reads the fields `key` and `value` of its output."""
+        if following.is_join:
+            raise JobError("the job given to .then() is a join, which reads files; it can only be the first step")
         if following.read.kind != "pairs":
             if following.read != Reader("access", "auto"):
                 raise JobError(
@@ -120,16 +145,28 @@ PerSource = Any
         rest = self.next.steps() if self.next is not None else ()
         return (self, *rest)
 
+    @property
+    def is_join(self) -> bool:
+        """Whether the job reads several named sources."""
+        return isinstance(self.read, Mapping)
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """Names of the sources of a join, in its order; of any other job one, ""."""
+        return tuple(self.read) if isinstance(self.read, Mapping) else ("",)
+
+    def sources(self) -> dict[str, Job]:
+        """{source: this job over that source alone} of a join, in its order; of any other job {"": itself}."""
+        return {name: view(self, name) for name in self.source_names} if self.is_join else {"": self}
+
     def map_fields(self) -> tuple[str, ...]:
         """Names of the fields that the map is given, in the order of its parameters."""
         if self.map is not None:
             return _given(self.fields) or parameter_fields(self.map, "map")
-        if self.map_split is not None:
+        if self.map_split is not None or self.map_batch is not None:
             return _given(self.fields)
         return (*_names(self.key), *_names(self.value))
 
-        if following.is_join:
-            raise JobError("the job given to .then() is a join, which reads files; it can only be the first step")
     def where_fields(self) -> tuple[str, ...]:
         """Names of the fields that `where` is given."""
         return parameter_fields(self.where, "where") if self.where is not None else ()
@@ -145,20 +182,6 @@ PerSource = Any
 
 def top(n: int, by: int | str | None = None) -> Job:
     """A step for `.then()`: the `n` pairs with the largest value, in that order, ties by key.
-    @property
-    def is_join(self) -> bool:
-        """Whether the job reads several named sources."""
-        return isinstance(self.read, Mapping)
-
-    @property
-    def source_names(self) -> tuple[str, ...]:
-        """Names of the sources of a join, in its order; of any other job one, ""."""
-        return tuple(self.read) if isinstance(self.read, Mapping) else ("",)
-
-    def sources(self) -> dict[str, Job]:
-        """{source: this job over that source alone} of a join, in its order; of any other job {"": itself}."""
-        return {name: view(self, name) for name in self.source_names} if self.is_join else {"": self}
-
 
     `by` picks the item of the value to compare: an index of a tuple, or a name of a dict.
     Raises JobError when n is not a positive whole number.
@@ -170,32 +193,34 @@ def top(n: int, by: int | str | None = None) -> Job:
 
 def check_parts(job: Job) -> None:
     """Raise JobError when the parts of a job contradict each other; the message names the remedy."""
+    if job.is_join:
+        check_join(job)
+        return
     if not isinstance(job.read, Reader):
         raise JobError(f"read={job.read!r} is not a reader; give one such as logs.combined, text or words")
     if job.top is not None:
         return
-    grains = [name for name in ("map", "map_split", "key") if getattr(job, name) is not None]
+    grains = [name for name in ("map", "map_split", "map_batch", "key") if getattr(job, name) is not None]
     if len(grains) != 1:
         given = " and ".join(grains) or "none of them"
-        raise JobError(f"a job has one of map=, map_split= and key=; {given} was given")
+        raise JobError(f"a job has one of map=, map_split=, map_batch= and key=; {given} was given")
     if job.key is None and job.value is not None:
         raise JobError("value= belongs to the declaration key=…, value=…; with a map function, yield the value")
-    for name in ("map", "map_split", "where", "combine", "partition"):
+    for name in ("map", "map_split", "map_batch", "where", "combine", "partition"):
         part = getattr(job, name)
         if part is not None and not callable(part):
             raise JobError(f"{name}={part!r} is not a function")
-    if job.map_split is not None and job.fields is None:
-        raise JobError('map_split= needs fields=, such as fields=("path", "size"): its parameter names no field')
+    for name in ("map_split", "map_batch"):
+        if getattr(job, name) is not None and not job.fields:
+            raise JobError(f'{name}= needs fields=, such as fields=("path", "size"): its parameter names no field')
     _check_reduce(job)
+    _check_order(job)
     if job.partitions is not None and (isinstance(job.partitions, bool) or job.partitions < 1):
         raise JobError(f"partitions={job.partitions!r}: the number of partitions must be at least 1")
     if not job.projection():  # which refuses *args and the like by name, too
         raise JobError(
             f"map={describe(job.map) if job.map else None} has no parameters, so it would see nothing of the data; "
             "name the fields that it wants as its parameters"
-    if job.is_join:
-        check_join(job)
-        return
         )
 
 
@@ -213,6 +238,21 @@ def _check_reduce(job: Job) -> None:
         raise JobError(f"reduce={reduce} needs the value to work on; name its field with value=…")
     if job.combine is not None and (isinstance(reduce, (Reducer, Mapping))):
         raise JobError("a ready reducer has its own combiner; leave combine= out")
+
+
+def _check_order(job: Job) -> None:
+    if job.key_order not in ("hash", "total"):
+        raise JobError(f'key_order={job.key_order!r} is neither "hash" nor "total"')
+    if job.key_order == "total" and job.partition is not None:
+        raise JobError('key_order="total" cuts the keys into partitions itself; leave partition= out')
+    if not isinstance(job.sort_values, bool):
+        raise JobError(f"sort_values={job.sort_values!r} is neither True nor False")
+    if job.sort_values and job.combine is not None:
+        raise JobError(
+            "sort_values=True wants every value, and combine= folds them before they travel; leave one out"
+        )
+    if job.sort_values and (isinstance(job.reduce, Mapping) or not getattr(job.reduce, "ordered", True)):
+        raise JobError(f"reduce={job.reduce} gives the same for any order of the values; leave sort_values= out")
 
 
 def _names(declared: str | tuple[str, ...] | None) -> tuple[str, ...]:
