@@ -30,7 +30,6 @@ from mrframe.formats.splitting import default_partitions, default_split_bytes, e
 from mrframe.formats.spooling import spool
 from mrframe.shuffle.reducers import as_fold
 from mrframe.store.scratch import Scratch
-from mrframe.task.arrow import check_extra
 from mrframe.task.jobfile import JobFile
 from mrframe.task.package import TaskSettings
 
