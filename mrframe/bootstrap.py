@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mrframe.cluster.client import LocalCluster
     from mrframe.core.options import RunOptions
+    from mrframe.store.scratch import Scratch
 
 _process_is_ours = False
 
@@ -18,10 +19,10 @@ def claim_process() -> None:
     _process_is_ours = True
 
 
-def start_cluster(options: RunOptions, nodes: int, slots: int, run_scratch: str) -> LocalCluster:
+def start_cluster(options: RunOptions, nodes: int, slots: int, scratch: Scratch) -> LocalCluster:
     """A running cluster on this machine; ClusterUnreachable when it does not start.
 
-    It works in a directory of its own inside `run_scratch`, all of which is removed if this process dies.
+    It works in a directory of its own inside `scratch`, which is made once there is a keeper to remove it.
     Its keeper is forked from the command, and started by exec from a notebook, a test or a script.
     """
     from mrframe.cluster.client import LocalCluster
@@ -29,8 +30,9 @@ def start_cluster(options: RunOptions, nodes: int, slots: int, run_scratch: str)
     return LocalCluster.start(
         nodes=nodes,
         slots=slots,
-        scratch=os.path.join(run_scratch, "cluster"),
-        run_scratch=run_scratch,
+        scratch=os.path.join(scratch.path, "cluster"),
+        run_scratch=scratch.path,
+        make_run_scratch=scratch.make,
         shuffle=options.shuffle,
         exec_keeper=not _process_is_ours,
     )

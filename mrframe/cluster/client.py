@@ -13,6 +13,7 @@ import os
 import secrets
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Literal, Self
 
 from mrframe.cluster import transport
@@ -85,6 +86,7 @@ class LocalCluster:
         shuffle: Literal["auto", "zmq"] = "auto",
         exec_keeper: bool = True,
         run_scratch: str | None = None,
+        make_run_scratch: Callable[[], object] = lambda: None,
         work: str = RUN_ATTEMPT,
         node_limits: NodeLimits | None = None,
         scheduler_limits: SchedulerLimits | None = None,
@@ -92,7 +94,8 @@ class LocalCluster:
         """Start a master and `nodes` nodes with `slots` executors each; ClusterUnreachable when that fails.
 
         scratch      the cluster's directory, made when needed and removed at the end
-        run_scratch  the directory of the whole run around `scratch`: removed too when this process dies
+        run_scratch  the directory of the whole run around `scratch`: removed at the end too, and when this process
+                     dies; `make_run_scratch` makes it, once there is a keeper that will remove it
         shuffle      "zmq": never read another node's file by path
         exec_keeper  start the keeper by exec; False forks it from this process, which is faster and needs a
                      process without threads
@@ -101,22 +104,28 @@ class LocalCluster:
         by_path = shuffle == "auto"
         cluster = cls(nodes=nodes, slots=slots, scratch=scratch, by_path=by_path, limits=node_limits or NodeLimits())
         try:
-            os.makedirs(cluster.scratch, mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise ClusterUnreachable(f"the directory {scratch} cannot be made: {error.strerror}") from None
-        try:
             outer = os.path.abspath(run_scratch or scratch)
             charge = Charge(os.getpid(), cluster.scratch, outer, work)
-            cluster._open(charge, scheduler_limits or SchedulerLimits(), exec_keeper=exec_keeper)
+            cluster._keep(charge, make_run_scratch, exec_keeper=exec_keeper)
+            cluster._open(scheduler_limits or SchedulerLimits())
         except BaseException:
             cluster.close()
             raise
         return cluster
 
-    def _open(self, charge: Charge, limits: SchedulerLimits, *, exec_keeper: bool) -> None:
+    def _keep(self, charge: Charge, make_run_scratch: Callable[[], object], *, exec_keeper: bool) -> None:
+        """Start the keeper, and only then make what it removes: a kill between the two would leave it for ever."""
         self._household = Household(
             charge, exec_keeper=exec_keeper, loop=self._loop, ended=self._child_ended, lost=self._keeper_lost
         )
+        make_run_scratch()
+        try:
+            os.makedirs(self.scratch, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ClusterUnreachable(f"the directory {self.scratch} cannot be made: {error.strerror}") from None
+
+    def _open(self, limits: SchedulerLimits) -> None:
+        assert self._household is not None
         self._household.fork([MASTER, *self.restarts], self._hear_child)
         keys = self._keys[MASTER]
         self._household.children[MASTER].line.send(

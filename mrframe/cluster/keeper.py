@@ -42,8 +42,8 @@ DEATH_MS = 1000
 class Charge:
     """What a keeper is given: whose client, what executors run, and what to remove.
 
-    `scratch` is the cluster's directory. `run_scratch` holds that and more of the client's, and is removed when
-    the client has died without ending the cluster.
+    `scratch` is the cluster's directory. `run_scratch` holds that and more of the client's, and is removed with
+    it, unless the client lives and has only lost its line. None of them need exist yet.
     """
 
     client_pid: int
@@ -74,8 +74,8 @@ class Keeper:
                 going = self._turn()
         finally:
             self._children.end_all()
-            bereft = not self._dismissed and self._client_is_dead()
-            remove_tree(self._charge.run_scratch if bereft else self._charge.scratch)
+            over = self._dismissed or self._client_is_dead()
+            remove_tree(self._charge.run_scratch if over else self._charge.scratch)
 
     def _client_is_dead(self) -> bool:
         """Whether the client has ended; its line is closed a little before that can be seen."""

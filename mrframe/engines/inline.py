@@ -53,7 +53,7 @@ class _Run:
         self._stage: tuple[str, int] = ("map", 0)
         self._tasks = (0, 0)
         self._before = (0, 0, 0)  # records, bytes and malformed lines of the maps that are done
-        self._folder = os.path.join(plan.scratch, "inline")
+        self._folder = os.path.join(plan.scratch.make(), "inline")
         os.makedirs(os.path.join(self._folder, JOB_ID), mode=0o700)
 
     def run(self) -> Outcome:

@@ -22,6 +22,7 @@ from mrframe.core.records import JobProgress
 from mrframe.core.spec import Split, StepSpec
 from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
 from mrframe.errors import TimedOut
+from mrframe.store.scratch import Scratch
 from mrframe.task.mapping import REJECTS_FILE
 from mrframe.task.package import pack
 from mrframe.task.reducing import PART_FILE
@@ -41,7 +42,7 @@ class Cluster(Protocol):
     def close(self) -> None: ...
 
 
-StartCluster = Callable[[RunOptions, int, int, str], Cluster]
+StartCluster = Callable[[RunOptions, int, int, Scratch], Cluster]
 
 
 def default_nodes(options_nodes: int | None) -> int:
@@ -55,7 +56,7 @@ def cores() -> int:
 
 
 class LocalEngine:
-    """See `engines.base.Engine`. `start(options, nodes, slots, run_scratch)` gives a running cluster."""
+    """See `engines.base.Engine`. `start(options, nodes, slots, scratch)` gives a running cluster."""
 
     name = "local"
 

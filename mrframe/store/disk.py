@@ -52,6 +52,11 @@ def try_lock(fd: int) -> bool:
     return True
 
 
+def wait_for_lock(fd: int) -> None:
+    """Take the lock of an open file or directory once no other process has it."""
+    fcntl.flock(fd, fcntl.LOCK_EX)
+
+
 def is_at(fd: int, path: str, *, dir_fd: int | None = None) -> bool:
     """Whether `path` (no link followed) is still the file or directory that is open as `fd`."""
     try:

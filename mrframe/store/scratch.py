@@ -15,7 +15,7 @@ import tempfile
 from typing import Self
 
 from mrframe.errors import OutputError
-from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, token, try_lock
+from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, token, try_lock, wait_for_lock
 
 LOCK = "lock"
 _NAME = re.compile(f"mrframe-{RANDOM_NAME}")
@@ -26,20 +26,35 @@ class Scratch:
 
     `parent` defaults to $TMPDIR. Raises OutputError when nothing can be made there. Only the process that
     made it removes it: in a forked child `close()` does nothing.
+
+    With `later` only its path is settled, and `make()` makes it: a process that is to remove it if this one is
+    killed must know of it before it is there.
     """
 
-    def __init__(self, parent: str | None = None) -> None:
+    def __init__(self, parent: str | None = None, *, later: bool = False) -> None:
         parent = os.path.abspath(parent or tempfile.gettempdir())
         if not os.path.isdir(parent):
             raise OutputError(
                 f"the scratch folder {parent} does not exist; make it, or name another with --scratch-dir or $TMPDIR"
             )
-        try:
-            self.path, self._lock = _make(parent)
-        except OSError as error:
-            raise OutputError(f"no scratch directory can be made in {parent}: {fault_text(error, parent)}") from None
+        self.path = os.path.join(parent, f"mrframe-{token()}")
+        self._lock = -1
         self._owner = os.getpid()
         self._closed = False
+        if not later:
+            self.make()
+
+    def make(self) -> str:
+        """Make it, unless it is there; gives its path. OutputError when it cannot be made."""
+        if self._lock < 0:
+            parent = os.path.dirname(self.path)
+            try:
+                self._lock = _make(self.path)
+            except OSError as error:
+                raise OutputError(
+                    f"no scratch directory can be made in {parent}: {fault_text(error, parent)}"
+                ) from None
+        return self.path
 
     def close(self) -> None:
         """Remove the directory with all that is in it; may be called again. OutputError when it will not go."""
@@ -49,7 +64,8 @@ class Scratch:
         try:
             remove_tree(self.path)
         finally:
-            os.close(self._lock)
+            if self._lock >= 0:
+                os.close(self._lock)
 
     def __enter__(self) -> Self:
         return self
@@ -61,22 +77,22 @@ class Scratch:
 def remove_tree(path: str) -> None:
     """Remove a directory, without following links out of it; it may be gone already.
 
-    A file that a dying process made meanwhile is removed in a second pass. OutputError when it will not go.
+    A file that a dying process made meanwhile is removed in a second pass, and what somebody else removes at
+    the same time is not missed. OutputError when it will not go.
     """
-    for last in (False, True):
+    again = True
+    while os.path.lexists(path):
         try:
             shutil.rmtree(path)
         except FileNotFoundError:
-            if not os.path.lexists(path):
-                return
+            continue  # another one removes it too, and has just been here
         except OSError as error:
-            if last:
+            if not again:
                 raise OutputError(
                     f"the scratch directory {path} cannot be removed: {error.strerror} ({error.filename}); "
                     "remove it by hand, or leave it to the next run"
                 ) from None
-        else:
-            return
+            again = False
 
 
 def sweep_stale(parent: str | None = None) -> list[str]:
@@ -93,19 +109,17 @@ def sweep_stale(parent: str | None = None) -> list[str]:
         os.close(parent_fd)
 
 
-def _make(parent: str) -> tuple[str, int]:
-    """A new directory and its lock; again under another name when a sweep came between."""
+def _make(path: str) -> int:
+    """Make the directory, and its lock, which is given; again when a sweep came between."""
     while True:
-        path = os.path.join(parent, f"mrframe-{token()}")
+        os.mkdir(path, 0o700)
         try:
-            os.mkdir(path, 0o700)
             lock = os.open(os.path.join(path, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except (FileExistsError, FileNotFoundError):
-            if not os.path.isdir(parent):
-                raise
+        except FileNotFoundError:
             continue
-        if try_lock(lock) and is_at(lock, os.path.join(path, LOCK)):
-            return path, lock
+        wait_for_lock(lock)  # a sweep that has it is about to remove the directory, or to leave it alone
+        if is_at(lock, os.path.join(path, LOCK)):
+            return lock
         os.close(lock)
 
 
