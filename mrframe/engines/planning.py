@@ -30,6 +30,7 @@ from mrframe.formats.splitting import default_partitions, default_split_bytes, e
 from mrframe.formats.spooling import spool
 from mrframe.shuffle.reducers import as_fold
 from mrframe.store.scratch import Scratch
+from mrframe.task.arrow import check_extra
 from mrframe.task.jobfile import JobFile
 from mrframe.task.package import TaskSettings
 
@@ -105,6 +106,8 @@ def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpe
     usual = options.partitions or default_partitions(total_bytes)
     steps = []
     for index, step in enumerate(job.steps()):
+        if step.map_batch is not None:
+            check_extra()
         partitions = 1 if step.top is not None else options.partitions or step.partitions or usual
         if partitions < 1:
             raise UsageError(f"--partitions {partitions}: the number of reduce tasks must be at least 1")

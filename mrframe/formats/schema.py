@@ -84,6 +84,24 @@ def check_fields(reader: Reader, names: Iterable[str], paths: Mapping[str, str])
         raise UnknownField(f"{_title(reader)} has no field {wanted!r}; {hint}it has: {', '.join(known)}")
 
 
+def kinds_of(reader: Reader, names: Iterable[str], paths: Mapping[str, str]) -> list[str]:
+    """What the values of each field are, beside None: "text", "int", "float", "time"; "any" where no schema says."""
+    fields = grammar_of(reader.format).field_map() if reader.kind == "access" else {}
+    kinds = []
+    for name in names:
+        wanted = paths.get(name, name)
+        slot, role = fields.get(wanted, (None, ""))
+        if wanted == "offset":
+            kinds.append("int")
+        elif slot is None:
+            kinds.append("text" if wanted in ("file", "line", "word") or reader.kind == "words" else "any")
+        elif role in ("time", "port"):
+            kinds.append("time" if role == "time" else "int")
+        else:
+            kinds.append({"status": "int", "int": "int", "float": "float"}.get(slot.kind, "text"))
+    return kinds
+
+
 def _title(reader: Reader) -> str:
     if reader.kind != "access":
         return f"the reader {reader.kind!r}"

@@ -46,19 +46,25 @@ class Emitter:
 
     def emit(self, columns: list[list[Any]], records: int) -> Columns:
         """Keys and values of a block; raises EmitFailed."""
-        kept: Sequence[int] | None = None
-        if self._where is not None:
-            mask = self._mask(columns, records)
-            if not all(mask):
-                kept = list(compress(range(records), mask))
-                columns = [list(compress(column, mask)) for column in columns]
-                records = len(kept)
+        columns, records, kept = self.passing(columns, records)
         if self._declared:
             return self._key(columns, records), self._value(columns, records)
         try:
             return self._mapped([columns[i] for i in self._map_columns], records)
         except EmitFailed as failed:
             raise EmitFailed(kept[failed.record] if kept else failed.record) from failed.__cause__
+
+    def passing(
+        self, columns: list[list[Any]], records: int
+    ) -> tuple[list[list[Any]], int, Sequence[int] | None]:
+        """The records that `where` lets pass, their number, and which they are (None: all); raises EmitFailed."""
+        if self._where is None:
+            return columns, records, None
+        mask = self._mask(columns, records)
+        if all(mask):
+            return columns, records, None
+        kept = list(compress(range(records), mask))
+        return [list(compress(column, mask)) for column in columns], len(kept), kept
 
     def _mask(self, columns: list[list[Any]], records: int) -> list[bool]:
         assert self._where is not None

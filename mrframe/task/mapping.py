@@ -171,6 +171,10 @@ class MapTask:
                 from mrframe.task.mapsplit import map_split
 
                 map_split(self._job, self, self._output)
+            elif self._job.map_batch is not None:
+                from mrframe.task.mapbatch import map_batch
+
+                map_batch(self._job, self, self._output)
             else:
                 emitter = Emitter(self._job)
                 for offset, block, parsed in self.blocks():

@@ -67,6 +67,8 @@ class StepTask:
                     self._output.add([None] * len(best), best)
                 elif self._job.map_split is not None:
                     self._map_split(blocks)
+                elif self._job.map_batch is not None:
+                    self._map_batch(blocks)
                 else:
                     self._map(blocks)
             self._output.seal(self._report)
@@ -107,6 +109,20 @@ class StepTask:
                 self._output.add([pair[0]], [pair[1]])
         except Exception as error:  # the user's function runs here
             raise GroupFailed(None, "map_split") from error
+
+    def _map_batch(self, blocks: Iterator[Block]) -> None:
+        from mrframe.task.mapbatch import Batches
+
+        batches = Batches(self._job)
+        wanted = [self._columns.index(name) for name in self._job.projection()]
+        for _, keys, values in blocks:
+            try:
+                for pairs in batches.emit([(keys, values)[i] for i in wanted], len(keys))[0]:
+                    self._output.add(*pairs)
+            except EmitFailed as failed:
+                raise GroupFailed(keys[failed.record], "where") from failed.__cause__
+            except Exception as error:  # the user's function runs here
+                raise GroupFailed(None, "map_batch") from error
 
     def _passes(self, row: tuple[Any, Any]) -> bool:
         where = self._job.where

@@ -19,7 +19,7 @@ from mrframe.core.job import Job
 from mrframe.core.signature import describe
 from mrframe.errors import CannotTravel
 
-_FUNCTION_PARTS = ("map", "map_split", "where", "combine", "reduce", "partition")
+_FUNCTION_PARTS = ("map", "map_split", "map_batch", "where", "combine", "reduce", "partition")
 
 
 def dump(job: Job) -> bytes:

@@ -1,0 +1,242 @@
+"""Columns of ours as Arrow columns, and back: the only place that imports pyarrow, and only when it is called.
+
+Not here: when a map is given Arrow columns (`mapbatch.py`). pyarrow is the extra `mrframe[fast]`.
+
+Rules:
+- A field of a reader with a schema has one type in every block: `string`, `int64`, `double`, or for a time
+  `timestamp[us, UTC]`; None is null. Fields of JSON and pairs have the type of the block's own values.
+- Arrow strings are UTF-8 and a log need not be. What Python holds as a lone surrogate (the code points U+D800 to
+  U+DFFF, of which surrogateescape makes U+DC80 to U+DCFF of bytes that are not UTF-8) goes as the code point
+  0x102000 above it, U+10F800 to U+10FFFF, and comes back. Text that has those very code points goes byte by
+  byte, as if it were not UTF-8, so that nothing is confused.
+- What comes back: a struct is a tuple, a list a list, a dictionary (categorical) its values, a time in UTC.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from typing import Any
+
+from mrframe.errors import ExtraMissing, UserCodeError
+
+_ABOVE = 0x102000  # from a surrogate to its stand-in
+_UNFIT = re.compile("[\ud800-\udfff\U0010f800-\U0010ffff]")
+_STAND_INS = re.compile("[\U0010f800-\U0010ffff]+")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001  (a wall clock's reading stays one)
+_INT64 = range(-(1 << 63), 1 << 63)
+
+
+def check_extra() -> None:
+    """ExtraMissing when there is no pyarrow; it is looked for, not loaded."""
+    if find_spec("pyarrow") is None:
+        raise ExtraMissing(
+            "map_batch= is given Arrow columns, which needs pyarrow; install it with `pip install 'mrframe[fast]'`, "
+            "or write the job with map="
+        )
+
+
+def need_arrow() -> Any:
+    """The module pyarrow; ExtraMissing when it is not installed."""
+    check_extra()
+    import pyarrow
+    import pyarrow.compute  # an attribute of pyarrow from here on
+
+    return pyarrow
+
+
+# ---- to Arrow -------------------------------------------------------------------------------------
+
+
+def to_table(names: Sequence[str], kinds: Sequence[str], columns: Sequence[list[Any]]) -> tuple[Any, dict[str, int]]:
+    """A `pyarrow.Table` of the columns, and {field: ints of more than 64 bits, which have become null}.
+
+    `kinds` are as `formats.schema.kinds_of` gives them. Raises UserCodeError for a field of JSON or of a pair whose
+    values have no common Arrow type.
+    """
+    pa = need_arrow()
+    arrays, bad = [], {}
+    for name, kind, column in zip(names, kinds, columns, strict=True):
+        if kind == "int":
+            array, wrong = _int_array(pa, column)
+            if wrong:
+                bad[name] = wrong
+        elif kind == "text":
+            array = _text_array(pa, column)
+        elif kind == "time":
+            array = pa.array(column, pa.timestamp("us", "UTC"))
+        elif kind == "float":
+            array = pa.array(column, pa.float64())
+        else:
+            array = _any_array(pa, name, column)
+        arrays.append(array)
+    return pa.Table.from_arrays(arrays, names=list(names)), bad
+
+
+def _int_array(pa: Any, column: list[Any]) -> tuple[Any, int]:
+    try:
+        return pa.array(column, pa.int64()), 0
+    except (OverflowError, pa.ArrowInvalid):
+        fit = [value if value is not None and value in _INT64 else None for value in column]
+        return pa.array(fit, pa.int64()), fit.count(None) - column.count(None)
+
+
+def _text_array(pa: Any, column: list[Any]) -> Any:
+    text = "\0".join(value for value in column if value is not None) if None in column else "\0".join(column)
+    if not text.isascii() and _UNFIT.search(text):
+        column = [value if value is None else _fit(value) for value in column]
+    return pa.array(column, pa.string())
+
+
+def _fit(text: str) -> str:
+    return _UNFIT.sub(_stand_ins, text)
+
+
+def _stand_ins(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if code < _ABOVE:
+        return chr(code + _ABOVE)
+    return "".join(chr(0xDC00 + byte + _ABOVE) for byte in found[0].encode())
+
+
+def _any_array(pa: Any, name: str, column: list[Any]) -> Any:
+    """An array of the values' own type: one for all, but ints among floats are floats where that is exact."""
+    types = set(map(type, column)) - {type(None)}
+    lengths = {len(value) for value in column} if types == {tuple} and None not in column else set()
+    try:
+        if types == {str}:
+            return _text_array(pa, column)
+        if types == {int, float} and all(value is None or float(value) == value for value in column):
+            return pa.array(column, pa.float64())
+        if len(lengths) == 1 and 0 not in lengths:
+            items = [_any_array(pa, name, list(items)) for items in zip(*column, strict=True)]
+            return pa.StructArray.from_arrays(items, names=[str(index) for index in range(len(items))])
+        if len(types) <= 1:
+            return pa.array(column)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, UnicodeEncodeError, OverflowError) as no:
+        reason = str(no)
+    else:
+        reason = f"they are of the types {', '.join(sorted(one.__name__ for one in types))}"
+    raise UserCodeError(
+        f"the values of the field {name!r} in one block make no Arrow column ({reason}); write the job with map="
+    )
+
+
+# ---- from Arrow -----------------------------------------------------------------------------------
+
+
+def tables_of(result: Any, who: str) -> Iterator[Any]:
+    """The tables in what a function of the user's returned: one, or an iterable of them, from any library.
+
+    Raises UserCodeError when it is something else, or has other columns than `key` and `value`.
+    """
+    pa = need_arrow()
+    if isinstance(result, pa.Table | pa.RecordBatch) or hasattr(result, "__arrow_c_stream__"):
+        yield _checked(pa, result, who)
+        return
+    if result is None or isinstance(result, str | bytes | dict) or not hasattr(result, "__iter__"):
+        raise _no_table(who, result)
+    for one in result:
+        if not isinstance(one, pa.Table | pa.RecordBatch) and not hasattr(one, "__arrow_c_stream__"):
+            raise _no_table(who, one)
+        yield _checked(pa, one, who)
+
+
+def _no_table(who: str, wrong: Any) -> UserCodeError:
+    return UserCodeError(
+        f"{who} returned {type(wrong).__name__}; it must return, or yield, tables with the columns key and value "
+        "(pyarrow, Polars or anything else with the Arrow PyCapsule interface)"
+    )
+
+
+def _checked(pa: Any, one: Any, who: str) -> Any:
+    if isinstance(one, pa.RecordBatch):
+        one = pa.Table.from_batches([one])
+    elif not isinstance(one, pa.Table):
+        one = pa.RecordBatchReader.from_stream(one).read_all()
+    names = one.column_names
+    if sorted(names) not in (["key"], ["key", "value"]):
+        raise UserCodeError(
+            f"{who} returned a table with the columns {', '.join(names) or '(none)'}; it must have the columns key "
+            "and value (a key of several parts is a struct)"
+        )
+    return one
+
+
+def pairs_of(table: Any) -> tuple[list[Any], list[Any]]:
+    """The columns `key` and `value` as Python values; the value is None where there is no such column."""
+    keys = values_of(table.column("key"))
+    return keys, values_of(table.column("value")) if "value" in table.column_names else [None] * len(keys)
+
+
+def values_of(column: Any) -> list[Any]:
+    """The values of an Arrow array or chunked array; UserCodeError for types that are no plain data of ours."""
+    pa = need_arrow()
+    if isinstance(column, pa.ChunkedArray):
+        return [value for chunk in column.chunks for value in values_of(chunk)]
+    one = column.type
+    for judge, convert in _CONVERSIONS:
+        if any(getattr(pa.types, f"is_{name}")(one) for name in judge.split()):
+            return convert(pa, column)
+    raise UserCodeError(
+        f"a column of the Arrow type {one} has no values that mrframe can carry; cast it to a number, text, bytes, "
+        "date or timestamp"
+    )
+
+
+def _strings(pa: Any, array: Any) -> list[Any]:  # noqa: ARG001
+    values: list[Any] = array.to_pylist()
+    text = "".join(value for value in values if value is not None) if array.null_count else "".join(values)
+    if text.isascii() or not _STAND_INS.search(text):
+        return values
+    return [value if value is None else _STAND_INS.sub(_surrogates, value) for value in values]
+
+
+def _surrogates(found: re.Match[str]) -> str:
+    text = "".join(chr(ord(one) - _ABOVE) for one in found[0])
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # of JSON's escapes, not of bytes
+        return text
+
+
+def _timestamps(pa: Any, array: Any) -> list[Any]:
+    epoch = _EPOCH if array.type.tz else _EPOCH_NAIVE
+    try:
+        micros = array.cast(pa.timestamp("us", array.type.tz)).cast(pa.int64()).to_pylist()
+    except pa.ArrowInvalid as error:
+        raise UserCodeError(f"a time does not fit in microseconds ({error}); round it") from None
+    return [None if value is None else epoch + timedelta(microseconds=value) for value in micros]
+
+
+def _structs(pa: Any, array: Any) -> list[Any]:  # noqa: ARG001
+    rows: list[Any] = list(zip(*map(values_of, array.flatten()), strict=True))
+    if not array.type.num_fields:
+        rows = [()] * len(array)
+    if array.null_count:
+        return [row if there else None for row, there in zip(rows, array.is_valid().to_pylist(), strict=True)]
+    return rows
+
+
+def _lists(pa: Any, array: Any) -> list[Any]:
+    items = iter(values_of(array.flatten()))
+    lengths = pa.compute.list_value_length(array).to_pylist()
+    return [None if length is None else [next(items) for _ in range(length)] for length in lengths]
+
+
+def _as_they_are(pa: Any, array: Any) -> list[Any]:  # noqa: ARG001
+    return list(array.to_pylist())
+
+
+_CONVERSIONS: list[tuple[str, Callable[[Any, Any], list[Any]]]] = [
+    ("string large_string string_view", _strings),
+    ("boolean integer floating null binary large_binary binary_view fixed_size_binary date32 decimal", _as_they_are),
+    ("dictionary", lambda _, array: values_of(array.dictionary_decode())),
+    ("timestamp", _timestamps),
+    ("struct", _structs),
+    ("list large_list fixed_size_list", _lists),
+    ("date64", lambda pa, array: values_of(array.cast(pa.date32()))),
+]

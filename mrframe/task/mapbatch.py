@@ -1,0 +1,73 @@
+"""`map_batch`: the user's function is given the records of a block as a `pyarrow.Table`, and gives tables of pairs.
+
+The blocks are parsed by the reader as for any other map, so the ledger, malformed lines and `where` are the
+same. How columns become Arrow's, and tables become pairs, is in `arrow.py`; pyarrow is an extra.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mrframe.core.job import Job
+from mrframe.core.signature import describe
+from mrframe.errors import ExtraMissing
+from mrframe.formats.schema import kinds_of
+from mrframe.task.arrow import need_arrow, pairs_of, tables_of, to_table
+from mrframe.task.blame import RecordFailed
+from mrframe.task.emit import EmitFailed, Emitter
+
+if TYPE_CHECKING:
+    from mrframe.task.mapping import MapTask, Output
+
+BATCH_BYTES = 2 << 20  # of input in a block: a function over columns costs the same for few records as for many
+
+
+class Batches:
+    """Calls a job's `map_batch` with columns of the projected fields, and gives columns of pairs."""
+
+    def __init__(self, job: Job) -> None:
+        need_arrow()
+        assert job.map_batch is not None
+        self._function = job.map_batch
+        self._emitter = Emitter(job)
+        self._names = job.map_fields()
+        self._columns = [job.projection().index(name) for name in self._names]
+        self._kinds = kinds_of(job.read, self._names, job.paths())
+        self.who = f"map_batch={describe(job.map_batch)}"
+
+    def emit(
+        self, columns: list[list[Any]], records: int
+    ) -> tuple[list[tuple[list[Any], list[Any]]], dict[str, int]]:
+        """(columns of pairs, {field: ints beyond 64 bits}); EmitFailed for `where`, else whatever is raised."""
+        columns, records, _ = self._emitter.passing(columns, records)
+        if not records:
+            return [], {}
+        table, bad = to_table(self._names, self._kinds, [columns[i] for i in self._columns])
+        return [pairs_of(one) for one in tables_of(self._function(table), self.who)], bad
+
+    def culprit(self, columns: list[list[Any]], records: int) -> int | None:
+        """The first record on which alone the function fails too; None when it fails on several together only."""
+        for index in range(records):
+            try:
+                self.emit([column[index : index + 1] for column in columns], 1)
+            except Exception:  # the user's function runs here
+                return index
+        return None
+
+
+def map_batch(job: Job, task: MapTask, output: Output) -> None:
+    """Run the user's function over the blocks of the split of `task`; raises RecordFailed."""
+    batches = Batches(job)
+    for offset, block, parsed in task.blocks(BATCH_BYTES):
+        try:
+            pairs, bad = batches.emit(parsed.columns, parsed.records)
+            for keys, values in pairs:
+                output.add(keys, values)
+        except EmitFailed as failed:
+            raise RecordFailed(task.place(offset, block, failed.record)) from failed.__cause__
+        except (ExtraMissing, OSError):
+            raise
+        except BaseException as error:  # the user's function runs here
+            index = batches.culprit(parsed.columns, parsed.records)
+            raise RecordFailed(None if index is None else task.place(offset, block, index)) from error
+        task.add_bad_fields(bad)
