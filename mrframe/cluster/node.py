@@ -129,11 +129,17 @@ class Node:
             case events.DiscardAttempt():
                 self._partitions.pop(event.attempt, None)
             case events.ExecutorSealed():
-                self._folder.seal(event.attempt)
+                self._seal(event.attempt)
             case events.ExecutorFailed():
                 self._folder.drop_fetched(event.attempt)
             case events.ExecutorReady() | events.ExecutorDied():
                 self._tell_pids()
+
+    def _seal(self, attempt: str) -> None:
+        try:
+            self._folder.seal(attempt)
+        except FileNotFoundError:
+            pass  # its job was forgotten while it ran, and its files are gone
 
     # ---- perform ------------------------------------------------------------------------------------
 

@@ -94,6 +94,20 @@ def test_jobs_follow_each_other_and_are_forgotten(start):
     assert not any(map(os.path.exists, left))
 
 
+def test_a_job_can_be_forgotten_at_any_moment(start):
+    cluster = start()
+    chance = random.Random(5)
+    for number in range(1, 25):
+        submit(cluster, package(), 30, job=f"job-{number}")
+        poll_for(cluster, chance.uniform(0.0, 0.05))
+        cluster.forget(f"job-{number}")
+    submit(cluster, package(), 5, job="job-99")
+    while (ended := wait_end(cluster)).job != "job-99":
+        pass
+    assert answer(cluster, ended) == expected(5)
+    assert cluster.restarts == {"node-1": 0, "node-2": 0}
+
+
 def test_a_job_can_be_cancelled(start, tmp_path):
     cluster = start()
     submit(cluster, package(wait_for=str(tmp_path / "never")), 3)
