@@ -1,7 +1,8 @@
 """A node's directory: where each attempt's files are, which attempts are sealed, and the jobs' packages.
 
     <node>/job-1/package             the job's package, opaque
-    <node>/job-1/m0003.1.1/          what the executor of this attempt writes, and `.sealed` when complete
+    <node>/job-1/sealed              the complete attempts, one name a line, in the order of their sealing
+    <node>/job-1/m0003.1.1/          what the executor of this attempt writes
     <node>/job-1/r0001.1.1.in/       what was fetched for this attempt
 
 A node process that takes the place of a dead one finds here what it still holds; what is not sealed is gone
@@ -16,7 +17,7 @@ import shutil
 
 from mrframe.core.ids import parse_attempt
 
-_SEALED = ".sealed"
+_SEALED = "sealed"
 _FILE = re.compile(r"[a-z][a-z0-9-]{0,40}(\.mrf)?")
 _JOB = re.compile(r"[a-z]+-[0-9]+")
 
@@ -26,25 +27,36 @@ class Folder:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._logs: dict[str, int] = {}  # by job: the descriptor of its list of sealed attempts
         os.makedirs(path, mode=0o700, exist_ok=True)
 
     def held(self) -> list[str]:
         """The sealed attempts that an earlier process has left; what it left unfinished is deleted."""
-        sealed = []
+        held = []
         for job in sorted(os.listdir(self.path)):
+            listed = self._listed(job)
             for name in sorted(os.listdir(os.path.join(self.path, job))):
-                attempt = f"{job}/{name}"
                 inside = os.path.join(self.path, job, name)
-                if os.path.exists(os.path.join(inside, _SEALED)):
-                    sealed.append(attempt)
+                if name in listed:
+                    held.append(f"{job}/{name}")
                 elif os.path.isdir(inside):
                     shutil.rmtree(inside, ignore_errors=True)
-        return sealed
+        return held
+
+    def _listed(self, job: str) -> set[str]:
+        """The names in a job's list of sealed attempts; a last line without its end was never written."""
+        path = os.path.join(self.path, job, _SEALED)
+        if not os.path.exists(path):
+            return set()
+        with open(path, "r+b") as file:
+            whole = file.read().rpartition(b"\n")[0] + b"\n"
+            file.truncate(len(whole))  # for what is appended from now on
+        return set(whole.decode("ascii", "replace").split())
 
     def attempt(self, attempt: str) -> str:
         """The directory of an attempt; ValueError when this is no attempt id."""
         parse_attempt(attempt)
-        return os.path.join(self.path, attempt)
+        return f"{self.path}/{attempt}"
 
     def file(self, attempt: str, name: str) -> str:
         """The path of a file of an attempt; ValueError when these are no such names."""
@@ -57,18 +69,28 @@ class Folder:
     def place_for(self, attempt: str) -> str:
         """The path at which an executor makes the directory of an attempt."""
         path = self.attempt(attempt)
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        job = os.path.dirname(path)
+        if not os.path.isdir(job):
+            os.makedirs(job, mode=0o700, exist_ok=True)
         return path
 
     def seal(self, attempt: str) -> None:
-        """The attempt is complete: what was fetched for it is not needed any more."""
-        with open(os.path.join(self.attempt(attempt), _SEALED), "wb"):
-            pass
+        """The attempt is complete: what was fetched for it is not needed any more.
+
+        One line in one file, since making a file for each would cost more than the rest of a small task.
+        """
+        job, name = os.path.split(self.attempt(attempt))
+        log = self._logs.get(job)
+        if log is None:
+            log = self._logs[job] = os.open(os.path.join(job, _SEALED), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.write(log, f"{name}\n".encode())
         self.drop_fetched(attempt)
 
     def drop_fetched(self, attempt: str) -> None:
         """Delete what was fetched for an attempt."""
-        shutil.rmtree(self.fetched(attempt), ignore_errors=True)
+        path = self.fetched(attempt)
+        if os.path.isdir(path):
+            shutil.rmtree(path, ignore_errors=True)
 
     def delete_attempt(self, attempt: str) -> None:
         """Delete all of an attempt."""
@@ -77,7 +99,11 @@ class Folder:
 
     def delete_job(self, job: str) -> None:
         """Delete all of a job."""
-        shutil.rmtree(self._job(job), ignore_errors=True)
+        path = self._job(job)
+        log = self._logs.pop(path, None)
+        if log is not None:
+            os.close(log)
+        shutil.rmtree(path, ignore_errors=True)
 
     def package(self, job: str) -> str:
         """The path of a job's package, which need not be there."""
@@ -94,7 +120,7 @@ class Folder:
     def _job(self, job: str) -> str:
         if _JOB.fullmatch(job) is None:
             raise ValueError(f"not a job id: {job!r}")
-        return os.path.join(self.path, job)
+        return f"{self.path}/{job}"
 
 
 def file_in(directory: str, attempt: str, name: str) -> str:
@@ -102,7 +128,7 @@ def file_in(directory: str, attempt: str, name: str) -> str:
     parse_attempt(attempt)
     if _FILE.fullmatch(name) is None:
         raise ValueError(f"not a file of an attempt: {name!r}")
-    return os.path.join(directory, attempt, name)
+    return f"{directory}/{attempt}/{name}"
 
 
 def _private(path: str, flags: int) -> int:

@@ -34,6 +34,9 @@ OUTBOX_MAX = 10_000
 BATCH_MAX = 256
 """Messages taken from one socket before the others have their turn."""
 
+_IN, _OUT = int(zmq.POLLIN), int(zmq.POLLOUT)  # as ints: an enum's operators cost more than the call they guard
+_BOTH = _IN | _OUT
+
 _LIBZMQ_MIN = (4, 3, 5)  # older ones have known holes before authentication
 
 _OPTIONS = {
@@ -181,10 +184,12 @@ class Loop:
         self._poller = zmq.Poller()
         self._calls: dict[Any, Callable[[], None]] = {}
         self._senders: dict[Any, Line | Outbox] = {}
+        self._flushing: set[Any] = set()  # senders whose source is polled for writing, too
 
     def watch(self, source: Socket | int, call: Callable[[], None], sender: Line | Outbox | None = None) -> None:
         """Call when there is something to read; flush `sender` when what waits there can be sent."""
-        self._poller.register(source, zmq.POLLIN)
+        self._poller.register(source, _IN)
+        self._flushing.discard(source)
         self._calls[source] = call
         if sender is not None:
             self._senders[source] = sender
@@ -195,13 +200,16 @@ class Loop:
             self._poller.unregister(source)
             del self._calls[source]
             self._senders.pop(source, None)
+            self._flushing.discard(source)
 
     def turn(self, timeout_s: float) -> None:
         """Wait until something is ready, at most so long, and make the calls."""
         for source, sender in self._senders.items():
-            self._poller.register(source, zmq.POLLIN | zmq.POLLOUT if sender.pending else zmq.POLLIN)
+            if sender.pending != (source in self._flushing):
+                self._poller.register(source, _BOTH if sender.pending else _IN)
+                (self._flushing.add if sender.pending else self._flushing.remove)(source)
         for source, state in self._poller.poll(max(0, round(timeout_s * 1000))):
-            if state & zmq.POLLOUT and source in self._senders:
+            if state & _OUT and source in self._senders:
                 self._senders[source].flush()
-            if state & ~zmq.POLLOUT and source in self._calls:
+            if state & ~_OUT and source in self._calls:
                 self._calls[source]()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["map", "reduce", "decode"]
@@ -44,6 +45,7 @@ class AttemptName:
         return task_id(self.job, self.kind, self.index)
 
 
+@lru_cache(maxsize=4096)  # the same few names pass again and again
 def parse_attempt(text: str) -> AttemptName:
     """The parts of an attempt id; ValueError when the text is not one (it may come from a peer)."""
     match = _ATTEMPT.fullmatch(text)

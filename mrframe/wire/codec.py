@@ -20,7 +20,8 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, Literal
 
 import msgpack
@@ -31,7 +32,6 @@ VERSION = 1
 MESSAGE_BYTES_MAX = 16 << 20
 _BIG_INT = 1
 _BIG_INT_DIGITS_MAX = 4000  # Python's own limit on int <-> text is 4300 digits
-_INT_MIN, _INT_MAX = -(1 << 63), (1 << 64) - 1
 
 Convert = Callable[[Any], Any]
 Coder = tuple[Convert, Convert]  # (to msgpack, from msgpack and checked)
@@ -58,7 +58,8 @@ class Vocabulary:
         if name is None:
             raise BadMessage(f"{type(message).__name__} is no message of this channel")
         try:
-            body: bytes = msgpack.packb([name, coder(type(message))[0](message)], unicode_errors="surrogatepass")
+            plain = [name, coder(type(message))[0](message)]
+            body: bytes = msgpack.packb(plain, unicode_errors="surrogatepass", default=_pack_big_int)
         except (TypeError, ValueError, OverflowError, AttributeError, KeyError) as error:
             raise BadMessage(f"{name} holds something that cannot be sent: {error}") from None
         if len(body) >= self.bytes_max:
@@ -141,10 +142,11 @@ def _exactly(*allowed: type) -> Convert:
     return check
 
 
-def _pack_int(value: Any) -> Any:
+def _pack_big_int(value: Any) -> msgpack.ExtType:
+    """What msgpack asks about values that it does not know, and about ints that are too large for it."""
     if type(value) is not int:
-        raise BadMessage(f"a {type(value).__name__} where int is declared")
-    return value if _INT_MIN <= value <= _INT_MAX else msgpack.ExtType(_BIG_INT, str(value).encode())
+        raise TypeError(f"a {type(value).__name__}")
+    return msgpack.ExtType(_BIG_INT, str(value).encode())
 
 
 _PRIMITIVES: dict[Any, Coder] = {
@@ -152,33 +154,54 @@ _PRIMITIVES: dict[Any, Coder] = {
     bytes: (_exactly(bytes), _exactly(bytes)),
     bool: (_exactly(bool), _exactly(bool)),
     float: (_exactly(float, int), _exactly(float, int)),
-    int: (_pack_int, _exactly(int)),
+    int: (_exactly(int), _exactly(int)),
     type(None): (_exactly(type(None)), _exactly(type(None))),
 }
+_ONE_TYPE = (str, bytes, bool, int)  # as fields of a dataclass they are checked without a call
 
 
 def _dataclass(cls: type) -> Coder:
     hints = typing.get_type_hints(cls)
     names = [field.name for field in dataclasses.fields(cls)]
     by_name = any(field.kw_only for field in dataclasses.fields(cls))
-    made: list[Coder] = []
     count = len(names)
+    values = _values_of(names)
+    types_: list[type] = []  # by field: the only type it may have, or `object` when its coder says more
+    coders: list[tuple[int, Convert, Convert]] = []  # of the fields that have more than a type to check
 
-    def coders() -> list[Coder]:  # made at first use: a class may hold another of its own kind
-        if not made:
-            made.extend([coder(hints[name]) for name in names])
-        return made
+    def prepare() -> None:  # at first use: a class may hold another of its own kind
+        coders.extend((i, *coder(hints[name])) for i, name in enumerate(names) if hints[name] not in _ONE_TYPE)
+        types_.extend(hints[name] if hints[name] in _ONE_TYPE else object for name in names)
+
+    def checked(items: Sequence[Any]) -> list[Any]:
+        if not types_:
+            prepare()
+        for item, wanted in zip(items, types_, strict=True):
+            if type(item) is not wanted and wanted is not object:
+                raise BadMessage(f"a {type(item).__name__} where {wanted.__name__} is declared")
+        return list(items)
 
     def pack(value: Any) -> list[Any]:
-        return [to(getattr(value, name)) for name, (to, _) in zip(names, coders(), strict=True)]
+        items = checked(values(value))
+        for i, to, _ in coders:
+            items[i] = to(items[i])
+        return items
 
     def unpack(value: Any) -> Any:
         if type(value) is not tuple or len(value) != count:
             raise BadMessage(f"{cls.__name__} has {count} fields; these bytes hold something else")
-        items = [back(item) for item, (_, back) in zip(value, coders(), strict=True)]
+        items = checked(value)
+        for i, _, back in coders:
+            items[i] = back(items[i])
         return cls(**dict(zip(names, items, strict=True))) if by_name else cls(*items)
 
     return pack, unpack
+
+
+def _values_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple([getattr(value, name) for name in names])
 
 
 def _literal(allowed: tuple[Any, ...]) -> Coder:

@@ -25,8 +25,30 @@ def test_what_is_sealed_is_held_and_the_rest_is_deleted(tmp_path):
     folder.seal(SEALED)
     again = Folder(str(tmp_path / "node-1"))
     assert again.held() == [SEALED]
-    assert sorted(os.listdir(tmp_path / "node-1" / "job-1")) == ["m0000.1.1", "package"]
+    assert sorted(os.listdir(tmp_path / "node-1" / "job-1")) == ["m0000.1.1", "package", "sealed"]
     assert Path(again.package("job-1")).read_bytes() == b"code"
+
+
+def test_a_line_that_was_cut_off_seals_nothing_and_the_next_is_not_lost(tmp_path):
+    folder = Folder(str(tmp_path))
+    for attempt in (SEALED, OPEN):
+        write(folder.file(attempt, "map.mrf"))
+        folder.seal(attempt)
+    path = tmp_path / "job-1" / "sealed"
+    path.write_bytes(path.read_bytes()[:-3])
+    again = Folder(str(tmp_path))
+    assert again.held() == [SEALED]
+    write(again.file(OPEN, "map.mrf"))
+    again.seal(OPEN)
+    assert Folder(str(tmp_path)).held() == [SEALED, OPEN]
+
+
+def test_what_was_sealed_and_deleted_is_not_held(tmp_path):
+    folder = Folder(str(tmp_path))
+    write(folder.file(SEALED, "map.mrf"))
+    folder.seal(SEALED)
+    folder.delete_attempt(SEALED)
+    assert Folder(str(tmp_path)).held() == []
 
 
 def test_attempts_and_jobs_are_deleted_with_all_that_is_theirs(tmp_path):
