@@ -21,15 +21,20 @@ LEAVE_S = 5.0
 MARK = "MRFRAME_TEST_MARK"
 SCRIPT = textwrap.dedent(
     """
-    import sys, tempfile
+    import sys
     from mrframe.cluster.client import LocalCluster
     from mrframe.core.spec import Split, StepSpec
     from mrframe.store.scratch import Scratch
 
-    run = Scratch().path
-    by_exec = sys.argv[1] == "exec"
+    run = Scratch(later=True)
     cluster = LocalCluster.start(
-        nodes=2, slots=1, scratch=f"{run}/cluster", run_scratch=run, exec_keeper=by_exec, work="fake_work:run"
+        nodes=2,
+        slots=1,
+        scratch=f"{run.path}/cluster",
+        run_scratch=run.path,
+        make_run_scratch=run.make,
+        exec_keeper=sys.argv[1] == "exec",
+        work="fake_work:run",
     )
     cluster.submit("job-1", (StepSpec(2),), b'{"busy_s": 0.05}')
     cluster.add_splits("job-1", tuple(Split("file", "s", "/none", 0, 1, (i, 0)) for i in range(1000)))
@@ -103,7 +108,7 @@ class Client:
 @pytest.mark.parametrize("seed", range(4))
 def test_nothing_outlives_a_killed_client(tmp_path, how, seed):
     client = Client(tmp_path, "-c", SCRIPT, how)
-    assert client.run_for(random.Random(seed).uniform(0.1, 1.0)), client.process.stderr.read().decode()
+    assert client.run_for(random.Random(seed).uniform(0.1, 0.8)), client.process.stderr.read().decode()
     client.end(signal.SIGKILL)
     assert client.left() == ([], [])
 
