@@ -15,7 +15,7 @@ import select
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from mrframe.errors import MrframeError, OutputError
 
@@ -64,6 +64,22 @@ def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> 
         return _abandon_stdout(0) if _reader_has_left() else shown.bug(error)
     except Exception as error:  # the boundary: what nobody meant is a bug, and is said to be one
         return shown.bug(error)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with this exit code.
+
+    From here on Ctrl-C ends it at once: what Python does at its end prints tracebacks when it is interrupted. What
+    was interrupted leaves by itself, since Python changes the exit code when an interrupt came during an import.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if code not in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+        sys.exit(code)
+    try:
+        _stderr().flush()
+    except (OSError, ValueError):
+        pass  # nobody reads it
+    os._exit(code)
 
 
 class _Shown:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from mrframe.cli.ending import run_to_exit_code
+from mrframe.cli.ending import leave, run_to_exit_code
 
 COMMANDS = {
     "run": "Run one job over log files and print its answer.",
@@ -94,4 +94,4 @@ def run_as_command(args: Sequence[str] | None = None) -> NoReturn:
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(group, {}, "mrframe", COMPLETE_VARIABLE, instruction))
-    sys.exit(run_to_exit_code(group, sys.argv[1:] if args is None else args, "mrframe"))
+    leave(run_to_exit_code(group, sys.argv[1:] if args is None else args, "mrframe"))

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from mrframe.cli.ending import run_to_exit_code
+from mrframe.cli.ending import leave, run_to_exit_code
 from mrframe.cli.job_command import JobCommand
 from mrframe.cli.run import carry_out, taken_apart
 from mrframe.cli.run import command as run_command
@@ -20,7 +20,7 @@ def main(job: Job | Callable[..., Job], argv: Sequence[str] | None = None) -> No
 
     `argv` is the arguments without the script's name, by default those of the process.
     """
-    sys.exit(run_script(job, sys.argv[1:] if argv is None else argv))
+    leave(run_script(job, sys.argv[1:] if argv is None else argv))
 
 
 def run_script(job: Job | Callable[..., Job], argv: Sequence[str]) -> int:

@@ -50,6 +50,17 @@ def test_it_is_private_locked_and_gone_after_close(tmp_path):
     scratch.close()
 
 
+def test_one_for_later_is_made_once_and_removed_also_when_it_never_was(tmp_path):
+    with Scratch(str(tmp_path), later=True) as scratch:
+        assert os.listdir(tmp_path) == []
+        assert scratch.make() == scratch.make() == scratch.path
+        assert sweep_stale(str(tmp_path)) == []
+        assert os.listdir(scratch.path) == [LOCK]
+    assert os.listdir(tmp_path) == []
+    with Scratch(str(tmp_path), later=True):
+        pass
+
+
 def test_the_default_parent_is_the_temporary_folder(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with Scratch() as scratch:
@@ -125,7 +136,7 @@ def test_a_sweep_of_a_missing_folder_is_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("moment", ["mkdir", "open"])
-def test_a_sweep_between_making_and_locking_costs_only_another_name(tmp_path, monkeypatch, moment):
+def test_a_sweep_between_making_and_locking_costs_only_another_try(tmp_path, monkeypatch, moment):
     real, swept = getattr(os, moment), []
 
     def then_swept(path, *args, **kwargs):
@@ -179,6 +190,22 @@ def test_a_file_made_while_the_tree_is_removed_is_removed_too(tmp_path, monkeypa
     remove_tree(str(tree))
     assert len(passes) == 2 and not tree.exists()
     remove_tree(str(tree))
+
+
+def test_a_tree_that_another_one_removes_too_is_gone_at_the_end(tmp_path, monkeypatch):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    real, passes = shutil.rmtree, []
+
+    def overtaken(path):
+        passes.append(path)
+        if len(passes) < 5:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        real(path)
+
+    monkeypatch.setattr(scratch_module.shutil, "rmtree", overtaken)
+    remove_tree(str(tree))
+    assert not tree.exists()
 
 
 def test_a_tree_that_will_not_go_is_named(tmp_path, monkeypatch):
