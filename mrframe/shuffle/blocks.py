@@ -5,7 +5,7 @@ Not here: what blocks make up (`runfile.py`), what a column looks like (`columns
 Rules:
 - The checksum covers all of a block but itself, and is judged before anything is decompressed or decoded.
 - A block inflates to exactly the length it states, never to more; columns hold exactly the pairs it states.
-- Whether a block is compressed follows from the data alone, so that the same pairs give the same bytes.
+- Whether a block is compressed follows from the data and the job alone, so that the same pairs give the same bytes.
 """
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ _COMPRESS_PAUSE = 15  # … and so many blocks after it, untried
 class Compressor:
     """Compresses what shrinks, and leaves off for a while when it does not."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, tries: bool = True) -> None:
+        self._tries = tries
         self._pause = 0
 
     def shrink(self, raw: bytes) -> bytes | None:
         """The bytes compressed, or None when they are better stored as they are."""
-        if len(raw) < _COMPRESS_BYTES_MIN:
+        if not self._tries or len(raw) < _COMPRESS_BYTES_MIN:
             return None
         if self._pause:
             self._pause -= 1

@@ -17,38 +17,93 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from sys import getsizeof
 from typing import Any, BinaryIO
 
 from mrframe.shuffle.blocks import Block
-from mrframe.shuffle.keys import order, sort_keys, sort_order, sorts_natively
+from mrframe.shuffle.ranks import PairKind, is_native, pair_kind, ranks, sorted_pairs
 from mrframe.shuffle.runfile import RunReader, RunWriter
+
+AT_ONCE_BYTES = 32 << 20  # of memory that is sorted in one piece; above it, block by block
+_WEIGHED = 8  # pairs of a block that are looked at to know its size
+
+_Ranked = tuple[PairKind, list[Any], list[Any], list[Any]]  # (kinds, keys, values, ranks): the ranks sorted
 
 
 def merge(
-    streams: Sequence[Iterator[Block]], *, fan_in: int = 64, make_file: Callable[[], BinaryIO]
+    streams: Sequence[Iterator[Block]],
+    *,
+    fan_in: int = 64,
+    make_file: Callable[[], BinaryIO],
+    by_value: bool = False,
+    at_once_bytes: int = AT_ONCE_BYTES,
 ) -> Iterator[Block]:
     """One stream of blocks, sorted by key; equal keys in the order of the streams, then as each has them.
 
-    Each stream must be sorted. At most `fan_in` (at least 2) are merged at once; where there are more,
+    Each stream must be sorted, with `by_value` by key and value, and then the result is. What fits into about
+    `at_once_bytes` of memory is sorted in one piece. At most `fan_in` (at least 2) are merged at once; where there are more,
     neighbours are merged first into files that `make_file` opens (new, binary, for writing and reading) and
     that are closed here when read. Blocks of the result are as large as the rounds make them, at most
-    `fan_in` blocks of the streams. Raises whatever the streams raise.
+    `fan_in` blocks of the streams, or `at_once_bytes`. Raises whatever the streams raise.
     """
     if fan_in < 2:
         raise ValueError(f"fan_in={fan_in}: a merge takes at least two streams")
     files: list[BinaryIO] = []
     try:
-        level = list(streams)
+        whole, level = _taken_whole(streams, at_once_bytes)
+        if whole is not None:
+            if whole:
+                yield _sorted_together(_ranked(whole, by_value=by_value))
+            return
         while len(level) > fan_in:
-            level = _merge_neighbours(level, fan_in, make_file, files)
-        yield from _merge_all(level)
+            level = _merge_neighbours(level, fan_in, make_file, files, by_value=by_value)
+        yield from _merge_all(level, by_value=by_value)
     finally:
         for file in files:
             file.close()
 
 
+def _taken_whole(
+    streams: Sequence[Iterator[Block]], limit_bytes: int
+) -> tuple[list[Block] | None, list[Iterator[Block]]]:
+    """(all blocks, in order, if they take little memory, else None; the streams from their start)."""
+    if limit_bytes <= 0 or len(streams) < 2:
+        return None, list(streams)
+    taken: list[list[Block]] = [[] for _ in streams]
+    left = limit_bytes
+    for blocks, stream in zip(taken, streams, strict=True):
+        for block in stream:
+            if block[1]:
+                blocks.append(block)
+                left -= _about_bytes(block)
+            if left < 0:
+                return None, [chain(some, rest) for some, rest in zip(taken, streams, strict=True)]
+    return list(chain.from_iterable(taken)), []
+
+
+def _about_bytes(block: Block) -> int:
+    """About the memory of a block, judged by a few of its pairs."""
+    _, keys, values = block
+    step = max(1, len(keys) // _WEIGHED)
+    some = [*keys[::step], *values[::step]]
+    return 2 * len(keys) * (8 + sum(map(_weight, some)) // len(some))
+
+
+def _weight(item: Any) -> int:
+    """Of containers the items, too, as if all were like the first."""
+    size = getsizeof(item)
+    if isinstance(item, (tuple, list, dict, set, frozenset)) and item:
+        size += len(item) * _weight(next(iter(item)))
+    return size
+
+
 def _merge_neighbours(
-    streams: list[Iterator[Block]], fan_in: int, make_file: Callable[[], BinaryIO], files: list[BinaryIO]
+    streams: list[Iterator[Block]],
+    fan_in: int,
+    make_file: Callable[[], BinaryIO],
+    files: list[BinaryIO],
+    *,
+    by_value: bool,
 ) -> list[Iterator[Block]]:
     """Fewer streams with the same content: groups of neighbours merged to files, no more than are needed."""
     excess = len(streams) - fan_in
@@ -61,7 +116,7 @@ def _merge_neighbours(
             fewer += group
         else:
             files.append(make_file())
-            fewer.append(_through_file(_merge_all(group), files[-1]))
+            fewer.append(_through_file(_merge_all(group, by_value=by_value), files[-1]))
         excess -= width - 1
         at += width
     return fewer
@@ -70,7 +125,7 @@ def _merge_neighbours(
 def _through_file(blocks: Iterator[Block], file: BinaryIO) -> Iterator[Block]:
     """Write the blocks out now; give them back, and close the file, later."""
     writer = RunWriter(file, slots=1)
-    writer.add_sorted(0, ((keys, values) for _, keys, values in blocks))
+    writer.add_merged(0, blocks)
     writer.close()
     return _from_file(file)
 
@@ -85,57 +140,62 @@ def _from_file(file: BinaryIO) -> Iterator[Block]:
 class _Head:
     """The current block of a stream, and how far it has been taken."""
 
-    __slots__ = ("_stream", "at", "keys", "kind", "ranks", "ranks_native", "values")
+    __slots__ = ("_by_value", "_stream", "at", "keys", "kinds", "native", "ranks", "values")
 
-    def __init__(self, stream: Iterator[Block]) -> None:
+    def __init__(self, stream: Iterator[Block], *, by_value: bool) -> None:
         self._stream = stream
+        self._by_value = by_value
         self.at = 0
-        self.kind = ""
+        self.kinds: PairKind = ("", None)
         self.keys: list[Any] = []
         self.values: list[Any] = []
         self.ranks: list[Any] = []
-        self.ranks_native = False
+        self.native = False
 
     def advance(self) -> bool:
         """Go to the stream's next block that has pairs; False at its end."""
         for kind, keys, values in self._stream:
             if keys:
                 self.at = 0
-                self.kind, self.keys, self.values = kind, keys, values
-                self.ranks_native = sorts_natively(kind)
-                self.ranks = sort_keys(keys, kind)
+                self.keys, self.values = keys, values
+                self.kinds = pair_kind(kind, values, by_value=self._by_value)
+                self.native = is_native(self.kinds)
+                self.ranks = ranks(self.kinds, keys, values, by_order=not self.native)
                 return True
         return False
 
     def rank_by_order(self) -> None:
         """Compare by `order` from now on: blocks of another kind are in play."""
-        if self.ranks_native:
-            self.ranks_native = False
-            self.ranks = list(map(order, self.keys))
+        if self.native:
+            self.native = False
+            self.ranks = ranks(self.kinds, self.keys, self.values, by_order=True)
+
+    def take(self, end: int) -> _Ranked:
+        """The pairs from where it stands up to `end`."""
+        start, self.at = self.at, end
+        if start == 0 and end == len(self.keys):
+            return self.kinds, self.keys, self.values, self.ranks
+        keys = self.keys[start:end]
+        own = self.ranks is self.keys
+        return self.kinds, keys, self.values[start:end], keys if own else self.ranks[start:end]
 
 
-def _merge_all(streams: Sequence[Iterator[Block]]) -> Iterator[Block]:
-    heads = [head for head in map(_Head, streams) if head.advance()]
+def _merge_all(streams: Sequence[Iterator[Block]], *, by_value: bool) -> Iterator[Block]:
+    heads = [head for head in (_Head(stream, by_value=by_value) for stream in streams) if head.advance()]
     while len(heads) > 1:
         yield _round(heads)
         # whoever is used up goes on, or out
         heads = [head for head in heads if head.at < len(head.keys) or head.advance()]
     if heads:
         (head,) = heads
-        yield _rest(head)
+        yield _block(head.take(len(head.keys)))
         while head.advance():
-            yield _rest(head)
-
-
-def _rest(head: _Head) -> Block:
-    if head.at == 0:
-        return head.kind, head.keys, head.values
-    return head.kind, head.keys[head.at :], head.values[head.at :]
+            yield _block(head.take(len(head.keys)))
 
 
 def _round(heads: list[_Head]) -> Block:
     """Take what is certain to come next from all heads, as one sorted block."""
-    if len({head.kind for head in heads}) > 1 or not all(head.ranks_native for head in heads):
+    if len({head.kinds for head in heads}) > 1 or not all(head.native for head in heads):
         for head in heads:
             head.rank_by_order()
     ends = [head.ranks[-1] for head in heads]
@@ -146,17 +206,31 @@ def _round(heads: list[_Head]) -> Block:
         cut = bisect_right if index <= first else bisect_left
         end = cut(head.ranks, bound, head.at)
         if end > head.at:
-            pieces.append((head.kind, head.keys[head.at : end], head.values[head.at : end]))
-            head.at = end
-    if len(pieces) == 1:
-        return pieces[0]
+            pieces.append(head.take(end))
     return _sorted_together(pieces)
 
 
-def _sorted_together(pieces: list[Block]) -> Block:
-    kinds = {kind for kind, _, _ in pieces}
-    kind = kinds.pop() if len(kinds) == 1 else ""
-    keys = list(chain.from_iterable(keys for _, keys, _ in pieces))
-    values = list(chain.from_iterable(values for _, _, values in pieces))
-    indexes = sort_order(keys, kind)
-    return kind, [keys[i] for i in indexes], [values[i] for i in indexes]
+def _ranked(blocks: Sequence[Block], *, by_value: bool) -> list[_Ranked]:
+    """The blocks with ranks that can be compared with one another."""
+    kinds = [pair_kind(kind, values, by_value=by_value) for kind, _, values in blocks]
+    by_order = len(set(kinds)) > 1 or not is_native(kinds[0])
+    return [
+        (one, keys, values, ranks(one, keys, values, by_order=by_order))
+        for one, (_, keys, values) in zip(kinds, blocks, strict=True)
+    ]
+
+
+def _sorted_together(pieces: Sequence[_Ranked]) -> Block:
+    if len(pieces) == 1:
+        return _block(pieces[0])
+    found = {kinds for kinds, _, _, _ in pieces}
+    kinds = found.pop() if len(found) == 1 else ("", pieces[0][0][1])
+    keys = list(chain.from_iterable(piece[1] for piece in pieces))
+    values = list(chain.from_iterable(piece[2] for piece in pieces))
+    native = all(piece[3] is piece[1] for piece in pieces)
+    of_pairs = keys if native else list(chain.from_iterable(piece[3] for piece in pieces))
+    return kinds[0], *sorted_pairs(kinds, keys, values, of_pairs)
+
+
+def _block(piece: _Ranked) -> Block:
+    return piece[0][0], piece[1], piece[2]

@@ -4,7 +4,7 @@ Not here: reading (`runread.py`, whose names are here too), the bytes (`runlayou
 opened, synced and renamed by others; this takes binary file objects and writes them from start to end.
 
 Rules:
-- A run is one batch of pairs sorted by (slot, key), equal keys in the order given; a file holds any number
+- A run is one batch of pairs sorted by (slot, key), equal keys in the order given (or of their values); a file holds any number
   of runs, in the order they were added. A reader merges the runs of a slot.
 - The same calls with the same pairs give the same bytes.
 - A writer whose `add_…` raised is spoilt: it cannot be closed into a file that looks complete.
@@ -21,6 +21,8 @@ from typing import Any, BinaryIO
 from mrframe.shuffle.blocks import BLOCK_BYTES, BLOCK_RECORDS_MAX, Block, Compressor, encode_pairs, pack_block
 from mrframe.shuffle.keys import kind_of, normal, order, sort_keys
 from mrframe.shuffle.partition import slot_column, slots_bits
+from mrframe.shuffle.ranges import Ranges
+from mrframe.shuffle.ranks import PairKind, pair_kind, ranks, sorted_pairs
 from mrframe.shuffle.runlayout import AS_GIVEN, BY_KEY, HEADER_BYTES, Section, ending, header
 from mrframe.shuffle.runread import RunReader, extract
 
@@ -43,29 +45,43 @@ class RunWriter:
     """Writes one run file.
 
     `slots` is the number of slots of the hash (a power of two up to 65,536; 1 for output that is not
-    partitioned), `seed` its seed, `source` which of a join's sources all the pairs come from. The file is written
-    from its current position, which must be its start.
+    partitioned), `seed` its seed, `source` which of a join's sources all the pairs come from. With `ranges` the
+    slots are those, in place of the hash. `by_value` sorts the values of a key, too. `compress=False` is for what
+    is read once, soon, and is not folded: to compress costs more than to write. The file is written from its
+    current position, which must be its start.
     """
 
-    def __init__(self, file: BinaryIO, *, slots: int, seed: int = 0, source: int = 0) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        *,
+        slots: int,
+        seed: int = 0,
+        source: int = 0,
+        ranges: Ranges | None = None,
+        by_value: bool = False,
+        compress: bool = True,
+    ) -> None:
         slots_bits(slots)
         self._file = file
         self._slots = slots
         self._seed = seed
         self._source = source
+        self._ranges = ranges
+        self._by_value = by_value
         self._sections: list[Section] = []
         self._runs = 0
         self._offset = HEADER_BYTES
-        self._compressor = Compressor()
+        self._compressor = Compressor(tries=compress)
         self._guess = _FIRST_GUESS
         self._whole = True
-        file.write(header(slots, seed))
+        file.write(header(slots, seed, by_value=by_value))
 
     def add_run(self, keys: list[Any], values: list[Any], slot_of: list[int] | None = None) -> None:
         """Sort the pairs by (slot, key), equal keys as given, and append them as one run.
 
         `slot_of` gives each pair's slot in place of the hash (a user's partitioner). No pairs, no run.
-        Raises KeyRefused before anything is written, CannotTravel and ValueRefused.
+        Raises KeyRefused before anything is written, CannotTravel and ValueRefused (by_value: before, too).
         """
         if not len(keys) == len(values) == (len(keys) if slot_of is None else len(slot_of)):
             raise ValueError(f"{len(keys)} keys and {len(values)} values do not make pairs")
@@ -73,15 +89,25 @@ class RunWriter:
             return
         kind = kind_of(keys)
         keys = normal(keys, kind)
-        if slot_of is None:
-            slot_of = slot_column(keys, kind, self._slots, self._seed)
-        sort_key = sort_keys(keys, kind).__getitem__
-        for slot, indexes in _by_slot(slot_of, self._slots):
-            if len(indexes) > 1 and kind != "n":
-                indexes.sort(key=sort_key)
-            pairs = [keys[i] for i in indexes], [values[i] for i in indexes]
-            self._add_section(slot, [pairs], kind, BY_KEY)
+        kinds = pair_kind(kind, values, by_value=self._by_value)
+        if self._ranges is not None and slot_of is None:
+            self._add_ranges(self._ranges, kinds, keys, values)
+        else:
+            if slot_of is None:
+                slot_of = slot_column(keys, kind, self._slots, self._seed)
+            sort_key = ranks(kinds, keys, values).__getitem__
+            for slot, indexes in _by_slot(slot_of, self._slots):
+                if len(indexes) > 1 and kinds != ("n", None):
+                    indexes.sort(key=sort_key)
+                pairs = [keys[i] for i in indexes], [values[i] for i in indexes]
+                self._add_section(slot, [pairs], kind, BY_KEY)
         self._runs += 1
+
+    def _add_ranges(self, ranges: Ranges, kinds: PairKind, keys: list[Any], values: list[Any]) -> None:
+        """Sort all, then cut: each range is a slice."""
+        keys, values = sorted_pairs(kinds, keys, values, ranks(kinds, keys, values))
+        for slot, start, end in ranges.pieces(keys, kinds[0]):
+            self._add_section(slot, [(keys[start:end], values[start:end])], kinds[0], BY_KEY)
 
     def add_sorted(self, slot: int, blocks: Iterable[tuple[list[Any], list[Any]]], *, in_order: bool = False) -> None:
         """Append blocks of (keys, values) of one slot, already sorted across all of them, as one run.
@@ -93,6 +119,21 @@ class RunWriter:
             raise ValueError(f"slot {slot} of {self._slots}")
         if self._add_section(slot, blocks, None, AS_GIVEN if in_order else BY_KEY):
             self._runs += 1
+
+    def add_merged(self, slot: int, blocks: Iterable[Block]) -> None:
+        """The same of what a merge gives, whose kinds and order are not judged again."""
+        pairs, count = self._offset, 0
+        self._whole = False
+        records = 0
+        for kind, keys, values in blocks:
+            records += len(keys)
+            count += self._write_pairs(kind, keys, values)
+        if count:
+            self._sections.append(
+                Section(self._runs, slot, self._source, BY_KEY, pairs, self._offset - pairs, records, count)
+            )
+            self._runs += 1
+        self._whole = True
 
     def close(self) -> RunTotals:
         """Write the footer and say what the file holds. The file itself is left open, at its end."""

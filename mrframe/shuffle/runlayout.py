@@ -25,7 +25,7 @@ VERSION = 1
 HEADER_MAGIC = b"mrframe-run\n"
 TRAILER_MAGIC = b"\nrun-end"
 
-# magic, version, value order (reserved: 0 is input order), reserved, slots, seed, crc32 of what precedes
+# magic, version, order of the values of a key (0 of the input, 1 of the values), reserved, slots, seed, crc32
 _HEADER = struct.Struct("<12sHBBIQI")
 # offset of the footer, its length, crc32 of the footer and of what precedes here, magic
 _TRAILER = struct.Struct("<QII8s")
@@ -50,17 +50,21 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What header and footer say: slots and seed of the hash, number of runs, sections in file order."""
+    """What header and footer say: slots and seed of the hash, number of runs, sections in file order.
+
+    `by_value` says that the values of a key are sorted, too.
+    """
 
     slots: int
     seed: int
+    by_value: bool
     runs: int
     sections: list[Section]
 
 
-def header(slots: int, seed: int) -> bytes:
+def header(slots: int, seed: int, *, by_value: bool = False) -> bytes:
     """The first bytes of a run file."""
-    start = _HEADER.pack(HEADER_MAGIC, VERSION, 0, 0, slots, seed, 0)[:-4]
+    start = _HEADER.pack(HEADER_MAGIC, VERSION, by_value, 0, slots, seed, 0)[:-4]
     return start + zlib.crc32(start).to_bytes(4, "little")
 
 
@@ -77,7 +81,7 @@ def read_layout(file: BinaryIO, name: str) -> Layout:
     size = file.seek(0, 2)
     if size < HEADER_BYTES + TRAILER_BYTES:
         raise corrupt(name, 0, f"it has {size} bytes, too few for a run file: it was cut off or never finished")
-    slots, seed = _read_header(read_at(file, name, 0, HEADER_BYTES), name)
+    slots, seed, by_value = _read_header(read_at(file, name, 0, HEADER_BYTES), name)
     at = size - TRAILER_BYTES
     offset, length, crc, magic = _TRAILER.unpack(read_at(file, name, at, TRAILER_BYTES))
     if magic != TRAILER_MAGIC or offset < HEADER_BYTES or offset + length != at:
@@ -87,7 +91,7 @@ def read_layout(file: BinaryIO, name: str) -> Layout:
         raise corrupt(name, offset, "the checksum of its footer does not match")
     runs, sections = _read_footer(footer, name, offset)
     _check_tiling(sections, runs, slots, name, offset)
-    return Layout(slots, seed, runs, sections)
+    return Layout(slots, seed, by_value, runs, sections)
 
 
 def read_at(file: BinaryIO, name: str, offset: int, length: int) -> bytes:
@@ -109,19 +113,19 @@ def corrupt(name: str, offset: int, what: str) -> CorruptData:
     )
 
 
-def _read_header(data: bytes, name: str) -> tuple[int, int]:
+def _read_header(data: bytes, name: str) -> tuple[int, int, bool]:
     magic, version, value_order, reserved, slots, seed, crc = _HEADER.unpack(data)
     if magic != HEADER_MAGIC:
         raise corrupt(name, 0, "it does not start as a run file does")
     if zlib.crc32(data[:-4]) != crc:
         raise corrupt(name, 0, "the checksum of its header does not match")
-    if version != VERSION or value_order or reserved:
+    if version != VERSION or value_order > 1 or reserved:
         raise corrupt(
             name, 0, f"it is of version {version}.{value_order}.{reserved}, this mrframe reads {VERSION}.0.0"
         )
     if not 1 <= slots <= SLOTS_MANY or slots & (slots - 1):
         raise corrupt(name, 0, f"it states {slots} slots")
-    return slots, seed
+    return slots, seed, value_order == 1
 
 
 def _read_footer(footer: bytes, name: str, offset: int) -> tuple[int, list[Section]]:

@@ -20,13 +20,14 @@ class RunReader:
     """One run file. `name` is for messages; `unpickle` allows pickled values (in executors only).
 
     The file stays the caller's, who closes it; streams of one reader share its position, so they are for
-    one thread. `slots`, `seed` (of the hash), `runs` and `records` are what the file states.
+    one thread. `slots`, `seed` (of the hash), `by_value`, `runs` and `records` are what the file states.
     """
 
     def __init__(self, file: BinaryIO, name: str, *, unpickle: bool) -> None:
         layout = read_layout(file, name)
         self.slots = layout.slots
         self.seed = layout.seed
+        self.by_value = layout.by_value
         self.runs = layout.runs
         self.records = sum(section.records for section in layout.sections)
         self._file = file
@@ -44,6 +45,22 @@ class RunReader:
         """One stream of blocks for each run that has the slot, in the order of the runs; of one source, if given."""
         sections = self._by_slot.get(slot, [])
         return [self._blocks(section) for section in sections if source is None or section.source == source]
+
+    def some_blocks(self, slot: int, wanted: int) -> list[Block]:
+        """At most so many of the blocks of a slot, evenly spread, the first and the last among them (if two or more)."""
+        places = [place for section in self._by_slot.get(slot, []) for place in self._places(section)]
+        if len(places) > wanted:
+            places = [places[i * (len(places) - 1) // max(1, wanted - 1)] for i in range(wanted)]
+        return [self._block(at, end)[0] for at, end in places]
+
+    def _places(self, section: Section) -> Iterator[tuple[int, int]]:
+        """Where each block of a section starts and the section ends; only the heads of the blocks are read."""
+        at, end = section.offset, section.offset + section.length
+        for _ in range(section.blocks):
+            if at + HEAD.size > end:
+                raise corrupt(self._name, at, "a section ends within the head of a block")
+            yield at, end
+            at += HEAD.size + rest_bytes(read_at(self._file, self._name, at, HEAD.size))
 
     def _blocks(self, section: Section) -> Iterator[Block]:
         at, end, records = section.offset, section.offset + section.length, 0
@@ -76,7 +93,7 @@ def extract(file: BinaryIO, name: str, wanted: range) -> Iterator[bytes]:
     CorruptData when header or footer of the file are damaged.
     """
     layout = read_layout(file, name)
-    yield header(layout.slots, layout.seed)
+    yield header(layout.slots, layout.seed, by_value=layout.by_value)
     offset = HEADER_BYTES
     sections = []
     for section in layout.sections:

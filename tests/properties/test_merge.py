@@ -31,8 +31,13 @@ def blocks_of(pairs, sizes):
 
 
 @SETTINGS
-@given(COLUMNS, st.lists(st.integers(0, 5), min_size=1, max_size=4).filter(any), st.integers(2, 5))
-def test_merge_and_group(columns, sizes, fan_in):
+@given(
+    COLUMNS,
+    st.lists(st.integers(0, 5), min_size=1, max_size=4).filter(any),
+    st.integers(2, 5),
+    st.sampled_from([0, 500, 1 << 20]),
+)
+def test_merge_and_group(columns, sizes, fan_in, at_once_bytes):
     everything, streams, files = [], [], []
     for number, column in enumerate(columns):
         pairs = [(key, (number, i)) for i, key in enumerate(sorted(column, key=order))]
@@ -43,9 +48,10 @@ def test_merge_and_group(columns, sizes, fan_in):
         files.append(io.BytesIO())
         return files[-1]
 
-    merged = list(merge(streams, fan_in=fan_in, make_file=make_file))
+    merged = list(merge(streams, fan_in=fan_in, make_file=make_file, at_once_bytes=at_once_bytes))
     assert all(file.closed for file in files)
-    assert (len(files) > 0) == (len(columns) > fan_in)
+    assert len(files) == 0 or len(columns) > fan_in
+    assert len(files) > 0 or len(columns) <= fan_in or at_once_bytes > 0
 
     expected = sorted(everything, key=lambda pair: order(pair[0]))
     flat = [(canonical(key), value) for _, keys, values in merged for key, value in zip(keys, values, strict=True)]

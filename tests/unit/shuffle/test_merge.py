@@ -7,7 +7,12 @@ import pytest
 
 from mrframe.errors import CorruptData
 from mrframe.shuffle.keys import kind_of
-from mrframe.shuffle.merge import merge
+from mrframe.shuffle import merge as merging
+
+
+def merge(streams, **settings):
+    """Block by block, as what is too large to be sorted in one piece."""
+    return merging.merge(streams, at_once_bytes=0, **settings)
 
 
 def no_file():
@@ -118,3 +123,33 @@ def test_values_that_need_a_pickle_pass_through_files():
 def test_fan_in_is_at_least_two():
     with pytest.raises(ValueError, match="fan_in=1"):
         next(merge([], fan_in=1, make_file=no_file))
+
+
+def test_what_is_small_is_sorted_in_one_piece_and_what_is_not_loses_nothing():
+    def streams():
+        return [iter([block([1, 3], ["a", "b"]), block([3, 7], ["c", "d"])]), iter([block([3, 9], ["e", "f"])])]
+
+    (only,) = merging.merge(streams(), make_file=no_file)
+    assert only == ("i", [1, 3, 3, 3, 7, 9], ["a", "b", "c", "e", "d", "f"])
+    for limit in range(1, 2000, 50):
+        assert flat(merging.merge(streams(), at_once_bytes=limit, make_file=no_file)) == flat([only])
+
+
+def test_a_hot_key_beyond_the_limit_is_not_collected():
+    def hot():
+        for number in range(500):
+            yield block(["hot"] * 100, ["%0100d" % number] * 100)
+
+    blocks = merging.merge([hot(), hot()], at_once_bytes=100_000, make_file=no_file)
+    assert max(len(keys) for _, keys, _ in blocks) <= 200
+
+
+def test_values_of_a_key_by_their_order():
+    streams = [
+        [block(["k"] * 3, [1, 2.0, "x"]), block(["l"], [(3,)])],
+        [block(["k"], [None]), block(["k", "k", "l"], [2, "a", (1, "z")])],
+    ]
+    for limit in (0, 1 << 20):
+        some = [iter(stream) for stream in streams]
+        merged = flat(merging.merge(some, at_once_bytes=limit, make_file=no_file, by_value=True))
+        assert merged == [("k", v) for v in (None, 1, 2, 2.0, "a", "x")] + [("l", (1, "z")), ("l", (3,))]
