@@ -39,9 +39,9 @@ class Clients:
     """What the master knows of its one client (a later one of the same key takes its place)."""
 
     def __init__(self, router: Socket, scheduler: Scheduler) -> None:
-        self._router = router
+        self.router = router
         self._scheduler = scheduler
-        self._route: bytes | None = None
+        self.route: bytes | None = None  # the connection of its last request
         self._taken = 0
         self._running: dict[str, JobProgress | None] = {}
         self._ends: dict[str, int] = {}
@@ -54,7 +54,7 @@ class Clients:
             raise BadMessage("a request is a number and a message")
         (number,) = NUMBER.unpack(received.frames[0].bytes)
         request = messages.FROM_CLIENT.decode(received.frames[1].buffer)
-        self._route = received.route
+        self.route = received.route
         if number == self._taken + 1:
             self._taken = number
         else:
@@ -64,9 +64,7 @@ class Clients:
 
     def send(self, message: Any) -> bool:
         """Send to the client; False when it is not there or does not read."""
-        return self._route is not None and transport.send(
-            self._router, self._route, messages.TO_CLIENT.encode(message)
-        )
+        return self.route is not None and transport.send(self.router, self.route, messages.TO_CLIENT.encode(message))
 
     def submitted(self, job: str) -> None:
         """Progress of this job is wanted."""

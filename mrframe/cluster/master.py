@@ -122,7 +122,10 @@ class Master:
 
     def _hear(self, received: Received) -> None:
         if received.name == CLIENT:
+            known_at = self._clients.route
             request = self._clients.hear(received)
+            if self._clients.route != known_at:  # it was not there, or not here, when the nodes came
+                self._clients.send(self._peers())
             if request is not None:
                 self._of_client(request)
             return
@@ -203,8 +206,11 @@ class Master:
             del self._nodes[event.node]
             self._tell_peers()
 
+    def _peers(self) -> messages.Peers:
+        return messages.Peers(tuple(node.address for _, node in sorted(self._nodes.items()) if node.address))
+
     def _tell_peers(self) -> None:
-        peers = messages.Peers(tuple(node.address for _, node in sorted(self._nodes.items()) if node.address))
+        peers = self._peers()
         for node in self._nodes.values():
             transport.send(self._router, node.route, messages.TO_NODE.encode(peers))
         self._clients.send(peers)

@@ -94,6 +94,18 @@ def test_a_node_is_heard_and_answered(house):
     assert isinstance(house.answer(dealer, messages.TO_NODE), events.Welcome)
 
 
+def test_a_client_that_comes_after_the_nodes_is_told_of_them(house):
+    node = house.connect("node-1")
+    for words in node_words("node-1"):
+        house.say(node, words)
+    assert isinstance(house.answer(node, messages.TO_NODE), messages.Peers)
+    client = house.connect("client")
+    house.say(client, NUMBER.pack(1), messages.FROM_CLIENT.encode(events.JobSubmitted("job-1", (StepSpec(1),))))
+    heard = [house.answer(client, messages.TO_CLIENT) for _ in range(2)]
+    peers = [message for message in heard if isinstance(message, messages.Peers)]
+    assert [address.node for address in peers[0].nodes] == ["node-1"]
+
+
 def test_a_stranger_is_refused_at_the_door(house):
     stranger = house.connect("stranger")
     house.turn_until(lambda: house.master.doorkeeper.refused > 0)
