@@ -8,10 +8,10 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 
-.PHONY: help demo test lint bench simulate chaos samples docs clean
+.PHONY: help demo test lint bench simulate chaos samples docs clean bench-full
 
 help:  ## what there is
-	@sed -n 's/^\([a-z]*\):.*##/\1	/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -40,8 +40,11 @@ simulate: $(READY)  ## SEEDS fault schedules against the real scheduler, in virt
 chaos: $(READY)  ## the long tests: processes killed at random moments
 	$(RUN) -m pytest -m slow --timeout 3600 tests
 
-bench: $(READY)  ## how long jobs take, beside a hand-written pool of processes
+bench: $(READY)  ## how long jobs take, beside Python by hand and what else is installed; some minutes
 	$(RUN) benchmarks/run.py
+
+bench-full: $(READY)  ## the same with a gigabyte of logs; an hour or so
+	$(RUN) benchmarks/run.py --sizes full
 
 samples: $(READY)  ## write sample_logs/ again, and what is known about them
 	$(RUN) sample_logs/make_samples.py

@@ -1,88 +1,123 @@
-"""How long ready jobs take, beside the same done by hand with a pool of two processes: `make bench`.
+#!/usr/bin/env python3
+"""How long mrframe takes, and what else could have answered: `make bench`, `make bench-full`.
 
-The input is the sample logs, repeated up to --mib. The contestants run in turn, round by round, each as a process
-of its own, start-up included; answers must be equal. A figure is the median over the rounds of the wall time, and
-of its ratio to the wall time by hand in the same round, which is what to quote.
+All contestants run as whole processes, start-up included, in rounds: each once, then each once again in the opposite
+order. Every answer is judged against what is known about the input; a wrong one is shown as wrong. The table has
+the ratio to a yardstick of the same round: for questions to logs `pool-tuned`, Python as an expert would write it by
+hand for that question, otherwise `pool`. Results are printed, and kept beside the data as text and JSON.
+
+Not here: who takes part (contestants.py), how a run is measured (measuring.py) and judged (answers.py), and what the
+figures become (table.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
-import statistics
-import subprocess
+import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-QUESTIONS = ("status_codes", "top_urls")
+from answers import OK, judge
+from contestants import JOBS, SLOW, YARDSTICKS, Contestant, contestants, missing
+from inputs import SIZES, Input, folder_of_data, ready
+from measuring import adopt_orphans, measure
+from table import Run, rows_of, shown
 
 
-def write_input(path: Path, mib: int) -> None:
-    """A log of about so many MiB, from the largest plain sample."""
-    sample = (ROOT / "sample_logs" / "access.log.1").read_bytes()
-    with path.open("wb") as file:
-        for _ in range(max(1, mib * (1 << 20) // len(sample))):
-            file.write(sample)
+def one_run(job: str, contestant: Contestant, number: int, given: Input, scratch: Path, limit_s: float) -> Run:
+    """Run a contestant once in a folder of its own, and judge its answer."""
+    out = Path(tempfile.mkdtemp(dir=scratch))
+    try:
+        command = [part.replace("{out}", str(out)) for part in contestant.command]
+        got = measure(command, env={**contestant.env, "TMPDIR": str(scratch)}, limit_s=limit_s)
+        if got.code:
+            last = got.errors.strip().splitlines()[-1:] or ["without a word"]
+            verdict = f"failed: exit {got.code}, {last[0]:.100}"
+        else:
+            verdict = judge(job, out, given.truth)
+    finally:
+        shutil.rmtree(out)
+    return Run(job, contestant.name, number, got.wall_s, got.cpu_s, got.memory_bytes, verdict, got.others_s)
 
 
-def contestants(question: str, log: str) -> dict[str, list[str]]:
-    """{name: command}; the first is what the others are compared with."""
-    mrframe = [sys.executable, "-m", "mrframe", "run", question, log, "-q", "--format", "jsonl", "--engine"]
-    return {
-        "by hand": [sys.executable, str(ROOT / "benchmarks" / "by_hand.py"), question, log],
-        "inline": [*mrframe, "inline"],
-        "local": [*mrframe, "local", "--nodes", "2"],
-    }
+def rounds_of(job: str, taking_part: list[Contestant], given: Input, options: argparse.Namespace) -> list[Run]:
+    """All rounds of a job."""
+    runs: list[Run] = []
+    with tempfile.TemporaryDirectory(prefix="run-", dir=options.data) as scratch:
+        for number in range(options.rounds):
+            inorder = [one for one in taking_part if number == 0 or one.name not in SLOW]
+            for one in inorder if number % 2 == 0 else reversed(inorder):
+                run = one_run(job, one, number, given, Path(scratch), options.limit)
+                runs.append(run)
+                told = f"{job}  round {number + 1}  {one.name:<24} {run.wall_s:7.2f} s  {run.verdict}"
+                print(told, file=sys.stderr, flush=True)
+    return runs
 
 
-def run(command: list[str]) -> tuple[float, list]:
-    """Seconds of wall time, and the rows."""
-    started_s = time.perf_counter()
-    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE)
-    seconds = time.perf_counter() - started_s
-    if command[1].endswith("by_hand.py"):
-        return seconds, json.loads(done.stdout)
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    return seconds, [[row["key"], row["value"]] for row in rows]
+def chosen(job: str, given: Input, options: argparse.Namespace) -> list[Contestant]:
+    """Who takes part: all, or those asked for, mrframe and the yardstick in any case."""
+    everybody = contestants(job, given.files, options.sizes)
+    if not options.peer:
+        return list(everybody.values())
+    wanted = {YARDSTICKS[job], *options.peer}
+    return [one for name, one in everybody.items() if name in wanted or name.startswith("mrframe")]
 
 
-def measure(question: str, log: str, rounds: int) -> dict[str, list[float]]:
-    """Wall times by contestant, one for each round."""
-    times: dict[str, list[float]] = {}
-    answers = []
-    for _ in range(rounds):
-        for name, command in contestants(question, log).items():
-            seconds, rows = run(command)
-            times.setdefault(name, []).append(seconds)
-            answers.append(rows)
-    if any(rows != answers[0] for rows in answers):
-        raise SystemExit(f"{question}: the answers differ, so the times mean nothing")
-    return times
+def heading(options: argparse.Namespace) -> str:
+    """What the figures hold for."""
+    absent = f" Not installed: {', '.join(missing())}." if missing() else ""
+    return (
+        f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, sizes `{options.sizes}`, {options.rounds} rounds; "
+        f"load at the start {os.getloadavg()[0]:.1f}. Medians over the rounds, ratios with their range.{absent}\n"
+    )
 
 
-def main() -> None:
-    """Measure and print a table."""
+def write(folder: Path, sizes: str, text: str, runs: list[Run]) -> Path:
+    """Keep the table and all runs; gives the path of the table."""
+    target = folder / f"results-{sizes}.md"
+    target.write_text(text, "utf-8")
+    plain = [dataclasses.asdict(run) for run in runs]
+    (folder / f"results-{sizes}.json").write_text(json.dumps(plain, indent=1), "utf-8")
+    return target
+
+
+def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mib", type=int, default=256, help="size of the input (256)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds (3)")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="mrframe-bench-") as folder:
-        log = Path(folder) / "access.log"
-        write_input(log, options.mib)
-        size = log.stat().st_size / (1 << 20)
-        print(f"{size:.0f} MiB, {options.rounds} rounds, {os.cpu_count()} cores, Python {sys.version.split()[0]}\n")
-        print(f"{'question':<14}{'how':<10}{'seconds':>9}{'MiB/s':>8}{'ratio':>8}")
-        for question in QUESTIONS:
-            times = measure(question, str(log), options.rounds)
-            for name, seconds in times.items():
-                median = statistics.median(seconds)
-                ratio = statistics.median(a / b for a, b in zip(seconds, times["by hand"], strict=True))
-                print(f"{question:<14}{name:<10}{median:>9.2f}{size / median:>8.0f}{ratio:>8.2f}")
+    parser.add_argument("--sizes", choices=SIZES, default="small", help="of the inputs (small)")
+    parser.add_argument("--job", action="append", choices=JOBS, help="only this job (may be repeated)")
+    parser.add_argument(
+        "--peer", action="append", help="only this peer beside mrframe and the yardstick (may be repeated)"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds (3); slow peers take part in the first alone")
+    parser.add_argument("--limit", type=float, default=600, metavar="SECONDS", help="longest time for a run (600)")
+    parser.add_argument("--data", type=Path, default=folder_of_data(), help="folder of inputs and results")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, keep; 1 when an answer of mrframe is wrong."""
+    options = parsed(arguments)
+    options.data.mkdir(parents=True, exist_ok=True)
+    adopt_orphans()
+    text, runs = heading(options), []
+    print(text)
+    for job in options.job or JOBS:
+        given = ready(JOBS[job], options.sizes, options.data)
+        own = rounds_of(job, chosen(job, given, options), given, options)
+        runs += own
+        one = shown(job, rows_of(own, YARDSTICKS[job]), YARDSTICKS[job], given.bytes)
+        text += "\n" + one
+        print(one, flush=True)
+    others_s, wall_s = sum(run.others_s for run in runs), sum(run.wall_s for run in runs)
+    last = f"Other processes took {others_s / wall_s:.2f} of a core meanwhile.\n"
+    print(last + f"Kept as {write(options.data, options.sizes, text + chr(10) + last, runs)}")
+    return int(any(run.name.startswith("mrframe") and run.verdict != OK for run in runs))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""One run of a command, measured from outside: wall time, CPU and peak memory of it and all that it starts.
+
+Wall time is from start to exit of the command. CPU is that of all its processes, those that outlive it too: they
+become children of this process (Linux: subreaper), are waited for, and are ended when they stay. Memory is the
+highest sum of PSS (a page that two processes share counts half for each) that polling saw; what lives for some
+milliseconds is not seen. Not here: what the command is, and whether its answer is right.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PR_SET_CHILD_SUBREAPER = 36
+POLL_S = (0.01, 0.2)  # the first time between two looks at memory, which then doubles up to the second
+ENDING_S = 5.0  # for what outlives its command
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one run took. `code` is that of its exit, negative for a signal; `others_s` is CPU of other processes."""
+
+    wall_s: float
+    cpu_s: float
+    memory_bytes: int
+    code: int
+    errors: str = ""
+    others_s: float = 0.0
+
+
+def adopt_orphans() -> None:
+    """Become the parent of whatever is started from here and loses its own."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def measure(command: Sequence[str], *, env: dict[str, str] | None = None, limit_s: float = 600) -> Measured:
+    """Run a command to its end, or for `limit_s` seconds."""
+    before_s, machine_s = _children_cpu_s(), _machine_cpu_s()
+    started_s = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    watch = _Memory()
+    watch.start()
+    stop = threading.Timer(limit_s, process.kill)  # a wait with a timeout would poll
+    stop.start()
+    assert process.stderr is not None
+    told = process.stderr.read()
+    code = process.wait()
+    wall_s = time.perf_counter() - started_s
+    stop.cancel()
+    _end_orphans()
+    watch.finish()
+    cpu_s = _children_cpu_s() - before_s
+    others_s = max(0.0, _machine_cpu_s() - machine_s - cpu_s)
+    return Measured(wall_s, cpu_s, watch.peak_bytes, code, told.decode("utf-8", "replace")[-2000:], others_s)
+
+
+def _end_orphans() -> None:
+    """Wait for what the command left behind; end it when that takes long."""
+    give_up_s = time.monotonic() + ENDING_S
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            if time.monotonic() > give_up_s:
+                for left in descendants(os.getpid()):
+                    _kill(left)
+            time.sleep(0.005)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _children_cpu_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _machine_cpu_s() -> float:
+    """CPU that all processes of the machine have taken, without waiting and idling; ours left out."""
+    with open("/proc/stat", "rb") as file:
+        user, nice, system, _, _, irq, softirq, *_ = map(int, file.readline().split()[1:])
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK") - own.ru_utime - own.ru_stime
+
+
+def descendants(root: int) -> list[int]:
+    """The processes below one."""
+    below: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    parent = int(file.read().rpartition(b")")[2].split()[1])
+            except OSError:  # it has just ended
+                continue
+            below.setdefault(parent, []).append(int(name))
+    found = list(below.get(root, ()))
+    for pid in found:
+        found += below.get(pid, ())
+    return found
+
+
+def pss_bytes(pid: int) -> int:
+    """The proportional set size of a process; 0 when it has ended."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            for line in file:
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return 0
+
+
+class _Memory(threading.Thread):
+    """Looks at the memory of everything below this process until told to finish."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.peak_bytes = 0
+        self._finished = threading.Event()
+
+    def run(self) -> None:
+        wait_s, longest_s = POLL_S
+        while not self._finished.wait(wait_s):
+            self.peak_bytes = max(self.peak_bytes, sum(map(pss_bytes, descendants(os.getpid()))))
+            wait_s = min(longest_s, 2 * wait_s)
+
+    def finish(self) -> None:
+        self._finished.set()
+        self.join()
