@@ -26,7 +26,7 @@ PER_SOURCE = ("read", "map", "map_split", "map_batch", "key", "value", "where", 
 
 
 def view(job: Job, source: str) -> Job:
-    """The join `job` as an ordinary job over one of its sources, without what follows it; JobError when it is none."""
+    """The join `job` as an ordinary job over one of its sources, without what follows; JobError when it is none."""
     parts = {name: getattr(job, name) for name in PER_SOURCE}
     own: dict[str, Any] = {
         name: part.get(source) if isinstance(part, Mapping) else part for name, part in parts.items()
@@ -47,6 +47,11 @@ def check_join(job: Job) -> None:
             _check_known(part, declared, names)
     if job.combine is not None:
         raise JobError("a join has no combiner: the values of its sources must stay apart; leave combine= out")
+    if job.key_order == "total":
+        raise JobError(
+            'key_order="total" cuts the keys of one source into ranges; leave it out of a join, and order what it '
+            'yields in a step of its own: .then(Job(key="key", value="value", reduce=each, key_order="total"))'
+        )
     shape = f"(key, {', '.join(names)})"
     if not callable(job.reduce):
         given = "" if job.reduce is None else f"; reduce={job.reduce!r} was given"
