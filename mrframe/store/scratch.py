@@ -32,7 +32,7 @@ class Scratch:
     """
 
     def __init__(self, parent: str | None = None, *, later: bool = False) -> None:
-        parent = os.path.abspath(parent or tempfile.gettempdir())
+        parent = os.path.abspath(parent or _usual_parent())
         if not os.path.isdir(parent):
             raise OutputError(
                 f"the scratch folder {parent} does not exist; make it, or name another with --scratch-dir or $TMPDIR"
@@ -97,7 +97,7 @@ def remove_tree(path: str) -> None:
 
 def sweep_stale(parent: str | None = None) -> list[str]:
     """Remove this user's scratch directories in `parent` whose owners are gone; gives their paths."""
-    parent = os.path.abspath(parent or tempfile.gettempdir())
+    parent = os.path.abspath(parent or _usual_parent())
     try:
         parent_fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
@@ -107,6 +107,19 @@ def sweep_stale(parent: str | None = None) -> list[str]:
         return [os.path.join(parent, name) for name in names if _sweep(parent_fd, name)]
     finally:
         os.close(parent_fd)
+
+
+def _usual_parent() -> str:
+    """The folder that `tempfile` would choose: $TMPDIR, say.
+
+    That one tries it out with a file, which is left there when this process is killed meanwhile.
+    """
+    places = (os.environ.get("TMPDIR"), os.environ.get("TEMP"), os.environ.get("TMP"), "/tmp")  # noqa: S108
+    if tempfile.tempdir is None:
+        for place in places:
+            if place and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
+                return place
+    return tempfile.gettempdir()
 
 
 def _make(path: str) -> int:

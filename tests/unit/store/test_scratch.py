@@ -68,6 +68,14 @@ def test_the_default_parent_is_the_temporary_folder(tmp_path, monkeypatch):
         assert sweep_stale() == []
 
 
+def test_the_default_parent_is_found_without_trying_it_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._get_default_tempdir", None)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with Scratch() as scratch:
+        assert os.path.dirname(scratch.path) == str(tmp_path)
+
+
 def test_a_killed_owner_leaves_what_the_next_sweep_takes(tmp_path, holder):
     process, path = holder
     assert sweep_stale(str(tmp_path)) == []
