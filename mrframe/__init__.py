@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mrframe.api import Progress, Result, Summary, run
     from mrframe.cli.script import main
-    from mrframe.core.job import Job, Reader, top
+    from mrframe.core.job import Job, Reader, each, top
     from mrframe.core.options import RunOptions
     from mrframe.errors import MrframeError
     from mrframe.formats.named import json_lines, logs, text, words
@@ -23,7 +23,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "api": ("Progress", "Result", "Summary", "run"),
     "cli.script": ("main",),
-    "core.job": ("Job", "Reader", "top"),
+    "core.job": ("Job", "Reader", "each", "top"),
     "core.options": ("RunOptions",),
     "errors": ("MrframeError",),
     "formats.named": ("json_lines", "logs", "text", "words"),
@@ -43,6 +43,7 @@ __all__ = [
     "collect",
     "count",
     "distinct",
+    "each",
     "increment",
     "json_lines",
     "largest",

@@ -17,6 +17,7 @@ from mrframe.core.malformed import too_many
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split, StepSpec
 from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
+from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.task.attempt import run_loaded
 from mrframe.task.collector import few_collections
 from mrframe.task.mapping import MAP_FILE, REJECTS_FILE
@@ -34,14 +35,18 @@ class InlineEngine:
     def run(self, plan: Plan, on_progress: OnProgress | None) -> Outcome:
         """Run the job here."""
         with few_collections():
-            return _Run(plan, on_progress).run()
+            plan, sample = sample_plan(plan)
+            if sample is not None:
+                plan = with_cuts(plan, _Run(sample, None, SAMPLE_ID).run())
+            return _Run(plan, on_progress, JOB_ID).run()
 
 
 class _Run:
     """One run: the attempts so far, and how far the current one is."""
 
-    def __init__(self, plan: Plan, on_progress: OnProgress | None) -> None:
+    def __init__(self, plan: Plan, on_progress: OnProgress | None, job: str) -> None:
         self._plan = plan
+        self._id = job
         self._on_progress = on_progress
         self._job: LoadedJob = loaded(plan.job, plan.settings)
         self._started_s = time.monotonic()
@@ -54,7 +59,7 @@ class _Run:
         self._tasks = (0, 0)
         self._before = (0, 0, 0)  # records, bytes and malformed lines of the maps that are done
         self._folder = os.path.join(plan.scratch.make(), "inline")
-        os.makedirs(os.path.join(self._folder, JOB_ID), mode=0o700)
+        os.makedirs(os.path.join(self._folder, job), mode=0o700)
 
     def run(self) -> Outcome:
         """All steps; raises what a failed task amounts to."""
@@ -174,7 +179,7 @@ class _Run:
 
     def _next(self, kind: str) -> str:
         self._index += 1
-        task = task_id(JOB_ID, kind, self._index - 1)  # type: ignore[arg-type]
+        task = task_id(self._id, kind, self._index - 1)  # type: ignore[arg-type]
         return attempt_id(task, 1, 1)
 
     def _path(self, attempt: str, *more: str) -> str:

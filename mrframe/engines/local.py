@@ -21,6 +21,7 @@ from mrframe.core.placement import locality
 from mrframe.core.records import JobProgress
 from mrframe.core.spec import Split, StepSpec
 from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
+from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.errors import TimedOut
 from mrframe.store.scratch import Scratch
 from mrframe.task.mapping import REJECTS_FILE
@@ -39,6 +40,7 @@ class Cluster(Protocol):
     def close_inputs(self, job: str) -> None: ...
     def poll(self, timeout_s: float) -> JobProgress | JobEnded | None: ...
     def fetch(self, node: str, attempt: str, name: str) -> str: ...
+    def forget(self, job: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -66,13 +68,20 @@ class LocalEngine:
     def run(self, plan: Plan, on_progress: OnProgress | None) -> Outcome:
         """Run the job on a cluster of its own."""
         options = plan.options
-        package = pack(plan.job, plan.settings, plan.file, plan.job_options)
+        plan, sample = sample_plan(plan)
+        package = _package(sample or plan)
         nodes = default_nodes(options.nodes)
         slots = options.slots or max(1, cores() // nodes)
         started_s = time.monotonic()
         cluster = self._start(options, nodes, slots, plan.scratch)
         try:
-            run = _Run(cluster, plan, on_progress, started_s)
+            if sample is not None:
+                first = _Run(cluster, sample, None, started_s, SAMPLE_ID)
+                first.submit(package)
+                plan = with_cuts(plan, first.wait())
+                cluster.forget(SAMPLE_ID)
+                package = _package(plan)
+            run = _Run(cluster, plan, on_progress, started_s, JOB_ID)
             run.submit(package)
             outcome = run.wait()
             outcome.nodes = nodes
@@ -84,11 +93,18 @@ class LocalEngine:
         return outcome
 
 
+def _package(plan: Plan) -> bytes:
+    return pack(plan.job, plan.settings, plan.file, plan.job_options)
+
+
 class _Run:
     """One job on a running cluster."""
 
-    def __init__(self, cluster: Cluster, plan: Plan, on_progress: OnProgress | None, started_s: float) -> None:
+    def __init__(
+        self, cluster: Cluster, plan: Plan, on_progress: OnProgress | None, started_s: float, job: str
+    ) -> None:
         self._cluster = cluster
+        self._job = job
         self._plan = plan
         self._on_progress = on_progress
         self._started_s = started_s
@@ -99,19 +115,19 @@ class _Run:
 
     def submit(self, package: bytes) -> None:
         """Give the job and all its inputs to the cluster; standard input as it arrives."""
-        self._cluster.submit(JOB_ID, self._plan.steps, package)
+        self._cluster.submit(self._job, self._plan.steps, package)
         if self._plan.splits:
-            self._cluster.add_splits(JOB_ID, self._plan.splits)
+            self._cluster.add_splits(self._job, self._plan.splits)
         self.submitted_s = self._since_s = time.monotonic()
         if self._plan.feed is not None:
             self._feed()
         if self._ended is None:
-            self._cluster.close_inputs(JOB_ID)
+            self._cluster.close_inputs(self._job)
 
     def _feed(self) -> None:
         assert self._plan.feed is not None
         for split in self._plan.feed:
-            self._cluster.add_splits(JOB_ID, (split,))
+            self._cluster.add_splits(self._job, (split,))
             while self._ended is None:
                 self._look(0)
                 if select.select([sys.stdin], [], [], 0)[0]:
@@ -134,9 +150,11 @@ class _Run:
 
     def _look(self, wait_s: float) -> None:
         event = self._cluster.poll(wait_s)
+        if event is None or event.job != self._job:
+            return  # a job that was done can end again
         if isinstance(event, JobEnded):
             self._ended = event
-        elif isinstance(event, JobProgress):
+        else:
             self._count_stage(event.stage)
             if self._on_progress is not None:
                 self._on_progress(self._as_progress(event))

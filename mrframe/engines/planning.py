@@ -112,7 +112,8 @@ def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpe
         if partitions < 1:
             raise UsageError(f"--partitions {partitions}: the number of reduce tasks must be at least 1")
         fold = as_fold(step.reduce)
-        gather = index > 0 and step.top is None and (fold is None or fold.ordered or step.map_split is not None)
+        ordered = fold is None or fold.ordered or step.map_split is not None or step.key_order == "total"
+        gather = index > 0 and step.top is None and ordered
         steps.append(
             StepSpec(
                 partitions,
@@ -157,7 +158,7 @@ def _head(files: Sequence[InputFile], first: Split | None) -> tuple[str, bytes]:
         path, compression = (first.path if first else "", "") if file.is_stdin else (file.path, file.compression)
         if not path or not (file.bytes or file.is_stdin):
             continue
-        head = _decoded_head(path, file.name) if compression else _read_head(path)
+        head = decoded_head(path, file.name) if compression else _read_head(path)
         if head:
             return file.name, head.removeprefix(_BOM)
     return files[0].name, b""
@@ -168,7 +169,8 @@ def _read_head(path: str) -> bytes:
         return file.read(HEAD_BYTES)
 
 
-def _decoded_head(path: str, name: str) -> bytes:
+def decoded_head(path: str, name: str) -> bytes:
+    """The first bytes of a compressed file, decoded; at most HEAD_BYTES."""
     from mrframe.formats.decode import HEAD_BYTES as MAGIC_BYTES
     from mrframe.formats.decode import compression_of
 

@@ -92,6 +92,10 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter) -> TaskReport
     if order.split.kind == "pairs":
         return StepTask(step, order, job.settings, reporter).run()
     name = order.split.input_name
+    if job.settings.sampling:
+        from mrframe.task.sampling import SampleTask
+
+        return SampleTask(step.sources()[name], order, reporter).run()
     source = step.source_names.index(name)
     return MapTask(step.sources()[name], order, job.settings, reporter, source=source).run()
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol
 
 import msgpack
 
-from mrframe.core.job import Job
+from mrframe.core.job import Each, Job
 from mrframe.core.records import SAMPLES_MAX, Ledger, Malformed, TaskReport
 from mrframe.core.signature import describe
 from mrframe.core.spec import MapOrder
@@ -23,6 +23,7 @@ from mrframe.formats.reading import BlockReader, Parsed, make_reader
 from mrframe.formats.splitting import BLOCK_BYTES, read_split
 from mrframe.shuffle.buffers import buffer_for
 from mrframe.shuffle.partition import partition_of, slot_range, slots_for
+from mrframe.shuffle.ranges import Ranges
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.runfile import RunWriter
 from mrframe.task.blame import Place, RecordFailed
@@ -48,18 +49,32 @@ class Reporter(Protocol):
 class Output:
     """Pairs on their way to the run file of a map attempt: buffered, spilled, sealed.
 
-    `source` is the number of the join's source that they come from.
+    `source` is the number of the join's source that they come from; `cuts` are those of `key_order="total"`.
     """
 
     def __init__(
-        self, job: Job, order: MapOrder, settings: TaskSettings, buffer: Any, *, source: int = 0
+        self,
+        job: Job,
+        order: MapOrder,
+        settings: TaskSettings,
+        buffer: Any,
+        *,
+        source: int = 0,
+        cuts: Sequence[Any] = (),
     ) -> None:
         self._partition = job.partition
         self._partitions = order.partitions
         self._slots = slots_for(order.partitions)
         self._budget_bytes = settings.memory_bytes
         self._file: BinaryIO = open(os.path.join(order.out_dir, MAP_FILE), "xb")  # noqa: SIM115  (closed in seal)
-        self._writer = RunWriter(self._file, slots=self._slots, source=source)
+        self._writer = RunWriter(
+            self._file,
+            slots=self._slots,
+            source=source,
+            ranges=Ranges(list(cuts), order.partitions) if job.key_order == "total" else None,
+            by_value=job.sort_values,
+            compress=not isinstance(job.reduce, Each),
+        )
         self.buffer = buffer
         self.spills = 0
         self.pairs = 0
@@ -153,13 +168,13 @@ class MapTask:
         self._reporter = reporter
         self.reader: BlockReader = make_reader(job.read, job.projection(), job.paths())
         self._raw = counts_raw(job)
-        fold = as_fold(job.reduce)
+        fold = None if job.sort_values else as_fold(job.reduce)  # which folds in the order of arrival
         if self._raw:
             buffer: Any = RawCountBuffer(self.reader, job.projection())
         else:
             buffer = buffer_for(fold, job.combine, describe(job.combine) if job.combine else "")
         self._fold = fold
-        self._output = Output(job, order, settings, buffer, source=source)
+        self._output = Output(job, order, settings, buffer, source=source, cuts=settings.cuts)
         self._rejects = Rejects(order.out_dir, keep=settings.keep_rejects)
         self._report = TaskReport()
         self._ledger: Ledger = self._report.ledger

@@ -14,8 +14,9 @@ from typing import Any
 
 import msgpack
 
-from mrframe.core.job import Job, Reader
+from mrframe.core.job import Job, Reader, each
 from mrframe.core.spec import MIB
+from mrframe.shuffle.columns import decode, encode
 from mrframe.task import travel
 from mrframe.task.jobfile import JobFile
 from mrframe.task.sources import Sources
@@ -30,11 +31,15 @@ class TaskSettings:
     reader          the concrete reader of the first step (never "auto"); of a join, {source: its reader}
     memory_bytes    budget of an executor for buffered pairs
     keep_rejects    whether malformed lines are kept whole, in the file `rejects` of each map attempt
+    cuts            of the first step's keys into ranges, for key_order="total"
+    sampling        whether the job is only to sample the keys that its first step's map yields
     """
 
     reader: Reader | dict[str, Reader]
     memory_bytes: int = 256 * MIB
     keep_rejects: bool = False
+    cuts: tuple[Any, ...] = ()
+    sampling: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class LoadedJob:
 
 def loaded(job: Job, settings: TaskSettings, sources: Sources | None = None) -> LoadedJob:
     """A job that this process has already, ready to be worked on."""
-    first, *rest = job.steps()
+    first, *rest = (_sampling(job),) if settings.sampling else job.steps()
     return LoadedJob((dataclasses.replace(first, read=settings.reader), *rest), settings, sources)
 
 
@@ -69,6 +74,8 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
         "reader": _plain(settings.reader),
         "memory_bytes": settings.memory_bytes,
         "keep_rejects": settings.keep_rejects,
+        "cuts": encode(list(settings.cuts)),
+        "sampling": settings.sampling,
         "path": [entry for entry in sys.path if entry],
         **how,
     }
@@ -79,12 +86,23 @@ def unpack(package: bytes) -> LoadedJob:
     """Make the job again; raises whatever the user's own modules raise."""
     plain = msgpack.unpackb(package, unicode_errors="surrogateescape", strict_map_key=False)
     assert plain["version"] == VERSION
-    settings = TaskSettings(_reader(plain["reader"]), plain["memory_bytes"], plain["keep_rejects"])
+    settings = TaskSettings(
+        _reader(plain["reader"]),
+        plain["memory_bytes"],
+        plain["keep_rejects"],
+        tuple(decode(plain["cuts"], unpickle=False)),
+        plain["sampling"],
+    )
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:
         return loaded(travel.load(plain["pickle"]), settings)
     file = JobFile(Sources.from_plain(plain["sources"]), plain["attribute"])
     return loaded(file.make(plain["options"]), settings, file.sources)
+
+
+def _sampling(job: Job) -> Job:
+    """The job of one step that samples the keys of this one's first step: see `sampling.py`."""
+    return dataclasses.replace(job, next=None, combine=None, reduce=each, key_order="hash", sort_values=False)
 
 
 def _plain(reader: Reader | dict[str, Reader]) -> Any:

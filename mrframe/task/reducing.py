@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import islice, pairwise
 from typing import Any
 
-from mrframe.core.job import Job
+from mrframe.core.job import Each, Job
 from mrframe.core.records import TaskReport
 from mrframe.core.signature import describe
 from mrframe.core.spec import ReduceOrder
@@ -64,10 +65,17 @@ class ReduceTask:
             for path in self._order.sources:
                 file = stack.enter_context(open(path, "rb"))
                 readers.append(RunReader(file, path, unpickle=True))
-            output = _SortedOutput(os.path.join(self._order.out_dir, PART_FILE), temporary, self._budget_bytes)
+            output = _SortedOutput(
+                os.path.join(self._order.out_dir, PART_FILE),
+                temporary,
+                self._budget_bytes,
+                compress=not isinstance(self._job.reduce, Each),
+            )
             stack.callback(output.close)
             if self._job.top is not None:
                 output.keep_order(self._top(readers, temporary))
+            elif isinstance(self._job.reduce, Each) and self._job.key_order == "total":
+                output.keep_sorted(block for (merged,) in self._slots(readers, temporary) for block in merged)
             else:
                 for streams in self._slots(readers, temporary):
                     self._reduce(streams, output)
@@ -86,7 +94,11 @@ class ReduceTask:
             for source in range(len(self._job.source_names)):
                 streams = [stream for reader in by_slot[slot] for stream in reader.streams(slot, source)]
                 merged.append(
-                    self._counted(streams[0] if len(streams) == 1 else merge(streams, make_file=temporary.make))
+                    self._counted(
+                        streams[0]
+                        if len(streams) == 1
+                        else merge(streams, make_file=temporary.make, by_value=self._job.sort_values)
+                    )
                 )
             yield merged
 
@@ -106,7 +118,14 @@ class ReduceTask:
 
     def _reduce(self, streams: list[Iterator[Block]], output: _SortedOutput) -> None:
         if self._fold is not None:
-            self._merge_states(self._fold, streams[0], output)
+            if self._job.sort_values:
+                self._call(partial(_whole, self._fold), group(streams[0]), output)
+            else:
+                self._merge_states(self._fold, streams[0], output)
+            return
+        if isinstance(self._job.reduce, Each):
+            for _, keys, values in streams[0]:
+                output.add(keys, values)
             return
         assert callable(self._job.reduce)
         if self._job.is_join:
@@ -159,6 +178,11 @@ class ReduceTask:
             raise GroupFailed(output.refused_key(rows), "reduce") from error
 
 
+def _whole(fold: Fold, key: Any, values: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
+    """A ready reducer that wants the values of a key in their order, as a function."""
+    yield key, fold.finish(fold.start(list(values)))
+
+
 def _named(error: Exception, who: str) -> Exception:
     return error if isinstance(error, MrframeError) else UserCodeError(f"{who}: {error}")
 
@@ -209,9 +233,9 @@ def merged_states(fold: Fold, blocks: Iterator[Block]) -> Iterator[tuple[list[An
 class _SortedOutput:
     """Rows on their way to the part file: checked, sorted by key, spilled when they are many."""
 
-    def __init__(self, path: str, temporary: TemporaryFiles, budget_bytes: int) -> None:
+    def __init__(self, path: str, temporary: TemporaryFiles, budget_bytes: int, *, compress: bool) -> None:
         self._file = open(path, "xb")  # noqa: SIM115  (closed in close)
-        self._writer = RunWriter(self._file, slots=1)
+        self._writer = RunWriter(self._file, slots=1, compress=compress)
         self._temporary = temporary
         self._budget_bytes = budget_bytes
         self._buffer = PairBuffer()
@@ -221,13 +245,7 @@ class _SortedOutput:
 
     def add(self, keys: list[Any], values: list[Any]) -> None:
         """Rows as columns; ValueRefused for what is not plain data."""
-        types = set(map(type, values))
-        if not types <= _PLAIN and not all_plain(values):
-            wrong = next(value for value in values if not is_plain(value))
-            raise ValueRefused(
-                f"the job yields {_short(wrong)}, a {type(wrong).__name__}, which cannot be written out; yield plain "
-                "data: None, bool, int, float, str, bytes, dates, Decimal, and tuples, lists, sets or dicts of these"
-            )
+        _check_plain(values)
         self._buffer.add(keys, values)
         if self._buffer.size_bytes() > self._budget_bytes // 2:
             self._spill()
@@ -235,6 +253,10 @@ class _SortedOutput:
     def keep_order(self, rows: list[tuple[Any, Any]]) -> None:
         """These are all the rows, and their order is their rank."""
         self._ranked = rows
+
+    def keep_sorted(self, blocks: Iterator[Block]) -> None:
+        """These are all the rows, and they are in order already: they are written as they come."""
+        self._writer.add_merged(0, map(_plain_block, blocks))
 
     def refused_key(self, rows: Sequence[tuple[Any, Any]]) -> Any:
         """The key of the first row that is not plain data."""
@@ -284,6 +306,20 @@ def _cut(keys: list[Any], values: list[Any]) -> Iterator[tuple[list[Any], list[A
     both = iter(zip(keys, values, strict=True))
     while some := list(islice(both, ROWS_AT_ONCE)):
         yield [key for key, _ in some], [value for _, value in some]
+
+
+def _plain_block(block: Block) -> Block:
+    _check_plain(block[2])
+    return block
+
+
+def _check_plain(values: list[Any]) -> None:
+    if not set(map(type, values)) <= _PLAIN and not all_plain(values):
+        wrong = next(value for value in values if not is_plain(value))
+        raise ValueRefused(
+            f"the job yields {_short(wrong)}, a {type(wrong).__name__}, which cannot be written out; yield plain "
+            "data: None, bool, int, float, str, bytes, dates, Decimal, and tuples, lists, sets or dicts of these"
+        )
 
 
 def _short(value: Any) -> str:

@@ -19,6 +19,7 @@ from mrframe.errors import KeyRefused, UserCodeError
 from mrframe.shuffle.buffers import PairBuffer, buffer_for
 from mrframe.shuffle.keys import kind_of, sort_keys, sort_order
 from mrframe.shuffle.merge import merge
+from mrframe.shuffle.ranges import choose_cuts
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.runfile import Block, RunReader
 from mrframe.task.blame import GroupFailed
@@ -51,9 +52,17 @@ class StepTask:
         self._reporter = reporter
         self._columns = ["key", "value"]
         name = describe(job.combine) if job.combine else ""
-        buffer = PairBuffer() if job.top is not None else buffer_for(as_fold(job.reduce), job.combine, name)
-        self._output = Output(job, map_order, settings, buffer)
+        fold = None if job.sort_values else as_fold(job.reduce)
+        buffer = PairBuffer() if job.top is not None else buffer_for(fold, job.combine, name)
+        cuts = self._cuts() if job.key_order == "total" and map_order.partitions > 1 else ()
+        self._output = Output(job, map_order, settings, buffer, cuts=cuts)
         self._report = TaskReport()
+
+    def _cuts(self) -> list[Any]:
+        """Of its own keys: a step in total order has one map task, which has all the pairs."""
+        from mrframe.task.sampling import sample_pairs
+
+        return choose_cuts(sample_pairs(self._job, self._order.sources), self._order.partitions)
 
     def run(self) -> TaskReport:
         """Do it; raises GroupFailed for the user's code."""

@@ -1,0 +1,156 @@
+"""A sample of the keys that a job's map yields, for cutting them into ranges: a map task that reads little.
+
+A sampling job is the job's own first step with only some places of each split read, every key with a weight
+for what it stands for, and nothing reduced; its output rows are (None, (key, weight)). Blocks on which the
+user's code fails are passed over here: the run itself will meet them, and say where. Not here: who runs it
+(`engines/sampling.py`), what is made of it (`shuffle/ranges.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import namedtuple
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from mrframe.core.job import Job
+from mrframe.core.records import TaskReport
+from mrframe.core.spec import MapOrder, Split
+from mrframe.errors import ExtraMissing
+from mrframe.formats.reading import make_reader
+from mrframe.shuffle.keys import kind_of
+from mrframe.shuffle.partition import slots_for
+from mrframe.shuffle.ranges import short
+from mrframe.shuffle.runfile import RunReader, RunWriter
+from mrframe.task import counters
+from mrframe.task.emit import Emitter
+from mrframe.task.mapping import MAP_FILE, Reporter
+
+PLACES = 8  # of a split
+PLACE_BYTES = 16 << 10  # that are read there, and the rest of the line
+KEYS_MAX = 2048  # of a split, evenly spread over what was yielded
+PAIR_BLOCKS = 16  # of each part of a step before
+
+Weighted = tuple[Any, int]
+
+
+class SampleTask:
+    """One attempt at sampling one split; of a join, `job` is the view of its source."""
+
+    def __init__(self, job: Job, order: MapOrder, reporter: Reporter) -> None:
+        self._keys = KeyMaker(job)
+        self._reader = make_reader(job.read, job.projection(), job.paths())
+        self._order = order
+        self._reporter = reporter
+
+    def run(self) -> TaskReport:
+        """Do it; raises what reading and writing raise, and nothing of the user's code."""
+        split, report = self._order.split, TaskReport()
+        keys: list[Any] = []
+        read = 0
+        for offset, block in places(split):
+            parsed = self._reader.parse(block, split.source, offset)
+            keys += self._keys.of(parsed.columns, parsed.records)
+            read += len(block)
+            self._reporter.beat(parsed.records, read)
+        rows = weighted(keys, split.length / read if read else 1)
+        with open(os.path.join(self._order.out_dir, MAP_FILE), "xb") as file:
+            writer = RunWriter(file, slots=slots_for(1))
+            writer.add_run([None] * len(rows), rows)
+            totals = writer.close()
+        report.records_out, report.bytes_out = totals.records, totals.bytes
+        if rows:
+            report.partitions[0] = (totals.records, totals.bytes)
+        return report
+
+
+class KeyMaker:
+    """Columns of fields to the keys that the map yields for them; none where it fails."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._emitter = Emitter(job) if job.map_split is None else None
+        self._batches: Any = None
+        if job.map_batch is not None:
+            from mrframe.task.mapbatch import Batches
+
+            self._batches = Batches(job)
+
+    def of(self, columns: list[list[Any]], records: int) -> list[Any]:
+        """The keys, all legal; counters of the user's code go back to what they were."""
+        before = counters.take()
+        try:
+            keys = self._yielded(columns, records)
+            kind_of(keys)
+        except (KeyboardInterrupt, ExtraMissing):
+            raise
+        except BaseException as error:  # the user's code runs here, and its failures are the run's to report
+            if isinstance(error.__cause__, KeyboardInterrupt):
+                raise error.__cause__ from None
+            return []
+        finally:
+            counters.take()
+            for name, number in before.items():
+                counters.increment(name, number)
+        return keys
+
+    def _yielded(self, columns: list[list[Any]], records: int) -> list[Any]:
+        if self._batches is not None:
+            return [key for keys, _ in self._batches.emit(columns, records)[0] for key in keys]
+        if self._emitter is not None:
+            return list(self._emitter.emit(columns, records)[0])
+        job = self._job
+        names = job.projection()
+        make: Any = namedtuple("Record", job.map_fields())  # type: ignore[misc]  # noqa: PYI024  (known at run time)
+        wanted = [columns[names.index(name)] for name in job.map_fields()]
+        judged = [columns[names.index(name)] for name in job.where_fields()]
+        passed = map(job.where, *judged) if job.where is not None else [True] * records
+        given = [make(*row) for ok, *row in zip(passed, *wanted, strict=True) if ok]
+        assert job.map_split is not None
+        return [key for key, _ in job.map_split(iter(given))]
+
+
+def weighted(keys: Sequence[Any], share: float) -> list[Weighted]:
+    """At most KEYS_MAX of the keys, evenly spread, each with the number of keys that it stands for."""
+    stride = -(-len(keys) // KEYS_MAX) or 1
+    return [(short(key), max(1, round(share * stride))) for key in keys[::stride]]
+
+
+def places(split: Split) -> Iterator[tuple[int, bytes]]:
+    """(offset in the source, whole lines) of evenly spread places of a split; all of a short one."""
+    base = split.order[1] - split.offset
+    end = split.offset + split.length
+    whole = split.length <= PLACES * PLACE_BYTES
+    starts = [split.offset] if whole else [split.offset + split.length * i // PLACES for i in range(PLACES)]
+    with open(split.path, "rb") as file:
+        for start in starts:
+            file.seek(start)
+            if start > split.offset:
+                file.seek(start - 1)
+                file.readline()
+            at = file.tell()
+            block = file.read(min(split.length if whole else PLACE_BYTES, max(0, end - at)))
+            if block and not block.endswith(b"\n") and at + len(block) < end:
+                block += file.readline()
+            if block:
+                yield base + at, block
+
+
+def sample_pairs(job: Job, sources: Sequence[str]) -> list[Weighted]:
+    """The same for a later step, whose one map task has all the output of the step before."""
+    keys = KeyMaker(job)
+    names = job.projection()
+    sample: list[Weighted] = []
+    with ExitStack() as stack:
+        for path in sources:
+            reader = RunReader(stack.enter_context(open(path, "rb")), path, unpickle=False)
+            blocks = reader.some_blocks(0, PAIR_BLOCKS)
+            columns: dict[str, list[Any]] = {
+                "key": [key for _, some, _ in blocks for key in some],
+                "value": [value for _, _, some in blocks for value in some],
+            }
+            count = len(columns["key"])
+            found = keys.of([columns[name] for name in names], count)
+            sample += weighted(found, reader.records / count if count else 1)
+    return sample
