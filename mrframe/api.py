@@ -208,9 +208,9 @@ def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
         yield some
 
 
-def load_job(text: str, options: Mapping[str, Any]) -> Job:
-    """The job that JOB names on a command line; JobError or UserCodeError when it cannot be made."""
-    return _resolve(text, options)[1]
+def load_job(job: Job | Callable[..., Job] | str, options: Mapping[str, Any]) -> Job:
+    """The job that `run` would run; JobError or UserCodeError when it cannot be made."""
+    return _resolve(job, options)[1]
 
 
 def job_parameters(text: str) -> list[inspect.Parameter]:

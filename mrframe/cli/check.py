@@ -90,7 +90,7 @@ def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **valu
     job_options = {str(name): values.pop(str(name)) for name in names}
     if not inputs:
         raise click.UsageError("no INPUT was given; name a log file")
-    if "-" in inputs:
+    if any(text == "-" or (text.endswith("=-") and not os.path.exists(text)) for text in inputs):
         raise UsageError("check reads its inputs several times, so standard input cannot be one; name a file")
     trial = Trial(job, inputs, base, job_options)
     outcomes = []

@@ -75,12 +75,25 @@ def _again(error: UserCodeError, words: Sequence[str], inputs: Sequence[str]) ->
     read = f"sed -n {error.line}p {source}"
     if str(error.source).endswith(".gz"):
         read = f"zcat {source} | sed -n {error.line}p"
-    command = f"{read} | {shlex.join(_for_one_line(words, inputs))}"
+    source_name = _named(str(error.source), inputs)
+    if source_name is None:
+        return ""
+    others = [name for name in inputs if source_name and not name.startswith(source_name)]
+    alone = _for_one_line(words, [name for name in inputs if name not in others])
+    command = f"{read} | {shlex.join([*alone[:-1], f'{source_name}-'])}"
     return command if command.isprintable() else ""
 
 
+def _named(path: str, inputs: Sequence[str]) -> str | None:
+    """What stands before the input that is the file `path`: "hits=" in a join, else ""; None when it is not plain."""
+    apart = [name.partition("=") for name in inputs]
+    if any(not equals or not name.isidentifier() or path.startswith(f"{name}=") for name, equals, _ in apart):
+        return ""
+    return next((f"{name}=" for name, _, given in apart if given == path), None)
+
+
 def _for_one_line(words: Sequence[str], inputs: Sequence[str]) -> list[str]:
-    """The words of a command without its inputs and what it writes, reading standard input instead."""
+    """The words of a command without these inputs and what it writes, reading standard input instead."""
     kept: list[str] = []
     waiting = iter(words)
     for word in waiting:

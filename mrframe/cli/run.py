@@ -82,7 +82,8 @@ def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **valu
     """Run one job over log files and print its answer.
 
     JOB is a file (jobs/top_urls.py), a name in a file (path.py:name), a dotted module, or a ready job (top_urls).
-    INPUT is a file, a pattern, a folder, a .gz file, or - for standard input. The job's own options are shown by
+    INPUT is a file, a pattern, a folder, a .gz file, or - for standard input; for a job that joins several sources
+    it begins with the name of one: hits=access.log users=people.jsonl. The job's own options are shown by
     `mrframe run JOB --help`.
     """
     options, answer, job_options = taken_apart(values, context)

@@ -38,6 +38,9 @@ def lines_of(summary: Summary, *, colour: bool) -> list[str]:
         _engine(summary),
     ]
     lines = [" · ".join(head)]
+    for name, of in summary.sources.items():
+        size = bytes_text(of["bytes_in"])
+        lines.append(f"  {name}: {counted(of['records'], 'record')} · {of['malformed']:,} malformed · {size}")
     lines += [f"  {text}" for text in _malformed(summary)]
     if summary.bad_fields:
         fields = ", ".join(f"{name} {count:,}" for name, count in sorted(summary.bad_fields.items()))

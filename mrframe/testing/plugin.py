@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mrframe.api import Summary
     from mrframe.core.job import Job
 
-Data = str | bytes | Path | Sequence[str | Path] | Mapping[str, str | bytes]
+Data = str | bytes | Path | Sequence[str | Path] | Mapping[str, Any]
 MARK = "PYTEST_MRFRAME_CLUSTER"  # in the environment of a cluster's processes, so that they can be found again
 LEAVE_S = 5.0  # how long a process may take to end after its cluster was closed
 
@@ -51,7 +51,7 @@ class Runner(Protocol):
 
         job          a Job, a function that gives one, or what `mrframe run` takes (`jobs/top_urls.py`)
         data         the text of a log (str or bytes), a list of its lines, {file name: text}, a Path or a list
-                     of Paths; text is never taken for the name of a file
+                     of Paths; text is never taken for the name of a file. For a join {source: such data}
         job_options  arguments for a job that is a function
         options      settings by name, such as `partitions=3` (`mrframe.RunOptions` lists them)
         """
@@ -99,7 +99,11 @@ def _runner(factory: pytest.TempPathFactory, preset: dict[str, Any]) -> Runner:
         from mrframe.core.options import RunOptions
 
         chosen = RunOptions(**{**preset, **options})
-        inputs = _as_files(data, factory)
+        inputs: Any = None
+        if isinstance(data, Mapping) and api.load_job(job, job_options or {}).is_join:
+            inputs = {source: _as_files(some, factory) for source, some in data.items()}
+        else:
+            inputs = _as_files(data, factory)
         with api.run(job, inputs, chosen, job_options=job_options) as result:
             return Rows(result.rows(), result.summary)
 

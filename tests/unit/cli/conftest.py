@@ -30,6 +30,7 @@ def make_summary(**changes: Any) -> SimpleNamespace:
         "bad_fields": {},
         "counters": {},
         "samples": [],
+        "sources": {},
         **changes,
     }
     return SimpleNamespace(**figures, to_plain=lambda: {k: v for k, v in figures.items() if k != "samples"})

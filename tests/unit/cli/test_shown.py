@@ -169,3 +169,18 @@ def test_the_first_difference_of_two_answers():
     assert first_difference((b"a", b"b"), (b"a", b"c")) == ("b", "c")
     assert first_difference((b"a",), (b"a", b"c")) == ("(no row)", "c")
     assert first_difference((b"a",), (b"a",)) == ("", "")
+
+
+def test_a_failing_line_of_a_join_is_repeated_with_the_other_sources():
+    error = UserCodeError("no", source="b.log", line=3, record=b"a")
+    inputs = ["hits=a.log", "users=u=1.json", "hits=b.log"]
+    words = ["mrframe", "run", "j", *inputs, "-q"]
+    assert shown(error, words=words, inputs=inputs).endswith(
+        "  again   sed -n 3p b.log | mrframe run j users=u=1.json -q hits=-\n"
+    )
+    of_a_pattern = ["hits=*.log", "users=u=1.json"]
+    assert "again" not in shown(error, words=["mrframe", "run", "j", *of_a_pattern], inputs=of_a_pattern)
+    parts = UserCodeError("no", source="day=1/b.log", line=3, record=b"a")
+    assert shown(parts, words=["mrframe", "run", "j", "day=*/b.log"], inputs=["day=*/b.log"]).endswith(
+        "  again   sed -n 3p day=1/b.log | mrframe run j -\n"
+    )
