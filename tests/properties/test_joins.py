@@ -163,6 +163,22 @@ def answer_of_words(job, options, some, other):
             return list(result)
 
 
+@given(files, files, cutting)
+@SETTINGS
+def test_values_may_come_in_their_own_order(some, other, options):
+    def keyed(line: str):
+        yield line[:1], len(line)
+
+    def both(key, first, second):
+        yield key, (first, list(second))
+
+    job = Job(read={"some": text, "other": text}, map=keyed, reduce=both, sort_values=True)
+    expected = [
+        (key, tuple(map(sorted, values))) for key, values in plainly((keyed, flat(some)), (keyed, flat(other)))
+    ]
+    assert answer(job, options, some=some, other=other) == expected
+
+
 columns = st.lists(st.tuples(st.sampled_from([0, 0.0, False, None, "", "x", b"x", (0,), (0.0, "x")]), st.integers()))
 
 
