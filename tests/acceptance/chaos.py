@@ -133,10 +133,7 @@ class Run:
             *(f"process {pid} ({title})" for pid, title in living.items()),
             *(f"socket {place}" for place in _open_sockets(self.sockets)),
             *(f"in the temporary directory: {name}" for name in os.listdir(self.tmp)),
-            *(
-                f"in the run's folder: {name}"
-                for name in {*os.listdir(self.folder)} - {"tmp", "out", "err", "figures"}
-            ),
+            *(f"in the run's folder: {name}" for name in {*os.listdir(self.folder)} - {"tmp", "out", "err"}),
         ]
 
 

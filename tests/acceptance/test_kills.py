@@ -1,0 +1,216 @@
+"""kill -9 of executors, nodes, master and keeper at random moments of real runs.
+
+What can be made again is, and the run gives byte for byte what the inline engine gives: the answer, the malformed
+lines, the counters. What cannot (master, keeper) ends the run with a clear failure. Nothing is left either way.
+A moment is a number of attempts that are sealed, or a time; `make chaos` takes many of them.
+"""
+
+import json
+import os
+import random
+import signal
+import statistics
+
+import chaos
+import pytest
+from chaos import SAMPLES, Run
+
+ACCESS = sorted(SAMPLES.glob("access.log*"))
+ORDER = '''
+"""The number and the order of the values of each key, as a digest; counted in map and in reduce."""
+import hashlib
+from mrframe import Job, increment, logs
+
+
+def by_status(status, path, file, offset):
+    increment("mapped")
+    yield (status, path[:6]), (file, offset)
+
+
+def digest(key, values):
+    seen, number = hashlib.sha256(), 0
+    for value in values:
+        seen.update(repr(value).encode())
+        number += 1
+    increment("reduced", number)
+    yield key, (number, seen.hexdigest())
+
+
+def by_number(key, value):
+    yield value[0] % 7, (key, value[1])
+
+
+job = Job(read=logs.access, map=by_status, reduce=digest)
+twice = job.then(Job(map=by_number, reduce=digest))
+'''
+# name of a job: the words that name it, its inputs
+JOBS = {
+    "order": ("order.py", ACCESS),
+    "twice": ("order.py:twice", ACCESS),
+    "top_urls": ("top_urls", ACCESS),
+    "gz": ("order.py", ACCESS[-1:]),
+    "words": ("word_count", sorted(SAMPLES.glob("*.txt"))),
+}
+CUT = ["--split-bytes", "25000", "--partitions", "3", "-q"]
+LOCAL = ["--engine", "local", "--nodes", "2", *CUT]
+SAME = ["job", "log_format", "steps", "partitions", "records", "lines", "malformed", "bytes_in", "tasks", "rows"]
+SAME += ["bad_fields", "counters", "samples"]
+
+
+class Trial:
+    """One job: how it is run, what the inline engine says, and how many attempts it takes at least."""
+
+    def __init__(self, folder, name, *more):
+        self.folder, self.more = folder, more
+        (folder / "order.py").write_text(ORDER)
+        word, self.inputs = JOBS[name]
+        self.word = folder / word if word.startswith("order.py") else word
+        self.runs = 0
+        oracle = self.start("--engine", "inline", *CUT).to_its_end()
+        self.expected = self.said(oracle)
+        usual = [self.start(*LOCAL, *more).to_its_end() for _ in range(2)]
+        assert [self.said(run) for run in usual] == [self.expected] * 2
+        self.life_s = min(run.took_s for run in usual)
+        self.tasks = self.expected[2]["tasks"]
+        assert self.tasks > 10
+
+    def start(self, *words):
+        self.runs += 1
+        place, figures = self.folder / f"run-{self.runs}", self.folder / f"figures-{self.runs}"
+        figures.mkdir()
+        told = ["--summary", figures / "summary", "--rejects", figures / "rejects"]
+        run = Run(place, self.word, *self.inputs, *words, *told)
+        run.figures = figures
+        return run
+
+    @staticmethod
+    def said(run):
+        """(answer, malformed lines, figures) of a run that went well, as they must be the same for each."""
+        assert (run.code, run.err) == (0, "")
+        figures = json.loads((run.figures / "summary").read_text())
+        return run.out, (run.figures / "rejects").read_bytes(), {name: figures[name] for name in SAME}
+
+    def struck(self, victims, rng):
+        """A run of which processes were killed while it worked: one of each of these titles, at once."""
+        while True:
+            run = self.start(*LOCAL, *self.more)
+            if self._reach(run, rng) and _kill(run, victims, rng):
+                return run.to_its_end()
+            run.to_its_end()
+            assert run.left() == []
+
+    def _reach(self, run, rng):
+        """Wait for a random moment; whether it came while the run worked."""
+        if rng.random() < 0.3:
+            return run.runs_for(rng.uniform(0, self.life_s))
+        wanted = rng.randrange(self.tasks)
+        while run.runs_for(chaos.LOOK_S):
+            if run.sealed() >= wanted:
+                return True
+        return False
+
+
+def _kill(run, victims, rng):
+    """kill -9 of one living process for each title; whether there was one, and it was there to be killed."""
+    chosen = []
+    for title in victims:
+        while not (pids := sorted(set(run.pids(title)) - set(chosen))):
+            if not run.runs_for(chaos.LOOK_S):
+                return False
+        chosen.append(rng.choice(pids))
+    run.note_sockets()
+    try:
+        for pid in chosen:
+            os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    """Trials by (name of the job, more words), each made once."""
+    made = {}
+
+    def of(name, *more):
+        if (name, more) not in made:
+            made[name, more] = Trial(tmp_path_factory.mktemp(name), name, *more)
+        return made[name, more]
+
+    return of
+
+
+def survive(trial, victims, seed, times):
+    rng = random.Random(f"{seed} {victims}")
+    runs = [trial.struck(victims, rng) for _ in range(times)]
+    for run in runs:
+        assert trial.said(run) == trial.expected
+        assert run.left() == []
+    extra_s = sorted(run.took_s - trial.life_s for run in runs)
+    print(
+        f"{trial.word} {trial.more}: {times} x kill {'+'.join(victims)}: usual {trial.life_s:.2f} s, later by "
+        f"{statistics.median(extra_s):.2f} s (p95 {extra_s[int(0.95 * (times - 1))]:.2f} s)"
+    )
+
+
+@pytest.mark.parametrize("victim", ["exec", "node"])
+def test_the_answer_survives_a_kill(trial, victim):
+    """Of a job of two steps, over plain and compressed input."""
+    survive(trial("twice"), (victim,), 1, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("victims", [("exec",), ("node",)], ids="+".join)
+@pytest.mark.parametrize("more", [(), ("--shuffle", "zmq")], ids=["auto", "zmq"])
+def test_the_answer_survives_twenty_kills(trial, victims, more):
+    survive(trial("order", *more), victims, 2, 20)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", ["twice", "top_urls", "gz", "words"])
+@pytest.mark.parametrize("more", [(), ("--shuffle", "zmq")], ids=["auto", "zmq"])
+@pytest.mark.parametrize("victims", [("exec",), ("node",)], ids="+".join)
+def test_the_answer_survives_kills_in_every_kind_of_job(trial, name, more, victims):
+    survive(trial(name, *more), victims, 3, 5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    "victims", [("exec", "exec"), ("exec", "node"), ("node", "node"), ("warm",), ("warm", "node")], ids="+".join
+)
+@pytest.mark.parametrize("more", [(), ("--shuffle", "zmq")], ids=["auto", "zmq"])
+def test_the_answer_survives_kills_of_two_at_once(trial, victims, more):
+    survive(trial("twice", *more), victims, 4, 5)
+
+
+def fail_clearly(trial, victim, seed, times):
+    """The run ends with a clear failure, unless it was over already; what it prints is the answer or nothing."""
+    rng = random.Random(f"{seed} {victim}")
+    for _ in range(times):
+        run = trial.struck((victim,), rng)
+        assert run.left() == []
+        if run.code == 0:
+            assert trial.said(run) == trial.expected
+            continue
+        assert run.code == 4, run.err
+        assert run.out == b""
+        assert "Traceback" not in run.err
+        assert victim in run.err
+        assert "run the job again" in run.err
+        assert os.listdir(run.figures) == []
+
+
+@pytest.mark.parametrize("victim", ["master", "keeper"])
+def test_what_cannot_be_replaced_ends_the_run_clearly(trial, victim):
+    fail_clearly(trial("twice"), victim, 1, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("victim", ["master", "keeper"])
+@pytest.mark.parametrize("name", ["order", "twice", "gz"])
+def test_what_cannot_be_replaced_ends_the_run_clearly_each_time(trial, victim, name):
+    fail_clearly(trial(name, "--shuffle", "zmq"), victim, 2, 20)
