@@ -24,7 +24,7 @@ import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from itertools import accumulate, islice, product
+from itertools import accumulate, chain, islice, product
 from random import Random
 
 LINES_AT_ONCE = 20_000
@@ -33,6 +33,8 @@ MALFORMED_SHARE = 0.001
 START_S = 1_772_424_000  # 2 March 2026, 04:00 UTC
 DAYS = 7
 VOCABULARY = 5_000_000
+HOSTS = 150_000
+PATHS = 40_000
 RECORD_BYTES = 100
 KEY_BYTES = 10
 KEY_SIGNS = bytes(
@@ -181,8 +183,8 @@ class Logs:
 
     def __init__(self, seed: int, lines_expected: int) -> None:
         self._random = random = Random(seed)
-        some = paths(random, 40_000)
-        self._hosts = Pool(hosts(random, 150_000), 0.75)
+        some = paths(random, PATHS)
+        self._hosts = Pool(hosts(random, HOSTS), 0.75)
         self._users, self._methods, self._protocols = Pool(USERS), Pool(METHODS), Pool(PROTOCOLS)
         self._paths, self._queries = Pool(some, 1.0), Pool(queries(random))
         self._statuses, self._agents = Pool(STATUSES), Pool(agents(random), 0.9)
@@ -295,11 +297,11 @@ def vocabulary(random: Random) -> list[str]:
     """Different words, the most frequent first; those are short."""
     syllables = ["".join(pair) for pair in product("bcdfghjklmnprstvwz", "aeiou")]
     random.shuffle(syllables)
-    words = [*syllables, *map("".join, product(syllables, repeat=2))]
-    rest = list(map("".join, islice(product(syllables, repeat=4), 7, None, 13)))
-    longer = [*map("".join, product(syllables, repeat=3)), *rest]
-    random.shuffle(longer)
-    return (words + longer)[:VOCABULARY]
+    frequent = [*syllables, *map("".join, product(syllables, repeat=2))]
+    others = chain(product(syllables, repeat=3), islice(product(syllables, repeat=4), 7, None, 13))
+    rare = list(map("".join, islice(others, max(0, VOCABULARY - len(frequent)))))
+    random.shuffle(rare)
+    return (frequent + rare)[:VOCABULARY]
 
 
 def make_text(folder: str, size: int, files: int, seed: int) -> dict:

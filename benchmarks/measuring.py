@@ -40,8 +40,14 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def measure(command: Sequence[str], *, env: dict[str, str] | None = None, limit_s: float = 600) -> Measured:
-    """Run a command to its end, or for `limit_s` seconds."""
+def measure(
+    command: Sequence[str], *, env: dict[str, str] | None = None, limit_s: float = 600, orphans: bool = False
+) -> Measured:
+    """Run a command to its end, or for `limit_s` seconds.
+
+    With `orphans`, after `adopt_orphans`, what it leaves behind is waited for; this process must have no children
+    but those.
+    """
     before_s, machine_s = _children_cpu_s(), _machine_cpu_s()
     started_s = time.perf_counter()
     process = subprocess.Popen(
@@ -57,11 +63,13 @@ def measure(command: Sequence[str], *, env: dict[str, str] | None = None, limit_
     stop = threading.Timer(limit_s, process.kill)  # a wait with a timeout would poll
     stop.start()
     assert process.stderr is not None
-    told = process.stderr.read()
+    with process.stderr as stream:
+        told = stream.read()
     code = process.wait()
     wall_s = time.perf_counter() - started_s
     stop.cancel()
-    _end_orphans()
+    if orphans:
+        _end_orphans()
     watch.finish()
     cpu_s = _children_cpu_s() - before_s
     others_s = max(0.0, _machine_cpu_s() - machine_s - cpu_s)

@@ -33,7 +33,7 @@ def one_run(job: str, contestant: Contestant, number: int, given: Input, scratch
     out = Path(tempfile.mkdtemp(dir=scratch))
     try:
         command = [part.replace("{out}", str(out)) for part in contestant.command]
-        got = measure(command, env={**contestant.env, "TMPDIR": str(scratch)}, limit_s=limit_s)
+        got = measure(command, env={**contestant.env, "TMPDIR": str(scratch)}, limit_s=limit_s, orphans=True)
         if got.code:
             last = got.errors.strip().splitlines()[-1:] or ["without a word"]
             verdict = f"failed: exit {got.code}, {last[0]:.100}"

@@ -13,7 +13,8 @@ import rows
 
 LINES = (
     "read_csv($files, columns = {'line': 'VARCHAR'}, delim = '\x1f\x1e\x1d', quote = '', escape = '', "
-    "header = false, auto_detect = false, strict_mode = false, null_padding = true, ignore_errors = true, max_line_size = 1000000)"
+    "header = false, auto_detect = false, strict_mode = false, null_padding = true, "
+    "ignore_errors = true, max_line_size = 1000000)"
 )
 NAMES = ("host", "ident", "account", "time", "zone", "request", "status", "size", "referer", "agent")
 FIELDS = (

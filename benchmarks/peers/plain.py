@@ -49,7 +49,8 @@ def word_count(inputs, out):
         with open(path, "rb") as file:
             for line in file:
                 counts.update(line.split())
-    rows.write(out, sorted(counts.items()))
+    with open(f"{out}/part-0", "wb") as file:
+        file.writelines(b"%b\t%d\n" % pair for pair in sorted(counts.items()))
 
 
 def sort(inputs, out):
