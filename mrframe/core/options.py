@@ -13,6 +13,7 @@ from mrframe.core.spec import MIB
 
 Engine = Literal["auto", "inline", "local"]
 Shuffle = Literal["auto", "zmq"]
+Fast = Literal["auto", "off"]
 
 
 def setting(default: Any, help_text: str, choices: tuple[str, ...] = (), metavar: str = "") -> Any:
@@ -53,6 +54,9 @@ class RunOptions:
     memory_bytes: int = setting(256 * MIB, "budget of each executor for buffered pairs, in bytes", metavar="BYTES")
     inline_bytes_max: int = setting(
         16 * MIB, "inputs up to this size run inline when the engine is auto, in bytes", metavar="BYTES"
+    )
+    fast: Fast = setting(
+        "auto", "use NumPy where it is installed and pays: the answer is the same, only sooner", ("auto", "off")
     )
     timeout_s: float | None = setting(None, "give up after this many seconds", metavar="SECONDS")
     scratch_dir: str | None = setting(None, "folder for intermediate files (default: $TMPDIR)", metavar="DIR")

@@ -75,7 +75,9 @@ def make_plan(
         job=job,
         file=file,
         job_options=job_options or {},
-        settings=TaskSettings(readers if job.is_join else readers[""], options.memory_bytes, keep_rejects),
+        settings=TaskSettings(
+            readers if job.is_join else readers[""], options.memory_bytes, keep_rejects, fast=options.fast == "auto"
+        ),
         options=options,
         steps=plan_steps(job, options, total_bytes),
         splits=tuple(splits),

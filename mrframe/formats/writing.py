@@ -41,6 +41,7 @@ FIRST_ROWS = 1000
 _ROWS_MAX = 4000
 _BLOCK_BYTES = 1 << 20  # a block of rows is made shorter when it comes out longer than this
 _NUMBERS = frozenset({int, float, Decimal, type(None)})
+_ONE_CELL = frozenset({str, int, float, bool, bytes, Decimal})
 _TSV = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _TSV_SEARCH = re.compile(r"[\\\t\n\r]").search
 
@@ -98,6 +99,9 @@ class _Text:
         self._escape = escape
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
+        if not self._escape and {*map(type, keys), *map(type, values)} <= _ONE_CELL:
+            cells = zip(cell_texts(keys), cell_texts(values), strict=True)
+            return to_bytes("".join([f"{key}\t{value}\n" for key, value in cells]))
         lines = []
         for row in zip(keys, values, strict=True):
             cells = cell_texts([item for part in row if part is not None for _, item in parts(part, "")])

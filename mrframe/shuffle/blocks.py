@@ -88,6 +88,16 @@ def rest_bytes(head: bytes) -> int:
 
 def unpack_block(head: bytes, rest: bytes, *, unpickle: bool) -> Block:
     """The block with this head and the bytes that follow it; CorruptData when anything is wrong with it."""
+    kind, records, key_bytes, value_bytes = open_block(head, rest)
+    keys = decode(key_bytes, unpickle=False)  # a key is never pickled
+    values = decode(value_bytes, unpickle=unpickle)
+    if len(keys) != records or len(values) != records:
+        raise CorruptData(f"a block holds {len(keys)} keys and {len(values)} values where {records} are stated")
+    return kind, keys, values
+
+
+def open_block(head: bytes, rest: bytes) -> tuple[str, int, memoryview, memoryview]:
+    """(kind, number of pairs, keys, values) of a block, its columns still encoded; CorruptData as above."""
     crc, _, raw_bytes, key_bytes, records, flags, name = HEAD.unpack(head)
     if zlib.crc32(rest, zlib.crc32(head[_CRC_BYTES:])) != crc:
         raise CorruptData("the checksum of a block does not match its bytes")
@@ -98,11 +108,7 @@ def unpack_block(head: bytes, rest: bytes, *, unpickle: bool) -> Block:
         raw = memoryview(_inflate(raw, raw_bytes))
     if len(raw) != raw_bytes:
         raise CorruptData(f"a block holds {len(raw)} bytes where {raw_bytes} are stated")
-    keys = decode(raw[:key_bytes], unpickle=False)  # a key is never pickled
-    values = decode(raw[key_bytes:], unpickle=unpickle)
-    if len(keys) != records or len(values) != records:
-        raise CorruptData(f"a block holds {len(keys)} keys and {len(values)} values where {records} are stated")
-    return rest[:name].decode("ascii", "replace"), keys, values
+    return rest[:name].decode("ascii", "replace"), records, raw[:key_bytes], raw[key_bytes:]
 
 
 def _inflate(stored: memoryview, raw_bytes: int) -> bytes:

@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import le
@@ -134,6 +134,23 @@ class RunWriter:
             )
             self._runs += 1
         self._whole = True
+
+    def add_encoded(self, sections: Iterable[tuple[int, str, Sequence[tuple[int, bytes, bytes]]]]) -> None:
+        """Append a run of blocks that were encoded elsewhere: (slot, kind, [(pairs, keys, values)]), at least one.
+
+        Slots ascend, and keys within each of them: whoever encodes answers for it. No sections, no run.
+        """
+        before = len(self._sections)
+        for slot, kind, blocks in sections:
+            start = self._offset
+            for records, keys, values in blocks:
+                block = pack_block(kind, records, (keys, values), self._compressor)
+                self._file.write(block)
+                self._offset += len(block)
+            pairs = sum(records for records, _, _ in blocks)
+            length = self._offset - start
+            self._sections.append(Section(self._runs, slot, self._source, BY_KEY, start, length, pairs, len(blocks)))
+        self._runs += len(self._sections) > before
 
     def close(self) -> RunTotals:
         """Write the footer and say what the file holds. The file itself is left open, at its end."""

@@ -54,9 +54,7 @@ class Emitter:
         except EmitFailed as failed:
             raise EmitFailed(kept[failed.record] if kept else failed.record) from failed.__cause__
 
-    def passing(
-        self, columns: list[list[Any]], records: int
-    ) -> tuple[list[list[Any]], int, Sequence[int] | None]:
+    def passing(self, columns: list[list[Any]], records: int) -> tuple[list[list[Any]], int, Sequence[int] | None]:
         """The records that `where` lets pass, their number, and which they are (None: all); raises EmitFailed."""
         if self._where is None:
             return columns, records, None

@@ -29,6 +29,7 @@ from mrframe.shuffle.runfile import RunWriter
 from mrframe.task.blame import Place, RecordFailed
 from mrframe.task.emit import EmitFailed, Emitter
 from mrframe.task.package import TaskSettings
+from mrframe.task.packedtask import PackedCounts, PackedWordsReader, maps_packed
 from mrframe.task.rawcount import RawCountBuffer, counts_raw
 
 BOM = b"\xef\xbb\xbf"
@@ -91,6 +92,9 @@ class Output:
             self.spills += 1
 
     def _write(self) -> None:
+        if isinstance(self.buffer, PackedCounts):
+            self.buffer.write_to(self._writer, self._slots)
+            return
         keys, values = self.buffer.drain()
         if keys:
             self._writer.add_run(keys, values, self._slots_by_user(keys) if self._partition is not None else None)
@@ -169,8 +173,11 @@ class MapTask:
         self.reader: BlockReader = make_reader(job.read, job.projection(), job.paths())
         self._raw = counts_raw(job)
         fold = None if job.sort_values else as_fold(job.reduce)  # which folds in the order of arrival
-        if self._raw:
-            buffer: Any = RawCountBuffer(self.reader, job.projection())
+        if maps_packed(job, order.split, settings):
+            self.reader = words_reader = PackedWordsReader(("word",))
+            buffer: Any = PackedCounts(words_reader)
+        elif self._raw:
+            buffer = RawCountBuffer(self.reader, job.projection())
         else:
             buffer = buffer_for(fold, job.combine, describe(job.combine) if job.combine else "")
         self._fold = fold

@@ -33,6 +33,7 @@ class TaskSettings:
     keep_rejects    whether malformed lines are kept whole, in the file `rejects` of each map attempt
     cuts            of the first step's keys into ranges, for key_order="total"
     sampling        whether the job is only to sample the keys that its first step's map yields
+    fast            whether NumPy may be used where it is installed
     """
 
     reader: Reader | dict[str, Reader]
@@ -40,6 +41,7 @@ class TaskSettings:
     keep_rejects: bool = False
     cuts: tuple[Any, ...] = ()
     sampling: bool = False
+    fast: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
         "reader": _plain(settings.reader),
         "memory_bytes": settings.memory_bytes,
         "keep_rejects": settings.keep_rejects,
+        "fast": settings.fast,
         "cuts": encode(list(settings.cuts)),
         "sampling": settings.sampling,
         "path": [entry for entry in sys.path if entry],
@@ -92,6 +95,7 @@ def unpack(package: bytes) -> LoadedJob:
         plain["keep_rejects"],
         tuple(decode(plain["cuts"], unpickle=False)),
         plain["sampling"],
+        plain["fast"],
     )
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:

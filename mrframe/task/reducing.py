@@ -24,7 +24,7 @@ from mrframe.shuffle.columns import all_plain, is_plain
 from mrframe.shuffle.group import group, runs_of_equal, same_key
 from mrframe.shuffle.keys import kind_of, normal, sort_order
 from mrframe.shuffle.merge import merge
-from mrframe.shuffle.partition import slot_range
+from mrframe.shuffle.partition import slot_range, slots_for
 from mrframe.shuffle.reducers import Fold, as_fold
 from mrframe.shuffle.runfile import Block, RunReader, RunWriter
 from mrframe.task.blame import GroupFailed
@@ -32,6 +32,7 @@ from mrframe.task.emit import are_pairs, no_pair
 from mrframe.task.joining import joined, spread
 from mrframe.task.mapping import Reporter
 from mrframe.task.package import TaskSettings
+from mrframe.task.packedtask import packed_groups, reduce_packed
 from mrframe.task.stepping import reduce_top
 from mrframe.task.temporary import TemporaryFiles
 
@@ -51,6 +52,7 @@ class ReduceTask:
         self._job = job
         self._order = reduce_order
         self._partitions = partitions
+        self._settings = settings
         self._budget_bytes = settings.memory_bytes
         self._reporter = reporter
         self._fold = as_fold(job.reduce)
@@ -75,19 +77,24 @@ class ReduceTask:
             if self._job.top is not None:
                 output.keep_order(self._top(readers, temporary))
             elif isinstance(self._job.reduce, Each) and self._job.key_order == "total":
-                output.keep_sorted(block for (merged,) in self._slots(readers, temporary) for block in merged)
+                output.keep_sorted(
+                    block for (merged,) in self._slots(readers, temporary, self._wanted()) for block in merged
+                )
             else:
-                for streams in self._slots(readers, temporary):
-                    self._reduce(streams, output)
+                for wanted in self._left_to_python(readers, output):
+                    for streams in self._slots(readers, temporary, wanted):
+                        self._reduce(streams, output)
             output.seal(self._report)
         self._report.ledger.records = self._records
         return self._report
 
-    def _slots(self, readers: Sequence[RunReader], temporary: TemporaryFiles) -> Iterator[list[Iterator[Block]]]:
-        """The merged blocks of each slot of this partition: one stream for each of the job's sources."""
+    def _slots(
+        self, readers: Sequence[RunReader], temporary: TemporaryFiles, wanted: range
+    ) -> Iterator[list[Iterator[Block]]]:
+        """The merged blocks of each of these slots: one stream for each of the job's sources."""
         by_slot: dict[int, list[RunReader]] = {}
         for reader in readers:
-            for slot in reader.slots_present(slot_range(self._order.partition, reader.slots, self._partitions)):
+            for slot in reader.slots_present(wanted):
                 by_slot.setdefault(slot, []).append(reader)
         for slot in sorted(by_slot):
             merged = []
@@ -102,6 +109,23 @@ class ReduceTask:
                 )
             yield merged
 
+    def _left_to_python(self, readers: Sequence[RunReader], output: _SortedOutput) -> Iterator[range]:
+        """The slots of this partition, but for those that could be reduced as numbers, which are in the output."""
+        before = self._records
+        for slots, suits in packed_groups(self._job, readers, self._wanted(), self._settings):
+            packed = (
+                reduce_packed(readers, slots, lambda read: self._reporter.beat(before + read, 0)) if suits else None
+            )
+            if packed is None:
+                yield slots
+            else:
+                output.keep_packed(*packed)
+                self._records += sum(reader.records_in(slot) for reader in readers for slot in slots)
+
+    def _wanted(self) -> range:
+        """The slots of this partition."""
+        return slot_range(self._order.partition, slots_for(self._partitions), self._partitions)
+
     def _counted(self, blocks: Iterator[Block]) -> Iterator[Block]:
         for block in blocks:
             self._records += len(block[1])
@@ -110,7 +134,7 @@ class ReduceTask:
 
     def _top(self, readers: Sequence[RunReader], temporary: TemporaryFiles) -> list[tuple[Any, Any]]:
         assert self._job.top is not None
-        blocks = (block for (merged,) in self._slots(readers, temporary) for block in merged)
+        blocks = (block for (merged,) in self._slots(readers, temporary, self._wanted()) for block in merged)
         try:
             return reduce_top(blocks, self._job.top)
         except UserCodeError as error:
@@ -257,6 +281,13 @@ class _SortedOutput:
     def keep_sorted(self, blocks: Iterator[Block]) -> None:
         """These are all the rows, and they are in order already: they are written as they come."""
         self._writer.add_merged(0, map(_plain_block, blocks))
+
+    def keep_packed(self, packed: Any, sums: Any, keys: list[str], values: list[int]) -> None:
+        """These are all the rows, as two runs that are in order already."""
+        from mrframe.task.packed import encoded
+
+        self._writer.add_encoded(encoded(packed, sums, 0))
+        self._writer.add_sorted(0, _cut(keys, values))
 
     def refused_key(self, rows: Sequence[tuple[Any, Any]]) -> Any:
         """The key of the first row that is not plain data."""

@@ -1,0 +1,169 @@
+"""When words are counted as numbers (`packed.py`): the reader and the buffer of such a map, and its reduce.
+
+Both sides leave what does not suit them to Python, and the answer has the same bytes with and without. A map is
+fast when it counts the words of its split by declaration; a reduce when its states are ints and its keys text.
+Not here: NumPy itself, which is the extra `mrframe[fast]` and loaded only for work that is worth it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+from mrframe.core.job import Job
+from mrframe.core.spec import MIB, Split
+from mrframe.formats.parsed import Parsed, plain_lines
+from mrframe.formats.text import WordsReader
+from mrframe.shuffle.partition import slots_bits
+from mrframe.shuffle.reducers import Count, Total, as_fold
+from mrframe.shuffle.runfile import RunReader, RunWriter
+from mrframe.task.package import TaskSettings
+from mrframe.task.rawcount import RawCountBuffer, counts_raw
+
+WORTH_BYTES = 4 * MIB  # of input: below it, loading NumPy costs more than it saves
+WORTH_RECORDS = 200_000  # of map output, the same
+PENDING_WORDS_MAX = 4 << 20  # that wait to be sorted, of 8 bytes each
+OTHERS_MAX = 500_000  # keys that are not packed, in a reduce; when there are more, it is Python's
+RECORD_BYTES = 64  # of memory that a state takes on its way through a reduce
+
+
+def maps_packed(job: Job, split: Split, settings: TaskSettings) -> bool:
+    """Whether a map of this job over this split is fast: it counts words, by the usual hash."""
+    return (
+        settings.fast
+        and job.read.kind == "words"
+        and job.projection() == ("word",)
+        and bool(counts_raw(job))
+        and job.partition is None
+        and job.key_order == "hash"
+        and split.length >= WORTH_BYTES
+        and find_spec("numpy") is not None
+    )
+
+
+class PackedWordsReader(WordsReader):
+    """Reads words; as a raw column it gives (packed words, all others)."""
+
+    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+        """The block as columns; see `BlockReader`."""
+        if not raw:
+            return super().parse(block, source, offset)
+        from mrframe.task.packed import words
+
+        lines = plain_lines(block)
+        packed, others, records = words(block)
+        text_bytes = len(block) - lines.delimiter_bytes
+        return Parsed([[packed, others]], records, lines.count, text_bytes, 0, lines.delimiter_bytes)
+
+
+class PackedCounts:
+    """A buffer for what `PackedWordsReader` gives; it writes its run itself."""
+
+    def __init__(self, reader: PackedWordsReader) -> None:
+        self._others = RawCountBuffer(reader, ("word",))
+        self._pending: list[Any] = []
+        self._pending_words = 0
+        self._counted: list[tuple[Any, Any]] = []
+        self.bad_fields = self._others.bad_fields
+
+    def add_columns(self, columns: Sequence[Sequence[Any]]) -> None:
+        """Count the words of a block."""
+        packed, others = columns[0]
+        if others:
+            self._others.add_columns([others])
+        self._pending.append(packed)
+        self._pending_words += len(packed)
+        if self._pending_words >= PENDING_WORDS_MAX:
+            self._count()
+
+    def _count(self) -> None:
+        from mrframe.task.packed import counted, joined
+
+        if self._pending:
+            self._counted.append(counted(joined(self._pending)))
+            self._pending, self._pending_words = [], 0
+
+    def size_bytes(self) -> int:
+        """About the bytes held."""
+        states = sum(len(packed) for packed, _ in self._counted)
+        return 8 * self._pending_words + 16 * states + self._others.size_bytes()
+
+    def write_to(self, writer: RunWriter, slots: int) -> None:
+        """Write all that was counted as runs, the packed words first; the buffer is empty afterwards."""
+        from mrframe.task.packed import encoded, joined, summed
+
+        self._count()
+        if self._counted:
+            packed, counts = (joined(column) for column in zip(*self._counted, strict=True))
+            sums = (packed, counts) if len(self._counted) == 1 else summed(packed, counts)
+            assert sums is not None  # counts of one split are far from 64 bits
+            writer.add_encoded(encoded(*sums, slots_bits(slots)))
+            self._counted = []
+        keys, counts = self._others.drain()
+        if keys:
+            writer.add_run(keys, counts)
+
+
+Reduced = tuple[Any, Any, list[str], list[int]]  # packed keys, their sums; other keys in order, their sums
+
+
+def packed_groups(
+    job: Job, readers: Sequence[RunReader], wanted: range, settings: TaskSettings
+) -> list[tuple[range, bool]]:
+    """The slots of a partition in groups, and whether `reduce_packed` may be tried on each.
+
+    A group takes at most half of the budget. Slots are disjoint, so each group is reduced on its own.
+    """
+    per_slot = [(slot, sum(reader.records_in(slot) for reader in readers)) for slot in wanted]
+    suits = (
+        settings.fast
+        and type(as_fold(job.reduce)) in (Count, Total)
+        and not job.sort_values
+        and sum(records for _, records in per_slot) >= WORTH_RECORDS
+        and find_spec("numpy") is not None
+    )
+    if not suits:
+        return [(wanted, False)]
+    limit = settings.memory_bytes // 2 // RECORD_BYTES
+    groups = []
+    start, held = wanted.start, 0
+    for slot, records in per_slot:
+        if held and held + records > limit:
+            groups.append((range(start, slot), held <= limit))
+            start, held = slot, 0
+        held += records
+    return [*groups, (range(start, wanted.stop), held <= limit)]
+
+
+def reduce_packed(readers: Sequence[RunReader], group: range, beat: Callable[[int], None]) -> Reduced | None:
+    """The sums of the states in these slots; None when they are no ints or the keys no text, or too few are packed.
+
+    `beat` is told the number of states as they are read. Raises CorruptData.
+    """
+    from mrframe.task.packed import decoded, joined, summed
+
+    columns: list[tuple[Any, Any]] = []
+    others: Counter[str] = Counter()
+    read = 0
+    for slot in group:
+        for reader in readers:
+            for records, keys, values in reader.encoded(slot):
+                block = decoded(keys, values)
+                if block is None:
+                    return None
+                columns.append(block[:2])
+                for key, value in zip(block[2], block[3], strict=True):
+                    others[key] += value
+                read += records
+        beat(read)
+        if len(others) > OTHERS_MAX:
+            return None
+    if not columns:
+        return None
+    sums = summed(*(joined(column) for column in zip(*columns, strict=True)))
+    if sums is None:
+        return None
+    in_order = sorted(others)
+    return *sums, in_order, [others[key] for key in in_order]

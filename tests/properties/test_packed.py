@@ -1,0 +1,165 @@
+"""Words as numbers: what NumPy makes of them is what Python makes of them, to the byte."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import tempfile
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mrframe
+from mrframe import Job, RunOptions, count, text, total, words
+from mrframe.formats.text import WordsReader
+from mrframe.shuffle.partition import slot_column
+from mrframe.shuffle.runfile import RunReader, RunWriter
+from mrframe.task import packedtask
+
+np = pytest.importorskip("numpy")
+from mrframe.task import packed  # noqa: E402  (needs NumPy)
+
+SETTINGS = settings(max_examples=40, deadline=None)
+
+odd = st.sampled_from(
+    [
+        b"a",
+        b"ab",
+        b"12345678",
+        b"123456789",
+        b"\xff",
+        "é".encode(),
+        "😀".encode(),
+        b"\x01",
+        b"~" * 8,
+        b"a\0b",
+        b"\xed\xa0\x80",
+    ]
+)
+blanks = st.sampled_from([b" ", b"\n", b"\r\n", b"\t \v\f", b"  ", b"\r"])
+blocks = st.lists(odd | blanks | st.binary(max_size=9), max_size=30).map(b"".join)
+short = st.text(st.characters(min_codepoint=1, max_codepoint=127), min_size=1, max_size=8)
+counts = st.integers(-(2**40), 2**40) | st.integers(-130, 130)
+
+
+def unpacked(array) -> list[str]:
+    return [int(item).to_bytes(8, "big").rstrip(b"\0").decode("ascii") for item in array]
+
+
+def as_packed(keys: list[str]):
+    return np.array([int.from_bytes(key.encode().ljust(8, b"\0"), "big") for key in keys], np.uint64)
+
+
+@SETTINGS
+@given(blocks)
+def test_the_words_of_a_block_are_all_there_and_each_on_its_side(block):
+    found, others, records = packed.words(block)
+    assert records == len(block.split())
+    assert Counter([*(word.encode() for word in unpacked(found)), *others]) == Counter(block.split())
+    if 0 not in block:
+        assert all(len(word) > 8 or not word.isascii() for word in others)
+
+
+@SETTINGS
+@given(blocks, st.booleans())
+def test_the_reader_has_the_ledger_of_the_plain_one(block, last):
+    block = block if last or block.endswith(b"\n") else block + b"\n"
+    plain = WordsReader(("word",)).parse(block, "f", 7, raw=frozenset({0}))
+    fast = packedtask.PackedWordsReader(("word",)).parse(block, "f", 7, raw=frozenset({0}))
+    for name in ("records", "lines", "parsed_bytes", "malformed_bytes", "delimiter_bytes"):
+        assert getattr(fast, name) == getattr(plain, name), name
+
+
+@SETTINGS
+@given(st.lists(short, min_size=1), st.sampled_from([1, 2, 256, 65_536]))
+def test_slots_are_those_of_the_hash(keys, slots):
+    got = packed.slots_of(as_packed(keys), slots.bit_length() - 1)
+    assert (got.tolist() if slots > 1 else [0] * len(keys)) == slot_column(keys, "s", slots)
+
+
+@SETTINGS
+@given(st.dictionaries(short, counts, min_size=1), st.sampled_from([1, 256]))
+def test_a_run_of_packed_keys_is_read_as_any_run_is(pairs, slots):
+    keys = sorted(pairs)
+    files = io.BytesIO(), io.BytesIO()
+    fast, plain = (RunWriter(file, slots=slots) for file in files)
+    fast.add_encoded(packed.encoded(as_packed(keys), np.array([pairs[key] for key in keys]), slots.bit_length() - 1))
+    plain.add_run(keys, [pairs[key] for key in keys])
+    assert fast.close() == plain.close()
+    assert files[0].getvalue() == files[1].getvalue()
+    reader = RunReader(files[0], "run", unpickle=False)
+    for slot in reader.slots_present():
+        (blocks,) = ([block for stream in reader.streams(slot) for block in stream],)
+        for (records, key_bytes, value_bytes), (_, slot_keys, values) in zip(
+            reader.encoded(slot), blocks, strict=True
+        ):
+            array, ints, others, _ = packed.decoded(key_bytes, value_bytes)
+            assert (records, unpacked(array), ints.tolist(), others) == (len(slot_keys), slot_keys, values, [])
+
+
+@SETTINGS
+@given(st.lists(st.tuples(st.sampled_from("abcd"), counts | st.just(2**61)), min_size=1))
+def test_sums_are_exact_or_left_to_python(pairs):
+    sums: Counter[str] = Counter()
+    for key, value in pairs:
+        sums[key] += value
+    got = packed.summed(as_packed([key for key, _ in pairs]), np.array([value for _, value in pairs]))
+    if got is None:
+        assert max(abs(value) for _, value in pairs) * len(pairs) >= 1 << 62
+    else:
+        assert dict(zip(unpacked(got[0]), got[1].tolist(), strict=True)) == dict(sums)
+
+
+def by_length(line: str):
+    for word in line.split():
+        yield word, len(word)
+
+
+JOBS = {
+    "words": Job(read=words, key="word", reduce=count),
+    "total": Job(read=text, map=by_length, reduce=total),
+    "lines": Job(read=text, key="line", reduce=count),
+    "large": Job(read=text, map=lambda line: [(line[:1], 2**62)], reduce=total),
+    "mixed": Job(read=text, map=lambda line: [(line or None, 1), (1, 1.5)], reduce=total),
+    "then": Job(read=words, key="word", reduce=count).then(mrframe.top(3)),
+}
+
+
+@pytest.mark.parametrize("name", JOBS)
+@settings(max_examples=12, deadline=None)
+@given(blocks, st.integers(1, 60), st.integers(1, 4), st.sampled_from([0, 2000, 256 << 20]), st.data())
+def test_answer_and_ledger_are_the_same_with_and_without(name, content, split_bytes, partitions, memory, data):
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setattr(packedtask, "WORTH_BYTES", 0)
+        patch.setattr(packedtask, "WORTH_RECORDS", 0)
+        patch.setattr(packedtask, "PENDING_WORDS_MAX", data.draw(st.sampled_from([2, 1000])))
+        patch.setattr(packedtask, "OTHERS_MAX", data.draw(st.sampled_from([1, 1000])))
+        path = os.path.join(folder, "in.txt")
+        with open(path, "wb") as file:
+            file.write(content)
+        found = []
+        for fast in ("auto", "off"):
+            options = RunOptions(
+                engine="inline", split_bytes=split_bytes, partitions=partitions, memory_bytes=memory, fast=fast
+            )
+            with mrframe.run(JOBS[name], [path], options) as result:
+                ledger = result.summary.to_plain()
+                found.append((list(result), [ledger[one] for one in ("records", "lines", "rows", "bytes_in")]))
+    assert found[0] == found[1]
+
+
+def test_both_engines_agree_on_an_input_that_is_worth_it(tmp_path):
+    dice = random.Random(7)
+    some = [" ".join("".join(dice.choices("abcdefgh", k=dice.randint(1, 9))) for _ in range(40)) for _ in range(5000)]
+    path = tmp_path / "words.txt"
+    path.write_text("".join(line + "\n" for line in some) * 8)
+    assert os.path.getsize(path) > 2 * packedtask.WORTH_BYTES
+    answers = []
+    for engine, fast in (("inline", "off"), ("local", "auto")):
+        options = RunOptions(engine=engine, fast=fast, splits=2, partitions=1, memory_bytes=32 << 20)
+        with mrframe.run(JOBS["words"], [str(path)], options) as result:
+            answers.append(dict(result))
+    assert answers[0] == answers[1]
