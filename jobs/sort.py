@@ -1,18 +1,12 @@
-"""All lines of a text in order, each with its place (file:offset)."""
+"""All lines of a text in order; with --format text, the lines and nothing else.
 
-from mrframe import Job, main, text
+An external sort: partitions are ranges of lines, each is sorted in pieces, and memory stays within its budget
+however much there is to sort. A line that occurs twice stays two lines.
+"""
 
+from mrframe import Job, each, main, text
 
-def by_line(line, file, offset):
-    yield line, f"{file}:{offset}"
-
-
-def each(line, places):  # a line that occurs twice stays two lines
-    for place in places:
-        yield line, place
-
-
-job = Job(read=text, map=by_line, reduce=each)
+job = Job(read=text, key="line", reduce=each, key_order="total")
 
 
 if __name__ == "__main__":

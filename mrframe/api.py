@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from tempfile import TemporaryFile
-from typing import Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import msgpack
 
@@ -26,11 +26,15 @@ from mrframe.engines.base import Engine, OnProgress, Outcome, Plan, Progress
 from mrframe.engines.planning import make_plan, runs_inline, with_name
 from mrframe.engines.sources import Inputs
 from mrframe.engines.summary import MalformedSample, Summary, first_lines, input_maps, summarise
+from mrframe.shuffle.keys import order
 from mrframe.shuffle.merge import merge
 from mrframe.shuffle.runfile import Block, RunReader
 from mrframe.store.output import whole_file
 from mrframe.store.scratch import Scratch, sweep_stale
 from mrframe.task.jobfile import JobFile, find, made, ready_names
+
+if TYPE_CHECKING:
+    from mrframe.formats.writing import Format, Stream
 
 __all__ = [
     "MalformedSample",
@@ -66,10 +70,24 @@ class Result:
 
     def rows(self) -> Iterator[tuple[Any, Any]]:
         """All rows, as often as asked for until `close()`."""
+        for keys, values in self.blocks():
+            yield from zip(keys, values, strict=True)
+
+    def blocks(self) -> Iterator[tuple[list[Any], list[Any]]]:
+        """The same as columns: some keys and their values at a time, for those who have many rows to go through."""
         with ExitStack() as stack:
             files = [stack.enter_context(_open(part)) for part in self._parts]
             for _, keys, values in _merged(files, ranked=self._ranked):
-                yield from zip(keys, values, strict=True)
+                yield keys, values
+
+    def write(self, stream: Stream, form: Format, *, escape: bool = False) -> None:
+        """All rows to a binary stream as "table", "jsonl", "csv", "tsv" or "text"; `escape` for a terminal.
+
+        Raises ValueRefused for what the form cannot hold.
+        """
+        from mrframe.formats.writing import write_blocks
+
+        write_blocks(self.blocks(), stream, form, escape=escape)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         return self.rows()
@@ -91,14 +109,26 @@ def _open(part: str | bytes) -> BinaryIO:
 
 
 def _merged(files: Sequence[BinaryIO], *, ranked: bool) -> Iterator[Block]:
-    streams = [
-        stream
-        for number, file in enumerate(files)
-        for stream in RunReader(file, f"part {number}", unpickle=False).streams(0)
-    ]
-    if ranked or len(streams) == 1:
+    readers = [RunReader(file, f"part {number}", unpickle=False) for number, file in enumerate(files)]
+    streams = [stream for reader in readers for stream in reader.streams(0)]
+    if ranked or len(streams) == 1 or _follow(readers):
         return (block for stream in streams for block in stream)
     return merge(streams, make_file=TemporaryFile)
+
+
+def _follow(readers: Sequence[RunReader]) -> bool:
+    """Whether each part is in order, and ends before the next begins: output in total order."""
+    last: Any = None
+    for reader in readers:
+        if reader.runs > 1:
+            return False
+        ends = reader.some_blocks(0, 2)
+        if ends:
+            first = order(ends[0][1][0])
+            if last is not None and first < last:
+                return False
+            last = order(ends[-1][1][-1])
+    return True
 
 
 def run(

@@ -122,7 +122,7 @@ class Answers:
                 "latency": _by_key(services),
                 "not_found": _ranked(self.not_found),
                 "referrers": _ranked(self.referers),
-                "sort": [[line, place] for line, _, _, place in sorted(self.text)],
+                "sort": [[line, None] for line, _, _, _ in sorted(self.text)],
                 "status_codes": _by_key(self.status),
                 "top_urls": _ranked(self.urls, lambda value: value[0])[:20],
                 "visitors": _by_key({day: len(hosts) for day, hosts in self.hosts.items()}),

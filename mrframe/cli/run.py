@@ -153,7 +153,7 @@ def _deliver(result: Result, answer: Answer) -> None:
             if answer.json:
                 _write_json(result, stream)
             else:
-                write_rows(result.rows(), stream, form, escape=is_terminal(sys.stdout))
+                result.write(stream, form, escape=is_terminal(sys.stdout))
         return
     target = str(answer.output)
     if is_folder_target(target):
@@ -163,7 +163,7 @@ def _deliver(result: Result, answer: Answer) -> None:
             output.add_parts(folder, ending, result.rows(), lambda rows, sink: write_rows(rows, sink, form))
     else:
         with whole_file(target, overwrite=answer.overwrite) as sink:
-            write_rows(result.rows(), sink, form)
+            result.write(sink, form)
     if answer.json:
         print_json({"output": target, "summary": result.summary.to_plain()})
 

@@ -42,6 +42,11 @@ class FakeResult:
     summary: Any
     closed: bool = False
 
+    def write(self, stream, form, *, escape=False):
+        from mrframe.formats.writing import write_rows
+
+        write_rows(self.rows(), stream, form, escape=escape)
+
     def rows(self):
         return iter(self.given)
 
