@@ -40,6 +40,7 @@ FORMS = {  # of mrframe: name, (name in the job file, flags, module that it need
     "word_count": {
         "record": ("word_count.py:record", "", ""),
         "declared": ("word_count.py:declared", "", ""),
+        "declared, without extra": ("word_count.py:declared", "--fast off", ""),
         "batch": ("word_count.py:batch", "", "pyarrow"),
         "64 MiB budget": ("word_count.py:record", "--memory-bytes 67108864", ""),
     },

@@ -18,7 +18,7 @@ VERSION = 1  # raised when the generator gives other bytes for the same argument
 MIB = 1 << 20
 SIZES = {  # of each kind, in bytes
     "tiny": {"logs": MIB // 4, "text": MIB // 8, "records": MIB // 8},
-    "small": {"logs": 128 * MIB, "text": 32 * MIB, "records": 64 * MIB},
+    "small": {"logs": 128 * MIB, "text": 16 * MIB, "records": 48 * MIB},
     "full": {"logs": 1024 * MIB, "text": 300 * MIB, "records": 300 * MIB},
 }
 FILES = {"logs": 4, "text": 2, "records": 2}
