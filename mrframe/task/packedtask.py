@@ -116,15 +116,11 @@ def packed_groups(
 
     A group takes at most half of the budget. Slots are disjoint, so each group is reduced on its own.
     """
+    suits = settings.fast and type(as_fold(job.reduce)) in (Count, Total) and not job.sort_values
+    if not suits or find_spec("numpy") is None:
+        return [(wanted, False)]
     per_slot = [(slot, sum(reader.records_in(slot) for reader in readers)) for slot in wanted]
-    suits = (
-        settings.fast
-        and type(as_fold(job.reduce)) in (Count, Total)
-        and not job.sort_values
-        and sum(records for _, records in per_slot) >= WORTH_RECORDS
-        and find_spec("numpy") is not None
-    )
-    if not suits:
+    if sum(records for _, records in per_slot) < WORTH_RECORDS:
         return [(wanted, False)]
     limit = settings.memory_bytes // 2 // RECORD_BYTES
     groups = []
