@@ -2,11 +2,13 @@
 
 Not here: the blocks between them (`blocks.py`), reading and writing (`runfile.py`, `runread.py`).
 
-    header | sections | footer | trailer
+    header | sections | pages | footer | trailer
 
 A section is the blocks of one slot in one run; sections lie one after the other without gaps, so that every
-byte of the file is under some checksum. The footer lists them; the trailer, at the very end, says where the
-footer is. Fields that are reserved are written as 0, and a file in which they are not is refused.
+byte of the file is under some checksum. The pages list them, some hundred each; the footer lists the pages,
+the trailer, at the very end, says where the footer is. With 10,000 partitions a file can have 65,536 sections
+for each run, and every reduce task wants a few: it reads the pages that they are on. Fields that are reserved
+are written as 0, and a file in which they are not is refused.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, BinaryIO, NamedTuple
 
 import msgpack
@@ -32,11 +35,12 @@ _TRAILER = struct.Struct("<QII8s")
 HEADER_BYTES = _HEADER.size
 TRAILER_BYTES = _TRAILER.size
 
+PAGE_SECTIONS = 128
 BY_KEY, AS_GIVEN = 0, 1  # order of the pairs in a section
 
 
 class Section(NamedTuple):
-    """The blocks of one slot in one run, as the footer lists them."""
+    """The blocks of one slot in one run, as a page lists them."""
 
     run: int
     slot: int
@@ -48,9 +52,19 @@ class Section(NamedTuple):
     blocks: int
 
 
+class Page(NamedTuple):
+    """Some sections that follow each other in the file, as the footer lists them."""
+
+    first_slot: int  # the lowest of its sections' slots
+    last_slot: int  # and the highest
+    start: int  # where its first section starts, in bytes from the start of the file
+    length: int  # of the page itself, in bytes; pages lie one after the other up to the footer
+    crc: int  # CRC-32 of the page
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What header and footer say: slots and seed of the hash, number of runs, sections in file order.
+    """What header and footer say: slots and seed of the hash, number of runs, pages, where the sections end.
 
     `by_value` says that the values of a key are sorted, too.
     """
@@ -59,7 +73,39 @@ class Layout:
     seed: int
     by_value: bool
     runs: int
-    sections: list[Section]
+    pages: list[Page]
+    end: int
+
+    def overlapping(self, wanted: range | None) -> list[int]:
+        """The numbers of the pages that can have sections of these slots (None: of any)."""
+        if wanted is None:
+            return list(range(len(self.pages)))
+        low, high = wanted.start, wanted.stop
+        return [i for i, page in enumerate(self.pages) if page.first_slot < high and page.last_slot >= low]
+
+    def sections(self, file: BinaryIO, name: str, number: int) -> list[Section]:
+        """The sections of one page, read from the file; CorruptData when they are not what they must be."""
+        page = self.pages[number]
+        at = self.end + sum(earlier.length for earlier in self.pages[:number])
+        data = read_at(file, name, at, page.length)
+        if zlib.crc32(data) != page.crc:
+            raise corrupt(name, at, "the checksum of a list of sections does not match")
+        sections = [Section(*row) for row in _rows(data, len(Section._fields), name, at)]
+        last = number + 1 == len(self.pages)
+        self._check(sections, page, self.end if last else self.pages[number + 1].start, name, at)
+        return sections
+
+    def _check(self, sections: list[Section], page: Page, end: int, name: str, place: int) -> None:
+        """Sections must fill the file up to the next page's, so that no byte is without a checksum."""
+        at = page.start
+        for section in sections:
+            known = section.order <= AS_GIVEN and section.run < self.runs
+            listed = page.first_slot <= section.slot <= page.last_slot
+            if not (known and listed) or section.offset != at or not section.length or not section.blocks:
+                raise corrupt(name, place, f"it lists an impossible section {tuple(section)}")
+            at += section.length
+        if at != end:
+            raise corrupt(name, place, f"the sections of a page end at byte {at} and not at {end}")
 
 
 def header(slots: int, seed: int, *, by_value: bool = False) -> bytes:
@@ -69,11 +115,19 @@ def header(slots: int, seed: int, *, by_value: bool = False) -> bytes:
 
 
 def ending(offset: int, runs: int, sections: list[Section]) -> bytes:
-    """Footer and trailer, for a file whose sections end at `offset`."""
-    footer: bytes = msgpack.packb([runs, sections])
-    place = struct.pack("<QI", offset, len(footer))
+    """Pages, footer and trailer, for a file whose sections end at `offset`."""
+    pages: list[Page] = []
+    data = b""
+    for first in range(0, len(sections), PAGE_SECTIONS):
+        some = sections[first : first + PAGE_SECTIONS]
+        page: bytes = msgpack.packb(some)
+        slots = [section.slot for section in some]
+        pages.append(Page(min(slots), max(slots), some[0].offset, len(page), zlib.crc32(page)))
+        data += page
+    footer: bytes = msgpack.packb([runs, pages])
+    place = struct.pack("<QI", offset + len(data), len(footer))
     crc = zlib.crc32(place, zlib.crc32(footer))
-    return footer + place + crc.to_bytes(4, "little") + TRAILER_MAGIC
+    return data + footer + place + crc.to_bytes(4, "little") + TRAILER_MAGIC
 
 
 def read_layout(file: BinaryIO, name: str) -> Layout:
@@ -89,9 +143,10 @@ def read_layout(file: BinaryIO, name: str) -> Layout:
     footer = read_at(file, name, offset, length)
     if zlib.crc32(struct.pack("<QI", offset, length), zlib.crc32(footer)) != crc:
         raise corrupt(name, offset, "the checksum of its footer does not match")
-    runs, sections = _read_footer(footer, name, offset)
-    _check_tiling(sections, runs, slots, name, offset)
-    return Layout(slots, seed, by_value, runs, sections)
+    runs, pages = _read_footer(footer, name, offset)
+    layout = Layout(slots, seed, by_value, runs, pages, offset - sum(page.length for page in pages))
+    _check_pages(layout, name, offset)
+    return layout
 
 
 def read_at(file: BinaryIO, name: str, offset: int, length: int) -> bytes:
@@ -128,28 +183,34 @@ def _read_header(data: bytes, name: str) -> tuple[int, int, bool]:
     return slots, seed, value_order == 1
 
 
-def _read_footer(footer: bytes, name: str, offset: int) -> tuple[int, list[Section]]:
+def _read_footer(footer: bytes, name: str, offset: int) -> tuple[int, list[Page]]:
     try:
         runs, rows = msgpack.unpackb(footer)
-        sections = [Section(*map(_whole, row)) for row in rows]
-        return _whole(runs), sections
+        ((runs,),) = _whole_rows([[runs]], 1)
+        return runs, [Page(*row) for row in _whole_rows(rows, len(Page._fields))]
     except (ValueError, TypeError, msgpack.UnpackException) as error:
         raise corrupt(name, offset, f"its footer is not in the format ({error})") from error
 
 
-def _whole(number: Any) -> int:
-    if type(number) is not int or number < 0:
-        raise ValueError(f"{number!r} is no count")
-    return number
+def _rows(data: bytes, width: int, name: str, offset: int) -> list[list[int]]:
+    try:
+        return _whole_rows(msgpack.unpackb(data), width)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise corrupt(name, offset, f"a list of sections is not in the format ({error})") from error
 
 
-def _check_tiling(sections: list[Section], runs: int, slots: int, name: str, end: int) -> None:
-    """Sections must fill the file from header to footer, so that no byte is without a checksum."""
-    at = HEADER_BYTES
-    for section in sections:
-        known = section.order <= AS_GIVEN and section.run < runs and section.slot < slots
-        if not known or section.offset != at or not section.length or not section.blocks:
-            raise corrupt(name, end, f"its footer lists an impossible section {tuple(section)}")
-        at += section.length
-    if at != end:
-        raise corrupt(name, end, f"its sections end at byte {at}")
+def _whole_rows(rows: Any, width: int) -> list[list[int]]:
+    """The rows, each of so many counts; TypeError and ValueError when they are something else."""
+    for row in rows:
+        if type(row) is not list or len(row) != width or set(map(type, row)) != {int} or min(row) < 0:
+            raise ValueError(f"{row!r} is no row of {width} counts")
+    return list(rows)
+
+
+def _check_pages(layout: Layout, name: str, offset: int) -> None:
+    """Pages must cover all that lies between header and pages, in order."""
+    starts = [*(page.start for page in layout.pages), layout.end]
+    ascending = all(before < after for before, after in pairwise(starts))
+    slots = all(page.first_slot <= page.last_slot < layout.slots for page in layout.pages)
+    if starts[0] != HEADER_BYTES or not ascending or not slots:
+        raise corrupt(name, offset, "its footer lists impossible pages")

@@ -7,6 +7,7 @@ judged, and everything that can be wrong with the bytes is `CorruptData` with th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import BinaryIO
 
 from mrframe.errors import CorruptData
@@ -29,26 +30,52 @@ class RunReader:
         self.seed = layout.seed
         self.by_value = layout.by_value
         self.runs = layout.runs
-        self.records = sum(section.records for section in layout.sections)
+        self._layout = layout
         self._file = file
         self._name = name
         self._unpickle = unpickle
         self._by_slot: dict[int, list[Section]] = {}
-        for section in layout.sections:
-            self._by_slot.setdefault(section.slot, []).append(section)
+        self._listed: set[int] = set()  # the pages that are in it
+        self._covered = range(0)  # slots of which all sections are in it
+
+    @property
+    def records(self) -> int:
+        """The number of pairs in the file."""
+        self._list(range(self.slots))
+        return sum(section.records for sections in self._by_slot.values() for section in sections)
+
+    def _list(self, wanted: range) -> None:
+        """Read the pages that these slots are on."""
+        if wanted.start >= self._covered.start and wanted.stop <= self._covered.stop:
+            return
+        numbers = [number for number in self._layout.overlapping(wanted) if number not in self._listed]
+        for number in numbers:
+            for section in self._layout.sections(self._file, self._name, number):
+                self._by_slot.setdefault(section.slot, []).append(section)
+        if numbers and self._listed:
+            for sections in self._by_slot.values():
+                sections.sort(key=_offset)  # pages may have been read in another order
+        self._listed.update(numbers)
+        self._covered = range(self.slots) if len(self._listed) == len(self._layout.pages) else wanted
+
+    def _sections(self, slot: int) -> list[Section]:
+        self._list(range(slot, slot + 1))
+        return self._by_slot.get(slot, [])
 
     def slots_present(self, wanted: range | None = None) -> list[int]:
         """The slots that have pairs, ascending; only those within `wanted`, if given."""
-        return sorted(slot for slot in self._by_slot if wanted is None or slot in wanted)
+        wanted = range(self.slots) if wanted is None else wanted
+        self._list(wanted)
+        return sorted(slot for slot in self._by_slot if slot in wanted)
 
     def streams(self, slot: int, source: int | None = None) -> list[Iterator[Block]]:
         """One stream of blocks for each run that has the slot, in the order of the runs; of one source, if given."""
-        sections = self._by_slot.get(slot, [])
+        sections = self._sections(slot)
         return [self._blocks(section) for section in sections if source is None or section.source == source]
 
     def some_blocks(self, slot: int, wanted: int) -> list[Block]:
-        """At most so many of the blocks of a slot, evenly spread, the first and the last among them (if two or more)."""
-        places = [place for section in self._by_slot.get(slot, []) for place in self._places(section)]
+        """At most so many of the blocks of a slot, evenly spread, the first and the last among them."""
+        places = [place for section in self._sections(slot) for place in self._places(section)]
         if len(places) > wanted:
             places = [places[i * (len(places) - 1) // max(1, wanted - 1)] for i in range(wanted)]
         return [self._block(at, end)[0] for at, end in places]
@@ -70,15 +97,15 @@ class RunReader:
             records += len(block[1])
             yield block
         if at != end or records != section.records:
-            raise corrupt(self._name, at, f"a section of slot {section.slot} does not hold what the footer states")
+            raise corrupt(self._name, at, f"a section of slot {section.slot} does not hold what is stated")
 
     def records_in(self, slot: int) -> int:
         """How many pairs a slot has."""
-        return sum(section.records for section in self._by_slot.get(slot, []))
+        return sum(section.records for section in self._sections(slot))
 
     def encoded(self, slot: int) -> Iterator[tuple[int, memoryview, memoryview]]:
         """(pairs, keys, values) of each block of a slot, run by run, with its columns as they are encoded."""
-        for section in self._by_slot.get(slot, []):
+        for section in self._sections(slot):
             for at, end in self._places(section):
                 head, data = self._stored(at, end)
                 try:
@@ -104,6 +131,9 @@ class RunReader:
         return head, read_at(self._file, self._name, at + HEAD.size, rest)
 
 
+_offset = attrgetter("offset")
+
+
 def extract(file: BinaryIO, name: str, wanted: range) -> Iterator[bytes]:
     """The bytes of a complete run file with only the slots in `wanted`, in chunks of at most 1 MiB.
 
@@ -113,12 +143,12 @@ def extract(file: BinaryIO, name: str, wanted: range) -> Iterator[bytes]:
     layout = read_layout(file, name)
     yield header(layout.slots, layout.seed, by_value=layout.by_value)
     offset = HEADER_BYTES
+    old = [s for page in layout.overlapping(wanted) for s in layout.sections(file, name, page) if s.slot in wanted]
     sections = []
-    for section in layout.sections:
-        if section.slot in wanted:
-            sections.append(section._replace(offset=offset))
-            offset += section.length
-    for start, length in _pieces([section for section in layout.sections if section.slot in wanted]):
+    for section in old:
+        sections.append(section._replace(offset=offset))
+        offset += section.length
+    for start, length in _pieces(old):
         for at in range(start, start + length, CHUNK_BYTES):
             yield read_at(file, name, at, min(CHUNK_BYTES, start + length - at))
     tail = ending(offset, layout.runs, sections)

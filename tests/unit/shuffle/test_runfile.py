@@ -9,6 +9,7 @@ import pytest
 
 from mrframe.errors import CannotTravel, CorruptData, KeyRefused
 from mrframe.shuffle.blocks import BLOCK_BYTES, BLOCK_RECORDS_MAX
+from mrframe.shuffle.partition import slot_range, slots_for
 from mrframe.shuffle.runfile import RunReader, RunWriter, extract
 from mrframe.shuffle.runlayout import AS_GIVEN, read_layout
 
@@ -131,7 +132,7 @@ def test_output_in_the_order_of_its_rank():
     writer.add_sorted(0, [(["b", "a"], [9, 8]), ([1, "a"], [7, 6])], in_order=True)
     writer.close()
     assert read(file) == {0: [[("s", ["b", "a"], [9, 8]), ("", [1, "a"], [7, 6])]]}
-    assert read_layout(file, "test").sections[0].order == AS_GIVEN
+    assert read_layout(file, "test").sections(file, "test", 0)[0].order == AS_GIVEN
 
 
 def test_what_does_not_fit_is_refused():
@@ -205,3 +206,50 @@ def test_the_source_of_a_join_is_told_apart_also_in_an_extract():
         for slot in reader.slots_present():
             assert reader.streams(slot, 0) == []
             assert len(reader.streams(slot, 2)) == len(reader.streams(slot)) == 1
+
+
+class CountedFile(io.BytesIO):
+    """A file that counts what is read of it."""
+
+    read_bytes = 0
+
+    def read(self, size=-1):
+        data = super().read(size)
+        self.read_bytes += len(data)
+        return data
+
+
+def test_a_reduce_of_ten_thousand_reads_its_own_pages_only():
+    slots = slots_for(10_000)
+    file = CountedFile()
+    writer = RunWriter(file, slots=slots)
+    for _ in range(2):
+        writer.add_run(list(range(50_000)), [1] * 50_000)
+    writer.close()
+    wanted = slot_range(7_777, slots, 10_000)
+    reader = RunReader(file, "test", unpickle=False)
+    every = {slot: [list(s) for s in reader.streams(slot)] for slot in reader.slots_present()}
+    file.read_bytes = 0
+    reader = RunReader(file, "test", unpickle=False)
+    some = {slot: [list(s) for s in reader.streams(slot)] for slot in reader.slots_present(wanted)}
+    assert some == {slot: blocks for slot, blocks in every.items() if slot in wanted}
+    assert some
+    assert file.read_bytes < len(file.getbuffer()) / 50
+    piece = io.BytesIO(b"".join(extract(file, "test", wanted)))
+    copied = RunReader(piece, "copy", unpickle=False)
+    assert {slot: [list(s) for s in copied.streams(slot)] for slot in copied.slots_present()} == some
+
+
+def test_slots_may_be_asked_for_in_any_order():
+    file = io.BytesIO()
+    writer = RunWriter(file, slots=65_536)
+    for run in range(3):
+        writer.add_run(list(range(2_000)), [run] * 2_000)
+    writer.close()
+    whole = RunReader(file, "test", unpickle=False)
+    present = whole.slots_present()
+    scattered = RunReader(file, "test", unpickle=False)
+    for slot in [*present[::-7], *present[::5]]:
+        blocks = [list(stream) for stream in scattered.streams(slot)]
+        assert blocks == [list(stream) for stream in whole.streams(slot)]
+        assert [block[0][2][0] for block in blocks] == [0, 1, 2]

@@ -184,8 +184,47 @@ def test_a_footer_that_does_not_fit_the_file(data):
         read_all(data)
 
 
+PAGE = msgpack.packb([GOOD])
+LISTED = [1, 1, HEADER_BYTES, len(PAGE), zlib.crc32(PAGE)]
+
+
+def with_pages(pages: bytes, *rows: list) -> bytes:
+    """A file with these pages behind its one block, and a footer that lists these rows."""
+    footer = msgpack.packb([1, rows])
+    place = struct.pack("<QI", HEADER_BYTES + len(BLOCK) + len(pages), len(footer))
+    crc = zlib.crc32(place, zlib.crc32(footer))
+    return header(4, 0) + BLOCK + pages + footer + place + struct.pack("<I", crc) + b"\nrun-end"
+
+
+def listed(data: bytes) -> list:
+    return [1, 1, HEADER_BYTES, len(data), zlib.crc32(data)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        with_pages(PAGE, [1, 1, HEADER_BYTES, len(PAGE), zlib.crc32(PAGE) ^ 1]),
+        with_pages(PAGE, [2, 3, *LISTED[2:]]),
+        with_pages(PAGE, [1, 4, *LISTED[2:]]),
+        with_pages(PAGE, [2, 1, *LISTED[2:]]),
+        with_pages(PAGE, [1, 1, HEADER_BYTES + 1, *LISTED[3:]]),
+        with_pages(PAGE, [*LISTED[:3], len(PAGE) + 1, LISTED[4]]),
+        with_pages(PAGE, [*LISTED[:3], 1 << 60, LISTED[4]]),
+        with_pages(PAGE, LISTED, LISTED),
+        with_pages(PAGE, LISTED[:4]),
+        with_pages(b"x" + PAGE, LISTED),
+        with_pages(b""),
+        *(with_pages(page, listed(page)) for page in (b"\xc1", b"\x07", b"\x90", b"\x91\x91\x01", PAGE + PAGE)),
+    ],
+)  # fmt: skip
+def test_pages_that_do_not_fit_the_file(data):
+    with pytest.raises(CorruptData, match="part-7"):
+        read_all(data)
+
+
 def test_the_pieces_of_these_tests_make_a_good_file():
     assert read_all(with_sections(GOOD)) == [[("i", [1, 2], ["a", "b"])]]
+    assert with_pages(PAGE, LISTED) == with_sections(GOOD)
     assert read_all(with_footer(msgpack.packb([0, []]))) == []
 
 
