@@ -19,7 +19,7 @@ from mrframe.task.joining import joined
 
 SETTINGS = settings(max_examples=15, deadline=None)
 
-line = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=6) | st.sampled_from(
+line = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=9) | st.sampled_from(
     ["", "a", "b c", "aa"]
 )
 lines = st.lists(line, max_size=25)
