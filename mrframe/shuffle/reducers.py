@@ -279,6 +279,8 @@ class Measures(Fold):
 
     def sealed(self, states: list[State]) -> list[State]:
         """Each as a tuple of what its parts make of theirs."""
+        if not states:
+            return []
         columns = [
             part.sealed(list(column))
             for part, column in zip(self.parts.values(), zip(*states, strict=True), strict=True)

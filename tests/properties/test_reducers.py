@@ -116,3 +116,7 @@ def test_buffers_keep_keys_apart_that_a_dict_takes_for_one(blocks):
             got[canonical(key)] = got.get(canonical(key), 0) + value
         assert got == expected
         assert buffer.drain() == ([], [])
+
+
+def test_no_states_are_sealed_as_none():
+    assert FoldBuffer(Measures({"hits": count, "bytes": total})).drain() == ([], [])
