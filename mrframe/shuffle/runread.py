@@ -41,11 +41,11 @@ class RunReader:
     @property
     def records(self) -> int:
         """The number of pairs in the file."""
-        self._list(range(self.slots))
+        self.look_up(range(self.slots))
         return sum(section.records for sections in self._by_slot.values() for section in sections)
 
-    def _list(self, wanted: range) -> None:
-        """Read the pages that these slots are on."""
+    def look_up(self, wanted: range) -> None:
+        """Find the sections of these slots now, all at once; others are found when they are asked for."""
         if wanted.start >= self._covered.start and wanted.stop <= self._covered.stop:
             return
         numbers = [number for number in self._layout.overlapping(wanted) if number not in self._listed]
@@ -56,16 +56,18 @@ class RunReader:
             for sections in self._by_slot.values():
                 sections.sort(key=_offset)  # pages may have been read in another order
         self._listed.update(numbers)
-        self._covered = range(self.slots) if len(self._listed) == len(self._layout.pages) else wanted
+        if wanted.start <= self._covered.stop and wanted.stop >= self._covered.start:
+            wanted = range(min(wanted.start, self._covered.start), max(wanted.stop, self._covered.stop))
+        self._covered = wanted
 
     def _sections(self, slot: int) -> list[Section]:
-        self._list(range(slot, slot + 1))
+        self.look_up(range(slot, slot + 1))
         return self._by_slot.get(slot, [])
 
     def slots_present(self, wanted: range | None = None) -> list[int]:
         """The slots that have pairs, ascending; only those within `wanted`, if given."""
         wanted = range(self.slots) if wanted is None else wanted
-        self._list(wanted)
+        self.look_up(wanted)
         return sorted(slot for slot in self._by_slot if slot in wanted)
 
     def streams(self, slot: int, source: int | None = None) -> list[Iterator[Block]]:

@@ -67,6 +67,7 @@ class ReduceTask:
             for path in self._order.sources:
                 file = stack.enter_context(open(path, "rb"))
                 readers.append(RunReader(file, path, unpickle=True))
+                readers[-1].look_up(self._wanted())
             output = _SortedOutput(
                 os.path.join(self._order.out_dir, PART_FILE),
                 temporary,
