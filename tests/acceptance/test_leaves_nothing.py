@@ -143,6 +143,37 @@ def test_what_is_looked_for_would_be_found(tmp_path):
     assert run.left() == []
 
 
+STUBBORN = """
+import signal, subprocess
+from mrframe import Job, count, text
+
+def forever(line):
+    subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=subprocess.DEVNULL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    while True:
+        pass
+    yield line, 1
+
+job = Job(read=text, map=forever, reduce=count)
+"""
+
+
+@pytest.mark.parametrize("how", ["interrupt", "kill", "master"])
+def test_code_that_never_ends_and_what_it_has_started_end_with_the_run(tmp_path, how):
+    job = tmp_path / "stubborn.py"
+    job.write_text(STUBBORN)
+    run = Run(tmp_path / "run", job, *sorted(SAMPLES.glob("*.txt")), "--engine", "local", "--nodes", "2", "-q")
+    while len(run.pids("sleep")) < 2:
+        assert run.runs_for(chaos.LOOK_S), run.err
+    if how == "master":
+        os.kill(run.pids("master")[0], signal.SIGKILL)
+        run.to_its_end()
+    else:
+        getattr(run, how)()
+    assert run.left() == []
+    assert run.code == {"interrupt": 130, "kill": -signal.SIGKILL, "master": 4}[how]
+
+
 MANY = """
 import gc, os, sys, tracemalloc
 import mrframe
