@@ -124,7 +124,15 @@ class Run:
         self.process.kill()
         return self.to_its_end()
 
-    def left(self, within_s=LEAVE_S):
+    def left(self):
+        """What is left of it, as text, and is ended now, so that a test that fails leaves nothing either."""
+        found = self.remains()
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return found
+
+    def remains(self, within_s=LEAVE_S):
         """What is left of it, as text: waits for the end of its processes at most so long since its own."""
         deadline_s = self.ended_s + within_s
         while (living := self.processes()) and time.monotonic() < deadline_s:

@@ -138,7 +138,7 @@ def test_what_is_looked_for_would_be_found(tmp_path):
     assert titles == ["client", "exec 1", "exec 1", "keeper", "master", "node-1", "node-2", "warm", "warm"]
     assert sum(" 0A " in line for line in chaos._open_sockets(run.sockets)) == 3, "master and nodes listen"
     run.ended_s = run.started_s
-    assert {line.split()[0] for line in run.left(0)} == {"process", "socket", "in"}
+    assert {line.split()[0] for line in run.remains(0)} == {"process", "socket", "in"}
     run.kill()
     assert run.left() == []
 
