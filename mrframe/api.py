@@ -26,6 +26,7 @@ from mrframe.engines.base import Engine, OnProgress, Outcome, Plan, Progress
 from mrframe.engines.planning import make_plan, runs_inline, with_name
 from mrframe.engines.sources import Inputs
 from mrframe.engines.summary import MalformedSample, Summary, first_lines, input_maps, summarise
+from mrframe.shuffle.columns import decode, lines_of
 from mrframe.shuffle.keys import order
 from mrframe.shuffle.merge import merge
 from mrframe.shuffle.runfile import Block, RunReader
@@ -87,7 +88,23 @@ class Result:
         """
         from mrframe.formats.writing import write_blocks
 
-        write_blocks(self.blocks(), stream, form, escape=escape)
+        if form != "text" or escape:
+            write_blocks(self.blocks(), stream, form, escape=escape)
+            return
+        with ExitStack() as stack:
+            files = [stack.enter_context(_open(part)) for part in self._parts]
+            readers = _readers(files)
+            if not self._ranked and not _follow(readers):
+                write_blocks(self.blocks(), stream, form)
+                return
+            for reader in readers:
+                for _, keys, values in reader.encoded(0):
+                    lines = lines_of(keys, values)
+                    if lines is not None:
+                        stream.write(lines)
+                    else:
+                        columns = decode(keys, unpickle=False), decode(values, unpickle=False)
+                        write_blocks([columns], stream, form)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         return self.rows()
@@ -109,11 +126,15 @@ def _open(part: str | bytes) -> BinaryIO:
 
 
 def _merged(files: Sequence[BinaryIO], *, ranked: bool) -> Iterator[Block]:
-    readers = [RunReader(file, f"part {number}", unpickle=False) for number, file in enumerate(files)]
+    readers = _readers(files)
     streams = [stream for reader in readers for stream in reader.streams(0)]
     if ranked or len(streams) == 1 or _follow(readers):
         return (block for stream in streams for block in stream)
     return merge(streams, make_file=TemporaryFile)
+
+
+def _readers(files: Sequence[BinaryIO]) -> list[RunReader]:
+    return [RunReader(file, f"part {number}", unpickle=False) for number, file in enumerate(files)]
 
 
 def _follow(readers: Sequence[RunReader]) -> bool:

@@ -26,7 +26,13 @@ from mrframe.formats.detect import LINES_MAX, detect
 from mrframe.formats.inputs import InputFile, expand
 from mrframe.formats.reading import make_reader
 from mrframe.formats.schema import check_fields, grammar_of
-from mrframe.formats.splitting import default_partitions, default_split_bytes, estimated_bytes, plan_splits
+from mrframe.formats.splitting import (
+    PARTITIONS_MAX,
+    default_partitions,
+    default_split_bytes,
+    estimated_bytes,
+    plan_splits,
+)
 from mrframe.formats.spooling import spool
 from mrframe.shuffle.reducers import as_fold
 from mrframe.store.scratch import Scratch
@@ -110,7 +116,8 @@ def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpe
     for index, step in enumerate(job.steps()):
         if step.map_batch is not None:
             check_extra()
-        partitions = 1 if step.top is not None else options.partitions or step.partitions or usual
+        own = _finer(usual) if step.key_order == "total" and options.partitions is None else usual
+        partitions = 1 if step.top is not None else options.partitions or step.partitions or own
         if partitions < 1:
             raise UsageError(f"--partitions {partitions}: the number of reduce tasks must be at least 1")
         fold = as_fold(step.reduce)
@@ -125,6 +132,11 @@ def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpe
             )
         )
     return tuple(steps)
+
+
+def _finer(partitions: int) -> int:
+    """Partitions of output in total order: twice as many as usual, since ranges are less alike than hashes."""
+    return partitions if partitions == 1 else min(PARTITIONS_MAX, 2 * partitions)
 
 
 def _length(options: RunOptions) -> int:

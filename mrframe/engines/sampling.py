@@ -1,6 +1,6 @@
 """Total order: before the job itself, a small job on the same engine samples its keys, and the cuts go into its plan.
 
-So the user's map runs where it always runs, and nobody else sees a key. docs/decisions/0005-total-order.md says
+So the user's map runs where it always runs, and nobody else sees a key. docs/decisions/0004-total-order.md says
 why it is done so. Not here: the sampling map task (`task/sampling.py`), cutting (`shuffle/ranges.py`).
 """
 

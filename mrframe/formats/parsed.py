@@ -73,6 +73,12 @@ class Lines:
         lines.pop()
         return lines
 
+    def texts(self) -> list[str]:
+        """The same, decoded as all text of logs is."""
+        lines = self.body.decode("utf-8", "surrogateescape").split("\n")
+        lines.pop()
+        return lines
+
 
 def plain_lines(block: bytes) -> Lines:
     """The block with carriage returns before line ends taken out, and a line end at its end."""

@@ -27,6 +27,9 @@ class TextReader:
         lines = plain_lines(block)
         parsed = _all_good(block, lines, lines.count)
         for index, name in enumerate(self._fields):
+            if name == "line" and index not in raw:
+                parsed.columns.append(lines.texts())
+                continue
             column = self._column(name, block, lines, source, offset)
             parsed.columns.append(column if index in raw else self.convert(index, column)[0])
         return parsed

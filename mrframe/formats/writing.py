@@ -137,8 +137,8 @@ class _Text:
         if not self._escape and set(map(type, keys)) == {str} and values.count(None) == len(values):
             return to_bytes("\n".join([*keys, ""]))  # lines
         if not self._escape and {*map(type, keys), *map(type, values)} <= _ONE_CELL:
-            cells = zip(cell_texts(keys), cell_texts(values), strict=True)
-            return to_bytes("".join([f"{key}\t{value}\n" for key, value in cells]))
+            pairs = zip(cell_texts(keys), cell_texts(values), strict=True)
+            return to_bytes("".join([f"{key}\t{value}\n" for key, value in pairs]))
         lines = []
         for row in zip(keys, values, strict=True):
             cells = cell_texts([item for part in row if part is not None for _, item in parts(part, "")])

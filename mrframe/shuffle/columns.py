@@ -9,6 +9,7 @@ Every count follows from the length of the body, so no column can claim more tha
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 from array import array
@@ -28,6 +29,7 @@ TUPLE_LEVELS_MAX = 32  # of tuples within tuples; what is nested deeper is packe
 _LENGTH = struct.Struct("<I")
 _WIDTHS = ((1, "b"), (2, "h"), (4, "i"), (8, "q"))  # bytes of an int, and what array calls it
 _CODES = dict(_WIDTHS)
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")  # a lone one, as surrogatepass writes it
 _SWAP = sys.byteorder == "big"  # numbers lie little-endian
 
 
@@ -45,6 +47,19 @@ def decode(data: bytes | memoryview, *, unpickle: bool) -> list[Any]:
     Raises CorruptData on anything else, and on pickled values when `unpickle` is false.
     """
     return _decode(memoryview(data), unpickle=unpickle, level=0)
+
+
+def lines_of(keys: bytes | memoryview, values: bytes | memoryview) -> bytes | None:
+    """Encoded columns of text and of None as lines of UTF-8, without decoding them; None for any other columns.
+
+    What was no UTF-8 in a log is its own bytes again only when it is decoded, so columns with such text are others.
+    """
+    if bytes(keys[:1]) != b"s" or bytes(values[:1]) != b"n":
+        return None
+    text = bytes(keys[1:])
+    if b"\xed" in text and _SURROGATE.search(text):
+        return None
+    return text.replace(b"\0", b"\n") + b"\n"
 
 
 def _encode(column: list[Any], level: int) -> bytes:

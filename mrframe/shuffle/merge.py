@@ -41,8 +41,8 @@ def merge(
     """One stream of blocks, sorted by key; equal keys in the order of the streams, then as each has them.
 
     Each stream must be sorted, with `by_value` by key and value, and then the result is. What fits into about
-    `at_once_bytes` of memory is sorted in one piece. At most `fan_in` (at least 2) are merged at once; where there are more,
-    neighbours are merged first into files that `make_file` opens (new, binary, for writing and reading) and
+    `at_once_bytes` of memory is sorted in one piece. At most `fan_in` (at least 2) are merged at once; where there
+    are more, neighbours are merged first into files that `make_file` opens (new, binary, for writing and reading) and
     that are closed here when read. Blocks of the result are as large as the rounds make them, at most
     `fan_in` blocks of the streams, or `at_once_bytes`. Raises whatever the streams raise.
     """

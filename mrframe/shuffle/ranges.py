@@ -67,10 +67,7 @@ class Ranges:
         for number, cut in enumerate(self._cuts):
             if start == len(keys):
                 return
-            if native:
-                end = bisect_left(keys, cut, start)
-            else:
-                end = bisect_left(keys, order(cut), start, key=order)
+            end = bisect_left(keys, cut, start) if native else bisect_left(keys, order(cut), start, key=order)
             if end > start:
                 yield self._slots[number], start, end
                 start = end

@@ -19,7 +19,7 @@ from mrframe.shuffle.keys import canonical, kind_of, order
 
 State = Any
 
-_INT = {int}
+_INT: set[type] = {int}
 _INT_OR_NONE = {int, type(None)}
 
 

@@ -4,8 +4,8 @@ Not here: reading (`runread.py`, whose names are here too), the bytes (`runlayou
 opened, synced and renamed by others; this takes binary file objects and writes them from start to end.
 
 Rules:
-- A run is one batch of pairs sorted by (slot, key), equal keys in the order given (or of their values); a file holds any number
-  of runs, in the order they were added. A reader merges the runs of a slot.
+- A run is one batch of pairs sorted by (slot, key), equal keys in the order given (or of their values); a file
+  holds any number of runs, in the order they were added. A reader merges the runs of a slot.
 - The same calls with the same pairs give the same bytes.
 - A writer whose `add_…` raised is spoilt: it cannot be closed into a file that looks complete.
 """

@@ -23,7 +23,7 @@ from mrframe.shuffle.buffers import PairBuffer
 from mrframe.shuffle.columns import all_plain, is_plain
 from mrframe.shuffle.group import group, runs_of_equal, same_key
 from mrframe.shuffle.keys import kind_of, normal, sort_order
-from mrframe.shuffle.merge import merge
+from mrframe.shuffle.merge import AT_ONCE_BYTES, merge
 from mrframe.shuffle.partition import slot_range, slots_for
 from mrframe.shuffle.reducers import Fold, as_fold
 from mrframe.shuffle.runfile import Block, RunReader, RunWriter
@@ -105,7 +105,12 @@ class ReduceTask:
                     self._counted(
                         streams[0]
                         if len(streams) == 1
-                        else merge(streams, make_file=temporary.make, by_value=self._job.sort_values)
+                        else merge(
+                            streams,
+                            make_file=temporary.make,
+                            by_value=self._job.sort_values,
+                            at_once_bytes=min(AT_ONCE_BYTES, self._budget_bytes // 4),
+                        )
                     )
                 )
             yield merged

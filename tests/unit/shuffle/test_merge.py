@@ -6,8 +6,8 @@ import weakref
 import pytest
 
 from mrframe.errors import CorruptData
-from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle import merge as merging
+from mrframe.shuffle.keys import kind_of
 
 
 def merge(streams, **settings):
@@ -138,7 +138,7 @@ def test_what_is_small_is_sorted_in_one_piece_and_what_is_not_loses_nothing():
 def test_a_hot_key_beyond_the_limit_is_not_collected():
     def hot():
         for number in range(500):
-            yield block(["hot"] * 100, ["%0100d" % number] * 100)
+            yield block(["hot"] * 100, [f"{number:0100}"] * 100)
 
     blocks = merging.merge([hot(), hot()], at_once_bytes=100_000, make_file=no_file)
     assert max(len(keys) for _, keys, _ in blocks) <= 200

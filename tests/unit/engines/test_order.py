@@ -1,0 +1,231 @@
+"""Total order and sorted values as a whole run: inputs of every kind, joins, blame, and the local engine."""
+
+import gzip
+import io
+import random
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+import mrframe
+from mrframe import Job, RunOptions, collect, count, each, text, total
+from mrframe.engines import inline
+from mrframe.errors import JobError, UserCodeError
+from mrframe.task import sampling
+
+TOTAL = Job(read=text, key="line", reduce=each, key_order="total")
+
+
+@pytest.fixture
+def log(tmp_path):
+    chance = random.Random(3)
+    path = tmp_path / "log.txt"
+    path.write_text("".join(f"{chance.randrange(10**6):06} {'x' * 50}\n" for _ in range(4000)))
+    return path
+
+
+def expected(path):
+    return [(line, None) for line in sorted(path.read_text().splitlines())]
+
+
+@pytest.fixture
+def rows_by_partition(monkeypatch):
+    """The rows of each partition of the last run on the inline engine."""
+    seen = []
+
+    class Engine(inline.InlineEngine):
+        def run(self, plan, on_progress):
+            outcome = super().run(plan, on_progress)
+            seen[:] = [done.report.records_out for done in outcome.done if done.split is None]
+            return outcome
+
+    monkeypatch.setattr(inline, "InlineEngine", Engine)
+    return seen
+
+
+def test_partitions_share_the_work(log, rows_by_partition):
+    with mrframe.run(TOTAL, [str(log)], RunOptions(engine="inline", partitions=4)) as result:
+        assert list(result) == expected(log)
+    assert sum(rows_by_partition) == 4000
+    assert max(rows_by_partition) < 2000
+
+
+def test_one_frequent_key_and_fewer_keys_than_partitions(tmp_path, rows_by_partition):
+    path = tmp_path / "hot.txt"
+    path.write_text("hot\n" * 500 + "a\nz\n" * 20)
+    with mrframe.run(TOTAL, [str(path)], RunOptions(engine="inline", partitions=9, splits=4)) as result:
+        assert list(result) == expected(path)
+    assert len([rows for rows in rows_by_partition if rows]) > 1
+
+
+def test_nothing(tmp_path):
+    path = tmp_path / "empty.txt"
+    path.write_bytes(b"")
+    with mrframe.run(TOTAL, [str(path)], RunOptions(engine="inline", partitions=3)) as result:
+        assert list(result) == []
+
+
+def test_compressed_input_and_standard_input(log, tmp_path, monkeypatch, rows_by_partition):
+    packed = tmp_path / "log.gz"
+    packed.write_bytes(gzip.compress(log.read_bytes()))
+    options = RunOptions(engine="inline", partitions=4)
+    with mrframe.run(TOTAL, [str(packed)], options) as result:
+        assert list(result) == expected(log)
+    assert max(rows_by_partition) < 2000
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(log.read_bytes())))
+    with mrframe.run(TOTAL, ["-"], options) as result:
+        assert list(result) == expected(log)
+    assert max(rows_by_partition) < 2000
+
+
+def test_the_sample_is_not_counted_and_its_failures_are_the_runs(log):
+    seen = []
+
+    def each_line(line):
+        mrframe.increment("lines")
+        seen.append(line)
+        yield line, 1
+
+    job = Job(read=text, map=each_line, reduce=count, key_order="total")
+    with mrframe.run(job, [str(log)], RunOptions(engine="inline", partitions=3)) as result:
+        assert result.counters == {"lines": 4000}
+        assert result.summary.records == 4000
+    assert len(seen) > 4000, "the sample has run the map, too"
+
+    def failing(line):
+        yield 1 // (line < "9"), 1
+
+    with pytest.raises(UserCodeError) as caught:
+        mrframe.run(
+            Job(read=text, map=failing, reduce=count, key_order="total"), [str(log)], RunOptions(partitions=3)
+        )
+    assert caught.value.record.startswith(b"9")
+
+
+def test_every_grain_of_map_is_sampled(log, rows_by_partition):
+    def records(some):
+        for record in some:
+            yield record.line, 1
+
+    def few(line):
+        return line < "5"
+
+    grains = (
+        Job(read=text, map_split=records, fields=("line",), where=few, reduce=count, key_order="total"),
+        Job(read=text, map=lambda line: [(line, 1)], where=few, reduce=count, key_order="total"),
+    )
+    for job in grains:
+        with mrframe.run(job, [str(log)], RunOptions(engine="inline", partitions=4)) as result:
+            assert [key for key, _ in result] == sorted({line for line, _ in expected(log) if line < "5"})
+        assert max(rows_by_partition) < 1200
+
+
+def test_places_are_whole_lines_and_all_of_a_short_split(log, monkeypatch):
+    from mrframe.core.spec import Split
+
+    data = log.read_bytes()
+    split = Split("file", "log", str(log), 0, len(data), (0, 0))
+    assert list(sampling.places(split)) != []
+    monkeypatch.setattr(sampling, "PLACE_BYTES", 100)
+    found = list(sampling.places(split))
+    assert len(found) == sampling.PLACES
+    for offset, block in found:
+        assert data[offset : offset + len(block)] == block
+        assert block.endswith(b"\n")
+        assert offset == 0 or data[offset - 1 : offset] == b"\n"
+    monkeypatch.setattr(sampling, "PLACE_BYTES", len(data))
+    assert list(sampling.places(split)) == [(0, data)]
+
+
+def test_values_without_an_order_are_refused_by_name(log):
+    for value, said in (({1}, "set"), (float("nan"), "NaN"), (["a"], "list")):
+        job = Job(read=text, map=lambda line, value=value: [(line, value)], reduce=collect, sort_values=True)
+        with pytest.raises(UserCodeError, match=rf"sort_values=True.*{said}"):
+            mrframe.run(job, [str(log)], RunOptions(engine="inline"))
+
+
+def test_a_key_with_more_values_than_memory_is_a_stream(tmp_path, monkeypatch):
+    from mrframe.task import mapping
+
+    monkeypatch.setattr(mapping, "SPILL_CHECK_BYTES", 1)
+    path = tmp_path / "x.txt"
+    path.write_text("".join(f"{i * 7919 % 100_003:08}\n" for i in range(100_003)))
+
+    def by_nothing(line):
+        yield "hot", line
+
+    def ascending(key, values):
+        before, number = "", 0
+        for value in values:
+            assert before <= value
+            before, number = value, number + 1
+        yield key, (number, before)
+
+    job = Job(read=text, map=by_nothing, reduce=ascending, sort_values=True)
+    with mrframe.run(job, [str(path)], RunOptions(engine="inline", memory_bytes=1 << 20, splits=3)) as result:
+        assert list(result) == [("hot", (100_003, "00100002"))]
+        assert result.summary.spills >= 3
+
+
+def test_what_contradicts_itself_is_refused():
+    parts = {"read": text, "map": lambda line: [(line, 1)]}
+    for wrong, said in (
+        ({"reduce": total, "sort_values": True}, "any order"),
+        ({"reduce": {"n": total}, "sort_values": True}, "any order"),
+        ({"reduce": dict, "combine": dict, "sort_values": True}, "combine="),
+        ({"reduce": dict, "sort_values": 1}, "neither True nor False"),
+        ({"reduce": dict, "key_order": "sorted"}, "neither"),
+        ({"reduce": dict, "key_order": "total", "partition": len}, "partition="),
+    ):
+        with pytest.raises(JobError, match=said):
+            Job(**parts, **wrong)
+
+
+def test_the_local_engine_gives_the_same(log):
+    def by_head(line):
+        yield line[:2], line
+
+    def listed(key, values):
+        yield key, list(values)
+
+    jobs = (TOTAL, Job(read=text, map=by_head, reduce=listed, key_order="total", sort_values=True))
+    for job in jobs:
+        with mrframe.run(job, [str(log)], RunOptions(engine="inline")) as result:
+            rows = list(result)
+        for shuffle in ("auto", "zmq"):
+            options = RunOptions(engine="local", nodes=2, partitions=4, splits=5, shuffle=shuffle)
+            with mrframe.run(job, [str(log)], options) as result:
+                assert list(result) == rows
+
+
+def test_rows_blocks_and_what_is_written_agree(log):
+    for job in (
+        TOTAL,
+        Job(read=text, key="line", reduce=count),
+        Job(read=text, key="file", value="line", reduce=collect),
+    ):
+        with mrframe.run(job, [str(log)], RunOptions(engine="inline", partitions=3)) as result:
+            rows = list(result)
+            assert [row for block in result.blocks() for row in zip(*block, strict=True)] == rows
+            for form in ("text", "jsonl", "tsv"):
+                from mrframe.formats.writing import write_rows
+
+                one, other = io.BytesIO(), io.BytesIO()
+                result.write(one, form)
+                write_rows(rows, other, form)
+                assert one.getvalue() == other.getvalue()
+
+
+def test_text_that_was_no_utf_8_is_written_as_it_was(tmp_path):
+    path = tmp_path / "bytes.txt"
+    some = [b"caf\xe9", b"\xed\xa0\x80", "\ud7a3\ue000é".encode(), b"a\tb", b"nul\0nul", b""]
+    path.write_bytes(b"\n".join([*some, b""]))
+    for lines in (some, some[2:4]):
+        path.write_bytes(b"\n".join([*lines, b""]))
+        with mrframe.run(TOTAL, [str(path)], RunOptions(engine="inline", partitions=2)) as result:
+            out = io.BytesIO()
+            result.write(out, "text")
+        assert out.getvalue().split(b"\n")[:-1] == sorted(
+            lines, key=lambda line: line.decode("utf-8", "surrogateescape")
+        )
