@@ -69,7 +69,7 @@ def answers(content: list[bytes], options: RunOptions, *jobs: Job) -> list[list[
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "in.txt")
         with open(path, "wb") as file:
-            file.write(b"".join(line + b"\n" for line in content))
+            file.write(b"a\n" + b"".join(line + b"\n" for line in content))  # which does not look compressed
         found = []
         for job in jobs:
             with mrframe.run(job, [path], options) as result:

@@ -139,7 +139,7 @@ def test_answer_and_ledger_are_the_same_with_and_without(name, content, split_by
         patch.setattr(packedtask, "OTHERS_MAX", data.draw(st.sampled_from([1, 1000])))
         path = os.path.join(folder, "in.txt")
         with open(path, "wb") as file:
-            file.write(content)
+            file.write(b"a\n" + content)  # so that it does not look compressed
         found = []
         for fast in ("auto", "off"):
             options = RunOptions(
