@@ -15,7 +15,7 @@ import zlib
 from typing import Any
 
 from mrframe.errors import CorruptData, ValueRefused
-from mrframe.shuffle.columns import decode, encode
+from mrframe.shuffle.columns import decode, encode, encode_text
 
 Block = tuple[str, list[Any], list[Any]]  # (kind, keys, values): the keys sorted, kind as kind_of(keys)
 
@@ -54,10 +54,10 @@ class Compressor:
         return None
 
 
-def encode_pairs(keys: list[Any], values: list[Any]) -> tuple[bytes, bytes]:
-    """The two columns as bytes. Raises ValueRefused when they are larger than a block can ever be."""
+def encode_pairs(kind: str, keys: list[Any], values: list[Any]) -> tuple[bytes, bytes]:
+    """The two columns as bytes; `kind` is that of the keys, or "". Raises ValueRefused when they are larger than a block can ever be."""
     try:
-        key_bytes, value_bytes = encode(keys), encode(values)
+        key_bytes, value_bytes = encode_text(keys) if kind == "s" else encode(keys), encode(values)
     except (ValueError, struct.error) as error:  # a length of more than 32 bits
         raise ValueRefused(
             f"a value is too large to be sent from map to reduce ({error}); yield less at once"

@@ -41,6 +41,11 @@ def encode(column: list[Any]) -> bytes:
     return _encode(column, 0)
 
 
+def encode_text(column: list[str]) -> bytes:
+    """The same of a column that is known to be str."""
+    return _encode_str(column)
+
+
 def decode(data: bytes | memoryview, *, unpickle: bool) -> list[Any]:
     """The column that `encode` made into these bytes.
 
@@ -63,6 +68,8 @@ def lines_of(keys: bytes | memoryview, values: bytes | memoryview) -> bytes | No
 
 
 def _encode(column: list[Any], level: int) -> bytes:
+    if column and column[0] is None and column.count(None) == len(column):
+        return _encode_none(column)
     types = set(map(type, column))
     if len(types) == 1:
         one = types.pop()
@@ -95,7 +102,7 @@ def _encode_none(column: list[None]) -> bytes:
 
 
 def _decode_none(body: memoryview) -> list[None]:
-    if any(body):
+    if bytes(body).count(0) < len(body):
         raise CorruptData("a column of None holds something else")
     return [None] * len(body)
 

@@ -194,11 +194,11 @@ class RunWriter:
         at = count = 0
         while at < len(keys):
             end = min(at + self._guess, len(keys))
-            columns = encode_pairs(keys[at:end], values[at:end])
+            columns = encode_pairs(kind, keys[at:end], values[at:end])
             size = len(columns[0]) + len(columns[1])
             while size > 2 * BLOCK_BYTES and end - at > 1:
                 end = at + max(1, min((end - at) // 2, BLOCK_BYTES * (end - at) // size))
-                columns = encode_pairs(keys[at:end], values[at:end])
+                columns = encode_pairs(kind, keys[at:end], values[at:end])
                 size = len(columns[0]) + len(columns[1])
             # by the size of these pairs, but never much more at once than was good so far
             self._guess = max(1, min(BLOCK_RECORDS_MAX, BLOCK_BYTES * (end - at) // size, 8 * self._guess))

@@ -351,7 +351,7 @@ def _plain_block(block: Block) -> Block:
 
 
 def _check_plain(values: list[Any]) -> None:
-    if not set(map(type, values)) <= _PLAIN and not all_plain(values):
+    if values.count(None) < len(values) and not set(map(type, values)) <= _PLAIN and not all_plain(values):
         wrong = next(value for value in values if not is_plain(value))
         raise ValueRefused(
             f"the job yields {_short(wrong)}, a {type(wrong).__name__}, which cannot be written out; yield plain "
