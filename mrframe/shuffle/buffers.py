@@ -25,7 +25,11 @@ Columns = tuple[list[Any], list[Any]]
 Combine = Callable[[Any, Any], Iterable[tuple[Any, Any]]]
 
 _SAFE = {str, bytes, type(None), date, int, bool, tuple}
+STATE_ITEMS_MAX = 16_384  # values in one state of `distinct` or `collect` as it travels
 _SAMPLE = 16  # objects whose size is looked at, per block
+_DEPTH = 3  # containers within containers that are looked into
+_CONTAINERS = (dict, list, set)
+_ENTRY_BYTES = 70  # of a dict, at the worst size that it has between two growths
 _PENDING_BYTES_MAX = 48 << 20  # of uncombined values; combining pays when keys repeat within it
 
 
@@ -92,7 +96,7 @@ class _Table:
 
     @property
     def extra_bytes(self) -> int:
-        return 0 if self._keys is None else getsizeof(self._keys) + 200 * len(self._keys)
+        return 0 if self._keys is None else getsizeof(self._keys) + 40 * len(self._keys)
 
 
 class FoldBuffer:
@@ -112,15 +116,29 @@ class FoldBuffer:
 
     def size_bytes(self) -> int:
         """See `Buffer`."""
-        keys, states = self._fold.entries(self._states)
-        return 100 * len(keys) + _weight(keys, len(keys)) + _weight(states, len(keys))
+        tables = self._fold.tables(self._states)
+        keys = len(tables[0])
+        states = sum(_ENTRY_BYTES * keys + _weight(list(table.values()), keys) for table in tables)
+        return _weight(list(tables[0]), keys) + states + self._table.extra_bytes
 
     def drain(self) -> Columns:
         """See `Buffer`."""
         tokens, states = self._fold.entries(self._states)
-        columns = self._table.keys_of(tokens), self._fold.sealed(list(states))
+        keys, sealed = self._table.keys_of(tokens), self._fold.sealed(list(states))
         self._states, self._table = self._fold.new_table(), _Table()
-        return columns
+        return _in_pieces(keys, sealed) if self._fold.divisible else (keys, sealed)
+
+
+def _in_pieces(keys: list[Any], states: list[Any]) -> Columns:
+    """The same with states that are long lists cut into several of the same key: a block is held whole."""
+    if max(map(len, states), default=0) <= STATE_ITEMS_MAX:
+        return keys, states
+    cut = [
+        (key, state[at : at + STATE_ITEMS_MAX])
+        for key, state in zip(keys, states, strict=True)
+        for at in range(0, max(1, len(state)), STATE_ITEMS_MAX)
+    ]
+    return [key for key, _ in cut], [state for _, state in cut]
 
 
 class CombineBuffer:
@@ -210,21 +228,46 @@ class PairBuffer:
 
 
 def _weight(objects: Iterable[Any], count: int) -> int:
-    """About the bytes of `count` objects, judged by the first and, of a sequence, evenly spread ones."""
+    """About the bytes of `count` objects, judged by the first and, of a sequence, evenly spread ones.
+
+    Of a sequence of containers each is looked at, since one may hold nearly all that there is.
+    """
     if not count:
         return 0
     if isinstance(objects, (list, tuple)):
         sample = objects[:: max(1, count // _SAMPLE)]
+        if type(sample[0]) in _CONTAINERS and len(set(map(type, objects))) == 1:
+            return _contained(objects, sample)
     else:
         sample = list(islice(objects, _SAMPLE * 32))
     return sum(map(_deep, sample)) * count // len(sample)
 
 
-def _deep(value: Any) -> int:
+def _contained(containers: Sequence[Any], sample: Sequence[Any]) -> int:
+    """The bytes of containers of one type: themselves exactly, their items by the fullest and some others."""
+    some = [item for one in (max(containers, key=len), *sample) for item in _items(one, _SAMPLE * 4)]
+    each = sum(map(_deep, some)) / max(1, len(some))
+    items = sum(map(len, containers)) * (2 if isinstance(sample[0], dict) else 1)
+    return sum(map(getsizeof, containers)) + int(items * each)
+
+
+def _deep(value: Any, depth: int = 0) -> int:
+    """About the bytes of a value and of what it holds, down to a few levels."""
+    if value is None or (type(value) is int and -5 <= value <= 256):  # they exist once, in Python
+        return 0
     size = getsizeof(value)
-    if isinstance(value, (tuple, list, set)) and value:
-        size += sum(map(getsizeof, islice(value, 8))) * len(value) // min(8, len(value))
+    if isinstance(value, (tuple, *_CONTAINERS)) and value and depth < _DEPTH:
+        some = _items(value, 8)
+        items = len(value) * (2 if isinstance(value, dict) else 1)
+        size += sum(_deep(item, depth + 1) for item in some) * items // len(some)
     return size
+
+
+def _items(container: Any, count: int) -> list[Any]:
+    """About so many of what a container holds: of a dict keys and values."""
+    if isinstance(container, dict):
+        return list(chain.from_iterable(islice(container.items(), count // 2)))
+    return list(islice(container, count))
 
 
 def buffer_for(fold: Fold | None, combine: Combine | None, combine_name: str) -> Buffer:

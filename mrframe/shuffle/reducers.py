@@ -24,7 +24,12 @@ _INT_OR_NONE = {int, type(None)}
 
 
 class Fold(Reducer):
-    """A reducer that knows how to fold. The methods take the values, or states, of one key, in order."""
+    """A reducer that knows how to fold. The methods take the values, or states, of one key, in order.
+
+    `divisible`: sealed states are lists, and any pieces of one are states that merge to it.
+    """
+
+    divisible = False
 
     def start(self, values: Sequence[Any]) -> State:
         """The state of some values; TypeError says which value is wrong and why."""
@@ -49,6 +54,10 @@ class Fold(Reducer):
     def entries(self, table: Any) -> tuple[Collection[Any], Iterable[State]]:
         """The keys of a table and their states, in the same order."""
         return table.keys(), table.values()
+
+    def tables(self, table: Any) -> list[dict[Any, Any]]:
+        """The dicts by key that a table consists of."""
+        return [table]
 
     def rekey(self, table: Any, new_key: Callable[[Any], Any]) -> None:
         """Replace each key of a table by `new_key` of it."""
@@ -181,6 +190,7 @@ class Distinct(Fold):
     """
 
     name = "distinct"
+    divisible = True
 
     def start(self, values: Sequence[Any]) -> State:
         """As the base class says."""
@@ -224,6 +234,7 @@ class Collect(Fold):
 
     name = "collect"
     ordered = True
+    divisible = True
 
     def start(self, values: Sequence[Any]) -> State:
         """As the base class says."""
@@ -266,6 +277,10 @@ class Measures(Fold):
         """As the base class says."""
         parts = [part.entries(table[name]) for name, part in self.parts.items()]
         return parts[0][0], zip(*(states for _, states in parts), strict=True)
+
+    def tables(self, table: Any) -> list[dict[Any, Any]]:
+        """As the base class says: those of the parts."""
+        return [inner for name, part in self.parts.items() for inner in part.tables(table[name])]
 
     def rekey(self, table: Any, new_key: Callable[[Any], Any]) -> None:
         """As the base class says."""

@@ -38,7 +38,7 @@ from mrframe.task.temporary import TemporaryFiles
 
 PART_FILE = "part.mrf"
 ROWS_AT_ONCE = 4096
-STATES_AT_ONCE = 4096  # states of one key merged at a time
+STATES_AT_ONCE = 64  # states of one key merged at a time: those of `distinct` are long
 
 _PLAIN = {int, str, float, bytes, bool, type(None)}
 
