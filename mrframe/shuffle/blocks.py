@@ -55,7 +55,10 @@ class Compressor:
 
 
 def encode_pairs(kind: str, keys: list[Any], values: list[Any]) -> tuple[bytes, bytes]:
-    """The two columns as bytes; `kind` is that of the keys, or "". Raises ValueRefused when they are larger than a block can ever be."""
+    """The two columns as bytes; `kind` is that of the keys.
+
+    Raises ValueRefused when they are larger than a block can ever be.
+    """
     try:
         key_bytes, value_bytes = encode_text(keys) if kind == "s" else encode(keys), encode(values)
     except (ValueError, struct.error) as error:  # a length of more than 32 bits
