@@ -226,7 +226,7 @@ def test_a_reduce_of_ten_thousand_reads_its_own_pages_only():
     for _ in range(2):
         writer.add_run(list(range(6_000)), [1] * 6_000)
     writer.close()
-    wanted = slot_range(2_800, slots, 10_000)
+    wanted = slot_range(4_009, slots, 10_000)
     every: dict[int, list[int]] = {}
     for key, slot in enumerate(slot_column(list(range(6_000)), "i", slots)):
         if slot in wanted:
