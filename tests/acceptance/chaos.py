@@ -97,8 +97,8 @@ class Run:
     def sealed(self):
         """How many attempts its nodes hold that are complete."""
         count = 0
-        for node in self.tmp.glob("mrframe-*/cluster/node-*/job-1"):
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # all of it may be removed while it is looked at
+            for node in self.tmp.glob("mrframe-*/cluster/node-*/job-1"):
                 count += sum(os.path.exists(node / name / ".sealed") for name in os.listdir(node))
         return count
 
