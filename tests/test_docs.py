@@ -14,6 +14,7 @@ import mrframe
 from mrframe import errors
 from mrframe.cli import main
 from mrframe.core.options import RunOptions
+from mrframe.wire.codec import BadMessage
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -43,6 +44,7 @@ def leaves(kind: type[errors.MrframeError]):
         yield from leaves(each)
 
 
+assert issubclass(BadMessage, errors.MrframeError)  # the leaf that errors.py does not define is loaded
 ERRORS = [kind for kind in leaves(errors.MrframeError) if kind is not errors.MrframeError]
 
 
