@@ -33,6 +33,7 @@ from mrframe.shuffle.runfile import Block, RunReader
 from mrframe.store.output import whole_file
 from mrframe.store.scratch import Scratch, sweep_stale
 from mrframe.task.jobfile import JobFile, find, made, ready_names
+from mrframe.task.manyfiles import ManyFiles
 
 if TYPE_CHECKING:
     from mrframe.formats.writing import Format, Stream
@@ -77,7 +78,7 @@ class Result:
     def blocks(self) -> Iterator[tuple[list[Any], list[Any]]]:
         """The same as columns: some keys and their values at a time, for those who have many rows to go through."""
         with ExitStack() as stack:
-            files = [stack.enter_context(_open(part)) for part in self._parts]
+            files = _opened(self._parts, stack)
             for _, keys, values in _merged(files, ranked=self._ranked):
                 yield keys, values
 
@@ -92,7 +93,7 @@ class Result:
             write_blocks(self.blocks(), stream, form, escape=escape)
             return
         with ExitStack() as stack:
-            files = [stack.enter_context(_open(part)) for part in self._parts]
+            files = _opened(self._parts, stack)
             readers = _readers(files)
             if not self._ranked and not _follow(readers):
                 write_blocks(self.blocks(), stream, form)
@@ -121,8 +122,9 @@ class Result:
         self.close()
 
 
-def _open(part: str | bytes) -> BinaryIO:
-    return io.BytesIO(part) if isinstance(part, bytes) else open(part, "rb")
+def _opened(parts: Sequence[str | bytes], stack: ExitStack) -> list[BinaryIO]:
+    files = stack.enter_context(ManyFiles())
+    return [io.BytesIO(part) if isinstance(part, bytes) else files.open(part) for part in parts]
 
 
 def _merged(files: Sequence[BinaryIO], *, ranked: bool) -> Iterator[Block]:

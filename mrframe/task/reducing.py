@@ -30,6 +30,7 @@ from mrframe.shuffle.runfile import Block, RunReader, RunWriter
 from mrframe.task.blame import GroupFailed
 from mrframe.task.emit import are_pairs, no_pair
 from mrframe.task.joining import joined, spread
+from mrframe.task.manyfiles import ManyFiles
 from mrframe.task.mapping import Reporter
 from mrframe.task.package import TaskSettings
 from mrframe.task.packedtask import packed_groups, reduce_packed
@@ -63,10 +64,10 @@ class ReduceTask:
         """Do it; raises GroupFailed for the user's code, and what reading and writing raise."""
         with ExitStack() as stack:
             temporary = stack.enter_context(TemporaryFiles(self._order.out_dir))
+            files = stack.enter_context(ManyFiles())
             readers = []
             for path in self._order.sources:
-                file = stack.enter_context(open(path, "rb"))
-                readers.append(RunReader(file, path, unpickle=True))
+                readers.append(RunReader(files.open(path), path, unpickle=True))
                 readers[-1].look_up(self._wanted())
             output = _SortedOutput(
                 os.path.join(self._order.out_dir, PART_FILE),

@@ -24,6 +24,7 @@ from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.runfile import Block, RunReader
 from mrframe.task.blame import GroupFailed
 from mrframe.task.emit import EmitFailed, Emitter, are_pairs, no_pair
+from mrframe.task.manyfiles import ManyFiles
 from mrframe.task.mapping import Output, Reporter
 from mrframe.task.package import TaskSettings
 from mrframe.task.temporary import TemporaryFiles
@@ -33,10 +34,10 @@ TOP_BUFFER_ROWS = 65_536  # rows held beyond the n best before they are cut to n
 
 def read_pairs(sources: Sequence[str], stack: ExitStack, out_dir: str) -> Iterator[Block]:
     """The pairs of sealed reduce output: of one partition as it is, of several merged by key."""
+    files = stack.enter_context(ManyFiles())
     streams = []
     for path in sources:
-        file = stack.enter_context(open(path, "rb"))  # noqa: SIM115  (entered at once)
-        streams.extend(RunReader(file, path, unpickle=False).streams(0))
+        streams.extend(RunReader(files.open(path), path, unpickle=False).streams(0))
     if len(streams) == 1:
         return streams[0]
     temporary = stack.enter_context(TemporaryFiles(out_dir))
