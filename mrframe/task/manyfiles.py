@@ -17,8 +17,8 @@ OPEN_MAX = 200
 class ManyFiles:
     """Opens files; a context manager that closes them all."""
 
-    def __init__(self, open_max: int = OPEN_MAX) -> None:
-        self._open_max = open_max
+    def __init__(self, open_max: int | None = None) -> None:
+        self._open_max = open_max or OPEN_MAX
         self._files: OrderedDict[_File, BinaryIO] = OrderedDict()
 
     def open(self, path: str) -> BinaryIO:

@@ -8,6 +8,7 @@ import pytest
 
 from mrframe import Job, api, count, words
 from mrframe.core.options import RunOptions
+from mrframe.task import manyfiles
 from mrframe.task.manyfiles import ManyFiles
 
 FDS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
@@ -42,18 +43,19 @@ def test_a_file_that_is_not_there_is_told_at_once(tmp_path):
 @pytest.fixture
 def few_descriptors():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (280, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (130, hard))
     yield
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.usefixtures("few_descriptors")
 def test_a_job_has_more_map_tasks_and_more_parts_than_descriptors(tmp_path, monkeypatch):
+    monkeypatch.setattr(manyfiles, "OPEN_MAX", 50)
     monkeypatch.setattr(api, "HELD_BYTES_MAX", 0)
     path = tmp_path / "words"
     path.write_text("".join(f"word{i % 700} and again\n" for i in range(1500)))
     job = Job(read=words, key="word", reduce=count)
-    with api.run(job, [str(path)], RunOptions(engine="inline", splits=320, partitions=300)) as result:
+    with api.run(job, [str(path)], RunOptions(engine="inline", splits=150, partitions=140)) as result:
         rows = dict(result.rows())
-    assert result.summary.tasks > 600
+    assert result.summary.tasks > 280
     assert rows == {**{f"word{i}": 1500 // 700 + (i < 1500 % 700) for i in range(700)}, "and": 1500, "again": 1500}
