@@ -43,16 +43,16 @@ def by_number(key, value):
 job = Job(read=logs.access, map=by_status, reduce=digest)
 twice = job.then(Job(map=by_number, reduce=digest))
 '''
-# name of a job: the words that name it, its inputs
+# name of a job: the words that name it, its inputs, the length of its splits
 JOBS = {
-    "order": ("order.py", ACCESS),
-    "twice": ("order.py:twice", ACCESS),
-    "top_urls": ("top_urls", ACCESS),
-    "gz": ("order.py", ACCESS[-1:]),
-    "words": ("word_count", sorted(SAMPLES.glob("*.txt"))),
+    "order": ("order.py", ACCESS, 25_000),
+    "twice": ("order.py:twice", ACCESS, 25_000),
+    "top_urls": ("top_urls", ACCESS, 25_000),
+    "gz": ("order.py", ACCESS[-1:], 20_000),
+    "words": ("word_count", sorted(SAMPLES.glob("*.txt")), 600),
 }
-CUT = ["--split-bytes", "25000", "--partitions", "3", "-q"]
-LOCAL = ["--engine", "local", "--nodes", "2", *CUT]
+INLINE = ["--engine", "inline"]
+LOCAL = ["--engine", "local", "--nodes", "2"]
 SAME = ["job", "log_format", "steps", "partitions", "records", "lines", "malformed", "bytes_in", "tasks", "rows"]
 SAME += ["bad_fields", "counters", "samples"]
 
@@ -63,10 +63,10 @@ class Trial:
     def __init__(self, folder, name, *more):
         self.folder, self.more = folder, more
         (folder / "order.py").write_text(ORDER)
-        word, self.inputs = JOBS[name]
+        word, self.inputs, self.split_bytes = JOBS[name]
         self.word = folder / word if word.startswith("order.py") else word
         self.runs = 0
-        oracle = self.start("--engine", "inline", *CUT).to_its_end()
+        oracle = self.start(*INLINE).to_its_end()
         self.expected = self.said(oracle)
         usual = [self.start(*LOCAL, *more).to_its_end() for _ in range(2)]
         assert [self.said(run) for run in usual] == [self.expected] * 2
@@ -78,8 +78,9 @@ class Trial:
         self.runs += 1
         place, figures = self.folder / f"run-{self.runs}", self.folder / f"figures-{self.runs}"
         figures.mkdir()
+        cut = ["--split-bytes", self.split_bytes, "--partitions", 3]
         told = ["--summary", figures / "summary", "--rejects", figures / "rejects"]
-        run = Run(place, self.word, *self.inputs, *words, *told)
+        run = Run(place, self.word, *self.inputs, *words, *cut, *told, "-q")
         run.figures = figures
         return run
 
