@@ -35,7 +35,9 @@ from mrframe.task.rawcount import RawCountBuffer, counts_raw
 BOM = b"\xef\xbb\xbf"
 SAMPLE_BYTES_MAX = 400  # of a malformed line in the samples of a report
 RUN_BYTES = 5 << 20  # of pairs that are only sorted: what fits the cache sorts a third faster
-SPILL_CHECK_BYTES = 4 << 20  # input between two looks at the size of the buffer
+SPILL_CHECK_BYTES = 4 << 20  # input between two looks at the size of the buffer …
+SPILL_CHECK_PAIRS = 50_000  # … and pairs: a map may yield many for a record
+SPILL_CHECK_PAIRS_FOLDED = 500_000  # they need not stay, and the states of a fold take longer to look at
 
 MAP_FILE = "map.mrf"
 REJECTS_FILE = "rejects"
@@ -214,7 +216,8 @@ class MapTask:
 
     def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes, Parsed]]:
         """(offset in the source, bytes, columns) of each block; keeps the ledger and looks after the budget."""
-        unchecked = 0
+        unchecked = looked_at = 0
+        pairs_max = SPILL_CHECK_PAIRS if self._fold is None else SPILL_CHECK_PAIRS_FOLDED
         for offset, data in read_split(self._split, block_bytes=block_bytes):
             block = data
             if self._split.first and self._ledger.bytes_in == 0 and data.startswith(BOM):
@@ -226,8 +229,8 @@ class MapTask:
             yield offset, block, parsed
             self._reporter.beat(self._ledger.records, self._ledger.bytes_in)
             unchecked += len(block)
-            if unchecked >= SPILL_CHECK_BYTES:
-                unchecked = 0
+            if unchecked >= SPILL_CHECK_BYTES or self._output.pairs - looked_at >= pairs_max:
+                unchecked, looked_at = 0, self._output.pairs
                 self._output.spill_if_full()
 
     def _count(self, parsed: Parsed, length: int, offset: int) -> None:

@@ -1,0 +1,70 @@
+"""Memory stays near the budget whatever the data: real processes, and the most that each ever had."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+MIB = 1 << 20
+BASE_BYTES = 84 * MIB  # Python, mrframe, NumPy, and what a merge has of each of its files
+BUDGET_BYTES = 16 * MIB
+
+JOBS = """
+from mrframe import Job, collect, text, total
+
+LONG = "x" * 180
+
+def same(line):
+    for number in range(40):
+        yield "hot", f"{line}{number}{LONG}"
+
+def length(key, values):
+    number = size = 0
+    for value in values:
+        number += 1
+        size += len(value)
+    yield key, (number, size)
+
+def many(line):
+    for number in range(20):
+        yield f"{line[:13]}/{number}", 1
+
+hot = Job(read=text, map=same, reduce=length)
+wide = Job(read=text, map=many, reduce=total)
+rows = Job(read=text, map=many, reduce=lambda key, values: ((key, LONG + key) for _ in values))
+"""
+
+
+def run(tmp_path, job, *more):
+    """(most bytes that a process of the run had, rows as written)."""
+    (tmp_path / "jobs.py").write_text(JOBS)
+    command = [sys.executable, "-m", "mrframe", "run", f"jobs.py:{job}", "input.txt", "-o", "out.jsonl", "-q"]
+    command += ["--engine", "inline", "--memory-bytes", str(BUDGET_BYTES), "--splits", "3", *more]
+    child = subprocess.Popen(command, cwd=tmp_path)
+    _, status, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0
+    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return peak, (tmp_path / "out.jsonl").read_text().splitlines()
+
+
+def lines(tmp_path, number):
+    (tmp_path / "input.txt").write_text("".join(f"line {i:08d} {'.' * 200}\n" for i in range(number)))
+
+
+def test_one_hot_key_larger_than_memory(tmp_path):
+    lines(tmp_path, 10_000)
+    peak, rows = run(tmp_path, "hot")
+    size = sum(len(str(n)) + 214 + 180 for n in range(40)) * 10_000
+    assert [json.loads(row) for row in rows] == [{"key": "hot", "value": [400_000, size]}]
+    assert peak < BASE_BYTES + BUDGET_BYTES < size
+
+
+@pytest.mark.parametrize("job", ["wide", "rows"])
+def test_many_keys(tmp_path, job):
+    lines(tmp_path, 15_000)
+    peak, rows = run(tmp_path, job)
+    assert len(rows) == 300_000
+    assert peak < BASE_BYTES + BUDGET_BYTES
