@@ -22,13 +22,12 @@ from mrframe.cluster.lines import Line
 from mrframe.core.events import ExecutorBeat, ExecutorBlock, ExecutorFailed, ExecutorSealed
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Order, Split
+from mrframe.task.collector import THRESHOLDS
 from mrframe.wire import messages
 from mrframe.wire.codec import BadMessage
 
 BEAT_S = 0.15
 """A beat is passed on at most so often, whatever the work function does."""
-
-_GC_THRESHOLDS = (50_000, 20, 20)  # user code may make cycles, but column data makes none: look seldom
 
 Work = Callable[[bytes, Order, Any], TaskReport | Failure]
 
@@ -65,7 +64,7 @@ def serve(end: socket.socket, executor: int, work: str) -> None:
     """Work until the node closes the line; `end` is this executor's end."""
     line = Line(end, hears=messages.TO_EXECUTOR, says=messages.FROM_EXECUTOR, blocking=True)
     run = work_function(work)
-    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.set_threshold(*THRESHOLDS)
     packages: dict[str, bytes] = {}
     while (message := line.wait()) is not None:
         order = message.order

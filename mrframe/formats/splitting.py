@@ -15,7 +15,7 @@ from mrframe.errors import InputChanged, InputError
 from mrframe.formats.blocks import pieces
 from mrframe.formats.inputs import InputFile
 
-BLOCK_BYTES = 512 << 10
+BLOCK_BYTES = 128 << 10
 """Default size of the blocks that a split is read in."""
 LINE_BYTES_MAX = 256 * MIB
 """A line longer than this is refused."""

@@ -30,7 +30,7 @@ _SAMPLE = 16  # objects whose size is looked at, per block
 _DEPTH = 3  # containers within containers that are looked into
 _CONTAINERS = (dict, list, set)
 _ENTRY_BYTES = 70  # of a dict, at the worst size that it has between two growths
-_PENDING_BYTES_MAX = 48 << 20  # of uncombined values; combining pays when keys repeat within it
+_PENDING_BYTES_MAX = 24 << 20  # of uncombined values; combining pays when keys repeat within it
 
 
 class Buffer(Protocol):

@@ -10,7 +10,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-THRESHOLDS = (200_000, 20, 50)
+THRESHOLDS = (2_000_000, 20, 100)
 
 
 @contextmanager
