@@ -12,7 +12,6 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from functools import partial
-from hashlib import blake2b
 from itertools import repeat
 from typing import Any
 
@@ -61,4 +60,6 @@ def slot_range(partition: int, slots: int, partitions: int) -> range:
 
 
 def _keyed_hash(secret: bytes, tag: bytes, body: bytes) -> int:
+    from hashlib import blake2b  # it loads OpenSSL, and a seed is rare
+
     return int.from_bytes(blake2b(tag + body, digest_size=4, key=secret).digest(), "big")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
 import shutil
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -19,7 +18,7 @@ RANDOM_NAME = r"[0-9a-f]{16}"
 
 def token() -> str:
     """Sixteen random hex digits, to make a name that nobody else has."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def fault_text(error: OSError, path: str) -> str:

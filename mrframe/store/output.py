@@ -13,7 +13,6 @@ Rules:
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -64,6 +63,8 @@ class _Part(Sink):
 
     def __init__(self, file: RawIOBase, target: str) -> None:
         super().__init__(file, target)
+        import hashlib  # it loads OpenSSL, which only who writes a folder of parts needs
+
         self.hash = hashlib.sha256()
 
     def write(self, data: bytes) -> int:

@@ -8,7 +8,6 @@ show the user's lines. Only what lies beside the job file is shipped; what is in
 from __future__ import annotations
 
 import ast
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import linecache
@@ -71,8 +70,10 @@ class Sources:
             sys.modules.pop(source.name, None)
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives `import` the shipped modules."""
+class _Finder:
+    """Gives `import` the shipped modules: a finder and a loader, without `importlib.abc`, which imports half of the
+    standard library.
+    """
 
     def __init__(self, sources: dict[str, Source]) -> None:
         self._sources = sources
@@ -87,7 +88,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return None if source is None else self._spec(source)
 
     def _spec(self, source: Source) -> importlib.machinery.ModuleSpec:
-        spec = importlib.machinery.ModuleSpec(source.name, self, origin=source.path, is_package=source.is_package)
+        loader: Any = self
+        spec = importlib.machinery.ModuleSpec(source.name, loader, origin=source.path, is_package=source.is_package)
         spec.has_location = True
         return spec
 
@@ -95,11 +97,14 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         module = ModuleType(source.name)
         module.__file__ = source.path
         module.__spec__ = self._spec(source)
-        module.__loader__ = self
+        module.__loader__ = module.__spec__.loader
         module.__package__ = source.name if source.is_package else source.name.rpartition(".")[0]
         if source.is_package:
             module.__path__ = []
         return module
+
+    def create_module(self, _spec: importlib.machinery.ModuleSpec) -> None:
+        return None  # the usual one
 
     def exec_module(self, module: ModuleType) -> None:
         exec(_compiled(self._sources[module.__name__]), module.__dict__)  # noqa: S102  (as in Sources.run)
