@@ -102,7 +102,7 @@ def test_every_ready_job_can_be_started_from_and_its_test_passes(mrframe, folder
         assert mrframe("init", f"my_{job}", "--from", job).stdout == f"my_{job}.py\ntest_my_{job}.py\n"
         assert f"Started from the ready job `{job}`" in (folder / f"my_{job}.py").read_text()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "mrframe.testing.plugin"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert f"{len(jobs)} passed" in done.stdout
