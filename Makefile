@@ -38,7 +38,7 @@ simulate: $(READY)  ## SEEDS fault schedules against the real scheduler, in virt
 	$(RUN) -m mrframe.testing.simulate --seeds $(SEEDS)
 
 chaos: $(READY)  ## the long tests: processes killed at random moments
-	$(RUN) -m pytest -m slow --timeout 3600 tests
+	$(RUN) -m pytest -m slow --timeout 3600 --hypothesis-profile=explore tests
 
 bench: $(READY)  ## how long jobs take, beside Python by hand and what else is installed; some minutes
 	$(RUN) benchmarks/run.py

@@ -151,20 +151,32 @@ def best_rows(rows: Iterator[tuple[Any, Any]], top: Top) -> list[tuple[Any, Any]
 
 def _ranked(rows: list[tuple[Any, Any]], top: Top) -> list[tuple[Any, Any]]:
     keys = [key for key, _ in rows]
-    measures = [_measure(value, top.by) for _, value in rows]
+    measures = [_measure(value, top) for _, value in rows]
+    try:
+        sortable = sort_keys(measures, kind_of(measures))
+    except KeyRefused as refused:
+        raise UserCodeError(f"{_said(top)} ranks what a key can be: {refused.key} cannot be ranked") from None
     indexes = sort_order(keys, kind_of(keys))
-    sortable = sort_keys(measures, kind_of(measures))
     indexes.sort(key=sortable.__getitem__, reverse=True)  # keeps the order of equals, so ties stay by key
     return [rows[i] for i in indexes[: top.n]]
 
 
-def _measure(value: Any, by: int | str | None) -> Any:
-    if by is None:
-        return value
-    try:
-        return value[by]
-    except (TypeError, KeyError, IndexError):
-        raise UserCodeError(f"top(by={by!r}): the value {value!r} has no item {by!r}") from None
+def _measure(value: Any, top: Top) -> Any:
+    if top.by is not None:
+        try:
+            value = value[top.by]
+        except (TypeError, KeyError, IndexError):
+            raise UserCodeError(f"{_said(top)}: the value {value!r} has no item {top.by!r}") from None
+    return _items_as_tuple(value)
+
+
+def _items_as_tuple(value: Any) -> Any:
+    """A list ranks as the tuple of its items does, which is also what Python's `<` says of two lists."""
+    return tuple(map(_items_as_tuple, value)) if type(value) in {list, tuple} else value
+
+
+def _said(top: Top) -> str:
+    return f"top({top.n})" if top.by is None else f"top({top.n}, by={top.by!r})"
 
 
 def reduce_top(blocks: Iterator[Block], top: Top) -> list[tuple[Any, Any]]:

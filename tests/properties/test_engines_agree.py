@@ -196,6 +196,14 @@ def check(one, options, hash_seed):
         assert said(job, inputs, options) == said(job, inputs, INLINE)
 
 
+@pytest.mark.parametrize("name", sorted({**ON_TEXT, **ON_LOGS}))
+def test_every_job_gives_rows(name, tmp_path):
+    """Else a job that always fails would hide behind examples that are empty or never drawn."""
+    path = tmp_path / "x.log"
+    path.write_bytes(b"b\na bb ccc\na b a\n" if name in ON_TEXT else LOG_LINE % (1, 2, 200, b"12"))
+    assert said({**ON_TEXT, **ON_LOGS}[name], [str(path)], INLINE)[2]["rows"] >= 1
+
+
 hash_seeds = st.integers(0, 4_000_000_000)
 
 

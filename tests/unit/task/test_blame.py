@@ -155,6 +155,30 @@ def test_top_by_an_item_that_is_not_there(numbers):
     assert "has no item 0" in str(failing(Job(read=text, map=each, reduce=count).then(top(2, by=0)), numbers))
 
 
+def test_top_of_values_that_have_no_order(numbers):
+    def each(line):
+        yield line, 1
+
+    def kinds(key, values):
+        yield key, {"n": sum(values)}
+
+    error = failing(Job(read=text, map=each, reduce=kinds).then(top(2)), numbers)
+    assert str(error).startswith("top(2) ranks what a key can be: <dict> cannot be ranked")
+
+
+def test_top_ranks_lists_item_by_item(tmp_path):
+    def each(line):
+        yield line[0], int(line[1:])
+
+    def in_order(key, values):
+        yield key, [sorted(values), []]
+
+    path = tmp_path / "x.txt"
+    path.write_text("a1\nb1\nb2\nc0\nd1\n")
+    with mrframe.run(Job(read=text, map=each, reduce=in_order).then(top(3)), [str(path)], INLINE) as result:
+        assert list(result) == [("b", [[1, 2], []]), ("a", [[1], []]), ("d", [[1], []])]
+
+
 def test_unknown_fields_are_refused_with_the_nearest(numbers):
     def each(lines):
         yield lines, 1
