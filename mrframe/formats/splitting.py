@@ -7,7 +7,8 @@ absolute path; they are read with pread, never by mmap (a truncated map is a sig
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 from mrframe.core.spec import MIB, SPLIT_BYTES, Split
@@ -18,7 +19,8 @@ from mrframe.formats.inputs import InputFile
 BLOCK_BYTES = 128 << 10
 """Default size of the blocks that a split is read in."""
 LINE_BYTES_MAX = 256 * MIB
-"""A line longer than this is refused."""
+"""A line longer than this, with its end, is no record: it is told to `on_long`, or refused."""
+LONG_LINE_HEAD_BYTES = 400
 COMPRESSION_RATIO = 8
 """What a compressed byte counts for when bytes are estimated; access logs shrink 8 to 15 times."""
 PARTITIONS_MAX = 256
@@ -97,17 +99,48 @@ def default_partitions(total_bytes: int) -> int:
     return max(1, min(PARTITIONS_MAX, -(-total_bytes // SPLIT_BYTES)))
 
 
+@dataclass(frozen=True, slots=True)
+class LongLine:
+    """A line over the limit, which was passed over without being held.
+
+    offset     where it begins: in the file (`read_blocks`), in the source (`read_split`)
+    length     its bytes, with its end
+    end_bytes  how many of them are its end: a newline, a carriage return before it, neither
+    head       its first bytes
+    sha256     of the line without its end, in hex
+    """
+
+    offset: int
+    length: int
+    end_bytes: int
+    head: bytes
+    sha256: str
+
+
+OnLong = Callable[[LongLine], None]
+
+
 def read_split(
-    split: Split, *, block_bytes: int = BLOCK_BYTES, line_bytes_max: int = LINE_BYTES_MAX
+    split: Split,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    line_bytes_max: int | None = None,
+    on_long: OnLong | None = None,
 ) -> Iterator[tuple[int, bytes]]:
     """The blocks of a "file" or "held" split as (offset within the *source*, bytes); see `read_blocks`."""
     base = split.order[1] - split.offset  # blocks of a decoded stream lie in files of their own
+
+    def in_source(line: LongLine) -> None:
+        assert on_long is not None
+        on_long(LongLine(base + line.offset, line.length, line.end_bytes, line.head, line.sha256))
+
     blocks = read_blocks(
         split.path,
         split.offset,
         split.length,
         block_bytes=block_bytes,
         line_bytes_max=line_bytes_max,
+        on_long=in_source if on_long else None,
         name=split.source,
     )
     for offset, block in blocks:
@@ -120,16 +153,20 @@ def read_blocks(
     length: int,
     *,
     block_bytes: int = BLOCK_BYTES,
-    line_bytes_max: int = LINE_BYTES_MAX,
+    line_bytes_max: int | None = None,
+    on_long: OnLong | None = None,
     name: str = "",
 ) -> Iterator[tuple[int, bytes]]:
     """The bytes of a file from `offset`, a record start, as (offset within the file, whole lines).
 
-    A block is cut behind its last newline; a line that is longer than a block makes its block grow (to less
-    than twice the line). Only the last block may lack a final newline. Raises InputChanged when the file is
-    gone, shorter, or not what was planned; InputError for a line over `line_bytes_max`; OSError with the
-    path when the disk fails.
+    A block is cut behind its last newline; a line that is longer than a block is a block of its own. Only the
+    last block may lack a final newline. A line over `line_bytes_max` (LINE_BYTES_MAX) is in no block: `on_long`
+    is called with it, after the blocks before it were taken and before the next one is given; whatever its
+    length, no more than a block of it is held. Raises InputChanged when the file is gone, shorter, or not what
+    was planned; InputError for such a line when there is no `on_long`; OSError with the path when the disk fails.
     """
+    line_bytes_max = LINE_BYTES_MAX if line_bytes_max is None else line_bytes_max
+    block_bytes = min(block_bytes, line_bytes_max)  # so that no block hides a line that is too long
     with _Source(path, name or path) as source:
         if offset and length and source.read_at(offset - 1, 1) != b"\n":
             raise InputChanged(
@@ -138,31 +175,28 @@ def read_blocks(
             )
         end = offset + length
         while offset < end:
-            block = _block(source, offset, end, block_bytes, line_bytes_max)
-            yield offset, block
-            offset += len(block)
+            data = source.read_at(offset, min(block_bytes, end - offset))
+            if offset + len(data) < end:
+                # The torn line at the end is read again with the next block: cheaper than carrying it over.
+                data = data[: data.rfind(b"\n") + 1]
+            if not data:
+                line_bytes = source.line_bytes(offset, offset + block_bytes, end)
+                if line_bytes > line_bytes_max:
+                    if on_long is None:
+                        raise _refused(source, offset, line_bytes_max)
+                    on_long(source.long_line(offset, line_bytes))
+                    offset += line_bytes
+                    continue
+                data = source.read_at(offset, line_bytes)
+            yield offset, data
+            offset += len(data)
 
 
-def _block(source: _Source, offset: int, end: int, block_bytes: int, line_bytes_max: int) -> bytes:
-    """Whole lines from `offset`: about `block_bytes`, more when one line is longer.
-
-    The torn line at the end of a read is read again with the next block: cheaper than carrying it over.
-    """
-    wanted = block_bytes
-    while True:
-        data = source.read_at(offset, min(wanted, end - offset))
-        if offset + len(data) == end:
-            return data
-        cut = data.rfind(b"\n") + 1
-        if cut:
-            return data[:cut]
-        if wanted >= line_bytes_max:
-            raise InputError(
-                f"{source.name} has a line of more than {line_bytes_max:,} bytes at byte {offset:,}; "
-                "mrframe reads logs line by line: break the line, or leave the file out"
-            )
-        del data
-        wanted = min(2 * wanted, line_bytes_max)
+def _refused(source: _Source, offset: int, line_bytes_max: int) -> InputError:
+    return InputError(
+        f"{source.name} has a line of more than {line_bytes_max:,} bytes at byte {offset:,}; "
+        "mrframe reads logs line by line: break the line, or leave the file out"
+    )
 
 
 class _Source:
@@ -198,3 +232,28 @@ class _Source:
                 "which was planned); run the job again, on a copy if the file keeps changing"
             )
         return data
+
+    def line_bytes(self, start: int, searched: int, end: int) -> int:
+        """Bytes of the line that begins at `start` and has no newline before `searched`, its end included."""
+        while searched < end:
+            data = self.read_at(searched, min(BLOCK_BYTES, end - searched))
+            found = data.find(b"\n")
+            if found >= 0:
+                return searched + found + 1 - start
+            searched += len(data)
+        return end - start
+
+    def long_line(self, offset: int, length: int) -> LongLine:
+        """What is told of a line that is passed over; it is read once more for its hash, piece by piece."""
+        import hashlib  # it loads OpenSSL, which no other reading needs
+
+        tail = self.read_at(offset + length - 2, 2) if length > 1 else b""
+        body = tail.removesuffix(b"\n").removesuffix(b"\r")
+        stop = offset + length - (len(tail) - len(body))
+        at, digest = offset, hashlib.sha256()
+        while at < stop:
+            data = self.read_at(at, min(BLOCK_BYTES, stop - at))
+            digest.update(data)
+            at += len(data)
+        head = self.read_at(offset, min(LONG_LINE_HEAD_BYTES, stop - offset))
+        return LongLine(offset, length, offset + length - stop, head, digest.hexdigest())

@@ -20,7 +20,7 @@ from mrframe.core.signature import describe
 from mrframe.core.spec import MapOrder
 from mrframe.errors import KeyRefused, LedgerUnbalanced, MrframeError, UserCodeError
 from mrframe.formats.reading import BlockReader, Parsed, make_reader
-from mrframe.formats.splitting import BLOCK_BYTES, read_split
+from mrframe.formats.splitting import BLOCK_BYTES, LongLine, read_split
 from mrframe.shuffle.buffers import buffer_for
 from mrframe.shuffle.partition import partition_of, slot_range, slots_for
 from mrframe.shuffle.ranges import Ranges
@@ -218,7 +218,7 @@ class MapTask:
         """(offset in the source, bytes, columns) of each block; keeps the ledger and looks after the budget."""
         unchecked = looked_at = 0
         pairs_max = SPILL_CHECK_PAIRS if self._fold is None else SPILL_CHECK_PAIRS_FOLDED
-        for offset, data in read_split(self._split, block_bytes=block_bytes):
+        for offset, data in read_split(self._split, block_bytes=block_bytes, on_long=self._pass_over):
             block = data
             if self._split.first and self._ledger.bytes_in == 0 and data.startswith(BOM):
                 block = data[len(BOM) :]
@@ -232,6 +232,17 @@ class MapTask:
             if unchecked >= SPILL_CHECK_BYTES or self._output.pairs - looked_at >= pairs_max:
                 unchecked, looked_at = 0, self._output.pairs
                 self._output.spill_if_full()
+
+    def _pass_over(self, line: LongLine) -> None:
+        """Count a line that is too long to be read: malformed in every format, kept as its beginning and its hash."""
+        ledger = self._ledger
+        reason = f"a line of {line.length:,} bytes, which is over the limit; sha256 {line.sha256}"
+        self._rejects.add([Malformed(0, 0, line.head, reason)], ledger.lines, line.offset)
+        ledger.bytes_in += line.length
+        ledger.malformed_bytes += line.length - line.end_bytes
+        ledger.delimiter_bytes += line.end_bytes
+        ledger.lines += 1
+        ledger.malformed += 1
 
     def _count(self, parsed: Parsed, length: int, offset: int) -> None:
         ledger = self._ledger

@@ -5,13 +5,21 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+from hashlib import sha256
 
 import pytest
 
 from mrframe.core.spec import MIB, Split
 from mrframe.errors import InputChanged, InputError
 from mrframe.formats.inputs import InputFile, expand
-from mrframe.formats.splitting import default_partitions, estimated_bytes, plan_splits, read_blocks, read_split
+from mrframe.formats.splitting import (
+    LongLine,
+    default_partitions,
+    estimated_bytes,
+    plan_splits,
+    read_blocks,
+    read_split,
+)
 
 
 def write(path, data):
@@ -47,9 +55,13 @@ def test_partitions_follow_from_the_bytes_alone():
     assert estimated_bytes(files) == 10 + 80
 
 
-def test_blocks_are_cut_at_lines_and_a_long_line_makes_its_block_grow(tmp_path):
+def test_blocks_are_cut_at_lines_and_a_long_line_is_a_block_of_its_own(tmp_path):
     path = write(tmp_path / "a", b"aa\nbb\n" + b"x" * 50 + b"\ncc\ndd")
-    assert list(read_blocks(path, 0, 62, block_bytes=8)) == [(0, b"aa\nbb\n"), (6, b"x" * 50 + b"\ncc\ndd")]
+    assert list(read_blocks(path, 0, 62, block_bytes=8)) == [
+        (0, b"aa\nbb\n"),
+        (6, b"x" * 50 + b"\n"),
+        (57, b"cc\ndd"),
+    ]
     assert list(read_blocks(path, 6, 51, block_bytes=8)) == [(6, b"x" * 50 + b"\n")]
     assert list(read_blocks(path, 6, 0)) == []
 
@@ -59,6 +71,22 @@ def test_a_line_over_the_limit_is_refused_with_its_place(tmp_path):
     assert len(list(read_blocks(path, 0, 104, block_bytes=8, line_bytes_max=101))) == 2
     with pytest.raises(InputError, match=r"app\.log has a line of more than 64 bytes at byte 3;"):
         list(read_blocks(path, 0, 104, block_bytes=8, line_bytes_max=64, name="app.log"))
+
+
+@pytest.mark.parametrize("block_bytes", [1, 2, 3, 7, 8, 9, 64, 1 << 20])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"", b"\r"])
+def test_a_line_over_the_limit_is_told_and_passed_over(tmp_path, block_bytes, end):
+    long = b"x" * 9
+    data = b"ok\n" + long + b"\r\n" + b"12345678\n" + b"123456789\n" + long + b"y" + end
+    path = write(tmp_path / "a", b"before\n" + data)
+    told = []
+    read = read_blocks(path, 7, len(data), block_bytes=block_bytes, line_bytes_max=9, on_long=told.append)
+    assert b"".join(block for _, block in read) == b"ok\n12345678\n"
+    assert told == [
+        LongLine(10, 11, 2, long, sha256(long).hexdigest()),
+        LongLine(30, 10, 1, b"123456789", sha256(b"123456789").hexdigest()),
+        LongLine(40, 10 + len(end), len(end), long + b"y", sha256(long + b"y").hexdigest()),
+    ]
 
 
 def test_a_decoded_block_is_placed_within_its_source(tmp_path):
