@@ -128,6 +128,13 @@ class TooManyMalformed(MrframeError):
     blame = "data"
 
 
+class TooManyFailed(MrframeError):
+    """The job's code fails on more records than --max-failed allows."""
+
+    slug = "too-many-failed"
+    blame = "user"
+
+
 class ClusterUnreachable(MrframeError):
     """The master or the nodes could not be started or do not answer."""
 
@@ -154,6 +161,12 @@ class LedgerUnbalanced(MrframeError):
     """The bytes read do not add up to the bytes accounted for; a bug in mrframe, never ignored."""
 
     slug = "ledger"
+
+
+class NotPrivate(UsageError):
+    """A directory or file for keys, the journal or a cluster's data is not this user's alone."""
+
+    slug = "not-private"
 
 
 class ExtraMissing(UsageError):

@@ -4,6 +4,8 @@ A fact is written before anything that depends on it is sent (`actions.Persist`)
 (`JobSubmitted`, `SplitsAdded`, `InputsClosed`, `CancelRequested`, `JobReleased`) are facts as they are; here
 are the others. `Scheduler.recover` takes them all back, in the same order. Attempts under way are not
 facts: a new epoch starts new ones.
+
+Compaction: once a job is released, its `JobReleased` may stand for all its facts, in the place of the first one.
 """
 
 from __future__ import annotations

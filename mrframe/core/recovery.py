@@ -72,9 +72,18 @@ def _apply(book: Book, fact: Fact) -> None:
             book.jobs[job].move("done" if failure is None else "fail")
             book.jobs[job].failure = failure
         case JobReleased(job):
-            forget(book, book.jobs[job])
+            _release(book, job)
         case CancelRequested():
             pass  # the `JobFinished` of the same turn says it all
+
+
+def _release(book: Book, job: str) -> None:
+    """Forget a job. Of one that is not known, all other facts were compacted away, and this one stands for them."""
+    if job in book.jobs:
+        forget(book, book.jobs[job])
+    elif job not in book.released:
+        book.released.add(job)
+        book.accepted += 1
 
 
 def _task(book: Book, name: str) -> Task:

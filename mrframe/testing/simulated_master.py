@@ -106,8 +106,11 @@ class SimulatedMaster:
         if torn and world.random.random() < 0.5:  # nothing of the turn has happened
             self._torn()
             return
+        facts = [action.fact for action in actions if isinstance(action, Persist)]
+        if facts and not self.persist(facts):
+            self._torn()
+            return
         world.checker.turn(scheduler, actions)
-        self.journal += [action.fact for action in actions if isinstance(action, Persist)]
         performed = world.random.randint(0, len(actions)) if torn else len(actions)
         for action in actions[:performed]:
             self._do(action)
@@ -115,6 +118,11 @@ class SimulatedMaster:
             self._torn()
         else:
             self._check(event)
+
+    def persist(self, facts: list[Any]) -> bool:
+        """Write the facts of one turn; False when the process was killed at that, and nothing more is done."""
+        self.journal += facts
+        return True
 
     def _torn(self) -> None:
         self.world.note("master", "crashes within a turn")
