@@ -5,9 +5,10 @@ Rules.
 - Who speaks is known by the key of the connection, not by what a message says: a node may speak for itself
   only, and what clients may say a node may not. What is not allowed, is no message, or is too large is
   counted, dropped and answered with `Refused`; nothing a peer sends comes through the loop as an exception.
-- The client's requests are numbered and taken in order, each once; they are repeated until `Accepted`.
-- The end of a job is told again until the client has heard it.
-- The package of a job is opaque here. A node gets it before its first attempt of the job.
+- What clients ask is numbered, taken in order, each once, and accepted when its facts are in the journal.
+- The package of a job is opaque here, and kept in the journal with the submission. A node gets it before its first
+  attempt of the job.
+- A master of a standing cluster that cannot write its journal ends: what it has said until then is on the disk.
 """
 
 from __future__ import annotations
@@ -18,44 +19,22 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from mrframe.cluster import transport
 from mrframe.cluster.auth import Doorkeeper, Keys
-from mrframe.cluster.clients import Clients
+from mrframe.cluster.clients import CLIENT, Clients
+from mrframe.cluster.journal import DiskJournal, Journal, MemoryJournal
 from mrframe.cluster.lines import Line
 from mrframe.cluster.transport import Loop, Received
 from mrframe.core import events
 from mrframe.core.actions import JobEnded, Persist, SchedulerAction, SendNode
-from mrframe.core.facts import Fact
-from mrframe.core.limits import SchedulerLimits
 from mrframe.core.scheduler import Scheduler
 from mrframe.wire import messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import Member
 
-CLIENT = "client"
-MASTER = "master"
 TICK_S = 0.1
-
-
-class Journal(Protocol):
-    """Where facts are kept. `append` returns when all of them are as safe as this journal makes them."""
-
-    def append(self, facts: Iterable[Fact]) -> None:
-        """Keep these facts, all or none."""
-        ...
-
-
-class MemoryJournal:
-    """The journal of a cluster that lives for one job: it ends with the master."""
-
-    def __init__(self) -> None:
-        self.size = 0
-
-    def append(self, facts: Iterable[Fact]) -> None:
-        """Count the facts; nobody will ask for them, since this master is not restarted."""
-        self.size += sum(1 for _ in facts)
 
 
 @dataclass(slots=True)
@@ -71,17 +50,27 @@ class NodeRoute:
 class Master:
     """The driver. `turn()` is one round of its loop."""
 
-    def __init__(self, keys: Keys, members: Iterable[Member], scheduler: Scheduler, journal: Journal) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        members: Iterable[Member],
+        scheduler: Scheduler,
+        journal: Journal,
+        *,
+        packages: dict[str, bytes] | None = None,
+        address: str = "",
+        durable: bool = False,
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self._scheduler = scheduler
         self._journal = journal
         self._nodes: dict[str, NodeRoute] = {}
-        self._codes: dict[str, bytes] = {}
+        self._codes: dict[str, bytes] = packages or {}
         self._events: list[events.SchedulerEvent] = []
         context = transport.make_context()
         self.doorkeeper = Doorkeeper(context, members)
-        self._router, self.address = transport.listen(context, keys)
-        self._clients = Clients(self._router, scheduler)
+        self._router, self.address = transport.listen(context, keys, address)
+        self._clients = Clients(self._router, scheduler, whole=durable)
         self.loop = Loop()
         self.loop.watch(self.doorkeeper.socket, self.doorkeeper.answer)
         self.loop.watch(self._router, self._receive)
@@ -98,7 +87,8 @@ class Master:
         actions = [action for event in told for action in self._scheduler.handle(event, now_s)]
         facts = [action.fact for action in actions if isinstance(action, Persist)]
         if facts:
-            self._journal.append(facts)
+            begun = [fact.job for fact in facts if isinstance(fact, events.JobSubmitted)]
+            self._journal.append(facts, {job: self._codes[job] for job in begun if job in self._codes})
         for action in actions:
             self._perform(action, now_s)
         self._clients.tell(now_s)
@@ -122,11 +112,7 @@ class Master:
 
     def _hear(self, received: Received) -> None:
         if received.name == CLIENT:
-            known_at = self._clients.route
-            request = self._clients.hear(received)
-            if self._clients.route != known_at:  # it was not there, or not here, when the nodes came
-                self._clients.send(self._peers())
-            if request is not None:
+            for request in self._clients.hear(received, self._peers()):
                 self._of_client(request)
             return
         message = messages.FROM_NODE.decode(received.frames[0].buffer)
@@ -138,8 +124,6 @@ class Master:
         match message:
             case messages.JobCode():
                 self._codes[message.job] = message.package
-            case messages.EndHeard():
-                self._clients.end_heard(message)
             case events.NodeGone():
                 self._forget_node(message)
                 self._events.append(message)
@@ -147,8 +131,6 @@ class Master:
                 if isinstance(message, events.JobReleased):
                     self._codes.pop(message.job, None)
                     self._clients.release(message.job)
-                elif isinstance(message, events.JobSubmitted):
-                    self._clients.submitted(message.job)
                 self._events.append(message)
 
     def _of_node(self, message: Any, route: bytes) -> None:
@@ -157,6 +139,9 @@ class Master:
             if isinstance(message, messages.NodeAddress):
                 self._nodes[message.node] = NodeRoute(route, message.incarnation, set(), message)
                 self._tell_peers()
+            elif known is None:  # it speaks to an earlier process of this master: let it say hello
+                hello = events.Welcome(message.node, self._scheduler.book.epoch)
+                transport.send(self._router, route, messages.TO_NODE.encode(hello))
             return  # a node says where it is before anything else, and again with every hello
         if known.route != route:  # it has connected anew: what was sent to the old connection may be lost
             known.route = route
@@ -213,7 +198,7 @@ class Master:
         peers = self._peers()
         for node in self._nodes.values():
             transport.send(self._router, node.route, messages.TO_NODE.encode(peers))
-        self._clients.send(peers)
+        self._clients.tell_all(peers)
 
 
 def main(end: socket.socket, _work: str) -> None:
@@ -222,13 +207,20 @@ def main(end: socket.socket, _work: str) -> None:
     setup = line.wait()
     if setup is None:
         return
-    master = make(setup.public_key, setup.secret_key, setup.members, setup.limits)
+    master = make(setup)
     line.send(messages.ChildReady(master.address))
     master.loop.watch(line.fileno(), lambda: os._exit(0))  # nothing more is said here: it can only have ended
     while True:
         master.turn()
 
 
-def make(public_key: bytes, secret_key: bytes, members: Iterable[Member], limits: SchedulerLimits) -> Master:
-    """A master of a cluster that lives for one job: first epoch, journal in memory."""
-    return Master(Keys(public_key, secret_key), members, Scheduler(1, limits), MemoryJournal())
+def make(setup: messages.MasterSetup) -> Master:
+    """A master: a new one with its journal in memory, or the next one of the journal that the setup names."""
+    keys = Keys(setup.public_key, setup.secret_key)
+    if not setup.journal:
+        return Master(keys, setup.members, Scheduler(1, setup.limits), MemoryJournal())
+    journal = DiskJournal(setup.journal)
+    facts, packages = journal.recall()
+    scheduler = Scheduler(journal.begin_epoch(), setup.limits)
+    scheduler.recover(facts)
+    return Master(keys, setup.members, scheduler, journal, packages=packages, address=setup.address, durable=True)

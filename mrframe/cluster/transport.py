@@ -37,6 +37,7 @@ BATCH_MAX = 256
 _IN, _OUT = int(zmq.POLLIN), int(zmq.POLLOUT)  # as ints: an enum's operators cost more than the call they guard
 _BOTH = _IN | _OUT
 
+_ANYWHERE = "tcp://127.0.0.1:*"
 _LIBZMQ_MIN = (4, 3, 5)  # older ones have known holes before authentication
 
 _OPTIONS = {
@@ -73,14 +74,20 @@ def make_context() -> Context:
     return context
 
 
-def listen(context: Context, keys: Keys) -> tuple[Socket, str]:
-    """A ROUTER on a random loopback port for those whom the context's doorkeeper lets in; and its address."""
+def listen(context: Context, keys: Keys, address: str = "") -> tuple[Socket, str]:
+    """A ROUTER on loopback for those whom the context's doorkeeper lets in; and its address.
+
+    Its port is a random one, or that of an earlier process: ClusterUnreachable when somebody else has that by now.
+    """
     socket = _secure(context.socket(zmq.ROUTER), keys)
     socket.setsockopt(zmq.CURVE_SERVER, 1)
     socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
     socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    socket.bind("tcp://127.0.0.1:*")
+    try:
+        socket.bind(address or _ANYWHERE)
+    except zmq.ZMQError as error:
+        raise ClusterUnreachable(f"the master cannot listen at {address or _ANYWHERE} again: {error}") from None
     return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from mrframe.core import endings, membership, outcomes, recovery
-from mrframe.core.actions import SchedulerAction
+from mrframe.core.actions import JobEnded, SchedulerAction
 from mrframe.core.assignment import assign, wake, wake_rested
 from mrframe.core.book import Book, Turn
 from mrframe.core.events import (
@@ -71,6 +71,11 @@ class Scheduler:
     def progress(self, job: str) -> JobProgress | None:
         """How far a job is; None when it is not known."""
         return progress(self.book, job)
+
+    def ending(self, job: str) -> JobEnded | None:
+        """How a job has ended; None when it still runs, or is not known."""
+        submission = self.book.jobs.get(job)
+        return None if submission is None or submission.state is JobState.RUNNING else endings.ended(submission)
 
     def snapshot(self) -> dict[str, Any]:
         """The lasting state as plain values, equal after `recover` from the facts so far."""

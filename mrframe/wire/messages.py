@@ -97,6 +97,55 @@ class EndHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowJob:
+    """The client wants to hear of this job's progress and end. May be said again; a new master must be told."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobUnknown:
+    """The answer to `FollowJob` when there is no such job."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterWanted:
+    """The client wants to know how the cluster is: answered by `ClusterState`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeState:
+    """A node as the master sees it; `state` as in docs/scheduler.md, `attempts` those that it has been given."""
+
+    node: str
+    state: str
+    slots: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A job as the master sees it: "running", "done" or "failed"; tasks of the step that it is at."""
+
+    job: str
+    state: str
+    stage: str
+    tasks_done: int
+    tasks_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterState:
+    """How the cluster is; `epoch` counts the starts of its master."""
+
+    epoch: int
+    nodes: tuple[NodeState, ...]
+    jobs: tuple[JobState, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The answer to a message that was dropped; `reason` is for people."""
 
@@ -231,12 +280,18 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MasterSetup:
-    """First words of the client to the master, over its line: it is known by these keys, and knows these."""
+    """First words of the client to the master, over its line: it is known by these keys, and knows these.
+
+    `journal` is the directory of its journal, empty for one in memory. `address` is where an earlier process of this
+    master was reached, and this one is to be; empty: anywhere.
+    """
 
     public_key: bytes
     secret_key: bytes
     members: tuple[Member, ...]
     limits: SchedulerLimits
+    journal: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +335,8 @@ class Work:
 FROM_CLIENT = Vocabulary(
     JobCode,
     EndHeard,
+    FollowJob,
+    ClusterWanted,
     events.NodeGone,
     events.JobSubmitted,
     events.SplitsAdded,
@@ -307,7 +364,7 @@ TO_NODE = Vocabulary(
     events.AcknowledgeBlock,
     events.ForgetJob,
 )
-TO_CLIENT = Vocabulary(Peers, Accepted, Refused, JobProgress, Reports, Ended)
+TO_CLIENT = Vocabulary(Peers, Accepted, Refused, JobProgress, Reports, Ended, JobUnknown, ClusterState)
 FETCH_ASKED = Vocabulary(FetchFile, FetchMore, FetchStop, bytes_max=4096)
 FETCH_ANSWER = Vocabulary(FilePiece, FileEnd, FileRefused, bytes_max=4096)
 

@@ -9,7 +9,7 @@ import zmq
 
 from mrframe.cluster import transport
 from mrframe.cluster.auth import Doorkeeper, Keys, make_keys
-from mrframe.cluster.clients import NUMBER
+from mrframe.cluster.clients import REQUEST
 from mrframe.cluster.master import make
 from mrframe.core import events
 from mrframe.core.limits import SchedulerLimits
@@ -20,6 +20,10 @@ from mrframe.wire.messages import Member
 NAMES = ("client", "master", "node-1", "node-2")
 
 
+def numbers(number, base=0, session=1):
+    return REQUEST.pack(session, number, base)
+
+
 class House:
     """A master in this process, and connections to it with any keys."""
 
@@ -27,11 +31,12 @@ class House:
         self.keys = {name: make_keys() for name in NAMES}
         members = [Member(name, keys.public) for name, keys in self.keys.items()]
         mine = self.keys["master"]
-        self.master = make(mine.public, mine.secret, members, SchedulerLimits())
+        self.master = make(messages.MasterSetup(mine.public, mine.secret, tuple(members), SchedulerLimits()))
         self.told = []
         handle = self.master._scheduler.handle
         self.master._scheduler.handle = lambda event, now: (self.told.append(event), handle(event, now))[1]
         self.context = zmq.Context()
+        self.sessions = 100
         self.dealers = []
 
     def connect(self, name, server=None):
@@ -66,10 +71,10 @@ class House:
     def still_works(self):
         """A real client is served, whatever has happened."""
         dealer = self.connect("client")
-        number = self.master._clients._taken + 1
-        job = f"job-{number}"
+        self.sessions += 1
+        job = f"job-{self.sessions}"
         request = messages.FROM_CLIENT.encode(events.JobSubmitted(job, (StepSpec(1),)))
-        self.say(dealer, NUMBER.pack(number), request)
+        self.say(dealer, numbers(1, session=self.sessions), request)
         self.turn_until(lambda: any(getattr(event, "job", "") == job for event in self.told))
 
 
@@ -100,7 +105,7 @@ def test_a_client_that_comes_after_the_nodes_is_told_of_them(house):
         house.say(node, words)
     assert isinstance(house.answer(node, messages.TO_NODE), messages.Peers)
     client = house.connect("client")
-    house.say(client, NUMBER.pack(1), messages.FROM_CLIENT.encode(events.JobSubmitted("job-1", (StepSpec(1),))))
+    house.say(client, numbers(1), messages.FROM_CLIENT.encode(events.JobSubmitted("job-1", (StepSpec(1),))))
     heard = [house.answer(client, messages.TO_CLIENT) for _ in range(2)]
     peers = [message for message in heard if isinstance(message, messages.Peers)]
     assert [address.node for address in peers[0].nodes] == ["node-1"]
@@ -209,14 +214,14 @@ def test_a_node_cannot_do_what_clients_do(house, message):
     node = house.connect("node-1")
     house.say(node, messages.FROM_CLIENT.encode(message))
     assert isinstance(house.answer(node, messages.TO_NODE), messages.Refused)
-    house.say(node, NUMBER.pack(1), messages.FROM_CLIENT.encode(message))
+    house.say(node, numbers(1), messages.FROM_CLIENT.encode(message))
     assert isinstance(house.answer(node, messages.TO_NODE), messages.Refused)
     assert house.events() == []
 
 
 def test_a_client_cannot_be_a_node(house):
     client = house.connect("client")
-    house.say(client, NUMBER.pack(1), messages.FROM_NODE.encode(events.NodeJoined("node-1", "i", 1)))
+    house.say(client, numbers(1), messages.FROM_NODE.encode(events.NodeJoined("node-1", "i", 1)))
     assert isinstance(house.answer(client, messages.TO_CLIENT), messages.Refused)
     assert house.events() == []
 
@@ -227,8 +232,8 @@ def test_a_client_cannot_be_a_node(house):
         (b"",),
         (b"\x01garbage",),
         (b"\x02",),
-        (NUMBER.pack(1),),
-        (NUMBER.pack(1), b"\x01\x92\xa7Welcome\x90"),
+        (numbers(1),),
+        (numbers(1), b"\x01\x92\xa7Welcome\x90"),
         (b"12345", b"x"),
         (b"x",) * 4,
         (b"x",) * 500,
@@ -255,15 +260,35 @@ def test_requests_are_taken_in_order_and_once(house):
         messages.FROM_CLIENT.encode(event)
         for event in (events.JobSubmitted("job-1", (StepSpec(1),)), events.InputsClosed("job-1", 5))
     ]
-    for number in (2, 1, 1, 2, 2):
-        house.say(client, NUMBER.pack(number), requests[number - 1])
-    taken = []
-    while len(taken) < 5:
-        answer = house.answer(client, messages.TO_CLIENT)
-        if isinstance(answer, messages.Accepted):
-            taken.append(answer.number)
-    assert taken == [0, 1, 1, 2, 2]
+    assert tell(house, client, requests, (2, 1, 1, 2, 2)) == [0, 1, 1, 2, 2]
     assert [type(event) for event in house.events()] == [events.JobSubmitted, events.InputsClosed]
+
+
+def tell(house, client, requests, sent, base=0):
+    """What is accepted after each of these requests was sent."""
+    accepted = []
+    for number in sent:
+        house.say(client, numbers(number, base), requests[number - 1 - base])
+        while not isinstance(answer := house.answer(client, messages.TO_CLIENT), messages.Accepted):
+            pass
+        accepted.append(answer.number)
+    return accepted
+
+
+def test_a_master_that_does_not_know_a_session_goes_on_where_the_last_one_was(house):
+    """The client's requests up to 7 were accepted by an earlier process."""
+    client = house.connect("client")
+    requests = [messages.FROM_CLIENT.encode(events.CancelRequested(f"job-{number}")) for number in (8, 9)]
+    assert tell(house, client, requests, (9, 8, 9), base=7) == [7, 8, 9]
+    assert [event.job for event in house.events()] == ["job-8", "job-9"]
+
+
+def test_sessions_do_not_disturb_each_other(house):
+    client, other = house.connect("client"), house.connect("client")
+    cancel = messages.FROM_CLIENT.encode(events.CancelRequested("job-1"))
+    house.say(client, numbers(1, session=1), cancel)
+    house.say(other, numbers(1, session=2), cancel)
+    house.turn_until(lambda: len(house.events()) == 2)
 
 
 def test_keys_are_not_shown():
