@@ -8,17 +8,28 @@ import io
 import lzma
 import random
 import tracemalloc
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from mrframe.errors import ExtraMissing, InputChanged, InputError
+from mrframe.formats import decode
 from mrframe.formats.decode import compression_of, decode_file, decompress
 from mrframe.formats.spooling import spool
 
 TEXT = b"".join(b"%d some line of a log\n" % i for i in range(5000))
 PACKS = [("gzip", gzip.compress), ("bzip2", bz2.compress), ("xz", lzma.compress)]
 packs = pytest.mark.parametrize(("compression", "pack"), PACKS)
+LIBRARIES = ["zlib", *(["isal.isal_zlib"] if find_spec("isal") else [])]
+
+
+@pytest.fixture(params=LIBRARIES, autouse=True)
+def gzip_library(request, monkeypatch):
+    """Every test with the standard library and, where it is installed, with the one of the extra."""
+    library = import_module(request.param)
+    monkeypatch.setattr(decode, "_gzip_library", lambda: library)
 
 
 def decoded(data, compression, chunk=1 << 20):
