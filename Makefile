@@ -4,11 +4,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 SEEDS ?= 10000
+MUTATIONS ?= 100000
+SEED ?= 0
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 
-.PHONY: help demo test lint bench simulate chaos samples docs clean bench-full
+.PHONY: help demo test lint bench simulate chaos fuzz samples docs clean bench-full
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' $(MAKEFILE_LIST)
@@ -39,6 +41,9 @@ simulate: $(READY)  ## SEEDS fault schedules against the real scheduler, in virt
 
 chaos: $(READY)  ## the long tests: processes killed at random moments
 	$(RUN) -m pytest -m slow --timeout 3600 --hypothesis-profile=explore tests
+
+fuzz: $(READY)  ## MUTATIONS of the sample logs against the readers, from SEED; each judged by a parser of one line
+	$(RUN) -m mrframe.testing.fuzz --mutations $(MUTATIONS) --seed $(SEED) sample_logs/access.log sample_logs/app.jsonl
 
 bench: $(READY)  ## how long jobs take, beside Python by hand and what else is installed; some minutes
 	$(RUN) benchmarks/run.py

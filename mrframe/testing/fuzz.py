@@ -1,0 +1,348 @@
+"""`python -m mrframe.testing.fuzz --mutations 100000 LOG…`: ruined logs, held to a strict parser of one line.
+
+A mutation is a short log, changed. It is cut into splits and blocks of random lengths and read by the reader of its
+format; records, malformed lines, every field's bytes and the ledger must be what the parser of one line
+(`formats/oracle.py`; Python's own `json`, `gzip` and `bytes.split` for the others) says about the whole of it. One in
+`RUN_EVERY` is run as a job, too. An error that has no name, a result that differs, or one that takes longer than
+`HANG_S` fails, and is made again with `--first N --mutations 1`. Not here: how logs are ruined (`mutations.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import os
+import signal
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from random import Random
+from time import perf_counter
+from typing import Any, BinaryIO
+
+import mrframe
+from mrframe.core.job import JSON_LINES, TEXT, WORDS, Job, Reader
+from mrframe.core.options import RunOptions
+from mrframe.errors import ExtraMissing, FormatError, InputError, MrframeError
+from mrframe.formats import oracle
+from mrframe.formats.blocks import pieces
+from mrframe.formats.decode import compression_of, decode_file
+from mrframe.formats.detect import detect
+from mrframe.formats.reading import BlockReader, make_reader
+from mrframe.formats.schema import grammar_of
+from mrframe.formats.splitting import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
+from mrframe.testing.mutations import mutate, packed, samples_of, some_lines
+
+HANG_S = 10.0
+RUN_EVERY = 100
+FAILED_MAX = 10
+SHOWN_BYTES = 3000
+BOM = b"\xef\xbb\xbf"
+FORMATS = ("combined", "common", "vhost", "traefik")
+KINDS = ("combined", *FORMATS, "combined", "json", "json", "text", "words", "gzip", "detect")
+
+
+class FuzzFailed(Exception):
+    """A mutation was not read as it must be."""
+
+
+class Hung(BaseException):
+    """A mutation takes too long; not an Exception, so that nothing on the way takes it for a failure."""
+
+
+@dataclass
+class Read:
+    """What came of a log: the fields of each record, the (number, offset, bytes) of malformed lines, all lines."""
+
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    malformed: list[tuple[int, int, bytes]] = field(default_factory=list)
+    lines: int = 0
+
+
+# ---- what must come of it -----------------------------------------------------------------------------
+
+
+def lines_of(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(offset, line) by the rule of the docs, and by nothing else."""
+    at = 0
+    for line in data.split(b"\n"):
+        if at < len(data):
+            yield at, line.removesuffix(b"\r")
+        at += len(line) + 1
+
+
+def expected(kind: str, data: bytes, fields: Sequence[str], line_bytes_max: int) -> Read:
+    """What the parser of one line says."""
+    read = Read()
+    start = len(BOM) if data.startswith(BOM) else 0
+    for number, (at, line) in enumerate(lines_of(data[start:])):
+        offset, read.lines = start + at, number + 1
+        begin = offset if number else 0  # a line that is too long is not looked into: a mark before it belongs to it
+        end = data.find(b"\n", offset) + 1 or len(data)
+        long = end - begin > line_bytes_max
+        rows = None if long else _rows(kind, line, offset, fields)
+        if rows is not None:
+            read.rows += rows
+        elif long:
+            read.malformed.append((number, begin, data[begin : offset + len(line)][:LONG_LINE_HEAD_BYTES]))
+        else:
+            read.malformed.append((number, offset, line))
+    return read
+
+
+def _rows(kind: str, line: bytes, offset: int, fields: Sequence[str]) -> list[tuple[Any, ...]] | None:
+    """The records that a line is; None when it is malformed."""
+    if kind == "text":
+        return [(offset, line)]
+    if kind == "words":
+        return [(word, offset, line) for word in line.split()]
+    if kind == "json":
+        try:
+            value = json.loads(line.decode("utf-8", "surrogateescape"))
+        except (ValueError, RecursionError):
+            return None
+        return [(line.decode("utf-8", "surrogateescape"), offset)] if isinstance(value, dict) else None
+    found = oracle.parse_line(grammar_of(kind), line)
+    return None if found is None else [(offset, *(found[name] for name in fields))]
+
+
+# ---- what comes of it ---------------------------------------------------------------------------------
+
+
+@cache
+def _reader(kind: str) -> tuple[BlockReader, tuple[str, ...]]:
+    fields: tuple[str, ...] = ()
+    reader = {"json": JSON_LINES, "text": TEXT, "words": WORDS}.get(kind) or Reader("access", kind)
+    names = {"text": ("offset", "line"), "words": ("word", "offset", "line"), "json": ("line", "offset")}.get(kind)
+    if names is None:
+        fields = tuple(grammar_of(kind).field_map())
+        names = ("offset", *fields)
+    return make_reader(reader, names, {}), fields
+
+
+def by_reader(kind: str, path: str, sizes: tuple[int, int], line_bytes_max: int) -> Read:
+    """Read a file as map tasks do, by `sizes` of splits and blocks; FuzzFailed when the bytes do not add up."""
+    split_bytes, block_bytes = sizes
+    size = os.path.getsize(path)
+    reader, _ = _reader(kind)
+    read = Read()
+    raw = frozenset(range(20)) if kind != "json" else frozenset()
+    counted = 0
+
+    def pass_over(line: LongLine) -> None:
+        nonlocal counted
+        read.malformed.append((read.lines, line.offset, line.head))
+        read.lines += 1
+        counted += line.length
+
+    with open(path, "rb") as file:
+
+        def read_at(offset: int, count: int) -> bytes:
+            return os.pread(file.fileno(), count, offset)
+
+        splits = list(pieces(read_at, size, split_bytes))
+    for start, length in splits:
+        for offset, block in read_blocks(
+            path, start, length, block_bytes=block_bytes, line_bytes_max=line_bytes_max, on_long=pass_over
+        ):
+            skip = len(BOM) if offset == 0 and block.startswith(BOM) else 0
+            parsed = reader.parse(block[skip:], "f", offset + skip, raw=raw)
+            here = parsed.parsed_bytes + parsed.malformed_bytes + parsed.delimiter_bytes + skip
+            if here != len(block):
+                raise FuzzFailed(f"the ledger has {here} bytes for a block of {len(block)}")
+            read.rows += zip(*parsed.columns, strict=True)
+            read.malformed += [(read.lines + m.line, offset + skip + m.offset, m.data) for m in parsed.malformed]
+            read.lines += parsed.lines
+            counted += len(block)
+    if counted != size:
+        raise FuzzFailed(f"{counted} of {size} bytes were read")
+    return read
+
+
+def _keep(offset: int, line: str) -> Iterator[tuple[int, str]]:
+    yield offset, line
+
+
+def by_job(kind: str, path: str, split_bytes: int) -> list[tuple[int, bytes]]:
+    """(offset, line) of each record, by the inline engine, which balances its own ledger."""
+    reader = {"json": JSON_LINES, "text": TEXT, "words": WORDS}.get(kind) or Reader("access", kind)
+    job = Job(read=reader, map=_keep, reduce=mrframe.each)
+    options = RunOptions(engine="inline", split_bytes=split_bytes, max_bad="100%")
+    with mrframe.run(job, [path], options) as result:
+        return [(offset, line.encode("utf-8", "surrogateescape")) for offset, line in result]
+
+
+# ---- one mutation -------------------------------------------------------------------------------------
+
+
+class Fuzz:
+    """Mutations of the samples, by seed and number; `folder` is for their files."""
+
+    def __init__(self, seed: int, samples: dict[str, list[bytes]], folder: str) -> None:
+        self._seed = seed
+        self._samples = samples
+        self._path = os.path.join(folder, "log")
+        self.records = self.malformed = self.refused = 0
+
+    def play(self, number: int) -> None:
+        """Make one mutation and judge what comes of it; raises FuzzFailed, Hung, and whatever is not expected."""
+        random = Random(f"{self._seed}/{number}")
+        kind = random.choice(KINDS)
+        format_ = kind if kind in self._samples else random.choice(FORMATS)
+        data = some_lines(random, self._samples[format_])
+        if kind == "gzip":
+            self._packed(mutate(random, packed(random, data), [packed(random, data)]))
+            return
+        data = mutate(random, data, self._samples[format_])
+        if kind == "detect":
+            self._detected(data)
+            return
+        self._read(random, kind, data, as_job=number % RUN_EVERY == 0)
+
+    def _read(self, random: Random, kind: str, data: bytes, *, as_job: bool) -> None:
+        self._write(data)
+        sizes = (random.choice((1, 7, 64, 1000, 1 << 26)), random.choice((1, 3, 64, 1 << 17)))
+        line_bytes_max = random.choice((30, 200, 2000, 1 << 28, 1 << 28, 1 << 28))
+        found = by_reader(kind, self._path, sizes, line_bytes_max)
+        wanted = expected(kind, data, _reader(kind)[1], line_bytes_max)
+        for name in ("lines", "rows", "malformed"):
+            if getattr(found, name) != getattr(wanted, name):
+                raise FuzzFailed(
+                    f"{kind}, splits and blocks of {sizes}, lines up to {line_bytes_max}: {name} differ on "
+                    f"{_shown(data)}:\n  read {getattr(found, name)}\n  must {getattr(wanted, name)}"
+                )
+        self.records += len(found.rows)
+        self.malformed += len(found.malformed)
+        if as_job and _is_plain(data):
+            self._run(kind, data, sizes[0])
+
+    def _run(self, kind: str, data: bytes, split_bytes: int) -> None:
+        start = len(BOM) if data.startswith(BOM) else 0
+        lines = {start + at: line for at, line in lines_of(data[start:])}
+        offset_at = {"words": 1, "json": 1}.get(kind, 0)
+        offsets = [row[offset_at] for row in expected(kind, data, (), 1 << 28).rows]
+        if by_job(kind, self._path, max(split_bytes, 7)) != [(offset, lines[offset]) for offset in offsets]:
+            raise FuzzFailed(f"{kind}: the job has other records for {_shown(data)}")
+
+    def _packed(self, data: bytes) -> None:
+        self._write(data)
+        blocks: list[BinaryIO] = []
+
+        def open_block(_: int) -> BinaryIO:
+            blocks.append(_Kept())
+            return blocks[-1]
+
+        try:
+            for _ in decode_file(self._path, "f", 100, open_block):
+                pass
+        except MrframeError:
+            self.refused += 1
+            return
+        try:
+            wanted = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise FuzzFailed(f"gzip says {error}, and mrframe reads {_shown(data)}") from None
+        if b"".join(block.kept for block in blocks) != wanted:  # type: ignore[attr-defined]
+            raise FuzzFailed(f"gzip decodes another text from {_shown(data)}")
+
+    def _detected(self, data: bytes) -> None:
+        try:
+            found = detect(data, "f")
+        except FormatError:
+            self.refused += 1
+            return
+        if found.lines and not 0 < found.matched <= found.lines:
+            raise FuzzFailed(f"detect says {found} of {_shown(data)}")
+
+    def _write(self, data: bytes) -> None:
+        with open(self._path, "wb") as file:
+            file.write(data)
+
+
+class _Kept(io.BytesIO):
+    """A file whose bytes are still there when it is closed."""
+
+    kept = b""
+
+    def close(self) -> None:
+        self.kept = self.getvalue()
+        super().close()
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether a file of these bytes is read as it is."""
+    try:
+        return not compression_of(data[:10], "f")
+    except (InputError, ExtraMissing):
+        return False
+
+
+def _shown(data: bytes) -> str:
+    return repr(data[:SHOWN_BYTES]) + ("" if len(data) <= SHOWN_BYTES else f"… ({len(data)} bytes)")
+
+
+# ---- many ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _alarm() -> Iterator[None]:
+    def ring(_signal: int, _frame: object) -> None:
+        raise Hung(f"not done after {HANG_S} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def fuzz(seed: int, first: int, mutations: int, logs: Sequence[bytes]) -> tuple[Fuzz, list[tuple[int, str]]]:
+    """Play mutations in the main thread; what failed, as (number, why), at most `FAILED_MAX`."""
+    failed: list[tuple[int, str]] = []
+    with tempfile.TemporaryDirectory(prefix="mrframe-fuzz-") as folder, _alarm():
+        player = Fuzz(seed, samples_of(logs), folder)
+        for number in range(first, first + mutations):
+            signal.setitimer(signal.ITIMER_REAL, HANG_S)
+            try:
+                player.play(number)
+            except (FuzzFailed, Hung) as error:
+                failed.append((number, str(error)))
+            except Exception as error:  # a crash: what fuzzing looks for
+                failed.append((number, f"{type(error).__name__}: {error}"[:SHOWN_BYTES]))
+            if len(failed) == FAILED_MAX:
+                break
+    return player, failed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Play the mutations that the arguments ask for; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m mrframe.testing.fuzz")
+    parser.add_argument("--mutations", type=int, default=10_000, help="how many (default: 10000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the mutations (default: 0)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first of them (default: 0)")
+    parser.add_argument("logs", nargs="*", help="logs to be mutated: combined or JSON lines (default: examples)")
+    chosen = parser.parse_args(arguments)
+    logs = []
+    for path in chosen.logs:
+        with open(path, "rb") as file:
+            logs.append(file.read())
+    begun = perf_counter()
+    player, failed = fuzz(chosen.seed, chosen.first, chosen.mutations, logs)
+    for number, why in failed:
+        sys.stdout.write(f"mutation {number} of seed {chosen.seed} failed: {why}\n")
+    sys.stdout.write(
+        f"{chosen.mutations:,} mutations of seed {chosen.seed} in {perf_counter() - begun:.1f} s: {player.records:,} "
+        f"records, {player.malformed:,} malformed lines, {player.refused:,} refused; {len(failed)} failed\n"
+    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
