@@ -18,6 +18,10 @@ from mrframe.cli.ending import leave, run_to_exit_code
 COMMANDS = {
     "run": "Run one job over log files and print its answer.",
     "count": "Answer a question about log fields without a job file.",
+    "submit": "Submit a job to the standing cluster; prints its id and returns at once.",
+    "wait": "Wait until a submission has ended; the exit code says how, as that of `mrframe run` does.",
+    "result": "Print the answer of a submission, as `mrframe run` would have.",
+    "cluster": "Start, stop or look at a standing cluster on this machine.",
     "init": "Write a ready job, with a test, to start your own from.",
     "check": "Is this job safe to distribute? Runs it in many ways and compares.",
     "formats": "List log formats, detect a file's, or try a format string.",

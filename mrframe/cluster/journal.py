@@ -41,8 +41,9 @@ class MemoryJournal:
 class DiskJournal:
     """A journal that outlives its master, in a private directory. Raises what `JournalFile` raises."""
 
-    def __init__(self, directory: str) -> None:
-        self._file = JournalFile(directory)
+    def __init__(self, directory: str, *, wait_s: float = 0.0) -> None:
+        """`wait_s`: how long another process may still have it, one that is being ended."""
+        self._file = JournalFile(directory, wait_s=wait_s)
 
     def recall(self) -> tuple[list[Fact], dict[str, bytes]]:
         """All facts in order, and the packages of jobs; once, before the first `append`. CorruptData: see above."""

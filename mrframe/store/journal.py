@@ -84,11 +84,11 @@ class JournalFile:
 
     `rows` are all rows in order and `packages` all packages, by job, as they were when it was opened; the caller
     takes them and may clear both. Raises NotPrivate when the directory or its files are not this user's alone,
-    CorruptData when anything in it was lost or changed, ClusterUnreachable when another process has it open,
-    OutputError when the disk refuses.
+    CorruptData when anything in it was lost or changed, ClusterUnreachable when another process has it
+    open (and still has after `wait_s`), OutputError when the disk refuses.
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, *, wait_s: float = 0.0) -> None:
         self.path = os.path.join(private_directory(directory), FILE)
         self.rows: list[Row] = []
         self.packages: dict[str, bytes] = {}
@@ -109,7 +109,7 @@ class JournalFile:
         except OSError as error:
             raise OutputError(f"the journal {self.path} cannot be opened: {fault_text(error, directory)}") from None
         mark = self._read_mark()
-        self._database = sqlite3.connect(self.path, isolation_level=None, timeout=0, check_same_thread=False)
+        self._database = sqlite3.connect(self.path, isolation_level=None, timeout=wait_s, check_same_thread=False)
         try:
             self._open(mark)
         except sqlite3.Error as error:

@@ -1,0 +1,58 @@
+"""`mrframe result ID`: the answer of a submission that is done, as often as it is asked for."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import Any
+
+import click
+
+from mrframe.cli.flags import _answer_options
+from mrframe.cli.run import Answer, _deliver, _show_summary, _write_summary
+from mrframe.cli.visit import ANSWER_S, dir_option, home_of, visit
+from mrframe.cli.wait import ended
+
+NOT_HERE = ("rejects", "quarantine", "dry_run", "verbose")
+"""Flags of `mrframe run` about what a submission does not keep."""
+
+
+def _answer(command: Any) -> Any:
+    for option in reversed(_answer_options()):
+        if option.name not in NOT_HERE:
+            command.__click_params__.append(option)
+    return command
+
+
+@click.command("result")
+@_answer
+@dir_option
+@click.argument("job", metavar="ID")
+def command(*, job: str, directory: str | None, **values: Any) -> None:
+    """Print the answer of a submission, as `mrframe run` would have.
+
+    ID is what `mrframe submit` printed, or @ for the last one. A submission that still runs is refused.
+    """
+    from mrframe.api import Result
+    from mrframe.engines import standing
+    from mrframe.errors import UsageError
+
+    answer = Answer(**values)
+    answer.check()
+    home = home_of(directory)
+    name = home.job(job)
+    with visit(home) as visitor:
+        for one in visitor.state(ANSWER_S).jobs:
+            if one.job == name and one.state == "running":
+                raise UsageError(
+                    f"{name} still runs ({one.stage}, {one.tasks_done} of {one.tasks_total} tasks); "
+                    f"wait for it with: mrframe wait {name}"
+                )
+        event = ended(visitor, name, ANSWER_S)
+        outcome, summary, ranked = standing.gather(visitor, event, home.record(name), visitor.access.nodes)
+        with Result([os.fspath(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked) as result:
+            _deliver(result, answer)
+            if answer.summary is not None:
+                _write_summary(answer, summary)
+            if not answer.quiet:
+                _show_summary(summary)

@@ -1,0 +1,74 @@
+"""`mrframe submit JOB INPUT…`: hand a job to the standing cluster, which keeps it whatever is killed, and return."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mrframe.cli import settings
+from mrframe.cli.ending import print_json, say
+from mrframe.cli.flags import JobOption, setting_option
+from mrframe.cli.job_command import JobCommand
+from mrframe.cli.visit import ANSWER_S, dir_option, home_of, visit
+
+NOT_HERE = (
+    "engine",
+    "nodes",
+    "slots",
+    "shuffle",
+    "splits",
+    "order_seed",
+    "inline_bytes_max",
+    "timeout_s",
+    "scratch_dir",
+)
+"""Settings that are the cluster's own, or of runs that are waited for."""
+
+
+def _settings(command: Any) -> Any:
+    for name, setting in reversed(settings.declared().items()):
+        if name not in NOT_HERE:
+            command.__click_params__.append(setting_option(setting))
+    return command
+
+
+@click.command("submit", cls=JobCommand)
+@click.argument("job")
+@_settings
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+@dir_option
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.pass_context
+def command(
+    context: click.Context,
+    /,
+    job: str,
+    inputs: tuple[str, ...],
+    *,
+    as_json: bool,
+    directory: str | None,
+    **values: Any,
+) -> None:
+    """Submit a job to the standing cluster; prints its id and returns at once.
+
+    JOB and INPUT are as for `mrframe run`, but for standard input. Once the id is printed the cluster has the job in
+    its journal: it ends, once, whatever is killed meanwhile. `mrframe wait ID` waits for that, `mrframe result ID`
+    prints the answer.
+    """
+    if not inputs:
+        raise click.UsageError("no INPUT was given; name a log file")
+    names = [p.name for p in context.command.get_params(context) if isinstance(p, JobOption) and p.name]
+    job_options = {name: values.pop(name) for name in names}
+    options = settings.run_options({name: values.pop(name, None) for name in settings.declared()})
+    home = home_of(directory)
+    with visit(home) as visitor:
+        from mrframe.engines import standing
+
+        submission = standing.prepare(job, inputs, options, job_options)
+        name = home.add_submission(submission.record)
+        standing.submit(submission, visitor, name, ANSWER_S)
+    if as_json:
+        print_json({"id": name})
+    else:
+        say(name)

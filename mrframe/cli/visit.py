@@ -1,0 +1,40 @@
+"""What the commands that talk to a standing cluster share: where it is, how long to wait for it, how to visit it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from mrframe.cluster.home import Home
+    from mrframe.cluster.standing import Visitor
+
+ANSWER_S = 30.0
+"""How long a master may take to answer, its restart included."""
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def dir_option(command: C) -> C:
+    """Decorator: the command takes the directory of the cluster."""
+    text = "where the cluster lives [$XDG_STATE_HOME/mrframe/cluster, or ~/.local/state/mrframe/cluster]"
+    return click.option("--dir", "directory", metavar="DIR", default=None, help=text)(command)
+
+
+def home_of(directory: str | None) -> Home:
+    """The cluster's home; NotPrivate when it is not this user's alone."""
+    from mrframe.cluster.home import Home, default_home
+
+    return Home(directory or default_home())
+
+
+@contextmanager
+def visit(home: Home) -> Iterator[Visitor]:
+    """A session with the cluster that runs there; what is fetched goes when it ends. ClusterUnreachable."""
+    from mrframe.cluster.standing import Visitor
+    from mrframe.store.scratch import Scratch
+
+    with Scratch(later=True) as scratch, Visitor(home, scratch.path) as visitor:
+        yield visitor

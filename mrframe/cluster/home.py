@@ -1,0 +1,154 @@
+"""The directory of a standing cluster: what is where, who may look, and whether a cluster lives there now.
+
+    <home>/lock              held by the supervisor while it lives
+    <home>/journal/          the master's journal
+    <home>/nodes/node-1/     what that node has sealed
+    <home>/submissions/job-7/record    what its client wrote about a submission, before it was submitted
+    <home>/run/              while the cluster runs: `access` (addresses and keys) and the processes' log
+
+All of it is this user's alone (`store/private.py`) and refused otherwise. `run/` and `lock` go when it stops.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from dataclasses import dataclass
+
+from mrframe.errors import ClusterUnreachable, CorruptData, UsageError
+from mrframe.store.disk import is_at, try_lock
+from mrframe.store.private import check_private, open_private, private_directory, read_private, write_private
+from mrframe.store.scratch import remove_tree
+
+_JOB = re.compile(r"job-([1-9][0-9]{0,8})")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a client needs to talk to a cluster. Keys are in Z85; `members` are (name, public key)."""
+
+    pid: int
+    address: str
+    nodes: int
+    slots: int
+    by_path: bool
+    public_key: str
+    secret_key: str
+    members: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        return f"Access(pid={self.pid}, address={self.address!r})"
+
+
+def default_home() -> str:
+    """Where a cluster lives when nothing else is said: in the user's state directory."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(state, "mrframe", "cluster")
+
+
+class Home:
+    """The directory at `path`, made when it is not there. NotPrivate when it is not this user's alone."""
+
+    def __init__(self, path: str) -> None:
+        self.path = private_directory(path)
+        self.journal = os.path.join(self.path, "journal")
+        self.nodes = private_directory(os.path.join(self.path, "nodes"))
+        self.submissions = private_directory(os.path.join(self.path, "submissions"))
+        self.run = os.path.join(self.path, "run")
+        self.log = os.path.join(self.run, "log")
+        self._lock_path = os.path.join(self.path, "lock")
+        self._access = os.path.join(self.run, "access")
+        self._lock = -1
+
+    # ---- of the supervisor --------------------------------------------------------------------------
+
+    def claim(self) -> None:
+        """Be the one cluster here, until this process ends. ClusterUnreachable when another one lives here."""
+        while self._lock < 0:
+            fd = open_private(self._lock_path)
+            if not try_lock(fd):
+                os.close(fd)
+                raise ClusterUnreachable(
+                    f"a cluster runs in {self.path} already; stop it, or name another place with --dir"
+                )
+            if is_at(fd, self._lock_path):  # the one before may just have removed it
+                self._lock = fd
+            else:
+                os.close(fd)
+        remove_tree(self.run)  # of a cluster that was killed
+        private_directory(self.run)
+
+    def announce(self, access: Access) -> None:
+        """Let clients in."""
+        write_private(self._access, json.dumps(dataclasses.asdict(access)).encode())
+
+    def leave(self) -> None:
+        """The cluster is over: what only a running one needs goes."""
+        remove_tree(self.run)
+        if self._lock >= 0:
+            os.unlink(self._lock_path)
+            os.close(self._lock)
+            self._lock = -1
+
+    # ---- of clients ---------------------------------------------------------------------------------
+
+    def is_alive(self) -> bool:
+        """Whether a supervisor lives here."""
+        if not check_private(self._lock_path):
+            return False
+        fd = open_private(self._lock_path)
+        try:
+            return not try_lock(fd)
+        finally:
+            os.close(fd)
+
+    def access(self) -> Access:
+        """How to talk to the cluster that runs here. ClusterUnreachable when none does."""
+        if not self.is_alive():
+            raise ClusterUnreachable(f"no cluster runs in {self.path}; start one with: mrframe cluster start")
+        private_directory(self.run)
+        try:
+            plain = json.loads(read_private(self._access))
+            plain["members"] = tuple((name, key) for name, key in plain["members"])
+            return Access(**plain)
+        except FileNotFoundError:
+            raise ClusterUnreachable(f"the cluster in {self.path} is starting, or stopping; try again") from None
+        except (ValueError, KeyError, TypeError):
+            raise CorruptData(f"{self._access} is damaged; stop the cluster and start it again") from None
+
+    def add_submission(self, record: bytes) -> str:
+        """A new job id, with its record kept; an id is given once, ever."""
+        number = max(self._numbers(), default=0) + 1
+        while True:
+            job = f"job-{number}"
+            try:
+                os.mkdir(os.path.join(self.submissions, job), 0o700)
+            except FileExistsError:
+                number += 1
+                continue
+            write_private(os.path.join(self.submissions, job, "record"), record)
+            return job
+
+    def record(self, job: str) -> bytes:
+        """What was kept of a submission. UsageError when there is none."""
+        try:
+            return read_private(os.path.join(self.submissions, self.job(job), "record"))
+        except FileNotFoundError:
+            raise UsageError(f"{self.path} knows no submission {job}; `mrframe cluster status` lists them") from None
+
+    def job(self, text: str) -> str:
+        """The job id that a person means: an id, or `@` for the last one. UsageError when it is none."""
+        if text == "@":
+            last = max(self._numbers(), default=0)
+            if not last:
+                raise UsageError(f"nothing was submitted to {self.path} yet, so there is no last submission")
+            return f"job-{last}"
+        if _JOB.fullmatch(text) is None:
+            raise UsageError(f"{text!r} is no id of a submission; ids are like job-7, and @ is the last one")
+        return text
+
+    def _numbers(self) -> list[int]:
+        found = (_JOB.fullmatch(name) for name in os.listdir(self.submissions))
+        return [int(match[1]) for match in found if match]

@@ -1,0 +1,258 @@
+"""A standing cluster: its supervisor, a daemon of its own, and the clients that come and go.
+
+The supervisor is to a standing cluster what the client is to a private one (`client.py`): it makes the keys, has the
+keeper fork master and nodes, and starts again what dies. Unlike there that is also the master, which goes on from its
+journal, at the same address and under the same keys: clients and nodes find it again by themselves. When the
+supervisor itself ends, however it does, the keeper ends all the rest; the journal and what nodes have sealed stay,
+and the next `start` goes on from them.
+
+Rules.
+- A process that dies `DEATHS_MAX` times within `DEATHS_S` is not started again; without its master the cluster ends.
+- Who starts the daemon hears over a pipe that it serves, or why it does not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from typing import NoReturn, Self
+
+from mrframe import errors
+from mrframe.cluster.auth import Keys
+from mrframe.cluster.client import RUN_ATTEMPT, LocalCluster
+from mrframe.cluster.clients import CLIENT, MASTER
+from mrframe.cluster.folder import Folder
+from mrframe.cluster.home import Access, Home
+from mrframe.cluster.journal import DiskJournal
+from mrframe.cluster.keeper import Charge
+from mrframe.cluster.process import leave, set_title
+from mrframe.cluster.talk import MasterClient
+from mrframe.core.limits import NodeLimits, SchedulerLimits
+from mrframe.errors import ClusterUnreachable, MrframeError
+
+DEATHS_MAX = 20
+DEATHS_S = 60.0
+START_S = 30.0
+STOP_S = 20.0
+WAIT_S = 1.0
+
+
+class StandingCluster(LocalCluster):
+    """The supervisor's cluster, in a home that it has claimed."""
+
+    def __init__(self, home: Home, *, nodes: int, slots: int, by_path: bool) -> None:
+        super().__init__(nodes=nodes, slots=slots, scratch=home.nodes, by_path=by_path, limits=NodeLimits())
+        self.stopping = False
+        self._home = home
+        self._journal = home.journal
+        self._deaths: dict[str, deque[float]] = {}
+
+    def begin(self) -> None:
+        """Start all processes and let clients in. CorruptData when the journal is damaged."""
+        DiskJournal(
+            self._journal, wait_s=STOP_S
+        ).close()  # looked at here, where whoever starts the cluster hears of it
+        charge = Charge(os.getpid(), "", "", RUN_ATTEMPT)  # nothing is to be removed at the end
+        self._keep(charge, lambda: None, exec_keeper=True)
+        self._open(SchedulerLimits())
+        keys = self._keys[CLIENT]
+        self._home.announce(
+            Access(
+                pid=os.getpid(),
+                address=self._master_address,
+                nodes=len(self.restarts),
+                slots=self._slots,
+                by_path=self._by_path,
+                public_key=keys.public.decode(),
+                secret_key=keys.secret.decode(),
+                members=tuple((member.name, member.public_key.decode()) for member in self._members),
+            )
+        )
+
+    def serve(self) -> None:
+        """Keep it running until it is told to stop. ClusterUnreachable when it cannot go on."""
+        while not self.stopping:
+            self._turn(WAIT_S)
+
+    def stop_at(self, wake: int) -> None:
+        """Stop when this descriptor becomes readable."""
+
+        def stop() -> None:
+            self.stopping = True
+
+        self._loop.watch(wake, stop)
+
+    def _master_ended(self, reason: str) -> None:
+        if self._household is None or not self._master_address or not self._may_restart(MASTER):
+            self._fault = self._fault or f"its master {reason}, too often to be started again"
+            return
+        self._log(f"the master {reason}; it is started again")
+        self._household.fork([MASTER], self._hear_child)
+        self._introduce_master()
+
+    def _may_restart(self, name: str) -> bool:
+        now_s = time.monotonic()
+        deaths = self._deaths.setdefault(name, deque(maxlen=DEATHS_MAX))
+        deaths.append(now_s)
+        return len(deaths) < DEATHS_MAX or now_s - deaths[0] > DEATHS_S
+
+    def _log(self, text: str) -> None:
+        sys.stderr.write(f"supervisor: {text}\n")
+        sys.stderr.flush()
+
+    def _clean(self) -> None:
+        for name in self.restarts:
+            Folder(os.path.join(self._home.nodes, name)).held()  # deletes what was never sealed
+
+
+# ---- the daemon -------------------------------------------------------------------------------------
+
+
+def main() -> NoReturn:
+    """Be the supervisor: `python -m mrframe.cluster.standing HOME NODES SLOTS SHUFFLE FD`."""
+    path, nodes, slots, shuffle, fd = sys.argv[1:]
+    report = int(fd)
+    os.set_inheritable(report, False)  # noqa: FBT003 -- as the function is
+    os.umask(0o077)
+    wake, waker = os.pipe()
+    for end in (wake, waker):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(waker)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    set_title("mrframe super")
+    status = 0
+    try:
+        home = Home(path)
+        home.claim()
+    except MrframeError as error:
+        _say(report, error)
+        leave(1)
+    _write_to(home.log)
+    cluster = StandingCluster(home, nodes=int(nodes), slots=int(slots), by_path=shuffle == "auto")
+    try:
+        cluster.stop_at(wake)
+        cluster.begin()
+        _say(report, None)
+        cluster.serve()
+    except MrframeError as error:
+        sys.stderr.write(f"supervisor: {error}\n")
+        _say(report, error)
+        status = 1
+    finally:
+        cluster.close()
+        home.leave()
+    leave(status)
+
+
+def _write_to(log: str) -> None:
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    for stream in (1, 2):
+        os.dup2(fd, stream)
+    os.close(fd)
+
+
+def _say(report: int, error: MrframeError | None) -> None:
+    """Tell who started the daemon that it serves, or why it does not; nothing when that was told before."""
+    text = json.dumps({"error": type(error).__name__, "message": str(error)} if error else {})
+    try:
+        os.write(report, f"{text}\n".encode())
+        os.close(report)
+    except OSError:
+        pass  # it was told, or nobody waits for it any more
+
+
+# ---- the command's side -----------------------------------------------------------------------------
+
+
+def start(path: str, *, nodes: int, slots: int, shuffle: str) -> None:
+    """Start a standing cluster in the home at `path`, and wait until it serves. Raises why it does not."""
+    Home(path)  # refused here with its own words
+    ours, theirs = os.pipe()
+    words = [path, str(nodes), str(slots), shuffle, str(theirs)]
+    started = subprocess.Popen(  # noqa: S603 -- runs this Python with this package, nothing that a user names
+        [sys.executable, "-m", "mrframe.cluster.standing", *words],
+        env={**os.environ, "PYTHONPATH": _module_path()},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[theirs],
+        start_new_session=True,
+    )
+    os.close(theirs)
+    started.returncode = 0  # it outlives this process
+    with open(ours, "rb") as pipe:
+        poll = select.poll()
+        poll.register(ours, select.POLLIN)
+        if not poll.poll(START_S * 1000):
+            os.kill(started.pid, signal.SIGTERM)
+            raise ClusterUnreachable(f"the cluster did not start within {START_S:g} s; is the machine overloaded?")
+        said = pipe.readline()
+    if not said:
+        raise ClusterUnreachable(f"the supervisor ended at its start; {os.path.join(path, 'run', 'log')} may say why")
+    outcome = json.loads(said)
+    if outcome:
+        raise getattr(errors, outcome["error"], ClusterUnreachable)(outcome["message"])
+
+
+def _module_path() -> str:
+    root = os.path.dirname(os.path.dirname(os.path.abspath(errors.__file__)))
+    return os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+
+
+def stop(path: str) -> None:
+    """End the cluster in this home and wait until nothing of it runs. ClusterUnreachable when there is none."""
+    home = Home(path)
+    pid = home.access().pid
+    handle = os.pidfd_open(pid)
+    try:
+        if not home.is_alive():  # it ended before its number was taken hold of
+            return
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        if not poll.poll(STOP_S * 1000):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            poll.poll(STOP_S * 1000)
+            home.claim()  # its keeper ends the rest
+            home.leave()
+    finally:
+        os.close(handle)
+
+
+class Visitor(MasterClient):
+    """A client of a standing cluster; `copies` is a directory for what is fetched. A context manager."""
+
+    def __init__(self, home: Home, copies: str) -> None:
+        access = home.access()
+        super().__init__(home.path, copies=copies, nodes=home.nodes if access.by_path else None)
+        self.access = access
+        self._handle = os.pidfd_open(access.pid)
+        self._loop.watch(self._handle, self._stopped)
+        servers = {name: key.encode() for name, key in access.members}
+        self._connect(Keys(access.public_key.encode(), access.secret_key.encode()), access.address, servers)
+
+    def _stopped(self) -> None:
+        self._loop.forget(self._handle)
+        self._fault = "it was stopped; what it has accepted goes on when it is started again"
+
+    def close(self) -> None:
+        """Leave; the cluster goes on."""
+        self._disconnect()
+        os.close(self._handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+if __name__ == "__main__":
+    main()

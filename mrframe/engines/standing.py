@@ -1,0 +1,156 @@
+"""Jobs on a standing cluster: submitted by one process, and their answers fetched by another, later.
+
+What the second one needs to know of the plan is kept beside the submission as its *record*: plain values, of which
+the summary is made. The job itself is not needed for that, nor its inputs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+from mrframe.core.actions import JobEnded
+from mrframe.core.ids import parse_attempt
+from mrframe.core.job import Reader
+from mrframe.core.options import RunOptions
+from mrframe.core.placement import locality
+from mrframe.core.spec import Split, StepSpec
+from mrframe.engines.base import Done, Outcome, Plan, raise_failure
+from mrframe.engines.planning import make_plan, with_name
+from mrframe.engines.sources import Inputs
+from mrframe.engines.summary import Summary, summarise
+from mrframe.errors import CorruptData, UsageError
+from mrframe.store.scratch import Scratch
+from mrframe.task.jobfile import find
+from mrframe.task.package import pack
+from mrframe.task.reducing import PART_FILE
+
+
+class Cluster(Protocol):
+    """What is needed of `cluster.standing.Visitor`, which says what each does."""
+
+    # ruff: noqa: D102
+    def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes) -> None: ...
+    def add_splits(self, job: str, splits: tuple[Split, ...]) -> None: ...
+    def close_inputs(self, job: str) -> None: ...
+    def settle(self, timeout_s: float) -> None: ...
+    def fetch(self, node: str, attempt: str, name: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedJob:
+    """What a record says of the job: enough of a `Job` for the summary. `ranked`: its last step is a `top`."""
+
+    name: str
+    is_join: bool
+    source_names: tuple[str, ...]
+    ranked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSettings:
+    """What a record says of the settings of tasks."""
+
+    reader: Reader | dict[str, Reader]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPlan:
+    """What a record says of the plan: enough of a `Plan` for the summary; one split stands for all plain files."""
+
+    job: RecordedJob
+    settings: RecordedSettings
+    steps: tuple[StepSpec, ...]
+    splits: tuple[Split, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """All that is decided before a job is submitted: its steps, splits and package, and the record to keep."""
+
+    steps: tuple[StepSpec, ...]
+    splits: tuple[Split, ...]
+    package: bytes
+    record: bytes
+
+
+def prepare(job: str, inputs: Inputs, options: RunOptions, job_options: Mapping[str, Any]) -> Submission:
+    """Plan a job (what JOB is on the command line) over inputs; raises what `planning.make_plan` raises."""
+    file = find(job)
+    made = with_name(file.make(job_options), os.path.basename(file.path).removesuffix(".py"))
+    with Scratch(options.scratch_dir, later=True) as scratch:
+        if "-" in inputs:
+            raise UsageError("standard input cannot be submitted, as the command does not wait; name a file")
+        plan = make_plan(made, inputs, options, scratch=scratch, file=file, job_options=job_options)
+        if made.key_order == "total" and plan.steps[0].partitions > 1:
+            raise UsageError(
+                "a job with key_order='total' is sampled first, which a standing cluster does not do; "
+                "give it --partitions 1, or run it with: mrframe run"
+            )
+    splits = tuple(dataclasses.replace(split, path=os.path.abspath(split.path)) for split in plan.splits)
+    return Submission(plan.steps, splits, pack(made, plan.settings, file, job_options), _record(plan))
+
+
+def submit(submission: Submission, cluster: Cluster, job: str, timeout_s: float) -> None:
+    """Submit it under this id, and wait until the cluster has it in its journal. ClusterUnreachable if it has not."""
+    cluster.submit(job, submission.steps, submission.package)
+    cluster.add_splits(job, submission.splits)
+    cluster.close_inputs(job)
+    cluster.settle(timeout_s)
+
+
+def gather(cluster: Cluster, ended: JobEnded, record: bytes, nodes: int) -> tuple[Outcome, Summary, bool]:
+    """The output of a job that is done, its summary, and whether its rows are ranked. Raises its failure."""
+    if ended.failure is not None:
+        raise_failure(ended.failure)
+    plan = _recorded(record)
+    parts = [cluster.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
+    done = []
+    shuffled = 0
+    for attempt, step, _node, split, report in ended.reports:
+        kind = parse_attempt(attempt).kind
+        done.append(Done(attempt, step, split if kind != "reduce" else None, report))
+        if kind == "map":
+            shuffled += sum(size for _, size in report.partitions.values())
+    near = locality(ended.reports)
+    outcome = Outcome(
+        parts,
+        done,
+        nodes=nodes,
+        data_local=near.data_local + near.anywhere,
+        other_map=near.other,
+        shuffled_bytes=shuffled,
+    )
+    return outcome, summarise(cast("Plan", plan), outcome, "cluster"), plan.job.ranked
+
+
+def _record(plan: Plan) -> bytes:
+    reader = plan.settings.reader
+    readers = {"": reader} if isinstance(reader, Reader) else reader
+    return json.dumps(
+        {
+            "name": plan.job.name,
+            "is_join": plan.job.is_join,
+            "source_names": list(plan.job.source_names),
+            "ranked": plan.job.steps()[-1].top is not None,
+            "readers": [[name, one.kind, one.format] for name, one in readers.items()],
+            "partitions": [step.partitions for step in plan.steps],
+            "planned_bytes": sum(split.length for split in plan.splits if split.kind == "file"),
+        }
+    ).encode()
+
+
+def _recorded(record: bytes) -> RecordedPlan:
+    try:
+        plain = json.loads(record)
+        job = RecordedJob(plain["name"], plain["is_join"], tuple(plain["source_names"]), plain["ranked"])
+        readers = {name: Reader(kind, text) for name, kind, text in plain["readers"]}
+        steps = tuple(StepSpec(partitions) for partitions in plain["partitions"])
+        splits = (Split("file", "", "", 0, plain["planned_bytes"], (0, 0)),)
+    except (ValueError, KeyError, TypeError):
+        raise CorruptData("the record of the submission is damaged, so its answer cannot be checked") from None
+    return RecordedPlan(job, RecordedSettings(readers if job.is_join else readers[""]), steps, splits)
