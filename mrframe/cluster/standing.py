@@ -36,7 +36,7 @@ from mrframe.cluster.talk import MasterClient
 from mrframe.core.limits import NodeLimits, SchedulerLimits
 from mrframe.errors import ClusterUnreachable, MrframeError
 
-DEATHS_MAX = 20
+DEATHS_MAX = 100
 DEATHS_S = 60.0
 START_S = 30.0
 STOP_S = 20.0

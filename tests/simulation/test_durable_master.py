@@ -125,7 +125,7 @@ def ran_again(trace):
     return len(ran(trace)) - len(set(ran(trace)))
 
 
-@pytest.mark.parametrize("seed", [3, 11])
+@pytest.mark.parametrize("seed", [3])
 def test_the_master_is_killed_at_each_write_once(seed, tmp_path):
     calm, trace = play(seed, tmp_path / "calm")
     slots = sum(node.slots for node in World(seed, CALM, Scheduler, NodeCore).nodes.values())
