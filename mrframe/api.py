@@ -22,6 +22,7 @@ import msgpack
 from mrframe.bootstrap import claim_process
 from mrframe.core.job import Job
 from mrframe.core.options import RunOptions
+from mrframe.core.spec import Split
 from mrframe.engines.base import Engine, OnProgress, Outcome, Plan, Progress
 from mrframe.engines.planning import make_plan, runs_inline, with_name
 from mrframe.engines.sources import Inputs
@@ -162,6 +163,7 @@ def run(
     job_options: Mapping[str, Any] | None = None,
     on_progress: OnProgress | None = None,
     rejects: str | None = None,
+    quarantine: str | None = None,
 ) -> Result:
     """Run a job over inputs and wait for its answer.
 
@@ -169,6 +171,7 @@ def run(
     inputs       paths, globs, directories, `-`; of a join {source: such a list}, or texts NAME=PATH
     on_progress  called with a `Progress`, at most ten times a second
     rejects      a file for all malformed lines, as JSON lines {source, line, offset, reason, text}
+    quarantine   the same for all records that were left out because the job's code failed on them (max_failed)
 
     Raises errors of `mrframe.errors`: UsageError and its kin before anything runs, UserCodeError with the user's
     own traceback, TooManyMalformed, TimedOut, JobFailed, ClusterUnreachable.
@@ -186,13 +189,16 @@ def run(
             file=file,
             job_options=job_options,
             keep_rejects=rejects is not None,
+            keep_quarantine=quarantine is not None,
         )
         chosen = _engine(plan)
         outcome = chosen.run(plan, on_progress)
         stack.callback(outcome.close)
         summary = summarise(plan, outcome, chosen.name)
         if rejects is not None:
-            write_rejects(rejects, outcome)
+            write_rejects(rejects, outcome, outcome.rejects)
+        if quarantine is not None:
+            write_rejects(quarantine, outcome, outcome.quarantine)
         summary.seconds["total"] = round(time.monotonic() - started_s, 4)
         ranked = made_job.steps()[-1].top is not None
         size = sum(os.path.getsize(part) for part in outcome.parts)
@@ -229,11 +235,11 @@ def _engine(plan: Plan) -> Engine:
     return LocalEngine()
 
 
-def write_rejects(path: str, outcome: Outcome) -> None:
-    """All malformed lines of a run to a file, in input order, whole or not at all; OutputError when it cannot be."""
+def write_rejects(path: str, outcome: Outcome, files: Sequence[tuple[Split, str]]) -> None:
+    """Malformed lines, or failed records, of a run to a file, in input order, whole or not at all; OutputError."""
     before = {split.order: lines for split, lines in first_lines(input_maps(outcome.done))}
     with whole_file(path, overwrite=True) as target:
-        for split, kept in outcome.rejects:
+        for split, kept in files:
             for rows in _batches(_kept_lines(kept), 1000):
                 text = "".join(
                     json.dumps(

@@ -131,7 +131,8 @@ class Trial:
         args = [sys.executable, "-m", "mrframe", "run", self.job, "--engine=inline", "--format=jsonl", "-o-", "-q"]
         if self.base.log_format:
             args.append(f"--log-format={self.base.log_format}")
-        args += [f"--max-bad={self.base.max_bad}", *_as_flags(self.job_options), "--", *self.inputs]
+        limits = [f"--max-bad={self.base.max_bad}", f"--max-failed={self.base.max_failed}"]
+        args += [*limits, *_as_flags(self.job_options), "--", *self.inputs]
         environment = {**os.environ, "PYTHONHASHSEED": way.hash_seed}
         done = subprocess.run(args, env=environment, capture_output=True, check=False)  # noqa: S603 -- our own command
         if done.returncode:

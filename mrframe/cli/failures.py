@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import click
 
 RECORD_CHARACTERS_MAX = 500
-_WRITING = ("-o", "--output", "--summary", "--rejects")
+_WRITING = ("-o", "--output", "--summary", "--rejects", "--quarantine")
 _WRITING_EQUALS = tuple(f"{flag}=" for flag in _WRITING[1:])
 
 

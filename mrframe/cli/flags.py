@@ -105,6 +105,11 @@ def _answer_options() -> list[click.Option]:
             metavar="FILE",
             text="write all malformed lines and their places to this file, as JSON lines",
         ),
+        value(
+            "--quarantine",
+            metavar="FILE",
+            text="write all records that --max-failed left out, and why, to this file, as JSON lines",
+        ),
         flag("--json", text="print one JSON object with the answer and the figures on standard output"),
         flag("--dry-run", text="print what would be done (inputs, splits, format, tasks) and do nothing"),
         flag("-q", "--quiet", text="no progress and no summary"),

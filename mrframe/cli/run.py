@@ -27,7 +27,7 @@ from mrframe.store.output import check_target, is_folder_target, whole_file, who
 if TYPE_CHECKING:
     from mrframe.api import Result, Summary
 
-_ANSWER = ("output", "format", "overwrite", "summary", "rejects", "json", "dry_run", "quiet", "verbose")
+_ANSWER = ("output", "format", "overwrite", "summary", "rejects", "quarantine", "json", "dry_run", "quiet", "verbose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class Answer:
     overwrite: bool = False
     summary: str | None = None
     rejects: str | None = None
+    quarantine: str | None = None
     json: bool = False
     dry_run: bool = False
     quiet: bool = False
@@ -55,11 +56,13 @@ class Answer:
             raise click.UsageError("--json prints JSON of its own form; leave --format out, or name a file with -o")
         if self.quiet and self.verbose:
             raise click.UsageError("-q and -v contradict each other; give one of them")
-        asked = (None if self.to_stdout else self.output, self.summary, self.rejects)
+        asked = (None if self.to_stdout else self.output, self.summary, self.rejects, self.quarantine)
         targets = [path for path in asked if path is not None]
         places = [os.path.realpath(path) for path in targets if not path.startswith("/dev/")]
         if len(set(places)) < len(places):
-            raise click.UsageError("two of -o, --summary and --rejects name the same file; give each its own")
+            raise click.UsageError(
+                "two of -o, --summary, --rejects and --quarantine name the same file; give each its own"
+            )
         for path in targets:
             check_target(path, overwrite=self.overwrite)
 
@@ -128,7 +131,15 @@ def _run(
 
     shown = _progress(answer)
     try:
-        return api.run(job, inputs, options, job_options=job_options, on_progress=shown, rejects=answer.rejects)
+        return api.run(
+            job,
+            inputs,
+            options,
+            job_options=job_options,
+            on_progress=shown,
+            rejects=answer.rejects,
+            quarantine=answer.quarantine,
+        )
     finally:
         if shown is not None:
             shown.close()

@@ -27,6 +27,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?b?)|b)?", re.IGNORECASE)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?")
 _SHARE = re.compile(r"\d+|\d+(\.\d+)?%")
 _SPAN_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_LIMITS = ("max_bad", "max_failed")
 _MAY_BE_ZERO = ("order_seed", "inline_bytes_max")
 
 
@@ -182,7 +183,7 @@ def value_of(setting: Setting, raw: Any, origin: str) -> Any:
     if isinstance(raw, bool) or not isinstance(raw, (str, int, float)):
         raise UsageError(f"{origin}: {_wanted(setting)} is needed")
     value = _converted(setting, str(raw).strip())
-    if value is None or (setting.name == "max_bad" and _SHARE.fullmatch(value) is None):
+    if value is None or (setting.name in _LIMITS and _SHARE.fullmatch(value) is None):
         near = nearest(str(raw), setting.choices) if setting.choices else ""
         raise UsageError(f"{origin}: {_wanted(setting)} is needed{near}")
     return value
@@ -203,7 +204,7 @@ def _converted(setting: Setting, text: str) -> Any:
 def _wanted(setting: Setting) -> str:
     if setting.choices:
         return "one of " + ", ".join(setting.choices)
-    if setting.name == "max_bad":
+    if setting.name in _LIMITS:
         return "a number such as 100, or a share such as 10%,"
     if setting.name.endswith(_BYTES):
         return "a size such as 64MiB or 1000000"

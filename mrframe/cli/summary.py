@@ -6,13 +6,14 @@ It formats `api.Summary` and computes nothing of its own but rates.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mrframe.cli.ending import SCHEMA_VERSION
 from mrframe.cli.terminal import bytes_text, counted, painted, sample, seconds_text
 
 if TYPE_CHECKING:
-    from mrframe.api import Summary
+    from mrframe.api import MalformedSample, Summary
 
 SAMPLES_SHOWN = 3
 COUNTERS_SHOWN = 10
@@ -33,6 +34,7 @@ def lines_of(summary: Summary, *, colour: bool) -> list[str]:
     head = [
         counted(summary.records, "record"),
         painted(malformed, "yellow", on=colour and summary.malformed > 0),
+        *([painted(f"{summary.quarantined:,} left out", "yellow", on=colour)] if summary.quarantined else []),
         counted(summary.rows, "row"),
         f"{bytes_text(summary.bytes_in)} in {seconds_text(seconds)}{rate}",
         _engine(summary),
@@ -41,7 +43,8 @@ def lines_of(summary: Summary, *, colour: bool) -> list[str]:
     for name, of in summary.sources.items():
         size = bytes_text(of["bytes_in"])
         lines.append(f"  {name}: {counted(of['records'], 'record')} · {of['malformed']:,} malformed · {size}")
-    lines += [f"  {text}" for text in _malformed(summary)]
+    lines += [f"  {text}" for text in _shown(summary.samples, summary.malformed, "--rejects")]
+    lines += [f"  {text}" for text in _shown(summary.failed, summary.quarantined, "--quarantine")]
     if summary.bad_fields:
         fields = ", ".join(f"{name} {count:,}" for name, count in sorted(summary.bad_fields.items()))
         lines.append(f"  fields without a usable value: {fields}")
@@ -60,13 +63,13 @@ def _engine(summary: Summary) -> str:
     return f"{summary.engine}, {counted(summary.nodes, 'node')}{local}"
 
 
-def _malformed(summary: Summary) -> list[str]:
-    shown = summary.samples[:SAMPLES_SHOWN]
+def _shown(samples: Sequence[MalformedSample], number: int, flag: str) -> list[str]:
+    shown = samples[:SAMPLES_SHOWN]
     lines = [
         f"{sample(s.source)}:{s.line}: {sample(s.text)}" + (f"  ({s.reason})" if s.reason else "") for s in shown
     ]
-    if shown and summary.malformed > len(shown):
-        lines.append(f"and {summary.malformed - len(shown):,} more (--rejects FILE keeps them all)")
+    if shown and number > len(shown):
+        lines.append(f"and {number - len(shown):,} more ({flag} FILE keeps them all)")
     return lines
 
 

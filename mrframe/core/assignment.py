@@ -117,6 +117,8 @@ def start(book: Book, turn: Turn, submission: Submission, task: Task, node: Node
         partition=task.partition,
         sources=submission.sources(task) if task.kind == "reduce" else (),
         block_bytes=spec.block_bytes,
+        careful=task.failures > 0,
+        stall_s=spec.stall_s,
     )
     attempt = Attempt(task, node.name, message, turn.now_s)
     task.attempts[name] = node.live[name] = attempt

@@ -60,6 +60,14 @@ class Executors:
         executor.killed = True
         return [KillExecutor(number)]
 
+    def condemn(self, number: int, fault: str) -> list[NodeAction]:
+        """End an executor at work that is at fault; its attempt fails when it has died."""
+        executor = self._all[number]
+        if executor.killed:
+            return []
+        executor.killed, executor.fault = True, fault
+        return [KillExecutor(number)]
+
     def died(self, number: int, now_s: float) -> Executor | None:
         """An executor's process has ended; its record, None when it was known."""
         executor = self._all.pop(number, None)

@@ -1,4 +1,8 @@
-"""How many malformed lines a job bears: the limit `--max-bad`, judged once, when all maps are done."""
+"""How many malformed lines and failing records a job bears, judged once, when all maps are done.
+
+The limits are `--max-bad` (lines that do not match the format) and `--max-failed` (records on which user code
+fails; a task gives up by itself when it alone has more than a number allows).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from mrframe.core.spec import Failure
 from mrframe.errors import UsageError
 
 
-def parse_limit(text: str) -> int | float:
+def parse_limit(text: str, name: str = "max-bad", of: str = "lines") -> int | float:
     """`"100"` is a number of lines (int), `"10%"` a share (0.1); UsageError for anything else."""
     try:
         if text.endswith("%"):
@@ -17,7 +21,27 @@ def parse_limit(text: str) -> int | float:
             return number
     except ValueError:
         pass
-    raise UsageError(f"max-bad {text!r} is neither a number of lines nor a share such as 10%")
+    raise UsageError(f"{name} {text!r} is neither a number of {of} nor a share such as 10%")
+
+
+def tolerates(limit: float | None, failed: int) -> bool:
+    """Whether one task may leave out so many records: a number is a bound, a share is judged over all of them."""
+    if limit is None or isinstance(limit, int):
+        return failed <= (limit or 0)
+    return limit > 0
+
+
+def too_many_failed(limit: float | None, failed: int, records: int) -> Failure | None:
+    """The failure of a job that left out so many records beside the `records` good ones, or None."""
+    if limit is None or failed <= (limit if isinstance(limit, int) else limit * (records + failed)):
+        return None
+    said = str(limit) if isinstance(limit, int) else f"{limit * 100:g}%"
+    return Failure(
+        "refused",
+        f"the job's code failed on {failed:,} of {records + failed:,} records, more than the {said} allowed; leave "
+        "--max-failed out to see the first of them with its traceback, or allow more",
+        error_slug="too-many-failed",
+    )
 
 
 def too_many(limit: float | None, malformed: int, lines: int) -> Failure | None:

@@ -97,7 +97,7 @@ class NodeCore:
                 actions += self._tick(now_s)
             case _:
                 actions += self._of_executor(event, now_s)
-        return actions + self.executors.spawn(now_s) + self._run()
+        return actions + self.executors.spawn(now_s) + self._run(now_s)
 
     # ---- the master ---------------------------------------------------------------------------------
 
@@ -232,8 +232,10 @@ class NodeCore:
         match event:
             case ExecutorBeat():
                 attempt.records, attempt.bytes_done = event.records, event.bytes_done
+                attempt.moved_s = now_s
                 return []
             case ExecutorBlock():
+                attempt.moved_s = now_s
                 return self.reports.block(attempt, event.split, now_s)
             case ExecutorSealed():
                 attempt.move("seal")
@@ -251,10 +253,10 @@ class NodeCore:
         attempt = self.attempts.get(executor.attempt)
         if attempt is None or attempt.state is not AttemptState.RUNNING:
             return list(executor.after)
-        said = f"the executor working on {attempt.name} on {self.node} ended: {event.reason}"
+        said = f"the executor working on {attempt.name} on {self.node} ended: {executor.fault or event.reason}"
         return [*executor.after, *self._fail(attempt, Failure("died", said), now_s)]
 
-    def _run(self) -> list[NodeAction]:
+    def _run(self, now_s: float) -> list[NodeAction]:
         """Give attempts whose inputs are local to idle executors, in order of arrival."""
         actions: list[NodeAction] = []
         idle = self.executors.idle() if self._queue else []
@@ -265,7 +267,7 @@ class NodeCore:
         for executor, attempt in zip(idle, ready, strict=False):
             attempt.move("run")
             del self._queue[attempt.name]
-            attempt.executor = executor.number
+            attempt.executor, attempt.moved_s = executor.number, now_s
             executor.attempt = attempt.name
             executor.given += 1
             actions.append(Execute(executor.number, attempt.job, attempt.order()))
@@ -278,6 +280,9 @@ class NodeCore:
         for attempt in self.attempts.values():
             if attempt.answer is not None or attempt.blocks:
                 actions += self.reports.due(attempt, now_s)
+            if attempt.stalled(now_s) and attempt.start is not None:
+                fault = f"it made no progress for {attempt.start.stall_s:g} s and was killed"
+                actions += self.executors.condemn(attempt.executor, fault)
         return actions
 
     def _speak(self, now_s: float) -> list[NodeAction]:

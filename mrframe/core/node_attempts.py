@@ -39,6 +39,7 @@ class NodeAttempt:
 
     blocks  for a decode attempt: its blocks that are not yet acknowledged, by place
     answer  the seal or failure that waits for its answer
+    moved_s when it was given to its executor, or last showed progress
     """
 
     name: str
@@ -50,12 +51,18 @@ class NodeAttempt:
     executor: int = -1
     records: int = 0
     bytes_done: int = 0
+    moved_s: float = 0.0
     blocks: dict[tuple[int, int], Repeat] = field(default_factory=dict)
     answer: Repeat | None = None
 
     def move(self, cause: str) -> None:
         """Change the state as the table says."""
         self.state = ATTEMPT.move(self.state, cause)
+
+    def stalled(self, now_s: float) -> bool:
+        """Whether it runs, and has shown no progress for as long as it may."""
+        running = self.state is AttemptState.RUNNING and self.start is not None and self.start.stall_s is not None
+        return running and now_s - self.moved_s > self.start.stall_s  # type: ignore[union-attr,operator]
 
     def inputs(self) -> tuple[tuple[str, str, str], ...]:
         """What has to be local before it can run: (attempt, node, name of the file), in order."""
@@ -73,13 +80,16 @@ class NodeAttempt:
         start = self.start
         assert start is not None
         if self.kind == "reduce":
-            return ReduceOrder(self.name, start.step, start.partition, self.paths, self.name, start.partitions)
+            return ReduceOrder(
+                self.name, start.step, start.partition, self.paths, self.name, start.partitions, start.careful
+            )
         split = start.split
         assert split is not None
         if self.kind == "decode":
             return DecodeOrder(self.name, split, start.block_bytes, self.name)
         sources = self.paths if split.kind == "pairs" else ()
-        return MapOrder(self.name, start.step, self._local(split), start.partitions, self.name, sources)
+        here = self._local(split)
+        return MapOrder(self.name, start.step, here, start.partitions, self.name, sources, start.careful)
 
     def _local(self, split: Split) -> Split:
         return replace(split, path=self.paths[0]) if split.kind == "held" else split
@@ -90,6 +100,7 @@ class Executor:
     """An executor process: whether it is up, what it works on, how many attempts it has been given.
 
     `after` is done when it has died: the clean-up of what it may have been writing when it was killed.
+    `fault` says why it was killed, for people, when it was at fault.
     """
 
     number: int
@@ -97,6 +108,7 @@ class Executor:
     killed: bool = False
     attempt: str = ""
     given: int = 0
+    fault: str = ""
     after: tuple[NodeAction, ...] = ()
 
     @property

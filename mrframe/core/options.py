@@ -44,6 +44,9 @@ class RunOptions:
         None, "force this log format: a name, or the server's own format string", metavar="NAME|STRING"
     )
     max_bad: str = setting("10%", "malformed lines allowed: a number, or a share such as 10%", metavar="N|%")
+    max_failed: str = setting(
+        "0", "records left out because the job's code fails on them: a number, or a share such as 1%", metavar="N|%"
+    )
     split_bytes: int | None = setting(
         None, "length of a split in bytes (default: a sixteenth of the input, from 16 MiB to 64 MiB)", metavar="BYTES"
     )
@@ -59,4 +62,14 @@ class RunOptions:
         "auto", "use NumPy where it is installed and pays: the answer is the same, only sooner", ("auto", "off")
     )
     timeout_s: float | None = setting(None, "give up after this many seconds", metavar="SECONDS")
+    stall_s: float = setting(
+        600.0,
+        "a task that shows no progress for so long is killed, and the record it was at is to blame",
+        metavar="SECONDS",
+    )
+    memory_limit_bytes: int | None = setting(
+        None,
+        "what an executor's process may hold, in bytes (default: its part of three quarters of the machine's memory)",
+        metavar="BYTES",
+    )
     scratch_dir: str | None = setting(None, "folder for intermediate files (default: $TMPDIR)", metavar="DIR")

@@ -17,7 +17,8 @@ class Ledger:
     """Counts of input bytes by class (each field but the last four), and of records.
 
     `bytes_in` is what was read; the `*_bytes` classes must add up to it. `records` counts what the map
-    was given, `malformed` the lines that do not match the format, `lines` all lines seen.
+    was given, `malformed` the lines that do not match the format, `lines` all lines seen, `quarantined` the
+    records that were left out because user code fails on them; the bytes of their lines are quarantined.
     """
 
     bytes_in: int = 0
@@ -63,6 +64,7 @@ class TaskReport:
 
     `partitions` maps a partition to (records, bytes) in the sealed file. `bad_fields` counts fields that
     matched the grammar but not their conversion. `counters` are the user's, counted only if committed.
+    `samples` are of malformed lines, `failed` of quarantined records, with what failed as the reason.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -72,6 +74,7 @@ class TaskReport:
     counters: dict[str, int] = field(default_factory=dict)
     bad_fields: dict[str, int] = field(default_factory=dict)
     samples: list[Malformed] = field(default_factory=list)
+    failed: list[Malformed] = field(default_factory=list)
     spills: int = 0
     seconds: float = 0.0
     memory_peak_bytes: int = 0
@@ -86,6 +89,7 @@ class TaskReport:
         data = dict(plain)
         data["ledger"] = Ledger(**data["ledger"])
         data["samples"] = [Malformed(**s) for s in data["samples"]]
+        data["failed"] = [Malformed(**s) for s in data["failed"]]
         data["partitions"] = {int(p): (int(n), int(b)) for p, (n, b) in data["partitions"].items()}
         return cls(**data)
 

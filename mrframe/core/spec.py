@@ -29,6 +29,7 @@ class Split:
     held_by   for "held" and "pairs": (attempt id, node) pairs, in order, that hold the data
     locations nodes on which the data is local; empty: equally near everywhere
     lines_before  lines of the same source before this split, or -1 when not known
+    crc32     of the split's bytes, when mrframe wrote them (decoded blocks, standard input); -1: not known
     first     True when the split begins its source (a BOM is looked for only there)
     """
 
@@ -43,6 +44,7 @@ class Split:
     lines_before: int = -1
     input_name: str = ""
     partition: int = -1  # "pairs": the partition whose output this is, -1 for all of them merged
+    crc32: int = -1
 
     @property
     def first(self) -> bool:
@@ -56,7 +58,8 @@ class StepSpec:
 
     `gather` says that the *map* side of this step must see the whole output of the step before as one
     split in key order (its reduce is sensitive to the order of values); otherwise each partition of the
-    step before is a split of its own. `max_bad` is a count (int) or a ratio (float) of malformed lines.
+    step before is a split of its own. `max_bad` is a count (int) or a ratio (float) of malformed lines, `max_failed`
+    the same of records on which user code fails. An attempt that shows no progress for `stall_s` is killed.
     `block_bytes` is the length of the blocks that decode tasks cut compressed inputs into: it belongs to
     the job, since every attempt at a decode task must cut the same blocks.
     """
@@ -65,6 +68,8 @@ class StepSpec:
     gather: bool = False
     max_bad: int | float | None = None
     block_bytes: int = SPLIT_BYTES
+    max_failed: int | float | None = None
+    stall_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class MapOrder:
     """Order to an executor: map one split into a sealed file `map.mrf` in `out_dir`.
 
     `split.path` is already a path that the executor can open. For "pairs", `sources` are the run files.
+    `careful`: an attempt before has died; go record by record, and find out which one is to blame.
     """
 
     attempt: str
@@ -80,6 +86,7 @@ class MapOrder:
     partitions: int
     out_dir: str
     sources: tuple[str, ...] = ()
+    careful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,7 @@ class ReduceOrder:
     """Order to an executor: merge and reduce one partition into `part.mrf` in `out_dir`.
 
     `sources` are run files in input order; each is read for this partition, one of `partitions`, only.
+    `careful`: an attempt before has died; find out which key is to blame.
     """
 
     attempt: str
@@ -105,6 +113,7 @@ class ReduceOrder:
     sources: tuple[str, ...]
     out_dir: str
     partitions: int = 1
+    careful: bool = False
 
 
 Order = MapOrder | DecodeOrder | ReduceOrder

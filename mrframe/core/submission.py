@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from mrframe.core.ids import Kind, task_id
-from mrframe.core.malformed import too_many
+from mrframe.core.malformed import too_many, too_many_failed
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Split, StepSpec
 from mrframe.core.states import JOB, JobState, TaskState
@@ -151,7 +151,9 @@ class Submission:
         new: list[Task] = []
         for step in self.steps:
             if not step.reduces and self._maps_known(step):
-                failure = too_many(step.spec.max_bad, step.malformed, step.lines)
+                failure = too_many(step.spec.max_bad, step.malformed, step.lines) or too_many_failed(
+                    step.spec.max_failed, step.quarantined, step.records
+                )
                 if failure is not None:
                     return new, failure
                 new += self._plan_reduces(step)

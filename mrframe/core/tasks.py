@@ -83,6 +83,7 @@ class Step:
     bytes_in: int = 0
     lines: int = 0
     malformed: int = 0
+    quarantined: int = 0
     sorted_maps: list[Task] = field(default_factory=list)
 
     def in_order(self) -> list[Task]:
@@ -104,6 +105,7 @@ class Step:
         self.bytes_in += sign * ledger.bytes_in
         self.lines += sign * ledger.lines
         self.malformed += sign * ledger.malformed
+        self.quarantined += sign * ledger.quarantined
         for partition, (_, size) in report.partitions.items():
             nodes = self.weights.setdefault(partition, {})
             nodes[node] = nodes.get(node, 0) + sign * size

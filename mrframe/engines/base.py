@@ -62,12 +62,14 @@ class Outcome:
     parts     paths of the last step's part files, in partition order; readable until `close`
     done      every committed attempt
     rejects   (split, path) of each map attempt's file of malformed lines, in input order
+    quarantine  the same of records on which the job's code failed
     seconds   by stage
     """
 
     parts: list[str]
     done: list[Done]
     rejects: list[tuple[Split, str]] = field(default_factory=list)
+    quarantine: list[tuple[Split, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     nodes: int = 0
     data_local: int = 0

@@ -13,14 +13,14 @@ from collections.abc import Iterable
 from itertools import chain
 
 from mrframe.core.ids import attempt_id, task_id
-from mrframe.core.malformed import too_many
-from mrframe.core.records import TaskReport
+from mrframe.core.malformed import too_many, too_many_failed
+from mrframe.core.records import Ledger, TaskReport
 from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split, StepSpec
 from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
 from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.task.attempt import run_loaded
 from mrframe.task.collector import few_collections
-from mrframe.task.mapping import MAP_FILE, REJECTS_FILE
+from mrframe.task.mapping import MAP_FILE, QUARANTINE_FILE, REJECTS_FILE
 from mrframe.task.package import LoadedJob, loaded
 from mrframe.task.reducing import PART_FILE
 
@@ -74,12 +74,14 @@ class _Run:
             parts = self._reduce(step, number, maps)
             seconds["map"] = seconds.get("map", 0.0) + mapped_s - start_s
             seconds["reduce"] = seconds.get("reduce", 0.0) + time.monotonic() - mapped_s
-        rejects = [
-            (done.split, self._path(done.attempt, REJECTS_FILE))
-            for done in sorted(self._first_maps(), key=_input_order)
-            if done.split is not None and done.report.ledger.malformed and self._plan.settings.keep_rejects
-        ]
-        return Outcome(parts, self._done, rejects, seconds)
+        rejects, quarantine = [], []
+        for done in sorted(self._first_maps(), key=_input_order):
+            assert done.split is not None
+            if done.report.ledger.malformed and self._plan.settings.keep_rejects:
+                rejects.append((done.split, self._path(done.attempt, REJECTS_FILE)))
+            if done.report.ledger.quarantined and self._plan.settings.keep_quarantine:
+                quarantine.append((done.split, self._path(done.attempt, QUARANTINE_FILE)))
+        return Outcome(parts, self._done, rejects, quarantine, seconds)
 
     # ---- what tasks report -------------------------------------------------------------------------
 
@@ -130,8 +132,12 @@ class _Run:
             else:
                 self._map(step, 0, split, ())
         maps = sorted(self._first_maps(), key=_input_order)
-        lines = sum(done.report.ledger.lines for done in maps)
-        failure = too_many(step.max_bad, sum(done.report.ledger.malformed for done in maps), lines)
+        ledger = Ledger()
+        for done in maps:
+            ledger.add(done.report.ledger)
+        failure = too_many(step.max_bad, ledger.malformed, ledger.lines) or too_many_failed(
+            step.max_failed, ledger.quarantined, ledger.records
+        )
         if failure is not None:
             raise_failure(failure)
         return maps

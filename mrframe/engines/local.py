@@ -6,6 +6,7 @@ and ending are `cluster/`; what a task does is `task/`.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import select
 import sys
@@ -24,7 +25,8 @@ from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progre
 from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.errors import TimedOut
 from mrframe.store.scratch import Scratch
-from mrframe.task.mapping import REJECTS_FILE
+from mrframe.task.confine import memory_share
+from mrframe.task.mapping import QUARANTINE_FILE, REJECTS_FILE
 from mrframe.task.package import pack
 from mrframe.task.reducing import PART_FILE
 
@@ -68,10 +70,10 @@ class LocalEngine:
     def run(self, plan: Plan, on_progress: OnProgress | None) -> Outcome:
         """Run the job on a cluster of its own."""
         options = plan.options
-        plan, sample = sample_plan(plan)
-        package = _package(sample or plan)
         nodes = default_nodes(options.nodes)
         slots = options.slots or max(1, cores() // nodes)
+        plan, sample = sample_plan(_limited(plan, nodes * slots))
+        package = _package(sample or plan)
         started_s = time.monotonic()
         cluster = self._start(options, nodes, slots, plan.scratch)
         try:
@@ -91,6 +93,12 @@ class LocalEngine:
             raise
         outcome.close = cluster.close
         return outcome
+
+
+def _limited(plan: Plan, executors: int) -> Plan:
+    """The plan with what each executor may hold, unless the user has said it."""
+    limit = plan.settings.memory_limit_bytes or memory_share(executors)
+    return dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, memory_limit_bytes=limit))
 
 
 def _package(plan: Plan) -> bytes:
@@ -180,7 +188,7 @@ class _Run:
     def _gather(self, ended: JobEnded) -> Outcome:
         """Fetch the output from the nodes that hold it."""
         parts = [self._cluster.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
-        done, rejects, shuffled = [], [], 0
+        done, rejects, quarantine, shuffled = [], [], [], 0
         for attempt, step, node, split, report in ended.reports:
             kind = parse_attempt(attempt).kind
             done.append(Done(attempt, step, split if kind != "reduce" else None, report))
@@ -189,13 +197,17 @@ class _Run:
             shuffled += sum(size for _, size in report.partitions.values())
             if step == 0 and report.ledger.malformed and self._plan.settings.keep_rejects:
                 rejects.append((split, self._cluster.fetch(node, attempt, REJECTS_FILE)))
+            if step == 0 and report.ledger.quarantined and self._plan.settings.keep_quarantine:
+                quarantine.append((split, self._cluster.fetch(node, attempt, QUARANTINE_FILE)))
         rejects.sort(key=lambda item: item[0].order)
+        quarantine.sort(key=lambda item: item[0].order)
         self._count_stage("done")
         near = locality(ended.reports)
         return Outcome(
             parts,
             done,
             rejects,
+            quarantine,
             self._stage_s,
             data_local=near.data_local + near.anywhere,  # a file of this machine is local to each of its nodes
             other_map=near.other,

@@ -53,6 +53,7 @@ def make_plan(
     file: JobFile | None = None,
     job_options: Mapping[str, Any] | None = None,
     keep_rejects: bool = False,
+    keep_quarantine: bool = False,
 ) -> Plan:
     """The plan of a run; raises InputError, FormatError, UnknownField, TooManyMalformed, UsageError."""
     views = job.sources()
@@ -82,7 +83,14 @@ def make_plan(
         file=file,
         job_options=job_options or {},
         settings=TaskSettings(
-            readers if job.is_join else readers[""], options.memory_bytes, keep_rejects, fast=options.fast == "auto"
+            readers if job.is_join else readers[""],
+            options.memory_bytes,
+            keep_rejects,
+            fast=options.fast == "auto",
+            max_failed=max_failed(options),
+            stall_s=options.stall_s,
+            memory_limit_bytes=options.memory_limit_bytes,
+            keep_quarantine=keep_quarantine,
         ),
         options=options,
         steps=plan_steps(job, options, total_bytes),
@@ -129,9 +137,16 @@ def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpe
                 gather,
                 parse_limit(options.max_bad) if index == 0 else None,
                 _length(options),
+                max_failed(options) if index == 0 else None,
+                options.stall_s,
             )
         )
     return tuple(steps)
+
+
+def max_failed(options: RunOptions) -> int | float:
+    """The limit of records on which the job's code may fail."""
+    return parse_limit(options.max_failed, "max-failed", "records")
 
 
 def _finer(partitions: int) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from mrframe.core.job import Reader
 from mrframe.core.records import Ledger
@@ -21,7 +21,10 @@ SAMPLES_SHOWN_MAX = 10
 
 @dataclass(frozen=True, slots=True)
 class MalformedSample:
-    """A line that did not match: `line` counts from 1 and `offset` in bytes, both in `source`."""
+    """A line that did not match, or a record on which the job's code failed, with why.
+
+    `line` counts from 1 and `offset` in bytes, both in `source`.
+    """
 
     source: str
     line: int
@@ -33,6 +36,8 @@ class MalformedSample:
 @dataclass(slots=True)
 class Summary:
     """The figures of a run; `seconds` is by stage, `ledger` where every input byte went.
+
+    `samples` are of malformed lines, `failed` of records that were left out as the job's code failed on them.
 
     `sources`, for a join, is {source: {"records", "lines", "malformed", "bytes_in"}}.
     """
@@ -46,6 +51,7 @@ class Summary:
     records: int
     lines: int
     malformed: int
+    quarantined: int
     bytes_in: int
     tasks: int
     data_local: int
@@ -58,6 +64,7 @@ class Summary:
     bad_fields: dict[str, int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     samples: list[MalformedSample] = field(default_factory=list)
+    failed: list[MalformedSample] = field(default_factory=list)
     ledger: dict[str, int] = field(default_factory=dict)
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -84,6 +91,7 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         records=ledger.records,
         lines=ledger.lines,
         malformed=ledger.malformed,
+        quarantined=ledger.quarantined,
         bytes_in=ledger.bytes_in,
         tasks=len(outcome.done),
         data_local=outcome.data_local,
@@ -95,7 +103,8 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         seconds={stage: round(value, 4) for stage, value in outcome.seconds.items()},
         bad_fields=_added(done.report.bad_fields for done in maps),
         counters=_added(done.report.counters for done in outcome.done),
-        samples=_samples(maps),
+        samples=_samples(maps, "samples"),
+        failed=_samples(maps, "failed"),
         ledger={name: value for name, value in asdict(ledger).items() if value},
         sources=_by_source(plan, maps),
     )
@@ -150,10 +159,10 @@ def _balance(ledger: Ledger, maps: list[Done], plan: Plan) -> None:
         )
 
 
-def _samples(maps: list[Done]) -> list[MalformedSample]:
+def _samples(maps: list[Done], kind: Literal["samples", "failed"]) -> list[MalformedSample]:
     samples: list[MalformedSample] = []
     for done, (split, before) in zip(maps, first_lines(maps), strict=True):
-        for one in done.report.samples:
+        for one in getattr(done.report, kind):
             if len(samples) == SAMPLES_SHOWN_MAX:
                 return samples
             text = one.data.decode("utf-8", "surrogateescape")

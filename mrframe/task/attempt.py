@@ -9,18 +9,23 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
-from mrframe.errors import CorruptData, LedgerUnbalanced, MrframeError, UsageError
+from mrframe.errors import CorruptData, KeyRefused, LedgerUnbalanced, MrframeError, UsageError
 from mrframe.formats.decode import decode_file
 from mrframe.task import counters
 from mrframe.task.blame import GroupFailed, RecordFailed, failure_of
+from mrframe.task.care import Care
+from mrframe.task.careful import CarefulAttempt, reads_lines
+from mrframe.task.confine import memory_limited
 from mrframe.task.mapping import MapTask
 from mrframe.task.package import LoadedJob, unpack
 from mrframe.task.reducing import ReduceTask
 from mrframe.task.stepping import StepTask
+
+OUT_OF_MEMORY = "the task ran out of memory"
 
 
 class Reporter(Protocol):
@@ -36,30 +41,60 @@ class Reporter(Protocol):
 def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport | Failure:
     """Do what `order` says with the job in `package`; `order.out_dir` must not exist yet, and is made."""
     if isinstance(order, DecodeOrder):
-        return _guarded(None, order, reporter)
+        return _tried(None, order, reporter)
     try:
         job = unpack(package)
     except BaseException as error:  # the user's modules run when the job is made again
         return failure_of(error, None)
     try:
-        return _guarded(job, order, reporter)
+        return _attempted(job, order, reporter, apart=True)
     finally:
         job.close()
 
 
 def run_loaded(job: LoadedJob, order: Order, reporter: Reporter) -> TaskReport | Failure:
     """The same with a job that this process has already (the inline engine)."""
-    return _guarded(job, order, reporter)
+    return _attempted(job, order, reporter, apart=False)
 
 
-def _guarded(job: LoadedJob | None, order: Order, reporter: Reporter) -> TaskReport | Failure:
+def _attempted(job: LoadedJob, order: Order, reporter: Reporter, *, apart: bool) -> TaskReport | Failure:
+    """The task as it is usually done; carefully, when that is ordered or what has failed may be left out."""
+    if isinstance(order, DecodeOrder):
+        return _tried(None, order, reporter)
+    limit = job.settings.memory_limit_bytes if apart else None
+    if not (apart and order.careful):
+        outcome = _tried(job, order, reporter, memory_limit_bytes=limit)
+        leave_out = job.settings.max_failed and reads_lines(order) and not job.settings.sampling
+        of_user = isinstance(outcome, Failure) and (outcome.kind == "raised" or outcome.error_slug == KeyRefused.slug)
+        if not (leave_out and of_user):
+            return outcome
+
+    def run(order: Order, reporter: Any, care: Care) -> TaskReport | Failure:
+        return _tried(job, order, reporter, care, memory_limit_bytes=limit)
+
+    return CarefulAttempt(job, order, reporter, run).outcome(apart=apart)
+
+
+def _tried(
+    job: LoadedJob | None,
+    order: Order,
+    reporter: Reporter,
+    care: Care | None = None,
+    *,
+    memory_limit_bytes: int | None = None,
+) -> TaskReport | Failure:
     counters.take()
     try:
         os.mkdir(order.out_dir, 0o700)
-        report = _work(job, order, reporter)
+        with memory_limited(memory_limit_bytes):
+            report = _work(job, order, reporter, care)
     except RecordFailed as failed:
         assert failed.__cause__ is not None
         _interrupted(failed.__cause__)
+        if isinstance(failed.__cause__, MemoryError) and care is None and memory_limit_bytes is not None:
+            return Failure(
+                "died", OUT_OF_MEMORY, error_slug="job-failed"
+            )  # perhaps not by this record: see carefully
         return failure_of(failed.__cause__, failed.place)
     except GroupFailed as failed:
         assert failed.__cause__ is not None
@@ -73,7 +108,7 @@ def _guarded(job: LoadedJob | None, order: Order, reporter: Reporter) -> TaskRep
         at_fault = isinstance(error, UsageError) or error.blame in ("user", "data")
         return Failure("refused" if at_fault else "io", str(error), error_slug=error.slug)
     except MemoryError:
-        return Failure("io", "the task ran out of memory", error_slug="job-failed")
+        return Failure("io", OUT_OF_MEMORY, error_slug="job-failed")
     except OSError as error:
         return Failure("io", _disk_message(error, order.out_dir), error_slug="job-failed")
     report.counters = counters.take()
@@ -81,23 +116,23 @@ def _guarded(job: LoadedJob | None, order: Order, reporter: Reporter) -> TaskRep
     return report
 
 
-def _work(job: LoadedJob | None, order: Order, reporter: Reporter) -> TaskReport:
+def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | None) -> TaskReport:
     if isinstance(order, DecodeOrder):
         return _decode(order, reporter)
     assert job is not None
     step = job.steps[order.step]
     if isinstance(order, ReduceOrder):
-        return ReduceTask(step, order, order.partitions, job.settings, reporter).run()
+        return ReduceTask(step, order, order.partitions, job.settings, reporter, care=care).run()
     assert isinstance(order, MapOrder)
     if order.split.kind == "pairs":
-        return StepTask(step, order, job.settings, reporter).run()
+        return StepTask(step, order, job.settings, reporter, care=care).run()
     name = order.split.input_name
     if job.settings.sampling:
         from mrframe.task.sampling import SampleTask
 
         return SampleTask(step.sources()[name], order, reporter).run()
     source = step.source_names.index(name)
-    return MapTask(step.sources()[name], order, job.settings, reporter, source=source).run()
+    return MapTask(step.sources()[name], order, job.settings, reporter, source=source, care=care).run()
 
 
 def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
@@ -124,6 +159,7 @@ def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
                 (split.order[0], block.offset),
                 lines_before=block.lines_before,
                 input_name=split.input_name,
+                crc32=block.crc32,
             )
         )
         reporter.beat(report.records_out, report.bytes_out)

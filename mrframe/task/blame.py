@@ -15,7 +15,7 @@ from mrframe.errors import UserCodeError
 
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 _READY = os.path.join(_PACKAGE, "jobs", "")
-RECORD_BYTES_MAX = 4096  # of a record shown with a failure
+RECORD_BYTES_MAX = 1 << 20  # of a record that travels with a failure: what a capsule keeps
 TEXT_CHARS_MAX = 64 << 10  # of a traceback
 
 
@@ -55,14 +55,15 @@ def user_traceback(error: BaseException) -> str:
     return "".join(report.format())[-TEXT_CHARS_MAX:]
 
 
-def _is_own(filename: str) -> bool:
+def is_own(filename: str) -> bool:
+    """Whether this file is mrframe's, and not a job's."""
     path = os.path.abspath(filename)
     return (path.startswith(_PACKAGE) and not path.startswith(_READY)) or filename.startswith("<frozen importlib")
 
 
 def _has_user_frame(tb: TracebackType | None) -> bool:
     while tb is not None:
-        if not _is_own(tb.tb_frame.f_code.co_filename):
+        if not is_own(tb.tb_frame.f_code.co_filename):
             return True
         tb = tb.tb_next
     return False
@@ -71,16 +72,21 @@ def _has_user_frame(tb: TracebackType | None) -> bool:
 def _trim(report: traceback.TracebackException | None) -> None:
     if report is None:
         return
-    report.stack = traceback.StackSummary.from_list([f for f in report.stack if not _is_own(f.filename)])
+    report.stack = traceback.StackSummary.from_list([f for f in report.stack if not is_own(f.filename)])
     _trim(report.__cause__)
     _trim(report.__context__)
+
+
+def said(error: BaseException) -> str:
+    """An exception as the last line of a traceback has it."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def failure_of(error: BaseException, place: Place | None, key: str = "") -> Failure:
     """The failure that an exception of the job's code or data amounts to; never retried."""
     slug = error.slug if isinstance(error, UserCodeError) else UserCodeError.slug
     text = user_traceback(error)
-    message = str(error) if isinstance(error, UserCodeError) else f"{type(error).__name__}: {error}"
+    message = str(error) if isinstance(error, UserCodeError) else said(error)
     return Failure(
         "raised",
         message,

@@ -22,6 +22,17 @@ def increment(name: str, by: int = 1) -> None:
     _counters[name] = _counters.get(name, 0) + by
 
 
+def snapshot() -> dict[str, int]:
+    """The counters as they are now, for `restore`."""
+    return dict(_counters)
+
+
+def restore(before: dict[str, int]) -> None:
+    """Back to a snapshot."""
+    _counters.clear()
+    _counters.update(before)
+
+
 def take() -> dict[str, int]:
     """The counters since the last call, and a fresh start."""
     global _counters

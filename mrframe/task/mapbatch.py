@@ -6,14 +6,18 @@ same. How columns become Arrow's, and tables become pairs, is in `arrow.py`; pya
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mrframe.core.job import Job
 from mrframe.core.signature import describe
 from mrframe.errors import ExtraMissing
 from mrframe.formats.schema import kinds_of
+from mrframe.task import counters
 from mrframe.task.arrow import need_arrow, pairs_of, tables_of, to_table
-from mrframe.task.blame import RecordFailed
+from mrframe.task.blame import Place, RecordFailed
+from mrframe.task.box import NOWHERE
+from mrframe.task.care import Care
 from mrframe.task.emit import EmitFailed, Emitter
 
 if TYPE_CHECKING:
@@ -54,20 +58,53 @@ class Batches:
                 return index
         return None
 
+    def try_singly(self, columns: list[list[Any]], kept: Sequence[int], care: Care) -> None:
+        """See whether the function survives each record alone, noting which it is at; what it raises is not asked."""
+        before = counters.snapshot()
+        for at, index in enumerate(kept):
+            care.box.record(index)
+            try:
+                self.emit([column[at : at + 1] for column in columns], 1)
+            except ExtraMissing:
+                raise
+            except Exception as error:  # the user's function runs here
+                if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
+                    raise RecordFailed(None) from error
+        counters.restore(before)
+        care.box.record(NOWHERE)
+
 
 def map_batch(job: Job, task: MapTask, output: Output) -> None:
     """Run the user's function over the blocks of the split of `task`; raises RecordFailed."""
     batches = Batches(job)
+    care = task.care
     for offset, block, parsed in task.blocks(BATCH_BYTES):
+        kept: Sequence[int] = range(parsed.records)
+        columns = parsed.columns
+        if care is not None:
+            left_out = care.bad(offset, parsed.records)
+            task.quarantine(offset, block, parsed, left_out)
+            out = {index for index, _ in left_out}
+            kept = [index for index in kept if index not in out]
+            columns = [[column[index] for index in kept] for column in columns]
+            care.box.block(offset, len(block))
+            batches.try_singly(columns, kept, care)
         try:
-            pairs, bad = batches.emit(parsed.columns, parsed.records)
+            pairs, bad = batches.emit(columns, len(kept))
             for keys, values in pairs:
                 output.add(keys, values)
         except EmitFailed as failed:
-            raise RecordFailed(task.place(offset, block, failed.record)) from failed.__cause__
+            raise RecordFailed(_culprit(task, offset, block, kept[failed.record])) from failed.__cause__
         except (ExtraMissing, OSError):
             raise
         except BaseException as error:  # the user's function runs here
-            index = batches.culprit(parsed.columns, parsed.records)
-            raise RecordFailed(None if index is None else task.place(offset, block, index)) from error
+            index = batches.culprit(columns, len(kept))
+            raise RecordFailed(None if index is None else _culprit(task, offset, block, kept[index])) from error
         task.add_bad_fields(bad)
+
+
+def _culprit(task: MapTask, offset: int, block: bytes, record: int) -> Place:
+    """Where the record lies that failed; a careful task's box says so too."""
+    if task.care is not None:
+        task.care.box.record(record)
+    return task.place(offset, block, record)

@@ -27,7 +27,8 @@ from mrframe.shuffle.ranges import Ranges
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.runfile import RunWriter
 from mrframe.task.blame import Place, RecordFailed
-from mrframe.task.emit import EmitFailed, Emitter
+from mrframe.task.care import Bad, Care, emit_singly, lines_of
+from mrframe.task.emit import Columns, EmitFailed, Emitter
 from mrframe.task.package import TaskSettings
 from mrframe.task.packedtask import PackedCounts, PackedWordsReader, maps_packed
 from mrframe.task.rawcount import RawCountBuffer, counts_raw
@@ -41,6 +42,7 @@ SPILL_CHECK_PAIRS_FOLDED = 500_000  # they need not stay, and the states of a fo
 
 MAP_FILE = "map.mrf"
 REJECTS_FILE = "rejects"
+QUARANTINE_FILE = "quarantine"
 
 
 class Reporter(Protocol):
@@ -139,10 +141,10 @@ class Output:
 
 
 class Rejects:
-    """Malformed lines: samples for the report, and all of them in a file when they are wanted."""
+    """Malformed lines, or quarantined records: samples for the report, and all in a file when they are wanted."""
 
-    def __init__(self, out_dir: str, *, keep: bool) -> None:
-        self._path = os.path.join(out_dir, REJECTS_FILE)
+    def __init__(self, out_dir: str, name: str = REJECTS_FILE, *, keep: bool) -> None:
+        self._path = os.path.join(out_dir, name)
         self._keep = keep
         self._file: BinaryIO | None = None
         self.samples: list[Malformed] = []
@@ -171,8 +173,16 @@ class MapTask:
     """One attempt at a map task over lines; of a join, `job` is the view of the source with the number `source`."""
 
     def __init__(
-        self, job: Job, order: MapOrder, settings: TaskSettings, reporter: Reporter, *, source: int = 0
+        self,
+        job: Job,
+        order: MapOrder,
+        settings: TaskSettings,
+        reporter: Reporter,
+        *,
+        source: int = 0,
+        care: Care | None = None,
     ) -> None:
+        self.care = care
         self._job = job
         self._order = order
         self._split = order.split
@@ -190,6 +200,7 @@ class MapTask:
         self._fold = fold
         self._output = Output(job, order, settings, buffer, source=source, cuts=settings.cuts)
         self._rejects = Rejects(order.out_dir, keep=settings.keep_rejects)
+        self._quarantine = Rejects(order.out_dir, QUARANTINE_FILE, keep=settings.keep_quarantine)
         self._report = TaskReport()
         self._ledger: Ledger = self._report.ledger
 
@@ -212,6 +223,7 @@ class MapTask:
         finally:
             self._output.close()
             self._rejects.close()
+            self._quarantine.close()
         return self._report
 
     def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes, Parsed]]:
@@ -267,6 +279,9 @@ class MapTask:
             self._output.pairs += parsed.records
             self._output.buffer.add_columns(parsed.columns)
             return
+        if self.care is not None:
+            emit_singly(self, emitter, self.care, (offset, block, parsed))
+            return
         try:
             keys, values = emitter.emit(parsed.columns, parsed.records)
         except EmitFailed as failed:
@@ -275,24 +290,43 @@ class MapTask:
             self._output.add(keys, values)
         except (KeyRefused, TypeError) as error:
             index = self._find_refused(emitter, parsed)
-            raise RecordFailed(self.place(offset, block, index) if index is not None else None) from self._named(
-                error
-            )
+            raise RecordFailed(self.place(offset, block, index) if index is not None else None) from self.named(error)
 
     def _find_refused(self, emitter: Emitter, parsed: Parsed) -> int | None:
         """Which record yields the pair that the buffer does not take: each again, on its own."""
         for index in range(parsed.records):
-            fresh = buffer_for(self._fold, None, "")
             try:
-                keys, values = emitter.emit([[column[index]] for column in parsed.columns], 1)
-                fresh.add(keys, values)
-                if self._fold is None:
-                    _refuse_keys(keys)
+                self.alone(emitter, parsed, index)
             except (KeyRefused, TypeError):
                 return index
         return None
 
-    def _named(self, error: Exception) -> Exception:
+    def alone(self, emitter: Emitter, parsed: Parsed, index: int) -> Columns:
+        """The pairs of one record, which the buffer will take; raises EmitFailed, KeyRefused, TypeError."""
+        keys, values = emitter.emit([[column[index]] for column in parsed.columns], 1)
+        buffer_for(self._fold, None, "").add(keys, values)
+        if self._fold is None:
+            _refuse_keys(keys)
+        return keys, values
+
+    def take(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
+        """Buffer pairs, all of which it takes (`alone`)."""
+        self._output.add(keys, values)
+
+    def quarantine(self, offset: int, block: bytes, parsed: Parsed, bad: Bad) -> None:
+        """Leave these records of the block that was read last out of the ledger's good ones, and keep them."""
+        if bad:
+            ledger = self._ledger
+            lines = lines_of(self.reader, block, parsed, bad)
+            self._quarantine.add(lines, ledger.lines - parsed.lines, offset)
+            size = sum({one.line: len(one.data) for one in lines}.values())  # a line of several words is one
+            ledger.parsed_bytes -= size
+            ledger.quarantined_bytes += size
+            ledger.records -= len(bad)
+            ledger.quarantined += len(bad)
+
+    def named(self, error: Exception) -> Exception:
+        """What the buffer refused, in the user's terms."""
         if isinstance(error, MrframeError) or self._fold is None:
             return error
         return UserCodeError(f"reduce={self._fold.name}: {error}")
@@ -302,7 +336,7 @@ class MapTask:
         within, line = self.reader.locate(block, record)
         before = self._split.lines_before
         if before < 0:
-            before = _count_lines(self._split.path, self._split.offset)
+            before = count_lines(self._split.path, self._split.offset)
         # The block's own lines are in the ledger already: take them off again.
         block_lines = block.count(b"\n") + (not block.endswith(b"\n"))
         number = before + self._ledger.lines - block_lines + block.count(b"\n", 0, within)
@@ -327,6 +361,7 @@ class MapTask:
         if self._raw:
             self.add_bad_fields(self._output.buffer.bad_fields)
         self._report.samples = self._rejects.samples
+        self._report.failed = self._quarantine.samples
         missing = self._ledger.missing_bytes() or self._split.length - self._ledger.bytes_in
         if missing:
             raise LedgerUnbalanced(
@@ -342,7 +377,7 @@ def _refuse_keys(keys: Sequence[Any]) -> None:
         canonical(key)
 
 
-def _count_lines(path: str, end: int) -> int:
+def count_lines(path: str, end: int) -> int:
     """Newlines before byte `end` of a file; only ever asked for when something has failed."""
     lines = 0
     with open(path, "rb") as file:

@@ -7,7 +7,7 @@ leaves unread by stopping early is a class of its own.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import compress, islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from mrframe.core.job import Job
 from mrframe.core.signature import describe
 from mrframe.errors import KeyRefused, MrframeError
 from mrframe.task.blame import Place, RecordFailed
+from mrframe.task.box import NOWHERE
+from mrframe.task.care import Care
 from mrframe.task.emit import are_pairs, no_pair
 
 if TYPE_CHECKING:
@@ -39,25 +41,44 @@ class _Records:
         self.given = 0  # of the current block
 
     def __iter__(self) -> Iterator[Any]:
+        left_out: Collection[int] = ()
         for offset, block, parsed in self._task.blocks():
             self._block, self.given = (offset, block, parsed), 0
-            self._kept = self._passing(parsed)
+            care = self._task.care
+            if care is not None:
+                care.box.block(offset, len(block))
+                bad = care.bad(offset, parsed.records)
+                self._task.quarantine(offset, block, parsed, bad)
+                left_out = {index for index, _ in bad}
+            self._kept = self._passing(parsed, care, left_out)
             columns = [parsed.columns[i] for i in self._columns]
             if len(self._kept) < parsed.records:
                 columns = [[column[i] for i in self._kept] for column in columns]
+            if care is not None:
+                yield from self._noted(map(self._make, *columns), care)
+                continue
             for record in map(self._make, *columns):
                 self.given += 1
                 yield record
         self._block = None
 
-    def _passing(self, parsed: Any) -> list[int]:
+    def _noted(self, records: Iterator[Any], care: Care) -> Iterator[Any]:
+        for record in records:
+            care.box.record(self._kept[self.given])
+            self.given += 1
+            yield record
+        care.box.record(NOWHERE)
+
+    def _passing(self, parsed: Any, care: Care | None, left_out: Collection[int]) -> list[int]:
         everything = range(parsed.records)
         if self._where is None:
-            return list(everything)
+            return [index for index in everything if index not in left_out] if left_out else list(everything)
         kept = []
         for index, arguments in enumerate(zip(*(parsed.columns[i] for i in self._where_columns), strict=True)):
+            if care is not None:
+                care.box.record(index)
             self.given, self._kept = 1, [index]
-            kept.append(bool(self._where(*arguments)))
+            kept.append(index not in left_out and bool(self._where(*arguments)))
         self.given = 0
         return list(compress(everything, kept))
 

@@ -21,7 +21,7 @@ from mrframe.task import travel
 from mrframe.task.jobfile import JobFile
 from mrframe.task.sources import Sources
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class TaskSettings:
     cuts            of the first step's keys into ranges, for key_order="total"
     sampling        whether the job is only to sample the keys that its first step's map yields
     fast            whether NumPy may be used where it is installed
+    max_failed      records on which the job's code may fail: a number, or a share (float)
+    stall_s         a child of a careful attempt is killed after so long without progress, None: never
+    memory_limit_bytes  what an executor's process may hold, None: no limit
+    keep_quarantine whether records on which the code failed are kept, in the file `quarantine` of map attempts
     """
 
     reader: Reader | dict[str, Reader]
@@ -42,6 +46,10 @@ class TaskSettings:
     cuts: tuple[Any, ...] = ()
     sampling: bool = False
     fast: bool = True
+    max_failed: int | float = 0
+    stall_s: float | None = None
+    memory_limit_bytes: int | None = None
+    keep_quarantine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,10 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
         "memory_bytes": settings.memory_bytes,
         "keep_rejects": settings.keep_rejects,
         "fast": settings.fast,
+        "max_failed": settings.max_failed,
+        "stall_s": settings.stall_s,
+        "memory_limit_bytes": settings.memory_limit_bytes,
+        "keep_quarantine": settings.keep_quarantine,
         "cuts": encode(list(settings.cuts)),
         "sampling": settings.sampling,
         "path": [entry for entry in sys.path if entry],
@@ -96,6 +108,10 @@ def unpack(package: bytes) -> LoadedJob:
         tuple(decode(plain["cuts"], unpickle=False)),
         plain["sampling"],
         plain["fast"],
+        plain["max_failed"],
+        plain["stall_s"],
+        plain["memory_limit_bytes"],
+        plain["keep_quarantine"],
     )
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:

@@ -28,6 +28,7 @@ from mrframe.shuffle.partition import slot_range, slots_for
 from mrframe.shuffle.reducers import Fold, as_fold
 from mrframe.shuffle.runfile import Block, RunReader, RunWriter
 from mrframe.task.blame import GroupFailed
+from mrframe.task.care import Care
 from mrframe.task.emit import are_pairs, no_pair
 from mrframe.task.joining import joined, spread
 from mrframe.task.manyfiles import ManyFiles
@@ -48,8 +49,16 @@ class ReduceTask:
     """One attempt at a reduce task."""
 
     def __init__(
-        self, job: Job, reduce_order: ReduceOrder, partitions: int, settings: TaskSettings, reporter: Reporter
+        self,
+        job: Job,
+        reduce_order: ReduceOrder,
+        partitions: int,
+        settings: TaskSettings,
+        reporter: Reporter,
+        *,
+        care: Care | None = None,
     ) -> None:
+        self._care = care
         self._job = job
         self._order = reduce_order
         self._partitions = partitions
@@ -181,6 +190,8 @@ class ReduceTask:
         output: _SortedOutput,
     ) -> None:
         rows: list[Any] = []
+        if self._care is not None:
+            groups = self._care.noted(groups)
         for key, values in groups:
             try:
                 results = function(key, values)

@@ -46,7 +46,7 @@ class SampleTask:
 
     def run(self) -> TaskReport:
         """Do it; raises what reading and writing raise, and nothing of the user's code."""
-        split, report = self._order.split, TaskReport()
+        split = self._order.split
         keys: list[Any] = []
         read = 0
         for offset, block in places(split):
@@ -54,15 +54,20 @@ class SampleTask:
             keys += self._keys.of(parsed.columns, parsed.records)
             read += len(block)
             self._reporter.beat(parsed.records, read)
-        rows = weighted(keys, split.length / read if read else 1)
-        with open(os.path.join(self._order.out_dir, MAP_FILE), "xb") as file:
-            writer = RunWriter(file, slots=slots_for(1))
-            writer.add_run([None] * len(rows), rows)
-            totals = writer.close()
-        report.records_out, report.bytes_out = totals.records, totals.bytes
-        if rows:
-            report.partitions[0] = (totals.records, totals.bytes)
-        return report
+        return sealed(self._order, weighted(keys, split.length / read if read else 1))
+
+
+def sealed(order: MapOrder, rows: list[Weighted]) -> TaskReport:
+    """The output of a sampling attempt."""
+    report = TaskReport()
+    with open(os.path.join(order.out_dir, MAP_FILE), "xb") as file:
+        writer = RunWriter(file, slots=slots_for(1))
+        writer.add_run([None] * len(rows), rows)
+        totals = writer.close()
+    report.records_out, report.bytes_out = totals.records, totals.bytes
+    if rows:
+        report.partitions[0] = (totals.records, totals.bytes)
+    return report
 
 
 class KeyMaker:

@@ -23,6 +23,7 @@ from mrframe.shuffle.ranges import choose_cuts
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.runfile import Block, RunReader
 from mrframe.task.blame import GroupFailed
+from mrframe.task.care import Care
 from mrframe.task.emit import EmitFailed, Emitter, are_pairs, no_pair
 from mrframe.task.manyfiles import ManyFiles
 from mrframe.task.mapping import Output, Reporter
@@ -47,7 +48,16 @@ def read_pairs(sources: Sequence[str], stack: ExitStack, out_dir: str) -> Iterat
 class StepTask:
     """One attempt at mapping pairs of the step before."""
 
-    def __init__(self, job: Job, map_order: MapOrder, settings: TaskSettings, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        job: Job,
+        map_order: MapOrder,
+        settings: TaskSettings,
+        reporter: Reporter,
+        *,
+        care: Care | None = None,
+    ) -> None:
+        self._care = care
         self._job = job
         self._order = map_order
         self._reporter = reporter
@@ -96,7 +106,7 @@ class StepTask:
     def _map(self, blocks: Iterator[Block]) -> None:
         emitter = Emitter(self._job)
         wanted = [self._columns.index(name) for name in self._job.projection()]
-        for _, keys, values in blocks:
+        for _, keys, values in blocks if self._care is None else _rows(blocks, self._care):
             try:
                 columns = (keys, values)
                 self._output.add(*emitter.emit([columns[i] for i in wanted], len(keys)))
@@ -137,6 +147,14 @@ class StepTask:
     def _passes(self, row: tuple[Any, Any]) -> bool:
         where = self._job.where
         return where is None or bool(where(*(row[self._columns.index(name)] for name in self._job.where_fields())))
+
+
+def _rows(blocks: Iterator[Block], care: Care) -> Iterator[Block]:
+    """Blocks of one row each, noted before it is given."""
+    for kind, keys, values in blocks:
+        for key, value in zip(keys, values, strict=True):
+            care.box.key(key)
+            yield kind, [key], [value]
 
 
 def best_rows(rows: Iterator[tuple[Any, Any]], top: Top) -> list[tuple[Any, Any]]:

@@ -20,6 +20,7 @@ def make_summary(**changes: Any) -> SimpleNamespace:
         "nodes": 0,
         "records": 10_000,
         "malformed": 0,
+        "quarantined": 0,
         "bytes_in": 2_400_000,
         "lines": 10_000,
         "tasks": 1,
@@ -30,10 +31,13 @@ def make_summary(**changes: Any) -> SimpleNamespace:
         "bad_fields": {},
         "counters": {},
         "samples": [],
+        "failed": [],
         "sources": {},
         **changes,
     }
-    return SimpleNamespace(**figures, to_plain=lambda: {k: v for k, v in figures.items() if k != "samples"})
+    return SimpleNamespace(
+        **figures, to_plain=lambda: {k: v for k, v in figures.items() if k not in ("samples", "failed")}
+    )
 
 
 @dataclass
@@ -67,9 +71,16 @@ class FakeApi:
     summary: Any = field(default_factory=make_summary)
     raises: BaseException | None = None
 
-    def run(self, job, inputs, options, *, job_options=None, on_progress=None, rejects=None):
+    def run(self, job, inputs, options, *, job_options=None, on_progress=None, rejects=None, quarantine=None):
         self.calls.append(
-            SimpleNamespace(job=job, inputs=tuple(inputs), options=options, job_options=job_options, rejects=rejects)
+            SimpleNamespace(
+                job=job,
+                inputs=tuple(inputs),
+                options=options,
+                job_options=job_options,
+                rejects=rejects,
+                quarantine=quarantine,
+            )
         )
         if self.raises is not None:
             raise self.raises

@@ -1,0 +1,127 @@
+"""A careful task: it goes record by record, says where it stands, and leaves out what it was told to.
+
+`Care` is given to the tasks of `mapping.py`, `mapsplit.py`, `mapbatch.py`, `stepping.py` and `reducing.py` when an
+attempt before has failed in a way that names no record, or may leave records out (`--max-failed`). Without it they
+take blocks at a time. Not here: what happens when the process dies (`careful.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mrframe.core.malformed import tolerates
+from mrframe.core.records import Malformed
+from mrframe.errors import KeyRefused, UserCodeError
+from mrframe.formats.parsed import BlockReader, Parsed, line_offsets, plain_lines
+from mrframe.task import counters
+from mrframe.task.blame import RecordFailed, said
+from mrframe.task.box import NOWHERE, Box
+from mrframe.task.emit import EmitFailed, Emitter
+
+if TYPE_CHECKING:
+    from mrframe.task.mapping import MapTask
+
+REASON_CHARS_MAX = 300
+Position = tuple[int, int]  # (offset of the block in the source, index of the record in the block)
+Bad = list[tuple[int, str]]  # (index, why) of records of a block
+
+
+class Care:
+    """What a careful task is told: `passed_over` are records to leave out, with why; `limit` is --max-failed."""
+
+    def __init__(self, box: Box, limit: float, passed_over: Mapping[Position, str]) -> None:
+        self.box = box
+        self._limit = limit
+        self._passed_over = passed_over
+        self._left_out = len(passed_over)
+
+    def bad(self, offset: int, records: int) -> Bad:
+        """The records of this block that are to be left out."""
+        if not self._passed_over:
+            return []
+        found = ((index, self._passed_over.get((offset, index))) for index in range(records))
+        return [(index, reason) for index, reason in found if reason is not None]
+
+    def may_leave_out(self) -> bool:
+        """Whether one more record may be left out; when not, the box says that the limit is spent."""
+        self._left_out += 1
+        if tolerates(self._limit, self._left_out):
+            return True
+        self.box.spend()
+        return False
+
+    def noted(self, groups: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
+        """The same groups, each noted in the box before it is given."""
+        for key, values in groups:
+            self.box.key(key)
+            yield key, values
+
+
+class BoxReporter:
+    """The reporter of a task in a child process: what it says is in the box."""
+
+    def __init__(self, box: Box) -> None:
+        self._box = box
+
+    def beat(self, records: int, bytes_done: int) -> None:
+        """So much is done."""
+        self._box.beat(records, bytes_done)
+
+    def block_sealed(self, split: object) -> None:
+        """Not for decode tasks, which run no code of a job."""
+        raise AssertionError(split)
+
+
+def emit_singly(task: MapTask, emitter: Emitter, care: Care, read: tuple[int, bytes, Parsed]) -> None:
+    """Emit the records of a block (offset, bytes, columns) one by one; where the code raises they may be left out."""
+    offset, block, parsed = read
+    keys: list[Any] = []
+    values: list[Any] = []
+    bad = care.bad(offset, parsed.records)
+    known = {index for index, _ in bad}
+    care.box.block(offset, len(block))
+    for index in range(parsed.records):
+        if index in known:
+            continue
+        care.box.record(index)
+        before = counters.snapshot()
+        try:
+            some_keys, some_values = task.alone(emitter, parsed, index)
+        except (EmitFailed, KeyRefused, TypeError) as error:
+            cause = error.__cause__ if isinstance(error, EmitFailed) else task.named(error)
+            assert cause is not None
+            if isinstance(cause, (KeyboardInterrupt, MemoryError)) or not care.may_leave_out():
+                raise RecordFailed(task.place(offset, block, index)) from cause
+            counters.restore(before)
+            bad.append((index, reason_of(cause)))
+        else:
+            keys.extend(some_keys)
+            values.extend(some_values)
+    care.box.record(NOWHERE)
+    task.take(keys, values)
+    task.quarantine(offset, block, parsed, sorted(bad))
+
+
+def reason_of(cause: BaseException) -> str:
+    """What the job's code raised, in a line."""
+    text = str(cause) if isinstance(cause, UserCodeError) else said(cause)
+    return " ".join(text.split())[:REASON_CHARS_MAX]
+
+
+def lines_of(reader: BlockReader, block: bytes, parsed: Parsed, bad: Bad) -> list[Malformed]:
+    """These records of the block as lines: their number and offset within the block, and their bytes."""
+    lines, starts = plain_lines(block).split(), line_offsets(block)
+    numbers = _numbers(reader, block, parsed, [index for index, _ in bad], len(lines))
+    return [
+        Malformed(number, starts[number], lines[number], reason)
+        for number, (_, reason) in zip(numbers, bad, strict=True)
+    ]
+
+
+def _numbers(reader: BlockReader, block: bytes, parsed: Parsed, indexes: Sequence[int], lines: int) -> list[int]:
+    malformed = {one.line for one in parsed.malformed}
+    good = [number for number in range(lines) if number not in malformed]
+    if len(good) == parsed.records:  # a record is a line
+        return [good[index] for index in indexes]
+    return [block.count(b"\n", 0, reader.locate(block, index)[0]) for index in indexes]
