@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
+from zlib import crc32
 
 STEP_BYTES = 64 << 10
 """How much is read at a time to find the next newline."""
@@ -25,12 +26,14 @@ class Block:
     offset       where the piece begins in the (decoded) stream, in bytes
     length       its bytes
     lines_before newlines of the stream before it
+    crc32        of its bytes, as they were given to be written
     """
 
     index: int
     offset: int
     length: int
     lines_before: int
+    crc32: int
 
 
 def next_multiple(offset: int, split_bytes: int) -> int:
@@ -93,6 +96,7 @@ class _Writer:
         self._index = 0
         self._lines = 0
         self._lines_before = 0
+        self._crc32 = 0
         self.start = 0
         self.offset = 0
 
@@ -100,13 +104,15 @@ class _Writer:
         if self._file is None:
             self._file = self._open_block(self._index)
         self._file.write(data)
+        self._crc32 = crc32(data, self._crc32)
         self._lines += data.count(b"\n")
         self.offset += len(data)
 
     def finish(self) -> Block:
         self.close()
-        block = Block(self._index, self.start, self.offset - self.start, self._lines_before)
+        block = Block(self._index, self.start, self.offset - self.start, self._lines_before, self._crc32)
         self._index += 1
+        self._crc32 = 0
         self.start, self._lines_before = self.offset, self._lines
         return block
 

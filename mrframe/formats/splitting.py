@@ -10,9 +10,10 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
+from zlib import crc32
 
 from mrframe.core.spec import MIB, SPLIT_BYTES, Split
-from mrframe.errors import InputChanged, InputError
+from mrframe.errors import CorruptData, InputChanged, InputError
 from mrframe.formats.blocks import pieces
 from mrframe.formats.inputs import InputFile
 
@@ -21,6 +22,7 @@ BLOCK_BYTES = 128 << 10
 LINE_BYTES_MAX = 256 * MIB
 """A line longer than this, with its end, is no record: it is told to `on_long`, or refused."""
 LONG_LINE_HEAD_BYTES = 400
+CHECK_BYTES = 1 << 20
 COMPRESSION_RATIO = 8
 """What a compressed byte counts for when bytes are estimated; access logs shrink 8 to 15 times."""
 PARTITIONS_MAX = 256
@@ -127,7 +129,12 @@ def read_split(
     line_bytes_max: int | None = None,
     on_long: OnLong | None = None,
 ) -> Iterator[tuple[int, bytes]]:
-    """The blocks of a "file" or "held" split as (offset within the *source*, bytes); see `read_blocks`."""
+    """The blocks of a "file" or "held" split as (offset within the *source*, bytes); see `read_blocks`.
+
+    What mrframe wrote itself is checked as a whole before the first of it is given: CorruptData.
+    """
+    if split.crc32 >= 0:
+        _check(split)
     base = split.order[1] - split.offset  # blocks of a decoded stream lie in files of their own
 
     def in_source(line: LongLine) -> None:
@@ -145,6 +152,20 @@ def read_split(
     )
     for offset, block in blocks:
         yield base + offset, block
+
+
+def _check(split: Split) -> None:
+    with _Source(split.path, split.source) as source:
+        at, end, crc = split.offset, split.offset + split.length, 0
+        while at < end:
+            data = source.read_at(at, min(CHECK_BYTES, end - at))
+            crc = crc32(data, crc)
+            at += len(data)
+    if crc != split.crc32:
+        raise CorruptData(
+            f"{split.path}, with {split.length:,} bytes of {split.source} from byte {split.order[1]:,}, is not "
+            "what was written (its checksum differs); check the disk, and run the job again"
+        )
 
 
 def read_blocks(

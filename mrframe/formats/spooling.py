@@ -49,4 +49,5 @@ def spool(
             (index, block.offset),
             lines_before=block.lines_before,
             input_name=input_name,
+            crc32=block.crc32,
         )

@@ -287,7 +287,7 @@ REFUSED: dict[str, tuple[bytes, type[MrframeError], str]] = {
     **{f"gzip-cut-to-{n}": (_GZ[:n], InputError, "truncated") for n in _CUTS if n >= 2},
     "gzip-wrong-crc": (_WRONG_CRC, InputError, "damaged"),
     "gzip-wrong-size": (_WRONG_SIZE, InputError, "damaged"),
-    "gzip-garbage-behind": (_GZ + b"garbage", InputError, "damaged"),
+    "gzip-garbage-behind": (_GZ + b"more than the head of a member", InputError, "damaged"),
     "gzip-garbage-inside": (_GZ[:30] + b"\xff\xff\xff\xff" + _GZ[34:], InputError, "damaged"),
     "gzip-second-member-cut": (_HALVES[:-3], InputError, "truncated"),
     "bzip2-cut": (bz2.compress(_PLAIN)[:-5], InputError, "truncated"),
