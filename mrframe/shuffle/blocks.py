@@ -29,7 +29,7 @@ _CRC_BYTES = 4
 _COMPRESSED = 1  # flag
 _RAW_DEFLATE = -15  # zlib's wbits: no header, no checksum of its own
 _COMPRESS_BYTES_MIN = 16 << 10  # below this it costs more than it saves: run files are read once, soon
-_COMPRESS_GAIN = 0.85  # a block must shrink to this share, or it is stored as it is …
+_COMPRESS_GAIN = 0.4  # deflating takes ten times as long as writing: it has to save most of the bytes …
 _COMPRESS_PAUSE = 15  # … and so many blocks after it, untried
 
 

@@ -15,7 +15,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
-from itertools import accumulate, pairwise, starmap
+from itertools import accumulate, chain, pairwise, starmap
 from operator import itemgetter
 from typing import Any
 
@@ -29,6 +29,7 @@ TUPLE_LEVELS_MAX = 32  # of tuples within tuples; what is nested deeper is packe
 _LENGTH = struct.Struct("<I")
 _WIDTHS = ((1, "b"), (2, "h"), (4, "i"), (8, "q"))  # bytes of an int, and what array calls it
 _CODES = dict(_WIDTHS)
+_LISTED = {str, bytes, float}  # what lists may hold to have a column of their own; ints may be too large for one
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")  # a lone one, as surrogatepass writes it
 _SWAP = sys.byteorder == "big"  # numbers lie little-endian
 
@@ -225,6 +226,29 @@ def _decode_tuple(body: memoryview, *, unpickle: bool, level: int) -> list[tuple
     return list(zip(*columns, strict=True))
 
 
+def _encode_list(column: list[list[Any]]) -> bytes | None:
+    """Lists of single values of one type: their lengths, and the items of all as one column."""
+    items = list(chain.from_iterable(column))
+    types = set(map(type, items))
+    if len(types) != 1 or not types < _LISTED:
+        return None
+    lengths = _encode_int(list(map(len, column))) or b""
+    return b"".join((b"l", _LENGTH.pack(len(lengths)), lengths, _encode(items, 1)))
+
+
+def _decode_list(body: memoryview) -> list[list[Any]]:
+    (length,) = _LENGTH.unpack_from(body)
+    if bytes(body[4:5]) != b"i" or 4 + length > len(body):
+        raise CorruptData("a column of lists has no lengths")
+    lengths = _decode_int(body[5 : 4 + length])
+    if bytes(body[4 + length : 5 + length]) in {b"l", b"t", b"v"}:
+        raise CorruptData("a column of lists holds no column of single values")
+    items = _decode(body[4 + length :], unpickle=False, level=1)
+    if min(lengths, default=0) < 0 or sum(lengths) != len(items):
+        raise CorruptData("the lengths of a column of lists do not add up to its items")
+    return [items[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
+
+
 def _encode_date(column: list[date]) -> bytes | None:
     numbers = _encode_int(list(map(date.toordinal, column)))
     return b"d" + numbers if numbers is not None else None
@@ -254,6 +278,7 @@ _ENCODERS: dict[type, Callable[[list[Any]], bytes | None]] = {
     float: lambda column: b"f" + _numbers("d", column),
     str: _encode_str,
     bytes: _encode_bytes,
+    list: _encode_list,
     date: _encode_date,
     datetime: _encode_datetime,
 }
@@ -266,6 +291,7 @@ _DECODERS: dict[bytes, Callable[[memoryview], list[Any]]] = {
     b"S": _decode_measured_str,
     b"b": _decode_joined_bytes,
     b"B": _decode_measured_bytes,
+    b"l": _decode_list,
     b"d": _decode_date,
     b"m": _decode_datetime,
 }

@@ -21,8 +21,16 @@ def shape(value):
     return type(value), repr(value)
 
 
+LISTS = st.one_of(
+    *(
+        st.lists(st.lists(items, max_size=4), max_size=4)
+        for items in (st.text(), st.binary(), st.floats(), st.integers())
+    )
+)
+
+
 @SETTINGS
-@given(st.one_of(key_columns(), st.lists(values(), max_size=6), values().map(lambda value: [value] * 3)))
+@given(st.one_of(key_columns(), LISTS, st.lists(values(), max_size=6), values().map(lambda value: [value] * 3)))
 def test_columns_come_back_with_their_types(column):
     back = decode(encode(column), unpickle=False)
     assert back == column
@@ -33,7 +41,7 @@ def test_columns_come_back_with_their_types(column):
 
 @SETTINGS
 @given(st.one_of(st.binary(max_size=60), st.builds(lambda tag, body: tag + body, st.sampled_from(
-    [b"n", b"o", b"i\1", b"f", b"b", b"B", b"s", b"S", b"SB", b"t\2", b"d", b"mt\3", b"v", b"v\xdd"]
+    [b"n", b"o", b"i\1", b"f", b"b", b"B", b"l\3\0\0\0i\1\1", b"s", b"S", b"SB", b"t\2", b"d", b"mt\3", b"v"]
 ), st.binary(max_size=40))))  # fmt: skip
 def test_any_bytes_are_a_column_or_corrupt(data):
     try:

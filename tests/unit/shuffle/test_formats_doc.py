@@ -29,7 +29,7 @@ def test_canonical_bytes_are_those_of_the_table():
 
 def test_columns_are_those_of_the_tables():
     shown = examples("A column")
-    assert len(shown) == 19  # 12 columns and 7 extensions
+    assert len(shown) == 20  # 13 columns and 7 extensions
     assert [(column, encode(column)) for column, _ in shown] == shown
     assert [decode(data, unpickle=False) for _, data in shown] == [column for column, _ in shown]
 
