@@ -67,7 +67,7 @@ def setting_flags(command: C) -> C:
 
 def answer_flags(command: C) -> C:
     """Decorator: the command takes the flags of `run.Answer`."""
-    for option in reversed(_answer_options()):
+    for option in reversed(answer_options()):
         _attach(command, option)
     return command
 
@@ -79,7 +79,9 @@ def _attach(command: Any, option: click.Option) -> None:
     command.__click_params__.append(option)
 
 
-def _answer_options() -> list[click.Option]:
+def answer_options() -> list[click.Option]:
+    """Where the answer goes, and in which form."""
+
     def flag(*names: str, text: str) -> click.Option:
         return AnswerOption(list(names), is_flag=True, help=text)
 

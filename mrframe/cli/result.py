@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from mrframe.cli.flags import _answer_options
-from mrframe.cli.run import Answer, _deliver, _show_summary, _write_summary
+from mrframe.cli.flags import answer_options
+from mrframe.cli.run import Answer, deliver, show_summary, write_summary
 from mrframe.cli.visit import ANSWER_S, dir_option, home_of, visit
 from mrframe.cli.wait import ended
 
@@ -18,7 +18,7 @@ NOT_HERE = ("rejects", "quarantine", "dry_run", "verbose")
 
 
 def _answer(command: Any) -> Any:
-    for option in reversed(_answer_options()):
+    for option in reversed(answer_options()):
         if option.name not in NOT_HERE:
             command.__click_params__.append(option)
     return command
@@ -51,8 +51,8 @@ def command(*, job: str, directory: str | None, **values: Any) -> None:
         event = ended(visitor, name, ANSWER_S)
         outcome, summary, ranked = standing.gather(visitor, event, home.record(name), visitor.access.nodes)
         with Result([os.fspath(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked) as result:
-            _deliver(result, answer)
+            deliver(result, answer)
             if answer.summary is not None:
-                _write_summary(answer, summary)
+                write_summary(answer, summary)
             if not answer.quiet:
-                _show_summary(summary)
+                show_summary(summary)

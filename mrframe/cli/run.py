@@ -113,11 +113,11 @@ def carry_out(
         show_plan(job, inputs, options, job_options or {}, as_json=answer.json)
         return
     with _run(job, inputs, options, answer, job_options or {}) as result:
-        _deliver(result, answer)
+        deliver(result, answer)
         if answer.summary is not None:
-            _write_summary(answer, result.summary)
+            write_summary(answer, result.summary)
         if not answer.quiet:
-            _show_summary(result.summary)
+            show_summary(result.summary)
 
 
 def _run(
@@ -154,7 +154,7 @@ def _progress(answer: Answer) -> Any:
     return ProgressLine(sys.stderr, animated=animated)
 
 
-def _deliver(result: Result, answer: Answer) -> None:
+def deliver(result: Result, answer: Answer) -> None:
     """The rows to where they are wanted; with --json also, or only, as part of one JSON object."""
     from mrframe.formats.writing import write_rows
 
@@ -191,14 +191,16 @@ def _write_json(result: Result, sink: output.StandardOutput) -> None:
     sink.write(b'\n], "summary": ' + json.dumps(result.summary.to_plain(), ensure_ascii=True).encode() + b"}\n")
 
 
-def _write_summary(answer: Answer, summary: Summary) -> None:
+def write_summary(answer: Answer, summary: Summary) -> None:
+    """Write the summary as JSON where the user wants it."""
     from mrframe.cli.summary import json_text
 
     with whole_file(str(answer.summary), overwrite=answer.overwrite) as sink:
         sink.write(json_text(summary).encode())
 
 
-def _show_summary(summary: Summary) -> None:
+def show_summary(summary: Summary) -> None:
+    """Show the summary on standard error, for people."""
     from mrframe.cli.summary import lines_of
 
     if sys.stderr is None:

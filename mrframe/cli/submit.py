@@ -65,7 +65,8 @@ def command(
     with visit(home) as visitor:
         from mrframe.engines import standing
 
-        submission = standing.prepare(job, inputs, options, job_options)
+        executors = visitor.access.nodes * visitor.access.slots
+        submission = standing.prepare(job, inputs, options, job_options, executors=executors)
         name = home.add_submission(submission.record)
         standing.submit(submission, visitor, name, ANSWER_S)
     if as_json:

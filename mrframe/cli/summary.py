@@ -36,7 +36,7 @@ def lines_of(summary: Summary, *, colour: bool) -> list[str]:
         painted(malformed, "yellow", on=colour and summary.malformed > 0),
         *([painted(f"{summary.quarantined:,} left out", "yellow", on=colour)] if summary.quarantined else []),
         counted(summary.rows, "row"),
-        f"{bytes_text(summary.bytes_in)} in {seconds_text(seconds)}{rate}",
+        bytes_text(summary.bytes_in) + (f" in {seconds_text(seconds)}{rate}" if summary.seconds else ""),
         _engine(summary),
     ]
     lines = [" · ".join(head)]

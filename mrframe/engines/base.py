@@ -7,7 +7,7 @@ makes a plan (`planning.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NoReturn, Protocol
 
 from mrframe import errors
@@ -16,6 +16,7 @@ from mrframe.core.options import RunOptions
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Split, StepSpec
 from mrframe.store.scratch import Scratch
+from mrframe.task.confine import memory_share
 from mrframe.task.jobfile import JobFile
 from mrframe.task.package import TaskSettings
 
@@ -111,6 +112,12 @@ _BY_SLUG = {
     for cls in vars(errors).values()
     if isinstance(cls, type) and issubclass(cls, errors.MrframeError) and cls is not errors.MrframeError
 }
+
+
+def limited(plan: Plan, executors: int) -> Plan:
+    """The plan with what each of so many executors may hold, unless the user has said it."""
+    limit = plan.settings.memory_limit_bytes or memory_share(executors)
+    return replace(plan, settings=replace(plan.settings, memory_limit_bytes=limit))
 
 
 def raise_failure(failure: Failure) -> NoReturn:

@@ -6,7 +6,6 @@ and ending are `cluster/`; what a task does is `task/`.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import select
 import sys
@@ -21,11 +20,10 @@ from mrframe.core.options import RunOptions
 from mrframe.core.placement import locality
 from mrframe.core.records import JobProgress
 from mrframe.core.spec import Split, StepSpec
-from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
+from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, limited, raise_failure
 from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.errors import TimedOut
 from mrframe.store.scratch import Scratch
-from mrframe.task.confine import memory_share
 from mrframe.task.mapping import QUARANTINE_FILE, REJECTS_FILE
 from mrframe.task.package import pack
 from mrframe.task.reducing import PART_FILE
@@ -72,7 +70,7 @@ class LocalEngine:
         options = plan.options
         nodes = default_nodes(options.nodes)
         slots = options.slots or max(1, cores() // nodes)
-        plan, sample = sample_plan(_limited(plan, nodes * slots))
+        plan, sample = sample_plan(limited(plan, nodes * slots))
         package = _package(sample or plan)
         started_s = time.monotonic()
         cluster = self._start(options, nodes, slots, plan.scratch)
@@ -93,12 +91,6 @@ class LocalEngine:
             raise
         outcome.close = cluster.close
         return outcome
-
-
-def _limited(plan: Plan, executors: int) -> Plan:
-    """The plan with what each executor may hold, unless the user has said it."""
-    limit = plan.settings.memory_limit_bytes or memory_share(executors)
-    return dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, memory_limit_bytes=limit))
 
 
 def _package(plan: Plan) -> bytes:

@@ -19,7 +19,7 @@ from mrframe.core.job import Reader
 from mrframe.core.options import RunOptions
 from mrframe.core.placement import locality
 from mrframe.core.spec import Split, StepSpec
-from mrframe.engines.base import Done, Outcome, Plan, raise_failure
+from mrframe.engines.base import Done, Outcome, Plan, limited, raise_failure
 from mrframe.engines.planning import make_plan, with_name
 from mrframe.engines.sources import Inputs
 from mrframe.engines.summary import Summary, summarise
@@ -78,14 +78,20 @@ class Submission:
     record: bytes
 
 
-def prepare(job: str, inputs: Inputs, options: RunOptions, job_options: Mapping[str, Any]) -> Submission:
-    """Plan a job (what JOB is on the command line) over inputs; raises what `planning.make_plan` raises."""
+def prepare(
+    job: str, inputs: Inputs, options: RunOptions, job_options: Mapping[str, Any], *, executors: int
+) -> Submission:
+    """Plan a job (what JOB is on the command line) over inputs, for a cluster of so many executors.
+
+    Raises what `planning.make_plan` raises.
+    """
     file = find(job)
     made = with_name(file.make(job_options), os.path.basename(file.path).removesuffix(".py"))
     with Scratch(options.scratch_dir, later=True) as scratch:
         if "-" in inputs:
             raise UsageError("standard input cannot be submitted, as the command does not wait; name a file")
         plan = make_plan(made, inputs, options, scratch=scratch, file=file, job_options=job_options)
+        plan = limited(plan, executors)
         if made.key_order == "total" and plan.steps[0].partitions > 1:
             raise UsageError(
                 "a job with key_order='total' is sampled first, which a standing cluster does not do; "
