@@ -214,7 +214,8 @@ class World:
 
     def _pause(self) -> None:
         node = self._any_node()
-        node.paused_until_s = self.now_s + 6.0 * self.random.random()
+        # A pause within a pause ends neither earlier: else what waits for the first end would be overtaken.
+        node.paused_until_s = max(node.paused_until_s, self.now_s + 6.0 * self.random.random())
         self.note(node.name, f"is paused until {node.paused_until_s:.3f}")
 
     def _cut(self) -> None:

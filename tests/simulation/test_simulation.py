@@ -17,6 +17,11 @@ def test_no_fault_schedule_changes_an_answer(first):
         run(seed)
 
 
+def test_a_pause_within_a_pause_loses_nothing():
+    """The second ended the first, so that a seal came before the blocks that waited: what a pipe never does."""
+    run(2957)
+
+
 def test_the_same_seed_gives_the_same_trace():
     for seed in range(20):
         once, again = run(seed), run(seed)
