@@ -57,7 +57,11 @@ def test_the_table_shows_ratios_and_hides_the_times_of_failures():
 
 
 def test_a_run_is_measured_from_outside():
-    code = "import os, sys; x = b'x' * (40 << 20); sum(range(3_000_000)); sys.stderr.write('last words'); os._exit(3)"
+    code = (
+        "import os, sys, time; x = b'x' * (40 << 20)\n"
+        "while time.process_time() < 0.8: pass\n"  # long enough to be looked at, however slowly
+        "sys.stderr.write('last words'); os._exit(3)"
+    )
     got = measure([sys.executable, "-c", code])
     assert (got.code, got.errors) == (3, "last words")
     assert 0 < got.cpu_s < 5
