@@ -76,6 +76,15 @@ def test_data_on_standard_output_and_all_else_on_standard_error(mrframe, folder)
     assert nothing_is_left(folder)
 
 
+def test_the_folder_of_an_answer_can_be_an_input(mrframe, folder):
+    written = mrframe("run", "paths.py", "access.log", "-o", "out/")
+    assert written.returncode == 0, written.stderr
+    lines = sum(len(part.read_bytes().splitlines()) for part in (folder / "out").glob("part-*"))
+    read = mrframe("count", "key", "out", "--read", "json")
+    assert read.returncode == 0, read.stderr
+    assert sum(json.loads(row)["value"] for row in read.stdout.splitlines()) == lines > 0
+
+
 def test_a_script_is_a_command_of_its_own(folder, environment):
     script = [sys.executable, "paths.py", "access.log", "--format", "csv", "-q"]
     done = subprocess.run(script, cwd=folder, env=environment, capture_output=True, text=True, check=False)

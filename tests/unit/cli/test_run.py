@@ -173,7 +173,7 @@ def test_an_answer_that_fails_halfway_leaves_nothing(fake_api, mrframe, tmp_path
 def test_a_folder_holds_parts_and_a_manifest(fake_api, mrframe, tmp_path):
     mrframe("run", "plain", "x.log", "-o", "out/")
     assert (tmp_path / "out" / "part-00000.jsonl").read_text().count("\n") == 2
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text())
     assert (manifest["format"], manifest["rows"], len(manifest["parts"])) == ("jsonl", 2, 1)
 
 

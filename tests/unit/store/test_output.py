@@ -174,7 +174,7 @@ def test_a_folder_holds_parts_and_a_manifest_that_states_them(tmp_path):
     with whole_folder(str(target) + "/", {"job": "top_urls"}) as folder:
         fill(folder)
         assert not target.exists()
-    manifest = json.loads((target / "manifest.json").read_bytes())
+    manifest = json.loads((target / "_manifest.json").read_bytes())
     assert manifest == {
         "mrframe_output": 1,
         "job": "top_urls",
@@ -212,7 +212,7 @@ def test_a_failure_at_any_step_leaves_the_folder_as_it_was(tmp_path, monkeypatch
         assert len(calls) < n
         moved = True
     if moved:
-        assert sorted(tree(tmp_path)) == ["out/manifest.json", "out/part-00000.jsonl", "out/part-00001.jsonl"]
+        assert sorted(tree(tmp_path)) == ["out/_manifest.json", "out/part-00000.jsonl", "out/part-00001.jsonl"]
         assert (target / "part-00001.jsonl").read_bytes() == b"two\ntwo\n"
     else:
         assert tree(tmp_path) == before
@@ -247,7 +247,7 @@ def test_overwrite_never_deletes_what_mrframe_did_not_write(tmp_path, manifest):
     target.mkdir()
     (target / "notes.txt").write_bytes(b"mine")
     if manifest is not None:
-        (target / "manifest.json").write_bytes(manifest)
+        (target / "_manifest.json").write_bytes(manifest)
     before = tree(tmp_path)
     with pytest.raises(OutputError, match="holds what mrframe did not write"):
         check_target(str(target), overwrite=True)
