@@ -33,25 +33,36 @@ def tolerates(limit: float | None, failed: int) -> bool:
 
 def too_many_failed(limit: float | None, failed: int, records: int) -> Failure | None:
     """The failure of a job that left out so many records beside the `records` good ones, or None."""
-    if limit is None or failed <= (limit if isinstance(limit, int) else limit * (records + failed)):
-        return None
-    said = str(limit) if isinstance(limit, int) else f"{limit * 100:g}%"
-    return Failure(
-        "refused",
-        f"the job's code failed on {failed:,} of {records + failed:,} records, more than the {said} allowed; leave "
-        "--max-failed out to see the first of them with its traceback, or allow more",
-        error_slug="too-many-failed",
+    allowed = _exceeded(limit, failed, records + failed)
+    return (
+        None
+        if allowed is None
+        else Failure(
+            "refused",
+            f"the job's code failed on {failed:,} of {records + failed:,} records, more than the {allowed} that "
+            "--max-failed allows; leave it out to see the first of them with its traceback, or allow more",
+            error_slug="too-many-failed",
+        )
     )
 
 
 def too_many(limit: float | None, malformed: int, lines: int) -> Failure | None:
     """The failure of a job with so many malformed lines, or None when the limit bears them."""
-    if limit is None or malformed <= (limit if isinstance(limit, int) else limit * lines):
-        return None
-    said = str(limit) if isinstance(limit, int) else f"{limit * 100:g}%"
-    return Failure(
-        "refused",
-        f"{malformed:,} of {lines:,} lines do not match the format, more than the {said} allowed; "
-        "give the right --log-format, or allow more with --max-bad",
-        error_slug="too-many-malformed",
+    allowed = _exceeded(limit, malformed, lines)
+    return (
+        None
+        if allowed is None
+        else Failure(
+            "refused",
+            f"{malformed:,} of {lines:,} lines do not match the format, more than the {allowed} allowed; "
+            "give the right --log-format, or allow more with --max-bad",
+            error_slug="too-many-malformed",
+        )
     )
+
+
+def _exceeded(limit: float | None, number: int, of: int) -> str | None:
+    """The limit as a person writes it when `number` of so many exceeds it, else None."""
+    if limit is None or number <= (limit if isinstance(limit, int) else limit * of):
+        return None
+    return str(limit) if isinstance(limit, int) else f"{limit * 100:g}%"
