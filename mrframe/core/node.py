@@ -280,8 +280,9 @@ class NodeCore:
         for attempt in self.attempts.values():
             if attempt.answer is not None or attempt.blocks:
                 actions += self.reports.due(attempt, now_s)
-            if attempt.stalled(now_s) and attempt.start is not None:
-                fault = f"it made no progress for {attempt.start.stall_s:g} s and was killed"
+            stall_s = attempt.stalled(now_s)
+            if stall_s is not None:
+                fault = f"it made no progress for {stall_s:g} s and was killed"
                 actions += self.executors.condemn(attempt.executor, fault)
         return actions
 

@@ -59,10 +59,10 @@ class NodeAttempt:
         """Change the state as the table says."""
         self.state = ATTEMPT.move(self.state, cause)
 
-    def stalled(self, now_s: float) -> bool:
-        """Whether it runs, and has shown no progress for as long as it may."""
-        running = self.state is AttemptState.RUNNING and self.start is not None and self.start.stall_s is not None
-        return running and now_s - self.moved_s > self.start.stall_s  # type: ignore[union-attr,operator]
+    def stalled(self, now_s: float) -> float | None:
+        """When it runs and has shown no progress for as long as it may: how long that is, in seconds; else None."""
+        stall_s = None if self.start is None or self.state is not AttemptState.RUNNING else self.start.stall_s
+        return stall_s if stall_s is not None and now_s - self.moved_s > stall_s else None
 
     def inputs(self) -> tuple[tuple[str, str, str], ...]:
         """What has to be local before it can run: (attempt, node, name of the file), in order."""

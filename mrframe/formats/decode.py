@@ -124,7 +124,8 @@ class _Gzip:
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
         tail = self._inner.unconsumed_tail
-        return self._inner.decompress(tail + data if tail else data, max_length)  # type: ignore[no-any-return]
+        decoded: bytes = self._inner.decompress(tail + data if tail else data, max_length)
+        return decoded
 
 
 @lru_cache(maxsize=1)
