@@ -65,11 +65,16 @@ def setting_flags(command: C) -> C:
     return command
 
 
-def answer_flags(command: C) -> C:
-    """Decorator: the command takes the flags of `run.Answer`."""
-    for option in reversed(answer_options()):
-        _attach(command, option)
-    return command
+def answer_flags(*without: str) -> Callable[[C], C]:
+    """Decorator: the command takes the flags of `run.Answer`, but for those with these names."""
+
+    def decorate(command: C) -> C:
+        for option in reversed(_answer_options()):
+            if option.name not in without:
+                _attach(command, option)
+        return command
+
+    return decorate
 
 
 def _attach(command: Any, option: click.Option) -> None:
@@ -79,9 +84,7 @@ def _attach(command: Any, option: click.Option) -> None:
     command.__click_params__.append(option)
 
 
-def answer_options() -> list[click.Option]:
-    """Where the answer goes, and in which form."""
-
+def _answer_options() -> list[click.Option]:
     def flag(*names: str, text: str) -> click.Option:
         return AnswerOption(list(names), is_flag=True, help=text)
 

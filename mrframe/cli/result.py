@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from mrframe.cli.flags import answer_options
+from mrframe.cli.flags import answer_flags
 from mrframe.cli.run import Answer, deliver, show_summary, write_summary
 from mrframe.cli.visit import ANSWER_S, dir_option, home_of, visit
 from mrframe.cli.wait import ended
@@ -17,15 +17,8 @@ NOT_HERE = ("rejects", "quarantine", "dry_run", "verbose")
 """Flags of `mrframe run` about what a submission does not keep."""
 
 
-def _answer(command: Any) -> Any:
-    for option in reversed(answer_options()):
-        if option.name not in NOT_HERE:
-            command.__click_params__.append(option)
-    return command
-
-
 @click.command("result")
-@_answer
+@answer_flags(*NOT_HERE)
 @dir_option
 @click.argument("job", metavar="ID")
 def command(*, job: str, directory: str | None, **values: Any) -> None:
