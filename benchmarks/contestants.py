@@ -44,7 +44,11 @@ FORMS = {  # of mrframe: name, (name in the job file, flags, module that it need
         "batch": ("word_count.py:batch", "", "pyarrow"),
         "64 MiB budget": ("word_count.py:record", "--memory-bytes 67108864", ""),
     },
-    "sort": {"total order": ("sort.py:by_range", "", ""), "by hash": ("sort.py:by_hash", "", "")},
+    "sort": {
+        "ready job": ("../../jobs/sort.py", "", ""),
+        "total order": ("sort.py:by_range", "", ""),
+        "by hash": ("sort.py:by_hash", "", ""),
+    },
     "latency": {
         "inline": ("status_counts.py:record", "--engine inline", ""),
         "local": ("status_counts.py:record", "--engine local --nodes 2", ""),
