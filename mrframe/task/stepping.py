@@ -1,7 +1,7 @@
 """A map task of a later step: the output of the step before is its input, as the fields `key` and `value`.
 
-`StepTask` maps pairs; `TopTask` and `reduce_top` are the two sides of the ready step `top(n)`: each map
-keeps its n best, and the one reduce task the n best of all, in their rank.
+`StepTask` maps pairs; of the ready step `top(n)` it keeps the n best of its own, and `reduce_top` in the one reduce
+task the n best of all, in their rank.
 """
 
 from __future__ import annotations
