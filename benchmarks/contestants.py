@@ -114,7 +114,7 @@ def contestants(job: str, inputs: tuple[str, ...], sizes: str = "small") -> dict
 
 
 def _mrframe(target: str, flags: str, inputs: tuple[str, ...], sizes: str) -> tuple[str, ...]:
-    answer = ("-q", "--format", "text", "-o", "{out}/part-0", "--summary", "{out}/.summary.json")
+    answer = ("-q", "--format", "text", "-o", "{out}/part-0", "--summary", "{out}/.summary.json", "--no-cache")
     tiny = ("--split-bytes", "65536") if sizes == "tiny" and "--splits" not in flags else ()
     job = str(HERE / "jobs" / target)
     return (sys.executable, "-m", "mrframe", "run", job, *inputs, *answer, *flags.split(), *tiny)

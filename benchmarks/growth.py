@@ -32,7 +32,7 @@ def main() -> int:
     for times in options.times:
         with tempfile.TemporaryDirectory() as folder:
             size = _link(options.logs, times, folder)
-            command = (sys.executable, "-m", "mrframe", "run", options.job, folder)
+            command = (sys.executable, "-m", "mrframe", "run", "--no-cache", options.job, folder)
             run = measure((*command, "--engine", "local", "--nodes", str(options.nodes)), orphans=True)
         if run.code:
             sys.exit(f"mrframe ended with {run.code}: {run.errors}")

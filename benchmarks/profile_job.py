@@ -126,7 +126,7 @@ def profile(job: str, inputs: list[str]) -> tuple[Sampler, int, float]:
     started_s = time.process_time()
     with (
         Sampler() as sampler,
-        mrframe.run(job, inputs, RunOptions(engine="inline")) as result,
+        mrframe.run(job, inputs, RunOptions(engine="inline", cache="off")) as result,
         open(os.devnull, "wb") as target,
     ):
         write_rows(result.rows(), target, "jsonl")

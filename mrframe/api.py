@@ -191,10 +191,14 @@ def run(
             keep_rejects=rejects is not None,
             keep_quarantine=quarantine is not None,
         )
+        if plan.cache is not None:
+            stack.callback(plan.cache.close)
         chosen = _engine(plan)
         outcome = chosen.run(plan, on_progress)
         stack.callback(outcome.close)
         summary = summarise(plan, outcome, chosen.name)
+        if plan.cache is not None:
+            plan.cache.remember(outcome.done)
         if rejects is not None:
             write_rejects(rejects, outcome, outcome.rejects)
         if quarantine is not None:

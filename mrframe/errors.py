@@ -71,6 +71,13 @@ class OutputError(UsageError):
     slug = "output"
 
 
+class NotRepeatable(MrframeError):
+    """A map gave something else for the same input than it gave before."""
+
+    slug = "not-repeatable"
+    blame = "user"
+
+
 class UserCodeError(MrframeError):
     """The job's own code failed; carries the user's traceback and where in the input it happened.
 

@@ -92,7 +92,7 @@ def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **valu
         raise click.UsageError("no INPUT was given; name a log file")
     if any(text == "-" or (text.endswith("=-") and not os.path.exists(text)) for text in inputs):
         raise UsageError("check reads its inputs several times, so standard input cannot be one; name a file")
-    trial = Trial(job, inputs, base, job_options)
+    trial = Trial(job, inputs, dataclasses.replace(base, cache="off"), job_options)  # every run is to be made
     outcomes = []
     for outcome in trial.outcomes():
         outcomes.append(outcome)

@@ -61,6 +61,8 @@ def setting_option(setting: Setting) -> SettingOption:
 def setting_flags(command: C) -> C:
     """Decorator: the command takes every setting of a run; its function gets them as texts or None."""
     for setting in reversed(declared().values()):
+        if setting.name == "cache":
+            _attach(command, SettingOption(["--no-cache", "cache"], flag_value="off", help="the same as --cache off"))
         _attach(command, setting_option(setting))
     return command
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "wait": "Wait until a submission has ended; the exit code says how, as that of `mrframe run` does.",
     "result": "Print the answer of a submission, as `mrframe run` would have.",
     "cluster": "Start, stop or look at a standing cluster on this machine.",
+    "cache": "Show or delete the results that are saved of earlier runs.",
     "init": "Write a ready job, with a test, to start your own from.",
     "check": "Is this job safe to distribute? Runs it in many ways and compares.",
     "formats": "List log formats, detect a file's, or try a format string.",

@@ -38,6 +38,7 @@ def lines_of(summary: Summary, *, colour: bool) -> list[str]:
         counted(summary.rows, "row"),
         bytes_text(summary.bytes_in) + (f" in {seconds_text(seconds)}{rate}" if summary.seconds else ""),
         _engine(summary),
+        *([f"{summary.saved_maps:,} map results saved before"] if summary.saved_maps else []),
     ]
     lines = [" · ".join(head)]
     for name, of in summary.sources.items():

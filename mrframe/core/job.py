@@ -96,6 +96,8 @@ class Job:
     partition   function (key, partitions) -> index, in place of the hash
     key_order   "hash", or "total": partitions are ranges of keys, each below the next, for large output in order
     sort_values whether the values of a key come to reduce in the order of values, not of the input
+    pure        whether the map gives the same for the same input, which decides whether its results are saved; by
+                default (None) that is what its code looks like: it names no clock, chance, environment, file, socket
     name        shown in messages; by default that of the file the job came from
 
     A join reads several sources: read={"hits": logs.combined, "users": json_lines}. Each of map, map_split, key,
@@ -119,6 +121,7 @@ class Job:
     partitions: int | None = None
     key_order: KeyOrder = "hash"
     sort_values: bool = False
+    pure: bool | None = None
     name: str = ""
     top: Top | None = None
     next: Job | None = None
@@ -245,6 +248,8 @@ def _check_order(job: Job) -> None:
         raise JobError(f'key_order={job.key_order!r} is neither "hash" nor "total"')
     if job.key_order == "total" and job.partition is not None:
         raise JobError('key_order="total" cuts the keys into partitions itself; leave partition= out')
+    if job.pure not in (None, True, False):
+        raise JobError(f"pure={job.pure!r} is none of True, False and None")
     if not isinstance(job.sort_values, bool):
         raise JobError(f"sort_values={job.sort_values!r} is neither True nor False")
     if job.sort_values and job.combine is not None:

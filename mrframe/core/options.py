@@ -14,6 +14,7 @@ from mrframe.core.spec import MIB
 Engine = Literal["auto", "inline", "local"]
 Shuffle = Literal["auto", "zmq"]
 Fast = Literal["auto", "off"]
+Cache = Literal["auto", "on", "off"]
 
 
 def setting(default: Any, help_text: str, choices: tuple[str, ...] = (), metavar: str = "") -> Any:
@@ -72,4 +73,19 @@ class RunOptions:
         "what an executor's process may hold, in bytes (default: its part of three quarters of the machine's memory)",
         metavar="BYTES",
     )
+    cache: Cache = setting(
+        "auto",
+        "save the results of maps and use them again where the same bytes are read: for inputs from 64 MiB on, "
+        "always, or never; off can be said as --no-cache",
+        ("auto", "on", "off"),
+    )
+    cache_dir: str | None = setting(
+        None, "folder of saved results (default: mrframe in $XDG_CACHE_HOME, or in ~/.cache)", metavar="DIR"
+    )
+    cache_bytes_max: int = setting(
+        1024 * MIB,
+        "saved results over this size are deleted, those that were used last stay, in bytes",
+        metavar="BYTES",
+    )
+    verify: str = setting("0", "share of the saved results that are made again and compared, such as 2%", metavar="%")
     scratch_dir: str | None = setting(None, "folder for intermediate files (default: $TMPDIR)", metavar="DIR")

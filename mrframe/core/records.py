@@ -64,7 +64,8 @@ class TaskReport:
 
     `partitions` maps a partition to (records, bytes) in the sealed file. `bad_fields` counts fields that
     matched the grammar but not their conversion. `counters` are the user's, counted only if committed.
-    `samples` are of malformed lines, `failed` of quarantined records, with what failed as the reason.
+    `samples` are of malformed lines, `failed` of quarantined records, with what failed as the reason. `content` names
+    the bytes of the split (their digest in hex) where results are saved; `saved` says that this one was made earlier.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -78,6 +79,8 @@ class TaskReport:
     spills: int = 0
     seconds: float = 0.0
     memory_peak_bytes: int = 0
+    content: str = ""
+    saved: bool = False
 
     def to_plain(self) -> dict[str, Any]:
         """As a dict of plain values, for messages."""

@@ -13,7 +13,7 @@ MIB = 1 << 20
 SPLIT_BYTES = 64 * MIB
 """Default length of a split: cuts count from the start of the file, so an appended file keeps its splits."""
 
-SplitKind = Literal["file", "gzip", "held", "pairs"]
+SplitKind = Literal["file", "gzip", "held", "pairs", "saved"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +23,15 @@ class Split:
     kind      "file": `length` bytes at `offset` of the plain file `path` (whole records; the planner moved
               the cuts). "gzip": a compressed file, input of a *decode* task. "held": a decoded block that an
               attempt sealed on a node; `path` is relative to that attempt's directory. "pairs": the sealed
-              output of reduce attempts of the step before.
+              output of reduce attempts of the step before. "saved": a block of a compressed file that is not
+              decoded, since the result of mapping it is saved (`content` says which).
     source    the name shown to people (`access.log`, `-` for standard input)
     order     place among the inputs, (input index, offset): values of a key arrive in this order
     held_by   for "held" and "pairs": (attempt id, node) pairs, in order, that hold the data
     locations nodes on which the data is local; empty: equally near everywhere
     lines_before  lines of the same source before this split, or -1 when not known
     crc32     of the split's bytes, when mrframe wrote them (decoded blocks, standard input); -1: not known
+    content   digest of the split's bytes in hex, when it is known before they are read
     first     True when the split begins its source (a BOM is looked for only there)
     """
 
@@ -45,6 +47,7 @@ class Split:
     input_name: str = ""
     partition: int = -1  # "pairs": the partition whose output this is, -1 for all of them merged
     crc32: int = -1
+    content: str = ""
 
     @property
     def first(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 from mrframe import errors
 from mrframe.core.job import Job
@@ -20,6 +20,9 @@ from mrframe.task.confine import memory_share
 from mrframe.task.jobfile import JobFile
 from mrframe.task.package import TaskSettings
 
+if TYPE_CHECKING:
+    from mrframe.engines.saving import Cache
+
 JOB_ID = "job-1"  # a one-shot run has one submission
 Stage = Literal["start", "map", "shuffle", "reduce", "output"]
 
@@ -29,7 +32,9 @@ class Plan:
     """A job with all that is decided before it starts.
 
     splits       of the inputs that are files; `feed` gives more (standard input) as they arrive
-    bytes_total  of the inputs, 0 when not known before they are read; `estimated_bytes` guesses for compressed ones
+    bytes_total  of the inputs, 0 when not known before they are read; `estimated_bytes` guesses for compressed ones,
+                 and leaves out what is known from saved results
+    cache        what is known from and will be remembered for other runs; None: nothing
     file         where the job came from, None when it is not a file's; `job_options` were given to it
     """
 
@@ -44,6 +49,7 @@ class Plan:
     bytes_total: int
     scratch: Scratch
     estimated_bytes: int
+    cache: Cache | None = None
 
 
 @dataclass(frozen=True, slots=True)

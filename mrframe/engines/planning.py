@@ -19,6 +19,7 @@ from mrframe.core.malformed import parse_limit
 from mrframe.core.options import RunOptions
 from mrframe.core.spec import MIB, SPLIT_BYTES, Split, StepSpec
 from mrframe.engines.base import Plan
+from mrframe.engines.saving import open_cache
 from mrframe.engines.sources import Inputs, by_source
 from mrframe.errors import InputError, TooManyMalformed, UnknownField, UsageError
 from mrframe.formats.decode import decompress
@@ -54,31 +55,25 @@ def make_plan(
     job_options: Mapping[str, Any] | None = None,
     keep_rejects: bool = False,
     keep_quarantine: bool = False,
+    waits: bool = False,
 ) -> Plan:
-    """The plan of a run; raises InputError, FormatError, UnknownField, TooManyMalformed, UsageError."""
+    """The plan of a run; raises InputError, FormatError, UnknownField, TooManyMalformed, UsageError.
+
+    With `waits` it may be carried out much later: it counts on nothing that may be gone by then.
+    """
     views = job.sources()
     if job.is_join and options.log_format is not None and "access" not in {v.read.kind for v in views.values()}:
         raise UsageError("--log-format does not apply: none of the job's sources is an access log; leave it out")
     named = {name: expand(some) for name, some in by_source(job, inputs).items()}
     files = [file for some in named.values() for file in some]
     total_bytes = estimated_bytes(files)
+    cache = open_cache(options, files, total_bytes) if options.cache != "off" else None
     if options.split_bytes is None:
-        options = dataclasses.replace(options, split_bytes=default_split_bytes(total_bytes))
+        before = cache.split_bytes() if cache is not None else None
+        options = dataclasses.replace(options, split_bytes=before or default_split_bytes(total_bytes))
     feed, first = _spooled(named, options, scratch)
-    readers: dict[str, Reader] = {}
-    splits: list[Split] = []
-    index = 0
-    for name, view in views.items():
-        readers[name] = _reader_of(view, name, named[name], first, options)
-        splits += plan_splits(
-            named[name],
-            split_bytes=_length(options),
-            splits=options.splits,
-            first_index=index,
-            input_name=name,
-        )
-        index += len(named[name])
-    return Plan(
+    readers = {name: _reader_of(view, name, named[name], first, options) for name, view in views.items()}
+    plan = Plan(
         job=job,
         file=file,
         job_options=job_options or {},
@@ -94,12 +89,23 @@ def make_plan(
         ),
         options=options,
         steps=plan_steps(job, options, total_bytes),
-        splits=tuple(splits),
+        splits=tuple(_splits_of(named, options)),
         feed=feed,
         bytes_total=0 if any(f.is_stdin or f.compression for f in files) else sum(f.bytes for f in files),
         scratch=scratch,
         estimated_bytes=total_bytes,
     )
+    return cache.apply(plan, waits=waits) if cache is not None else plan
+
+
+def _splits_of(named: Mapping[str, Sequence[InputFile]], options: RunOptions) -> Iterator[Split]:
+    """The splits of all files; a file's input index counts through all sources."""
+    index = 0
+    for name, files in named.items():
+        yield from plan_splits(
+            files, split_bytes=_length(options), splits=options.splits, first_index=index, input_name=name
+        )
+        index += len(files)
 
 
 def _reader_of(

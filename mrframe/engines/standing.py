@@ -66,6 +66,7 @@ class RecordedPlan:
     settings: RecordedSettings
     steps: tuple[StepSpec, ...]
     splits: tuple[Split, ...]
+    cache: None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,9 @@ def prepare(
     with Scratch(options.scratch_dir, later=True) as scratch:
         if "-" in inputs:
             raise UsageError("standard input cannot be submitted, as the command does not wait; name a file")
-        plan = make_plan(made, inputs, options, scratch=scratch, file=file, job_options=job_options)
+        plan = make_plan(made, inputs, options, scratch=scratch, file=file, job_options=job_options, waits=True)
+        if plan.cache is not None:
+            plan.cache.close()
         plan = limited(plan, executors)
         if made.key_order == "total" and plan.steps[0].partitions > 1:
             raise UsageError(

@@ -37,6 +37,7 @@ class MalformedSample:
 class Summary:
     """The figures of a run; `seconds` is by stage, `ledger` where every input byte went.
 
+    `saved_maps` of the map tasks were not made again, as their results were saved; `not_saved` says why none are.
     `samples` are of malformed lines, `failed` of records that were left out as the job's code failed on them.
 
     `sources`, for a join, is {source: {"records", "lines", "malformed", "bytes_in"}}.
@@ -60,6 +61,8 @@ class Summary:
     spills: int
     rows: int
     memory_peak_bytes: int
+    saved_maps: int = 0
+    not_saved: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     bad_fields: dict[str, int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
@@ -100,6 +103,8 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         spills=sum(done.report.spills for done in outcome.done),
         rows=sum(done.report.records_out for done in outcome.done if done.step == last and done.split is None),
         memory_peak_bytes=max((done.report.memory_peak_bytes for done in outcome.done), default=0),
+        saved_maps=sum(done.report.saved for done in maps),
+        not_saved=plan.cache.reason if plan.cache is not None else "",
         seconds={stage: round(value, 4) for stage, value in outcome.seconds.items()},
         bad_fields=_added(done.report.bad_fields for done in maps),
         counters=_added(done.report.counters for done in outcome.done),

@@ -105,6 +105,14 @@ class RunReader:
         """How many pairs a slot has."""
         return sum(section.records for section in self._sections(slot))
 
+    def sizes(self) -> dict[int, tuple[int, int]]:
+        """{slot: (pairs, bytes)} of all slots that have pairs."""
+        self.look_up(range(self.slots))
+        return {
+            slot: (sum(s.records for s in sections), sum(s.length for s in sections))
+            for slot, sections in sorted(self._by_slot.items())
+        }
+
     def encoded(self, slot: int) -> Iterator[tuple[int, memoryview, memoryview]]:
         """(pairs, keys, values) of each block of a slot, run by run, with its columns as they are encoded."""
         for section in self._sections(slot):

@@ -111,7 +111,7 @@ def _tried(
         return Failure("io", OUT_OF_MEMORY, error_slug="job-failed")
     except OSError as error:
         return Failure("io", _disk_message(error, order.out_dir), error_slug="job-failed")
-    report.counters = counters.take()
+    report.counters = report.counters or counters.take()
     report.memory_peak_bytes = _peak_bytes()
     return report
 
@@ -131,8 +131,19 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | 
         from mrframe.task.sampling import SampleTask
 
         return SampleTask(step.sources()[name], order, reporter).run()
-    source = step.source_names.index(name)
-    return MapTask(step.sources()[name], order, job.settings, reporter, source=source, care=care).run()
+    source, view = step.source_names.index(name), step.sources()[name]
+
+    def run(content: Any = None) -> TaskReport:
+        task = MapTask(view, order, job.settings, reporter, source=source, care=care, content=content)
+        report = task.run()
+        report.counters = counters.take()  # before it is saved
+        return report
+
+    if job.settings.saving is None or care is not None or order.careful:
+        return run()
+    from mrframe.task.saved import map_or_load
+
+    return map_or_load(view, order, job.settings, run)
 
 
 def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:

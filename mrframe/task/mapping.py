@@ -169,6 +169,13 @@ class Rejects:
             self._file.close()
 
 
+class Content(Protocol):
+    """What is fed the input as it is read: a hash."""
+
+    def update(self, data: bytes) -> None:
+        """The next bytes."""
+
+
 class MapTask:
     """One attempt at a map task over lines; of a join, `job` is the view of the source with the number `source`."""
 
@@ -181,8 +188,10 @@ class MapTask:
         *,
         source: int = 0,
         care: Care | None = None,
+        content: Content | None = None,
     ) -> None:
         self.care = care
+        self._content = content
         self._job = job
         self._order = order
         self._split = order.split
@@ -232,6 +241,8 @@ class MapTask:
         pairs_max = SPILL_CHECK_PAIRS if self._fold is None else SPILL_CHECK_PAIRS_FOLDED
         for offset, data in read_split(self._split, block_bytes=block_bytes, on_long=self._pass_over):
             block = data
+            if self._content is not None:
+                self._content.update(data)
             if self._split.first and self._ledger.bytes_in == 0 and data.startswith(BOM):
                 block = data[len(BOM) :]
                 self._ledger.bom_bytes = len(BOM)

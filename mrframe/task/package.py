@@ -21,7 +21,24 @@ from mrframe.task import travel
 from mrframe.task.jobfile import JobFile
 from mrframe.task.sources import Sources
 
-VERSION = 2
+VERSION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Where results of maps are saved, and of which job they are.
+
+    path    the folder of `store/results.py`
+    job     fingerprint of the job in hex; `name` is what people call it
+    known   whether the job has saved any results: else a split is hashed as it is mapped, not before
+    verify  the share of saved results that are made again and compared
+    """
+
+    path: str
+    job: str
+    name: str
+    known: bool = False
+    verify: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +55,7 @@ class TaskSettings:
     stall_s         a child of a careful attempt is killed after so long without progress, None: never
     memory_limit_bytes  what an executor's process may hold, None: no limit
     keep_quarantine whether records on which the code failed are kept, in the file `quarantine` of map attempts
+    saving          where results of maps are saved, None: nowhere
     """
 
     reader: Reader | dict[str, Reader]
@@ -50,6 +68,7 @@ class TaskSettings:
     stall_s: float | None = None
     memory_limit_bytes: int | None = None
     keep_quarantine: bool = False
+    saving: Saving | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +108,7 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
         "stall_s": settings.stall_s,
         "memory_limit_bytes": settings.memory_limit_bytes,
         "keep_quarantine": settings.keep_quarantine,
+        "saving": settings.saving and list(dataclasses.astuple(settings.saving)),
         "cuts": encode(list(settings.cuts)),
         "sampling": settings.sampling,
         "path": [entry for entry in sys.path if entry],
@@ -112,6 +132,7 @@ def unpack(package: bytes) -> LoadedJob:
         plain["stall_s"],
         plain["memory_limit_bytes"],
         plain["keep_quarantine"],
+        plain["saving"] and Saving(*plain["saving"]),
     )
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:

@@ -26,7 +26,7 @@ def dump(job: Job) -> bytes:
     """The job as bytes; CannotTravel names the function and the captured thing that is at fault."""
     import cloudpickle
 
-    local = [module for module in _modules_of(job) if _is_local(module)]
+    local = [module for module in _modules_of(job) if is_local(module)]
     for module in local:
         cloudpickle.register_pickle_by_value(module)
     try:
@@ -61,7 +61,7 @@ def _modules_of(job: Job) -> list[ModuleType]:
     found: list[ModuleType] = []
     while waiting:
         module = waiting.pop()
-        if module in found or not _is_local(module):
+        if module in found or not is_local(module):
             continue
         found.append(module)
         for value in list(vars(module).values()):
@@ -73,7 +73,7 @@ def _modules_of(job: Job) -> list[ModuleType]:
     return found
 
 
-def _is_local(module: ModuleType) -> bool:
+def is_local(module: ModuleType) -> bool:
     """Whether a module belongs to the user's own tree: it has a file, and is neither installed nor mrframe's."""
     path = getattr(module, "__file__", None)
     if not path or module.__name__ == "__main__" or module.__name__.split(".")[0] == "mrframe":

@@ -1,0 +1,188 @@
+"""What a run does about saved results: what is known before it starts, and what it remembers when it is done.
+
+The executors load and save (`task/saved.py`), wherever they are. Here is the side of the client: whether results are
+saved at all, which inputs need not even be read since they have not changed, cuts that stay where they were (so that
+content that was read before is recognised), and afterwards the record of what was read. Nothing here is needed for an
+answer: what goes wrong with the folder is a reason to save nothing, and is told in the summary.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from mrframe.core.options import RunOptions
+from mrframe.core.spec import MIB, Split
+from mrframe.engines.base import Done, Plan
+from mrframe.errors import NotPrivate, UsageError
+from mrframe.formats.inputs import InputFile
+from mrframe.store.results import Results
+from mrframe.store.seen import Seen, SeenFiles, State, now_s
+from mrframe.task.package import Saving
+
+BYTES_MIN = 64 * MIB
+"""Inputs smaller than this are read again sooner than they are looked up, with cache="auto"."""
+
+
+def cache_folder(options: RunOptions) -> str:
+    """Where results are saved."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.abspath(options.cache_dir or os.path.join(base, "mrframe"))
+
+
+def folders(options: RunOptions) -> tuple[Results, SeenFiles]:
+    """The saved results, and the records of files, that these options name."""
+    folder = cache_folder(options)
+    return Results(os.path.join(folder, "results")), SeenFiles(os.path.join(folder, "seen"))
+
+
+def open_cache(options: RunOptions, files: Sequence[InputFile], total_bytes: int) -> Cache | None:
+    """What there is to know about these inputs; None when nothing is to be saved."""
+    if options.cache == "off" or (options.cache == "auto" and total_bytes < BYTES_MIN):
+        return None
+    return Cache(options, files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """An input file as it was when the run began; `seen` is what was recorded of its path earlier."""
+
+    file: InputFile
+    state: State | None
+    seen: Seen | None
+
+    @property
+    def same(self) -> bool:
+        return self.seen is not None and self.state is not None and self.seen.state == self.state
+
+
+class Cache:
+    """The saved results that a run may use and add to; `reason` says why there are none ("": there are)."""
+
+    def __init__(self, options: RunOptions, files: Sequence[InputFile]) -> None:
+        self._options = options
+        self._began_s = now_s()
+        self._results, self._files = folders(options)
+        self._split_bytes = 0
+        self.reason = ""
+        self._inputs = [
+            _Input(file, None, None)
+            if file.is_stdin
+            else _Input(file, State.of(file.path), self._files.look_up(file.path))
+            for file in files
+        ]
+
+    def split_bytes(self) -> int | None:
+        """The length of splits with which most of these inputs were read before; None when they were not."""
+        votes: Counter[int] = Counter()
+        for one in self._inputs:
+            if one.seen is not None:
+                votes[one.seen.split_bytes] += one.file.bytes
+        return max(votes, key=lambda length: (votes[length], length)) if votes else None
+
+    def apply(self, plan: Plan, *, waits: bool = False) -> Plan:
+        """The plan with what is known of its inputs; as it was, with a `reason`, when its results cannot be saved.
+
+        With `waits`, compressed files are decoded even where the results of all their blocks are saved.
+        """
+        from mrframe.task.fingerprint import fingerprint
+        from mrframe.task.purity import Unsaved
+
+        self._split_bytes = plan.options.split_bytes or 0
+        try:
+            job = fingerprint(plan.job, plan.settings, plan.file, plan.job_options)
+            self._results.use()
+        except Unsaved as error:
+            self.reason = str(error)
+            return replace(plan, cache=self)
+        except (NotPrivate, OSError) as error:
+            self.reason = f"the folder of saved results cannot be used: {error}"
+            return replace(plan, cache=self)
+        saving = Saving(
+            self._results.path, job, plan.job.name or "job", self._results.knows(job), _share(plan.options.verify)
+        )
+        plan = replace(plan, settings=replace(plan.settings, saving=saving), cache=self)
+        splits = [known for split in plan.splits for known in self._known(plan, split, waits=waits)]
+        return replace(plan, splits=tuple(splits), estimated_bytes=self._work_bytes(plan, splits))
+
+    def _known(self, plan: Plan, split: Split, *, waits: bool) -> Iterable[Split]:
+        """The split with its content; a compressed file as its blocks, when the results of all of them are saved."""
+        seen = self._inputs[split.order[0]]
+        if not seen.same or seen.seen is None or seen.seen.split_bytes != self._split_bytes:
+            return (split,)
+        if split.kind == "file":
+            contents = {(at, length): content for at, length, content in seen.seen.pieces}
+            return (replace(split, content=contents.get((split.offset, split.length), "")),)
+        if waits:
+            return (split,)
+        blocks = [
+            replace(split, kind="saved", path="", length=length, order=(split.order[0], at), content=content)
+            for at, length, content in seen.seen.pieces
+        ]
+        return blocks if all(self._saved_bytes(plan, block, judge=True) is not None for block in blocks) else (split,)
+
+    def _saved_bytes(self, plan: Plan, split: Split, *, judge: bool = False) -> int | None:
+        """Bytes of the saved result of mapping a split; None when there is none (`judge`: or it is damaged)."""
+        from mrframe.task.saved import identity
+
+        saving = plan.settings.saving
+        assert saving is not None
+        key = identity(plan.job.sources()[split.input_name], split, plan.steps[0].partitions, split.content)
+        if judge and self._results.load(saving.job, key, None) is None:
+            return None
+        return self._results.size_bytes(saving.job, key)
+
+    def _work_bytes(self, plan: Plan, splits: Sequence[Split]) -> int:
+        """What is to be read all the same: splits without a result, and the results of the others."""
+        if plan.settings.saving is None or not plan.settings.saving.known:
+            return plan.estimated_bytes
+        work = 0
+        for split in splits:
+            size = self._saved_bytes(plan, split) if split.content else None
+            work += size if size is not None else split.length * (8 if split.kind == "gzip" else 1)
+        return work
+
+    def remember(self, done: Iterable[Done]) -> None:
+        """Record the files as they were read, and let go what is too much. To be called once, when all is done."""
+        by_input: dict[int, list[Done]] = {}
+        added = False
+        for one in done:
+            if one.step == 0 and one.split is not None and one.split.kind != "gzip":
+                by_input.setdefault(one.split.order[0], []).append(one)
+                added = added or not one.report.saved
+        for index, some in by_input.items():
+            self._record(self._inputs[index], some)
+        if added and not self.reason:
+            self._files.trim()
+            self._results.evict(self._options.cache_bytes_max)
+        self.close()
+
+    def _record(self, one: _Input, done: list[Done]) -> None:
+        if one.same and one.seen is not None and one.seen.split_bytes == self._split_bytes:
+            return
+        pieces = sorted((d.split.order[1], d.split.length, d.report.content) for d in done if d.split)
+        ends = [0, *(at + length for at, length, _ in pieces)]
+        whole = all(content for _, _, content in pieces) and ends[:-1] == [at for at, _, _ in pieces]
+        if not whole or one.state is None or not one.state.settled(self._began_s):
+            return
+        if not one.file.compression and ends[-1] != one.state.size_bytes:
+            return
+        if State.of(one.file.path) == one.state:
+            self._files.record(one.file.path, Seen(one.state, self._split_bytes, tuple(pieces)))
+
+    def close(self) -> None:
+        """Let others evict."""
+        self._results.close()
+
+
+def _share(text: str) -> float:
+    """2% as 0.02; UsageError for what is no share."""
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(f"--verify {text}: give a share of the saved results, such as 2%")
+    return share

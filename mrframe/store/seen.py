@@ -1,0 +1,127 @@
+"""Which input files have been read before, and what their pieces were: so that unchanged ones need no reading.
+
+A file is known again by what the file system says of it: device, inode, size, and the times of its last change to
+data and to anything (mtime and ctime, in ns). Nobody can set a ctime, so a file that was rewritten in place and given
+its old mtime again is noticed. The race that git's index has is shut the same way: what is so fresh that it could
+change again within the same tick of the clock is not recorded (`SETTLED_S`), and a file is only recorded when it was
+the same before its first byte was read and after the last. What this does not see: writes through a mapping of the
+file that was dirty before, until the system notes them.
+
+The pieces are named by the digest of their content, which is what results are saved by; a path is never an identity,
+only a place to look first. Not here: the results (`results.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from hashlib import sha256
+from zlib import crc32
+
+import msgpack
+
+from mrframe.store.disk import token
+from mrframe.store.private import private_directory
+
+SETTLED_S = 2.0
+"""A file changed so shortly before it was read is not recorded: file systems keep time in steps."""
+VERSION = 1
+FILES_MAX = 20_000
+"""Records kept; when there are more, the ones that were not looked at for longest go."""
+
+Piece = tuple[int, int, str]
+"""(offset in the decoded file, bytes, digest of the content in hex)"""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the file system says of a file."""
+
+    device: int
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+    ctime_ns: int
+
+    @classmethod
+    def of(cls, path: str) -> State | None:
+        """Of this file as it is now; None when it is not there."""
+        try:
+            found = os.stat(path)
+        except OSError:
+            return None
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    def settled(self, now_s: float) -> bool:
+        """Whether it last changed long enough before this wall-clock time."""
+        return max(self.ctime_ns, self.mtime_ns) / 1e9 + SETTLED_S < now_s
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A file as it was read: in pieces of about `split_bytes`."""
+
+    state: State
+    split_bytes: int
+    pieces: tuple[Piece, ...]
+
+
+class SeenFiles:
+    """The records, one small file for each path, in a folder of this user's alone."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def look_up(self, path: str) -> Seen | None:
+        """What was recorded of this path, whether or not the file is still the same; None when nothing was."""
+        try:
+            with open(self._place(path), "rb") as file:
+                data = file.read()
+            crc, body = int.from_bytes(data[:4], "little"), data[4:]
+            if crc32(body) != crc:
+                return None
+            version, name, state, split_bytes, pieces = msgpack.unpackb(body, unicode_errors="surrogateescape")
+            if version != VERSION or name != path:
+                return None
+            return Seen(State(*state), split_bytes, tuple((at, length, digest) for at, length, digest in pieces))
+        except (OSError, ValueError, TypeError):
+            return None  # never needed to get an answer: read the file
+
+    def record(self, path: str, seen: Seen) -> None:
+        """Remember a file; silently not, where the disk will not have it."""
+        state = seen.state
+        plain = [state.device, state.inode, state.size_bytes, state.mtime_ns, state.ctime_ns]
+        body = msgpack.packb([VERSION, path, plain, seen.split_bytes, seen.pieces], unicode_errors="surrogateescape")
+        place = self._place(path)
+        new = f"{place}.{token()}"
+        try:
+            private_directory(self.path)
+            with open(new, "xb") as file:
+                file.write(crc32(body).to_bytes(4, "little") + body)
+            os.replace(new, place)
+        except OSError:
+            return
+
+    def trim(self, files_max: int = FILES_MAX) -> None:
+        """Delete the oldest records over this number."""
+        try:
+            with os.scandir(self.path) as found:
+                dated = sorted((entry.stat(follow_symlinks=False).st_mtime, entry.path) for entry in found)
+            for _, place in dated[: max(0, len(dated) - files_max)]:
+                os.unlink(place)
+        except OSError:
+            return
+
+    def clear(self) -> None:
+        """Delete all records."""
+        self.trim(0)
+
+    def _place(self, path: str) -> str:
+        name = sha256(os.fsencode(path)).hexdigest()[:32]
+        return os.path.join(self.path, name)
+
+
+def now_s() -> float:
+    """The wall clock, to compare with the times of files."""
+    return time.time()

@@ -1,0 +1,62 @@
+"""Saved results from the command line: a second run, what it says, `mrframe cache`, and `--no-cache`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+LINE = '192.0.2.{} - - [17/May/2026:10:05:03 +0000] "GET /{} HTTP/1.1" 200 1000\n'
+
+
+@pytest.fixture
+def mrframe(tmp_path):
+    (tmp_path / "access.log").write_text("".join(LINE.format(n % 250, n % 7) for n in range(2000)))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("MRFRAME")}
+    environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mrframe", *args]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    return run
+
+
+QUESTION = ("count", "path", "access.log", "--split-bytes", "20000", "--cache", "on")
+
+
+def test_a_question_asked_again(mrframe, tmp_path):
+    first, second = mrframe(*QUESTION), mrframe(*QUESTION)
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    assert first.stdout == second.stdout != ""
+    assert "saved before" not in first.stderr
+    assert "8 map results saved before" in second.stderr
+    assert "saved before" not in mrframe(*QUESTION, "--no-cache").stderr
+    assert mrframe("run", "status_codes", "access.log").returncode == 0
+    assert len(list((tmp_path / "cache/mrframe/results/jobs").iterdir())) == 1, "small inputs are not saved"
+
+
+def test_listing_and_deleting_what_is_saved(mrframe):
+    assert mrframe("cache", "ls").stdout.startswith("0 jobs, 0 B in ")
+    mrframe(*QUESTION)
+    listed = mrframe("cache", "ls")
+    assert "8 results" in listed.stdout and "used today" in listed.stdout, listed.stderr
+    plain = json.loads(mrframe("cache", "ls", "--json").stdout)
+    assert [(job["results"], job["bytes"] > 0) for job in plain["jobs"]] == [(8, True)]
+    assert mrframe("cache", "gc").stdout == "0 B deleted\n"
+    assert mrframe("cache", "gc", "--cache-bytes-max", "1").stdout != "0 B deleted\n"
+    mrframe(*QUESTION)
+    assert mrframe("cache", "clear").returncode == 0
+    assert json.loads(mrframe("cache", "ls", "--json").stdout)["jobs"] == []
+
+
+@pytest.mark.parametrize("share", ["x", "200%", "-1"])
+def test_a_share_that_cannot_be_is_refused(mrframe, share):
+    done = mrframe(*QUESTION, f"--verify={share}")
+    assert done.returncode == 2
+    assert "--verify" in done.stderr

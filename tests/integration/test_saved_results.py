@@ -1,0 +1,352 @@
+"""Saved results: what is known again, what is not, and each rule with a case that fails without it."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+import mrframe
+from mrframe import Job, RunOptions, count, text
+from mrframe.errors import NotRepeatable
+from mrframe.store import seen
+
+JOB = """
+from mrframe import Job, text, total
+{imports}
+def by_word(line, {fields}):
+    for word in line.split():
+        yield {key}, {value}
+job = Job(read=text, map=by_word, reduce=total{more})
+"""
+
+
+FIGURES = ("records", "lines", "malformed", "bytes_in", "counters", "bad_fields", "samples", "ledger")
+
+
+def tick(folder: Path) -> None:
+    """Until the file system's clock has gone on, so that the next change of a file is seen by its time."""
+    probe = folder / ".probe"
+    probe.write_bytes(b"")
+    began_ns, deadline_s = probe.stat().st_ctime_ns, time.monotonic() + 10
+    while probe.stat().st_ctime_ns == began_ns:
+        assert time.monotonic() < deadline_s
+        probe.write_bytes(b"")
+    probe.unlink()
+
+
+class Place:
+    """A folder with logs, a job, and a folder of saved results."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.logs = folder / "logs"
+        self.logs.mkdir()
+        self.cache = folder / "cache"
+        self.write_job()
+        self.write("a.log", lines(0, 30))
+        self.write("b.log", lines(30, 60))
+
+    def write_job(self, *, fields="", key="word", value="1", imports="", more="") -> None:
+        made = JOB.format(fields=fields, key=key, value=value, imports=imports, more=more)
+        (self.folder / "job.py").write_text(made)
+
+    def write(self, name: str, data: bytes) -> None:
+        (self.logs / name).write_bytes(data)
+
+    def run(self, job=None, **options):
+        """(rows, summary) with saved results; held to what a run without them says."""
+        tick(self.folder)
+        inputs = [str(self.logs)]
+        given = {"engine": "inline", "split_bytes": 100, "cache": "on", "cache_dir": str(self.cache), **options}
+        job = job or str(self.folder / "job.py")
+        with mrframe.run(job, inputs, RunOptions(**given)) as result:
+            rows = list(result)
+        with mrframe.run(job, inputs, RunOptions(**{**given, "cache": "off"})) as plain:
+            assert rows == list(plain)
+            for figure in FIGURES:
+                assert getattr(result.summary, figure) == getattr(plain.summary, figure), figure
+        tick(self.folder)
+        return rows, result.summary
+
+    def maps(self) -> int:
+        """Map tasks of a run without saved results."""
+        given = RunOptions(engine="inline", split_bytes=100, cache="off", partitions=1, max_failed="1")
+        with mrframe.run(str(self.folder / "job.py"), [str(self.logs)], given) as plain:
+            return plain.summary.tasks - 1
+
+
+def lines(start: int, stop: int) -> bytes:
+    return b"".join(b"line%d says word%d\n" % (n, n % 7) for n in range(start, stop))
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setattr(seen, "SETTLED_S", 0.0)
+    return Place(tmp_path)
+
+
+def test_a_second_run_makes_no_map_again(place):
+    assert place.run()[1].saved_maps == 0
+    assert place.run()[1].saved_maps == place.maps() > 10
+
+
+def test_an_unchanged_file_is_not_even_read(place, monkeypatch):
+    place.run()
+    monkeypatch.setattr("mrframe.task.saved.read_split", None)
+    options = RunOptions(engine="inline", split_bytes=100, cache="on", cache_dir=str(place.cache))
+    with mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options) as result:
+        assert result.summary.saved_maps == place.maps()
+
+
+def test_only_what_was_appended_is_mapped(place):
+    place.run()
+    with open(place.logs / "a.log", "ab") as file:
+        file.write(lines(60, 63))
+    summary = place.run()[1]
+    assert 0 < place.maps() - summary.saved_maps <= 2
+
+
+def test_a_torn_last_line_counts_once_when_it_is_whole(place):
+    place.write("a.log", lines(0, 30) + b"torn li")
+    place.run()
+    place.write("a.log", lines(0, 30) + b"torn line\n")
+    rows = dict(place.run()[0])
+    assert rows["torn"] == rows["line"] == 1 and "li" not in rows
+
+
+def test_renamed_copied_and_compressed_content_is_known_again(place):
+    place.run()
+    os.rename(place.logs / "a.log", place.logs / "a.log.1")
+    assert place.run()[1].saved_maps == place.maps()
+    shutil.copy(place.logs / "a.log.1", place.logs / "c.log")
+    rows, summary = place.run()
+    assert summary.saved_maps == place.maps()
+    assert dict(rows)["line0"] == 2, "work is shared, data is not"
+    place.write("a.log.1.gz", gzip.compress((place.logs / "a.log.1").read_bytes()))
+    (place.logs / "a.log.1").unlink()
+    summary = place.run()[1]
+    assert summary.saved_maps == place.maps() - 1, "all but the decoding"
+    tasks = summary.tasks
+    assert place.run()[1].tasks == tasks - 1, "an unchanged .gz is not decoded again"
+
+
+def test_a_file_that_is_dropped_drops_its_part(place):
+    place.run()
+    (place.logs / "a.log").unlink()
+    rows, summary = place.run()
+    assert "line0" not in dict(rows)
+    assert summary.saved_maps == place.maps()
+
+
+def test_a_rewrite_in_place_of_the_same_size_and_time_is_noticed(place):
+    place.run()
+    path = place.logs / "a.log"
+    before = path.stat()
+    place.write("a.log", lines(0, 30).replace(b"line7 ", b"LINE7 "))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_mtime_ns == before.st_mtime_ns and path.stat().st_size == before.st_size
+    assert "LINE7" in dict(place.run()[0])
+
+
+def test_a_file_that_may_still_change_within_its_tick_is_not_taken_as_seen(place, monkeypatch):
+    monkeypatch.setattr(seen, "SETTLED_S", 3600.0)
+    place.run()
+    assert not (place.cache / "seen").exists()
+    assert place.run()[1].saved_maps == place.maps(), "its content is known all the same"
+
+
+def test_equal_beginnings_are_not_equal_contents(place):
+    head = b"the same head of a line" * 3
+    place.write("a.log", head + b" one\n")
+    place.run()
+    place.write("a.log", head + b" two\n")
+    assert "two" in dict(place.run()[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"value": "2"}, {"key": "word.upper()"}, {"imports": "# a comment"}],
+    ids=["value", "key", "comment"],
+)
+def test_an_edited_job_is_another_job(place, change):
+    place.run()
+    place.write_job(**change)
+    assert place.run()[1].saved_maps == 0
+
+
+def test_an_edited_module_of_the_job_makes_it_another(place):
+    module = place.folder / "weights.py"
+    module.write_text("WEIGHT = 2\n")
+    place.write_job(imports="from weights import WEIGHT", value="WEIGHT")
+    place.run()
+    module.write_text("WEIGHT = 5\n")
+    rows, summary = place.run()
+    assert summary.saved_maps == 0
+    assert dict(rows)["line0"] == 5
+
+
+def test_an_option_of_the_job_is_part_of_it(place):
+    source = JOB.format(fields="", key="word", value="1", imports="", more="")
+    (place.folder / "job.py").write_text(source.replace("job = Job(", "def job(weight: int = 1): return Job("))
+    job, inputs = str(place.folder / "job.py"), [str(place.logs)]
+    options = RunOptions(engine="inline", split_bytes=100, cache="on", cache_dir=str(place.cache))
+    for weight, saved in ((1, False), (1, True), (2, False)):
+        with mrframe.run(job, inputs, options, job_options={"weight": weight}) as result:
+            assert (result.summary.saved_maps > 0) is saved
+
+
+def test_the_name_and_the_place_are_part_of_it_where_the_job_asks_for_them(place):
+    place.write_job(fields="file, offset", key="(word, file, offset)")
+    place.run()
+    os.rename(place.logs / "b.log", place.logs / "c.log")
+    rows, _ = place.run()
+    assert {os.path.basename(key[1]) for key, _ in rows} == {"a.log", "c.log"}
+
+
+def test_a_mark_counts_only_where_a_source_begins(place):
+    mark = b"\xef\xbb\xbf"
+    block = mark + b"x" * 95 + b"\n"  # as long as a split
+    place.write("a.log", block + block)
+    place.write("b.log", b"y\n")
+    rows = dict(place.run()[0])
+    assert rows["x" * 95] == rows["\ufeff" + "x" * 95] == 1
+
+
+@pytest.mark.parametrize(
+    ("imports", "value"),
+    [
+        ("import random", "random.random() * 0"),
+        ("from time import time", "time() * 0"),
+        ("import datetime", "datetime.datetime.now().year * 0"),
+        ("import os", "len(os.environ) * 0"),
+        ("def look():\n    with open(__file__) as file:\n        return len(file.read()) * 0", "look()"),
+        ("import helper", "helper.look()"),
+        ("seen = 0\ndef bump():\n    global seen\n    seen += 1\n    return 0", "bump()"),
+    ],
+)
+def test_code_that_may_give_something_else_tomorrow_is_not_saved(place, imports, value):
+    (place.folder / "helper.py").write_text("import socket\ndef look(): return len(socket.gethostname()) * 0\n")
+    place.write_job(imports=imports, value=value)
+    place.run()
+    summary = place.run()[1]
+    assert summary.saved_maps == 0
+    assert "job.py" in summary.not_saved or "helper.py" in summary.not_saved
+    place.write_job(imports=imports, value=value, more=", pure=True")
+    place.run()
+    assert place.run()[1].saved_maps == place.maps()
+
+
+@pytest.mark.parametrize(
+    ("imports", "value"),
+    [
+        ("from urllib.parse import unquote", "len(unquote('a'))"),
+        ("import os", "len(os.path.basename('/a/b'))"),
+        ("from datetime import datetime", "datetime(2026, 1, 1).year"),
+        ("import re", "len(re.sub('a', 'b', word))"),
+        ("def id(word): return 1", "id(word)"),
+    ],
+)
+def test_code_that_depends_on_its_input_alone_is_saved(place, imports, value):
+    place.write_job(imports=imports, value=value)
+    assert place.run()[1].not_saved == ""
+    assert place.run()[1].saved_maps == place.maps()
+
+
+def test_a_job_that_says_pure_false_is_not_saved(place):
+    place.write_job(more=", pure=False")
+    place.run()
+    assert place.run()[1].saved_maps == 0
+
+
+def test_a_job_without_a_file_is_known_by_its_code(place):
+    def weighted(weight):
+        def by_word(line):
+            for word in line.split():
+                yield word, weight
+
+        return Job(read=text, map=by_word, reduce=mrframe.total)
+
+    place.run(weighted(1))
+    assert place.run(weighted(1))[1].saved_maps == place.maps()
+    assert place.run(weighted(2))[1].saved_maps == 0
+    assert place.run(Job(read=text, key="line", reduce=count))[1].saved_maps == 0
+    assert place.run(Job(read=text, key="line", reduce=count))[1].saved_maps == place.maps()
+
+
+def entries(place) -> list[Path]:
+    return [path for path in (place.cache / "results" / "jobs").rglob("*") if path.is_file() and path.name != "about"]
+
+
+@pytest.mark.parametrize("at", [3, 30, -30, -1])
+def test_a_damaged_entry_is_made_again(place, at):
+    place.run()
+    for path in entries(place):
+        data = bytearray(path.read_bytes())
+        data[at] ^= 4
+        path.write_bytes(data)
+    assert place.run()[1].saved_maps == 0
+    assert place.run()[1].saved_maps == place.maps()
+
+
+def test_entries_that_are_gone_are_made_again(place):
+    place.run()
+    for path in entries(place)[::2]:
+        path.unlink()
+    assert 0 < place.run()[1].saved_maps < place.maps()
+
+
+def test_what_was_used_last_stays_within_the_limit(place):
+    place.run()
+    size = sum(path.stat().st_size for path in entries(place))
+    place.write("c.log", lines(60, 64))
+    place.run(cache_bytes_max=size // 2)
+    left = entries(place)
+    assert 0 < sum(path.stat().st_size for path in left) <= size // 2
+    place.run(cache_bytes_max=size // 2)
+
+
+def test_a_folder_that_is_open_to_others_is_not_used(place):
+    place.run()
+    os.chmod(place.cache / "results", 0o755)
+    summary = place.run()[1]
+    assert summary.saved_maps == 0
+    assert "0755" in summary.not_saved
+
+
+def test_verify_finds_a_map_that_gives_something_else(place):
+    place.write_job(imports="import os", value="int(os.environ['WEIGHT'])", more=", pure=True")
+    os.environ["WEIGHT"] = "1"
+    try:
+        place.run(verify="100%")
+        place.run(verify="100%")
+        os.environ["WEIGHT"] = "2"
+        with pytest.raises(NotRepeatable, match="pure=False"):
+            place.run(verify="100%")
+    finally:
+        del os.environ["WEIGHT"]
+
+
+def test_records_that_are_left_out_are_not_saved(place):
+    place.write("a.log", lines(0, 30) + b"poison\n")
+    place.write_job(value="1 // (word != 'poison')")
+    place.run(max_failed="1")
+    summary = place.run(max_failed="1")[1]
+    assert summary.quarantined == 1, "the split that holds it is mapped again, and it is found again"
+    assert 0 < summary.saved_maps < place.maps()
+
+
+def test_small_inputs_are_not_saved_unless_asked(place):
+    place.run(cache="auto")
+    assert not place.cache.exists()
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_cluster_uses_and_makes_the_same_results(place, nodes):
+    place.run(engine="local", nodes=nodes)
+    assert place.run()[1].saved_maps == place.maps()
+    assert place.run(engine="local", nodes=nodes)[1].saved_maps == place.maps()

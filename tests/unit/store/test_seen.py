@@ -1,0 +1,72 @@
+"""Files that were read before: known by what the file system says of them, and only when that can be trusted."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from mrframe.store.seen import SETTLED_S, Seen, SeenFiles, State
+
+PIECES = ((0, 100, "ab" * 32), (100, 50, "cd" * 32))
+
+
+def test_a_record_is_what_was_recorded(tmp_path):
+    path = tmp_path / "a\udcff.log"
+    path.write_bytes(b"x" * 150)
+    files = SeenFiles(str(tmp_path / "seen"))
+    assert files.look_up(str(path)) is None
+    state = State.of(str(path))
+    files.record(str(path), Seen(state, 64, PIECES))
+    assert files.look_up(str(path)) == Seen(state, 64, PIECES)
+    assert files.look_up(str(tmp_path / "b.log")) is None
+
+
+def test_every_change_changes_the_state(tmp_path):
+    path = tmp_path / "a.log"
+    path.write_bytes(b"x")
+    os.utime(path, ns=(0, 0))
+    states = {State.of(str(path))}
+    os.utime(path, ns=(0, 5))
+    states.add(State.of(str(path)))
+    path.write_bytes(b"xy")
+    states.add(State.of(str(path)))
+    path.rename(tmp_path / "b.log")
+    assert State.of(str(path)) is None
+    path.write_bytes(b"xy")
+    states.add(State.of(str(path)))
+    assert len(states) == 4
+
+
+def test_fresh_changes_are_not_settled(tmp_path):
+    path = tmp_path / "a.log"
+    path.write_bytes(b"x")
+    os.utime(path, ns=(0, 0))
+    state = State.of(str(path))
+    assert not state.settled(time.time()), "its mtime is old, its ctime is not"
+    assert state.settled(state.ctime_ns / 1e9 + SETTLED_S + 0.1)
+
+
+def test_a_damaged_record_is_none(tmp_path):
+    path = tmp_path / "a.log"
+    path.write_bytes(b"x")
+    files = SeenFiles(str(tmp_path / "seen"))
+    files.record(str(path), Seen(State.of(str(path)), 64, PIECES))
+    (place,) = (tmp_path / "seen").iterdir()
+    whole = place.read_bytes()
+    for at in range(len(whole)):
+        place.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert files.look_up(str(path)) is None
+
+
+def test_records_are_bounded(tmp_path):
+    files = SeenFiles(str(tmp_path / "seen"))
+    path = tmp_path / "a.log"
+    path.write_bytes(b"x")
+    state = State.of(str(path))
+    for number in range(5):
+        files.record(f"/logs/{number}", Seen(state, 64, PIECES))
+        os.utime(next(p for p in (tmp_path / "seen").iterdir() if p.stat().st_mtime > 1000), (number, number))
+    files.trim(2)
+    assert [files.look_up(f"/logs/{number}") is not None for number in range(5)] == [False] * 3 + [True] * 2
+    files.clear()
+    assert list((tmp_path / "seen").iterdir()) == []
