@@ -21,6 +21,7 @@ def make_summary(**changes: Any) -> SimpleNamespace:
         "records": 10_000,
         "malformed": 0,
         "quarantined": 0,
+        "saved_maps": 0,
         "bytes_in": 2_400_000,
         "lines": 10_000,
         "tasks": 1,
