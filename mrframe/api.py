@@ -193,12 +193,13 @@ def run(
         )
         if plan.cache is not None:
             stack.callback(plan.cache.close)
-        chosen = _engine(plan)
+        saved = plan.cache.answer(plan) if plan.cache is not None else None
+        chosen = saved or _engine(plan)
         outcome = chosen.run(plan, on_progress)
         stack.callback(outcome.close)
         summary = summarise(plan, outcome, chosen.name)
         if plan.cache is not None:
-            plan.cache.remember(outcome.done)
+            plan.cache.remember(plan, outcome, answered=saved is not None)
         if rejects is not None:
             write_rejects(rejects, outcome, outcome.rejects)
         if quarantine is not None:

@@ -38,7 +38,6 @@ def lines_of(summary: Summary, *, colour: bool) -> list[str]:
         counted(summary.rows, "row"),
         bytes_text(summary.bytes_in) + (f" in {seconds_text(seconds)}{rate}" if summary.seconds else ""),
         _engine(summary),
-        *([f"{summary.saved_maps:,} map results saved before"] if summary.saved_maps else []),
     ]
     lines = [" · ".join(head)]
     for name, of in summary.sources.items():
@@ -57,11 +56,15 @@ def lines_of(summary: Summary, *, colour: bool) -> list[str]:
 
 
 def _engine(summary: Summary) -> str:
-    if summary.engine == "inline":
-        return "inline"
+    if summary.engine in ("inline", "saved"):
+        return f"inline{_saved(summary)}" if summary.engine == "inline" else "the answer was saved before"
     maps = summary.data_local + summary.other_map
     local = f", {summary.data_local} of {counted(maps, 'map task')} data-local" if maps else ""
-    return f"{summary.engine}, {counted(summary.nodes, 'node')}{local}"
+    return f"{summary.engine}, {counted(summary.nodes, 'node')}{local}{_saved(summary)}"
+
+
+def _saved(summary: Summary) -> str:
+    return f" · {summary.saved_maps:,} map results saved before" if summary.saved_maps else ""
 
 
 def _shown(samples: Sequence[MalformedSample], number: int, flag: str) -> list[str]:

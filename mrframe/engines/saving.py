@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from mrframe.core.options import RunOptions
 from mrframe.core.spec import MIB, Split
-from mrframe.engines.base import Done, Plan
+from mrframe.engines.base import Done, Engine, Outcome, Plan
 from mrframe.errors import NotPrivate, UsageError
 from mrframe.formats.inputs import InputFile
 from mrframe.store.results import Results
@@ -144,8 +144,22 @@ class Cache:
             work += size if size is not None else split.length * (8 if split.kind == "gzip" else 1)
         return work
 
-    def remember(self, done: Iterable[Done]) -> None:
-        """Record the files as they were read, and let go what is too much. To be called once, when all is done."""
+    def answer(self, plan: Plan) -> Engine | None:
+        """What gives the whole answer without any work; None when that is not saved."""
+        from mrframe.engines.answers import load_answer
+
+        return load_answer(plan, self._results)
+
+    def remember(self, plan: Plan, outcome: Outcome, *, answered: bool) -> None:
+        """Record the files as they were read, and let go what is too much. To be called once, when all is done.
+
+        `answered` says that the whole answer was saved before.
+        """
+        from mrframe.engines.answers import save_answer
+
+        if not answered and not self.reason:
+            save_answer(plan, outcome, self._results)
+        done = outcome.done
         by_input: dict[int, list[Done]] = {}
         added = False
         for one in done:

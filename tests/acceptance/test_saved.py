@@ -35,7 +35,9 @@ def test_a_question_asked_again(mrframe, tmp_path):
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     assert first.stdout == second.stdout != ""
     assert "saved before" not in first.stderr
-    assert "8 map results saved before" in second.stderr
+    assert "the answer was saved before" in second.stderr
+    (tmp_path / "access.log").write_text((tmp_path / "access.log").read_text() + LINE.format(1, 2))
+    assert "7 map results saved before" in mrframe(*QUESTION).stderr
     assert "saved before" not in mrframe(*QUESTION, "--no-cache").stderr
     assert mrframe("run", "status_codes", "access.log").returncode == 0
     assert len(list((tmp_path / "cache/mrframe/results/jobs").iterdir())) == 1, "small inputs are not saved"
@@ -45,9 +47,9 @@ def test_listing_and_deleting_what_is_saved(mrframe):
     assert mrframe("cache", "ls").stdout.startswith("0 jobs, 0 B in ")
     mrframe(*QUESTION)
     listed = mrframe("cache", "ls")
-    assert "8 results" in listed.stdout and "used today" in listed.stdout, listed.stderr
+    assert "9 results" in listed.stdout and "used today" in listed.stdout, listed.stderr
     plain = json.loads(mrframe("cache", "ls", "--json").stdout)
-    assert [(job["results"], job["bytes"] > 0) for job in plain["jobs"]] == [(8, True)]
+    assert [(job["results"], job["bytes"] > 0) for job in plain["jobs"]] == [(9, True)]
     assert mrframe("cache", "gc").stdout == "0 B deleted\n"
     assert mrframe("cache", "gc", "--cache-bytes-max", "1").stdout != "0 B deleted\n"
     mrframe(*QUESTION)

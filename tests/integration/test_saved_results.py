@@ -12,7 +12,7 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, count, text
-from mrframe.errors import NotRepeatable
+from mrframe.errors import NotRepeatable, TooManyMalformed
 from mrframe.store import seen
 
 JOB = """
@@ -101,6 +101,27 @@ def test_an_unchanged_file_is_not_even_read(place, monkeypatch):
     options = RunOptions(engine="inline", split_bytes=100, cache="on", cache_dir=str(place.cache))
     with mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options) as result:
         assert result.summary.saved_maps == place.maps()
+
+
+def test_an_unchanged_question_has_its_answer_at_once(place):
+    place.run()
+    assert place.run()[1].engine == "saved"
+    assert place.run(partitions=3)[1].engine == "inline", "other partitions, another output"
+    assert place.run(verify="1%")[1].engine == "inline"
+
+
+def test_a_saved_answer_is_judged_by_the_limits_of_the_run(place, tmp_path):
+    job = Job(read=mrframe.logs.common, key="status", reduce=count)
+    place.write("a.log", b'1.2.3.4 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 10\n' * 20 + b"torn\n")
+    place.write("b.log", b"")
+    place.run(job, max_bad="1")
+    assert place.run(job, max_bad="1")[1].engine == "saved"
+    with pytest.raises(TooManyMalformed):
+        place.run(job, max_bad="0")
+    rejects = tmp_path / "rejects.jsonl"
+    options = RunOptions(engine="inline", split_bytes=100, cache="on", cache_dir=str(place.cache))
+    with mrframe.run(job, [str(place.logs)], options, rejects=str(rejects)):
+        assert rejects.read_text().count("torn") == 1
 
 
 def test_only_what_was_appended_is_mapped(place):
