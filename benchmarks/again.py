@@ -1,8 +1,8 @@
 """How long a question takes when it is asked again: `python benchmarks/again.py JOB LOG...`.
 
 The logs are copied to a folder of their own, where they are then changed as logs change. After each change the job is
-run with saved results and without (`--no-cache`), the answers must be the same bytes, and the time with them is given as
-a share of the first run, which had nothing saved. Not here: whether the answer is right (`run.py`).
+run with saved results and without (`--no-cache`), the answers must be the same bytes, and the time with them is given
+as a share of the first run, which had nothing saved. Not here: whether the answer is right (`run.py`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 An answer is known by the results of its maps (`task/saved.py` says what makes two of those the same), in input order,
 and by what is decided after them: the number of partitions, and the limits that a run must keep, so that a stricter
-run is judged anew. Only what was asked of an unchanged input is found here; a log that grew is the business of the maps.
+run is judged anew. Only what was asked of an unchanged input is found here; a log that grew is the maps' business.
 """
 
 from __future__ import annotations

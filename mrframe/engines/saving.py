@@ -19,7 +19,7 @@ from mrframe.engines.base import Done, Engine, Outcome, Plan
 from mrframe.errors import NotPrivate, UsageError
 from mrframe.formats.inputs import InputFile
 from mrframe.store.results import Results
-from mrframe.store.seen import Seen, SeenFiles, State, now_s
+from mrframe.store.seen import NOWHERE, Piece, Seen, SeenFiles, State, now_s
 from mrframe.task.package import Saving
 
 BYTES_MIN = 64 * MIB
@@ -177,14 +177,21 @@ class Cache:
         if one.same and one.seen is not None and one.seen.split_bytes == self._split_bytes:
             return
         pieces = sorted((d.split.order[1], d.split.length, d.report.content) for d in done if d.split)
+        state = one.state if self._is_sure(one, pieces) else None
+        seen = (
+            Seen(NOWHERE, self._split_bytes, ()) if state is None else Seen(state, self._split_bytes, tuple(pieces))
+        )
+        self._files.record(one.file.path, seen)
+
+    def _is_sure(self, one: _Input, pieces: Sequence[Piece]) -> bool:
+        """Whether the file has these pieces, and is what it was before it was read, so that it can be known again."""
         ends = [0, *(at + length for at, length, _ in pieces)]
         whole = all(content for _, _, content in pieces) and ends[:-1] == [at for at, _, _ in pieces]
         if not whole or one.state is None or not one.state.settled(self._began_s):
-            return
+            return False
         if not one.file.compression and ends[-1] != one.state.size_bytes:
-            return
-        if State.of(one.file.path) == one.state:
-            self._files.record(one.file.path, Seen(one.state, self._split_bytes, tuple(pieces)))
+            return False
+        return State.of(one.file.path) == one.state
 
     def close(self) -> None:
         """Let others evict."""

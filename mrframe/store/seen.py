@@ -58,6 +58,10 @@ class State:
         return max(self.ctime_ns, self.mtime_ns) / 1e9 + SETTLED_S < now_s
 
 
+NOWHERE = State(0, 0, 0, 0, 0)
+"""The state of no file: of what could not be taken as seen, only `split_bytes` is remembered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A file as it was read: in pieces of about `split_bytes`."""

@@ -177,8 +177,23 @@ def test_a_rewrite_in_place_of_the_same_size_and_time_is_noticed(place):
 def test_a_file_that_may_still_change_within_its_tick_is_not_taken_as_seen(place, monkeypatch):
     monkeypatch.setattr(seen, "SETTLED_S", 3600.0)
     place.run()
-    assert not (place.cache / "seen").exists()
+    monkeypatch.setattr("mrframe.task.saved.read_split", unreadable)
+    with pytest.raises(Unread):
+        place.run()
+    monkeypatch.undo()
     assert place.run()[1].saved_maps == place.maps(), "its content is known all the same"
+
+
+def test_cuts_stay_where_they_were_when_the_input_grows_beyond_a_step(place, monkeypatch):
+    monkeypatch.setattr(seen, "SETTLED_S", 3600.0)
+    lengths = iter([100, 200])
+    monkeypatch.setattr("mrframe.engines.planning.default_split_bytes", lambda _: next(lengths))
+    place.run(split_bytes=None)
+    with open(place.logs / "a.log", "ab") as file:
+        file.write(lines(60, 63))
+    options = RunOptions(engine="inline", cache="on", cache_dir=str(place.cache))
+    with mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options) as result:
+        assert result.summary.saved_maps > 10
 
 
 def test_equal_beginnings_are_not_equal_contents(place):
@@ -297,6 +312,14 @@ def test_a_job_without_a_file_is_known_by_its_code(place):
     assert place.run(weighted(2))[1].saved_maps == 0
     assert place.run(Job(read=text, key="line", reduce=count))[1].saved_maps == 0
     assert place.run(Job(read=text, key="line", reduce=count))[1].saved_maps == place.maps()
+
+
+class Unread(Exception):
+    """A split was read that need not be."""
+
+
+def unreadable(*_args, **_more):
+    raise Unread
 
 
 def entries(place) -> list[Path]:
