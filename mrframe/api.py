@@ -25,8 +25,10 @@ from mrframe.core.options import RunOptions
 from mrframe.core.spec import Split
 from mrframe.engines.base import Engine, OnProgress, Outcome, Plan, Progress
 from mrframe.engines.planning import make_plan, runs_inline, with_name
+from mrframe.engines.records import keep_failure, keep_run
 from mrframe.engines.sources import Inputs
 from mrframe.engines.summary import MalformedSample, Summary, first_lines, input_maps, summarise
+from mrframe.errors import UserCodeError
 from mrframe.shuffle.columns import decode, lines_of
 from mrframe.shuffle.keys import order
 from mrframe.shuffle.merge import merge
@@ -164,6 +166,7 @@ def run(
     on_progress: OnProgress | None = None,
     rejects: str | None = None,
     quarantine: str | None = None,
+    keep: bool = False,
 ) -> Result:
     """Run a job over inputs and wait for its answer.
 
@@ -172,6 +175,8 @@ def run(
     on_progress  called with a `Progress`, at most ten times a second
     rejects      a file for all malformed lines, as JSON lines {source, line, offset, reason, text}
     quarantine   the same for all records that were left out because the job's code failed on them (max_failed)
+    keep         whether the run is kept for a week, in the user's state directory, with what its code failed on, for
+                 `mrframe replay`; the id is in `summary.kept`, or in the error's `kept`
 
     Raises errors of `mrframe.errors`: UsageError and its kin before anything runs, UserCodeError with the user's
     own traceback, TooManyMalformed, TimedOut, JobFailed, ClusterUnreachable.
@@ -195,7 +200,7 @@ def run(
             stack.callback(plan.cache.close)
         saved = plan.cache.answer(plan) if plan.cache is not None else None
         chosen = saved or _engine(plan)
-        outcome = chosen.run(plan, on_progress)
+        outcome = _carried_out(chosen, plan, on_progress, keep=keep)
         stack.callback(outcome.close)
         summary = summarise(plan, outcome, chosen.name)
         if plan.cache is not None:
@@ -205,11 +210,22 @@ def run(
         if quarantine is not None:
             write_rejects(quarantine, outcome, outcome.quarantine)
         summary.seconds["total"] = round(time.monotonic() - started_s, 4)
+        if keep:
+            keep_run(plan, summary)
         ranked = made_job.steps()[-1].top is not None
         size = sum(os.path.getsize(part) for part in outcome.parts)
         if size > HELD_BYTES_MAX:
             return Result(outcome.parts, summary, stack.pop_all(), ranked=ranked)
         return Result([_read(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked)
+
+
+def _carried_out(engine: Engine, plan: Plan, on_progress: OnProgress | None, *, keep: bool) -> Outcome:
+    try:
+        return engine.run(plan, on_progress)
+    except UserCodeError as error:
+        if keep:
+            keep_failure(plan, error)
+        raise
 
 
 def _read(path: str) -> bytes:

@@ -82,7 +82,9 @@ class UserCodeError(MrframeError):
     """The job's own code failed; carries the user's traceback and where in the input it happened.
 
     `traceback_text` starts at the user's own line. `source`, `offset` and `record` say which record
-    was being worked on (None when the failure belongs to no record, as in a reduce, where `key` is set).
+    was being worked on (None when the failure belongs to no record, as in a reduce, where `key` is set, and `group`
+    holds its values, packed). `kept` is the id under which the failure can be run again, `not_kept`
+    why there is none.
     """
 
     slug = "user-code"
@@ -98,6 +100,8 @@ class UserCodeError(MrframeError):
         line: int | None = None,
         record: bytes | None = None,
         key: str | None = None,
+        group: bytes = b"",
+        input_name: str = "",
     ) -> None:
         super().__init__(message)
         self.traceback_text = traceback_text
@@ -106,6 +110,10 @@ class UserCodeError(MrframeError):
         self.line = line
         self.record = record
         self.key = key
+        self.group = group
+        self.input_name = input_name
+        self.kept = ""
+        self.not_kept = ""
 
 
 class KeyRefused(UserCodeError):

@@ -110,7 +110,7 @@ class _Shown:
         failures.show(error, _stderr(), verbose=self.verbose, words=self.words, inputs=self.meta.get(INPUTS, ()))
         where = {
             name: getattr(error, name)
-            for name in ("source", "line", "offset", "key", "traceback_text")
+            for name in ("source", "line", "offset", "key", "traceback_text", "kept")
             if getattr(error, name, None) is not None
         }
         return self._as_json(error.slug, str(error), error.exit_code, **where)

@@ -61,6 +61,10 @@ def _whereabouts(error: UserCodeError, words: Sequence[str], inputs: Sequence[st
         lines.append(f"  record  {sample(text, RECORD_CHARACTERS_MAX)}")
     if error.key is not None:
         lines.append(f"  key     {sample(error.key, RECORD_CHARACTERS_MAX)}")
+    if error.kept:
+        lines.append(f"  replay  mrframe replay {error.kept}")
+    elif error.not_kept:
+        lines.append(f"  {escaped(error.not_kept)}")
     again = _again(error, words, inputs)
     if again:
         lines.append(f"  again   {again}")

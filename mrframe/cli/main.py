@@ -23,6 +23,7 @@ COMMANDS = {
     "result": "Print the answer of a submission, as `mrframe run` would have.",
     "cluster": "Start, stop or look at a standing cluster on this machine.",
     "cache": "Show or delete the results that are saved of earlier runs.",
+    "replay": "Run a failed record or group again, alone.",
     "init": "Write a ready job, with a test, to start your own from.",
     "check": "Is this job safe to distribute? Runs it in many ways and compares.",
     "formats": "List log formats, detect a file's, or try a format string.",

@@ -118,6 +118,16 @@ def carry_out(
             write_summary(answer, result.summary)
         if not answer.quiet:
             show_summary(result.summary)
+            _say_of_keeping(result.summary)
+
+
+def _say_of_keeping(summary: Summary) -> None:
+    from mrframe.cli.failures import warn
+
+    if summary.not_kept:
+        warn(summary.not_kept, sys.stderr)
+    elif summary.failed:
+        click.echo(f"  run one of them again with: mrframe replay {summary.kept} (--list shows which)", err=True)
 
 
 def _run(
@@ -139,6 +149,7 @@ def _run(
             on_progress=shown,
             rejects=answer.rejects,
             quarantine=answer.quarantine,
+            keep=True,
         )
     finally:
         if shown is not None:

@@ -67,7 +67,7 @@ def command(
 
         executors = visitor.access.nodes * visitor.access.slots
         submission = standing.prepare(job, inputs, options, job_options, executors=executors)
-        name = home.add_submission(submission.record)
+        name = home.add_submission(submission.record, submission.package)
         standing.submit(submission, visitor, name, ANSWER_S)
     if as_json:
         print_json({"id": name})

@@ -4,6 +4,7 @@
     <home>/journal/          the master's journal
     <home>/nodes/node-1/     what that node has sealed
     <home>/submissions/job-7/record    what its client wrote about a submission, before it was submitted
+    <home>/submissions/job-7/package   the job itself, for `mrframe replay`
     <home>/run/              while the cluster runs: `access` (addresses and keys) and the processes' log
 
 All of it is this user's alone (`store/private.py`) and refused otherwise. `run/` and `lock` go when it stops.
@@ -118,8 +119,8 @@ class Home:
         except (ValueError, KeyError, TypeError):
             raise CorruptData(f"{self._access} is damaged; stop the cluster and start it again") from None
 
-    def add_submission(self, record: bytes) -> str:
-        """A new job id, with its record kept; an id is given once, ever."""
+    def add_submission(self, record: bytes, package: bytes) -> str:
+        """A new job id, with its record and its package kept; an id is given once, ever."""
         number = max(self._numbers(), default=0) + 1
         while True:
             job = f"job-{number}"
@@ -129,12 +130,20 @@ class Home:
                 number += 1
                 continue
             write_private(os.path.join(self.submissions, job, "record"), record)
+            write_private(os.path.join(self.submissions, job, "package"), package)
             return job
 
     def record(self, job: str) -> bytes:
         """What was kept of a submission. UsageError when there is none."""
+        return self._kept(job, "record")
+
+    def package(self, job: str) -> bytes:
+        """The job that was submitted, opaque. UsageError when there is none."""
+        return self._kept(job, "package")
+
+    def _kept(self, job: str, name: str) -> bytes:
         try:
-            return read_private(os.path.join(self.submissions, self.job(job), "record"))
+            return read_private(os.path.join(self.submissions, self.job(job), name))
         except FileNotFoundError:
             raise UsageError(f"{self.path} knows no submission {job}; `mrframe cluster status` lists them") from None
 

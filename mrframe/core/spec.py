@@ -130,7 +130,9 @@ class Failure:
               "fetch": a source could not be read, `lost` names its (attempt, node); "refused": the input
               or the job is at fault (error_slug tells which error to raise), not retried; "io": a local
               fault (disk, memory), retried elsewhere.
-    offset    where the record begins within the split's source, -1 when no record is to blame
+    offset    where the record begins within the split's source, -1 when no record is to blame; `input_name` says of
+              which source of a join it is
+    group     of a key that is to blame: its values, packed, as far as they are kept (opaque but to executors)
     """
 
     kind: Literal["raised", "died", "fetch", "refused", "io"]
@@ -142,4 +144,6 @@ class Failure:
     line: int = -1
     record: bytes = b""
     key: str = ""
+    group: bytes = b""
+    input_name: str = ""
     lost: tuple[str, str] | None = None

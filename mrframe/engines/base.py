@@ -138,5 +138,7 @@ def raise_failure(failure: Failure) -> NoReturn:
             line=failure.line if failure.line >= 0 else None,
             record=failure.record if failure.source else None,
             key=failure.key or None,
+            group=failure.group,
+            input_name=failure.input_name,
         )
     raise cls(failure.message)

@@ -38,7 +38,8 @@ class Summary:
     """The figures of a run; `seconds` is by stage, `ledger` where every input byte went.
 
     `saved_maps` of the map tasks were not made again, as their results were saved; `not_saved` says why none are.
-    `samples` are of malformed lines, `failed` of records that were left out as the job's code failed on them.
+    `kept` is the id under which the run is kept, `not_kept` why it is not. `samples` are of malformed lines, `failed`
+    of records that were left out as the job's code failed on them.
 
     `sources`, for a join, is {source: {"records", "lines", "malformed", "bytes_in"}}.
     """
@@ -63,6 +64,8 @@ class Summary:
     memory_peak_bytes: int
     saved_maps: int = 0
     not_saved: str = ""
+    kept: str = ""
+    not_kept: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     bad_fields: dict[str, int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+from dataclasses import replace
 from typing import Any, BinaryIO, Protocol
 
 from mrframe.core.records import TaskReport
@@ -95,11 +96,13 @@ def _tried(
             return Failure(
                 "died", OUT_OF_MEMORY, error_slug="job-failed"
             )  # perhaps not by this record: see carefully
-        return failure_of(failed.__cause__, failed.place)
+        name = order.split.input_name if isinstance(order, MapOrder) else ""
+        return replace(failure_of(failed.__cause__, failed.place), input_name=name)
     except GroupFailed as failed:
         assert failed.__cause__ is not None
         _interrupted(failed.__cause__)
-        return failure_of(failed.__cause__, None, "" if failed.key is None else repr(failed.key)[:1000])
+        failure = failure_of(failed.__cause__, None, "" if failed.key is None else repr(failed.key)[:1000])
+        return replace(failure, group=_group(job, order, failed.key))
     except CorruptData as error:
         return Failure("io", str(error), error_slug=error.slug)
     except LedgerUnbalanced as error:
@@ -114,6 +117,18 @@ def _tried(
     report.counters = report.counters or counters.take()
     report.memory_peak_bytes = _peak_bytes()
     return report
+
+
+def _group(job: LoadedJob | None, order: Order, key: object) -> bytes:
+    """The values of a key on which the job's code failed; b"" where it is not known which, or they cannot be had."""
+    if job is None or key is None or not isinstance(order, ReduceOrder):
+        return b""
+    from mrframe.task.capsule import group_of
+
+    try:
+        return group_of(job.steps[order.step], order, key)
+    except (MrframeError, OSError, MemoryError):
+        return b""
 
 
 def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | None) -> TaskReport:

@@ -173,6 +173,7 @@ class CarefulAttempt:
                 offset=place.offset,
                 line=place.line,
                 record=place.record[:RECORD_BYTES_MAX],
+                input_name=order.split.input_name,
             )
         of_key = bool(standing.key)
         return Failure(

@@ -141,6 +141,12 @@ def unpack(package: bytes) -> LoadedJob:
     return loaded(file.make(plain["options"]), settings, file.sources)
 
 
+def options_of(package: bytes) -> dict[str, Any]:
+    """The options that a packed job was made with; none when it travels by value."""
+    plain = msgpack.unpackb(package, unicode_errors="surrogateescape", strict_map_key=False)
+    return dict(plain.get("options", {}))
+
+
 def _sampling(job: Job) -> Job:
     """The job of one step that samples the keys of this one's first step: see `sampling.py`."""
     return dataclasses.replace(job, next=None, combine=None, reduce=each, key_order="hash", sort_values=False)

@@ -22,6 +22,8 @@ def make_summary(**changes: Any) -> SimpleNamespace:
         "malformed": 0,
         "quarantined": 0,
         "saved_maps": 0,
+        "kept": "run-1",
+        "not_kept": "",
         "bytes_in": 2_400_000,
         "lines": 10_000,
         "tasks": 1,
@@ -72,7 +74,9 @@ class FakeApi:
     summary: Any = field(default_factory=make_summary)
     raises: BaseException | None = None
 
-    def run(self, job, inputs, options, *, job_options=None, on_progress=None, rejects=None, quarantine=None):
+    def run(
+        self, job, inputs, options, *, job_options=None, on_progress=None, rejects=None, quarantine=None, keep=False
+    ):
         self.calls.append(
             SimpleNamespace(
                 job=job,

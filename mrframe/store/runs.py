@@ -1,0 +1,102 @@
+"""What is kept of one-shot runs: a bounded number of small folders, `run-7`, in the user's state directory.
+
+    <folder>/run-7/record     what the run was and what came of it
+    <folder>/run-7/package    its job, opaque
+    <folder>/run-7/failure-1  a record or group on which the job's code failed
+
+Files are written once, and all of them before anybody is told the id. What is older than `AGE_S` goes with the next
+run, and the oldest while there is more than `BYTES_MAX`. All of it is this user's alone and refused otherwise, since
+a package is code that `replay` runs. Not here: what is in the files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+
+from mrframe.errors import CorruptData, UsageError
+from mrframe.store.private import private_directory, read_private
+
+AGE_S = 7 * 86_400.0
+BYTES_MAX = 100 << 20
+_RUN = re.compile(r"run-([1-9][0-9]{0,8})")
+
+
+def default_folder() -> str:
+    """Where runs are kept: in the user's state directory."""
+    state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(state, "mrframe", "runs")
+
+
+class Runs:
+    """The runs kept in the folder at `path`, made when it is not there. NotPrivate when it is not ours alone."""
+
+    def __init__(self, path: str) -> None:
+        self.path = private_directory(path)
+
+    def add(self, files: dict[str, bytes]) -> str:
+        """Keep these files; the id of the run. OSError when the disk will not have them."""
+        self._trim()
+        number = max(self._numbers(), default=0) + 1
+        while True:
+            run = f"run-{number}"
+            try:
+                os.mkdir(os.path.join(self.path, run), 0o700)
+                break
+            except FileExistsError:
+                number += 1
+        try:
+            for name, data in files.items():
+                with open(os.path.join(self.path, run, name), "xb", opener=_private) as file:
+                    file.write(data)
+        except OSError:
+            shutil.rmtree(os.path.join(self.path, run), ignore_errors=True)
+            raise
+        return run
+
+    def read(self, run: str, name: str) -> bytes:
+        """A file of a run. CorruptData when it is not there."""
+        try:
+            return read_private(os.path.join(self.path, run, name))
+        except FileNotFoundError:
+            raise CorruptData(f"{run} has no {name} in {self.path}; it was not kept, or is gone") from None
+
+    def names(self, run: str) -> list[str]:
+        """The names of a run's files, sorted."""
+        return sorted(os.listdir(os.path.join(self.path, run)))
+
+    def find(self, text: str) -> str:
+        """The run that a person means: an id, or `@` for the last one. UsageError when there is none."""
+        if text == "@":
+            last = max(self._numbers(), default=0)
+            if not last:
+                raise UsageError(f"no run is kept in {self.path}")
+            return f"run-{last}"
+        if _RUN.fullmatch(text) is None or not os.path.isdir(os.path.join(self.path, text)):
+            known = ", ".join(f"run-{number}" for number in sorted(self._numbers())[-5:])
+            raise UsageError(f"no run {text!r} is kept in {self.path}; the last ones are: {known or 'none'}")
+        return text
+
+    def _numbers(self) -> list[int]:
+        found = (_RUN.fullmatch(name) for name in os.listdir(self.path))
+        return [int(match[1]) for match in found if match]
+
+    def _trim(self) -> None:
+        """Delete what is too old or too much; the last run stays, so that no id is given twice in a row."""
+        now_s, size = time.time(), 0
+        for number in sorted(self._numbers(), reverse=True):
+            place = os.path.join(self.path, f"run-{number}")
+            try:
+                with os.scandir(place) as entries:
+                    size += sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+                old = now_s - os.stat(place).st_mtime > AGE_S
+            except OSError:
+                continue  # another run deletes it
+            if (old or size > BYTES_MAX) and number != max(self._numbers(), default=0):
+                shutil.rmtree(place, ignore_errors=True)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)

@@ -1,0 +1,53 @@
+"""Runs that are kept: found by id, bounded in age and bytes, and private."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from mrframe.errors import CorruptData, NotPrivate, UsageError
+from mrframe.store import runs
+from mrframe.store.runs import Runs
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return Runs(str(tmp_path / "runs"))
+
+
+def test_a_run_is_found_by_its_id_and_as_the_last(kept):
+    with pytest.raises(UsageError, match="no run is kept"):
+        kept.find("@")
+    assert [kept.add({"record": b"%d" % n}) for n in range(3)] == ["run-1", "run-2", "run-3"]
+    assert kept.find("@") == "run-3"
+    assert kept.read(kept.find("run-2"), "record") == b"1"
+    assert kept.names("run-2") == ["record"]
+    with pytest.raises(CorruptData, match="no package"):
+        kept.read("run-2", "package")
+    for text in ("run-9", "../run-1", "run-0", "job-1", ""):
+        with pytest.raises(UsageError, match="run-1, run-2, run-3"):
+            kept.find(text)
+
+
+def test_old_runs_and_too_much_of_them_go(kept, monkeypatch, tmp_path):
+    monkeypatch.setattr(runs, "BYTES_MAX", 2500)
+    for _ in range(5):
+        kept.add({"record": b"x" * 1000})
+    assert sorted(os.listdir(tmp_path / "runs")) == ["run-3", "run-4", "run-5"]
+    os.utime(tmp_path / "runs" / "run-4", (1, 1))
+    os.utime(tmp_path / "runs" / "run-5", (1, 1))
+    kept.add({"record": b""})
+    assert sorted(os.listdir(tmp_path / "runs")) == ["run-5", "run-6"], "no number comes again"
+
+
+def test_two_at_once_get_two_ids(kept, tmp_path):
+    first = kept.add({})
+    os.mkdir(tmp_path / "runs" / "run-2")
+    assert (first, Runs(kept.path).add({})) == ("run-1", "run-3")
+
+
+def test_a_folder_that_is_open_to_others_is_refused(kept):
+    os.chmod(kept.path, 0o755)
+    with pytest.raises(NotPrivate):
+        Runs(kept.path)
