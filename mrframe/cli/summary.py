@@ -40,6 +40,8 @@ def lines_of(summary: Summary, *, colour: bool) -> list[str]:
         _engine(summary),
     ]
     lines = [" · ".join(head)]
+    if summary.window:
+        lines.append("  " + _window(summary))
     for name, of in summary.sources.items():
         size = bytes_text(of["bytes_in"])
         lines.append(f"  {name}: {counted(of['records'], 'record')} · {of['malformed']:,} malformed · {size}")
@@ -61,6 +63,14 @@ def _engine(summary: Summary) -> str:
     maps = summary.data_local + summary.other_map
     local = f", {summary.data_local} of {counted(maps, 'map task')} data-local" if maps else ""
     return f"{summary.engine}, {counted(summary.nodes, 'node')}{local}{_saved(summary)}"
+
+
+def _window(summary: Summary) -> str:
+    asked = " ".join(f"{name} {text}" for name, text in summary.window.items() if name != "timezone")
+    outside = summary.ledger.get("outside_time", 0)
+    without = summary.ledger.get("without_time", 0)
+    said = f"{asked}: {counted(outside, 'record')} outside"
+    return said + (f", {counted(without, 'record')} without a time" if without else "")
 
 
 def _saved(summary: Summary) -> str:

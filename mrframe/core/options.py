@@ -44,6 +44,13 @@ class RunOptions:
     log_format: str | None = setting(
         None, "force this log format: a name, or the server's own format string", metavar="NAME|STRING"
     )
+    since: str | None = setting(
+        None, "only records from this time on: a date, a time, or a span back from now such as 24h", metavar="TIME"
+    )
+    until: str | None = setting(None, "only records before this time", metavar="TIME")
+    timezone: str | None = setting(
+        None, "zone of times that name none, in logs and in these flags (default: UTC)", metavar="ZONE"
+    )
     max_bad: str = setting("10%", "malformed lines allowed: a number, or a share such as 10%", metavar="N|%")
     max_failed: str = setting(
         "0", "records left out because the job's code fails on them: a number, or a share such as 1%", metavar="N|%"

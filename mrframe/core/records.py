@@ -14,11 +14,12 @@ SAMPLES_MAX = 10  # malformed lines kept with each report, to be shown in the su
 
 @dataclass(slots=True)
 class Ledger:
-    """Counts of input bytes by class (each field but the last four), and of records.
+    """Counts of input bytes by class (each field that ends in `_bytes`), and of records.
 
     `bytes_in` is what was read; the `*_bytes` classes must add up to it. `records` counts what the map
     was given, `malformed` the lines that do not match the format, `lines` all lines seen, `quarantined` the
     records that were left out because user code fails on them; the bytes of their lines are quarantined.
+    `outside_time` and `without_time` are records that a window of time leaves out.
     """
 
     bytes_in: int = 0
@@ -36,6 +37,8 @@ class Ledger:
     malformed: int = 0
     lines: int = 0
     quarantined: int = 0
+    outside_time: int = 0
+    without_time: int = 0
 
     def add(self, other: Ledger) -> None:
         """Add another ledger's counts to this one's."""

@@ -20,9 +20,10 @@ from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progre
 from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.task.attempt import run_loaded
 from mrframe.task.collector import few_collections
-from mrframe.task.mapping import MAP_FILE, QUARANTINE_FILE, REJECTS_FILE
+from mrframe.task.mapping import MAP_FILE
 from mrframe.task.package import LoadedJob, loaded
 from mrframe.task.reducing import PART_FILE
+from mrframe.task.rejects import QUARANTINE_FILE, REJECTS_FILE
 
 REPORT_S = 0.1  # between two calls of on_progress
 

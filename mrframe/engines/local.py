@@ -24,9 +24,9 @@ from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progre
 from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.errors import TimedOut
 from mrframe.store.scratch import Scratch
-from mrframe.task.mapping import QUARANTINE_FILE, REJECTS_FILE
 from mrframe.task.package import pack
 from mrframe.task.reducing import PART_FILE
+from mrframe.task.rejects import QUARANTINE_FILE, REJECTS_FILE
 
 POLL_S = 0.1
 

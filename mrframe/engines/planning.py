@@ -11,6 +11,7 @@ import difflib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
@@ -35,6 +36,7 @@ from mrframe.formats.splitting import (
     plan_splits,
 )
 from mrframe.formats.spooling import spool
+from mrframe.formats.window import JSON_TIMES, Window, window_of
 from mrframe.shuffle.reducers import as_fold
 from mrframe.store.scratch import Scratch
 from mrframe.task.arrow import check_extra
@@ -72,7 +74,11 @@ def make_plan(
         before = cache.split_bytes() if cache is not None else None
         options = dataclasses.replace(options, split_bytes=before or default_split_bytes(total_bytes))
     feed, first = _spooled(named, options, scratch)
+    window = window_of(options.since, options.until, options.timezone, datetime.now(UTC))
     readers = {name: _reader_of(view, name, named[name], first, options) for name, view in views.items()}
+    if window is not None:
+        for name, view in views.items():
+            _check_times(view, readers[name], *_head(named[name], first), window)
     plan = Plan(
         job=job,
         file=file,
@@ -86,6 +92,7 @@ def make_plan(
             stall_s=options.stall_s,
             memory_limit_bytes=options.memory_limit_bytes,
             keep_quarantine=keep_quarantine,
+            window=window.to_plain() if window is not None else None,
         ),
         options=options,
         steps=plan_steps(job, options, total_bytes),
@@ -121,6 +128,18 @@ def _reader_of(
         raise UnknownField(f"source {source!r}: {error}" if source else str(error)) from None
     _check_head(view, reader, head, head_of)
     return reader
+
+
+def _check_times(view: Job, reader: Reader, name: str, head: bytes, window: Window) -> None:
+    """UsageError when the records have no times to be asked about."""
+    made = make_reader(reader, view.projection(), view.paths(), window)
+    block = head[: head.rfind(b"\n") + 1]
+    parsed = made.parse(block, name, 0)
+    if reader.kind == "json" and parsed.without_time and not parsed.records and not parsed.outside_time:
+        raise UsageError(
+            f"--since and --until do not apply: none of the first {parsed.without_time:,} records of {name} says its "
+            f"time (looked for: {', '.join(JSON_TIMES)})"
+        )
 
 
 def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpec, ...]:

@@ -16,8 +16,8 @@ from mrframe.engines.summary import MalformedSample, Summary
 from mrframe.errors import MrframeError, UserCodeError
 from mrframe.store.runs import Runs, default_folder
 from mrframe.task.capsule import Capsule
-from mrframe.task.mapping import SAMPLE_BYTES_MAX
 from mrframe.task.package import pack
+from mrframe.task.rejects import SAMPLE_BYTES_MAX
 
 PACKAGE = "package"
 RECORD = "record"

@@ -56,6 +56,7 @@ class RecordedSettings:
     """What a record says of the settings of tasks."""
 
     reader: Reader | dict[str, Reader]
+    window: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ def _record(plan: Plan) -> bytes:
             "ranked": plan.job.steps()[-1].top is not None,
             "readers": [[name, one.kind, one.format] for name, one in readers.items()],
             "partitions": [step.partitions for step in plan.steps],
+            "window": plan.settings.window,
             "planned_bytes": sum(split.length for split in plan.splits if split.kind == "file"),
         }
     ).encode()
@@ -158,8 +160,11 @@ def _recorded(record: bytes) -> RecordedPlan:
         plain = json.loads(record)
         job = RecordedJob(plain["name"], plain["is_join"], tuple(plain["source_names"]), plain["ranked"])
         readers = {name: Reader(kind, text) for name, kind, text in plain["readers"]}
+        settings = RecordedSettings(
+            readers if job.is_join else readers[""], plain["window"] and tuple(plain["window"])
+        )
         steps = tuple(StepSpec(partitions) for partitions in plain["partitions"])
         splits = (Split("file", "", "", 0, plain["planned_bytes"], (0, 0)),)
     except (ValueError, KeyError, TypeError):
         raise CorruptData("the record of the submission is damaged, so its answer cannot be checked") from None
-    return RecordedPlan(job, RecordedSettings(readers if job.is_join else readers[""]), steps, splits)
+    return RecordedPlan(job, settings, steps, splits)

@@ -38,8 +38,8 @@ class Summary:
     """The figures of a run; `seconds` is by stage, `ledger` where every input byte went.
 
     `saved_maps` of the map tasks were not made again, as their results were saved; `not_saved` says why none are.
-    `kept` is the id under which the run is kept, `not_kept` why it is not. `samples` are of malformed lines, `failed`
-    of records that were left out as the job's code failed on them.
+    `window` is that of time that was asked for, as instants. `kept` is the id under which the run is kept, `not_kept`
+    why it is not. `samples` are of malformed lines, `failed` of records that were left out as the job's code failed.
 
     `sources`, for a join, is {source: {"records", "lines", "malformed", "bytes_in"}}.
     """
@@ -64,6 +64,7 @@ class Summary:
     memory_peak_bytes: int
     saved_maps: int = 0
     not_saved: str = ""
+    window: dict[str, str] = field(default_factory=dict)
     kept: str = ""
     not_kept: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -106,6 +107,7 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         spills=sum(done.report.spills for done in outcome.done),
         rows=sum(done.report.records_out for done in outcome.done if done.step == last and done.split is None),
         memory_peak_bytes=max((done.report.memory_peak_bytes for done in outcome.done), default=0),
+        window=_window(plan),
         saved_maps=sum(done.report.saved for done in maps),
         not_saved=plan.cache.reason if plan.cache is not None else "",
         seconds={stage: round(value, 4) for stage, value in outcome.seconds.items()},
@@ -116,6 +118,12 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         ledger={name: value for name, value in asdict(ledger).items() if value},
         sources=_by_source(plan, maps),
     )
+
+
+def _window(plan: Plan) -> dict[str, str]:
+    """The window of time that was asked for, as it was understood."""
+    asked = zip(("since", "until", "timezone"), plan.settings.window or (), strict=False)
+    return {name: text for name, text in asked if text}
 
 
 def format_of(plan: Plan) -> str:

@@ -18,8 +18,9 @@ from mrframe.core.records import Malformed
 class Parsed:
     """A block as columns, one for each projected field, with where its bytes went.
 
-    The three `*_bytes` add up to the length of the block. `records` is the length of every column; `lines`
-    counts all lines. `line` and `offset` of what is malformed are relative to the block.
+    The `*_bytes` add up to the length of the block; those outside a window of time, or without a time, only where one
+    is asked for. `records` is the length of every column; `lines` counts all lines. `line` and `offset` of what is
+    malformed are relative to the block.
     """
 
     columns: list[list[Any]]
@@ -30,6 +31,10 @@ class Parsed:
     delimiter_bytes: int
     malformed: list[Malformed] = field(default_factory=list)
     bad_fields: dict[str, int] = field(default_factory=dict)
+    outside_time: int = 0
+    outside_time_bytes: int = 0
+    without_time: int = 0
+    without_time_bytes: int = 0
 
 
 class BlockReader(Protocol):

@@ -7,25 +7,32 @@ lines and are read by `task/`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mrframe.core.job import Reader
-from mrframe.errors import FormatError
+from mrframe.errors import FormatError, UsageError
 from mrframe.formats.access import AccessReader
 from mrframe.formats.json_lines import JsonReader, read_object
 from mrframe.formats.parsed import BlockReader, Parsed
 from mrframe.formats.schema import check_fields, fields_of, grammar_of
+from mrframe.formats.strftime import expanded
 from mrframe.formats.text import TextReader, WordsReader
+from mrframe.formats.window import DIGITS, HIDDEN, JSON_TIMES, Times, Window, WindowReader
 
 __all__ = ["BlockReader", "Parsed", "explain", "make_reader"]
 
 
-def make_reader(reader: Reader, projection: Sequence[str], paths: Mapping[str, str]) -> BlockReader:
-    """The reader of blocks for these fields, in this order.
+def make_reader(
+    reader: Reader, projection: Sequence[str], paths: Mapping[str, str], window: Window | None = None
+) -> BlockReader:
+    """The reader of blocks for these fields, in this order; of the records within a window, if one is given.
 
     Raises UnknownField for a field that the reader does not have, FormatError for a format that cannot be
-    read (and for one that is not yet detected).
+    read (and for one that is not yet detected), UsageError for a window over records without times.
     """
+    if window is not None:
+        return _windowed(reader, projection, paths, window)
     check_fields(reader, projection, paths)
     if reader.kind == "json":
         return JsonReader(projection, dict(paths))
@@ -39,6 +46,37 @@ def make_reader(reader: Reader, projection: Sequence[str], paths: Mapping[str, s
     raise FormatError(
         f"the reader {reader.kind!r} with the format {reader.format!r} cannot read lines; detect it first"
     )
+
+
+def _windowed(reader: Reader, projection: Sequence[str], paths: Mapping[str, str], window: Window) -> BlockReader:
+    names: tuple[str, ...]
+    if reader.kind == "json":
+        names = JSON_TIMES
+    elif has_times(reader):
+        names = ("time",)
+    elif window.since is None and window.until is None:
+        return make_reader(reader, projection, paths)
+    else:
+        raise UsageError(
+            f"--since and --until do not apply: the {reader.kind} reader"
+            + (f" with the format {reader.format!r}" if reader.format else "")
+            + " has no times"
+        )
+    hidden = [HIDDEN + name for name in names]
+    inner = make_reader(reader, [*projection, *hidden], {**paths, **dict(zip(hidden, names, strict=True))})
+    wanted = [paths.get(name, name) for name in projection]
+    projected = frozenset(index for index, name in enumerate(wanted) if name == "time" and reader.kind == "access")
+    times = Times(len(projection), len(names), tuple(projection))
+    if reader.kind == "access":
+        slot, _ = grammar_of(reader.format).field_map()["time"]
+        naive = slot.kind == "strftime" and "%z" not in expanded(slot.detail)
+        times = replace(times, naive=naive, projected=projected, digits=DIGITS.get(slot.kind))
+    return WindowReader(inner, times, window)
+
+
+def has_times(reader: Reader) -> bool:
+    """Whether the lines of a reader say a time."""
+    return reader.kind == "access" and "time" in grammar_of(reader.format).field_map()
 
 
 def explain(line: bytes, reader: Reader) -> dict[str, Any] | tuple[int, str]:

@@ -24,13 +24,12 @@ from mrframe.core.malformed import tolerates
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, MapOrder, Order, ReduceOrder
 from mrframe.errors import UserCodeError
-from mrframe.formats.reading import make_reader
 from mrframe.task.blame import RECORD_BYTES_MAX, Place, failure_of
 from mrframe.task.box import Box, Standing
 from mrframe.task.care import BoxReporter, Care, Position
 from mrframe.task.confine import memory_limited
 from mrframe.task.emit import EmitFailed, Emitter
-from mrframe.task.mapping import MapTask, Reporter, count_lines
+from mrframe.task.mapping import MapTask, Reporter, block_reader, count_lines
 from mrframe.task.package import LoadedJob
 from mrframe.task.watching import KILLED, Death, Outcome, watched
 
@@ -162,7 +161,7 @@ class CarefulAttempt:
         order = self._order
         if isinstance(order, MapOrder) and standing.record >= 0:
             job, _ = view_of(self._job, order)
-            reader = make_reader(job.read, job.projection(), job.paths())
+            reader = block_reader(job, self._job.settings)
             place = place_of(order, standing, reader.locate)
             return Failure(
                 "raised",

@@ -12,10 +12,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Protocol
 
-import msgpack
-
 from mrframe.core.job import Each, Job
-from mrframe.core.records import SAMPLES_MAX, Ledger, Malformed, TaskReport
+from mrframe.core.records import Ledger, Malformed, TaskReport
 from mrframe.core.signature import describe
 from mrframe.core.spec import MapOrder
 from mrframe.errors import KeyRefused, LedgerUnbalanced, MrframeError, UserCodeError
@@ -32,17 +30,17 @@ from mrframe.task.emit import Columns, EmitFailed, Emitter
 from mrframe.task.package import TaskSettings
 from mrframe.task.packedtask import PackedCounts, PackedWordsReader, maps_packed
 from mrframe.task.rawcount import RawCountBuffer, counts_raw
+from mrframe.task.rejects import QUARANTINE_FILE, Rejects
 
 BOM = b"\xef\xbb\xbf"
-SAMPLE_BYTES_MAX = 400  # of a malformed line in the samples of a report
 RUN_BYTES = 5 << 20  # of pairs that are only sorted: what fits the cache sorts a third faster
 SPILL_CHECK_BYTES = 4 << 20  # input between two looks at the size of the buffer …
 SPILL_CHECK_PAIRS = 50_000  # … and pairs: a map may yield many for a record
 SPILL_CHECK_PAIRS_FOLDED = 500_000  # they need not stay, and the states of a fold take longer to look at
 
+_OF_WINDOW = ("outside_time", "outside_time_bytes", "without_time", "without_time_bytes")
+
 MAP_FILE = "map.mrf"
-REJECTS_FILE = "rejects"
-QUARANTINE_FILE = "quarantine"
 
 
 class Reporter(Protocol):
@@ -140,33 +138,13 @@ class Output:
         self._file.close()
 
 
-class Rejects:
-    """Malformed lines, or quarantined records: samples for the report, and all in a file when they are wanted."""
+def block_reader(job: Job, settings: TaskSettings) -> BlockReader:
+    """The reader of a job's blocks, within the window of time that is asked for."""
+    if settings.window is None:
+        return make_reader(job.read, job.projection(), job.paths())
+    from mrframe.formats.window import Window
 
-    def __init__(self, out_dir: str, name: str = REJECTS_FILE, *, keep: bool) -> None:
-        self._path = os.path.join(out_dir, name)
-        self._keep = keep
-        self._file: BinaryIO | None = None
-        self.samples: list[Malformed] = []
-
-    def add(self, malformed: Sequence[Malformed], line: int, offset: int) -> None:
-        """Take what a block had; `line` (in the split) and `offset` (in the source) of the block."""
-        for one in malformed:
-            if len(self.samples) >= SAMPLES_MAX:
-                break
-            self.samples.append(
-                Malformed(line + one.line, offset + one.offset, one.data[:SAMPLE_BYTES_MAX], one.reason)
-            )
-        if self._keep:
-            if self._file is None:
-                self._file = open(self._path, "xb")  # noqa: SIM115  (closed in close)
-            for one in malformed:
-                self._file.write(msgpack.packb([line + one.line, offset + one.offset, one.data, one.reason]))
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
+    return make_reader(job.read, job.projection(), job.paths(), Window.from_plain(settings.window))
 
 
 class Content(Protocol):
@@ -196,7 +174,7 @@ class MapTask:
         self._order = order
         self._split = order.split
         self._reporter = reporter
-        self.reader: BlockReader = make_reader(job.read, job.projection(), job.paths())
+        self.reader: BlockReader = block_reader(job, settings)
         self._raw = counts_raw(job)
         fold = None if job.sort_values else as_fold(job.reduce)  # which folds in the order of arrival
         if maps_packed(job, order.split, settings):
@@ -278,6 +256,8 @@ class MapTask:
         ledger.delimiter_bytes += parsed.delimiter_bytes
         ledger.records += parsed.records
         ledger.lines += parsed.lines
+        for name in _OF_WINDOW if parsed.outside_time or parsed.without_time else ():
+            setattr(ledger, name, getattr(ledger, name) + getattr(parsed, name))
         self.add_bad_fields(parsed.bad_fields)
 
     def add_bad_fields(self, bad: dict[str, int]) -> None:
@@ -358,7 +338,7 @@ class MapTask:
         if used < parsed.records:
             within, _ = self.reader.locate(block, used)
             head = self.reader.parse(block[:within], self._split.source, offset)
-            for name in ("parsed_bytes", "malformed_bytes", "delimiter_bytes", "records", "lines"):
+            for name in ("parsed_bytes", "malformed_bytes", "delimiter_bytes", "records", "lines", *_OF_WINDOW):
                 taken = getattr(self._ledger, name) - getattr(parsed, name) + getattr(head, name)
                 setattr(self._ledger, name, taken)
             self._ledger.malformed += len(head.malformed) - len(parsed.malformed)

@@ -56,6 +56,7 @@ class TaskSettings:
     memory_limit_bytes  what an executor's process may hold, None: no limit
     keep_quarantine whether records on which the code failed are kept, in the file `quarantine` of map attempts
     saving          where results of maps are saved, None: nowhere
+    window          of time: since, until (ISO with a zone, or ""), zone of times without one (`formats/window.py`)
     """
 
     reader: Reader | dict[str, Reader]
@@ -69,6 +70,7 @@ class TaskSettings:
     memory_limit_bytes: int | None = None
     keep_quarantine: bool = False
     saving: Saving | None = None
+    window: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
         "stall_s": settings.stall_s,
         "memory_limit_bytes": settings.memory_limit_bytes,
         "keep_quarantine": settings.keep_quarantine,
+        "window": settings.window,
         "saving": settings.saving and list(dataclasses.astuple(settings.saving)),
         "cuts": encode(list(settings.cuts)),
         "sampling": settings.sampling,
@@ -133,6 +136,7 @@ def unpack(package: bytes) -> LoadedJob:
         plain["memory_limit_bytes"],
         plain["keep_quarantine"],
         plain["saving"] and Saving(*plain["saving"]),
+        plain["window"] and tuple(plain["window"]),
     )
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:

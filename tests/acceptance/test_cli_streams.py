@@ -85,6 +85,19 @@ def test_the_folder_of_an_answer_can_be_an_input(mrframe, folder):
     assert sum(json.loads(row)["value"] for row in read.stdout.splitlines()) == lines > 0
 
 
+def test_a_window_of_time(mrframe, folder):
+    done = mrframe("count", "path", "access.log", "--since", "2026-05-17", "--until", "2026-05-18")
+    assert done.returncode == 0, done.stderr
+    assert b"0 records outside" in done.stderr
+    none = mrframe("count", "path", "access.log", "--until", "2026-05-17T12:00", "--timezone", "Europe/Berlin")
+    assert none.stdout == b"", "10:00 in UTC is before any record"
+    assert b"100 records outside" in none.stderr
+    for wrong, said in (("soon", b"is no time"), ("2027-01-01T25:00", b"is no time")):
+        refused = mrframe("count", "path", "access.log", "--since", wrong)
+        assert (refused.returncode, said in refused.stderr) == (2, True)
+    assert mrframe("count", "word", "access.log", "--since", "1h").returncode == 2
+
+
 def test_a_script_is_a_command_of_its_own(folder, environment):
     script = [sys.executable, "paths.py", "access.log", "--format", "csv", "-q"]
     done = subprocess.run(script, cwd=folder, env=environment, capture_output=True, text=True, check=False)

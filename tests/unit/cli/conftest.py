@@ -23,6 +23,7 @@ def make_summary(**changes: Any) -> SimpleNamespace:
         "quarantined": 0,
         "saved_maps": 0,
         "kept": "run-1",
+        "window": {},
         "not_kept": "",
         "bytes_in": 2_400_000,
         "lines": 10_000,
