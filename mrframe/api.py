@@ -166,7 +166,7 @@ def run(
     on_progress: OnProgress | None = None,
     rejects: str | None = None,
     quarantine: str | None = None,
-    keep: bool = False,
+    keep: Mapping[str, Any] | None = None,
 ) -> Result:
     """Run a job over inputs and wait for its answer.
 
@@ -175,8 +175,8 @@ def run(
     on_progress  called with a `Progress`, at most ten times a second
     rejects      a file for all malformed lines, as JSON lines {source, line, offset, reason, text}
     quarantine   the same for all records that were left out because the job's code failed on them (max_failed)
-    keep         whether the run is kept for a week, in the user's state directory, with what its code failed on, for
-                 `mrframe replay`; the id is in `summary.kept`, or in the error's `kept`
+    keep         when given, the run is kept for a week in the user's state directory, for `mrframe replay` and `why`;
+                 its id is in `summary.kept`, or in the error's `kept`. It is what `mrframe count` was asked, or empty
 
     Raises errors of `mrframe.errors`: UsageError and its kin before anything runs, UserCodeError with the user's
     own traceback, TooManyMalformed, TimedOut, JobFailed, ClusterUnreachable.
@@ -200,7 +200,7 @@ def run(
             stack.callback(plan.cache.close)
         saved = plan.cache.answer(plan) if plan.cache is not None else None
         chosen = saved or _engine(plan)
-        outcome = _carried_out(chosen, plan, on_progress, keep=keep)
+        outcome = _carried_out(chosen, plan, on_progress, keep=keep is not None)
         stack.callback(outcome.close)
         summary = summarise(plan, outcome, chosen.name)
         if plan.cache is not None:
@@ -210,8 +210,8 @@ def run(
         if quarantine is not None:
             write_rejects(quarantine, outcome, outcome.quarantine)
         summary.seconds["total"] = round(time.monotonic() - started_s, 4)
-        if keep:
-            keep_run(plan, summary)
+        if keep is not None:
+            keep_run(plan, outcome, summary, keep)
         ranked = made_job.steps()[-1].top is not None
         size = sum(os.path.getsize(part) for part in outcome.parts)
         if size > HELD_BYTES_MAX:

@@ -56,7 +56,9 @@ def command(context: click.Context, /, words: tuple[str, ...], **values: Any) ->
     fields, inputs = fields_and_inputs(words)
     options, answer, _ = taken_apart(values, context)
     job = asked(fields, inputs, options.log_format, **values)
-    carry_out(job, inputs, options, answer)
+    flags = {name: values[name] for name in ("where", "value", "reducer")}
+    question = {"read": job.read.kind, "fields": fields, **flags}
+    carry_out(job, inputs, options, answer, question=question)
 
 
 def asked(

@@ -23,6 +23,7 @@ COMMANDS = {
     "result": "Print the answer of a submission, as `mrframe run` would have.",
     "cluster": "Start, stop or look at a standing cluster on this machine.",
     "cache": "Show or delete the results that are saved of earlier runs.",
+    "why": "Show the input lines behind a key of an answer.",
     "replay": "Run a failed record or group again, alone.",
     "init": "Write a ready job, with a test, to start your own from.",
     "check": "Is this job safe to distribute? Runs it in many ways and compares.",

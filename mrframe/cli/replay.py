@@ -5,13 +5,12 @@ The job's code runs in a child of this process, which only prints: what was kept
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from mrframe.cli.child import in_child
 from mrframe.cli.ending import print_json, say
 from mrframe.cli.terminal import escaped, sample
 from mrframe.cli.visit import dir_option
@@ -59,7 +58,8 @@ def command(
     capsule = kept.capsule(number)
     for line in _described(kept.id, number, len(kept.names), capsule):
         click.echo(line, err=True)
-    code = _in_child(capsule, kept.package(), path, debug=debug)
+    package = kept.package()
+    code = in_child(lambda: _replay(capsule, package, path, debug=debug))
     click.get_current_context().exit(code)
 
 
@@ -155,44 +155,11 @@ def _described(run: str, number: int, of: int, capsule: Capsule) -> list[str]:
     return lines
 
 
-def _in_child(capsule: Capsule, package: bytes, path: str | None, *, debug: bool) -> int:
-    """Fork, and say how it ended."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        _replay_and_leave(capsule, package, path, debug=debug)
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the child's, which may be in a debugger
-    try:
-        _, status = os.waitpid(child, 0)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    code = os.waitstatus_to_exitcode(status)
-    if code < 0:
-        name = signal.Signals(-code).name
-        click.echo(f"the job's code does not survive it: killed by {name}", err=True)
-        return 1
-    return code
-
-
-def _replay_and_leave(capsule: Capsule, package: bytes, path: str | None, *, debug: bool) -> NoReturn:
-    code = 1
-    try:
-        code = _replay(capsule, package, path, debug=debug)
-    except KeyboardInterrupt:
-        code = 130
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
 def _replay(capsule: Capsule, package: bytes, path: str | None, *, debug: bool) -> int:
     from mrframe.errors import MrframeError
     from mrframe.store.scratch import Scratch
     from mrframe.task.replaying import job_for, replay, rows_of
 
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with Scratch() as scratch:
             said = replay(capsule, job_for(package, path), scratch.path, _debugger if debug else None)

@@ -99,8 +99,13 @@ def carry_out(
     options: RunOptions,
     answer: Answer,
     job_options: dict[str, Any] | None = None,
+    *,
+    question: dict[str, Any] | None = None,
 ) -> None:
-    """Run a job and deliver its answer and figures as `answer` says; raises what `api.run` raises."""
+    """Run a job and deliver its answer and figures as `answer` says; raises what `api.run` raises.
+
+    `question` is what `mrframe count` was asked, from which the job can be made again.
+    """
     if not inputs:
         raise click.UsageError("no INPUT was given; name a log file, or - for standard input")
     click.get_current_context().meta[INPUTS] = tuple(inputs)
@@ -112,7 +117,7 @@ def carry_out(
 
         show_plan(job, inputs, options, job_options or {}, as_json=answer.json)
         return
-    with _run(job, inputs, options, answer, job_options or {}) as result:
+    with _run(job, inputs, options, answer, job_options or {}, question=question) as result:
         deliver(result, answer)
         if answer.summary is not None:
             write_summary(answer, result.summary)
@@ -136,6 +141,8 @@ def _run(
     options: RunOptions,
     answer: Answer,
     job_options: dict[str, Any],
+    *,
+    question: dict[str, Any] | None,
 ) -> Result:
     from mrframe import api
 
@@ -149,7 +156,7 @@ def _run(
             on_progress=shown,
             rejects=answer.rejects,
             quarantine=answer.quarantine,
-            keep=True,
+            keep=question or {},
         )
     finally:
         if shown is not None:

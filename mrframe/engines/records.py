@@ -7,20 +7,27 @@ service: a folder that cannot be used costs a warning, never the run.
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, replace
 from typing import Any
 
-from mrframe.engines.base import Plan
-from mrframe.engines.summary import MalformedSample, Summary
-from mrframe.errors import MrframeError, UserCodeError
+import msgpack
+
+from mrframe.core.job import Job, Reader
+from mrframe.core.spec import Split
+from mrframe.engines.base import Outcome, Plan
+from mrframe.engines.summary import MalformedSample, Summary, input_maps
+from mrframe.errors import MrframeError, UsageError, UserCodeError
 from mrframe.store.runs import Runs, default_folder
 from mrframe.task.capsule import Capsule
-from mrframe.task.package import pack
+from mrframe.task.package import LoadedJob, Saving, TaskSettings, loaded, pack, unpack
 from mrframe.task.rejects import SAMPLE_BYTES_MAX
 
 PACKAGE = "package"
 RECORD = "record"
+MAPS = "maps"
 FAILURE = "failure-"
 
 
@@ -48,11 +55,89 @@ def keep_failure(plan: Plan, error: UserCodeError) -> None:
         error.kept, error.not_kept = _keep(plan, {"error": str(error)}, [capsule])
 
 
-def keep_run(plan: Plan, summary: Summary) -> None:
-    """Keep a run that is done, and note its id in the summary."""
+def keep_run(plan: Plan, outcome: Outcome, summary: Summary, question: Mapping[str, Any]) -> None:
+    """Keep a run that is done, and note its id in the summary; `question` is what `mrframe count` was asked."""
     names = {split.source: split.input_name for split in plan.splits}
     capsules = [_of_sample(one, names.get(one.source, "")) for one in summary.failed]
-    summary.kept, summary.not_kept = _keep(plan, {"summary": summary.to_plain()}, capsules)
+    record = {"summary": summary.to_plain(), "question": dict(question)}
+    summary.kept, summary.not_kept = _keep(plan, record, capsules, _maps(plan, outcome))
+
+
+def _maps(plan: Plan, outcome: Outcome) -> bytes:
+    """What was mapped, for `mrframe why`: splits in input order, the lines of each, and what the files were."""
+    packed = {split.order[0]: split.path for split in plan.splits if split.kind == "gzip"}
+    maps = input_maps(outcome.done)
+    splits = []
+    for done in maps:
+        assert done.split is not None
+        split = replace(done.split, held_by=(), locations=(), content=done.report.content, crc32=-1)
+        splits.append(astuple(replace(split, path=os.path.abspath(packed.get(split.order[0], split.path)))))
+    saving, reader = plan.settings.saving, plan.settings.reader
+    readers = {"": reader} if isinstance(reader, Reader) else reader
+    plain = {
+        "splits": splits,
+        "lines": [done.report.ledger.lines for done in maps],
+        "partitions": plan.steps[0].partitions,
+        "block_bytes": plan.steps[0].block_bytes,
+        "saving": saving and astuple(saving),
+        "readers": [[name, one.kind, one.format] for name, one in readers.items()],
+        "window": plan.settings.window,
+        "files": {path: _stamp(path) for path in sorted({split[2] for split in splits})},
+    }
+    return bytes(msgpack.packb(plain, unicode_errors="surrogateescape"))
+
+
+def _stamp(path: str) -> list[int]:
+    """What shows that a file has changed; [] when it is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return []
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def _split(row: list[Any]) -> Split:
+    parts: list[Any] = [tuple(part) if isinstance(part, list) else part for part in row]
+    return Split(*parts)
+
+
+class KeptMaps:
+    """What was mapped in a run that was kept, and by which job."""
+
+    def __init__(self, plain: dict[str, Any], package: bytes, question: dict[str, Any]) -> None:
+        from mrframe.task.tracing import Traced
+
+        splits = [_split(row) for row in plain["splits"]]
+        saving = plain["saving"] and Saving(*plain["saving"])
+        lines, partitions, block_bytes = tuple(plain["lines"]), plain["partitions"], plain["block_bytes"]
+        self.traced = Traced(tuple(splits), lines, partitions, block_bytes, saving)
+        self._files = plain["files"]
+        readers = {name: Reader(kind, text) for name, kind, text in plain["readers"]}
+        window = plain["window"] and tuple(plain["window"])
+        self._settings = TaskSettings(readers.get("", readers), window=window)
+        self._package = package
+        self._question = question
+
+    def changed(self) -> list[str]:
+        """The files that are not what they were."""
+        return [path for path, stamp in self._files.items() if _stamp(path) != stamp]
+
+    def job(self, of_question: Callable[[dict[str, Any]], Job]) -> LoadedJob:
+        """The job; to be called where its code may run."""
+        return loaded(of_question(self._question), self._settings) if self._question else unpack(self._package)
+
+
+def kept_maps(runs: Runs, run: str) -> KeptMaps:
+    """What was mapped in this run. UsageError when that is not kept, CorruptData when it is damaged."""
+    names = runs.names(run)
+    record = json.loads(runs.read(run, RECORD))
+    question = record.get("question", {})
+    if MAPS not in names or not (question or PACKAGE in names):
+        raise UsageError(f"{run} did not end well, or its job has no file, so its lines cannot be found again")
+    plain = msgpack.unpackb(runs.read(run, MAPS), unicode_errors="surrogateescape")
+    if any(row[1] == "-" for row in plain["splits"]):
+        raise UsageError(f"{run} read standard input, which is not kept")
+    return KeptMaps(plain, b"" if question else runs.read(run, PACKAGE), question)
 
 
 def _of_sample(one: MalformedSample, input_name: str) -> Capsule:
@@ -61,14 +146,16 @@ def _of_sample(one: MalformedSample, input_name: str) -> Capsule:
     return Capsule(one.reason, "", one.source, input_name, one.offset, one.line, record, whole)
 
 
-def _keep(plan: Plan, outcome: dict[str, Any], capsules: Sequence[Capsule]) -> tuple[str, str]:
+def _keep(plan: Plan, outcome: dict[str, Any], capsules: Sequence[Capsule], maps: bytes = b"") -> tuple[str, str]:
     """(id, why there is none), one of them ""."""
     record = {"job": plan.job.name or "job", "ended_s": time.time(), "failures": len(capsules), **outcome}
     files = {RECORD: json.dumps(record).encode()}
     for number, capsule in enumerate(capsules, 1):
         files[f"{FAILURE}{number}"] = capsule.pack()
+    if maps:
+        files[MAPS] = maps
     try:
-        if capsules:
+        if capsules or plan.file is not None:  # a job without a file is slow to pack
             files[PACKAGE] = pack(plan.job, plan.settings, plan.file, plan.job_options)
         return Runs(default_folder()).add(files), ""
     except (MrframeError, OSError) as error:

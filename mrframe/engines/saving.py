@@ -118,7 +118,7 @@ class Cache:
         if waits:
             return (split,)
         blocks = [
-            replace(split, kind="saved", path="", length=length, order=(split.order[0], at), content=content)
+            replace(split, kind="saved", length=length, order=(split.order[0], at), content=content)
             for at, length, content in seen.seen.pieces
         ]
         return blocks if all(self._saved_bytes(plan, block, judge=True) is not None for block in blocks) else (split,)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from hashlib import sha256
 from zlib import crc32
 
 import msgpack
@@ -122,6 +121,8 @@ class SeenFiles:
         self.trim(0)
 
     def _place(self, path: str) -> str:
+        from hashlib import sha256  # it loads OpenSSL, which a run without saved results does not need
+
         name = sha256(os.fsencode(path)).hexdigest()[:32]
         return os.path.join(self.path, name)
 

@@ -1,0 +1,95 @@
+"""`mrframe why ID KEY`: the input lines behind a key of an answer.
+
+The job's code runs in a child of this process. Which lines there are is found in `task/tracing.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mrframe.cli.child import in_child
+from mrframe.cli.ending import say
+from mrframe.cli.terminal import escaped, is_terminal
+from mrframe.errors import MrframeError
+
+if TYPE_CHECKING:
+    from mrframe.engines.records import KeptMaps
+
+
+@click.command("why")
+@click.argument("run", metavar="ID")
+@click.argument("key", metavar="KEY")
+@click.option(
+    "--lines", "lines_max", type=click.IntRange(min=0), default=20, metavar="N", help="at most so many, 0: all [20]"
+)
+@click.option("--json", "as_json", is_flag=True, help="print each line as a JSON object")
+def command(*, run: str, key: str, lines_max: int, as_json: bool) -> None:
+    """Show the input lines behind a key of an answer.
+
+    ID is that of a run (run-7), or @ for the last one. KEY is written as in the answer: /index.html, 500, or as JSON,
+    '["a", 1]'. Of a job of several steps it is a key of the first. Splits whose saved results do not hold the key are
+    not read again. Exit code 1 when there is no such line.
+    """
+    from mrframe.engines.records import kept_maps
+    from mrframe.store.runs import Runs, default_folder
+
+    runs = Runs(default_folder())
+    name = runs.find(run)
+    kept = kept_maps(runs, name)
+    for path in kept.changed():
+        click.echo(f"{escaped(path)} has changed since {name}: its lines are shown as they are now", err=True)
+    code = in_child(lambda: _show(kept, key, lines_max, as_json=as_json))
+    click.get_current_context().exit(code)
+
+
+def _show(kept: KeptMaps, key: str, lines_max: int, *, as_json: bool) -> int:
+    """In the child: print the lines; the exit code."""
+    from mrframe.cli.failures import show
+    from mrframe.store.scratch import Scratch
+    from mrframe.task.tracing import lines_behind
+
+    try:
+        job = kept.job(_question)
+        with Scratch() as scratch:
+            found = lines_behind(kept.traced, job, key, scratch.path)
+            number = 0
+            for line in islice(found, lines_max or None):
+                say(_as_json(line) if as_json else _as_text(line))
+                number += 1
+            if lines_max and number == lines_max and next(found, None) is not None:
+                click.echo("there are more lines (--lines 0 shows all)", err=True)
+    except MrframeError as error:
+        show(error, sys.stderr, verbose=False)
+        return error.exit_code
+    if not number:
+        click.echo(f"no line of the input yields the key {escaped(key)}", err=True)
+    return 0 if number else 1
+
+
+def _as_text(line: Any) -> str:
+    text = f"{line.source}:{line.line}: {line.data.decode('utf-8', 'surrogateescape')}"
+    return escaped(text) if is_terminal(sys.stdout) else text
+
+
+def _as_json(line: Any) -> str:
+    text = line.data.decode("utf-8", "surrogateescape")
+    return json.dumps({"file": line.source, "line": line.line, "offset": line.offset, "text": text})
+
+
+def _question(asked: dict[str, Any]) -> Any:
+    """The job of `mrframe count`, made again from what was asked."""
+    from mrframe.cli.count import READERS, ready_reducer
+    from mrframe.cli.question import make_job
+
+    return make_job(
+        READERS[asked["read"]],
+        asked["fields"],
+        value=asked["value"],
+        reducer=ready_reducer(asked["reducer"] or ("total" if asked["value"] else "count")),
+        where=asked["where"],
+    )

@@ -1,0 +1,193 @@
+"""The lines behind a key: what the child process of `mrframe why` does.
+
+A split whose saved result does not hold the key is not read; of the others, the blocks are mapped again, and then the
+records of those blocks that hold the key, one by one. This is a place where the job's code runs, so it must be a
+process of its own. Not here: what was kept of the run (`engines/records.py`), how lines are shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from mrframe.core.job import Job
+from mrframe.core.spec import Split
+from mrframe.errors import KeyRefused, UsageError
+from mrframe.formats.decode import decode_file
+from mrframe.formats.splitting import LongLine, read_split
+from mrframe.shuffle.keys import canonical, kind_of
+from mrframe.shuffle.partition import slot_column
+from mrframe.shuffle.runfile import RunReader
+from mrframe.store.results import Results
+from mrframe.task.care import lines_of
+from mrframe.task.emit import EmitFailed, Emitter
+from mrframe.task.mapping import BOM, block_reader
+from mrframe.task.package import LoadedJob, Saving
+from mrframe.task.saved import identity
+
+Pairs = Callable[[list[list[Any]], int], Sequence[Any]]
+"""The keys that the job's map yields for so many records, given as columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What was mapped: its splits in input order, with the lines of each; where results are saved, if they are.
+
+    A block of a compressed file has the path of that file; `block_bytes` is the length it was cut into.
+    """
+
+    splits: tuple[Split, ...]
+    lines: tuple[int, ...]
+    partitions: int
+    block_bytes: int
+    saving: Saving | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLine:
+    """A line that yields the key: its source, number from 1, offset in bytes, and bytes."""
+
+    source: str
+    line: int
+    offset: int
+    data: bytes
+
+
+class Key:
+    """The key that a person has written: as text, or as what the same text is in JSON, or a date or time."""
+
+    def __init__(self, text: str) -> None:
+        forms: list[Any] = [text]
+        try:
+            forms.append(_tuples(json.loads(text)))
+        except ValueError:
+            pass
+        for kind in (date, datetime):
+            try:
+                forms.append(kind.fromisoformat(text))
+            except ValueError:
+                continue
+        self.forms = [form for form in forms if _is_key(form)]
+        self._canonical = {canonical(form) for form in self.forms}
+        self._quick = set(self.forms)
+
+    def among(self, keys: Sequence[Any]) -> bool:
+        """Whether one of these keys is it."""
+        return any(canonical(key) in self._canonical for key in self._quick.intersection(keys))
+
+    def is_in(self, reader: RunReader) -> bool:
+        """Whether a run file whose slots are the hash's holds it."""
+        slots = {slot_column([form], kind_of([form]), reader.slots, reader.seed)[0] for form in self.forms}
+        return any(
+            self.among(keys) for slot in sorted(slots) for stream in reader.streams(slot) for _, keys, _ in stream
+        )
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _is_key(value: Any) -> bool:
+    try:
+        canonical(value)
+    except KeyRefused:
+        return False
+    return True
+
+
+def lines_behind(traced: Traced, job: LoadedJob, text: str, folder: str) -> Iterator[FoundLine]:
+    """The lines whose records yield the key that `text` says, in input order; `folder` is an empty directory.
+
+    Raises UsageError when records of this job cannot be told apart, and what reading raises.
+    """
+    key, before = Key(text), {"": 0}
+    opened = _Compressed(traced.block_bytes, folder)
+    for split, lines in zip(traced.splits, traced.lines, strict=True):
+        view = job.steps[0].sources()[split.input_name]
+        first = 0 if split.first else before.get(f"{split.order[0]}", 0)
+        before[f"{split.order[0]}"] = first + lines
+        if _may_hold(traced, view, split, key, folder):
+            yield from _lines_of_split(opened.plain(split), view, job, key, first)
+
+
+def _may_hold(traced: Traced, view: Job, split: Split, key: Key, folder: str) -> bool:
+    """False when the saved result of the split says that the key is not in it."""
+    if traced.saving is None or not split.content or view.partition is not None:
+        return True
+    name = identity(view, split, traced.partitions, split.content)
+    path = os.path.join(folder, "known")
+    if Results(traced.saving.path).load(traced.saving.job, name, path) is None:
+        return True
+    with open(path, "rb") as file:
+        found = key.is_in(RunReader(file, path, unpickle=True))
+    os.unlink(path)
+    return found
+
+
+class _Compressed:
+    """Compressed files, decoded once, when a block of one is asked for."""
+
+    def __init__(self, block_bytes: int, folder: str) -> None:
+        self._block_bytes = block_bytes
+        self._folder = folder
+        self._blocks: dict[str, dict[int, str]] = {}
+
+    def plain(self, split: Split) -> Split:
+        """The split as a part of a plain file."""
+        if split.kind == "file":
+            return split
+        if split.path not in self._blocks:
+            prefix = os.path.join(self._folder, f"{len(self._blocks)}-")
+            blocks = decode_file(split.path, split.source, self._block_bytes, lambda n: open(f"{prefix}{n}", "xb"))  # noqa: SIM115
+            self._blocks[split.path] = {block.offset: f"{prefix}{block.index}" for block in blocks}
+        place = self._blocks[split.path].get(split.order[1])
+        if place is None:
+            raise UsageError(
+                f"{split.source} is not what it was when the job ran: it has no block at {split.order[1]:,}"
+            )
+        return replace(split, kind="file", path=place, offset=0, crc32=-1)
+
+
+def _lines_of_split(split: Split, view: Job, job: LoadedJob, key: Key, first: int) -> Iterator[FoundLine]:
+    reader, pairs, lines = block_reader(view, job.settings), _pairs_of(view), first
+    long_lines: list[LongLine] = []
+    for offset, data in read_split(split, on_long=long_lines.append):
+        lines += len(long_lines)
+        long_lines.clear()
+        block, begins = data, offset
+        if offset == 0 and data.startswith(BOM):
+            block, begins = data[len(BOM) :], len(BOM)
+        parsed = reader.parse(block, split.source, begins)
+        if key.among(pairs(parsed.columns, parsed.records)):
+            singly = ([column[index : index + 1] for column in parsed.columns] for index in range(parsed.records))
+            wanted = [(index, "") for index, columns in enumerate(singly) if key.among(pairs(columns, 1))]
+            for one in lines_of(reader, block, parsed, wanted):
+                yield FoundLine(split.source, lines + one.line + 1, begins + one.offset, one.data)
+        lines += parsed.lines
+
+
+def _pairs_of(view: Job) -> Pairs:
+    if view.map_split is not None:
+        raise UsageError("the job maps a split as a whole (map_split), so its lines cannot be told apart")
+    if view.map_batch is not None:
+        from mrframe.task.mapbatch import Batches
+
+        batches = Batches(view)
+        return lambda columns, records: [key for keys, _ in batches.emit(columns, records)[0] for key in keys]
+    emitter = Emitter(view)
+
+    def keys_of(columns: list[list[Any]], records: int) -> Sequence[Any]:
+        try:
+            return emitter.emit(columns, records)[0]
+        except EmitFailed:  # a record that was left out when the job ran
+            return [] if records == 1 else [key for one in _apart(columns, records) for key in keys_of(one, 1)]
+
+    return keys_of
+
+
+def _apart(columns: list[list[Any]], records: int) -> Iterator[list[list[Any]]]:
+    return ([column[index : index + 1] for column in columns] for index in range(records))
