@@ -172,6 +172,13 @@ class CorruptData(MrframeError):
     slug = "corrupt"
 
 
+class StoreFull(MrframeError):
+    """The disk of a block store has no room for a block; nothing of it is kept."""
+
+    slug = "store-full"
+    blame = "cluster"
+
+
 class LedgerUnbalanced(MrframeError):
     """The bytes read do not add up to the bytes accounted for; a bug in mrframe, never ignored."""
 

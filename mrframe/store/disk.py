@@ -21,10 +21,15 @@ def token() -> str:
     return os.urandom(8).hex()
 
 
+def is_full(error: OSError) -> bool:
+    """Whether the disk, or what this user may have of it, is full."""
+    return error.errno in _FULL
+
+
 def fault_text(error: OSError, path: str) -> str:
     """What is wrong with writing below `path`, and its remedy: `No space left on device (0 bytes free) …`."""
     state = error.strerror or str(error)
-    if error.errno in _FULL:
+    if is_full(error):
         return f"{state} ({_free_text(path)}); free some space or choose another disk"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{state}; choose a place where this user may write"
