@@ -9,7 +9,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from mrframe.core.events import JobReleased
+from mrframe.core.events import DatasetPut, DatasetRemoved, JobReleased
 from mrframe.core.facts import Fact
 from mrframe.errors import CorruptData
 from mrframe.store.journal import JournalFile, Row
@@ -61,12 +61,14 @@ class DiskJournal:
         return self._file.begin_epoch()
 
     def append(self, facts: Sequence[Fact], packages: Mapping[str, bytes] = _NO_PACKAGES) -> None:
-        """Keep these facts and packages, in one transaction; of a job that is released only that it was.
+        """Keep these facts and packages, in one transaction; of a job that is released, or a
+        version of a dataset that is removed, only that it was.
 
         OutputError when the disk refuses: the master must end then.
         """
         rows = [Row(job_of(fact), FACTS.encode(fact)) for fact in facts]
-        released = {row.job: row.body for row, fact in zip(rows, facts, strict=True) if isinstance(fact, JobReleased)}
+        over = (JobReleased, DatasetRemoved)
+        released = {row.job: row.body for row, fact in zip(rows, facts, strict=True) if isinstance(fact, over)}
         self._file.append(rows, packages, released)
 
     def close(self) -> None:
@@ -75,7 +77,11 @@ class DiskJournal:
 
 
 def job_of(fact: Fact) -> str:
-    """The job that a fact is about."""
+    """The job that a fact is about, or the version of a dataset."""
+    if isinstance(fact, DatasetPut):
+        return f"mrfs:{fact.version.dataset}@{fact.version.number}"
+    if isinstance(fact, DatasetRemoved):
+        return f"mrfs:{fact.dataset}@{fact.number}"
     for name in ("job", "task", "attempt"):
         text = getattr(fact, name, None)
         if text is not None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from mrframe.core.actions import JobEnded, Persist, SchedulerAction, SendNode, ToNode
+from mrframe.core.datasets import Catalog
 from mrframe.core.events import DiscardAttempt, ForgetJob
 from mrframe.core.facts import Fact
 from mrframe.core.ids import parse_attempt
@@ -84,6 +85,7 @@ class Book:
         self.limits = limits
         self.jobs: dict[str, Submission] = {}
         self.released: set[str] = set()
+        self.datasets = Catalog()
         self.nodes: dict[str, Node] = {}
         self.waiting = Waiting()
         self.resting: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mrframe.core.datasets import Version
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import SPLIT_BYTES, Failure, Split, StepSpec
 
@@ -54,6 +55,24 @@ class JobReleased:
     """The client has fetched what it wants of a job: nodes may delete it. Ends the job when it still runs."""
 
     job: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetPut:
+    """A client has put a version of a dataset: all its blocks are where they are to be, on the disk.
+
+    Nothing comes of it when the dataset has a version of that number, or ever had; the client looks whose it is.
+    """
+
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRemoved:
+    """A client wants this version of a dataset to be no more."""
+
+    dataset: str
+    number: int
 
 
 # ---- told to the scheduler by nodes ---------------------------------------------------------------
@@ -144,6 +163,8 @@ SchedulerEvent = (
     | InputsClosed
     | CancelRequested
     | JobReleased
+    | DatasetPut
+    | DatasetRemoved
     | NodeJoined
     | NodeBeat
     | NodeGone

@@ -1,18 +1,27 @@
 """The scheduler's decisions that must outlive the master: what goes into the journal, in order.
 
 A fact is written before anything that depends on it is sent (`actions.Persist`). The events of clients
-(`JobSubmitted`, `SplitsAdded`, `InputsClosed`, `CancelRequested`, `JobReleased`) are facts as they are; here
-are the others. `Scheduler.recover` takes them all back, in the same order. Attempts under way are not
-facts: a new epoch starts new ones.
+(`JobSubmitted`, `SplitsAdded`, `InputsClosed`, `CancelRequested`, `JobReleased`, `DatasetPut`, `DatasetRemoved`)
+are facts as they are; here are the others. `Scheduler.recover` takes them all back, in the same order. Attempts
+under way are not facts: a new epoch starts new ones.
 
-Compaction: once a job is released, its `JobReleased` may stand for all its facts, in the place of the first one.
+Compaction: once a job is released, its `JobReleased` may stand for all its facts, in the place of the first one. So
+may the `DatasetRemoved` of a version.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mrframe.core.events import CancelRequested, InputsClosed, JobReleased, JobSubmitted, SplitsAdded
+from mrframe.core.events import (
+    CancelRequested,
+    DatasetPut,
+    DatasetRemoved,
+    InputsClosed,
+    JobReleased,
+    JobSubmitted,
+    SplitsAdded,
+)
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Split
 
@@ -59,6 +68,8 @@ Fact = (
     | InputsClosed
     | CancelRequested
     | JobReleased
+    | DatasetPut
+    | DatasetRemoved
     | BlockRecorded
     | AttemptCommitted
     | OutputLost

@@ -14,7 +14,15 @@ from mrframe.core.actions import SchedulerAction
 from mrframe.core.assignment import wake
 from mrframe.core.book import Book, Node, Turn
 from mrframe.core.endings import ended, follow, forget
-from mrframe.core.events import CancelRequested, InputsClosed, JobReleased, JobSubmitted, SplitsAdded
+from mrframe.core.events import (
+    CancelRequested,
+    DatasetPut,
+    DatasetRemoved,
+    InputsClosed,
+    JobReleased,
+    JobSubmitted,
+    SplitsAdded,
+)
 from mrframe.core.facts import AttemptCommitted, BlockRecorded, Fact, JobFinished, OutputLost
 from mrframe.core.ids import parse_attempt
 from mrframe.core.states import JobState
@@ -73,6 +81,10 @@ def _apply(book: Book, fact: Fact) -> None:
             book.jobs[job].failure = failure
         case JobReleased(job):
             _release(book, job)
+        case DatasetPut(version):
+            book.datasets.put(version)
+        case DatasetRemoved(dataset, number):
+            book.datasets.remove(dataset, number)
         case CancelRequested():
             pass  # the `JobFinished` of the same turn says it all
 
@@ -101,6 +113,7 @@ def snapshot(book: Book) -> dict[str, Any]:
     """The lasting part of the book as plain values: what `recover` must bring back."""
     return {
         "released": sorted(book.released),
+        "datasets": list(book.datasets.versions()),
         "jobs": {job: _snapshot_job(submission) for job, submission in sorted(book.jobs.items())},
     }
 

@@ -23,6 +23,8 @@ from mrframe.core.events import (
     AttemptSealed,
     BlockSealed,
     CancelRequested,
+    DatasetPut,
+    DatasetRemoved,
     InputsClosed,
     JobReleased,
     JobSubmitted,
@@ -96,6 +98,14 @@ class Scheduler:
                 membership.gone(self.book, turn, event)
             case JobSubmitted() | SplitsAdded() | InputsClosed() | CancelRequested() | JobReleased():
                 self._of_client(event, turn)
+            case DatasetPut(version):
+                if self.book.datasets.may_put(version):
+                    turn.persist(event)
+                    self.book.datasets.put(version)
+            case DatasetRemoved(dataset, number):
+                if self.book.datasets.find(dataset, number) is not None and number:
+                    turn.persist(event)
+                    self.book.datasets.remove(dataset, number)
             case _:
                 assert_never(event)
 

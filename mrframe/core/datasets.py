@@ -1,0 +1,109 @@
+"""Datasets: named and numbered lists of files, each a list of blocks; and the catalog of all of them.
+
+Pure, and part of the scheduler's book: the journal has a fact for each version that was put or removed, and the
+catalog is what these facts amount to. Not here: where replicas lie (`core/replicas.py`), and the blocks themselves.
+
+Rules.
+- A version is written once: the first to put number `last + 1` has it, and anybody else is turned away, to look what
+  is there and try the next one. Numbers are never given again, not even those of versions that were removed.
+- Whatever is told twice changes nothing the second time.
+- What a client says is judged before it is a fact: names, numbers, and lengths that add up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+NAME_CHARACTERS_MAX = 100
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_CHARACTERS_MAX - 1}}}")
+_REFERENCE = re.compile(r"mrfs:([^@]*)(?:@([1-9][0-9]{0,8}))?")
+_BLOCK = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetBlock:
+    """A block of a file: its name, the hash of its content in hex, and the bytes of its content."""
+
+    name: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """A file of a dataset: the name people know it by, and its blocks in order."""
+
+    name: str
+    blocks: tuple[DatasetBlock, ...]
+
+    @property
+    def length(self) -> int:
+        """Its bytes, decompressed."""
+        return sum(block.length for block in self.blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a dataset; `put` is a random number of whoever put it, by which that one knows it again."""
+
+    dataset: str
+    number: int
+    put: int
+    files: tuple[DatasetFile, ...]
+
+
+def parse_reference(text: str) -> tuple[str, int]:
+    """(name, version or 0 for the last) of `mrfs:access` or `mrfs:access@3`; ValueError says why it is neither."""
+    match = _REFERENCE.fullmatch(text)
+    if match is None or _NAME.fullmatch(match[1]) is None:
+        raise ValueError(
+            f"{text[:200]!r} names no dataset; they are named like mrfs:access, or mrfs:access@3 for a version, with "
+            f"at most {NAME_CHARACTERS_MAX} letters, digits, dots, hyphens and underscores"
+        )
+    return match[1], int(match[2] or 0)
+
+
+class Catalog:
+    """All datasets, as the facts of the journal make them."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, dict[int, Version]] = {}
+        self._last: dict[str, int] = {}
+
+    def last(self, dataset: str) -> int:
+        """The highest number that was ever given to a version of it; 0 when there was none."""
+        return self._last.get(dataset, 0)
+
+    def find(self, dataset: str, number: int = 0) -> Version | None:
+        """That version, or with 0 the newest that there is; None when there is none."""
+        versions = self._versions.get(dataset, {})
+        return versions.get(number or max(versions, default=0))
+
+    def versions(self) -> Iterator[Version]:
+        """All versions of all datasets, by name and number."""
+        for dataset in sorted(self._versions):
+            for number in sorted(self._versions[dataset]):
+                yield self._versions[dataset][number]
+
+    def blocks(self) -> set[str]:
+        """The names of all blocks that some version needs."""
+        return {block.name for version in self.versions() for file in version.files for block in file.blocks}
+
+    def may_put(self, version: Version) -> bool:
+        """Whether this can be the dataset's next version."""
+        return (
+            _NAME.fullmatch(version.dataset) is not None
+            and version.number == self.last(version.dataset) + 1
+            and all(_BLOCK.fullmatch(b.name) and b.length > 0 for file in version.files for b in file.blocks)
+        )
+
+    def put(self, version: Version) -> None:
+        """Add a version; to be asked `may_put` first."""
+        self._versions.setdefault(version.dataset, {})[version.number] = version
+        self._last[version.dataset] = version.number
+
+    def remove(self, dataset: str, number: int) -> None:
+        """Forget a version; of one that is not known its number stays taken, for the journal has no more of it."""
+        self._versions.get(dataset, {}).pop(number, None)
+        self._last[dataset] = max(self.last(dataset), number)

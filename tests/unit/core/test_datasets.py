@@ -1,0 +1,130 @@
+"""Datasets as facts: versions are written once, numbers never given again, and the journal brings all of it back."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mrframe.cluster.journal import DiskJournal
+from mrframe.core.actions import Persist
+from mrframe.core.datasets import DatasetBlock, DatasetFile, Version, parse_reference
+from mrframe.core.events import DatasetPut, DatasetRemoved
+from mrframe.core.scheduler import Scheduler
+
+A, B = "a" * 64, "b" * 64
+
+
+def version(number: int, block: str = A, *, put: int = 1, dataset: str = "access", length: int = 10) -> Version:
+    return Version(dataset, number, put, (DatasetFile("access.log", (DatasetBlock(block, length),)),))
+
+
+def tell(scheduler: Scheduler, *told) -> list:
+    """The facts that come of it."""
+    actions = [action for event in told for action in scheduler.handle(event, 0.0)]
+    return [action.fact for action in actions if isinstance(action, Persist)]
+
+
+def test_the_first_to_put_a_number_has_it_and_a_repeat_changes_nothing():
+    scheduler = Scheduler(1)
+    mine, other = DatasetPut(version(1, A, put=7)), DatasetPut(version(1, B, put=8))
+    assert tell(scheduler, mine, mine, other) == [mine]
+    assert scheduler.book.datasets.find("access") == mine.version
+    second = DatasetPut(version(2, B, put=8))
+    assert tell(scheduler, second) == [second]
+    assert scheduler.book.datasets.find("access") == second.version
+    assert scheduler.book.datasets.find("access", 1) == mine.version
+    assert scheduler.book.datasets.blocks() == {A, B}
+
+
+def test_the_number_of_a_removed_version_is_never_given_again():
+    scheduler = Scheduler(1)
+    tell(scheduler, DatasetPut(version(1)), DatasetPut(version(2, B)))
+    gone = DatasetRemoved("access", 2)
+    assert tell(scheduler, gone, gone, DatasetRemoved("access", 0), DatasetRemoved("other", 1)) == [gone]
+    assert tell(scheduler, DatasetPut(version(2, B))) == []
+    assert scheduler.book.datasets.find("access").number == 1
+    assert scheduler.book.datasets.blocks() == {A}
+    assert len(tell(scheduler, DatasetPut(version(3, B)))) == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        version(1, "../lock"),
+        version(1, A.upper()),
+        version(1, A + "\n"),
+        version(1, length=0),
+        version(1, length=-5),
+        version(1, dataset=""),
+        version(1, dataset="a/b"),
+        version(1, dataset="a@1"),
+        version(1, dataset="a" * 101),
+        version(0),
+        version(2),
+    ],
+)
+def test_what_cannot_be_a_version_is_no_fact(bad):
+    scheduler = Scheduler(1)
+    assert tell(scheduler, DatasetPut(bad)) == []
+    assert scheduler.book.datasets.find(bad.dataset) is None
+
+
+def test_references_are_a_name_and_perhaps_a_version():
+    assert parse_reference("mrfs:access") == ("access", 0)
+    assert parse_reference("mrfs:access-2026.log@12") == ("access-2026.log", 12)
+    for text in (
+        "access",
+        "mrfs:",
+        "mrfs:a@",
+        "mrfs:a@0",
+        "mrfs:a@x",
+        "mrfs:a/b",
+        "mrfs:../x",
+        "mrfs:.x",
+        "mrfs:a\n",
+    ):
+        with pytest.raises(ValueError, match="names no dataset"):
+            parse_reference(text)
+
+
+NAMES = st.sampled_from(["access", "error"])
+NUMBERS = st.integers(1, 4)
+TOLD = st.lists(
+    st.one_of(
+        st.builds(
+            lambda n, d, b, p: DatasetPut(version(n, b, put=p, dataset=d)),
+            NUMBERS,
+            NAMES,
+            st.sampled_from([A, B]),
+            NUMBERS,
+        ),
+        st.builds(DatasetRemoved, NAMES, NUMBERS),
+    ),
+    max_size=15,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(TOLD)
+def test_the_next_master_knows_all_versions_from_the_journal_and_gives_no_number_twice(tmp_path_factory, told):
+    folder = str(tmp_path_factory.mktemp("any") / "journal")
+    first = Scheduler(1)
+    journal = DiskJournal(folder)
+    journal._file._database.execute("PRAGMA synchronous = OFF")
+    for event in told:
+        facts = tell(first, event)
+        if facts:
+            journal.append(facts)
+    journal.close()
+    journal = DiskJournal(folder)
+    facts, _ = journal.recall()
+    journal.close()
+    second = Scheduler(2)
+    second.recover(facts)
+    assert second.snapshot() == first.snapshot()
+    for name in ("access", "error"):
+        assert second.book.datasets.last(name) == first.book.datasets.last(name)
+    assert len(facts) <= sum(
+        first.book.datasets.last(name) for name in ("access", "error")
+    )  # one row for each number
