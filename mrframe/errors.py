@@ -167,9 +167,16 @@ class TimedOut(MrframeError):
 
 
 class CorruptData(MrframeError):
-    """Bytes that mrframe wrote do not match their checksum, or are not in its format."""
+    """Bytes that mrframe wrote do not match their checksum, or are not in its format.
+
+    `file` is the path of what they were read from, where that is known and can be made again.
+    """
 
     slug = "corrupt"
+
+    def __init__(self, message: str, *, file: str = "") -> None:
+        super().__init__(message)
+        self.file = file
 
 
 class StoreFull(MrframeError):

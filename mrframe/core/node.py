@@ -242,7 +242,8 @@ class NodeCore:
                 self.reports.seal(attempt, event.report, now_s)
                 return [*self.reports.due(attempt, now_s), *self.executors.free(event.executor)]
             case ExecutorFailed():
-                return [*self._fail(attempt, event.failure, now_s), *self.executors.free(event.executor)]
+                failure = attempt.blamed(event.failure)
+                return [*self._fail(attempt, failure, now_s), *self.executors.free(event.executor)]
             case _:
                 assert_never(event)
 

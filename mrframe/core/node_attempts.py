@@ -9,7 +9,7 @@ from mrframe.core.actions import NodeAction, SendMaster
 from mrframe.core.events import AttemptFailed, AttemptSealed, BlockSealed, StartAttempt
 from mrframe.core.ids import Kind
 from mrframe.core.limits import NodeLimits
-from mrframe.core.spec import DecodeOrder, MapOrder, Order, ReduceOrder, Split
+from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
 from mrframe.core.states import ATTEMPT, AttemptState
 
 MAP_FILE = "map.mrf"
@@ -74,6 +74,13 @@ class NodeAttempt:
             return ()
         name = split.path if split.kind == "held" else REDUCE_FILE
         return tuple((attempt, node, name) for attempt, node in split.held_by)
+
+    def blamed(self, failure: Failure) -> Failure:
+        """A failure as it is told: damaged input is to blame on who made it, as if it could not be fetched."""
+        if failure.kind != "io" or failure.source not in self.paths:
+            return failure
+        attempt, node, _ = self.inputs()[self.paths.index(failure.source)]
+        return replace(failure, kind="fetch", lost=(attempt, node))
 
     def order(self) -> Order:
         """The order for an executor; the attempt's id is also the name of its directory."""

@@ -129,7 +129,7 @@ class Failure:
     kind      "raised": the user's code, deterministic, not retried; "died": the executor ended;
               "fetch": a source could not be read, `lost` names its (attempt, node); "refused": the input
               or the job is at fault (error_slug tells which error to raise), not retried; "io": a local
-              fault (disk, memory), retried elsewhere.
+              fault (disk, memory), retried elsewhere. Of damaged input `source` is the path of the file.
     offset    where the record begins within the split's source, -1 when no record is to blame; `input_name` says of
               which source of a join it is
     group     of a key that is to blame: its values, packed, as far as they are kept (opaque but to executors)

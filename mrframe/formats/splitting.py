@@ -164,7 +164,8 @@ def _check(split: Split) -> None:
     if crc != split.crc32:
         raise CorruptData(
             f"{split.path}, with {split.length:,} bytes of {split.source} from byte {split.order[1]:,}, is not "
-            "what was written (its checksum differs); check the disk, and run the job again"
+            "what was written (its checksum differs); check the disk, and run the job again",
+            file=split.path,
         )
 
 

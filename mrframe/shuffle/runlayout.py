@@ -164,7 +164,7 @@ def read_at(file: BinaryIO, name: str, offset: int, length: int) -> bytes:
 def corrupt(name: str, offset: int, what: str) -> CorruptData:
     """The error for a damaged run file, to be raised."""
     return CorruptData(
-        f"run file {name} is damaged at byte {offset}: {what}; the attempt that made it must run again"
+        f"run file {name} is damaged at byte {offset}: {what}; the attempt that made it must run again", file=name
     )
 
 

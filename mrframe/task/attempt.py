@@ -104,7 +104,7 @@ def _tried(
         failure = failure_of(failed.__cause__, None, "" if failed.key is None else repr(failed.key)[:1000])
         return replace(failure, group=_group(job, order, failed.key))
     except CorruptData as error:
-        return Failure("io", str(error), error_slug=error.slug)
+        return Failure("io", str(error), error_slug=error.slug, source=error.file)
     except LedgerUnbalanced as error:
         return Failure("refused", str(error), error_slug=error.slug)
     except MrframeError as error:

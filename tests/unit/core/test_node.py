@@ -52,6 +52,14 @@ def node():
     return ByHand()
 
 
+def test_damaged_input_is_to_blame_on_who_made_it(node):
+    node.reduce(("job-1/m0000.1.1", "node-1"), ("job-1/m0001.1.1", "node-2"))
+    node.tell(e.Fetched(R0, ("/here/map.mrf", "/fetched/map.mrf")))
+    damaged = Failure("io", "it is damaged", error_slug="corrupt", source="/fetched/map.mrf")
+    (failed,) = node.said(e.ExecutorFailed(1, R0, damaged), e.AttemptFailed)
+    assert (failed.failure.kind, failed.failure.lost) == ("fetch", ("job-1/m0001.1.1", "node-2"))
+
+
 # ---- hello ------------------------------------------------------------------------------------------
 
 
