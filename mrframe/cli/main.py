@@ -22,6 +22,7 @@ COMMANDS = {
     "wait": "Wait until a submission has ended; the exit code says how, as that of `mrframe run` does.",
     "result": "Print the answer of a submission, as `mrframe run` would have.",
     "cluster": "Start, stop or look at a standing cluster on this machine.",
+    "fs": "Keep logs in the standing cluster, in replicated blocks on its nodes.",
     "cache": "Show or delete the results that are saved of earlier runs.",
     "why": "Show the input lines behind a key of an answer.",
     "replay": "Run a failed record or group again, alone.",

@@ -64,9 +64,12 @@ def command(
     home = home_of(directory)
     with visit(home) as visitor:
         from mrframe.engines import standing
+        from mrframe.engines.datasets import inputs_of
 
         executors = visitor.access.nodes * visitor.access.slots
-        submission = standing.prepare(job, inputs, options, job_options, executors=executors)
+        submission = standing.prepare(
+            job, inputs, options, job_options, executors=executors, stored=inputs_of(visitor)
+        )
         name = home.add_submission(submission.record, submission.package)
         standing.submit(submission, visitor, name, ANSWER_S)
     if as_json:

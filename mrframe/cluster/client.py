@@ -150,8 +150,13 @@ class LocalCluster(MasterClient):
                 self._members,
                 self._master_address,
                 self._limits,
+                self._storage_of(name),
             )
         )
+
+    def _storage_of(self, _node: str) -> str:
+        """The folder of a node's block store: a cluster that lives for one run has none."""
+        return ""
 
     def pids(self) -> dict[str, int]:
         """The processes of the cluster: `keeper`, `master`, `node-1`, `node-1/executor-1`, …"""

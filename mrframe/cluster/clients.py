@@ -18,6 +18,7 @@ Rules.
 from __future__ import annotations
 
 import struct
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +29,8 @@ from mrframe.core.actions import JobEnded
 from mrframe.core.records import JobProgress
 from mrframe.core.scheduler import Scheduler
 from mrframe.core.states import NodeState
-from mrframe.wire import messages
+from mrframe.core.stored import PutWanted, StorageWanted, VersionsWanted, VersionWanted
+from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
 CLIENT = "client"
@@ -88,7 +90,7 @@ class Clients:
         if len(received.frames) != 2 or len(received.frames[0]) != REQUEST.size:
             raise BadMessage("a request is three numbers and a message")
         name, number, base = REQUEST.unpack(received.frames[0].bytes)
-        request = messages.FROM_CLIENT.decode(received.frames[1].buffer)
+        request = channels.FROM_CLIENT.decode(received.frames[1].buffer)
         session = self._sessions.get(name)
         if session is None:
             session = self._open(name, received.route, base)
@@ -118,6 +120,8 @@ class Clients:
                 self._follow(session, request.job)
             case messages.ClusterWanted():
                 self._send(session, self._state())
+            case PutWanted() | VersionsWanted() | VersionWanted() | StorageWanted():
+                self._send(session, self._scheduler.answer(request, time.monotonic()))
             case messages.EndHeard():
                 ending = session.endings.get(request.job)
                 if ending is not None and ending.number == request.number:
@@ -164,7 +168,7 @@ class Clients:
 
     def _send(self, session: Session, message: Any) -> bool:
         """Say something to one session; False when it is not there or does not read."""
-        return transport.send(self.router, session.route, messages.TO_CLIENT.encode(message))
+        return transport.send(self.router, session.route, channels.TO_CLIENT.encode(message))
 
     def release(self, job: str) -> None:
         """A job is forgotten."""

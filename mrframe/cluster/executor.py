@@ -23,7 +23,7 @@ from mrframe.core.events import ExecutorBeat, ExecutorBlock, ExecutorFailed, Exe
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Order, Split
 from mrframe.task.collector import THRESHOLDS
-from mrframe.wire import messages
+from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
 BEAT_S = 0.15
@@ -62,16 +62,25 @@ class LineReporter:
 
 def serve(end: socket.socket, executor: int, work: str) -> None:
     """Work until the node closes the line; `end` is this executor's end."""
-    line = Line(end, hears=messages.TO_EXECUTOR, says=messages.FROM_EXECUTOR, blocking=True)
+    line = Line(end, hears=channels.TO_EXECUTOR, says=channels.FROM_EXECUTOR, blocking=True)
     run = work_function(work)
     gc.set_threshold(*THRESHOLDS)
     packages: dict[str, bytes] = {}
     while (message := line.wait()) is not None:
         order = message.order
+        if isinstance(message, messages.BlockWork):
+            line.send(_block_done(executor, order))
+            continue
         package = _package(message.package, packages)
         outcome = run(package, order, LineReporter(line, executor, order.attempt))
         _flush()
         _answer(line, executor, order.attempt, outcome)
+
+
+def _block_done(executor: int, order: Any) -> Any:
+    from mrframe.task.storing import do_block  # only a block executor needs it
+
+    return do_block(executor, order)
 
 
 def _answer(line: Line, executor: int, attempt: str, outcome: TaskReport | Failure) -> None:

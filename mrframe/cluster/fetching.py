@@ -21,7 +21,7 @@ import zmq
 from mrframe.cluster import transport
 from mrframe.cluster.auth import Keys
 from mrframe.cluster.transport import Context, Loop, Outbox
-from mrframe.wire import messages
+from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import NodeAddress
 
@@ -169,12 +169,12 @@ class Fetcher:
             peer.active[request] = Incoming(wanted, file, self._now_s, tries)
             slots = wanted.slots if wanted.slots is not None else range(-1, -1)
             ask = messages.FetchFile(request, wanted.attempt, wanted.name, slots.start, slots.stop, CREDITS)
-            peer.outbox.send(messages.FETCH_ASKED.encode(ask))
+            peer.outbox.send(channels.FETCH_ASKED.encode(ask))
 
     def _stop(self, peer: Peer, request: int) -> Incoming:
         incoming = peer.active.pop(request)
         _discard(incoming)
-        peer.outbox.send(messages.FETCH_ASKED.encode(messages.FetchStop(request)))
+        peer.outbox.send(channels.FETCH_ASKED.encode(messages.FetchStop(request)))
         return incoming
 
     def _again(self, peer: Peer, request: int, reason: str) -> None:
@@ -196,7 +196,7 @@ class Fetcher:
                 frames = transport.receive_answer(peer.outbox.socket)
                 if frames is None:
                     return
-                message = messages.FETCH_ANSWER.decode(frames[0].buffer)
+                message = channels.FETCH_ANSWER.decode(frames[0].buffer)
             except BadMessage:
                 continue  # the transfer it was for stalls, and is asked for again
             if message.request in peer.active:
@@ -230,7 +230,7 @@ class Fetcher:
         incoming.size_bytes += len(data)
         if incoming.pieces % (CREDITS // 2) == 0:
             more = messages.FetchMore(head.request, CREDITS // 2)
-            peer.outbox.send(messages.FETCH_ASKED.encode(more))
+            peer.outbox.send(channels.FETCH_ASKED.encode(more))
 
     def _end(self, peer: Peer, incoming: Incoming, end: messages.FileEnd) -> None:
         if (end.pieces, end.size_bytes, end.crc) != (incoming.pieces, incoming.size_bytes, incoming.crc):

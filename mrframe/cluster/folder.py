@@ -16,6 +16,8 @@ import re
 import shutil
 
 from mrframe.core.ids import parse_attempt
+from mrframe.core.stored import STORED
+from mrframe.store.blocks import block_path
 
 _SEALED = "sealed"
 _FILE = re.compile(r"[a-z][a-z0-9-]{0,40}(\.mrf)?")
@@ -25,8 +27,10 @@ _JOB = re.compile(r"[a-z]+-[0-9]+")
 class Folder:
     """The directory of one node."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, storage: str = "") -> None:
+        """`storage`: the folder of the node's block store, whose blocks are files of `STORED` here."""
         self.path = path
+        self._storage = storage
         self._logs: dict[str, int] = {}  # by job: the descriptor of its list of sealed attempts
         os.makedirs(path, mode=0o700, exist_ok=True)
 
@@ -60,7 +64,7 @@ class Folder:
 
     def file(self, attempt: str, name: str) -> str:
         """The path of a file of an attempt; ValueError when these are no such names."""
-        return file_in(self.path, attempt, name)
+        return file_in(self.path, attempt, name, self._storage)
 
     def fetched(self, attempt: str) -> str:
         """The directory for what is fetched for an attempt."""
@@ -123,8 +127,13 @@ class Folder:
         return f"{self.path}/{job}"
 
 
-def file_in(directory: str, attempt: str, name: str) -> str:
-    """The path of a file of an attempt in a node's directory; ValueError when these are no such names."""
+def file_in(directory: str, attempt: str, name: str, storage: str = "") -> str:
+    """The path of a file of an attempt in a node's directory, or of a block in its store.
+
+    ValueError when these are no such names.
+    """
+    if attempt == STORED and storage:
+        return block_path(storage, name)
     parse_attempt(attempt)
     if _FILE.fullmatch(name) is None:
         raise ValueError(f"not a file of an attempt: {name!r}")

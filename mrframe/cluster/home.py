@@ -3,6 +3,7 @@
     <home>/lock              held by the supervisor while it lives
     <home>/journal/          the master's journal
     <home>/nodes/node-1/     what that node has sealed
+    <home>/blocks/node-1/    the blocks of datasets that this node keeps
     <home>/submissions/job-7/record    what its client wrote about a submission, before it was submitted
     <home>/submissions/job-7/package   the job itself, for `mrframe replay`
     <home>/run/              while the cluster runs: `access` (addresses and keys) and the processes' log
@@ -56,6 +57,7 @@ class Home:
         self.path = private_directory(path)
         self.journal = os.path.join(self.path, "journal")
         self.nodes = private_directory(os.path.join(self.path, "nodes"))
+        self.blocks = private_directory(os.path.join(self.path, "blocks"))
         self.submissions = private_directory(os.path.join(self.path, "submissions"))
         self.run = os.path.join(self.path, "run")
         self.log = os.path.join(self.run, "log")

@@ -20,7 +20,7 @@ from mrframe.cluster import keeper
 from mrframe.cluster.keeper import Charge
 from mrframe.cluster.lines import Line, make_pair
 from mrframe.cluster.transport import Loop
-from mrframe.wire import messages
+from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
 END_S = 5.0
@@ -58,7 +58,7 @@ class Household:
         else:
             self.keeper_pid = _fork_keeper(here, there, charge)
         there.close()
-        self._line = Line(here, hears=messages.FROM_PARENT, says=messages.TO_KEEPER)
+        self._line = Line(here, hears=channels.FROM_PARENT, says=channels.TO_KEEPER)
         if by_exec:
             self._introduce(charge)
         loop.watch(here.fileno(), self._hear, self._line)
@@ -76,7 +76,7 @@ class Household:
         theirs = []
         for name in names:
             here, there = make_pair()
-            line = Line(here, hears=messages.FROM_CHILD, says=messages.TO_CHILD)
+            line = Line(here, hears=channels.FROM_CHILD, says=channels.TO_CHILD)
             self.children[name] = Child(line)
             self._loop.watch(line.fileno(), self._listener(name, line, hear), line)
             theirs.append(there)

@@ -62,7 +62,7 @@ class Inputs:
         address = fetcher.address(node)
         if not self._by_path or address is None:
             return None
-        path = file_in(address.directory, attempt, name)
+        path = file_in(address.directory, attempt, name, address.storage)
         return path if os.path.exists(path) else None
 
     def outcome(self, outcome: Outcome) -> None:

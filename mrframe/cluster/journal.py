@@ -9,7 +9,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from mrframe.core.events import DatasetPut, DatasetRemoved, JobReleased
+from mrframe.core.events import DatasetPut, DatasetRemoved, JobReleased, NodeDrained
 from mrframe.core.facts import Fact
 from mrframe.errors import CorruptData
 from mrframe.store.journal import JournalFile, Row
@@ -77,9 +77,11 @@ class DiskJournal:
 
 
 def job_of(fact: Fact) -> str:
-    """The job that a fact is about, or the version of a dataset."""
+    """What a fact is about: a job, a version of a dataset, a node."""
     if isinstance(fact, DatasetPut):
         return f"mrfs:{fact.version.dataset}@{fact.version.number}"
+    if isinstance(fact, NodeDrained):
+        return fact.node
     if isinstance(fact, DatasetRemoved):
         return f"mrfs:{fact.dataset}@{fact.number}"
     for name in ("job", "task", "attempt"):

@@ -27,7 +27,7 @@ from typing import NoReturn
 from mrframe.cluster import process
 from mrframe.cluster.lines import Line
 from mrframe.store.scratch import remove_tree
-from mrframe.wire import messages
+from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
 Main = Callable[[socket.socket, str], None]
@@ -168,7 +168,7 @@ def _watch_process(pid: int) -> int:
 
 def make_line(end: socket.socket) -> Line:
     """The keeper's end of its line to the client."""
-    return Line(end, hears=messages.TO_KEEPER, says=messages.FROM_PARENT, blocking=True)
+    return Line(end, hears=channels.TO_KEEPER, says=channels.FROM_PARENT, blocking=True)
 
 
 def serve(line: Line, charge: Charge) -> NoReturn:

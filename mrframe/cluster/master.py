@@ -23,14 +23,14 @@ from typing import Any
 
 from mrframe.cluster import transport
 from mrframe.cluster.auth import Doorkeeper, Keys
-from mrframe.cluster.clients import CLIENT, Clients
+from mrframe.cluster.clients import CLIENT, MASTER, Clients
 from mrframe.cluster.journal import DiskJournal, Journal, MemoryJournal
 from mrframe.cluster.lines import Line
 from mrframe.cluster.transport import Loop, Received
 from mrframe.core import events
 from mrframe.core.actions import JobEnded, Persist, SchedulerAction, SendNode
 from mrframe.core.scheduler import Scheduler
-from mrframe.wire import messages
+from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import Member
 
@@ -115,7 +115,7 @@ class Master:
             for request in self._clients.hear(received, self._peers()):
                 self._of_client(request)
             return
-        message = messages.FROM_NODE.decode(received.frames[0].buffer)
+        message = channels.FROM_NODE.decode(received.frames[0].buffer)
         if len(received.frames) != 1 or message.node != received.name:
             raise BadMessage(f"{received.name} may not speak for {message.node!r}")
         self._of_node(message, received.route)
@@ -141,7 +141,7 @@ class Master:
                 self._tell_peers()
             elif known is None:  # it speaks to an earlier process of this master: let it say hello
                 hello = events.Welcome(message.node, self._scheduler.book.epoch)
-                transport.send(self._router, route, messages.TO_NODE.encode(hello))
+                transport.send(self._router, route, channels.TO_NODE.encode(hello))
             return  # a node says where it is before anything else, and again with every hello
         if known.route != route:  # it has connected anew: what was sent to the old connection may be lost
             known.route = route
@@ -153,7 +153,7 @@ class Master:
             self._events.append(message)
 
     def _refuse(self, received: Received, reason: str) -> None:
-        words = messages.TO_CLIENT if received.name == CLIENT else messages.TO_NODE
+        words = channels.TO_CLIENT if received.name == CLIENT else channels.TO_NODE
         transport.send(self._router, received.route, words.encode(messages.Refused(reason)))
 
     # ---- perform ------------------------------------------------------------------------------------
@@ -175,14 +175,14 @@ class Master:
             self._send_code(node, message.job)
         elif isinstance(message, events.ForgetJob):
             node.coded.discard(message.job)
-        if not transport.send(self._router, node.route, messages.TO_NODE.encode(message)):
+        if not transport.send(self._router, node.route, channels.TO_NODE.encode(message)):
             self.counts["unsent"] += 1  # the scheduler repeats what is not answered
 
     def _send_code(self, node: NodeRoute, job: str) -> None:
         package = self._codes.get(job)
         if package is None or job in node.coded:
             return
-        if transport.send(self._router, node.route, messages.TO_NODE.encode(messages.JobCode(job, package))):
+        if transport.send(self._router, node.route, channels.TO_NODE.encode(messages.JobCode(job, package))):
             node.coded.add(job)
 
     def _forget_node(self, event: events.NodeGone) -> None:
@@ -197,13 +197,13 @@ class Master:
     def _tell_peers(self) -> None:
         peers = self._peers()
         for node in self._nodes.values():
-            transport.send(self._router, node.route, messages.TO_NODE.encode(peers))
+            transport.send(self._router, node.route, channels.TO_NODE.encode(peers))
         self._clients.tell_all(peers)
 
 
 def main(end: socket.socket, _work: str) -> None:
     """Be the master: `end` is its line to the client, which ends with the client."""
-    line = Line(end, hears=messages.TO_CHILD, says=messages.FROM_CHILD, blocking=True)
+    line = Line(end, hears=channels.TO_CHILD, says=channels.FROM_CHILD, blocking=True)
     setup = line.wait()
     if setup is None:
         return
@@ -223,4 +223,5 @@ def make(setup: messages.MasterSetup) -> Master:
     facts, packages = journal.recall()
     scheduler = Scheduler(journal.begin_epoch(), setup.limits)
     scheduler.recover(facts)
+    scheduler.expect(member.name for member in setup.members if member.name not in (CLIENT, MASTER))
     return Master(keys, setup.members, scheduler, journal, packages=packages, address=setup.address, durable=True)

@@ -21,18 +21,20 @@ from typing import Any
 
 from mrframe.cluster import transport, warm
 from mrframe.cluster.auth import Doorkeeper, Keys
-from mrframe.cluster.fetching import Fetcher
+from mrframe.cluster.fetching import Fetcher, Outcome
 from mrframe.cluster.folder import Folder
 from mrframe.cluster.inputs import Inputs
 from mrframe.cluster.lines import Line
-from mrframe.cluster.pool import Pool
+from mrframe.cluster.pool import ExecutorEvent, Pool
 from mrframe.cluster.process import leave
 from mrframe.cluster.serving import FileServer
+from mrframe.cluster.storage import BLOCK_EXECUTOR, Storage
 from mrframe.cluster.transport import Loop, Outbox
 from mrframe.core import actions, events
 from mrframe.core.node import NodeCore
+from mrframe.core.stored import STORED, BlockDone, DropBlock, JudgeBlocks, StoreBlock
 from mrframe.shuffle.partition import slot_range, slots_for
-from mrframe.wire import messages
+from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import NodeSetup
 
@@ -49,7 +51,7 @@ class Node:
         self._events: deque[events.NodeEvent] = deque()
         self._partitions: dict[str, int] = {}  # of reduce attempts that have not begun to fetch
         self._no_code: dict[str, list[actions.Execute]] = {}
-        self._folder = Folder(setup.directory)
+        self._folder = Folder(setup.directory, setup.storage)
         self._core = NodeCore(setup.name, setup.incarnation, setup.slots, setup.limits, self._folder.held())
         keys = Keys(setup.public_key, setup.secret_key)
         servers = {member.name: member.public_key for member in setup.members}
@@ -59,9 +61,10 @@ class Node:
         router, self.address = transport.listen(context, keys)
         self._server = FileServer(router, self._folder.file)
         self._inputs = Inputs(setup.name, self._folder, by_path=setup.by_path, tell=self._events.append)
-        self._fetcher = Fetcher(context, keys, servers, self.loop, self._inputs.outcome)
-        self._pool = Pool(self.loop, warm_line, self._events.append, gone=lambda: leave(1))
+        self._fetcher = Fetcher(context, keys, servers, self.loop, self._fetched)
+        self._pool = Pool(self.loop, warm_line, self._of_executor, gone=lambda: leave(1))
         self._master = Outbox(transport.connect(context, keys, setup.master_address, servers[_MASTER]))
+        self._storage = self._open_storage() if setup.storage else None
         self._parent = parent
         self._told_pids: list[tuple[str, int]] = []
         self.loop.watch(self._doorkeeper.socket, self._doorkeeper.answer)
@@ -69,6 +72,17 @@ class Node:
         self.loop.watch(self._master.socket, self._receive, self._master)
         self.loop.watch(parent.fileno(), lambda: os._exit(0), parent)  # it says nothing: it can only have ended
         self._next_tick_s = 0.0
+
+    def _open_storage(self) -> Storage:
+        setup = self._setup
+        return Storage(
+            setup.storage,
+            node=(setup.name, setup.incarnation),
+            by_path=setup.by_path,
+            pool=self._pool,
+            fetcher=self._fetcher,
+            say=self._say,
+        )
 
     def turn(self) -> None:
         """Receive what there is, decide, perform."""
@@ -78,6 +92,8 @@ class Node:
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + TICK_S
             self._fetcher.tick(now_s)
+            if self._storage is not None and self._core.welcome:
+                self._storage.tick(now_s)
             self._events.append(events.Tick())
         while self._events:
             event = self._events.popleft()
@@ -93,7 +109,7 @@ class Node:
                 frames = transport.receive_answer(self._master.socket)
                 if frames is None:
                     return
-                self._hear(messages.TO_NODE.decode(frames[0].buffer))
+                self._hear(channels.TO_NODE.decode(frames[0].buffer))
             except (BadMessage, ValueError):  # ValueError: a name in it is none of a job or attempt
                 self.bad += 1
 
@@ -107,11 +123,38 @@ class Node:
                     self._perform(action, time.monotonic())
             case messages.Refused():
                 self.bad += 1
+            case StoreBlock() | DropBlock() | JudgeBlocks():
+                if self._storage is not None:
+                    self._storage.hear(message, time.monotonic())
             case _:
+                if isinstance(message, events.Welcome) and message.epoch != self._core.epoch and self._storage:
+                    self._storage.welcomed()
                 for name in (getattr(message, "attempt", None), getattr(message, "job", None)):
                     if name is not None:
                         self._check(name)
                 self._events.append(message)
+
+    def _fetched(self, outcome: Outcome) -> None:
+        """A transfer has ended, of an attempt's input or of a block for the store."""
+        if outcome.wanted.key[0] == STORED and self._storage is not None:
+            self._storage.outcome(outcome)
+        else:
+            self._inputs.outcome(outcome)
+
+    def _of_executor(self, event: ExecutorEvent) -> None:
+        """What happens to executors is the core's; what happens to the block executor is not."""
+        if event.executor != BLOCK_EXECUTOR:
+            assert not isinstance(event, BlockDone)
+            self._events.append(event)
+        elif self._storage is not None:
+            match event:
+                case BlockDone():
+                    self._storage.done(event)
+                case events.ExecutorReady():
+                    self._storage.executor_ready()
+                case events.ExecutorDied():
+                    self._storage.executor_died(event.reason)
+        self._tell_pids()
 
     def _check(self, name: str) -> None:
         """ValueError when this names neither a job nor an attempt: it is going to be part of a path."""
@@ -164,9 +207,9 @@ class Node:
     def _say(self, message: Any) -> None:
         if isinstance(message, events.NodeJoined):
             name, incarnation = self._setup.name, self._setup.incarnation
-            where = messages.NodeAddress(name, incarnation, self.address, self._folder.path)
-            self._master.send(messages.FROM_NODE.encode(where))
-        self._master.send(messages.FROM_NODE.encode(message))
+            where = messages.NodeAddress(name, incarnation, self.address, self._folder.path, self._setup.storage)
+            self._master.send(channels.FROM_NODE.encode(where))
+        self._master.send(channels.FROM_NODE.encode(message))
 
     def _execute(self, action: actions.Execute) -> None:
         package = self._folder.package(action.job)
@@ -200,7 +243,7 @@ class Node:
 def main(end: socket.socket, work: str) -> None:
     """Be a node: `end` is its line to the client, which ends with the client."""
     warm_line, _ = warm.start([end], work)
-    parent = Line(end, hears=messages.TO_CHILD, says=messages.FROM_CHILD, blocking=True)
+    parent = Line(end, hears=channels.TO_CHILD, says=channels.FROM_CHILD, blocking=True)
     setup = parent.wait()
     if setup is None:
         return

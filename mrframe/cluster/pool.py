@@ -21,10 +21,13 @@ from mrframe.core.events import (
     ExecutorSealed,
 )
 from mrframe.core.spec import Order
-from mrframe.wire import messages
+from mrframe.core.stored import BlockDone, JudgeOrder, StoreOrder
+from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
-ExecutorEvent = ExecutorReady | ExecutorDied | ExecutorSealed | ExecutorFailed | ExecutorBlock | ExecutorBeat
+ExecutorEvent = (
+    ExecutorReady | ExecutorDied | ExecutorSealed | ExecutorFailed | ExecutorBlock | ExecutorBeat | BlockDone
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -57,7 +60,7 @@ class Pool:
     def spawn(self, number: int) -> None:
         """Start an executor; `ExecutorReady` follows."""
         here, there = make_pair()
-        line = Line(here, hears=messages.FROM_EXECUTOR, says=messages.TO_EXECUTOR)
+        line = Line(here, hears=channels.FROM_EXECUTOR, says=channels.TO_EXECUTOR)
         executor = self._executors[name_of(number)] = Executor(number, line)
         self._warm.send(messages.ForkExecutor(number), [there.fileno()])
         there.close()
@@ -72,6 +75,12 @@ class Pool:
         executor = self._executors.get(name_of(number))
         if executor is not None:
             executor.line.send(messages.Work(package, order))
+
+    def work_on(self, number: int, order: StoreOrder | JudgeOrder) -> None:
+        """Hand an order to a block executor."""
+        executor = self._executors.get(name_of(number))
+        if executor is not None:
+            executor.line.send(messages.BlockWork(order))
 
     def _hear_warm(self) -> None:
         for message in self._warm.receive():

@@ -19,7 +19,7 @@ from mrframe.cluster import transport
 from mrframe.cluster.transport import Received, Socket
 from mrframe.errors import CorruptData
 from mrframe.shuffle.runread import extract
-from mrframe.wire import messages
+from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import FETCH_FRAME_BYTES
 
@@ -80,7 +80,7 @@ class FileServer:
                 self._drop(key)
 
     def _hear(self, received: Received, now_s: float) -> None:
-        message = messages.FETCH_ASKED.decode(received.frames[0].buffer)
+        message = channels.FETCH_ASKED.decode(received.frames[0].buffer)
         key = (received.route, message.request)
         sending = self._sendings.get(key)
         match message:
@@ -116,18 +116,18 @@ class FileServer:
             return False
         if piece is None:
             end = messages.FileEnd(sending.request, sending.number, sending.size_bytes, sending.crc)
-            transport.send(self._router, sending.route, messages.FETCH_ANSWER.encode(end))
+            transport.send(self._router, sending.route, channels.FETCH_ANSWER.encode(end))
             return False
         sending.crc = zlib.crc32(piece, sending.crc)
         head = messages.FilePiece(sending.request, sending.number, sending.crc)
         sending.number += 1
         sending.size_bytes += len(piece)
         sending.credits -= 1
-        return transport.send(self._router, sending.route, messages.FETCH_ANSWER.encode(head), piece)
+        return transport.send(self._router, sending.route, channels.FETCH_ANSWER.encode(head), piece)
 
     def _refuse(self, route: bytes, request: int, reason: str) -> None:
         refused = messages.FileRefused(request, reason[:1000])
-        transport.send(self._router, route, messages.FETCH_ANSWER.encode(refused))
+        transport.send(self._router, route, channels.FETCH_ANSWER.encode(refused))
 
     def _drop(self, key: tuple[bytes, int]) -> None:
         sending = self._sendings.pop(key, None)

@@ -102,6 +102,9 @@ class StandingCluster(LocalCluster):
         deaths.append(now_s)
         return len(deaths) < DEATHS_MAX or now_s - deaths[0] > DEATHS_S
 
+    def _storage_of(self, node: str) -> str:
+        return os.path.join(self._home.blocks, node)
+
     def _log(self, text: str) -> None:
         sys.stderr.write(f"supervisor: {text}\n")
         sys.stderr.flush()
@@ -233,10 +236,14 @@ class Visitor(MasterClient):
         access = home.access()
         super().__init__(home.path, copies=copies, nodes=home.nodes if access.by_path else None)
         self.access = access
+        self._home_blocks = home.blocks
         self._handle = os.pidfd_open(access.pid)
         self._loop.watch(self._handle, self._stopped)
         servers = {name: key.encode() for name, key in access.members}
         self._connect(Keys(access.public_key.encode(), access.secret_key.encode()), access.address, servers)
+
+    def _storage_of(self, node: str) -> str:
+        return os.path.join(self._home_blocks, node)
 
     def _stopped(self) -> None:
         self._loop.forget(self._handle)

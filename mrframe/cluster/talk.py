@@ -20,12 +20,12 @@ from mrframe.cluster.clients import MASTER, REQUEST
 from mrframe.cluster.fetching import Fetcher, Outcome, Wanted
 from mrframe.cluster.folder import file_in
 from mrframe.cluster.transport import Loop, Outbox
-from mrframe.core import events
+from mrframe.core import events, storage_states, stored
 from mrframe.core.actions import JobEnded
 from mrframe.core.records import JobProgress
 from mrframe.core.spec import Split, StepSpec
 from mrframe.errors import CannotTravel, ClusterUnreachable, JobFailed, UsageError
-from mrframe.wire import messages
+from mrframe.wire import channels, messages
 from mrframe.wire.codec import MESSAGE_BYTES_MAX, BadMessage
 
 SPLITS_PER_MESSAGE = 1000
@@ -61,6 +61,7 @@ class MasterClient:
         self._ends: deque[JobEnded] = deque()
         self._progress: JobProgress | None = None
         self._state: messages.ClusterState | None = None
+        self._answer: storage_states.Answer | None = None
         self._outcomes: dict[int, Outcome] = {}
         self._next_fetch = 1
         self._fault = ""
@@ -122,6 +123,32 @@ class MasterClient:
         while self._unaccepted:
             self._turn(self._left_s(deadline_s, timeout_s))
 
+    def _storage_of(self, _node: str) -> str:
+        """The folder of a node's block store, "" when this cluster has none."""
+        return ""
+
+    def ask(self, question: storage_states.Question, timeout_s: float) -> Any:
+        """The answer to a question about the store; ClusterUnreachable when the master does not give it in time."""
+        deadline_s = time.monotonic() + timeout_s
+        self._answer, asked_s = None, 0.0
+        while self._answer is None:
+            if time.monotonic() - asked_s > AGAIN_S:  # what was answered may have been lost on the way
+                asked_s = time.monotonic()
+                self._ask(question)
+            self._turn(min(TICK_S, self._left_s(deadline_s, timeout_s)))
+        return self._answer
+
+    def rest(self, seconds: float) -> None:
+        """Hear what the cluster says for so long."""
+        deadline_s = time.monotonic() + seconds
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            self._turn(left_s)
+
+    def want(self, event: Any, timeout_s: float) -> None:
+        """Tell the master what is wanted of the store, and wait until it has taken it; what comes of it is asked."""
+        self._ask(event)
+        self.settle(timeout_s)
+
     def state(self, timeout_s: float) -> messages.ClusterState:
         """How the cluster is; ClusterUnreachable when the master does not say so in time."""
         deadline_s = time.monotonic() + timeout_s
@@ -144,7 +171,7 @@ class MasterClient:
     def _ask(self, message: Any) -> None:
         self._check()
         self._asked += 1
-        data = self._unaccepted[self._asked] = messages.FROM_CLIENT.encode(message)
+        data = self._unaccepted[self._asked] = channels.FROM_CLIENT.encode(message)
         self._again_s = time.monotonic() + AGAIN_S
         self._say(self._asked, data)
 
@@ -179,10 +206,10 @@ class MasterClient:
         JobFailed when the node does not give it.
         """
         if self._nodes is not None:
-            path = file_in(os.path.join(self._nodes, node), attempt, name)
+            path = file_in(os.path.join(self._nodes, node), attempt, name, self._storage_of(node))
             if os.path.exists(path):
                 return path
-        path = file_in(self._copies, attempt, name)
+        path = file_in(self._copies, attempt, name, self._copies)
         deadline_s = time.monotonic() + FETCH_S
         while self._fetcher.address(node) is None and time.monotonic() < deadline_s:
             self._turn(TICK_S)  # the node has just died, and its next process has not said hello yet
@@ -231,7 +258,7 @@ class MasterClient:
                 if frames is None:
                     return
                 self._heard_s = time.monotonic()
-                self._hear(messages.TO_CLIENT.decode(frames[0].buffer))
+                self._hear(channels.TO_CLIENT.decode(frames[0].buffer))
             except BadMessage as error:
                 self._fault = f"the master sent what is no message ({error})"
 
@@ -246,6 +273,8 @@ class MasterClient:
                 self._progress = message
             case messages.ClusterState():
                 self._state = message
+            case stored.PutState() | stored.VersionsState() | stored.VersionState() | stored.StorageState():
+                self._answer = message
             case messages.JobUnknown():
                 self._unknown = message.job
             case messages.Reports():

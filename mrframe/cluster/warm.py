@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mrframe.cluster import executor, process
 from mrframe.cluster.lines import Line
-from mrframe.wire import messages
+from mrframe.wire import channels, messages
 
 
 def name_of(number: int) -> str:
@@ -79,9 +79,9 @@ def start(others: list[socket.socket], work: str) -> tuple[Line, int]:
             other.close()
         process.set_title("mrframe warm")
         gc.freeze()
-        line = Line(there, hears=messages.TO_WARM_PARENT, says=messages.FROM_PARENT, blocking=True)
+        line = Line(there, hears=channels.TO_WARM_PARENT, says=channels.FROM_PARENT, blocking=True)
         WarmParent(line, process.Children(), work).run()
 
     pid = process.fork(be)
     there.close()
-    return Line(here, hears=messages.FROM_PARENT, says=messages.TO_WARM_PARENT), pid
+    return Line(here, hears=channels.FROM_PARENT, says=channels.TO_WARM_PARENT), pid

@@ -24,10 +24,21 @@ from mrframe.core.events import (
 )
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Order
+from mrframe.core.stored import DropBlock, JudgeBlocks, StoreBlock
 
 # ---- of the scheduler -----------------------------------------------------------------------------
 
-ToNode = Welcome | StartAttempt | CommitAttempt | DiscardAttempt | AcknowledgeBlock | ForgetJob
+ToNode = (
+    Welcome
+    | StartAttempt
+    | CommitAttempt
+    | DiscardAttempt
+    | AcknowledgeBlock
+    | ForgetJob
+    | StoreBlock
+    | DropBlock
+    | JudgeBlocks
+)
 
 
 @dataclass(frozen=True, slots=True)

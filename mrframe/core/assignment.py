@@ -15,11 +15,16 @@ from heapq import heappop, heappush
 from mrframe.core.book import Book, Node, Turn
 from mrframe.core.events import StartAttempt
 from mrframe.core.ids import attempt_id
+from mrframe.core.keeping import readable
 from mrframe.core.placement import near, wait_s
 from mrframe.core.spec import Split
 from mrframe.core.states import JobState, TaskState
+from mrframe.core.stored import STORED
 from mrframe.core.submission import Submission
 from mrframe.core.tasks import Attempt, Task
+
+NOBODY = "no node"
+"""Whom a block is to be fetched from that no node has: it fails, and is tried again, for a while."""
 
 
 def may_start(book: Book, submission: Submission, task: Task) -> bool:
@@ -27,7 +32,8 @@ def may_start(book: Book, submission: Submission, task: Task) -> bool:
     if submission.state is not JobState.RUNNING or not submission.inputs_there(task):
         return False
     free = task.kind == "decode" or (task.kind == "map" and task.step == 0 and task.origin is None)
-    return free or not book.settling()
+    stored = task.split is not None and task.split.kind == "stored"
+    return (free and not stored) or not book.settling()
 
 
 def wake(book: Book, turn: Turn, tasks: Iterable[Task]) -> None:
@@ -43,6 +49,8 @@ def enqueue(book: Book, turn: Turn, task: Task) -> None:
     submission = book.jobs[task.job]
     names = [node.name for node in book.joined()]
     nodes, size = near(submission, task)
+    if task.split is not None and task.split.kind == "stored":
+        nodes = tuple(readable(book, task.split.path))
     wait = wait_s(book.limits, size)
     homes = [name for name in nodes if name in names and name not in task.avoid]
     if not homes and task.avoid:
@@ -113,7 +121,7 @@ def start(book: Book, turn: Turn, submission: Submission, task: Task, node: Node
         job=task.job,
         step=task.step,
         partitions=spec.partitions,
-        split=split_now(submission, task),
+        split=split_now(book, submission, task, node),
         partition=task.partition,
         sources=submission.sources(task) if task.kind == "reduce" else (),
         block_bytes=spec.block_bytes,
@@ -125,8 +133,16 @@ def start(book: Book, turn: Turn, submission: Submission, task: Task, node: Node
     turn.send(node.name, message)
 
 
-def split_now(submission: Submission, task: Task) -> Split | None:
-    """The split of a map or decode task as it is to be read now: for pairs, with who holds them."""
+def split_now(book: Book, submission: Submission, task: Task, node: Node) -> Split | None:
+    """The split of a map or decode task as it is to be read now: for pairs, with who holds them.
+
+    Of a stored block a replica is named: the node's own, or else another one with each attempt.
+    """
+    if task.split is not None and task.split.kind == "stored":
+        nodes = readable(book, task.split.path)
+        task.split = replace(task.split, locations=tuple(nodes))
+        holder = node.name if node.name in nodes else nodes[task.losses % len(nodes)] if nodes else NOBODY
+        return replace(task.split, held_by=((STORED, holder),))
     if task.split is None or task.split.kind != "pairs":
         return task.split
     size = sum(feeder.report.bytes_out for feeder in submission.feeders(task) if feeder.report)

@@ -16,6 +16,7 @@ from mrframe.core.datasets import Catalog
 from mrframe.core.events import DiscardAttempt, ForgetJob
 from mrframe.core.facts import Fact
 from mrframe.core.ids import parse_attempt
+from mrframe.core.keepers import Keepers
 from mrframe.core.limits import SchedulerLimits
 from mrframe.core.placement import Waiting
 from mrframe.core.states import NODE, NodeState
@@ -86,6 +87,7 @@ class Book:
         self.jobs: dict[str, Submission] = {}
         self.released: set[str] = set()
         self.datasets = Catalog()
+        self.keepers = Keepers()
         self.nodes: dict[str, Node] = {}
         self.waiting = Waiting()
         self.resting: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry

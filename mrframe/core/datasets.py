@@ -45,12 +45,20 @@ class DatasetFile:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a dataset; `put` is a random number of whoever put it, by which that one knows it again."""
+    """One version of a dataset, each block of which is to have so many replicas, on as many nodes.
+
+    `put` is a random number of whoever put it, by which that one knows it again.
+    """
 
     dataset: str
     number: int
     put: int
+    replicas: int
     files: tuple[DatasetFile, ...]
+
+    def blocks(self) -> list[DatasetBlock]:
+        """All its blocks, in order; one that is in it twice is there twice."""
+        return [block for file in self.files for block in file.blocks]
 
 
 def parse_reference(text: str) -> tuple[str, int]:
@@ -86,15 +94,12 @@ class Catalog:
             for number in sorted(self._versions[dataset]):
                 yield self._versions[dataset][number]
 
-    def blocks(self) -> set[str]:
-        """The names of all blocks that some version needs."""
-        return {block.name for version in self.versions() for file in version.files for block in file.blocks}
-
     def may_put(self, version: Version) -> bool:
         """Whether this can be the dataset's next version."""
         return (
             _NAME.fullmatch(version.dataset) is not None
             and version.number == self.last(version.dataset) + 1
+            and version.replicas > 0
             and all(_BLOCK.fullmatch(b.name) and b.length > 0 for file in version.files for b in file.blocks)
         )
 

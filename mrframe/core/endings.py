@@ -13,6 +13,7 @@ from mrframe.core.assignment import wake
 from mrframe.core.book import Book, Turn
 from mrframe.core.events import ForgetJob, JobReleased
 from mrframe.core.facts import JobFinished
+from mrframe.core.keeping import readable
 from mrframe.core.spec import Failure
 from mrframe.core.states import JobState, NodeState, TaskState
 from mrframe.core.submission import Submission
@@ -39,13 +40,20 @@ def give_up(book: Book, turn: Turn, task: Task, node: str, failure: Failure) -> 
     """Fail the job when the task has been tried or lost too often, `failure` on `node` being the last time."""
     if task.failures >= book.limits.tries_max:
         times = f"{task.failures} attempts failed"
-    elif task.losses >= book.limits.losses_max:
+    elif task.losses >= _losses_max(book, task):
         times = f"{task.losses} attempts were lost"
     else:
         return False
     said = f"{task.id} is given up after {times}, the last on {node}: {failure.message}"
     fail(book, turn, book.jobs[task.job], replace(failure, message=said))
     return True
+
+
+def _losses_max(book: Book, task: Task) -> int:
+    """How often attempts at a task may be lost: less often, when what is lost is a block that no node has."""
+    stored = task.split is not None and task.split.kind == "stored"
+    gone = stored and task.split is not None and not readable(book, task.split.path)
+    return book.limits.block_losses_max if gone else book.limits.losses_max
 
 
 def fail(book: Book, turn: Turn, submission: Submission, failure: Failure) -> None:

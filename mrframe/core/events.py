@@ -11,6 +11,16 @@ from dataclasses import dataclass
 from mrframe.core.datasets import Version
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import SPLIT_BYTES, Failure, Split, StepSpec
+from mrframe.core.stored import (
+    BlockDamaged,
+    BlockRefused,
+    BlocksHeld,
+    BlocksJudged,
+    BlocksOffered,
+    BlockStored,
+    JudgingWanted,
+    PutEnded,
+)
 
 # ---- told to the scheduler by clients -------------------------------------------------------------
 
@@ -73,6 +83,14 @@ class DatasetRemoved:
 
     dataset: str
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDrained:
+    """A client wants a node to keep no blocks any more, or (not `drained`) to keep them again."""
+
+    node: str
+    drained: bool
 
 
 # ---- told to the scheduler by nodes ---------------------------------------------------------------
@@ -165,12 +183,21 @@ SchedulerEvent = (
     | JobReleased
     | DatasetPut
     | DatasetRemoved
+    | NodeDrained
+    | BlocksOffered
+    | PutEnded
+    | JudgingWanted
     | NodeJoined
     | NodeBeat
     | NodeGone
     | AttemptSealed
     | AttemptFailed
     | BlockSealed
+    | BlocksHeld
+    | BlockStored
+    | BlockRefused
+    | BlockDamaged
+    | BlocksJudged
     | Tick
 )
 

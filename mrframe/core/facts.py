@@ -1,9 +1,9 @@
 """The scheduler's decisions that must outlive the master: what goes into the journal, in order.
 
 A fact is written before anything that depends on it is sent (`actions.Persist`). The events of clients
-(`JobSubmitted`, `SplitsAdded`, `InputsClosed`, `CancelRequested`, `JobReleased`, `DatasetPut`, `DatasetRemoved`)
-are facts as they are; here are the others. `Scheduler.recover` takes them all back, in the same order. Attempts
-under way are not facts: a new epoch starts new ones.
+(`JobSubmitted`, `SplitsAdded`, `InputsClosed`, `CancelRequested`, `JobReleased`, `DatasetPut`, `DatasetRemoved`,
+`NodeDrained`) are facts as they are; here are the others. `Scheduler.recover` takes them all back, in the same order.
+Attempts under way are not facts: a new epoch starts new ones.
 
 Compaction: once a job is released, its `JobReleased` may stand for all its facts, in the place of the first one. So
 may the `DatasetRemoved` of a version.
@@ -20,6 +20,7 @@ from mrframe.core.events import (
     InputsClosed,
     JobReleased,
     JobSubmitted,
+    NodeDrained,
     SplitsAdded,
 )
 from mrframe.core.records import TaskReport
@@ -70,6 +71,7 @@ Fact = (
     | JobReleased
     | DatasetPut
     | DatasetRemoved
+    | NodeDrained
     | BlockRecorded
     | AttemptCommitted
     | OutputLost

@@ -20,6 +20,7 @@ class SchedulerLimits:
     transfer_bytes_per_s  what moving data is taken to cost, for that comparison
     tries_max             attempts at a task that may end by themselves ("died", "io") before the job fails
     losses_max            attempts at a task that may be lost to nodes and fetches before the job fails
+    block_losses_max      the same for a task whose block no node has any more
     fetch_reports_max     reports that an output cannot be fetched, before it is taken to be lost
     fetch_rest_s          pause before a task whose source could not be fetched is tried again; doubles
     fetch_rest_s_max      bound of that pause
@@ -34,6 +35,7 @@ class SchedulerLimits:
     transfer_bytes_per_s: int = 200 * MIB
     tries_max: int = 4
     losses_max: int = 100
+    block_losses_max: int = 8
     fetch_reports_max: int = 3
     fetch_rest_s: float = 0.1
     fetch_rest_s_max: float = 2.0

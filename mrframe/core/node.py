@@ -202,7 +202,7 @@ class NodeCore:
             attempt.move("fetched")
             attempt.paths = event.paths
             return []
-        said = f"{event.source} could not be fetched from {event.node}: {event.reason}"
+        said = f"{attempt.input_text(event.source)} could not be fetched from {event.node}: {event.reason}"
         return self._fail(attempt, Failure("fetch", said, lost=(event.source, event.node)), now_s)
 
     def _fail(self, attempt: NodeAttempt, failure: Failure, now_s: float) -> list[NodeAction]:

@@ -11,6 +11,7 @@ from mrframe.core.ids import Kind
 from mrframe.core.limits import NodeLimits
 from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
 from mrframe.core.states import ATTEMPT, AttemptState
+from mrframe.core.stored import STORED
 
 MAP_FILE = "map.mrf"
 REDUCE_FILE = "part.mrf"
@@ -72,8 +73,15 @@ class NodeAttempt:
         split = self.start.split
         if split is None or split.kind in ("file", "gzip"):
             return ()
-        name = split.path if split.kind == "held" else REDUCE_FILE
+        name = split.path if split.kind in ("held", "stored") else REDUCE_FILE
         return tuple((attempt, node, name) for attempt, node in split.held_by)
+
+    def input_text(self, source: str) -> str:
+        """What an input is, for people."""
+        split = self.start.split if self.start else None
+        if source != STORED or split is None:
+            return source
+        return f"the block {split.path[:12]} of {split.source}, {split.length:,} bytes from byte {split.order[1]:,},"
 
     def blamed(self, failure: Failure) -> Failure:
         """A failure as it is told: damaged input is to blame on who made it, as if it could not be fetched."""
@@ -99,7 +107,7 @@ class NodeAttempt:
         return MapOrder(self.name, start.step, here, start.partitions, self.name, sources, start.careful)
 
     def _local(self, split: Split) -> Split:
-        return replace(split, path=self.paths[0]) if split.kind == "held" else split
+        return replace(split, path=self.paths[0]) if split.kind in ("held", "stored") else split
 
 
 @dataclass(slots=True, eq=False)

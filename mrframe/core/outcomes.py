@@ -16,6 +16,7 @@ from mrframe.core.book import Book, Node, Turn
 from mrframe.core.endings import fail, follow, give_up
 from mrframe.core.events import AcknowledgeBlock, AttemptFailed, AttemptSealed, BlockSealed, CommitAttempt
 from mrframe.core.facts import AttemptCommitted, BlockRecorded
+from mrframe.core.keeping import suspect
 from mrframe.core.losses import lose_source
 from mrframe.core.tasks import Attempt
 
@@ -71,7 +72,10 @@ def failed(book: Book, turn: Turn, node: Node, event: AttemptFailed) -> None:
         return
     if fetch and failure.lost is not None:
         rest(book, turn, task)
-        lose_source(book, turn, submission, failure.lost)
+        if task.split is not None and task.split.kind == "stored":
+            suspect(book, turn, failure.lost[1], task.split.path)
+        else:
+            lose_source(book, turn, submission, failure.lost)
     else:
         wake(book, turn, [task])
 

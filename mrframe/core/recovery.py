@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from mrframe.core import keeping
 from mrframe.core.actions import SchedulerAction
 from mrframe.core.assignment import wake
 from mrframe.core.book import Book, Node, Turn
@@ -21,6 +22,7 @@ from mrframe.core.events import (
     InputsClosed,
     JobReleased,
     JobSubmitted,
+    NodeDrained,
     SplitsAdded,
 )
 from mrframe.core.facts import AttemptCommitted, BlockRecorded, Fact, JobFinished, OutputLost
@@ -82,9 +84,11 @@ def _apply(book: Book, fact: Fact) -> None:
         case JobReleased(job):
             _release(book, job)
         case DatasetPut(version):
-            book.datasets.put(version)
-        case DatasetRemoved(dataset, number):
-            book.datasets.remove(dataset, number)
+            keeping.add(book, version)
+        case DatasetRemoved():
+            keeping.remove(book, fact)
+        case NodeDrained():
+            keeping.drain(book, fact)
         case CancelRequested():
             pass  # the `JobFinished` of the same turn says it all
 
@@ -114,6 +118,7 @@ def snapshot(book: Book) -> dict[str, Any]:
     return {
         "released": sorted(book.released),
         "datasets": list(book.datasets.versions()),
+        "drained": sorted(book.keepers.drained),
         "jobs": {job: _snapshot_job(submission) for job, submission in sorted(book.jobs.items())},
     }
 

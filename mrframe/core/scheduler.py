@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from mrframe.core import endings, membership, outcomes, recovery
+from mrframe.core import endings, keeping, membership, outcomes, recovery, storage_states
 from mrframe.core.actions import JobEnded, SchedulerAction
 from mrframe.core.assignment import assign, wake, wake_rested
 from mrframe.core.book import Book, Turn
@@ -29,6 +29,7 @@ from mrframe.core.events import (
     JobReleased,
     JobSubmitted,
     NodeBeat,
+    NodeDrained,
     NodeGone,
     NodeJoined,
     SchedulerEvent,
@@ -41,6 +42,16 @@ from mrframe.core.progress import progress
 from mrframe.core.records import JobProgress
 from mrframe.core.spec import Failure
 from mrframe.core.states import JobState
+from mrframe.core.stored import (
+    BlockDamaged,
+    BlockRefused,
+    BlocksHeld,
+    BlocksJudged,
+    BlocksOffered,
+    BlockStored,
+    JudgingWanted,
+    PutEnded,
+)
 
 
 class Scheduler:
@@ -59,6 +70,10 @@ class Scheduler:
         """
         recovery.recover(self.book, facts)
         self._resume = True
+
+    def expect(self, nodes: Iterable[str]) -> None:
+        """The cluster was started with these nodes."""
+        self.book.keepers.expected = frozenset(nodes)
 
     def handle(self, event: SchedulerEvent, now_s: float) -> list[SchedulerAction]:
         """What is to be done because of `event`, facts first; `now_s` is monotonic."""
@@ -79,6 +94,10 @@ class Scheduler:
         submission = self.book.jobs.get(job)
         return None if submission is None or submission.state is JobState.RUNNING else endings.ended(submission)
 
+    def answer(self, question: storage_states.Question, now_s: float) -> storage_states.Answer:
+        """How the store is."""
+        return storage_states.answer(self.book, question, now_s)
+
     def snapshot(self) -> dict[str, Any]:
         """The lasting state as plain values, equal after `recover` from the facts so far."""
         return recovery.snapshot(self.book)
@@ -92,20 +111,19 @@ class Scheduler:
             case Tick():
                 membership.check_leases(self.book, turn)
                 wake_rested(self.book, turn)
+                keeping.tend(self.book, turn)
             case NodeJoined():
                 membership.joined(self.book, turn, event)
             case NodeGone():
                 membership.gone(self.book, turn, event)
             case JobSubmitted() | SplitsAdded() | InputsClosed() | CancelRequested() | JobReleased():
                 self._of_client(event, turn)
-            case DatasetPut(version):
-                if self.book.datasets.may_put(version):
-                    turn.persist(event)
-                    self.book.datasets.put(version)
-            case DatasetRemoved(dataset, number):
-                if self.book.datasets.find(dataset, number) is not None and number:
-                    turn.persist(event)
-                    self.book.datasets.remove(dataset, number)
+            case DatasetPut() | DatasetRemoved() | NodeDrained() | BlocksOffered() | PutEnded() | JudgingWanted():
+                keeping.of_client(self.book, turn, event)
+            case BlocksHeld() | BlockStored() | BlockRefused() | BlockDamaged() | BlocksJudged():
+                node = membership.speaker(self.book, turn, event.node, event.incarnation)
+                if node is not None:
+                    keeping.of_node(self.book, turn, node, event)
             case _:
                 assert_never(event)
 

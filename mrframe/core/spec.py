@@ -13,7 +13,7 @@ MIB = 1 << 20
 SPLIT_BYTES = 64 * MIB
 """Default length of a split: cuts count from the start of the file, so an appended file keeps its splits."""
 
-SplitKind = Literal["file", "gzip", "held", "pairs", "saved"]
+SplitKind = Literal["file", "gzip", "held", "pairs", "saved", "stored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,12 @@ class Split:
               the cuts). "gzip": a compressed file, input of a *decode* task. "held": a decoded block that an
               attempt sealed on a node; `path` is relative to that attempt's directory. "pairs": the sealed
               output of reduce attempts of the step before. "saved": a block of a compressed file that is not
-              decoded, since the result of mapping it is saved (`content` says which).
+              decoded, since the result of mapping it is saved (`content` says which). "stored": a block of the
+              cluster's store; `path` is its name, and so is `content`.
     source    the name shown to people (`access.log`, `-` for standard input)
     order     place among the inputs, (input index, offset): values of a key arrive in this order
-    held_by   for "held" and "pairs": (attempt id, node) pairs, in order, that hold the data
+    held_by   for "held" and "pairs": (attempt id, node) pairs, in order, that hold the data; for "stored": the
+              replica that is to be read, on its node
     locations nodes on which the data is local; empty: equally near everywhere
     lines_before  lines of the same source before this split, or -1 when not known
     crc32     of the split's bytes, when mrframe wrote them (decoded blocks, standard input); -1: not known

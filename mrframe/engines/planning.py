@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -58,15 +58,17 @@ def make_plan(
     keep_rejects: bool = False,
     keep_quarantine: bool = False,
     waits: bool = False,
+    stored: Callable[[str], list[InputFile]] | None = None,
 ) -> Plan:
     """The plan of a run; raises InputError, FormatError, UnknownField, TooManyMalformed, UsageError.
 
-    With `waits` it may be carried out much later: it counts on nothing that may be gone by then.
+    With `waits` it may be carried out much later: it counts on nothing that may be gone by then. `stored` gives the
+    files of a dataset; without it none can be an input.
     """
     views = job.sources()
     if job.is_join and options.log_format is not None and "access" not in {v.read.kind for v in views.values()}:
         raise UsageError("--log-format does not apply: none of the job's sources is an access log; leave it out")
-    named = {name: expand(some) for name, some in by_source(job, inputs).items()}
+    named = {name: expand(some, stored) for name, some in by_source(job, inputs).items()}
     files = [file for some in named.values() for file in some]
     total_bytes = estimated_bytes(files)
     cache = open_cache(options, files, total_bytes) if options.cache != "off" else None
@@ -212,10 +214,23 @@ def _head(files: Sequence[InputFile], first: Split | None) -> tuple[str, bytes]:
         path, compression = (first.path if first else "", "") if file.is_stdin else (file.path, file.compression)
         if not path or not (file.bytes or file.is_stdin):
             continue
-        head = decoded_head(path, file.name) if compression else _read_head(path)
+        if file.is_stored:
+            head = _stored_head(file)
+        else:
+            head = decoded_head(path, file.name) if compression else _read_head(path)
         if head:
             return file.name, head.removeprefix(_BOM)
     return files[0].name, b""
+
+
+def _stored_head(file: InputFile) -> bytes:
+    from mrframe.formats.blockfile import BlockFile
+
+    path = file.blocks[0].path
+    if not path:
+        return b""
+    with BlockFile(path) as block:
+        return block.read_at(0, HEAD_BYTES)
 
 
 def _read_head(path: str) -> bytes:

@@ -69,7 +69,7 @@ class Cache:
         self.reason = ""
         self._inputs = [
             _Input(file, None, None)
-            if file.is_stdin
+            if file.is_stdin or file.is_stored
             else _Input(file, State.of(file.path), self._files.look_up(file.path))
             for file in files
         ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -24,6 +24,7 @@ from mrframe.engines.planning import make_plan, with_name
 from mrframe.engines.sources import Inputs
 from mrframe.engines.summary import Summary, summarise
 from mrframe.errors import CorruptData, UsageError
+from mrframe.formats.inputs import InputFile
 from mrframe.store.scratch import Scratch
 from mrframe.task.jobfile import find
 from mrframe.task.package import pack
@@ -81,10 +82,17 @@ class Submission:
 
 
 def prepare(
-    job: str, inputs: Inputs, options: RunOptions, job_options: Mapping[str, Any], *, executors: int
+    job: str,
+    inputs: Inputs,
+    options: RunOptions,
+    job_options: Mapping[str, Any],
+    *,
+    executors: int,
+    stored: Callable[[str], list[InputFile]] | None = None,
 ) -> Submission:
     """Plan a job (what JOB is on the command line) over inputs, for a cluster of so many executors.
 
+    `stored` gives the files of a dataset of that cluster.
     Raises what `planning.make_plan` raises.
     """
     file = find(job)
@@ -92,7 +100,9 @@ def prepare(
     with Scratch(options.scratch_dir, later=True) as scratch:
         if "-" in inputs:
             raise UsageError("standard input cannot be submitted, as the command does not wait; name a file")
-        plan = make_plan(made, inputs, options, scratch=scratch, file=file, job_options=job_options, waits=True)
+        plan = make_plan(
+            made, inputs, options, scratch=scratch, file=file, job_options=job_options, waits=True, stored=stored
+        )
         if plan.cache is not None:
             plan.cache.close()
         plan = limited(plan, executors)
@@ -101,7 +111,10 @@ def prepare(
                 "a job with key_order='total' is sampled first, which a standing cluster does not do; "
                 "give it --partitions 1, or run it with: mrframe run"
             )
-    splits = tuple(dataclasses.replace(split, path=os.path.abspath(split.path)) for split in plan.splits)
+    splits = tuple(
+        split if split.kind == "stored" else dataclasses.replace(split, path=os.path.abspath(split.path))
+        for split in plan.splits
+    )
     return Submission(plan.steps, splits, pack(made, plan.settings, file, job_options), _record(plan))
 
 
@@ -150,7 +163,7 @@ def _record(plan: Plan) -> bytes:
             "readers": [[name, one.kind, one.format] for name, one in readers.items()],
             "partitions": [step.partitions for step in plan.steps],
             "window": plan.settings.window,
-            "planned_bytes": sum(split.length for split in plan.splits if split.kind == "file"),
+            "planned_bytes": sum(split.length for split in plan.splits if split.kind in ("file", "stored")),
         }
     ).encode()
 

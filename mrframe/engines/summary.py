@@ -165,8 +165,10 @@ def first_lines(maps: Iterable[Done]) -> list[tuple[Split, int]]:
 
 def _balance(ledger: Ledger, maps: list[Done], plan: Plan) -> None:
     expected = sum(done.split.length for done in maps if done.split)
-    planned = sum(split.length for split in plan.splits if split.kind == "file")
-    read = sum(d.split.length for d in maps if d.split and d.split.kind == "file" and d.split.source != "-")
+    planned = sum(split.length for split in plan.splits if split.kind in ("file", "stored"))
+    read = sum(
+        d.split.length for d in maps if d.split and d.split.kind in ("file", "stored") and d.split.source != "-"
+    )
     missing = ledger.missing_bytes() or expected - ledger.bytes_in or planned - read
     if missing:
         raise LedgerUnbalanced(

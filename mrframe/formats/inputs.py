@@ -15,7 +15,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mrframe.errors import InputError
@@ -25,13 +25,30 @@ _STDIN_PATHS = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _PIPE_REMEDY = "give - as the input and pipe it in: … | mrframe run JOB -"
 
 
+STORED_PREFIX = "mrfs:"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
+    """A block of a file in the cluster's store: its name, its bytes, and the nodes that have it.
+
+    `path` is the file of a replica that this process can read, "" when none was asked for.
+    """
+
+    name: str
+    length: int
+    nodes: tuple[str, ...]
+    path: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class InputFile:
     """One input, found and readable.
 
-    path         absolute; "-" for standard input
+    path         absolute; "-" for standard input; the dataset for a stored file, which has `blocks`
     name         as people know it: the argument, or the path below it
-    bytes        size on disk, compressed or not; 0 for standard input, whose size is not known
+    bytes        size on disk, compressed or not; 0 for standard input, whose size is not known; of a stored file
+                 that of its content
     compression  by its first bytes; "" for plain (and for standard input: the spooler looks)
     """
 
@@ -40,10 +57,12 @@ class InputFile:
     bytes: int
     compression: Compression = ""
     is_stdin: bool = False
+    is_stored: bool = False
+    blocks: tuple[StoredBlock, ...] = ()
 
 
-def expand(inputs: Sequence[str]) -> list[InputFile]:
-    """All files that the arguments stand for, in order.
+def expand(inputs: Sequence[str], stored: Callable[[str], list[InputFile]] | None = None) -> list[InputFile]:
+    """All files that the arguments stand for, in order; `stored` gives those of a dataset (`mrfs:access`).
 
     Raises InputError when there is none, when one is missing, unreadable or special, when a glob or a
     directory has no files, and when `-` is given twice; ExtraMissing for compression that is not read.
@@ -56,6 +75,13 @@ def expand(inputs: Sequence[str]) -> list[InputFile]:
             if any(f.is_stdin for f in files):
                 raise InputError("standard input (-) is given twice, but it can be read only once; give it once")
             files.append(InputFile("-", "-", 0, is_stdin=True))
+        elif argument.startswith(STORED_PREFIX) and not os.path.lexists(argument):
+            if stored is None:
+                raise InputError(
+                    f"{argument} is a dataset of the standing cluster, and this command reads files; "
+                    f"submit the job to the cluster: mrframe submit JOB {argument}"
+                )
+            files += stored(argument)
         else:
             files += _argument(argument)
     return files

@@ -14,6 +14,7 @@ from zlib import crc32
 
 from mrframe.core.spec import MIB, SPLIT_BYTES, Split
 from mrframe.errors import CorruptData, InputChanged, InputError
+from mrframe.formats.blockfile import BlockFile
 from mrframe.formats.blocks import pieces
 from mrframe.formats.inputs import InputFile
 
@@ -46,11 +47,13 @@ def plan_splits(
     if splits is not None:
         plain = sum(f.bytes for f in files if not f.compression)
         split_bytes = max(1, -(-plain // max(1, splits)))
-    planned = []
+    planned: list[Split] = []
     for index, file in enumerate(files, first_index):
         if file.is_stdin:
             continue
-        if file.compression:
+        if file.is_stored:
+            planned += _stored_splits(file, index, input_name)
+        elif file.compression:
             planned.append(Split("gzip", file.name, file.path, 0, file.bytes, (index, 0), input_name=input_name))
         elif file.bytes:
             planned += _plain_splits(file, split_bytes, index, input_name)
@@ -70,6 +73,25 @@ def _plain_splits(file: InputFile, split_bytes: int, index: int, input_name: str
                 lines_before=-1 if offset else 0,
                 input_name=input_name,
             )
+
+
+def _stored_splits(file: InputFile, index: int, input_name: str) -> Iterator[Split]:
+    """A block is a split, as it was cut when it was put."""
+    offset = 0
+    for block in file.blocks:
+        yield Split(
+            "stored",
+            file.name,
+            block.name,
+            0,
+            block.length,
+            (index, offset),
+            locations=block.nodes,
+            lines_before=-1 if offset else 0,
+            input_name=input_name,
+            content=block.name,
+        )
+        offset += block.length
 
 
 def estimated_bytes(files: Sequence[InputFile]) -> int:
@@ -129,7 +151,7 @@ def read_split(
     line_bytes_max: int | None = None,
     on_long: OnLong | None = None,
 ) -> Iterator[tuple[int, bytes]]:
-    """The blocks of a "file" or "held" split as (offset within the *source*, bytes); see `read_blocks`.
+    """The blocks of a "file", "held" or "stored" split as (offset within the *source*, bytes); see `read_blocks`.
 
     What mrframe wrote itself is checked as a whole before the first of it is given: CorruptData.
     """
@@ -149,6 +171,7 @@ def read_split(
         line_bytes_max=line_bytes_max,
         on_long=in_source if on_long else None,
         name=split.source,
+        stored=split.kind == "stored",
     )
     for offset, block in blocks:
         yield base + offset, block
@@ -178,8 +201,9 @@ def read_blocks(
     line_bytes_max: int | None = None,
     on_long: OnLong | None = None,
     name: str = "",
+    stored: bool = False,
 ) -> Iterator[tuple[int, bytes]]:
-    """The bytes of a file from `offset`, a record start, as (offset within the file, whole lines).
+    """The bytes of a file (`stored`: of the block in it) from `offset`, a record start: (offset in it, whole lines).
 
     A block is cut behind its last newline; a line that is longer than a block is a block of its own. Only the
     last block may lack a final newline. A line over `line_bytes_max` (LINE_BYTES_MAX) is in no block: `on_long`
@@ -189,7 +213,7 @@ def read_blocks(
     """
     line_bytes_max = LINE_BYTES_MAX if line_bytes_max is None else line_bytes_max
     block_bytes = min(block_bytes, line_bytes_max)  # so that no block hides a line that is too long
-    with _Source(path, name or path) as source:
+    with (_StoredSource if stored else _Source)(path, name or path) as source:
         if offset and length and source.read_at(offset - 1, 1) != b"\n":
             raise InputChanged(
                 f"{source.name} was rewritten while the job ran (no line begins at byte {offset:,} any more); "
@@ -279,3 +303,20 @@ class _Source:
             at += len(data)
         head = self.read_at(offset, min(LONG_LINE_HEAD_BYTES, stop - offset))
         return LongLine(offset, length, offset + length - stop, head, digest.hexdigest())
+
+
+class _StoredSource(_Source):
+    """The content of a stored block, read like a file. CorruptData when a part that is read is damaged."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.name = name
+        self._block = BlockFile(path)
+
+    def __exit__(self, *exc: object) -> None:
+        self._block.__exit__(*exc)
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        data = self._block.read_at(offset, count)
+        if len(data) < count:
+            raise InputChanged(f"the block of {self.name} ends before byte {offset + count:,}; run the job again")
+        return data

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mrframe.core import events
+from mrframe.core import stored
 from mrframe.core.limits import NodeLimits, SchedulerLimits
-from mrframe.core.records import JobProgress, TaskReport
+from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Order, Split
-from mrframe.wire.codec import MESSAGE_BYTES_MAX, Vocabulary
+from mrframe.wire.codec import MESSAGE_BYTES_MAX
 
 FETCH_FRAME_BYTES = 1 << 20
 """Longest piece of a file in one data frame."""
@@ -49,12 +49,16 @@ class CodeWanted:
 
 @dataclass(frozen=True, slots=True)
 class NodeAddress:
-    """Where a node serves files: a ZeroMQ address, and its directory for readers on the same host."""
+    """Where a node serves files: a ZeroMQ address, and its directory for readers on the same host.
+
+    `storage` is the folder of its block store, empty when it has none.
+    """
 
     node: str
     incarnation: str
     address: str
     directory: str
+    storage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +300,7 @@ class MasterSetup:
 
 @dataclass(frozen=True, slots=True)
 class NodeSetup:
-    """First words of the client to a node, over its line."""
+    """First words of the client to a node, over its line. `storage`: the folder of its block store, or empty."""
 
     name: str
     incarnation: str
@@ -308,6 +312,7 @@ class NodeSetup:
     members: tuple[Member, ...]
     master_address: str
     limits: NodeLimits
+    storage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,57 +337,8 @@ class Work:
     order: Order
 
 
-FROM_CLIENT = Vocabulary(
-    JobCode,
-    EndHeard,
-    FollowJob,
-    ClusterWanted,
-    events.NodeGone,
-    events.JobSubmitted,
-    events.SplitsAdded,
-    events.InputsClosed,
-    events.CancelRequested,
-    events.JobReleased,
-)
-FROM_NODE = Vocabulary(
-    NodeAddress,
-    CodeWanted,
-    events.NodeJoined,
-    events.NodeBeat,
-    events.AttemptSealed,
-    events.AttemptFailed,
-    events.BlockSealed,
-)
-TO_NODE = Vocabulary(
-    Peers,
-    JobCode,
-    Refused,
-    events.Welcome,
-    events.StartAttempt,
-    events.CommitAttempt,
-    events.DiscardAttempt,
-    events.AcknowledgeBlock,
-    events.ForgetJob,
-)
-TO_CLIENT = Vocabulary(Peers, Accepted, Refused, JobProgress, Reports, Ended, JobUnknown, ClusterState)
-FETCH_ASKED = Vocabulary(FetchFile, FetchMore, FetchStop, bytes_max=4096)
-FETCH_ANSWER = Vocabulary(FilePiece, FileEnd, FileRefused, bytes_max=4096)
+@dataclass(frozen=True, slots=True)
+class BlockWork:
+    """An order to a block executor."""
 
-TO_KEEPER = Vocabulary(KeeperSetup, ForkChildren, EndAll)
-TO_WARM_PARENT = Vocabulary(ForkExecutor, EndExecutor)
-FROM_PARENT = Vocabulary(ChildStarted, ChildEnded)
-TO_CHILD = Vocabulary(MasterSetup, NodeSetup)
-FROM_CHILD = Vocabulary(ChildReady, ExecutorPids)
-TO_EXECUTOR = Vocabulary(Work)
-FROM_EXECUTOR = Vocabulary(
-    events.ExecutorSealed,
-    events.ExecutorFailed,
-    events.ExecutorBlock,
-    events.ExecutorBeat,
-    bytes_max=REPORT_BYTES_MAX,
-)
-
-ALL = (
-    *(FROM_CLIENT, FROM_NODE, TO_NODE, TO_CLIENT, FETCH_ASKED, FETCH_ANSWER),
-    *(TO_KEEPER, TO_WARM_PARENT, FROM_PARENT, TO_CHILD, FROM_CHILD, TO_EXECUTOR, FROM_EXECUTOR),
-)
+    order: stored.StoreOrder | stored.JudgeOrder

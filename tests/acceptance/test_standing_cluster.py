@@ -93,7 +93,7 @@ def test_submit_wait_result_and_nothing_is_left(place):
     place.run("wait", "job-9", "--dir", place.home, code=2)
     place.cluster("stop")
     assert place.processes() == {}
-    assert sorted(os.listdir(place.home)) == ["journal", "nodes", "submissions"]
+    assert sorted(os.listdir(place.home)) == ["blocks", "journal", "nodes", "submissions"]
     assert not list(Path(place.environment["TMPDIR"]).glob("mrframe-*"))
     place.cluster("start", "--nodes", 2, "--slots", 1)
     assert place.run("result", job, "--dir", place.home).stdout == got.stdout

@@ -14,7 +14,7 @@ from mrframe.cluster.master import make
 from mrframe.core import events
 from mrframe.core.limits import SchedulerLimits
 from mrframe.core.spec import StepSpec
-from mrframe.wire import messages
+from mrframe.wire import channels, messages
 from mrframe.wire.messages import Member
 
 NAMES = ("client", "master", "node-1", "node-2")
@@ -73,7 +73,7 @@ class House:
         dealer = self.connect("client")
         self.sessions += 1
         job = f"job-{self.sessions}"
-        request = messages.FROM_CLIENT.encode(events.JobSubmitted(job, (StepSpec(1),)))
+        request = channels.FROM_CLIENT.encode(events.JobSubmitted(job, (StepSpec(1),)))
         self.say(dealer, numbers(1, session=self.sessions), request)
         self.turn_until(lambda: any(getattr(event, "job", "") == job for event in self.told))
 
@@ -88,25 +88,25 @@ def house():
 
 def node_words(node, name="node-1", incarnation="i"):
     where = messages.NodeAddress(name, incarnation, "tcp://127.0.0.1:1", "/nowhere")
-    return messages.FROM_NODE.encode(where), messages.FROM_NODE.encode(events.NodeJoined(name, incarnation, 1))
+    return channels.FROM_NODE.encode(where), channels.FROM_NODE.encode(events.NodeJoined(name, incarnation, 1))
 
 
 def test_a_node_is_heard_and_answered(house):
     dealer = house.connect("node-1")
     for words in node_words("node-1"):
         house.say(dealer, words)
-    assert isinstance(house.answer(dealer, messages.TO_NODE), messages.Peers)
-    assert isinstance(house.answer(dealer, messages.TO_NODE), events.Welcome)
+    assert isinstance(house.answer(dealer, channels.TO_NODE), messages.Peers)
+    assert isinstance(house.answer(dealer, channels.TO_NODE), events.Welcome)
 
 
 def test_a_client_that_comes_after_the_nodes_is_told_of_them(house):
     node = house.connect("node-1")
     for words in node_words("node-1"):
         house.say(node, words)
-    assert isinstance(house.answer(node, messages.TO_NODE), messages.Peers)
+    assert isinstance(house.answer(node, channels.TO_NODE), messages.Peers)
     client = house.connect("client")
-    house.say(client, numbers(1), messages.FROM_CLIENT.encode(events.JobSubmitted("job-1", (StepSpec(1),))))
-    heard = [house.answer(client, messages.TO_CLIENT) for _ in range(2)]
+    house.say(client, numbers(1), channels.FROM_CLIENT.encode(events.JobSubmitted("job-1", (StepSpec(1),))))
+    heard = [house.answer(client, channels.TO_CLIENT) for _ in range(2)]
     peers = [message for message in heard if isinstance(message, messages.Peers)]
     assert [address.node for address in peers[0].nodes] == ["node-1"]
 
@@ -171,10 +171,10 @@ def test_a_node_cannot_speak_for_another(house):
     good, bad = house.connect("node-1"), house.connect("node-2")
     for words in node_words("node-1"):
         house.say(good, words)
-    house.answer(good, messages.TO_NODE)
+    house.answer(good, channels.TO_NODE)
     house.told.clear()
-    house.say(bad, messages.FROM_NODE.encode(events.NodeBeat("node-1", "i")))
-    refused = house.answer(bad, messages.TO_NODE)
+    house.say(bad, channels.FROM_NODE.encode(events.NodeBeat("node-1", "i")))
+    refused = house.answer(bad, channels.TO_NODE)
     assert isinstance(refused, messages.Refused)
     assert "may not speak for 'node-1'" in refused.reason
     assert house.events() == []
@@ -186,8 +186,8 @@ def test_a_node_cannot_take_another_nodes_messages(house):
     good = house.connect("node-1")
     for words in node_words("node-1"):
         house.say(good, words)
-    house.answer(good, messages.TO_NODE)
-    house.answer(good, messages.TO_NODE)
+    house.answer(good, channels.TO_NODE)
+    house.answer(good, channels.TO_NODE)
     route = house.master._nodes["node-1"].route
     thief = house.context.socket(zmq.DEALER)
     transport._secure(thief, house.keys["node-2"])
@@ -195,11 +195,11 @@ def test_a_node_cannot_take_another_nodes_messages(house):
     thief.setsockopt(zmq.ROUTING_ID, route)
     thief.connect(house.master.address)
     house.dealers.append(thief)
-    house.say(thief, messages.FROM_NODE.encode(events.NodeBeat("node-1", "i")))
+    house.say(thief, channels.FROM_NODE.encode(events.NodeBeat("node-1", "i")))
     house.still_works()
     assert house.master._nodes["node-1"].route == route
-    house.say(good, messages.FROM_NODE.encode(events.NodeBeat("node-1", "i", ("job-9/m0000.1.1",))))
-    while isinstance(answer := house.answer(good, messages.TO_NODE), events.Welcome):
+    house.say(good, channels.FROM_NODE.encode(events.NodeBeat("node-1", "i", ("job-9/m0000.1.1",))))
+    while isinstance(answer := house.answer(good, channels.TO_NODE), events.Welcome):
         pass
     assert answer == events.ForgetJob("job-9")
     assert not thief.poll(100)
@@ -212,17 +212,17 @@ def test_a_node_cannot_take_another_nodes_messages(house):
 )
 def test_a_node_cannot_do_what_clients_do(house, message):
     node = house.connect("node-1")
-    house.say(node, messages.FROM_CLIENT.encode(message))
-    assert isinstance(house.answer(node, messages.TO_NODE), messages.Refused)
-    house.say(node, numbers(1), messages.FROM_CLIENT.encode(message))
-    assert isinstance(house.answer(node, messages.TO_NODE), messages.Refused)
+    house.say(node, channels.FROM_CLIENT.encode(message))
+    assert isinstance(house.answer(node, channels.TO_NODE), messages.Refused)
+    house.say(node, numbers(1), channels.FROM_CLIENT.encode(message))
+    assert isinstance(house.answer(node, channels.TO_NODE), messages.Refused)
     assert house.events() == []
 
 
 def test_a_client_cannot_be_a_node(house):
     client = house.connect("client")
-    house.say(client, numbers(1), messages.FROM_NODE.encode(events.NodeJoined("node-1", "i", 1)))
-    assert isinstance(house.answer(client, messages.TO_CLIENT), messages.Refused)
+    house.say(client, numbers(1), channels.FROM_NODE.encode(events.NodeJoined("node-1", "i", 1)))
+    assert isinstance(house.answer(client, channels.TO_CLIENT), messages.Refused)
     assert house.events() == []
 
 
@@ -257,7 +257,7 @@ def test_a_frame_over_the_limit_closes_its_connection_only(house):
 def test_requests_are_taken_in_order_and_once(house):
     client = house.connect("client")
     requests = [
-        messages.FROM_CLIENT.encode(event)
+        channels.FROM_CLIENT.encode(event)
         for event in (events.JobSubmitted("job-1", (StepSpec(1),)), events.InputsClosed("job-1", 5))
     ]
     assert tell(house, client, requests, (2, 1, 1, 2, 2)) == [0, 1, 1, 2, 2]
@@ -269,7 +269,7 @@ def tell(house, client, requests, sent, base=0):
     accepted = []
     for number in sent:
         house.say(client, numbers(number, base), requests[number - 1 - base])
-        while not isinstance(answer := house.answer(client, messages.TO_CLIENT), messages.Accepted):
+        while not isinstance(answer := house.answer(client, channels.TO_CLIENT), messages.Accepted):
             pass
         accepted.append(answer.number)
     return accepted
@@ -278,14 +278,14 @@ def tell(house, client, requests, sent, base=0):
 def test_a_master_that_does_not_know_a_session_goes_on_where_the_last_one_was(house):
     """The client's requests up to 7 were accepted by an earlier process."""
     client = house.connect("client")
-    requests = [messages.FROM_CLIENT.encode(events.CancelRequested(f"job-{number}")) for number in (8, 9)]
+    requests = [channels.FROM_CLIENT.encode(events.CancelRequested(f"job-{number}")) for number in (8, 9)]
     assert tell(house, client, requests, (9, 8, 9), base=7) == [7, 8, 9]
     assert [event.job for event in house.events()] == ["job-8", "job-9"]
 
 
 def test_sessions_do_not_disturb_each_other(house):
     client, other = house.connect("client"), house.connect("client")
-    cancel = messages.FROM_CLIENT.encode(events.CancelRequested("job-1"))
+    cancel = channels.FROM_CLIENT.encode(events.CancelRequested("job-1"))
     house.say(client, numbers(1, session=1), cancel)
     house.say(other, numbers(1, session=2), cancel)
     house.turn_until(lambda: len(house.events()) == 2)

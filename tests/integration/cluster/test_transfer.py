@@ -198,10 +198,10 @@ def test_a_file_that_never_matches_fails(pair, monkeypatch):
 
 
 def _send_wrong_end(self, sending):
-    from mrframe.wire import messages
+    from mrframe.wire import channels, messages
 
     end = messages.FileEnd(sending.request, 0, 5, 0)
-    transport.send(self._router, sending.route, messages.FETCH_ANSWER.encode(end))
+    transport.send(self._router, sending.route, channels.FETCH_ANSWER.encode(end))
     return False
 
 

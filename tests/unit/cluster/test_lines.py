@@ -6,15 +6,15 @@ import socket
 import pytest
 
 from mrframe.cluster.lines import Line, make_pair
-from mrframe.wire import messages
+from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
 
 @pytest.fixture
 def ends():
     here, there = make_pair()
-    client = Line(here, hears=messages.FROM_PARENT, says=messages.TO_KEEPER)
-    keeper = Line(there, hears=messages.TO_KEEPER, says=messages.FROM_PARENT)
+    client = Line(here, hears=channels.FROM_PARENT, says=channels.TO_KEEPER)
+    keeper = Line(there, hears=channels.TO_KEEPER, says=channels.FROM_PARENT)
     yield client, keeper
     client.close()
     keeper.close()
@@ -79,8 +79,8 @@ def test_what_is_no_message_is_bad(ends):
 
 def test_a_blocking_line_waits_and_keeps_what_came_together():
     here, there = socket.socketpair()
-    client = Line(here, hears=messages.FROM_PARENT, says=messages.TO_KEEPER)
-    keeper = Line(there, hears=messages.TO_KEEPER, says=messages.FROM_PARENT, blocking=True)
+    client = Line(here, hears=channels.FROM_PARENT, says=channels.TO_KEEPER)
+    keeper = Line(there, hears=channels.TO_KEEPER, says=channels.FROM_PARENT, blocking=True)
     client.send(messages.ForkChildren(("master",)))
     client.send(messages.EndAll())
     assert keeper.wait() == messages.ForkChildren(("master",))

@@ -9,14 +9,23 @@ from hypothesis import strategies as st
 from mrframe.cluster.journal import DiskJournal
 from mrframe.core.actions import Persist
 from mrframe.core.datasets import DatasetBlock, DatasetFile, Version, parse_reference
-from mrframe.core.events import DatasetPut, DatasetRemoved
+from mrframe.core.events import DatasetPut, DatasetRemoved, NodeJoined
 from mrframe.core.scheduler import Scheduler
+from mrframe.core.stored import BlocksHeld
 
 A, B = "a" * 64, "b" * 64
 
 
 def version(number: int, block: str = A, *, put: int = 1, dataset: str = "access", length: int = 10) -> Version:
-    return Version(dataset, number, put, (DatasetFile("access.log", (DatasetBlock(block, length),)),))
+    return Version(dataset, number, put, 1, (DatasetFile("access.log", (DatasetBlock(block, length),)),))
+
+
+def master() -> Scheduler:
+    """A scheduler with one node, which has both blocks."""
+    scheduler = Scheduler(1)
+    scheduler.handle(NodeJoined("node-1", "x", 1, ()), 0.0)
+    scheduler.handle(BlocksHeld("node-1", "x", "", "", (A, B)), 0.0)
+    return scheduler
 
 
 def tell(scheduler: Scheduler, *told) -> list:
@@ -26,7 +35,7 @@ def tell(scheduler: Scheduler, *told) -> list:
 
 
 def test_the_first_to_put_a_number_has_it_and_a_repeat_changes_nothing():
-    scheduler = Scheduler(1)
+    scheduler = master()
     mine, other = DatasetPut(version(1, A, put=7)), DatasetPut(version(1, B, put=8))
     assert tell(scheduler, mine, mine, other) == [mine]
     assert scheduler.book.datasets.find("access") == mine.version
@@ -34,17 +43,16 @@ def test_the_first_to_put_a_number_has_it_and_a_repeat_changes_nothing():
     assert tell(scheduler, second) == [second]
     assert scheduler.book.datasets.find("access") == second.version
     assert scheduler.book.datasets.find("access", 1) == mine.version
-    assert scheduler.book.datasets.blocks() == {A, B}
 
 
 def test_the_number_of_a_removed_version_is_never_given_again():
-    scheduler = Scheduler(1)
+    scheduler = master()
     tell(scheduler, DatasetPut(version(1)), DatasetPut(version(2, B)))
     gone = DatasetRemoved("access", 2)
     assert tell(scheduler, gone, gone, DatasetRemoved("access", 0), DatasetRemoved("other", 1)) == [gone]
     assert tell(scheduler, DatasetPut(version(2, B))) == []
     assert scheduler.book.datasets.find("access").number == 1
-    assert scheduler.book.datasets.blocks() == {A}
+    assert scheduler.book.keepers.needs.keys() == {A}
     assert len(tell(scheduler, DatasetPut(version(3, B)))) == 1
 
 
@@ -62,10 +70,11 @@ def test_the_number_of_a_removed_version_is_never_given_again():
         version(1, dataset="a" * 101),
         version(0),
         version(2),
+        version(1, "c" * 64),  # which no node has
     ],
 )
 def test_what_cannot_be_a_version_is_no_fact(bad):
-    scheduler = Scheduler(1)
+    scheduler = master()
     assert tell(scheduler, DatasetPut(bad)) == []
     assert scheduler.book.datasets.find(bad.dataset) is None
 
@@ -109,7 +118,7 @@ TOLD = st.lists(
 @given(TOLD)
 def test_the_next_master_knows_all_versions_from_the_journal_and_gives_no_number_twice(tmp_path_factory, told):
     folder = str(tmp_path_factory.mktemp("any") / "journal")
-    first = Scheduler(1)
+    first = master()
     journal = DiskJournal(folder)
     journal._file._database.execute("PRAGMA synchronous = OFF")
     for event in told:

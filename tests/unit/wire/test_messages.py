@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from mrframe.core import events
 from mrframe.core.records import Ledger, Malformed, TaskReport
 from mrframe.core.spec import Failure, MapOrder, ReduceOrder, Split
-from mrframe.wire import messages
+from mrframe.wire import channels, messages
 from mrframe.wire.codec import VERSION, BadMessage, Vocabulary
 from mrframe.wire.framing import Frames, frame
 
 TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=8)  # lone surrogates included
-CLASSES = [(words, cls) for words in messages.ALL for cls in words._classes.values()]
+CLASSES = [(words, cls) for words in channels.ALL for cls in words._classes.values()]
 
 
 def values(hint):
@@ -66,11 +66,11 @@ def sealed():
 
 
 MESSAGES = [
-    (messages.FROM_NODE, sealed()),
-    (messages.FROM_NODE, events.NodeBeat("n", "i", ("a",), (), (("a", 1, 2),))),
-    (messages.TO_EXECUTOR, messages.Work("p", ReduceOrder("a", 0, 1, ("s",), "out"))),
-    (messages.TO_EXECUTOR, messages.Work("p", MapOrder("a", 0, Split("file", "s", "p", 0, 1, (0, 0)), 1, "out"))),
-    (messages.FROM_EXECUTOR, events.ExecutorFailed(1, "a", Failure("fetch", "m", lost=("a", "n")))),
+    (channels.FROM_NODE, sealed()),
+    (channels.FROM_NODE, events.NodeBeat("n", "i", ("a",), (), (("a", 1, 2),))),
+    (channels.TO_EXECUTOR, messages.Work("p", ReduceOrder("a", 0, 1, ("s",), "out"))),
+    (channels.TO_EXECUTOR, messages.Work("p", MapOrder("a", 0, Split("file", "s", "p", 0, 1, (0, 0)), 1, "out"))),
+    (channels.FROM_EXECUTOR, events.ExecutorFailed(1, "a", Failure("fetch", "m", lost=("a", "n")))),
 ]
 
 
@@ -98,7 +98,7 @@ def test_changed_bytes_are_a_message_or_bad(example, data):
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_message_or_bad(data):
-    for words in messages.ALL:
+    for words in channels.ALL:
         for raw in (data, bytes((VERSION,)) + data):
             try:
                 words.decode(raw)
@@ -133,7 +133,7 @@ def packed(*parts):
 )
 def test_a_wrong_message_is_bad(data):
     with pytest.raises(BadMessage):
-        messages.TO_NODE.decode(data)
+        channels.TO_NODE.decode(data)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_what_is_too_large_is_refused_on_both_sides():
     with pytest.raises(BadMessage, match="larger than"):
         small.encode(messages.JobCode("job-1", b"x" * 100))
     with pytest.raises(BadMessage, match="are allowed"):
-        small.decode(messages.FROM_CLIENT.encode(messages.JobCode("job-1", b"x" * 100)))
+        small.decode(channels.FROM_CLIENT.encode(messages.JobCode("job-1", b"x" * 100)))
     with pytest.raises(BadMessage, match="no message of this channel"):
         small.encode(messages.EndAll())
 

@@ -1,0 +1,114 @@
+"""Records of the keeping of blocks: who has which, who needs which, what was asked of whom. No decisions.
+
+`keeping.py` decides. An *owner* is who needs a block: ("access", 3), a version, or ("", number), a put.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from mrframe.core.datasets import Version
+from mrframe.core.stored import LISTED_MAX, Fault, OfferedBlock
+
+Owner = tuple[str, int]
+
+
+@dataclass(slots=True, eq=False)
+class Put:
+    """A put that is under way: what was offered, what failed of it, and when its client was last heard."""
+
+    number: int
+    replicas: int
+    heard_s: float
+    blocks: dict[str, OfferedBlock] = field(default_factory=dict)
+    pending: dict[str, None] = field(default_factory=dict)
+    failed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    stored: int = 0
+    stored_bytes: int = 0
+
+
+class Keepers:
+    """What is known of all blocks."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, set[str]] = {}  # node -> the blocks it has
+        self.holders: dict[str, set[str]] = {}  # block -> the nodes that have it
+        self.needs: dict[str, dict[Owner, int]] = {}  # block -> replicas that each owner wants
+        self.lengths: dict[str, int] = {}  # of the blocks that are needed
+        self.freed: set[str] = set()  # blocks that were needed, and are no more
+        self.puts: dict[int, Put] = {}
+        self.urgent: dict[str, None] = {}  # blocks to look at: those that a put waits for …
+        self.later: dict[str, None] = {}  # … and all others
+        self.orders: dict[str, dict[str, float]] = {}  # node -> block -> when it is asked for again
+        self.passed_over: dict[str, float] = {}  # node -> until when it is given nothing to store
+        self.full: dict[str, str] = {}  # node -> why it was passed over
+        self.away_s: dict[str, float] = {}  # node that was there -> since when it is not
+        self.expected: frozenset[str] = frozenset()  # the nodes that the cluster was started with
+        self.present: frozenset[str] = frozenset()
+        self.told: dict[str, str] = {}  # node -> its incarnation that has said what it has
+        self.drained: set[str] = set()
+        self.faults: deque[Fault] = deque(maxlen=LISTED_MAX)
+        self.judged: dict[str, tuple[int, int]] = {}
+        self.began_s: float | None = None
+
+    # ---- who needs what -----------------------------------------------------------------------------
+
+    def need(self, owner: Owner, name: str, length: int, replicas: int) -> None:
+        """This owner wants so many replicas of a block."""
+        self.needs.setdefault(name, {})[owner] = replicas
+        self.lengths[name] = length
+        self.freed.discard(name)
+        self.look_at(name)
+
+    def need_version(self, version: Version) -> None:
+        """A version wants all its blocks."""
+        for block in version.blocks():
+            self.need((version.dataset, version.number), block.name, block.length, version.replicas)
+
+    def release(self, owner: Owner, names: list[str]) -> None:
+        """An owner wants these blocks no more."""
+        for name in names:
+            owners = self.needs.get(name, {})
+            if owners.pop(owner, None) is not None and not owners:
+                del self.needs[name], self.lengths[name]
+                self.freed.add(name)
+            self.look_at(name)
+
+    def wanted(self, name: str) -> int:
+        """The replicas that a block is to have; 0 when nobody needs it."""
+        return max(self.needs.get(name, {}).values(), default=0)
+
+    # ---- who has what -------------------------------------------------------------------------------
+
+    def add(self, node: str, name: str) -> None:
+        """A node has a block."""
+        self.held.setdefault(node, set()).add(name)
+        self.holders.setdefault(name, set()).add(node)
+        self.look_at(name)
+
+    def discard(self, node: str, name: str) -> None:
+        """A node has a block no more."""
+        self.held.get(node, set()).discard(name)
+        nodes = self.holders.get(name, set())
+        nodes.discard(node)
+        if not nodes:
+            self.holders.pop(name, None)
+            self.freed.discard(name)
+        self.look_at(name)
+
+    def forget_node(self, node: str) -> None:
+        """What a node has is not known any more."""
+        for name in self.held.pop(node, set()).copy():
+            self.holders.get(name, set()).discard(node)
+            self.look_at(name)
+
+    def look_at(self, name: str) -> None:
+        """Have a block looked at: soon, when a put waits for it."""
+        waited_for = any(not dataset for dataset, _ in self.needs.get(name, ()))
+        (self.urgent if waited_for else self.later)[name] = None
+
+    def look_at_all(self) -> None:
+        """Have all blocks looked at."""
+        self.later.update(dict.fromkeys(self.needs))
+        self.later.update(dict.fromkeys(self.holders))

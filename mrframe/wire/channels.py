@@ -1,0 +1,95 @@
+"""The channels: what may be said over each, in each direction. `messages.py` says what it means."""
+
+from __future__ import annotations
+
+from mrframe.core import events, stored
+from mrframe.core.records import JobProgress
+from mrframe.wire import messages
+from mrframe.wire.codec import Vocabulary
+
+FROM_CLIENT = Vocabulary(
+    messages.JobCode,
+    messages.EndHeard,
+    messages.FollowJob,
+    messages.ClusterWanted,
+    events.NodeGone,
+    events.JobSubmitted,
+    events.SplitsAdded,
+    events.InputsClosed,
+    events.CancelRequested,
+    events.JobReleased,
+    events.DatasetPut,
+    events.DatasetRemoved,
+    events.NodeDrained,
+    stored.BlocksOffered,
+    stored.PutEnded,
+    stored.JudgingWanted,
+    stored.PutWanted,
+    stored.VersionsWanted,
+    stored.VersionWanted,
+    stored.StorageWanted,
+)
+FROM_NODE = Vocabulary(
+    messages.NodeAddress,
+    messages.CodeWanted,
+    events.NodeJoined,
+    events.NodeBeat,
+    events.AttemptSealed,
+    events.AttemptFailed,
+    events.BlockSealed,
+    stored.BlocksHeld,
+    stored.BlockStored,
+    stored.BlockRefused,
+    stored.BlockDamaged,
+    stored.BlocksJudged,
+)
+TO_NODE = Vocabulary(
+    messages.Peers,
+    messages.JobCode,
+    messages.Refused,
+    events.Welcome,
+    events.StartAttempt,
+    events.CommitAttempt,
+    events.DiscardAttempt,
+    events.AcknowledgeBlock,
+    events.ForgetJob,
+    stored.StoreBlock,
+    stored.DropBlock,
+    stored.JudgeBlocks,
+)
+TO_CLIENT = Vocabulary(
+    messages.Peers,
+    messages.Accepted,
+    messages.Refused,
+    JobProgress,
+    messages.Reports,
+    messages.Ended,
+    messages.JobUnknown,
+    messages.ClusterState,
+    stored.PutState,
+    stored.VersionsState,
+    stored.VersionState,
+    stored.StorageState,
+)
+FETCH_ASKED = Vocabulary(messages.FetchFile, messages.FetchMore, messages.FetchStop, bytes_max=4096)
+FETCH_ANSWER = Vocabulary(messages.FilePiece, messages.FileEnd, messages.FileRefused, bytes_max=4096)
+
+TO_KEEPER = Vocabulary(messages.KeeperSetup, messages.ForkChildren, messages.EndAll)
+TO_WARM_PARENT = Vocabulary(messages.ForkExecutor, messages.EndExecutor)
+FROM_PARENT = Vocabulary(messages.ChildStarted, messages.ChildEnded)
+TO_CHILD = Vocabulary(messages.MasterSetup, messages.NodeSetup)
+FROM_CHILD = Vocabulary(messages.ChildReady, messages.ExecutorPids)
+TO_EXECUTOR = Vocabulary(messages.Work, messages.BlockWork)
+FROM_EXECUTOR = Vocabulary(
+    events.ExecutorSealed,
+    events.ExecutorFailed,
+    events.ExecutorBlock,
+    events.ExecutorBeat,
+    stored.BlockDone,
+    bytes_max=messages.REPORT_BYTES_MAX,
+)
+
+ALL = (
+    *(FROM_CLIENT, FROM_NODE, TO_NODE, TO_CLIENT, FETCH_ASKED, FETCH_ANSWER),
+    *(TO_KEEPER, TO_WARM_PARENT, FROM_PARENT, TO_CHILD, FROM_CHILD, TO_EXECUTOR, FROM_EXECUTOR),
+)

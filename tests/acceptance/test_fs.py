@@ -1,0 +1,278 @@
+"""The cluster's own store, with real processes: put, read, rot, kill, fill up, grow, drain; nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_standing_cluster import LOG, ROOT, Place, answer
+
+BLOCK = 40_000
+PUT = [sys.executable, "-m", "mrframe", "fs", "put", "--block-size", "20000", "--json", "access"]
+
+
+class Store(Place):
+    """A home whose cluster keeps datasets."""
+
+    def fs(self, *words, code=0):
+        return self.run("fs", *words, "--dir", self.home, code=code)
+
+    def put(self, *words):
+        return json.loads(self.fs("put", *words, "--block-size", BLOCK, "--json").stdout)
+
+    def stat(self, name):
+        return json.loads(self.fs("stat", name, "--json").stdout)
+
+    def blocks(self, name):
+        """[(block, nodes)] of a version."""
+        return [(b["name"], b["nodes"]) for file in self.stat(name)["files"] for b in file["blocks"]]
+
+    def file(self, node, block):
+        return self.home / "blocks" / node / "blocks" / block
+
+    def on_disks(self):
+        return sorted(path.name for path in self.home.glob("blocks/*/*/*"))
+
+    def start(self, *words):
+        self.cluster("start", *words)
+        return self
+
+    def job(self, *words):
+        """The answer of a submission."""
+        job = self.submit(*words)
+        self.run("wait", job, "--timeout-s", 50, "--dir", self.home)
+        return self.run("result", job, "--dir", self.home).stdout
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path)
+    yield store
+    for pid in store.processes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def flip(path, seed=1):
+    data = bytearray(path.read_bytes())
+    data[random.Random(seed).randrange(len(data))] ^= 1 << seed % 8
+    path.write_bytes(data)
+
+
+def test_what_was_put_is_read_counted_and_only_what_is_new_is_stored(store, tmp_path):
+    store.start("--nodes", 2, "--slots", 1)
+    whole = LOG.read_bytes()
+    log = tmp_path / "access.log"
+    cut = whole.rfind(b"\n", 0, len(whole) - 20_000) + 1
+    log.write_bytes(whole[:cut])
+    first = store.put("access", log)
+    count = first["blocks"]
+    assert (first["name"], first["new"], first["stored_replicas"]) == ("mrfs:access@1", True, 2 * count)
+    assert count > 1
+    assert store.put("access", log)["new"] is False
+    with open(log, "ab") as file:
+        file.write(whole[cut:])
+    grown = store.put("access", log)
+    assert (grown["name"], grown["stored_replicas"]) == ("mrfs:access@2", 2 * (grown["blocks"] - count + 1))
+    packed = tmp_path / "access.log.1.gz"
+    packed.write_bytes(gzip.compress(whole))
+    rotated = store.put("access", packed)
+    assert (rotated["name"], rotated["stored_replicas"], rotated["bytes"]) == ("mrfs:access@3", 0, len(whole))
+    assert store.fs("cat", "access@1").stdout == whole[:cut]
+    assert store.fs("cat", "mrfs:access", packed).stdout == whole
+    assert not list(tmp_path.glob("mrframe-*"))
+    got = store.job("top_urls", "mrfs:access", "--limit", 5)
+    assert got == answer(store, "top_urls", LOG, "--limit", 5)
+    both = store.job("top_urls", "mrfs:access@1", "mrfs:access@2", log, "--limit", 5)
+    first_part = tmp_path / "first.log"
+    first_part.write_bytes(whole[:cut])
+    assert both == answer(store, "top_urls", first_part, LOG, LOG, "--limit", 5)
+    assert [line.split()[0] for line in store.fs("ls").stdout.decode().splitlines()] == [
+        "mrfs:access@1",
+        "mrfs:access@2",
+        "mrfs:access@3",
+    ]
+    store.fs("rm", "access", "--all")
+    store.fs("balance")
+    assert store.on_disks() == []
+    assert b"no dataset" in store.fs("cat", "access", code=2).stderr
+    refused = store.run("run", "top_urls", "mrfs:access", code=2)
+    assert b"mrframe submit JOB mrfs:access" in refused.stderr
+    store.cluster("stop")
+    assert store.processes() == {}
+
+
+def test_a_flipped_bit_is_named_the_answer_stays_exact_and_the_block_is_made_again(store):
+    store.start("--nodes", 2, "--slots", 1)
+    store.put("access", LOG)
+    block, nodes = store.blocks("access")[1]
+    wanted = answer(store, "visitors", LOG)
+    for seed, node in enumerate(nodes):
+        sound = store.file(node, block).read_bytes()
+        flip(store.file(node, block), seed)
+        if not seed:  # a job, or whoever reads it, meets it first
+            assert store.job("visitors", "mrfs:access", "--cache", "off") == wanted
+            store.fs("fsck", "--repair")
+            flip(store.file(node, block), seed)
+        found = json.loads(store.fs("fsck", "--json", code=1).stdout)
+        assert [(one["node"], one["block"]) for one in found["damaged"]] == [(node, block)]
+        assert found["damaged"][0]["places"][0]["file"] == str(LOG)
+        assert store.fs("cat", "access").stdout == LOG.read_bytes()
+        store.fs("fsck", "--repair")
+        assert store.file(node, block).read_bytes() == sound
+    assert b"0 damaged" in store.fs("fsck").stdout
+    store.cluster("stop")
+
+
+def test_a_node_that_dies_while_a_put_and_a_job_run_costs_nothing(store, tmp_path):
+    store.start("--nodes", 4, "--slots", 1)
+    log = tmp_path / "access.log"
+    log.write_bytes(LOG.read_bytes() * 5)
+    putting = subprocess.Popen(
+        [*PUT, log, "--dir", store.home],
+        env=store.environment,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+    )
+    while putting.poll() is None and len(store.on_disks()) < 20:
+        pass
+    store.kill("mrframe node-2")
+    out, _ = putting.communicate(timeout=50)
+    assert json.loads(out)["name"] == "mrfs:access@1"
+    job = store.submit("visitors", "mrfs:access")
+    store.kill("mrframe node-3")
+    store.run("wait", job, "--timeout-s", 50, "--dir", store.home)
+    assert store.run("result", job, "--dir", store.home).stdout == answer(store, "visitors", log)
+    store.kill("mrframe master")
+    store.fs("fsck", "--repair")
+    assert all(len(nodes) == 2 for _, nodes in store.blocks("access"))
+    store.cluster("stop")
+    store.start("--nodes", 4, "--slots", 1)
+    assert store.fs("cat", "access").stdout == log.read_bytes()
+    store.cluster("stop")
+    assert store.processes() == {}
+
+
+def test_a_store_without_room_is_an_error_and_nothing_is_half_stored(store, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "from mrframe.store import blocks\n"
+        "import os, types\n"
+        "real = os.statvfs\n"
+        "def statvfs(path):\n"
+        "    full = 'blocks/node-' in str(path) and len(os.listdir(os.path.join(path, 'blocks'))) >= 1\n"
+        "    return types.SimpleNamespace(f_bavail=0, f_frsize=1) if full else real(path)\n"
+        "os.statvfs = statvfs\n"
+    )
+    store.environment["PYTHONPATH"] += os.pathsep + str(tmp_path)
+    store.start("--nodes", 2, "--slots", 1)
+    refused = store.fs("put", "access", LOG, "--block-size", BLOCK, code=1)
+    assert b"has no room" in refused.stderr
+    assert b"nothing of this put is kept" in refused.stderr
+    store.fs("balance")
+    assert store.on_disks() == []
+    assert b"no datasets" in store.fs("ls").stdout
+    store.cluster("stop")
+
+
+def test_nodes_come_and_go_and_each_gives_or_takes_its_share(store):
+    store.start("--nodes", 2, "--slots", 1)
+    store.put("access", LOG)
+    store.cluster("stop")
+    store.start("--nodes", 3, "--slots", 1)
+    store.fs("balance")
+    held = store.fs("balance").stdout.decode()
+    assert "node-3" in held
+    assert list(store.home.glob("blocks/node-3/blocks/*"))
+    store.fs("decommission", "node-1")
+    assert not list(store.home.glob("blocks/node-1/blocks/*"))
+    store.fs("decommission", "node-2")
+    assert b"last node" in store.fs("decommission", "node-3", code=2).stderr
+    assert b"no node 'node-9'" in store.fs("decommission", "node-9", code=2).stderr
+    assert all(nodes == ["node-3"] for _, nodes in store.blocks("access"))
+    store.fs("decommission", "node-1", "--undo")
+    assert all(nodes == ["node-1", "node-3"] for _, nodes in store.blocks("access"))
+    assert store.fs("cat", "access").stdout == LOG.read_bytes()
+    store.cluster("stop")
+
+
+def test_blocks_travel_by_the_network_when_they_may_not_be_read_by_path(store):
+    store.start("--nodes", 2, "--slots", 1, "--shuffle", "zmq")
+    store.put("access", LOG, "--replicas", 1)
+    assert store.fs("cat", "access").stdout == LOG.read_bytes()
+    store.fs("decommission", "node-1")
+    assert store.job("visitors", "mrfs:access") == answer(store, "visitors", LOG)
+    store.cluster("stop")
+
+
+def test_a_block_that_no_node_has_fails_the_job_with_its_name_and_is_told_as_lost(store):
+    store.start("--nodes", 2, "--slots", 1)
+    store.put("access", LOG)
+    block, nodes = store.blocks("access")[2]
+    for node in nodes:
+        store.file(node, block).unlink()
+    lost = store.fs("fsck", code=1).stdout.decode()
+    assert f"LOST: mrfs:access@1 {LOG} from byte" in lost
+    job = store.submit("visitors", "mrfs:access", "--cache", "off")
+    failed = store.run("wait", job, "--timeout-s", 55, "--dir", store.home, code=1)
+    assert block[:12] in failed.stderr.decode()
+    again = store.put("access", LOG)
+    assert (again["new"], again["stored_replicas"]) == (False, 2)
+    assert store.job("visitors", "mrfs:access") == answer(store, "visitors", LOG)
+    store.cluster("stop")
+
+
+def test_map_tasks_run_where_their_blocks_are(store, tmp_path):
+    store.start("--nodes", 4, "--slots", 1)
+    log = tmp_path / "access.log"
+    log.write_bytes(LOG.read_bytes() * 300)
+    store.fs("put", "access", log, "--block-size", "1MiB")
+    job = store.submit("status_codes", "mrfs:access", "--cache", "off")
+    store.run("wait", job, "--timeout-s", 50, "--dir", store.home)
+    summary = tmp_path / "summary.json"
+    store.run("result", job, "--summary", summary, "--dir", store.home)
+    said = json.loads(summary.read_text())
+    local, other = said["data_local"], said["other_map"]
+    assert local + other > 20
+    assert local >= 0.75 * (local + other)  # small blocks are not waited for
+    store.cluster("stop")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rounds", [25])
+def test_nodes_and_the_master_are_killed_again_and_again_while_versions_are_put(store, tmp_path, rounds):
+    dice = random.Random(rounds)
+    store.start("--nodes", 4, "--slots", 1)
+    log = tmp_path / "access.log"
+    lines = LOG.read_bytes().splitlines(keepends=True)
+    versions = []
+    for _ in range(rounds):
+        with open(log, "ab") as file:
+            file.write(b"".join(dice.choices(lines, k=dice.randrange(200, 3000))))
+        putting = subprocess.Popen(
+            [*PUT, log, "--dir", store.home],
+            env=store.environment,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+        )
+        before = len(store.on_disks())
+        while putting.poll() is None and len(store.on_disks()) < before + dice.randrange(1, 12):
+            pass
+        store.kill(dice.choice(["mrframe master", *(f"mrframe node-{number}" for number in range(1, 5))]))
+        out, _ = putting.communicate(timeout=100)
+        assert putting.returncode == 0
+        versions.append((json.loads(out)["name"], log.read_bytes()))
+    for name, content in versions:
+        assert store.fs("cat", name).stdout == content
+    store.fs("fsck", "--repair")
+    assert all(len(nodes) == 2 for _, nodes in store.blocks("access"))
+    assert Path(store.home, "journal").is_dir()
+    store.cluster("stop")
+    assert store.processes() == {}

@@ -1,0 +1,332 @@
+"""The keeping of blocks, against nodes that only remember: whatever they go through, what was put stays there.
+
+`World` is a master's scheduler and nodes with disks, with a clock of its own; messages arrive at once or are lost.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mrframe.core.actions import Persist, SendNode
+from mrframe.core.datasets import DatasetBlock, DatasetFile, Version
+from mrframe.core.events import DatasetPut, DatasetRemoved, NodeDrained, NodeGone, NodeJoined, Tick
+from mrframe.core.keeping import AWAY_S, ORDER_S, ORPHANS_S, SETTLE_S
+from mrframe.core.replicas import homes
+from mrframe.core.scheduler import Scheduler
+from mrframe.core.stored import (
+    BlockDamaged,
+    BlockRefused,
+    BlocksHeld,
+    BlocksOffered,
+    BlockStored,
+    DropBlock,
+    JudgeBlocks,
+    OfferedBlock,
+    PutEnded,
+    PutWanted,
+    StorageWanted,
+    StoreBlock,
+)
+
+TICK_S = 0.5
+
+
+def name_of(number: int) -> str:
+    return sha256(str(number).encode()).hexdigest()
+
+
+class World:
+    def __init__(self, nodes: int) -> None:
+        self.now_s = 0.0
+        self.epoch = 1
+        self.facts: list = []
+        self.scheduler = Scheduler(1)
+        self.disks: dict[str, set[str]] = {f"node-{number}": set() for number in range(1, nodes + 1)}
+        self.alive: dict[str, str] = {}
+        self.full: set[str] = set()
+        self.told: list = []
+        self.lose = 0
+        for node in self.disks:
+            self.join(node)
+
+    def tell(self, event) -> None:
+        waiting = [event]
+        while waiting:
+            for action in self.scheduler.handle(waiting.pop(0), self.now_s):
+                if isinstance(action, Persist):
+                    self.facts.append(action.fact)
+                elif isinstance(action, SendNode) and isinstance(
+                    action.message, StoreBlock | DropBlock | JudgeBlocks
+                ):
+                    waiting += self._do(action.node, action.message)
+
+    def _do(self, node: str, message) -> list:
+        self.told.append((node, message))
+        if node not in self.alive:
+            return []
+        if self.lose:
+            self.lose -= 1
+            return []
+        who, disk = (node, self.alive[node]), self.disks[node]
+        match message:
+            case DropBlock(name):
+                disk.discard(name)
+            case JudgeBlocks(number, names):
+                return [BlockDamaged(*who, name, number, "gone") for name in names if name not in disk]
+            case StoreBlock() if node in self.full:
+                return [BlockRefused(*who, message.name, "full", "no room")]
+            case StoreBlock():
+                there = any(message.name in self.disks[other] for other in message.holders if other in self.alive)
+                if not message.path and not there:
+                    return [BlockRefused(*who, message.name, "gone", "not there")]
+                new = message.name not in disk
+                disk.add(message.name)
+                return [BlockStored(*who, message.name, 10, 5, new)]
+        return []
+
+    def join(self, node: str) -> None:
+        incarnation = f"{node}-{self.now_s}-{len(self.told)}"
+        self.alive[node] = incarnation
+        self.disks.setdefault(node, set())
+        self.tell(NodeJoined(node, incarnation, 1, ()))
+        self.say_held(node)
+
+    def say_held(self, node: str) -> None:
+        self.tell(BlocksHeld(node, self.alive[node], "", "", tuple(sorted(self.disks[node]))))
+
+    def kill(self, node: str) -> None:
+        self.tell(NodeGone(node, self.alive.pop(node)))
+
+    def restart_master(self) -> None:
+        self.epoch += 1
+        self.scheduler = Scheduler(self.epoch)
+        self.scheduler.recover(list(self.facts))
+        for node in list(self.alive):
+            self.tell(NodeJoined(node, self.alive[node], 1, ()))
+            self.say_held(node)
+
+    def run(self, seconds: float) -> None:
+        end_s = self.now_s + seconds
+        while self.now_s < end_s:
+            self.now_s += TICK_S
+            for node, incarnation in self.alive.items():  # they are heard, as by their heartbeats
+                self.tell(BlocksHeld(node, incarnation, "", "", tuple(sorted(self.disks[node]))))
+            self.tell(Tick())
+
+    def offer(self, put: int, blocks, replicas: int = 2) -> None:
+        offered = tuple(OfferedBlock(name_of(b), 10, f"/log-{b}", 0) for b in blocks)
+        self.tell(BlocksOffered(put, replicas, offered))
+
+    def state(self, put: int):
+        return self.scheduler.answer(PutWanted(put), self.now_s)
+
+    def put(self, dataset: str, blocks, replicas: int = 2) -> int:
+        """Put blocks as the next version; its number."""
+        self.offer(1, blocks, replicas)
+        for _ in range(60):
+            self.run(1)
+            if not self.state(1).pending:
+                break
+        number = self.scheduler.book.datasets.last(dataset) + 1
+        files = tuple(DatasetFile(f"{b}", (DatasetBlock(name_of(b), 10),)) for b in blocks)
+        self.tell(DatasetPut(Version(dataset, number, 1, replicas, files)))
+        self.tell(PutEnded(1))
+        found = self.scheduler.book.datasets.find(dataset, number)
+        return number if found is not None else 0
+
+    def where(self, block: int) -> set[str]:
+        return {node for node, disk in self.disks.items() if name_of(block) in disk}
+
+    def settle(self) -> None:
+        self.run(SETTLE_S + AWAY_S + ORDER_S + 10)
+
+
+def wanted(world: World, block: int, replicas: int = 2) -> set[str]:
+    return set(homes(name_of(block), dict.fromkeys(world.alive, 1.0), replicas))
+
+
+def test_a_put_lies_on_its_homes_and_is_a_version_only_then():
+    world = World(4)
+    world.full = set(world.disks) - {"node-1"}
+    assert world.put("access", [1, 2]) == 0
+    world.full = set()
+    world.run(15)
+    assert world.put("access", [1, 2]) == 1
+    for block in (1, 2):
+        assert world.where(block) == wanted(world, block)
+
+
+def test_a_second_put_stores_only_what_is_new_and_the_last_version_that_goes_takes_its_blocks():
+    world = World(3)
+    world.put("access", [1, 2, 3])
+    world.offer(9, [1, 2, 3, 4])
+    world.run(5)
+    assert (world.state(9).stored, world.state(9).pending) == (2, ())
+    world.tell(PutEnded(9))
+    assert world.put("access", [2, 3]) == 2
+    world.tell(DatasetRemoved("access", 1))
+    world.settle()
+    assert [len(world.where(block)) for block in (1, 2, 3, 4)] == [0, 2, 2, 0]
+
+
+@pytest.mark.parametrize("nodes", [2, 10])
+def test_one_node_more_takes_its_share_and_nothing_else_moves(nodes):
+    world = World(nodes)
+    world.put("access", range(200))
+    world.settle()
+    before = {block: world.where(block) for block in range(200)}
+    world.told.clear()
+    world.join("node-x")
+    moves = []
+    for _ in range(1000):
+        world.told.clear()
+        world.run(TICK_S)
+        stores = [node for node, message in world.told if isinstance(message, StoreBlock)]
+        moves.append(stores)
+        if world.scheduler.answer(StorageWanted(), world.now_s).lacking_count == 0:
+            break
+    world.settle()
+    for block in range(200):
+        assert world.where(block) == wanted(world, block)
+        assert world.where(block) - before[block] <= {"node-x"}
+    assert {node for stores in moves for node in stores} == {"node-x"}
+    assert len(moves) > 10  # bit by bit
+
+
+def test_a_node_that_is_gone_for_a_moment_keeps_its_place_and_one_that_stays_away_does_not():
+    world = World(4)
+    world.put("access", range(20))
+    world.settle()
+    world.told.clear()
+    world.kill("node-2")
+    world.run(AWAY_S / 2)
+    world.join("node-2")
+    world.settle()
+    assert not [message for _, message in world.told if isinstance(message, StoreBlock | DropBlock)]
+    world.kill("node-3")
+    world.settle()
+    assert all(len(world.where(block) & set(world.alive)) == 2 for block in range(20))
+
+
+def test_a_disk_that_comes_back_empty_is_filled_again():
+    world = World(2)
+    world.put("access", range(20))
+    world.kill("node-1")
+    world.disks["node-1"] = set()
+    world.join("node-1")
+    world.settle()
+    assert all(len(world.where(block)) == 2 for block in range(20))
+
+
+def test_a_node_that_is_drained_gives_its_blocks_away_and_the_last_one_is_not_drained():
+    world = World(3)
+    world.put("access", range(30))
+    for node in ("node-1", "node-2", "node-3"):
+        world.tell(NodeDrained(node, drained=True))
+        world.settle()
+    assert (world.disks["node-1"], world.disks["node-2"], len(world.disks["node-3"])) == (set(), set(), 30)
+    world.tell(NodeDrained("node-1", drained=False))
+    world.restart_master()
+    world.settle()
+    assert (len(world.disks["node-1"]), world.disks["node-2"], len(world.disks["node-3"])) == (30, set(), 30)
+
+
+def test_what_nobody_needs_goes_but_not_at_once_after_a_start():
+    world = World(2)
+    world.disks["node-1"] = {name_of(1)}
+    world.say_held("node-1")
+    world.run(ORPHANS_S - 5)
+    assert world.where(1) == {"node-1"}
+    world.run(10)
+    assert world.where(1) == set()
+
+
+def test_a_put_whose_client_is_gone_is_dropped_and_one_that_failed_says_so():
+    world = World(2)
+    world.full = {"node-2"}
+    world.offer(7, [1])
+    world.run(3)
+    assert [(kind, reason) for _, kind, reason in world.state(7).failed] == [("full", "no room")]
+    world.run(200)
+    assert world.where(1) == set()
+    assert world.state(7).known == 0
+
+
+def test_a_master_that_starts_again_asks_for_the_put_again_and_stores_nothing_twice():
+    world = World(3)
+    world.offer(5, range(10))
+    world.run(5)
+    world.restart_master()
+    assert world.state(5).known == 0
+    world.told.clear()
+    world.offer(5, range(10))
+    world.run(5)
+    assert (world.state(5).known, world.state(5).pending, world.state(5).stored) == (10, (), 0)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.sets(st.integers(0, 12), min_size=1, max_size=5)),
+        st.tuples(st.just("remove"), st.integers(1, 4)),
+        st.tuples(st.just("kill"), st.integers(1, 4)),
+        st.tuples(st.just("rot"), st.integers(0, 12)),
+        st.tuples(st.just("master"), st.just(0)),
+        st.tuples(st.just("drain"), st.integers(1, 4)),
+        st.tuples(st.just("fill"), st.integers(1, 4)),
+        st.tuples(st.just("lose"), st.integers(1, 5)),
+        st.tuples(st.just("wait"), st.integers(1, 40)),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_whatever_happens_one_at_a_time_all_versions_end_on_their_homes_and_nothing_else_is_left(steps):
+    world = World(4)
+    versions: dict[int, set[int]] = {}
+    for what, how in steps:
+        node = f"node-{how}"
+        match what:
+            case "put":
+                number = world.put("access", sorted(how))
+                if number:
+                    versions[number] = how
+            case "remove":
+                world.tell(DatasetRemoved("access", how))
+                versions.pop(how, None)
+            case "kill":
+                world.kill(node)
+                world.run(how * 6)
+                world.join(node)
+                world.settle()
+            case "rot":
+                holders = world.where(how)
+                if len(holders) > 1:  # of a single replica nobody can make another
+                    victim = min(holders)
+                    world.disks[victim].discard(name_of(how))
+                    world.tell(BlockDamaged(victim, world.alive[victim], name_of(how), 0, "rot"))
+                    world.settle()
+            case "master":
+                world.restart_master()
+            case "drain":
+                world.tell(NodeDrained(node, drained=how % 2 == 0))
+                world.settle()
+            case "fill":
+                world.full = {node}
+            case "lose":
+                world.lose = how
+            case "wait":
+                world.run(how)
+    world.full, world.lose = set(), 0
+    world.settle()
+    world.run(ORPHANS_S + 100)
+    needed = {block for blocks in versions.values() for block in blocks}
+    drained = world.scheduler.book.keepers.drained
+    for block in range(13):
+        usable = dict.fromkeys(set(world.alive) - drained, 1.0)
+        assert world.where(block) == (set(homes(name_of(block), usable, 2)) if block in needed else set())
