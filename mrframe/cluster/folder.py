@@ -1,8 +1,8 @@
 """A node's directory: where each attempt's files are, which attempts are sealed, and the jobs' packages.
 
     <node>/job-1/package             the job's package, opaque
-    <node>/job-1/sealed              the complete attempts, one name a line, in the order of their sealing
-    <node>/job-1/m0003.1.1/          what the executor of this attempt writes
+    <node>/job-1/sealed              the complete attempts, one a line, in the order of their sealing
+    <node>/job-1/m0003.1.1/          what the executor of this attempt writes, made with the first file in it
     <node>/job-1/r0001.1.1.in/       what was fetched for this attempt
 
 A node process that takes the place of a dead one finds here what it still holds; what is not sealed is gone
@@ -20,6 +20,7 @@ from mrframe.core.stored import STORED
 from mrframe.store.blocks import block_path
 
 _SEALED = "sealed"
+_NOTHING = " nothing"  # behind the name of an attempt that has no directory, and is held all the same
 _FILE = re.compile(r"[a-z][a-z0-9-]{0,40}(\.mrf)?")
 _JOB = re.compile(r"[a-z]+-[0-9]+")
 
@@ -39,6 +40,7 @@ class Folder:
         held = []
         for job in sorted(os.listdir(self.path)):
             listed = self._listed(job)
+            held += [f"{job}/{name}" for name in sorted(listed) if listed[name]]
             for name in sorted(os.listdir(os.path.join(self.path, job))):
                 inside = os.path.join(self.path, job, name)
                 if name in listed:
@@ -47,15 +49,16 @@ class Folder:
                     shutil.rmtree(inside, ignore_errors=True)
         return held
 
-    def _listed(self, job: str) -> set[str]:
-        """The names in a job's list of sealed attempts; a last line without its end was never written."""
+    def _listed(self, job: str) -> dict[str, bool]:
+        """{sealed attempt: whether it wrote nothing} of a job; a last line without its end was never written."""
         path = os.path.join(self.path, job, _SEALED)
         if not os.path.exists(path):
-            return set()
+            return {}
         with open(path, "r+b") as file:
             whole = file.read().rpartition(b"\n")[0] + b"\n"
             file.truncate(len(whole))  # for what is appended from now on
-        return set(whole.decode("ascii", "replace").split())
+        lines = whole.decode("ascii", "replace").splitlines()
+        return {line.removesuffix(_NOTHING): line.endswith(_NOTHING) for line in lines if line}
 
     def attempt(self, attempt: str) -> str:
         """The directory of an attempt; ValueError when this is no attempt id."""
@@ -87,7 +90,8 @@ class Folder:
         log = self._logs.get(job)
         if log is None:
             log = self._logs[job] = os.open(os.path.join(job, _SEALED), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.write(log, f"{name}\n".encode())
+        wrote = "" if os.path.isdir(self.attempt(attempt)) else _NOTHING
+        os.write(log, f"{name}{wrote}\n".encode())
         self.drop_fetched(attempt)
 
     def drop_fetched(self, attempt: str) -> None:

@@ -171,7 +171,8 @@ class _Run:
             self._attempt(order, number, None)
             parts.append(self._path(name, PART_FILE))
         for done in maps:
-            os.unlink(self._path(done.attempt, MAP_FILE))
+            if done.report.partitions:  # else it has written none, or one without pairs
+                os.unlink(self._path(done.attempt, MAP_FILE))
         return parts
 
     def _attempt(self, order: Order, step: int, split: Split | None) -> TaskReport:

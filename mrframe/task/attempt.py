@@ -25,6 +25,7 @@ from mrframe.task.mapping import MapTask
 from mrframe.task.package import LoadedJob, unpack
 from mrframe.task.reducing import ReduceTask
 from mrframe.task.stepping import StepTask
+from mrframe.task.temporary import create
 
 OUT_OF_MEMORY = "the task ran out of memory"
 
@@ -40,7 +41,7 @@ class Reporter(Protocol):
 
 
 def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport | Failure:
-    """Do what `order` says with the job in `package`; `order.out_dir` must not exist yet, and is made."""
+    """Do what `order` says with the job in `package`; what it makes is in `order.out_dir`, if it makes anything."""
     if isinstance(order, DecodeOrder):
         return _tried(None, order, reporter)
     try:
@@ -86,7 +87,6 @@ def _tried(
 ) -> TaskReport | Failure:
     counters.take()
     try:
-        os.mkdir(order.out_dir, 0o700)
         with memory_limited(memory_limit_bytes):
             report = _work(job, order, reporter, care)
     except RecordFailed as failed:
@@ -169,7 +169,7 @@ def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
         return f"block-{index:05d}"
 
     def open_block(index: int) -> BinaryIO:
-        return open(os.path.join(order.out_dir, path(index)), "xb")
+        return create(os.path.join(order.out_dir, path(index)))
 
     blocks = decode_file(split.path, split.source, order.block_bytes, open_block)
     for block in blocks:

@@ -78,7 +78,6 @@ class CarefulAttempt:
 
         assert isinstance(self._order, MapOrder)
         shutil.rmtree(self._order.out_dir, ignore_errors=True)
-        os.mkdir(self._order.out_dir, 0o700)
         return sealed(self._order, [])
 
     def _once(self) -> TaskReport | Failure:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, BinaryIO, Protocol
 
 from mrframe.core.job import Each, Job
@@ -31,6 +32,7 @@ from mrframe.task.package import TaskSettings
 from mrframe.task.packedtask import PackedCounts, PackedWordsReader, maps_packed
 from mrframe.task.rawcount import RawCountBuffer, counts_raw
 from mrframe.task.rejects import QUARANTINE_FILE, Rejects
+from mrframe.task.temporary import create
 
 BOM = b"\xef\xbb\xbf"
 RUN_BYTES = 5 << 20  # of pairs that are only sorted: what fits the cache sorts a third faster
@@ -51,7 +53,7 @@ class Reporter(Protocol):
 
 
 class Output:
-    """Pairs on their way to the run file of a map attempt: buffered, spilled, sealed.
+    """Pairs on their way to the run file of a map attempt: buffered, spilled, sealed. No pairs, no file.
 
     `source` is the number of the join's source that they come from; `cuts` are those of `key_order="total"`.
     """
@@ -71,9 +73,12 @@ class Output:
         self._slots = slots_for(order.partitions)
         self._budget_bytes = settings.memory_bytes
         self._keeps_all = isinstance(job.reduce, Each) and job.key_order == "total"
-        self._file: BinaryIO = open(os.path.join(order.out_dir, MAP_FILE), "xb")  # noqa: SIM115  (closed in seal)
-        self._writer = RunWriter(
-            self._file,
+        self._path = os.path.join(order.out_dir, MAP_FILE)
+        self._keeps_empty = settings.saving is not None  # a file without pairs is a result, too
+        self._file: BinaryIO | None = None
+        self._writer: RunWriter | None = None
+        self._make_writer = partial(
+            RunWriter,
             slots=self._slots,
             source=source,
             ranges=Ranges(list(cuts), order.partitions) if job.key_order == "total" else None,
@@ -100,11 +105,17 @@ class Output:
 
     def _write(self) -> None:
         if isinstance(self.buffer, PackedCounts):
-            self.buffer.write_to(self._writer, self._slots)
+            self.buffer.write_to(self._opened(), self._slots)
             return
         keys, values = self.buffer.drain()
         if keys:
-            self._writer.add_run(keys, values, self._slots_by_user(keys) if self._partition is not None else None)
+            self._opened().add_run(keys, values, self._slots_by_user(keys) if self._partition is not None else None)
+
+    def _opened(self) -> RunWriter:
+        if self._writer is None:
+            self._file = create(self._path)
+            self._writer = self._make_writer(self._file)
+        return self._writer
 
     def _slots_by_user(self, keys: Sequence[Any]) -> list[int]:
         assert self._partition is not None
@@ -123,8 +134,10 @@ class Output:
     def seal(self, report: TaskReport) -> None:
         """Write what is buffered, close the file and put its totals into the report."""
         self._write()
-        totals = self._writer.close()
-        self._file.close()
+        if self._writer is None and not self._keeps_empty:
+            return
+        totals = self._opened().close()
+        self.close()
         report.spills = self.spills
         report.records_out = totals.records
         report.bytes_out = totals.bytes
@@ -135,7 +148,8 @@ class Output:
 
     def close(self) -> None:
         """Give the file up, sealed or not."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def block_reader(job: Job, settings: TaskSettings) -> BlockReader:

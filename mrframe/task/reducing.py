@@ -36,7 +36,7 @@ from mrframe.task.mapping import Reporter
 from mrframe.task.package import TaskSettings
 from mrframe.task.packedtask import packed_groups, reduce_packed
 from mrframe.task.stepping import reduce_top
-from mrframe.task.temporary import TemporaryFiles
+from mrframe.task.temporary import TemporaryFiles, create
 
 PART_FILE = "part.mrf"
 ROWS_AT_ONCE = 4096
@@ -276,7 +276,7 @@ class _SortedOutput:
     """Rows on their way to the part file: checked, sorted by key, spilled when they are many."""
 
     def __init__(self, path: str, temporary: TemporaryFiles, budget_bytes: int, *, compress: bool) -> None:
-        self._file = open(path, "xb")  # noqa: SIM115  (closed in close)
+        self._file = create(path)
         self._writer = RunWriter(self._file, slots=1, compress=compress)
         self._temporary = temporary
         self._budget_bytes = budget_bytes

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import msgpack
 
 from mrframe.core.records import SAMPLES_MAX, Malformed
+from mrframe.task.temporary import create
 
 REJECTS_FILE = "rejects"
 QUARANTINE_FILE = "quarantine"
@@ -37,7 +38,7 @@ class Rejects:
             )
         if self._keep:
             if self._file is None:
-                self._file = open(self._path, "xb")  # noqa: SIM115  (closed in close)
+                self._file = create(self._path)
             for one in malformed:
                 self._file.write(msgpack.packb([line + one.line, offset + one.offset, one.data, one.reason]))
 

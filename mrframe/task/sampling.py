@@ -26,6 +26,7 @@ from mrframe.shuffle.runfile import RunReader, RunWriter
 from mrframe.task import counters
 from mrframe.task.emit import Emitter
 from mrframe.task.mapping import MAP_FILE, Reporter
+from mrframe.task.temporary import create
 
 PLACES = 8  # of a split
 PLACE_BYTES = 16 << 10  # that are read there, and the rest of the line
@@ -60,7 +61,7 @@ class SampleTask:
 def sealed(order: MapOrder, rows: list[Weighted]) -> TaskReport:
     """The output of a sampling attempt."""
     report = TaskReport()
-    with open(os.path.join(order.out_dir, MAP_FILE), "xb") as file:
+    with create(os.path.join(order.out_dir, MAP_FILE)) as file:
         writer = RunWriter(file, slots=slots_for(1))
         writer.add_run([None] * len(rows), rows)
         totals = writer.close()

@@ -62,6 +62,7 @@ class _SavedMap:
 
     def outcome(self, run: Map) -> TaskReport:
         split = self._order.split
+        os.makedirs(self._order.out_dir, 0o700, exist_ok=True)  # what is saved has a run file always
         content = split.content or (content_of(split) if self._saving.known else "")
         report: TaskReport | None = None
         if content:

@@ -43,6 +43,15 @@ def test_a_line_that_was_cut_off_seals_nothing_and_the_next_is_not_lost(tmp_path
     assert Folder(str(tmp_path)).held() == [SEALED, OPEN]
 
 
+def test_an_attempt_that_wrote_nothing_is_held_without_a_directory(tmp_path):
+    folder = Folder(str(tmp_path))
+    write(folder.file(SEALED, "map.mrf"))
+    folder.seal(SEALED)
+    folder.seal(OPEN)
+    assert Folder(str(tmp_path)).held() == [OPEN, SEALED]
+    assert sorted(os.listdir(tmp_path / "job-1")) == ["m0000.1.1", "sealed"]
+
+
 def test_what_was_sealed_and_deleted_is_not_held(tmp_path):
     folder = Folder(str(tmp_path))
     write(folder.file(SEALED, "map.mrf"))
