@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
@@ -27,6 +26,7 @@ from mrframe.cli.job_command import JobCommand
 from mrframe.cli.terminal import columns_text, may_colour, number_text, painted, sample, seconds_text
 from mrframe.core.job import Job
 from mrframe.core.options import RunOptions
+from mrframe.core.quick import dataclass
 from mrframe.errors import UsageError
 
 SPLITS = (1, 2, 3, 7)

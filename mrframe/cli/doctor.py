@@ -16,13 +16,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Literal
 
 import click
 
 from mrframe.cli.ending import print_json, say
 from mrframe.cli.terminal import bytes_text, counted, escaped, may_colour, painted, seconds_text
+from mrframe.core.quick import dataclass
 from mrframe.errors import MrframeError
 
 PYTHON_MIN = (3, 11)

@@ -10,7 +10,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +21,7 @@ from mrframe.cli.job_command import JobCommand
 from mrframe.cli.terminal import is_terminal, may_colour
 from mrframe.core.job import Job
 from mrframe.core.options import RunOptions
+from mrframe.core.quick import dataclass
 from mrframe.store.output import check_target, is_folder_target, whole_file, whole_folder
 
 if TYPE_CHECKING:

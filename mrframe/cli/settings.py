@@ -14,10 +14,10 @@ import os
 import re
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mrframe.core.options import RunOptions
+from mrframe.core.quick import dataclass
 from mrframe.errors import UsageError
 
 PREFIX = "MRFRAME_"

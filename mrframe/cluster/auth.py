@@ -14,11 +14,11 @@ Rules.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import zmq
 from zmq.utils import z85
 
+from mrframe.core.quick import dataclass
 from mrframe.wire.messages import Member
 
 DOMAIN = b"mrframe"

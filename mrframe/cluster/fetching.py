@@ -13,7 +13,6 @@ import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import zmq
@@ -21,6 +20,7 @@ import zmq
 from mrframe.cluster import transport
 from mrframe.cluster.auth import Keys
 from mrframe.cluster.transport import Context, Loop, Outbox
+from mrframe.core.quick import dataclass
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import NodeAddress

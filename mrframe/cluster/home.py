@@ -17,8 +17,8 @@ import dataclasses
 import json
 import os
 import re
-from dataclasses import dataclass
 
+from mrframe.core.quick import dataclass
 from mrframe.errors import ClusterUnreachable, CorruptData, UsageError
 from mrframe.store.disk import is_at, try_lock
 from mrframe.store.private import check_private, open_private, private_directory, read_private, write_private

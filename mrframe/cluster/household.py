@@ -13,13 +13,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import mrframe
 from mrframe.cluster import keeper
 from mrframe.cluster.keeper import Charge
 from mrframe.cluster.lines import Line, make_pair
 from mrframe.cluster.transport import Loop
+from mrframe.core.quick import dataclass
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 

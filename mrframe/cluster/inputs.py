@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mrframe.cluster.fetching import Fetcher, Outcome, Wanted
 from mrframe.cluster.folder import Folder, file_in
 from mrframe.core.actions import Fetch
 from mrframe.core.events import Fetched, FetchFailed
+from mrframe.core.quick import dataclass
 
 
 @dataclass(slots=True, eq=False)

@@ -21,11 +21,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn
 
 from mrframe.cluster import process
 from mrframe.cluster.lines import Line
+from mrframe.core.quick import dataclass
 from mrframe.store.scratch import remove_tree
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage

@@ -18,7 +18,6 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from mrframe.cluster import transport
@@ -29,6 +28,7 @@ from mrframe.cluster.lines import Line
 from mrframe.cluster.transport import Loop, Received
 from mrframe.core import events
 from mrframe.core.actions import JobEnded, Persist, SchedulerAction, SendNode
+from mrframe.core.quick import dataclass
 from mrframe.core.scheduler import Scheduler
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage

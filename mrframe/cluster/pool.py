@@ -7,7 +7,6 @@ is killed. That it has died is told after everything it has said before.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mrframe.cluster.lines import Line, make_pair
 from mrframe.cluster.transport import Loop
@@ -20,6 +19,7 @@ from mrframe.core.events import (
     ExecutorReady,
     ExecutorSealed,
 )
+from mrframe.core.quick import dataclass
 from mrframe.core.spec import Order
 from mrframe.core.stored import BlockDone, JudgeOrder, StoreOrder
 from mrframe.wire import channels, messages

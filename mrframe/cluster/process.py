@@ -20,8 +20,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NoReturn
+
+from mrframe.core.quick import dataclass
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from mrframe.cluster import transport
 from mrframe.cluster.transport import Received, Socket
+from mrframe.core.quick import dataclass
 from mrframe.errors import CorruptData
 from mrframe.shuffle.runread import extract
 from mrframe.wire import channels, messages

@@ -18,11 +18,11 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from mrframe.cluster.fetching import Fetcher, Outcome, Wanted
 from mrframe.cluster.pool import Pool
+from mrframe.core.quick import dataclass
 from mrframe.core.stored import (
     STORED,
     BlockDamaged,

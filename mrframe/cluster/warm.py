@@ -10,10 +10,10 @@ import gc
 import os
 import select
 import socket
-from dataclasses import dataclass
 
 from mrframe.cluster import executor, process
 from mrframe.cluster.lines import Line
+from mrframe.core.quick import dataclass
 from mrframe.wire import channels, messages
 
 

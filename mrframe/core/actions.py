@@ -6,7 +6,6 @@ a fact not yet on disk. Messages to a node are the node's own events (`core/even
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from mrframe.core.events import (
@@ -22,6 +21,7 @@ from mrframe.core.events import (
     StartAttempt,
     Welcome,
 )
+from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Order
 from mrframe.core.stored import DropBlock, JudgeBlocks, StoreBlock

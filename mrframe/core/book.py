@@ -9,7 +9,7 @@ facts it depends on are on disk.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mrframe.core.actions import JobEnded, Persist, SchedulerAction, SendNode, ToNode
 from mrframe.core.datasets import Catalog
@@ -19,6 +19,7 @@ from mrframe.core.ids import parse_attempt
 from mrframe.core.keepers import Keepers
 from mrframe.core.limits import SchedulerLimits
 from mrframe.core.placement import Waiting
+from mrframe.core.quick import dataclass
 from mrframe.core.states import NODE, NodeState
 from mrframe.core.submission import Submission
 from mrframe.core.tasks import Attempt, Task

@@ -6,9 +6,8 @@ scheduler are also the messages on the wire (`wire/messages.py`): one word, one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mrframe.core.datasets import Version
+from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import SPLIT_BYTES, Failure, Split, StepSpec
 from mrframe.core.stored import (

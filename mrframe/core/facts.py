@@ -11,8 +11,6 @@ may the `DatasetRemoved` of a version.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mrframe.core.events import (
     CancelRequested,
     DatasetPut,
@@ -23,6 +21,7 @@ from mrframe.core.events import (
     NodeDrained,
     SplitsAdded,
 )
+from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Split
 

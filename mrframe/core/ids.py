@@ -7,9 +7,10 @@ the epoch counts the starts of the master, the number counts the attempts of the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
+
+from mrframe.core.quick import dataclass
 
 Kind = Literal["map", "reduce", "decode"]
 _LETTERS: dict[Kind, str] = {"map": "m", "reduce": "r", "decode": "d"}

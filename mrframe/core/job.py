@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from mrframe.core.joins import check_join, view
+from mrframe.core.quick import dataclass
 from mrframe.core.signature import describe, parameter_fields
 from mrframe.errors import JobError
 

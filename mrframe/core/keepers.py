@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mrframe.core.datasets import Version
+from mrframe.core.quick import dataclass
 from mrframe.core.stored import LISTED_MAX, Fault, OfferedBlock
 
 Owner = tuple[str, int]

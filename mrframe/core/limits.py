@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mrframe.core.quick import dataclass
 from mrframe.core.spec import MIB
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mrframe.core.actions import NodeAction, SendMaster
 from mrframe.core.events import AttemptFailed, AttemptSealed, BlockSealed, StartAttempt
 from mrframe.core.ids import Kind
 from mrframe.core.limits import NodeLimits
+from mrframe.core.quick import dataclass
 from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
 from mrframe.core.states import ATTEMPT, AttemptState
 from mrframe.core.stored import STORED

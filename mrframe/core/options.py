@@ -6,9 +6,10 @@ these fields (`cli/settings.py` reads them); nothing else declares a setting. Un
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from mrframe.core.quick import dataclass
 from mrframe.core.spec import MIB
 
 Engine = Literal["auto", "inline", "local"]

@@ -6,8 +6,10 @@ These are plain values; who reads the bytes is `task/`, who adds the reports up 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from typing import Any, Literal
+
+from mrframe.core.quick import dataclass
 
 SAMPLES_MAX = 10  # malformed lines kept with each report, to be shown in the summary
 

@@ -6,8 +6,9 @@ No user code here and nothing that needs it: the scheduler plans with these, nod
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from mrframe.core.quick import dataclass
 
 MIB = 1 << 20
 SPLIT_BYTES = 64 * MIB

@@ -9,9 +9,10 @@ knows only whether it has given one out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
+
+from mrframe.core.quick import dataclass
 
 
 class IllegalMove(AssertionError):

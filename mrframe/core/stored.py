@@ -5,10 +5,10 @@ Plain values: what is asked of a node and of its block executor, and what they a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from mrframe.core.datasets import Version
+from mrframe.core.quick import dataclass
 
 STORED = "mrfs"
 """In place of an attempt's id, where a file of a node is named: a block of its store."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mrframe.core.events import StartAttempt
 from mrframe.core.ids import Kind
+from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Split, StepSpec
 from mrframe.core.states import TASK, TaskState

@@ -7,12 +7,13 @@ makes a plan (`planning.py`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 from mrframe import errors
 from mrframe.core.job import Job
 from mrframe.core.options import RunOptions
+from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Split, StepSpec
 from mrframe.store.scratch import Scratch

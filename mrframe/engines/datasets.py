@@ -11,11 +11,12 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from mrframe.core.datasets import DatasetBlock, DatasetFile, Version, parse_reference
 from mrframe.core.events import DatasetPut, DatasetRemoved
+from mrframe.core.quick import dataclass
 from mrframe.core.stored import (
     STORED,
     BlocksOffered,

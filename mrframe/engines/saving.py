@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mrframe.core.options import RunOptions
+from mrframe.core.quick import dataclass
 from mrframe.core.spec import MIB, Split
 from mrframe.engines.base import Done, Engine, Outcome, Plan
 from mrframe.errors import NotPrivate, UsageError

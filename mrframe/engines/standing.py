@@ -10,7 +10,6 @@ import dataclasses
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from mrframe.core.actions import JobEnded
@@ -18,6 +17,7 @@ from mrframe.core.ids import parse_attempt
 from mrframe.core.job import Reader
 from mrframe.core.options import RunOptions
 from mrframe.core.placement import locality
+from mrframe.core.quick import dataclass
 from mrframe.core.spec import Split, StepSpec
 from mrframe.engines.base import Done, Outcome, Plan, limited, raise_failure
 from mrframe.engines.planning import make_plan, with_name

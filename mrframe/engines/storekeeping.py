@@ -8,10 +8,10 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from mrframe.core.events import NodeDrained
+from mrframe.core.quick import dataclass
 from mrframe.core.stored import (
     Fault,
     JudgingWanted,

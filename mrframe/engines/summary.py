@@ -7,10 +7,11 @@ malformed lines become those of the source here, by prefix sums over its splits.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Literal
 
 from mrframe.core.job import Reader
+from mrframe.core.quick import dataclass
 from mrframe.core.records import Ledger
 from mrframe.core.spec import Split
 from mrframe.engines.base import Done, Outcome, Plan

@@ -18,10 +18,10 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, BinaryIO, Literal, Self
 
+from mrframe.core.quick import dataclass
 from mrframe.errors import CorruptData, ExtraMissing
 
 Codec = Literal["zlib", "lz4"]

@@ -10,9 +10,10 @@ line is never cut, however long. Not here: what a record is within the lines, an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 from zlib import crc32
+
+from mrframe.core.quick import dataclass
 
 STEP_BYTES = 64 << 10
 """How much is read at a time to find the next newline."""

@@ -7,9 +7,9 @@ wins, of several the most specific. Plain text is never guessed: anything is tex
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mrframe.core.job import JSON_LINES, Reader
+from mrframe.core.quick import dataclass
 from mrframe.errors import FormatError
 from mrframe.formats.json_lines import read_object
 from mrframe.formats.named import FORMATS

@@ -17,8 +17,9 @@ The rules that all of them share, and that docs/reading.md tells the user:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from mrframe.core.quick import dataclass
 
 Kind = Literal[
     "text",  # any bytes up to the stop

@@ -16,8 +16,8 @@ import glob
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
+from mrframe.core.quick import dataclass
 from mrframe.errors import InputError
 from mrframe.formats.decode import HEAD_BYTES, Compression, compression_of
 

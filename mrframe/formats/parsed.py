@@ -7,10 +7,11 @@ very end of a source that has no last newline. Nothing else ends a line.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import accumulate
 from typing import Any, Protocol
 
+from mrframe.core.quick import dataclass
 from mrframe.core.records import Malformed
 
 

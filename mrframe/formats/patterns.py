@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
+from mrframe.core.quick import dataclass
 from mrframe.formats import strftime
 from mrframe.formats.grammar import MONTHS, Grammar, Slot
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Self
 from zlib import crc32
 
+from mrframe.core.quick import dataclass
 from mrframe.core.spec import MIB, SPLIT_BYTES, Split
 from mrframe.errors import CorruptData, InputChanged, InputError
 from mrframe.formats.blockfile import BlockFile

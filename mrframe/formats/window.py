@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import compress
 from typing import Any
 
+from mrframe.core.quick import dataclass
 from mrframe.errors import UsageError
 from mrframe.formats.parsed import BlockReader, Parsed, plain_lines
 

@@ -13,11 +13,12 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from operator import le
 from typing import Any, BinaryIO
 
+from mrframe.core.quick import dataclass
 from mrframe.shuffle.blocks import BLOCK_BYTES, BLOCK_RECORDS_MAX, Block, Compressor, encode_pairs, pack_block
 from mrframe.shuffle.keys import kind_of, normal, order, sort_keys
 from mrframe.shuffle.partition import slot_column, slots_bits

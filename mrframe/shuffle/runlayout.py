@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, BinaryIO, NamedTuple
 
 import msgpack
 
+from mrframe.core.quick import dataclass
 from mrframe.errors import CorruptData
 from mrframe.shuffle.partition import SLOTS_MANY
 

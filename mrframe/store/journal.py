@@ -21,10 +21,10 @@ import os
 import sqlite3
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple, NoReturn
 
+from mrframe.core.quick import dataclass
 from mrframe.errors import ClusterUnreachable, CorruptData, OutputError
 from mrframe.store.disk import fault_text, sync_directory
 from mrframe.store.private import check_private, open_private, private_directory

@@ -18,10 +18,10 @@ import os
 import shutil
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 from zlib import crc32
 
+from mrframe.core.quick import dataclass
 from mrframe.store.disk import token, try_lock
 from mrframe.store.private import private_directory
 

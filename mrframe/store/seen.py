@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
 from zlib import crc32
 
 import msgpack
 
+from mrframe.core.quick import dataclass
 from mrframe.store.disk import token
 from mrframe.store.private import private_directory
 

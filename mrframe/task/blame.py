@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import os
 import traceback
-from dataclasses import dataclass
 from types import TracebackType
 
+from mrframe.core.quick import dataclass
 from mrframe.core.spec import Failure
 from mrframe.errors import UserCodeError
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import mmap
 import struct
-from dataclasses import dataclass
+
+from mrframe.core.quick import dataclass
 
 KEY_BYTES_MAX = 2000  # of a key's repr
 _BYTES = 4096

@@ -11,12 +11,13 @@ import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from itertools import compress
 
 import msgpack
 
 from mrframe.core.job import Job
+from mrframe.core.quick import dataclass
 from mrframe.core.spec import ReduceOrder
 from mrframe.errors import CorruptData
 from mrframe.shuffle.blocks import Block

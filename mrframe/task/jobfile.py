@@ -11,10 +11,10 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mrframe.core.job import Job
+from mrframe.core.quick import dataclass
 from mrframe.errors import JobError, MrframeError, UserCodeError
 from mrframe.task.blame import user_traceback
 from mrframe.task.sources import Sources, collect

@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import msgpack
 
 from mrframe.core.job import Job, Reader, each
+from mrframe.core.quick import dataclass
 from mrframe.core.spec import MIB
 from mrframe.shuffle.columns import decode, encode
 from mrframe.task import travel

@@ -14,10 +14,10 @@ import linecache
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import Any
 
+from mrframe.core.quick import dataclass
 from mrframe.errors import JobError
 
 MODULES_MAX = 500  # local modules shipped with a job

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
 from mrframe.core.job import Job
+from mrframe.core.quick import dataclass
 from mrframe.core.spec import Split
 from mrframe.errors import KeyRefused, UsageError
 from mrframe.formats.decode import decode_file

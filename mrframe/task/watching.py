@@ -20,12 +20,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from tempfile import TemporaryFile
 from typing import IO, NoReturn
 
 import msgpack
 
+from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure
 from mrframe.task.blame import is_own

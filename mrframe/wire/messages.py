@@ -6,10 +6,9 @@ jobs, who is where, numbers of requests, transfers of files, and the talk betwee
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mrframe.core import stored
 from mrframe.core.limits import NodeLimits, SchedulerLimits
+from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Order, Split
 from mrframe.wire.codec import MESSAGE_BYTES_MAX

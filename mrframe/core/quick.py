@@ -1,0 +1,126 @@
+"""`dataclass`, as in the standard library, for classes that are made at every start of the command.
+
+There are nearly two hundred of them, and until Python 3.13 the standard one compiles six functions for each, a
+quarter of what a small run took. Here one is compiled, `__init__`; the others are closures over the fields. The class
+is the same afterwards: `fields`, `replace`, `asdict`, `match` and pickling work, with slots or without.
+
+What it is not: complete. Fields that are left out of `__init__`, of the comparison or of the text are refused, and
+there is no `order=`. For a type checker it is the standard one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import MISSING, FrozenInstanceError
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass as dataclass  # noqa: PLC0414  (what is imported from here)
+else:
+
+    def dataclass(cls=None, /, *, frozen=False, slots=False, eq=True, kw_only=False):
+        """The class with the methods of a dataclass, as `dataclasses.dataclass` would make them."""
+
+        def made(cls):
+            own = frozenset(vars(cls))
+            cls = dataclasses.dataclass(cls, init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)
+            fields = dataclasses.fields(cls)
+            names = tuple(field.name for field in fields)
+            _add(cls, own, {"__init__": _init(cls, fields, frozen=frozen), "__repr__": _repr(names)})
+            cls.__match_args__ = tuple(field.name for field in fields if not field.kw_only)
+            if eq:
+                _add(cls, own, _comparison(_values(names), frozen=frozen))
+            if frozen:
+                _add(cls, own, _FROZEN if not slots else _FROZEN | _pickling(names))
+            return cls
+
+        return made if cls is None else made(cls)
+
+
+_Methods = dict[str, Any]
+
+
+def _add(cls: type, own: frozenset[str], methods: _Methods) -> None:
+    """Give the class these methods, but for those that it has written itself."""
+    for name, method in methods.items():
+        if name not in own:
+            if method is not None:
+                method.__qualname__ = f"{cls.__qualname__}.{name}"
+            setattr(cls, name, method)
+
+
+def _init(cls: type, fields: tuple[dataclasses.Field[Any], ...], *, frozen: bool) -> Callable[..., None]:
+    """`__init__` of its fields, compiled: the only method that is called so often that a closure would cost."""
+    names: _Methods = {"_set": object.__setattr__, "_missing": MISSING}
+    parameters, body = ["self"], []
+    for field in sorted(fields, key=lambda field: bool(field.kw_only)):
+        if not (field.init and field.repr and field.compare):
+            raise TypeError(f"{cls.__name__}.{field.name}: take `dataclasses.dataclass` for a field that is left out")
+        if field.kw_only and "*" not in parameters:
+            parameters.append("*")
+        name = value = field.name
+        default = ""
+        if field.default is not MISSING:
+            names[f"_default_{name}"] = field.default
+            default = f"=_default_{name}"
+        elif field.default_factory is not MISSING:
+            names[f"_make_{name}"] = field.default_factory
+            default, value = "=_missing", f"_make_{name}() if {name} is _missing else {name}"
+        parameters.append(name + default)
+        body.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
+    if hasattr(cls, "__post_init__"):
+        body.append("self.__post_init__()")
+    exec(f"def __init__({', '.join(parameters)}):\n {'; '.join(body) or 'pass'}", names)  # noqa: S102  (own names)
+    init: Callable[..., None] = names["__init__"]
+    init.__annotations__ = {field.name: field.type for field in fields} | {"return": None}
+    return init
+
+
+def _values(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    """What gives the fields of an object as a tuple."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda one: tuple([getattr(one, name) for name in names])
+
+
+def _repr(names: tuple[str, ...]) -> Callable[[Any], str]:
+    def __repr__(self: Any) -> str:  # noqa: N807
+        return f"{type(self).__qualname__}({', '.join([f'{name}={getattr(self, name)!r}' for name in names])})"
+
+    return __repr__
+
+
+def _comparison(values: Callable[[Any], tuple[Any, ...]], *, frozen: bool) -> _Methods:
+    def __eq__(self: Any, other: Any) -> Any:  # noqa: N807
+        return values(self) == values(other) if other.__class__ is self.__class__ else NotImplemented
+
+    def __hash__(self: Any) -> int:  # noqa: N807
+        return hash(values(self))
+
+    return {"__eq__": __eq__, "__hash__": __hash__ if frozen else None}
+
+
+def _pickling(names: tuple[str, ...]) -> _Methods:
+    """Without these a frozen object with slots could be pickled, but not made again."""
+
+    def __getstate__(self: Any) -> list[Any]:  # noqa: N807
+        return [getattr(self, name) for name in names]
+
+    def __setstate__(self: Any, state: list[Any]) -> None:  # noqa: N807
+        for name, value in zip(names, state, strict=True):
+            object.__setattr__(self, name, value)
+
+    return {"__getstate__": __getstate__, "__setstate__": __setstate__}
+
+
+def _refuse_set(self: Any, name: str, value: Any) -> None:  # noqa: ARG001  (as it is called)
+    raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+
+def _refuse_delete(self: Any, name: str) -> None:  # noqa: ARG001
+    raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+
+_FROZEN: _Methods = {"__setattr__": _refuse_set, "__delattr__": _refuse_delete}
