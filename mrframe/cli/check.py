@@ -75,7 +75,7 @@ def ways() -> list[Way]:
 @click.command("check", cls=JobCommand)
 @click.argument("job")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
-@setting_flags
+@setting_flags()
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.pass_context
 def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **values: Any) -> None:

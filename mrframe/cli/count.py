@@ -38,7 +38,7 @@ class CountCommand(JobCommand):
 @click.option("--reduce", "reducer", type=click.Choice(REDUCERS), help="how values are reduced [count, or total]")
 @click.option("--read", "kind", type=click.Choice(tuple(READERS)), help="what the inputs are [found from the data]")
 @answer_flags()
-@setting_flags
+@setting_flags()
 @click.argument("words", nargs=-1, metavar="FIELD... INPUT...")
 @click.pass_context
 def command(context: click.Context, /, words: tuple[str, ...], **values: Any) -> None:

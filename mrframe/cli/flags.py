@@ -58,13 +58,20 @@ def setting_option(setting: Setting) -> SettingOption:
     return SettingOption([setting.flag], type=SettingType(setting), metavar=metavar, default=None, help=text)
 
 
-def setting_flags(command: C) -> C:
-    """Decorator: the command takes every setting of a run; its function gets them as texts or None."""
-    for setting in reversed(declared().values()):
-        if setting.name == "cache":
-            _attach(command, SettingOption(["--no-cache", "cache"], flag_value="off", help="the same as --cache off"))
-        _attach(command, setting_option(setting))
-    return command
+def setting_flags(*without: str) -> Callable[[C], C]:
+    """Decorator: the command takes every setting of a run but these; its function gets them as texts or None."""
+
+    def decorate(command: C) -> C:
+        for setting in reversed(declared().values()):
+            if setting.name in without:
+                continue
+            if setting.name == "cache":
+                text = "the same as --cache off"
+                _attach(command, SettingOption(["--no-cache", "cache"], flag_value="off", help=text))
+            _attach(command, setting_option(setting))
+        return command
+
+    return decorate
 
 
 def answer_flags(*without: str) -> Callable[[C], C]:

@@ -78,7 +78,7 @@ def taken_apart(values: dict[str, Any], context: click.Context) -> tuple[RunOpti
 @click.command("run", cls=JobCommand)
 @click.argument("job")
 @answer_flags()
-@setting_flags
+@setting_flags()
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.pass_context
 def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **values: Any) -> None:

@@ -8,7 +8,7 @@ import click
 
 from mrframe.cli import settings
 from mrframe.cli.ending import print_json, say
-from mrframe.cli.flags import JobOption, setting_option
+from mrframe.cli.flags import JobOption, setting_flags
 from mrframe.cli.job_command import JobCommand
 from mrframe.cli.visit import ANSWER_S, dir_option, home_of, visit
 
@@ -26,16 +26,9 @@ NOT_HERE = (
 """Settings that are the cluster's own, or of runs that are waited for."""
 
 
-def _settings(command: Any) -> Any:
-    for name, setting in reversed(settings.declared().items()):
-        if name not in NOT_HERE:
-            command.__click_params__.append(setting_option(setting))
-    return command
-
-
 @click.command("submit", cls=JobCommand)
 @click.argument("job")
-@_settings
+@setting_flags(*NOT_HERE)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 @dir_option
 @click.argument("inputs", nargs=-1, metavar="INPUT...")

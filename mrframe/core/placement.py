@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from math import inf
 from typing import Any
 
 from mrframe.core.limits import SchedulerLimits
@@ -21,11 +22,17 @@ from mrframe.core.tasks import Task
 
 Key = tuple[int, int, int, int]  # place of the job, step, kind, index: what is started first
 _KIND_RANK = {"decode": 0, "map": 1, "reduce": 2}
+CHOICE = 8
+"""Tasks out of which a node takes one whose data it has."""
 _Entry = tuple[Any, int, Task]  # (what it is sorted by, number of the entry, task)
 
 
 class Waiting:
-    """Ready tasks. `take` gives a node the one that suits it best, oldest job and first task first."""
+    """Ready tasks. `take` gives a node the one that suits it best, oldest job and first task first.
+
+    Of the tasks whose data it has a node takes, out of the first few, the one whose other nodes have the most to do,
+    and before those what no other node has: so fewer are left in the end whose nodes are all busy.
+    """
 
     def __init__(self) -> None:
         self._anywhere: list[_Entry] = []
@@ -33,6 +40,8 @@ class Waiting:
         self._far: list[_Entry] = []
         self._valid: dict[str, int] = {}  # task id -> the number of its entries that count
         self._keys: dict[str, Key] = {}
+        self._homes: dict[str, list[str]] = {}
+        self._backlog: dict[str, int] = {}  # node -> tasks in the queue whose data it has
         self._number = 0
 
     def __len__(self) -> int:
@@ -43,12 +52,14 @@ class Waiting:
 
         With no node in `near` any may take it at once.
         """
+        self.remove(task)
         self._number += 1
         key = (place, task.step, _KIND_RANK[task.kind], task.index)
         self._valid[task.id] = self._number
         self._keys[task.id] = key
-        nodes = sorted(set(near))
+        nodes = self._homes[task.id] = sorted(set(near))
         for node in nodes:
+            self._backlog[node] = self._backlog.get(node, 0) + 1
             heappush(self._near.setdefault(node, []), (key, self._number, task))
         if nodes:
             heappush(self._far, ((steal_s, key), self._number, task))
@@ -69,14 +80,31 @@ class Waiting:
                 best = candidate
         if best is None:
             return None
-        task: Task = best[3]
+        task: Task = best[3] if best[1] else self._least_wanted(node)
         self.remove(task)
         return task
+
+    def _least_wanted(self, node: str) -> Task:
+        """Out of the first few tasks near this node, that which the others can do least."""
+        heap = self._near[node]
+        first: list[_Entry] = []
+        while len(first) < CHOICE and (entry := self._head(heap)) and (not first or entry[0][:3] == first[0][0][:3]):
+            first.append(heappop(heap))
+        for entry in first:
+            heappush(heap, entry)
+        return min(first, key=lambda entry: (self._others_room(node, entry[2]), entry[0]))[2]
+
+    def _others_room(self, node: str, task: Task) -> float:
+        """How soon another node that has the task's data could do it: less for more that is queued there."""
+        backlogs = [self._backlog[other] for other in self._homes[task.id] if other != node]
+        return -min(backlogs) if backlogs else -inf
 
     def remove(self, task: Task) -> None:
         """Take a task out of the queue; nothing happens when it is not in it."""
         self._valid.pop(task.id, None)
         self._keys.pop(task.id, None)
+        for node in self._homes.pop(task.id, ()):
+            self._backlog[node] -= 1
 
     def _head(self, heap: list[_Entry]) -> _Entry | None:
         while heap and self._valid.get(heap[0][2].id) != heap[0][1]:

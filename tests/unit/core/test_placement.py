@@ -6,9 +6,11 @@ from time import process_time
 
 from mrframe.core import events as e
 from mrframe.core.limits import SchedulerLimits
-from mrframe.core.placement import Locality, locality, wait_s
+from mrframe.core.placement import Locality, Waiting, locality, wait_s
 from mrframe.core.records import TaskReport
+from mrframe.core.replicas import homes
 from mrframe.core.spec import MIB, Split, StepSpec
+from mrframe.core.tasks import Task
 from mrframe.testing.by_hand import ByHand, file_split, report
 
 
@@ -123,3 +125,27 @@ def test_a_thousand_tasks_cost_the_scheduler_a_tenth_of_a_second_and_more_cost_n
     small = min(seconds_for(1000) for _ in range(3))
     assert small < 0.2, "twice what is wanted, for slow machines"
     assert seconds_for(10_000) < 40 * small
+
+
+def share_of_local(blocks: int, nodes: int, seed: int) -> float:
+    """Of tasks that take a second each, over blocks with two replicas, on idle nodes that steal after 0.3 s."""
+    waiting, kept = Waiting(), {}
+    names = {f"node-{number}": 1.0 for number in range(1, nodes + 1)}
+    for number in range(blocks):
+        kept[f"m{number}"] = homes(f"{seed}-{number}", names, 2)
+        waiting.add(Task("job-1", f"m{number}", "map", 0, number), 1, kept[f"m{number}"], 0.3)
+    free = [(0.0, name) for name in sorted(names)]
+    local = 0
+    while len(waiting):
+        now_s, node = free.pop(0)
+        task = waiting.take(node, now_s)
+        local += task is not None and node in kept[task.id]
+        free = sorted([*free, (now_s + (0.05 if task is None else 1.0), node)])
+    return local / blocks
+
+
+def test_on_idle_nodes_nearly_all_tasks_run_where_a_replica_is():
+    assert share_of_local(100, 1, 0) == 1.0
+    for blocks, nodes in ((16, 4), (64, 10)):
+        shares = [share_of_local(blocks, nodes, seed) for seed in range(30)]
+        assert sum(shares) / 30 >= 0.96
