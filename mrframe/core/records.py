@@ -71,6 +71,7 @@ class TaskReport:
     matched the grammar but not their conversion. `counters` are the user's, counted only if committed.
     `samples` are of malformed lines, `failed` of quarantined records, with what failed as the reason. `content` names
     the bytes of the split (their digest in hex) where results are saved; `saved` says that this one was made earlier.
+    `span` is the times, as ISO text, between which all records lie that were read within a window ("": not known).
     """
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -86,6 +87,7 @@ class TaskReport:
     memory_peak_bytes: int = 0
     content: str = ""
     saved: bool = False
+    span: tuple[str, str] = ("", "")
 
     def to_plain(self) -> dict[str, Any]:
         """As a dict of plain values, for messages."""
@@ -98,6 +100,7 @@ class TaskReport:
         data["ledger"] = Ledger(**data["ledger"])
         data["samples"] = [Malformed(**s) for s in data["samples"]]
         data["failed"] = [Malformed(**s) for s in data["failed"]]
+        data["span"] = tuple(data["span"])
         data["partitions"] = {int(p): (int(n), int(b)) for p, (n, b) in data["partitions"].items()}
         return cls(**data)
 

@@ -98,7 +98,7 @@ def _key(plan: Plan, splits: Sequence[Split], contents: Sequence[str]) -> str:
         for split, content in zip(splits, contents, strict=True)
     ]
     steps = [[step.partitions, step.gather, step.max_bad, step.max_failed] for step in plan.steps]
-    return sha256(msgpack.packb([VERSION, maps, steps])).hexdigest()[:40]
+    return sha256(msgpack.packb([VERSION, maps, steps, plan.settings.window])).hexdigest()[:40]
 
 
 def _done(report: bytes, splits: Sequence[Split]) -> list[Done]:

@@ -90,10 +90,13 @@ class Cache:
         """
         from mrframe.task.fingerprint import fingerprint
         from mrframe.task.purity import Unsaved
+        from mrframe.task.windowed import shares
 
         self._split_bytes = plan.options.split_bytes or 0
         try:
-            job = fingerprint(plan.job, plan.settings, plan.file, plan.job_options)
+            windowed = shares(plan.job, plan.settings)
+            settings = replace(plan.settings, window=None) if windowed else plan.settings
+            job = fingerprint(plan.job, settings, plan.file, plan.job_options)
             self._results.use()
         except Unsaved as error:
             self.reason = str(error)
@@ -101,9 +104,9 @@ class Cache:
         except (NotPrivate, OSError) as error:
             self.reason = f"the folder of saved results cannot be used: {error}"
             return replace(plan, cache=self)
-        saving = Saving(
-            self._results.path, job, plan.job.name or "job", self._results.knows(job), _share(plan.options.verify)
-        )
+        share = _share(plan.options.verify)
+        name = plan.job.name or "job"
+        saving = Saving(self._results.path, job, name, self._results.knows(job), share, windowed)
         plan = replace(plan, settings=replace(plan.settings, saving=saving), cache=self)
         splits = [known for split in plan.splits for known in self._known(plan, split, waits=waits)]
         return replace(plan, splits=tuple(splits), estimated_bytes=self._work_bytes(plan, splits))
@@ -122,7 +125,32 @@ class Cache:
             replace(split, kind="saved", length=length, order=(split.order[0], at), content=content)
             for at, length, content in seen.seen.pieces
         ]
-        return blocks if all(self._saved_bytes(plan, block, judge=True) is not None for block in blocks) else (split,)
+        return blocks if all(self._needs_no_reading(plan, block) for block in blocks) else (split,)
+
+    def _needs_no_reading(self, plan: Plan, split: Split) -> bool:
+        """Whether the result of mapping this split is saved, or known to be nothing."""
+        settings = plan.settings
+        assert settings.saving is not None
+        if settings.saving.windowed:
+            from mrframe.formats.window import INSIDE
+
+            if self._is_outside(plan, split):
+                return not settings.keep_rejects
+            if self._place(plan, split) != INSIDE:
+                return False
+        return self._saved_bytes(plan, split, judge=True) is not None
+
+    def _place(self, plan: Plan, split: Split) -> int:
+        """Where a split of known content lies with regard to the window of time that is asked for."""
+        from mrframe.task.saved import spans_of
+
+        return spans_of(split, plan.settings, self._results).place(split, split.content)
+
+    def _is_outside(self, plan: Plan, split: Split) -> bool:
+        """Whether a window of time leaves out the whole split, so that it need not be read."""
+        from mrframe.formats.window import OUTSIDE
+
+        return self._place(plan, split) == OUTSIDE and plan.job.map_batch is None
 
     def _saved_bytes(self, plan: Plan, split: Split, *, judge: bool = False) -> int | None:
         """Bytes of the saved result of mapping a split; None when there is none (`judge`: or it is damaged)."""
@@ -140,7 +168,10 @@ class Cache:
         if plan.settings.saving is None or not plan.settings.saving.known:
             return plan.estimated_bytes
         work = 0
+        windowed = plan.settings.saving.windowed
         for split in splits:
+            if windowed and split.content and self._is_outside(plan, split):
+                continue
             size = self._saved_bytes(plan, split) if split.content else None
             work += size if size is not None else split.length * (8 if split.kind == "gzip" else 1)
         return work

@@ -12,7 +12,7 @@ whoever reads through it sees a log that has no others.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import compress
 from typing import Any
@@ -159,8 +159,25 @@ class WindowReader:
         self._inner = inner
         self._times = times
         self._window = window
+        self._span: list[datetime] = []  # the first and the last time that was met
         self._states: dict[Any, int] = {}
         self._coarse: dict[Any, int] = {}
+
+    @property
+    def only_leaves_out(self) -> bool:
+        """Whether what a job sees of a record within is the same without the window."""
+        asks = self._window.since is not None or self._window.until is not None
+        return asks and not (self._times.naive and self._times.projected)
+
+    @property
+    def span(self) -> tuple[str, str]:
+        """Two times, as ISO text, between which all lie that were met; empty when there were none."""
+        return (self._span[0].isoformat(), self._span[1].isoformat()) if self._span else ("", "")
+
+    def _met(self, times: Iterable[datetime]) -> None:
+        for time in times:
+            first, last = self._span or (time, time)
+            self._span = [min(first, time), max(last, time)]
 
     def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
         """The block as columns of the records within; see `BlockReader`."""
@@ -197,7 +214,9 @@ class WindowReader:
             del parsed.bad_fields[name]
         if count > 1:
             rows = zip(*parsed.columns[first:], strict=True)
-            times = (next((t for t in map(json_time, row) if t is not None), None) for row in rows)
+            times = [next((t for t in map(json_time, row) if t is not None), None) for row in rows]
+            zone = zone_named(self._window.zone)
+            self._met(time if time.tzinfo else time.replace(tzinfo=zone) for time in times if time is not None)
             return parsed, [self._window.state(time) for time in times]
         return parsed, self._states_of(parsed.columns[first])
 
@@ -228,7 +247,10 @@ class WindowReader:
             return [known[text] for text in texts]
 
     def _judge(self, text: bytes | None) -> int:
-        return self._window.state(self._time(text))
+        time = self._time(text)
+        if time is not None:
+            self._met((time,))
+        return self._window.state(time)
 
     def _judge_coarse(self, text: bytes) -> int:
         """The state of all times that this text stands for, EDGE when they are not all on one side of each end."""
@@ -237,6 +259,7 @@ class WindowReader:
         first, last = (self._time(text[:minute] + d + text[minute:second] + d + text[second:]) for d in (b"0", b"9"))
         if first is None or last is None:
             return EDGE
+        self._met((first, last))
         return self._window.state(first) if self._window.side(first) == self._window.side(last) else EDGE
 
     def _time(self, text: bytes | None) -> datetime | None:

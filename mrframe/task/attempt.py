@@ -148,7 +148,7 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | 
         return SampleTask(step.sources()[name], order, reporter).run()
     source, view = step.source_names.index(name), step.sources()[name]
 
-    def run(content: Any = None) -> TaskReport:
+    def run(content: Any = None, order: MapOrder = order) -> TaskReport:
         task = MapTask(view, order, job.settings, reporter, source=source, care=care, content=content)
         report = task.run()
         report.counters = counters.take()  # before it is saved

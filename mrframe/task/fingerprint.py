@@ -46,7 +46,7 @@ def fingerprint(job: Job, settings: TaskSettings, file: JobFile | None, options:
         described = seen.of(job)
     plain = [
         VERSION,
-        _own_code(),
+        own_code(),
         sys.implementation.name,
         list(sys.version_info[:2]),
         [
@@ -180,7 +180,7 @@ def _version(name: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _own_code() -> str:
+def own_code() -> str:
     """A digest of the names, sizes and times of mrframe's own files: whoever changes the code starts anew."""
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     digest = sha256()

@@ -365,6 +365,7 @@ class MapTask:
         self._output.seal(self._report)
         if self._raw:
             self.add_bad_fields(self._output.buffer.bad_fields)
+        self._report.span = getattr(self.reader, "span", ("", ""))
         self._report.samples = self._rejects.samples
         self._report.failed = self._quarantine.samples
         missing = self._ledger.missing_bytes() or self._split.length - self._ledger.bytes_in

@@ -33,6 +33,7 @@ class Saving:
     job     fingerprint of the job in hex; `name` is what people call it
     known   whether the job has saved any results: else a split is hashed as it is mapped, not before
     verify  the share of saved results that are made again and compared
+    windowed  whether the job is asked within a window of time, which is not in its fingerprint (`windowed.py`)
     """
 
     path: str
@@ -40,6 +41,7 @@ class Saving:
     name: str
     known: bool = False
     verify: float = 0.0
+    windowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,23 +21,25 @@ from typing import Any
 
 import msgpack
 
-from mrframe.core.job import Job
+from mrframe.core.job import Job, Reader
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import MapOrder, Split
 from mrframe.errors import CorruptData, NotRepeatable
 from mrframe.formats.splitting import LongLine, read_split
+from mrframe.formats.window import INSIDE, OUTSIDE, Window
 from mrframe.shuffle.partition import partition_of, slots_for
 from mrframe.shuffle.runfile import RunReader
 from mrframe.store.results import Results
 from mrframe.task.mapping import MAP_FILE
 from mrframe.task.package import Saving, TaskSettings
+from mrframe.task.windowed import Spans
 
 VERSION = 1
 HASH_BYTES = 1 << 20
 _KNOWN = "known"  # in the attempt's directory: a saved run file that is being compared
 
-Map = Callable[[Any], TaskReport]
-"""Does the map; is given what its input is to be fed to as it is read (a hash), or None."""
+Map = Callable[[Any, MapOrder], TaskReport]
+"""Does the map; is given what its input is to be fed to as it is read (a hash), or None, and the order."""
 
 
 def map_or_load(job: Job, order: MapOrder, settings: TaskSettings, run: Map) -> TaskReport:
@@ -59,13 +61,17 @@ class _SavedMap:
         self._saving = saving
         self._results = Results(saving.path)
         self._run_path = os.path.join(order.out_dir, MAP_FILE)
+        self._spans = spans_of(order.split, settings, self._results) if saving.windowed else None
 
     def outcome(self, run: Map) -> TaskReport:
         split = self._order.split
         os.makedirs(self._order.out_dir, 0o700, exist_ok=True)  # what is saved has a run file always
         content = split.content or (content_of(split) if self._saving.known else "")
         report: TaskReport | None = None
-        if content:
+        place = INSIDE if self._spans is None or not content else self._spans.place(split, content)
+        if content and place == OUTSIDE:
+            report = self._left_out(content, run)
+        elif content and place == INSIDE:
             if self._is_sampled():
                 return self._verified(content, run)
             report = self._load(content, self._run_path)
@@ -83,11 +89,25 @@ class _SavedMap:
     def _made(self, content: str, run: Map) -> TaskReport:
         """The attempt itself, saved when it may be."""
         digest = None if content else Digest()
-        report = run(digest)
+        report = run(digest, self._order)
         report.content = content or (digest.whole(self._order.split.length) if digest else "")
         if report.content:
+            if self._spans is not None:
+                self._spans.save(self._order.split, report)
             self._save(report)
         return report
+
+    def _left_out(self, content: str, run: Map) -> TaskReport | None:
+        """The report of a split of which a window leaves out all records, unread; None when it must be read."""
+        split = self._order.split
+        span = self._spans.load(split, content) if self._spans is not None else None
+        batches = self._job.map_batch is not None  # which may be called with a batch that has no rows
+        if span is None or batches or (self._settings.keep_rejects and span.ledger.malformed):
+            return None
+        nothing = replace(split, length=0, crc32=-1, kind="file" if split.kind == "saved" else split.kind)
+        made = run(None, replace(self._order, split=nothing))
+        samples = span.samples_at(split.order[1])
+        return replace(made, ledger=replace(span.ledger), samples=samples, content=content, saved=True)
 
     def _verified(self, content: str, run: Map) -> TaskReport:
         """Load and make; NotRepeatable when they differ, and the saved one is dropped."""
@@ -128,14 +148,24 @@ class _SavedMap:
 
     def _save(self, report: TaskReport) -> None:
         """Save a sealed attempt, unless it left out records."""
-        if report.ledger.quarantined or report.failed:
+        ledger = report.ledger
+        if ledger.quarantined or report.failed or ledger.outside_time or ledger.without_time:
             return
         begins = self._order.split.order[1]
         samples = [replace(one, offset=one.offset - begins) for one in report.samples]
-        plain = replace(report, samples=samples, partitions={}, seconds=0.0, memory_peak_bytes=0).to_plain()
+        plain = replace(
+            report, samples=samples, partitions={}, seconds=0.0, memory_peak_bytes=0, span=("", "")
+        ).to_plain()
         data = msgpack.packb(plain, unicode_errors="surrogateescape")
         about = {"name": self._saving.name}
         self._results.save(self._saving.job, self._key(report.content), data, [self._run_path], about)
+
+
+def spans_of(split: Split, settings: TaskSettings, results: Results) -> Spans:
+    """The saved spans of splits like this one, for the window of these settings."""
+    assert settings.window is not None
+    reader = settings.reader if isinstance(settings.reader, Reader) else settings.reader[split.input_name]
+    return Spans(results, reader, Window.from_plain(settings.window))
 
 
 def _judged(report: TaskReport) -> tuple[Any, ...]:

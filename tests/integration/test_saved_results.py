@@ -394,3 +394,101 @@ def test_a_cluster_uses_and_makes_the_same_results(place, nodes):
     place.run(engine="local", nodes=nodes)
     assert place.run()[1].saved_maps == place.maps()
     assert place.run(engine="local", nodes=nodes)[1].saved_maps == place.maps()
+
+
+# ---- windows of time --------------------------------------------------------------------------------
+
+HOURS = """
+from mrframe import Job, increment, logs, total
+def by_hour({fields}):
+    increment("asked")
+    yield time.hour, 1
+job = Job(read=logs.format({format!r}), map=by_hour, reduce=total)
+"""
+WITH_ZONE, WITHOUT = '%h %l %u %t "%r" %>s %b', '%h %l %u %{%d/%m/%Y %H:%M:%S}t "%r" %>s %b'
+
+
+def hour(number: int, *, zone: bool = True) -> bytes:
+    """A log of one hour with three splits of a hundred bytes or more, and a line that is none."""
+    time = f"[17/May/2026:{number:02d}:05:%02d +0000]" if zone else f"17/05/2026 {number:02d}:05:%02d"
+    line = f'192.0.2.1 - - {time} "GET / HTTP/1.1" 200 12\n'
+    return b"".join((line % second).encode() for second in range(6)) + f"torn {number}\n".encode()
+
+
+class Hours(Place):
+    """Three logs of an hour each, and a job that asks for the hour."""
+
+    def write_job(self, *, zone=True, fields="time", **_) -> None:
+        text = WITH_ZONE if zone else WITHOUT
+        (self.folder / "job.py").write_text(HOURS.format(format=text, fields=fields))
+
+    def run(self, job=None, **options):
+        return super().run(job, max_bad="100%", **options)
+
+    def write_hours(self, *, zone=True) -> None:
+        for name in os.listdir(self.logs):
+            (self.logs / name).unlink()
+        for number in (10, 11, 12):
+            self.write(f"{number}.log", hour(number, zone=zone))
+
+
+@pytest.fixture
+def hours(tmp_path, monkeypatch):
+    monkeypatch.setattr(seen, "SETTLED_S", 0.0)
+    place = Hours(tmp_path)
+    place.write_hours()
+    return place
+
+
+def test_what_lies_in_a_window_is_saved_for_all_windows_and_for_none(hours):
+    _, first = hours.run(since="2026-05-17T09:30", until="2026-05-17T11:30")
+    assert first.saved_maps == 0
+    _, other = hours.run(since="2026-05-17T10", until="2026-05-17T11:20")
+    assert other.saved_maps > 0
+    assert other.ledger["outside_time"] > 0
+    rows, whole = hours.run()
+    assert whole.saved_maps > 0
+    assert whole.counters == {"asked": 18}
+    assert dict(rows) == {10: 6, 11: 6, 12: 6}
+
+
+def test_a_split_outside_the_window_is_not_read_and_one_that_is_cut_is_read_and_not_saved(hours):
+    maps = 12
+    _, first = hours.run(since="2026-05-17T11")
+    assert first.saved_maps == 0
+    _, again = hours.run(since="2026-05-17T10:30")
+    assert again.saved_maps == maps
+    assert (again.ledger["outside_time"], again.malformed) == (6, 3)
+    (hours.folder / "job.py").write_text((hours.folder / "job.py").read_text().replace("time.hour", "time.hour + 1"))
+    _, changed = hours.run(since="2026-05-17T11:30")  # of another job there is no result, but the times are known
+    assert changed.saved_maps == 8
+    _, cut = hours.run(since="2026-05-17T10:05:03", until="2026-05-17T10:05:04")
+    assert cut.ledger["outside_time"] == 17
+    (hours.folder / "job.py").write_text((hours.folder / "job.py").read_text().replace("hour + 1", "hour + 2"))
+    _, once_more = hours.run(since="2026-05-17T10:05:03", until="2026-05-17T10:05:04")
+    assert once_more.saved_maps == 8  # those of the other hours; the hour that is cut was read, and is read again
+
+
+def test_where_a_window_changes_what_the_job_sees_nothing_is_shared(hours):
+    hours.write_job(zone=False)
+    hours.write_hours(zone=False)
+    _, first = hours.run(since="2026-05-17T09")
+    _, second = hours.run(since="2026-05-17T08")
+    assert first.records == 18
+    assert second.saved_maps == 0
+
+
+def test_a_split_that_a_window_cuts_through_is_read_though_its_whole_result_is_saved(hours):
+    hours.run()
+    for until in ("03", "04", "05"):
+        _, cut = hours.run(since="2026-05-17T10:05:02", until=f"2026-05-17T10:05:{until}")
+        assert cut.records == int(until) - 2
+
+
+def test_of_a_split_with_a_record_without_a_time_no_times_are_saved(hours):
+    for name in sorted(os.listdir(hours.logs)):
+        data = (hours.logs / name).read_bytes()
+        hours.write(name, data.replace(b"17/May/2026", b"31/Feb/2026", 1))
+    for since in ("2026-05-17T13", "2026-05-17T14", "2026-05-17T09"):
+        _, summary = hours.run(since=since)
+        assert summary.ledger["without_time"] == 3

@@ -26,7 +26,7 @@ def by_path(path, size):
     yield path, {factor} * WEIGHT * (size or 1)
 job = Job(read=logs.combined, map=by_path, reduce=total)
 """
-LINE = '192.0.2.1 - - [17/May/2026:10:05:{:02d} +0000] "GET /{} HTTP/1.1" 200 {} "-" "-"\n'
+LINE = '192.0.2.1 - - [17/May/2026:{}:05:{:02d} +0000] "GET /{} HTTP/1.1" 200 {} "-" "-"\n'
 FIGURES = ("records", "lines", "malformed", "bytes_in", "counters", "bad_fields", "samples", "ledger", "rows")
 
 
@@ -37,6 +37,8 @@ class World:
         self.folder, self.logs, self.split_bytes = folder, folder / "logs", 400
         self.logs.mkdir()
         self.factor = self.weight = 1
+        self.hour = 10
+        self.window: dict[str, str] = {}
         self.max_bad = "100%"
         self.write_job()
         self.append("access.log", random.Random(0), 20)
@@ -51,7 +53,8 @@ class World:
     def append(self, name: str, chance: random.Random, number: int) -> None:
         with open(self.logs / name, "ab") as file:
             for _ in range(number):
-                line = LINE.format(chance.randrange(60), chance.randrange(9), chance.randrange(3000))
+                self.hour += chance.random() < 0.05
+                line = LINE.format(self.hour, chance.randrange(60), chance.randrange(9), chance.randrange(3000))
                 file.write(line.encode() if chance.random() < 0.9 else b"torn \xff\n")
             if chance.random() < 0.2:
                 file.write(b"no end of this lin")
@@ -68,6 +71,10 @@ class World:
                 self.append(new.name, chance, chance.randrange(1, 30))
             case "option":
                 self.split_bytes = chance.choice([200, 400, 800])
+            case "window":
+                ends = sorted(chance.sample(range(9, min(24, self.hour + 3)), 2))
+                names = chance.choice([("since", "until"), ("since",), ("until",), ()])
+                self.window = {name: f"2026-05-17T{end:02d}" for name, end in zip(names, ends, strict=False)}
             case "limit":
                 self.max_bad = chance.choice(["100%", "5%", "0"])
             case "job":
@@ -121,6 +128,7 @@ class World:
             cache_dir=str(self.folder / "cache"),
             split_bytes=self.split_bytes,
             max_bad=self.max_bad,
+            **self.window,
         )
         try:
             with mrframe.run(str(self.folder / "job.py"), [str(self.logs)], options) as result:
@@ -134,7 +142,7 @@ class World:
 
 ACTIONS = (
     *("append", "add", "rotate", "copytruncate", "compress", "truncate", "rewrite", "duplicate", "delete"),
-    *("option", "job", "module", "limit", "nothing"),
+    *("option", "job", "module", "limit", "window", "window", "nothing"),
 )
 
 
