@@ -111,5 +111,7 @@ class Keepers:
 
     def look_at_all(self) -> None:
         """Have all blocks looked at."""
+        for put in self.puts.values():
+            self.urgent.update(put.pending)
         self.later.update(dict.fromkeys(self.needs))
         self.later.update(dict.fromkeys(self.holders))

@@ -402,7 +402,7 @@ HOURS = """
 from mrframe import Job, increment, logs, total
 def by_hour({fields}):
     increment("asked")
-    yield time.hour, 1
+    yield {key}, 1
 job = Job(read=logs.format({format!r}), map=by_hour, reduce=total)
 """
 WITH_ZONE, WITHOUT = '%h %l %u %t "%r" %>s %b', '%h %l %u %{%d/%m/%Y %H:%M:%S}t "%r" %>s %b'
@@ -418,9 +418,9 @@ def hour(number: int, *, zone: bool = True) -> bytes:
 class Hours(Place):
     """Three logs of an hour each, and a job that asks for the hour."""
 
-    def write_job(self, *, zone=True, fields="time", **_) -> None:
+    def write_job(self, *, zone=True, fields="time", key="time.hour", **_) -> None:
         text = WITH_ZONE if zone else WITHOUT
-        (self.folder / "job.py").write_text(HOURS.format(format=text, fields=fields))
+        (self.folder / "job.py").write_text(HOURS.format(format=text, fields=fields, key=key))
 
     def run(self, job=None, **options):
         return super().run(job, max_bad="100%", **options)
@@ -489,6 +489,8 @@ def test_of_a_split_with_a_record_without_a_time_no_times_are_saved(hours):
     for name in sorted(os.listdir(hours.logs)):
         data = (hours.logs / name).read_bytes()
         hours.write(name, data.replace(b"17/May/2026", b"31/Feb/2026", 1))
+    hours.write_job(fields="status", key="status")
+    hours.run()
     for since in ("2026-05-17T13", "2026-05-17T14", "2026-05-17T09"):
         _, summary = hours.run(since=since)
         assert summary.ledger["without_time"] == 3

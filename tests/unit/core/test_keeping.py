@@ -203,13 +203,39 @@ def test_a_node_that_is_gone_for_a_moment_keeps_its_place_and_one_that_stays_awa
     world.settle()
     world.told.clear()
     world.kill("node-2")
-    world.run(AWAY_S / 2)
+    world.run(7)
     world.join("node-2")
     world.settle()
     assert not [message for _, message in world.told if isinstance(message, StoreBlock | DropBlock)]
     world.kill("node-3")
     world.settle()
     assert all(len(world.where(block) & set(world.alive)) == 2 for block in range(20))
+
+
+def test_after_a_start_of_the_master_nothing_is_moved_before_all_nodes_have_said_what_they_have():
+    world = World(4)
+    world.put("access", range(20))
+    world.settle()
+    nodes, world.alive = dict(world.alive), {}
+    world.restart_master()
+    world.told.clear()
+    for node in nodes:
+        world.join(node)
+        world.run(1)
+    world.settle()
+    assert not [message for _, message in world.told if isinstance(message, StoreBlock | DropBlock)]
+
+
+def test_what_a_node_was_asked_for_before_it_died_is_asked_of_its_next_process_at_once():
+    world = World(2)
+    world.lose = 1
+    world.offer(1, [1])
+    world.run(1)
+    (lost,) = set(world.disks) - world.where(1)
+    world.kill(lost)
+    world.join(lost)
+    world.run(2)
+    assert world.where(1) == {"node-1", "node-2"}
 
 
 def test_a_disk_that_comes_back_empty_is_filled_again():
