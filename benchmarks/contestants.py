@@ -121,6 +121,7 @@ def _mrframe(target: str, flags: str, inputs: tuple[str, ...], sizes: str) -> tu
 
 
 def _with_project() -> dict[str, str]:
-    """mrframe is the one beside this file, installed or not."""
+    """mrframe is the one beside this file, installed or not; compiled, as what is installed always is."""
     before = os.environ.get("PYTHONPATH")
-    return {"PYTHONPATH": str(HERE.parent) + (os.pathsep + before if before else "")}
+    path = str(HERE.parent) + (os.pathsep + before if before else "")
+    return {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}

@@ -4,9 +4,9 @@
     <folder>/run-7/package    its job, opaque
     <folder>/run-7/failure-1  a record or group on which the job's code failed
 
-Files are written once, and all of them before anybody is told the id. What is older than `AGE_S` goes with the next
-run, and the oldest while there is more than `BYTES_MAX`. All of it is this user's alone and refused otherwise, since
-a package is code that `replay` runs. Not here: what is in the files.
+Files are written once, and all of them before anybody is told the id. What is older than `AGE_S` goes when some more
+are kept, and the oldest before there is more than `BYTES_MAX`. All of it is this user's alone and refused otherwise,
+since a package is code that `replay` runs. Not here: what is in the files.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ AGE_S = 7 * 86_400.0
 BYTES_MAX = 100 << 20
 _RUN = re.compile(r"run-([1-9][0-9]{0,8})")
 
+LOOK_EVERY = 16  # small runs, between two looks at all that is kept: a look costs as much as there is
+SMALL_BYTES = 64 << 10
+
 
 def default_folder() -> str:
     """Where runs are kept: in the user's state directory."""
@@ -38,8 +41,9 @@ class Runs:
 
     def add(self, files: dict[str, bytes]) -> str:
         """Keep these files; the id of the run. OSError when the disk will not have them."""
-        self._trim()
         number = max(self._numbers(), default=0) + 1
+        if number % LOOK_EVERY == 0 or sum(map(len, files.values())) > SMALL_BYTES:
+            self._trim()
         while True:
             run = f"run-{number}"
             try:
@@ -85,8 +89,9 @@ class Runs:
 
     def _trim(self) -> None:
         """Delete what is too old or too much; the last run stays, so that no id is given twice in a row."""
-        now_s, size = time.time(), 0
-        for number in sorted(self._numbers(), reverse=True):
+        now_s, size = time.time(), LOOK_EVERY * SMALL_BYTES  # of those that come before the next look
+        numbers = sorted(self._numbers(), reverse=True)
+        for number in numbers:
             place = os.path.join(self.path, f"run-{number}")
             try:
                 with os.scandir(place) as entries:
@@ -94,7 +99,7 @@ class Runs:
                 old = now_s - os.stat(place).st_mtime > AGE_S
             except OSError:
                 continue  # another run deletes it
-            if (old or size > BYTES_MAX) and number != max(self._numbers(), default=0):
+            if (old or size > BYTES_MAX) and number != numbers[0]:
                 shutil.rmtree(place, ignore_errors=True)
 
 
