@@ -24,6 +24,7 @@ from mrframe.cluster.talk import PACKAGE_BYTES_MAX, MasterClient
 from mrframe.core import events
 from mrframe.core.limits import NodeLimits, SchedulerLimits
 from mrframe.errors import ClusterUnreachable
+from mrframe.store.disk import fault_text
 from mrframe.store.scratch import remove_tree
 from mrframe.wire import messages
 from mrframe.wire.messages import Member
@@ -51,6 +52,7 @@ class LocalCluster(MasterClient):
         self._keys: dict[str, Keys] = {name: make_keys() for name in (CLIENT, MASTER, *self.restarts)}
         self._members = tuple(Member(name, keys.public) for name, keys in self._keys.items())
         self._incarnations: dict[str, str] = {}
+        self._faults: dict[str, str] = {}  # what a node has said of its end
         self._executors: dict[str, tuple[tuple[str, int], ...]] = {}
         self._master_address = ""
         self._journal = ""  # the directory of the master's journal; none: it is in memory
@@ -102,7 +104,8 @@ class LocalCluster(MasterClient):
         try:
             os.makedirs(self.scratch, mode=0o700, exist_ok=True)
         except OSError as error:
-            raise ClusterUnreachable(f"the directory {self.scratch} cannot be made: {error.strerror}") from None
+            said = fault_text(error, self.scratch)
+            raise ClusterUnreachable(f"the directory {self.scratch} cannot be made: {said}") from None
 
     def _open(self, limits: SchedulerLimits) -> None:
         assert self._household is not None
@@ -192,6 +195,8 @@ class LocalCluster(MasterClient):
         for message in line.receive():
             if isinstance(message, messages.ExecutorPids):
                 self._executors[name] = message.pids
+            elif isinstance(message, messages.ChildFault):
+                self._faults[name] = message.reason
             elif name == MASTER:
                 self._master_address = message.address
 
@@ -200,6 +205,7 @@ class LocalCluster(MasterClient):
 
     def _child_ended(self, name: str, reason: str) -> None:
         self._executors.pop(name, None)
+        reason = self._faults.pop(name, reason)
         if name == MASTER:
             self._master_ended(reason)
         elif self._may_restart(name) and self._household is not None:

@@ -21,6 +21,7 @@ from mrframe.cluster import transport
 from mrframe.cluster.auth import Keys
 from mrframe.cluster.transport import Context, Loop, Outbox
 from mrframe.core.quick import dataclass
+from mrframe.store.disk import fault_text
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import NodeAddress
@@ -45,10 +46,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A transfer has ended: well when `reason` is empty."""
+    """A transfer has ended: well when `reason` is empty; `here`: it failed as the copy cannot be written."""
 
     wanted: Wanted
     reason: str
+    here: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -163,7 +165,7 @@ class Fetcher:
                 os.makedirs(os.path.dirname(wanted.path), mode=0o700, exist_ok=True)
                 file = open(f"{wanted.path}.new", "wb")  # noqa: SIM115 -- closed with the transfer
             except OSError as error:
-                self._done(Outcome(wanted, f"its copy cannot be written: {error.strerror}"))
+                self._done(_unwritten(wanted, error))
                 continue
             request, self._next_request = self._next_request, self._next_request + 1
             peer.active[request] = Incoming(wanted, file, self._now_s, tries)
@@ -223,7 +225,8 @@ class Fetcher:
             incoming.file.write(data)
         except OSError as error:
             self._stop(peer, head.request)
-            self._done(Outcome(incoming.wanted, f"its copy cannot be written: {error.strerror}"))
+            self._done(_unwritten(incoming.wanted, error))
+            self._start(peer)
             return
         incoming.crc = crc
         incoming.pieces += 1
@@ -240,12 +243,16 @@ class Fetcher:
         try:
             incoming.file.close()
             os.replace(f"{incoming.wanted.path}.new", incoming.wanted.path)
-            reason = ""
+            outcome = Outcome(incoming.wanted, "")
         except OSError as error:
-            reason = f"its copy cannot be written: {error.strerror}"
+            outcome = _unwritten(incoming.wanted, error)
         self.bytes_fetched += incoming.size_bytes
-        self._done(Outcome(incoming.wanted, reason))
+        self._done(outcome)
         self._start(peer)
+
+
+def _unwritten(wanted: Wanted, error: OSError) -> Outcome:
+    return Outcome(wanted, f"its copy {wanted.path} cannot be written: {fault_text(error, wanted.path)}", here=True)
 
 
 def _discard(incoming: Incoming) -> None:

@@ -11,6 +11,7 @@ with the process that made it. Names come from peers, so they are checked: nothi
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -55,7 +56,8 @@ class Folder:
         if not os.path.exists(path):
             return {}
         with open(path, "r+b") as file:
-            whole = file.read().rpartition(b"\n")[0] + b"\n"
+            data = file.read()
+            whole = data[: data.rfind(b"\n") + 1]
             file.truncate(len(whole))  # for what is appended from now on
         lines = whole.decode("ascii", "replace").splitlines()
         return {line.removesuffix(_NOTHING): line.endswith(_NOTHING) for line in lines if line}
@@ -84,14 +86,25 @@ class Folder:
     def seal(self, attempt: str) -> None:
         """The attempt is complete: what was fetched for it is not needed any more.
 
-        One line in one file, since making a file for each would cost more than the rest of a small task.
+        One line in one file, since making a file for each would cost more than the rest of a small task. OSError
+        when the disk does not take it: the attempt is not sealed then, and half of a line is cut off before the next.
         """
         job, name = os.path.split(self.attempt(attempt))
         log = self._logs.get(job)
         if log is None:
+            self._listed(os.path.basename(job))
             log = self._logs[job] = os.open(os.path.join(job, _SEALED), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         wrote = "" if os.path.isdir(self.attempt(attempt)) else _NOTHING
-        os.write(log, f"{name}{wrote}\n".encode())
+        line = f"{name}{wrote}\n".encode()
+        written = 0
+        try:
+            written = os.write(log, line)
+        finally:
+            if written != len(line):
+                del self._logs[job]
+                os.close(log)
+        if written != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), job)
         self.drop_fetched(attempt)
 
     def drop_fetched(self, attempt: str) -> None:

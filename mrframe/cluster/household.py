@@ -32,6 +32,7 @@ class Child:
     """A master or node: its line, and its pid once the keeper has told it."""
 
     line: Line
+    listen: Callable[[], None]
     pid: int = 0
 
 
@@ -77,8 +78,9 @@ class Household:
         for name in names:
             here, there = make_pair()
             line = Line(here, hears=channels.FROM_CHILD, says=channels.TO_CHILD)
-            self.children[name] = Child(line)
-            self._loop.watch(line.fileno(), self._listener(name, line, hear), line)
+            listen = self._listener(name, line, hear)
+            self.children[name] = Child(line, listen)
+            self._loop.watch(line.fileno(), listen, line)
             theirs.append(there)
         self._line.send(messages.ForkChildren(tuple(names)), [there.fileno() for there in theirs])
         for there in theirs:
@@ -100,6 +102,8 @@ class Household:
             if isinstance(message, messages.ChildStarted):
                 child.pid = message.pid
             elif child.pid == message.pid:
+                if not child.line.ended:
+                    child.listen()  # what it said before it ended
                 self._loop.forget(child.line.fileno())
                 child.line.close()
                 del self.children[message.name]

@@ -74,7 +74,7 @@ class Inputs:
         if outcome.reason:
             del self._gathering[attempt]
             wanted = outcome.wanted
-            self._tell(FetchFailed(attempt, wanted.attempt, wanted.node, outcome.reason))
+            self._tell(FetchFailed(attempt, wanted.attempt, wanted.node, outcome.reason, outcome.here))
             return
         gathering.missing -= 1
         if not gathering.missing:

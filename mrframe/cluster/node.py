@@ -8,6 +8,7 @@ Rules.
 - The warm parent is forked before the keys arrive and before the first ZeroMQ context is made.
 - The master and the peers are authenticated by their keys (CURVE), those who fetch by the doorkeeper.
 - An attempt whose job's package is not here yet waits for it; the order of messages is nothing to rely on.
+- What the disk refuses fails the attempt that needs it (it is tried elsewhere); what no attempt needs ends the node.
 """
 
 from __future__ import annotations
@@ -32,8 +33,11 @@ from mrframe.cluster.storage import BLOCK_EXECUTOR, Storage
 from mrframe.cluster.transport import Loop, Outbox
 from mrframe.core import actions, events
 from mrframe.core.node import NodeCore
+from mrframe.core.spec import Failure
 from mrframe.core.stored import STORED, BlockDone, DropBlock, JudgeBlocks, StoreBlock
+from mrframe.errors import JobFailed
 from mrframe.shuffle.partition import slot_range, slots_for
+from mrframe.store.disk import fault_text
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import NodeSetup
@@ -96,8 +100,7 @@ class Node:
                 self._storage.tick(now_s)
             self._events.append(events.Tick())
         while self._events:
-            event = self._events.popleft()
-            self._note(event)
+            event = self._note(self._events.popleft())
             for action in self._core.handle(event, now_s):
                 self._perform(action, now_s)
 
@@ -118,9 +121,7 @@ class Node:
             case messages.Peers():
                 self._fetcher.know(message.nodes)
             case messages.JobCode():
-                self._folder.store_package(message.job, message.package)
-                for action in self._no_code.pop(message.job, []):
-                    self._perform(action, time.monotonic())
+                self._take_code(message)
             case messages.Refused():
                 self.bad += 1
             case StoreBlock() | DropBlock() | JudgeBlocks():
@@ -163,8 +164,26 @@ class Node:
         else:
             self._folder.package(name)
 
-    def _note(self, event: events.NodeEvent) -> None:
-        """What the driver itself does about an event before the core decides."""
+    def _take_code(self, code: messages.JobCode) -> None:
+        """Keep a job's package, and begin what waits for it."""
+        fault = None
+        try:
+            self._folder.store_package(code.job, code.package)
+        except OSError as error:
+            fault = error
+        for action in self._no_code.pop(code.job, []):
+            if fault is None:
+                self._perform(action, time.monotonic())
+            else:
+                self._events.append(self._failed(action.executor, action.order.attempt, fault))
+
+    def _failed(self, executor: int, attempt: str, error: OSError) -> events.ExecutorFailed:
+        """What becomes of an attempt when this node's disk does not do what it needs."""
+        said = f"{self._folder.path} cannot be written: {fault_text(error, self._folder.path)}"
+        return events.ExecutorFailed(executor, attempt, Failure("io", said, error_slug=JobFailed.slug))
+
+    def _note(self, event: events.NodeEvent) -> events.NodeEvent:
+        """What the driver itself does about an event before the core decides; the event that it decides on."""
         match event:
             case events.StartAttempt():
                 if event.partition >= 0:
@@ -172,17 +191,21 @@ class Node:
             case events.DiscardAttempt():
                 self._partitions.pop(event.attempt, None)
             case events.ExecutorSealed():
-                self._seal(event.attempt)
+                return self._seal(event)
             case events.ExecutorFailed():
                 self._folder.drop_fetched(event.attempt)
             case events.ExecutorReady() | events.ExecutorDied():
                 self._tell_pids()
+        return event
 
-    def _seal(self, attempt: str) -> None:
+    def _seal(self, event: events.ExecutorSealed) -> events.NodeEvent:
         try:
-            self._folder.seal(attempt)
+            self._folder.seal(event.attempt)
         except FileNotFoundError:
             pass  # its job was forgotten while it ran, and its files are gone
+        except OSError as error:
+            return self._failed(event.executor, event.attempt, error)
+        return event
 
     # ---- perform ------------------------------------------------------------------------------------
 
@@ -217,7 +240,11 @@ class Node:
             self._no_code.setdefault(action.job, []).append(action)
             self._say(messages.CodeWanted(self._setup.name, self._setup.incarnation, action.job))
             return
-        out_dir = self._folder.place_for(action.order.attempt)
+        try:
+            out_dir = self._folder.place_for(action.order.attempt)
+        except OSError as error:
+            self._events.append(self._failed(action.executor, action.order.attempt, error))
+            return
         self._pool.execute(action.executor, package, replace(action.order, out_dir=out_dir))
 
     def _fetch(self, action: actions.Fetch, now_s: float) -> None:
@@ -247,8 +274,13 @@ def main(end: socket.socket, work: str) -> None:
     setup = parent.wait()
     if setup is None:
         return
-    node = Node(setup, parent, warm_line)
-    parent.send(messages.ChildReady(node.address))
-    parent.set_blocking(blocking=False)
-    while True:
-        node.turn()
+    try:
+        node = Node(setup, parent, warm_line)
+        parent.send(messages.ChildReady(node.address))
+        parent.set_blocking(blocking=False)
+        while True:
+            node.turn()
+    except OSError as error:
+        parent.set_blocking(blocking=True)
+        parent.send(messages.ChildFault(f"cannot use {setup.directory}: {fault_text(error, setup.directory)}"))
+        leave(1)

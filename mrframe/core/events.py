@@ -331,12 +331,13 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed:
-    """A source of an attempt could not be fetched from `node`."""
+    """A source of an attempt could not be fetched from `node`; `here`: since it cannot be written on this node."""
 
     attempt: str
     source: str
     node: str
     reason: str
+    here: bool = False
 
 
 NodeEvent = (

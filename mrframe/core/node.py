@@ -203,6 +203,8 @@ class NodeCore:
             attempt.paths = event.paths
             return []
         said = f"{attempt.input_text(event.source)} could not be fetched from {event.node}: {event.reason}"
+        if event.here:
+            return self._fail(attempt, Failure("io", said, error_slug="job-failed"), now_s)
         return self._fail(attempt, Failure("fetch", said, lost=(event.source, event.node)), now_s)
 
     def _fail(self, attempt: NodeAttempt, failure: Failure, now_s: float) -> list[NodeAction]:

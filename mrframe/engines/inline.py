@@ -18,6 +18,8 @@ from mrframe.core.records import Ledger, TaskReport
 from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split, StepSpec
 from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
 from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
+from mrframe.errors import OutputError
+from mrframe.store.disk import fault_text
 from mrframe.task.attempt import run_loaded
 from mrframe.task.collector import few_collections
 from mrframe.task.mapping import MAP_FILE
@@ -60,7 +62,11 @@ class _Run:
         self._tasks = (0, 0)
         self._before = (0, 0, 0)  # records, bytes and malformed lines of the maps that are done
         self._folder = os.path.join(plan.scratch.make(), "inline")
-        os.makedirs(os.path.join(self._folder, job), mode=0o700)
+        try:
+            os.makedirs(os.path.join(self._folder, job), mode=0o700)
+        except OSError as error:
+            said = fault_text(error, plan.scratch.path)
+            raise OutputError(f"the scratch directory {self._folder} cannot be made: {said}") from None
 
     def run(self) -> Outcome:
         """All steps; raises what a failed task amounts to."""

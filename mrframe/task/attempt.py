@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol
 
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
-from mrframe.errors import CorruptData, KeyRefused, LedgerUnbalanced, MrframeError, UsageError
+from mrframe.errors import CorruptData, InputChanged, KeyRefused, LedgerUnbalanced, MrframeError, UsageError
 from mrframe.formats.decode import decode_file
 from mrframe.task import counters
 from mrframe.task.blame import GroupFailed, RecordFailed, failure_of
@@ -50,6 +50,8 @@ def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport 
         return failure_of(error, None)
     try:
         return _attempted(job, order, reporter, apart=True)
+    except OSError as error:  # of what is around the work: the files of a watched child
+        return _disk_failure(error, order)
     finally:
         job.close()
 
@@ -108,12 +110,14 @@ def _tried(
     except LedgerUnbalanced as error:
         return Failure("refused", str(error), error_slug=error.slug)
     except MrframeError as error:
+        if isinstance(error, InputChanged) and isinstance(order, MapOrder) and order.split.kind == "held":
+            return _block_gone(order.split)
         at_fault = isinstance(error, UsageError) or error.blame in ("user", "data")
         return Failure("refused" if at_fault else "io", str(error), error_slug=error.slug)
     except MemoryError:
         return Failure("io", OUT_OF_MEMORY, error_slug="job-failed")
     except OSError as error:
-        return Failure("io", _disk_message(error, order.out_dir), error_slug="job-failed")
+        return _disk_failure(error, order)
     report.counters = report.counters or counters.take()
     report.memory_peak_bytes = _peak_bytes()
     return report
@@ -195,6 +199,19 @@ def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
 def _interrupted(cause: BaseException) -> None:
     if isinstance(cause, KeyboardInterrupt):
         raise cause
+
+
+def _block_gone(split: Split) -> Failure:
+    """A block that a decode attempt had made is no longer there: nothing that the input is to blame for."""
+    said = (
+        f"{split.path}, with {split.length:,} bytes of {split.source} from byte {split.order[1]:,}, is gone with "
+        "the rest of the attempt that made it"
+    )
+    return Failure("io", said, error_slug=CorruptData.slug, source=split.path)
+
+
+def _disk_failure(error: OSError, order: Order) -> Failure:
+    return Failure("io", _disk_message(error, order.out_dir), error_slug="job-failed")
 
 
 def _disk_message(error: OSError, out_dir: str) -> str:

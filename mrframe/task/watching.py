@@ -96,7 +96,7 @@ class _Watch:
             if now != seen or self._said:
                 seen, moved_s = now, now_s
             elif self._stall_s is not None and now_s - moved_s > self._stall_s:
-                return b"", self._kill(), f"no progress for {self._stall_s:g} s"
+                return b"", self._kill(alive), f"no progress for {self._stall_s:g} s"
 
     def _take(self) -> bool:
         """Read what there is; whether there may be more."""
@@ -104,13 +104,14 @@ class _Watch:
         self._said += some
         return bool(some)
 
-    def _kill(self) -> int:
-        """Ask it where it is, then kill it; its wait status."""
+    def _kill(self, alive: Callable[[], None]) -> int:
+        """Ask it where it is, then kill it; its wait status. One that is stopped does not say."""
         os.kill(self._pid, signal.SIGUSR2)
         poller = select.poll()
         poller.register(self._readable, select.POLLIN)
         until_s = time.monotonic() + STACK_S
         while not os.fstat(self._stack.fileno()).st_size and time.monotonic() < until_s:
+            alive()
             poller.poll(LOOK_MS)
         poller.poll(LOOK_MS)  # the stack is written line by line
         os.kill(self._pid, signal.SIGKILL)

@@ -78,7 +78,7 @@ TO_KEEPER = Vocabulary(messages.KeeperSetup, messages.ForkChildren, messages.End
 TO_WARM_PARENT = Vocabulary(messages.ForkExecutor, messages.EndExecutor)
 FROM_PARENT = Vocabulary(messages.ChildStarted, messages.ChildEnded)
 TO_CHILD = Vocabulary(messages.MasterSetup, messages.NodeSetup)
-FROM_CHILD = Vocabulary(messages.ChildReady, messages.ExecutorPids)
+FROM_CHILD = Vocabulary(messages.ChildReady, messages.ChildFault, messages.ExecutorPids)
 TO_EXECUTOR = Vocabulary(messages.Work, messages.BlockWork)
 FROM_EXECUTOR = Vocabulary(
     events.ExecutorSealed,

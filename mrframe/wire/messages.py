@@ -322,6 +322,13 @@ class ChildReady:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildFault:
+    """The last words of a node that cannot go on: why, for people, after its name."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutorPids:
     """The processes below a node, for doctor and tests: (name, pid)."""
 

@@ -1,5 +1,6 @@
 """A node's directory: what is held after a restart, and that no name leads out of it."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -101,3 +102,21 @@ def test_no_job_leads_out(tmp_path, job):
 def test_no_file_name_leads_out(name):
     with pytest.raises(ValueError, match="file"):
         file_in("/d", SEALED, name)
+
+
+def test_a_seal_that_the_disk_refuses_is_an_error_and_the_next_is_not_lost(tmp_path, monkeypatch):
+    """Half of the line was written before the disk was full."""
+    folder, real = Folder(str(tmp_path)), os.write
+    for attempt in (SEALED, OPEN):
+        write(folder.file(attempt, "map.mrf"))
+
+    def full(fd, data):
+        real(fd, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        folder.seal(SEALED)
+    monkeypatch.setattr(os, "write", real)
+    folder.seal(OPEN)
+    assert Folder(str(tmp_path)).held() == [OPEN]

@@ -1,0 +1,112 @@
+"""Python's own hook of a start, in the processes of a run under test: the disk says no, and limits are others.
+
+It is on the path of the runs of a few tests, and nowhere else. The command is forked into all processes of its
+cluster, so what is replaced here is replaced in each of them; who is struck is told by the title of the process.
+
+SEAM_DISK    "VICTIM K ERRNO once|on COUNTER FOLDER…": the K-th call that changes a file below a FOLDER, made by a
+             process whose title begins with VICTIM, fails with ERRNO; with `on` all after it, too. COUNTER is a file
+             as long as there were such calls. A write that fails has written half of its bytes, as a full disk does.
+SEAM_LIMITS  JSON {class of mrframe.core.limits: {field: value}}: other defaults.
+"""
+
+import builtins
+import errno
+import io
+import json
+import os
+
+CLIENT = os.getpid()
+REAL_OPEN, REAL_WRITE = os.open, os.write
+
+
+class Disk:
+    """What fails, and when."""
+
+    def __init__(self, victim, kth, number, how, counter, *folders):
+        self.victim, self.kth, self.errno, self.on = victim, int(kth), getattr(errno, number), how == "on"
+        self.folders = tuple(os.path.join(folder, "") for folder in folders)
+        self.counter = REAL_OPEN(counter, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def fails(self, place, dir_fd=None):
+        """Whether this call on a path or descriptor is to fail; it is counted when it is one that may."""
+        try:
+            path = os.readlink(f"/proc/self/fd/{place}") if isinstance(place, int) else os.fspath(place)
+            if dir_fd is not None:
+                path = os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), path)
+        except OSError:
+            return False
+        path = os.path.abspath(os.fsdecode(path))
+        if not path.startswith(self.folders) or not self.title().startswith(self.victim):
+            return False
+        number = REAL_WRITE(self.counter, b".") and os.lseek(self.counter, 0, os.SEEK_CUR)
+        return number == self.kth or (self.on and number > self.kth)
+
+    def title(self):
+        if os.getpid() == CLIENT:
+            return "client"
+        with REAL_FILE("/proc/self/comm") as comm:
+            return comm.read().strip().removeprefix("mrframe ")
+
+    def error(self, place):
+        return OSError(self.errno, os.strerror(self.errno), *([] if isinstance(place, int) else [place]))
+
+    def guard(self, real, changes=lambda *_args, **_named: True):
+        """`real`, which fails when it is its turn; its first argument is a path or a descriptor."""
+
+        def guarded(place, *args, **named):
+            if changes(*args, **named) and self.fails(place, named.get("dir_fd")):
+                raise self.error(place)
+            return real(place, *args, **named)
+
+        return guarded
+
+    def write(self, fd, data):
+        if self.fails(fd):
+            REAL_WRITE(fd, memoryview(data).cast("B")[: len(data) // 2])
+            raise self.error(fd)
+        return REAL_WRITE(fd, data)
+
+    def file(
+        self, place, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None
+    ):
+        """As `open`, with writes that may fail."""
+        if not set("wxa+") & set(mode):
+            return REAL_FILE(place, mode, buffering, encoding, errors, newline, closefd, opener)
+        if not isinstance(place, int) and self.fails(place):
+            raise self.error(place)
+        raw = File(self, place, mode.replace("b", "").replace("t", ""), closefd, opener)
+        if buffering == 0:
+            return raw
+        binary = (io.BufferedRandom if "+" in mode else io.BufferedWriter)(raw)
+        return binary if "b" in mode else io.TextIOWrapper(binary, encoding, errors, newline)
+
+
+class File(io.FileIO):
+    """A file whose writes may fail."""
+
+    def __init__(self, disk, place, mode, closefd, opener):
+        super().__init__(place, mode, closefd, opener)
+        self.disk = disk
+
+    def write(self, data):
+        if self.disk.fails(self.fileno()):
+            super().write(memoryview(data).cast("B")[: memoryview(data).nbytes // 2])
+            raise self.disk.error(self.fileno())
+        return super().write(data)
+
+
+REAL_FILE = io.open
+
+if "SEAM_DISK" in os.environ:
+    disk = Disk(*os.environ["SEAM_DISK"].split())
+    os.open = disk.guard(os.open, lambda flags, *_args, **_named: flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+    for name in ("fsync", "rename", "replace", "link", "mkdir", "ftruncate"):
+        setattr(os, name, disk.guard(getattr(os, name)))
+    os.write = disk.write
+    builtins.open = io.open = disk.file
+
+if "SEAM_LIMITS" in os.environ:
+    from mrframe.core import limits
+
+    for kind, values in json.loads(os.environ["SEAM_LIMITS"]).items():
+        getattr(limits, kind).__init__.__kwdefaults__.update(values)
