@@ -23,6 +23,8 @@ from mrframe.core.events import ExecutorBeat, ExecutorBlock, ExecutorFailed, Exe
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Order, Split
 from mrframe.task.collector import THRESHOLDS
+from mrframe.task.confine import confine
+from mrframe.task.printing import PrintLimit
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
@@ -64,6 +66,9 @@ def serve(end: socket.socket, executor: int, work: str) -> None:
     """Work until the node closes the line; `end` is this executor's end."""
     line = Line(end, hears=channels.TO_EXECUTOR, says=channels.FROM_EXECUTOR, blocking=True)
     run = work_function(work)
+    confine()
+    printed = PrintLimit()
+    printed.install()
     gc.set_threshold(*THRESHOLDS)
     packages: dict[str, bytes] = {}
     while (message := line.wait()) is not None:
@@ -72,8 +77,10 @@ def serve(end: socket.socket, executor: int, work: str) -> None:
             line.send(_block_done(executor, order))
             continue
         package = _package(message.package, packages)
+        printed.begin()
         outcome = run(package, order, LineReporter(line, executor, order.attempt))
         _flush()
+        printed.end(order.attempt)
         _answer(line, executor, order.attempt, outcome)
 
 

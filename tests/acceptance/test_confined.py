@@ -1,0 +1,108 @@
+"""A job that takes too much of the machine, or looks for secrets: it fails by name, or finds none."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mrframe.task.confine import FILE_BYTES_MAX, OPEN_FILES_MAX, PROCESSES_MAX
+from mrframe.task.printing import PRINT_BYTES_MAX
+
+ROOT = Path(__file__).parents[2]
+LOG = ROOT / "sample_logs" / "access.log"
+JOB = """
+import os, resource, sys, tempfile
+from mrframe import Job, count, each, text
+
+{code}
+
+job = Job(read=text, map=look, reduce={reduce})
+"""
+SEES = """
+def look(offset):
+    if offset == 0:
+        for name in ("RLIMIT_CORE", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_NPROC"):
+            yield name, resource.getrlimit(getattr(resource, name))[0]
+        yield "names", sorted(os.environ)
+        links = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+        yield "fds", sorted(os.readlink(link).split(":")[0] for link in links if os.path.islink(link))
+"""
+FLOODS = """
+def look(offset):
+    print("x" * 10_000)
+    sys.stdout.buffer.write(b"y" * 1_000)
+    yield "lines", 1
+"""
+WRITES = """
+def look(offset):
+    with open(tempfile.gettempdir() + "/sparse", "wb") as file:
+        file.seek(1 << 40)
+        file.write(b"the end")
+    yield "lines", 1
+"""
+LEAKS = """
+held = []
+def look(offset):
+    while True:
+        held.append(open("/dev/null"))
+    yield "never", 1
+"""
+SECRETS = {
+    "AWS_SESSION_TOKEN": "tell-nobody-1",
+    "GITHUB_TOKEN": "tell-nobody-2",
+    "DB_PASSWORD": "tell-nobody-3",
+    "STRIPE_API_KEY": "tell-nobody-4",
+    "DATABASE_URL": "postgres://tell-nobody-5@db",
+}
+
+
+def run(folder, code, *words, reduce="count"):
+    job = folder / "job.py"
+    job.write_text(JOB.format(code=code, reduce=reduce))
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("MRFRAME", "PYTHON"))}
+    return subprocess.run(
+        [sys.executable, "-m", "mrframe", "run", str(job), str(LOG), "--engine", "local", "--nodes", "1", *words],
+        env={**plain, **SECRETS, "MY_SETTING": "kept", "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_executors_have_limits_and_see_no_secrets_and_no_descriptors_of_others(tmp_path):
+    done = run(tmp_path, SEES, reduce="each")
+    assert done.returncode == 0, done.stderr.decode()
+    facts = {row["key"]: row["value"] for row in map(json.loads, done.stdout.splitlines())}
+    assert facts["RLIMIT_CORE"] == 0
+    for name, most in (
+        ("RLIMIT_FSIZE", FILE_BYTES_MAX),
+        ("RLIMIT_NOFILE", OPEN_FILES_MAX),
+        ("RLIMIT_NPROC", PROCESSES_MAX),
+    ):
+        assert 0 < facts[name] <= most
+    assert not set(SECRETS) & set(facts["names"])
+    assert {"MY_SETTING", "PATH"} <= set(facts["names"])
+    assert facts["fds"].count("socket") == 1  # the line to its node
+
+
+def test_a_flood_of_prints_is_cut_and_told(tmp_path):
+    done = run(tmp_path, FLOODS)
+    assert done.returncode == 0
+    assert len(done.stderr) < PRINT_BYTES_MAX + 10_000
+    assert b"bytes more than the 1,048,576 that are shown of an attempt" in done.stderr
+    assert json.loads(done.stdout)["value"] == LOG.read_bytes().count(b"\n")
+
+
+@pytest.mark.parametrize(("code", "said"), [(WRITES, b"File too large"), (LEAKS, b"Too many open files")])
+def test_too_large_files_and_too_many_are_failures_that_name_the_line(tmp_path, code, said):
+    done = run(tmp_path, code)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert b"job.py" in done.stderr
+    assert b"access.log" in done.stderr
