@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,11 @@ import click
 from mrframe.cli.child import in_child
 from mrframe.cli.ending import say
 from mrframe.cli.terminal import escaped, is_terminal
+from mrframe.cli.visit import ANSWER_S, dir_option, home_of
 from mrframe.errors import MrframeError
 
 if TYPE_CHECKING:
-    from mrframe.engines.records import KeptMaps
+    from mrframe.engines.records import KeptMaps, SubmittedMaps
 
 
 @click.command("why")
@@ -28,26 +30,50 @@ if TYPE_CHECKING:
     "--lines", "lines_max", type=click.IntRange(min=0), default=20, metavar="N", help="at most so many, 0: all [20]"
 )
 @click.option("--json", "as_json", is_flag=True, help="print each line as a JSON object")
-def command(*, run: str, key: str, lines_max: int, as_json: bool) -> None:
+@dir_option
+def command(*, run: str, key: str, lines_max: int, as_json: bool, directory: str | None) -> None:
     """Show the input lines behind a key of an answer.
 
-    ID is that of a run (run-7), or @ for the last one. KEY is written as in the answer: /index.html, 500, or as JSON,
-    '["a", 1]'. Of a job of several steps it is a key of the first. Splits whose saved results do not hold the key are
-    not read again. Exit code 1 when there is no such line.
+    ID is that of a run (run-7) or of a submission that is done (job-7), or @ for the last run. KEY is written as in
+    the answer: /index.html, 500, or as JSON, '["a", 1]'. Of a job of several steps it is a key of the first. Splits
+    whose saved results do not hold the key are not read again. Exit code 1 when there is no such line.
     """
+    with ExitStack() as stack:
+        name, kept = _submitted(run, directory, stack) if run.startswith("job-") else _kept(run)
+        for path in kept.changed():
+            click.echo(f"{escaped(path)} has changed since {name}: its lines are shown as they are now", err=True)
+        code = in_child(lambda: _show(kept, key, lines_max, as_json=as_json))
+    click.get_current_context().exit(code)
+
+
+def _kept(run: str) -> tuple[str, KeptMaps]:
     from mrframe.engines.records import kept_maps
     from mrframe.store.runs import Runs, default_folder
 
     runs = Runs(default_folder())
     name = runs.find(run)
-    kept = kept_maps(runs, name)
-    for path in kept.changed():
-        click.echo(f"{escaped(path)} has changed since {name}: its lines are shown as they are now", err=True)
-    code = in_child(lambda: _show(kept, key, lines_max, as_json=as_json))
-    click.get_current_context().exit(code)
+    return name, kept_maps(runs, name)
 
 
-def _show(kept: KeptMaps, key: str, lines_max: int, *, as_json: bool) -> int:
+def _submitted(job: str, directory: str | None, stack: ExitStack) -> tuple[str, SubmittedMaps]:
+    from mrframe.cli.wait import ended
+    from mrframe.cluster.standing import Visitor
+    from mrframe.engines.datasets import replica_of
+    from mrframe.engines.records import SubmittedMaps
+    from mrframe.errors import UsageError
+    from mrframe.store.scratch import Scratch
+
+    home = home_of(directory)
+    name = home.job(job)
+    copies = stack.enter_context(Scratch(later=True))  # they stay until the lines were read, the sockets do not
+    with Visitor(home, copies.path) as visitor:
+        if any(one.job == name and one.state != "done" for one in visitor.state(ANSWER_S).jobs):
+            raise UsageError(f"{name} is not done, so there are no lines yet; wait for it with: mrframe wait {name}")
+        reports = ended(visitor, name, ANSWER_S).reports
+        return name, SubmittedMaps(reports, home.record(name), home.package(name), replica_of(visitor))
+
+
+def _show(kept: KeptMaps | SubmittedMaps, key: str, lines_max: int, *, as_json: bool) -> int:
     """In the child: print the lines; the exit code."""
     from mrframe.cli.failures import show
     from mrframe.store.scratch import Scratch

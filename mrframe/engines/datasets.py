@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from mrframe.core.datasets import DatasetBlock, DatasetFile, Version, parse_reference
 from mrframe.core.events import DatasetPut, DatasetRemoved
 from mrframe.core.quick import dataclass
+from mrframe.core.spec import Split
 from mrframe.core.stored import (
     STORED,
     BlocksOffered,
@@ -253,6 +254,15 @@ def _input_files(cluster: Cluster, state: VersionState) -> list[InputFile]:
         name = f"{place}/{os.path.basename(file.name)}"
         files.append(InputFile(place, name, file.length, is_stored=True, blocks=tuple(blocks)))
     return files
+
+
+def replica_of(cluster: Cluster) -> Callable[[Split], str]:
+    """What gives the path of a replica of a stored split that can be read; CorruptData when there is none."""
+
+    def path(split: Split) -> str:
+        return _replica(cluster, StoredBlock(split.path, split.length, split.locations))
+
+    return path
 
 
 def _replica(cluster: Cluster, block: StoredBlock) -> str:

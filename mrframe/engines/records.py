@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, replace
 from typing import Any
 
 import msgpack
 
+from mrframe.core.ids import parse_attempt
 from mrframe.core.job import Job, Reader
 from mrframe.core.spec import Split
 from mrframe.engines.base import Outcome, Plan
@@ -82,9 +83,14 @@ def _maps(plan: Plan, outcome: Outcome) -> bytes:
         "saving": saving and astuple(saving),
         "readers": [[name, one.kind, one.format] for name, one in readers.items()],
         "window": plan.settings.window,
-        "files": {path: _stamp(path) for path in sorted({split[2] for split in splits})},
+        "files": stamps(split[2] for split in splits),
     }
     return bytes(msgpack.packb(plain, unicode_errors="surrogateescape"))
+
+
+def stamps(paths: Iterable[str]) -> dict[str, list[int]]:
+    """What shows of each file that it has changed."""
+    return {path: _stamp(path) for path in sorted(set(paths))}
 
 
 def _stamp(path: str) -> list[int]:
@@ -125,6 +131,52 @@ class KeptMaps:
     def job(self, of_question: Callable[[dict[str, Any]], Job]) -> LoadedJob:
         """The job; to be called where its code may run."""
         return loaded(of_question(self._question), self._settings) if self._question else unpack(self._package)
+
+
+class SubmittedMaps:
+    """What was mapped for a submission that is done: see `KeptMaps`. `replica` gives the path of a stored block.
+
+    Where results are saved is known to its package, so that they are looked at only once that is opened.
+    """
+
+    def __init__(
+        self, reports: Iterable[tuple[Any, ...]], record: bytes, package: bytes, replica: Callable[[Split], str]
+    ) -> None:
+        from mrframe.task.tracing import Traced
+
+        plain = json.loads(record)
+        splits: list[tuple[Split, int]] = []
+        packed: dict[int, str] = {}
+        for attempt, step, _node, split, report in reports:
+            if parse_attempt(attempt).kind == "decode":
+                packed[split.order[0]] = split.path
+            elif step == 0 and split is not None:
+                splits.append((replace(split, content=report.content, crc32=-1), report.ledger.lines))
+        splits.sort(key=lambda one: one[0].order)
+        self.traced = Traced(
+            tuple(self._local(split, packed, replica) for split, _ in splits),
+            tuple(lines for _, lines in splits),
+            plain["partitions"][0],
+            plain["block_bytes"],
+            None,
+        )
+        self._files = plain["files"]
+        self._package = package
+
+    def _local(self, split: Split, packed: Mapping[int, str], replica: Callable[[Split], str]) -> Split:
+        """The split with a path that can be read: that of the compressed file it is a block of, or of a replica."""
+        path = replica(split) if split.kind == "stored" else packed.get(split.order[0], split.path)
+        return replace(split, path=path, held_by=(), locations=())
+
+    def changed(self) -> list[str]:
+        """The files that are not what they were."""
+        return [path for path, stamp in self._files.items() if _stamp(path) != stamp]
+
+    def job(self, _of_question: object) -> LoadedJob:
+        """The job; to be called where its code may run."""
+        job = unpack(self._package)
+        self.traced = replace(self.traced, saving=job.settings.saving)
+        return job
 
 
 def kept_maps(runs: Runs, run: str) -> KeptMaps:

@@ -21,6 +21,7 @@ from mrframe.core.quick import dataclass
 from mrframe.core.spec import Split, StepSpec
 from mrframe.engines.base import Done, Outcome, Plan, limited, raise_failure
 from mrframe.engines.planning import make_plan, with_name
+from mrframe.engines.records import stamps
 from mrframe.engines.sources import Inputs
 from mrframe.engines.summary import Summary, summarise
 from mrframe.errors import CorruptData, UsageError
@@ -163,6 +164,8 @@ def _record(plan: Plan) -> bytes:
             "readers": [[name, one.kind, one.format] for name, one in readers.items()],
             "partitions": [step.partitions for step in plan.steps],
             "window": plan.settings.window,
+            "block_bytes": plan.steps[0].block_bytes,
+            "files": stamps(os.path.abspath(split.path) for split in plan.splits if split.kind != "stored"),
             "planned_bytes": sum(split.length for split in plan.splits if split.kind in ("file", "stored")),
         }
     ).encode()

@@ -139,7 +139,7 @@ class _Compressed:
 
     def plain(self, split: Split) -> Split:
         """The split as a part of a plain file."""
-        if split.kind == "file":
+        if split.kind in ("file", "stored"):
             return split
         if split.path not in self._blocks:
             prefix = os.path.join(self._folder, f"{len(self._blocks)}-")

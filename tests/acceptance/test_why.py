@@ -125,3 +125,28 @@ def test_what_cannot_be_traced_says_why(mrframe, world):
     done = mrframe("why", "@", "/p1")
     assert done.returncode == 2
     assert "standard input" in done.stderr
+
+
+def test_of_a_submission_over_files_and_a_dataset_the_lines_are_the_same(world, mrframe, tmp_path):
+    home = ["--dir", str(tmp_path / "cluster")]
+    logs = [str(tmp_path / "a.log"), str(tmp_path / "b.log.gz")]
+    run = mrframe("run", str(tmp_path / "errors.py"), *logs, "--engine", "inline")
+    wanted = mrframe("why", "@", "/p3", "--lines", "0", "--json").stdout.splitlines()
+    assert run.returncode == 0
+    assert len(wanted) > 20
+    mrframe("cluster", "start", "--nodes", "2", "--slots", "1", *home)
+    try:
+        mrframe("fs", "put", "logs", *logs, "--block-size", "10000", *home)
+        for inputs in (logs, ["mrfs:logs"]):
+            job = mrframe(
+                "submit", str(tmp_path / "errors.py"), *inputs, "--split-bytes", "9000", *home
+            ).stdout.strip()
+            assert mrframe("wait", job, *home).returncode == 0
+            found = mrframe("why", job, "/p3", "--lines", "0", "--json", *home)
+            assert found.returncode == 0, found.stderr
+            lines = [json.loads(line) for line in found.stdout.splitlines()]
+            known = [json.loads(line) for line in wanted]
+            assert [(one["line"], one["text"]) for one in lines] == [(one["line"], one["text"]) for one in known]
+        assert b"no submission" in mrframe("why", "job-9", "x", *home).stderr.encode()
+    finally:
+        mrframe("cluster", "stop", *home)
