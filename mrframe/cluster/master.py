@@ -67,6 +67,7 @@ class Master:
         self._nodes: dict[str, NodeRoute] = {}
         self._codes: dict[str, bytes] = packages or {}
         self._events: list[events.SchedulerEvent] = []
+        self._to_say: dict[bytes, list[bytes]] = {}  # by route: what the turn says to a node
         context = transport.make_context()
         self.doorkeeper = Doorkeeper(context, members)
         self._router, self.address = transport.listen(context, keys, address)
@@ -91,6 +92,7 @@ class Master:
             self._journal.append(facts, {job: self._codes[job] for job in begun if job in self._codes})
         for action in actions:
             self._perform(action, now_s)
+        self._speak()
         self._clients.tell(now_s)
 
     # ---- receive ------------------------------------------------------------------------------------
@@ -115,10 +117,11 @@ class Master:
             for request in self._clients.hear(received, self._peers()):
                 self._of_client(request)
             return
-        message = channels.FROM_NODE.decode(received.frames[0].buffer)
-        if len(received.frames) != 1 or message.node != received.name:
-            raise BadMessage(f"{received.name} may not speak for {message.node!r}")
-        self._of_node(message, received.route)
+        for frame in received.frames:
+            message = channels.FROM_NODE.decode(frame.buffer)
+            if message.node != received.name:
+                raise BadMessage(f"{received.name} may not speak for {message.node!r}")
+            self._of_node(message, received.route)
 
     def _of_client(self, message: Any) -> None:
         match message:
@@ -175,8 +178,14 @@ class Master:
             self._send_code(node, message.job)
         elif isinstance(message, events.ForgetJob):
             node.coded.discard(message.job)
-        if not transport.send(self._router, node.route, channels.TO_NODE.encode(message)):
-            self.counts["unsent"] += 1  # the scheduler repeats what is not answered
+        self._to_say.setdefault(node.route, []).append(channels.TO_NODE.encode(message))
+
+    def _speak(self) -> None:
+        for route, said in self._to_say.items():
+            for some in transport.together(said):
+                if not transport.send(self._router, route, *some):
+                    self.counts["unsent"] += len(some)  # the scheduler repeats what is not answered
+        self._to_say.clear()
 
     def _send_code(self, node: NodeRoute, job: str) -> None:
         package = self._codes.get(job)

@@ -43,6 +43,8 @@ from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import NodeSetup
 
 TICK_S = 0.1
+TOGETHER_S = 0.005
+"""So long at most what is to be said to the master waits for more of it, while there is work here in any case."""
 _MASTER = "master"
 
 
@@ -75,7 +77,8 @@ class Node:
         self.loop.watch(router, lambda: self._server.receive(time.monotonic()))
         self.loop.watch(self._master.socket, self._receive, self._master)
         self.loop.watch(parent.fileno(), lambda: os._exit(0), parent)  # it says nothing: it can only have ended
-        self._next_tick_s = 0.0
+        self._next_tick_s = self._spoke_s = 0.0
+        self._to_say: list[bytes] = []
 
     def _open_storage(self) -> Storage:
         setup = self._setup
@@ -90,7 +93,8 @@ class Node:
 
     def turn(self) -> None:
         """Receive what there is, decide, perform."""
-        self.loop.turn(0.0 if self._server.busy else self._next_tick_s - time.monotonic())
+        until_s = min(self._next_tick_s, self._spoke_s + TOGETHER_S) if self._to_say else self._next_tick_s
+        self.loop.turn(0.0 if self._server.busy else until_s - time.monotonic())
         now_s = time.monotonic()
         self._server.turn(now_s)
         if now_s >= self._next_tick_s:
@@ -103,6 +107,9 @@ class Node:
             event = self._note(self._events.popleft())
             for action in self._core.handle(event, now_s):
                 self._perform(action, now_s)
+        if self._to_say and not (self._core.has_queued and now_s < self._spoke_s + TOGETHER_S):
+            self._speak()
+            self._spoke_s = now_s
 
     # ---- receive ------------------------------------------------------------------------------------
 
@@ -112,7 +119,8 @@ class Node:
                 frames = transport.receive_answer(self._master.socket)
                 if frames is None:
                     return
-                self._hear(channels.TO_NODE.decode(frames[0].buffer))
+                for frame in frames:
+                    self._hear(channels.TO_NODE.decode(frame.buffer))
             except (BadMessage, ValueError):  # ValueError: a name in it is none of a job or attempt
                 self.bad += 1
 
@@ -231,8 +239,15 @@ class Node:
         if isinstance(message, events.NodeJoined):
             name, incarnation = self._setup.name, self._setup.incarnation
             where = messages.NodeAddress(name, incarnation, self.address, self._folder.path, self._setup.storage)
-            self._master.send(channels.FROM_NODE.encode(where))
-        self._master.send(channels.FROM_NODE.encode(message))
+            self._to_say.append(channels.FROM_NODE.encode(where))
+        self._to_say.append(channels.FROM_NODE.encode(message))
+        if len(self._to_say) >= transport.TOGETHER_MAX:
+            self._speak()
+
+    def _speak(self) -> None:
+        for some in transport.together(self._to_say):
+            self._master.send(*some)
+        self._to_say.clear()
 
     def _execute(self, action: actions.Execute) -> None:
         package = self._folder.package(action.job)

@@ -2,6 +2,7 @@
 
 Rules. A node is given at most `slots * (1 + queued_per_slot)` attempts; more than `slots` only while at
 least one task for every slot of the cluster still waits, so that the last tasks go where a slot is free.
+Of small tasks more may be queued, but the fewer, the fewer still wait: nothing is known of how long they take.
 Nodes take turns, the least loaded first, ties by name. An attempt id is `<task>.<epoch>.<number>`; the
 number only grows, and the epoch is new with each start of the master: no id is used twice.
 """
@@ -25,6 +26,8 @@ from mrframe.core.tasks import Attempt, Task
 
 NOBODY = "no node"
 """Whom a block is to be fetched from that no node has: it fails, and is tried again, for a while."""
+
+_SMALL_KINDS = ("file", "held", "stored")  # the others may be more work than their bytes say
 
 
 def may_start(book: Book, submission: Submission, task: Task) -> bool:
@@ -91,10 +94,25 @@ def _load(node: Node) -> tuple[float, str]:
 
 
 def _has_room(book: Book, node: Node, slots: int) -> bool:
-    load = len(node.live)
+    load, waiting, limits = len(node.live), len(book.waiting), book.limits
     if load < node.slots:
         return True
-    return load < node.slots * (1 + book.limits.queued_per_slot) and len(book.waiting) >= slots
+    if waiting < slots:
+        return False
+    queued = limits.queued_per_slot
+    if load >= node.slots * (1 + queued) and _has_small_ones(book, node):
+        queued = max(queued, min(limits.small_queued_per_slot, waiting // (limits.small_waiting * slots)))
+    return load < node.slots * (1 + queued)
+
+
+def _has_small_ones(book: Book, node: Node) -> bool:
+    left = book.limits.small_bytes
+    for attempt in node.live.values():
+        split = attempt.start.split
+        if split is None or split.kind not in _SMALL_KINDS:
+            return False
+        left -= split.length
+    return left >= 0
 
 
 def _give(book: Book, turn: Turn, node: Node) -> bool:

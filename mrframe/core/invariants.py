@@ -155,7 +155,10 @@ class Checker:
 
     def _slots(self, scheduler: Scheduler) -> None:
         for node in scheduler.book.nodes.values():
-            limit = node.slots * (1 + scheduler.book.limits.queued_per_slot)
+            limits = scheduler.book.limits
+            tasks = sum(len(submission.tasks) for submission in scheduler.book.jobs.values())
+            small = min(limits.small_queued_per_slot, tasks // (limits.small_waiting * max(1, node.slots)))
+            limit = node.slots * (1 + max(limits.queued_per_slot, small))
             said = f"{node.name} has {len(node.live)} attempts for {node.slots} slots"
             _require("I4", said, holds=len(node.live) <= limit)
 

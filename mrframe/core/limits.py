@@ -25,6 +25,10 @@ class SchedulerLimits:
     fetch_rest_s_max      bound of that pause
     queued_per_slot       attempts that a node is given beyond its slots, per slot, so that executors need not
                           wait for the master
+    small_bytes           a node whose attempts read no more than this together has small ones, which may take less
+                          time than the way to the master and back
+    small_queued_per_slot in place of `queued_per_slot` for such a node, at most
+    small_waiting         tasks that must wait for each slot of the cluster, for each small one queued at a slot
     """
 
     lease_s: float = 10.0
@@ -39,6 +43,9 @@ class SchedulerLimits:
     fetch_rest_s: float = 0.1
     fetch_rest_s_max: float = 2.0
     queued_per_slot: int = 1
+    small_bytes: int = MIB
+    small_queued_per_slot: int = 16
+    small_waiting: int = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,6 +99,11 @@ class NodeCore:
                 actions += self._of_executor(event, now_s)
         return actions + self.executors.spawn(now_s) + self._run(now_s)
 
+    @property
+    def has_queued(self) -> bool:
+        """Whether attempts wait for those that run: what is said to the master can wait a moment, too."""
+        return bool(self._queue)
+
     # ---- the master ---------------------------------------------------------------------------------
 
     def _of_master(

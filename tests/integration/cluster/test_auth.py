@@ -38,6 +38,7 @@ class House:
         self.context = zmq.Context()
         self.sessions = 100
         self.dealers = []
+        self.heard = {}  # by dealer: messages that came together and were not asked for yet
 
     def connect(self, name, server=None):
         keys = self.keys.get(name) or make_keys()
@@ -62,8 +63,10 @@ class House:
         self.turn_until(said)
 
     def answer(self, dealer, words):
-        self.turn_until(lambda: dealer.poll(0))
-        return words.decode(dealer.recv_multipart(zmq.NOBLOCK)[0])
+        if not self.heard.get(dealer):
+            self.turn_until(lambda: dealer.poll(0))
+            self.heard[dealer] = dealer.recv_multipart(zmq.NOBLOCK)
+        return words.decode(self.heard[dealer].pop(0))
 
     def events(self):
         return [event for event in self.told if not isinstance(event, events.Tick)]
@@ -97,6 +100,22 @@ def test_a_node_is_heard_and_answered(house):
         house.say(dealer, words)
     assert isinstance(house.answer(dealer, channels.TO_NODE), messages.Peers)
     assert isinstance(house.answer(dealer, channels.TO_NODE), events.Welcome)
+
+
+def test_messages_of_a_node_may_travel_together(house):
+    dealer = house.connect("node-1")
+    house.say(dealer, *node_words("node-1"))
+    assert isinstance(house.answer(dealer, channels.TO_NODE), messages.Peers)
+    assert isinstance(house.answer(dealer, channels.TO_NODE), events.Welcome)
+    assert house.master.counts["bad"] == 0
+
+
+def test_each_of_them_is_judged(house):
+    where, _ = node_words("node-1")
+    house.say(house.connect("node-1"), where, node_words("node-2", "node-2")[1])
+    house.turn_until(lambda: house.master.counts["bad"] == 1)
+    assert house.events() == []
+    house.still_works()
 
 
 def test_a_client_that_comes_after_the_nodes_is_told_of_them(house):
@@ -236,6 +255,7 @@ def test_a_client_cannot_be_a_node(house):
         (numbers(1), b"\x01\x92\xa7Welcome\x90"),
         (b"12345", b"x"),
         (b"x",) * 4,
+        (b"x",) * transport.FRAMES_MAX,
         (b"x",) * 500,
     ],
 )

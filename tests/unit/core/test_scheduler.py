@@ -440,3 +440,28 @@ def test_progress_counts_what_is_committed_and_what_heartbeats_say(one):
     one.beat("node-1", "job-1/r0000.1.1", progress=(("job-1/r0000.1.1", 1, 1),))
     told = one.scheduler.progress("job-1")
     assert (told.stage, told.tasks_done, told.tasks_total) == ("reduce", 0, 1)
+
+
+# ---- how much a node is given -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("length", "given_first"), [(100, 12), (2 << 20, 2)])
+def test_of_small_tasks_more_are_queued_and_fewer_towards_the_end(length, given_first):
+    cluster = ByHand(limits=SchedulerLimits())
+    cluster.join("node-1")
+    cluster.submit(*(Split("file", "log", "/log", at * length, length, (0, at * length)) for at in range(200)))
+    node, waiting = cluster.scheduler.book.nodes["node-1"], cluster.scheduler.book.waiting
+    assert len(node.live) == given_first
+    while node.live:
+        assert len(node.live) <= max(2, 2 + len(waiting) // 16)
+        assert len(node.live) >= 2 or not len(waiting)
+        cluster.seal(next(iter(node.live)))
+    assert len(cluster.starts) == 201
+
+
+def test_an_idle_node_has_its_share_of_small_tasks():
+    cluster = ByHand(limits=SchedulerLimits())
+    cluster.join("node-1", "node-2")
+    cluster.submit(*(file_split(number) for number in range(40)))
+    nodes = cluster.scheduler.book.nodes
+    assert [len(nodes[name].live) for name in ("node-1", "node-2")] == [2, 2]
