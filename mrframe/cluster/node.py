@@ -100,6 +100,7 @@ class Node:
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + TICK_S
             self._fetcher.tick(now_s)
+            self._pool.tick()
             if self._storage is not None and self._core.welcome:
                 self._storage.tick(now_s)
             self._events.append(events.Tick())

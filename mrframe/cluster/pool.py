@@ -1,13 +1,15 @@
 """The node's side of its executors: lines to them, and the warm parent that forks and reaps them.
 
 What an executor says is checked: it runs user code. One that sends what is no message, or speaks for another,
-is killed. That it has died is told after everything it has said before.
+is killed, and so is one with too many processes below it: the limit that the system knows is one for all processes
+of a user, and none for root. That an executor has died is told after everything it has said before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from mrframe.cluster import process
 from mrframe.cluster.lines import Line, make_pair
 from mrframe.cluster.transport import Loop
 from mrframe.cluster.warm import name_of
@@ -24,6 +26,9 @@ from mrframe.core.spec import Order
 from mrframe.core.stored import BlockDone, JudgeOrder, StoreOrder
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
+
+BELOW_MAX = 64
+"""Processes that may live below an executor at a time."""
 
 ExecutorEvent = (
     ExecutorReady | ExecutorDied | ExecutorSealed | ExecutorFailed | ExecutorBlock | ExecutorBeat | BlockDone
@@ -81,6 +86,13 @@ class Pool:
         executor = self._executors.get(name_of(number))
         if executor is not None:
             executor.line.send(messages.BlockWork(order))
+
+    def tick(self) -> None:
+        """Look how many processes each executor has."""
+        for executor in self._executors.values():
+            if executor.pid and not executor.fault and process.count_below(executor.pid, BELOW_MAX) > BELOW_MAX:
+                executor.fault = f"it had more than {BELOW_MAX} processes below it; start fewer at a time"
+                self.kill(executor.number)
 
     def _hear_warm(self) -> None:
         for message in self._warm.receive():

@@ -226,12 +226,26 @@ def _wait(options: int) -> tuple[int, int] | None:
     return (pid, status) if pid else None
 
 
+def count_below(pid: int, enough: int) -> int:
+    """How many processes descend from this one (Linux; elsewhere 0); counting stops above `enough`."""
+    count, waiting = 0, [pid]
+    while waiting and count <= enough:
+        found = _children_of(waiting.pop())
+        count += len(found)
+        waiting += found
+    return count
+
+
 def _children_of(pid: int) -> list[int]:
+    """The children that its threads have started."""
+    found: list[int] = []
     try:
-        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-            return [int(word) for word in file.read().split()]
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                found += [int(word) for word in file.read().split()]
     except (OSError, ValueError):
-        return []
+        pass  # it has ended
+    return found
 
 
 def _kill_tree(pid: int) -> None:

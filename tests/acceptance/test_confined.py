@@ -52,6 +52,14 @@ def look(offset):
         held.append(open("/dev/null"))
     yield "never", 1
 """
+FORKS = """
+import time
+def look(offset):
+    while True:
+        if os.fork() == 0:
+            time.sleep(600)
+    yield "never", 1
+"""
 SECRETS = {
     "AWS_SESSION_TOKEN": "tell-nobody-1",
     "GITHUB_TOKEN": "tell-nobody-2",
@@ -97,6 +105,19 @@ def test_a_flood_of_prints_is_cut_and_told(tmp_path):
     assert len(done.stderr) < PRINT_BYTES_MAX + 10_000
     assert b"bytes more than the 1,048,576 that are shown of an attempt" in done.stderr
     assert json.loads(done.stdout)["value"] == LOG.read_bytes().count(b"\n")
+
+
+def test_processes_without_end_are_ended_and_told(tmp_path):
+    before = set(os.listdir("/proc"))
+    done = run(tmp_path, FORKS)
+    assert done.returncode == 1
+    assert b"it had more than 64 processes below it; start fewer at a time" in done.stderr
+    mark = f"TMPDIR={tmp_path}".encode()
+    for pid in filter(str.isdecimal, set(os.listdir("/proc")) - before):
+        try:
+            assert mark not in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended
 
 
 @pytest.mark.parametrize(("code", "said"), [(WRITES, b"File too large"), (LEAKS, b"Too many open files")])
