@@ -47,6 +47,7 @@ fuzz: $(READY)  ## MUTATIONS of the sample logs against the readers, from SEED; 
 
 bench: $(READY)  ## how long jobs take, beside Python by hand and what else is installed; some minutes
 	$(RUN) benchmarks/run.py
+	$(RUN) -m pytest benchmarks/bench_stages.py --benchmark-autosave --benchmark-columns=min,median,iqr,rounds
 
 bench-full: $(READY)  ## the same with a gigabyte of logs; an hour or so
 	$(RUN) benchmarks/run.py --sizes full

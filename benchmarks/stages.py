@@ -165,6 +165,17 @@ def counting(path: str, size: int) -> Iterator[Stage]:
     yield "fold words to count", number, fold_all
 
 
+def all_stages(mib: float, sizes: str, folder: Path) -> list[Stage]:
+    """Every stage, the first ones over so much of a log file, the others over a share like that."""
+    stages: list[Stage] = []
+    share = mib / 16
+    for kind, of in (("logs", reading), ("text", counting)):
+        path = ready(kind, sizes, folder).files[0]
+        size = min(os.path.getsize(path), int(share * (16 << 20 if kind == "logs" else 4 << 20)))
+        stages += of(path, size)
+    return [*stages, *behind_the_map(max(1000, int(share * ROWS)))]
+
+
 def measured(stages: list[Stage], rounds: int) -> dict[str, list[float]]:
     """Nanoseconds per record by stage, one for each round."""
     found: dict[str, list[float]] = {}
@@ -193,14 +204,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=5, help="rounds (5)")
     parser.add_argument("--sizes", default="small", help="which inputs (small)")
     given = parser.parse_args(arguments)
-    stages: list[Stage] = []
-    share = given.mib / 16
-    for kind, of in (("logs", reading), ("text", counting)):
-        path = ready(kind, given.sizes, folder_of_data()).files[0]
-        size = min(os.path.getsize(path), int(share * (16 << 20 if kind == "logs" else 4 << 20)))
-        stages += of(path, size)
-    stages += behind_the_map(max(1000, int(share * ROWS)))
-    print(table(measured(stages, given.rounds)))
+    print(table(measured(all_stages(given.mib, given.sizes, folder_of_data()), given.rounds)))
 
 
 if __name__ == "__main__":

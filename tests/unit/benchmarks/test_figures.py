@@ -121,8 +121,8 @@ def test_what_the_profile_names_exists():
 def test_stages_are_measured_beside_the_yardstick(data):
     import stages
 
-    given = ready("logs", "tiny", data)
-    some = [*stages.reading(given.files[0], 30_000), *stages.behind_the_map(1000)]
+    some = stages.all_stages(1 / 64, "tiny", data)
+    assert {"read blocks", "fold words to count", "write rows as tsv"} <= {name for name, _, _ in some}
     found = stages.measured(some, 2)
     text = stages.table(found)
     assert f"| {stages.YARDSTICK} | " in text
