@@ -18,7 +18,10 @@ from mrframe.core.events import AcknowledgeBlock, AttemptFailed, AttemptSealed, 
 from mrframe.core.facts import AttemptCommitted, BlockRecorded
 from mrframe.core.keeping import suspect
 from mrframe.core.losses import lose_source
+from mrframe.core.records import TaskReport
+from mrframe.core.spec import Failure
 from mrframe.core.tasks import Attempt
+from mrframe.errors import NotRepeatable
 
 
 def sealed(book: Book, turn: Turn, node: Node, event: AttemptSealed) -> None:
@@ -37,6 +40,13 @@ def commit(book: Book, turn: Turn, attempt: Attempt, event: AttemptSealed) -> No
     task = attempt.task
     node = book.nodes[attempt.node]
     submission = book.jobs[task.job]
+    if differs(attempt, event.report):
+        said = (
+            f"{task.id} was made again after its output was lost, and gave something else: the job's code is not a "
+            "function of its input alone, so no answer would be right; `mrframe check` may say where"
+        )
+        fail(book, turn, submission, Failure("refused", said, error_slug=NotRepeatable.slug))
+        return
     turn.persist(AttemptCommitted(event.attempt, node.name, event.report))
     del node.live[event.attempt]
     del task.attempts[event.attempt]
@@ -46,6 +56,17 @@ def commit(book: Book, turn: Turn, attempt: Attempt, event: AttemptSealed) -> No
     submission.commit(task, (event.attempt, node.name), event.report, "commit")
     node.outputs[event.attempt] = task
     follow(book, turn, submission, submission.readers(task))
+
+
+def differs(attempt: Attempt, report: TaskReport) -> bool:
+    """Whether an attempt shows that the code of the job does not give the same for the same input.
+
+    A careful attempt is no witness: it may leave out records.
+    """
+    first = attempt.task.counts
+    return (
+        first is not None and not attempt.start.careful and not report.ledger.quarantined and first != report.counts()
+    )
 
 
 def failed(book: Book, turn: Turn, node: Node, event: AttemptFailed) -> None:

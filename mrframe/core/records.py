@@ -6,7 +6,7 @@ These are plain values; who reads the bytes is `task/`, who adds the reports up 
 
 from __future__ import annotations
 
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, astuple, field, fields
 from typing import Any, Literal
 
 from mrframe.core.quick import dataclass
@@ -88,6 +88,14 @@ class TaskReport:
     content: str = ""
     saved: bool = False
     span: tuple[str, str] = ("", "")
+
+    def counts(self) -> tuple[Any, ...]:
+        """What is the same for every attempt at a task whose code is a function of its input, in any process.
+
+        Bytes are not: a set that is pickled has another order in another process.
+        """
+        by_partition = sorted((partition, records) for partition, (records, _) in self.partitions.items())
+        return astuple(self.ledger), self.records_out, by_partition, sorted(self.counters.items())
 
     def to_plain(self) -> dict[str, Any]:
         """As a dict of plain values, for messages."""

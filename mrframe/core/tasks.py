@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
+from typing import Any
 
 from mrframe.core.events import StartAttempt
 from mrframe.core.ids import Kind
@@ -35,6 +36,7 @@ class Task:
     number     attempts so far in this epoch; failures and losses count how they ended
     commit     (attempt, node) of the result, None while there is none
     known      whether it was ever committed: a decode task that was has named all its blocks
+    counts     of its first result, when that left out nothing: what a later one must have too (`records.py`)
     avoid      nodes on which it failed; it is retried elsewhere where there is an elsewhere
     """
 
@@ -55,6 +57,7 @@ class Task:
     commit: tuple[str, str] | None = None
     report: TaskReport | None = None
     known: bool = False
+    counts: tuple[Any, ...] | None = None
     avoid: set[str] = field(default_factory=set)
 
     def move(self, cause: str) -> None:

@@ -309,6 +309,35 @@ def test_lost_map_output_is_made_again_when_a_reduce_needs_it(mapped):
     )
 
 
+def other(records: int):
+    """A report that differs from the usual one in what a partition has."""
+    made = report({0: 100})
+    made.partitions[0] = (records, 100)
+    return made
+
+
+def test_a_map_that_is_made_again_and_gives_something_else_fails_the_job(mapped):
+    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    mapped.seal("job-1/m0000.1.2", other(2))
+    assert mapped.ended[0].failure.error_slug == "not-repeatable"
+    assert "job-1/m0000 was made again" in mapped.ended[0].failure.message
+    assert [type(fact) for fact in mapped.facts] == [JobFinished]
+
+
+def test_the_next_master_knows_what_a_map_gave_first(mapped):
+    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    again = ByHand(epoch=2, journal=mapped.journal)
+    again.join("node-2", held=("job-1/m0001.1.1",), start=1)
+    again.seal(again.started()[0], other(2))
+    assert again.ended[0].failure.error_slug == "not-repeatable"
+
+
+def test_other_bytes_for_the_same_pairs_are_nothing_else(mapped):
+    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    mapped.seal("job-1/m0000.1.2", report({0: 99}))
+    assert not mapped.ended
+
+
 def test_lost_map_output_is_not_made_again_when_nothing_needs_it(mapped):
     mapped.seal("job-1/r0000.1.1")
     mapped.tell(e.NodeGone("node-2", "node-2#1"))
