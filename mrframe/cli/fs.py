@@ -22,6 +22,9 @@ def _json_option(command: Any) -> Any:
     return click.option("--json", "as_json", is_flag=True, help="print one JSON object")(command)
 
 
+BLOCK_BYTES_MIN = 4096
+
+
 @click.group("fs")
 def command() -> None:
     """Keep logs in the standing cluster, in replicated blocks on its nodes.
@@ -46,12 +49,15 @@ def put(
     INPUT is as for `mrframe run`. Only blocks that no dataset has are stored: of a log that has grown, was rotated or
     compressed, what is new. What is compressed is stored decompressed, and compressed again block by block.
     """
-    from mrframe.cli.settings import run_options
+    from mrframe.cli.settings import parse_size
     from mrframe.engines import datasets
     from mrframe.store.scratch import Scratch
 
-    block_bytes = run_options({"split_bytes": block_size}).split_bytes
-    assert block_bytes is not None
+    block_bytes = parse_size(block_size) or 0
+    if block_bytes < BLOCK_BYTES_MIN:
+        raise click.UsageError(
+            f"--block-size {block_size}: a size such as 64MiB, and not less than {BLOCK_BYTES_MIN:,}, is needed"
+        )
     with Scratch() as scratch, visit(home_of(directory)) as visitor:
         done = datasets.put(
             visitor,

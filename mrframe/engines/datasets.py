@@ -85,7 +85,7 @@ def put(
     `folder` is a private directory for what is decoded. Raises InputError for what cannot be put, InputChanged when a
     file is written to meanwhile, StoreFull when the nodes have no room for it; then nothing of it is kept.
     """
-    parse_reference(f"mrfs:{dataset}")
+    check_name(dataset)
     found = expand(inputs)
     if any(file.is_stdin for file in found):
         raise InputError("standard input cannot be put, as it cannot be read twice; write it to a file first")
@@ -98,6 +98,18 @@ def put(
         return Put(version, is_new, state.stored, state.stored_bytes)
     finally:
         cluster.want(PutEnded(putting.number), ANSWER_S)
+
+
+def check_name(dataset: str) -> None:
+    """UsageError when a dataset cannot have this name."""
+    try:
+        name, number = parse_reference(f"mrfs:{dataset}")
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if number:
+        raise UsageError(
+            f"the next version of mrfs:{name} gets its number when it is put; say {name}, without @{number}"
+        )
 
 
 class _Putting:

@@ -182,6 +182,29 @@ def test_a_store_without_room_is_an_error_and_nothing_is_half_stored(store, tmp_
     store.cluster("stop")
 
 
+def test_what_cannot_be_put_is_refused_with_the_remedy(store, tmp_path):
+    store.start("--nodes", 1, "--slots", 1)
+    empty = tmp_path / "empty.log"
+    empty.touch()
+    for words, said in (
+        (["a/b", LOG], "names no dataset"),
+        (["access@3", LOG], "say access, without @3"),
+        (["access", tmp_path / "none.log"], "does not exist"),
+        (["access", "-"], "standard input cannot be put"),
+        (["access", LOG, "--block-size", "0"], "--block-size 0"),
+        (["access", LOG, "--block-size", "much"], "--block-size much"),
+    ):
+        refused = store.fs("put", *words, code=2)
+        assert said in refused.stderr.decode()
+        assert b"Traceback" not in refused.stderr
+    assert store.put("empty", empty)["blocks"] == 0
+    assert store.fs("cat", "empty").stdout == b""
+    assert store.job("visitors", "mrfs:empty") == b""
+    for words in (["cat", "empty", "none.log"], ["stat", "none"], ["rm", "empty"], ["rm", "empty@7"]):
+        assert store.fs(*words, code=2).stderr.startswith(b"error: ")
+    store.cluster("stop")
+
+
 def test_nodes_come_and_go_and_each_gives_or_takes_its_share(store):
     store.start("--nodes", 2, "--slots", 1)
     store.put("access", LOG)
