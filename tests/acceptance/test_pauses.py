@@ -50,7 +50,7 @@ class Paused(Trial):
         self.expected = self.said(self.start("--engine", "inline").to_its_end())
         assert self.expected[2]["counters"]["mapped"] > 500
 
-    def start(self, *words):
+    def start(self, *words, **seam):
         self.runs += 1
         figures = self.folder / f"figures-{self.runs}"
         figures.mkdir()
@@ -63,6 +63,7 @@ class Paused(Trial):
             *("--summary", figures / "summary", "--rejects", figures / "rejects", "-q"),
             PYTHONPATH=f"{SEAM}{os.pathsep}{chaos.ROOT}",
             SEAM_LIMITS=json.dumps(LIMITS),
+            **seam,
         )
         run.figures = figures
         return run

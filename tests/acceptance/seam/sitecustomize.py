@@ -7,6 +7,7 @@ SEAM_DISK    "VICTIM K ERRNO once|on COUNTER FOLDER…": the K-th call that chan
              process whose title begins with VICTIM, fails with ERRNO; with `on` all after it, too. COUNTER is a file
              as long as there were such calls. A write that fails has written half of its bytes, as a full disk does.
 SEAM_LIMITS  JSON {class of mrframe.core.limits: {field: value}}: other defaults.
+SEAM_PROXY   PORT: nodes connect through links, which are asked for there (`links.py`).
 """
 
 import builtins
@@ -109,4 +110,26 @@ if "SEAM_LIMITS" in os.environ:
     from mrframe.core import limits
 
     for kind, values in json.loads(os.environ["SEAM_LIMITS"]).items():
-        getattr(limits, kind).__init__.__kwdefaults__.update(values)
+        defaults = getattr(limits, kind).__init__.__kwdefaults__
+        assert values.keys() <= defaults.keys(), values
+        defaults.update(values)
+
+if "SEAM_PROXY" in os.environ:
+    import socket
+
+    from mrframe.cluster import transport
+
+    real_connect = transport.connect
+
+    def through(address):
+        """The address of this node's link to the address; the address itself in other processes."""
+        with open("/proc/self/comm") as comm:
+            title = comm.read().strip().removeprefix("mrframe ")
+        if not title.startswith("node-"):
+            return address
+        host, _, port = address.rpartition("/")[2].rpartition(":")
+        with socket.create_connection(("127.0.0.1", int(os.environ["SEAM_PROXY"]))) as asked:
+            asked.sendall(f"{title} {host} {port}\n".encode())
+            return f"tcp://127.0.0.1:{int(asked.makefile().readline())}"
+
+    transport.connect = lambda context, keys, address, server: real_connect(context, keys, through(address), server)
