@@ -10,7 +10,6 @@ Not thread-safe: one thread at a time. Works in processes that have threads and 
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Callable
 from typing import Literal, Self
@@ -140,7 +139,7 @@ class LocalCluster(MasterClient):
         if child is None:
             return
         keys = self._keys[name]
-        self._incarnations[name] = secrets.token_hex(8)
+        self._incarnations[name] = os.urandom(8).hex()
         child.line.send(
             messages.NodeSetup(
                 name,

@@ -12,7 +12,6 @@ from typing import Protocol
 from mrframe.core.events import DatasetPut, DatasetRemoved, JobReleased, NodeDrained
 from mrframe.core.facts import Fact
 from mrframe.errors import CorruptData
-from mrframe.store.journal import JournalFile, Row
 from mrframe.wire.codec import MESSAGE_BYTES_MAX, BadMessage, Vocabulary
 
 FACTS = Vocabulary(*typing.get_args(Fact), bytes_max=MESSAGE_BYTES_MAX + (64 << 10))
@@ -43,6 +42,8 @@ class DiskJournal:
 
     def __init__(self, directory: str, *, wait_s: float = 0.0) -> None:
         """`wait_s`: how long another process may still have it, one that is being ended."""
+        from mrframe.store.journal import JournalFile  # and with it SQLite, which a run's own cluster does not need
+
         self._file = JournalFile(directory, wait_s=wait_s)
 
     def recall(self) -> tuple[list[Fact], dict[str, bytes]]:
@@ -66,6 +67,8 @@ class DiskJournal:
 
         OutputError when the disk refuses: the master must end then.
         """
+        from mrframe.store.journal import Row
+
         rows = [Row(job_of(fact), FACTS.encode(fact)) for fact in facts]
         over = (JobReleased, DatasetRemoved)
         released = {row.job: row.body for row, fact in zip(rows, facts, strict=True) if isinstance(fact, over)}

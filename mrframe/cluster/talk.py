@@ -9,7 +9,6 @@ Not thread-safe: one thread at a time. Works in processes that have threads and 
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections import deque
 from typing import Any
@@ -50,7 +49,7 @@ class MasterClient:
         self._nodes = nodes
         self._loop = Loop()
         self._context: transport.Context | None = None
-        self._session = secrets.randbits(64)
+        self._session = int.from_bytes(os.urandom(8))  # `secrets` would load OpenSSL
         self._asked = 0
         self._unaccepted: dict[int, bytes] = {}
         self._again_s = 0.0

@@ -18,7 +18,6 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from hashlib import sha256
 from typing import Any, BinaryIO, Literal, Self
 
 from mrframe.core.quick import dataclass
@@ -58,6 +57,8 @@ def best_codec() -> Codec:
 def write_block(file: BinaryIO, chunks: Iterable[bytes], codec: Codec) -> Written:
     """Write a block with the content that the chunks make up; durability is the caller's. OSError."""
     encode, _ = _functions(codec, "")
+    from hashlib import sha256  # it loads OpenSSL, which no other reading needs
+
     digest, index, length = sha256(), [], 0
     for frame in _frames(chunks):
         digest.update(frame)
@@ -185,6 +186,8 @@ class BlockFile:
 
     def check(self, name: str) -> None:
         """Read all of it: CorruptData when it is not, from the first to the last byte, the block of this name."""
+        from hashlib import sha256
+
         digest = sha256()
         for chunk in self.chunks():
             digest.update(chunk)

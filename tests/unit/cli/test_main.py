@@ -41,6 +41,28 @@ def test_help_imports_click_and_next_to_nothing():
     assert done.returncode == 0, done.stderr
 
 
+HEAVY = ("_hashlib", "asyncio", "cloudpickle", "concurrent", "http", "logging", "numpy", "pyarrow", "sqlite3")
+
+
+@pytest.mark.parametrize(("engine", "more"), [("inline", ("ctypes", "subprocess", "zmq")), ("local", ())])
+def test_a_small_run_imports_nothing_heavy(tmp_path, engine, more):
+    """What the command has loaded by its end; the processes of a local run are forked from it."""
+    code = (
+        "import sys\n"
+        "from mrframe.cli import main\n"
+        f"main.leave = lambda code: print(code, *sorted({{*{HEAVY + more}}} & set(sys.modules)))\n"
+        "main.run_as_command(sys.argv[1:])\n"
+    )
+    words = ["run", "status_codes", str(ROOT / "sample_logs" / "access.log"), "-q", "-o", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--engine", engine, "--no-cache"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "0\n", done.stderr
+
+
 def test_an_unknown_command_names_the_nearest(mrframe):
     result = mrframe("runn")
     assert result.exit_code == 2
