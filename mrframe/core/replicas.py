@@ -15,6 +15,7 @@ Rules.
 
 from __future__ import annotations
 
+from _blake2 import blake2b  # what hashlib gives, without the OpenSSL that it loads beside it
 from collections.abc import Mapping
 from heapq import nsmallest
 from math import log
@@ -25,8 +26,6 @@ _SCALE = float(1 << _BITS)
 
 def score(block: str, node: str, weight: float) -> float:
     """How much this node is a home of this block; above 0 for a weight above 0, never infinite for a finite one."""
-    from hashlib import blake2b  # it loads OpenSSL, which a cluster without a store does not need
-
     hashed = blake2b(f"{block}\0{node}".encode(), digest_size=8, person=b"mrframe-home").digest()
     drawn = (int.from_bytes(hashed) >> (64 - _BITS)) + 0.5
     return -weight / log(drawn / _SCALE)
