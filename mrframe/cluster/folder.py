@@ -26,6 +26,10 @@ _FILE = re.compile(r"[a-z][a-z0-9-]{0,40}(\.mrf)?")
 _JOB = re.compile(r"[a-z]+-[0-9]+")
 
 
+LOGS_MAX = 16
+"""Lists of sealed attempts that are open at a time, one for each job."""
+
+
 class Folder:
     """The directory of one node."""
 
@@ -93,6 +97,8 @@ class Folder:
         log = self._logs.get(job)
         if log is None:
             self._listed(os.path.basename(job))
+            while len(self._logs) >= LOGS_MAX:  # jobs of a standing cluster are many, and stay
+                os.close(self._logs.pop(next(iter(self._logs))))
             log = self._logs[job] = os.open(os.path.join(job, _SEALED), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         wrote = "" if os.path.isdir(self.attempt(attempt)) else _NOTHING
         line = f"{name}{wrote}\n".encode()

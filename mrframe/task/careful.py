@@ -85,7 +85,8 @@ class CarefulAttempt:
         return self._run(self._order, BoxReporter(self._box), care)
 
     def _watched(self, work: Callable[[], Outcome]) -> Outcome | Death:
-        return watched(work, self._box, self._job.settings.stall_s, self._alive)
+        directory = os.path.dirname(os.path.abspath(self._order.out_dir))
+        return watched(work, self._box, self._job.settings.stall_s, self._alive, directory)
 
     def _alive(self) -> None:
         standing = self._box.read()

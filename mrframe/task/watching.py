@@ -49,10 +49,14 @@ class Death:
 
 
 def watched(
-    work: Callable[[], Outcome], box: Box, stall_s: float | None, alive: Callable[[], None]
+    work: Callable[[], Outcome], box: Box, stall_s: float | None, alive: Callable[[], None], directory: str
 ) -> Outcome | Death:
-    """What `work` gives when it is done in a child; `alive` is called now and then, while there is progress."""
-    with TemporaryFile() as stack:
+    """What `work` gives when it is done in a child; `alive` is called now and then, while there is progress.
+
+    `directory` is for a nameless file: to find one of its own, `tempfile` would try places out with files that stay
+    when this process is killed meanwhile.
+    """
+    with TemporaryFile(dir=directory) as stack:
         readable, writable = os.pipe()
         pid = os.fork()
         if pid == 0:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mrframe.cluster.folder import Folder, file_in
+from mrframe.cluster.folder import LOGS_MAX, Folder, file_in
 
 SEALED, OPEN = "job-1/m0000.1.1", "job-1/m0001.1.1"
 
@@ -120,3 +120,14 @@ def test_a_seal_that_the_disk_refuses_is_an_error_and_the_next_is_not_lost(tmp_p
     monkeypatch.setattr(os, "write", real)
     folder.seal(OPEN)
     assert Folder(str(tmp_path)).held() == [OPEN]
+
+
+def test_many_jobs_that_stay_keep_few_files_open(tmp_path):
+    folder = Folder(str(tmp_path))
+    before = len(os.listdir("/proc/self/fd"))
+    for number, job in enumerate([*range(1, 101), 1, 50]):
+        attempt = f"job-{job}/m{number:04d}.1.1"
+        write(folder.file(attempt, "map.mrf"))
+        folder.seal(attempt)
+    assert len(os.listdir("/proc/self/fd")) - before <= LOGS_MAX
+    assert len(Folder(str(tmp_path)).held()) == 102

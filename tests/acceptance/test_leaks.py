@@ -1,0 +1,117 @@
+"""A thousand small jobs on a standing cluster, of three in ten something is killed: nothing piles up.
+
+Each job is a session of its own. Of some a client goes before their end, of some the code kills its executor, of some
+its node. Afterwards the processes are as many as before, and have as many files and sockets open.
+"""
+
+import os
+import random
+import time
+from pathlib import Path
+
+import pytest
+from test_standing_cluster import Place
+
+from mrframe.cluster.home import Home
+from mrframe.cluster.standing import Visitor
+from mrframe.core.actions import JobEnded
+from mrframe.core.options import RunOptions
+from mrframe.engines import standing
+
+JOB = """
+import os, signal
+from mrframe import Job, count, text
+
+def of(pid):
+    return int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+
+def job(victim: str = "", mark: str = ""):
+    def first():
+        try:
+            open(mark, "x").close()
+        except FileExistsError:
+            return False
+        return True
+
+    def by_word(line):
+        if victim and first():
+            os.kill(os.getpid() if victim == "exec" else of(os.getppid()), signal.SIGKILL)
+            signal.pause()
+        for word in line.split():
+            yield word, 1
+    return Job(read=text, map=by_word, reduce=count)
+"""
+WARM = 40
+
+
+class Many:
+    """Jobs of a standing cluster, one after the other."""
+
+    def __init__(self, folder, place):
+        self.folder, self.place = folder, place
+        self.home = Home(str(place.home))
+        (folder / "job.py").write_text(JOB)
+        (folder / "log").write_text("a b a\nb c\n" * 20)
+        self.number = 0
+
+    def one(self, victim):
+        """Submit a job, of which this dies; wait for its end, unless the client leaves."""
+        self.number += 1
+        options = {"victim": "" if victim == "client" else victim, "mark": str(self.folder / f"mark-{self.number}")}
+        with Visitor(self.home, str(self.folder / "copies")) as visitor:
+            job = standing.prepare(
+                str(self.folder / "job.py"),
+                [str(self.folder / "log")],
+                RunOptions(split_bytes=100, partitions=1),
+                options,
+                executors=2,
+            )
+            name = self.home.add_submission(job.record, job.package)
+            standing.submit(job, visitor, name, 20)
+            while victim != "client":
+                event = visitor.poll(20)
+                assert event is not None, f"{name} does not end"
+                if isinstance(event, JobEnded):
+                    assert event.failure is None, event.failure
+                    return
+
+    def open_now(self):
+        """{title of a process: files and sockets that it has open}, and those of this process."""
+        found = {"here": len(os.listdir("/proc/self/fd"))}
+        for pid, title in self.place.processes().items():
+            kind = "executor" if title.startswith("mrframe exec") else title
+            found[kind] = found.get(kind, 0) + len(os.listdir(f"/proc/{pid}/fd"))
+        found["temporary"] = len(list(self.folder.glob("mrframe-*")))
+        return found
+
+
+def many(folder, number, *, killed):
+    place = Place(folder)
+    place.cluster("start", "--nodes", 2, "--slots", 1)
+    try:
+        jobs = Many(folder, place)
+        chance = random.Random(number)
+        for _ in range(WARM):
+            jobs.one("")
+        before = jobs.open_now()
+        kinds = ["exec"] * (killed // 2) + ["client"] * (killed // 3) + [""] * (number - killed)
+        kinds += ["mrframe node"] * (number - len(kinds))
+        chance.shuffle(kinds)
+        for kind in kinds:
+            jobs.one(kind)
+        for _ in range(2):
+            jobs.one("")
+        deadline_s = time.monotonic() + 20
+        while (after := jobs.open_now()) != before and time.monotonic() < deadline_s:
+            jobs.one("")
+        assert after == before
+    finally:
+        place.cluster("stop")
+    assert place.processes() == {}
+    assert not Path(folder / "copies").exists() or not any((folder / "copies").rglob("*.new"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_thousand_jobs_leave_a_cluster_as_it_was(tmp_path):
+    many(tmp_path, 1000, killed=300)
