@@ -79,6 +79,8 @@ def is_local(module: ModuleType) -> bool:
     if not path or module.__name__ == "__main__" or module.__name__.split(".")[0] == "mrframe":
         return False
     path = os.path.abspath(path)
+    if "site-packages" in path.split(os.sep):  # another environment's, reached by PYTHONPATH or a .pth file
+        return False
     installed = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
     return not any(path.startswith(os.path.join(folder, "")) for folder in installed if folder)
 

@@ -235,6 +235,7 @@ def test_blocks_travel_by_the_network_when_they_may_not_be_read_by_path(store):
     store.cluster("stop")
 
 
+@pytest.mark.slow
 def test_a_block_that_no_node_has_fails_the_job_with_its_name_and_is_told_as_lost(store):
     store.start("--nodes", 2, "--slots", 1)
     store.put("access", LOG)
