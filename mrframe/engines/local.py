@@ -22,13 +22,15 @@ from mrframe.core.records import JobProgress
 from mrframe.core.spec import Split, StepSpec
 from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, limited, raise_failure
 from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
-from mrframe.errors import TimedOut
+from mrframe.errors import JobFailed, TimedOut
 from mrframe.store.scratch import Scratch
 from mrframe.task.package import pack
 from mrframe.task.reducing import PART_FILE
 from mrframe.task.rejects import QUARANTINE_FILE, REJECTS_FILE
 
 POLL_S = 0.1
+AGAIN_S = 60.0
+"""How long a job whose output cannot be fetched is given to be made again: longer than a lease."""
 
 
 class Cluster(Protocol):
@@ -137,16 +139,33 @@ class _Run:
                 return
 
     def wait(self) -> Outcome:
-        """Until the job has ended, however it does."""
+        """Until the job has ended, however it does, and its output is here."""
+        while True:
+            ended = self._end()
+            if ended.failure is not None:
+                raise_failure(ended.failure)
+            try:
+                return self._gather(ended)
+            except JobFailed:
+                if not self._runs_again():
+                    raise
+
+    def _end(self) -> JobEnded:
         timeout_s = self._plan.options.timeout_s
         while self._ended is None:
             self._look(POLL_S)
             if timeout_s is not None and self._ended is None and time.monotonic() - self._started_s > timeout_s:
                 raise TimedOut(f"the job did not end within {timeout_s:g} s; give it more with --timeout-s")
         self._count_stage("output")
-        if self._ended.failure is not None:
-            raise_failure(self._ended.failure)
-        return self._gather(self._ended)
+        return self._ended
+
+    def _runs_again(self) -> bool:
+        """Wait for a second end of the job: the node that had its output may have been lost meanwhile."""
+        self._ended = None
+        until_s = time.monotonic() + AGAIN_S
+        while self._ended is None and time.monotonic() < until_s:
+            self._look(POLL_S)
+        return self._ended is not None
 
     def _look(self, wait_s: float) -> None:
         event = self._cluster.poll(wait_s)
