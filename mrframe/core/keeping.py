@@ -25,7 +25,6 @@ from mrframe.core.book import Book, Node, Turn
 from mrframe.core.datasets import Version
 from mrframe.core.events import DatasetPut, DatasetRemoved, NodeDrained
 from mrframe.core.keepers import Keepers, Put
-from mrframe.core.replicas import homes
 from mrframe.core.states import NodeState
 from mrframe.core.stored import (
     BlockDamaged,
@@ -172,11 +171,14 @@ def readable(book: Book, name: str) -> list[str]:
 def _put(book: Book, turn: Turn, version: Version) -> None:
     if not book.datasets.may_put(version):
         return
-    joined = {node.name for node in book.joined()}
-    enough = min(version.replicas, len(joined - book.keepers.drained))
-    if all(len(book.keepers.holders.get(b.name, set()) & joined) >= max(1, enough) for b in version.blocks()):
+    lacking = [b.name for b in version.blocks() if not _is_kept(book, b.name, version.replicas)]
+    if not lacking:
         turn.persist(DatasetPut(version))
         add(book, version)
+    elif (put := book.keepers.puts.get(version.put)) is not None:
+        for name in lacking:  # a node was lost since: the client waits for these again
+            put.pending[name] = None
+            book.keepers.look_at(name)
 
 
 def add(book: Book, version: Version) -> None:
@@ -295,6 +297,8 @@ def _expire_orders(keepers: Keepers, now_s: float) -> None:
 
 def homes_of(book: Book, name: str, *, but: Iterable[str] = ()) -> tuple[str, ...]:
     """The nodes that are to have a block, out of those that are there; `but` for these."""
+    from mrframe.core.replicas import homes  # it loads OpenSSL, which a cluster without blocks does not need
+
     keepers = book.keepers
     weights = dict.fromkeys(keepers.present - keepers.drained - set(but), 1.0)
     return homes(name, weights, keepers.wanted(name))

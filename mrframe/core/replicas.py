@@ -15,8 +15,8 @@ Rules.
 
 from __future__ import annotations
 
-from _blake2 import blake2b  # what hashlib gives, without the OpenSSL that it loads beside it
 from collections.abc import Mapping
+from hashlib import blake2b
 from heapq import nsmallest
 from math import log
 

@@ -160,6 +160,25 @@ def test_a_put_lies_on_its_homes_and_is_a_version_only_then():
         assert world.where(block) == wanted(world, block)
 
 
+def test_a_put_that_lost_a_node_before_its_version_was_written_waits_for_another_replica():
+    world = World(4)
+    world.offer(1, range(8))
+    world.run(5)
+    assert not world.state(1).pending
+    held = {name_of(block) for block in range(8)} & world.disks["node-2"]
+    assert held
+    world.kill("node-2")
+    files = tuple(DatasetFile(f"{block}", (DatasetBlock(name_of(block), 10),)) for block in range(8))
+    wish = DatasetPut(Version("logs", 1, 1, 2, files))
+    world.tell(wish)
+    assert world.scheduler.book.datasets.find("logs") is None
+    assert set(world.state(1).pending) == held
+    world.run(2)
+    assert not world.state(1).pending
+    world.tell(wish)
+    assert world.scheduler.book.datasets.find("logs").number == 1
+
+
 def test_a_second_put_stores_only_what_is_new_and_the_last_version_that_goes_takes_its_blocks():
     world = World(3)
     world.put("access", [1, 2, 3])
