@@ -56,9 +56,9 @@ def best_codec() -> Codec:
 
 def write_block(file: BinaryIO, chunks: Iterable[bytes], codec: Codec) -> Written:
     """Write a block with the content that the chunks make up; durability is the caller's. OSError."""
-    encode, _ = _functions(codec, "")
     from hashlib import sha256  # it loads OpenSSL, which no other reading needs
 
+    encode, _ = _functions(codec, "")
     digest, index, length = sha256(), [], 0
     for frame in _frames(chunks):
         digest.update(frame)
@@ -173,7 +173,7 @@ class BlockFile:
     def _decoded(self, data: bytes, wanted: int, at: int) -> bytes:
         try:
             content = self._decode(data, wanted)
-        except Exception as error:
+        except (ValueError, zlib.error) as error:
             raise self._damaged(f"the frame at byte {at:,} cannot be decoded ({error})") from None
         if len(content) != wanted:
             raise self._damaged(f"the frame at byte {at:,} has {len(content):,} bytes of content, not {wanted:,}")
@@ -196,7 +196,7 @@ class BlockFile:
 
 
 def _functions(codec: Codec, path: str) -> tuple[Callable[[bytes], bytes], Callable[[bytes, int], bytes]]:
-    """What encodes a frame, and what decodes one to at most so many bytes."""
+    """What encodes a frame, and what decodes one to at most so many bytes; ValueError or zlib.error for none."""
     if codec == "zlib":
         return lambda data: zlib.compress(data, ZLIB_LEVEL), _inflate
     try:
@@ -206,10 +206,15 @@ def _functions(codec: Codec, path: str) -> tuple[Callable[[bytes], bytes], Calla
             f"the stored block {path} is compressed with lz4, which this Python has not; "
             "install the extra: pip install 'mrframe[fast]'"
         ) from None
-    return (
-        lambda data: lz4.compress(data, store_size=False),
-        lambda data, wanted: lz4.decompress(data, uncompressed_size=wanted),
-    )
+
+    def decode(data: bytes, wanted: int) -> bytes:
+        try:
+            content: bytes = lz4.decompress(data, uncompressed_size=wanted)
+        except lz4.LZ4BlockError as error:
+            raise ValueError(str(error)) from None
+        return content
+
+    return lambda data: lz4.compress(data, store_size=False), decode
 
 
 def _inflate(data: bytes, wanted: int) -> bytes:
