@@ -135,7 +135,7 @@ class Storage:
                 return
         self._fetching[message.name] = message
         holder = message.holders[0] if message.holders else ""
-        path = os.path.join(self._store.path, "fetched", message.name)
+        path = self._store.staged(message.name)
         self._fetcher.fetch(Wanted((STORED, message.name), holder, STORED, message.name, None, path), now_s)
 
     def outcome(self, outcome: Outcome) -> None:
@@ -144,7 +144,7 @@ class Storage:
         if message is None:
             return
         if outcome.reason:
-            self._refuse(message.name, "gone", outcome.reason)
+            self._refuse(message.name, "failed" if outcome.here else "gone", outcome.reason)
         else:
             self._store_from(message, outcome.wanted.path, is_block=True, fetched=outcome.wanted.path)
 

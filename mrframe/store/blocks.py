@@ -59,6 +59,10 @@ class BlockStore:
         """All blocks that there are files of, sorted."""
         return sorted(filter(_NAME.fullmatch, os.listdir(self._blocks)))
 
+    def staged(self, name: str) -> str:
+        """A path in staging for a copy of a replica until it is judged and stored; a `sweep` deletes it, too."""
+        return os.path.join(self._staging, os.path.basename(self.file(name)))
+
     @contextmanager
     def stage(self, length: int) -> Iterator[BinaryIO]:
         """A new file in staging for a block with so many bytes of content, to be given to `keep`; it goes at the end.
