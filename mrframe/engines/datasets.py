@@ -119,7 +119,7 @@ class _Putting:
         self.number = secrets.randbits(62)
         self.state = PutState(self.number, 0, (), 0, 0, ())
         self._cluster = cluster
-        self._replicas = replicas
+        self.replicas = replicas
         self._folder = folder
         self._offered: dict[str, OfferedBlock] = {}
         self._ahead: list[OfferedBlock] = []
@@ -144,7 +144,7 @@ class _Putting:
 
     def _offer(self) -> None:
         if self._ahead:
-            self._cluster.want(BlocksOffered(self.number, self._replicas, tuple(self._ahead)), ANSWER_S)
+            self._cluster.want(BlocksOffered(self.number, self.replicas, tuple(self._ahead)), ANSWER_S)
             self._ahead = []
 
     def finish(self) -> None:
@@ -195,11 +195,11 @@ def _version(
         last: Version | None = cluster.ask(VersionWanted(dataset, 0), ANSWER_S).version
         if last is not None and last.put == putting.number:
             return last, True
-        if last is not None and last.files == files:
+        if last is not None and (last.files, last.replicas) == (files, putting.replicas):
             return last, False
         number = cluster.ask(VersionsWanted(dataset), ANSWER_S).last + 1
         cluster.want(
-            DatasetPut(Version(dataset, number, putting.number, putting._replicas, files)),  # noqa: SLF001
+            DatasetPut(Version(dataset, number, putting.number, putting.replicas, files)),
             ANSWER_S,
         )
         made: Version | None = cluster.ask(VersionWanted(dataset, number), ANSWER_S).version

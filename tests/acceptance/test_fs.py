@@ -100,6 +100,8 @@ def test_what_was_put_is_read_counted_and_only_what_is_new_is_stored(store, tmp_
         "mrfs:access@2",
         "mrfs:access@3",
     ]
+    alone = store.put("access", packed, "--replicas", 1)
+    assert (alone["name"], alone["new"], alone["stored_replicas"]) == ("mrfs:access@4", True, 0)
     store.fs("rm", "access", "--all")
     store.fs("balance")
     assert store.on_disks() == []
