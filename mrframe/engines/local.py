@@ -163,6 +163,8 @@ class _Run:
         """Wait for a second end of the job: the node that had its output may have been lost meanwhile."""
         self._ended = None
         until_s = time.monotonic() + AGAIN_S
+        if self._plan.options.timeout_s is not None:
+            until_s = min(until_s, self._started_s + self._plan.options.timeout_s)
         while self._ended is None and time.monotonic() < until_s:
             self._look(POLL_S)
         return self._ended is not None
