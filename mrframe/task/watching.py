@@ -129,9 +129,7 @@ def _be(work: Callable[[], Outcome], writable: int, stack: IO[bytes]) -> NoRetur
         faulthandler.enable(stack, all_threads=False)
         faulthandler.register(signal.SIGUSR2, stack, all_threads=False)
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-        said = _encoded(work())
-        while said:
-            said = said[os.write(writable, said) :]
+        _say(writable, _encoded(work()))
         status = 0
     except BaseException:  # the boundary of the process
         sys.excepthook(*sys.exc_info())
@@ -142,6 +140,14 @@ def _be(work: Callable[[], Outcome], writable: int, stack: IO[bytes]) -> NoRetur
             except (OSError, ValueError, AttributeError):
                 continue  # user code has closed it
         os._exit(status)
+
+
+def _say(writable: int, said: bytes) -> None:
+    while said:
+        try:
+            said = said[os.write(writable, said) :]
+        except BrokenPipeError:  # whoever asked is gone, and with it whoever would read a traceback
+            return
 
 
 def _encoded(outcome: Outcome) -> bytes:

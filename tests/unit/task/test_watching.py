@@ -1,0 +1,31 @@
+"""A watched child, seen from both of its sides."""
+
+import os
+
+import pytest
+
+from mrframe.task.box import Box
+from mrframe.task.watching import watched
+
+
+class Stopped(Exception):
+    """What `alive` raises when the attempt is not wanted any more."""
+
+
+def test_a_child_that_nobody_listens_to_any_more_leaves_without_a_word(tmp_path, capfd):
+    readable, writable = os.pipe()
+
+    def work():
+        os.close(writable)
+        os.read(readable, 1)  # until the test has stopped listening
+
+    def stop():
+        raise Stopped
+
+    with pytest.raises(Stopped):
+        watched(work, Box(), None, stop, str(tmp_path))
+    os.close(writable)
+    _, status = os.wait()
+    os.close(readable)
+    assert status == 0
+    assert capfd.readouterr() == ("", "")
