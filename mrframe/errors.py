@@ -66,7 +66,7 @@ class FormatError(UsageError):
 
 
 class OutputError(UsageError):
-    """The output target exists already, or cannot be written."""
+    """The output target exists already, or it or what is fetched for it cannot be written."""
 
     slug = "output"
 

@@ -23,7 +23,7 @@ from mrframe.core import events, storage_states, stored
 from mrframe.core.actions import JobEnded
 from mrframe.core.records import JobProgress
 from mrframe.core.spec import Split, StepSpec
-from mrframe.errors import CannotTravel, ClusterUnreachable, JobFailed, UsageError
+from mrframe.errors import CannotTravel, ClusterUnreachable, JobFailed, OutputError, UsageError
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import MESSAGE_BYTES_MAX, BadMessage
 
@@ -202,7 +202,7 @@ class MasterClient:
     def fetch(self, node: str, attempt: str, name: str) -> str:
         """The path of a local copy of a file of a committed attempt, or of the file itself.
 
-        JobFailed when the node does not give it.
+        JobFailed when the node does not give it, OutputError when the copy cannot be written here.
         """
         if self._nodes is not None:
             path = file_in(os.path.join(self._nodes, node), attempt, name, self._storage_of(node))
@@ -216,9 +216,10 @@ class MasterClient:
         self._fetcher.fetch(Wanted(number, node, attempt, name, None, path), time.monotonic())
         while number not in self._outcomes:
             self._turn(TICK_S)
-        reason = self._outcomes.pop(number).reason
-        if reason:
-            raise JobFailed(f"{name} of {attempt} could not be fetched from {node}: {reason}; run the job again")
+        outcome = self._outcomes.pop(number)
+        if outcome.reason:
+            said = f"{name} of {attempt} could not be fetched from {node}: {outcome.reason}; run the job again"
+            raise (OutputError if outcome.here else JobFailed)(said)
         return path
 
     # ---- the loop -----------------------------------------------------------------------------------
