@@ -54,6 +54,7 @@ JOBS = {
 INLINE = ["--engine", "inline"]
 LOCAL = ["--engine", "local", "--nodes", "2"]
 SAME = ["job", "log_format", "steps", "partitions", "records", "lines", "malformed", "bytes_in", "tasks", "rows"]
+RECOVERY_S = 5.0
 SAME += ["bad_fields", "counters", "samples"]
 
 
@@ -157,9 +158,11 @@ def survive(trial, victims, seed, times):
         assert trial.said(run) == trial.expected
         assert run.left() == []
     extra_s = sorted(run.took_s - trial.life_s for run in runs)
+    p95_s = extra_s[int(0.95 * (times - 1))]
+    assert p95_s <= RECOVERY_S
     print(
         f"{trial.word} {trial.more}: {times} x kill {'+'.join(victims)}: usual {trial.life_s:.2f} s, later by "
-        f"{statistics.median(extra_s):.2f} s (p95 {extra_s[int(0.95 * (times - 1))]:.2f} s)"
+        f"{statistics.median(extra_s):.2f} s (p95 {p95_s:.2f} s)"
     )
 
 
@@ -173,8 +176,8 @@ def test_the_answer_survives_a_kill(trial, victim):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("victims", [("exec",), ("node",)], ids="+".join)
 @pytest.mark.parametrize("more", [(), ("--shuffle", "zmq")], ids=["auto", "zmq"])
-def test_the_answer_survives_twenty_kills(trial, victims, more):
-    survive(trial("order", *more), victims, 2, 20)
+def test_the_answer_survives_fifty_kills(trial, victims, more):
+    survive(trial("order", *more), victims, 2, 50)
 
 
 @pytest.mark.slow
@@ -183,7 +186,7 @@ def test_the_answer_survives_twenty_kills(trial, victims, more):
 @pytest.mark.parametrize("more", [(), ("--shuffle", "zmq")], ids=["auto", "zmq"])
 @pytest.mark.parametrize("victims", [("exec",), ("node",)], ids="+".join)
 def test_the_answer_survives_kills_in_every_kind_of_job(trial, name, more, victims):
-    survive(trial(name, *more), victims, 3, 5)
+    survive(trial(name, *more), victims, 3, 10)
 
 
 @pytest.mark.slow
@@ -193,7 +196,7 @@ def test_the_answer_survives_kills_in_every_kind_of_job(trial, name, more, victi
 )
 @pytest.mark.parametrize("more", [(), ("--shuffle", "zmq")], ids=["auto", "zmq"])
 def test_the_answer_survives_kills_of_two_at_once(trial, victims, more):
-    survive(trial("twice", *more), victims, 4, 5)
+    survive(trial("twice", *more), victims, 4, 10)
 
 
 def fail_clearly(trial, victim, seed, times):
