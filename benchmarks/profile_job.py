@@ -41,6 +41,7 @@ STAGES = {  # of a module, or of a function or class in it; what is not here bel
     "task.mapbatch": "map",
     "task.rawcount": "fold",
     "task.packedtask": "fold",
+    "task.packedfold": "fold",
     "task.packed": "fold",
     "shuffle.buffers": "fold",
     "shuffle.reducers": "fold",

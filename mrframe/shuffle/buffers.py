@@ -111,6 +111,14 @@ class FoldBuffer:
         """See `Buffer`."""
         self._fold.fold(self._states, self._table.tokens(keys, self._rekey), values)
 
+    def __len__(self) -> int:
+        """How many keys it holds."""
+        return len(self._fold.tables(self._states)[0])
+
+    def some_keys(self, count: int) -> list[Any]:
+        """At most so many of the keys it holds."""
+        return self._table.keys_of(islice(self._fold.tables(self._states)[0], count))
+
     def _rekey(self, token_of: Callable[[Any], bytes]) -> None:
         self._fold.rekey(self._states, token_of)
 

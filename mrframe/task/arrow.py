@@ -172,6 +172,29 @@ def pairs_of(table: Any) -> tuple[list[Any], list[Any]]:
     return keys, values_of(table.column("value")) if "value" in table.column_names else [None] * len(keys)
 
 
+def text_of(column: Any) -> tuple[Any, int, Any] | None:
+    """(offsets, bytes of each of them, bytes of all) of a column of text without nulls; None for any other."""
+    pa = need_arrow()
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray) or array.null_count or not len(array):
+        return None
+    item_bytes = {pa.string(): 4, pa.large_string(): 8}.get(array.type)
+    if item_bytes is None:
+        return None
+    _, offsets, data = array.buffers()
+    if data is None:
+        return None
+    return offsets.slice(array.offset * item_bytes, (len(array) + 1) * item_bytes), item_bytes, data
+
+
+def ints_of(column: Any) -> Any:
+    """A column of ints of at most 64 bits, and without nulls, as int64 in NumPy's form; None for any other."""
+    pa = need_arrow()
+    if not pa.types.is_integer(column.type) or column.type == pa.uint64() or column.null_count:
+        return None
+    return column.cast(pa.int64()).to_numpy()
+
+
 def values_of(column: Any) -> list[Any]:
     """The values of an Arrow array or chunked array; UserCodeError for types that are no plain data of ours."""
     pa = need_arrow()

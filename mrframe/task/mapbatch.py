@@ -42,12 +42,17 @@ class Batches:
     def emit(
         self, columns: list[list[Any]], records: int
     ) -> tuple[list[tuple[list[Any], list[Any]]], dict[str, int]]:
-        """(columns of pairs, {field: ints beyond 64 bits}); EmitFailed for `where`, else whatever is raised."""
+        """(columns of pairs, {field: ints beyond 64 bits}); raises as `tables` does."""
+        tables, bad = self.tables(columns, records)
+        return [pairs_of(one) for one in tables], bad
+
+    def tables(self, columns: list[list[Any]], records: int) -> tuple[list[Any], dict[str, int]]:
+        """(tables of pairs, {field: ints beyond 64 bits}); EmitFailed for `where`, else whatever is raised."""
         columns, records, _ = self._emitter.passing(columns, records)
         if not records:
             return [], {}
         table, bad = to_table(self._names, self._kinds, [columns[i] for i in self._columns])
-        return [pairs_of(one) for one in tables_of(self._function(table), self.who)], bad
+        return list(tables_of(self._function(table), self.who)), bad
 
     def culprit(self, columns: list[list[Any]], records: int) -> int | None:
         """The first record on which alone the function fails too; None when it fails on several together only."""
@@ -90,9 +95,10 @@ def map_batch(job: Job, task: MapTask, output: Output) -> None:
             care.box.block(offset, len(block))
             batches.try_singly(columns, kept, care)
         try:
-            pairs, bad = batches.emit(columns, len(kept))
-            for keys, values in pairs:
-                output.add(keys, values)
+            tables, bad = batches.tables(columns, len(kept))
+            for table in tables:
+                if not output.add_table(table):
+                    output.add(*pairs_of(table))
         except EmitFailed as failed:
             raise RecordFailed(_culprit(task, offset, block, kept[failed.record])) from failed.__cause__
         except (ExtraMissing, OSError):

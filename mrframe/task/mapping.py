@@ -21,6 +21,7 @@ from mrframe.errors import KeyRefused, LedgerUnbalanced, MrframeError, UserCodeE
 from mrframe.formats.reading import BlockReader, Parsed, make_reader
 from mrframe.formats.splitting import BLOCK_BYTES, LongLine, read_split
 from mrframe.shuffle.buffers import buffer_for
+from mrframe.shuffle.keys import canonical
 from mrframe.shuffle.partition import partition_of, slot_range, slots_for
 from mrframe.shuffle.ranges import Ranges
 from mrframe.shuffle.reducers import as_fold
@@ -29,6 +30,7 @@ from mrframe.task.blame import Place, RecordFailed
 from mrframe.task.care import Bad, Care, emit_singly, lines_of
 from mrframe.task.emit import Columns, EmitFailed, Emitter
 from mrframe.task.package import TaskSettings
+from mrframe.task.packedfold import PackedFold, buffer_of
 from mrframe.task.packedtask import PackedCounts, PackedWordsReader, maps_packed
 from mrframe.task.rawcount import RawCountBuffer, counts_raw
 from mrframe.task.rejects import QUARANTINE_FILE, Rejects
@@ -94,6 +96,12 @@ class Output:
         self.pairs += len(keys)
         self.buffer.add(keys, values)
 
+    def add_table(self, table: Any) -> bool:
+        """Buffer an Arrow table of pairs as columns; False when that cannot be, and nothing was taken."""
+        taken = isinstance(self.buffer, PackedFold) and self.buffer.add_table(table)
+        self.pairs += len(table) if taken else 0
+        return taken
+
     def spill_if_full(self) -> None:
         """Write a run when the buffer has used up half of the budget (sorting takes as much again)."""
         size = self.buffer.size_bytes()
@@ -104,8 +112,9 @@ class Output:
             self._write()
 
     def _write(self) -> None:
-        if isinstance(self.buffer, PackedCounts):
-            self.buffer.write_to(self._opened(), self._slots)
+        if isinstance(self.buffer, PackedCounts | PackedFold):
+            if self.pairs:
+                self.buffer.write_to(self._opened(), self._slots)
             return
         keys, values = self.buffer.drain()
         if keys:
@@ -197,7 +206,7 @@ class MapTask:
         elif self._raw:
             buffer = RawCountBuffer(self.reader, job.projection())
         else:
-            buffer = buffer_for(fold, job.combine, describe(job.combine) if job.combine else "")
+            buffer = buffer_of(job, fold, order.split, settings)
         self._fold = fold
         self._output = Output(job, order, settings, buffer, source=source, cuts=settings.cuts)
         self._rejects = Rejects(order.out_dir, keep=settings.keep_rejects)
@@ -377,8 +386,6 @@ class MapTask:
 
 
 def _refuse_keys(keys: Sequence[Any]) -> None:
-    from mrframe.shuffle.keys import canonical
-
     for key in keys:
         canonical(key)
 

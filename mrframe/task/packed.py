@@ -17,6 +17,7 @@ import numpy as np
 from mrframe.shuffle.blocks import BLOCK_RECORDS_MAX
 
 WIDTH = 8  # characters of a packed key
+SMALL = 1 << 31  # of an int: as many of these as fit into memory have a sum of 64 bits
 _BLANKS = bytes.maketrans(b"\t\n\v\f\r", b"     ")
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _HEADS = np.array(
@@ -59,6 +60,42 @@ def pack(text: bytes, separator: int) -> tuple[Any, Any, Any]:
 def fits(packed: Any, lengths: Any) -> Any:
     """Which parts are packed as they should be; the text must hold no NUL other than as the separator."""
     return (lengths <= WIDTH) & ((packed & _HIGH_BITS) == 0)
+
+
+def pack_keys(keys: Sequence[str]) -> tuple[Any, Any] | None:
+    """(packed, which of them fit) of a column of text; None when a key is empty or holds a NUL."""
+    data = "\0".join(keys).encode("utf-8", "surrogatepass") + b"\0"
+    if data.count(0) != len(keys):
+        return None
+    packed, _, lengths = pack(data, 0)
+    return (packed, fits(packed, lengths)) if len(packed) == len(keys) else None
+
+
+def pack_offsets(offsets: Any, item_bytes: int, data: Any) -> tuple[Any, Any] | None:
+    """The same of text as Arrow has it: where each key starts and the last one ends in the bytes of all."""
+    at = np.frombuffer(offsets, f"<i{item_bytes}").astype(np.int64)
+    text = bytes(memoryview(data)[int(at[0]) : int(at[-1])])
+    if 0 in text:
+        return None
+    lengths = np.diff(at)
+    eights = np.ndarray((len(text) + 1,), ">u8", text + bytes(WIDTH), 0, (1,))
+    packed = eights[at[:-1] - at[0]].astype(np.uint64)
+    packed &= _HEADS[np.minimum(lengths, WIDTH)]
+    return packed, fits(packed, lengths) & (lengths > 0)
+
+
+def small_ints(values: Sequence[int]) -> Any:
+    """The values as an array; None when one of them is as large as `SMALL`, which sums of many might not survive."""
+    try:
+        array = np.asarray(values, np.int64)
+    except OverflowError:
+        return None
+    return array if not len(array) or -SMALL < int(array.min()) <= int(array.max()) < SMALL else None
+
+
+def split(good: Any) -> tuple[Any, list[int]]:
+    """What selects all that fit of an array, and the indexes of the others."""
+    return (slice(None), []) if good.all() else (good, np.flatnonzero(~good).tolist())
 
 
 def words(block: bytes) -> tuple[Any, list[bytes], int]:

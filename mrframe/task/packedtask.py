@@ -32,10 +32,21 @@ RECORD_BYTES = 64  # of memory that a state takes on its way through a reduce
 def maps_packed(job: Job, split: Split, settings: TaskSettings) -> bool:
     """Whether a map of this job over this split is fast: it counts words, by the usual hash."""
     return (
-        settings.fast
-        and job.read.kind == "words"
+        job.read.kind == "words"
         and job.projection() == ("word",)
         and bool(counts_raw(job))
+        and _may_pack(job, split, settings)
+    )
+
+
+def sums_packed(job: Job, split: Split, settings: TaskSettings) -> bool:
+    """Whether a map of this job over this split may sum by packed keys once it has many: `packedfold.PackedFold`."""
+    return type(as_fold(job.reduce)) in (Count, Total) and not job.sort_values and _may_pack(job, split, settings)
+
+
+def _may_pack(job: Job, split: Split, settings: TaskSettings) -> bool:
+    return (
+        settings.fast
         and job.partition is None
         and job.key_order == "hash"
         and split.length >= WORTH_BYTES
@@ -58,14 +69,61 @@ class PackedWordsReader(WordsReader):
         return Parsed([[packed, others]], records, lines.count, text_bytes, 0, lines.delimiter_bytes)
 
 
+class PackedTable:
+    """Sums by packed key: arrays wait until they are many, and are sorted together then."""
+
+    def __init__(self) -> None:
+        self._ones: list[Any] = []
+        self._ints: list[tuple[Any, Any]] = []
+        self._pending_bytes = 0
+        self._counted: list[tuple[Any, Any]] = []
+
+    def add(self, packed: Any, values: Any = None) -> None:
+        """Add to each key its value, of `packed.small_ints`, or 1."""
+        if values is None:
+            self._ones.append(packed)
+            self._pending_bytes += 8 * len(packed)
+        else:
+            self._ints.append((packed, values))
+            self._pending_bytes += 40 * len(packed)  # what it takes to sort them by their keys
+        if self._pending_bytes >= 8 * PENDING_WORDS_MAX:
+            self._count()
+
+    def _count(self) -> None:
+        from mrframe.task.packed import counted, joined, summed
+
+        if self._ones:
+            self._counted.append(counted(joined(self._ones)))
+        if self._ints:
+            sums = summed(*(joined(column) for column in zip(*self._ints, strict=True)))
+            assert sums is not None  # the ints are small
+            self._counted.append(sums)
+        self._ones, self._ints, self._pending_bytes = [], [], 0
+
+    def size_bytes(self) -> int:
+        """About the bytes held."""
+        return self._pending_bytes + 16 * sum(len(packed) for packed, _ in self._counted)
+
+    def write_to(self, writer: RunWriter, slots: int) -> None:
+        """Write all as a run, or as several where a sum might need over 64 bits; the table is empty afterwards."""
+        from mrframe.task.packed import encoded, joined, summed
+
+        self._count()
+        runs = self._counted
+        if len(runs) > 1:
+            sums = summed(*(joined(column) for column in zip(*runs, strict=True)))
+            runs = runs if sums is None else [sums]
+        for run in runs:
+            writer.add_encoded(encoded(*run, slots_bits(slots)))
+        self._counted = []
+
+
 class PackedCounts:
     """A buffer for what `PackedWordsReader` gives; it writes its run itself."""
 
     def __init__(self, reader: PackedWordsReader) -> None:
         self._others = RawCountBuffer(reader, ("word",))
-        self._pending: list[Any] = []
-        self._pending_words = 0
-        self._counted: list[tuple[Any, Any]] = []
+        self._table = PackedTable()
         self.bad_fields = self._others.bad_fields
 
     def add_columns(self, columns: Sequence[Sequence[Any]]) -> None:
@@ -73,34 +131,15 @@ class PackedCounts:
         packed, others = columns[0]
         if others:
             self._others.add_columns([others])
-        self._pending.append(packed)
-        self._pending_words += len(packed)
-        if self._pending_words >= PENDING_WORDS_MAX:
-            self._count()
-
-    def _count(self) -> None:
-        from mrframe.task.packed import counted, joined
-
-        if self._pending:
-            self._counted.append(counted(joined(self._pending)))
-            self._pending, self._pending_words = [], 0
+        self._table.add(packed)
 
     def size_bytes(self) -> int:
         """About the bytes held."""
-        states = sum(len(packed) for packed, _ in self._counted)
-        return 8 * self._pending_words + 16 * states + self._others.size_bytes()
+        return self._table.size_bytes() + self._others.size_bytes()
 
     def write_to(self, writer: RunWriter, slots: int) -> None:
         """Write all that was counted as runs, the packed words first; the buffer is empty afterwards."""
-        from mrframe.task.packed import encoded, joined, summed
-
-        self._count()
-        if self._counted:
-            packed, counts = (joined(column) for column in zip(*self._counted, strict=True))
-            sums = (packed, counts) if len(self._counted) == 1 else summed(packed, counts)
-            assert sums is not None  # counts of one split are far from 64 bits
-            writer.add_encoded(encoded(*sums, slots_bits(slots)))
-            self._counted = []
+        self._table.write_to(writer, slots)
         keys, counts = self._others.drain()
         if keys:
             writer.add_run(keys, counts)

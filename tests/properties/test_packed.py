@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 import mrframe
 from mrframe import Job, RunOptions, count, text, total, words
 from mrframe.formats.text import WordsReader
+from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.runfile import RunReader, RunWriter
-from mrframe.task import packedtask
+from mrframe.task import arrow, packedfold, packedtask
 
 np = pytest.importorskip("numpy")
 from mrframe.task import packed  # noqa: E402  (needs NumPy)
@@ -113,6 +114,118 @@ def test_sums_are_exact_or_left_to_python(pairs):
         assert dict(zip(unpacked(got[0]), got[1].tolist(), strict=True)) == dict(sums)
 
 
+def batched(table):
+    pa = pytest.importorskip("pyarrow")
+    found = [word for line in table.column("line").to_pylist() for word in line.split()]
+    return pa.table({"key": pa.array(found, pa.string()), "value": pa.array(list(map(len, found)), pa.int64())})
+
+
+keys_of_all_kinds = st.sampled_from(["", "a", "a\0", "a\0b", "b", "é", "\udcff", "12345678", "123456789", "\x7f"])
+a_value = [1, 1, 2, -3, 0, 2**31, -(2**31), 2**62, 2**70, True, None, 1.5]
+some_pairs = st.lists(
+    st.tuples(
+        st.lists(keys_of_all_kinds, min_size=1), st.lists(st.sampled_from(a_value), min_size=1, max_size=3)
+    ).map(lambda both: (both[0], [both[1][i % len(both[1])] for i in range(len(both[0]))])),
+    min_size=1,
+    max_size=6,
+)
+
+
+def read_back(buffer, fold) -> dict:
+    """What a buffer that writes itself, or one that is drained, has summed."""
+    file = io.BytesIO()
+    writer = RunWriter(file, slots=256)
+    if isinstance(buffer, packedfold.PackedFold):
+        buffer.write_to(writer, 256)
+        assert buffer.size_bytes() == packedfold.PackedFold(fold).size_bytes()
+    elif (drained := buffer.drain())[0]:
+        writer.add_run(*drained)
+    writer.close()
+    reader = RunReader(file, "run", unpickle=False)
+    states: dict = {}
+    for slot in reader.slots_present():
+        for stream in reader.streams(slot):
+            for _, keys, values in stream:
+                assert keys == sorted(keys)
+                for key, value in zip(keys, values, strict=True):
+                    states.setdefault(key, []).append(value)
+    return {key: repr(fold.finish(fold.merge(some))) for key, some in states.items()}
+
+
+@SETTINGS
+@given(some_pairs, st.sampled_from([total, count]), st.sampled_from([1, 3, 1000]), st.booleans())
+def test_a_packed_fold_sums_as_a_dict_does(columns, fold, pending, ready):
+    plain, fast = FoldBuffer(fold), packedfold.PackedFold(fold)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packedfold, "MANY_KEYS", 0 if ready else 4)
+        patch.setattr(packedtask, "PENDING_WORDS_MAX", pending)
+        for keys, values in columns:
+            plain.add(keys, values)
+            fast.add(keys, values)
+        assert read_back(fast, fold) == read_back(plain, fold)
+        assert not read_back(fast, fold)
+
+
+@SETTINGS
+@given(some_pairs, st.sampled_from([total, count]), st.sampled_from([4, 8]), st.integers(0, 2), st.booleans())
+def test_a_packed_fold_takes_a_table_as_its_pairs(columns, fold, item_bytes, cut, nulls):
+    pa = pytest.importorskip("pyarrow")
+    plain, fast = FoldBuffer(fold), packedfold.PackedFold(fold)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packedfold, "TABLE_ROWS_MIN", 1)
+        for keys, values in columns:
+            texts = [None if nulls and key == "b" else key.replace("\udcff", "ÿ") for key in keys]
+            ints = [value if type(value) is int and value < 2**63 else value and 7 for value in values]
+            column = pa.chunked_array([pa.array(texts, pa.string() if item_bytes == 4 else pa.large_string())])
+            table = pa.table({"key": column, "value": pa.array(ints)}).slice(cut)
+            pairs = arrow.pairs_of(table)
+            plain.add(*pairs)
+            if not fast.add_table(table):
+                fast.add(*pairs)
+        assert read_back(fast, fold) == read_back(plain, fold)
+
+
+def test_a_table_of_short_keys_is_taken_whole_and_a_small_one_is_not():
+    pa = pytest.importorskip("pyarrow")
+    keys = [str(number) for number in range(packedfold.TABLE_ROWS_MIN)]
+    buffer = packedfold.PackedFold(total)
+    assert buffer.add_table(pa.table({"key": keys, "value": pa.array([2] * len(keys), pa.int32())}))
+    assert not buffer.add_table(pa.table({"key": ["a"], "value": [1]}))
+    assert not buffer.add_table(pa.table({"key": keys}))
+    assert not buffer.add_table(pa.table({"key": keys, "value": [0.5] * len(keys)}))
+    assert read_back(buffer, total) == dict.fromkeys(keys, "2")
+
+
+def test_text_of_a_part_of_an_array_is_that_part():
+    pa = pytest.importorskip("pyarrow")
+    column = pa.chunked_array([pa.array(["one", "two", "", "three", "very long", "é", "four"])[1:6]])
+    found, good = packed.pack_offsets(*arrow.text_of(column))
+    assert good.tolist() == [True, False, True, False, False]
+    assert unpacked(found[good]) == ["two", "three"]
+
+
+def test_text_with_nulls_is_left_to_python_whatever_lies_below_them():
+    pa = pytest.importorskip("pyarrow")
+    _, offsets, data = pa.array(["one", "two"]).buffers()
+    array = pa.StringArray.from_buffers(2, offsets, data, pa.py_buffer(b"\x01"))
+    assert array.to_pylist() == ["one", None]
+    assert arrow.text_of(pa.chunked_array([array])) is None
+
+
+def test_sums_beyond_64_bits_are_several_runs():
+    table = packedtask.PackedTable()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(packedtask, "PENDING_WORDS_MAX", 1)
+        for _ in range(9):
+            table.add(as_packed(["a"]), np.array([2**60]))
+    file = io.BytesIO()
+    writer = RunWriter(file, slots=1)
+    table.write_to(writer, 1)
+    writer.close()
+    (values,) = [[v for s in RunReader(file, "run", unpickle=False).streams(0) for _, _, vs in s for v in vs]]
+    assert sum(values) == 9 * 2**60
+
+
 def by_length(line: str):
     for word in line.split():
         yield word, len(word)
@@ -124,6 +237,10 @@ JOBS = {
     "lines": Job(read=text, key="line", reduce=count),
     "large": Job(read=text, map=lambda line: [(line[:1], 2**62)], reduce=total),
     "mixed": Job(read=text, map=lambda line: [(line or None, 1), (1, 1.5)], reduce=total),
+    "floats": Job(read=text, map=lambda line: [(w, 1.5 if w > "b" else 1) for w in line.split()], reduce=total),
+    "odd": Job(read=text, map=lambda line: [("", 1), ("a\0", 1), ("a", 1), (line, 1)], reduce=count),
+    "batch": Job(read=text, map_batch=batched, fields=("line",), reduce=total),
+    "batch count": Job(read=text, map_batch=batched, fields=("line",), reduce=count),
     "then": Job(read=words, key="word", reduce=count).then(mrframe.top(3)),
 }
 
@@ -135,6 +252,9 @@ def test_answer_and_ledger_are_the_same_with_and_without(name, content, split_by
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(packedtask, "WORTH_BYTES", 0)
         patch.setattr(packedtask, "WORTH_RECORDS", 0)
+        patch.setattr(packedfold, "MANY_KEYS", 0)
+        patch.setattr(packedfold, "TABLE_ROWS_MIN", 1)
+        patch.setattr(packedfold, "_are_short", lambda keys: bool(list(keys)))
         patch.setattr(packedtask, "PENDING_WORDS_MAX", data.draw(st.sampled_from([2, 1000])))
         patch.setattr(packedtask, "OTHERS_MAX", data.draw(st.sampled_from([1, 1000])))
         path = os.path.join(folder, "in.txt")
