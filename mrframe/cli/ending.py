@@ -38,24 +38,24 @@ class Terminated(KeyboardInterrupt):
 
 def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> int:
     """Run a click command and say which exit code it ends with; what went wrong is shown on stderr."""
-    import click
-
-    signal.signal(signal.SIGTERM, _terminate)
     shown = _Shown([name, *args])
     try:
+        signal.signal(signal.SIGTERM, _terminate)
+        import click
+
         with command.make_context(name, list(args)) as context:
             shown.meta = context.meta
             command.invoke(context)
         flush_stdout()
         return 0
-    except click.exceptions.Exit as ended:
-        return _flushed(ended.exit_code)
+    except KeyboardInterrupt as stopped:  # before those of click, which may not be there yet
+        return shown.stop(stopped)
     except ReaderLeft:
         return _abandon_stdout(0)
-    except Terminated:
-        return shown.stop("terminated", EXIT_TERMINATED)
-    except (KeyboardInterrupt, click.Abort):
-        return shown.stop("interrupted", EXIT_INTERRUPTED)
+    except click.exceptions.Exit as ended:
+        return _flushed(ended.exit_code)
+    except click.Abort:
+        return shown.stop(KeyboardInterrupt())
     except click.ClickException as error:
         return shown.usage(error)
     except MrframeError as error:
@@ -63,6 +63,8 @@ def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> 
     except BrokenPipeError as error:  # click's own help ends here when nobody reads it
         return _abandon_stdout(0) if _reader_has_left() else shown.bug(error)
     except Exception as error:  # the boundary: what nobody meant is a bug, and is said to be one
+        if isinstance(error.__cause__, KeyboardInterrupt):  # it came while a class was made, as Python 3.11 tells it
+            return shown.stop(error.__cause__)
         return shown.bug(error)
 
 
@@ -91,12 +93,13 @@ class _Shown:
         self.verbose = bool({"-v", "--verbose"} & set(words)) or bool(os.environ.get("MRFRAME_DEBUG"))
         self.json = "--json" in words
 
-    def stop(self, word: str, code: int) -> int:
+    def stop(self, signalled: KeyboardInterrupt) -> int:
+        terminated = isinstance(signalled, Terminated)
         try:
-            _stderr().write(f"{word}\n")
+            _stderr().write("terminated\n" if terminated else "interrupted\n")
         except OSError:
             pass  # nobody reads it
-        return _abandon_stdout(code)
+        return _abandon_stdout(EXIT_TERMINATED if terminated else EXIT_INTERRUPTED)
 
     def usage(self, error: click.ClickException) -> int:
         from mrframe.cli import failures

@@ -52,7 +52,7 @@ def check_ending(run, how, answer):
         assert run.out in (b"", answer)
     elif "Traceback" in run.err:  # Python was still at its own start, or at ours
         assert run.code in (-signal.SIGINT, 1)
-        assert "run_to_exit_code" not in run.err
+        assert "in run_to_exit_code" not in run.err
     else:  # before Python minds signals, or at its own end
         assert (run.code, run.err) == (-signal.SIGINT, "")
         assert run.out in (b"", answer)

@@ -1,0 +1,37 @@
+"""An interrupt ends a command as an interrupt, wherever Python was when it came."""
+
+import signal
+
+import click
+import pytest
+
+from mrframe.cli.ending import Terminated, run_to_exit_code
+
+
+@pytest.fixture(autouse=True)
+def handler():
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+class Told:
+    """It is told its name, as fields of dataclasses are: Python 3.11 says RuntimeError for what comes of that."""
+
+    def __init__(self, stopped):
+        self.stopped = stopped
+
+    def __set_name__(self, owner, name):
+        raise self.stopped
+
+
+@pytest.mark.parametrize(
+    ("stopped", "code", "word"), [(KeyboardInterrupt, 130, "interrupted"), (Terminated, 143, "terminated")]
+)
+def test_an_interrupt_while_a_class_is_made_is_no_bug(capfd, stopped, code, word):
+    @click.command()
+    def command():
+        type("Made", (), {"field": Told(stopped)})
+
+    assert run_to_exit_code(command, [], "mrframe") == code
+    assert capfd.readouterr().err == f"{word}\n"
