@@ -166,6 +166,13 @@ class TimedOut(MrframeError):
     blame = "cluster"
 
 
+class Cancelled(MrframeError):
+    """Somebody has ended the submission with `mrframe cancel`: it has no answer."""
+
+    slug = "cancelled"
+    blame = "user"
+
+
 class CorruptData(MrframeError):
     """Bytes that mrframe wrote do not match their checksum, or are not in its format.
 

@@ -10,7 +10,7 @@ import click
 
 from mrframe.cli.flags import answer_flags
 from mrframe.cli.run import Answer, deliver, show_summary, write_summary
-from mrframe.cli.visit import ANSWER_S, dir_option, home_of, visit
+from mrframe.cli.visit import ANSWER_S, dir_option, home_of, seen, visit
 from mrframe.cli.wait import ended
 
 NOT_HERE = ("rejects", "quarantine", "dry_run", "verbose")
@@ -35,12 +35,12 @@ def command(*, job: str, directory: str | None, **values: Any) -> None:
     home = home_of(directory)
     name = home.job(job)
     with visit(home) as visitor:
-        for one in visitor.state(ANSWER_S).jobs:
-            if one.job == name and one.state == "running":
-                raise UsageError(
-                    f"{name} still runs ({one.stage}, {one.tasks_done} of {one.tasks_total} tasks); "
-                    f"wait for it with: mrframe wait {name}"
-                )
+        one = seen(visitor, name)
+        if one is not None and one.state == "running":
+            raise UsageError(
+                f"{name} still runs ({one.stage}, {one.tasks_done} of {one.tasks_total} tasks); "
+                f"wait for it with: mrframe wait {name}"
+            )
         event = ended(visitor, name, ANSWER_S)
         outcome, summary, ranked = standing.gather(visitor, event, home.record(name), visitor.access.nodes)
         with Result([os.fspath(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked) as result:

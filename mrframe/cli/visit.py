@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from mrframe.cluster.home import Home
     from mrframe.cluster.standing import Visitor
+    from mrframe.wire.messages import JobState
 
 ANSWER_S = 30.0
 """How long a master may take to answer, its restart included."""
@@ -38,3 +39,13 @@ def visit(home: Home) -> Iterator[Visitor]:
 
     with Scratch(later=True) as scratch, Visitor(home, scratch.path) as visitor:
         yield visitor
+
+
+def seen(visitor: Visitor, job: str) -> JobState | None:
+    """What the master says of this submission; None when it has none of this id."""
+    return next((one for one in visitor.state(ANSWER_S).jobs if one.job == job), None)
+
+
+def state_of(one: JobState) -> str:
+    """How people call the state of a submission: "running", "done", "failed" or "cancelled"."""
+    return "cancelled" if one.error_slug == "cancelled" else one.state

@@ -41,6 +41,8 @@ PROGRESS_S = 0.1
 REPORTS_PER_MESSAGE = 200
 GONE_S = 10.0
 SESSIONS_MAX = 1000
+SAID_CHARACTERS_MAX = 200
+"""Of the message of each failed job in a `ClusterState`, which is one message for all jobs."""
 _PIECES = (messages.JobCode, events.JobSubmitted, events.SplitsAdded)
 
 
@@ -156,7 +158,9 @@ class Clients:
             progress = self._scheduler.progress(name)
             if progress is not None:
                 figures = (progress.stage, progress.tasks_done, progress.tasks_total)
-                jobs.append(messages.JobState(name, submission.state.value, *figures))
+                failure = submission.failure
+                why = (failure.error_slug, failure.message[:SAID_CHARACTERS_MAX]) if failure is not None else ()
+                jobs.append(messages.JobState(name, submission.state.value, *figures, *why))
         return messages.ClusterState(book.epoch, tuple(nodes), tuple(jobs))
 
     # ---- what they are told -------------------------------------------------------------------------

@@ -6,6 +6,7 @@
     <home>/blocks/node-1/    the blocks of datasets that this node keeps
     <home>/submissions/job-7/record    what its client wrote about a submission, before it was submitted
     <home>/submissions/job-7/package   the job itself, for `mrframe replay`
+    <home>/submissions/job-6/          empty: it was removed, and its id is not given to another
     <home>/run/              while the cluster runs: `access` (addresses and keys) and the processes' log
 
 All of it is this user's alone (`store/private.py`) and refused otherwise. `run/` and `lock` go when it stops.
@@ -19,8 +20,8 @@ import os
 import re
 
 from mrframe.core.quick import dataclass
-from mrframe.errors import ClusterUnreachable, CorruptData, UsageError
-from mrframe.store.disk import is_at, try_lock
+from mrframe.errors import ClusterUnreachable, CorruptData, OutputError, UsageError
+from mrframe.store.disk import fault_text, is_at, try_lock
 from mrframe.store.private import check_private, open_private, private_directory, read_private, write_private
 from mrframe.store.scratch import remove_tree
 
@@ -143,19 +144,41 @@ class Home:
         """The job that was submitted, opaque. UsageError when there is none."""
         return self._kept(job, "package")
 
+    def submitted_s(self, job: str) -> float | None:
+        """When it was submitted, as a time of the wall clock for people; None when nothing is kept of it."""
+        try:
+            return os.stat(os.path.join(self.submissions, job, "record")).st_mtime
+        except FileNotFoundError:
+            return None
+
+    def forget(self, job: str) -> None:
+        """Delete what is kept of a submission; may be done again. OutputError when the disk refuses."""
+        for name in ("package", "record"):
+            path = os.path.join(self.submissions, job, name)
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass  # it was removed before, or not quite
+            except OSError as error:
+                raise OutputError(f"{path} cannot be removed: {fault_text(error, path)}") from None
+
+    def was_given(self, job: str) -> bool:
+        """Whether this id was given to a submission, ever."""
+        return os.path.isdir(os.path.join(self.submissions, job))
+
     def _kept(self, job: str, name: str) -> bytes:
         try:
             return read_private(os.path.join(self.submissions, self.job(job), name))
         except FileNotFoundError:
-            raise UsageError(f"{self.path} knows no submission {job}; `mrframe cluster status` lists them") from None
+            raise UsageError(f"{self.path} knows no submission {job}; `mrframe jobs` lists them") from None
 
     def job(self, text: str) -> str:
         """The job id that a person means: an id, or `@` for the last one. UsageError when it is none."""
         if text == "@":
-            last = max(self._numbers(), default=0)
-            if not last:
-                raise UsageError(f"nothing was submitted to {self.path} yet, so there is no last submission")
-            return f"job-{last}"
+            for number in sorted(self._numbers(), reverse=True):
+                if self.submitted_s(f"job-{number}") is not None:  # else it was removed
+                    return f"job-{number}"
+            raise UsageError(f"{self.path} has no submission, so there is no last one")
         if _JOB.fullmatch(text) is None:
             raise UsageError(f"{text!r} is no id of a submission; ids are like job-7, and @ is the last one")
         return text

@@ -107,7 +107,7 @@ class MasterClient:
         self._ask(events.CancelRequested(job))
 
     def forget(self, job: str) -> None:
-        """Delete everything of a job on all nodes; what was fetched stays."""
+        """Delete everything of a job on all nodes, and end it if it runs; what was fetched stays."""
         self._follows.discard(job)
         self._ask(events.JobReleased(job))
 
@@ -227,7 +227,7 @@ class MasterClient:
     def _check(self) -> None:
         if self._unknown:
             raise UsageError(
-                f"the cluster in {self._place} has no submission {self._unknown}; `mrframe cluster status` lists them"
+                f"the cluster in {self._place} has no submission {self._unknown}; `mrframe jobs` lists them"
             )
         if self._fault:
             raise ClusterUnreachable(f"the cluster in {self._place} is gone: {self._fault}")

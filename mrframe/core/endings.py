@@ -19,7 +19,12 @@ from mrframe.core.states import JobState, NodeState, TaskState
 from mrframe.core.submission import Submission
 from mrframe.core.tasks import Task
 
-CANCELLED = Failure("refused", "the job was cancelled", error_slug="cancelled")
+
+def cancelled(job: str) -> Failure:
+    """The failure of a job that somebody has cancelled."""
+    return Failure(
+        "refused", f"{job} was cancelled, so it has no answer; submit it again for one", error_slug="cancelled"
+    )
 
 
 def follow(book: Book, turn: Turn, submission: Submission, readers: list[Task]) -> None:

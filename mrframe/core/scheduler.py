@@ -191,4 +191,4 @@ class Scheduler:
         submission = self.book.jobs.get(event.job)
         if submission is not None and submission.state is JobState.RUNNING:
             turn.persist(event)
-            endings.fail(self.book, turn, submission, endings.CANCELLED)
+            endings.fail(self.book, turn, submission, endings.cancelled(event.job))

@@ -152,6 +152,11 @@ def gather(cluster: Cluster, ended: JobEnded, record: bytes, nodes: int) -> tupl
     return outcome, summarise(cast("Plan", plan), outcome, "cluster"), plan.job.ranked
 
 
+def name_of(record: bytes) -> str:
+    """The name of the job that a record is of. CorruptData when it is damaged."""
+    return _recorded(record).job.name
+
+
 def _record(plan: Plan) -> bytes:
     reader = plan.settings.reader
     readers = {"": reader} if isinstance(reader, Reader) else reader

@@ -130,13 +130,18 @@ class NodeState:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A job as the master sees it: "running", "done" or "failed"; tasks of the step that it is at."""
+    """A job as the master sees it: "running", "done" or "failed"; tasks of the step that it is at.
+
+    `error_slug` and `said` are of the failure of one that has failed; `said` is the beginning of its message.
+    """
 
     job: str
     state: str
     stage: str
     tasks_done: int
     tasks_total: int
+    error_slug: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,149 @@
+"""The real commands that look at, end and remove submissions of a standing cluster: `jobs`, `cancel`, `rm`.
+
+One cluster serves all tests of this file; each uses submissions of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from test_standing_cluster import LOG, Place, answer
+
+from mrframe.cluster.home import Home
+
+END_S = 20.0
+HANGS = """
+import os, signal
+from mrframe import Job, count, text
+
+def job(marks: str = ""):
+    def hang(line):
+        open(f"{marks}/{os.getpid()}", "w").close()
+        signal.pause()
+        yield line, 1
+    return Job(read=text, map=hang, reduce=count)
+"""
+
+
+class Cluster(Place):
+    """A place whose commands name it, and that can be looked into."""
+
+    def do(self, *words, code=0):
+        return self.run(*words, "--dir", self.home, code=code)
+
+    def jobs(self):
+        return {one["id"]: one for one in json.loads(self.do("jobs", "--json").stdout)["submissions"]}
+
+    def hanging(self, folder):
+        """A submission whose code hangs in all slots; and what gives the numbers of its executors so far."""
+        (folder / "marks").mkdir(parents=True)
+        (folder / "hangs.py").write_text(HANGS)
+        job = self.submit(folder / "hangs.py", LOG, "--marks", folder / "marks", "--split-bytes", 20_000)
+
+        def marks():
+            return {int(name) for name in os.listdir(folder / "marks")}
+
+        until(lambda: len(marks()) == 2)
+        return job, marks
+
+    def on_nodes(self, job):
+        return list((self.home / "nodes").glob(f"*/{job}"))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    place = Cluster(tmp_path_factory.mktemp("submissions"))
+    place.cluster("start", "--nodes", 2, "--slots", 1)
+    yield place
+    place.cluster("stop")
+    left = place.processes()
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert left == {}
+
+
+def until(holds):
+    """Wait for this, and give what it gave."""
+    deadline_s = time.monotonic() + END_S
+    while not (found := holds()):
+        assert time.monotonic() < deadline_s, "it did not come about"
+        os.sched_yield()
+    return found
+
+
+def is_gone(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def test_what_runs_is_stopped_when_it_is_cancelled(cluster, tmp_path):
+    job, marks = cluster.hanging(tmp_path / "job")
+    shown = cluster.jobs()[job]
+    assert (shown["name"], shown["state"], shown["stage"], shown["error"]) == ("hangs", "running", "map", None)
+    refused = cluster.do("rm", job, code=2).stderr.decode()
+    assert f"mrframe wait {job}" in refused
+    assert f"mrframe cancel {job}" in refused
+    assert not any(map(is_gone, marks()))
+    assert f"{job} is cancelled" in cluster.do("cancel", job).stderr.decode()
+    until(lambda: all(map(is_gone, marks())))
+    assert cluster.do("result", job, code=1).stdout == b""
+    assert "had ended before: it is cancelled" in cluster.do("cancel", job).stderr.decode()
+
+
+def test_what_is_cancelled_stays_so_whatever_becomes_of_the_master(cluster, tmp_path):
+    job, marks = cluster.hanging(tmp_path / "job")
+    cluster.kill("mrframe master")
+    assert f"{job} is cancelled" in cluster.do("cancel", job).stderr.decode()
+    until(lambda: all(map(is_gone, marks())))
+    begun = marks()
+    cluster.kill("mrframe master")
+    ended = cluster.do("wait", job, "--json", code=1)
+    assert json.loads(ended.stdout)["error"]["slug"] == "cancelled"
+    assert f"{job} was cancelled" in ended.stderr.decode()
+    assert cluster.jobs()[job]["state"] == "cancelled"
+    assert marks() == begun  # the next master has started nothing of it
+
+
+def test_what_has_ended_is_removed_and_its_id_is_not_given_again(cluster):
+    job = cluster.submit("status_codes", LOG, "--split-bytes", 20_000)
+    cluster.do("wait", job)
+    assert "had ended before: it is done" in cluster.do("cancel", "@").stderr.decode()
+    assert cluster.do("result", job).stdout == answer(cluster, "status_codes", LOG)
+    assert cluster.on_nodes(job)
+    shown = cluster.do("jobs").stdout.decode().splitlines()
+    assert shown[0].split() == ["id", "name", "state", "progress", "submitted", "ended"]
+    assert any(line.split()[:3] == [job, "status_codes", "done"] for line in shown)
+    (cluster.home / "submissions" / job / "record").unlink()  # as a removal that was killed leaves it
+    assert cluster.jobs()[job]["name"] is None
+    cluster.do("rm", job)
+    until(lambda: not cluster.on_nodes(job))
+    cluster.kill("mrframe master")
+    assert job not in cluster.jobs()
+    assert "is removed" in cluster.do("rm", job).stderr.decode()
+    assert "mrframe jobs" in cluster.do("wait", job, code=2).stderr.decode()
+    assert os.listdir(cluster.home / "submissions" / job) == []
+    following = cluster.submit("status_codes", LOG)
+    assert int(following.removeprefix("job-")) == int(job.removeprefix("job-")) + 1
+    cluster.do("wait", following)
+
+
+def test_what_was_never_submitted_is_refused_by_name(cluster):
+    for word in ("cancel", "rm"):
+        refused = cluster.do(word, "job-99", code=2).stderr.decode()
+        assert "no submission job-99" in refused
+        assert "mrframe jobs" in refused
+
+
+def test_what_the_cluster_has_not_accepted_is_not_removed(cluster):
+    job = Home(str(cluster.home)).add_submission(b"{}", b"package")  # as `mrframe submit` does before it submits
+    assert "has not accepted" in cluster.do("rm", "@", code=2).stderr.decode()
+    assert sorted(os.listdir(cluster.home / "submissions" / job)) == ["package", "record"]
