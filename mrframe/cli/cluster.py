@@ -33,7 +33,8 @@ def command() -> None:
 def start_cluster(nodes: int | None, slots: int | None, shuffle: str, directory: str | None) -> None:
     """Start it, going on with what was submitted before, and return when it serves."""
     from mrframe.cluster import standing
-    from mrframe.engines.local import cores, default_nodes
+    from mrframe.engines.base import cores
+    from mrframe.engines.local import default_nodes
 
     home = home_of(directory)
     many = default_nodes(nodes)

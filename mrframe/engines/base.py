@@ -6,6 +6,7 @@ makes a plan (`planning.py`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
@@ -34,7 +35,7 @@ class Plan:
 
     splits       of the inputs that are files; `feed` gives more (standard input) as they arrive
     bytes_total  of the inputs, 0 when not known before they are read; `estimated_bytes` guesses for compressed ones,
-                 and leaves out what is known from saved results
+                 and leaves out what is known from saved results, and of the rest the longest split (`saving.py`)
     cache        what is known from and will be remembered for other runs; None: nothing
     file         where the job came from, None when it is not a file's; `job_options` were given to it
     """
@@ -125,6 +126,11 @@ def limited(plan: Plan, executors: int) -> Plan:
     """The plan with what each of so many executors may hold, unless the user has said it."""
     limit = plan.settings.memory_limit_bytes or memory_share(executors)
     return replace(plan, settings=replace(plan.settings, memory_limit_bytes=limit))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def raise_failure(failure: Failure) -> NoReturn:

@@ -6,7 +6,6 @@ and ending are `cluster/`; what a task does is `task/`.
 
 from __future__ import annotations
 
-import os
 import select
 import sys
 import time
@@ -20,7 +19,7 @@ from mrframe.core.options import RunOptions
 from mrframe.core.placement import locality
 from mrframe.core.records import JobProgress
 from mrframe.core.spec import Split, StepSpec
-from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, limited, raise_failure
+from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, cores, limited, raise_failure
 from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.errors import JobFailed, TimedOut
 from mrframe.store.scratch import Scratch
@@ -52,11 +51,6 @@ StartCluster = Callable[[RunOptions, int, int, Scratch], Cluster]
 def default_nodes(options_nodes: int | None) -> int:
     """Two nodes, or one where there is one core."""
     return options_nodes or (2 if cores() > 1 else 1)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class LocalEngine:

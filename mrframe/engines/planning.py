@@ -1,7 +1,8 @@
 """From a job and the names of inputs to a `Plan`: the format is settled, fields are checked, splits are cut.
 
 Everything that can be refused before a task runs is refused here. It reads the head of the first input (of a
-join, of each source), and of standard input the first block; it starts nothing.
+join, of each source), and of standard input the first block; with saved results of the job, what
+changed of its inputs (`looking.py`). It starts no process.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from dataclasses import replace
 from mrframe.core.options import RunOptions
 from mrframe.core.quick import dataclass
 from mrframe.core.spec import MIB, Split
-from mrframe.engines.base import Done, Engine, Outcome, Plan
+from mrframe.engines.base import Done, Engine, Outcome, Plan, cores
 from mrframe.errors import NotPrivate, UsageError
 from mrframe.formats.inputs import InputFile
 from mrframe.store.results import Results
@@ -86,7 +86,8 @@ class Cache:
     def apply(self, plan: Plan, *, waits: bool = False) -> Plan:
         """The plan with what is known of its inputs; as it was, with a `reason`, when its results cannot be saved.
 
-        With `waits`, compressed files are decoded even where the results of all their blocks are saved.
+        With `waits`, compressed files are decoded even where the results of all their blocks are saved, and what
+        has changed is read by the tasks alone.
         """
         from mrframe.task.fingerprint import fingerprint
         from mrframe.task.purity import Unsaved
@@ -109,6 +110,8 @@ class Cache:
         saving = Saving(self._results.path, job, name, self._results.knows(job), share, windowed)
         plan = replace(plan, settings=replace(plan.settings, saving=saving), cache=self)
         splits = [known for split in plan.splits for known in self._known(plan, split, waits=waits)]
+        if saving.known and not (waits or share or plan.settings.keep_rejects):
+            splits = self._looked(plan, splits)
         return replace(plan, splits=tuple(splits), estimated_bytes=self._work_bytes(plan, splits))
 
     def _known(self, plan: Plan, split: Split, *, waits: bool) -> Iterable[Split]:
@@ -119,13 +122,24 @@ class Cache:
         if split.kind == "file":
             contents = {(at, length): content for at, length, content in seen.seen.pieces}
             return (replace(split, content=contents.get((split.offset, split.length), "")),)
-        if waits:
+        if waits or plan.settings.keep_rejects:  # whose malformed lines themselves are wanted, and are not saved
             return (split,)
         blocks = [
             replace(split, kind="saved", length=length, order=(split.order[0], at), content=content)
             for at, length, content in seen.seen.pieces
         ]
         return blocks if all(self._needs_no_reading(plan, block) for block in blocks) else (split,)
+
+    def _looked(self, plan: Plan, splits: list[Split]) -> list[Split]:
+        """The splits with the content of inputs that changed, where the results of it are saved."""
+        if all(split.content or split.kind == "stored" for split in splits):
+            return splits
+        from mrframe.engines.looking import look
+
+        def is_saved(split: Split) -> bool:
+            return self._needs_no_reading(plan, split)
+
+        return look(splits, is_saved, block_bytes=self._split_bytes, threads=cores())
 
     def _needs_no_reading(self, plan: Plan, split: Split) -> bool:
         """Whether the result of mapping this split is saved, or known to be nothing."""
@@ -164,17 +178,22 @@ class Cache:
         return self._results.size_bytes(saving.job, key)
 
     def _work_bytes(self, plan: Plan, splits: Sequence[Split]) -> int:
-        """What is to be read all the same: splits without a result, and the results of the others."""
+        """What executors could share: splits without a result, but for the longest, and the results of the others.
+
+        The longest takes one of them as long as it takes this process, so a cluster saves no more than the rest.
+        """
         if plan.settings.saving is None or not plan.settings.saving.known:
             return plan.estimated_bytes
-        work = 0
+        work = longest = 0
         windowed = plan.settings.saving.windowed
         for split in splits:
             if windowed and split.content and self._is_outside(plan, split):
                 continue
             size = self._saved_bytes(plan, split) if split.content else None
             work += size if size is not None else split.length * (8 if split.kind == "gzip" else 1)
-        return work
+            if size is None and split.kind == "file":  # the blocks of a compressed one are shared
+                longest = max(longest, split.length)
+        return max(1, work - longest)  # 1: `inline_bytes_max=0` is never inline
 
     def answer(self, plan: Plan) -> Engine | None:
         """What gives the whole answer without any work; None when that is not saved."""

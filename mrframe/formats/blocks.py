@@ -15,6 +15,8 @@ from zlib import crc32
 
 from mrframe.core.quick import dataclass
 
+Crc = Callable[[bytes, int], int]
+"""CRC-32 of more bytes, from that of the ones before."""
 STEP_BYTES = 64 << 10
 """How much is read at a time to find the next newline."""
 
@@ -64,24 +66,37 @@ def pieces(read_at: Callable[[int, int], bytes], size: int, split_bytes: int) ->
         start = cut
 
 
-def write_blocks(chunks: Iterable[bytes], block_bytes: int, open_block: Callable[[int], BinaryIO]) -> Iterator[Block]:
+def cut_stream(chunks: Iterable[bytes], block_bytes: int) -> Iterator[tuple[bytes, bool]]:
+    """The bytes of a stream, and whether a piece ends behind them; behind the last ones a piece ends in any case."""
+    start = offset = 0
+    for chunk in chunks:
+        position = 0
+        while position < len(chunk):
+            search_from = max(position, position + next_multiple(start, block_bytes) - 1 - offset)
+            cut = chunk.find(b"\n", search_from) + 1
+            data = chunk[position:cut] if cut else chunk[position:]
+            position += len(data)
+            offset += len(data)
+            if cut:
+                start = offset
+            yield data, bool(cut)
+
+
+def write_blocks(
+    chunks: Iterable[bytes], block_bytes: int, open_block: Callable[[int], BinaryIO], crc: Crc = crc32
+) -> Iterator[Block]:
     """Write a stream of chunks to files of whole lines; yields each block when its file is closed.
 
-    Holds one chunk at a time. Nothing is opened for an empty stream; only the last block may lack a
-    final newline. The caller deletes what was written when this raises (a chunk's error, or OSError).
+    `crc` is some implementation of CRC-32. Holds one chunk at a time. Nothing is opened for an empty stream; only the
+    last block may lack a final newline. The caller deletes what was written when this raises (a chunk's error, or
+    OSError).
     """
-    writer = _Writer(open_block)
+    writer = _Writer(open_block, crc)
     try:
-        for chunk in chunks:
-            position = 0
-            while position < len(chunk):
-                target = next_multiple(writer.start, block_bytes)
-                search_from = max(position, position + target - 1 - writer.offset)
-                cut = chunk.find(b"\n", search_from) + 1
-                writer.write(chunk[position:cut] if cut else chunk[position:])
-                position = cut or len(chunk)
-                if cut:
-                    yield writer.finish()
+        for data, ends in cut_stream(chunks, block_bytes):
+            writer.write(data)
+            if ends:
+                yield writer.finish()
         if writer.offset > writer.start:
             yield writer.finish()
     finally:
@@ -91,8 +106,9 @@ def write_blocks(chunks: Iterable[bytes], block_bytes: int, open_block: Callable
 class _Writer:
     """The block that is being written: from `start` in the stream to `offset`."""
 
-    def __init__(self, open_block: Callable[[int], BinaryIO]) -> None:
+    def __init__(self, open_block: Callable[[int], BinaryIO], crc: Crc) -> None:
         self._open_block = open_block
+        self._crc = crc
         self._file: BinaryIO | None = None
         self._index = 0
         self._lines = 0
@@ -105,7 +121,7 @@ class _Writer:
         if self._file is None:
             self._file = self._open_block(self._index)
         self._file.write(data)
-        self._crc32 = crc32(data, self._crc32)
+        self._crc32 = self._crc(data, self._crc32)
         self._lines += data.count(b"\n")
         self.offset += len(data)
 

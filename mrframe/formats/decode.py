@@ -66,7 +66,12 @@ def compression_of(head: bytes, name: str) -> Compression:
 
 
 def decode_file(path: str, name: str, block_bytes: int, open_block: Callable[[int], BinaryIO]) -> Iterator[Block]:
-    """Decode the compressed file `path` into blocks of whole lines; `name` is for messages.
+    """Decode the compressed file `path` into blocks of whole lines; raises what `decoded_chunks` raises."""
+    yield from write_blocks(decoded_chunks(path, name), block_bytes, open_block, gzip_library().crc32)
+
+
+def decoded_chunks(path: str, name: str) -> Iterator[bytes]:
+    """The content of the compressed file `path` in chunks of at most 1 MiB; `name` is for messages.
 
     Raises InputError when it is truncated or damaged, InputChanged when it is gone or not compressed any more.
     """
@@ -80,7 +85,7 @@ def decode_file(path: str, name: str, block_bytes: int, open_block: Callable[[in
             raise InputChanged(f"{name} is not compressed any more since the job was planned; run the job again")
         file.seek(0)
         chunks = iter(lambda: file.read(READ_BYTES), b"")
-        yield from write_blocks(decompress(chunks, compression, name), block_bytes, open_block)
+        yield from decompress(chunks, compression, name)
 
 
 def decompress(chunks: Iterable[bytes], compression: Compression, name: str) -> Iterator[bytes]:
@@ -108,7 +113,7 @@ class _Gzip:
     """One gzip member, with the interface of bz2 and lzma."""
 
     def __init__(self) -> None:
-        self._inner: Any = _gzip_library().decompressobj(wbits=31)
+        self._inner: Any = gzip_library().decompressobj(wbits=31)
 
     @property
     def eof(self) -> bool:
@@ -129,8 +134,8 @@ class _Gzip:
 
 
 @lru_cache(maxsize=1)
-def _gzip_library() -> Any:
-    """`isal.isal_zlib` if it is installed, else `zlib`: the same interface, errors and bytes."""
+def gzip_library() -> Any:
+    """`isal.isal_zlib` if it is installed, else `zlib`: the same interface, errors, bytes and checksums."""
     try:
         from isal import isal_zlib
     except ImportError:
@@ -148,7 +153,7 @@ def _new_member(compression: Compression) -> tuple[_Decompressor, tuple[type[Exc
         import lzma
 
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY_BYTES_MAX), (lzma.LZMAError, EOFError)
-    return _Gzip(), (zlib.error, _gzip_library().error)
+    return _Gzip(), (zlib.error, gzip_library().error)
 
 
 class _Stream:

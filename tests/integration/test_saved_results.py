@@ -12,6 +12,7 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, count, text
+from mrframe.engines import looking
 from mrframe.errors import NotRepeatable, TooManyMalformed
 from mrframe.store import seen
 
@@ -150,10 +151,83 @@ def test_renamed_copied_and_compressed_content_is_known_again(place):
     assert dict(rows)["line0"] == 2, "work is shared, data is not"
     place.write("a.log.1.gz", gzip.compress((place.logs / "a.log.1").read_bytes()))
     (place.logs / "a.log.1").unlink()
+    place.write("d.log", lines(60, 63))
     summary = place.run()[1]
-    assert summary.saved_maps == place.maps() - 1, "all but the decoding"
-    tasks = summary.tasks
-    assert place.run()[1].tasks == tasks - 1, "an unchanged .gz is not decoded again"
+    assert place.maps() - 1 - summary.saved_maps == 1, "all but what is new"
+    assert place.run()[1].engine == "saved"
+
+
+def test_what_was_compressed_is_decoded_once_and_written_nowhere(place, monkeypatch):
+    place.run()
+    place.write("a.log.gz", gzip.compress((place.logs / "a.log").read_bytes()))
+    (place.logs / "a.log").unlink()
+    options = RunOptions(engine="inline", split_bytes=100, partitions=1, cache="on", cache_dir=str(place.cache))
+    monkeypatch.setattr("mrframe.task.attempt.decode_file", None)
+    tick(place.folder)
+    for _ in range(2):
+        with mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options) as result:
+            assert result.summary.saved_maps == place_maps(result)
+        monkeypatch.setattr("mrframe.engines.looking.decoded_chunks", None)
+
+
+def place_maps(result) -> int:
+    """Map tasks of a run over compressed files of which none was decoded by a task."""
+    return result.summary.tasks - 1
+
+
+def test_a_compressed_log_that_ends_with_something_new_is_decoded_and_mapped_there_alone(place):
+    place.run()
+    place.write("a.log.gz", gzip.compress((place.logs / "a.log").read_bytes() + lines(60, 63)))
+    (place.logs / "a.log").unlink()
+    rows, summary = place.run()
+    assert dict(rows)["line62"] == 1
+    assert 0 < place.maps() - 1 - summary.saved_maps <= 2
+
+
+@pytest.mark.parametrize("name", ["a.log", "a.log.gz"])
+def test_malformed_lines_are_wanted_of_a_file_whose_results_are_saved(place, tmp_path, name):
+    data = b'1.2.3.4 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 10\n' * 20 + b"torn\n"
+    (place.logs / "a.log").unlink()
+    place.write(name, gzip.compress(data) if name.endswith(".gz") else data)
+    place.write("b.log", b"")
+    job = Job(read=mrframe.logs.common, key="status", reduce=count)
+    place.run(job)
+    rejects = tmp_path / "rejects.jsonl"
+    options = RunOptions(engine="inline", split_bytes=100, cache="on", cache_dir=str(place.cache))
+    with mrframe.run(job, [str(place.logs)], options, rejects=str(rejects)) as result:
+        assert list(result) == [(200, 20)]
+    assert rejects.read_text().count("torn") == 1
+
+
+def test_a_file_that_is_rewritten_after_the_look_saves_nothing_under_its_old_content(place, monkeypatch):
+    place.run()
+    old, new = lines(30, 90), lines(30, 90).replace(b"line7", b"LINE7").replace(b"line8", b"LINE8")
+    place.write("b.log", old)
+    plain_look = looking.look
+
+    def look_and_rewrite(*args, **more):
+        found = plain_look(*args, **more)
+        place.write("b.log", new)
+        return found
+
+    options = RunOptions(engine="inline", split_bytes=100, cache="on", cache_dir=str(place.cache))
+    tick(place.folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(looking, "look", look_and_rewrite)
+        with mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options):
+            pass
+    assert "LINE80" in dict(place.run()[0])
+    place.write("b.log", old)
+    assert "line80" in dict(place.run()[0]), "what was mapped of the new content is not taken for the old"
+
+
+def test_what_is_left_to_one_executor_runs_inline(place):
+    place.run(split_bytes=20_000)
+    place.write("c.log", lines(60, 1000))
+    assert place.run(engine="auto", split_bytes=20_000, inline_bytes_max=10_000)[1].engine == "inline"
+    place.write("d.log", lines(1000, 1900))
+    place.write("e.log", lines(1900, 2800))
+    assert place.run(engine="auto", split_bytes=20_000, inline_bytes_max=10_000)[1].engine == "local"
 
 
 def test_a_file_that_is_dropped_drops_its_part(place):

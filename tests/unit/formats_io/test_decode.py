@@ -29,7 +29,7 @@ LIBRARIES = ["zlib", *(["isal.isal_zlib"] if find_spec("isal") else [])]
 def gzip_library(request, monkeypatch):
     """Every test with the standard library and, where it is installed, with the one of the extra."""
     library = import_module(request.param)
-    monkeypatch.setattr(decode, "_gzip_library", lambda: library)
+    monkeypatch.setattr(decode, "gzip_library", lambda: library)
 
 
 def decoded(data, compression, chunk=1 << 20):
