@@ -13,6 +13,7 @@ from mrframe.core.quick import dataclass
 MIB = 1 << 20
 SPLIT_BYTES = 64 * MIB
 """Default length of a split: cuts count from the start of the file, so an appended file keeps its splits."""
+MANIFEST = "_manifest.json"  # of a folder of output: its parts, with the hash of each
 
 SplitKind = Literal["file", "gzip", "held", "pairs", "saved", "stored"]
 

@@ -3,6 +3,7 @@
 An INPUT is a path, a glob, a directory, or `-`. Rules:
 - the order is that of the arguments; what one argument stands for is sorted by the bytes of its path;
 - a directory stands for all regular files in it and below; names that begin with `.` or `_` are left out;
+- a directory that mrframe wrote stands for the parts of its manifest, which are verified (`published.py`);
 - a glob (`*`, `?`, `[…]`, `**`) is a set of files: each is in it once; a file of that very name comes first;
 - the same file given by two arguments is read twice and counts twice; symbolic links are followed;
 - pipes, sockets and devices are refused, for they cannot be read twice: `-` reads standard input.
@@ -18,8 +19,10 @@ import stat
 from collections.abc import Callable, Iterator, Sequence
 
 from mrframe.core.quick import dataclass
+from mrframe.core.spec import MANIFEST
 from mrframe.errors import InputError
 from mrframe.formats.decode import HEAD_BYTES, Compression, compression_of
+from mrframe.formats.published import parts_of
 
 _STDIN_PATHS = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _PIPE_REMEDY = "give - as the input and pipe it in: … | mrframe run JOB -"
@@ -65,7 +68,8 @@ def expand(inputs: Sequence[str], stored: Callable[[str], list[InputFile]] | Non
     """All files that the arguments stand for, in order; `stored` gives those of a dataset (`mrfs:access`).
 
     Raises InputError when there is none, when one is missing, unreadable or special, when a glob or a
-    directory has no files, and when `-` is given twice; ExtraMissing for compression that is not read.
+    directory has no files, and when `-` is given twice; ExtraMissing for compression that is not read; CorruptData
+    when a folder that mrframe wrote is not as it was written.
     """
     if not inputs:
         raise InputError("no input was given; name files, globs or directories, or - for standard input")
@@ -133,11 +137,17 @@ def _walk(directory: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
                 f"the directory {directory} contains itself (a symbolic link points upwards); name the files instead"
             )
         with os.scandir(directory) as entries:
-            names = [e.name for e in entries if not e.name.startswith((".", "_"))]
+            inside = [e.name for e in entries]
+        parts = parts_of(directory) if MANIFEST in inside else None
     except OSError as error:
         raise _refusal(directory, error) from None
-    for name in names:
+    if parts is not None:
+        yield from parts
+        return
+    for name in inside:
         path = os.path.join(directory, name)
+        if name.startswith((".", "_")):
+            continue
         if os.path.isdir(path):
             yield from _walk(path, (*above, here))
         else:

@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterator
 from io import RawIOBase
 from typing import Any
 
+from mrframe.core.spec import MANIFEST
 from mrframe.errors import OutputError
 from mrframe.store.disk import sync_directory
 from mrframe.store.place import (
-    MANIFEST,
     check_folder,
     exists,
     faults,

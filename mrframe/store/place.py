@@ -15,10 +15,10 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator
 
+from mrframe.core.spec import MANIFEST
 from mrframe.errors import OutputError
 from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, sync_directory, token, try_lock
 
-MANIFEST = "_manifest.json"  # a folder that is read as input leaves out what begins with _
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
 
