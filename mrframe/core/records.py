@@ -6,7 +6,8 @@ These are plain values; who reads the bytes is `task/`, who adds the reports up 
 
 from __future__ import annotations
 
-from dataclasses import asdict, astuple, field, fields
+from dataclasses import asdict, field, fields
+from operator import attrgetter
 from typing import Any, Literal
 
 from mrframe.core.quick import dataclass
@@ -44,13 +45,22 @@ class Ledger:
 
     def add(self, other: Ledger) -> None:
         """Add another ledger's counts to this one's."""
-        for f in fields(self):
-            setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def missing_bytes(self) -> int:
         """Bytes read but in no class (negative: counted twice); 0 when the ledger balances."""
-        classes = sum(getattr(self, f.name) for f in fields(self) if f.name.endswith("_bytes"))
-        return self.bytes_in - int(classes)
+        return self.bytes_in - int(sum(_bytes_of(self)))
+
+    def counts(self) -> tuple[int, ...]:
+        """All counts, in the order of the fields."""
+        found: tuple[int, ...] = _counts_of(self)
+        return found
+
+
+_COUNTS = tuple(f.name for f in fields(Ledger))
+_counts_of = attrgetter(*_COUNTS)
+_bytes_of = attrgetter(*(name for name in _COUNTS if name.endswith("_bytes")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +105,7 @@ class TaskReport:
         Bytes are not: a set that is pickled has another order in another process.
         """
         by_partition = sorted((partition, records) for partition, (records, _) in self.partitions.items())
-        return astuple(self.ledger), self.records_out, by_partition, sorted(self.counters.items())
+        return self.ledger.counts(), self.records_out, by_partition, sorted(self.counters.items())
 
     def to_plain(self) -> dict[str, Any]:
         """As a dict of plain values, for messages."""
