@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import os
 import re
@@ -17,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mrframe.core.options import RunOptions
-from mrframe.core.quick import dataclass
+from mrframe.core.quick import dataclass, field_types
 from mrframe.errors import UsageError
 
 PREFIX = "MRFRAME_"
@@ -71,9 +72,10 @@ class Resolved:
 _BYTES = ("_bytes", "_bytes_max")
 
 
+@functools.cache
 def declared() -> dict[str, Setting]:
     """All settings of a run, by name, in the order of their declaration."""
-    kinds = typing.get_type_hints(RunOptions)
+    kinds = field_types(RunOptions)
     return {
         f.name: Setting(
             f.name,

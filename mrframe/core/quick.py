@@ -11,6 +11,7 @@ there is no `order=`. For a type checker it is the standard one.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, FrozenInstanceError
 from operator import attrgetter
@@ -40,6 +41,24 @@ else:
 
 
 _Methods = dict[str, Any]
+
+
+def field_types(cls: type) -> dict[str, Any]:
+    """The types of a dataclass's fields, by name. Like `typing.get_type_hints`, which takes five times as long.
+
+    It is asked for each message that a process says or hears for the first time, in each process of a run.
+    """
+    known = vars(sys.modules[cls.__module__])
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(cls):
+        hint: Any = field.type
+        if isinstance(hint, str):
+            hint = _BY_NAME.get(hint) or eval(hint, known)  # noqa: S307  (what our own source says)
+        found[field.name] = hint
+    return found
+
+
+_BY_NAME = {hint.__name__: hint for hint in (str, bytes, bool, int, float)}
 
 
 def _add(cls: type, own: frozenset[str], methods: _Methods) -> None:

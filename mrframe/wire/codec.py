@@ -21,11 +21,12 @@ import dataclasses
 import types
 import typing
 from collections.abc import Callable, Sequence
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Literal
 
 import msgpack
 
+from mrframe.core.quick import field_types
 from mrframe.errors import CorruptData
 
 VERSION = 1
@@ -161,24 +162,26 @@ _ONE_TYPE = (str, bytes, bool, int)  # as fields of a dataclass they are checked
 
 
 def _dataclass(cls: type) -> Coder:
-    hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]
+    hints = field_types(cls)
+    names = list(hints)
     by_name = any(field.kw_only for field in dataclasses.fields(cls))
     count = len(names)
     values = _values_of(names)
-    types_: list[type] = []  # by field: the only type it may have, or `object` when its coder says more
+    plain = [i for i, name in enumerate(names) if hints[name] in _ONE_TYPE]
+    types_ = tuple([hints[names[i]] for i in plain])
+    plain_of = _items_of(plain)
     coders: list[tuple[int, Convert, Convert]] = []  # of the fields that have more than a type to check
 
     def prepare() -> None:  # at first use: a class may hold another of its own kind
         coders.extend((i, *coder(hints[name])) for i, name in enumerate(names) if hints[name] not in _ONE_TYPE)
-        types_.extend(hints[name] if hints[name] in _ONE_TYPE else object for name in names)
 
     def checked(items: Sequence[Any]) -> list[Any]:
-        if not types_:
+        if not coders and len(plain) < count:
             prepare()
-        for item, wanted in zip(items, types_, strict=True):
-            if type(item) is not wanted and wanted is not object:
-                raise BadMessage(f"a {type(item).__name__} where {wanted.__name__} is declared")
+        given = plain_of(items)
+        if tuple(map(type, given)) != types_:
+            item, wanted = next(pair for pair in zip(given, types_, strict=True) if type(pair[0]) is not pair[1])
+            raise BadMessage(f"a {type(item).__name__} where {wanted.__name__} is declared")
         return list(items)
 
     def pack(value: Any) -> list[Any]:
@@ -202,6 +205,12 @@ def _values_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     if len(names) > 1:
         return attrgetter(*names)
     return lambda value: tuple([getattr(value, name) for name in names])
+
+
+def _items_of(places: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda items: tuple([items[i] for i in places])
 
 
 def _literal(allowed: tuple[Any, ...]) -> Coder:

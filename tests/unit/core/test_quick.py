@@ -4,14 +4,16 @@ import copy
 import dataclasses
 import inspect
 import pickle
+import typing
 from dataclasses import FrozenInstanceError, field
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrframe.core import quick
+from mrframe.core import events, quick
 from mrframe.core.spec import Split
+from mrframe.wire import messages
 
 FLAGS = [
     {"frozen": True, "slots": True},
@@ -124,3 +126,11 @@ def test_match_takes_an_object_apart():
             assert (a, five) == (4, 5)
         case _:
             raise AssertionError
+
+
+CLASSES = {cls for module in (messages, events) for cls in vars(module).values() if dataclasses.is_dataclass(cls)}
+
+
+@pytest.mark.parametrize("cls", sorted(CLASSES, key=str))
+def test_the_types_of_fields_are_what_typing_says(cls):
+    assert quick.field_types(cls) == typing.get_type_hints(cls)
