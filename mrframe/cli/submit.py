@@ -24,11 +24,20 @@ NOT_HERE = (
     "scratch_dir",
 )
 """Settings that are the cluster's own, or of runs that are waited for."""
+PRIORITY_MAX = 100
 
 
 @click.command("submit", cls=JobCommand)
 @click.argument("job")
 @setting_flags(*NOT_HERE)
+@click.option(
+    "--priority",
+    type=click.IntRange(-PRIORITY_MAX, PRIORITY_MAX),
+    default=0,
+    metavar="N",
+    help=f"its tasks go before those of submissions with a lower one, from -{PRIORITY_MAX} to {PRIORITY_MAX} (0); "
+    "those with the same share the cluster",
+)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 @dir_option
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
@@ -39,6 +48,7 @@ def command(
     job: str,
     inputs: tuple[str, ...],
     *,
+    priority: int,
     as_json: bool,
     directory: str | None,
     **values: Any,
@@ -64,7 +74,7 @@ def command(
             job, inputs, options, job_options, executors=executors, stored=inputs_of(visitor)
         )
         name = home.add_submission(submission.record, submission.package)
-        standing.submit(submission, visitor, name, ANSWER_S)
+        standing.submit(submission, visitor, name, ANSWER_S, priority=priority)
     if as_json:
         print_json({"id": name})
     else:

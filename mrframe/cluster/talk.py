@@ -82,7 +82,7 @@ class MasterClient:
 
     # ---- what is asked ------------------------------------------------------------------------------
 
-    def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes) -> None:
+    def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes, priority: int = 0) -> None:
         """Submit a job; its splits follow. CannotTravel when the package is too large for a message."""
         if len(package) > PACKAGE_BYTES_MAX:
             raise CannotTravel(
@@ -91,7 +91,7 @@ class MasterClient:
             )
         self._follows.add(job)
         self._ask(messages.JobCode(job, package))
-        self._ask(events.JobSubmitted(job, steps))
+        self._ask(events.JobSubmitted(job, steps, priority))
 
     def add_splits(self, job: str, splits: tuple[Split, ...]) -> None:
         """Add input to a job."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from heapq import heappop, heappush
 
+from mrframe.core.blame import able
 from mrframe.core.book import Book, Node, Turn
 from mrframe.core.events import StartAttempt
 from mrframe.core.ids import attempt_id
@@ -59,7 +60,7 @@ def enqueue(book: Book, turn: Turn, task: Task) -> None:
     if not homes and task.avoid:
         homes = [name for name in names if name not in task.avoid]
         wait = book.limits.locality_wait_s
-    book.waiting.add(task, submission.place, homes, turn.now_s + wait)
+    book.waiting.add(task, homes, turn.now_s + wait)
 
 
 def rest(book: Book, turn: Turn, task: Task) -> None:
@@ -82,7 +83,7 @@ def assign(book: Book, turn: Turn) -> None:
     """Give waiting tasks to nodes until no node has room or none of what waits suits one."""
     if not len(book.waiting):
         return
-    nodes = book.joined()
+    nodes = able(book, turn.now_s)
     slots = sum(node.slots for node in nodes)
     while nodes and len(book.waiting):
         nodes.sort(key=_load)
@@ -116,7 +117,7 @@ def _has_small_ones(book: Book, node: Node) -> bool:
 
 
 def _give(book: Book, turn: Turn, node: Node) -> bool:
-    while (task := book.waiting.take(node.name, turn.now_s)) is not None:
+    while (task := book.waiting.take(node.name, turn.now_s, book.jobs)) is not None:
         submission = book.jobs.get(task.job)
         if submission is None or submission.state is not JobState.RUNNING or task.state is not TaskState.READY:
             continue
@@ -129,8 +130,13 @@ def _give(book: Book, turn: Turn, node: Node) -> bool:
 
 
 def start(book: Book, turn: Turn, submission: Submission, task: Task, node: Node) -> None:
-    """Give a new attempt at a ready task to a node."""
+    """Give a first attempt at a ready task to a node."""
     task.move("start")
+    give(book, turn, submission, task, node)
+
+
+def give(book: Book, turn: Turn, submission: Submission, task: Task, node: Node) -> None:
+    """Give a new attempt at a task to a node, besides others that it may have."""
     task.number += 1
     name = attempt_id(task.id, book.epoch, task.number)
     spec = submission.steps[task.step].spec
@@ -146,8 +152,7 @@ def start(book: Book, turn: Turn, submission: Submission, task: Task, node: Node
         careful=task.failures > 0,
         stall_s=spec.stall_s,
     )
-    attempt = Attempt(task, node.name, message, turn.now_s)
-    task.attempts[name] = node.live[name] = attempt
+    book.begin(Attempt(task, node.name, message, turn.now_s))
     turn.send(node.name, message)
 
 

@@ -18,7 +18,7 @@ from mrframe.core.facts import Fact
 from mrframe.core.ids import parse_attempt
 from mrframe.core.keepers import Keepers
 from mrframe.core.limits import SchedulerLimits
-from mrframe.core.placement import Waiting
+from mrframe.core.queue import Queue
 from mrframe.core.quick import dataclass
 from mrframe.core.states import NODE, NodeState
 from mrframe.core.submission import Submission
@@ -33,6 +33,8 @@ class Node:
     outputs  committed attempts whose output it holds, by id
     ended    incarnations whose process is known to have ended: never listened to again
     replaced incarnations that another one has replaced: not listened to while that one is joined
+    faults   tasks that have failed on it, through no fault of theirs, and when; `aside_until_s`: it gets no
+             attempts before (`blame.py`)
     """
 
     name: str
@@ -44,6 +46,8 @@ class Node:
     outputs: dict[str, Task] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     replaced: set[str] = field(default_factory=set)
+    faults: dict[str, float] = field(default_factory=dict)
+    aside_until_s: float = 0.0
 
     def move(self, cause: str) -> None:
         """Change the state as the table says."""
@@ -90,7 +94,7 @@ class Book:
         self.datasets = Catalog()
         self.keepers = Keepers()
         self.nodes: dict[str, Node] = {}
-        self.waiting = Waiting()
+        self.waiting = Queue()
         self.resting: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
         self.accepted = 0
 
@@ -119,11 +123,23 @@ class Book:
         else:
             turn.send(node, ForgetJob(job))
 
-    def drop(self, turn: Turn, attempt: Attempt, *, tell: bool = True) -> None:
-        """An attempt is over without being the result: forget it, and have its node delete it."""
+    def begin(self, attempt: Attempt) -> None:
+        """An attempt is given to a node."""
+        name = attempt.start.attempt
+        attempt.task.attempts[name] = self.nodes[attempt.node].live[name] = attempt
+        self.jobs[attempt.task.job].live += 1
+
+    def end(self, attempt: Attempt) -> None:
+        """An attempt is over, however it ended."""
         name = attempt.start.attempt
         del attempt.task.attempts[name]
         del self.nodes[attempt.node].live[name]
+        self.jobs[attempt.task.job].live -= 1
+
+    def drop(self, turn: Turn, attempt: Attempt, *, tell: bool = True) -> None:
+        """An attempt is over without being the result: forget it, and have its node delete it."""
+        name = attempt.start.attempt
+        self.end(attempt)
         if attempt.task.kind == "decode":
             self.jobs[attempt.task.job].drop_blocks(attempt.task, name)
         if tell:

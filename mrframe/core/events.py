@@ -26,10 +26,14 @@ from mrframe.core.stored import (
 
 @dataclass(frozen=True, slots=True)
 class JobSubmitted:
-    """A client submits a job; `splits` may be added later, until `InputsClosed`."""
+    """A client submits a job; `splits` may be added later, until `InputsClosed`.
+
+    Of jobs that wait for slots those with a higher `priority` are served first.
+    """
 
     job: str
     steps: tuple[StepSpec, ...]
+    priority: int = 0
 
 
 @dataclass(frozen=True, slots=True)

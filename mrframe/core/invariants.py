@@ -124,7 +124,7 @@ class Checker:
         self.started[start.attempt] = (node, start)
         self.attempts[name.task] = self.attempts.get(name.task, 0) + 1
         limits = scheduler.book.limits
-        bound = (limits.tries_max + limits.losses_max) * scheduler.book.epoch
+        bound = (limits.tries_max + limits.losses_max + limits.rivals_max) * scheduler.book.epoch
         _require(
             "I7", f"{name.task} has had {self.attempts[name.task]} attempts", holds=self.attempts[name.task] <= bound
         )
@@ -132,6 +132,8 @@ class Checker:
             self._reads(scheduler, start)
         elif start.split is not None and start.split.kind == "pairs":
             self._all_committed(start.attempt, start.split.held_by)
+        elif start.split is not None and start.split.kind == "held":
+            _require("I3", f"{start.attempt} is started and nobody has its block", holds=bool(start.split.held_by))
 
     def _reads(self, scheduler: Scheduler, start: StartAttempt) -> None:
         """I3: a reduce is told to read all committed map output of its partition, in input order."""

@@ -29,6 +29,13 @@ class SchedulerLimits:
                           time than the way to the master and back
     small_queued_per_slot in place of `queued_per_slot` for such a node, at most
     small_waiting         tasks that must wait for each slot of the cluster, for each small one queued at a slot
+    speculate_after_s     an attempt that has run for less is never late
+    speculate_times       an attempt is late that will take so many times as long as a task of its kind usually does
+    speculative_share     of all slots, so many may work on second attempts at a time (but one in any case)
+    rivals_max            speculative attempts at a task
+    faults_max            tasks whose attempts end by themselves on a node, before it is set aside
+    faults_window_s       within so long
+    aside_s               a node that is set aside gets no attempts for so long
     """
 
     lease_s: float = 10.0
@@ -46,6 +53,13 @@ class SchedulerLimits:
     small_bytes: int = MIB
     small_queued_per_slot: int = 16
     small_waiting: int = 16
+    speculate_after_s: float = 1.0
+    speculate_times: float = 2.0
+    speculative_share: float = 0.1
+    rivals_max: int = 2
+    faults_max: int = 5
+    faults_window_s: float = 60.0
+    aside_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

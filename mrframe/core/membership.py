@@ -71,6 +71,8 @@ def beat(book: Book, turn: Turn, event: NodeBeat) -> None:
         attempt = node.live.get(name)
         if attempt is not None:
             attempt.records, attempt.bytes_done = records, bytes_done
+            if attempt.began_s is None:
+                attempt.began_s = turn.now_s
     for name in event.working:
         task = book.task_of(name)
         if name not in node.live and (task is None or task.commit != (name, node.name)):

@@ -15,6 +15,7 @@ from mrframe.core.spec import MIB
 Engine = Literal["auto", "inline", "local"]
 Shuffle = Literal["auto", "zmq"]
 Fast = Literal["auto", "off"]
+Speculate = Literal["on", "off"]
 Cache = Literal["auto", "on", "off"]
 
 
@@ -75,6 +76,12 @@ class RunOptions:
         600.0,
         "a task that shows no progress for so long is killed, and the record it was at is to blame",
         metavar="SECONDS",
+    )
+    speculate: Speculate = setting(
+        "on",
+        "a task that takes much longer than others is tried a second time on an idle node; off where the job's code "
+        "has effects outside of it that must not happen twice at a time",
+        ("on", "off"),
     )
     memory_limit_bytes: int | None = setting(
         None,

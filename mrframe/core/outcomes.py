@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mrframe.core.assignment import rest, wake
+from mrframe.core.blame import blame
 from mrframe.core.book import Book, Node, Turn
 from mrframe.core.endings import fail, follow, give_up
 from mrframe.core.events import AcknowledgeBlock, AttemptFailed, AttemptSealed, BlockSealed, CommitAttempt
@@ -48,8 +49,7 @@ def commit(book: Book, turn: Turn, attempt: Attempt, event: AttemptSealed) -> No
         fail(book, turn, submission, Failure("refused", said, error_slug=NotRepeatable.slug))
         return
     turn.persist(AttemptCommitted(event.attempt, node.name, event.report))
-    del node.live[event.attempt]
-    del task.attempts[event.attempt]
+    book.end(attempt)
     turn.send(node.name, CommitAttempt(event.attempt))
     for other in list(task.attempts.values()):
         book.drop(turn, other)
@@ -89,6 +89,7 @@ def failed(book: Book, turn: Turn, node: Node, event: AttemptFailed) -> None:
     else:
         task.failures += 1
         task.avoid.add(node.name)
+        blame(book, turn, node, task.id)
     if give_up(book, turn, task, node.name, failure):
         return
     if fetch and failure.lost is not None:

@@ -20,7 +20,7 @@ from mrframe.core.spec import Split
 from mrframe.core.submission import Submission
 from mrframe.core.tasks import Task
 
-Key = tuple[int, int, int, int]  # place of the job, step, kind, index: what is started first
+Key = tuple[int, int, int]  # step, kind, index: what is started first
 _KIND_RANK = {"decode": 0, "map": 1, "reduce": 2}
 CHOICE = 8
 """Tasks out of which a node takes one whose data it has."""
@@ -28,7 +28,7 @@ _Entry = tuple[Any, int, Task]  # (what it is sorted by, number of the entry, ta
 
 
 class Waiting:
-    """Ready tasks. `take` gives a node the one that suits it best, oldest job and first task first.
+    """Ready tasks of a job. `take` gives a node the one that suits it best, the first task first.
 
     Of the tasks whose data it has a node takes, out of the first few, the one whose other nodes have the most to do,
     and before those what no other node has: so fewer are left in the end whose nodes are all busy.
@@ -47,14 +47,17 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._valid)
 
-    def add(self, task: Task, place: int, near: Iterable[str], steal_s: float) -> None:
-        """Queue a task of the job with this place; nodes not in `near` may take it from `steal_s` on.
+    def __contains__(self, task: Task) -> bool:
+        return task.id in self._valid
+
+    def add(self, task: Task, near: Iterable[str], steal_s: float) -> None:
+        """Queue a task; nodes not in `near` may take it from `steal_s` on.
 
         With no node in `near` any may take it at once.
         """
         self.remove(task)
         self._number += 1
-        key = (place, task.step, _KIND_RANK[task.kind], task.index)
+        key = (task.step, _KIND_RANK[task.kind], task.index)
         self._valid[task.id] = self._number
         self._keys[task.id] = key
         nodes = self._homes[task.id] = sorted(set(near))
@@ -75,7 +78,7 @@ class Waiting:
             if entry is None or (heap is self._far and entry[0][0] > now_s):
                 continue
             key = self._keys[entry[2].id]
-            candidate = (key[:3], distance, key[3], entry[2])
+            candidate = (key[:2], distance, key[2], entry[2])
             if best is None or candidate[:3] < best[:3]:
                 best = candidate
         if best is None:
@@ -88,7 +91,7 @@ class Waiting:
         """Out of the first few tasks near this node, that which the others can do least."""
         heap = self._near[node]
         first: list[_Entry] = []
-        while len(first) < CHOICE and (entry := self._head(heap)) and (not first or entry[0][:3] == first[0][0][:3]):
+        while len(first) < CHOICE and (entry := self._head(heap)) and (not first or entry[0][:2] == first[0][0][:2]):
             first.append(heappop(heap))
         for entry in first:
             heappush(heap, entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from mrframe.core.book import Book
@@ -18,7 +19,7 @@ def progress(book: Book, job: str) -> JobProgress | None:
     step = max((s for s in submission.steps if s.planned), key=lambda s: s.index)
     live = [a for node in book.joined() for a in node.live.values() if _of_step(a, job, step)]
     stage, done, total = _stage(step, live)
-    maps = [a for a in live if a.task.kind == "map"]
+    maps = _furthest(a for a in live if a.task.kind == "map")
     return JobProgress(
         job=job,
         step=step.index,
@@ -38,6 +39,16 @@ def _stage(step: Step, live: list[Attempt]) -> tuple[Literal["map", "shuffle", "
     total, done = len(step.reduces), len(step.reduces) - step.open_reduces
     begun = done or any(a.records or a.bytes_done for a in live if a.task.kind == "reduce")
     return "reduce" if begun else "shuffle", done, total
+
+
+def _furthest(attempts: Iterable[Attempt]) -> Iterable[Attempt]:
+    """Of each task the attempt that has come furthest: a speculative one does the same work again."""
+    best: dict[str, Attempt] = {}
+    for one in attempts:
+        other = best.setdefault(one.task.id, one)
+        if one.records > other.records:
+            best[one.task.id] = one
+    return best.values()
 
 
 def _of_step(attempt: Attempt, job: str, step: Step) -> bool:

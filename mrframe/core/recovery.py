@@ -58,8 +58,8 @@ def resume(book: Book, turn: Turn) -> list[SchedulerAction]:
 
 def _apply(book: Book, fact: Fact) -> None:
     match fact:
-        case JobSubmitted(job, steps):
-            accept(book, job, steps)
+        case JobSubmitted():
+            accept(book, fact)
         case SplitsAdded(job, splits):
             book.jobs[job].add_splits(splits)
         case InputsClosed(job, splits):
@@ -106,9 +106,9 @@ def _task(book: Book, name: str) -> Task:
     return book.jobs[name.partition("/")[0]].tasks[name]
 
 
-def accept(book: Book, job: str, steps: Any) -> Submission:
+def accept(book: Book, event: JobSubmitted) -> Submission:
     """Enter a new job into the book."""
-    submission = book.jobs[job] = Submission(job, tuple(steps), book.accepted)
+    submission = book.jobs[event.job] = Submission(event.job, event.steps, book.accepted, event.priority)
     book.accepted += 1
     return submission
 
@@ -126,6 +126,7 @@ def snapshot(book: Book) -> dict[str, Any]:
 def _snapshot_job(submission: Submission) -> dict[str, Any]:
     return {
         "place": submission.place,
+        "priority": submission.priority,
         "state": submission.state.value,
         "failure": submission.failure,
         "added": submission.added,

@@ -41,6 +41,7 @@ from mrframe.core.limits import SchedulerLimits
 from mrframe.core.progress import progress
 from mrframe.core.records import JobProgress
 from mrframe.core.spec import Failure
+from mrframe.core.speculation import speculate
 from mrframe.core.states import JobState
 from mrframe.core.stored import (
     BlockDamaged,
@@ -83,6 +84,8 @@ class Scheduler:
             recovery.resume(self.book, turn)
         self._dispatch(event, turn)
         assign(self.book, turn)
+        if isinstance(event, Tick):
+            speculate(self.book, turn)
         return turn.actions()
 
     def progress(self, job: str) -> JobProgress | None:
@@ -161,7 +164,7 @@ class Scheduler:
     def _submit(self, event: JobSubmitted, turn: Turn) -> None:
         if event.job not in self.book.jobs and event.job not in self.book.released:
             turn.persist(event)
-            recovery.accept(self.book, event.job, event.steps)
+            recovery.accept(self.book, event)
 
     def _add_splits(self, event: SplitsAdded, turn: Turn) -> None:
         submission = self.book.jobs.get(event.job)

@@ -26,11 +26,16 @@ Holder = tuple[str, str]  # (attempt, node)
 
 
 class Submission:
-    """A job that the scheduler has accepted; `place` is its rank among all, by time of submission."""
+    """A job that the scheduler has accepted; `place` is its rank among all, by time of submission.
 
-    def __init__(self, job: str, specs: tuple[StepSpec, ...], place: int) -> None:
+    `live` counts its attempts that are under way.
+    """
+
+    def __init__(self, job: str, specs: tuple[StepSpec, ...], place: int, priority: int = 0) -> None:
         self.job = job
         self.place = place
+        self.priority = priority
+        self.live = 0
         self.state = JOB.start
         self.failure: Failure | None = None
         self.steps = [Step(number, spec, planned=number == 0) for number, spec in enumerate(specs)]

@@ -15,14 +15,26 @@ from mrframe.core.states import TASK, TaskState
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """An attempt that has been given to a node and is not over; `start` is sent again when it seems lost."""
+    """An attempt that has been given to a node and is not over; `start` is sent again when it seems lost.
+
+    `began_s` is when a heartbeat first showed that it runs.
+    """
 
     task: Task
     node: str
     start: StartAttempt
     sent_s: float
+    began_s: float | None = None
     records: int = 0
     bytes_done: int = 0
+
+
+@dataclass(slots=True)
+class Timed:
+    """How many tasks of a kind are done, and how many seconds their attempts have taken."""
+
+    tasks: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +50,7 @@ class Task:
     known      whether it was ever committed: a decode task that was has named all its blocks
     counts     of its first result, when that left out nothing: what a later one must have too (`records.py`)
     avoid      nodes on which it failed; it is retried elsewhere where there is an elsewhere
+    rivals     speculative attempts so far in this epoch
     """
 
     job: str
@@ -59,6 +72,7 @@ class Task:
     known: bool = False
     counts: tuple[Any, ...] | None = None
     avoid: set[str] = field(default_factory=set)
+    rivals: int = 0
 
     def move(self, cause: str) -> None:
         """Change the state as the table says."""
@@ -73,6 +87,7 @@ class Step:
     planned    for steps after the first: whether its map tasks have been made
     open_maps, open_reduces   tasks that are not committed
     weights    partition -> node -> bytes of it that committed maps hold there
+    timed      by kind: the committed tasks, but for those whose result was saved before
     """
 
     index: int
@@ -89,6 +104,7 @@ class Step:
     malformed: int = 0
     quarantined: int = 0
     sorted_maps: list[Task] = field(default_factory=list)
+    timed: dict[Kind, Timed] = field(default_factory=lambda: {"map": Timed(), "reduce": Timed(), "decode": Timed()})
 
     def in_order(self) -> list[Task]:
         """The map tasks by place in the input, whatever order they were made in."""
@@ -98,6 +114,9 @@ class Step:
 
     def count(self, task: Task, node: str, report: TaskReport, sign: int) -> None:
         """Add (`sign` 1) a committed task's figures to the sums, or take them back (-1)."""
+        if not report.saved:
+            self.timed[task.kind].tasks += sign
+            self.timed[task.kind].seconds += sign * report.seconds
         if task.kind == "reduce":
             self.open_reduces -= sign
             return

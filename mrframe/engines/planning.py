@@ -167,6 +167,7 @@ def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpe
                 _length(options),
                 max_failed(options) if index == 0 else None,
                 options.stall_s,
+                options.speculate == "on",
             )
         )
     return tuple(steps)

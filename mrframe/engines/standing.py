@@ -36,7 +36,7 @@ class Cluster(Protocol):
     """What is needed of `cluster.standing.Visitor`, which says what each does."""
 
     # ruff: noqa: D102
-    def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes) -> None: ...
+    def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes, priority: int) -> None: ...
     def add_splits(self, job: str, splits: tuple[Split, ...]) -> None: ...
     def close_inputs(self, job: str) -> None: ...
     def settle(self, timeout_s: float) -> None: ...
@@ -119,9 +119,9 @@ def prepare(
     return Submission(plan.steps, splits, pack(made, plan.settings, file, job_options), _record(plan))
 
 
-def submit(submission: Submission, cluster: Cluster, job: str, timeout_s: float) -> None:
+def submit(submission: Submission, cluster: Cluster, job: str, timeout_s: float, *, priority: int = 0) -> None:
     """Submit it under this id, and wait until the cluster has it in its journal. ClusterUnreachable if it has not."""
-    cluster.submit(job, submission.steps, submission.package)
+    cluster.submit(job, submission.steps, submission.package, priority)
     cluster.add_splits(job, submission.splits)
     cluster.close_inputs(job)
     cluster.settle(timeout_s)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+import time
 from dataclasses import replace
 from typing import Any, BinaryIO, Protocol
 
@@ -28,6 +29,8 @@ from mrframe.task.stepping import StepTask
 from mrframe.task.temporary import create
 
 OUT_OF_MEMORY = "the task ran out of memory"
+LEANER = 8
+"""A careful attempt buffers so many times less: what took all memory before may have been the buffers."""
 
 
 class Reporter(Protocol):
@@ -44,16 +47,24 @@ def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport 
     """Do what `order` says with the job in `package`; what it makes is in `order.out_dir`, if it makes anything."""
     if isinstance(order, DecodeOrder):
         return _tried(None, order, reporter)
+    began_s = time.monotonic()
     try:
         job = unpack(package)
     except BaseException as error:  # the user's modules run when the job is made again
         return failure_of(error, None)
     try:
-        return _attempted(job, order, reporter, apart=True)
+        outcome = _attempted(job if not order.careful else _leaner(job), order, reporter, apart=True)
+        if isinstance(outcome, TaskReport):
+            outcome.seconds = time.monotonic() - began_s
+        return outcome
     except OSError as error:  # of what is around the work: the files of a watched child
         return _disk_failure(error, order)
     finally:
         job.close()
+
+
+def _leaner(job: LoadedJob) -> LoadedJob:
+    return replace(job, settings=replace(job.settings, memory_bytes=job.settings.memory_bytes // LEANER))
 
 
 def run_loaded(job: LoadedJob, order: Order, reporter: Reporter) -> TaskReport | Failure:

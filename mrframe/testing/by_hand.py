@@ -24,12 +24,17 @@ def file_split(index: int, *, source: int = 0, length: int = 10, locations: tupl
 
 
 def report(
-    partitions: dict[int, int] | None = None, *, lines: int = 0, malformed: int = 0, bytes_out: int = 0
+    partitions: dict[int, int] | None = None,
+    *,
+    lines: int = 0,
+    malformed: int = 0,
+    bytes_out: int = 0,
+    seconds: float = 0.0,
 ) -> TaskReport:
     """A report with so many bytes for each partition (10 for partition 0 when nothing is said)."""
     sizes = {p: (1, size) for p, size in (partitions if partitions is not None else {0: 10}).items()}
     ledger = Ledger(records=lines - malformed, lines=lines, malformed=malformed, bytes_in=lines * 10)
-    return TaskReport(ledger, partitions=sizes, bytes_out=bytes_out)
+    return TaskReport(ledger, partitions=sizes, bytes_out=bytes_out, seconds=seconds)
 
 
 class ByHand:
@@ -67,9 +72,11 @@ class ByHand:
         for node in nodes:
             self.tell(e.NodeJoined(node, f"{node}#{start}", slots, held))
 
-    def submit(self, *splits: Split, steps: tuple[StepSpec, ...] = (StepSpec(1),), job: str = "job-1") -> None:
+    def submit(
+        self, *splits: Split, steps: tuple[StepSpec, ...] = (StepSpec(1),), job: str = "job-1", priority: int = 0
+    ) -> None:
         """A client submits a job with all its splits."""
-        self.tell(e.JobSubmitted(job, steps))
+        self.tell(e.JobSubmitted(job, steps, priority))
         if splits:
             self.tell(e.SplitsAdded(job, splits))
         self.tell(e.InputsClosed(job, len(splits)))

@@ -148,7 +148,7 @@ class SimulatedNode:
             )
             return
         self.world.at(seconds / 2, self._beat, self.incarnation, number, order)
-        self.world.at(seconds, self._finish, self.incarnation, number, order)
+        self.world.at(seconds, self._finish, self.incarnation, number, order, seconds)
 
     def _working(self, incarnation: str, number: int, order: Order) -> bool:
         return self.incarnation == incarnation and self.executors.get(number) is order
@@ -157,7 +157,7 @@ class SimulatedNode:
         if self._working(incarnation, number, order):
             self.told(incarnation, e.ExecutorBeat(number, order.attempt, 1, 10))
 
-    def _finish(self, incarnation: str, number: int, order: Order) -> None:
+    def _finish(self, incarnation: str, number: int, order: Order, seconds: float) -> None:
         if not self._working(incarnation, number, order):
             return
         case = self.world.cases[parse_attempt(order.attempt).job]
@@ -169,6 +169,7 @@ class SimulatedNode:
             self.executors[number] = None
             self.told(incarnation, e.ExecutorFailed(number, order.attempt, outcome))
             return
+        outcome.report.seconds = seconds
         self._write(order, outcome, 0)
         self._seal(incarnation, number, order, outcome, 0)
 

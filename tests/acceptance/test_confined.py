@@ -127,3 +127,25 @@ def test_too_large_files_and_too_many_are_failures_that_name_the_line(tmp_path, 
     assert said in done.stderr
     assert b"job.py" in done.stderr
     assert b"access.log" in done.stderr
+
+
+def test_buffers_that_take_all_memory_are_smaller_the_next_time(tmp_path):
+    """Values of 150 MB do not fit beside the limit, nor does their buffer; a careful attempt spills them sooner."""
+    (tmp_path / "log").write_text("".join(f"{number:09d}\n" for number in range(100_000)))
+    (tmp_path / "job.py").write_text(
+        "from mrframe import Job, text\n"
+        "def fat(line):\n    yield line, line * 150\n"
+        "def widest(key, values):\n    yield key, max(map(len, values))\n"
+        "job = Job(read=text, map=fat, reduce=widest)\n"
+    )
+    command = [sys.executable, "-m", "mrframe", "run", str(tmp_path / "job.py"), str(tmp_path / "log"), "-q"]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MRFRAME")}
+    done = subprocess.run(
+        [*command, "--engine", "local", "--nodes", "1", "--splits", "1", "--memory-limit-bytes", "140MiB"],
+        env={**plain, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"value": 1350}') == 100_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from mrframe.core import assignment, endings, membership, outcomes, recovery
-from mrframe.core.book import Turn
+from mrframe.core.book import Book, Turn
 from mrframe.core.events import CommitAttempt, ForgetJob
 from mrframe.core.facts import AttemptCommitted, JobFinished, OutputLost
 from mrframe.core.invariants import InvariantBroken
@@ -263,6 +263,34 @@ def deletes_outputs_when_the_job_is_done(patch):
 @mutant("I9|leftovers")
 def a_lost_forget_is_never_repeated(patch):
     patch(membership, "check_held", lambda *_: None)
+
+
+@mutant("I3")
+def gives_a_rival_to_a_task_whose_input_is_gone(patch):
+    patch("mrframe.core.speculation.may_start", lambda *_: True)
+
+
+@mutant("I9|leftovers")
+def the_loser_of_two_attempts_is_left_to_itself(patch):
+    real = Book.drop
+
+    def drop(self, turn, attempt, *, tell=True):
+        real(self, turn, attempt, tell=tell and not attempt.task.rivals)
+
+    patch(Book, "drop", drop)
+    patch(membership, "check_held", lambda *_: None)
+
+
+@mutant("I4")
+def rivals_do_not_need_a_free_slot(patch):
+    def speculate(book, turn):
+        for node in book.joined():
+            for attempt in list(node.live.values()):
+                for other in book.joined():
+                    if attempt.task.kind != "decode" and len(attempt.task.attempts) < 9 and other is not node:
+                        assignment.give(book, turn, book.jobs[attempt.task.job], attempt.task, other)
+
+    patch("mrframe.core.scheduler.speculate", speculate)
 
 
 def find(arguments) -> tuple[int, str] | None:

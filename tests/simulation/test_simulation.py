@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mrframe.core.invariants import InvariantBroken
+from mrframe.core.scheduler import Scheduler
 from mrframe.testing import simulate
 from mrframe.testing.simulation import CALM, Faults, run
 
@@ -45,6 +48,27 @@ def test_the_weather_is_bad_enough():
     assert len(again) >= 500
     for outcome in (("raised", ""), ("refused", "too-many-malformed"), ("refused", "cancelled")):
         assert any(outcome in trace.answers.values() for trace in traces), outcome
+
+
+def test_stragglers_get_rivals_and_a_job_ends_sooner_for_it():
+    """Attempts that take twenty times as long as the others, and nothing else; with rivals and without."""
+    slow = Faults(until_s=20.0, straggles=0.1)
+    with_rivals = [run(seed, faults=slow) for seed in range(60)]
+    without = [run(seed, faults=slow, make_scheduler=_no_rivals) for seed in range(60)]
+    rivals = sum(line.endswith(".1.2") for trace in with_rivals for line in trace.lines if " runs " in line)
+    assert rivals >= 20
+    assert not any(line.endswith(".1.2") for trace in without for line in trace.lines if " runs " in line)
+    ended_s = [sum(_ended_s(trace) for trace in traces) for traces in (with_rivals, without)]
+    assert ended_s[0] < 0.8 * ended_s[1], ended_s
+
+
+def _no_rivals(epoch, limits):
+    return Scheduler(epoch, replace(limits, rivals_max=0))
+
+
+def _ended_s(trace):
+    """When the last attempt that counted was sealed."""
+    return max((float(line.split()[0]) for line in trace.lines if "AttemptSealed" in line), default=0.0)
 
 
 def test_without_faults_each_task_is_run_once():

@@ -133,7 +133,7 @@ def share_of_local(blocks: int, nodes: int, seed: int) -> float:
     names = {f"node-{number}": 1.0 for number in range(1, nodes + 1)}
     for number in range(blocks):
         kept[f"m{number}"] = homes(f"{seed}-{number}", names, 2)
-        waiting.add(Task("job-1", f"m{number}", "map", 0, number), 1, kept[f"m{number}"], 0.3)
+        waiting.add(Task("job-1", f"m{number}", "map", 0, number), kept[f"m{number}"], 0.3)
     free = [(0.0, name) for name in sorted(names)]
     local = 0
     while len(waiting):

@@ -1,0 +1,120 @@
+"""Speculative attempts: a task whose attempt is slow is tried again on another node, and the first to seal wins.
+
+When nothing waits any more and a node has a free slot, the running attempts of each step are looked at. How long a
+task should take is known from those of its step that are done; how long an attempt will take from how much of its
+input it has read since it began. Where that is not known (a reduce, or nothing was read yet) it counts for as long as
+it has run, and is taken to run for as long again. The attempt that will end last gets the second try, when a new one
+would probably end before it.
+(Zaharia et al., "Improving MapReduce Performance in Heterogeneous Environments", OSDI 2008, which estimates the end
+by rate; ours compares it with the mean of what is done.)
+
+What it is not: it never stops an attempt. Losers are discarded when the first is committed (`outcomes.commit`).
+Decode tasks are left alone, since others already read their blocks; so are tasks that have failed, which are being
+blamed on a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mrframe.core.assignment import give, may_start
+from mrframe.core.blame import able
+from mrframe.core.book import Book, Node, Turn
+from mrframe.core.placement import near
+from mrframe.core.quick import dataclass
+from mrframe.core.states import JobState
+from mrframe.core.submission import Submission
+from mrframe.core.tasks import Attempt, Step, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Straggler:
+    """An attempt that is late: when it will have ended, in seconds from now, and where a second one may run."""
+
+    left_s: float
+    task: Task
+    node: Node
+
+
+def speculate(book: Book, turn: Turn) -> None:
+    """Give the slowest attempts a rival, as far as slots are free and there are not too many already."""
+    if len(book.waiting):
+        return
+    nodes = able(book, turn.now_s)
+    free = [node for node in nodes if len(node.live) < node.slots]
+    if not free or len(nodes) < 2:
+        return
+    rivals = sum(len(attempt.task.attempts) > 1 for node in nodes for attempt in node.live.values()) // 2
+    slots = sum(node.slots for node in nodes)
+    while rivals < max(1, int(slots * book.limits.speculative_share)):
+        late = list(_stragglers(book, turn, nodes, free))
+        if not late:
+            return
+        worst = max(late, key=lambda one: (one.left_s, one.task.id))
+        worst.task.rivals += 1
+        give(book, turn, book.jobs[worst.task.job], worst.task, worst.node)
+        free = [node for node in free if len(node.live) < node.slots]
+        rivals += 1
+
+
+def _stragglers(book: Book, turn: Turn, nodes: list[Node], free: list[Node]) -> Iterator[Straggler]:
+    for node in nodes:
+        for attempt in node.live.values():
+            task = attempt.task
+            submission = book.jobs[task.job]
+            if not _may_have_rival(book, submission, task):
+                continue
+            left_s = _left_s(book, turn, submission, attempt, node)
+            place = _place(submission, task, free)
+            if left_s is not None and place is not None:
+                yield Straggler(left_s, task, place)
+
+
+def _may_have_rival(book: Book, submission: Submission, task: Task) -> bool:
+    return (
+        submission.state is JobState.RUNNING
+        and submission.steps[task.step].spec.speculate
+        and task.kind != "decode"
+        and len(task.attempts) == 1
+        and not task.failures
+        and task.rivals < book.limits.rivals_max
+        and may_start(book, submission, task)
+    )
+
+
+def _left_s(book: Book, turn: Turn, submission: Submission, attempt: Attempt, node: Node) -> float | None:
+    """In how many seconds a late attempt will have ended; None for one that is not late."""
+    task, limits = attempt.task, book.limits
+    usual_s = _usual_s(submission.steps[task.step], task)
+    began_s = attempt.began_s
+    if began_s is None and len(node.live) <= node.slots:
+        began_s = attempt.sent_s  # nothing was heard of it, and nothing is before it
+    if usual_s is None or began_s is None:
+        return None
+    run_s = turn.now_s - began_s
+    size = task.split.length if task.split is not None else 0
+    known = 0 < attempt.bytes_done < size
+    left_s = run_s * (size - attempt.bytes_done) / attempt.bytes_done if known else run_s
+    takes_s = run_s + left_s if known else run_s
+    late = run_s >= limits.speculate_after_s and takes_s > limits.speculate_times * usual_s
+    return left_s if late and left_s > usual_s else None
+
+
+def _usual_s(step: Step, task: Task) -> float | None:
+    """What a task of this step and kind takes; None while fewer than half of them are done."""
+    tasks = step.maps if task.kind == "map" else step.reduces
+    done = step.timed[task.kind]
+    if not done.tasks or 2 * done.tasks < len(tasks):
+        return None
+    return done.seconds / done.tasks
+
+
+def _place(submission: Submission, task: Task, free: list[Node]) -> Node | None:
+    """The node for a rival: near the data if one of those is free, the least loaded of them."""
+    homes, _ = near(submission, task)
+    others = [node for node in free if node.name not in task.avoid and not _runs_on(task, node)]
+    return min(others, key=lambda node: (node.name not in homes, len(node.live), node.name), default=None)
+
+
+def _runs_on(task: Task, node: Node) -> bool:
+    return any(attempt.node == node.name for attempt in task.attempts.values())

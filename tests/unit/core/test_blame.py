@@ -1,0 +1,86 @@
+"""A node on which tasks fail that others can do is set aside for a while."""
+
+from __future__ import annotations
+
+from mrframe.core.limits import SchedulerLimits
+from mrframe.core.spec import MIB
+from mrframe.testing.by_hand import ByHand, file_split
+
+
+def two_nodes(tasks: int = 60) -> ByHand:
+    cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0, tries_max=100))
+    cluster.join("node-1", "node-2")
+    cluster.submit(*(file_split(i, length=MIB << 6) for i in range(tasks)))
+    return cluster
+
+
+def running(cluster: ByHand, node: str) -> str:
+    (name,) = cluster.scheduler.book.nodes[node].live
+    return name
+
+
+def fail_on(cluster: ByHand, node: str, times: int) -> None:
+    for _ in range(times):
+        cluster.fail(running(cluster, node))
+
+
+def test_a_node_that_fails_five_tasks_gets_no_more_for_a_minute():
+    cluster = two_nodes()
+    fail_on(cluster, "node-1", 4)
+    assert cluster.scheduler.book.nodes["node-1"].live
+    fail_on(cluster, "node-1", 1)
+    assert not cluster.scheduler.book.nodes["node-1"].live
+    for _ in range(4):
+        cluster.seal(running(cluster, "node-2"))
+        assert not cluster.started("node-1")
+    for _ in range(7):
+        cluster.wait(9.0)
+        cluster.beat("node-1")
+        cluster.beat("node-2", running(cluster, "node-2"))
+    assert cluster.scheduler.book.nodes["node-1"].live
+
+
+def test_when_all_nodes_fail_alike_none_is_set_aside():
+    cluster = two_nodes()
+    for _ in range(8):
+        fail_on(cluster, "node-1", 1)
+        fail_on(cluster, "node-2", 1)
+    assert all(node.live for node in cluster.scheduler.book.nodes.values())
+
+
+def test_the_only_node_is_never_set_aside():
+    cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0, tries_max=100))
+    cluster.join("node-1")
+    cluster.submit(*(file_split(i, length=MIB << 6) for i in range(60)))
+    fail_on(cluster, "node-1", 12)
+    assert cluster.scheduler.book.nodes["node-1"].live
+
+
+def test_faults_that_are_long_past_do_not_count():
+    cluster = two_nodes()
+    for _ in range(12):
+        fail_on(cluster, "node-1", 1)
+        for _ in range(3):
+            cluster.wait(8.0)
+            cluster.beat("node-1", running(cluster, "node-1"))
+            cluster.beat("node-2", running(cluster, "node-2"))
+    assert cluster.scheduler.book.nodes["node-1"].live
+
+
+def test_one_task_that_fails_again_and_again_is_no_fault_of_the_node():
+    cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0, tries_max=100))
+    cluster.join("node-1", "node-2")
+    cluster.submit(*(file_split(i, length=MIB << 6) for i in range(3)))
+    for _ in range(3):
+        cluster.fail("job-1/m0000.1.1" if "job-1/m0000.1.2" not in cluster.starts else list(cluster.starts)[-1])
+    assert not cluster.scheduler.book.nodes["node-1"].aside_until_s
+    assert not cluster.scheduler.book.nodes["node-2"].aside_until_s
+
+
+def test_what_a_node_has_sealed_is_read_while_it_is_set_aside():
+    cluster = two_nodes(7)
+    cluster.seal("job-1/m0000.1.1")
+    fail_on(cluster, "node-1", 5)
+    while not cluster.ended:
+        cluster.seal(running(cluster, "node-2"))
+    assert ("job-1/m0000.1.1", "node-1") in cluster.starts["job-1/r0000.1.1"][1].sources

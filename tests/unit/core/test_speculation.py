@@ -1,0 +1,185 @@
+"""Which attempts get a rival, on which node, and what becomes of the two."""
+
+from __future__ import annotations
+
+import pytest
+
+from mrframe.core import events as e
+from mrframe.core.limits import SchedulerLimits
+from mrframe.core.spec import MIB, Split, StepSpec
+from mrframe.testing.by_hand import ByHand, file_split, report
+
+LATE = "job-1/m0001.1.1"
+RIVAL = "job-1/m0001.1.2"
+
+
+def started(*, steps: tuple[StepSpec, ...] = (StepSpec(1),), length: int = 1000) -> ByHand:
+    """Two nodes with a slot each; of two maps the first took a second, the other one still runs on node-2."""
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    cluster.submit(file_split(0, length=length), file_split(1, length=length), steps=steps)
+    cluster.beat("node-2", LATE, progress=((LATE, 0, 0),))
+    cluster.now_s = 1.0
+    cluster.seal("job-1/m0000.1.1", report(seconds=1.0))
+    return cluster
+
+
+def passes(cluster: ByHand, seconds: float, bytes_done: int = 0) -> list[str]:
+    """Time passes, the late attempt says how far it is; the attempts that this starts."""
+    cluster.now_s += seconds
+    cluster.beat("node-2", LATE, progress=((LATE, bytes_done // 10, bytes_done),))
+    node = cluster.scheduler.book.nodes["node-1"]
+    cluster.tell(e.NodeBeat("node-1", node.incarnation, tuple(node.live), tuple(node.outputs)))
+    cluster.tell(e.Tick())
+    return cluster.started()
+
+
+def test_an_attempt_that_takes_far_longer_than_the_others_gets_a_rival_elsewhere():
+    cluster = started()
+    assert not passes(cluster, 0.5)
+    assert passes(cluster, 1.0) == [RIVAL], "it has run for 2.5 s, and others took one"
+    assert cluster.starts[RIVAL][0] == "node-1"
+    assert cluster.starts[RIVAL][1].split == cluster.starts[LATE][1].split
+
+
+def test_an_attempt_that_will_soon_have_ended_gets_none():
+    cluster = started()
+    assert not passes(cluster, 1.5, bytes_done=900), "0.28 s are left of it, and a new one takes a second"
+    assert not passes(cluster, 0.2, bytes_done=999)
+
+
+def test_an_attempt_that_reads_slowly_gets_one_however_far_it_says_it_is():
+    cluster = started()
+    assert passes(cluster, 1.5, bytes_done=100) == [RIVAL]
+
+
+@pytest.mark.parametrize("winner", [LATE, RIVAL])
+def test_the_first_that_seals_is_the_result_and_the_other_is_discarded(winner):
+    cluster = started()
+    passes(cluster, 2.0)
+    loser = RIVAL if winner == LATE else LATE
+    cluster.seal(winner)
+    assert cluster.told(e.CommitAttempt) == [e.CommitAttempt(winner)]
+    assert cluster.told(e.DiscardAttempt) == [e.DiscardAttempt(loser)]
+    assert cluster.started() == ["job-1/r0000.1.1"]
+    cluster.seal(loser)
+    assert not cluster.facts
+    assert cluster.told(e.DiscardAttempt) == [e.DiscardAttempt(loser)]
+
+
+def test_one_of_two_that_fails_leaves_the_task_to_the_other():
+    cluster = started()
+    passes(cluster, 2.0)
+    cluster.fail(RIVAL)
+    assert not cluster.started()
+    cluster.seal(LATE)
+    assert cluster.told(e.CommitAttempt) == [e.CommitAttempt(LATE)]
+
+
+def test_a_node_that_is_lost_leaves_the_task_to_the_rival():
+    cluster = started()
+    passes(cluster, 2.0)
+    cluster.tell(e.NodeGone("node-2", "node-2#1"))
+    assert not cluster.started()
+    cluster.seal(RIVAL)
+    assert cluster.told(e.CommitAttempt) == [e.CommitAttempt(RIVAL)]
+
+
+def test_nothing_gets_a_rival_where_the_job_does_not_want_it():
+    cluster = started(steps=(StepSpec(1, speculate=False),))
+    assert not passes(cluster, 100.0)
+
+
+def test_nothing_gets_a_rival_while_other_tasks_wait():
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    cluster.submit(*(file_split(i, length=MIB << 6) for i in range(6)))
+    for number in (0, 2, 3):
+        cluster.now_s += 5.0
+        cluster.beat("node-2", LATE, progress=((LATE, 0, 0),))
+        cluster.seal(f"job-1/m{number:04d}.1.1", report(seconds=1.0))
+        cluster.tell(e.Tick())
+        assert not cluster.started()
+    assert set(cluster.starts) == {f"job-1/m{number:04d}.1.1" for number in range(5)}
+
+
+def test_until_half_of_the_tasks_are_done_nobody_knows_what_is_late():
+    cluster = ByHand()
+    cluster.join("node-1", "node-2", slots=3)
+    cluster.submit(*(file_split(i) for i in range(3)))
+    cluster.now_s = 1.0
+    cluster.seal("job-1/m0000.1.1", report(seconds=1.0))
+    for _ in range(20):
+        cluster.wait(0.4)
+        cluster.beat("node-1")
+        cluster.beat("node-2")
+    assert len(cluster.starts) == 3
+
+
+def test_reduces_are_compared_with_reduces():
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    cluster.submit(file_split(0), steps=(StepSpec(2),))
+    cluster.seal("job-1/m0000.1.1", report({0: 1, 1: 1}, seconds=50.0))
+    late = "job-1/r0001.1.1"
+    node = cluster.starts[late][0]
+    cluster.beat(node, late, progress=((late, 5, 0),))
+    cluster.now_s += 1.0
+    cluster.seal("job-1/r0000.1.1", report(seconds=1.0))
+    cluster.now_s += 1.5
+    cluster.beat(node, late, progress=((late, 6, 0),))
+    cluster.tell(e.Tick())
+    assert cluster.started() == ["job-1/r0001.1.2"]
+    assert cluster.starts["job-1/r0001.1.2"][0] != node
+
+
+def test_a_task_has_two_rivals_at_most_and_one_at_a_time():
+    cluster = started()
+    assert passes(cluster, 2.0) == [RIVAL]
+    for number in range(3, 20):
+        assert not passes(cluster, 5.0), "one at a time"
+        cluster.join("node-1", start=number - 1, held=("job-1/m0000.1.1",))
+        cluster.now_s += 1.0
+        cluster.beat("node-2", LATE, progress=((LATE, 0, 0),))
+        cluster.tell(e.Tick())
+        assert cluster.started() == ([f"job-1/m0001.1.{number}"] if number == 3 else [])
+
+
+def test_of_many_slots_a_tenth_work_on_rivals_and_the_latest_comes_first():
+    cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0))
+    cluster.join(*(f"node-{i:02d}" for i in range(20)))
+    cluster.submit(*(file_split(i, length=100) for i in range(20)))
+    cluster.now_s = 1.0
+    late = {f"job-1/m{i:04d}.1.1" for i in range(15, 20)}
+    for name in set(cluster.starts) - late:
+        cluster.seal(name, report(seconds=1.0))
+    cluster.now_s = 5.0
+    for name in sorted(late):
+        cluster.beat(cluster.starts[name][0], name, progress=((name, 0, 0),))
+    cluster.now_s = 9.0
+    for done, name in enumerate(sorted(late), 1):
+        cluster.beat(cluster.starts[name][0], name, progress=((name, 0, 5 * done),))
+    cluster.tell(e.Tick())
+    assert cluster.started() == ["job-1/m0015.1.2", "job-1/m0016.1.2"]
+
+
+def test_decode_tasks_are_left_alone():
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    cluster.submit(*(Split("gzip", f"i-{i}", f"i-{i}", 0, 100, (i, 0)) for i in range(2)))
+    cluster.now_s = 1.0
+    cluster.seal("job-1/d0000.1.1", report({}, seconds=1.0))
+    for _ in range(10):
+        cluster.wait(1.0)
+        cluster.beat("node-1")
+        cluster.beat("node-2")
+    assert len(cluster.starts) == 2
+
+
+def test_the_progress_counts_what_two_attempts_read_once():
+    cluster = started()
+    passes(cluster, 2.0, bytes_done=100)
+    cluster.beat("node-1", RIVAL, progress=((RIVAL, 50, 500),))
+    progress = cluster.scheduler.progress("job-1")
+    assert progress is not None
+    assert progress.records == 50
