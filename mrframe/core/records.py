@@ -82,6 +82,9 @@ class TaskReport:
     `samples` are of malformed lines, `failed` of quarantined records, with what failed as the reason. `content` names
     the bytes of the split (their digest in hex) where results are saved; `saved` says that this one was made earlier.
     `span` is the times, as ISO text, between which all records lie that were read within a window ("": not known).
+
+    `digests` has what a map's pairs for each partition are, as a number (`tally.py`), and `fixed` says that every
+    attempt at the task must come to the same ones. `read` is the tally of what a reduce has read, if it says so.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -98,6 +101,9 @@ class TaskReport:
     content: str = ""
     saved: bool = False
     span: tuple[str, str] = ("", "")
+    digests: dict[int, int] = field(default_factory=dict)
+    fixed: bool = False
+    read: tuple[int, int] | None = None
 
     def counts(self) -> tuple[Any, ...]:
         """What is the same for every attempt at a task whose code is a function of its input, in any process.
@@ -106,6 +112,15 @@ class TaskReport:
         """
         by_partition = sorted((partition, records) for partition, (records, _) in self.partitions.items())
         return self.ledger.counts(), self.records_out, by_partition, sorted(self.counters.items())
+
+    def differs(self, first: TaskReport) -> bool:
+        """Whether the code of the job has given something else than for `first`, from the same input.
+
+        Where digests need not be the same for the same pairs, only numbers are compared.
+        """
+        if self.counts() != first.counts():
+            return True
+        return self.fixed and first.fixed and self.digests != first.digests
 
     def to_plain(self) -> dict[str, Any]:
         """As a dict of plain values, for messages."""
@@ -120,6 +135,8 @@ class TaskReport:
         data["failed"] = [Malformed(**s) for s in data["failed"]]
         data["span"] = tuple(data["span"])
         data["partitions"] = {int(p): (int(n), int(b)) for p, (n, b) in data["partitions"].items()}
+        data["digests"] = {int(p): int(digest) for p, digest in data["digests"].items()}
+        data["read"] = tuple(data["read"]) if data["read"] is not None else None
         return cls(**data)
 
 

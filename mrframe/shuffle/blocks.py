@@ -6,6 +6,9 @@ Rules:
 - The checksum covers all of a block but itself, and is judged before anything is decompressed or decoded.
 - A block inflates to exactly the length it states, never to more; columns hold exactly the pairs it states.
 - Whether a block is compressed follows from the data and the job alone, so that the same pairs give the same bytes.
+- The digest of a block is the same for the same columns, compressed or not: the checksum that the block has when it
+  is not compressed, and what that is after the keys, 32 bits each. So it costs nothing where nothing is compressed.
+  Digests are added up (`core/tally.py`) and not stored with the blocks.
 """
 
 from __future__ import annotations
@@ -71,16 +74,26 @@ def encode_pairs(kind: str, keys: list[Any], values: list[Any]) -> tuple[bytes, 
     return key_bytes, value_bytes
 
 
-def pack_block(kind: str, records: int, columns: tuple[bytes, bytes], compressor: Compressor) -> bytes:
-    """One block as it is stored."""
+def pack_block(kind: str, records: int, columns: tuple[bytes, bytes], compressor: Compressor) -> tuple[bytes, int]:
+    """(one block as it is stored, its digest)."""
+    keys, values = columns
     raw = b"".join(columns)
     packed = compressor.shrink(raw)
-    stored = raw if packed is None else packed
-    flags = 0 if packed is None else _COMPRESSED
     name = kind.encode("ascii") if len(kind) < 256 else b""  # a longer one is not worth its bytes: "" is always right
-    head = HEAD.pack(0, len(stored), len(raw), len(columns[0]), records, flags, len(name))[_CRC_BYTES:]
-    crc = zlib.crc32(stored, zlib.crc32(head + name))
-    return b"".join((crc.to_bytes(_CRC_BYTES, "little"), head, name, stored))
+    head = HEAD.pack(0, len(raw), len(raw), len(keys), records, 0, len(name))[_CRC_BYTES:] + name
+    middle, crc = _checksums(head, keys, values)
+    digest = middle << 32 | crc
+    if packed is None:
+        return b"".join((crc.to_bytes(_CRC_BYTES, "little"), head, raw)), digest
+    head = HEAD.pack(0, len(packed), len(raw), len(keys), records, _COMPRESSED, len(name))[_CRC_BYTES:] + name
+    crc = zlib.crc32(packed, zlib.crc32(head))
+    return b"".join((crc.to_bytes(_CRC_BYTES, "little"), head, packed)), digest
+
+
+def _checksums(head: bytes, keys: bytes | memoryview, values: bytes | memoryview) -> tuple[int, int]:
+    """The CRC-32 of head and keys, and that of all three."""
+    middle = zlib.crc32(keys, zlib.crc32(head))
+    return middle, zlib.crc32(values, middle)
 
 
 def rest_bytes(head: bytes) -> int:
@@ -89,29 +102,34 @@ def rest_bytes(head: bytes) -> int:
     return int(stored + name)
 
 
-def unpack_block(head: bytes, rest: bytes, *, unpickle: bool) -> Block:
-    """The block with this head and the bytes that follow it; CorruptData when anything is wrong with it."""
-    kind, records, key_bytes, value_bytes = open_block(head, rest)
+def unpack_block(head: bytes, rest: bytes, *, unpickle: bool) -> tuple[Block, int]:
+    """The block with this head and the bytes that follow it, and its digest; CorruptData when anything is wrong."""
+    kind, records, key_bytes, value_bytes, digest = open_block(head, rest)
     keys = decode(key_bytes, unpickle=False)  # a key is never pickled
     values = decode(value_bytes, unpickle=unpickle)
     if len(keys) != records or len(values) != records:
         raise CorruptData(f"a block holds {len(keys)} keys and {len(values)} values where {records} are stated")
-    return kind, keys, values
+    return (kind, keys, values), digest
 
 
-def open_block(head: bytes, rest: bytes) -> tuple[str, int, memoryview, memoryview]:
-    """(kind, number of pairs, keys, values) of a block, its columns still encoded; CorruptData as above."""
+def open_block(head: bytes, rest: bytes) -> tuple[str, int, memoryview, memoryview, int]:
+    """(kind, number of pairs, keys, values, digest) of a block, its columns still encoded; CorruptData as above."""
     crc, _, raw_bytes, key_bytes, records, flags, name = HEAD.unpack(head)
-    if zlib.crc32(rest, zlib.crc32(head[_CRC_BYTES:])) != crc:
+    raw = memoryview(rest)[name:]
+    middle, found = _checksums(head[_CRC_BYTES:] + rest[:name], raw[:key_bytes], raw[key_bytes:])
+    if found != crc:
         raise CorruptData("the checksum of a block does not match its bytes")
     if flags > _COMPRESSED or key_bytes > raw_bytes or not 1 <= records <= BLOCK_RECORDS_MAX:
         raise CorruptData("the head of a block contradicts itself")
-    raw = memoryview(rest)[name:]
     if flags == _COMPRESSED:
         raw = memoryview(_inflate(raw, raw_bytes))
     if len(raw) != raw_bytes:
         raise CorruptData(f"a block holds {len(raw)} bytes where {raw_bytes} are stated")
-    return rest[:name].decode("ascii", "replace"), records, raw[:key_bytes], raw[key_bytes:]
+    keys, values = raw[:key_bytes], raw[key_bytes:]
+    if flags == _COMPRESSED:
+        plain = HEAD.pack(0, raw_bytes, raw_bytes, key_bytes, records, 0, name)[_CRC_BYTES:]
+        middle, found = _checksums(plain + rest[:name], keys, values)
+    return rest[:name].decode("ascii", "replace"), records, keys, values, middle << 32 | found
 
 
 def _inflate(stored: memoryview, raw_bytes: int) -> bytes:

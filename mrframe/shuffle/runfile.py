@@ -19,7 +19,9 @@ from operator import le
 from typing import Any, BinaryIO
 
 from mrframe.core.quick import dataclass
+from mrframe.core.tally import DIGEST_MASK
 from mrframe.shuffle.blocks import BLOCK_BYTES, BLOCK_RECORDS_MAX, Block, Compressor, encode_pairs, pack_block
+from mrframe.shuffle.fixed import is_fixed
 from mrframe.shuffle.keys import kind_of, normal, order, sort_keys
 from mrframe.shuffle.partition import slot_column, slots_bits
 from mrframe.shuffle.ranges import Ranges
@@ -34,12 +36,18 @@ _FIRST_GUESS = 512  # pairs in the first large block, before it is known how lar
 
 @dataclass(slots=True)
 class RunTotals:
-    """What a finished run file holds: pairs, bytes of the file, runs, and {slot: (pairs, bytes)}."""
+    """What a finished run file holds: pairs, bytes of the file, runs, and {slot: (pairs, bytes)}.
+
+    `digests` has for each slot the sum of the digests of its blocks. `fixed` says that equal pairs in the same order
+    would have given the same digests in any other process.
+    """
 
     records: int = 0
     bytes: int = 0
     runs: int = 0
     by_slot: dict[int, tuple[int, int]] = field(default_factory=dict)
+    digests: dict[int, int] = field(default_factory=dict)
+    fixed: bool = True
 
 
 class RunWriter:
@@ -76,6 +84,8 @@ class RunWriter:
         self._compressor = Compressor(tries=compress)
         self._guess = _FIRST_GUESS
         self._whole = True
+        self._digests: dict[int, int] = {}
+        self._fixed = True
         file.write(header(slots, seed, by_value=by_value))
 
     def add_run(self, keys: list[Any], values: list[Any], slot_of: list[int] | None = None) -> None:
@@ -128,7 +138,7 @@ class RunWriter:
         records = 0
         for kind, keys, values in blocks:
             records += len(keys)
-            count += self._write_pairs(kind, keys, values)
+            count += self._write_pairs(slot, kind, keys, values)
         if count:
             self._sections.append(
                 Section(self._runs, slot, self._source, BY_KEY, pairs, self._offset - pairs, records, count)
@@ -145,9 +155,7 @@ class RunWriter:
         for slot, kind, blocks in sections:
             start = self._offset
             for records, keys, values in blocks:
-                block = pack_block(kind, records, (keys, values), self._compressor)
-                self._file.write(block)
-                self._offset += len(block)
+                self._write_block(slot, kind, records, (keys, values))
             pairs = sum(records for records, _, _ in blocks)
             length = self._offset - start
             self._sections.append(Section(self._runs, slot, self._source, BY_KEY, start, length, pairs, len(blocks)))
@@ -159,7 +167,7 @@ class RunWriter:
             raise ValueError("a section was left unfinished; the run file is to be thrown away")
         end = ending(self._offset, self._runs, self._sections)
         self._file.write(end)
-        totals = RunTotals(bytes=self._offset + len(end), runs=self._runs)
+        totals = RunTotals(bytes=self._offset + len(end), runs=self._runs, digests=self._digests, fixed=self._fixed)
         for section in self._sections:
             totals.records += section.records
             records, length = totals.by_slot.get(section.slot, (0, 0))
@@ -183,14 +191,14 @@ class RunWriter:
                 if key_order == BY_KEY:
                     last = _check_sorted(last, keys, own_kind)
             records += len(keys)
-            count += self._write_pairs(own_kind, keys, values)
+            count += self._write_pairs(slot, own_kind, keys, values)
         if count:
             length = self._offset - start
             self._sections.append(Section(self._runs, slot, self._source, key_order, start, length, records, count))
         self._whole = True
         return count > 0
 
-    def _write_pairs(self, kind: str, keys: list[Any], values: list[Any]) -> int:
+    def _write_pairs(self, slot: int, kind: str, keys: list[Any], values: list[Any]) -> int:
         """Cut pairs into blocks of about BLOCK_BYTES and write them; the number of blocks."""
         at = count = 0
         while at < len(keys):
@@ -203,13 +211,17 @@ class RunWriter:
                 size = len(columns[0]) + len(columns[1])
             # by the size of these pairs, but never much more at once than was good so far
             self._guess = max(1, min(BLOCK_RECORDS_MAX, BLOCK_BYTES * (end - at) // size, 8 * self._guess))
-            own_kind = kind or kind_of(keys[at:end])
-            block = pack_block(own_kind, end - at, columns, self._compressor)
-            self._file.write(block)
-            self._offset += len(block)
+            self._fixed = self._fixed and is_fixed(columns[1], values[at:end])
+            self._write_block(slot, kind or kind_of(keys[at:end]), end - at, columns)
             at = end
             count += 1
         return count
+
+    def _write_block(self, slot: int, kind: str, records: int, columns: tuple[bytes, bytes]) -> None:
+        block, digest = pack_block(kind, records, columns, self._compressor)
+        self._file.write(block)
+        self._offset += len(block)
+        self._digests[slot] = (self._digests.get(slot, 0) + digest) & DIGEST_MASK
 
 
 def _by_slot(slot_of: list[int], slots: int) -> Iterable[tuple[int, list[int]]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import BinaryIO
 
+from mrframe.core.tally import NOTHING, plus
 from mrframe.errors import CorruptData
 from mrframe.shuffle.blocks import HEAD, Block, open_block, rest_bytes, unpack_block
 from mrframe.shuffle.runlayout import HEADER_BYTES, Section, corrupt, ending, header, read_at, read_layout
@@ -37,6 +38,7 @@ class RunReader:
         self._by_slot: dict[int, list[Section]] = {}
         self._listed: set[int] = set()  # the pages that are in it
         self._covered = range(0)  # slots of which all sections are in it
+        self.taken = NOTHING  # of the blocks that were read as streams or encoded: who reads again sets it back
 
     @property
     def records(self) -> int:
@@ -94,9 +96,10 @@ class RunReader:
     def _blocks(self, section: Section) -> Iterator[Block]:
         at, end, records = section.offset, section.offset + section.length, 0
         for _ in range(section.blocks):
-            block, length = self._block(at, end)
+            block, length, digest = self._block(at, end)
             at += length
             records += len(block[1])
+            self.taken = plus(self.taken, (len(block[1]), digest))
             yield block
         if at != end or records != section.records:
             raise corrupt(self._name, at, f"a section of slot {section.slot} does not hold what is stated")
@@ -119,16 +122,20 @@ class RunReader:
             for at, end in self._places(section):
                 head, data = self._stored(at, end)
                 try:
-                    yield open_block(head, data)[1:]
+                    _, records, keys, values, digest = open_block(head, data)
                 except CorruptData as error:
                     raise corrupt(self._name, at, str(error)) from error
+                self.taken = plus(self.taken, (records, digest))
+                yield records, keys, values
 
-    def _block(self, at: int, end: int) -> tuple[Block, int]:
+    def _block(self, at: int, end: int) -> tuple[Block, int, int]:
+        """The block at this place, its length in bytes, its digest."""
         head, data = self._stored(at, end)
         try:
-            return unpack_block(head, data, unpickle=self._unpickle), HEAD.size + len(data)
+            block, digest = unpack_block(head, data, unpickle=self._unpickle)
         except CorruptData as error:
             raise corrupt(self._name, at, str(error)) from error
+        return block, HEAD.size + len(data), digest
 
     def _stored(self, at: int, end: int) -> tuple[bytes, bytes]:
         """Head and rest of the block at this place."""

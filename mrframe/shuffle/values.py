@@ -31,6 +31,7 @@ TUPLE, SET, FROZENSET, DATE, DATETIME, DECIMAL, BIGINT, PICKLE = range(1, 9)  # 
 _CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
 _SCALARS = frozenset({type(None), bool, int, float, bytes, str, date, datetime, Decimal})
 PLAIN = _CONTAINERS | _SCALARS
+FIXED = _SCALARS | {list, tuple}  # what equal values of look the same in every process, in bytes and in memory
 # msgpack packs these as if they were bytes or extensions of ours, so they must not reach it
 _DISGUISED = frozenset({bytearray, memoryview, msgpack.ExtType, msgpack.Timestamp})
 

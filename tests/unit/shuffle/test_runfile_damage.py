@@ -142,7 +142,7 @@ def with_footer(footer: bytes, *, body: bytes = b"") -> bytes:
     return header(4, 0) + body + footer + place + struct.pack("<I", crc) + b"\nrun-end"
 
 
-BLOCK = pack_block("i", 2, (KEYS, VALUES), Compressor())
+BLOCK = pack_block("i", 2, (KEYS, VALUES), Compressor())[0]
 GOOD = Section(0, 1, 0, 0, HEADER_BYTES, len(BLOCK), 2, 1)
 
 

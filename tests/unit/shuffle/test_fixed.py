@@ -1,0 +1,65 @@
+"""Which values have one form in every process, so that digests of them may be compared."""
+
+import io
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from mrframe.shuffle.columns import encode
+from mrframe.shuffle.fixed import is_fixed
+from mrframe.shuffle.runfile import RunWriter
+
+
+class Own:
+    pass
+
+
+FIXED = [
+    [1, 2],
+    [1 << 70, 2],
+    ["a", "b"],
+    ["a\0", "b"],
+    [b"a", None],
+    [1.5, 2],
+    [None, None],
+    [True, 0],
+    [date(2024, 2, 29)],
+    [datetime(2024, 2, 29, tzinfo=UTC)],
+    [Decimal("1.5")],
+    [["a"], ["b", "c"]],
+    [[1], ["b", 2.0]],
+    [(1, "a"), (2, "b")],
+    [(1, None), (2, "b")],
+    [(1, (2, None)), (2, (None, "b"))],
+    [("f", 1, (1.5,), 0.0), ("f", 1, (1.5, 2.5), 0.0)],
+]
+LOOSE = [
+    [{1, 2}],
+    [frozenset({1}), None],
+    [{"a": 1}],
+    [Own()],
+    [1j, 1],
+    [(1, {2}), (2, {3})],
+    [(1, (2, Own()))],
+    [[1, {"a": 1}]],
+    [1, (2, [frozenset()])],
+]
+
+
+@pytest.mark.parametrize("column", FIXED)
+def test_these_have_one_form(column):
+    assert is_fixed(encode(column), column)
+
+
+@pytest.mark.parametrize("column", LOOSE)
+def test_these_may_have_others(column):
+    assert not is_fixed(encode(column), column)
+
+
+def test_one_loose_block_makes_a_whole_file_loose():
+    for values, fixed in (([1, 2], True), ([1, {2}], False)):
+        writer = RunWriter(io.BytesIO(), slots=1)
+        writer.add_run(["a", "b"], values)
+        writer.add_run(["c"], [3])
+        assert writer.close().fixed is fixed
