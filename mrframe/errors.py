@@ -199,6 +199,12 @@ class LedgerUnbalanced(MrframeError):
     slug = "ledger"
 
 
+class ShuffleUnbalanced(MrframeError):
+    """A reduce has not read, each pair once, what the maps have made for it; a bug in mrframe or of the machine."""
+
+    slug = "shuffle"
+
+
 class NotPrivate(UsageError):
     """A directory or file for keys, the journal or a cluster's data is not this user's alone."""
 

@@ -23,6 +23,7 @@ from mrframe.core.spec import Split
 from mrframe.core.states import JobState, TaskState
 from mrframe.core.stored import STORED
 from mrframe.core.submission import Submission
+from mrframe.core.tally import NOTHING
 from mrframe.core.tasks import Attempt, Task
 
 NOBODY = "no node"
@@ -152,7 +153,8 @@ def give(book: Book, turn: Turn, submission: Submission, task: Task, node: Node)
         careful=task.failures > 0,
         stall_s=spec.stall_s,
     )
-    book.begin(Attempt(task, node.name, message, turn.now_s))
+    to_read = submission.steps[task.step].made.get(task.partition, NOTHING) if task.kind == "reduce" else NOTHING
+    book.begin(Attempt(task, node.name, message, turn.now_s, to_read=to_read))
     turn.send(node.name, message)
 
 

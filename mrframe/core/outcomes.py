@@ -4,7 +4,8 @@ Rules. The first sealed attempt of a task wins: the fact first, then `CommitAtte
 `DiscardAttempt` to all others. Everything else that arrives (a second seal, a stale attempt, another epoch)
 is answered with a discard, so that nodes may repeat themselves until they hear something. "raised" and
 "refused" end the job at once: they would happen again. "died" and "io" are tried `tries_max` times, on
-other nodes where there are any. "fetch" is not the task's fault: it rests and is tried again.
+other nodes where there are any. "fetch" is not the task's fault: it rests and is tried again. A reduce that has not
+read what its maps have made is no result, whatever it sealed: it counts as "io".
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from mrframe.core.keeping import suspect
 from mrframe.core.losses import lose_source
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure
+from mrframe.core.tally import unbalanced
 from mrframe.core.tasks import Attempt
-from mrframe.errors import NotRepeatable
+from mrframe.errors import NotRepeatable, ShuffleUnbalanced
 
 
 def sealed(book: Book, turn: Turn, node: Node, event: AttemptSealed) -> None:
@@ -48,6 +50,10 @@ def commit(book: Book, turn: Turn, attempt: Attempt, event: AttemptSealed) -> No
         )
         fail(book, turn, submission, Failure("refused", said, error_slug=NotRepeatable.slug))
         return
+    wrong = unbalanced(attempt.to_read, event.report) if task.kind == "reduce" else ""
+    if wrong:
+        _over(book, turn, attempt, Failure("io", wrong, error_slug=ShuffleUnbalanced.slug))
+        return
     turn.persist(AttemptCommitted(event.attempt, node.name, event.report))
     book.end(attempt)
     turn.send(node.name, CommitAttempt(event.attempt))
@@ -63,10 +69,9 @@ def differs(attempt: Attempt, report: TaskReport) -> bool:
 
     A careful attempt is no witness: it may leave out records.
     """
-    first = attempt.task.counts
-    return (
-        first is not None and not attempt.start.careful and not report.ledger.quarantined and first != report.counts()
-    )
+    first = attempt.task.first
+    witness = not attempt.start.careful and not report.ledger.quarantined
+    return first is not None and witness and report.differs(first)
 
 
 def failed(book: Book, turn: Turn, node: Node, event: AttemptFailed) -> None:
@@ -74,8 +79,13 @@ def failed(book: Book, turn: Turn, node: Node, event: AttemptFailed) -> None:
     attempt = node.live.get(event.attempt)
     if attempt is None:
         book.refuse(turn, node.name, event.attempt)
-        return
-    task, failure = attempt.task, event.failure
+    else:
+        _over(book, turn, attempt, event.failure)
+
+
+def _over(book: Book, turn: Turn, attempt: Attempt, failure: Failure) -> None:
+    """An attempt has ended without being the result, and this is why."""
+    task = attempt.task
     submission = book.jobs[task.job]
     book.drop(turn, attempt)
     if not task.attempts:
@@ -88,9 +98,9 @@ def failed(book: Book, turn: Turn, node: Node, event: AttemptFailed) -> None:
         task.losses += 1
     else:
         task.failures += 1
-        task.avoid.add(node.name)
-        blame(book, turn, node, task.id)
-    if give_up(book, turn, task, node.name, failure):
+        task.avoid.add(attempt.node)
+        blame(book, turn, book.nodes[attempt.node], task.id)
+    if give_up(book, turn, task, attempt.node, failure):
         return
     if fetch and failure.lost is not None:
         rest(book, turn, task)

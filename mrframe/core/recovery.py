@@ -131,7 +131,10 @@ def _snapshot_job(submission: Submission) -> dict[str, Any]:
         "failure": submission.failure,
         "added": submission.added,
         "closed": submission.closed_at,
-        "steps": [(s.spec, s.planned, s.open_maps, s.open_reduces, s.lines, s.malformed) for s in submission.steps],
+        "steps": [
+            (s.spec, s.planned, s.open_maps, s.open_reduces, s.lines, s.malformed, dict(s.made))
+            for s in submission.steps
+        ],
         "tasks": {task.id: (task.step, task.partition, task.commit) for task in submission.tasks.values()},
         "splits": {order: task.id for order, task in sorted(submission.by_order.items())},
     }

@@ -117,8 +117,8 @@ class Submission:
         task.move(cause)
         task.commit = holder
         task.report = report
-        if task.kind != "decode" and not report.ledger.quarantined and task.counts is None:
-            task.counts = report.counts()
+        if task.kind != "decode" and not report.ledger.quarantined and task.first is None:
+            task.first = report
         self.steps[task.step].count(task, holder[1], report, 1)
         if task.kind == "decode":
             if not task.known:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Any
 
 from mrframe.core.events import StartAttempt
 from mrframe.core.ids import Kind
@@ -11,13 +10,15 @@ from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Split, StepSpec
 from mrframe.core.states import TASK, TaskState
+from mrframe.core.tally import NOTHING, Tally, made_for, plus
 
 
 @dataclass(slots=True, eq=False)
 class Attempt:
     """An attempt that has been given to a node and is not over; `start` is sent again when it seems lost.
 
-    `began_s` is when a heartbeat first showed that it runs.
+    `began_s` is when a heartbeat first showed that it runs; `to_read` is, of a reduce, what the maps that it was
+    told to read have made for it.
     """
 
     task: Task
@@ -25,6 +26,7 @@ class Attempt:
     start: StartAttempt
     sent_s: float
     began_s: float | None = None
+    to_read: Tally = NOTHING
     records: int = 0
     bytes_done: int = 0
 
@@ -48,7 +50,7 @@ class Task:
     number     attempts so far in this epoch; failures and losses count how they ended
     commit     (attempt, node) of the result, None while there is none
     known      whether it was ever committed: a decode task that was has named all its blocks
-    counts     of its first result, when that left out nothing: what a later one must have too (`records.py`)
+    first      the report of its first result, when that left out nothing: what a later one must not differ from
     avoid      nodes on which it failed; it is retried elsewhere where there is an elsewhere
     rivals     speculative attempts so far in this epoch
     """
@@ -70,7 +72,7 @@ class Task:
     commit: tuple[str, str] | None = None
     report: TaskReport | None = None
     known: bool = False
-    counts: tuple[Any, ...] | None = None
+    first: TaskReport | None = None
     avoid: set[str] = field(default_factory=set)
     rivals: int = 0
 
@@ -88,6 +90,7 @@ class Step:
     open_maps, open_reduces   tasks that are not committed
     weights    partition -> node -> bytes of it that committed maps hold there
     timed      by kind: the committed tasks, but for those whose result was saved before
+    made       partition -> what committed maps have made for it
     """
 
     index: int
@@ -98,6 +101,7 @@ class Step:
     open_maps: int = 0
     open_reduces: int = 0
     weights: dict[int, dict[str, int]] = field(default_factory=dict)
+    made: dict[int, Tally] = field(default_factory=dict)
     records: int = 0
     bytes_in: int = 0
     lines: int = 0
@@ -132,6 +136,7 @@ class Step:
         for partition, (_, size) in report.partitions.items():
             nodes = self.weights.setdefault(partition, {})
             nodes[node] = nodes.get(node, 0) + sign * size
+            self.made[partition] = plus(self.made.get(partition, NOTHING), made_for(report, partition), sign)
 
 
 def _place(task: Task) -> tuple[int, int]:

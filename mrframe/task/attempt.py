@@ -163,14 +163,14 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | 
         return SampleTask(step.sources()[name], order, reporter).run()
     source, view = step.source_names.index(name), step.sources()[name]
 
-    def run(content: Any = None, order: MapOrder = order) -> TaskReport:
+    def run(content: Any = None, order: MapOrder = order) -> tuple[TaskReport, dict[int, int]]:
         task = MapTask(view, order, job.settings, reporter, source=source, care=care, content=content)
         report = task.run()
         report.counters = counters.take()  # before it is saved
-        return report
+        return report, task.digests
 
     if job.settings.saving is None or care is not None or order.careful:
-        return run()
+        return run()[0]
     from mrframe.task.saved import map_or_load
 
     return map_or_load(view, order, job.settings, run)

@@ -22,7 +22,7 @@ from mrframe.formats.reading import BlockReader, Parsed, make_reader
 from mrframe.formats.splitting import BLOCK_BYTES, LongLine, read_split
 from mrframe.shuffle.buffers import buffer_for
 from mrframe.shuffle.keys import canonical
-from mrframe.shuffle.partition import partition_of, slot_range, slots_for
+from mrframe.shuffle.partition import slot_range, slots_for
 from mrframe.shuffle.ranges import Ranges
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.runfile import RunWriter
@@ -32,6 +32,7 @@ from mrframe.task.emit import Columns, EmitFailed, Emitter
 from mrframe.task.package import TaskSettings
 from mrframe.task.packedfold import PackedFold, buffer_of
 from mrframe.task.packedtask import PackedCounts, PackedWordsReader, maps_packed
+from mrframe.task.portions import report_portions
 from mrframe.task.rawcount import RawCountBuffer, counts_raw
 from mrframe.task.rejects import QUARANTINE_FILE, Rejects
 from mrframe.task.temporary import create
@@ -77,6 +78,7 @@ class Output:
         self._keeps_all = isinstance(job.reduce, Each) and job.key_order == "total"
         self._path = os.path.join(order.out_dir, MAP_FILE)
         self._keeps_empty = settings.saving is not None  # a file without pairs is a result, too
+        self._fixed = job.map_batch is None  # its libraries have threads, which may give rows in another order
         self._file: BinaryIO | None = None
         self._writer: RunWriter | None = None
         self._make_writer = partial(
@@ -90,6 +92,7 @@ class Output:
         self.buffer = buffer
         self.spills = 0
         self.pairs = 0
+        self.digests: dict[int, int] = {}  # by slot, once sealed
 
     def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
         """Buffer columns of pairs."""
@@ -150,10 +153,9 @@ class Output:
         report.spills = self.spills
         report.records_out = totals.records
         report.bytes_out = totals.bytes
-        for slot, (records, size) in totals.by_slot.items():
-            partition = partition_of(slot, self._slots, self._partitions)
-            before = report.partitions.get(partition, (0, 0))
-            report.partitions[partition] = (before[0] + records, before[1] + size)
+        report.fixed = self._fixed and totals.fixed
+        self.digests.update(totals.digests)
+        report_portions(report, totals.by_slot, totals.digests, self._slots, self._partitions)
 
     def close(self) -> None:
         """Give the file up, sealed or not."""
@@ -209,6 +211,7 @@ class MapTask:
             buffer = buffer_of(job, fold, order.split, settings)
         self._fold = fold
         self._output = Output(job, order, settings, buffer, source=source, cuts=settings.cuts)
+        self.digests = self._output.digests
         self._rejects = Rejects(order.out_dir, keep=settings.keep_rejects)
         self._quarantine = Rejects(order.out_dir, QUARANTINE_FILE, keep=settings.keep_quarantine)
         self._report = TaskReport()
@@ -320,7 +323,8 @@ class MapTask:
         keys, values = emitter.emit([[column[index]] for column in parsed.columns], 1)
         buffer_for(self._fold, None, "").add(keys, values)
         if self._fold is None:
-            _refuse_keys(keys)
+            for key in keys:
+                canonical(key)
         return keys, values
 
     def take(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
@@ -372,6 +376,7 @@ class MapTask:
 
     def _seal(self) -> None:
         self._output.seal(self._report)
+        self._report.fixed = self._report.fixed and self.care is None  # whose buffers are filled record by record
         if self._raw:
             self.add_bad_fields(self._output.buffer.bad_fields)
         self._report.span = getattr(self.reader, "span", ("", ""))
@@ -383,11 +388,6 @@ class MapTask:
                 f"{self._split.source} at byte {self._split.order[1]:,}: {missing} bytes of a split of "
                 f"{self._split.length:,} are in no class of the ledger; please report this as a bug of mrframe"
             )
-
-
-def _refuse_keys(keys: Sequence[Any]) -> None:
-    for key in keys:
-        canonical(key)
 
 
 def count_lines(path: str, end: int) -> int:

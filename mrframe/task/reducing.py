@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import partial, reduce
 from itertools import islice, pairwise
 from typing import Any
 
@@ -18,6 +18,7 @@ from mrframe.core.job import Each, Job
 from mrframe.core.records import TaskReport
 from mrframe.core.signature import describe
 from mrframe.core.spec import ReduceOrder
+from mrframe.core.tally import NOTHING, plus
 from mrframe.errors import MrframeError, UserCodeError, ValueRefused
 from mrframe.shuffle.buffers import PairBuffer
 from mrframe.shuffle.columns import all_plain, is_plain
@@ -97,6 +98,7 @@ class ReduceTask:
                         self._reduce(streams, output)
             output.seal(self._report)
         self._report.ledger.records = self._records
+        self._report.read = reduce(plus, (reader.taken for reader in readers), NOTHING)
         return self._report
 
     def _slots(
@@ -129,10 +131,13 @@ class ReduceTask:
         """The slots of this partition, but for those that could be reduced as numbers, which are in the output."""
         before = self._records
         for slots, suits in packed_groups(self._job, readers, self._wanted(), self._settings):
+            taken = [reader.taken for reader in readers]
             packed = (
                 reduce_packed(readers, slots, lambda read: self._reporter.beat(before + read, 0)) if suits else None
             )
             if packed is None:
+                for reader, before_it in zip(readers, taken, strict=True):
+                    reader.taken = before_it  # the slots are read again
                 yield slots
             else:
                 output.keep_packed(*packed)

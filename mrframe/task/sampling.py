@@ -26,6 +26,7 @@ from mrframe.shuffle.runfile import RunReader, RunWriter
 from mrframe.task import counters
 from mrframe.task.emit import Emitter
 from mrframe.task.mapping import MAP_FILE, Reporter
+from mrframe.task.portions import report_portions
 from mrframe.task.temporary import create
 
 PLACES = 8  # of a split
@@ -66,8 +67,7 @@ def sealed(order: MapOrder, rows: list[Weighted]) -> TaskReport:
         writer.add_run([None] * len(rows), rows)
         totals = writer.close()
     report.records_out, report.bytes_out = totals.records, totals.bytes
-    if rows:
-        report.partitions[0] = (totals.records, totals.bytes)
+    report_portions(report, totals.by_slot, totals.digests, slots_for(1), 1)
     return report
 
 

@@ -6,8 +6,8 @@ source (a mark is looked for only there), the name and the place in it where the
 work is shared wherever the same bytes are read again, after a log was appended to, renamed, compressed or copied, and
 data never is: every split counts each time it is an input.
 
-What is saved is what was sealed: the run file and the report. A result that left out records is not saved. `verify`
-makes some attempts again and compares, byte for byte.
+What is saved is what was sealed: the run file, the digests of its slots, and the report. A result that left out
+records is not saved. `verify` makes some attempts again and compares, byte for byte.
 """
 
 from __future__ import annotations
@@ -27,18 +27,20 @@ from mrframe.core.spec import MapOrder, Split
 from mrframe.errors import CorruptData, NotRepeatable
 from mrframe.formats.splitting import LongLine, read_split
 from mrframe.formats.window import INSIDE, OUTSIDE, Window
-from mrframe.shuffle.partition import partition_of, slots_for
+from mrframe.shuffle.partition import slots_for
 from mrframe.shuffle.runfile import RunReader
 from mrframe.store.results import Results
 from mrframe.task.mapping import MAP_FILE
 from mrframe.task.package import Saving, TaskSettings
+from mrframe.task.portions import report_portions
 from mrframe.task.windowed import Spans
 
-VERSION = 1
+VERSION = 2
 HASH_BYTES = 1 << 20
 _KNOWN = "known"  # in the attempt's directory: a saved run file that is being compared
 
-Map = Callable[[Any, MapOrder], TaskReport]
+Digests = dict[int, int]  # by slot
+Map = Callable[[Any, MapOrder], tuple[TaskReport, Digests]]
 """Does the map; is given what its input is to be fed to as it is read (a hash), or None, and the order."""
 
 
@@ -89,12 +91,12 @@ class _SavedMap:
     def _made(self, content: str, run: Map) -> TaskReport:
         """The attempt itself, saved when it may be."""
         digest = None if content else Digest()
-        report = run(digest, self._order)
+        report, digests = run(digest, self._order)
         report.content = content or (digest.whole(self._order.split.length) if digest else "")
         if report.content:
             if self._spans is not None:
                 self._spans.save(self._order.split, report)
-            self._save(report)
+            self._save(report, digests)
         return report
 
     def _left_out(self, content: str, run: Map) -> TaskReport | None:
@@ -105,7 +107,7 @@ class _SavedMap:
         if span is None or batches or (self._settings.keep_rejects and span.ledger.malformed):
             return None
         nothing = replace(split, length=0, crc32=-1, kind="file" if split.kind == "saved" else split.kind)
-        made = run(None, replace(self._order, split=nothing))
+        made, _ = run(None, replace(self._order, split=nothing))
         samples = span.samples_at(split.order[1])
         return replace(made, ledger=replace(span.ledger), samples=samples, content=content, saved=True)
 
@@ -136,27 +138,30 @@ class _SavedMap:
         data = self._results.load(self._saving.job, self._key(content), run_path)
         if data is None:
             return None
-        report = TaskReport.from_plain(msgpack.unpackb(data, unicode_errors="surrogateescape", strict_map_key=False))
+        plain, digests = msgpack.unpackb(data, unicode_errors="surrogateescape", strict_map_key=False)
+        report = TaskReport.from_plain(plain)
         if self._settings.keep_rejects and report.ledger.malformed:
             os.unlink(run_path)
             return None  # the lines themselves are wanted, and were not saved
         begins = self._order.split.order[1]
         report.samples = [replace(one, offset=one.offset + begins) for one in report.samples]
-        report.partitions = _by_partition(run_path, self._order.partitions)
+        with open(run_path, "rb") as file:
+            reader = RunReader(file, run_path, unpickle=False)
+            report_portions(report, reader.sizes(), digests, reader.slots, self._order.partitions)
         report.saved = True
         return report
 
-    def _save(self, report: TaskReport) -> None:
+    def _save(self, report: TaskReport, digests: Digests) -> None:
         """Save a sealed attempt, unless it left out records."""
         ledger = report.ledger
         if ledger.quarantined or report.failed or ledger.outside_time or ledger.without_time:
             return
         begins = self._order.split.order[1]
         samples = [replace(one, offset=one.offset - begins) for one in report.samples]
-        plain = replace(
-            report, samples=samples, partitions={}, seconds=0.0, memory_peak_bytes=0, span=("", "")
-        ).to_plain()
-        data = msgpack.packb(plain, unicode_errors="surrogateescape")
+        # no witness later: a run with other settings, such as less memory, cuts the same pairs into other blocks
+        own = replace(report, samples=samples, partitions={}, digests={}, fixed=False)
+        plain = replace(own, seconds=0.0, memory_peak_bytes=0, span=("", "")).to_plain()
+        data = msgpack.packb([plain, digests], unicode_errors="surrogateescape")
         about = {"name": self._saving.name}
         self._results.save(self._saving.job, self._key(report.content), data, [self._run_path], about)
 
@@ -227,14 +232,3 @@ def identity(job: Job, split: Split, partitions: int, content: str) -> str:
         split.order[1] if "offset" in wanted else None,
     ]
     return sha256(msgpack.packb(seen, unicode_errors="surrogateescape")).hexdigest()[:40]
-
-
-def _by_partition(run_path: str, partitions: int) -> dict[int, tuple[int, int]]:
-    found: dict[int, tuple[int, int]] = {}
-    with open(run_path, "rb") as file:
-        reader = RunReader(file, run_path, unpickle=False)
-        for slot, (records, size) in reader.sizes().items():
-            partition = partition_of(slot, reader.slots, partitions)
-            before = found.get(partition, (0, 0))
-            found[partition] = (before[0] + records, before[1] + size)
-    return found

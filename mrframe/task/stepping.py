@@ -92,6 +92,8 @@ class StepTask:
                 else:
                     self._map(blocks)
             self._output.seal(self._report)
+            # what it reads may lie in other blocks the next time, and then a buffer is spilled at other places
+            self._report.fixed = self._report.fixed and self._care is None and not self._report.spills
         finally:
             self._output.close()
         return self._report

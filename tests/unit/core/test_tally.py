@@ -1,0 +1,133 @@
+"""What maps have made is compared with what a reduce has read before its commit, and a map with its first attempt."""
+
+from __future__ import annotations
+
+import pytest
+
+from mrframe.core import events as e
+from mrframe.core.facts import AttemptCommitted, JobFinished
+from mrframe.core.records import Ledger, TaskReport
+from mrframe.core.tally import DIGEST_MASK, NOTHING, made_for, plus, unbalanced
+from mrframe.testing.by_hand import ByHand, file_split
+
+
+def of_map(digest: int = 7, *, pairs: int = 1, fixed: bool = True) -> TaskReport:
+    return TaskReport(
+        Ledger(records=1), pairs, partitions={0: (pairs, 100)}, digests={0: digest}, fixed=fixed, bytes_out=100
+    )
+
+
+def of_reduce(pairs: int, digest: int, *, merged: int | None = None) -> TaskReport:
+    return TaskReport(Ledger(records=pairs if merged is None else merged), read=(pairs, digest))
+
+
+@pytest.fixture
+def mapped():
+    """Two nodes; maps have made one pair each, of the digests 7 and 2^64 - 1, and the reduce runs on node-1."""
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    cluster.submit(file_split(0), file_split(1))
+    cluster.seal("job-1/m0000.1.1", of_map(7))
+    cluster.seal("job-1/m0001.1.1", of_map(DIGEST_MASK))
+    return cluster
+
+
+# ---- between map and reduce -----------------------------------------------------------------------------
+
+
+def test_a_reduce_that_has_read_what_its_maps_have_made_is_committed(mapped):
+    mapped.seal("job-1/r0000.1.1", of_reduce(2, 6))
+    assert mapped.ended[0].failure is None
+
+
+@pytest.mark.parametrize(
+    "read", [of_reduce(2, 7), of_reduce(1, 6), of_reduce(3, 6), of_reduce(0, 0), of_reduce(2, 6, merged=1)]
+)
+def test_a_reduce_that_has_read_something_else_is_tried_again_elsewhere(mapped, read):
+    assert mapped.starts["job-1/r0000.1.1"][0] == "node-1"
+    mapped.seal("job-1/r0000.1.1", read)
+    assert mapped.facts == []
+    assert mapped.told(e.DiscardAttempt) == [e.DiscardAttempt("job-1/r0000.1.1")]
+    assert mapped.starts["job-1/r0000.1.2"][0] == "node-2"
+    mapped.seal("job-1/r0000.1.1", of_reduce(2, 6), node="node-1")
+    assert mapped.facts == [], "what was refused stays refused"
+    mapped.seal("job-1/r0000.1.2", of_reduce(2, 6))
+    assert mapped.ended[0].failure is None
+
+
+def test_a_reduce_that_never_reads_the_right_thing_fails_the_job_by_name(mapped):
+    for number in range(1, 5):
+        assert not mapped.ended
+        mapped.seal(f"job-1/r0000.1.{number}", of_reduce(2, 7))
+    failure = mapped.ended[0].failure
+    assert failure.error_slug == "shuffle"
+    assert "job-1/r0000 is given up after 4 attempts failed" in failure.message
+    assert "made 2 pairs (digest 0000000000000006), it has read 2 pairs (digest 0000000000000007)" in failure.message
+    assert not any(isinstance(fact, AttemptCommitted) for fact in mapped.facts)
+
+
+def test_what_a_lost_map_had_made_is_no_longer_expected(mapped):
+    mapped.tell(e.NodeGone("node-2", "node-2#1"))
+    mapped.fail("job-1/r0000.1.1")
+    mapped.seal("job-1/m0001.1.2", of_map(10, pairs=1, fixed=False))
+    mapped.seal("job-1/r0000.1.2", of_reduce(2, 17))
+    assert mapped.ended[0].failure is None
+
+
+def test_a_reduce_is_judged_by_the_maps_that_it_was_told_to_read(mapped):
+    mapped.tell(e.NodeGone("node-2", "node-2#1"))  # it has read what was there, and goes on
+    assert not mapped.ended
+    mapped.seal("job-1/r0000.1.1", of_reduce(2, 6))
+    assert mapped.ended[0].failure is None
+
+
+def test_the_next_master_knows_what_maps_have_made(mapped):
+    again = ByHand(epoch=2, journal=mapped.journal)
+    again.join("node-1", held=("job-1/m0000.1.1",))
+    again.join("node-2", held=("job-1/m0001.1.1",))
+    again.seal("job-1/r0000.2.1", of_reduce(2, 7))
+    assert not again.ended
+    again.seal("job-1/r0000.2.2", of_reduce(2, 6))
+    assert again.ended[0].failure is None
+
+
+# ---- between a map and the same map ---------------------------------------------------------------------
+
+
+def test_a_map_that_is_made_again_with_other_values_fails_the_job(mapped):
+    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    mapped.seal("job-1/m0000.1.2", of_map(8))
+    assert mapped.ended[0].failure.error_slug == "not-repeatable"
+    assert [type(fact) for fact in mapped.facts] == [JobFinished]
+
+
+def test_the_next_master_knows_the_values_that_a_map_gave_first(mapped):
+    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    again = ByHand(epoch=2, journal=mapped.journal)
+    again.join("node-2", held=("job-1/m0001.1.1",), start=1)
+    again.seal(again.started()[0], of_map(8))
+    assert again.ended[0].failure.error_slug == "not-repeatable"
+
+
+@pytest.mark.parametrize("made", [of_map(7), of_map(8, fixed=False)], ids=["the same", "values without one form"])
+def test_a_map_that_may_have_given_the_same_is_committed(mapped, made):
+    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    mapped.seal("job-1/m0000.1.2", made)
+    assert not mapped.ended
+    assert any(isinstance(fact, AttemptCommitted) for fact in mapped.facts)
+
+
+# ---- the numbers ----------------------------------------------------------------------------------------
+
+
+def test_tallies_add_up_modulo_2_to_the_64():
+    assert plus((1, DIGEST_MASK), (2, 2)) == (3, 1)
+    assert plus((3, 1), (2, 2), -1) == (1, DIGEST_MASK)
+    assert made_for(of_map(5, pairs=3), 0) == (3, 5)
+    assert made_for(of_map(5), 1) == NOTHING
+
+
+def test_a_report_that_does_not_say_what_was_read_is_not_judged():
+    assert unbalanced((2, 6), TaskReport()) == ""
+    assert unbalanced((2, 6), of_reduce(2, 6)) == ""
+    assert "2 pairs" in unbalanced((2, 6), of_reduce(2, 7))
