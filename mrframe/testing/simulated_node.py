@@ -162,7 +162,7 @@ class SimulatedNode:
             return
         case = self.world.cases[parse_attempt(order.attempt).job]
         try:
-            outcome = work(case, order, self._read)
+            outcome = work(case, order, self._read, misread=self.world.misreads(self.name, order))
         except KeyError as gone:
             outcome = Failure("io", f"no such file: {gone}")
         if isinstance(outcome, Failure):

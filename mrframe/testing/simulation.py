@@ -25,6 +25,7 @@ from typing import Any
 from mrframe.core.invariants import Checker, InvariantBroken
 from mrframe.core.node import NodeCore
 from mrframe.core.scheduler import Scheduler
+from mrframe.core.spec import Order, ReduceOrder
 from mrframe.testing.simulated_master import SimulatedClient, SimulatedMaster
 from mrframe.testing.simulated_node import SimulatedNode
 from mrframe.testing.simulated_work import Case, make_case
@@ -45,6 +46,7 @@ class Faults:
     executor_dies: float = 0.0
     fetch_fails: float = 0.0
     straggles: float = 0.0
+    misreads: float = 0.0
     node_crashes: int = 0
     master_crashes: int = 0
     torn_turns: float = 0.0
@@ -160,6 +162,16 @@ class World:
         if self._deaths.get(task, 0) >= DEATHS_MAX or not self.chance(self.faults.executor_dies):
             return False
         self._deaths[task] = self._deaths.get(task, 0) + 1
+        return True
+
+    def misreads(self, node: str, order: Order) -> bool:
+        """Whether this reduce takes one of its sources for another one; such attempts count with those that die."""
+        task = order.attempt.partition(".")[0]
+        strikes = isinstance(order, ReduceOrder) and self._deaths.get(task, 0) < DEATHS_MAX
+        if not strikes or not self.chance(self.faults.misreads):
+            return False
+        self._deaths[task] = self._deaths.get(task, 0) + 1
+        self.note(node, f"misreads the sources of {order.attempt}")
         return True
 
     # ---- the network --------------------------------------------------------------------------------

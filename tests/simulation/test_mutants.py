@@ -19,7 +19,7 @@ from mrframe.core.scheduler import Scheduler
 from mrframe.core.spec import Failure
 from mrframe.core.submission import Submission
 from mrframe.core.tasks import Step
-from mrframe.testing.simulation import run
+from mrframe.testing.simulation import Faults, run
 
 SEEDS = 300
 MUTANTS = {}
@@ -231,6 +231,24 @@ def malformed_lines_of_lost_maps_stay_counted(patch):
         before = self.malformed
         real(self, task, node, report, sign)
         self.malformed = max(self.malformed, before)
+
+    patch(Step, "count", count)
+
+
+@mutant("I10")
+def commits_a_reduce_that_has_not_read_what_its_maps_have_made(patch):
+    patch(outcomes, "unbalanced", lambda *_: "")
+    return {"faults": Faults(until_s=10.0, misreads=0.5)}
+
+
+@mutant("I10")
+def what_lost_maps_have_made_stays_in_the_balance(patch):
+    real = Step.count
+
+    def count(self, task, node, report, sign):
+        before = dict(self.made)
+        real(self, task, node, report, sign)
+        self.made = before if sign < 0 else self.made
 
     patch(Step, "count", count)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from mrframe.core.invariants import InvariantBroken
 from mrframe.core.scheduler import Scheduler
 from mrframe.testing import simulate
-from mrframe.testing.simulation import CALM, Faults, run
+from mrframe.testing.simulation import CALM, Faults, make_faults, run
 
 SEEDS, BATCH = 500, 50
 
@@ -90,10 +91,19 @@ def test_one_kind_of_fault_at_a_time():
         {"torn_turns": 0.05},
         {"pauses": 4},
         {"cuts": 5},
+        {"misreads": 0.6},
     )
     for fault in alone:
         for seed in range(8):
             run(seed, faults=Faults(until_s=8.0, **fault))
+
+
+def test_reduces_that_take_one_source_for_another_are_refused_in_any_weather():
+    text = ""
+    for seed in range(60):
+        weather = make_faults(Random(f"weather {seed}"))
+        text += "\n".join(run(seed, faults=replace(weather, misreads=0.4)).lines)
+    assert text.count("misreads the sources of") >= 20
 
 
 def test_a_broken_invariant_is_reported_with_its_seed_and_the_last_steps(monkeypatch):
