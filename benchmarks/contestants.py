@@ -70,8 +70,10 @@ PEERS = {  # name: (program or module that it needs, script, flag, jobs)
     "polars": ("polars", "polars_lazy.py", "", (*WORDS, "sort", "latency")),
     "dask": ("dask.bag", "dask_bag.py", "", (*WORDS, "latency")),
     "pyspark": ("pyspark", "spark_rdd.py", "", (*WORDS, "sort", "latency")),
+    "ray": ("ray", "ray_tasks.py", "", (*WORDS, "latency")),
+    "mrjob": ("mrjob", "mrjob_local.py", "", (*WORDS, "latency")),
 }
-SLOW = {"dask", "pyspark"}  # at most one round, or a round would take all day
+SLOW = {"dask", "pyspark", "ray", "mrjob"}  # at most one round, or a round would take all day
 
 
 @dataclass(frozen=True)
