@@ -36,6 +36,7 @@ class Split:
     lines_before  lines of the same source before this split, or -1 when not known
     crc32     of the split's bytes, when mrframe wrote them (decoded blocks, standard input); -1: not known
     content   digest of the split's bytes in hex, when it is known before they are read
+    packed    "held": the compressed file that the block comes from
     first     True when the split begins its source (a BOM is looked for only there)
     """
 
@@ -52,6 +53,7 @@ class Split:
     partition: int = -1  # "pairs": the partition whose output this is, -1 for all of them merged
     crc32: int = -1
     content: str = ""
+    packed: str = ""
 
     @property
     def first(self) -> bool:

@@ -28,7 +28,7 @@ class Block:
     index        counts from 0; the file is what `open_block(index)` gave
     offset       where the piece begins in the (decoded) stream, in bytes
     length       its bytes
-    lines_before newlines of the stream before it
+    lines_before newlines of the stream before it; -1 when they were not counted
     crc32        of its bytes, as they were given to be written
     """
 
@@ -83,7 +83,12 @@ def cut_stream(chunks: Iterable[bytes], block_bytes: int) -> Iterator[tuple[byte
 
 
 def write_blocks(
-    chunks: Iterable[bytes], block_bytes: int, open_block: Callable[[int], BinaryIO], crc: Crc = crc32
+    chunks: Iterable[bytes],
+    block_bytes: int,
+    open_block: Callable[[int], BinaryIO],
+    crc: Crc = crc32,
+    *,
+    counts_lines: bool = True,
 ) -> Iterator[Block]:
     """Write a stream of chunks to files of whole lines; yields each block when its file is closed.
 
@@ -91,7 +96,7 @@ def write_blocks(
     last block may lack a final newline. The caller deletes what was written when this raises (a chunk's error, or
     OSError).
     """
-    writer = _Writer(open_block, crc)
+    writer = _Writer(open_block, crc, counts_lines=counts_lines)
     try:
         for data, ends in cut_stream(chunks, block_bytes):
             writer.write(data)
@@ -106,13 +111,14 @@ def write_blocks(
 class _Writer:
     """The block that is being written: from `start` in the stream to `offset`."""
 
-    def __init__(self, open_block: Callable[[int], BinaryIO], crc: Crc) -> None:
+    def __init__(self, open_block: Callable[[int], BinaryIO], crc: Crc, *, counts_lines: bool) -> None:
         self._open_block = open_block
         self._crc = crc
+        self._counts_lines = counts_lines
         self._file: BinaryIO | None = None
         self._index = 0
         self._lines = 0
-        self._lines_before = 0
+        self._lines_before = 0 if counts_lines else -1
         self._crc32 = 0
         self.start = 0
         self.offset = 0
@@ -122,7 +128,8 @@ class _Writer:
             self._file = self._open_block(self._index)
         self._file.write(data)
         self._crc32 = self._crc(data, self._crc32)
-        self._lines += data.count(b"\n")
+        if self._counts_lines:
+            self._lines += data.count(b"\n")
         self.offset += len(data)
 
     def finish(self) -> Block:
@@ -130,7 +137,8 @@ class _Writer:
         block = Block(self._index, self.start, self.offset - self.start, self._lines_before, self._crc32)
         self._index += 1
         self._crc32 = 0
-        self.start, self._lines_before = self.offset, self._lines
+        self.start = self.offset
+        self._lines_before = self._lines if self._counts_lines else -1
         return block
 
     def close(self) -> None:

@@ -198,9 +198,9 @@ def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
                 0,
                 block.length,
                 (split.order[0], block.offset),
-                lines_before=block.lines_before,
                 input_name=split.input_name,
                 crc32=block.crc32,
+                packed=split.path,
             )
         )
         reporter.beat(report.records_out, report.bytes_out)

@@ -29,7 +29,8 @@ from mrframe.task.box import Box, Standing
 from mrframe.task.care import BoxReporter, Care, Position
 from mrframe.task.confine import memory_limited
 from mrframe.task.emit import EmitFailed, Emitter
-from mrframe.task.mapping import MapTask, Reporter, block_reader, count_lines
+from mrframe.task.lines import count_lines, lines_before
+from mrframe.task.mapping import MapTask, Reporter, block_reader
 from mrframe.task.package import LoadedJob
 from mrframe.task.watching import KILLED, Death, Outcome, watched
 
@@ -208,8 +209,7 @@ def place_of(order: MapOrder, standing: Standing, locate: Callable[[bytes, int],
         file.seek(at)
         block = file.read(standing.length)
     within, line = locate(block, standing.record)
-    before = count_lines(split.path, at)
-    if split.lines_before >= 0:
-        before += split.lines_before - count_lines(split.path, split.offset)
-    number = before + block.count(b"\n", 0, within) + 1
-    return Place(split.source, standing.offset + within, number, line)
+    before = lines_before(split)
+    number = before + count_lines(split.path, at) - count_lines(split.path, split.offset)
+    number += block.count(b"\n", 0, within) + 1
+    return Place(split.source, standing.offset + within, number if before >= 0 else -1, line)

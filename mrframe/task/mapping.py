@@ -29,6 +29,7 @@ from mrframe.shuffle.runfile import RunWriter
 from mrframe.task.blame import Place, RecordFailed
 from mrframe.task.care import Bad, Care, emit_singly, lines_of
 from mrframe.task.emit import Columns, EmitFailed, Emitter
+from mrframe.task.lines import lines_before
 from mrframe.task.package import TaskSettings
 from mrframe.task.packedfold import PackedFold, buffer_of
 from mrframe.task.packedtask import PackedCounts, PackedWordsReader, maps_packed
@@ -352,13 +353,11 @@ class MapTask:
     def place(self, offset: int, block: bytes, record: int) -> Place:
         """Where the n-th record of a block lies, with its line number in the source."""
         within, line = self.reader.locate(block, record)
-        before = self._split.lines_before
-        if before < 0:
-            before = count_lines(self._split.path, self._split.offset)
+        before = lines_before(self._split)
         # The block's own lines are in the ledger already: take them off again.
         block_lines = block.count(b"\n") + (not block.endswith(b"\n"))
-        number = before + self._ledger.lines - block_lines + block.count(b"\n", 0, within)
-        return Place(self._split.source, offset + within, number + 1, line)
+        number = before + self._ledger.lines - block_lines + block.count(b"\n", 0, within) + 1
+        return Place(self._split.source, offset + within, number if before >= 0 else -1, line)
 
     def unread(self, offset: int, block: bytes, parsed: Parsed, used: int) -> None:
         """Take back what was counted of a block after its first `used` records: the user stopped early."""
@@ -388,13 +387,3 @@ class MapTask:
                 f"{self._split.source} at byte {self._split.order[1]:,}: {missing} bytes of a split of "
                 f"{self._split.length:,} are in no class of the ledger; please report this as a bug of mrframe"
             )
-
-
-def count_lines(path: str, end: int) -> int:
-    """Newlines before byte `end` of a file; only ever asked for when something has failed."""
-    lines = 0
-    with open(path, "rb") as file:
-        while end > 0 and (data := file.read(min(end, 1 << 20))):
-            lines += data.count(b"\n")
-            end -= len(data)
-    return lines
