@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, Self
 
 from mrframe.cluster.auth import Keys, make_keys
@@ -109,7 +110,7 @@ class LocalCluster(MasterClient):
     def _open(self, limits: SchedulerLimits) -> None:
         assert self._household is not None
         self._household.fork([MASTER, *self.restarts], self._hear_child)
-        self._scheduler_limits = limits
+        self._scheduler_limits = replace(limits, by_path=self._by_path)
         self._introduce_master()
         deadline_s = time.monotonic() + START_S
         while not self._master_address:

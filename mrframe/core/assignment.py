@@ -56,6 +56,8 @@ def enqueue(book: Book, turn: Turn, task: Task) -> None:
     nodes, size = near(submission, task)
     if task.split is not None and task.split.kind == "stored":
         nodes = tuple(readable(book, task.split.path))
+    elif book.limits.by_path:  # of what was sealed nothing is moved; near nodes are only asked first
+        size = 0
     wait = wait_s(book.limits, size)
     homes = [name for name in nodes if name in names and name not in task.avoid]
     if not homes and task.avoid:

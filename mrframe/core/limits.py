@@ -20,6 +20,7 @@ class SchedulerLimits:
     tries_max             attempts at a task that may end by themselves ("died", "io") before the job fails
     losses_max            attempts at a task that may be lost to nodes and fetches before the job fails
     block_losses_max      the same for a task whose block no node has any more
+    by_path               nodes read by path what others have sealed: moving that costs nothing, and is not waited for
     fetch_reports_max     reports that an output cannot be fetched, before it is taken to be lost
     fetch_rest_s          pause before a task whose source could not be fetched is tried again; doubles
     fetch_rest_s_max      bound of that pause
@@ -43,6 +44,7 @@ class SchedulerLimits:
     locality_wait_s: float = 0.3
     locality_wait_s_min: float = 0.05
     transfer_bytes_per_s: int = 200 * MIB
+    by_path: bool = False
     tries_max: int = 4
     losses_max: int = 100
     block_losses_max: int = 8

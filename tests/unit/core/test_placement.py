@@ -49,6 +49,28 @@ def test_small_data_is_not_waited_for():
     assert sorted(node for node, _ in cluster.starts.values()) == ["node-1", "node-2"]
 
 
+def held_block(decode: str, node: str) -> Split:
+    return Split("held", "a.gz", "block-00000", 0, 64 * MIB, (0, 0), held_by=((decode, node),))
+
+
+def test_a_decoded_block_waits_for_its_node_unless_others_read_it_by_path():
+    for by_path, taken in ((False, []), (True, ["node-2"])):
+        cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0, by_path=by_path))
+        cluster.join("node-1", "node-2")
+        cluster.submit(Split("gzip", "a.gz", "a.gz", 0, 100, (0, 0)))
+        decode = "job-1/d0000.1.1"
+        assert cluster.starts[decode][0] == "node-1"
+        cluster.tell(e.BlockSealed("node-1", "node-1#1", decode, held_block(decode, "node-1")))
+        assert [node for a, (node, _) in cluster.starts.items() if a != decode] == taken
+
+
+def test_compressed_files_are_decoded_on_all_nodes():
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    cluster.submit(*(Split("gzip", f"{i}.gz", f"{i}.gz", 0, 100, (i, 0)) for i in range(4)))
+    assert sorted(node for node, _ in cluster.starts.values()) == ["node-1", "node-2"]
+
+
 def test_a_location_that_is_no_node_of_ours_is_not_waited_for():
     cluster = ByHand()
     cluster.join("node-1")
