@@ -2,7 +2,7 @@
 
 gzip, bzip2 and xz are read with the standard library (gzip with `isal` where the extra `mrframe[fast]` has
 brought it); others are refused with the command that pipes them in. Rules: the magic bytes decide, never the
-name; memory is bounded (1 MiB in, 1 MiB out) whatever the ratio; all members of a file are read; zero padding
+name; memory is bounded (1 MiB in, 1 MiB out) whatever the ratio, and so is that; all members are read; zero padding
 behind the last is ignored, anything else there is an error. A fault names the file, the compressed offset, and
 how much was decoded before it; bytes before the fault have been handed on by then, so a caller that goes on
 after it must not count them.
@@ -26,6 +26,10 @@ READ_BYTES = 1 << 20
 FEED_BYTES = 64 << 10
 """What a decompressor is given at a time: it copies what is left of it at each end of a member."""
 OUTPUT_BYTES = 1 << 20
+RATIO_MAX = 200
+"""What decodes to more than so many times its size is refused, beyond the first `RATIO_FREE_BYTES`: logs compress to
+a tenth or a fiftieth, and a file made to fill a disk to a thousandth (gzip) or far less (bzip2, xz)."""
+RATIO_FREE_BYTES = 16 << 20
 XZ_MEMORY_BYTES_MAX = 128 << 20
 """`xz -9` asks its reader for 65 MiB; a file that asks for more is refused."""
 
@@ -184,6 +188,8 @@ class _Stream:
                 self._between = False
             out = self._decode(data)
             self._decoded += len(out)
+            if self._decoded > max(RATIO_FREE_BYTES, RATIO_MAX * self._taken):
+                raise self._bomb()
             if out:
                 yield out
             data = b""
@@ -201,6 +207,13 @@ class _Stream:
         """Nothing more comes; InputError when the last member is not complete."""
         if not self._between and self._taken:
             raise self._fault(f"truncated: it ends at compressed byte {self._taken:,}, within its data")
+
+    def _bomb(self) -> InputError:
+        return InputError(
+            f"{self._name} is refused: its first {self._taken:,} bytes decode to {self._decoded:,} or more, over "
+            f"{RATIO_MAX} times as many, as in a file made to fill a disk. If it is a log all the same, pipe it in: "
+            f"{_TOOLS[self._compression]} {self._name} | mrframe run JOB -"
+        )
 
     def _fault(self, state: str) -> InputError:
         return InputError(

@@ -69,18 +69,34 @@ def test_damage_is_told_with_its_place_and_what_came_before(compression, pack):
 
 
 @packs
-def test_a_bomb_is_decoded_in_bounded_pieces(compression, pack):
-    bomb = pack(b"\x00" * (24 << 20))
+@pytest.mark.parametrize("members", [1, 6])
+def test_a_bomb_is_refused_by_name_after_bounded_pieces(compression, pack, members):
+    bomb = pack(b"\x00" * ((24 << 20) // members)) * members
     tracemalloc.start()
+    total = largest = 0
     try:
-        total = largest = 0
-        for piece in decompress([bomb], compression, "bomb"):
-            total, largest = total + len(piece), max(largest, len(piece))
+        with pytest.raises(
+            InputError, match=r"evil\.gz is refused: .*over 200 times as many.* evil\.gz \| mrframe run"
+        ):
+            for piece in decompress([bomb], compression, "evil.gz"):
+                total, largest = total + len(piece), max(largest, len(piece))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert (total, largest) == (24 << 20, 1 << 20)
+    assert total <= 17 << 20
+    assert largest == 1 << 20
     assert peak < 14 << 20
+
+
+@packs
+def test_a_log_that_compresses_well_is_none(compression, pack):
+    lines = b"".join(b"%d GET /health 200\n" % number for number in range(1_000_000))
+    assert len(lines) > 16 << 20
+    assert decoded(pack(lines), compression) == lines
+
+
+def test_a_small_file_of_one_line_again_and_again_is_none():
+    assert decoded(gzip.compress(b"x" * (8 << 20)), "gzip") == b"x" * (8 << 20)
 
 
 def test_xz_that_wants_too_much_memory_is_refused():
