@@ -1,7 +1,7 @@
 """`mrframe check JOB INPUT…`: is this job safe to distribute?
 
 The job is run in many ways that must not matter: again, cut into other splits, in another order, on a cluster,
-with another hash seed. All answers must be the same bytes as the first, plain, inline run. When one differs, the
+with another PYTHONHASHSEED. All answers must be the same bytes as the first, plain, inline run. When one differs, the
 first difference is shown, and one more run without the combiner tells the likely reason.
 """
 
@@ -41,7 +41,7 @@ class Way:
 
     name: str
     changes: dict[str, Any]
-    hash_seed: str = ""
+    python_seed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def ways() -> list[Way]:
     return [
         Way("inline", inline),
         Way(_AGAIN, inline),
-        Way("another hash seed", inline, hash_seed="4711"),
+        Way("another PYTHONHASHSEED", inline, python_seed="4711"),
         *(Way(f"{n} split{'s' if n > 1 else ''}", inline | {"splits": n}) for n in SPLITS),
         *(Way(f"shuffled order {s}", inline | {"splits": SPLITS_SHUFFLED, "order_seed": s}) for s in SEEDS),
         Way("local, 2 nodes", {"engine": "local", "nodes": 2, "splits": SPLITS_SHUFFLED, "order_seed": None}),
@@ -82,7 +82,8 @@ def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **valu
     """Is this job safe to distribute? Runs it in many ways and compares.
 
     The answer must be the same bytes inline and on a cluster, for any cutting of the input, any order of tasks and
-    any hash seed. Exit code 1 when it is not. Inputs are read several times: take a part of a log for a quick check.
+    any PYTHONHASHSEED. Exit code 1 when it is not. Inputs are read several times: take a part of a log for a quick
+    check.
     """
     as_json = values.pop("as_json")
     base = settings.run_options({name: values.pop(name) for name in settings.declared()})
@@ -92,7 +93,10 @@ def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **valu
         raise click.UsageError("no INPUT was given; name a log file")
     if any(text == "-" or (text.endswith("=-") and not os.path.exists(text)) for text in inputs):
         raise UsageError("check reads its inputs several times, so standard input cannot be one; name a file")
-    trial = Trial(job, inputs, dataclasses.replace(base, cache="off"), job_options)  # every run is to be made
+    from mrframe.engines.planning import hash_seed
+
+    base = dataclasses.replace(base, cache="off", hash_seed=str(hash_seed(base)))  # every run is made, with one seed
+    trial = Trial(job, inputs, base, job_options)
     outcomes = []
     for outcome in trial.outcomes():
         outcomes.append(outcome)
@@ -112,7 +116,7 @@ class Trial:
         """Run every way, one after the other."""
         for number, way in enumerate(ways()):
             started = time.monotonic()
-            lines = self._in_other_process(way) if way.hash_seed else self._rows(self.job, way)
+            lines = self._in_other_process(way) if way.python_seed else self._rows(self.job, way)
             if number == 0:
                 self.reference = lines
             yield Outcome(way, lines, time.monotonic() - started, lines == self.reference)
@@ -131,13 +135,14 @@ class Trial:
         args = [sys.executable, "-m", "mrframe", "run", self.job, "--engine=inline", "--format=jsonl", "-o-", "-q"]
         if self.base.log_format:
             args.append(f"--log-format={self.base.log_format}")
+        args.append(f"--hash-seed={self.base.hash_seed}")
         limits = [f"--max-bad={self.base.max_bad}", f"--max-failed={self.base.max_failed}"]
         args += [*limits, *_as_flags(self.job_options), "--", *self.inputs]
-        environment = {**os.environ, "PYTHONHASHSEED": way.hash_seed}
+        environment = {**os.environ, "PYTHONHASHSEED": way.python_seed}
         done = subprocess.run(args, env=environment, capture_output=True, check=False)  # noqa: S603 -- our own command
         if done.returncode:
             said = done.stderr.decode(errors="replace").rstrip()
-            raise UsageError(f"the job fails with PYTHONHASHSEED={way.hash_seed}:\n{said}")
+            raise UsageError(f"the job fails with PYTHONHASHSEED={way.python_seed}:\n{said}")
         return tuple(done.stdout.splitlines(keepends=True))
 
     def reason(self, outcomes: Sequence[Outcome]) -> str:
@@ -157,7 +162,7 @@ class Trial:
                 "the cutting of the input matters: the map keeps state between records (a global variable, or a "
                 "map_split that counts across its records)"
             )
-        if any(way.hash_seed for way in different):
+        if any(way.python_seed for way in different):
             return "the job goes through a set or uses hash(), whose order is another in each process; sort it"
         if any(way.changes["order_seed"] for way in different):
             return (

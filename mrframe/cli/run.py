@@ -186,7 +186,7 @@ def deliver(result: Result, answer: Answer) -> None:
         return
     target = str(answer.output)
     if is_folder_target(target):
-        about = {"job": result.summary.job, "format": form}
+        about = {"job": result.summary.job, "format": form, "hash_seed": result.summary.hash_seed}
         with whole_folder(target, about, overwrite=answer.overwrite) as folder:
             ending = "txt" if form == "text" else form
             output.add_parts(folder, ending, result.rows(), lambda rows, sink: write_rows(rows, sink, form))

@@ -29,6 +29,7 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?")
 _SHARE = re.compile(r"\d+|\d+(\.\d+)?%")
 _SPAN_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _LIMITS = ("max_bad", "max_failed")
+_FORMS = {**dict.fromkeys(_LIMITS, _SHARE), "hash_seed": re.compile(r"\d{1,19}|random")}  # of texts that have one
 _MAY_BE_ZERO = ("order_seed", "inline_bytes_max")
 
 
@@ -185,7 +186,8 @@ def value_of(setting: Setting, raw: Any, origin: str) -> Any:
     if isinstance(raw, bool) or not isinstance(raw, (str, int, float)):
         raise UsageError(f"{origin}: {_wanted(setting)} is needed")
     value = _converted(setting, str(raw).strip())
-    if value is None or (setting.name in _LIMITS and _SHARE.fullmatch(value) is None):
+    form = _FORMS.get(setting.name)
+    if value is None or (form is not None and form.fullmatch(value) is None):
         near = nearest(str(raw), setting.choices) if setting.choices else ""
         raise UsageError(f"{origin}: {_wanted(setting)} is needed{near}")
     return value
@@ -208,6 +210,8 @@ def _wanted(setting: Setting) -> str:
         return "one of " + ", ".join(setting.choices)
     if setting.name in _LIMITS:
         return "a number such as 100, or a share such as 10%,"
+    if setting.name == "hash_seed":
+        return "a whole number of at most 19 digits, or the word random,"
     if setting.name.endswith(_BYTES):
         return "a size such as 64MiB or 1000000"
     if setting.kind is float:

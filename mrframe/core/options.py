@@ -38,6 +38,12 @@ class RunOptions:
     partitions: int | None = setting(
         None, "number of reduce tasks (default: one for each 64 MiB of input, at most 256)", metavar="R"
     )
+    hash_seed: str = setting(
+        "0",
+        "seed of the hash that gives a key its partition; random: drawn for this run, for logs whose writers might "
+        "aim keys at one partition",
+        metavar="N|random",
+    )
     shuffle: Shuffle = setting(
         "auto",
         "how map output reaches reduces: by path on the same host where possible, or always by ZeroMQ",

@@ -45,6 +45,7 @@ from mrframe.task.jobfile import JobFile
 from mrframe.task.package import TaskSettings
 
 HEAD_BYTES = MIB
+SEEDS = (1 << 53) - 1  # that may be drawn: what every reader of JSON gives back as it was
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -96,6 +97,7 @@ def make_plan(
             memory_limit_bytes=options.memory_limit_bytes,
             keep_quarantine=keep_quarantine,
             window=window.to_plain() if window is not None else None,
+            hash_seed=hash_seed(options),
         ),
         options=options,
         steps=plan_steps(job, options, total_bytes),
@@ -176,6 +178,16 @@ def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpe
 def max_failed(options: RunOptions) -> int | float:
     """The limit of records on which the job's code may fail."""
     return parse_limit(options.max_failed, "max-failed", "records")
+
+
+def hash_seed(options: RunOptions) -> int:
+    """The seed of the hash; a random one is drawn here, once, and is part of the run from then on."""
+    if options.hash_seed == "random":
+        return int.from_bytes(os.urandom(8)) % SEEDS + 1
+    seed = int(options.hash_seed) if options.hash_seed.isdecimal() else -1
+    if not 0 <= seed < 1 << 64:
+        raise UsageError(f"--hash-seed {options.hash_seed}: give a number below 2**64, or random")
+    return seed
 
 
 def _finer(partitions: int) -> int:

@@ -34,7 +34,7 @@ def sample_plan(plan: Plan) -> tuple[Plan, Plan | None]:
     packed = _spread([split for split in plan.splits if split.kind == "gzip"], COMPRESSED_MAX)
     sample = dataclasses.replace(
         plan,
-        settings=dataclasses.replace(plan.settings, sampling=True, keep_rejects=False),
+        settings=dataclasses.replace(plan.settings, sampling=True, keep_rejects=False, hash_seed=0),
         options=dataclasses.replace(plan.options, order_seed=None),
         steps=(StepSpec(1),),
         splits=(*plain, *_heads(packed, plan.scratch.make()), *first),

@@ -59,6 +59,7 @@ class RecordedSettings:
 
     reader: Reader | dict[str, Reader]
     window: tuple[str, str, str] | None = None
+    hash_seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ def _record(plan: Plan) -> bytes:
             "readers": [[name, one.kind, one.format] for name, one in readers.items()],
             "partitions": [step.partitions for step in plan.steps],
             "window": plan.settings.window,
+            "hash_seed": plan.settings.hash_seed,
             "block_bytes": plan.steps[0].block_bytes,
             "files": stamps(os.path.abspath(split.path) for split in plan.splits if split.kind != "stored"),
             "planned_bytes": sum(split.length for split in plan.splits if split.kind in ("file", "stored")),
@@ -182,7 +184,9 @@ def _recorded(record: bytes) -> RecordedPlan:
         job = RecordedJob(plain["name"], plain["is_join"], tuple(plain["source_names"]), plain["ranked"])
         readers = {name: Reader(kind, text) for name, kind, text in plain["readers"]}
         settings = RecordedSettings(
-            readers if job.is_join else readers[""], plain["window"] and tuple(plain["window"])
+            readers if job.is_join else readers[""],
+            plain["window"] and tuple(plain["window"]),
+            plain.get("hash_seed", 0),  # there was none once
         )
         steps = tuple(StepSpec(partitions) for partitions in plain["partitions"])
         splits = (Split("file", "", "", 0, plain["planned_bytes"], (0, 0)),)

@@ -51,6 +51,7 @@ class Summary:
     log_format: str
     steps: int
     partitions: int
+    hash_seed: int
     records: int
     lines: int
     malformed: int
@@ -96,6 +97,7 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         log_format=format_of(plan),
         steps=len(plan.steps),
         partitions=plan.steps[0].partitions,
+        hash_seed=plan.settings.hash_seed,
         records=ledger.records,
         lines=ledger.lines,
         malformed=ledger.malformed,

@@ -74,7 +74,7 @@ class RunWriter:
         slots_bits(slots)
         self._file = file
         self._slots = slots
-        self._seed = seed
+        self.seed = seed
         self._source = source
         self._ranges = ranges
         self._by_value = by_value
@@ -105,7 +105,7 @@ class RunWriter:
             self._add_ranges(self._ranges, kinds, keys, values)
         else:
             if slot_of is None:
-                slot_of = slot_column(keys, kind, self._slots, self._seed)
+                slot_of = slot_column(keys, kind, self._slots, self.seed)
             sort_key = ranks(kinds, keys, values).__getitem__
             for slot, indexes in _by_slot(slot_of, self._slots):
                 if len(indexes) > 1 and kinds != ("n", None):

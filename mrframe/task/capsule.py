@@ -104,13 +104,13 @@ def group_of(job: Job, order: ReduceOrder, key: object) -> bytes:
     with ExitStack() as stack:
         opened = stack.enter_context(ManyFiles())
         readers = [RunReader(opened.open(path), path, unpickle=True) for path in order.sources]
-        slots = slots_for(order.partitions)
+        slots, seed = slots_for(order.partitions), readers[0].seed if readers else 0
         wanted: Sequence[int] = slot_range(order.partition, slots, order.partitions)
         if job.partition is None and job.key_order != "total":
-            wanted = slot_column([key], kind, slots)
+            wanted = slot_column([key], kind, slots, seed)
         for source in range(len(job.source_names)):
             target = io.BytesIO()
-            writer = RunWriter(target, slots=slots, source=source, by_value=job.sort_values)
+            writer = RunWriter(target, slots=slots, seed=seed, source=source, by_value=job.sort_values)
             for slot, values in _found(readers, wanted, source, kind, key):
                 size = target.tell() + len(encode(values))
                 whole = whole and size <= VALUES_BYTES_MAX

@@ -85,6 +85,7 @@ class Output:
         self._make_writer = partial(
             RunWriter,
             slots=self._slots,
+            seed=settings.hash_seed,
             source=source,
             ranges=Ranges(list(cuts), order.partitions) if job.key_order == "total" else None,
             by_value=job.sort_values,
@@ -323,9 +324,8 @@ class MapTask:
         """The pairs of one record, which the buffer will take; raises EmitFailed, KeyRefused, TypeError."""
         keys, values = emitter.emit([[column[index]] for column in parsed.columns], 1)
         buffer_for(self._fold, None, "").add(keys, values)
-        if self._fold is None:
-            for key in keys:
-                canonical(key)
+        for key in keys if self._fold is None else ():
+            canonical(key)
         return keys, values
 
     def take(self, keys: Sequence[Any], values: Sequence[Any]) -> None:

@@ -22,7 +22,7 @@ from mrframe.task import travel
 from mrframe.task.jobfile import JobFile
 from mrframe.task.sources import Sources
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class TaskSettings:
     memory_limit_bytes  what an executor's process may hold, None: no limit
     keep_quarantine whether records on which the code failed are kept, in the file `quarantine` of map attempts
     saving          where results of maps are saved, None: nowhere
+    hash_seed       of the hash that gives the keys of all steps their partitions
     window          of time: since, until (ISO with a zone, or ""), zone of times without one (`formats/window.py`)
     """
 
@@ -74,6 +75,7 @@ class TaskSettings:
     keep_quarantine: bool = False
     saving: Saving | None = None
     window: tuple[str, str, str] | None = None
+    hash_seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
         "memory_limit_bytes": settings.memory_limit_bytes,
         "keep_quarantine": settings.keep_quarantine,
         "window": settings.window,
+        "hash_seed": settings.hash_seed,
         "saving": settings.saving and list(dataclasses.astuple(settings.saving)),
         "cuts": encode(list(settings.cuts)),
         "sampling": settings.sampling,
@@ -140,6 +143,7 @@ def unpack(package: bytes) -> LoadedJob:
         plain["keep_quarantine"],
         plain["saving"] and Saving(*plain["saving"]),
         plain["window"] and tuple(plain["window"]),
+        plain["hash_seed"],
     )
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mrframe.shuffle.blocks import BLOCK_RECORDS_MAX
+from mrframe.shuffle.partition import slot_column
 
 WIDTH = 8  # characters of a packed key
 SMALL = 1 << 31  # of an int: as many of these as fit into memory have a sum of 64 bits
@@ -146,8 +147,14 @@ def _starts(packed: Any) -> Any:
     return np.concatenate((np.zeros(1, np.int64), np.flatnonzero(packed[1:] != packed[:-1]) + 1))
 
 
-def slots_of(packed: Any, bits: int) -> Any:
-    """The slot of each key, as `shuffle.partition.slot_column` has it for the text: CRC-32 of its canonical bytes."""
+def slots_of(packed: Any, bits: int, seed: int = 0) -> Any:
+    """The slot of each key, as `shuffle.partition.slot_column` has it for the text: CRC-32 of its canonical bytes.
+
+    With a seed the hash is another, which has no form for arrays: it is asked for each key, as text.
+    """
+    if seed and bits and len(packed):
+        keys = _text(packed)[0][:-1].decode("ascii").split("\0")
+        return np.array(slot_column(keys, "s", 1 << bits, seed), np.uint16)
     crc = np.full(len(packed), zlib.crc32(b"s") ^ 0xFFFFFFFF, np.uint32)
     for shift in range(8 * WIDTH - 8, -8, -8):
         byte = ((packed >> np.uint64(shift)) & np.uint64(255)).astype(np.uint32)
@@ -155,9 +162,9 @@ def slots_of(packed: Any, bits: int) -> Any:
     return ((crc ^ np.uint32(0xFFFFFFFF)) >> np.uint32(32 - bits)).astype(np.uint16) if bits else None
 
 
-def encoded(packed: Any, values: Any, bits: int) -> Iterator[Encoded]:
+def encoded(packed: Any, values: Any, bits: int, seed: int = 0) -> Iterator[Encoded]:
     """Sorted keys and their ints as blocks of a run file of 2**bits slots: what `RunWriter.add_encoded` takes."""
-    slots = slots_of(packed, bits)
+    slots = slots_of(packed, bits, seed)
     edges = np.array([0, len(packed)])
     if slots is not None:
         order = np.argsort(slots, kind="stable")

@@ -114,7 +114,7 @@ class PackedTable:
             sums = summed(*(joined(column) for column in zip(*runs, strict=True)))
             runs = runs if sums is None else [sums]
         for run in runs:
-            writer.add_encoded(encoded(*run, slots_bits(slots)))
+            writer.add_encoded(encoded(*run, slots_bits(slots), writer.seed))
         self._counted = []
 
 

@@ -19,7 +19,7 @@ from mrframe.core.records import TaskReport
 from mrframe.core.signature import describe
 from mrframe.core.spec import ReduceOrder
 from mrframe.core.tally import NOTHING, plus
-from mrframe.errors import MrframeError, UserCodeError, ValueRefused
+from mrframe.errors import CorruptData, MrframeError, UserCodeError, ValueRefused
 from mrframe.shuffle.buffers import PairBuffer
 from mrframe.shuffle.columns import all_plain, is_plain
 from mrframe.shuffle.group import group, runs_of_equal, same_key
@@ -78,6 +78,7 @@ class ReduceTask:
             readers = []
             for path in self._order.sources:
                 readers.append(RunReader(files.open(path), path, unpickle=True))
+                _check_seed(readers[-1], path, self._settings.hash_seed)
                 readers[-1].look_up(self._wanted())
             output = _SortedOutput(
                 os.path.join(self._order.out_dir, PART_FILE),
@@ -223,6 +224,12 @@ class ReduceTask:
             output.add(list(keys), list(values))
         except (ValueRefused, UserCodeError) as error:
             raise GroupFailed(output.refused_key(rows), "reduce") from error
+
+
+def _check_seed(reader: RunReader, path: str, seed: int) -> None:
+    """A file of another seed has its keys in other partitions: some would be read twice, and others never."""
+    if reader.seed != seed:
+        raise CorruptData(f"{path} was written with the hash seed {reader.seed}, and this job has {seed}", file=path)
 
 
 def _whole(fold: Fold, key: Any, values: Iterator[Any]) -> Iterator[tuple[Any, Any]]:

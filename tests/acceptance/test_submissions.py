@@ -136,6 +136,24 @@ def test_what_has_ended_is_removed_and_its_id_is_not_given_again(cluster):
     cluster.do("wait", following)
 
 
+def test_a_random_seed_is_drawn_once_and_belongs_to_the_submission(cluster, tmp_path):
+    words = ("visitors", LOG, "--split-bytes", 20_000, "--partitions", 3)
+    job = cluster.submit(*words, "--hash-seed", "random")
+    cluster.kill("mrframe master")
+    cluster.do("wait", job)
+    seeds, parts = [], []
+    for name in ("one", "two"):
+        cluster.do("result", job, "-o", tmp_path / name, "--format", "jsonl", "--summary", tmp_path / f"{name}.json")
+        seeds.append(json.loads((tmp_path / f"{name}.json").read_text())["hash_seed"])
+        parts.append((tmp_path / name).read_bytes())
+    assert seeds[0] == seeds[1] > 0
+    again = tmp_path / "again"
+    again.mkdir()
+    cluster.run("run", *words, "--hash-seed", seeds[0], "--engine", "inline", "-q", "-o", again)
+    assert json.loads((again / "_manifest.json").read_text())["hash_seed"] == seeds[0]
+    assert parts == [answer(cluster, *words)] * 2 == [(again / "part-00000.jsonl").read_bytes()] * 2
+
+
 def test_what_was_never_submitted_is_refused_by_name(cluster):
     for word in ("cancel", "rm"):
         refused = cluster.do(word, "job-99", code=2).stderr.decode()

@@ -18,6 +18,7 @@ def make_summary(**changes: Any) -> SimpleNamespace:
         "job": "fake",
         "engine": "inline",
         "nodes": 0,
+        "hash_seed": 0,
         "records": 10_000,
         "malformed": 0,
         "quarantined": 0,
