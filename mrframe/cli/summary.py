@@ -50,6 +50,8 @@ def lines_of(summary: Summary, *, colour: bool) -> list[str]:
     if summary.bad_fields:
         fields = ", ".join(f"{name} {count:,}" for name, count in sorted(summary.bad_fields.items()))
         lines.append(f"  fields without a usable value: {fields}")
+    if summary.prints_cut_bytes:
+        lines.append(f"  {bytes_text(summary.prints_cut_bytes)} that the job's code printed are not shown")
     counters = sorted(summary.counters.items())
     lines += [f"  counter {sample(name)} {count:,}" for name, count in counters[:COUNTERS_SHOWN]]
     if len(counters) > COUNTERS_SHOWN:

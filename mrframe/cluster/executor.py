@@ -24,7 +24,7 @@ from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Order, Split
 from mrframe.task.collector import THRESHOLDS
 from mrframe.task.confine import confine
-from mrframe.task.printing import PrintLimit
+from mrframe.task.printing import PrintBudget, PrintLimit
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
@@ -62,12 +62,12 @@ class LineReporter:
         self._line.send(ExecutorBlock(self._executor, self._attempt, split))
 
 
-def serve(end: socket.socket, executor: int, work: str) -> None:
-    """Work until the node closes the line; `end` is this executor's end."""
+def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> None:
+    """Work until the node closes the line; `end` is this executor's end, `budget` what all of the node may print."""
     line = Line(end, hears=channels.TO_EXECUTOR, says=channels.FROM_EXECUTOR, blocking=True)
     run = work_function(work)
     confine()
-    printed = PrintLimit()
+    printed = PrintLimit(budget)
     printed.install()
     gc.set_threshold(*THRESHOLDS)
     packages: dict[str, bytes] = {}
@@ -80,7 +80,9 @@ def serve(end: socket.socket, executor: int, work: str) -> None:
         printed.begin()
         outcome = run(package, order, LineReporter(line, executor, order.attempt))
         _flush()
-        printed.end(order.attempt)
+        cut = printed.end(order.attempt)
+        if isinstance(outcome, TaskReport):
+            outcome.prints_cut_bytes = cut
         _answer(line, executor, order.attempt, outcome)
 
 

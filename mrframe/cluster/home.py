@@ -7,7 +7,8 @@
     <home>/submissions/job-7/record    what its client wrote about a submission, before it was submitted
     <home>/submissions/job-7/package   the job itself, for `mrframe replay`
     <home>/submissions/job-6/          empty: it was removed, and its id is not given to another
-    <home>/run/              while the cluster runs: `access` (addresses and keys) and the processes' log
+    <home>/run/              while the cluster runs: `access` (addresses and keys), the processes' log, and `log.1`,
+                             what was in that before
 
 All of it is this user's alone (`store/private.py`) and refused otherwise. `run/` and `lock` go when it stops.
 """
@@ -25,6 +26,8 @@ from mrframe.store.disk import fault_text, is_at, try_lock
 from mrframe.store.private import check_private, open_private, private_directory, read_private, write_private
 from mrframe.store.scratch import remove_tree
 
+LOG_BYTES_MAX = 8 << 20
+"""Of the log, and of `log.1`. It is looked at every second, and what is written in between comes on top."""
 _JOB = re.compile(r"job-([1-9][0-9]{0,8})")
 
 
@@ -87,6 +90,22 @@ class Home:
     def announce(self, access: Access) -> None:
         """Let clients in."""
         write_private(self._access, json.dumps(dataclasses.asdict(access)).encode())
+
+    def bound_log(self) -> None:
+        """Begin the log anew when it is too long; its end is kept as `log.1`. Its writers append."""
+        try:
+            if os.path.getsize(self.log) <= LOG_BYTES_MAX:
+                return
+            with open(self.log, "rb") as file:
+                file.seek(-LOG_BYTES_MAX, os.SEEK_END)
+                end = file.read(LOG_BYTES_MAX)
+        except FileNotFoundError:
+            return  # a person has removed it, and who writes to it goes on where nobody reads
+        try:
+            write_private(f"{self.log}.1", end)
+        except OSError:
+            pass  # the disk may be full, which is a reason more
+        os.truncate(self.log, 0)
 
     def leave(self) -> None:
         """The cluster is over: what only a running one needs goes."""

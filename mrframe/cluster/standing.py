@@ -79,6 +79,7 @@ class StandingCluster(LocalCluster):
         """Keep it running until it is told to stop. ClusterUnreachable when it cannot go on."""
         while not self.stopping:
             self._turn(WAIT_S)
+            self._home.bound_log()
 
     def stop_at(self, wake: int) -> None:
         """Stop when this descriptor becomes readable."""

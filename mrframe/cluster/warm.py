@@ -14,6 +14,7 @@ import socket
 from mrframe.cluster import executor, process
 from mrframe.cluster.lines import Line
 from mrframe.core.quick import dataclass
+from mrframe.task.printing import PrintBudget
 from mrframe.wire import channels, messages
 
 
@@ -29,6 +30,7 @@ class WarmParent:
     line: Line
     children: process.Children
     work: str
+    budget: PrintBudget
 
     def run(self) -> None:
         """Serve until the node goes."""
@@ -62,7 +64,7 @@ class WarmParent:
             for other in waiting:
                 os.close(other)
             process.set_title(f"mrframe exec {number}")
-            executor.serve(socket.socket(fileno=fd), number, self.work)
+            executor.serve(socket.socket(fileno=fd), number, self.work, self.budget)
 
         pid = self.children.fork(name_of(number), be)
         os.close(fd)
@@ -80,7 +82,7 @@ def start(others: list[socket.socket], work: str) -> tuple[Line, int]:
         process.set_title("mrframe warm")
         gc.freeze()
         line = Line(there, hears=channels.TO_WARM_PARENT, says=channels.FROM_PARENT, blocking=True)
-        WarmParent(line, process.Children(), work).run()
+        WarmParent(line, process.Children(), work, PrintBudget()).run()
 
     pid = process.fork(be)
     there.close()

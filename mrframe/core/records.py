@@ -85,6 +85,7 @@ class TaskReport:
 
     `digests` has what a map's pairs for each partition are, as a number (`tally.py`), and `fixed` says that every
     attempt at the task must come to the same ones. `read` is the tally of what a reduce has read, if it says so.
+    `prints_cut_bytes` of what the job's code printed are not shown.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -104,6 +105,7 @@ class TaskReport:
     digests: dict[int, int] = field(default_factory=dict)
     fixed: bool = False
     read: tuple[int, int] | None = None
+    prints_cut_bytes: int = 0
 
     def counts(self) -> tuple[Any, ...]:
         """What is the same for every attempt at a task whose code is a function of its input, in any process.

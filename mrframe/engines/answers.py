@@ -111,5 +111,5 @@ def _done(report: bytes, splits: Sequence[Split]) -> list[Done]:
 def _saved(plain: dict[str, Any]) -> TaskReport:
     report = TaskReport.from_plain(plain)
     report.saved = True
-    report.seconds, report.memory_peak_bytes = 0.0, 0
+    report.seconds, report.memory_peak_bytes, report.prints_cut_bytes = 0.0, 0, 0
     return report

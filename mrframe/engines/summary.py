@@ -38,6 +38,7 @@ class MalformedSample:
 class Summary:
     """The figures of a run; `seconds` is by stage, `ledger` where every input byte went.
 
+    `prints_cut_bytes` of what the job's code printed were not shown.
     `saved_maps` of the map tasks were not made again, as their results were saved; `not_saved` says why none are.
     `window` is that of time that was asked for, as instants. `kept` is the id under which the run is kept, `not_kept`
     why it is not. `samples` are of malformed lines, `failed` of records that were left out as the job's code failed.
@@ -64,6 +65,7 @@ class Summary:
     spills: int
     rows: int
     memory_peak_bytes: int
+    prints_cut_bytes: int = 0
     saved_maps: int = 0
     not_saved: str = ""
     window: dict[str, str] = field(default_factory=dict)
@@ -110,6 +112,7 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         spills=sum(done.report.spills for done in outcome.done),
         rows=sum(done.report.records_out for done in outcome.done if done.step == last and done.split is None),
         memory_peak_bytes=max((done.report.memory_peak_bytes for done in outcome.done), default=0),
+        prints_cut_bytes=sum(done.report.prints_cut_bytes for done in outcome.done),
         window=_window(plan),
         saved_maps=sum(done.report.saved for done in maps),
         not_saved=plan.cache.reason if plan.cache is not None else "",

@@ -6,15 +6,18 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from mrframe.task.confine import FILE_BYTES_MAX, OPEN_FILES_MAX, PROCESSES_MAX
-from mrframe.task.printing import PRINT_BYTES_MAX
+from mrframe.task.printing import PRINT_BYTES_MAX, PRINT_BYTES_PER_S, TELL_S
 
 ROOT = Path(__file__).parents[2]
 LOG = ROOT / "sample_logs" / "access.log"
+LINES = LOG.read_bytes().count(b"\n")
+PRINTED = LINES * 11_001  # by FLOODS
 JOB = """
 import os, resource, sys, tempfile
 from mrframe import Job, count, each, text
@@ -69,7 +72,7 @@ SECRETS = {
 }
 
 
-def run(folder, code, *words, reduce="count"):
+def run(folder, code, *words, reduce="count", stderr=subprocess.PIPE):
     job = folder / "job.py"
     job.write_text(JOB.format(code=code, reduce=reduce))
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("MRFRAME", "PYTHON"))}
@@ -77,7 +80,8 @@ def run(folder, code, *words, reduce="count"):
         [sys.executable, "-m", "mrframe", "run", str(job), str(LOG), "--engine", "local", "--nodes", "1", *words],
         env={**plain, **SECRETS, "MY_SETTING": "kept", "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)},
         cwd=ROOT,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
         timeout=60,
         check=False,
     )
@@ -103,8 +107,38 @@ def test_a_flood_of_prints_is_cut_and_told(tmp_path):
     done = run(tmp_path, FLOODS)
     assert done.returncode == 0
     assert len(done.stderr) < PRINT_BYTES_MAX + 10_000
-    assert b"bytes more than the 1,048,576 that are shown of an attempt" in done.stderr
-    assert json.loads(done.stdout)["value"] == LOG.read_bytes().count(b"\n")
+    assert b"shown are 1,048,576 of an attempt" in done.stderr
+    assert json.loads(done.stdout)["value"] == LINES
+
+
+def test_floods_of_many_attempts_are_cut_together_counted_and_told_once(tmp_path):
+    """Each of them prints less than an attempt may; what a node shows is bounded by the time it takes."""
+    began_s = time.monotonic()
+    done = run(tmp_path, FLOODS, "--splits", "60", "--summary", str(tmp_path / "summary"))
+    seconds = time.monotonic() - began_s
+    assert done.returncode == 0
+    assert len(done.stderr) < PRINT_BYTES_MAX + seconds * PRINT_BYTES_PER_S + 10_000
+    assert done.stderr.count(b"that were printed are not shown") == 1 + int(seconds // TELL_S)
+    shown = done.stderr.count(b"x") + done.stderr.count(b"y")
+    cut = json.loads((tmp_path / "summary").read_text())["prints_cut_bytes"]
+    assert PRINT_BYTES_MAX // 2 < shown <= PRINTED - cut < shown + 10_000  # line ends, and letters of other lines
+    assert b"that the job's code printed are not shown" in done.stderr
+    assert json.loads(done.stdout)["value"] == LINES
+
+
+def test_a_terminal_that_stands_still_stops_nothing(tmp_path):
+    """Nobody reads standard error, which is a pipe that is soon full."""
+    readable, writable = os.pipe()
+    try:
+        more = ("--splits", "20", "-q", "--summary", str(tmp_path / "summary"))
+        done = run(tmp_path, FLOODS, *more, stderr=writable)
+        assert done.returncode == 0
+        assert json.loads(done.stdout)["value"] == LINES
+        assert len(os.read(readable, 1 << 20)) > 10_000
+        assert json.loads((tmp_path / "summary").read_text())["prints_cut_bytes"] > PRINTED - (1 << 18)
+    finally:
+        os.close(readable)
+        os.close(writable)
 
 
 def test_processes_without_end_are_ended_and_told(tmp_path):

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from test_standing_cluster import LOG, Place, answer
 
-from mrframe.cluster.home import Home
+from mrframe.cluster.home import LOG_BYTES_MAX, Home
 
 END_S = 20.0
 HANGS = """
@@ -152,6 +152,29 @@ def test_a_random_seed_is_drawn_once_and_belongs_to_the_submission(cluster, tmp_
     cluster.run("run", *words, "--hash-seed", seeds[0], "--engine", "inline", "-q", "-o", again)
     assert json.loads((again / "_manifest.json").read_text())["hash_seed"] == seeds[0]
     assert parts == [answer(cluster, *words)] * 2 == [(again / "part-00000.jsonl").read_bytes()] * 2
+
+
+FLOODS = """
+import os
+from mrframe import Job, count, text
+
+def flood(offset):
+    os.write(2, b"x" * 30_000)  # past the limits of what is printed, as a C library may
+    yield "lines", 1
+
+job = Job(read=text, map=flood, reduce=count)
+"""
+
+
+def test_the_log_of_a_cluster_is_bounded_whoever_writes_to_it(cluster, tmp_path):
+    (tmp_path / "floods.py").write_text(FLOODS)
+    run, flood = cluster.home / "run", 30_000 * LOG.read_bytes().count(b"\n")
+    assert flood > 2 * LOG_BYTES_MAX
+    job = cluster.submit(tmp_path / "floods.py", LOG)
+    cluster.do("wait", job)
+    assert json.loads(cluster.do("result", job).stdout)["value"] * 30_000 == flood
+    until(lambda: (run / "log.1").exists() and (run / "log").stat().st_size <= LOG_BYTES_MAX)
+    assert (run / "log.1").stat().st_size <= LOG_BYTES_MAX
 
 
 def test_what_was_never_submitted_is_refused_by_name(cluster):

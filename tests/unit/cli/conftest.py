@@ -22,6 +22,7 @@ def make_summary(**changes: Any) -> SimpleNamespace:
         "records": 10_000,
         "malformed": 0,
         "quarantined": 0,
+        "prints_cut_bytes": 0,
         "saved_maps": 0,
         "kept": "run-1",
         "window": {},

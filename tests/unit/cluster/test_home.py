@@ -4,8 +4,9 @@ import os
 
 import pytest
 
-from mrframe.cluster.home import Home
+from mrframe.cluster.home import LOG_BYTES_MAX, Home
 from mrframe.errors import OutputError, UsageError
+from mrframe.store.private import write_private
 
 
 @pytest.fixture
@@ -40,3 +41,34 @@ def test_what_cannot_be_removed_is_named(home):
     os.mkdir(path)
     with pytest.raises(OutputError, match=r"record cannot be removed: Is a directory"):
         home.forget(job)
+
+
+def test_a_log_that_is_too_long_begins_anew_and_keeps_its_end(home):
+    os.mkdir(home.run, 0o700)
+    home.bound_log()  # there is none
+    write_private(home.log, b"x" * LOG_BYTES_MAX)
+    home.bound_log()
+    assert os.listdir(home.run) == ["log"]
+    with open(home.log, "ab", buffering=0) as writer:
+        for word in (b"first", b"again"):
+            writer.write(b"y" * LOG_BYTES_MAX + word)
+            home.bound_log()
+            assert os.path.getsize(home.log) == 0
+            with open(f"{home.log}.1", "rb") as file:
+                kept = file.read()
+            assert (len(kept), kept[-5:]) == (LOG_BYTES_MAX, word)
+        writer.write(b"the next line")
+        assert os.path.getsize(home.log) == 13
+    assert sorted(os.listdir(home.run)) == ["log", "log.1"]
+
+
+def test_a_full_disk_does_not_keep_a_log_from_being_bounded(home, monkeypatch):
+    os.mkdir(home.run, 0o700)
+    write_private(home.log, b"x" * (LOG_BYTES_MAX + 1))
+    monkeypatch.setattr("mrframe.cluster.home.write_private", full)
+    home.bound_log()
+    assert os.path.getsize(home.log) == 0
+
+
+def full(_path, _data):
+    raise OSError(28, os.strerror(28))
