@@ -198,7 +198,10 @@ class LocalCluster(MasterClient):
             elif isinstance(message, messages.ChildFault):
                 self._faults[name] = message.reason
             elif name == MASTER:
-                self._master_address = message.address
+                self._master_serves(message.address)
+
+    def _master_serves(self, address: str) -> None:
+        self._master_address = address
 
     def _keeper_lost(self) -> None:
         self._fault = self._fault or "its keeper process has ended, and everything with it; run the job again"

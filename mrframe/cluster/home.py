@@ -8,7 +8,7 @@
     <home>/submissions/job-7/package   the job itself, for `mrframe replay`
     <home>/submissions/job-6/          empty: it was removed, and its id is not given to another
     <home>/run/              while the cluster runs: `access` (addresses and keys), the processes' log, and `log.1`,
-                             what was in that before
+                             what was in that before; `fault` is there while the master cannot go on, and says why
 
 All of it is this user's alone (`store/private.py`) and refused otherwise. `run/` and `lock` go when it stops.
 """
@@ -67,6 +67,7 @@ class Home:
         self.log = os.path.join(self.run, "log")
         self._lock_path = os.path.join(self.path, "lock")
         self._access = os.path.join(self.run, "access")
+        self._fault = os.path.join(self.run, "fault")
         self._lock = -1
 
     # ---- of the supervisor --------------------------------------------------------------------------
@@ -107,6 +108,16 @@ class Home:
             pass  # the disk may be full, which is a reason more
         os.truncate(self.log, 0)
 
+    def tell_fault(self, reason: str) -> None:
+        """Tell clients why the master cannot go on, or with "" that it can."""
+        try:
+            if reason:
+                write_private(self._fault, reason.encode("utf-8", "surrogatepass"))
+            else:
+                os.unlink(self._fault)
+        except OSError:
+            pass  # none was told; or the disk is full, and then it is in the log at best
+
     def leave(self) -> None:
         """The cluster is over: what only a running one needs goes."""
         remove_tree(self.run)
@@ -126,6 +137,13 @@ class Home:
             return not try_lock(fd)
         finally:
             os.close(fd)
+
+    def fault(self) -> str:
+        """Why the master cannot go on; "" when it can, as far as is known."""
+        try:
+            return read_private(self._fault).decode("utf-8", "surrogatepass")
+        except FileNotFoundError:
+            return ""
 
     def access(self) -> Access:
         """How to talk to the cluster that runs here. ClusterUnreachable when none does."""

@@ -25,11 +25,13 @@ from mrframe.cluster.auth import Doorkeeper, Keys
 from mrframe.cluster.clients import CLIENT, MASTER, Clients
 from mrframe.cluster.journal import DiskJournal, Journal, MemoryJournal
 from mrframe.cluster.lines import Line
+from mrframe.cluster.process import leave
 from mrframe.cluster.transport import Loop, Received
 from mrframe.core import events
 from mrframe.core.actions import JobEnded, Persist, SchedulerAction, SendNode
 from mrframe.core.quick import dataclass
 from mrframe.core.scheduler import Scheduler
+from mrframe.errors import MrframeError
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import Member
@@ -216,11 +218,15 @@ def main(end: socket.socket, _work: str) -> None:
     setup = line.wait()
     if setup is None:
         return
-    master = make(setup)
-    line.send(messages.ChildReady(master.address))
-    master.loop.watch(line.fileno(), lambda: os._exit(0))  # nothing more is said here: it can only have ended
-    while True:
-        master.turn()
+    try:
+        master = make(setup)
+        line.send(messages.ChildReady(master.address))
+        master.loop.watch(line.fileno(), lambda: os._exit(0))  # nothing more is said here: it can only have ended
+        while True:
+            master.turn()
+    except MrframeError as error:  # the journal cannot be used; what it has said until then is on the disk
+        line.send(messages.ChildFault(str(error)))
+        leave(1)
 
 
 def make(setup: messages.MasterSetup) -> Master:

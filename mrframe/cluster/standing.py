@@ -8,6 +8,8 @@ and the next `start` goes on from them.
 
 Rules.
 - A process that dies `DEATHS_MAX` times within `DEATHS_S` is not started again; without its master the cluster ends.
+- A master that ends because its disk refuses is started again after `RESPITE_S`, for as long as it takes: once there
+  is space it goes on. Meanwhile clients are told why it does not answer.
 - Who starts the daemon hears over a pipe that it serves, or why it does not.
 """
 
@@ -41,6 +43,9 @@ DEATHS_S = 60.0
 START_S = 30.0
 STOP_S = 20.0
 WAIT_S = 1.0
+RESPITE_S = 1.0
+FAULT_S = 4.0
+"""How long a client waits for a master that is known to be unable to go on."""
 
 
 class StandingCluster(LocalCluster):
@@ -52,6 +57,8 @@ class StandingCluster(LocalCluster):
         self._home = home
         self._journal = home.journal
         self._deaths: dict[str, deque[float]] = {}
+        self._refused = ""  # why the last master ended, when its disk refused
+        self._due_s: float | None = None  # when the next one is to be started
 
     def begin(self) -> None:
         """Start all processes and let clients in. CorruptData when the journal is damaged."""
@@ -78,7 +85,10 @@ class StandingCluster(LocalCluster):
     def serve(self) -> None:
         """Keep it running until it is told to stop. ClusterUnreachable when it cannot go on."""
         while not self.stopping:
-            self._turn(WAIT_S)
+            due_s = self._due_s
+            self._turn(WAIT_S if due_s is None else min(WAIT_S, due_s - time.monotonic()))
+            if due_s is not None and time.monotonic() >= due_s:
+                self._start_master()
             self._home.bound_log()
 
     def stop_at(self, wake: int) -> None:
@@ -89,13 +99,36 @@ class StandingCluster(LocalCluster):
 
         self._loop.watch(wake, stop)
 
+    def _child_ended(self, name: str, reason: str) -> None:
+        if name == MASTER:
+            self._refused = self._faults.get(name, "")
+        super()._child_ended(name, reason)
+
     def _master_ended(self, reason: str) -> None:
-        if self._household is None or not self._master_address or not self._may_restart(MASTER):
-            self._fault = self._fault or f"its master {reason}, too often to be started again"
+        if self._household is None or not self._master_address:
+            self._fault = self._fault or f"its master did not begin: {reason}"
             return
-        self._log(f"the master {reason}; it is started again")
-        self._household.fork([MASTER], self._hear_child)
-        self._introduce_master()
+        if not self._may_restart(MASTER):
+            self._fault = self._fault or f"its master ended too often to be started again, the last time: {reason}"
+            return
+        self._log(f"the master ended: {reason}; it is started again")
+        if self._refused:
+            self._home.tell_fault(self._refused)
+            self._due_s = time.monotonic() + RESPITE_S
+        else:
+            self._start_master()
+
+    def _start_master(self) -> None:
+        self._due_s = None
+        if self._household is not None:
+            self._household.fork([MASTER], self._hear_child)
+            self._introduce_master()
+
+    def _master_serves(self, address: str) -> None:
+        super()._master_serves(address)
+        if self._refused:
+            self._refused = ""
+            self._home.tell_fault("")
 
     def _may_restart(self, name: str) -> bool:
         now_s = time.monotonic()
@@ -237,6 +270,8 @@ class Visitor(MasterClient):
         access = home.access()
         super().__init__(home.path, copies=copies, nodes=home.nodes if access.by_path else None)
         self.access = access
+        self._home = home
+        self._refused, self._refused_s = "", 0.0  # why the master cannot go on, and since when that is known
         self._home_blocks = home.blocks
         self._handle = os.pidfd_open(access.pid)
         self._loop.watch(self._handle, self._stopped)
@@ -245,6 +280,16 @@ class Visitor(MasterClient):
 
     def _storage_of(self, node: str) -> str:
         return os.path.join(self._home_blocks, node)
+
+    def _left_s(self, deadline_s: float, timeout_s: float) -> float:
+        now_s = time.monotonic()
+        fault = self._home.fault()
+        if fault and not self._refused:
+            self._refused_s = now_s
+        self._refused = fault
+        if fault and (now_s - self._refused_s > FAULT_S or now_s >= deadline_s):
+            raise ClusterUnreachable(f"the master of the cluster in {self._place} cannot go on: {fault}")
+        return super()._left_s(deadline_s, timeout_s)
 
     def _stopped(self) -> None:
         self._loop.forget(self._handle)

@@ -5,6 +5,9 @@ What it is not: it knows no facts and no jobs but their names; `cluster/journal.
 Rules.
 - All rows of one turn are one transaction, on the disk when `append` returns (WAL, synchronous=FULL). A turn that
   failed is never tried again: after a failed fsync nobody knows what is on the disk, so the master ends.
+- A file of which a sync has failed is not synced again: a second fsync says yes to what the first one has lost. And
+  who opens a journal may read from memory what is not on the disk, so all that the WAL holds is written into the
+  database and synced there before anything depends on it.
 - One process has the journal at a time (SQLite's exclusive lock); a second one is refused.
 - Nothing that was appended may be missing or changed without being noticed. SQLite itself drops the end of a damaged
   WAL without a word, and has no checksums on its pages. So each row carries a hash, the row `total` counts the turns
@@ -17,6 +20,7 @@ Rules.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import struct
@@ -32,6 +36,7 @@ from mrframe.store.private import check_private, open_private, private_directory
 FILE = "journal.db"
 MARK = "journal.mark"
 SCHEMA_VERSION = 1
+PAGE_BYTES = 4096  # SQLite's own
 APPLICATION_ID = 0x6D72666A  # "mrfj"
 
 _MARK = struct.Struct(">QQQ8s")  # turn, rows, digest, hash of these
@@ -100,25 +105,40 @@ class JournalFile:
             self._damaged(f"its mark {MARK} is gone")
         for suffix in ("", "-wal"):
             check_private(self.path + suffix)
-        if os.path.lexists(f"{self.path}-journal"):  # we never make one, and SQLite would play it back
-            self._damaged("a rollback journal lies beside it that is not ours")
         try:
             self._mark_fd = open_private(mark_path)
+            self._clear_unborn()
+            if os.path.lexists(f"{self.path}-journal"):  # we never make one, and SQLite would play it back
+                self._damaged("a rollback journal lies beside it that is not ours")
             os.close(open_private(self.path))
             sync_directory(directory)
         except OSError as error:
             raise OutputError(f"the journal {self.path} cannot be opened: {fault_text(error, directory)}") from None
         mark = self._read_mark()
-        self._database = sqlite3.connect(self.path, isolation_level=None, timeout=wait_s, check_same_thread=False)
+        self._database = sqlite3.Connection(":memory:")  # in place of one that cannot be opened
         try:
+            self._database = sqlite3.connect(self.path, isolation_level=None, timeout=wait_s, check_same_thread=False)
             self._open(mark)
         except sqlite3.Error as error:
             self._fail(error)
+        except OSError as error:
+            self._refused(error)
         except BaseException:
             self.close()
             raise
 
     # ---- opening ------------------------------------------------------------------------------------
+
+    def _clear_unborn(self) -> None:
+        """Delete what a process has left that ended while it made the journal, before anything was kept in it.
+
+        SQLite makes a rollback journal then, for the first page; what is kept later has a mark, or is in a WAL.
+        """
+        made, rollback, wal = (_size(self.path + suffix) for suffix in ("", "-journal", "-wal"))
+        if not os.fstat(self._mark_fd).st_size and rollback >= 0 and made <= PAGE_BYTES and wal <= 0:
+            os.unlink(f"{self.path}-journal")
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
 
     def _read_mark(self) -> tuple[int, int, int]:
         """(turn, rows, digest) of the mark; zeros when the journal is new."""
@@ -133,7 +153,8 @@ class JournalFile:
     def _open(self, mark: tuple[int, int, int]) -> None:
         run = self._database.execute
         run("PRAGMA locking_mode = EXCLUSIVE")
-        run("PRAGMA journal_mode = WAL")
+        if run("PRAGMA journal_mode = WAL").fetchall() != [("wal",)]:  # to the end: what goes wrong is told last
+            raise OutputError(f"the journal {self.path} cannot be kept there: SQLite has no WAL on that file system")
         run("PRAGMA synchronous = FULL")
         run("BEGIN IMMEDIATE")
         if not run("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -144,6 +165,8 @@ class JournalFile:
         self._check_version()
         self._load()
         self._check_mark(mark)
+        if run("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()[0][0]:
+            raise ClusterUnreachable(f"another process reads the journal {self.path}; end that first")
         self._write_mark()
 
     def _create(self) -> None:
@@ -235,7 +258,7 @@ class JournalFile:
         except sqlite3.Error as error:
             self._fail(error)
         except OSError as error:
-            raise OutputError(f"the journal {self.path} cannot be written: {fault_text(error, self.path)}") from None
+            self._refused(error)
 
     def _insert(self, row: Row) -> None:
         (last,) = self._database.execute("SELECT coalesce(max(place), 0) FROM row").fetchone()
@@ -298,6 +321,19 @@ class JournalFile:
                 "space, or check the disk"
             ) from None
         self._damaged(str(error))
+
+    def _refused(self, error: OSError) -> NoReturn:
+        """Raise what a fault of the mark amounts to, and let go of the journal."""
+        self.close()
+        raise OutputError(f"the journal {self.path} cannot be written: {fault_text(error, self.path)}") from None
+
+
+def _size(path: str) -> int:
+    """Bytes of a file, -1 when it is not there."""
+    try:
+        return os.lstat(path).st_size
+    except FileNotFoundError:
+        return -1
 
 
 def _hash(kind: str, *parts: object) -> bytes:

@@ -328,7 +328,7 @@ class ChildReady:
 
 @dataclass(frozen=True, slots=True)
 class ChildFault:
-    """The last words of a node that cannot go on: why, for people, after its name."""
+    """The last words of a master or node that cannot go on: why, for people, after its name."""
 
     reason: str
 

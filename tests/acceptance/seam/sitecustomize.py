@@ -6,6 +6,9 @@ cluster, so what is replaced here is replaced in each of them; who is struck is 
 SEAM_DISK    "VICTIM K ERRNO once|on COUNTER FOLDER…": the K-th call that changes a file below a FOLDER, made by a
              process whose title begins with VICTIM, fails with ERRNO; with `on` all after it, too. COUNTER is a file
              as long as there were such calls. A write that fails has written half of its bytes, as a full disk does.
+SEAM_JOURNAL "CONTROL FOLDER": the file CONTROL says "K ERRNO once|on", and the K-th call of a master that changes a
+             file of FOLDER, by SQLite or at the mark, fails so. CONTROL.calls is as long as there were such calls
+             since it was emptied; CONTROL.again is there when a file was synced after a sync of it had failed.
 SEAM_LIMITS  JSON {class of mrframe.core.limits: {field: value}}: other defaults.
 SEAM_PROXY   PORT: nodes connect through links, which are asked for there (`links.py`).
 """
@@ -105,6 +108,41 @@ if "SEAM_DISK" in os.environ:
         setattr(os, name, disk.guard(getattr(os, name)))
     os.write = disk.write
     builtins.open = io.open = disk.file
+
+
+class Journal:
+    """Which calls of a master that change its journal fail."""
+
+    def __init__(self, control, folder):
+        import sqlite_seam
+
+        self.control, self.folder = control, os.path.join(folder, "")
+        sqlite_seam.Guard(self.fails, lambda _path: REAL_FILE(f"{control}.again", "w").close())
+        self.pwrite, os.pwrite = os.pwrite, self.mark
+
+    def fails(self, path):
+        with REAL_FILE("/proc/self/comm") as comm:
+            if comm.read().strip() != "mrframe master" or not path.startswith(self.folder):
+                return 0
+        try:
+            with REAL_FILE(self.control) as file:
+                kth, number, how = file.read().split()
+        except (FileNotFoundError, ValueError):
+            return 0
+        with REAL_FILE(f"{self.control}.calls", "ab", 0) as calls:
+            calls.write(b".")
+            count = calls.tell()
+        return getattr(errno, number) if count == int(kth) or (how == "on" and count > int(kth)) else 0
+
+    def mark(self, fd, data, at):
+        number = self.fails(os.readlink(f"/proc/self/fd/{fd}"))
+        if number:
+            raise OSError(number, os.strerror(number))
+        return self.pwrite(fd, data, at)
+
+
+if "SEAM_JOURNAL" in os.environ:
+    journal = Journal(*os.environ["SEAM_JOURNAL"].split())
 
 if "SEAM_LIMITS" in os.environ:
     from mrframe.core import limits
