@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,12 @@ from mrframe.cli.ending import print_json, say
 from mrframe.cli.flags import JobOption, setting_flags
 from mrframe.cli.job_command import JobCommand
 from mrframe.cli.visit import ANSWER_S, dir_option, home_of, visit
+from mrframe.cli.wait import ended
+
+if TYPE_CHECKING:
+    from mrframe.cluster.home import Home
+    from mrframe.cluster.standing import Visitor
+    from mrframe.engines.standing import Submission
 
 NOT_HERE = (
     "engine",
@@ -55,8 +62,9 @@ def command(
 ) -> None:
     """Submit a job to the standing cluster; prints its id and returns at once.
 
-    JOB and INPUT are as for `mrframe run`, but for standard input. Once the id is printed the cluster has the job in
-    its journal: it ends, once, whatever is killed meanwhile. `mrframe wait ID` waits for that, `mrframe result ID`
+    JOB and INPUT are as for `mrframe run`, but for standard input. The keys of a job in total order are sampled
+    first, by a submission of its own, which is waited for and removed. Once the id is printed the cluster has the job
+    in its journal: it ends, once, whatever is killed meanwhile. `mrframe wait ID` waits for that, `mrframe result ID`
     prints the answer.
     """
     if not inputs:
@@ -69,9 +77,14 @@ def command(
         from mrframe.engines import standing
         from mrframe.engines.datasets import inputs_of
 
-        executors = visitor.access.nodes * visitor.access.slots
         submission = standing.prepare(
-            job, inputs, options, job_options, executors=executors, stored=inputs_of(visitor)
+            job,
+            inputs,
+            options,
+            job_options,
+            executors=visitor.access.nodes * visitor.access.slots,
+            sampled=partial(_sampled, home, visitor),
+            stored=inputs_of(visitor),
         )
         name = home.add_submission(submission.record, submission.package)
         standing.submit(submission, visitor, name, ANSWER_S, priority=priority)
@@ -79,3 +92,21 @@ def command(
         print_json({"id": name})
     else:
         say(name)
+
+
+def _sampled(home: Home, visitor: Visitor, submission: Submission) -> list[bytes]:
+    """Have the cluster sample the keys; the files of what it found. Nothing of that is left, whatever comes of it."""
+    from mrframe.engines import standing
+
+    name = home.add_submission(submission.record, submission.package)
+    try:
+        standing.submit(submission, visitor, name, ANSWER_S)
+        parts = []
+        for path in standing.parts_of(visitor, ended(visitor, name, None)):
+            with open(path, "rb") as file:
+                parts.append(file.read())
+        return parts
+    finally:
+        home.forget(name)
+        visitor.forget(name)
+        visitor.settle(ANSWER_S)

@@ -42,7 +42,7 @@ class InlineEngine:
         with few_collections():
             plan, sample = sample_plan(plan)
             if sample is not None:
-                plan = with_cuts(plan, _Run(sample, None, SAMPLE_ID).run())
+                plan = with_cuts(plan, _Run(sample, None, SAMPLE_ID).run().parts)
             return _Run(plan, on_progress, JOB_ID).run()
 
 

@@ -74,7 +74,7 @@ class LocalEngine:
             if sample is not None:
                 first = _Run(cluster, sample, None, started_s, SAMPLE_ID)
                 first.submit(package)
-                plan = with_cuts(plan, first.wait())
+                plan = with_cuts(plan, first.wait().parts)
                 cluster.forget(SAMPLE_ID)
                 package = _package(plan)
             run = _Run(cluster, plan, on_progress, started_s, JOB_ID)

@@ -7,12 +7,13 @@ why it is done so. Not here: the sampling map task (`task/sampling.py`), cutting
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from mrframe.core.spec import Split, StepSpec
-from mrframe.engines.base import Outcome, Plan
+from mrframe.engines.base import Plan
 from mrframe.engines.planning import decoded_head
 from mrframe.shuffle.ranges import choose_cuts
 from mrframe.shuffle.runfile import RunReader
@@ -30,24 +31,24 @@ def sample_plan(plan: Plan) -> tuple[Plan, Plan | None]:
     if plan.feed is not None:
         first = [split for split in [next(plan.feed, None)] if split is not None]
         plan = dataclasses.replace(plan, feed=chain(first, plan.feed))
-    plain = _spread([split for split in plan.splits if split.kind == "file"], SPLITS_MAX)
+    plain = _spread([split for split in plan.splits if split.kind in ("file", "stored")], SPLITS_MAX)
     packed = _spread([split for split in plan.splits if split.kind == "gzip"], COMPRESSED_MAX)
     sample = dataclasses.replace(
         plan,
         settings=dataclasses.replace(plan.settings, sampling=True, keep_rejects=False, hash_seed=0),
         options=dataclasses.replace(plan.options, order_seed=None),
-        steps=(StepSpec(1),),
+        steps=(StepSpec(1, stall_s=plan.options.stall_s),),
         splits=(*plain, *_heads(packed, plan.scratch.make()), *first),
         feed=None,
     )
     return plan, sample
 
 
-def with_cuts(plan: Plan, outcome: Outcome) -> Plan:
-    """The plan with the cuts that follow from what its sampling job has found."""
+def with_cuts(plan: Plan, parts: Sequence[str | bytes]) -> Plan:
+    """The plan with the cuts that follow from the output of its sampling job: files, or their paths."""
     sample = []
-    for part in outcome.parts:
-        with open(part, "rb") as file:
+    for part in parts:
+        with open(part, "rb") if isinstance(part, str) else io.BytesIO(part) as file:
             for stream in RunReader(file, "the sample of the keys", unpickle=False).streams(0):
                 for _, _, rows in stream:
                     sample += rows

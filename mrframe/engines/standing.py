@@ -22,6 +22,7 @@ from mrframe.core.spec import Split, StepSpec
 from mrframe.engines.base import Done, Outcome, Plan, limited, raise_failure
 from mrframe.engines.planning import make_plan, with_name
 from mrframe.engines.records import stamps
+from mrframe.engines.sampling import sample_plan, with_cuts
 from mrframe.engines.sources import Inputs
 from mrframe.engines.summary import Summary, summarise
 from mrframe.errors import CorruptData, UsageError
@@ -90,12 +91,14 @@ def prepare(
     job_options: Mapping[str, Any],
     *,
     executors: int,
+    sampled: Callable[[Submission], list[bytes]],
     stored: Callable[[str], list[InputFile]] | None = None,
 ) -> Submission:
     """Plan a job (what JOB is on the command line) over inputs, for a cluster of so many executors.
 
-    `stored` gives the files of a dataset of that cluster.
-    Raises what `planning.make_plan` raises.
+    `stored` gives the files of a dataset of that cluster. `sampled` has the cluster carry out another submission,
+    which samples the keys of a job in total order, and gives the files of its output.
+    Raises what `planning.make_plan` and `sampled` raise.
     """
     file = find(job)
     made = with_name(file.make(job_options), os.path.basename(file.path).removesuffix(".py"))
@@ -107,17 +110,19 @@ def prepare(
         )
         if plan.cache is not None:
             plan.cache.close()
-        plan = limited(plan, executors)
-        if made.key_order == "total" and plan.steps[0].partitions > 1:
-            raise UsageError(
-                "a job with key_order='total' is sampled first, which a standing cluster does not do; "
-                "give it --partitions 1, or run it with: mrframe run"
-            )
+        plan, sample = sample_plan(limited(plan, executors))
+        if sample is not None:
+            named = dataclasses.replace(sample.job, name=f"{sample.job.name or 'job'} (sample of its keys)")
+            plan = with_cuts(plan, sampled(_submission(dataclasses.replace(sample, job=named))))
+        return _submission(plan)
+
+
+def _submission(plan: Plan) -> Submission:
     splits = tuple(
         split if split.kind == "stored" else dataclasses.replace(split, path=os.path.abspath(split.path))
         for split in plan.splits
     )
-    return Submission(plan.steps, splits, pack(made, plan.settings, file, job_options), _record(plan))
+    return Submission(plan.steps, splits, pack(plan.job, plan.settings, plan.file, plan.job_options), _record(plan))
 
 
 def submit(submission: Submission, cluster: Cluster, job: str, timeout_s: float, *, priority: int = 0) -> None:
@@ -128,12 +133,17 @@ def submit(submission: Submission, cluster: Cluster, job: str, timeout_s: float,
     cluster.settle(timeout_s)
 
 
-def gather(cluster: Cluster, ended: JobEnded, record: bytes, nodes: int) -> tuple[Outcome, Summary, bool]:
-    """The output of a job that is done, its summary, and whether its rows are ranked. Raises its failure."""
+def parts_of(cluster: Cluster, ended: JobEnded) -> list[str]:
+    """The paths of the output of a job that is done. Raises its failure."""
     if ended.failure is not None:
         raise_failure(ended.failure)
+    return [cluster.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
+
+
+def gather(cluster: Cluster, ended: JobEnded, record: bytes, nodes: int) -> tuple[Outcome, Summary, bool]:
+    """The output of a job that is done, its summary, and whether its rows are ranked. Raises its failure."""
+    parts = parts_of(cluster, ended)
     plan = _recorded(record)
-    parts = [cluster.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
     done = []
     shuffled = 0
     for attempt, step, _node, split, report in ended.reports:

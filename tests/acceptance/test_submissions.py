@@ -6,9 +6,12 @@ One cluster serves all tests of this file; each uses submissions of its own.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +19,7 @@ import pytest
 from test_standing_cluster import LOG, Place, answer
 
 from mrframe.cluster.home import LOG_BYTES_MAX, Home
+from mrframe.shuffle.runfile import RunReader
 
 END_S = 20.0
 HANGS = """
@@ -152,6 +156,68 @@ def test_a_random_seed_is_drawn_once_and_belongs_to_the_submission(cluster, tmp_
     cluster.run("run", *words, "--hash-seed", seeds[0], "--engine", "inline", "-q", "-o", again)
     assert json.loads((again / "_manifest.json").read_text())["hash_seed"] == seeds[0]
     assert parts == [answer(cluster, *words)] * 2 == [(again / "part-00000.jsonl").read_bytes()] * 2
+
+
+def test_a_job_in_total_order_is_submitted_as_any_other(cluster, tmp_path):
+    lines = [f"{number * 7919 % 100_003:06} {'x' * 40}\n" for number in range(20_000)]
+    (tmp_path / "plain.txt").write_text("".join(lines[:14_000]))
+    (tmp_path / "packed.txt.gz").write_bytes(gzip.compress("".join(lines[14_000:]).encode()))
+    inputs = tmp_path / "plain.txt", tmp_path / "packed.txt.gz"
+    more = ("--split-bytes", 200_000, "--partitions", 4)
+    before = set(cluster.jobs())
+    job = cluster.submit("sort", *inputs, *more)
+    cluster.do("wait", job)
+    for name in ("submitted", "run"):
+        (tmp_path / name).mkdir()
+    cluster.do("result", job, "--summary", tmp_path / "summary", "-o", tmp_path / "submitted" / "rows.txt")
+    cluster.run("run", "sort", *inputs, *more, "--engine", "inline", "-q", "-o", tmp_path / "run" / "rows.txt")
+    tables = [(tmp_path / name / "rows.txt").read_bytes() for name in ("submitted", "run")]
+    assert tables[0] == tables[1] == "".join(sorted(lines)).encode()
+    assert json.loads((tmp_path / "summary").read_text())["partitions"] == 4
+    rows = rows_by_part(cluster, job)
+    assert len(rows) == 4
+    assert max(rows) < 2 * len(lines) / 4  # the cuts are of a sample
+    assert set(cluster.jobs()) - before == {job}
+    assert cluster.on_nodes(f"job-{int(job.removeprefix('job-')) - 1}") == []  # the sample
+
+
+def test_stored_blocks_are_sampled_where_they_lie(cluster, tmp_path):
+    lines = [f"{number * 7919 % 100_003:06} {'x' * 40}\n" for number in range(20_000)]
+    (tmp_path / "plain.txt").write_text("".join(lines))
+    cluster.do("fs", "put", "lines", tmp_path / "plain.txt", "--block-size", 300_000)
+    (tmp_path / "plain.txt").unlink()
+    job = cluster.submit("sort", "mrfs:lines", "--partitions", 3)
+    cluster.do("wait", job)
+    cluster.do("result", job, "-o", tmp_path / "rows.txt")
+    assert (tmp_path / "rows.txt").read_text() == "".join(sorted(lines))
+    assert max(rows_by_part(cluster, job)) < 2 * len(lines) / 3
+
+
+def rows_by_part(cluster, job):
+    rows = []
+    for part in [path for folder in cluster.on_nodes(job) for path in folder.rglob("part.mrf")]:
+        with part.open("rb") as file:
+            rows.append(RunReader(file, "part", unpickle=False).records)
+    return rows
+
+
+def test_a_sample_that_is_interrupted_leaves_nothing_that_runs(cluster, tmp_path):
+    (tmp_path / "marks").mkdir()
+    (tmp_path / "hangs.py").write_text(HANGS.replace("reduce=count", "reduce=count, key_order='total'"))
+    words = ("submit", tmp_path / "hangs.py", LOG, "--marks", tmp_path / "marks", "--partitions", "2")
+    before = set(cluster.jobs())
+    asked = subprocess.Popen(
+        [sys.executable, "-m", "mrframe", *map(str, words), "--dir", str(cluster.home)],
+        env=cluster.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    until(lambda: os.listdir(tmp_path / "marks"))
+    asked.send_signal(signal.SIGINT)
+    assert asked.communicate(timeout=60)[0] == b""
+    assert asked.returncode == 130
+    until(lambda: all(is_gone(int(name)) for name in os.listdir(tmp_path / "marks")))
+    assert set(cluster.jobs()) == before
 
 
 FLOODS = """
