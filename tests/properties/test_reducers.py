@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrframe.shuffle import exact
+from mrframe.shuffle import exact, reducers
 from mrframe.shuffle.buffers import CombineBuffer, FoldBuffer, PairBuffer
 from mrframe.shuffle.keys import canonical
 from mrframe.shuffle.reducers import Measures, collect, count, distinct, largest, mean, smallest, total
@@ -120,3 +120,20 @@ def test_buffers_keep_keys_apart_that_a_dict_takes_for_one(blocks):
 
 def test_no_states_are_sealed_as_none():
     assert FoldBuffer(Measures({"hits": count, "bytes": total})).drain() == ([], [])
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from("aab"), st.none() | st.integers(0, 3) | st.sampled_from("xyz")))))
+@SETTINGS
+@pytest.mark.parametrize("cached_items", [0, 2, 1000])
+def test_distinct_folds_blocks_of_one_key_and_of_many_to_the_same(cached_items, blocks):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reducers, "_CACHED_ITEMS", cached_items)
+        buffer = FoldBuffer(distinct)
+        for block in blocks:
+            buffer.add([key for key, _ in block], [value for _, value in block])
+    wanted: dict[str, dict[object, None]] = {}
+    for key, value in chain.from_iterable(blocks):
+        wanted.setdefault(key, {}).update({} if value is None else {value: None})
+    keys, states = buffer.drain()
+    tokens = [[value if isinstance(value, str) else canonical(value) for value in one] for one in wanted.values()]
+    assert (keys, states) == (list(wanted), tokens)  # and in the order of arrival, whatever the hash seed
