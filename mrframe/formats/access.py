@@ -82,7 +82,7 @@ class AccessReader:
     def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
         """The values of a raw column, and how many were bad; see `BlockReader`."""
         converter = self._converters[index]
-        return (list(column), 0) if converter is None else converter(list(column))
+        return (list(column), 0) if converter is None else converter(column)
 
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
         """Where the line of the n-th record begins, and the line; see `BlockReader`."""

@@ -8,14 +8,14 @@ repeat are remembered, in a table that is emptied when it is full. Text is UTF-8
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from mrframe.formats.grammar import Slot
 from mrframe.formats.times import time_of, truncated
 
 MEMO_ENTRIES_MAX = 1 << 16
-RawColumn = list[bytes | None]
+RawColumn = Sequence[bytes | None]
 
 
 class Converter(Protocol):
@@ -58,6 +58,17 @@ class Remembered:
                     self._bad.add(raw)
 
 
+class InOrder(Remembered):
+    """The same for what is in order in logs, so that a column often holds one text: an hour."""
+
+    def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
+        """The values, and how many were bad."""
+        if column and column[0] == column[-1] and column.count(column[0]) == len(column):
+            (value,), bad = super().__call__(column[:1])
+            return [value] * len(column), bad * len(column)
+        return super().__call__(column)
+
+
 class Text:
     """Decodes; the whole column at once, since no value contains a newline."""
 
@@ -68,11 +79,14 @@ class Text:
         """The texts, with None for what is not there (and for `-`, unless dash is False)."""
         if not column:
             return [], 0
+        dash = self._dash
         try:
-            values: list[Any] = decode(b"\n".join(column)).split("\n")  # type: ignore[arg-type]
+            joined = b"\n".join(column)  # type: ignore[arg-type]
+            dash = dash and b"-" in joined  # an address has none, and this is quicker than to look at each
+            values: list[Any] = decode(joined).split("\n")
         except TypeError:  # a None among them
             values = [raw if raw is None else decode(raw) for raw in column]
-        if self._dash and b"-" in column:
+        if dash and b"-" in column:
             values = [None if value == "-" else value for value in values]
         return values, 0
 
@@ -118,7 +132,7 @@ def decode(raw: bytes) -> str:
 def converter_for(slot: Slot, role: str) -> Converter:
     """The converter of one field."""
     if role in ("day", "hour", "minute"):
-        return Remembered(lambda raw: truncated(slot.kind, slot.detail, role, raw))
+        return InOrder(lambda raw: truncated(slot.kind, slot.detail, role, raw))
     if role == "time":
         return Remembered(lambda raw: time_of(slot.kind, slot.detail, raw))
     if slot.kind == "status" or role == "port":

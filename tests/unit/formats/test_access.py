@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta, timezone
+from itertools import product
 
 import pytest
 
 from mrframe.formats.named import logs
+from mrframe.formats.oracle import parse_line
 from mrframe.formats.reading import explain, make_reader
+from mrframe.formats.schema import grammar_of
 
 HEAD = b"192.0.2.7 - alice [17/May/2015:10:05:03 -0330] "
 GOOD = HEAD + b'"GET /a/b?c=d HTTP/1.1" 200 512 "http://example.org/" "caf\xe9"'
@@ -96,6 +99,40 @@ def test_quotes_that_are_escaped_do_not_end_a_value() -> None:
     block = b"\n".join(HEAD + b'"GET / HTTP/1.1" 200 1 "-" "%b"' % agent for agent in agents)
     assert read(block, "agent").columns == [[agent.decode() for agent in agents]]
     assert len(read(HEAD + b'"GET / HTTP/1.1" 200 1 "x\\" "y"', "agent").malformed) == 1
+
+
+@pytest.mark.parametrize("slot", ["request", "referer", "agent"])
+def test_quotes_and_backslashes_in_any_order_are_read_as_the_oracle_reads_them(slot: str) -> None:
+    parts = {"request": b"GET / HTTP/1.1", "referer": b"-", "agent": b"-"}
+    reader, grammar = make_reader(logs.combined, (slot,), {}), grammar_of("combined")
+    for length in range(8):
+        values = map(bytes, product(b'\\"a', repeat=length))
+        lines = [HEAD + b'"%b" 200 1 "%b" "%b"' % tuple((parts | {slot: value}).values()) for value in values]
+        found = [parse_line(grammar, line) for line in lines]
+        parsed = reader.parse(b"\n".join(lines), "f", 0)
+        wrong = [line for line, one in zip(lines, found, strict=True) if one is None]
+        assert [one.data for one in parsed.malformed] == wrong
+        assert parsed.columns == [[str(one[slot], "ascii") for one in found if one is not None]]
+
+
+def test_a_value_before_the_first_blank_may_hold_any_byte_but_blanks_and_line_ends() -> None:
+    hosts = [bytes((byte,)) for byte in range(256) if byte not in b" \n-"]
+    block = b"".join(GOOD.replace(b"192.0.2.7", host) + b"\n" for host in hosts)
+    assert read(block, "host").columns == [[host.decode("utf-8", "surrogateescape") for host in hosts]]
+
+
+def test_an_hour_that_all_lines_have_may_be_none_and_is_counted_for_each() -> None:
+    bad, good = GOOD.replace(b"17/May", b"31/Feb") + b"\n", GOOD + b"\n"
+    for block, hours in ((bad * 3, [None] * 3), (bad + good + bad, [None, "2015-05-17T10", None]), (b"", [])):
+        parsed = read(block, "hour")
+        assert parsed.columns == [hours]
+        assert parsed.bad_fields == ({"hour": hours.count(None)} if None in hours else {})
+
+
+def test_a_dash_is_no_value_and_a_dash_within_a_value_is() -> None:
+    hosts = [b"-", b"a-b", b"192.0.2.7"]
+    block = b"".join(GOOD.replace(b"192.0.2.7", host) + b"\n" for host in hosts)
+    assert read(block, "host").columns == [[None, "a-b", "192.0.2.7"]]
 
 
 def test_raw_columns_are_bytes_and_are_converted_later() -> None:
