@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, compress, repeat
-from operator import length_hint
+from operator import itemgetter, length_hint
 from typing import Any
 
 from mrframe.core.job import Job
 from mrframe.core.signature import describe
 from mrframe.errors import UserCodeError
+from mrframe.task.picks import Constant, Pick, declared_picks
 
-Columns = tuple[Sequence[Any], Sequence[Any]]
+Columns = tuple[list[Any], list[Any]]
 
 
 class EmitFailed(Exception):
@@ -35,22 +36,19 @@ class Emitter:
         names = {name: index for index, name in enumerate(projection)}
         self._where = job.where
         self._where_columns = [names[name] for name in job.where_fields()]
-        if job.key is not None:
-            keys = (job.key,) if isinstance(job.key, str) else job.key
-            values = (job.value,) if isinstance(job.value, str) else job.value
-            self._key = _picker(job.key, [names[name] for name in keys])
-            self._value = _picker(job.value, [names[name] for name in values or ()])
         self._map = job.map
         self._map_columns = [names[name] for name in job.map_fields()]
-        self._declared = job.key is not None
+        self._picks = declared_picks(job)
 
     def emit(self, columns: list[list[Any]], records: int) -> Columns:
         """Keys and values of a block; raises EmitFailed."""
         columns, records, kept = self.passing(columns, records)
-        if self._declared:
-            return self._key(columns, records), self._value(columns, records)
+        columns = [columns[i] for i in self._map_columns]
+        if self._picks is not None:
+            key, value = self._picks
+            return _picked(key, columns, records), _picked(value, columns, records)
         try:
-            return self._mapped([columns[i] for i in self._map_columns], records)
+            return self._mapped(columns, records)
         except EmitFailed as failed:
             raise EmitFailed(kept[failed.record] if kept else failed.record) from failed.__cause__
 
@@ -80,11 +78,11 @@ class Emitter:
         except BaseException as error:
             raise EmitFailed(records - length_hint(place) - 1) from _clearer(error, self._map)
         if not pairs:
-            return (), ()
-        if not are_pairs(pairs):
+            return [], []
+        found = as_columns(pairs)
+        if found is None:
             raise self._find_no_pair(columns, records)
-        keys, values = zip(*pairs, strict=True)
-        return keys, values
+        return found
 
     def _find_no_pair(self, columns: list[list[Any]], records: int) -> EmitFailed:
         """Run the map again, record by record, to find the one that yields no pair."""
@@ -92,7 +90,7 @@ class Emitter:
         _, arguments = _arguments(columns, records)
         for index, results in enumerate(map(self._map, *arguments)):
             for item in results:
-                if not are_pairs([item]):
+                if as_columns([item]) is None:
                     failed = EmitFailed(index)
                     failed.__cause__ = no_pair(f"map={describe(self._map)}", item)
                     return failed
@@ -101,9 +99,14 @@ class Emitter:
         return failed
 
 
-def are_pairs(items: Sequence[Any]) -> bool:
-    """Whether every item is a tuple of two."""
-    return set(map(type, items)) == {tuple} and set(map(len, items)) == {2}
+def as_columns(pairs: Sequence[Any]) -> Columns | None:
+    """The keys and the values of at least one pair; None when not every item is a tuple of two."""
+    if set(map(type, pairs)) != {tuple}:
+        return None
+    try:
+        return [key for key, _ in pairs], list(map(itemgetter(1), pairs))
+    except ValueError:
+        return None
 
 
 def no_pair(who: str, item: Any) -> UserCodeError:
@@ -136,12 +139,7 @@ def _raised_by_caller(error: BaseException) -> bool:
     return error.__traceback__ is not None and error.__traceback__.tb_next is None
 
 
-def _picker(
-    names: str | tuple[str, ...] | None, indexes: list[int]
-) -> Callable[[list[list[Any]], int], Sequence[Any]]:
-    """The column behind a declaration: one field as it is, several as tuples, none as None."""
-    if names is None:
-        return lambda _columns, records: [None] * records
-    if isinstance(names, str):
-        return lambda columns, _records: columns[indexes[0]]
-    return lambda columns, _records: list(zip(*(columns[i] for i in indexes), strict=True))
+def _picked(pick: Pick, columns: Sequence[list[Any]], records: int) -> list[Any]:
+    if isinstance(pick, tuple):
+        return list(zip(*(_picked(one, columns, records) for one in pick), strict=True))
+    return [pick.value] * records if isinstance(pick, Constant) else columns[pick]

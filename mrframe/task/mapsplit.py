@@ -17,7 +17,7 @@ from mrframe.errors import KeyRefused, MrframeError
 from mrframe.task.blame import Place, RecordFailed
 from mrframe.task.box import NOWHERE
 from mrframe.task.care import Care
-from mrframe.task.emit import are_pairs, no_pair
+from mrframe.task.emit import as_columns, no_pair
 
 if TYPE_CHECKING:
     from mrframe.task.mapping import MapTask, Output
@@ -108,11 +108,11 @@ def map_split(job: Job, task: MapTask, output: Output) -> None:
     try:
         pairs = iter(function(iterator))
         while some := list(islice(pairs, PAIRS_AT_ONCE)):
-            if not are_pairs(some):
-                wrong = next(item for item in some if not are_pairs([item]))
+            columns = as_columns(some)
+            if columns is None:
+                wrong = next(item for item in some if as_columns([item]) is None)
                 raise no_pair(f"map_split={describe(function)}", wrong)  # noqa: TRY301
-            keys, values = zip(*some, strict=True)
-            output.add(keys, values)
+            output.add(*columns)
     except (MrframeError, OSError) as error:
         if isinstance(error, KeyRefused) or getattr(error, "slug", "") == "user-code":
             raise RecordFailed(records.place()) from error

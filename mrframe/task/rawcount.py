@@ -1,7 +1,8 @@
 """Counting by declaration, at C speed: raw bytes are counted, and only the different ones converted.
 
-For `key=…, reduce=count` without `where`, the reader leaves the key's fields as they stand in the log; a
-Counter takes a block at a time; what a field's value is matters once for each different text, at the spill.
+For `key=…, reduce=count` without `where`, and for a map that says the same (`yield status, 1`, `total`), the reader
+leaves the key's fields as they stand in the log; a Counter takes a block at a time; what a field's value is matters
+once for each different text, at the spill.
 """
 
 from __future__ import annotations
@@ -13,24 +14,27 @@ from typing import Any
 
 from mrframe.core.job import Job
 from mrframe.formats.reading import BlockReader
-from mrframe.shuffle.reducers import Count
+from mrframe.shuffle.reducers import Count, Total
+from mrframe.task.picks import Constant, declared_picks
 
 _NO_RAW_FORM = {"file", "offset", "line"}
 
 
 def counts_raw(job: Job) -> frozenset[int]:
     """The columns to be counted raw: those of the key, or none when the job is of another form."""
-    names = (job.key,) if isinstance(job.key, str) else job.key or ()
+    if job.where is not None or job.read.kind in ("json", "pairs") or not isinstance(job.reduce, Count | Total):
+        return frozenset()
+    names, picks = job.projection(), declared_picks(job)
+    every = tuple(range(len(names)))
     plain = (
-        isinstance(job.reduce, Count)
-        and job.where is None
-        and job.value is None
-        and job.read.kind not in ("json", "pairs")
-        and names == job.projection()  # each field once
-        and (isinstance(job.key, str) or len(names) > 1)  # a tuple of one field is a tuple all the same
+        picks is not None
+        and picks[0] == (every if len(every) > 1 else 0)  # a tuple of one field is a tuple all the same
+        and names == job.map_fields()  # each field once
         and not _NO_RAW_FORM & set(names)
+        and isinstance(picks[1], Constant)
+        and (isinstance(job.reduce, Count) or (type(picks[1].value) is int and picks[1].value == 1))
     )
-    return frozenset(range(len(names))) if plain else frozenset()
+    return frozenset(every) if plain else frozenset()
 
 
 class RawCountBuffer:

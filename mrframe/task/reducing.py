@@ -30,7 +30,7 @@ from mrframe.shuffle.reducers import Fold, as_fold
 from mrframe.shuffle.runfile import Block, RunReader, RunWriter
 from mrframe.task.blame import GroupFailed
 from mrframe.task.care import Care
-from mrframe.task.emit import are_pairs, no_pair
+from mrframe.task.emit import as_columns, no_pair
 from mrframe.task.joining import joined, spread
 from mrframe.task.manyfiles import ManyFiles
 from mrframe.task.mapping import Reporter
@@ -216,12 +216,12 @@ class ReduceTask:
     def _take(self, rows: list[Any], function: Callable[..., Any], output: _SortedOutput) -> None:
         if not rows:
             return
-        if not are_pairs(rows):
-            wrong = next(row for row in rows if not are_pairs([row]))
+        columns = as_columns(rows)
+        if columns is None:
+            wrong = next(row for row in rows if as_columns([row]) is None)
             raise GroupFailed(None, "reduce") from no_pair(f"reduce={describe(function)}", wrong)
-        keys, values = zip(*rows, strict=True)
         try:
-            output.add(list(keys), list(values))
+            output.add(*columns)
         except (ValueRefused, UserCodeError) as error:
             raise GroupFailed(output.refused_key(rows), "reduce") from error
 

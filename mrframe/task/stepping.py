@@ -24,7 +24,7 @@ from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.runfile import Block, RunReader
 from mrframe.task.blame import GroupFailed
 from mrframe.task.care import Care
-from mrframe.task.emit import EmitFailed, Emitter, are_pairs, no_pair
+from mrframe.task.emit import EmitFailed, Emitter, as_columns, no_pair
 from mrframe.task.manyfiles import ManyFiles
 from mrframe.task.mapping import Output, Reporter
 from mrframe.task.package import TaskSettings
@@ -126,7 +126,7 @@ class StepTask:
         assert self._job.map_split is not None
         try:
             for pair in self._job.map_split(records):
-                if not are_pairs([pair]):
+                if as_columns([pair]) is None:
                     raise no_pair(f"map_split={describe(self._job.map_split)}", pair)  # noqa: TRY301
                 self._output.add([pair[0]], [pair[1]])
         except Exception as error:  # the user's function runs here
