@@ -34,6 +34,8 @@ _RAW_DEFLATE = -15  # zlib's wbits: no header, no checksum of its own
 _COMPRESS_BYTES_MIN = 16 << 10  # below this it costs more than it saves: run files are read once, soon
 _COMPRESS_GAIN = 0.4  # deflating takes ten times as long as writing: it has to save most of the bytes …
 _COMPRESS_PAUSE = 15  # … and so many blocks after it, untried
+_COMPRESS_SAMPLE = 16 << 10  # bytes of a large block that are tried first
+_COMPRESS_SAMPLE_GAIN = 0.5  # a part shrinks a little less than the whole
 
 
 class Compressor:
@@ -50,11 +52,21 @@ class Compressor:
         if self._pause:
             self._pause -= 1
             return None
-        packed = zlib.compress(raw, 1, wbits=_RAW_DEFLATE)
-        if len(packed) <= len(raw) * _COMPRESS_GAIN:
-            return packed
+        if _may_shrink(raw):
+            packed = zlib.compress(raw, 1, wbits=_RAW_DEFLATE)
+            if len(packed) <= len(raw) * _COMPRESS_GAIN:
+                return packed
         self._pause = _COMPRESS_PAUSE
         return None
+
+
+def _may_shrink(raw: bytes) -> bool:
+    """Whether it is worth compressing all of it, judged by a part in the middle, where the values are."""
+    if len(raw) < 4 * _COMPRESS_SAMPLE:
+        return True
+    middle = len(raw) // 2
+    part = zlib.compress(memoryview(raw)[middle : middle + _COMPRESS_SAMPLE], 1, wbits=_RAW_DEFLATE)
+    return len(part) <= _COMPRESS_SAMPLE * _COMPRESS_SAMPLE_GAIN
 
 
 def encode_pairs(kind: str, keys: list[Any], values: list[Any]) -> tuple[bytes, bytes]:

@@ -169,7 +169,19 @@ def test_a_vhost_with_and_without_its_port() -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"x", b"x y", b'h - - [17/May/2015:10:05:03 +0000] "', b'" ', b"h - - [", b"x" * 2000, b'"\\', b"\\" * 50],
+    [
+        b"x",
+        b"x y",
+        b'h - - [17/May/2015:10:05:03 +0000] "',
+        b'h - - [17/May/2015:10:05:03 +0000] "\\"',
+        b'h - - [17/May/2015:10:05:03 +0000] "' + b'\\"' * 20,
+        b'" ',
+        b"h - - [",
+        b"x" * 2000,
+        b'"\\',
+        b'\\" ',
+        b"\\" * 50,
+    ],
 )
 def test_hostile_blocks_take_time_in_proportion_to_their_length(line: bytes) -> None:
     reader = make_reader(logs.combined, ("status", "path"), {})

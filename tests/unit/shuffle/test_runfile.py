@@ -2,13 +2,15 @@
 
 import io
 import os
+import zlib
 from datetime import date
 from itertools import zip_longest
+from random import Random
 
 import pytest
 
 from mrframe.errors import CannotTravel, CorruptData, KeyRefused
-from mrframe.shuffle.blocks import BLOCK_BYTES, BLOCK_RECORDS_MAX
+from mrframe.shuffle.blocks import BLOCK_BYTES, BLOCK_RECORDS_MAX, Compressor
 from mrframe.shuffle.partition import slot_column, slot_range, slots_for
 from mrframe.shuffle.runfile import RunReader, RunWriter, extract
 from mrframe.shuffle.runlayout import AS_GIVEN, read_layout
@@ -255,3 +257,20 @@ def test_slots_may_be_asked_for_in_any_order():
         blocks = [list(stream) for stream in scattered.streams(slot)]
         assert blocks == [list(stream) for stream in whole.streams(slot)]
         assert [block[0][2][0] for block in blocks] == [0, 1, 2]
+
+
+def test_a_large_block_that_does_not_shrink_is_not_deflated_as_a_whole(monkeypatch):
+    given = []
+    deflate = zlib.compress
+
+    def watched(data, *level, **options):
+        given.append(len(data))
+        return deflate(data, *level, **options)
+
+    monkeypatch.setattr(zlib, "compress", watched)
+    noise, text = Random(0).randbytes(300_000), b"10.0.0.1 " * 33_000
+    assert Compressor().shrink(noise) is None
+    assert max(given) < len(noise) / 10
+    assert zlib.decompress(Compressor().shrink(text), wbits=-15) == text
+    assert Compressor().shrink(noise[:50_000]) is None
+    assert given[-1] == 50_000  # of a smaller one a part says too little
