@@ -135,6 +135,13 @@ class JobFailed(MrframeError):
     blame = "cluster"
 
 
+class TooMuchScratch(MrframeError):
+    """A task's files of its own take more of the disk than --scratch-bytes-max allows."""
+
+    slug = "too-much-scratch"
+    blame = "user"
+
+
 class TooManyMalformed(MrframeError):
     """More lines do not match the format than --max-bad allows, or none of the first 1,000 does."""
 

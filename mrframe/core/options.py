@@ -94,6 +94,9 @@ class RunOptions:
         "what an executor's process may hold, in bytes (default: its part of three quarters of the machine's memory)",
         metavar="BYTES",
     )
+    scratch_bytes_max: int = setting(
+        64 * 1024 * MIB, "what a task may have on disk for its own work at a time, in bytes", metavar="BYTES"
+    )
     cache: Cache = setting(
         "auto",
         "save the results of maps and use them again where the same bytes are read: for inputs from 64 MiB on, "

@@ -98,6 +98,7 @@ def make_plan(
             keep_quarantine=keep_quarantine,
             window=window.to_plain() if window is not None else None,
             hash_seed=hash_seed(options),
+            scratch_bytes_max=options.scratch_bytes_max,
         ),
         options=options,
         steps=plan_steps(job, options, total_bytes),

@@ -88,6 +88,11 @@ class RunWriter:
         self._fixed = True
         file.write(header(slots, seed, by_value=by_value))
 
+    @property
+    def size_bytes(self) -> int:
+        """What has been written so far."""
+        return self._offset
+
     def add_run(self, keys: list[Any], values: list[Any], slot_of: list[int] | None = None) -> None:
         """Sort the pairs by (slot, key), equal keys as given, and append them as one run.
 

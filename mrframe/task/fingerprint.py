@@ -29,6 +29,7 @@ from mrframe.task.purity import Unsaved, check_code, check_source, imported
 VERSION = 1
 _NOT_OF_RESULTS = frozenset(  # settings that change nothing in a sealed map attempt that may be saved
     {"keep_rejects", "keep_quarantine", "max_failed", "stall_s", "memory_limit_bytes", "saving", "sampling", "cuts"}
+    | {"scratch_bytes_max"}
 )
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 

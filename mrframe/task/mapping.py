@@ -36,7 +36,7 @@ from mrframe.task.packedtask import PackedCounts, PackedWordsReader, maps_packed
 from mrframe.task.portions import report_portions
 from mrframe.task.rawcount import RawCountBuffer, counts_raw
 from mrframe.task.rejects import QUARANTINE_FILE, Rejects
-from mrframe.task.temporary import create
+from mrframe.task.temporary import check_bytes, create
 
 BOM = b"\xef\xbb\xbf"
 RUN_BYTES = 5 << 20  # of pairs that are only sorted: what fits the cache sorts a third faster
@@ -76,6 +76,7 @@ class Output:
         self._partitions = order.partitions
         self._slots = slots_for(order.partitions)
         self._budget_bytes = settings.memory_bytes
+        self._scratch_bytes_max = settings.scratch_bytes_max
         self._keeps_all = isinstance(job.reduce, Each) and job.key_order == "total"
         self._path = os.path.join(order.out_dir, MAP_FILE)
         self._keeps_empty = settings.saving is not None  # a file without pairs is a result, too
@@ -124,6 +125,7 @@ class Output:
         keys, values = self.buffer.drain()
         if keys:
             self._opened().add_run(keys, values, self._slots_by_user(keys) if self._partition is not None else None)
+            check_bytes(self._opened().size_bytes, self._scratch_bytes_max)
 
     def _opened(self) -> RunWriter:
         if self._writer is None:

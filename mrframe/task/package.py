@@ -22,7 +22,7 @@ from mrframe.task import travel
 from mrframe.task.jobfile import JobFile
 from mrframe.task.sources import Sources
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class TaskSettings:
     keep_quarantine whether records on which the code failed are kept, in the file `quarantine` of map attempts
     saving          where results of maps are saved, None: nowhere
     hash_seed       of the hash that gives the keys of all steps their partitions
+    scratch_bytes_max  what a task may have in files of its own at a time
     window          of time: since, until (ISO with a zone, or ""), zone of times without one (`formats/window.py`)
     """
 
@@ -76,6 +77,7 @@ class TaskSettings:
     saving: Saving | None = None
     window: tuple[str, str, str] | None = None
     hash_seed: int = 0
+    scratch_bytes_max: int = 64 * 1024 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
         "keep_quarantine": settings.keep_quarantine,
         "window": settings.window,
         "hash_seed": settings.hash_seed,
+        "scratch_bytes_max": settings.scratch_bytes_max,
         "saving": settings.saving and list(dataclasses.astuple(settings.saving)),
         "cuts": encode(list(settings.cuts)),
         "sampling": settings.sampling,
@@ -144,6 +147,7 @@ def unpack(package: bytes) -> LoadedJob:
         plain["saving"] and Saving(*plain["saving"]),
         plain["window"] and tuple(plain["window"]),
         plain["hash_seed"],
+        plain["scratch_bytes_max"],
     )
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:

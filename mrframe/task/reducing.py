@@ -73,7 +73,7 @@ class ReduceTask:
     def run(self) -> TaskReport:
         """Do it; raises GroupFailed for the user's code, and what reading and writing raise."""
         with ExitStack() as stack:
-            temporary = stack.enter_context(TemporaryFiles(self._order.out_dir))
+            temporary = stack.enter_context(TemporaryFiles(self._order.out_dir, self._settings.scratch_bytes_max))
             files = stack.enter_context(ManyFiles())
             readers = []
             for path in self._order.sources:

@@ -33,7 +33,7 @@ from mrframe.task.temporary import TemporaryFiles
 TOP_BUFFER_ROWS = 65_536  # rows held beyond the n best before they are cut to n again
 
 
-def read_pairs(sources: Sequence[str], stack: ExitStack, out_dir: str) -> Iterator[Block]:
+def read_pairs(sources: Sequence[str], stack: ExitStack, temporary: TemporaryFiles) -> Iterator[Block]:
     """The pairs of sealed reduce output: of one partition as it is, of several merged by key."""
     files = stack.enter_context(ManyFiles())
     streams = []
@@ -41,7 +41,7 @@ def read_pairs(sources: Sequence[str], stack: ExitStack, out_dir: str) -> Iterat
         streams.extend(RunReader(files.open(path), path, unpickle=False).streams(0))
     if len(streams) == 1:
         return streams[0]
-    temporary = stack.enter_context(TemporaryFiles(out_dir))
+    stack.enter_context(temporary)
     return merge(streams, make_file=temporary.make)
 
 
@@ -58,6 +58,7 @@ class StepTask:
         care: Care | None = None,
     ) -> None:
         self._care = care
+        self._scratch_bytes_max = settings.scratch_bytes_max
         self._job = job
         self._order = map_order
         self._reporter = reporter
@@ -79,7 +80,8 @@ class StepTask:
         """Do it; raises GroupFailed for the user's code."""
         try:
             with ExitStack() as stack:
-                blocks = self._counted(read_pairs(self._order.sources, stack, self._order.out_dir))
+                temporary = TemporaryFiles(self._order.out_dir, self._scratch_bytes_max)
+                blocks = self._counted(read_pairs(self._order.sources, stack, temporary))
                 if self._job.top is not None:
                     best = best_rows(
                         ((k, v) for _, ks, vs in blocks for k, v in zip(ks, vs, strict=True)), self._job.top

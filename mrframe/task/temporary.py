@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import BinaryIO, Self, cast
 
+from mrframe.errors import TooMuchScratch
+
 
 def create(path: str) -> BinaryIO:
     """A new file of an attempt, open for writing; FileExistsError when it is there."""
@@ -22,11 +24,22 @@ def create(path: str) -> BinaryIO:
         return open(path, "xb")
 
 
+def check_bytes(size: int, bytes_max: int) -> None:
+    """Raise TooMuchScratch when an attempt's files have `size` bytes, and that is too much."""
+    if size > bytes_max:
+        raise TooMuchScratch(
+            f"a task has {size:,} bytes of intermediate data on disk, and --scratch-bytes-max allows {bytes_max:,}; "
+            "yield less for each record, give the job a combiner or a ready reducer, or allow more"
+        )
+
+
 class TemporaryFiles:
     """Makes files for merge passes and spilled output, and closes what is left at the end."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, bytes_max: int) -> None:
         self._directory = directory
+        self._bytes_max = bytes_max
+        self._made: list[BinaryIO] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -38,8 +51,11 @@ class TemporaryFiles:
         self._stack.close()
 
     def make(self) -> BinaryIO:
-        """A new empty file, open for writing and reading."""
+        """A new empty file, open for writing and reading; TooMuchScratch when those before it are too large."""
+        self._made = [file for file in self._made if not file.closed]
+        check_bytes(sum(os.fstat(file.fileno()).st_size for file in self._made), self._bytes_max)
         os.makedirs(self._directory, 0o700, exist_ok=True)
         file = tempfile.TemporaryFile(dir=self._directory)  # noqa: SIM115  (the stack closes it)
         self._stack.enter_context(file)
-        return cast("BinaryIO", file)
+        self._made.append(cast("BinaryIO", file))
+        return self._made[-1]

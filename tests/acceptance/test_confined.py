@@ -183,3 +183,27 @@ def test_buffers_that_take_all_memory_are_smaller_the_next_time(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('"value": 1350}') == 100_000
+
+
+MUCH = """
+def look(line):
+    for number in range(40):
+        yield f"{line}-{number}", line
+
+def longest(key, values):
+    for value in values:
+        yield key, value * 3
+"""
+
+
+@pytest.mark.parametrize("engine", ["inline", "local"])
+@pytest.mark.parametrize(("limit", "fails"), [("2MiB", True), ("1GiB", False)])
+def test_a_task_has_a_quota_of_the_disk(engine, limit, fails, tmp_path):
+    """Maps of 60 MB of pairs and reduces of as much, with a budget that makes them spill."""
+    words = ("--engine", engine, "--splits", "2", "--memory-bytes", "4MiB", "--scratch-bytes-max", limit, "-q")
+    done = run(tmp_path, MUCH, *words, "-o", str(tmp_path / "out"), reduce="longest")
+    said = done.stderr.decode()
+    assert done.returncode == (1 if fails else 0), said
+    assert ("--scratch-bytes-max allows 2,097,152" in said) == fails
+    assert (tmp_path / "out").exists() != fails
+    assert "given up after" not in said, "another try would end the same"
