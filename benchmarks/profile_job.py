@@ -43,6 +43,8 @@ STAGES = {  # of a module, or of a function or class in it; what is not here bel
     "task.packedtask": "fold",
     "task.packedfold": "fold",
     "task.packed": "fold",
+    "task.tablefold": "fold",
+    "task.codes": "fold",
     "shuffle.buffers": "fold",
     "shuffle.reducers": "fold",
     "task.mapping:Output._write": "spill",

@@ -103,38 +103,42 @@ class FoldBuffer:
     """States of a ready reducer by key."""
 
     def __init__(self, fold: Fold) -> None:
-        self._fold = fold
+        self.fold = fold
         self._states = fold.new_table()
         self._table = _Table()
 
     def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
         """See `Buffer`."""
-        self._fold.fold(self._states, self._table.tokens(keys, self._rekey), values)
+        self.fold.fold(self._states, self._table.tokens(keys, self._rekey), values)
+
+    def add_states(self, keys: Sequence[Any], states: Sequence[Any]) -> None:
+        """Take columns of keys and their states, as the reducer's `start` makes them of values that come now."""
+        self.fold.absorb(self._states, self._table.tokens(keys, self._rekey), states)
 
     def __len__(self) -> int:
         """How many keys it holds."""
-        return len(self._fold.tables(self._states)[0])
+        return len(self.fold.tables(self._states)[0])
 
     def some_keys(self, count: int) -> list[Any]:
         """At most so many of the keys it holds."""
-        return self._table.keys_of(islice(self._fold.tables(self._states)[0], count))
+        return self._table.keys_of(islice(self.fold.tables(self._states)[0], count))
 
     def _rekey(self, token_of: Callable[[Any], bytes]) -> None:
-        self._fold.rekey(self._states, token_of)
+        self.fold.rekey(self._states, token_of)
 
     def size_bytes(self) -> int:
         """See `Buffer`."""
-        tables = self._fold.tables(self._states)
+        tables = self.fold.tables(self._states)
         keys = len(tables[0])
         states = sum(_ENTRY_BYTES * keys + _weight(list(table.values()), keys) for table in tables)
         return _weight(list(tables[0]), keys) + states + self._table.extra_bytes
 
     def drain(self) -> Columns:
         """See `Buffer`."""
-        tokens, states = self._fold.entries(self._states)
-        keys, sealed = self._table.keys_of(tokens), self._fold.sealed(list(states))
-        self._states, self._table = self._fold.new_table(), _Table()
-        return _in_pieces(keys, sealed) if self._fold.divisible else (keys, sealed)
+        tokens, states = self.fold.entries(self._states)
+        keys, sealed = self._table.keys_of(tokens), self.fold.sealed(list(states))
+        self._states, self._table = self.fold.new_table(), _Table()
+        return _in_pieces(keys, sealed) if self.fold.divisible else (keys, sealed)
 
 
 def _in_pieces(keys: list[Any], states: list[Any]) -> Columns:

@@ -66,8 +66,12 @@ class Fold(Reducer):
 
     def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
         """Fold columns of pairs into a table made by `new_table`."""
-        for key, some in _grouped(keys, values):
-            state = self.start(some)
+        grouped = _grouped(keys, values)
+        self.absorb(table, [key for key, _ in grouped], [self.start(some) for _, some in grouped])
+
+    def absorb(self, table: Any, keys: Iterable[Any], states: Iterable[State]) -> None:
+        """Merge columns of keys and states, as `start` makes them, into a table; a key may come again."""
+        for key, state in zip(keys, states, strict=True):
             table[key] = self.merge((table[key], state)) if key in table else state
 
 
@@ -103,9 +107,22 @@ class Total(Fold):
         elif values.count(1) == len(values):
             table.update(keys)
         else:
-            get = table.get
-            for key, value in zip(keys, values, strict=True):
-                table[key] = get(key, 0) + value
+            _add_ints(table, keys, values)
+
+    def absorb(self, table: Any, keys: Iterable[Any], states: Iterable[State]) -> None:
+        """As the base class says."""
+        states = list(states)
+        if table.all_ints and set(map(type, states)) == _INT:
+            _add_ints(table, keys, states)
+        else:
+            table.all_ints = False
+            super().absorb(table, keys, states)
+
+
+def _add_ints(table: dict[Any, int], keys: Iterable[Any], values: Iterable[int]) -> None:
+    get = table.get
+    for key, value in zip(keys, values, strict=True):
+        table[key] = get(key, 0) + value
 
 
 class _Sums(Counter[Any]):
@@ -133,6 +150,10 @@ class Count(Fold):
     def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:  # noqa: ARG002
         """Counts the keys alone."""
         table.update(keys)
+
+    def absorb(self, table: Any, keys: Iterable[Any], states: Iterable[State]) -> None:
+        """As the base class says."""
+        _add_ints(table, keys, states)
 
 
 class Smallest(Fold):
@@ -223,6 +244,14 @@ class Distinct(Fold):
                 state.update(dict.fromkeys(some))
             state.pop(None, None)
 
+    def absorb(self, table: Any, keys: Iterable[Any], states: Iterable[State]) -> None:
+        """As the base class says, in place."""
+        for key, state in zip(keys, states, strict=True):
+            if key in table:
+                table[key].update(state)
+            else:
+                table[key] = state
+
 
 def _grouped(keys: Sequence[Any], values: Sequence[Any]) -> Iterable[tuple[Any, Sequence[Any]]]:
     """Each key with its values. Logs are in order, so a block often has one key, such as the hour."""
@@ -307,6 +336,12 @@ class Measures(Fold):
         """Each part folds its own column into its own table."""
         for name, part in self.parts.items():
             part.fold(table[name], keys, _items(name, values))
+
+    def absorb(self, table: Any, keys: Iterable[Any], states: Iterable[State]) -> None:
+        """As the base class says: each part its own."""
+        keys = list(keys)
+        for (name, part), column in zip(self.parts.items(), zip(*states, strict=True), strict=True):
+            part.absorb(table[name], keys, column)
 
     def sealed(self, states: list[State]) -> list[State]:
         """Each as a tuple of what its parts make of theirs."""

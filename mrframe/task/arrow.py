@@ -172,11 +172,16 @@ def pairs_of(table: Any) -> tuple[list[Any], list[Any]]:
     return keys, values_of(table.column("value")) if "value" in table.column_names else [None] * len(keys)
 
 
+def are_carried(column: Any) -> bool:
+    """Whether `values_of` takes all that a column of this type can hold, so that its values need not be looked at."""
+    return is_any(column.type, "string large_string binary large_binary boolean integer floating null")
+
+
 def text_of(column: Any) -> tuple[Any, int, Any] | None:
     """(offsets, bytes of each of them, bytes of all) of a column of text without nulls; None for any other."""
     pa = need_arrow()
-    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray) or array.null_count or not len(array):
+    array = whole(column)
+    if array is None or array.null_count or not len(array):
         return None
     item_bytes = {pa.string(): 4, pa.large_string(): 8}.get(array.type)
     if item_bytes is None:
@@ -195,6 +200,28 @@ def ints_of(column: Any) -> Any:
     return column.cast(pa.int64()).to_numpy()
 
 
+def whole(column: Any) -> Any:
+    """A column as one array, and without views, of which pyarrow 26 can do little.
+
+    None where Arrow cannot join its chunks: much text, dictionaries with nulls.
+    """
+    pa = need_arrow()
+    chunks = getattr(column, "chunks", [column]) or [pa.array([], column.type)]
+    try:
+        array = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return None
+    if is_any(column.type, "string_view binary_view"):
+        return array.cast(pa.large_string() if is_any(column.type, "string_view") else pa.large_binary())
+    return array
+
+
+def is_any(one: Any, names: str) -> bool:
+    """Whether an Arrow type is one of these, by their names in `pyarrow.types`."""
+    types = need_arrow().types
+    return any(getattr(types, f"is_{name}")(one) for name in names.split())
+
+
 def values_of(column: Any) -> list[Any]:
     """The values of an Arrow array or chunked array; UserCodeError for types that are no plain data of ours."""
     pa = need_arrow()
@@ -202,7 +229,7 @@ def values_of(column: Any) -> list[Any]:
         return [value for chunk in column.chunks for value in values_of(chunk)]
     one = column.type
     for judge, convert in _CONVERSIONS:
-        if any(getattr(pa.types, f"is_{name}")(one) for name in judge.split()):
+        if is_any(one, judge):
             return convert(pa, column)
     raise UserCodeError(
         f"a column of the Arrow type {one} has no values that mrframe can carry; cast it to a number, text, bytes, "

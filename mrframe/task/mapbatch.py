@@ -7,6 +7,7 @@ same. How columns become Arrow's, and tables become pairs, is in `arrow.py`; pya
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from mrframe.core.job import Job
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from mrframe.task.mapping import MapTask, Output
 
 BATCH_BYTES = 2 << 20  # of input in a block: a function over columns costs the same for few records as for many
+
+ROWS_MIN = 1_000  # in a table of pairs: below it, a dict is as fast
+ROWS_MAX = 1 << 20  # that are folded together
 
 
 class Batches:
@@ -79,6 +83,23 @@ class Batches:
         care.box.record(NOWHERE)
 
 
+def add_table(output: Output, table: Any) -> None:
+    """Put a table of pairs into the output's buffer, as columns where that can be; raises as `Buffer.add`."""
+    output.pairs += len(table)
+    for at in range(0, len(table), ROWS_MAX):
+        part = table.slice(at, ROWS_MAX)
+        if not _taken(output, part):
+            output.buffer.add(*pairs_of(part))
+
+
+def _taken(output: Output, table: Any) -> bool:
+    if not output.fast or len(table) < ROWS_MIN or find_spec("numpy") is None:
+        return False
+    from mrframe.task.tablefold import take
+
+    return take(output.buffer, table)
+
+
 def map_batch(job: Job, task: MapTask, output: Output) -> None:
     """Run the user's function over the blocks of the split of `task`; raises RecordFailed."""
     batches = Batches(job)
@@ -97,8 +118,7 @@ def map_batch(job: Job, task: MapTask, output: Output) -> None:
         try:
             tables, bad = batches.tables(columns, len(kept))
             for table in tables:
-                if not output.add_table(table):
-                    output.add(*pairs_of(table))
+                add_table(output, table)
         except EmitFailed as failed:
             raise RecordFailed(_culprit(task, offset, block, kept[failed.record])) from failed.__cause__
         except (ExtraMissing, OSError):

@@ -93,6 +93,7 @@ class Output:
             compress=not isinstance(job.reduce, Each),
         )
         self.buffer = buffer
+        self.fast = settings.fast
         self.spills = 0
         self.pairs = 0
         self.digests: dict[int, int] = {}  # by slot, once sealed
@@ -101,12 +102,6 @@ class Output:
         """Buffer columns of pairs."""
         self.pairs += len(keys)
         self.buffer.add(keys, values)
-
-    def add_table(self, table: Any) -> bool:
-        """Buffer an Arrow table of pairs as columns; False when that cannot be, and nothing was taken."""
-        taken = isinstance(self.buffer, PackedFold) and self.buffer.add_table(table)
-        self.pairs += len(table) if taken else 0
-        return taken
 
     def spill_if_full(self) -> None:
         """Write a run when the buffer has used up half of the budget (sorting takes as much again)."""

@@ -26,7 +26,6 @@ from mrframe.task.package import TaskSettings
 from mrframe.task.packedtask import PackedTable, sums_packed
 
 MANY_KEYS = 50_000  # in a dict that no longer fits the cache
-TABLE_ROWS_MIN = 1_000  # in an Arrow table: below it, a dict is as fast
 _SAMPLE = 1_000  # keys that are looked at to see whether it is worth it
 _WIDTH = 8  # as `packed.WIDTH`, whose module is not loaded for this
 
@@ -36,16 +35,16 @@ class PackedFold:
 
     def __init__(self, fold: Fold) -> None:
         self._counts = not fold.needs_value
-        self._others = FoldBuffer(fold)
+        self.others = FoldBuffer(fold)
         self._table = PackedTable()
         self._packs: bool | None = None  # None: not yet decided
 
     def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
         """See `shuffle.buffers.Buffer`."""
         if not self._packs or not self._pack(keys, values):
-            self._others.add(keys, values)
-            if self._packs is None and len(self._others) > MANY_KEYS:
-                self._packs = _are_short(self._others.some_keys(_SAMPLE))
+            self.others.add(keys, values)
+            if self._packs is None and len(self.others) > MANY_KEYS:
+                self._packs = _are_short(self.others.some_keys(_SAMPLE))
 
     def _pack(self, keys: Sequence[Any], values: Sequence[Any]) -> bool:
         from mrframe.task.packed import pack_keys, small_ints, split
@@ -59,18 +58,20 @@ class PackedFold:
             return False
         packed, (good, others) = found[0], split(found[1])
         if others:
-            self._others.add([keys[i] for i in others], [values[i] for i in others])
+            self.others.add([keys[i] for i in others], [values[i] for i in others])
         self._table.add(packed[good], None if ints is None else ints[good])
         return True
 
     def add_table(self, table: Any) -> bool:
         """Take a `pyarrow.Table` of keys and values as it is; False, and nothing is taken, where that cannot be."""
-        from mrframe.task.arrow import ints_of, pairs_of, text_of
+        from mrframe.task.arrow import are_carried, ints_of, pairs_of, text_of
 
-        if len(table) < TABLE_ROWS_MIN:
-            return False
         text = text_of(table.column("key"))
-        if text is None or not (self._counts or "value" in table.column_names):
+        if "value" not in table.column_names:
+            suits = self._counts
+        else:
+            suits = not self._counts or are_carried(table.column("value"))
+        if text is None or not suits:
             return False
         from mrframe.task.packed import pack_offsets, small_ints, split
 
@@ -81,18 +82,18 @@ class PackedFold:
             return False
         packed, (good, others) = found[0], split(found[1])
         if others:
-            self._others.add(*pairs_of(table.take(others)))
+            self.others.add(*pairs_of(table.take(others)))
         self._table.add(packed[good], None if values is None else values[good])
         return True
 
     def size_bytes(self) -> int:
         """See `shuffle.buffers.Buffer`."""
-        return self._table.size_bytes() + self._others.size_bytes()
+        return self._table.size_bytes() + self.others.size_bytes()
 
     def write_to(self, writer: RunWriter, slots: int) -> None:
         """Write all that is held as runs, the packed keys first; the buffer is empty afterwards."""
         self._table.write_to(writer, slots)
-        keys, states = self._others.drain()
+        keys, states = self.others.drain()
         if keys:
             writer.add_run(keys, states)
 

@@ -135,14 +135,14 @@ class StepTask:
             raise GroupFailed(None, "map_split") from error
 
     def _map_batch(self, blocks: Iterator[Block]) -> None:
-        from mrframe.task.mapbatch import Batches
+        from mrframe.task.mapbatch import Batches, add_table
 
         batches = Batches(self._job)
         wanted = [self._columns.index(name) for name in self._job.projection()]
         for _, keys, values in blocks:
             try:
-                for pairs in batches.emit([(keys, values)[i] for i in wanted], len(keys))[0]:
-                    self._output.add(*pairs)
+                for table in batches.tables([(keys, values)[i] for i in wanted], len(keys))[0]:
+                    add_table(self._output, table)
             except EmitFailed as failed:
                 raise GroupFailed(keys[failed.record], "where") from failed.__cause__
             except Exception as error:  # the user's function runs here

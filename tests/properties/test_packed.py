@@ -18,7 +18,7 @@ from mrframe.formats.text import WordsReader
 from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.runfile import RunReader, RunWriter
-from mrframe.task import arrow, packedfold, packedtask
+from mrframe.task import arrow, mapbatch, packedfold, packedtask
 
 np = pytest.importorskip("numpy")
 from mrframe.task import packed  # noqa: E402  (needs NumPy)
@@ -171,26 +171,23 @@ def test_a_packed_fold_sums_as_a_dict_does(columns, fold, pending, ready):
 def test_a_packed_fold_takes_a_table_as_its_pairs(columns, fold, item_bytes, cut, nulls):
     pa = pytest.importorskip("pyarrow")
     plain, fast = FoldBuffer(fold), packedfold.PackedFold(fold)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packedfold, "TABLE_ROWS_MIN", 1)
-        for keys, values in columns:
-            texts = [None if nulls and key == "b" else key.replace("\udcff", "ÿ") for key in keys]
-            ints = [value if type(value) is int and value < 2**63 else value and 7 for value in values]
-            column = pa.chunked_array([pa.array(texts, pa.string() if item_bytes == 4 else pa.large_string())])
-            table = pa.table({"key": column, "value": pa.array(ints)}).slice(cut)
-            pairs = arrow.pairs_of(table)
-            plain.add(*pairs)
-            if not fast.add_table(table):
-                fast.add(*pairs)
-        assert read_back(fast, fold) == read_back(plain, fold)
+    for keys, values in columns:
+        texts = [None if nulls and key == "b" else key.replace("\udcff", "ÿ") for key in keys]
+        ints = [value if type(value) is int and value < 2**63 else value and 7 for value in values]
+        column = pa.chunked_array([pa.array(texts, pa.string() if item_bytes == 4 else pa.large_string())])
+        table = pa.table({"key": column, "value": pa.array(ints)}).slice(cut)
+        pairs = arrow.pairs_of(table)
+        plain.add(*pairs)
+        if not fast.add_table(table):
+            fast.add(*pairs)
+    assert read_back(fast, fold) == read_back(plain, fold)
 
 
-def test_a_table_of_short_keys_is_taken_whole_and_a_small_one_is_not():
+def test_a_table_of_short_keys_and_ints_is_taken_whole():
     pa = pytest.importorskip("pyarrow")
-    keys = [str(number) for number in range(packedfold.TABLE_ROWS_MIN)]
+    keys = [str(number) for number in range(mapbatch.ROWS_MIN)]
     buffer = packedfold.PackedFold(total)
     assert buffer.add_table(pa.table({"key": keys, "value": pa.array([2] * len(keys), pa.int32())}))
-    assert not buffer.add_table(pa.table({"key": ["a"], "value": [1]}))
     assert not buffer.add_table(pa.table({"key": keys}))
     assert not buffer.add_table(pa.table({"key": keys, "value": [0.5] * len(keys)}))
     assert read_back(buffer, total) == dict.fromkeys(keys, "2")
@@ -253,7 +250,7 @@ def test_answer_and_ledger_are_the_same_with_and_without(name, content, split_by
         patch.setattr(packedtask, "WORTH_BYTES", 0)
         patch.setattr(packedtask, "WORTH_RECORDS", 0)
         patch.setattr(packedfold, "MANY_KEYS", 0)
-        patch.setattr(packedfold, "TABLE_ROWS_MIN", 1)
+        patch.setattr(mapbatch, "ROWS_MIN", 1)
         patch.setattr(packedfold, "_are_short", lambda keys: bool(list(keys)))
         patch.setattr(packedtask, "PENDING_WORDS_MAX", data.draw(st.sampled_from([2, 1000])))
         patch.setattr(packedtask, "OTHERS_MAX", data.draw(st.sampled_from([1, 1000])))
