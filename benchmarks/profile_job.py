@@ -39,6 +39,7 @@ STAGES = {  # of a module, or of a function or class in it; what is not here bel
     "task.emit": "map",
     "task.mapsplit": "map",
     "task.mapbatch": "map",
+    "task.rawbatch": "map",
     "task.rawcount": "fold",
     "task.packedtask": "fold",
     "task.packedfold": "fold",

@@ -20,6 +20,7 @@ from mrframe.task.blame import Place, RecordFailed
 from mrframe.task.box import NOWHERE
 from mrframe.task.care import Care
 from mrframe.task.emit import EmitFailed, Emitter
+from mrframe.task.rawbatch import RawBatches, raw_batches
 
 if TYPE_CHECKING:
     from mrframe.task.mapping import MapTask, Output
@@ -56,7 +57,11 @@ class Batches:
         if not records:
             return [], {}
         table, bad = to_table(self._names, self._kinds, [columns[i] for i in self._columns])
-        return list(tables_of(self._function(table), self.who)), bad
+        return self.called(table), bad
+
+    def called(self, table: Any) -> list[Any]:
+        """The tables of pairs that the function makes of a table of fields; whatever is raised."""
+        return list(tables_of(self._function(table), self.who))
 
     def culprit(self, columns: list[list[Any]], records: int) -> int | None:
         """The first record on which alone the function fails too; None when it fails on several together only."""
@@ -103,6 +108,10 @@ def _taken(output: Output, table: Any) -> bool:
 def map_batch(job: Job, task: MapTask, output: Output) -> None:
     """Run the user's function over the blocks of the split of `task`; raises RecordFailed."""
     batches = Batches(job)
+    raw = raw_batches(job, task.reader) if task.care is None else None
+    if raw is not None:
+        _map_raw(raw, batches, task, output)
+        return
     care = task.care
     for offset, block, parsed in task.blocks(BATCH_BYTES):
         kept: Sequence[int] = range(parsed.records)
@@ -126,6 +135,24 @@ def map_batch(job: Job, task: MapTask, output: Output) -> None:
         except BaseException as error:  # the user's function runs here
             index = batches.culprit(columns, len(kept))
             raise RecordFailed(None if index is None else _culprit(task, offset, block, kept[index])) from error
+        task.add_bad_fields(bad)
+
+
+def _map_raw(raw: RawBatches, batches: Batches, task: MapTask, output: Output) -> None:
+    """The same where all records are given, and their columns come from bytes."""
+    task.reader = raw.reader
+    for offset, block, parsed in task.blocks(BATCH_BYTES, raw.raw):
+        if not parsed.records:
+            continue
+        table, bad = raw.table(parsed)
+        try:
+            for pairs in batches.called(table):
+                add_table(output, pairs)
+        except (ExtraMissing, OSError):
+            raise
+        except BaseException as error:  # the user's function runs here
+            index = batches.culprit(task.reader.parse(block, task.split.source, offset).columns, parsed.records)
+            raise RecordFailed(None if index is None else _culprit(task, offset, block, index)) from error
         task.add_bad_fields(bad)
 
 

@@ -196,7 +196,7 @@ class MapTask:
         self._content = content
         self._job = job
         self._order = order
-        self._split = order.split
+        self.split = order.split
         self._reporter = reporter
         self.reader: BlockReader = block_reader(job, settings)
         self._raw = counts_raw(job)
@@ -238,19 +238,21 @@ class MapTask:
             self._quarantine.close()
         return self._report
 
-    def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, bytes, Parsed]]:
+    def blocks(
+        self, block_bytes: int = BLOCK_BYTES, raw: frozenset[int] = frozenset()
+    ) -> Iterator[tuple[int, bytes, Parsed]]:
         """(offset in the source, bytes, columns) of each block; keeps the ledger and looks after the budget."""
         unchecked = looked_at = 0
         pairs_max = SPILL_CHECK_PAIRS if self._fold is None else SPILL_CHECK_PAIRS_FOLDED
-        for offset, data in read_split(self._split, block_bytes=block_bytes, on_long=self._pass_over):
+        for offset, data in read_split(self.split, block_bytes=block_bytes, on_long=self._pass_over):
             block = data
             if self._content is not None:
                 self._content.update(data)
-            if self._split.first and self._ledger.bytes_in == 0 and data.startswith(BOM):
+            if self.split.first and self._ledger.bytes_in == 0 and data.startswith(BOM):
                 block = data[len(BOM) :]
                 self._ledger.bom_bytes = len(BOM)
                 offset += len(BOM)  # noqa: PLW2901  (the block begins behind the mark)
-            parsed = self.reader.parse(block, self._split.source, offset, raw=self._raw)
+            parsed = self.reader.parse(block, self.split.source, offset, raw=raw or self._raw)
             self._count(parsed, len(data), offset)
             yield offset, block, parsed
             self._reporter.beat(self._ledger.records, self._ledger.bytes_in)
@@ -350,23 +352,23 @@ class MapTask:
     def place(self, offset: int, block: bytes, record: int) -> Place:
         """Where the n-th record of a block lies, with its line number in the source."""
         within, line = self.reader.locate(block, record)
-        before = lines_before(self._split)
+        before = lines_before(self.split)
         # The block's own lines are in the ledger already: take them off again.
         block_lines = block.count(b"\n") + (not block.endswith(b"\n"))
         number = before + self._ledger.lines - block_lines + block.count(b"\n", 0, within) + 1
-        return Place(self._split.source, offset + within, number if before >= 0 else -1, line)
+        return Place(self.split.source, offset + within, number if before >= 0 else -1, line)
 
     def unread(self, offset: int, block: bytes, parsed: Parsed, used: int) -> None:
         """Take back what was counted of a block after its first `used` records: the user stopped early."""
         if used < parsed.records:
             within, _ = self.reader.locate(block, used)
-            head = self.reader.parse(block[:within], self._split.source, offset)
+            head = self.reader.parse(block[:within], self.split.source, offset)
             for name in ("parsed_bytes", "malformed_bytes", "delimiter_bytes", "records", "lines", *_OF_WINDOW):
                 taken = getattr(self._ledger, name) - getattr(parsed, name) + getattr(head, name)
                 setattr(self._ledger, name, taken)
             self._ledger.malformed += len(head.malformed) - len(parsed.malformed)
             self._ledger.unread_bytes += len(block) - within
-        rest = self._split.length - self._ledger.bytes_in
+        rest = self.split.length - self._ledger.bytes_in
         self._ledger.bytes_in += rest
         self._ledger.unread_bytes += rest
 
@@ -378,9 +380,9 @@ class MapTask:
         self._report.span = getattr(self.reader, "span", ("", ""))
         self._report.samples = self._rejects.samples
         self._report.failed = self._quarantine.samples
-        missing = self._ledger.missing_bytes() or self._split.length - self._ledger.bytes_in
+        missing = self._ledger.missing_bytes() or self.split.length - self._ledger.bytes_in
         if missing:
             raise LedgerUnbalanced(
-                f"{self._split.source} at byte {self._split.order[1]:,}: {missing} bytes of a split of "
-                f"{self._split.length:,} are in no class of the ledger; please report this as a bug of mrframe"
+                f"{self.split.source} at byte {self.split.order[1]:,}: {missing} bytes of a split of "
+                f"{self.split.length:,} are in no class of the ledger; please report this as a bug of mrframe"
             )
