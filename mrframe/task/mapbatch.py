@@ -141,7 +141,7 @@ def map_batch(job: Job, task: MapTask, output: Output) -> None:
 def _map_raw(raw: RawBatches, batches: Batches, task: MapTask, output: Output) -> None:
     """The same where all records are given, and their columns come from bytes."""
     task.reader = raw.reader
-    for offset, block, parsed in task.blocks(BATCH_BYTES, raw.raw):
+    for offset, block, parsed in task.blocks(BATCH_BYTES, raw=raw.raw):
         if not parsed.records:
             continue
         table, bad = raw.table(parsed)

@@ -239,7 +239,7 @@ class MapTask:
         return self._report
 
     def blocks(
-        self, block_bytes: int = BLOCK_BYTES, raw: frozenset[int] = frozenset()
+        self, block_bytes: int = BLOCK_BYTES, *, raw: frozenset[int] = frozenset()
     ) -> Iterator[tuple[int, bytes, Parsed]]:
         """(offset in the source, bytes, columns) of each block; keeps the ledger and looks after the budget."""
         unchecked = looked_at = 0
