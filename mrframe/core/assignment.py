@@ -52,18 +52,18 @@ def wake(book: Book, turn: Turn, tasks: Iterable[Task]) -> None:
 def enqueue(book: Book, turn: Turn, task: Task) -> None:
     """Queue a ready task, near the joined nodes that have its data and on which it has not failed."""
     submission = book.jobs[task.job]
-    names = [node.name for node in book.joined()]
     nodes, size = near(submission, task)
     if task.split is not None and task.split.kind == "stored":
         nodes = tuple(readable(book, task.split.path))
     elif book.limits.by_path:  # of what was sealed nothing is moved; near nodes are only asked first
         size = 0
     wait = wait_s(book.limits, size)
-    homes = [name for name in nodes if name in names and name not in task.avoid]
+    homes = [name for name in nodes if book.is_joined(name) and name not in task.avoid]
     if not homes and task.avoid:
-        homes = [name for name in names if name not in task.avoid]
+        homes = [node.name for node in book.joined() if node.name not in task.avoid]
         wait = book.limits.locality_wait_s
     book.waiting.add(task, homes, turn.now_s + wait)
+    book.roomy = None  # how many a node may have depends on how many wait
 
 
 def rest(book: Book, turn: Turn, task: Task) -> None:
@@ -86,11 +86,22 @@ def assign(book: Book, turn: Turn) -> None:
     """Give waiting tasks to nodes until no node has room or none of what waits suits one."""
     if not len(book.waiting):
         return
-    nodes = able(book, turn.now_s)
-    slots = sum(node.slots for node in nodes)
+    slots = book.slots()
+    if book.roomy is None:
+        book.roomy = {node.name for node in book.joined()}
+    nodes = able(book, turn.now_s, [book.nodes[name] for name in book.roomy if book.is_joined(name)])
     while nodes and len(book.waiting):
         nodes.sort(key=_load)
-        nodes = [node for node in nodes if _has_room(book, node, slots) and _give(book, turn, node)]
+        nodes = [node for node in nodes if _offer(book, turn, node, slots)]
+
+
+def _offer(book: Book, turn: Turn, node: Node, slots: int) -> bool:
+    """Whether the node has taken a task; one without room is not asked again until it may have some."""
+    if _has_room(book, node, slots):
+        return _give(book, turn, node)
+    if book.roomy is not None:
+        book.roomy.discard(node.name)
+    return False
 
 
 def _load(node: Node) -> tuple[float, str]:

@@ -25,10 +25,15 @@ def blame(book: Book, turn: Turn, node: Node, task: str) -> None:
     least = min((len(one.faults) for one in book.joined() if one is not node), default=len(node.faults))
     if len(node.faults) >= max(limits.faults_max, _TIMES * least):
         node.aside_until_s = turn.now_s + limits.aside_s
+        book.aside.add(node.name)
         node.faults = {}
 
 
-def able(book: Book, now_s: float) -> list[Node]:
-    """The joined nodes that are not set aside, by name; all joined ones when that leaves none."""
-    nodes = book.joined()
-    return [node for node in nodes if node.aside_until_s <= now_s] or nodes
+def able(book: Book, now_s: float, nodes: list[Node]) -> list[Node]:
+    """Those of the joined nodes that are not set aside; all of them when every joined node is."""
+    if not book.aside:
+        return nodes
+    book.aside = {name for name in book.aside if now_s < book.nodes[name].aside_until_s}
+    if all(node.name in book.aside for node in book.joined()):
+        return nodes
+    return [node for node in nodes if node.name not in book.aside]

@@ -25,6 +25,12 @@ from mrframe.core.submission import Submission
 from mrframe.core.tasks import Attempt, Task
 
 
+class Roster:
+    """Whether the book has yet to look at its nodes again, since one of them has come or has moved."""
+
+    stale = True
+
+
 @dataclass(slots=True, eq=False)
 class Node:
     """What the scheduler knows of a node.
@@ -48,10 +54,12 @@ class Node:
     replaced: set[str] = field(default_factory=set)
     faults: dict[str, float] = field(default_factory=dict)
     aside_until_s: float = 0.0
+    roster: Roster = field(default_factory=Roster)
 
     def move(self, cause: str) -> None:
         """Change the state as the table says."""
         self.state = NODE.move(self.state, cause)
+        self.roster.stale = True
 
     def is_past(self, incarnation: str) -> bool:
         """Whether what this incarnation says is of no interest any more."""
@@ -94,17 +102,50 @@ class Book:
         self.datasets = Catalog()
         self.keepers = Keepers()
         self.nodes: dict[str, Node] = {}
+        self.roomy: set[str] | None = None  # nodes that may have room for a task, all others have none; None: any may
+        self._roster = Roster()
+        self._joined: list[Node] = []
+        self._settling = False
+        self._slots = 0
         self.waiting = Queue()
+        self.aside: set[str] = set()  # nodes that are set aside, or were (`blame.py`)
         self.resting: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
         self.accepted = 0
 
+    def node(self, name: str) -> Node:
+        """The node of this name, which need not have been known before."""
+        if name not in self.nodes:
+            self.nodes[name] = Node(name, roster=self._roster)
+            self._roster.stale = True
+        return self.nodes[name]
+
     def joined(self) -> list[Node]:
-        """The nodes that may be given work, by name."""
-        return [self.nodes[name] for name in sorted(self.nodes) if self.nodes[name].state is NodeState.JOINED]
+        """The nodes that may be given work, by name; looked for only when one has moved, since there may be many."""
+        self._look()
+        return self._joined
+
+    def slots(self) -> int:
+        """How many slots the joined nodes have together."""
+        self._look()
+        return self._slots
 
     def settling(self) -> bool:
         """Whether nodes named by the journal have still to join, or to be given up."""
-        return any(node.state is NodeState.EXPECTED for node in self.nodes.values())
+        self._look()
+        return self._settling
+
+    def _look(self) -> None:
+        if self._roster.stale:
+            self._roster.stale = False
+            nodes = [self.nodes[name] for name in sorted(self.nodes)]
+            self._joined = [node for node in nodes if node.state is NodeState.JOINED]
+            self._slots = sum(node.slots for node in self._joined)
+            self._settling = any(node.state is NodeState.EXPECTED for node in nodes)
+            self.roomy = None
+
+    def is_joined(self, name: str) -> bool:
+        """Whether this node may be given work."""
+        return name in self.nodes and self.nodes[name].state is NodeState.JOINED
 
     def task_of(self, attempt: str) -> Task | None:
         """The task that an attempt id belongs to; None when there is none, or it is no id at all."""
@@ -135,6 +176,8 @@ class Book:
         del attempt.task.attempts[name]
         del self.nodes[attempt.node].live[name]
         self.jobs[attempt.task.job].live -= 1
+        if self.roomy is not None:
+            self.roomy.add(attempt.node)
 
     def drop(self, turn: Turn, attempt: Attempt, *, tell: bool = True) -> None:
         """An attempt is over without being the result: forget it, and have its node delete it."""

@@ -23,9 +23,7 @@ from mrframe.core.states import NodeState
 
 def joined(book: Book, turn: Turn, event: NodeJoined) -> None:
     """A node says hello."""
-    node = book.nodes.get(event.node)
-    if node is None:
-        node = book.nodes[event.node] = Node(event.node)
+    node = book.node(event.node)
     if node.is_past(event.incarnation):
         return
     turn.send(node.name, Welcome(node.name, book.epoch, event.incarnation))

@@ -13,7 +13,7 @@ from typing import Any
 from mrframe.core import keeping
 from mrframe.core.actions import SchedulerAction
 from mrframe.core.assignment import wake
-from mrframe.core.book import Book, Node, Turn
+from mrframe.core.book import Book, Turn
 from mrframe.core.endings import ended, follow, forget
 from mrframe.core.events import (
     CancelRequested,
@@ -72,7 +72,7 @@ def _apply(book: Book, fact: Fact) -> None:
             task = _task(book, parse_attempt(attempt).task)
             submission = book.jobs[task.job]
             submission.commit(task, (attempt, node), report, "recall")
-            book.nodes.setdefault(node, Node(node)).outputs[attempt] = task
+            book.node(node).outputs[attempt] = task
             submission.advance()
         case OutputLost(attempt, node):
             task = _task(book, parse_attempt(attempt).task)

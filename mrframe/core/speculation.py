@@ -40,7 +40,7 @@ def speculate(book: Book, turn: Turn) -> None:
     """Give the slowest attempts a rival, as far as slots are free and there are not too many already."""
     if len(book.waiting):
         return
-    nodes = able(book, turn.now_s)
+    nodes = able(book, turn.now_s, book.joined())
     free = [node for node in nodes if len(node.live) < node.slots]
     if not free or len(nodes) < 2:
         return

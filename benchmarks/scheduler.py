@@ -1,0 +1,156 @@
+#!/usr/bin/env python3
+"""What the scheduler alone costs: CPU microseconds for each event, on a simulated cluster in virtual time.
+
+    scheduler.py [--nodes 1000] [--tasks 1000 10000 100000]
+
+No socket, file or process: the events of a job with so many map tasks are made from the scheduler's own actions, in
+the order in which a cluster would tell them. Every node has two slots, says that it lives once a second, and takes 4
+to 6 seconds of virtual time for a task; the clock ticks four times a second. Only `Scheduler.handle` is timed.
+The events of a start (hellos, the submission, with which all tasks are queued) are told apart: they are few.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from heapq import heappop, heappush
+from pathlib import Path
+from random import Random
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project beside this file, installed or not
+
+from mrframe.core.actions import JobEnded, SendNode
+from mrframe.core.events import (
+    AttemptSealed,
+    InputsClosed,
+    JobSubmitted,
+    NodeBeat,
+    NodeJoined,
+    SplitsAdded,
+    StartAttempt,
+    Tick,
+)
+from mrframe.core.records import TaskReport
+from mrframe.core.scheduler import Scheduler
+from mrframe.core.spec import MIB, Split, StepSpec
+
+SLOTS = 2
+BEAT_S = 1.0
+TICK_S = 0.25
+SPLITS_AT_A_TIME = 1_000
+STARTING = ("NodeJoined", "JobSubmitted", "SplitsAdded", "InputsClosed")
+
+
+class Cluster:
+    """Nodes that do what they are told, in virtual time; `spent_s` and `events` are the scheduler's, by event."""
+
+    def __init__(self, nodes: int, tasks: int) -> None:
+        self._scheduler = Scheduler(1)
+        self._random = Random(tasks)
+        self._agenda: list[tuple[float, int, Any]] = []
+        self._told = 0
+        self._working: dict[str, dict[str, None]] = {f"node-{n + 1}": {} for n in range(nodes)}
+        self._free_s: dict[str, list[float]] = {name: [0.0] * SLOTS for name in self._working}
+        self._tasks = tasks
+        self._report = TaskReport(records_out=1, bytes_out=100, partitions={0: (1, 100)})
+        self.spent_s: Counter[str] = Counter()
+        self.events: Counter[str] = Counter()
+        self.committed: set[str] = set()
+
+    def run(self) -> None:
+        """The job, from the hellos to its end."""
+        for number, name in enumerate(self._working):
+            self._at(0.0, NodeJoined(name, "first", SLOTS))
+            self._at(1.0 + number / len(self._working), NodeBeat(name, "first"))
+        self._at(0.5, JobSubmitted("job-1", (StepSpec(partitions=1),)))
+        for at in range(0, self._tasks, SPLITS_AT_A_TIME):
+            self._at(
+                0.5, SplitsAdded("job-1", tuple(map(_split, range(at, min(at + SPLITS_AT_A_TIME, self._tasks)))))
+            )
+        self._at(0.5, InputsClosed("job-1", self._tasks))
+        self._at(0.0, Tick())
+        over = False
+        while not over:
+            now_s, _, event = heappop(self._agenda)
+            over = self._tell(self._now(event, now_s), now_s)
+
+    def _now(self, event: Any, now_s: float) -> Any:
+        """The event as it is said now; what comes again is put down for its next time."""
+        if isinstance(event, Tick):
+            self._at(now_s + TICK_S, event)
+        elif isinstance(event, NodeBeat):
+            self._at(now_s + BEAT_S, event)
+            return NodeBeat(event.node, "first", working=tuple(self._working[event.node]))
+        elif isinstance(event, AttemptSealed):
+            self._working[event.node].pop(event.attempt)
+            self.committed.add(event.attempt.partition(".")[0])
+        return event
+
+    def _tell(self, event: Any, now_s: float) -> bool:
+        """Whether the job is over with this event."""
+        began_s = time.process_time()
+        actions = self._scheduler.handle(event, now_s)
+        name = type(event).__name__
+        self.spent_s[name] += time.process_time() - began_s
+        self.events[name] += 1
+        for action in actions:
+            if isinstance(action, SendNode) and isinstance(action.message, StartAttempt):
+                self._start(action.node, action.message.attempt, now_s)
+        return any(isinstance(action, JobEnded) for action in actions)
+
+    def _start(self, node: str, attempt: str, now_s: float) -> None:
+        self._working[node][attempt] = None
+        slots = self._free_s[node]
+        slot = slots.index(min(slots))
+        slots[slot] = max(slots[slot], now_s) + self._random.uniform(4.0, 6.0)
+        self._at(slots[slot], AttemptSealed(node, "first", attempt, self._report))
+
+    def _at(self, when_s: float, event: Any) -> None:
+        self._told += 1
+        heappush(self._agenda, (when_s, self._told, event))
+
+
+def _split(number: int) -> Split:
+    return Split("file", "log", "/log", number * 64 * MIB, 64 * MIB, (0, number * 64 * MIB))
+
+
+def measured(nodes: int, tasks: int) -> Cluster:
+    """Run a job of so many map tasks; every task must have been done."""
+    cluster = Cluster(nodes, tasks)
+    cluster.run()
+    if len(cluster.committed) != tasks + 1:  # and its reduce task
+        raise SystemExit(f"{len(cluster.committed)} tasks were done of {tasks + 1}")
+    return cluster
+
+
+def row(nodes: int, tasks: int) -> str:
+    """A row of the table: a job of so many tasks."""
+    cluster = measured(nodes, tasks)
+    running = [name for name in cluster.events if name not in STARTING]
+    starting_us = sum(cluster.spent_s[name] for name in STARTING) * 1e6 / tasks
+    parts = [f"{_us(cluster, [name]):.1f}" for name in ("AttemptSealed", "NodeBeat", "Tick")]
+    events = sum(cluster.events[name] for name in running)
+    return f"| {tasks:,} | {events:,} | {_us(cluster, running):.1f} | {' | '.join(parts)} | {starting_us:.1f} |"
+
+
+def _us(cluster: Cluster, names: list[str]) -> float:
+    return sum(cluster.spent_s[name] for name in names) * 1e6 / max(1, sum(cluster.events[name] for name in names))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nodes", type=int, default=1_000)
+    parser.add_argument("--tasks", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    given = parser.parse_args(arguments)
+    print("| tasks | events | µs per event | of them sealed | beat | tick | start, µs per task |")
+    print("|---|---|---|---|---|---|---|")
+    for tasks in given.tasks:
+        print(row(given.nodes, tasks), flush=True)
+
+
+if __name__ == "__main__":
+    main()
