@@ -111,6 +111,7 @@ class Book:
         self.aside: set[str] = set()  # nodes that are set aside, or were (`blame.py`)
         self.resting: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
         self.accepted = 0
+        self.late_again_s = 0.0  # when attempts that are late are looked for again
 
     def node(self, name: str) -> Node:
         """The node of this name, which need not have been known before."""

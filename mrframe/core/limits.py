@@ -31,6 +31,7 @@ class SchedulerLimits:
     small_queued_per_slot in place of `queued_per_slot` for such a node, at most
     small_waiting         tasks that must wait for each slot of the cluster, for each small one queued at a slot
     speculate_after_s     an attempt that has run for less is never late
+    speculate_every_s     how often attempts that are late are looked for
     speculate_times       an attempt is late that will take so many times as long as a task of its kind usually does
     speculative_share     of all slots, so many may work on second attempts at a time (but one in any case)
     rivals_max            speculative attempts at a task
@@ -56,6 +57,7 @@ class SchedulerLimits:
     small_queued_per_slot: int = 16
     small_waiting: int = 16
     speculate_after_s: float = 1.0
+    speculate_every_s: float = 0.5
     speculate_times: float = 2.0
     speculative_share: float = 0.1
     rivals_max: int = 2

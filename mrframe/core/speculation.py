@@ -29,45 +29,40 @@ from mrframe.core.tasks import Attempt, Step, Task
 
 @dataclass(frozen=True, slots=True)
 class Straggler:
-    """An attempt that is late: when it will have ended, in seconds from now, and where a second one may run."""
+    """A task whose attempt is late, and in how many seconds that will have ended."""
 
     left_s: float
     task: Task
-    node: Node
 
 
 def speculate(book: Book, turn: Turn) -> None:
     """Give the slowest attempts a rival, as far as slots are free and there are not too many already."""
-    if len(book.waiting):
+    if len(book.waiting) or turn.now_s < book.late_again_s:
         return
+    book.late_again_s = turn.now_s + book.limits.speculate_every_s
     nodes = able(book, turn.now_s, book.joined())
     free = [node for node in nodes if len(node.live) < node.slots]
     if not free or len(nodes) < 2:
         return
     rivals = sum(len(attempt.task.attempts) > 1 for node in nodes for attempt in node.live.values()) // 2
-    slots = sum(node.slots for node in nodes)
-    while rivals < max(1, int(slots * book.limits.speculative_share)):
-        late = list(_stragglers(book, turn, nodes, free))
-        if not late:
-            return
-        worst = max(late, key=lambda one: (one.left_s, one.task.id))
-        worst.task.rivals += 1
-        give(book, turn, book.jobs[worst.task.job], worst.task, worst.node)
-        free = [node for node in free if len(node.live) < node.slots]
-        rivals += 1
+    allowed = max(1, int(sum(node.slots for node in nodes) * book.limits.speculative_share)) - rivals
+    late = sorted(_stragglers(book, turn, nodes), key=lambda one: (-one.left_s, one.task.id)) if allowed > 0 else []
+    for one in late:
+        node = _place(book.jobs[one.task.job], one.task, free) if allowed > 0 else None
+        if node is not None:
+            one.task.rivals += 1
+            give(book, turn, book.jobs[one.task.job], one.task, node)
+            free = [other for other in free if len(other.live) < other.slots]
+            allowed -= 1
 
 
-def _stragglers(book: Book, turn: Turn, nodes: list[Node], free: list[Node]) -> Iterator[Straggler]:
+def _stragglers(book: Book, turn: Turn, nodes: list[Node]) -> Iterator[Straggler]:
     for node in nodes:
         for attempt in node.live.values():
-            task = attempt.task
-            submission = book.jobs[task.job]
-            if not _may_have_rival(book, submission, task):
-                continue
+            submission = book.jobs[attempt.task.job]
             left_s = _left_s(book, turn, submission, attempt, node)
-            place = _place(submission, task, free)
-            if left_s is not None and place is not None:
-                yield Straggler(left_s, task, place)
+            if left_s is not None and _may_have_rival(book, submission, attempt.task):
+                yield Straggler(left_s, attempt.task)
 
 
 def _may_have_rival(book: Book, submission: Submission, task: Task) -> bool:
@@ -85,18 +80,20 @@ def _may_have_rival(book: Book, submission: Submission, task: Task) -> bool:
 def _left_s(book: Book, turn: Turn, submission: Submission, attempt: Attempt, node: Node) -> float | None:
     """In how many seconds a late attempt will have ended; None for one that is not late."""
     task, limits = attempt.task, book.limits
-    usual_s = _usual_s(submission.steps[task.step], task)
     began_s = attempt.began_s
     if began_s is None and len(node.live) <= node.slots:
         began_s = attempt.sent_s  # nothing was heard of it, and nothing is before it
-    if usual_s is None or began_s is None:
+    if began_s is None or turn.now_s - began_s < limits.speculate_after_s:
+        return None
+    usual_s = _usual_s(submission.steps[task.step], task)
+    if usual_s is None:
         return None
     run_s = turn.now_s - began_s
     size = task.split.length if task.split is not None else 0
     known = 0 < attempt.bytes_done < size
     left_s = run_s * (size - attempt.bytes_done) / attempt.bytes_done if known else run_s
     takes_s = run_s + left_s if known else run_s
-    late = run_s >= limits.speculate_after_s and takes_s > limits.speculate_times * usual_s
+    late = takes_s > limits.speculate_times * usual_s
     return left_s if late and left_s > usual_s else None
 
 

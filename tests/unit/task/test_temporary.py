@@ -17,7 +17,7 @@ def test_another_file_is_refused_when_the_open_ones_are_too_large(tmp_path):
     with TemporaryFiles(str(tmp_path / "attempt"), bytes_max=100) as files:
         write(files, 60)
         last = write(files, 60)
-        with pytest.raises(TooMuchScratch, match="120 bytes .* --scratch-bytes-max allows 100"):
+        with pytest.raises(TooMuchScratch, match=r"120 bytes .* --scratch-bytes-max allows 100"):
             files.make()
         last.close()
         write(files, 10)
