@@ -43,5 +43,9 @@ def _work_and_leave(work: Callable[[], int]) -> NoReturn:
         code = 130
     except (BrokenPipeError, ReaderLeft):
         code = 0  # whoever reads has what it wanted
+    except Exception as error:  # it would be lost with the child
+        from mrframe.cli.failures import show_bug
+
+        show_bug(error, sys.stderr)
     finally:
         os._exit(code)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import ExitStack
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,16 +78,18 @@ def _show(kept: KeptMaps | SubmittedMaps, key: str, lines_max: int, *, as_json: 
     from mrframe.store.scratch import Scratch
     from mrframe.task.tracing import lines_behind
 
+    number = 0
     try:
         job = kept.job(_question)
         with Scratch() as scratch:
-            found = lines_behind(kept.traced, job, key, scratch.path)
-            number = 0
-            for line in islice(found, lines_max or None):
-                say(_as_json(line) if as_json else _as_text(line))
-                number += 1
-            if lines_max and number == lines_max and next(found, None) is not None:
-                click.echo("there are more lines (--lines 0 shows all)", err=True)
+            for found in lines_behind(kept.traced, job, key, scratch.path):
+                shown = found[: lines_max - number] if lines_max else found
+                if shown:
+                    say("\n".join(map(_as_json if as_json else _as_text, shown)))
+                number += len(shown)
+                if len(shown) < len(found):
+                    click.echo("there are more lines (--lines 0 shows all)", err=True)
+                    break
     except MrframeError as error:
         show(error, sys.stderr, verbose=False)
         return error.exit_code

@@ -13,7 +13,7 @@ from typing import Any
 from mrframe.core.records import Malformed
 from mrframe.formats.convert import Text, converter_for
 from mrframe.formats.grammar import Grammar
-from mrframe.formats.parsed import Lines, Parsed, line_offsets, plain_lines
+from mrframe.formats.parsed import Lines, Parsed, good_lines, line_offsets, plain_lines
 from mrframe.formats.patterns import capture_of, compile_patterns, diagnose, part
 
 RawColumns = list[list[bytes | None]]
@@ -83,6 +83,10 @@ class AccessReader:
         """The values of a raw column, and how many were bad; see `BlockReader`."""
         converter = self._converters[index]
         return (list(column), 0) if converter is None else converter(column)
+
+    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
+        """A record is a line; see `BlockReader`."""
+        return good_lines(parsed)
 
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
         """Where the line of the n-th record begins, and the line; see `BlockReader`."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from mrframe.core.records import Malformed
 from mrframe.formats.convert import Text, decode
-from mrframe.formats.parsed import Lines, Parsed, line_offsets, plain_lines
+from mrframe.formats.parsed import Lines, Parsed, good_lines, line_offsets, plain_lines
 
 _MISSING = object()
 _BLANKS = " \t\r"
@@ -75,6 +75,10 @@ class JsonReader:
     def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:  # noqa: ARG002
         """The column as it is; see `BlockReader`."""
         return list(column), 0
+
+    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
+        """A record is a line; see `BlockReader`."""
+        return good_lines(parsed)
 
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
         """Where the line of the n-th record begins, and the line; see `BlockReader`."""

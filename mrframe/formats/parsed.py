@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import field
 from itertools import accumulate
+from operator import add
 from typing import Any, Protocol
 
 from mrframe.core.quick import dataclass
@@ -55,6 +56,10 @@ class BlockReader(Protocol):
         """The values of a raw column, and how many were bad and have become None."""
         ...
 
+    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:
+        """For each record of the block, which was parsed so, the number of its line in the block."""
+        ...
+
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
         """Where in the block the line of the n-th record begins, and the line; IndexError if there is none."""
         ...
@@ -86,6 +91,14 @@ class Lines:
         return lines
 
 
+def good_lines(parsed: Parsed) -> Sequence[int]:
+    """The numbers of the lines of a block that are not malformed."""
+    if not parsed.malformed:
+        return range(parsed.lines)
+    wrong = {one.line for one in parsed.malformed}
+    return [number for number in range(parsed.lines) if number not in wrong]
+
+
 def plain_lines(block: bytes) -> Lines:
     """The block with carriage returns before line ends taken out, and a line end at its end."""
     body, returns = block, 0
@@ -108,4 +121,11 @@ def line_offsets(block: bytes) -> list[int]:
     lines = block.split(b"\n")
     if not lines[-1]:
         lines.pop()
-    return list(accumulate((len(line) + 1 for line in lines[:-1]), initial=0)) if lines else []
+    # The lengths of the lines before, and a newline for each of them: added up in C.
+    return list(map(add, accumulate(map(len, lines[:-1]), initial=0), range(len(lines)))) if lines else []
+
+
+def line_at(block: bytes, offset: int) -> bytes:
+    """The line that begins at this offset of the block, without its end; as `plain_lines` has it."""
+    end = block.find(b"\n", offset)
+    return (block[offset:] if end < 0 else block[offset:end]).removesuffix(b"\r")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mrframe.formats.convert import Text
-from mrframe.formats.parsed import Lines, Parsed, line_offsets, plain_lines
+from mrframe.formats.parsed import Lines, Parsed, good_lines, line_offsets, plain_lines
 
 _TEXT = Text(dash=False)
 
@@ -37,6 +37,10 @@ class TextReader:
     def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
         """The values of a raw column; see `BlockReader`."""
         return _TEXT(list(column)) if self._fields[index] in ("line", "word") else (list(column), 0)
+
+    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
+        """A record is a line; see `BlockReader`."""
+        return good_lines(parsed)
 
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
         """Where the n-th line begins, and the line; see `BlockReader`."""
@@ -70,6 +74,11 @@ class WordsReader(TextReader):
                 column = [value for value, times in zip(by_line, repeats, strict=True) for _ in range(times)]
             parsed.columns.append(column if index in raw else self.convert(index, column)[0])
         return parsed
+
+    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
+        """A line is as many records as it has words; see `BlockReader`."""
+        words = (len(line.split()) for line in plain_lines(block).split())
+        return [number for number, times in enumerate(words) for _ in range(times)]
 
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
         """Where the line of the n-th word begins, and the line; see `BlockReader`."""

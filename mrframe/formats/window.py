@@ -19,7 +19,7 @@ from typing import Any
 
 from mrframe.core.quick import dataclass
 from mrframe.errors import UsageError
-from mrframe.formats.parsed import BlockReader, Parsed, plain_lines
+from mrframe.formats.parsed import BlockReader, Parsed, good_lines, plain_lines
 
 _SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -200,6 +200,14 @@ class WindowReader:
             values = [value if value is None else value.replace(tzinfo=zone) for value in values]
         return values, bad
 
+    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:
+        """Those of the records within; see `BlockReader`."""
+        if not parsed.outside_time and not parsed.without_time:
+            return self._inner.lines_of_records(block, parsed)
+        all_of_them, states = self._judged(block, "", 0)
+        inside = [state == INSIDE for state in states]
+        return list(compress(self._inner.lines_of_records(block, all_of_them), inside))
+
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
         """Where the line of the n-th record within begins, and the line; see `BlockReader`."""
         _, states = self._judged(block, "", 0)
@@ -283,5 +291,5 @@ class WindowReader:
         """Bytes of each record's line; where all are alike, all bytes are the first one's."""
         if states.count(states[0]) == len(states):
             return [parsed.parsed_bytes, *[0] * (len(states) - 1)]
-        wrong = {one.line for one in parsed.malformed}
-        return [len(line) for number, line in enumerate(plain_lines(block).split()) if number not in wrong]
+        lines = plain_lines(block).split()
+        return [len(lines[number]) for number in good_lines(parsed)]

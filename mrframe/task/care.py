@@ -7,13 +7,13 @@ take blocks at a time. Not here: what happens when the process dies (`careful.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mrframe.core.malformed import tolerates
 from mrframe.core.records import Malformed
 from mrframe.errors import KeyRefused, UserCodeError
-from mrframe.formats.parsed import BlockReader, Parsed, line_offsets, plain_lines
+from mrframe.formats.parsed import BlockReader, Parsed, line_at, line_offsets
 from mrframe.task import counters
 from mrframe.task.blame import RecordFailed, said
 from mrframe.task.box import NOWHERE, Box
@@ -111,17 +111,8 @@ def reason_of(cause: BaseException) -> str:
 
 def lines_of(reader: BlockReader, block: bytes, parsed: Parsed, bad: Bad) -> list[Malformed]:
     """These records of the block as lines: their number and offset within the block, and their bytes."""
-    lines, starts = plain_lines(block).split(), line_offsets(block)
-    numbers = _numbers(reader, block, parsed, [index for index, _ in bad], len(lines))
-    return [
-        Malformed(number, starts[number], lines[number], reason)
-        for number, (_, reason) in zip(numbers, bad, strict=True)
-    ]
-
-
-def _numbers(reader: BlockReader, block: bytes, parsed: Parsed, indexes: Sequence[int], lines: int) -> list[int]:
-    malformed = {one.line for one in parsed.malformed}
-    good = [number for number in range(lines) if number not in malformed]
-    if len(good) == parsed.records:  # a record is a line
-        return [good[index] for index in indexes]
-    return [block.count(b"\n", 0, reader.locate(block, index)[0]) for index in indexes]
+    if not bad:
+        return []
+    starts, numbers = line_offsets(block), reader.lines_of_records(block, parsed)
+    found = [(numbers[index], reason) for index, reason in bad]
+    return [Malformed(number, starts[number], line_at(block, starts[number]), reason) for number, reason in found]

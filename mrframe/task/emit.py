@@ -8,6 +8,7 @@ iterators had come. It does not read, buffer or report.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import chain, compress, repeat
 from operator import itemgetter, length_hint
 from typing import Any
@@ -45,12 +46,29 @@ class Emitter:
         columns, records, kept = self.passing(columns, records)
         columns = [columns[i] for i in self._map_columns]
         if self._picks is not None:
-            key, value = self._picks
-            return _picked(key, columns, records), _picked(value, columns, records)
+            return self._picked(columns, records)
         try:
             return self._mapped(columns, records)
         except EmitFailed as failed:
             raise EmitFailed(kept[failed.record] if kept else failed.record) from failed.__cause__
+
+    def emit_from(self, columns: list[list[Any]], records: int) -> tuple[Sequence[Any], Sequence[Any], Sequence[int]]:
+        """The same, and of each pair the index of its record, in order; raises EmitFailed."""
+        columns, records, kept = self.passing(columns, records)
+        indexes = range(records) if kept is None else kept
+        columns = [columns[i] for i in self._map_columns]
+        if self._picks is not None:
+            return *self._picked(columns, records), indexes
+        try:
+            parts = self._run(columns, records, partial(map, list))
+            pairs = list(chain.from_iterable(parts))
+            keys, values = self._checked(pairs, columns, records)
+        except EmitFailed as failed:
+            raise EmitFailed(indexes[failed.record]) from failed.__cause__
+        sizes = list(map(len, parts))
+        if sizes.count(1) == records:
+            return keys, values, indexes
+        return keys, values, list(chain.from_iterable(map(repeat, indexes, sizes)))
 
     def passing(self, columns: list[list[Any]], records: int) -> tuple[list[list[Any]], int, Sequence[int] | None]:
         """The records that `where` lets pass, their number, and which they are (None: all); raises EmitFailed."""
@@ -70,13 +88,25 @@ class Emitter:
         except BaseException as error:
             raise EmitFailed(records - length_hint(place) - 1) from error
 
+    def _picked(self, columns: list[list[Any]], records: int) -> Columns:
+        assert self._picks is not None
+        key, value = self._picks
+        return _picked(key, columns, records), _picked(value, columns, records)
+
     def _mapped(self, columns: list[list[Any]], records: int) -> Columns:
+        return self._checked(self._run(columns, records, chain.from_iterable), columns, records)
+
+    def _run(self, columns: list[list[Any]], records: int, gather: Callable[[Iterable[Any]], Iterable[Any]]) -> Any:
+        """What `gather`, which must be C's, makes of what the map gives for each record, as a list."""
         assert self._map is not None
         place, arguments = _arguments(columns, records)
         try:
-            pairs = list(chain.from_iterable(map(self._map, *arguments)))
+            return list(gather(map(self._map, *arguments)))
         except BaseException as error:
             raise EmitFailed(records - length_hint(place) - 1) from _clearer(error, self._map)
+
+    def _checked(self, pairs: list[Any], columns: list[list[Any]], records: int) -> Columns:
+        """The pairs as columns; EmitFailed when one is no pair."""
         if not pairs:
             return [], []
         found = as_columns(pairs)

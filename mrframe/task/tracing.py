@@ -1,37 +1,32 @@
 """The lines behind a key: what the child process of `mrframe why` does.
 
-A split whose saved result does not hold the key is not read; of the others, the blocks are mapped again, and then the
-records of those blocks that hold the key, one by one. This is a place where the job's code runs, so it must be a
-process of its own. Not here: what was kept of the run (`engines/records.py`), how lines are shown.
+A split whose saved result does not hold the key is not read; the blocks of the others are mapped again, as a map task
+does it (`finding.py`). This is a place where the job's code runs, so it must be a process of its own. Not here: what
+was kept of the run (`engines/records.py`), how lines are shown.
 """
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime
-from typing import Any
 
 from mrframe.core.job import Job
 from mrframe.core.quick import dataclass
 from mrframe.core.spec import Split
-from mrframe.errors import KeyRefused, UsageError
+from mrframe.errors import UsageError
 from mrframe.formats.decode import decode_file
 from mrframe.formats.splitting import LongLine, read_split
-from mrframe.shuffle.keys import canonical, kind_of
+from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.runfile import RunReader
 from mrframe.store.results import Results
+from mrframe.task import counters
 from mrframe.task.care import lines_of
-from mrframe.task.emit import EmitFailed, Emitter
+from mrframe.task.finding import Finder, Key
 from mrframe.task.mapping import BOM, block_reader
 from mrframe.task.package import LoadedJob, Saving
 from mrframe.task.saved import identity
-
-Pairs = Callable[[list[list[Any]], int], Sequence[Any]]
-"""The keys that the job's map yields for so many records, given as columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,50 +53,10 @@ class FoundLine:
     data: bytes
 
 
-class Key:
-    """The key that a person has written: as text, or as what the same text is in JSON, or a date or time."""
+def lines_behind(traced: Traced, job: LoadedJob, text: str, folder: str) -> Iterator[list[FoundLine]]:
+    """The lines whose records yield the key that `text` says, in input order, those of a block together.
 
-    def __init__(self, text: str) -> None:
-        forms: list[Any] = [text]
-        try:
-            forms.append(_tuples(json.loads(text)))
-        except ValueError:
-            pass
-        for kind in (date, datetime):
-            try:
-                forms.append(kind.fromisoformat(text))
-            except ValueError:
-                continue
-        self.forms = [form for form in forms if _is_key(form)]
-        self._canonical = {canonical(form) for form in self.forms}
-        self._quick = set(self.forms)
-
-    def among(self, keys: Sequence[Any]) -> bool:
-        """Whether one of these keys is it."""
-        return any(canonical(key) in self._canonical for key in self._quick.intersection(keys))
-
-    def is_in(self, reader: RunReader) -> bool:
-        """Whether a run file whose slots are the hash's holds it."""
-        slots = {slot_column([form], kind_of([form]), reader.slots, reader.seed)[0] for form in self.forms}
-        return any(
-            self.among(keys) for slot in sorted(slots) for stream in reader.streams(slot) for _, keys, _ in stream
-        )
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
-
-
-def _is_key(value: Any) -> bool:
-    try:
-        canonical(value)
-    except KeyRefused:
-        return False
-    return True
-
-
-def lines_behind(traced: Traced, job: LoadedJob, text: str, folder: str) -> Iterator[FoundLine]:
-    """The lines whose records yield the key that `text` says, in input order; `folder` is an empty directory.
+    `folder` is an empty directory, for what is decoded. Nothing is read before it is asked for.
 
     Raises UsageError when records of this job cannot be told apart, and what reading raises.
     """
@@ -124,9 +79,15 @@ def _may_hold(traced: Traced, view: Job, split: Split, key: Key, folder: str) ->
     if Results(traced.saving.path).load(traced.saving.job, name, path) is None:
         return True
     with open(path, "rb") as file:
-        found = key.is_in(RunReader(file, path, unpickle=True))
+        found = _is_in(key, RunReader(file, path, unpickle=True))
     os.unlink(path)
     return found
+
+
+def _is_in(key: Key, reader: RunReader) -> bool:
+    """Whether a run file whose slots are the hash's holds the key."""
+    slots = {slot_column([form], kind_of([form]), reader.slots, reader.seed)[0] for form in key.forms}
+    return any(key.places(keys) for slot in sorted(slots) for stream in reader.streams(slot) for _, keys, _ in stream)
 
 
 class _Compressed:
@@ -153,8 +114,8 @@ class _Compressed:
         return replace(split, kind="file", path=place, offset=0, crc32=-1)
 
 
-def _lines_of_split(split: Split, view: Job, job: LoadedJob, key: Key, first: int) -> Iterator[FoundLine]:
-    reader, pairs, lines = block_reader(view, job.settings), _pairs_of(view), first
+def _lines_of_split(split: Split, view: Job, job: LoadedJob, key: Key, first: int) -> Iterator[list[FoundLine]]:
+    reader, finder, lines = block_reader(view, job.settings), Finder(view, key), first
     long_lines: list[LongLine] = []
     for offset, data in read_split(split, on_long=long_lines.append):
         lines += len(long_lines)
@@ -163,32 +124,11 @@ def _lines_of_split(split: Split, view: Job, job: LoadedJob, key: Key, first: in
         if offset == 0 and data.startswith(BOM):
             block, begins = data[len(BOM) :], len(BOM)
         parsed = reader.parse(block, split.source, begins)
-        if key.among(pairs(parsed.columns, parsed.records)):
-            singly = ([column[index : index + 1] for column in parsed.columns] for index in range(parsed.records))
-            wanted = [(index, "") for index, columns in enumerate(singly) if key.among(pairs(columns, 1))]
-            for one in lines_of(reader, block, parsed, wanted):
-                yield FoundLine(split.source, lines + one.line + 1, begins + one.offset, one.data)
+        wanted = [(index, "") for index in finder.records(parsed.columns, parsed.records)]
+        if wanted:
+            once = {one.line: one for one in lines_of(reader, block, parsed, wanted)}  # of several words, too
+            yield [
+                FoundLine(split.source, lines + one.line + 1, begins + one.offset, one.data) for one in once.values()
+            ]
         lines += parsed.lines
-
-
-def _pairs_of(view: Job) -> Pairs:
-    if view.map_split is not None:
-        raise UsageError("the job maps a split as a whole (map_split), so its lines cannot be told apart")
-    if view.map_batch is not None:
-        from mrframe.task.mapbatch import Batches
-
-        batches = Batches(view)
-        return lambda columns, records: [key for keys, _ in batches.emit(columns, records)[0] for key in keys]
-    emitter = Emitter(view)
-
-    def keys_of(columns: list[list[Any]], records: int) -> Sequence[Any]:
-        try:
-            return emitter.emit(columns, records)[0]
-        except EmitFailed:  # a record that was left out when the job ran
-            return [] if records == 1 else [key for one in _apart(columns, records) for key in keys_of(one, 1)]
-
-    return keys_of
-
-
-def _apart(columns: list[list[Any]], records: int) -> Iterator[list[list[Any]]]:
-    return ([column[index : index + 1] for column in columns] for index in range(records))
+    counters.take()
