@@ -62,7 +62,7 @@ def enqueue(book: Book, turn: Turn, task: Task) -> None:
     if not homes and task.avoid:
         homes = [node.name for node in book.joined() if node.name not in task.avoid]
         wait = book.limits.locality_wait_s
-    book.waiting.add(task, homes, turn.now_s + wait)
+    book.waiting.add(task, homes, turn.now_s, wait)
     book.roomy = None  # how many a node may have depends on how many wait
 
 
@@ -131,7 +131,8 @@ def _has_small_ones(book: Book, node: Node) -> bool:
 
 
 def _give(book: Book, turn: Turn, node: Node) -> bool:
-    while (task := book.waiting.take(node.name, turn.now_s, book.jobs)) is not None:
+    idle = len(node.live) < node.slots
+    while (task := book.waiting.take(node.name, turn.now_s, book.jobs, idle=idle)) is not None:
         submission = book.jobs.get(task.job)
         if submission is None or submission.state is not JobState.RUNNING or task.state is not TaskState.READY:
             continue

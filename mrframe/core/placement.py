@@ -1,10 +1,12 @@
 """Where a task runs best: the queue of ready tasks, locality with a bounded wait, then stealing.
 
-A task that has its data on some nodes waits for one of them, but never longer than `locality_wait_s`, and
-never longer than it would take to move the data: small inputs are not worth any waiting. After that any
-node may take it. (Delay scheduling: Zaharia et al., EuroSys 2010; the bound by transfer time is ours.)
+A task that has its data on some nodes waits for one of them. Another one takes it when it has been idle for as long
+as moving the data would take, and never longer than `locality_wait_s`: so it does not lose more than twice what the
+better choice would have cost, however long the tasks of the others still take, which nobody knows. Small inputs are
+not worth any waiting. (Delay scheduling: Zaharia et al., EuroSys 2010; the bound by transfer time is ours.)
 
-`Waiting` costs O(log n) for each operation: heaps with entries that go stale, recognised by a number.
+`Waiting` costs O(log n) for each operation, beside its plan (`shares.py`): heaps with entries that go stale,
+recognised by a number.
 """
 
 from __future__ import annotations
@@ -12,26 +14,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from math import inf
 from typing import Any
 
 from mrframe.core.limits import SchedulerLimits
+from mrframe.core.shares import Shares
 from mrframe.core.spec import Split
 from mrframe.core.submission import Submission
 from mrframe.core.tasks import Task
 
 Key = tuple[int, int, int]  # step, kind, index: what is started first
 _KIND_RANK = {"decode": 0, "map": 1, "reduce": 2}
-CHOICE = 8
-"""Tasks out of which a node takes one whose data it has."""
 _Entry = tuple[Any, int, Task]  # (what it is sorted by, number of the entry, task)
 
 
 class Waiting:
     """Ready tasks of a job. `take` gives a node the one that suits it best, the first task first.
 
-    Of the tasks whose data it has a node takes, out of the first few, the one whose other nodes have the most to do,
-    and before those what no other node has: so fewer are left in the end whose nodes are all busy.
+    Of the tasks whose data it has a node takes first those that are meant for it, so that in the end few are left
+    whose nodes are all busy.
     """
 
     def __init__(self) -> None:
@@ -39,9 +39,9 @@ class Waiting:
         self._near: dict[str, list[_Entry]] = {}
         self._far: list[_Entry] = []
         self._valid: dict[str, int] = {}  # task id -> the number of its entries that count
-        self._keys: dict[str, Key] = {}
-        self._homes: dict[str, list[str]] = {}
-        self._backlog: dict[str, int] = {}  # node -> tasks in the queue whose data it has
+        self._queued: dict[str, tuple[Key, Task, float]] = {}  # task id -> its key, itself, how long it waits
+        self._shares: dict[tuple[int, int, bool], Shares] = {}  # by the key but for the index, and whether they wait
+        self._starved: dict[str, float] = {}  # node -> since when it has had a free slot and nothing near
         self._number = 0
 
     def __len__(self) -> int:
@@ -50,8 +50,8 @@ class Waiting:
     def __contains__(self, task: Task) -> bool:
         return task.id in self._valid
 
-    def add(self, task: Task, near: Iterable[str], steal_s: float) -> None:
-        """Queue a task; nodes not in `near` may take it from `steal_s` on.
+    def add(self, task: Task, near: Iterable[str], now_s: float, wait_s: float) -> None:
+        """Queue a task; a node not in `near` may take it after `wait_s`.
 
         With no node in `near` any may take it at once.
         """
@@ -59,55 +59,70 @@ class Waiting:
         self._number += 1
         key = (task.step, _KIND_RANK[task.kind], task.index)
         self._valid[task.id] = self._number
-        self._keys[task.id] = key
-        nodes = self._homes[task.id] = sorted(set(near))
+        self._queued[task.id] = (key, task, wait_s)
+        nodes = tuple(sorted(set(near)))
         for node in nodes:
-            self._backlog[node] = self._backlog.get(node, 0) + 1
             heappush(self._near.setdefault(node, []), (key, self._number, task))
         if nodes:
-            heappush(self._far, ((steal_s, key), self._number, task))
+            if task.kind != "reduce":  # which has one home
+                self._shares.setdefault((*key[:2], wait_s > 0), Shares()).add(task.id, task.index, nodes)
+            heappush(self._far, ((now_s + wait_s, key), self._number, task))
         else:
             heappush(self._anywhere, (key, self._number, task))
 
-    def take(self, node: str, now_s: float) -> Task | None:
-        """The task that this node should do next, taken out of the queue; None when it should wait."""
+    def take(self, node: str, now_s: float, *, idle: bool = True) -> Task | None:
+        """The task that this node should do next, taken out of the queue; None when it should wait.
+
+        A node that has work (not `idle`) takes no map of others: they may well do it before its slot is free. Reduces
+        of little data are many and short, and go on as soon as there is room.
+        """
         best: tuple[Any, ...] | None = None
         heaps = (self._near.get(node), self._anywhere, self._far)
         for distance, heap in enumerate(heaps):
             entry = self._head(heap) if heap else None
-            if entry is None or (heap is self._far and entry[0][0] > now_s):
+            if entry is None or (heap is self._far and not self._may_steal(node, entry, now_s, idle=idle)):
                 continue
-            key = self._keys[entry[2].id]
+            key = self._queued[entry[2].id][0]
             candidate = (key[:2], distance, key[2], entry[2])
             if best is None or candidate[:3] < best[:3]:
                 best = candidate
         if best is None:
             return None
-        task: Task = best[3] if best[1] else self._least_wanted(node)
+        task: Task = best[3]
+        if best[1] == 0:
+            task = self._meant(node, best[0]) or task
+        if best[1] < 2:
+            self._starved.pop(node, None)
         self.remove(task)
         return task
 
-    def _least_wanted(self, node: str) -> Task:
-        """Out of the first few tasks near this node, that which the others can do least."""
-        heap = self._near[node]
-        first: list[_Entry] = []
-        while len(first) < CHOICE and (entry := self._head(heap)) and (not first or entry[0][:2] == first[0][0][:2]):
-            first.append(heappop(heap))
-        for entry in first:
-            heappush(heap, entry)
-        return min(first, key=lambda entry: (self._others_room(node, entry[2]), entry[0]))[2]
+    def _meant(self, node: str, kind: tuple[int, int]) -> Task | None:
+        """The first task that is meant for this node; small ones before others, which even out better in the end."""
+        for waits in (False, True):
+            shares = self._shares.get((*kind, waits))
+            if shares is not None and (name := shares.first(node)):
+                return self._queued[name][1]
+        return None
 
-    def _others_room(self, node: str, task: Task) -> float:
-        """How soon another node that has the task's data could do it: less for more that is queued there."""
-        backlogs = [self._backlog[other] for other in self._homes[task.id] if other != node]
-        return -min(backlogs) if backlogs else -inf
+    def _may_steal(self, node: str, entry: _Entry, now_s: float, *, idle: bool) -> bool:
+        """Whether this node may take a task of others: once it has starved as long as the task waits."""
+        _, task, wait_s = self._queued[entry[2].id]
+        if not idle and task.kind != "reduce":
+            return False
+        since_s = self._starved.setdefault(node, now_s) if idle else now_s
+        return entry[0][0] <= now_s and since_s + wait_s <= now_s
 
     def remove(self, task: Task) -> None:
         """Take a task out of the queue; nothing happens when it is not in it."""
-        self._valid.pop(task.id, None)
-        self._keys.pop(task.id, None)
-        for node in self._homes.pop(task.id, ()):
-            self._backlog[node] -= 1
+        if self._valid.pop(task.id, None) is None:
+            return
+        key, _, wait_s = self._queued.pop(task.id)
+        group = (*key[:2], wait_s > 0)
+        shares = self._shares.get(group)
+        if shares is not None and task.id in shares:
+            shares.remove(task.id)
+            if not len(shares):
+                del self._shares[group]
 
     def _head(self, heap: list[_Entry]) -> _Entry | None:
         while heap and self._valid.get(heap[0][2].id) != heap[0][1]:

@@ -24,10 +24,10 @@ class Queue:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, task: Task, near: Iterable[str], steal_s: float) -> None:
+    def add(self, task: Task, near: Iterable[str], now_s: float, wait_s: float) -> None:
         """Queue a task, as `Waiting.add` does."""
         self.remove(task)
-        self._jobs.setdefault(task.job, Waiting()).add(task, near, steal_s)
+        self._jobs.setdefault(task.job, Waiting()).add(task, near, now_s, wait_s)
         self._count += 1
 
     def remove(self, task: Task) -> None:
@@ -40,10 +40,10 @@ class Queue:
         if not len(tasks):
             del self._jobs[task.job]
 
-    def take(self, node: str, now_s: float, jobs: dict[str, Submission]) -> Task | None:
+    def take(self, node: str, now_s: float, jobs: dict[str, Submission], *, idle: bool) -> Task | None:
         """The task that this node should do next, taken out of the queue; None when it should wait."""
         for job in self._jobs if len(self._jobs) < 2 else sorted(self._jobs, key=lambda name: _rank(jobs[name])):
-            task = self._jobs[job].take(node, now_s)
+            task = self._jobs[job].take(node, now_s, idle=idle)
             if task is not None:
                 self._count -= 1
                 if not len(self._jobs[job]):
