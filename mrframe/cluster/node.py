@@ -89,6 +89,7 @@ class Node:
             pool=self._pool,
             fetcher=self._fetcher,
             say=self._say,
+            scrub_s=setup.limits.scrub_s,
         )
 
     def turn(self) -> None:

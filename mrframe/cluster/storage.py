@@ -8,7 +8,8 @@ Rules.
 - What the node has is told in full with each welcome of a new master, and every `TELL_S`: so nothing that was lost on
   the way stays unknown.
 - A replica that is not read from the disk of another node on this host is fetched, and judged as all others are.
-- All blocks are judged once in `SCRUB_S`, one by one, while nothing else is asked for.
+- All blocks are judged once in `scrub_s`, one by one, while nothing else is asked for. It begins at a place that
+  chance finds: a node that is started again and again would else judge only the first ones.
 - An executor that takes longer than `WORK_S` for a block is ended; the block is refused.
 """
 
@@ -16,8 +17,9 @@ from __future__ import annotations
 
 import os
 import time
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from mrframe.cluster.fetching import Fetcher, Outcome, Wanted
@@ -44,7 +46,6 @@ BLOCK_EXECUTOR = 0
 """The number of the block executor among the executors, which count from 1."""
 TELL_S = 20.0
 TELL_BLOCKS = 2_000
-SCRUB_S = 24 * 3600.0
 WORK_S = 120.0
 
 
@@ -77,6 +78,7 @@ class Storage:
         pool: Pool,
         fetcher: Fetcher,
         say: Callable[[Any], None],
+        scrub_s: float,
     ) -> None:
         self._store = BlockStore(folder)
         self._store.sweep()
@@ -93,8 +95,9 @@ class Storage:
         self._ready = False
         self._judgings: dict[int, Judging] = {}
         self._next_tell_s = 0.0
-        self._scrub: Iterator[str] = iter(())
-        self._next_scrub_s = time.monotonic() + SCRUB_S
+        self._scrub_s = scrub_s
+        self._scrubbed = os.urandom(32).hex()  # as blocks are named
+        self._next_scrub_s = time.monotonic() + self._scrub_pause_s(self._store.names())
 
     # ---- what the master wants ----------------------------------------------------------------------
 
@@ -253,16 +256,18 @@ class Storage:
             self._say(BlocksHeld(*self._node, after, to, some))
             after = to
 
+    def _scrub_pause_s(self, names: list[str]) -> float:
+        return self._scrub_s / max(1, len(names))
+
     def _scrub_next(self, now_s: float) -> None:
-        name = next(self._scrub, None)
-        if name is None:
-            names = self._store.names()
-            self._scrub = iter(names)
-            self._next_scrub_s = now_s + SCRUB_S / max(1, len(names))
-            return
-        self._next_scrub_s = now_s + SCRUB_S / max(1, len(self._store.names()))
-        self._waiting.append(Job(JudgeOrder(name, self._store.path)))
-        self._work()
+        """Judge the block behind the one that was judged last, by name; behind the last the first one."""
+        names = self._store.names()
+        self._next_scrub_s = now_s + self._scrub_pause_s(names)
+        if names:
+            place = bisect_right(names, self._scrubbed)
+            self._scrubbed = names[place % len(names)]
+            self._waiting.append(Job(JudgeOrder(self._scrubbed, self._store.path)))
+            self._work()
 
 
 def _delete(path: str) -> None:

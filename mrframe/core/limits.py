@@ -78,6 +78,7 @@ class NodeLimits:
     executor_attempts_max  an executor is replaced after so many attempts
     respawn_s              pause before an executor that died before it was ready is replaced; doubles
     respawn_s_max          bound of that pause
+    scrub_s                in which all blocks of its store are judged once
     """
 
     beat_s: float = 0.5
@@ -88,3 +89,4 @@ class NodeLimits:
     executor_attempts_max: int = 1000
     respawn_s: float = 0.05
     respawn_s_max: float = 2.0
+    scrub_s: float = 24 * 3600.0
