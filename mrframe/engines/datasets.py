@@ -25,6 +25,7 @@ from mrframe.core.stored import (
     PutEnded,
     PutState,
     PutWanted,
+    StorageWanted,
     VersionState,
     VersionsWanted,
     VersionWanted,
@@ -215,12 +216,21 @@ def _version(
 
 
 def find(cluster: Cluster, reference: str) -> VersionState:
-    """The version that `mrfs:access` or `mrfs:access@3` names, and where it is. UsageError when there is none."""
+    """The version that `mrfs:access` or `mrfs:access@3` names, and where it is. UsageError when there is none.
+
+    Of a cluster that has just started, some blocks may not be known to be anywhere: the nodes are waited for.
+    """
     try:
         name, number = parse_reference(reference if reference.startswith("mrfs:") else f"mrfs:{reference}")
     except ValueError as error:
         raise UsageError(str(error)) from None
     state: VersionState = cluster.ask(VersionWanted(name, number), ANSWER_S)
+    settled = False
+    while state.version is not None and not all(state.holders) and not settled:
+        settled = cluster.ask(StorageWanted(), ANSWER_S).settled
+        if not settled:
+            cluster.rest(LOOK_S)
+        state = cluster.ask(VersionWanted(name, number), ANSWER_S)
     if state.version is None:
         known = cluster.ask(VersionsWanted(name), ANSWER_S).versions
         versions = ", ".join(f"@{line.number}" for line in known)
