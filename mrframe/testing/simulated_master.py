@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mrframe.testing.simulation import World
 
 CANCELLED = ("refused", "cancelled")
-LIMITS = SchedulerLimits(lease_s=3.0, resend_s=0.8, losses_max=200, speculate_after_s=0.5, speculate_every_s=0.2)
+LIMITS = SchedulerLimits(lease_s=3.0, resend_s=0.8, losses_max=200, speculate_after_s=0.9, speculate_every_s=0.2)
 TICK_S = 0.25
 
 
