@@ -177,6 +177,12 @@ def read_split(
         yield base + offset, block
 
 
+def content_at(split: Split, offset: int, count: int) -> bytes:
+    """`count` bytes of the file that a "file", "held" or "stored" split lies in, from `offset` of its content."""
+    with (_StoredSource if split.kind == "stored" else _Source)(split.path, split.source) as source:
+        return source.read_at(offset, count)
+
+
 def _check(split: Split) -> None:
     crc32 = gzip_library().crc32  # four times as fast where the extra is installed
     with _Source(split.path, split.source) as source:

@@ -24,12 +24,13 @@ from mrframe.core.malformed import tolerates
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, MapOrder, Order, ReduceOrder
 from mrframe.errors import UserCodeError
+from mrframe.formats.splitting import content_at
 from mrframe.task.blame import RECORD_BYTES_MAX, Place, failure_of
 from mrframe.task.box import Box, Standing
 from mrframe.task.care import BoxReporter, Care, Position
 from mrframe.task.confine import memory_limited
 from mrframe.task.emit import EmitFailed, Emitter
-from mrframe.task.lines import count_lines, lines_before
+from mrframe.task.lines import lines_before, lines_within
 from mrframe.task.mapping import MapTask, Reporter, block_reader
 from mrframe.task.package import LoadedJob
 from mrframe.task.watching import KILLED, Death, Outcome, watched
@@ -205,11 +206,8 @@ def place_of(order: MapOrder, standing: Standing, locate: Callable[[bytes, int],
     """Where the record lies at which a box stands, with its bytes."""
     split = order.split
     at = standing.offset - (split.order[1] - split.offset)
-    with open(split.path, "rb") as file:
-        file.seek(at)
-        block = file.read(standing.length)
+    block = content_at(split, at, standing.length)
     within, line = locate(block, standing.record)
     before = lines_before(split)
-    number = before + count_lines(split.path, at) - count_lines(split.path, split.offset)
-    number += block.count(b"\n", 0, within) + 1
+    number = before + lines_within(split, at) + block.count(b"\n", 0, within) + 1
     return Place(split.source, standing.offset + within, number if before >= 0 else -1, line)

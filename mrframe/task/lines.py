@@ -10,13 +10,17 @@ from __future__ import annotations
 from mrframe.core.spec import Split
 from mrframe.errors import MrframeError
 from mrframe.formats.decode import decoded_chunks
+from mrframe.formats.splitting import content_at
 
 READ_BYTES = 1 << 20
 
 
 def lines_before(split: Split) -> int:
-    """Newlines of the source before a split; -1 when they cannot be counted any more."""
-    if split.lines_before >= 0:
+    """Newlines of the source before a split; -1 when they cannot be counted.
+
+    The blocks before a stored one may lie on other nodes.
+    """
+    if split.lines_before >= 0 or split.kind == "stored":
         return split.lines_before
     if not split.packed:
         return count_lines(split.path, split.offset)
@@ -34,6 +38,16 @@ def _decoded_lines(split: Split) -> int:
         if left <= 0:
             return lines
     return -1
+
+
+def lines_within(split: Split, end: int) -> int:
+    """Newlines of a split before byte `end` of the content that it lies in."""
+    lines, at = 0, split.offset
+    while at < end:
+        data = content_at(split, at, min(end - at, READ_BYTES))
+        lines += data.count(b"\n")
+        at += len(data)
+    return lines
 
 
 def count_lines(path: str, end: int) -> int:

@@ -255,6 +255,37 @@ def test_a_block_that_no_node_has_fails_the_job_with_its_name_and_is_told_as_los
     store.cluster("stop")
 
 
+FAILS = """
+import os
+from mrframe import Job, count, text
+
+def look(line):
+    if line.startswith("BAD"):
+        {how}
+    yield len(line), 1
+
+job = Job(read=text, map=look, reduce=count)
+"""
+
+
+@pytest.mark.parametrize("how", ["raise ValueError(line)", "os.abort()"])
+@pytest.mark.parametrize("number", [5, 9000])
+def test_a_record_of_a_block_that_fails_is_named(store, tmp_path, how, number):
+    """Its line is known in the first block alone: those before another one may lie on other nodes."""
+    store.start("--nodes", 2, "--slots", 1)
+    lines = [b"line %d of a log\n" % i for i in range(10_000)]
+    lines[number] = b"BAD %d\n" % number
+    (tmp_path / "log").write_bytes(b"".join(lines))
+    (tmp_path / "fails.py").write_text(FAILS.format(how=how))
+    store.fs("put", "lines", tmp_path / "log", "--block-size", "64KiB")
+    job = store.submit(tmp_path / "fails.py", "mrfs:lines")
+    said = store.run("wait", job, "--timeout-s", 50, "--dir", store.home, code=1).stderr.decode()
+    at = sum(map(len, lines[:number]))
+    place = f"log:{number + 1} (byte {at})" if number == 5 else f"log (byte {at})"
+    assert f"{place}\n  record  BAD {number}\n" in said
+    store.cluster("stop")
+
+
 def test_map_tasks_run_where_their_blocks_are(store, tmp_path):
     store.start("--nodes", 4, "--slots", 1)
     log = tmp_path / "access.log"
