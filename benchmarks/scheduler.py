@@ -55,7 +55,7 @@ class Cluster:
         self._working: dict[str, dict[str, None]] = {f"node-{n + 1}": {} for n in range(nodes)}
         self._free_s: dict[str, list[float]] = {name: [0.0] * SLOTS for name in self._working}
         self._tasks = tasks
-        self._report = TaskReport(records_out=1, bytes_out=100, partitions={0: (1, 100)})
+        self._report = TaskReport(records_out=1, bytes_out=100, partitions={0: (1, 100)}, seconds=5.0)
         self.spent_s: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.committed: set[str] = set()

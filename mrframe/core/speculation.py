@@ -81,8 +81,8 @@ def _left_s(book: Book, turn: Turn, submission: Submission, attempt: Attempt, no
     """In how many seconds a late attempt will have ended; None for one that is not late."""
     task, limits = attempt.task, book.limits
     began_s = attempt.began_s
-    if began_s is None and len(node.live) <= node.slots:
-        began_s = attempt.sent_s  # nothing was heard of it, and nothing is before it
+    if began_s is None and len(node.live) <= node.slots and turn.now_s - node.seen_s >= limits.speculate_after_s:
+        began_s = max(attempt.sent_s, node.seen_s)  # its node is silent, and nothing was before it
     if began_s is None or turn.now_s - began_s < limits.speculate_after_s:
         return None
     usual_s = _usual_s(submission.steps[task.step], task)

@@ -298,7 +298,7 @@ def test_map_tasks_run_where_their_blocks_are(store, tmp_path):
     said = json.loads(summary.read_text())
     local, other = said["data_local"], said["other_map"]
     assert local + other > 20
-    assert local >= 0.75 * (local + other)  # small blocks are not waited for
+    assert local >= 0.6 * (local + other)  # small blocks are not waited for; by chance it would be half
     store.cluster("stop")
 
 

@@ -163,6 +163,31 @@ def test_of_many_slots_a_tenth_work_on_rivals_and_the_latest_comes_first():
     assert cluster.started() == ["job-1/m0015.1.2", "job-1/m0016.1.2"]
 
 
+def test_an_attempt_that_waited_for_another_one_has_not_run_for_so_long():
+    cluster = ByHand(limits=SchedulerLimits())
+    cluster.join("node-1", "node-2")
+    cluster.submit(*(file_split(i, length=MIB << 6) for i in range(6)))
+    for first in (0, 2):
+        cluster.now_s += 5.0
+        for number in (first, first + 1):
+            cluster.seal(f"job-1/m{number:04d}.1.1", report(seconds=1.0))
+    cluster.seal("job-1/m0005.1.1", report(seconds=1.0))
+    assert cluster.scheduler.book.nodes["node-1"].live["job-1/m0004.1.1"].sent_s == 5.0, "it had to wait"
+    cluster.wait(0.1)
+    assert len(cluster.starts) == 6
+
+
+def test_what_is_on_a_silent_node_counts_from_when_it_was_heard_last():
+    cluster = started()
+    late = cluster.scheduler.book.nodes["node-2"].live[LATE]
+    late.began_s = None
+    for _ in range(5):
+        cluster.now_s += 0.5
+        cluster.beat("node-1", held=("job-1/m0000.1.1",))
+        cluster.tell(e.Tick())
+    assert RIVAL in cluster.starts
+
+
 def test_decode_tasks_are_left_alone():
     cluster = ByHand()
     cluster.join("node-1", "node-2")
