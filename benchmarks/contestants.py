@@ -27,6 +27,7 @@ YARDSTICKS = {job: "pool-tuned" if job in LOGS else "pool" for job in JOBS}
 FORMS = {  # of mrframe: name, (name in the job file, flags, module that it needs)
     "status_counts": {
         "record": ("status_counts.py:record", "", ""),
+        "record, decides": ("status_counts.py:called", "", ""),
         "declared": ("status_counts.py:declared", "", ""),
         "batch": ("status_counts.py:batch", "", "pyarrow"),
         "record, 1 node": ("status_counts.py:record", "--engine local --nodes 1 --slots 1", ""),
@@ -36,13 +37,18 @@ FORMS = {  # of mrframe: name, (name in the job file, flags, module that it need
         "record": ("top_urls.py:record", "", ""),
         "declared": ("top_urls.py:declared", "", ""),
     },
-    "visitors": {"record": ("visitors.py:record", "", ""), "declared": ("visitors.py:declared", "", "")},
+    "visitors": {
+        "record": ("visitors.py:record", "", ""),
+        "record, decides": ("visitors.py:called", "", ""),
+        "declared": ("visitors.py:declared", "", ""),
+    },
     "word_count": {
         "record": ("word_count.py:record", "", ""),
+        "record, decides": ("word_count.py:called", "", ""),
         "declared": ("word_count.py:declared", "", ""),
         "declared, without extra": ("word_count.py:declared", "--fast off", ""),
         "batch": ("word_count.py:batch", "", "pyarrow"),
-        "64 MiB budget": ("word_count.py:record", "--memory-bytes 67108864", ""),
+        "64 MiB budget": ("word_count.py:called", "--memory-bytes 67108864", ""),
     },
     "sort": {
         "ready job": ("../../jobs/sort.py", "", ""),

@@ -7,7 +7,13 @@ def by_status(status):
     yield status, 1
 
 
+def by_status_if_known(status):
+    if status is not None:
+        yield status, 1
+
+
 record = Job(read=logs.combined, map=by_status, reduce=total)
+called = Job(read=logs.combined, map=by_status_if_known, reduce=total)
 declared = Job(read=logs.combined, key="status", reduce=count)
 
 

@@ -7,7 +7,13 @@ def by_word(word):
     yield word, 1
 
 
+def by_word_if_any(word):
+    if word:
+        yield word, 1
+
+
 record = Job(read=words, map=by_word, reduce=total)
+called = Job(read=words, map=by_word_if_any, reduce=total)
 declared = Job(read=words, key="word", reduce=count)
 
 

@@ -210,13 +210,14 @@ class _Run:
         quarantine.sort(key=lambda item: item[0].order)
         self._count_stage("done")
         near = locality(ended.reports)
+        elsewhere = 0 if self._plan.options.shuffle == "auto" else near.other  # what is read by path is not moved
         return Outcome(
             parts,
             done,
             rejects,
             quarantine,
             self._stage_s,
-            data_local=near.data_local + near.anywhere,  # a file of this machine is local to each of its nodes
-            other_map=near.other,
+            data_local=near.data_local + near.anywhere + near.other - elsewhere,  # of files of this machine all are
+            other_map=elsewhere,
             shuffled_bytes=shuffled,
         )
