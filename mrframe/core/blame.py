@@ -5,6 +5,8 @@ and hardly any on some other node: a disk that refuses, memory that is gone, a p
 has sealed and serves it, but gets no new attempts until its time is over. Where all nodes fail alike none is set
 aside: then it is the job.
 
+A node that is drained (`mrframe fs decommission`) is treated in the same way, for as long as it is.
+
 What it is not: a node that is silent or has ended is `membership`'s business.
 """
 
@@ -30,10 +32,12 @@ def blame(book: Book, turn: Turn, node: Node, task: str) -> None:
 
 
 def able(book: Book, now_s: float, nodes: list[Node]) -> list[Node]:
-    """Those of the joined nodes that are not set aside; all of them when every joined node is."""
-    if not book.aside:
+    """Those of the joined nodes that are neither set aside nor drained; all of them when every joined node is."""
+    drained = book.keepers.drained
+    if not book.aside and not drained:
         return nodes
     book.aside = {name for name in book.aside if now_s < book.nodes[name].aside_until_s}
-    if all(node.name in book.aside for node in book.joined()):
+    unable = book.aside | drained
+    if all(node.name in unable for node in book.joined()):
         return nodes
-    return [node for node in nodes if node.name not in book.aside]
+    return [node for node in nodes if node.name not in unable]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from mrframe.core import events as e
 from mrframe.core.limits import SchedulerLimits
 from mrframe.core.spec import MIB
+from mrframe.core.stored import BlocksHeld
 from mrframe.testing.by_hand import ByHand, file_split
 
 
@@ -84,3 +86,26 @@ def test_what_a_node_has_sealed_is_read_while_it_is_set_aside():
     while not cluster.ended:
         cluster.seal(running(cluster, "node-2"))
     assert ("job-1/m0000.1.1", "node-1") in cluster.starts["job-1/r0000.1.1"][1].sources
+
+
+def test_a_drained_node_gets_no_more_attempts_until_it_is_wanted_again():
+    cluster = two_nodes()
+    for node in ("node-1", "node-2"):  # they have stores, as in a standing cluster
+        cluster.tell(BlocksHeld(node, f"{node}#1", "", "", ()))
+    cluster.wait(0.1)
+    cluster.tell(e.NodeDrained("node-1", drained=True))
+    cluster.seal(running(cluster, "node-1"))
+    for _ in range(3):
+        cluster.seal(running(cluster, "node-2"))
+    assert not cluster.scheduler.book.nodes["node-1"].live
+    cluster.tell(e.NodeDrained("node-1", drained=False))
+    cluster.wait(0.1)
+    assert cluster.scheduler.book.nodes["node-1"].live
+
+
+def test_the_last_node_that_is_left_is_given_work_though_it_is_drained():
+    cluster = two_nodes()
+    cluster.scheduler.book.keepers.drained.add("node-1")
+    cluster.tell(e.NodeGone("node-2", "node-2#1"))
+    cluster.seal(running(cluster, "node-1"))
+    assert cluster.started("node-1")
