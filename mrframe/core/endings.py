@@ -93,13 +93,11 @@ def stop(book: Book, turn: Turn, submission: Submission) -> None:
 
 def ended(submission: Submission) -> JobEnded:
     """What the client is told of a job that is over."""
-    tasks = submission.committed()
-    reports = tuple((*t.commit, t) for t in tasks if t.commit)
     done = submission.state is JobState.DONE
     return JobEnded(
         submission.job,
         tuple(t.commit for t in submission.last.reduces if t.commit) if done else (),
-        tuple((attempt, t.step, node, t.split, t.report) for attempt, node, t in reports if t.report),
+        tuple((t.told[0], t.step, t.told[1], t.split, t.told[2]) for t in submission.told() if t.told),
         submission.failure,
     )
 

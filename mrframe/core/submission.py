@@ -117,6 +117,7 @@ class Submission:
         task.move(cause)
         task.commit = holder
         task.report = report
+        task.told = (*holder, report)
         if task.kind != "decode" and not report.ledger.quarantined and task.first is None:
             task.first = report
         self.steps[task.step].count(task, holder[1], report, 1)
@@ -171,8 +172,9 @@ class Submission:
 
     @property
     def complete(self) -> bool:
-        """Whether the last step's reduce tasks are all committed."""
-        return bool(self.last.reduces) and not self.last.open_reduces
+        """Whether the last step's reduce tasks are all committed, and maps whose files are wanted in the end."""
+        kept = any(step.spec.keeps_maps and step.open_maps for step in self.steps)
+        return bool(self.last.reduces) and not self.last.open_reduces and not kept
 
     def _maps_known(self, step: Step) -> bool:
         if step.index == 0 and (not self.closed or self.unknown_decodes):
@@ -240,7 +242,7 @@ class Submission:
             if following is not None and following.planned:
                 wanted = [f for m in following.maps if _open(m) for f in self.feeders(m)]
             again += _reopen(wanted)
-            if not step.reduces or any(_open(task) for task in wanted):
+            if not step.reduces or step.spec.keeps_maps or any(_open(task) for task in wanted):
                 again += _reopen(step.maps)
             following = step
         blocks = [m for m in self.steps[0].maps if m.origin and _open(m) and not self.inputs_there(m)]
@@ -248,10 +250,17 @@ class Submission:
 
     def committed(self) -> list[Task]:
         """Committed tasks in order of step, kind (decode, map, reduce) and place."""
+        return [task for task in self._in_order() if task.commit is not None]
+
+    def told(self) -> list[Task]:
+        """The same, and those whose output was lost when nothing needed it any more."""
+        return [task for task in self._in_order() if task.told is not None]
+
+    def _in_order(self) -> list[Task]:
         tasks = sorted(self.decodes.values(), key=lambda task: task.index)
         for step in self.steps:
             tasks += [*step.in_order(), *step.reduces]
-        return [task for task in tasks if task.commit is not None]
+        return tasks
 
 
 def _open(task: Task) -> bool:

@@ -49,6 +49,8 @@ class Task:
     blocks     for a decode task: the map tasks over its blocks
     number     attempts so far in this epoch; failures and losses count how they ended
     commit     (attempt, node) of the result, None while there is none
+    told       its last result with its report, also when the output is lost and nobody needs it any more: what the
+               figures of the job are made of
     known      whether it was ever committed: a decode task that was has named all its blocks
     first      the report of its first result, when that left out nothing: what a later one must not differ from
     avoid      nodes on which it failed; it is retried elsewhere where there is an elsewhere
@@ -71,6 +73,7 @@ class Task:
     losses: int = 0
     commit: tuple[str, str] | None = None
     report: TaskReport | None = None
+    told: tuple[str, str, TaskReport] | None = None
     known: bool = False
     first: TaskReport | None = None
     avoid: set[str] = field(default_factory=set)

@@ -101,7 +101,7 @@ def make_plan(
             scratch_bytes_max=options.scratch_bytes_max,
         ),
         options=options,
-        steps=plan_steps(job, options, total_bytes),
+        steps=plan_steps(job, options, total_bytes, keeps_maps=keep_rejects or keep_quarantine),
         splits=tuple(_splits_of(named, options)),
         feed=feed,
         bytes_total=0 if any(f.is_stdin or f.compression for f in files) else sum(f.bytes for f in files),
@@ -148,8 +148,8 @@ def _check_times(view: Job, reader: Reader, name: str, head: bytes, window: Wind
         )
 
 
-def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpec, ...]:
-    """What the scheduler is to know of each step of the job."""
+def plan_steps(job: Job, options: RunOptions, total_bytes: int, *, keeps_maps: bool = False) -> tuple[StepSpec, ...]:
+    """What the scheduler is to know of each step of the job; `keeps_maps` is of the first one."""
     usual = options.partitions or default_partitions(total_bytes)
     steps = []
     for index, step in enumerate(job.steps()):
@@ -171,6 +171,7 @@ def plan_steps(job: Job, options: RunOptions, total_bytes: int) -> tuple[StepSpe
                 max_failed(options) if index == 0 else None,
                 options.stall_s,
                 options.speculate == "on",
+                keeps_maps and index == 0,
             )
         )
     return tuple(steps)

@@ -219,9 +219,18 @@ class SimulatedClient:
         if answer != expected and not (job in self._cancelled and answer == CANCELLED):
             said = failure.message if failure else answer
             raise InvariantBroken(f"I10: {job} ends with {said}, not {expected}")
+        if failure is None:
+            self._count(ended)
         self.answers[job] = answer
         self.world.note("client", f"has the answer of {job}")
         self.tell(JobReleased(job))
+
+    def _count(self, ended: JobEnded) -> None:
+        """The figures are of all that was read, whatever has been lost since."""
+        read = sum(report.ledger.lines for _, step, _, split, report in ended.reports if split and step == 0)
+        lines = sum(map(len, self.world.cases[ended.job].inputs))
+        if read != lines:
+            raise InvariantBroken(f"I10: {ended.job} tells of {read} lines, and has {lines}")
 
     def _fetch(self, ended: JobEnded) -> list[Any] | None:
         rows: list[Any] = []

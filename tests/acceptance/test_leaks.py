@@ -65,6 +65,7 @@ class Many:
                 RunOptions(split_bytes=100, partitions=1),
                 options,
                 executors=2,
+                sampled=lambda _sample: [],
             )
             name = self.home.add_submission(job.record, job.package)
             standing.submit(job, visitor, name, 20)

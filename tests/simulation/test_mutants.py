@@ -299,6 +299,11 @@ def the_loser_of_two_attempts_is_left_to_itself(patch):
     patch(membership, "check_held", lambda *_: None)
 
 
+@mutant("I10")
+def what_is_lost_is_missing_in_the_figures(patch):
+    patch(Submission, "told", Submission.committed)
+
+
 @mutant("I4")
 def rivals_do_not_need_a_free_slot(patch):
     def speculate(book, turn):

@@ -494,3 +494,50 @@ def test_an_idle_node_has_its_share_of_small_tasks():
     cluster.submit(*(file_split(number) for number in range(40)))
     nodes = cluster.scheduler.book.nodes
     assert [len(nodes[name].live) for name in ("node-1", "node-2")] == [2, 2]
+
+
+# ---- figures ----------------------------------------------------------------------------------------
+
+
+def lost_map(*, keeps_maps: bool = False) -> ByHand:
+    """Two steps on two nodes; the reduce of the first one is committed, and the node that had only a map is gone."""
+    cluster = ByHand()
+    cluster.join("node-1", "node-2")
+    steps = (StepSpec(1, keeps_maps=keeps_maps), StepSpec(1))
+    cluster.submit(*(file_split(i, length=64 << 20) for i in range(2)), steps=steps)
+    for number in range(2):
+        cluster.seal(f"job-1/m000{number}.1.1", report(lines=7))
+    cluster.seal("job-1/r0000.1.1", report(lines=14))
+    gone = {"node-1": "node-2", "node-2": "node-1"}[cluster.starts["job-1/r0000.1.1"][0]]
+    cluster.tell(e.NodeGone(gone, f"{gone}#1"))
+    return cluster
+
+
+def finish(cluster: ByHand) -> list[tuple]:
+    for _ in range(9):
+        for name, (node, _) in list(cluster.starts.items()):
+            if not cluster.ended and name in cluster.scheduler.book.nodes[node].live:
+                cluster.seal(name, report(lines=7 if "/m000" in name else 0))
+    (ended,) = cluster.ended
+    return [(attempt, made.ledger.lines) for attempt, step, _, _, made in ended.reports if step == 0]
+
+
+def test_a_map_that_is_lost_when_nobody_needs_it_stays_in_the_figures():
+    told = finish(lost_map())
+    assert [name.partition(".")[0] for name, _ in told] == ["job-1/m0000", "job-1/m0001", "job-1/r0000"]
+    assert sum(lines for name, lines in told if "/m" in name) == 14
+    assert all(name.endswith(".1.1") for name, _ in told), "nothing was made again"
+
+
+def test_after_a_restart_it_still_does():
+    before = lost_map()
+    told = finish(before)
+    after = ByHand(2, before.journal)
+    after.tell(e.Tick())
+    (ended,) = after.ended
+    assert [(attempt, made.ledger.lines) for attempt, step, _, _, made in ended.reports if step == 0] == told
+
+
+def test_a_map_whose_rejects_are_wanted_is_made_again():
+    told = finish(lost_map(keeps_maps=True))
+    assert sorted(name.rpartition(".")[2] for name, _ in told) == ["1", "1", "2"]
