@@ -88,7 +88,9 @@ class CarefulAttempt:
 
     def _watched(self, work: Callable[[], Outcome]) -> Outcome | Death:
         directory = os.path.dirname(os.path.abspath(self._order.out_dir))
-        return watched(work, self._box, self._job.settings.stall_s, self._alive, directory)
+        outcome = watched(work, self._box, self._job.settings.stall_s, self._alive, directory)
+        self._alive()  # of children that die at once none lives long enough to be asked
+        return outcome
 
     def _alive(self) -> None:
         standing = self._box.read()
