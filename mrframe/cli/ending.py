@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 INPUTS = "mrframe.inputs"  # in the context's meta: the inputs of the run, for commands to copy
+RAISE_AGAIN_S = 0.02
 SCHEMA_VERSION = 1  # of every JSON object that a command prints
 
 
@@ -135,6 +136,19 @@ class _Shown:
 
 def _terminate(_signal: int, _frame: Any) -> None:
     raise Terminated
+
+
+def raise_again(lost: Any) -> None:
+    """A signal that arrived where Python can raise nothing (a callback of its importer) is raised a moment later.
+
+    Else the command would print that it ignores it, and go on as if nobody had wanted it to end.
+    """
+    if not issubclass(lost.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    handler = _terminate if issubclass(lost.exc_type, Terminated) else signal.default_int_handler
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, RAISE_AGAIN_S)  # not now: this function could raise nothing either
 
 
 def _stderr() -> TextIO:

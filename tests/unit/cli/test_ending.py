@@ -1,6 +1,8 @@
 """An interrupt ends a command as an interrupt, wherever Python was when it came."""
 
 import signal
+import subprocess
+import sys
 
 import click
 import pytest
@@ -35,3 +37,34 @@ def test_an_interrupt_while_a_class_is_made_is_no_bug(capfd, stopped, code, word
 
     assert run_to_exit_code(command, [], "mrframe") == code
     assert capfd.readouterr().err == f"{word}\n"
+
+
+LOST = """
+import sys, time, weakref
+import click
+from mrframe.cli.ending import Terminated, raise_again, run_to_exit_code
+
+class Thing:
+    pass
+
+def callback(_ref):
+    raise {name}
+
+@click.command()
+def command():
+    thing = Thing()
+    ref = weakref.ref(thing, callback)
+    del thing
+    time.sleep(30)
+
+sys.unraisablehook = raise_again
+sys.exit(run_to_exit_code(command, [], "lost"))
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("KeyboardInterrupt", 130), ("Terminated", 143)])
+def test_a_signal_that_arrives_where_nothing_can_be_raised_still_ends_the_command(name, code):
+    words = [sys.executable, "-c", LOST.format(name=name)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == code
+    assert "ignored" not in done.stderr
