@@ -77,7 +77,7 @@ class MasterClient:
 
     def _disconnect(self) -> None:
         if self._context is not None:
-            self._context.destroy(linger=0)
+            transport.end_context(self._context)
             self._context = None
 
     # ---- what is asked ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ Rules (each was measured; see the zguide and docs/protocol.md).
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ receiver is woken. A route and one more frame have room beside them."""
 FRAME_BYTES_MAX = MESSAGE_BYTES_MAX + 1024
 OUTBOX_MAX = 10_000
 BATCH_MAX = 256
+END_CONTEXT_S = 2.0
 """Messages taken from one socket before the others have their turn."""
 
 _IN, _OUT = int(zmq.POLLIN), int(zmq.POLLOUT)  # as ints: an enum's operators cost more than the call they guard
@@ -75,6 +77,17 @@ def make_context() -> Context:
     context = zmq.Context()
     context.set(zmq.MAX_SOCKETS, 4096)
     return context
+
+
+def end_context(context: Context) -> None:
+    """Close all sockets of a context and end it; without waiting for ever.
+
+    A socket that an interrupt has kept from being known would keep the context from its end, and a client that
+    was interrupted while it connected from its own.
+    """
+    ending = threading.Thread(target=context.destroy, kwargs={"linger": 0}, daemon=True)
+    ending.start()
+    ending.join(END_CONTEXT_S)
 
 
 def listen(context: Context, keys: Keys, address: str = "") -> tuple[Socket, str]:

@@ -325,3 +325,19 @@ def test_half_open_connections_are_closed(house):
         assert len(data) <= 64  # the greeting
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
+
+
+def test_a_context_whose_socket_nobody_knows_ends_in_time(monkeypatch):
+    """An interrupt within the making of a socket leaves one that the context waits for."""
+    monkeypatch.setattr(transport, "END_CONTEXT_S", 0.2)
+    context = transport.make_context()
+    lost = context.socket(zmq.DEALER)
+    context._rm_socket(lost)
+    began_s = time.monotonic()
+    transport.end_context(context)
+    assert time.monotonic() - began_s < 5
+    lost.close(linger=0)
+    deadline_s = time.monotonic() + 10
+    while not context.closed and time.monotonic() < deadline_s:
+        pass
+    assert context.closed
