@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from heapq import heappop, heappush
 
-from mrframe.core.blame import able
+from mrframe.core.aside import able
 from mrframe.core.book import Book, Node, Turn
 from mrframe.core.events import StartAttempt
 from mrframe.core.ids import attempt_id

@@ -40,7 +40,7 @@ class Node:
     ended    incarnations whose process is known to have ended: never listened to again
     replaced incarnations that another one has replaced: not listened to while that one is joined
     faults   tasks that have failed on it, through no fault of theirs, and when; `aside_until_s`: it gets no
-             attempts before (`blame.py`)
+             attempts before (`aside.py`)
     """
 
     name: str
@@ -108,7 +108,7 @@ class Book:
         self._settling = False
         self._slots = 0
         self.waiting = Queue()
-        self.aside: set[str] = set()  # nodes that are set aside, or were (`blame.py`)
+        self.aside: set[str] = set()  # nodes that are set aside, or were (`aside.py`)
         self.resting: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
         self.accepted = 0
         self.late_again_s = 0.0  # when attempts that are late are looked for again

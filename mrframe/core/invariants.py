@@ -124,7 +124,7 @@ class Checker:
         self.started[start.attempt] = (node, start)
         self.attempts[name.task] = self.attempts.get(name.task, 0) + 1
         limits = scheduler.book.limits
-        bound = (limits.tries_max + limits.losses_max + limits.rivals_max) * scheduler.book.epoch
+        bound = (limits.tries_max + limits.losses_max + limits.speculative_max) * scheduler.book.epoch
         _require(
             "I7", f"{name.task} has had {self.attempts[name.task]} attempts", holds=self.attempts[name.task] <= bound
         )

@@ -34,7 +34,7 @@ class SchedulerLimits:
     speculate_every_s     how often attempts that are late are looked for
     speculate_times       an attempt is late that will take so many times as long as a task of its kind usually does
     speculative_share     of all slots, so many may work on second attempts at a time (but one in any case)
-    rivals_max            speculative attempts at a task
+    speculative_max       speculative attempts at a task
     faults_max            tasks whose attempts end by themselves on a node, before it is set aside
     faults_window_s       within so long
     aside_s               a node that is set aside gets no attempts for so long
@@ -60,7 +60,7 @@ class SchedulerLimits:
     speculate_every_s: float = 0.5
     speculate_times: float = 2.0
     speculative_share: float = 0.1
-    rivals_max: int = 2
+    speculative_max: int = 2
     faults_max: int = 5
     faults_window_s: float = 60.0
     aside_s: float = 60.0

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mrframe.core.aside import blame
 from mrframe.core.assignment import rest, wake
-from mrframe.core.blame import blame
 from mrframe.core.book import Book, Node, Turn
 from mrframe.core.endings import fail, follow, give_up
 from mrframe.core.events import AcknowledgeBlock, AttemptFailed, AttemptSealed, BlockSealed, CommitAttempt

@@ -69,8 +69,8 @@ class StepSpec:
     split in key order (its reduce is sensitive to the order of values); otherwise each partition of the
     step before is a split of its own. `max_bad` is a count (int) or a ratio (float) of malformed lines, `max_failed`
     the same of records on which user code fails. An attempt that shows no progress for `stall_s` is killed.
-    `speculate`: a slow attempt may get a rival. `keeps_maps`: what map attempts have beside their output (rejects) is
-    wanted in the end, so one whose output is lost is made again in any case.
+    `speculate`: a task whose attempt is slow may get a speculative one. `keeps_maps`: what map attempts have
+    beside their output (rejects) is wanted in the end, so one whose output is lost is made again in any case.
     `block_bytes` is the length of the blocks that decode tasks cut compressed inputs into: it belongs to
     the job, since every attempt at a decode task must cut the same blocks.
     """

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mrframe.core.aside import able
 from mrframe.core.assignment import give, may_start
-from mrframe.core.blame import able
 from mrframe.core.book import Book, Node, Turn
 from mrframe.core.placement import near
 from mrframe.core.quick import dataclass
@@ -36,7 +36,7 @@ class Straggler:
 
 
 def speculate(book: Book, turn: Turn) -> None:
-    """Give the slowest attempts a rival, as far as slots are free and there are not too many already."""
+    """Give the tasks of the slowest attempts another, as far as slots are free and there are not too many already."""
     if len(book.waiting) or turn.now_s < book.late_again_s:
         return
     book.late_again_s = turn.now_s + book.limits.speculate_every_s
@@ -44,13 +44,13 @@ def speculate(book: Book, turn: Turn) -> None:
     free = [node for node in nodes if len(node.live) < node.slots]
     if not free or len(nodes) < 2:
         return
-    rivals = sum(len(attempt.task.attempts) > 1 for node in nodes for attempt in node.live.values()) // 2
-    allowed = max(1, int(sum(node.slots for node in nodes) * book.limits.speculative_share)) - rivals
+    twice = {a.task.id for node in book.joined() for a in node.live.values() if len(a.task.attempts) > 1}
+    allowed = max(1, int(sum(node.slots for node in nodes) * book.limits.speculative_share)) - len(twice)
     late = sorted(_stragglers(book, turn, nodes), key=lambda one: (-one.left_s, one.task.id)) if allowed > 0 else []
     for one in late:
         node = _place(book.jobs[one.task.job], one.task, free) if allowed > 0 else None
         if node is not None:
-            one.task.rivals += 1
+            one.task.speculative += 1
             give(book, turn, book.jobs[one.task.job], one.task, node)
             free = [other for other in free if len(other.live) < other.slots]
             allowed -= 1
@@ -61,18 +61,18 @@ def _stragglers(book: Book, turn: Turn, nodes: list[Node]) -> Iterator[Straggler
         for attempt in node.live.values():
             submission = book.jobs[attempt.task.job]
             left_s = _left_s(book, turn, submission, attempt, node)
-            if left_s is not None and _may_have_rival(book, submission, attempt.task):
+            if left_s is not None and _may_have_another(book, submission, attempt.task):
                 yield Straggler(left_s, attempt.task)
 
 
-def _may_have_rival(book: Book, submission: Submission, task: Task) -> bool:
+def _may_have_another(book: Book, submission: Submission, task: Task) -> bool:
     return (
         submission.state is JobState.RUNNING
         and submission.steps[task.step].spec.speculate
         and task.kind != "decode"
         and len(task.attempts) == 1
         and not task.failures
-        and task.rivals < book.limits.rivals_max
+        and task.speculative < book.limits.speculative_max
         and may_start(book, submission, task)
     )
 
@@ -107,7 +107,7 @@ def _usual_s(step: Step, task: Task) -> float | None:
 
 
 def _place(submission: Submission, task: Task, free: list[Node]) -> Node | None:
-    """The node for a rival: near the data if one of those is free, the least loaded of them."""
+    """The node for a speculative attempt: near the data if one of those is free, the least loaded of them."""
     homes, _ = near(submission, task)
     others = [node for node in free if node.name not in task.avoid and not _runs_on(task, node)]
     return min(others, key=lambda node: (node.name not in homes, len(node.live), node.name), default=None)

@@ -8,6 +8,9 @@ its checksum was judged. What it does not: the order of the pairs, which the mer
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import reduce
+
 from mrframe.core.records import TaskReport
 
 Tally = tuple[int, int]  # (pairs, digest)
@@ -19,6 +22,11 @@ DIGEST_MASK = (1 << 64) - 1
 def plus(one: Tally, other: Tally, sign: int = 1) -> Tally:
     """Both together; with `sign` -1, the first without the other."""
     return one[0] + sign * other[0], (one[1] + sign * other[1]) & DIGEST_MASK
+
+
+def added(tallies: Iterable[Tally]) -> Tally:
+    """All of them together."""
+    return reduce(plus, tallies, NOTHING)
 
 
 def made_for(report: TaskReport, partition: int) -> Tally:

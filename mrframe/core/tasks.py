@@ -54,7 +54,7 @@ class Task:
     known      whether it was ever committed: a decode task that was has named all its blocks
     first      the report of its first result, when that left out nothing: what a later one must not differ from
     avoid      nodes on which it failed; it is retried elsewhere where there is an elsewhere
-    rivals     speculative attempts so far in this epoch
+    speculative  speculative attempts so far in this epoch
     """
 
     job: str
@@ -77,7 +77,7 @@ class Task:
     known: bool = False
     first: TaskReport | None = None
     avoid: set[str] = field(default_factory=set)
-    rivals: int = 0
+    speculative: int = 0
 
     def move(self, cause: str) -> None:
         """Change the state as the table says."""

@@ -10,14 +10,13 @@ import os
 import random
 import time
 from collections.abc import Iterable
-from functools import reduce
 from itertools import chain
 
 from mrframe.core.ids import attempt_id, task_id
 from mrframe.core.malformed import too_many, too_many_failed
 from mrframe.core.records import Ledger, TaskReport
 from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split, StepSpec
-from mrframe.core.tally import NOTHING, made_for, plus, unbalanced
+from mrframe.core.tally import added, made_for, unbalanced
 from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
 from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.errors import OutputError, ShuffleUnbalanced
@@ -177,7 +176,7 @@ class _Run:
             name = self._next("reduce")
             order = ReduceOrder(name, number, partition, sources, self._path(name), step.partitions)
             report = self._attempt(order, number, None)
-            made = reduce(plus, (made_for(done.report, partition) for done in maps), NOTHING)
+            made = added(made_for(done.report, partition) for done in maps)
             if wrong := unbalanced(made, report):
                 raise ShuffleUnbalanced(f"{task_id(self._id, 'reduce', partition)}: {wrong}")
             parts.append(self._path(name, PART_FILE))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial, reduce
+from functools import partial
 from itertools import islice, pairwise
 from typing import Any
 
@@ -18,7 +18,7 @@ from mrframe.core.job import Each, Job
 from mrframe.core.records import TaskReport
 from mrframe.core.signature import describe
 from mrframe.core.spec import ReduceOrder
-from mrframe.core.tally import NOTHING, plus
+from mrframe.core.tally import added
 from mrframe.errors import CorruptData, MrframeError, UserCodeError, ValueRefused
 from mrframe.shuffle.buffers import PairBuffer
 from mrframe.shuffle.columns import all_plain, is_plain
@@ -99,7 +99,7 @@ class ReduceTask:
                         self._reduce(streams, output)
             output.seal(self._report)
         self._report.ledger.records = self._records
-        self._report.read = reduce(plus, (reader.taken for reader in readers), NOTHING)
+        self._report.read = added(reader.taken for reader in readers)
         return self._report
 
     def _slots(

@@ -284,7 +284,7 @@ def a_lost_forget_is_never_repeated(patch):
 
 
 @mutant("I3")
-def gives_a_rival_to_a_task_whose_input_is_gone(patch):
+def speculates_on_a_task_whose_input_is_gone(patch):
     patch("mrframe.core.speculation.may_start", lambda *_: True)
 
 
@@ -293,7 +293,7 @@ def the_loser_of_two_attempts_is_left_to_itself(patch):
     real = Book.drop
 
     def drop(self, turn, attempt, *, tell=True):
-        real(self, turn, attempt, tell=tell and not attempt.task.rivals)
+        real(self, turn, attempt, tell=tell and not attempt.task.speculative)
 
     patch(Book, "drop", drop)
     patch(membership, "check_held", lambda *_: None)
@@ -305,7 +305,7 @@ def what_is_lost_is_missing_in_the_figures(patch):
 
 
 @mutant("I4")
-def rivals_do_not_need_a_free_slot(patch):
+def speculation_does_not_need_a_free_slot(patch):
     def speculate(book, turn):
         for node in book.joined():
             for attempt in list(node.live.values()):

@@ -51,20 +51,20 @@ def test_the_weather_is_bad_enough():
         assert any(outcome in trace.answers.values() for trace in traces), outcome
 
 
-def test_stragglers_get_rivals_and_a_job_ends_sooner_for_it():
-    """Attempts that take twenty times as long as the others, and nothing else; with rivals and without."""
+def test_stragglers_are_speculated_on_and_a_job_ends_sooner_for_it():
+    """Attempts that take twenty times as long as the others, and nothing else; with speculation and without."""
     slow = Faults(until_s=20.0, straggles=0.1)
-    with_rivals = [run(seed, faults=slow) for seed in range(60)]
-    without = [run(seed, faults=slow, make_scheduler=_no_rivals) for seed in range(60)]
-    rivals = sum(line.endswith(".1.2") for trace in with_rivals for line in trace.lines if " runs " in line)
-    assert rivals >= 20
+    speculating = [run(seed, faults=slow) for seed in range(60)]
+    without = [run(seed, faults=slow, make_scheduler=_without_speculation) for seed in range(60)]
+    second = sum(line.endswith(".1.2") for trace in speculating for line in trace.lines if " runs " in line)
+    assert second >= 20
     assert not any(line.endswith(".1.2") for trace in without for line in trace.lines if " runs " in line)
-    ended_s = [sum(_ended_s(trace) for trace in traces) for traces in (with_rivals, without)]
+    ended_s = [sum(_ended_s(trace) for trace in traces) for traces in (speculating, without)]
     assert ended_s[0] < 0.8 * ended_s[1], ended_s
 
 
-def _no_rivals(epoch, limits):
-    return Scheduler(epoch, replace(limits, rivals_max=0))
+def _without_speculation(epoch, limits):
+    return Scheduler(epoch, replace(limits, speculative_max=0))
 
 
 def _ended_s(trace):

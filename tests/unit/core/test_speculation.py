@@ -1,4 +1,4 @@
-"""Which attempts get a rival, on which node, and what becomes of the two."""
+"""Which tasks get a speculative attempt, on which node, and what becomes of the two."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mrframe.core.spec import MIB, Split, StepSpec
 from mrframe.testing.by_hand import ByHand, file_split, report
 
 LATE = "job-1/m0001.1.1"
-RIVAL = "job-1/m0001.1.2"
+SECOND = "job-1/m0001.1.2"
 
 
 def started(*, steps: tuple[StepSpec, ...] = (StepSpec(1),), length: int = 1000) -> ByHand:
@@ -34,12 +34,12 @@ def passes(cluster: ByHand, seconds: float, bytes_done: int = 0) -> list[str]:
     return cluster.started()
 
 
-def test_an_attempt_that_takes_far_longer_than_the_others_gets_a_rival_elsewhere():
+def test_an_attempt_that_takes_far_longer_than_the_others_gets_another_elsewhere():
     cluster = started()
     assert not passes(cluster, 0.5)
-    assert passes(cluster, 1.0) == [RIVAL], "it has run for 2.5 s, and others took one"
-    assert cluster.starts[RIVAL][0] == "node-1"
-    assert cluster.starts[RIVAL][1].split == cluster.starts[LATE][1].split
+    assert passes(cluster, 1.0) == [SECOND], "it has run for 2.5 s, and others took one"
+    assert cluster.starts[SECOND][0] == "node-1"
+    assert cluster.starts[SECOND][1].split == cluster.starts[LATE][1].split
 
 
 def test_an_attempt_that_will_soon_have_ended_gets_none():
@@ -50,14 +50,14 @@ def test_an_attempt_that_will_soon_have_ended_gets_none():
 
 def test_an_attempt_that_reads_slowly_gets_one_however_far_it_says_it_is():
     cluster = started()
-    assert passes(cluster, 1.5, bytes_done=100) == [RIVAL]
+    assert passes(cluster, 1.5, bytes_done=100) == [SECOND]
 
 
-@pytest.mark.parametrize("winner", [LATE, RIVAL])
+@pytest.mark.parametrize("winner", [LATE, SECOND])
 def test_the_first_that_seals_is_the_result_and_the_other_is_discarded(winner):
     cluster = started()
     passes(cluster, 2.0)
-    loser = RIVAL if winner == LATE else LATE
+    loser = SECOND if winner == LATE else LATE
     cluster.seal(winner)
     assert cluster.told(e.CommitAttempt) == [e.CommitAttempt(winner)]
     assert cluster.told(e.DiscardAttempt) == [e.DiscardAttempt(loser)]
@@ -70,27 +70,27 @@ def test_the_first_that_seals_is_the_result_and_the_other_is_discarded(winner):
 def test_one_of_two_that_fails_leaves_the_task_to_the_other():
     cluster = started()
     passes(cluster, 2.0)
-    cluster.fail(RIVAL)
+    cluster.fail(SECOND)
     assert not cluster.started()
     cluster.seal(LATE)
     assert cluster.told(e.CommitAttempt) == [e.CommitAttempt(LATE)]
 
 
-def test_a_node_that_is_lost_leaves_the_task_to_the_rival():
+def test_a_node_that_is_lost_leaves_the_task_to_the_speculative_attempt():
     cluster = started()
     passes(cluster, 2.0)
     cluster.tell(e.NodeGone("node-2", "node-2#1"))
     assert not cluster.started()
-    cluster.seal(RIVAL)
-    assert cluster.told(e.CommitAttempt) == [e.CommitAttempt(RIVAL)]
+    cluster.seal(SECOND)
+    assert cluster.told(e.CommitAttempt) == [e.CommitAttempt(SECOND)]
 
 
-def test_nothing_gets_a_rival_where_the_job_does_not_want_it():
+def test_there_is_none_where_the_job_does_not_want_it():
     cluster = started(steps=(StepSpec(1, speculate=False),))
     assert not passes(cluster, 100.0)
 
 
-def test_nothing_gets_a_rival_while_other_tasks_wait():
+def test_there_is_none_while_other_tasks_wait():
     cluster = ByHand()
     cluster.join("node-1", "node-2")
     cluster.submit(*(file_split(i, length=MIB << 6) for i in range(6)))
@@ -133,9 +133,9 @@ def test_reduces_are_compared_with_reduces():
     assert cluster.starts["job-1/r0001.1.2"][0] != node
 
 
-def test_a_task_has_two_rivals_at_most_and_one_at_a_time():
+def test_a_task_has_two_at_most_and_one_at_a_time():
     cluster = started()
-    assert passes(cluster, 2.0) == [RIVAL]
+    assert passes(cluster, 2.0) == [SECOND]
     for number in range(3, 20):
         assert not passes(cluster, 5.0), "one at a time"
         cluster.join("node-1", start=number - 1, held=("job-1/m0000.1.1",))
@@ -145,7 +145,7 @@ def test_a_task_has_two_rivals_at_most_and_one_at_a_time():
         assert cluster.started() == ([f"job-1/m0001.1.{number}"] if number == 3 else [])
 
 
-def test_of_many_slots_a_tenth_work_on_rivals_and_the_latest_comes_first():
+def test_of_many_slots_a_tenth_work_on_them_and_the_latest_comes_first():
     cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0))
     cluster.join(*(f"node-{i:02d}" for i in range(20)))
     cluster.submit(*(file_split(i, length=100) for i in range(20)))
@@ -185,7 +185,7 @@ def test_what_is_on_a_silent_node_counts_from_when_it_was_heard_last():
         cluster.now_s += 0.5
         cluster.beat("node-1", held=("job-1/m0000.1.1",))
         cluster.tell(e.Tick())
-    assert RIVAL in cluster.starts
+    assert SECOND in cluster.starts
 
 
 def test_decode_tasks_are_left_alone():
@@ -204,7 +204,7 @@ def test_decode_tasks_are_left_alone():
 def test_the_progress_counts_what_two_attempts_read_once():
     cluster = started()
     passes(cluster, 2.0, bytes_done=100)
-    cluster.beat("node-1", RIVAL, progress=((RIVAL, 50, 500),))
+    cluster.beat("node-1", SECOND, progress=((SECOND, 50, 500),))
     progress = cluster.scheduler.progress("job-1")
     assert progress is not None
     assert progress.records == 50
