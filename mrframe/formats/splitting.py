@@ -61,7 +61,7 @@ def plan_splits(
 
 
 def _plain_splits(file: InputFile, split_bytes: int, index: int, input_name: str) -> Iterator[Split]:
-    with _Source(file.path, file.name) as source:
+    with Source(file.path, file.name) as source:
         for offset, length in pieces(source.read_at, file.bytes, split_bytes):
             yield Split(
                 "file",
@@ -177,15 +177,14 @@ def read_split(
         yield base + offset, block
 
 
-def content_at(split: Split, offset: int, count: int) -> bytes:
-    """`count` bytes of the file that a "file", "held" or "stored" split lies in, from `offset` of its content."""
-    with (_StoredSource if split.kind == "stored" else _Source)(split.path, split.source) as source:
-        return source.read_at(offset, count)
+def content_of(split: Split) -> Source:
+    """What a split lies in: its file, or the content of its block if it is "stored". To be closed."""
+    return (_StoredSource if split.kind == "stored" else Source)(split.path, split.source)
 
 
 def _check(split: Split) -> None:
     crc32 = gzip_library().crc32  # four times as fast where the extra is installed
-    with _Source(split.path, split.source) as source:
+    with Source(split.path, split.source) as source:
         at, end, crc = split.offset, split.offset + split.length, 0
         while at < end:
             data = source.read_at(at, min(CHECK_BYTES, end - at))
@@ -220,7 +219,7 @@ def read_blocks(
     """
     line_bytes_max = LINE_BYTES_MAX if line_bytes_max is None else line_bytes_max
     block_bytes = min(block_bytes, line_bytes_max)  # so that no block hides a line that is too long
-    with (_StoredSource if stored else _Source)(path, name or path) as source:
+    with (_StoredSource if stored else Source)(path, name or path) as source:
         if offset and length and source.read_at(offset - 1, 1) != b"\n":
             raise InputChanged(
                 f"{source.name} was rewritten while the job ran (no line begins at byte {offset:,} any more); "
@@ -245,14 +244,14 @@ def read_blocks(
             offset += len(data)
 
 
-def _refused(source: _Source, offset: int, line_bytes_max: int) -> InputError:
+def _refused(source: Source, offset: int, line_bytes_max: int) -> InputError:
     return InputError(
         f"{source.name} has a line of more than {line_bytes_max:,} bytes at byte {offset:,}; "
         "mrframe reads logs line by line: break the line, or leave the file out"
     )
 
 
-class _Source:
+class Source:
     """A file open for reading at any place; `name` is what messages call it."""
 
     def __init__(self, path: str, name: str) -> None:
@@ -312,7 +311,7 @@ class _Source:
         return LongLine(offset, length, offset + length - stop, head, digest.hexdigest())
 
 
-class _StoredSource(_Source):
+class _StoredSource(Source):
     """The content of a stored block, read like a file. CorruptData when a part that is read is damaged."""
 
     def __init__(self, path: str, name: str) -> None:

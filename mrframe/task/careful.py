@@ -24,7 +24,7 @@ from mrframe.core.malformed import tolerates
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, MapOrder, Order, ReduceOrder
 from mrframe.errors import UserCodeError
-from mrframe.formats.splitting import content_at
+from mrframe.formats.splitting import content_of
 from mrframe.task.blame import RECORD_BYTES_MAX, Place, failure_of
 from mrframe.task.box import Box, Standing
 from mrframe.task.care import BoxReporter, Care, Position
@@ -208,7 +208,8 @@ def place_of(order: MapOrder, standing: Standing, locate: Callable[[bytes, int],
     """Where the record lies at which a box stands, with its bytes."""
     split = order.split
     at = standing.offset - (split.order[1] - split.offset)
-    block = content_at(split, at, standing.length)
+    with content_of(split) as content:
+        block = content.read_at(at, standing.length)
     within, line = locate(block, standing.record)
     before = lines_before(split)
     number = before + lines_within(split, at) + block.count(b"\n", 0, within) + 1

@@ -10,7 +10,7 @@ from __future__ import annotations
 from mrframe.core.spec import Split
 from mrframe.errors import MrframeError
 from mrframe.formats.decode import decoded_chunks
-from mrframe.formats.splitting import content_at
+from mrframe.formats.splitting import content_of
 
 READ_BYTES = 1 << 20
 
@@ -43,10 +43,11 @@ def _decoded_lines(split: Split) -> int:
 def lines_within(split: Split, end: int) -> int:
     """Newlines of a split before byte `end` of the content that it lies in."""
     lines, at = 0, split.offset
-    while at < end:
-        data = content_at(split, at, min(end - at, READ_BYTES))
-        lines += data.count(b"\n")
-        at += len(data)
+    with content_of(split) as content:
+        while at < end:
+            data = content.read_at(at, min(end - at, READ_BYTES))
+            lines += data.count(b"\n")
+            at += len(data)
     return lines
 
 

@@ -8,19 +8,18 @@ user's code fails are passed over here: the run itself will meet them, and say w
 
 from __future__ import annotations
 
-import io
 import os
 from collections import namedtuple
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from typing import Any, BinaryIO
+from contextlib import ExitStack
+from typing import Any
 
 from mrframe.core.job import Job
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import MapOrder, Split
 from mrframe.errors import ExtraMissing
-from mrframe.formats.blockfile import BlockFile
 from mrframe.formats.reading import make_reader
+from mrframe.formats.splitting import content_of
 from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle.partition import slots_for
 from mrframe.shuffle.ranges import short
@@ -131,57 +130,16 @@ def places(split: Split) -> Iterator[tuple[int, bytes]]:
     end = split.offset + split.length
     whole = split.length <= PLACES * PLACE_BYTES
     starts = [split.offset] if whole else [split.offset + split.length * i // PLACES for i in range(PLACES)]
-    with _opened(split) as file:
+    with content_of(split) as content:
         for start in starts:
-            file.seek(start)
-            if start > split.offset:
-                file.seek(start - 1)
-                file.readline()
-            at = file.tell()
-            block = file.read(min(split.length if whole else PLACE_BYTES, max(0, end - at)))
-            if block and not block.endswith(b"\n") and at + len(block) < end:
-                block += file.readline()
+            at = start
+            if start > split.offset:  # behind the line that the byte before lies in
+                at = start - 1 + content.line_bytes(start - 1, start - 1, end)
+            block = content.read_at(at, min(split.length if whole else PLACE_BYTES, end - at))
+            if block and not block.endswith(b"\n"):
+                block = content.read_at(at, content.line_bytes(at, at + len(block), end))
             if block:
                 yield base + at, block
-
-
-class _Stored(io.RawIOBase):
-    """The content of a stored block as a file: of it the parts are decoded that are read."""
-
-    def __init__(self, block: BlockFile) -> None:
-        super().__init__()
-        self._block = block
-        self._at = 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def seek(self, at: int, whence: int = os.SEEK_SET) -> int:
-        """Go on reading there; from the start, or from here."""
-        self._at = at + (self._at if whence == os.SEEK_CUR else 0)
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        """The next bytes."""
-        data = self._block.read_at(self._at, len(buffer))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
-@contextmanager
-def _opened(split: Split) -> Iterator[BinaryIO]:
-    if split.kind != "stored":
-        with open(split.path, "rb") as file:
-            yield file
-        return
-    with BlockFile(split.path) as block:
-        yield io.BufferedReader(_Stored(block), PLACE_BYTES)
 
 
 def sample_pairs(job: Job, sources: Sequence[str]) -> list[Weighted]:
