@@ -24,6 +24,7 @@ from mrframe.errors import ExtraMissing, UserCodeError
 
 _ABOVE = 0x102000  # from a surrogate to its stand-in
 _UNFIT = re.compile("[\ud800-\udfff\U0010f800-\U0010ffff]")
+MAYBE_STAND_IN = b"\xf4\x8f"  # how the UTF-8 of U+10F000 and what follows begins, stand-ins among them
 _STAND_INS = re.compile("[\U0010f800-\U0010ffff]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001  (a wall clock's reading stays one)

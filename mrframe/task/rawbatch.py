@@ -16,12 +16,11 @@ from mrframe.formats.parsed import Parsed, plain_lines
 from mrframe.formats.reading import BlockReader
 from mrframe.formats.schema import grammar_of, kinds_of
 from mrframe.formats.text import TextReader, WordsReader
-from mrframe.task.arrow import need_arrow, to_table
+from mrframe.task.arrow import MAYBE_STAND_IN, need_arrow, to_table
 
 _ROLES_CONVERTED = ("day", "hour", "minute")  # whose text is not what the log has
 _BLANKS = b" \t\n\v\f\r"
 _IS_BLANK = bytes(byte in _BLANKS for byte in range(256))
-_MAYBE_STAND_IN = b"\xf4\x8f"  # how the UTF-8 of U+10F000 and what follows begins
 
 
 class RawBatches:
@@ -105,7 +104,7 @@ def _converted_fields(read: Reader) -> set[str]:
 def _is_plain(array: Any) -> bool:
     """Whether no text in an array of bytes may be a stand-in."""
     data = array.buffers()[2]
-    return data is None or _MAYBE_STAND_IN not in data.to_pybytes()
+    return data is None or MAYBE_STAND_IN not in data.to_pybytes()
 
 
 def _is_utf8(block: bytes) -> bool:
@@ -116,7 +115,7 @@ def _is_utf8(block: bytes) -> bool:
         block.decode("utf-8")
     except UnicodeDecodeError:
         return False
-    return _MAYBE_STAND_IN not in block
+    return MAYBE_STAND_IN not in block
 
 
 class _Words(WordsReader):

@@ -26,7 +26,7 @@ from mrframe.shuffle import exact
 from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.keys import kind_of, sort_order
 from mrframe.shuffle.reducers import Count, Distinct, Fold, Largest, Mean, Measures, Smallest, Total
-from mrframe.task.arrow import are_carried, is_any, need_arrow, text_of, whole
+from mrframe.task.arrow import MAYBE_STAND_IN, are_carried, is_any, need_arrow, text_of, whole
 from mrframe.task.codes import codes_of, repeats, unique_of
 from mrframe.task.packedfold import PackedFold
 
@@ -37,7 +37,6 @@ _TEXT = "string large_string binary large_binary"
 _RANKED = f"{_TEXT} date32 timestamp"
 _HEADS = np.array([(1 << 64) - (1 << (64 - 8 * i)) for i in range(9)], np.uint64)  # the first i of 8 bytes
 _PREFIXES = 4  # of 8 bytes, by which text is narrowed down before Python sees it
-_MAYBE_STAND_IN = b"\xf4\x8f"  # how U+10F000 and what follows begins
 
 States = Sequence[Any]
 
@@ -276,7 +275,7 @@ def _candidates(fold: Fold, codes: Any, groups: int, column: Any) -> Any:
     offsets, item_bytes, data = found
     at = np.frombuffer(offsets, f"<i{item_bytes}").astype(np.int64)
     text = bytes(memoryview(data)[int(at[0]) : int(at[-1])])
-    if _MAYBE_STAND_IN in text:
+    if MAYBE_STAND_IN in text:
         return None
     eights = np.ndarray((len(text) + 1,), ">u8", text + bytes(8), 0, (1,))  # the 8 bytes from each place on
     starts, ends = at[:-1] - at[0], at[1:] - at[0]
