@@ -36,8 +36,8 @@ receiver is woken. A route and one more frame have room beside them."""
 FRAME_BYTES_MAX = MESSAGE_BYTES_MAX + 1024
 OUTBOX_MAX = 10_000
 BATCH_MAX = 256
-END_CONTEXT_S = 2.0
 """Messages taken from one socket before the others have their turn."""
+END_CONTEXT_S = 2.0
 
 _IN, _OUT = int(zmq.POLLIN), int(zmq.POLLOUT)  # as ints: an enum's operators cost more than the call they guard
 _BOTH = _IN | _OUT

@@ -210,14 +210,14 @@ class _Run:
         quarantine.sort(key=lambda item: item[0].order)
         self._count_stage("done")
         near = locality(ended.reports)
-        elsewhere = 0 if self._plan.options.shuffle == "auto" else near.other  # what is read by path is not moved
+        moved = near.other if self._plan.options.shuffle == "zmq" else 0  # what is read by path is not
         return Outcome(
             parts,
             done,
             rejects,
             quarantine,
             self._stage_s,
-            data_local=near.data_local + near.anywhere + near.other - elsewhere,  # of files of this machine all are
-            other_map=elsewhere,
+            data_local=near.data_local + near.anywhere + near.other - moved,
+            other_map=moved,
             shuffled_bytes=shuffled,
         )
