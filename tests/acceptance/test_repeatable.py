@@ -9,9 +9,9 @@ import os
 
 import pytest
 from chaos import Run
-from test_rot import SPLITS, sealed
+from test_rot import SPLITS, WORDS, sealed
 
-JOB = """
+JOB = f"""
 import time
 from mrframe import Job, count, text, total
 
@@ -20,15 +20,10 @@ class Own:
         self.words = frozenset(words)
 
 def values(word):
-    return {values}
-
+    return {{values}}
+{WORDS}
 def by_word(line):
-    for word in line.split():
-        if word == "wait":
-            with open({started!r}, "w") as told:
-                told.write("x")
-            with open({go_on!r}) as waiting:
-                waiting.read()
+    for word in words(line):
         yield word, values(word)
 
 def number(key, values):

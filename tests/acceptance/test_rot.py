@@ -12,16 +12,22 @@ from pathlib import Path
 import pytest
 from chaos import Run
 
-JOB = """
-from mrframe import Job, count, text
-
-def by_word(line):
+# The words of a line; at the word "wait" the map tells the test, and waits for it.
+WORDS = """
+def words(line):
     for word in line.split():
         if word == "wait":
             with open({started!r}, "w") as told:
                 told.write("x")
             with open({go_on!r}) as waiting:
                 waiting.read()
+        yield word
+"""
+JOB = f"""
+from mrframe import Job, count, text
+{WORDS}
+def by_word(line):
+    for word in words(line):
         yield word, 1
 
 job = Job(read=text, map=by_word, reduce=count)
