@@ -19,7 +19,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
@@ -28,6 +27,7 @@ from mrframe.core.spec import Split
 from mrframe.errors import MrframeError
 from mrframe.formats.blocks import cut_stream
 from mrframe.formats.decode import decoded_chunks
+from mrframe.formats.digest import new_digest
 from mrframe.task.saved import content_of
 
 LOOK_S_MAX = 3.0
@@ -159,7 +159,7 @@ class _Blocks:
                 self._room.release()
 
     def _hash_blocks(self) -> None:
-        digest, start, length = sha256(), 0, 0
+        digest, start, length = new_digest(), 0, 0
         while (item := self._queue.get()) is not None:
             data, ends = item
             digest.update(data)
@@ -172,7 +172,7 @@ class _Blocks:
                 if not self.go_on:
                     return
                 self.found.append(block)
-                digest, start, length = sha256(), start + length, 0
+                digest, start, length = new_digest(), start + length, 0
         self._queue.put(None)
 
 

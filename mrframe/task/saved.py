@@ -1,6 +1,6 @@
 """Map results that are saved: what makes two of them the same, and the attempt that need not be made again.
 
-The identity of a result is the content of its whole split (SHA-256 of the decoded bytes, never a path, an inode or a
+The identity of a result is the content of its whole split (a digest of the decoded bytes, never a path, an inode or a
 beginning), the fingerprint of the job (`fingerprint.py`), and what else the map can see: whether the split begins its
 source (a mark is looked for only there), the name and the place in it where the job asks for `file` or `offset`. So
 work is shared wherever the same bytes are read again, after a log was appended to, renamed, compressed or copied, and
@@ -25,6 +25,7 @@ from mrframe.core.job import Job, Reader
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import MapOrder, Split
 from mrframe.errors import CorruptData, NotRepeatable
+from mrframe.formats.digest import new_digest
 from mrframe.formats.splitting import LongLine, read_split
 from mrframe.formats.window import INSIDE, OUTSIDE, Window
 from mrframe.shuffle.partition import slots_for
@@ -189,7 +190,7 @@ class Digest:
     """The content of a split, hashed as it is read; what is passed over unread is not in it."""
 
     def __init__(self) -> None:
-        self._hash = sha256()
+        self._hash = new_digest()
         self._length = 0
 
     def update(self, data: bytes) -> None:

@@ -413,8 +413,10 @@ def test_a_damaged_entry_is_made_again(place, at):
 
 def test_entries_that_are_gone_are_made_again(place):
     place.run()
-    for path in entries(place)[::2]:
+    answers = [path for path in entries(place) if "-" in path.name]
+    for path in answers + sorted(set(entries(place)) - set(answers))[::2]:
         path.unlink()
+    assert answers
     assert 0 < place.run()[1].saved_maps < place.maps()
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gzip
 import threading
-from hashlib import sha256
 
 import pytest
 
 from mrframe.engines import looking
 from mrframe.engines.looking import look
 from mrframe.formats.blocks import pieces
+from mrframe.formats.digest import new_digest
 from mrframe.formats.inputs import expand
 from mrframe.formats.splitting import plan_splits
 
@@ -30,7 +30,13 @@ def cuts(data: bytes = LINES) -> list[tuple[int, int]]:
 
 
 def contents(data: bytes = LINES) -> list[str]:
-    return [sha256(data[at : at + length]).hexdigest() for at, length in cuts(data)]
+    return [digest(data[at : at + length]) for at, length in cuts(data)]
+
+
+def digest(data: bytes) -> str:
+    made = new_digest()
+    made.update(data)
+    return made.hexdigest()
 
 
 def splits_of(folder, **files: bytes):
