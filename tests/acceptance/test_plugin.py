@@ -114,7 +114,7 @@ def forgetful(job, inputs, options, job_options=None, run=api.run):
     child.returncode = 0  # so that subprocess forgets it too
     return run(job, inputs, RunOptions(engine="inline"))
 
-def test_leak(mr_cluster, monkeypatch):
+def test_leak(monkeypatch, mr_cluster):
     monkeypatch.setattr(api, "run", forgetful)
     monkeypatch.setattr("mrframe.testing.plugin.LEAVE_S", 0.2)
     assert mr_cluster(job, "one\\n") == [("one", 1)]

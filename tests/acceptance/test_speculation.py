@@ -70,5 +70,5 @@ def test_a_task_that_is_stuck_is_tried_on_another_node_and_the_answer_is_the_sam
 
 
 def test_no_second_attempt_is_made_where_it_is_not_wanted(tmp_path):
-    done, _, _ = run(tmp_path, WAYS["it sleeps"], "--speculate", "off", "--timeout-s", "5")
+    done, _, _ = run(tmp_path, WAYS["it sleeps"], "--speculate", "off", "--timeout-s", "4")
     assert done.returncode == 5, "it is still stuck when its time is over"

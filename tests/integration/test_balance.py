@@ -167,10 +167,10 @@ from mrframe.task.package import TaskSettings, loaded
 class Silent:
     def beat(self, records, bytes_done): pass
 
-path = sys.argv[1] + "/log"
-split = Split("file", "log", path, 0, os.path.getsize(path), (0, 0))
 found = {}
 for name, job in made.jobs.items():
+    path = f"{sys.argv[1]}/{'long' if name == 'distinct' else 'log'}"
+    split = Split("file", "log", path, 0, os.path.getsize(path), (0, 0))
     settings = TaskSettings(job.read, memory_bytes=200_000)
     order = MapOrder("job-1/m0000.1.1", 0, split, 5, f"{sys.argv[1]}/out-{os.getpid()}-{name}", ())
     report = run_loaded(loaded(job, settings), order, Silent())
@@ -180,7 +180,9 @@ print(json.dumps(found))
 
 
 def test_what_has_one_form_has_one_digest_in_every_process(tmp_path, log):
-    (tmp_path / "log").write_text(Path(log).read_text() * 40)  # more than is looked at between two spills
+    lines = Path(log).read_text()
+    for name, times in ("log", 14), ("long", 34):  # more than is looked at between two spills, and so where one folds
+        (tmp_path / name).write_text(lines * times)
     (tmp_path / "made.py").write_text(JOB)
     found = []
     for seed in ("1", "2"):
