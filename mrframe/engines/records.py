@@ -10,7 +10,8 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple, fields, replace
+from operator import attrgetter
 from typing import Any
 
 import msgpack
@@ -70,9 +71,11 @@ def _maps(plan: Plan, outcome: Outcome) -> bytes:
     maps = input_maps(outcome.done)
     splits = []
     for done in maps:
-        assert done.split is not None
-        split = replace(done.split, held_by=(), locations=(), content=done.report.content, crc32=-1)
-        splits.append(astuple(replace(split, path=os.path.abspath(packed.get(split.order[0], split.path)))))
+        split = done.split
+        assert split is not None
+        path = os.path.abspath(packed.get(split.order[0], split.path))
+        known = replace(split, path=path, held_by=(), locations=(), content=done.report.content, crc32=-1)
+        splits.append(_row(known))
     saving, reader = plan.settings.saving, plan.settings.reader
     readers = {"": reader} if isinstance(reader, Reader) else reader
     plain = {
@@ -100,6 +103,9 @@ def _stamp(path: str) -> list[int]:
     except OSError:
         return []
     return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+_row = attrgetter(*(part.name for part in fields(Split)))
 
 
 def _split(row: list[Any]) -> Split:

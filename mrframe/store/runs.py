@@ -24,7 +24,7 @@ BYTES_MAX = 100 << 20
 _RUN = re.compile(r"run-([1-9][0-9]{0,8})")
 
 LOOK_EVERY = 16  # small runs, between two looks at all that is kept: a look costs as much as there is
-SMALL_BYTES = 64 << 10
+SMALL_BYTES = 256 << 10
 
 
 def default_folder() -> str:
