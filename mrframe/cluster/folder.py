@@ -38,6 +38,7 @@ class Folder:
         self.path = path
         self._storage = storage
         self._logs: dict[str, int] = {}  # by job: the descriptor of its list of sealed attempts
+        self._fetching: set[str] = set()  # attempts for which something is or was fetched
         os.makedirs(path, mode=0o700, exist_ok=True)
 
     def held(self) -> list[str]:
@@ -77,14 +78,8 @@ class Folder:
 
     def fetched(self, attempt: str) -> str:
         """The directory for what is fetched for an attempt."""
-        return f"{self.attempt(attempt)}.in"
-
-    def place_for(self, attempt: str) -> str:
-        """The path at which an executor makes the directory of an attempt."""
-        path = self.attempt(attempt)
-        job = os.path.dirname(path)
-        if not os.path.isdir(job):
-            os.makedirs(job, mode=0o700, exist_ok=True)
+        path = f"{self.attempt(attempt)}.in"
+        self._fetching.add(attempt)
         return path
 
     def seal(self, attempt: str) -> None:
@@ -115,9 +110,9 @@ class Folder:
 
     def drop_fetched(self, attempt: str) -> None:
         """Delete what was fetched for an attempt."""
-        path = self.fetched(attempt)
-        if os.path.isdir(path):
-            shutil.rmtree(path, ignore_errors=True)
+        if attempt in self._fetching:
+            self._fetching.discard(attempt)
+            shutil.rmtree(f"{self.attempt(attempt)}.in", ignore_errors=True)
 
     def delete_attempt(self, attempt: str) -> None:
         """Delete all of an attempt."""
@@ -130,6 +125,7 @@ class Folder:
         log = self._logs.pop(path, None)
         if log is not None:
             os.close(log)
+        self._fetching = {attempt for attempt in self._fetching if not attempt.startswith(f"{job}/")}
         shutil.rmtree(path, ignore_errors=True)
 
     def package(self, job: str) -> str:

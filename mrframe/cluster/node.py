@@ -257,11 +257,7 @@ class Node:
             self._no_code.setdefault(action.job, []).append(action)
             self._say(messages.CodeWanted(self._setup.name, self._setup.incarnation, action.job))
             return
-        try:
-            out_dir = self._folder.place_for(action.order.attempt)
-        except OSError as error:
-            self._events.append(self._failed(action.executor, action.order.attempt, error))
-            return
+        out_dir = self._folder.attempt(action.order.attempt)
         self._pool.execute(action.executor, package, replace(action.order, out_dir=out_dir))
 
     def _fetch(self, action: actions.Fetch, now_s: float) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import field
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -97,7 +99,9 @@ class LoadedJob:
 def loaded(job: Job, settings: TaskSettings, sources: Sources | None = None) -> LoadedJob:
     """A job that this process has already, ready to be worked on."""
     first, *rest = (_sampling(job),) if settings.sampling else job.steps()
-    return LoadedJob((dataclasses.replace(first, read=settings.reader), *rest), settings, sources)
+    if first.read != settings.reader:  # to make a job is to check it, which small attempts would feel
+        first = dataclasses.replace(first, read=settings.reader)
+    return LoadedJob((first, *rest), settings, sources)
 
 
 def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mapping[str, Any]) -> bytes:
@@ -131,8 +135,21 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
 
 def unpack(package: bytes) -> LoadedJob:
     """Make the job again; raises whatever the user's own modules raise."""
+    settings, plain = _opened(package)
+    sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
+    if "pickle" in plain:
+        return loaded(travel.load(plain["pickle"]), settings)
+    file = JobFile(plain["sources"], plain["attribute"])
+    return loaded(file.make(deepcopy(plain["options"])), settings, file.sources)
+
+
+@lru_cache(maxsize=1)  # the attempts of one job follow each other
+def _opened(package: bytes) -> tuple[TaskSettings, dict[str, Any]]:
+    """What is the same for each attempt."""
     plain = msgpack.unpackb(package, unicode_errors="surrogateescape", strict_map_key=False)
     assert plain["version"] == VERSION
+    if "sources" in plain:
+        plain["sources"] = Sources.from_plain(plain["sources"])
     settings = TaskSettings(
         _reader(plain["reader"]),
         plain["memory_bytes"],
@@ -149,11 +166,7 @@ def unpack(package: bytes) -> LoadedJob:
         plain["hash_seed"],
         plain["scratch_bytes_max"],
     )
-    sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
-    if "pickle" in plain:
-        return loaded(travel.load(plain["pickle"]), settings)
-    file = JobFile(Sources.from_plain(plain["sources"]), plain["attribute"])
-    return loaded(file.make(plain["options"]), settings, file.sources)
+    return settings, plain
 
 
 def options_of(package: bytes) -> dict[str, Any]:
