@@ -168,18 +168,24 @@ class _Run:
 
     def _reduce(self, step: StepSpec, number: int, maps: list[Done]) -> list[str]:
         parts = []
+        nothing: tuple[TaskReport, str] | None = None  # of partitions without pairs, which one attempt makes for all
         for partition in range(step.partitions):
             self._tasks = (partition, step.partitions)
             sources = tuple(
                 self._path(done.attempt, MAP_FILE) for done in maps if partition in done.report.partitions
             )
             name = self._next("reduce")
-            order = ReduceOrder(name, number, partition, sources, self._path(name), step.partitions)
-            report = self._attempt(order, number, None)
+            if nothing is not None and not sources:
+                report, part = nothing
+                self._done.append(Done(name, number, None, report))
+            else:
+                order = ReduceOrder(name, number, partition, sources, self._path(name), step.partitions)
+                report, part = self._attempt(order, number, None), self._path(name, PART_FILE)
+                nothing = nothing if sources else (report, part)
             made = added(made_for(done.report, partition) for done in maps)
             if wrong := unbalanced(made, report):
                 raise ShuffleUnbalanced(f"{task_id(self._id, 'reduce', partition)}: {wrong}")
-            parts.append(self._path(name, PART_FILE))
+            parts.append(part)
         for done in maps:
             if done.report.partitions:  # else it has written none, or one without pairs
                 os.unlink(self._path(done.attempt, MAP_FILE))

@@ -13,7 +13,8 @@ import pytest
 import mrframe
 from mrframe import Job, RunOptions, count, json_lines, logs, text, top
 from mrframe.core.records import Ledger
-from mrframe.engines import planning, summary
+from mrframe.core.spec import ReduceOrder
+from mrframe.engines import inline, planning, summary
 from mrframe.errors import (
     FormatError,
     InputError,
@@ -244,6 +245,23 @@ def test_spilling_gives_the_same_answer(tmp_path, monkeypatch):
             spilled = result.summary.spills
             assert (spilled > 0) == (memory_bytes < 1 << 20)
     assert answers[0] == answers[1]
+
+
+def test_partitions_without_pairs_are_reduced_once_for_all(access, monkeypatch):
+    """Few keys in many partitions, as of a job over many gigabytes."""
+    reduced, run_loaded = [], inline.run_loaded
+
+    def noted(job, order, reporter):
+        reduced.extend([order.sources] if isinstance(order, ReduceOrder) else [])
+        return run_loaded(job, order, reporter)
+
+    monkeypatch.setattr(inline, "run_loaded", noted)
+    options = RunOptions(engine="inline", partitions=50)
+    with mrframe.run(BY_STATUS, [str(access)], options) as result:
+        assert list(result) == [(200, 11), (404, 1)]
+        assert (result.summary.tasks, result.summary.partitions) == (51, 50)
+    assert len(reduced) == 3
+    assert reduced.count(()) == 1
 
 
 def test_partitions_follow_from_the_bytes_alone(access):
