@@ -76,7 +76,12 @@ def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> 
         if isinstance(message, messages.BlockWork):
             line.send(_block_done(executor, order))
             continue
-        package = _package(message.package, packages)
+        try:
+            package = _package(message.package, packages)
+        except OSError as error:  # a run that is ended removes its folder while this process is still to end
+            gone = Failure("io", f"the job's code cannot be read: {error}", error_slug="job-failed")
+            line.send(ExecutorFailed(executor, order.attempt, gone))
+            continue
         printed.begin()
         outcome = run(package, order, LineReporter(line, executor, order.attempt))
         _flush()

@@ -1,0 +1,36 @@
+"""One executor process at the other end of its line."""
+
+from __future__ import annotations
+
+import os
+
+from mrframe.cluster import executor
+from mrframe.cluster.lines import Line, make_pair
+from mrframe.core.events import ExecutorFailed
+from mrframe.core.spec import MapOrder, Split
+from mrframe.task.printing import PrintBudget
+from mrframe.wire import channels
+from mrframe.wire.messages import Work
+
+ATTEMPT = "job-1/m0000.1.1"
+
+
+def test_a_package_that_is_gone_fails_its_attempt_and_ends_nobody(tmp_path, capfd):
+    here, there = make_pair()
+    pid = os.fork()
+    if pid == 0:
+        here.close()
+        executor.serve(there, 1, "mrframe.task.attempt:run_attempt", PrintBudget())
+        os._exit(0)
+    there.close()
+    line = Line(here, hears=channels.FROM_EXECUTOR, says=channels.TO_EXECUTOR, blocking=True)
+    split = Split("file", "log", "log", 0, 1, (0, 0))
+    for _ in range(2):
+        line.send(Work(str(tmp_path / "package"), MapOrder(ATTEMPT, 0, split, 1, str(tmp_path / "out"), ())))
+        said = line.wait()
+        assert isinstance(said, ExecutorFailed)
+        assert (said.attempt, said.failure.kind) == (ATTEMPT, "io")
+        assert "package" in said.failure.message
+    line.close()
+    assert os.waitpid(pid, 0)[1] == 0
+    assert capfd.readouterr().err == ""
