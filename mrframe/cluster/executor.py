@@ -20,6 +20,7 @@ from typing import Any
 
 from mrframe.cluster.lines import Line
 from mrframe.core.events import ExecutorBeat, ExecutorBlock, ExecutorFailed, ExecutorSealed
+from mrframe.core.limits import BLOCKS_AHEAD_MAX
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Order, Split
 from mrframe.task.collector import THRESHOLDS
@@ -48,6 +49,7 @@ class LineReporter:
         self._line = line
         self._executor = executor
         self._attempt = attempt
+        self._blocks = 0  # that were sealed, and are still to be mapped
         self._next_beat_s = time.monotonic() + BEAT_S
 
     def beat(self, records: int, bytes_done: int) -> None:
@@ -58,8 +60,14 @@ class LineReporter:
             self._line.send(ExecutorBeat(self._executor, self._attempt, records, bytes_done))
 
     def block_sealed(self, split: Split) -> None:
-        """A block of a decode attempt is complete."""
+        """A block of a decode attempt is complete; wait until there are not too many that are not mapped yet.
+
+        Decoding is faster than mapping, and would fill the disk. Ends, too, when the node is gone.
+        """
         self._line.send(ExecutorBlock(self._executor, self._attempt, split))
+        self._blocks += 1
+        while self._blocks >= BLOCKS_AHEAD_MAX and (message := self._line.wait()) is not None:
+            self._blocks -= message == messages.BlockDeleted(self._attempt)
 
 
 def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> None:
@@ -72,6 +80,8 @@ def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> 
     gc.set_threshold(*THRESHOLDS)
     packages: dict[str, bytes] = {}
     while (message := line.wait()) is not None:
+        if isinstance(message, messages.BlockDeleted):
+            continue  # of an attempt that waits for none any more
         order = message.order
         if isinstance(message, messages.BlockWork):
             line.send(_block_done(executor, order))

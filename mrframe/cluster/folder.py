@@ -119,6 +119,13 @@ class Folder:
         shutil.rmtree(self.attempt(attempt), ignore_errors=True)
         self.drop_fetched(attempt)
 
+    def delete_block(self, attempt: str, name: str) -> None:
+        """Delete one file of an attempt; it may be gone already."""
+        try:
+            os.unlink(self.file(attempt, name))
+        except OSError:
+            pass
+
     def delete_job(self, job: str) -> None:
         """Delete all of a job."""
         path = self._job(job)

@@ -234,6 +234,10 @@ class Node:
             case actions.DeleteAttempt():
                 self._inputs.cancel(self._fetcher, action.attempt)
                 self._folder.delete_attempt(action.attempt)
+            case actions.DeleteBlock():
+                self._folder.delete_block(action.attempt, action.name)
+                if action.executor:
+                    self._pool.block_deleted(action.executor, action.attempt)
             case actions.DeleteJob():
                 self._forget(action.job)
 

@@ -81,6 +81,12 @@ class Pool:
         if executor is not None:
             executor.line.send(messages.Work(package, order))
 
+    def block_deleted(self, number: int, attempt: str) -> None:
+        """Tell the executor that decodes in this attempt that there is room for another block."""
+        executor = self._executors.get(name_of(number))
+        if executor is not None:
+            executor.line.send(messages.BlockDeleted(attempt))
+
     def work_on(self, number: int, order: StoreOrder | JudgeOrder) -> None:
         """Hand an order to a block executor."""
         executor = self._executors.get(name_of(number))

@@ -129,10 +129,22 @@ class DeleteAttempt:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteBlock:
+    """Delete one decoded block of an attempt: the file of this name in its directory.
+
+    The executor, when it still decodes (0: it does not), is told, since it waits when there are too many.
+    """
+
+    attempt: str
+    name: str
+    executor: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteJob:
     """Delete everything of a job on this node, fetches under way included."""
 
     job: str
 
 
-NodeAction = SendMaster | SpawnExecutor | KillExecutor | Execute | Fetch | DeleteAttempt | DeleteJob
+NodeAction = SendMaster | SpawnExecutor | KillExecutor | Execute | Fetch | DeleteAttempt | DeleteBlock | DeleteJob

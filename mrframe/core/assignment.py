@@ -2,6 +2,7 @@
 
 Rules. A node is given at most `slots * (1 + queued_per_slot)` attempts; more than `slots` only while at
 least one task for every slot of the cluster still waits, so that the last tasks go where a slot is free.
+At decode tasks a node has no more attempts than slots, and one that waits for others takes none (`Node.load`).
 Of small tasks more may be queued, but the fewer, the fewer still wait: nothing is known of how long they take.
 Nodes take turns, the least loaded first, ties by name. An attempt id is `<task>.<epoch>.<number>`; the
 number only grows, and the epoch is new with each start of the master: no id is used twice.
@@ -19,6 +20,7 @@ from mrframe.core.events import StartAttempt
 from mrframe.core.ids import attempt_id
 from mrframe.core.keeping import readable
 from mrframe.core.placement import near, wait_s
+from mrframe.core.queue import Queue
 from mrframe.core.spec import Split
 from mrframe.core.states import JobState, TaskState
 from mrframe.core.stored import STORED
@@ -62,7 +64,7 @@ def enqueue(book: Book, turn: Turn, task: Task) -> None:
     if not homes and task.avoid:
         homes = [node.name for node in book.joined() if node.name not in task.avoid]
         wait = book.limits.locality_wait_s
-    book.waiting.add(task, homes, turn.now_s, wait)
+    book.queue(task).add(task, homes, turn.now_s, wait)
     book.roomy = None  # how many a node may have depends on how many wait
 
 
@@ -84,6 +86,8 @@ def wake_rested(book: Book, turn: Turn) -> None:
 
 def assign(book: Book, turn: Turn) -> None:
     """Give waiting tasks to nodes until no node has room or none of what waits suits one."""
+    if len(book.decoding):
+        _assign_decodes(book, turn)
     if not len(book.waiting):
         return
     slots = book.slots()
@@ -95,21 +99,30 @@ def assign(book: Book, turn: Turn) -> None:
         nodes = [node for node in nodes if _offer(book, turn, node, slots)]
 
 
+def _assign_decodes(book: Book, turn: Turn) -> None:
+    """Give decode tasks to nodes that have room, and fewer of them than slots."""
+    slots, nodes = book.slots(), able(book, turn.now_s, book.joined())
+    while nodes and len(book.decoding):
+        nodes.sort(key=lambda node: (node.decodes / node.slots, _load(node)))
+        some = [node for node in nodes if node.decodes < node.slots and _has_room(book, node, slots)]
+        nodes = [node for node in some if _give(book, turn, node, book.decoding, idle=True)]
+
+
 def _offer(book: Book, turn: Turn, node: Node, slots: int) -> bool:
     """Whether the node has taken a task; one without room is not asked again until it may have some."""
     if _has_room(book, node, slots):
-        return _give(book, turn, node)
+        return _give(book, turn, node, book.waiting, idle=node.load < node.slots)
     if book.roomy is not None:
         book.roomy.discard(node.name)
     return False
 
 
 def _load(node: Node) -> tuple[float, str]:
-    return len(node.live) / node.slots, node.name
+    return node.load / node.slots, node.name
 
 
 def _has_room(book: Book, node: Node, slots: int) -> bool:
-    load, waiting, limits = len(node.live), len(book.waiting), book.limits
+    load, waiting, limits = node.load, len(book.waiting), book.limits
     if load < node.slots:
         return True
     if waiting < slots:
@@ -124,15 +137,16 @@ def _has_small_ones(book: Book, node: Node) -> bool:
     left = book.limits.small_bytes
     for attempt in node.live.values():
         split = attempt.start.split
+        if attempt.task.kind == "decode":
+            continue
         if split is None or split.kind not in _SMALL_KINDS:
             return False
         left -= split.length
     return left >= 0
 
 
-def _give(book: Book, turn: Turn, node: Node) -> bool:
-    idle = len(node.live) < node.slots
-    while (task := book.waiting.take(node.name, turn.now_s, book.jobs, idle=idle)) is not None:
+def _give(book: Book, turn: Turn, node: Node, queue: Queue, *, idle: bool) -> bool:
+    while (task := queue.take(node.name, turn.now_s, book.jobs, idle=idle)) is not None:
         submission = book.jobs.get(task.job)
         if submission is None or submission.state is not JobState.RUNNING or task.state is not TaskState.READY:
             continue

@@ -35,7 +35,7 @@ class Roster:
 class Node:
     """What the scheduler knows of a node.
 
-    live     attempts given to it that are not over, by id
+    live     attempts given to it that are not over, by id; `decodes` of them are at decode tasks
     outputs  committed attempts whose output it holds, by id
     ended    incarnations whose process is known to have ended: never listened to again
     replaced incarnations that another one has replaced: not listened to while that one is joined
@@ -55,6 +55,14 @@ class Node:
     faults: dict[str, float] = field(default_factory=dict)
     aside_until_s: float = 0.0
     roster: Roster = field(default_factory=Roster)
+    decodes: int = 0
+
+    @property
+    def load(self) -> int:
+        """How many attempts it has for its slots: all but those that decode, and wait for others."""
+        if not self.decodes:
+            return len(self.live)
+        return sum(a.task.kind != "decode" or not a.task.is_ahead() for a in self.live.values())
 
     def move(self, cause: str) -> None:
         """Change the state as the table says."""
@@ -108,6 +116,7 @@ class Book:
         self._settling = False
         self._slots = 0
         self.waiting = Queue()
+        self.decoding = Queue()  # decode tasks that wait, of which a node gets no more than it has slots
         self.aside: set[str] = set()  # nodes that are set aside, or were (`aside.py`)
         self.resting: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
         self.accepted = 0
@@ -170,6 +179,7 @@ class Book:
         name = attempt.start.attempt
         attempt.task.attempts[name] = self.nodes[attempt.node].live[name] = attempt
         self.jobs[attempt.task.job].live += 1
+        self.nodes[attempt.node].decodes += attempt.task.kind == "decode"
 
     def end(self, attempt: Attempt) -> None:
         """An attempt is over, however it ended."""
@@ -177,8 +187,13 @@ class Book:
         del attempt.task.attempts[name]
         del self.nodes[attempt.node].live[name]
         self.jobs[attempt.task.job].live -= 1
+        self.nodes[attempt.node].decodes -= attempt.task.kind == "decode"
         if self.roomy is not None:
             self.roomy.add(attempt.node)
+
+    def queue(self, task: Task) -> Queue:
+        """Where a task of this kind waits."""
+        return self.decoding if task.kind == "decode" else self.waiting
 
     def drop(self, turn: Turn, attempt: Attempt, *, tell: bool = True) -> None:
         """An attempt is over without being the result: forget it, and have its node delete it."""

@@ -86,7 +86,7 @@ def stop(book: Book, turn: Turn, submission: Submission) -> None:
         for attempt in [a for a in node.live.values() if a.task.job == submission.job]:
             book.drop(turn, attempt)
     for task in submission.tasks.values():
-        book.waiting.remove(task)
+        book.queue(task).remove(task)
         if task.state in (TaskState.READY, TaskState.RUNNING):
             task.move("job over")
 

@@ -257,10 +257,14 @@ class DiscardAttempt:
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgeBlock:
-    """The scheduler has recorded this block of a decode attempt; stop repeating it."""
+    """The scheduler has recorded this block of a decode attempt; stop repeating it.
+
+    `mapped`: it has been mapped, too, so its file can go.
+    """
 
     attempt: str
     order: tuple[int, int]
+    mapped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

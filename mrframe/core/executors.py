@@ -1,4 +1,7 @@
-"""The executors of a node: as many alive as there are slots, each given one attempt at a time."""
+"""The executors of a node, each given one attempt at a time: one for each slot, and one more for each decoder.
+
+Who decodes a compressed input waits when there are enough blocks, and then somebody else works in its slot.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,14 @@ class Executors:
         """Those that can be given an order, by number."""
         return [executor for executor in self._all.values() if executor.idle]
 
-    def spawn(self, now_s: float) -> list[NodeAction]:
-        """Start what is missing, unless a pause is on."""
+    def attempts(self) -> list[str]:
+        """The names of those that are worked on."""
+        return [executor.attempt for executor in self._all.values() if executor.attempt and not executor.killed]
+
+    def spawn(self, now_s: float, decoders: int) -> list[NodeAction]:
+        """Start what is missing, with so many beside the slots, unless a pause is on."""
         actions: list[NodeAction] = []
-        while len(self._all) < self._slots and (not self._early_deaths or now_s >= self._spawn_s):
+        while len(self._all) < self._slots + decoders and (not self._early_deaths or now_s >= self._spawn_s):
             self._all[self._next] = Executor(self._next)
             actions.append(SpawnExecutor(self._next))
             self._next += 1
@@ -42,11 +49,11 @@ class Executors:
             executor.up = True
             self._early_deaths = 0
 
-    def free(self, number: int) -> list[NodeAction]:
-        """An executor has finished an attempt; it is ended when it has had its number of them."""
+    def free(self, number: int, decoders: int) -> list[NodeAction]:
+        """An executor has finished an attempt; it is ended when it has had its number of them, or is one too many."""
         executor = self._all[number]
         executor.attempt = ""
-        if executor.given < self._limits.executor_attempts_max:
+        if executor.given < self._limits.executor_attempts_max and len(self._all) <= self._slots + decoders:
             return []
         executor.killed = True
         return [KillExecutor(number)]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from mrframe.core.quick import dataclass
 from mrframe.core.spec import MIB
 
+BLOCKS_AHEAD_MAX = 16
+"""Blocks of a decode attempt that may wait to be mapped: ten slots map as fast as one process decodes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerLimits:
@@ -79,6 +82,7 @@ class NodeLimits:
     respawn_s              pause before an executor that died before it was ready is replaced; doubles
     respawn_s_max          bound of that pause
     scrub_s                in which all blocks of its store are judged once
+    blocks_ahead_max       blocks of a decode attempt that may wait to be mapped, before it waits, too
     """
 
     beat_s: float = 0.5
@@ -90,3 +94,4 @@ class NodeLimits:
     respawn_s: float = 0.05
     respawn_s_max: float = 2.0
     scrub_s: float = 24 * 3600.0
+    blocks_ahead_max: int = BLOCKS_AHEAD_MAX

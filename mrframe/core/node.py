@@ -17,6 +17,7 @@ from typing import assert_never
 
 from mrframe.core.actions import (
     DeleteAttempt,
+    DeleteBlock,
     DeleteJob,
     Execute,
     Fetch,
@@ -26,6 +27,7 @@ from mrframe.core.actions import (
 from mrframe.core.events import (
     AcknowledgeBlock,
     AttemptFailed,
+    BlockSealed,
     CommitAttempt,
     DiscardAttempt,
     ExecutorBeat,
@@ -77,6 +79,7 @@ class NodeCore:
         self._discarded: dict[str, set[str]] = {}
         self._forgotten: set[str] = set()
         self._queue: dict[str, NodeAttempt] = {}  # not yet running, in order of arrival
+        self._decodes: set[str] = set()  # attempts at decode tasks that have not ended
         self._next_beat_s: float | None = None
         self._heard_s = 0.0
         for name in held:
@@ -97,12 +100,17 @@ class NodeCore:
                 actions += self._tick(now_s)
             case _:
                 actions += self._of_executor(event, now_s)
-        return actions + self.executors.spawn(now_s) + self._run(now_s)
+        return actions + self.executors.spawn(now_s, self._decoders) + self._run(now_s)
 
     @property
     def has_queued(self) -> bool:
         """Whether attempts wait for those that run: what is said to the master can wait a moment, too."""
         return bool(self._queue)
+
+    @property
+    def _decoders(self) -> int:
+        """How many executors are wanted beside those of the slots."""
+        return min(self.slots, len(self._decodes))
 
     # ---- the master ---------------------------------------------------------------------------------
 
@@ -153,6 +161,8 @@ class NodeCore:
             return []  # what is not for this incarnation, or this epoch, is not done; the rest comes again
         attempt = NodeAttempt(event.attempt, name.job, event, name.kind)
         self.attempts[event.attempt] = self._queue[event.attempt] = attempt
+        if name.kind == "decode":
+            self._decodes.add(event.attempt)
         inputs = attempt.inputs()
         if not inputs:
             return []
@@ -167,6 +177,7 @@ class NodeCore:
 
     def _discard(self, name: str) -> list[NodeAction]:
         attempt = self.attempts.pop(name, None)
+        self._decodes.discard(name)
         job = name.partition("/")[0]
         if job not in self._forgotten:
             self._discarded.setdefault(job, set()).add(name)
@@ -183,6 +194,7 @@ class NodeCore:
         actions: list[NodeAction] = []
         for attempt in [a for a in self.attempts.values() if a.job == job]:
             del self.attempts[attempt.name]
+            self._decodes.discard(attempt.name)
             self._queue.pop(attempt.name, None)
             if attempt.state is AttemptState.RUNNING:
                 actions += self.executors.kill(attempt.executor, DeleteJob(job))
@@ -192,8 +204,14 @@ class NodeCore:
         attempt = self.attempts.get(event.attempt)
         if attempt is None:
             return []
-        attempt.blocks.pop(event.order, None)
-        return self.reports.due(attempt, now_s)
+        self.reports.acknowledged(attempt, event.order, now_s)
+        block = attempt.kept.pop(event.order, None) if event.mapped else None
+        deleted: list[NodeAction] = []
+        if block is not None and isinstance(block.message, BlockSealed):
+            decodes = attempt.state is AttemptState.RUNNING
+            deleted.append(DeleteBlock(attempt.name, block.message.split.path, attempt.executor if decodes else 0))
+            attempt.moved_s = now_s
+        return [*deleted, *self.reports.due(attempt, now_s)]
 
     # ---- inputs -------------------------------------------------------------------------------------
 
@@ -215,7 +233,9 @@ class NodeCore:
     def _fail(self, attempt: NodeAttempt, failure: Failure, now_s: float) -> list[NodeAction]:
         attempt.move("fail")
         self._queue.pop(attempt.name, None)
+        self._decodes.discard(attempt.name)
         attempt.blocks.clear()
+        attempt.kept.clear()
         message = AttemptFailed(self.node, self.incarnation, attempt.name, failure)
         attempt.answer = Repeat(message, now_s, self.limits.repeat_s)
         return self.reports.due(attempt, now_s)
@@ -246,11 +266,12 @@ class NodeCore:
                 return self.reports.block(attempt, event.split, now_s)
             case ExecutorSealed():
                 attempt.move("seal")
+                self._decodes.discard(attempt.name)
                 self.reports.seal(attempt, event.report, now_s)
-                return [*self.reports.due(attempt, now_s), *self.executors.free(event.executor)]
+                return [*self.reports.due(attempt, now_s), *self.executors.free(event.executor, self._decoders)]
             case ExecutorFailed():
                 failure = attempt.blamed(event.failure)
-                return [*self._fail(attempt, failure, now_s), *self.executors.free(event.executor)]
+                return [*self._fail(attempt, failure, now_s), *self.executors.free(event.executor, self._decoders)]
             case _:
                 assert_never(event)
 
@@ -270,9 +291,7 @@ class NodeCore:
         idle = self.executors.idle() if self._queue else []
         if not idle:
             return actions
-        able = (AttemptState.QUEUED, AttemptState.FETCHED)
-        ready = [attempt for attempt in self._queue.values() if attempt.state in able]
-        for executor, attempt in zip(idle, ready, strict=False):
+        for executor, attempt in zip(idle, self._ready(), strict=False):
             attempt.move("run")
             del self._queue[attempt.name]
             attempt.executor, attempt.moved_s = executor.number, now_s
@@ -281,12 +300,24 @@ class NodeCore:
             actions.append(Execute(executor.number, attempt.job, attempt.order()))
         return actions
 
+    def _ready(self) -> list[NodeAttempt]:
+        """The attempts that may run now, those that decode first: one for each slot that nobody works in."""
+        able = (AttemptState.QUEUED, AttemptState.FETCHED)
+        working = self.executors.attempts()
+        decoding = [self.attempts[name] for name in working if name in self._decodes]
+        waiting = sum(attempt.is_ahead(self.limits) for attempt in decoding)
+        room, decoders = self.slots - len(working) + waiting, self.slots - len(decoding)
+        queued = [attempt for attempt in self._queue.values() if attempt.state in able]
+        decodes = [attempt for attempt in queued if attempt.kind == "decode"]
+        others = [attempt for attempt in queued if attempt.kind != "decode"] if decodes else queued
+        return [*decodes[:decoders], *others][: max(0, room)]
+
     # ---- time ---------------------------------------------------------------------------------------
 
     def _tick(self, now_s: float) -> list[NodeAction]:
         actions = self._speak(now_s)
         for attempt in self.attempts.values():
-            if attempt.answer is not None or attempt.blocks:
+            if attempt.answer is not None or attempt.blocks or attempt.kept:
                 actions += self.reports.due(attempt, now_s)
             stall_s = attempt.stalled(now_s)
             if stall_s is not None:

@@ -40,6 +40,7 @@ class NodeAttempt:
     """An attempt that this node was given, or whose output it holds (then `start` may be None).
 
     blocks  for a decode attempt: its blocks that are not yet acknowledged, by place
+    kept    those that are, and have still to be mapped: asked for again now and then, since who decodes waits for it
     answer  the seal or failure that waits for its answer
     moved_s when it was given to its executor, or last showed progress
     """
@@ -55,15 +56,24 @@ class NodeAttempt:
     bytes_done: int = 0
     moved_s: float = 0.0
     blocks: dict[tuple[int, int], Repeat] = field(default_factory=dict)
+    kept: dict[tuple[int, int], Repeat] = field(default_factory=dict)
     answer: Repeat | None = None
 
     def move(self, cause: str) -> None:
         """Change the state as the table says."""
         self.state = ATTEMPT.move(self.state, cause)
 
+    def is_ahead(self, limits: NodeLimits) -> bool:
+        """Whether so many of its blocks wait to be mapped that it waits, too."""
+        return len(self.blocks) + len(self.kept) >= limits.blocks_ahead_max
+
     def stalled(self, now_s: float) -> float | None:
-        """When it runs and has shown no progress for as long as it may: how long that is, in seconds; else None."""
-        stall_s = None if self.start is None or self.state is not AttemptState.RUNNING else self.start.stall_s
+        """When it runs and has shown no progress for as long as it may: how long that is, in seconds; else None.
+
+        One that has made blocks may well wait until they are mapped.
+        """
+        runs = self.start is not None and self.state is AttemptState.RUNNING and not self.kept
+        stall_s = self.start.stall_s if self.start is not None and runs else None
         return stall_s if stall_s is not None and now_s - self.moved_s > stall_s else None
 
     def inputs(self) -> tuple[tuple[str, str, str], ...]:

@@ -37,9 +37,19 @@ class Reports:
 
     def due(self, attempt: NodeAttempt, now_s: float) -> list[NodeAction]:
         """What is to be said of an attempt now: its blocks, and when all are acknowledged its seal."""
-        if attempt.blocks:
-            return [a for block in attempt.blocks.values() for a in block.due(now_s, self._limits)]
-        return list(attempt.answer.due(now_s, self._limits)) if attempt.answer else []
+        waiting = [*attempt.blocks.values()]
+        if attempt.state is AttemptState.RUNNING:
+            waiting += attempt.kept.values()
+        if not attempt.blocks and attempt.answer:
+            waiting.append(attempt.answer)
+        return [a for one in waiting for a in one.due(now_s, self._limits)]
+
+    def acknowledged(self, attempt: NodeAttempt, order: tuple[int, int], now_s: float) -> None:
+        """The master knows of a block; whether it is mapped is asked seldom, in case that the answer is lost."""
+        block = attempt.blocks.pop(order, None)
+        if block is not None:
+            pause_s = self._limits.repeat_s_max
+            attempt.kept[order] = replace(block, at_s=now_s + pause_s, pause_s=pause_s)
 
     def again(self, attempt: NodeAttempt, now_s: float) -> list[NodeAction]:
         """The master asks for an attempt that is known here: what it waits for is said at once."""

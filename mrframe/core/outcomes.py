@@ -23,7 +23,7 @@ from mrframe.core.losses import lose_source
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure
 from mrframe.core.tally import unbalanced
-from mrframe.core.tasks import Attempt
+from mrframe.core.tasks import Attempt, Task
 from mrframe.errors import NotRepeatable, ShuffleUnbalanced
 
 
@@ -61,7 +61,16 @@ def commit(book: Book, turn: Turn, attempt: Attempt, event: AttemptSealed) -> No
         book.drop(turn, other)
     submission.commit(task, (event.attempt, node.name), event.report, "commit")
     node.outputs[event.attempt] = task
+    _release_block(turn, task)
     follow(book, turn, submission, submission.readers(task))
+
+
+def _release_block(turn: Turn, task: Task) -> None:
+    """A map over a decoded block is done: its file can go. Should the map's output be lost, all is decoded again."""
+    split = task.split
+    if task.kind == "map" and split is not None and split.kind == "held" and split.held_by:
+        ((attempt, node),) = split.held_by
+        turn.send(node, AcknowledgeBlock(attempt, split.order, mapped=True))
 
 
 def differs(attempt: Attempt, report: TaskReport) -> bool:
@@ -128,4 +137,4 @@ def block_sealed(book: Book, turn: Turn, node: Node, event: BlockSealed) -> None
     if not task.split.held_by:
         task.split = replace(task.split, held_by=(holder,))
         wake(book, turn, [task])
-    turn.send(node.name, AcknowledgeBlock(event.attempt, event.split.order))
+    turn.send(node.name, AcknowledgeBlock(event.attempt, event.split.order, mapped=task.commit is not None))

@@ -37,11 +37,11 @@ class Straggler:
 
 def speculate(book: Book, turn: Turn) -> None:
     """Give the tasks of the slowest attempts another, as far as slots are free and there are not too many already."""
-    if len(book.waiting) or turn.now_s < book.late_again_s:
+    if len(book.waiting) or len(book.decoding) or turn.now_s < book.late_again_s:
         return
     book.late_again_s = turn.now_s + book.limits.speculate_every_s
     nodes = able(book, turn.now_s, book.joined())
-    free = [node for node in nodes if len(node.live) < node.slots]
+    free = [node for node in nodes if node.load < node.slots]
     if not free or len(nodes) < 2:
         return
     twice = {a.task.id for node in book.joined() for a in node.live.values() if len(a.task.attempts) > 1}
@@ -52,7 +52,7 @@ def speculate(book: Book, turn: Turn) -> None:
         if node is not None:
             one.task.speculative += 1
             give(book, turn, book.jobs[one.task.job], one.task, node)
-            free = [other for other in free if len(other.live) < other.slots]
+            free = [other for other in free if other.load < other.slots]
             allowed -= 1
 
 
@@ -81,7 +81,7 @@ def _left_s(book: Book, turn: Turn, submission: Submission, attempt: Attempt, no
     """In how many seconds a late attempt will have ended; None for one that is not late."""
     task, limits = attempt.task, book.limits
     began_s = attempt.began_s
-    if began_s is None and len(node.live) <= node.slots and turn.now_s - node.seen_s >= limits.speculate_after_s:
+    if began_s is None and node.load <= node.slots and turn.now_s - node.seen_s >= limits.speculate_after_s:
         began_s = max(attempt.sent_s, node.seen_s)  # its node is silent, and nothing was before it
     if began_s is None or turn.now_s - began_s < limits.speculate_after_s:
         return None
@@ -110,7 +110,7 @@ def _place(submission: Submission, task: Task, free: list[Node]) -> Node | None:
     """The node for a speculative attempt: near the data if one of those is free, the least loaded of them."""
     homes, _ = near(submission, task)
     others = [node for node in free if node.name not in task.avoid and not _runs_on(task, node)]
-    return min(others, key=lambda node: (node.name not in homes, len(node.live), node.name), default=None)
+    return min(others, key=lambda node: (node.name not in homes, node.load, node.name), default=None)
 
 
 def _runs_on(task: Task, node: Node) -> bool:

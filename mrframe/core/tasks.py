@@ -6,6 +6,7 @@ from dataclasses import field
 
 from mrframe.core.events import StartAttempt
 from mrframe.core.ids import Kind
+from mrframe.core.limits import BLOCKS_AHEAD_MAX
 from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Split, StepSpec
@@ -82,6 +83,12 @@ class Task:
     def move(self, cause: str) -> None:
         """Change the state as the table says."""
         self.state = TASK.move(self.state, cause)
+
+    def is_ahead(self) -> bool:
+        """Whether so many of the last blocks of a decode task wait to be mapped that its attempt waits, too."""
+        last = self.blocks[-4 * BLOCKS_AHEAD_MAX :]
+        held = [block for block in last if block.commit is None and block.split is not None and block.split.held_by]
+        return len(held) >= BLOCKS_AHEAD_MAX
 
 
 @dataclass(slots=True, eq=False)

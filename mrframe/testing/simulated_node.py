@@ -22,7 +22,13 @@ if TYPE_CHECKING:
     from mrframe.testing.simulation import World
 
 LIMITS = NodeLimits(
-    beat_s=0.5, unheard_s=2.0, repeat_s=0.4, repeat_s_max=3.0, held_per_beat=4, executor_attempts_max=9
+    beat_s=0.5,
+    unheard_s=2.0,
+    repeat_s=0.4,
+    repeat_s_max=3.0,
+    held_per_beat=4,
+    executor_attempts_max=9,
+    blocks_ahead_max=2,
 )
 TICK_S = 0.25
 Disk = dict[str, dict[str, Any]]  # attempt -> name of file -> content
@@ -106,13 +112,15 @@ class SimulatedNode:
             case a.DeleteAttempt(attempt):
                 self.disk.pop(attempt, None)
                 self.sealed.discard(attempt)
+            case a.DeleteBlock(attempt, name, _):
+                self.disk.get(attempt, {}).pop(name, None)
             case a.DeleteJob(job):
                 for name in [name for name in self.disk if name.startswith(job + "/")]:
                     del self.disk[name]
                     self.sealed.discard(name)
 
     def _spawn(self, number: int) -> None:
-        if number in self.executors or len(self.executors) >= self.slots:
+        if number in self.executors or len(self.executors) >= 2 * self.slots:
             raise InvariantBroken(f"I4: {self.name} starts executor {number} besides {list(self.executors)}")
         self.executors[number] = None
         if self.world.chance(self.world.faults.executor_dies / 2):
@@ -175,12 +183,16 @@ class SimulatedNode:
 
     def _write(self, order: Order, outcome: Done, block: int) -> None:
         files = self.disk.setdefault(order.attempt, {})
-        names = [split.path for split in outcome.blocks[: block + 1]] if outcome.blocks else list(outcome.files)
+        names = [outcome.blocks[block].path] if outcome.blocks else list(outcome.files)
         files.update({name: outcome.files[name] for name in names})
 
     def _seal(self, incarnation: str, number: int, order: Order, outcome: Done, block: int) -> None:
         """Report block after block, some time apart, then the seal."""
         if not self._working(incarnation, number, order):
+            return
+        ahead = sum(split.path in self.disk.get(order.attempt, {}) for split in outcome.blocks[:block])
+        if block < len(outcome.blocks) and ahead >= LIMITS.blocks_ahead_max:
+            self.world.at(0.05, self._seal, incarnation, number, order, outcome, block)
             return
         if block < len(outcome.blocks):
             self._write(order, outcome, block)

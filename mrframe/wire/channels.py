@@ -79,7 +79,7 @@ TO_WARM_PARENT = Vocabulary(messages.ForkExecutor, messages.EndExecutor)
 FROM_PARENT = Vocabulary(messages.ChildStarted, messages.ChildEnded)
 TO_CHILD = Vocabulary(messages.MasterSetup, messages.NodeSetup)
 FROM_CHILD = Vocabulary(messages.ChildReady, messages.ChildFault, messages.ExecutorPids)
-TO_EXECUTOR = Vocabulary(messages.Work, messages.BlockWork)
+TO_EXECUTOR = Vocabulary(messages.Work, messages.BlockDeleted, messages.BlockWork)
 FROM_EXECUTOR = Vocabulary(
     events.ExecutorSealed,
     events.ExecutorFailed,

@@ -349,6 +349,13 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class BlockDeleted:
+    """To the executor of a decode attempt: one of its blocks has been mapped, and is gone."""
+
+    attempt: str
+
+
+@dataclass(frozen=True, slots=True)
 class BlockWork:
     """An order to a block executor."""
 

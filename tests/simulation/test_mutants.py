@@ -9,7 +9,7 @@ import pytest
 
 from mrframe.core import assignment, endings, membership, outcomes, recovery
 from mrframe.core.book import Book, Turn
-from mrframe.core.events import CommitAttempt, ForgetJob
+from mrframe.core.events import AcknowledgeBlock, CommitAttempt, ForgetJob
 from mrframe.core.facts import AttemptCommitted, JobFinished, OutputLost
 from mrframe.core.invariants import InvariantBroken
 from mrframe.core.node import NodeCore
@@ -21,7 +21,7 @@ from mrframe.core.submission import Submission
 from mrframe.core.tasks import Step
 from mrframe.testing.simulation import Faults, run
 
-SEEDS = 300
+SEEDS = 1000
 MUTANTS = {}
 
 
@@ -71,12 +71,12 @@ def restarts_with_the_same_epoch(_patch):
     return {"make_scheduler": lambda _epoch, limits: Scheduler(1, limits)}
 
 
-@mutant("I3|I10")
+@mutant("I3|I9|I10")
 def starts_reducing_before_the_inputs_are_closed(patch):
     patch(Submission, "_maps_known", lambda _self, step: step.planned and bool(step.maps) and not step.open_maps)
 
 
-@mutant("I3|I10")
+@mutant("I3|I9|I10")
 def does_not_wait_for_compressed_inputs(patch):
     def maps_known(self, step):
         return (step.index > 0 or self.closed) and step.planned and bool(step.maps) and not step.open_maps
@@ -297,6 +297,36 @@ def the_loser_of_two_attempts_is_left_to_itself(patch):
 
     patch(Book, "drop", drop)
     patch(membership, "check_held", lambda *_: None)
+
+
+@mutant("I9")
+def a_block_that_is_mapped_is_not_told_of(patch):
+    patch(outcomes, "AcknowledgeBlock", lambda attempt, order, mapped=False: AcknowledgeBlock(attempt, order))
+
+
+@mutant("I9")
+def a_block_that_is_mapped_is_told_of_once(patch):
+    real = Reports.acknowledged
+
+    def acknowledged(self, attempt, order, now_s):
+        real(self, attempt, order, now_s)
+        if order in attempt.kept:
+            attempt.kept[order].at_s = float("inf")
+
+    patch(Reports, "acknowledged", acknowledged)
+
+
+@mutant("I7|I9|I10")
+def blocks_can_go_before_they_are_mapped(patch):
+    def acknowledge(attempt, order, mapped=True):
+        return AcknowledgeBlock(attempt, order, mapped=True)
+
+    patch(outcomes, "AcknowledgeBlock", acknowledge)
+
+
+@mutant("I4")
+def who_decodes_has_all_the_executors(patch):
+    patch(NodeCore, "_ready", lambda self: list(self._queue.values()))
 
 
 @mutant("I10")

@@ -10,7 +10,7 @@ from mrframe.core.events import ExecutorFailed
 from mrframe.core.spec import MapOrder, Split
 from mrframe.task.printing import PrintBudget
 from mrframe.wire import channels
-from mrframe.wire.messages import Work
+from mrframe.wire.messages import BlockDeleted, Work
 
 ATTEMPT = "job-1/m0000.1.1"
 
@@ -26,6 +26,7 @@ def test_a_package_that_is_gone_fails_its_attempt_and_ends_nobody(tmp_path, capf
     line = Line(here, hears=channels.FROM_EXECUTOR, says=channels.TO_EXECUTOR, blocking=True)
     split = Split("file", "log", "log", 0, 1, (0, 0))
     for _ in range(2):
+        line.send(BlockDeleted("job-1/d0000.1.1"))  # of an attempt before, and nothing to answer
         line.send(Work(str(tmp_path / "package"), MapOrder(ATTEMPT, 0, split, 1, str(tmp_path / "out"), ())))
         said = line.wait()
         assert isinstance(said, ExecutorFailed)

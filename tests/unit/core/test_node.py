@@ -6,7 +6,7 @@ import pytest
 
 from mrframe.core import actions as a
 from mrframe.core import events as e
-from mrframe.core.limits import NodeLimits
+from mrframe.core.limits import BLOCKS_AHEAD_MAX, NodeLimits
 from mrframe.core.node import NodeCore
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import DecodeOrder, Failure, MapOrder, ReduceOrder, Split
@@ -226,7 +226,8 @@ def test_a_forgotten_job_leaves_nothing_and_does_not_come_back(node):
 
 def test_blocks_are_repeated_until_acknowledged_and_the_seal_waits_for_them(node):
     gzip = Split("gzip", "a.gz", "a.gz", 0, 500, (0, 0))
-    (execute,) = node.tell(e.StartAttempt(D0, "job-1", 0, 2, gzip, block_bytes=77))
+    beside, execute = node.tell(e.StartAttempt(D0, "job-1", 0, 2, gzip, block_bytes=77))
+    assert beside == a.SpawnExecutor(2)
     assert execute.order == DecodeOrder(D0, gzip, 77, D0)
     block = Split("held", "a.gz", "block-00000", 0, 77, (0, 0))
     (sent,) = node.said(e.ExecutorBlock(1, D0, block), e.BlockSealed)
@@ -234,6 +235,51 @@ def test_blocks_are_repeated_until_acknowledged_and_the_seal_waits_for_them(node
     assert not node.said(e.ExecutorSealed(1, D0, TaskReport()), e.AttemptSealed)
     assert node.wait(1, e.BlockSealed)
     assert node.said(e.AcknowledgeBlock(D0, (0, 0)), e.AttemptSealed)
+
+
+def test_while_who_decodes_is_ahead_another_works_in_its_slot(node):
+    gzip = Split("gzip", "a.gz", "a.gz", 0, 500, (0, 0))
+    blocks = [Split("held", "a.gz", f"block-{n:05}", n, 1, (0, n)) for n in range(BLOCKS_AHEAD_MAX)]
+    node.tell(e.StartAttempt(D0, "job-1", 0, 2, gzip, block_bytes=1))
+    node.tell(e.ExecutorReady(2))
+    assert node.map(M0) == node.map(M1) == [], "the slot is taken"
+    for block in blocks[:-1]:
+        node.said(e.ExecutorBlock(1, D0, block), e.BlockSealed)
+        assert node.tell(e.AcknowledgeBlock(D0, block.order)) == []
+    given = node.tell(e.ExecutorBlock(1, D0, blocks[-1]))
+    assert [(x.executor, x.order.attempt) for x in given if isinstance(x, a.Execute)] == [(2, M0)]
+    assert node.tell(e.AcknowledgeBlock(D0, (0, 0), mapped=True)) == [a.DeleteBlock(D0, "block-00000", 1)]
+    for block in blocks[1:]:
+        node.tell(e.AcknowledgeBlock(D0, block.order, mapped=True))
+    sealed = node.tell(e.ExecutorSealed(1, D0, TaskReport()))
+    assert a.KillExecutor(1) in sealed
+    assert node.tell(e.ExecutorDied(1, "killed")) == []
+    (execute,) = [x for x in node.tell(e.ExecutorSealed(2, M0, TaskReport())) if isinstance(x, a.Execute)]
+    assert (execute.executor, execute.order.attempt) == (2, M1)
+
+
+def test_who_decodes_goes_before_who_maps(node):
+    gzip = Split("gzip", "a.gz", "a.gz", 0, 500, (0, 0))
+    node.map(M0)
+    assert node.map(M1) == []
+    assert node.tell(e.StartAttempt(D0, "job-1", 0, 2, gzip, block_bytes=77)) == [a.SpawnExecutor(2)]
+    assert node.tell(e.ExecutorReady(2)) == [], "the slot is taken"
+    (execute,) = [x for x in node.tell(e.ExecutorSealed(1, M0, TaskReport())) if isinstance(x, a.Execute)]
+    assert execute.order.attempt == D0
+
+
+def test_a_block_that_is_mapped_is_deleted_once_and_asked_for_until_then(node):
+    gzip = Split("gzip", "a.gz", "a.gz", 0, 500, (0, 0))
+    node.tell(e.StartAttempt(D0, "job-1", 0, 2, gzip, block_bytes=77))
+    node.said(e.ExecutorBlock(1, D0, Split("held", "a.gz", "block-00000", 0, 77, (0, 0))), e.BlockSealed)
+    node.tell(e.AcknowledgeBlock(D0, (0, 0)))
+    assert not node.wait(1, e.BlockSealed), "the answer may well be on its way"
+    for _ in range(3):
+        assert len(node.wait(5, e.BlockSealed)) == 1
+    mapped = e.AcknowledgeBlock(D0, (0, 0), mapped=True)
+    assert node.tell(mapped) == [a.DeleteBlock(D0, "block-00000", 1)]
+    assert node.tell(mapped) == []
+    assert not node.wait(30, e.BlockSealed)
 
 
 # ---- executors --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 
 from mrframe.core import events as e
 from mrframe.core.facts import AttemptCommitted, JobFinished, OutputLost
-from mrframe.core.limits import SchedulerLimits
+from mrframe.core.limits import BLOCKS_AHEAD_MAX, SchedulerLimits
 from mrframe.core.spec import Split, StepSpec
 from mrframe.testing.by_hand import ByHand, file_split, report
 
@@ -178,6 +178,38 @@ def test_blocks_that_are_lost_are_decoded_again_and_read_from_there():
     cluster.seal("job-1/d0000.1.2", report({}))
     assert cluster.started() == ["job-1/m0000.1.1"]
     assert cluster.starts["job-1/m0000.1.1"][1].split.held_by == (("job-1/d0000.1.2", "node-2"),)
+
+
+def test_who_decodes_takes_no_slot_while_it_is_ahead():
+    cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0))
+    cluster.join("node-1")
+    cluster.submit(gzip(), gzip(1))
+    for number in range(BLOCKS_AHEAD_MAX):
+        assert list(cluster.starts) == ["job-1/d0000.1.1"]
+        cluster.tell(e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(number)))
+    assert cluster.started() == ["job-1/m0000.1.1"]
+    cluster.seal("job-1/m0000.1.1")
+    assert cluster.started() == [], "there is room for one more block, and it is being made"
+    cluster.tell(e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(BLOCKS_AHEAD_MAX)))
+    assert cluster.started() == ["job-1/m0001.1.1"]
+    cluster.seal("job-1/d0000.1.1", report({}))
+    assert cluster.started() == [], "the slot is taken"
+    cluster.seal("job-1/m0001.1.1")
+    assert cluster.started() == ["job-1/d0001.1.1"], "who decodes goes first"
+
+
+def test_a_block_that_is_mapped_can_go_and_who_did_not_hear_of_it_is_told_again():
+    cluster = ByHand()
+    cluster.join("node-1", slots=2)
+    cluster.submit(gzip())
+    sealed = e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(0))
+    cluster.tell(sealed)
+    assert cluster.told(e.AcknowledgeBlock) == [e.AcknowledgeBlock("job-1/d0000.1.1", (0, 0))]
+    cluster.seal("job-1/m0000.1.1")
+    gone = e.AcknowledgeBlock("job-1/d0000.1.1", (0, 0), mapped=True)
+    assert cluster.told(e.AcknowledgeBlock) == [gone]
+    cluster.tell(sealed)
+    assert cluster.told(e.AcknowledgeBlock) == [gone]
 
 
 # ---- attempts ----------------------------------------------------------------------------------------
