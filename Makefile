@@ -28,7 +28,7 @@ demo: $(READY)  ## the status codes and the busiest URLs of sample_logs/, on a c
 	$(VENV)/bin/mrframe run jobs/top_urls.py 'sample_logs/access.log*' $(DEMO)
 
 test: $(READY)  ## every test but the long ones
-	$(RUN) -m pytest -m 'not slow' --numprocesses 2
+	$(RUN) -m pytest -m 'not slow' --numprocesses 2 --dist worksteal
 
 lint: $(READY)  ## style, types, and the layers of the house
 	$(VENV)/bin/ruff check .
