@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from mrframe.errors import MrframeError, OutputError
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     import click
 
 EXIT_INTERRUPTED = 130
@@ -138,7 +140,19 @@ def _terminate(_signal: int, _frame: Any) -> None:
     raise Terminated
 
 
-def raise_again(lost: Any) -> None:
+def catch_lost_signals() -> None:
+    """Have a signal end the command, and print nothing, also where Python can raise nothing."""
+    sys.excepthook = _show_uncaught
+    sys.unraisablehook = _raise_again
+
+
+def _show_uncaught(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    """What Cython's functions (those of pyzmq) cannot raise they print first, and then hand it to `_raise_again`."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, at)
+
+
+def _raise_again(lost: Any) -> None:
     """A signal that arrived where Python can raise nothing (a callback of its importer) is raised a moment later.
 
     Else the command would print that it ignores it, and go on as if nobody had wanted it to end.

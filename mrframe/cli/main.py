@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from mrframe.cli.ending import leave, raise_again, run_to_exit_code
+from mrframe.cli.ending import catch_lost_signals, leave, run_to_exit_code
 
 COMMANDS = {
     "run": "Run one job over log files and print its answer.",
@@ -100,7 +100,7 @@ def run_as_command(args: Sequence[str] | None = None) -> NoReturn:
     from mrframe.bootstrap import claim_process
 
     claim_process()
-    sys.unraisablehook = raise_again
+    catch_lost_signals()
     instruction = os.environ.get(COMPLETE_VARIABLE)
     if instruction:
         from click.shell_completion import shell_complete

@@ -42,12 +42,14 @@ def test_an_interrupt_while_a_class_is_made_is_no_bug(capfd, stopped, code, word
 LOST = """
 import sys, time, weakref
 import click
-from mrframe.cli.ending import Terminated, raise_again, run_to_exit_code
+from mrframe.cli.ending import Terminated, catch_lost_signals, run_to_exit_code
 
 class Thing:
     pass
 
 def callback(_ref):
+    if {printed}:
+        sys.excepthook({name}, {name}(), None)
     raise {name}
 
 @click.command()
@@ -57,14 +59,16 @@ def command():
     del thing
     time.sleep(30)
 
-sys.unraisablehook = raise_again
+catch_lost_signals()
 sys.exit(run_to_exit_code(command, [], "lost"))
 """
 
 
 @pytest.mark.parametrize(("name", "code"), [("KeyboardInterrupt", 130), ("Terminated", 143)])
-def test_a_signal_that_arrives_where_nothing_can_be_raised_still_ends_the_command(name, code):
-    words = [sys.executable, "-c", LOST.format(name=name)]
+@pytest.mark.parametrize("printed", [False, True])  # as Cython does
+def test_a_signal_that_arrives_where_nothing_can_be_raised_still_ends_the_command(name, code, printed):
+    words = [sys.executable, "-c", LOST.format(name=name, printed=printed)]
     done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == code
     assert "ignored" not in done.stderr
+    assert "Traceback" not in done.stderr
