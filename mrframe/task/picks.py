@@ -60,9 +60,10 @@ def _pair(code: CodeType) -> tuple[Pick, Pick] | None:
     parameters = code.co_varnames[: code.co_argcount]
     stack: list[Pick] = []
     for step in dis.get_instructions(code):
-        if step.opname == "LOAD_FAST" and step.argval in parameters:
-            stack.append(parameters.index(step.argval))
-        elif step.opname == "LOAD_CONST":
+        names = step.argval if isinstance(step.argval, tuple) else (step.argval,)  # from 3.13 on two at a time
+        if step.opname.startswith("LOAD_FAST") and set(names) <= set(parameters):
+            stack += map(parameters.index, names)
+        elif step.opname in ("LOAD_CONST", "LOAD_SMALL_INT"):
             stack.append(Constant(step.argval))
         elif step.opname == "BUILD_TUPLE" and step.arg:
             stack[-step.arg :] = [tuple(stack[-step.arg :])]
