@@ -99,6 +99,24 @@ class JournalFile:
         self.packages: dict[str, bytes] = {}
         self._total = _Total()
         self._mark_fd = -1
+        self._database = nothing = sqlite3.Connection(":memory:")  # in place of one that cannot be opened
+        try:
+            mark = self._prepare(directory)
+            self._database = sqlite3.connect(self.path, isolation_level=None, timeout=wait_s, check_same_thread=False)
+            nothing.close()
+            self._open(mark)
+        except sqlite3.Error as error:
+            self._fail(error)
+        except OSError as error:
+            self._refused(error)
+        except BaseException:
+            self.close()
+            raise
+
+    # ---- opening ------------------------------------------------------------------------------------
+
+    def _prepare(self, directory: str) -> tuple[int, int, int]:
+        """Have the files there that are ours alone; what the mark says (see `_read_mark`)."""
         mark_path = os.path.join(directory, MARK)
         there = check_private(mark_path)
         if not there and os.path.lexists(self.path):
@@ -114,20 +132,7 @@ class JournalFile:
             sync_directory(directory)
         except OSError as error:
             raise OutputError(f"the journal {self.path} cannot be opened: {fault_text(error, directory)}") from None
-        mark = self._read_mark()
-        self._database = sqlite3.Connection(":memory:")  # in place of one that cannot be opened
-        try:
-            self._database = sqlite3.connect(self.path, isolation_level=None, timeout=wait_s, check_same_thread=False)
-            self._open(mark)
-        except sqlite3.Error as error:
-            self._fail(error)
-        except OSError as error:
-            self._refused(error)
-        except BaseException:
-            self.close()
-            raise
-
-    # ---- opening ------------------------------------------------------------------------------------
+        return self._read_mark()
 
     def _clear_unborn(self) -> None:
         """Delete what a process has left that ended while it made the journal, before anything was kept in it.

@@ -99,6 +99,7 @@ def play(seed, folder, point=0, moment="after"):
     trace = world.play()
     facts, _ = DiskJournalCopy(world.master).recall()
     recovers(world.master.scheduler, facts)
+    world.master.disk.close()
     return world.master, trace
 
 
