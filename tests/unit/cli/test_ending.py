@@ -40,7 +40,7 @@ def test_an_interrupt_while_a_class_is_made_is_no_bug(capfd, stopped, code, word
 
 
 LOST = """
-import sys, time, weakref
+import sys, weakref
 import click
 from mrframe.cli.ending import Terminated, catch_lost_signals, run_to_exit_code
 
@@ -57,7 +57,8 @@ def command():
     thing = Thing()
     ref = weakref.ref(thing, callback)
     del thing
-    time.sleep(30)
+    while True:
+        pass  # until the signal is raised again
 
 catch_lost_signals()
 sys.exit(run_to_exit_code(command, [], "lost"))
