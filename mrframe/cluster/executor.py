@@ -20,9 +20,8 @@ from typing import Any
 
 from mrframe.cluster.lines import Line
 from mrframe.core.events import ExecutorBeat, ExecutorBlock, ExecutorFailed, ExecutorSealed
-from mrframe.core.limits import BLOCKS_AHEAD_MAX
 from mrframe.core.records import TaskReport
-from mrframe.core.spec import Failure, Order, Split
+from mrframe.core.spec import DecodeOrder, Failure, Order, Split
 from mrframe.task.collector import THRESHOLDS
 from mrframe.task.confine import confine
 from mrframe.task.printing import PrintBudget, PrintLimit
@@ -45,10 +44,11 @@ def work_function(name: str) -> Work:
 class LineReporter:
     """What the work function may say while it works (`task.attempt.Reporter`)."""
 
-    def __init__(self, line: Line, executor: int, attempt: str) -> None:
+    def __init__(self, line: Line, executor: int, order: Order) -> None:
         self._line = line
         self._executor = executor
-        self._attempt = attempt
+        self._attempt = order.attempt
+        self._blocks_max = order.blocks_ahead_max if isinstance(order, DecodeOrder) else 0
         self._blocks = 0  # that were sealed, and are still to be mapped
         self._next_beat_s = time.monotonic() + BEAT_S
 
@@ -66,7 +66,7 @@ class LineReporter:
         """
         self._line.send(ExecutorBlock(self._executor, self._attempt, split))
         self._blocks += 1
-        while self._blocks >= BLOCKS_AHEAD_MAX and (message := self._line.wait()) is not None:
+        while self._blocks >= self._blocks_max > 0 and (message := self._line.wait()) is not None:
             self._blocks -= message == messages.BlockDeleted(self._attempt)
 
 
@@ -93,7 +93,7 @@ def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> 
             line.send(ExecutorFailed(executor, order.attempt, gone))
             continue
         printed.begin()
-        outcome = run(package, order, LineReporter(line, executor, order.attempt))
+        outcome = run(package, order, LineReporter(line, executor, order))
         _flush()
         cut = printed.end(order.attempt)
         if isinstance(outcome, TaskReport):

@@ -77,7 +77,7 @@ class Folder:
         return file_in(self.path, attempt, name, self._storage)
 
     def fetched(self, attempt: str) -> str:
-        """The directory for what is fetched for an attempt."""
+        """The directory for what is fetched for an attempt; it is looked for only if it was asked for."""
         path = f"{self.attempt(attempt)}.in"
         self._fetching.add(attempt)
         return path

@@ -25,6 +25,7 @@ from mrframe.core.events import (
 )
 from mrframe.core.facts import AttemptCommitted, BlockRecorded, Fact, JobFinished, OutputLost
 from mrframe.core.ids import parse_attempt
+from mrframe.core.limits import BLOCKS_AHEAD_MAX
 from mrframe.core.scheduler import Scheduler
 
 
@@ -161,9 +162,9 @@ class Checker:
             tasks = sum(len(submission.tasks) for submission in scheduler.book.jobs.values())
             small = min(limits.small_queued_per_slot, tasks // (limits.small_waiting * max(1, node.slots)))
             limit = node.slots * (1 + max(limits.queued_per_slot, small))
-            others = len(node.live) - node.decodes
-            said = f"{node.name} has {others} attempts for {node.slots} slots, and {node.decodes} that decode"
-            _require("I4", said, holds=others <= limit and node.decodes <= max(1, node.slots))
+            waited = sum(len(attempt.task.blocks) >= BLOCKS_AHEAD_MAX for attempt in node.live.values())
+            said = f"{node.name} has {len(node.live)} attempts for {node.slots} slots, {node.decodes} of them decode"
+            _require("I4", said, holds=len(node.live) - waited <= limit and node.decodes <= max(1, node.slots))
 
 
 def repeat_changes_nothing(scheduler: Scheduler, event: SchedulerEvent, now_s: float) -> list[SchedulerAction]:

@@ -297,7 +297,7 @@ class NodeCore:
             attempt.executor, attempt.moved_s = executor.number, now_s
             executor.attempt = attempt.name
             executor.given += 1
-            actions.append(Execute(executor.number, attempt.job, attempt.order()))
+            actions.append(Execute(executor.number, attempt.job, attempt.order(self.limits)))
         return actions
 
     def _ready(self) -> list[NodeAttempt]:

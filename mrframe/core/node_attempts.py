@@ -101,7 +101,7 @@ class NodeAttempt:
         attempt, node, _ = self.inputs()[self.paths.index(failure.source)]
         return replace(failure, kind="fetch", lost=(attempt, node))
 
-    def order(self) -> Order:
+    def order(self, limits: NodeLimits) -> Order:
         """The order for an executor; the attempt's id is also the name of its directory."""
         start = self.start
         assert start is not None
@@ -112,7 +112,7 @@ class NodeAttempt:
         split = start.split
         assert split is not None
         if self.kind == "decode":
-            return DecodeOrder(self.name, split, start.block_bytes, self.name)
+            return DecodeOrder(self.name, split, start.block_bytes, self.name, limits.blocks_ahead_max)
         sources = self.paths if split.kind == "pairs" else ()
         here = self._local(split)
         return MapOrder(self.name, start.step, here, start.partitions, self.name, sources, start.careful)

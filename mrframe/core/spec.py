@@ -104,12 +104,16 @@ class MapOrder:
 
 @dataclass(frozen=True, slots=True)
 class DecodeOrder:
-    """Order to an executor: decode a compressed input into blocks `block-00000`… in `out_dir`."""
+    """Order to an executor: decode a compressed input into blocks `block-00000`… in `out_dir`.
+
+    It waits while so many blocks as `blocks_ahead_max` are not mapped yet; 0: it need not.
+    """
 
     attempt: str
     split: Split
     block_bytes: int
     out_dir: str
+    blocks_ahead_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from mrframe.core.ids import parse_attempt
 from mrframe.core.invariants import InvariantBroken
 from mrframe.core.limits import NodeLimits
 from mrframe.core.node import NodeCore
-from mrframe.core.spec import Failure, Order
+from mrframe.core.spec import DecodeOrder, Failure, Order
 from mrframe.testing.simulated_work import Done, work
 
 if TYPE_CHECKING:
@@ -143,6 +143,11 @@ class SimulatedNode:
     def _execute(self, number: int, order: Order) -> None:
         if number not in self.executors or self.executors[number] is not None:
             raise InvariantBroken(f"I4: {self.name} gives {order.attempt} to executor {number}, which is not idle")
+        working = [one for one in self.executors.values() if one is not None and not isinstance(one, DecodeOrder)]
+        if not isinstance(order, DecodeOrder) and len(working) >= self.slots:
+            raise InvariantBroken(
+                f"I4: {self.name} gives {order.attempt} to an executor, and all its slots are taken"
+            )
         if order.attempt in self.world.executed:
             raise InvariantBroken(f"I2: {order.attempt} is run a second time, on {self.name}")
         self.world.executed.add(order.attempt)
@@ -191,7 +196,7 @@ class SimulatedNode:
         if not self._working(incarnation, number, order):
             return
         ahead = sum(split.path in self.disk.get(order.attempt, {}) for split in outcome.blocks[:block])
-        if block < len(outcome.blocks) and ahead >= LIMITS.blocks_ahead_max:
+        if block < len(outcome.blocks) and isinstance(order, DecodeOrder) and ahead >= order.blocks_ahead_max:
             self.world.at(0.05, self._seal, incarnation, number, order, outcome, block)
             return
         if block < len(outcome.blocks):

@@ -136,8 +136,8 @@ def test_the_master_is_killed_at_each_write_once(seed, tmp_path):
         killed, again = play(seed, tmp_path / f"{point}", point, moment)
         assert killed.epoch == 2
         assert again.answers == trace.answers
-        # what was under way is done again: what a slot runs, what is queued for it, and what decodes beside it
-        assert ran_again(again) <= 3 * slots, (point, moment)
+        # what was under way is done again: what a slot runs and what is queued for it
+        assert ran_again(again) <= 2 * slots, (point, moment)
 
 
 @pytest.mark.slow

@@ -71,15 +71,20 @@ def restarts_with_the_same_epoch(_patch):
     return {"make_scheduler": lambda _epoch, limits: Scheduler(1, limits)}
 
 
-@mutant("I3|I9|I10")
+@mutant("I3|I10")
 def starts_reducing_before_the_inputs_are_closed(patch):
-    patch(Submission, "_maps_known", lambda _self, step: step.planned and bool(step.maps) and not step.open_maps)
+    def maps_known(self, step):
+        begun = step.maps or (self.closed and not self.unknown_decodes)  # an input may be empty
+        return step.planned and bool(begun) and not step.open_maps
+
+    patch(Submission, "_maps_known", maps_known)
 
 
-@mutant("I3|I9|I10")
+@mutant("I3|I10")
 def does_not_wait_for_compressed_inputs(patch):
     def maps_known(self, step):
-        return (step.index > 0 or self.closed) and step.planned and bool(step.maps) and not step.open_maps
+        begun = step.maps or not self.unknown_decodes  # an input may be empty
+        return (step.index > 0 or self.closed) and step.planned and bool(begun) and not step.open_maps
 
     patch(Submission, "_maps_known", maps_known)
 

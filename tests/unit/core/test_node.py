@@ -228,7 +228,7 @@ def test_blocks_are_repeated_until_acknowledged_and_the_seal_waits_for_them(node
     gzip = Split("gzip", "a.gz", "a.gz", 0, 500, (0, 0))
     beside, execute = node.tell(e.StartAttempt(D0, "job-1", 0, 2, gzip, block_bytes=77))
     assert beside == a.SpawnExecutor(2)
-    assert execute.order == DecodeOrder(D0, gzip, 77, D0)
+    assert execute.order == DecodeOrder(D0, gzip, 77, D0, BLOCKS_AHEAD_MAX)
     block = Split("held", "a.gz", "block-00000", 0, 77, (0, 0))
     (sent,) = node.said(e.ExecutorBlock(1, D0, block), e.BlockSealed)
     assert sent.split.held_by == ((D0, "node-1"),)
