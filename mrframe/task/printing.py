@@ -68,14 +68,21 @@ class PrintBudget:
         return bool(ready)
 
     def cut(self, count: int) -> int:
-        """So many bytes more are not shown; how many are to be told now, 0 when it is too soon."""
-        self._numbers[_UNTOLD] += count
-        told_s = self._numbers[_TOLD_S]
-        return 0 if told_s and self._clock() - told_s < TELL_S else int(self._numbers[_UNTOLD])
+        """So many bytes more are not shown; how many are to be told now, 0 when it is too soon.
 
-    def told(self) -> None:
-        """All that was cut is told."""
-        self._numbers[_UNTOLD], self._numbers[_TOLD_S] = 0, self._clock()
+        They count as told before they are: to write takes long enough for another to come and tell them, too.
+        """
+        self._numbers[_UNTOLD] += count
+        told_s, now_s = self._numbers[_TOLD_S], self._clock()
+        if told_s and now_s - told_s < TELL_S:
+            return 0
+        untold, self._numbers[_UNTOLD], self._numbers[_TOLD_S] = int(self._numbers[_UNTOLD]), 0, now_s
+        return untold
+
+    def not_told(self, count: int) -> None:
+        """So many bytes could not be told, and are to be told by the next."""
+        self._numbers[_UNTOLD] += count
+        self._numbers[_TOLD_S] = 0
 
     def _refill(self) -> None:
         now_s = self._clock()
@@ -113,8 +120,8 @@ class PrintLimit(io.RawIOBase):
                 f"\nmrframe: {untold:,} bytes that were printed are not shown, the last of them by {attempt}; shown "
                 f"are {PRINT_BYTES_MAX:,} of an attempt, and {PRINT_BYTES_PER_S:,} per second of a node\n"
             ).encode()
-            if self._write(said) == len(said):
-                self._budget.told()
+            if self._write(said) < len(said):
+                self._budget.not_told(untold)
         self.begin()
         return cut
 

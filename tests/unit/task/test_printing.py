@@ -74,6 +74,34 @@ def test_what_is_cut_is_told_once_and_with_all_before(file, clock):
     assert b"job-1/m0002.1.1" in second
 
 
+def test_who_ends_while_another_tells_what_was_cut_does_not_tell_it_too(file, clock, monkeypatch):
+    budget = PrintBudget(clock)
+    one, other = (PrintLimit(budget, file.fileno()) for _ in range(2))
+    write = one._write
+
+    def slowly(data):
+        if isinstance(data, bytes):  # the note, not what is printed
+            assert attempt(other, 50) == 50_000
+        return write(data)
+
+    monkeypatch.setattr(one, "_write", slowly)
+    attempt(one, 2000)
+    assert content(file).count(b"mrframe: ") == 1
+    clock.now_s += TELL_S
+    attempt(other, 5000)
+    assert content(file).count(b"mrframe: ") == 2
+
+
+def test_what_could_not_be_told_is_told_by_the_next(file, clock, monkeypatch):
+    limit = PrintLimit(PrintBudget(clock), file.fileno())
+    with monkeypatch.context() as patch:
+        patch.setattr(limit, "_write", lambda _data: 0)
+        assert attempt(limit, 3) == 3000
+    clock.now_s += 1  # so that there is room again; it is too soon for another note, had the first been told
+    attempt(limit, 2000)
+    assert f"{2_003_000 - PRINT_BYTES_MAX:,} bytes that".encode() in content(file)
+
+
 def test_a_forked_child_spends_and_counts_with_its_parent(file, clock):
     """As that of a careful attempt does, or what user code forks."""
     limit = PrintLimit(PrintBudget(clock), file.fileno())
