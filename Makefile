@@ -6,11 +6,12 @@ VENV ?= .venv
 SEEDS ?= 10000
 MUTATIONS ?= 100000
 SEED ?= 0
+BASE ?= HEAD~1
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 
-.PHONY: help demo test lint bench simulate chaos fuzz samples docs clean bench-full
+.PHONY: help demo test lint bench bench-versions simulate chaos fuzz samples docs clean bench-full
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' $(MAKEFILE_LIST)
@@ -48,6 +49,9 @@ fuzz: $(READY)  ## MUTATIONS of the sample logs against the readers, from SEED; 
 bench: $(READY)  ## how long jobs take, beside Python by hand and what else is installed; some minutes
 	$(RUN) benchmarks/run.py
 	$(RUN) -m pytest benchmarks/bench_stages.py --benchmark-autosave --benchmark-columns=min,median,iqr,rounds
+
+bench-versions: $(READY)  ## this tree beside the revision BASE, interleaved: has anything become slower?
+	$(RUN) benchmarks/versions.py $(BASE)
 
 bench-full: $(READY)  ## the same with a gigabyte of logs; an hour or so
 	$(RUN) benchmarks/run.py --sizes full
