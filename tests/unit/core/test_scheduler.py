@@ -7,6 +7,7 @@ import pytest
 from mrframe.core import events as e
 from mrframe.core.facts import AttemptCommitted, JobFinished, OutputLost
 from mrframe.core.limits import BLOCKS_AHEAD_MAX, SchedulerLimits
+from mrframe.core.scheduler import Scheduler
 from mrframe.core.spec import Split, StepSpec
 from mrframe.testing.by_hand import ByHand, file_split, report
 
@@ -384,6 +385,20 @@ def test_the_output_of_a_job_that_is_done_is_made_again_until_it_is_released(map
     mapped.seal("job-1/m0000.1.2")
     mapped.seal("job-1/r0000.1.2")
     assert mapped.ended[0].outputs == (("job-1/r0000.1.2", "node-2"),)
+    mapped.tell(e.JobReleased("job-1"))
+    mapped.tell(e.NodeGone("node-2", "node-2#1"))
+    assert not mapped.started()
+
+
+def test_a_compacted_journal_gives_the_state_of_the_whole_one():
+    steps = (StepSpec(1),)
+    later = [e.JobSubmitted("job-2", steps, 1), e.JobSubmitted("job-3", steps)]
+    whole = [e.JobSubmitted("job-1", steps), JobFinished("job-1", None), e.JobReleased("job-1"), *later]
+    compacted = [e.JobReleased("job-1"), *later]
+    schedulers = [Scheduler(2), Scheduler(2)]
+    for scheduler, facts in zip(schedulers, (whole, compacted), strict=True):
+        scheduler.recover(facts)
+    assert schedulers[0].snapshot() == schedulers[1].snapshot()
 
 
 def test_a_node_that_is_silent_for_its_lease_is_lost_and_comes_back_with_nothing(mapped):

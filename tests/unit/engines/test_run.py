@@ -156,6 +156,23 @@ def test_counters_are_counted_once(tmp_path):
         assert r.counters == {"lines": 2}
 
 
+def test_a_record_that_is_left_out_counts_in_no_counter(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("a\nbad\nb\n")
+
+    def each(line):
+        mrframe.increment("lines")
+        if line == "bad":
+            mrframe.increment("only of the bad one")
+            raise ValueError(line)
+        yield line, 1
+
+    options = RunOptions(engine="inline", max_failed="1")
+    with mrframe.run(Job(read=text, map=each, reduce=count), [str(path)], options) as r:
+        assert list(r) == [("a", 1), ("b", 1)]
+        assert r.counters == {"lines": 2}
+
+
 def test_log_format_overrides_the_job(access):
     job = Job(read=logs.common, key="status", reduce=count)
     with mrframe.run(job, [str(access)], dataclasses.replace(INLINE, log_format="combined")) as result:

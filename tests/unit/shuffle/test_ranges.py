@@ -66,6 +66,19 @@ def test_cuts_of_one_type_cut_keys_of_all():
         assert sum(partitions_of(keys, cuts, 4)) == len(keys)
 
 
+def test_a_key_lies_in_one_range_whatever_other_keys_are_with_it():
+    cuts = [10, 20, 30]
+    for key in (10, 20, 30):
+        alone = list(Ranges(cuts, 4).pieces([key], "i"))
+        mixed = normal([key, "text"], "")
+        assert next(Ranges(cuts, 4).pieces(mixed, kind_of([key, "text"])))[0] == alone[0][0]
+
+
+def test_a_key_that_equals_a_cut_begins_the_range_behind_it():
+    slots = {key: slot for key in (9, 10) for slot, _, _ in Ranges([10] * 7, 1).pieces([key], "i")}
+    assert slots[9] < slots[10]
+
+
 def test_cuts_are_short():
     long = "x" * 1000
     assert short(long) == "x" * CUT_CHARS
