@@ -14,20 +14,25 @@ only a place to look first. Not here: the results (`results.py`).
 from __future__ import annotations
 
 import os
+import re
+import stat
 import time
-from zlib import crc32
 
 import msgpack
 
 from mrframe.core.quick import dataclass
-from mrframe.store.disk import token
+from mrframe.errors import NotPrivate
+from mrframe.store.disk import RANDOM_NAME, fault_text, token
 from mrframe.store.private import private_directory
 
 SETTLED_S = 2.0
 """A file changed so shortly before it was read is not recorded: file systems keep time in steps."""
-VERSION = 1
+VERSION = 2
 FILES_MAX = 20_000
 """Records kept; when there are more, the ones that were not looked at for longest go."""
+
+_RECORD = re.compile(rf"[0-9a-f]{{32}}(\.{RANDOM_NAME})?")
+_DIGEST_BYTES = 32
 
 Piece = tuple[int, int, str]
 """(offset in the decoded file, bytes, digest of the content in hex)"""
@@ -81,8 +86,8 @@ class SeenFiles:
         try:
             with open(self._place(path), "rb") as file:
                 data = file.read()
-            crc, body = int.from_bytes(data[:4], "little"), data[4:]
-            if crc32(body) != crc:
+            body = data[_DIGEST_BYTES:]
+            if _digest(body) != data[:_DIGEST_BYTES]:
                 return None
             version, name, state, split_bytes, pieces = msgpack.unpackb(body, unicode_errors="surrogateescape")
             if version != VERSION or name != path:
@@ -91,8 +96,8 @@ class SeenFiles:
         except (OSError, ValueError, TypeError):
             return None  # never needed to get an answer: read the file
 
-    def record(self, path: str, seen: Seen) -> None:
-        """Remember a file; silently not, where the disk will not have it."""
+    def record(self, path: str, seen: Seen) -> str:
+        """Remember a file; why the disk will not have it, or ""."""
         state = seen.state
         plain = [state.device, state.inode, state.size_bytes, state.mtime_ns, state.ctime_ns]
         body = msgpack.packb([VERSION, path, plain, seen.split_bytes, seen.pieces], unicode_errors="surrogateescape")
@@ -101,30 +106,48 @@ class SeenFiles:
         try:
             private_directory(self.path)
             with open(new, "xb") as file:
-                file.write(crc32(body).to_bytes(4, "little") + body)
+                file.write(_digest(body) + body)
             os.replace(new, place)
-        except OSError:
-            return
+        except NotPrivate as error:
+            return str(error)
+        except OSError as error:
+            _unlink(new)
+            return f"{self.path}: {fault_text(error, self.path)}"
+        return ""
 
     def trim(self, files_max: int = FILES_MAX) -> None:
-        """Delete the oldest records over this number."""
+        """Delete the oldest records over this number; what is no record stays."""
+        dated = []
         try:
             with os.scandir(self.path) as found:
-                dated = sorted((entry.stat(follow_symlinks=False).st_mtime, entry.path) for entry in found)
-            for _, place in dated[: max(0, len(dated) - files_max)]:
-                os.unlink(place)
+                for entry in found:
+                    state = entry.stat(follow_symlinks=False)
+                    if _RECORD.fullmatch(entry.name) and stat.S_ISREG(state.st_mode):
+                        dated.append((state.st_mtime, entry.path))
         except OSError:
             return
+        for _, place in sorted(dated)[: max(0, len(dated) - files_max)]:
+            _unlink(place)
 
     def clear(self) -> None:
         """Delete all records."""
         self.trim(0)
 
     def _place(self, path: str) -> str:
-        from hashlib import sha256  # it loads OpenSSL, which a run without saved results does not need
+        return os.path.join(self.path, _digest(os.fsencode(path)).hex()[:32])
 
-        name = sha256(os.fsencode(path)).hexdigest()[:32]
-        return os.path.join(self.path, name)
+
+def _digest(data: bytes) -> bytes:
+    from hashlib import sha256  # it loads OpenSSL, which a run without saved results does not need
+
+    return sha256(data).digest()
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # it is gone, or it is the next one's to delete
 
 
 def now_s() -> float:

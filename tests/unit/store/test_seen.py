@@ -70,3 +70,25 @@ def test_records_are_bounded(tmp_path):
     assert [files.look_up(f"/logs/{number}") is not None for number in range(5)] == [False] * 3 + [True] * 2
     files.clear()
     assert list((tmp_path / "seen").iterdir()) == []
+
+
+def test_what_is_no_record_is_never_deleted(tmp_path):
+    files = SeenFiles(str(tmp_path / "seen"))
+    files.record("/logs/a", Seen(State(1, 2, 3, 4, 5), 64, PIECES))
+    foreign = tmp_path / "seen" / "notes.txt"
+    foreign.write_text("mine")
+    (tmp_path / "seen" / ("0" * 32)).mkdir()
+    (tmp_path / "seen" / f"{'1' * 32}.0123456789abcdef").write_bytes(b"left by a killed process")
+    files.clear()
+    assert sorted(entry.name for entry in (tmp_path / "seen").iterdir()) == ["0" * 32, "notes.txt"]
+    assert files.look_up("/logs/a") is None
+
+
+def test_a_folder_that_cannot_be_used_is_told_and_is_no_error(tmp_path):
+    seen = Seen(State(1, 2, 3, 4, 5), 64, PIECES)
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "open").mkdir(mode=0o755)
+    for path, said in ((tmp_path / "file" / "seen", "Not a directory"), (tmp_path / "open", "0755")):
+        told = SeenFiles(str(path)).record("/logs/a", seen)
+        assert str(path) in told and said in told
+    assert SeenFiles(str(tmp_path / "seen")).record("/logs/a", seen) == ""
