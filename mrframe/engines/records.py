@@ -54,15 +54,28 @@ def keep_failure(plan: Plan, error: UserCodeError) -> None:
     """Keep a run that failed on a record or group, and note its id in the error."""
     capsule = capsule_of(error)
     if capsule is not None:
-        error.kept, error.not_kept = _keep(plan, {"error": str(error)}, [capsule])
+        error.kept, error.not_kept = _guarded(lambda: _keep(plan, {"error": str(error)}, [capsule]))
 
 
 def keep_run(plan: Plan, outcome: Outcome, summary: Summary, question: Mapping[str, Any]) -> None:
     """Keep a run that is done, and note its id in the summary; `question` is what `mrframe count` was asked."""
-    names = {split.source: split.input_name for split in plan.splits}
-    capsules = [_of_sample(one, names.get(one.source, "")) for one in summary.failed]
-    record = {"summary": summary.to_plain(), "question": dict(question)}
-    summary.kept, summary.not_kept = _keep(plan, record, capsules, _maps(plan, outcome))
+
+    def keep() -> str:
+        names = {split.source: split.input_name for split in plan.splits}
+        capsules = [_of_sample(one, names.get(one.source, "")) for one in summary.failed]
+        record = {"summary": summary.to_plain(), "question": dict(question)}
+        return _keep(plan, record, capsules, _maps(plan, outcome))
+
+    summary.kept, summary.not_kept = _guarded(keep)
+
+
+def _guarded(keep: Callable[[], str]) -> tuple[str, str]:
+    """(id, why there is none), one of them "": whatever goes wrong, the answer or the error is there already."""
+    try:
+        return keep(), ""
+    except Exception as error:  # also a fault of ours costs no more than what is kept
+        named = "" if isinstance(error, (MrframeError, OSError)) else f"{type(error).__name__}: "
+        return "", f"nothing of this run is kept: {named}{error}"
 
 
 def _maps(plan: Plan, outcome: Outcome) -> bytes:
@@ -204,17 +217,14 @@ def _of_sample(one: MalformedSample, input_name: str) -> Capsule:
     return Capsule(one.reason, "", one.source, input_name, one.offset, one.line, record, whole)
 
 
-def _keep(plan: Plan, outcome: dict[str, Any], capsules: Sequence[Capsule], maps: bytes = b"") -> tuple[str, str]:
-    """(id, why there is none), one of them ""."""
+def _keep(plan: Plan, outcome: dict[str, Any], capsules: Sequence[Capsule], maps: bytes = b"") -> str:
+    """The id of what is kept."""
     record = {"job": plan.job.name or "job", "ended_s": time.time(), "failures": len(capsules), **outcome}
     files = {RECORD: json.dumps(record).encode()}
     for number, capsule in enumerate(capsules, 1):
         files[f"{FAILURE}{number}"] = capsule.pack()
     if maps:
         files[MAPS] = maps
-    try:
-        if capsules or plan.file is not None:  # a job without a file is slow to pack
-            files[PACKAGE] = pack(plan.job, plan.settings, plan.file, plan.job_options)
-        return Runs(default_folder()).add(files), ""
-    except (MrframeError, OSError) as error:
-        return "", f"nothing of this run is kept: {error}"
+    if capsules or plan.file is not None:  # a job without a file is slow to pack
+        files[PACKAGE] = pack(plan.job, plan.settings, plan.file, plan.job_options)
+    return Runs(default_folder()).add(files)

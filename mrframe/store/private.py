@@ -30,6 +30,17 @@ def private_directory(path: str) -> str:
     return path
 
 
+def home_folder(variable: str, usual: str) -> str:
+    """The folder that this environment variable names, or `usual` below the home; NotPrivate without a home."""
+    named = os.environ.get(variable)
+    if named:
+        return named
+    home = os.path.expanduser("~")
+    if not os.path.isabs(home):  # else a folder `~` would be made where this process happens to be
+        raise NotPrivate(f"this user has no home directory ($HOME), and ${variable} names no other folder")
+    return os.path.join(home, usual)
+
+
 def check_private(path: str) -> bool:
     """Whether this file or directory is there. NotPrivate when it is, and is not ours alone."""
     try:

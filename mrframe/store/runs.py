@@ -17,7 +17,7 @@ import shutil
 import time
 
 from mrframe.errors import CorruptData, UsageError
-from mrframe.store.private import private_directory, read_private
+from mrframe.store.private import home_folder, private_directory, read_private
 
 AGE_S = 7 * 86_400.0
 BYTES_MAX = 100 << 20
@@ -28,9 +28,8 @@ SMALL_BYTES = 256 << 10
 
 
 def default_folder() -> str:
-    """Where runs are kept: in the user's state directory."""
-    state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
-    return os.path.join(state, "mrframe", "runs")
+    """Where runs are kept: in the user's state directory. NotPrivate when the user has no home."""
+    return os.path.join(home_folder("XDG_STATE_HOME", os.path.join(".local", "state")), "mrframe", "runs")
 
 
 class Runs:

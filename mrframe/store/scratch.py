@@ -105,6 +105,8 @@ def sweep_stale(parent: str | None = None) -> list[str]:
     try:
         names = [name for name in sorted(os.listdir(parent_fd)) if _NAME.fullmatch(name)]
         return [os.path.join(parent, name) for name in names if _sweep(parent_fd, name)]
+    except OSError:
+        return []  # what cannot be listed is left to another run
     finally:
         os.close(parent_fd)
 
