@@ -13,6 +13,8 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from itertools import islice
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -28,13 +30,14 @@ from mrframe.engines.planning import make_plan, runs_inline, with_name
 from mrframe.engines.records import keep_failure, keep_run
 from mrframe.engines.sources import Inputs
 from mrframe.engines.summary import MalformedSample, Summary, first_lines, input_maps, summarise
-from mrframe.errors import UserCodeError
+from mrframe.errors import CorruptData, OutputError, UserCodeError
 from mrframe.shuffle.columns import decode, lines_of
 from mrframe.shuffle.keys import order
 from mrframe.shuffle.merge import merge
 from mrframe.shuffle.runfile import Block, RunReader
 from mrframe.store.output import whole_file
 from mrframe.store.scratch import Scratch, sweep_stale
+from mrframe.task import effects
 from mrframe.task.jobfile import JobFile, find, made, ready_names
 from mrframe.task.manyfiles import ManyFiles
 
@@ -182,10 +185,10 @@ def run(
     own traceback, TooManyMalformed, TimedOut, JobFailed, ClusterUnreachable.
     """
     started_s = time.monotonic()
+    warnings: list[str] = []
     file, made_job = _resolve(job, job_options or {})
     with ExitStack() as stack:
-        sweep_stale(options.scratch_dir)
-        scratch = stack.enter_context(Scratch(options.scratch_dir, later=True))
+        scratch = _scratch(options, stack, warnings)
         plan = make_plan(
             made_job,
             inputs,
@@ -198,25 +201,67 @@ def run(
         )
         if plan.cache is not None:
             stack.callback(plan.cache.close)
-        saved = plan.cache.answer(plan) if plan.cache is not None else None
-        chosen = saved or _engine(plan)
-        outcome = _carried_out(chosen, plan, on_progress, keep=keep is not None)
+        chosen = (plan.cache.answer(plan) if plan.cache is not None else None) or _engine(plan)
+        try:
+            outcome = _carried_out(chosen, plan, on_progress, keep=keep is not None)
+        except CorruptData as error:
+            if not _counts_on_saved(plan):
+                raise
+            again = partial(run, job_options=job_options, on_progress=on_progress, rejects=rejects, keep=keep)
+            result = again(job, inputs, replace(options, cache="off"), quarantine=quarantine)
+            result.summary.warnings.append(f"saved results were gone, so all of the input was read: {error}")
+            return result
         stack.callback(outcome.close)
-        summary = summarise(plan, outcome, chosen.name)
-        if plan.cache is not None:
-            plan.cache.remember(plan, outcome, answered=saved is not None)
-        if rejects is not None:
-            write_rejects(rejects, outcome, outcome.rejects)
-        if quarantine is not None:
-            write_rejects(quarantine, outcome, outcome.quarantine)
+        summary = _summarised(plan, outcome, chosen, warnings)
+        for path, kept in ((rejects, outcome.rejects), (quarantine, outcome.quarantine)):
+            if path is not None:
+                write_rejects(path, outcome, kept)
         summary.seconds["total"] = round(time.monotonic() - started_s, 4)
         if keep is not None:
             keep_run(plan, outcome, summary, keep)
-        ranked = made_job.steps()[-1].top is not None
-        size = sum(os.path.getsize(part) for part in outcome.parts)
-        if size > HELD_BYTES_MAX:
-            return Result(outcome.parts, summary, stack.pop_all(), ranked=ranked)
-        return Result([_read(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked)
+        return _result(plan, outcome, summary, stack)
+
+
+def _summarised(plan: Plan, outcome: Outcome, engine: Engine, warnings: list[str]) -> Summary:
+    """The summary of a run, of which remembered is what can be; it has the list itself, to which more may come."""
+    summary = summarise(plan, outcome, engine.name)
+    summary.warnings = warnings
+    if plan.cache is not None:
+        plan.cache.remember(plan, outcome, answered=engine.name == "saved")
+        summary.not_saved = plan.cache.reason
+        if plan.cache.fault:
+            warnings.append(plan.cache.fault)
+    return summary
+
+
+def _result(plan: Plan, outcome: Outcome, summary: Summary, stack: ExitStack) -> Result:
+    """The rows, held in memory unless they are many; then the result has what is to be freed."""
+    ranked = plan.job.steps()[-1].top is not None
+    size = sum(os.path.getsize(part) for part in outcome.parts)
+    if size > HELD_BYTES_MAX:
+        return Result(outcome.parts, summary, stack.pop_all(), ranked=ranked)
+    return Result([_read(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked)
+
+
+def _scratch(options: RunOptions, stack: ExitStack, warnings: list[str]) -> Scratch:
+    """A scratch directory that is removed with the stack, after those that others have left."""
+    sweep_stale(options.scratch_dir)
+    scratch = Scratch(options.scratch_dir, later=True)
+    stack.callback(_remove, scratch, warnings)
+    return scratch
+
+
+def _remove(scratch: Scratch, warnings: list[str]) -> None:
+    """Remove the scratch directory; what goes wrong must not take the answer with it."""
+    try:
+        scratch.close()
+    except OutputError as error:
+        warnings.append(str(error))
+
+
+def _counts_on_saved(plan: Plan) -> bool:
+    """Whether parts of the input are not to be read, as what their maps made is saved, and all can be read again."""
+    return plan.feed is None and any(split.kind == "saved" for split in plan.splits)
 
 
 def _carried_out(engine: Engine, plan: Plan, on_progress: OnProgress | None, *, keep: bool) -> Outcome:
@@ -235,6 +280,7 @@ def _read(path: str) -> bytes:
 
 def _resolve(job: Job | Callable[..., Job] | str, options: Mapping[str, Any]) -> tuple[JobFile | None, Job]:
     """The job, and the file to ship it from when it is named by one."""
+    effects.forget()
     if isinstance(job, str):
         file = find(job)
         return file, with_name(file.make(options), os.path.basename(file.path).removesuffix(".py"))

@@ -2,7 +2,8 @@
 
 The job is run in many ways that must not matter: again, cut into other splits, in another order, on a cluster,
 with another PYTHONHASHSEED. All answers must be the same bytes as the first, plain, inline run. When one differs, the
-first difference is shown, and one more run without the combiner tells the likely reason.
+first difference is shown, and one more run without the combiner tells the likely reason. It also says whether results
+of the job are saved, and why not.
 """
 
 from __future__ import annotations
@@ -145,6 +146,16 @@ class Trial:
             raise UsageError(f"the job fails with PYTHONHASHSEED={way.python_seed}:\n{said}")
         return tuple(done.stdout.splitlines(keepends=True))
 
+    def not_saved(self) -> str:
+        """Why results of the job are not saved; "" when they are."""
+        from mrframe.task import effects
+        from mrframe.task.fingerprint import unsaved_because
+        from mrframe.task.jobfile import find
+
+        effects.forget()
+        file = find(self.job)
+        return unsaved_because(file.make(self.job_options), file, self.job_options)
+
     def reason(self, outcomes: Sequence[Outcome]) -> str:
         """The likely reason for the differences, from which of the ways differ."""
         different = [o.way for o in outcomes if not o.same]
@@ -200,16 +211,20 @@ def _line(outcome: Outcome) -> str:
 def _conclude(trial: Trial, outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     wrong = next((o for o in outcomes if not o.same), None)
     reason = trial.reason(outcomes) if wrong else ""
+    not_saved = trial.not_saved()
     difference = first_difference(trial.reference, wrong.lines) if wrong else ("", "")
     if as_json:
         tried = [{"way": o.way.name, "rows": len(o.lines), "digest": o.digest, "same": o.same} for o in outcomes]
         found = {"plain": difference[0], "other": difference[1], "way": wrong.way.name} if wrong else None
-        print_json({"safe": wrong is None, "tried": tried, "first_difference": found, "reason": reason or None})
+        answer = {"safe": wrong is None, "tried": tried, "first_difference": found, "reason": reason or None}
+        print_json(answer | {"not_saved": not_saved or None})
     elif wrong is None:
         say(f"the same bytes in all {len(outcomes)} ways")
     else:
         rows = [["inline", difference[0]], [wrong.way.name, difference[1]]]
         say("\n".join(["", "first difference:", *columns_text(rows, "  "), "", f"likely reason: {reason}"]))
+    if not_saved and not as_json:
+        say(f"its results are not saved: {not_saved}")
     if wrong is not None:
         raise click.exceptions.Exit(1)
 

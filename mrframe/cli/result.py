@@ -48,4 +48,4 @@ def command(*, job: str, directory: str | None, **values: Any) -> None:
             if answer.summary is not None:
                 write_summary(answer, summary)
             if not answer.quiet:
-                show_summary(summary)
+                show_summary(summary, verbose=answer.verbose)

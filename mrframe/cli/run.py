@@ -122,13 +122,15 @@ def carry_out(
         if answer.summary is not None:
             write_summary(answer, result.summary)
         if not answer.quiet:
-            show_summary(result.summary)
+            show_summary(result.summary, verbose=answer.verbose)
             _say_of_keeping(result.summary)
 
 
 def _say_of_keeping(summary: Summary) -> None:
     from mrframe.cli.failures import warn
 
+    for text in summary.warnings:
+        warn(text, sys.stderr)
     if summary.not_kept:
         warn(summary.not_kept, sys.stderr)
     elif summary.failed:
@@ -217,14 +219,14 @@ def write_summary(answer: Answer, summary: Summary) -> None:
         sink.write(json_text(summary).encode())
 
 
-def show_summary(summary: Summary) -> None:
+def show_summary(summary: Summary, *, verbose: bool = False) -> None:
     """Show the summary on standard error, for people."""
     from mrframe.cli.summary import lines_of
 
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write("\n".join(lines_of(summary, colour=may_colour(sys.stderr))) + "\n")
+        sys.stderr.write("\n".join(lines_of(summary, colour=may_colour(sys.stderr), verbose=verbose)) + "\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         pass  # nobody reads it; the answer is delivered

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SAMPLES_SHOWN = 3
 COUNTERS_SHOWN = 10
+REASON_CHARACTERS_MAX = 400
 RATE_FROM_S = 0.5  # of a shorter run the rate says more about starting than about reading
 
 
@@ -26,8 +27,8 @@ def total_seconds(summary: Summary) -> float:
     return seconds["total"] if "total" in seconds else sum(seconds.values())
 
 
-def lines_of(summary: Summary, *, colour: bool) -> list[str]:
-    """The short summary, as lines."""
+def lines_of(summary: Summary, *, colour: bool, verbose: bool = False) -> list[str]:
+    """The short summary, as lines; with `verbose` also why results are not saved."""
     seconds = total_seconds(summary)
     rate = f" ({bytes_text(summary.bytes_in / seconds)}/s)" if seconds >= RATE_FROM_S else ""
     malformed = f"{summary.malformed:,} malformed"
@@ -52,6 +53,8 @@ def lines_of(summary: Summary, *, colour: bool) -> list[str]:
         lines.append(f"  fields without a usable value: {fields}")
     if summary.prints_cut_bytes:
         lines.append(f"  {bytes_text(summary.prints_cut_bytes)} that the job's code printed are not shown")
+    if verbose and summary.not_saved and summary.not_saved not in summary.warnings:
+        lines.append(f"  not saved: {sample(summary.not_saved, REASON_CHARACTERS_MAX)}")
     counters = sorted(summary.counters.items())
     lines += [f"  counter {sample(name)} {count:,}" for name, count in counters[:COUNTERS_SHOWN]]
     if len(counters) > COUNTERS_SHOWN:

@@ -97,7 +97,8 @@ class Job:
     key_order   "hash", or "total": partitions are ranges of keys, each below the next, for large output in order
     sort_values whether the values of a key come to reduce in the order of values, not of the input
     pure        whether the map gives the same for the same input, which decides whether its results are saved; by
-                default (None) that is what its code looks like: it names no clock, chance, environment, file, socket
+                default (None) they are when all that its code names is known to be pure, and it is seen to do nothing
+                beside computing; docs/saved.md
     name        shown in messages; by default that of the file the job came from
 
     A join reads several sources: read={"hits": logs.combined, "users": json_lines}. Each of map, map_split, key,

@@ -86,6 +86,8 @@ class TaskReport:
     `digests` has what a map's pairs for each partition are, as a number (`tally.py`), and `fixed` says that every
     attempt at the task must come to the same ones. `read` is the tally of what a reduce has read, if it says so.
     `prints_cut_bytes` of what the job's code printed are not shown.
+    `effect` is what the job's code was seen to do beside computing, for which nothing is saved; `save_fault` says why
+    the folder of saved results would not have this one.
     """
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -106,6 +108,8 @@ class TaskReport:
     fixed: bool = False
     read: tuple[int, int] | None = None
     prints_cut_bytes: int = 0
+    effect: str = ""
+    save_fault: str = ""
 
     def counts(self) -> tuple[Any, ...]:
         """What is the same for every attempt at a task whose code is a function of its input, in any process.

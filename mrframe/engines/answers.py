@@ -60,15 +60,16 @@ def load_answer(plan: Plan, results: Results) -> AnswerEngine | None:
     return AnswerEngine(Outcome(parts, _done(reports[0], splits)))
 
 
-def save_answer(plan: Plan, outcome: Outcome, results: Results) -> None:
-    """Save what a run has made, where it can be known again."""
+def save_answer(plan: Plan, outcome: Outcome, results: Results) -> str:
+    """Save what a run has made, where it can be known again; why the disk will not have it, or ""."""
     saving = plan.settings.saving
     maps = input_maps(outcome.done)
     contents = [done.report.content for done in maps]
     known = saving is not None and _may_be_saved(plan) and all(contents)
     left_out = any(done.report.ledger.quarantined for done in maps)
-    if not known or left_out or sum(map(os.path.getsize, outcome.parts)) > BYTES_MAX:
-        return
+    effects = any(done.report.effect for done in outcome.done)
+    if not known or left_out or effects or sum(map(os.path.getsize, outcome.parts)) > BYTES_MAX:
+        return ""
     assert saving is not None
     key = _key(plan, [done.split for done in maps if done.split], contents)
     firsts = {done.attempt for done in maps}
@@ -80,7 +81,9 @@ def save_answer(plan: Plan, outcome: Outcome, results: Results) -> None:
     report = msgpack.packb(plain, unicode_errors="surrogateescape")
     for number, part in reversed(list(enumerate(outcome.parts))):  # the first one last: it says that all are there
         data = report if number == 0 else b""
-        results.save(saving.job, f"{key}-{number}", data, [part], {"name": saving.name})
+        if said := results.save(saving.job, f"{key}-{number}", data, [part], {"name": saving.name}):
+            return said
+    return ""
 
 
 def _may_be_saved(plan: Plan) -> bool:

@@ -3,7 +3,7 @@
 The executors load and save (`task/saved.py`), wherever they are. Here is the side of the client: whether results are
 saved at all, which inputs need not even be read since they have not changed, cuts that stay where they were (so that
 content that was read before is recognised), and afterwards the record of what was read. Nothing here is needed for an
-answer: what goes wrong with the folder is a reason to save nothing, and is told in the summary.
+answer: what goes wrong with the folder is a reason to save nothing, and a warning.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from mrframe.core.options import RunOptions
 from mrframe.core.quick import dataclass
 from mrframe.core.spec import MIB, Split
 from mrframe.engines.base import Done, Engine, Outcome, Plan, cores
-from mrframe.errors import NotPrivate, UsageError
+from mrframe.errors import MrframeError, NotPrivate, UsageError
 from mrframe.formats.inputs import InputFile
+from mrframe.store.private import home_folder
 from mrframe.store.results import Results
 from mrframe.store.seen import NOWHERE, Piece, Seen, SeenFiles, State, now_s
 from mrframe.task.package import Saving
@@ -28,9 +29,8 @@ BYTES_MIN = 64 * MIB
 
 
 def cache_folder(options: RunOptions) -> str:
-    """Where results are saved."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.abspath(options.cache_dir or os.path.join(base, "mrframe"))
+    """Where results are saved. NotPrivate when the user has no home."""
+    return os.path.abspath(options.cache_dir or os.path.join(home_folder("XDG_CACHE_HOME", ".cache"), "mrframe"))
 
 
 def folders(options: RunOptions) -> tuple[Results, SeenFiles]:
@@ -60,14 +60,21 @@ class _Input:
 
 
 class Cache:
-    """The saved results that a run may use and add to; `reason` says why there are none ("": there are)."""
+    """The saved results that a run may use and add to.
+
+    `reason` says why there are none ("": there are), `fault` what is wrong with their folder ("": nothing).
+    """
 
     def __init__(self, options: RunOptions, files: Sequence[InputFile]) -> None:
         self._options = options
         self._began_s = now_s()
-        self._results, self._files = folders(options)
         self._split_bytes = 0
-        self.reason = ""
+        self.reason = self.fault = ""
+        try:
+            self._results, self._files = folders(options)
+        except (NotPrivate, OSError) as error:
+            self._results, self._files = Results(os.devnull), SeenFiles(os.devnull)
+            self._failed(str(error))
         self._inputs = [
             _Input(file, None, None)
             if file.is_stdin or file.is_stored
@@ -89,11 +96,14 @@ class Cache:
         With `waits`, compressed files are decoded even where the results of all their blocks are saved, and what
         has changed is read by the tasks alone.
         """
+        from mrframe.task import surroundings
         from mrframe.task.fingerprint import fingerprint
         from mrframe.task.purity import Unsaved
         from mrframe.task.windowed import shares
 
         self._split_bytes = plan.options.split_bytes or 0
+        if self.fault:
+            return replace(plan, cache=self)
         try:
             windowed = shares(plan.job, plan.settings)
             settings = replace(plan.settings, window=None) if windowed else plan.settings
@@ -103,11 +113,13 @@ class Cache:
             self.reason = str(error)
             return replace(plan, cache=self)
         except (NotPrivate, OSError) as error:
-            self.reason = f"the folder of saved results cannot be used: {error}"
+            self._failed(str(error))
             return replace(plan, cache=self)
         share = _share(plan.options.verify)
         name = plan.job.name or "job"
-        saving = Saving(self._results.path, job, name, self._results.knows(job), share, windowed)
+        watched = plan.job.pure is None
+        known = self._results.knows(job)
+        saving = Saving(self._results.path, job, name, known, share, windowed, watched, surroundings.digest())
         plan = replace(plan, settings=replace(plan.settings, saving=saving), cache=self)
         splits = [known for split in plan.splits for known in self._known(plan, split, waits=waits)]
         if saving.known and not (waits or share or plan.settings.keep_rejects):
@@ -204,12 +216,32 @@ class Cache:
     def remember(self, plan: Plan, outcome: Outcome, *, answered: bool) -> None:
         """Record the files as they were read, and let go what is too much. To be called once, when all is done.
 
-        `answered` says that the whole answer was saved before.
+        `answered` says that the whole answer was saved before. What goes wrong is a `fault`: the answer is there.
         """
-        from mrframe.engines.answers import save_answer
+        try:
+            self._remember(plan, outcome, answered=answered)
+        except (MrframeError, OSError, ValueError) as error:
+            self._failed(str(error))
+        finally:
+            self.close()
 
-        if not answered and not self.reason:
-            save_answer(plan, outcome, self._results)
+    def _failed(self, said: str) -> None:
+        """Note what is wrong with the folder, once."""
+        self.fault = self.fault or f"the results of this run are not saved: {said}"
+        self.reason = self.reason or self.fault
+
+    def _remember(self, plan: Plan, outcome: Outcome, *, answered: bool) -> None:
+        from mrframe.engines.answers import save_answer
+        from mrframe.task.purity import REMEDY
+
+        for one in outcome.done:
+            if one.report.save_fault:
+                self._failed(one.report.save_fault)
+            self.reason = self.reason or (f"{one.report.effect}{REMEDY}" if one.report.effect else "")
+        if self.fault or plan.settings.saving is None:
+            return
+        if not answered and not self.reason and (said := save_answer(plan, outcome, self._results)):
+            self._failed(said)
         done = outcome.done
         by_input: dict[int, list[Done]] = {}
         added = False
@@ -219,10 +251,9 @@ class Cache:
                 added = added or not one.report.saved
         for index, some in by_input.items():
             self._record(self._inputs[index], some)
-        if added and not self.reason:
+        if added:
             self._files.trim()
             self._results.evict(self._options.cache_bytes_max)
-        self.close()
 
     def _record(self, one: _Input, done: list[Done]) -> None:
         if one.same and one.seen is not None and one.seen.split_bytes == self._split_bytes:
@@ -232,7 +263,8 @@ class Cache:
         seen = (
             Seen(NOWHERE, self._split_bytes, ()) if state is None else Seen(state, self._split_bytes, tuple(pieces))
         )
-        self._files.record(one.file.path, seen)
+        if said := self._files.record(one.file.path, seen):
+            self._failed(said)
 
     def _is_sure(self, one: _Input, pieces: Sequence[Piece]) -> bool:
         """Whether the file has these pieces, and is what it was before it was read, so that it can be known again."""

@@ -28,6 +28,7 @@ from mrframe.engines.summary import Summary, summarise
 from mrframe.errors import CorruptData, UsageError
 from mrframe.formats.inputs import InputFile
 from mrframe.store.scratch import Scratch
+from mrframe.task import effects
 from mrframe.task.jobfile import find
 from mrframe.task.package import pack
 from mrframe.task.reducing import PART_FILE
@@ -100,6 +101,7 @@ def prepare(
     which samples the keys of a job in total order, and gives the files of its output.
     Raises what `planning.make_plan` and `sampled` raise.
     """
+    effects.forget()
     file = find(job)
     made = with_name(file.make(job_options), os.path.basename(file.path).removesuffix(".py"))
     with Scratch(options.scratch_dir, later=True) as scratch:

@@ -40,6 +40,7 @@ class Summary:
 
     `prints_cut_bytes` of what the job's code printed were not shown.
     `saved_maps` of the map tasks were not made again, as their results were saved; `not_saved` says why none are.
+    `warnings` are of what went wrong beside the answer: with the folder of saved results, say.
     `window` is that of time that was asked for, as instants. `kept` is the id under which the run is kept, `not_kept`
     why it is not. `samples` are of malformed lines, `failed` of records that were left out as the job's code failed.
 
@@ -68,6 +69,7 @@ class Summary:
     prints_cut_bytes: int = 0
     saved_maps: int = 0
     not_saved: str = ""
+    warnings: list[str] = field(default_factory=list)
     window: dict[str, str] = field(default_factory=dict)
     kept: str = ""
     not_kept: str = ""
@@ -115,7 +117,7 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         prints_cut_bytes=sum(done.report.prints_cut_bytes for done in outcome.done),
         window=_window(plan),
         saved_maps=sum(done.report.saved for done in maps),
-        not_saved=plan.cache.reason if plan.cache is not None else "",
+        not_saved=next((done.report.effect for done in outcome.done if done.report.effect), ""),
         seconds={stage: round(value, 4) for stage, value in outcome.seconds.items()},
         bad_fields=_added(done.report.bad_fields for done in maps),
         counters=_added(done.report.counters for done in outcome.done),

@@ -10,6 +10,7 @@ import os
 import resource
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, BinaryIO, Protocol
 
@@ -17,7 +18,7 @@ from mrframe.core.records import TaskReport
 from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
 from mrframe.errors import CorruptData, InputChanged, KeyRefused, LedgerUnbalanced, MrframeError, UsageError
 from mrframe.formats.decode import decode_file
-from mrframe.task import counters
+from mrframe.task import counters, effects, surroundings
 from mrframe.task.blame import GroupFailed, RecordFailed, failure_of
 from mrframe.task.care import Care
 from mrframe.task.careful import CarefulAttempt, reads_lines
@@ -48,6 +49,7 @@ def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport 
     if isinstance(order, DecodeOrder):
         return _tried(None, order, reporter)
     began_s = time.monotonic()
+    effects.begin(package)
     try:
         job = unpack(package)
     except BaseException as error:  # the user's modules run when the job is made again
@@ -99,8 +101,9 @@ def _tried(
     memory_limit_bytes: int | None = None,
 ) -> TaskReport | Failure:
     counters.take()
+    watched = job is not None and job.settings.saving is not None and job.settings.saving.watched
     try:
-        with memory_limited(memory_limit_bytes):
+        with memory_limited(memory_limit_bytes), effects.watched() if watched else nullcontext():
             report = _work(job, order, reporter, care)
     except RecordFailed as failed:
         assert failed.__cause__ is not None
@@ -130,6 +133,7 @@ def _tried(
     except OSError as error:
         return _disk_failure(error, order)
     report.counters = report.counters or counters.take()
+    report.effect = effects.noted() if watched else ""
     report.memory_peak_bytes = _peak_bytes()
     return report
 
@@ -169,7 +173,9 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | 
         report.counters = counters.take()  # before it is saved
         return report, task.digests
 
-    if job.settings.saving is None or care is not None or order.careful:
+    saving = job.settings.saving
+    elsewhere = saving is not None and order.split.kind != "saved" and saving.surroundings != surroundings.digest()
+    if saving is None or care is not None or order.careful or elsewhere:
         return run()[0]
     from mrframe.task.saved import map_or_load
 

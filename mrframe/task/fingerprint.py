@@ -1,11 +1,12 @@
 """The fingerprint of a job: everything but the input that the results of its maps can depend on.
 
 It covers the text of the job file and of the local modules it imports, the options the job was made with, the reader,
-the settings that shape a run file, Python's minor version, mrframe's own code, and the versions of the installed
-packages that are imported. Of a job without a file (made by `mrframe count`, a script, a notebook) it covers the byte
-code of its functions with their constants, closures, and the globals they name. It never looks at pickled bytes, for
-they differ for equal things. What has no fingerprint raises Unsaved with the reason; so does code that names what may
-be different tomorrow (`purity.py`), unless the job says `pure=True`.
+the settings that shape a run file, Python's version, mrframe's own code, the versions of the installed packages that
+are imported, and what pure code depends on all the same: the local zone and its like (`surroundings.py`). Of a job
+without a file (made by `mrframe count`, a script, a notebook) it covers the byte code of its functions with their
+constants, closures, and the globals they name. It never looks at pickled bytes, as they differ for equal things. What
+has no fingerprint raises Unsaved with the reason; so does code that is not known to be pure (`purity.py`,
+`bytecode.py`), unless the job says `pure=True`.
 
 What escapes it: data that a function reaches without naming it, through an installed package, say.
 """
@@ -22,11 +23,14 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from mrframe.core.job import Job, Reader, Reducer, Top
+from mrframe.task import effects, known, surroundings
+from mrframe.task.bytecode import check_code, modules_of
 from mrframe.task.jobfile import JobFile
 from mrframe.task.package import TaskSettings
-from mrframe.task.purity import Unsaved, check_code, check_source, imported
+from mrframe.task.purity import REMEDY, Unsaved, check_sources, imported
 
-VERSION = 1
+VERSION = 2
+_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _NOT_OF_RESULTS = frozenset(  # settings that change nothing in a sealed map attempt that may be saved
     {"keep_rejects", "keep_quarantine", "max_failed", "stall_s", "memory_limit_bytes", "saving", "sampling", "cuts"}
     | {"scratch_bytes_max"}
@@ -36,6 +40,39 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 def fingerprint(job: Job, settings: TaskSettings, file: JobFile | None, options: Mapping[str, Any]) -> str:
     """The fingerprint in hex; Unsaved when the results of this job cannot be saved, and why."""
+    described, packages = _judged(job, file, options)
+    seen = _Described(check=False)
+    plain = [
+        VERSION,
+        own_code(),
+        sys.implementation.name,
+        sys.version,
+        surroundings.digest(),
+        [
+            [f.name, seen.of(getattr(settings, f.name))]
+            for f in dataclasses.fields(settings)
+            if f.name not in _NOT_OF_RESULTS
+        ],
+        described,
+        packages,
+    ]
+    text = repr(plain)
+    if "zoneinfo" in text:
+        text += surroundings.zone_database()
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+
+def unsaved_because(job: Job, file: JobFile | None, options: Mapping[str, Any]) -> str:
+    """Why the results of this job cannot be saved; "" when they can."""
+    try:
+        _judged(job, file, options)
+    except Unsaved as error:
+        return str(error)
+    return ""
+
+
+def _judged(job: Job, file: JobFile | None, options: Mapping[str, Any]) -> tuple[Any, list[tuple[str, str]]]:
+    """The job described, and the packages that it uses with their versions; Unsaved when it cannot be saved."""
     if job.pure is False:
         raise Unsaved("the job says pure=False")
     if job.key_order == "total":
@@ -45,27 +82,16 @@ def fingerprint(job: Job, settings: TaskSettings, file: JobFile | None, options:
         described: Any = [_sources(file, seen), file.attribute, seen.of(dict(options))]
     else:
         described = seen.of(job)
-    plain = [
-        VERSION,
-        own_code(),
-        sys.implementation.name,
-        list(sys.version_info[:2]),
-        [
-            [f.name, seen.of(getattr(settings, f.name))]
-            for f in dataclasses.fields(settings)
-            if f.name not in _NOT_OF_RESULTS
-        ],
-        described,
-        sorted(seen.packages.items()),
-    ]
-    return sha256(repr(plain).encode("utf-8", "surrogatepass")).hexdigest()[:40]
+    if job.pure is None and effects.noted():
+        raise Unsaved(f"{effects.noted()}, which is not known to be pure{REMEDY}")
+    return described, sorted(seen.packages.items())
 
 
 def _sources(file: JobFile, seen: _Described) -> list[Any]:
     local = {source.name.split(".")[0] for source in file.sources.modules}
+    if seen.check:
+        check_sources(file.sources.modules)
     for source in file.sources.modules:
-        if seen.check:
-            check_source(source)
         for name in imported(source):
             if name not in local:
                 seen.package(name)
@@ -99,12 +125,14 @@ class _Described:
             return self._function(value)
         if isinstance(value, CodeType):
             return self._code(value)
-        if isinstance(value, ModuleType):
+        if isinstance(value, ModuleType) and not self.check:
             return self._module(value)
         return self._other(value)
 
     def _other(self, value: Any) -> Any:
         """What has a name in an installed module: a class, a built-in function, a compiled pattern's text."""
+        if isinstance(value, ModuleType):
+            raise Unsaved(f"it hands on the module {value.__name__}, which is not known to be pure{REMEDY}")
         module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
         if type(value).__name__ == "Pattern":
             return ["Pattern", self.of(value.pattern), value.flags]
@@ -112,25 +140,46 @@ class _Described:
             found = sys.modules.get(module)
             if found is not None and (module == "builtins" or not _is_local(found)):
                 self.package(module.split(".")[0])
+                self._check_named(module, name)
                 return ["named", module, name]
         raise Unsaved(f"it uses {value!r:.80}, of which it cannot be told whether it is the same tomorrow")
 
+    def _check_named(self, module: str, name: str) -> None:
+        """Unsaved for a function or class of an installed module that is not known to be pure."""
+        if not self.check:
+            return
+        own = module.split(".", maxsplit=1)[0] == "mrframe"
+        public = "mrframe" if own else module.removeprefix("_")  # `bisect` is made in `_bisect`
+        if (name in known.BUILTINS) if module == "builtins" else not known.fault_of(f"{public}.{name}"):
+            return
+        raise Unsaved(f"it uses {module}.{name}, which is not known to be pure{REMEDY}")
+
     def _function(self, function: FunctionType) -> Any:
+        if _is_installed(function):
+            return self._other(function)
         if id(function) in self._met:
             return ["again", self._met[id(function)]]
         self._met[id(function)] = len(self._met)
-        if self.check:
-            check_code(function.__code__)
+        closure = [cell.cell_contents for cell in function.__closure__ or ()]
+        cells = dict(zip(function.__code__.co_freevars, closure, strict=True))
+        if self.check and (function.__module__ or "").split(".")[0] != "mrframe":
+            check_code(function.__code__, {**function.__globals__, **cells})
+        for module in modules_of(function.__code__):
+            self.package(module.split(".")[0])
         names = sorted(set(_names(function.__code__)) & function.__globals__.keys())
         return [
             "function",
             self._code(function.__code__),
             self.of(function.__defaults__),
             self.of(function.__kwdefaults__),
-            [self.of(cell.cell_contents) for cell in function.__closure__ or ()],
-            [[name, self.of(function.__globals__[name])] for name in names],
+            [self._asked(value) for value in closure],
+            [[name, self._asked(function.__globals__[name])] for name in names],
             self.of(getattr(function, "__wrapped__", None)),
         ]
+
+    def _asked(self, value: Any) -> Any:
+        """A value that a function names: what it asks of a module is judged already."""
+        return self._module(value) if isinstance(value, ModuleType) else self.of(value)
 
     def _code(self, code: CodeType) -> Any:
         return [
@@ -163,6 +212,14 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
+def _is_installed(function: FunctionType) -> bool:
+    """Whether a function is one of Python or of an installed package, which its name stands for."""
+    module = sys.modules.get(function.__module__ or "")
+    if module is None or _is_local(module):
+        return False
+    return getattr(module, function.__qualname__, None) is function
+
+
 def _is_local(module: ModuleType) -> bool:
     from mrframe.task.travel import is_local
 
@@ -189,14 +246,13 @@ def _distributions(package: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=1)
-def own_code() -> str:
+def own_code(root: str = _ROOT) -> str:
     """A digest of the names, sizes and times of mrframe's own files: whoever changes the code starts anew."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     digest = sha256()
-    for room in ("core", "formats", "shuffle", "task"):
-        with os.scandir(os.path.join(root, room)) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.endswith(".py"):
-                    state = entry.stat()
-                    digest.update(f"{room}/{entry.name} {state.st_size} {state.st_mtime_ns}\n".encode())
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            if name.endswith(".py"):
+                state = os.stat(f"{folder}/{name}")
+                digest.update(f"{folder[len(root) :]}/{name} {state.st_size} {state.st_mtime_ns}\n".encode())
     return digest.hexdigest()

@@ -16,6 +16,7 @@ from typing import Any
 from mrframe.core.job import Job
 from mrframe.core.quick import dataclass
 from mrframe.errors import JobError, MrframeError, UserCodeError
+from mrframe.task import effects
 from mrframe.task.blame import user_traceback
 from mrframe.task.sources import Sources, collect
 
@@ -35,7 +36,8 @@ class JobFile:
     def target(self) -> Job | Callable[..., Job]:
         """The job, or the function that makes it; UserCodeError when the file itself raises."""
         try:
-            module = self.sources.run()
+            with effects.watched():
+                module = self.sources.run()
         except MrframeError:
             raise
         except BaseException as error:  # the user's file runs here, and may raise anything, SystemExit included
@@ -63,7 +65,8 @@ def made(target: Job | Callable[..., Job], options: Mapping[str, Any], place: st
     except TypeError as error:
         raise JobError(f"the job function of {place}: {error}") from None
     try:
-        job = target(**options)
+        with effects.watched():
+            job = target(**options)
     except MrframeError:
         raise
     except Exception as error:  # the user's function runs here

@@ -36,6 +36,8 @@ class Saving:
     known   whether the job has saved any results: else a split is hashed as it is mapped, not before
     verify  the share of saved results that are made again and compared
     windowed  whether the job is asked within a window of time, which is not in its fingerprint (`windowed.py`)
+    watched  whether what the job's code does is watched (`effects.py`): it does not say that it is pure
+    surroundings  those of the fingerprint (`surroundings.py`): where they are others, nothing is saved or loaded
     """
 
     path: str
@@ -44,6 +46,8 @@ class Saving:
     known: bool = False
     verify: float = 0.0
     windowed: bool = False
+    watched: bool = False
+    surroundings: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,12 +31,13 @@ from mrframe.formats.window import INSIDE, OUTSIDE, Window
 from mrframe.shuffle.partition import slots_for
 from mrframe.shuffle.runfile import RunReader
 from mrframe.store.results import Results
+from mrframe.task import effects
 from mrframe.task.mapping import MAP_FILE
 from mrframe.task.package import Saving, TaskSettings
 from mrframe.task.portions import report_portions
 from mrframe.task.windowed import Spans
 
-VERSION = 2
+VERSION = 3
 HASH_BYTES = 1 << 20
 _KNOWN = "known"  # in the attempt's directory: a saved run file that is being compared
 
@@ -153,8 +154,10 @@ class _SavedMap:
         return report
 
     def _save(self, report: TaskReport, digests: Digests) -> None:
-        """Save a sealed attempt, unless it left out records."""
+        """Save a sealed attempt, unless it left out records or did something beside computing."""
         ledger = report.ledger
+        if self._saving.watched and effects.noted():
+            return
         if ledger.quarantined or report.failed or ledger.outside_time or ledger.without_time:
             return
         begins = self._order.split.order[1]
@@ -164,7 +167,8 @@ class _SavedMap:
         plain = replace(own, seconds=0.0, memory_peak_bytes=0, span=("", "")).to_plain()
         data = msgpack.packb([plain, digests], unicode_errors="surrogateescape")
         about = {"name": self._saving.name}
-        self._results.save(self._saving.job, self._key(report.content), data, [self._run_path], about)
+        key = self._key(report.content)
+        report.save_fault = self._results.save(self._saving.job, key, data, [self._run_path], about)
 
 
 def spans_of(split: Split, settings: TaskSettings, results: Results) -> Spans:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -19,10 +20,16 @@ def mrframe(tmp_path):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MRFRAME")}
     environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
 
-    def run(*args: str) -> subprocess.CompletedProcess[str]:
+    def run(*args: str, **variables: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "mrframe", *args]
         return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60
+            command,
+            cwd=tmp_path,
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
 
     return run
@@ -63,3 +70,37 @@ def test_a_share_that_cannot_be_is_refused(mrframe, share):
     done = mrframe(*QUESTION, f"--verify={share}")
     assert done.returncode == 2
     assert "--verify" in done.stderr
+
+
+@pytest.mark.parametrize("home", ["/proc", "/proc/nobody"])
+def test_a_home_that_cannot_be_written_costs_a_warning_and_not_the_answer(mrframe, home):
+    """Also for root: nobody makes a directory in /proc."""
+    expected = mrframe("count", "path", "access.log", "--format", "jsonl").stdout
+    done = mrframe(*QUESTION, "--format", "jsonl", HOME=home, XDG_CACHE_HOME="", XDG_STATE_HOME="")
+    assert done.returncode == 0
+    assert done.stdout == expected != ""
+    assert "Traceback" not in done.stderr
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: the results")]
+    assert len(warnings) == 1
+    assert f"{home}/.cache/mrframe/results cannot be made" in warnings[0]
+
+
+IMPURE = """
+import gzip
+from mrframe import Job, count, logs
+def known(path):
+    return path not in gzip.open("known.gz").read().decode()
+job = Job(read=logs.access, where=known, key="path", reduce=count)
+"""
+
+
+def test_why_results_are_not_saved_is_said_by_check_and_by_verbose(mrframe, tmp_path):
+    (tmp_path / "job.py").write_text(IMPURE)
+    with gzip.open(tmp_path / "known.gz", "wb") as file:
+        file.write(b"/1")
+    said = f"{tmp_path}/job.py:5 (known) uses gzip.open, which is not known to be pure"
+    run = ("run", "job.py", "access.log", "--cache", "on")
+    assert f"not saved: {said}" in mrframe(*run, "-v").stderr
+    assert "not saved" not in mrframe(*run).stderr
+    assert json.loads(mrframe(*run, "--json").stdout)["summary"]["not_saved"].startswith(said)
+    assert f"its results are not saved: {said}" in mrframe("check", "job.py", "access.log").stdout

@@ -17,7 +17,7 @@ from mrframe.core.spec import MapOrder, ReduceOrder, Split
 from mrframe.engines import inline
 from mrframe.errors import ShuffleUnbalanced
 from mrframe.shuffle.runfile import RunWriter
-from mrframe.task import packedtask
+from mrframe.task import packedtask, surroundings
 from mrframe.task.attempt import run_loaded
 from mrframe.task.box import Box
 from mrframe.task.care import Care
@@ -227,7 +227,7 @@ def test_attempts_whose_buffers_may_fill_otherwise_are_no_witnesses(log, tmp_pat
     careful = mapped(dataclasses.replace(plain, where=None), "careful", max_failed=9)
     assert (careful.ledger.quarantined > 0, careful.fixed) == (True, False)
 
-    saving = Saving(str(tmp_path / "saved"), "ab" * 16, "plain", known=True)
+    saving = Saving(str(tmp_path / "saved"), "ab" * 20, "plain", known=True, surroundings=surroundings.digest())
     made, found = mapped(plain, "made", saving=saving), mapped(plain, "found", saving=saving)
     assert (made.saved, made.fixed, found.saved, found.fixed) == (False, True, True, False)
     assert made.digests == found.digests

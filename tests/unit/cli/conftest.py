@@ -27,6 +27,8 @@ def make_summary(**changes: Any) -> SimpleNamespace:
         "kept": "run-1",
         "window": {},
         "not_kept": "",
+        "not_saved": "",
+        "warnings": [],
         "bytes_in": 2_400_000,
         "lines": 10_000,
         "tasks": 1,

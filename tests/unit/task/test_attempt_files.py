@@ -8,6 +8,7 @@ import pytest
 from mrframe import Job, count, logs, text
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import MapOrder, Split
+from mrframe.task import surroundings
 from mrframe.task.attempt import run_loaded
 from mrframe.task.package import Saving, TaskSettings, loaded
 
@@ -58,7 +59,7 @@ def test_lines_that_are_wanted_are_kept_where_there_are_no_pairs(attempt):
 
 def test_a_result_without_pairs_is_saved_and_loaded(attempt, tmp_path):
     job = Job(read=text, where=none, key="line", reduce=count)
-    saving = Saving(str(tmp_path / "saved"), "ab" * 16, "nothing", known=True)
+    saving = Saving(str(tmp_path / "saved"), "ab" * 20, "nothing", known=True, surroundings=surroundings.digest())
     made, _ = attempt(job, saving=saving)
     shutil.rmtree(tmp_path / "out")
     found, files = attempt(job, saving=saving)

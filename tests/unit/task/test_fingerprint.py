@@ -1,0 +1,246 @@
+"""Each part of a job's fingerprint makes it another one when it changes; each has a case that fails without it."""
+
+from __future__ import annotations
+
+import dataclasses
+import decimal
+import os
+import sys
+import zoneinfo
+from importlib import metadata
+
+import pytest
+
+import mrframe
+from mrframe import Job, Reader, RunOptions, text, total
+from mrframe.task import effects, fingerprint, surroundings
+from mrframe.task.jobfile import find
+from mrframe.task.package import TaskSettings
+
+JOB = """
+from mrframe import Job, text, total
+{imports}
+def by_line(line):
+    yield line, 1
+def job(weight: int = 1):
+    return Job(read=text, map=by_line, reduce=total, pure=True)
+"""
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """The fingerprint of a job file, as it is now."""
+    path = tmp_path / "job.py"
+    path.write_text(JOB.format(imports=""))
+
+    def of(imports: str | None = None, settings: TaskSettings = TaskSettings(text), **options) -> str:
+        if imports is not None:
+            path.write_text(JOB.format(imports=imports))
+        fingerprint.own_code.cache_clear()
+        effects.forget()
+        file = find(str(path))
+        return fingerprint.fingerprint(file.make(options), settings, file, options)
+
+    yield of
+    fingerprint.own_code.cache_clear()
+
+
+def test_it_is_the_same_again(fresh):
+    assert fresh() == fresh() == fresh("")
+
+
+def test_the_versions_of_packages(fresh, monkeypatch):
+    before = fresh("import msgpack")
+    monkeypatch.setattr(metadata, "version", lambda name: "99.0")
+    assert fresh("import msgpack") != before
+
+
+def test_the_version_of_a_package_that_only_a_local_module_imports(fresh, tmp_path, monkeypatch):
+    (tmp_path / "beside.py").write_text("def load():\n    import msgpack\n")
+    before = fresh("import beside")
+    monkeypatch.setattr(metadata, "version", lambda name: "99.0")
+    assert fresh("import beside") != before
+
+
+def test_the_version_of_python_to_the_last_number(fresh, monkeypatch):
+    before = fresh()
+    monkeypatch.setattr(sys, "version", sys.version.replace(".", ".9", 1))
+    assert fresh() != before
+
+
+def test_the_implementation_of_python(fresh, monkeypatch):
+    before = fresh()
+    monkeypatch.setattr(sys.implementation, "name", "another")
+    assert fresh() != before
+
+
+def test_the_code_of_mrframe(fresh, monkeypatch):
+    before = fresh()
+    monkeypatch.setattr(fingerprint, "own_code", lambda: "another")
+    monkeypatch.setattr(fingerprint.own_code, "cache_clear", lambda: None, raising=False)
+    assert fresh() != before
+
+
+def test_an_edited_file_in_whatever_folder_is_other_code(tmp_path):
+    nested = tmp_path / "mrframe" / "task" / "deeper" / "still"
+    nested.mkdir(parents=True)
+    (nested / "one.py").write_text("x = 1\n")
+    (tmp_path / "mrframe" / "top.py").write_text("y = 1\n")
+    found = set()
+
+    def now() -> str:
+        fingerprint.own_code.cache_clear()
+        return fingerprint.own_code(str(tmp_path / "mrframe"))
+
+    found.add(now())
+    assert now() in found
+    (nested / "one.py").write_text("x = 12\n")
+    found.add(now())
+    os.utime(nested / "one.py", ns=(1, 1))
+    found.add(now())
+    (nested / "two.py").write_text("")
+    found.add(now())
+    (nested / "two.py").rename(nested.parent / "two.py")
+    found.add(now())
+    (nested / "notes.txt").write_text("of no account")
+    assert now() in found
+    assert len(found) == 5
+    fingerprint.own_code.cache_clear()
+
+
+def test_the_reader_is_the_format_that_was_found_and_the_code_that_parses_it(fresh):
+    common = fresh(settings=TaskSettings(Reader("access", "common")))
+    assert common != fresh(settings=TaskSettings(Reader("access", "combined")))
+    root = os.path.dirname(mrframe.__file__)
+    with pytest.MonkeyPatch.context() as patch:
+        real, parser = os.stat, os.path.join(root, "formats", "access.py")
+
+        def edited(path, *args, **more):
+            state = real(path, *args, **more)
+            return os.stat_result([*state[:6], state.st_size + 1, *state[7:]]) if path == parser else state
+
+        plain = fresh()
+        patch.setattr(os, "stat", edited)
+        assert fresh() != plain
+
+
+def test_settings_that_shape_a_run_file(fresh):
+    usual = TaskSettings(text)
+    for change in ({"hash_seed": 7}, {"memory_bytes": 1 << 20}, {"window": ("2026-01-01", "", "")}):
+        assert fresh(settings=dataclasses.replace(usual, **change)) != fresh(settings=usual)
+    assert fresh(settings=dataclasses.replace(usual, max_failed=3)) == fresh(settings=usual)
+
+
+def test_the_options_of_the_job_and_its_text(fresh):
+    found = {fresh(), fresh(weight=2), fresh("# a comment")}
+    assert len(found) == 3
+
+
+def test_local_modules(fresh, tmp_path):
+    (tmp_path / "beside.py").write_text("X = 1\n")
+    before = fresh("import beside")
+    (tmp_path / "beside.py").write_text("X = 2\n")
+    assert fresh("import beside") != before
+
+
+def test_values_that_a_function_without_a_file_holds():
+    def job(closed, default, keyword, name):
+        def by_line(line, given=default, *, named=keyword):
+            yield line, (closed, given, named, helper(line))
+
+        helper = eval(f"lambda line: {name!r} + line")
+        return Job(read=text, map=by_line, reduce=total, pure=True)
+
+    usual = (1, 2, 3, "a")
+    of = [fingerprint.fingerprint(job(*usual), TaskSettings(text), None, {}) for _ in range(2)]
+    assert of[0] == of[1]
+    for at in range(4):
+        other = [*usual]
+        other[at] = "b" if at == 3 else 9
+        assert fingerprint.fingerprint(job(*other), TaskSettings(text), None, {}) != of[0]
+
+
+def test_the_package_that_a_function_without_a_file_imports(monkeypatch):
+    def by_line(line):
+        import msgpack
+
+        yield line, msgpack.packb(1)
+
+    job = Job(read=text, map=by_line, reduce=total, pure=True)
+    before = fingerprint.fingerprint(job, TaskSettings(text), None, {})
+    monkeypatch.setattr(metadata, "version", lambda name: "99.0")
+    assert fingerprint.fingerprint(job, TaskSettings(text), None, {}) != before
+
+
+def test_the_local_zone(fresh, monkeypatch, tmp_path):
+    monkeypatch.delenv("TZ", raising=False)
+    found = {fresh()}
+    for zone in ("Europe/Berlin", ":Asia/Tokyo", "", "CET-1CEST,M3.5.0,M10.5.0/3"):
+        monkeypatch.setenv("TZ", zone)
+        found.add(fresh())
+    assert len(found) == 5
+    rules = tmp_path / "zone"
+    for content in (b"one", b"two"):
+        rules.write_bytes(content)
+        monkeypatch.setenv("TZ", str(rules))
+        found.add(fresh())
+    assert len(found) == 7
+
+
+def test_the_rules_behind_etc_localtime(fresh, monkeypatch, tmp_path):
+    monkeypatch.delenv("TZ", raising=False)
+    monkeypatch.setattr(surroundings, "LOCALTIME", str(tmp_path / "localtime"))
+    before = fresh()
+    (tmp_path / "localtime").write_bytes(b"rules")
+    assert fresh() != before
+
+
+def test_locale_decimal_context_and_flags(fresh, monkeypatch):
+    before = fresh()
+    with decimal.localcontext() as context:
+        context.prec = 5
+        assert fresh() != before
+    decimal.Decimal(1) / 3
+    assert fresh() == before
+    import _locale
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_locale, "setlocale", lambda *_: "de_DE.UTF-8")
+        assert fresh() != before
+    digits = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(5000)
+    try:
+        assert fresh() != before
+    finally:
+        sys.set_int_max_str_digits(digits)
+
+
+def test_the_database_of_time_zones_where_a_job_names_it(fresh, monkeypatch, tmp_path):
+    (tmp_path / "zones").mkdir()
+    (tmp_path / "zones" / "Berlin").write_bytes(b"one")
+    monkeypatch.setattr(zoneinfo, "TZPATH", (str(tmp_path / "zones"),))
+    without, named = fresh(""), fresh("import zoneinfo")
+    (tmp_path / "zones" / "Berlin").write_bytes(b"other")
+    assert fresh("import zoneinfo") != named
+    assert fresh("") == without
+
+
+def test_where_the_surroundings_are_others_nothing_is_saved_and_nothing_loaded(tmp_path, monkeypatch):
+    (tmp_path / "a.log").write_bytes(b"one\ntwo\n")
+    options = RunOptions(engine="inline", cache="on", cache_dir=str(tmp_path / "cache"))
+    job = Job(read=text, key="line", reduce=mrframe.count)
+
+    def saved() -> int:
+        with mrframe.run(job, [str(tmp_path / "a.log")], options) as result:
+            assert list(result) == [("one", 1), ("two", 1)]
+            return result.summary.saved_maps
+
+    monkeypatch.setattr("mrframe.task.attempt.surroundings", another_zone())
+    assert [saved(), saved()] == [0, 0]
+    monkeypatch.undo()
+    assert [saved(), saved()] == [0, 1]
+
+
+def another_zone():
+    """The module as it is in an executor with another zone."""
+    return type("surroundings", (), {"digest": staticmethod(lambda: "another")})
