@@ -115,6 +115,11 @@ class Cache:
         except (NotPrivate, OSError) as error:
             self._failed(str(error))
             return replace(plan, cache=self)
+        except MrframeError:
+            raise
+        except Exception as error:  # a fault of ours in judging a job costs no more than what is saved
+            self._failed(f"the job cannot be judged: {type(error).__name__}: {error}")
+            return replace(plan, cache=self)
         share = _share(plan.options.verify)
         name = plan.job.name or "job"
         watched = plan.job.pure is None

@@ -91,6 +91,8 @@ def _look(event: str, args: tuple[Any, ...], frame: FrameType | None) -> None:
             code = culprit.f_code
             what = f"opens {args[0]!r}" if event == "open" else f"does {event}"
             _noted = f"{code.co_filename}:{culprit.f_lineno} ({code.co_name}) {what}"
+    except Exception:  # it must not be raised in the code that is watched
+        _noted = f"the job's code does {event}"
     finally:
         _thread = watched_thread
 

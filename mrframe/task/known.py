@@ -114,7 +114,7 @@ MODULES: dict[str, frozenset[str]] = {
     "textwrap": ALL,
     "time": _names("strptime mktime struct_time"),
     "types": _names("MappingProxyType SimpleNamespace NoneType GenericAlias UnionType"),
-    "typing": _all_but("get_type_hints"),
+    "typing": _all_but("get_type_hints ForwardRef evaluate_forward_ref"),
     "unicodedata": ALL,
     "urllib.parse": _all_but("clear_cache"),
     "uuid": _names("UUID uuid3 uuid5 NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID NAMESPACE_X500"),
@@ -150,11 +150,11 @@ MODULES: dict[str, frozenset[str]] = {
 IMPURE_METHODS = _names(
     """
     now today utcnow
-    tofile
+    tofile to_pandas ctypes buffer_info
     ag_frame cr_frame f_back f_builtins f_globals f_locals gi_frame tb_frame tb_next gi_code cr_code
     """
 )
-"""Attributes that are impure whatever they are asked of: clocks of `datetime`, frames, files."""
+"""Attributes that are impure whatever they are asked of: clocks, frames, files, addresses, other packages."""
 
 DUNDER = _names(
     """

@@ -37,7 +37,10 @@ def check_sources(sources: Iterable[Source]) -> None:
     for module in modules.values():
         module.bind(modules)
     for module in modules.values():
-        _Judge(module, modules).check()
+        try:
+            _Judge(module, modules).check()
+        except RecursionError:
+            raise Unsaved(f"{module.source.path} is nested too deeply to be judged{REMEDY}") from None
 
 
 class _Module:

@@ -94,7 +94,7 @@ job = Job(read=logs.access, where=known, key="path", reduce=count)
 """
 
 
-def test_why_results_are_not_saved_is_said_by_check_and_by_verbose(mrframe, tmp_path):
+def test_why_results_are_not_saved_is_said_with_verbose(mrframe, tmp_path):
     (tmp_path / "job.py").write_text(IMPURE)
     with gzip.open(tmp_path / "known.gz", "wb") as file:
         file.write(b"/1")
@@ -103,4 +103,3 @@ def test_why_results_are_not_saved_is_said_by_check_and_by_verbose(mrframe, tmp_
     assert f"not saved: {said}" in mrframe(*run, "-v").stderr
     assert "not saved" not in mrframe(*run).stderr
     assert json.loads(mrframe(*run, "--json").stdout)["summary"]["not_saved"].startswith(said)
-    assert f"its results are not saved: {said}" in mrframe("check", "job.py", "access.log").stdout

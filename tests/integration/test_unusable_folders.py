@@ -66,8 +66,7 @@ def test_a_folder_that_can_be_used_costs_no_warning(log, tmp_path):
     assert run(log, tmp_path / "cache")[1].saved_maps > 0
 
 
-@pytest.mark.parametrize("engine", ["inline", "local"])
-@pytest.mark.parametrize("name", ["results", "seen"])
+@pytest.mark.parametrize(("name", "engine"), [("results", "inline"), ("seen", "inline"), ("seen", "local")])
 def test_a_folder_with_the_wrong_mode(log, tmp_path, name, engine):
     cache = tmp_path / "cache"
     (cache / name).mkdir(parents=True, mode=0o755)
@@ -228,3 +227,9 @@ def test_a_scratch_folder_that_cannot_be_listed_is_not_swept(log, tmp_path, monk
 
     monkeypatch.setattr(os, "listdir", unlistable)
     assert scratch.sweep_stale(str(tmp_path)) == []
+
+
+def test_a_job_that_cannot_be_judged_has_its_answer(log, tmp_path, monkeypatch):
+    monkeypatch.setattr("mrframe.task.fingerprint.own_code", None)
+    (warning,) = run(log, tmp_path / "cache")[0]
+    assert "cannot be judged: TypeError" in warning

@@ -133,3 +133,8 @@ def test_a_watch_within_a_watch_ends_alone():
             pass
         exec(compile("import os\nos.listdir('/')", "/logs/job.py", "exec"), {})
     assert "os.listdir" in effects.noted()
+
+
+def test_a_watch_that_fails_is_not_raised_in_the_code_that_is_watched(monkeypatch):
+    monkeypatch.setattr(effects, "_culprit", None)
+    assert did("import os\nos.listdir('/')") == "the job's code does os.listdir"
