@@ -1,7 +1,8 @@
 """From raw columns (bytes, or None for what is not there) to values, a column at a time.
 
 A converter takes a column and gives (values, how many were bad). Bad is what matched the grammar but is
-no value, such as the 31st of February: it becomes None. `-` becomes None and is not bad. Values that
+no value, such as the 31st of February: it becomes None. `-` becomes None and is not bad, and so does nothing at all
+where a slot is `maybe_empty`; elsewhere (in quotes) it is "". Values that
 repeat are remembered, in a table that is emptied when it is full. Text is UTF-8 with surrogateescape.
 """
 
@@ -15,6 +16,7 @@ from mrframe.formats.grammar import Slot
 from mrframe.formats.times import time_of, truncated
 
 MEMO_ENTRIES_MAX = 1 << 16
+_NOTHING = (None, b"-", b"")
 RawColumn = Sequence[bytes | None]
 
 
@@ -29,9 +31,10 @@ class Converter(Protocol):
 class Remembered:
     """Converts with a function from bytes to a value (None: bad), once for each distinct text."""
 
-    def __init__(self, function: Callable[[bytes], Any]) -> None:
+    def __init__(self, function: Callable[[bytes], Any], *, empty: bool = False) -> None:
         self._function = function
-        self._memo: dict[bytes | None, Any] = {None: None, b"-": None}
+        self._nothing: dict[bytes | None, Any] = {None: None, b"-": None} | ({b"": None} if empty else {})
+        self._memo = dict(self._nothing)
         self._bad: set[bytes | None] = set()
 
     def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
@@ -48,7 +51,7 @@ class Remembered:
     def _learn(self, column: RawColumn) -> None:
         """Make the memo cover the column; it starts afresh when it is full."""
         if len(self._memo) >= MEMO_ENTRIES_MAX:
-            self._memo = {None: None, b"-": None}
+            self._memo = dict(self._nothing)
             self._bad = set()
         memo, function = self._memo, self._function
         for raw in column:
@@ -72,11 +75,12 @@ class InOrder(Remembered):
 class Text:
     """Decodes; the whole column at once, since no value contains a newline."""
 
-    def __init__(self, *, dash: bool = True) -> None:
+    def __init__(self, *, dash: bool = True, empty: bool = False) -> None:
         self._dash = dash
+        self._empty = empty
 
     def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
-        """The texts, with None for what is not there (and for `-`, unless dash is False)."""
+        """The texts; None for what is not there, for `-` unless dash is False, and for "" where empty is True."""
         if not column:
             return [], 0
         dash = self._dash
@@ -88,6 +92,8 @@ class Text:
             values = [raw if raw is None else decode(raw) for raw in column]
         if dash and b"-" in column:
             values = [None if value == "-" else value for value in values]
+        if self._empty and b"" in column:
+            values = [value or None for value in values]
         return values, 0
 
 
@@ -106,14 +112,15 @@ class Number:
         self._kind = kind
 
     def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
-        """The numbers, with None for `-`."""
+        """The numbers, with None for `-` and for nothing."""
         try:
             text = b"[" + b",".join(column) + b"]"  # type: ignore[arg-type]
-            return json.loads(text.replace(b"-", b"null"), parse_int=self._kind), 0
-        except (ValueError, TypeError):  # 007, more digits than an int may have, a None
+            if text != b"[]" or not column:  # which is also one that is nothing
+                return json.loads(text.replace(b"-", b"null"), parse_int=self._kind), 0
+        except (ValueError, TypeError):  # 007, more digits than an int may have, a None, nothing
             pass
-        values = [None if raw is None or raw == b"-" else _number(self._kind, raw) for raw in column]
-        present = sum(raw is not None and raw != b"-" for raw in column)
+        values = [None if raw in _NOTHING else _number(self._kind, raw) for raw in column]
+        present = sum(raw not in _NOTHING for raw in column)
         return values, present - sum(value is not None for value in values)
 
 
@@ -136,7 +143,7 @@ def converter_for(slot: Slot, role: str) -> Converter:
     if role == "time":
         return Remembered(lambda raw: time_of(slot.kind, slot.detail, raw))
     if slot.kind == "status" or role == "port":
-        return Remembered(lambda raw: _number(int, raw))
+        return Remembered(lambda raw: _number(int, raw), empty=slot.maybe_empty)
     if slot.kind == "int":
         return Number(int)
     if slot.kind == "float":
@@ -145,4 +152,4 @@ def converter_for(slot: Slot, role: str) -> Converter:
         return Remembered(decode)
     if role == "query":
         return Query()
-    return Text()
+    return Text(empty=slot.maybe_empty)

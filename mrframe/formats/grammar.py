@@ -6,13 +6,17 @@ one-line parser (`oracle.py`) and the list of fields (`schema.py`). Nothing here
 
 The rules that all of them share, and that docs/reading.md tells the user:
 
-- A literal matches itself. A slot takes the bytes up to (not including) the first of its `stop` bytes,
-  or to the end of the line when it has none. No slot contains a newline.
+- A literal matches itself. No slot contains a newline.
+- A slot with `until` takes the bytes up to the first place where these elements can be read. Of several words
+  (parts between its `passable` byte) neither the first nor the last is `-`: such a line has a column too many.
+- Any other slot of text takes the bytes up to (not including) the first of its `stop` bytes, or to the end of the
+  line when it has none. At the end of a line it has no blank, unless its kind is `rest`.
 - Where `"` is a stop byte, a backslash and the byte after it belong to the value, so `\\"` does not end it,
-  and the value may be empty. Elsewhere a value has at least one byte; at the end of a line it has no space,
-  unless its kind is `rest`.
+  and the value may be empty. Elsewhere a value has at least one byte, unless it is `maybe_empty`.
 - Numbers, status and time have the forms below, and `-` stands for "not there" in all but the times that
   no condition guards.
+
+Which of these a value gets, so that it can end in one place only, is decided in `cuts.py`.
 """
 
 from __future__ import annotations
@@ -22,15 +26,17 @@ from typing import Literal
 from mrframe.core.quick import dataclass
 
 Kind = Literal[
-    "text",  # any bytes up to the stop
-    "rest",  # any bytes, spaces too, at the end of the line
+    "text",  # any bytes up to the stop; no blanks where `detail` is word
+    "rest",  # any bytes, blanks too, at the end of the line
+    "list",  # items joined by ", " or " : "; `detail` is what they are: numbers or words
+    "commas",  # words, with blanks between them only after a comma
     "status",  # three digits
     "int",  # digits
     "float",  # digits, perhaps a point and digits
     "clf",  # 17/May/2015:10:05:03 +0000
     "iso",  # 2015-05-17T10:05:03+00:00 or Z, perhaps with a fraction
     "epoch",  # digits, perhaps a point and digits; `detail` is the unit: s, ms or us
-    "strftime",  # the form that `detail` says
+    "strftime",  # the form that `detail` says (`strftime.py`)
     "request",  # METHOD target HTTP/x.y, or anything else
     "target",  # path, or path?query
     "query",  # ?query, or nothing
@@ -52,9 +58,17 @@ ROLES: dict[Kind, tuple[str, ...]] = {
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+END = b"\n"
+"""Stands for the end of the line, as the last element of an `until`."""
+TIME_KINDS: tuple[Kind, ...] = ("clf", "iso", "epoch", "strftime")
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One value of a line. `names` are the fields it gives, in the order of its kind's roles."""
+    """One value of a line. `names` are the fields it gives, in the order of its kind's roles.
+
+    Several names of a kind without roles are names of the same value.
+    """
 
     kind: Kind
     names: tuple[str, ...]
@@ -62,16 +76,23 @@ class Slot:
     detail: str = ""
     maybe_dash: bool = False
     directive: str = ""
+    maybe_empty: bool = False
+    until: tuple[Element, ...] = ()
 
     @property
     def roles(self) -> tuple[str, ...]:
         """The role of each name."""
-        return ROLES.get(self.kind, ("value",))
+        return ROLES.get(self.kind) or ("value",) * len(self.names)
 
     @property
     def escapes(self) -> bool:
         """Whether a backslash takes the byte after it into the value."""
-        return b'"' in self.stop
+        return b'"' in self.stop and not self.until
+
+    @property
+    def passable(self) -> bytes:
+        """The byte that begins what follows a value with `until`, and that the value may hold nevertheless."""
+        return next(element[:1] for element in self.until if isinstance(element, bytes))
 
 
 Element = bytes | Slot

@@ -18,11 +18,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from mrframe.core.quick import dataclass
 from mrframe.formats import strftime
-from mrframe.formats.grammar import MONTHS, Grammar, Slot
+from mrframe.formats.grammar import END, MONTHS, Grammar, Slot
 
 _D = "[0-9]"
 _D2, _D4 = _D * 2, _D * 4
@@ -48,6 +49,10 @@ _TIME_PARTS = {  # each part with what it adds to the one before
         ("time", f":{_D2}(?:\\.{_D}++)?+(?:Z|[+-]{_D2}:{_D2})"),
     ),
 }
+_REQUEST_LINE = f"{_METHOD} [^ \\n]++ {_PROTOCOL}"
+_NO_VHOST = (
+    "(?!(?:[0-9.]++|[0-9A-Fa-f.]*+(?::[0-9A-Fa-f.]*+){2,}+) - )"  # but an address before the `-` of an identity
+)
 _REQUEST = re.compile(rb"([A-Za-z_-]+) ([^ ?]+)(?:\?([^ ]*))? (HTTP/[0-9.]+)")
 _REQUEST_GROUP = {"method": 1, "path": 2, "query": 3, "protocol": 4}
 
@@ -81,6 +86,7 @@ def compile_patterns(grammar: Grammar, wanted: Sequence[Capture]) -> Patterns:
     strict_groups: list[int] = []
     seen: set[int] = set()
     groups = 0
+    vhost_before = False
     for element in grammar.elements:
         if isinstance(element, bytes):
             literal = re.escape(element).decode("latin-1")
@@ -92,6 +98,10 @@ def compile_patterns(grammar: Grammar, wanted: Sequence[Capture]) -> Patterns:
             groups += 1
         strict += f"({strict_slot(element)})" if roles else f"(?:{strict_slot(element)})"
         text, order = _fast_slot(element, roles, wide=set(element.stop) <= seen)
+        if vhost_before:  # a `-` there is left to the strict pattern, which asks what stands before it
+            quick = text.replace("[^\\x20]++", r"[.-\xff][^\x20]*+")
+            text = quick if quick != text else f"(?!- ){text}"
+        vhost_before = element.kind == "vhost_port"
         fast += text
         captures += [(element, role) for role in order]
         strict_groups += [groups] * len(order)
@@ -138,7 +148,7 @@ def strict_slot(slot: Slot) -> str:
 
 def _strict_value(slot: Slot) -> str:
     if slot.kind in _NUMBERS:
-        return _NUMBERS[slot.kind]
+        return f"(?:{_NUMBERS[slot.kind]})?+" if slot.maybe_empty else _NUMBERS[slot.kind]
     if slot.kind in _TIME_PARTS:
         return "".join(added for _, added in _TIME_PARTS[slot.kind])
     if slot.kind == "epoch":
@@ -147,17 +157,57 @@ def _strict_value(slot: Slot) -> str:
         return strftime.pattern(slot.detail)
     if slot.kind == "query":
         return f"(?:\\?{_value(slot, least='*')})?+"
-    return _value(slot)
+    if slot.kind == "vhost_port":
+        return _NO_VHOST + _value(slot)
+    if slot.kind == "list":
+        return _list(slot)
+    if slot.kind == "commas":
+        return f"(?:[^ \\n]++(?:(?<=,) [^ \\n]++)*+){'?+' if slot.maybe_empty else ''}"
+    if slot.until:
+        return _text_until(slot)
+    return _value(slot, least="*" if slot.maybe_empty else "+")
 
 
 def _value(slot: Slot, least: str = "+") -> str:
     """Bytes up to the stop, or to the end of the line."""
-    stop = _class(slot.stop)
+    stop = _class(slot.stop) + (" " if slot.detail == "word" and b" " not in slot.stop else "")
     if slot.escapes:
         return f"[^{stop}\\\\\\n]*+(?:\\\\[^\\n][^{stop}\\\\\\n]*+)*+"
     if not slot.stop:
         return f"[^\\n]{least}+" if slot.kind in ("rest", "request") else f"[^ \\n]{least}+"
     return f"[^{stop}\\n]{least}+"
+
+
+def _list(slot: Slot) -> str:
+    """Items, each but the first behind a separator that is not the literal that follows the list."""
+    item = f"(?:{_D}++(?:\\.{_D}++)?+|-)" if slot.detail == "numbers" else f"[^ ,{_class(slot.stop)}\\n]++"
+    guard = f"(?!{until_pattern(slot)})" if slot.until else ""
+    return f"(?:{item}(?:{guard}(?:, {item}| : (?:{item})?+))*+){'?+' if slot.maybe_empty else ''}"
+
+
+def _text_until(slot: Slot) -> str:
+    """Text up to the first place where `until` can be read; the first and the last of several words are not `-`."""
+    end, mark, stop = until_pattern(slot), _class(slot.passable), _class(slot.stop)
+    first = stop if slot.passable == b" " else _class(slot.stop.replace(slot.passable, b""))
+    text = (
+        f"(?!-[{mark}])(?!{end})[^{first}\\n][^{stop}\\n]*+(?:(?!{end})[{mark}][^{stop}\\n]*+)*+(?<![{mark}]-)"
+        if slot.passable != b'"'
+        else f"(?!{end})[^\\n](?:(?!{end})[^\\n])*+"
+    )
+    first = f"{_REQUEST_LINE}(?={end})|" if slot.kind == "request" else ""
+    return f"(?>{first}-(?={end})|{text}(?={end}){f'|(?={end})' if slot.maybe_empty else ''})"
+
+
+def until_pattern(slot: Slot) -> str:
+    """What ends the value of a slot with `until`, without captures."""
+    return "".join(
+        strict_slot(element)
+        if isinstance(element, Slot)
+        else r"\Z"
+        if element == END
+        else re.escape(element).decode("latin-1")
+        for element in slot.until
+    )
 
 
 def _class(stop: bytes) -> str:
@@ -193,11 +243,14 @@ def _fast_whole(slot: Slot, *, wide: bool) -> str:
     """The whole slot: as the strict pattern, but for cheaper ways to say the commonest ones."""
     if slot.kind not in ("text", "request", "target", "vhost_port") or len(slot.stop) != 1:
         return _strict_value(slot)
+    if slot.detail == "word" or (slot.until and (slot.kind == "request" or slot.passable == b'"')):
+        return _strict_value(slot)
+    least = "*" if slot.maybe_empty else "+"
     if not wide:  # one range is looked up faster than two bytes that are left out; no control bytes, then
-        return r"[!-\xff]++" if slot.stop == b" " else _strict_value(slot)
+        return rf"[!-\xff]{least}+" if slot.stop == b" " else _strict_value(slot)
     if slot.escapes:  # after no backslash a quote is not escaped, after one it is; the strict one looks at more
         return r'[^"]*+(?:(?<!\\)|(?:(?<=[^\\]\\)"[^"]*+)++(?<!\\))'
-    return f"[^{_class(slot.stop)}]++"
+    return f"[^{_class(slot.stop)}]{least}+"
 
 
 def _fast_request(slot: Slot, roles: Sequence[str]) -> tuple[str, list[str]]:
@@ -238,6 +291,8 @@ def diagnose(grammar: Grammar, line: bytes) -> tuple[int, str] | None:
             at += len(element)
             continue
         match = _compiled_slot(element).match(line, at)
+        if match is None and element.until:  # then say what is wrong behind the first word
+            match = _compiled_slot(replace(element, until=())).match(line, at)
         if match is None:
             return at, f"expected {element.names[0]} ({element.kind})"
         at = match.end()

@@ -16,7 +16,7 @@ from mrframe.formats.access import AccessReader
 from mrframe.formats.json_lines import JsonReader, read_object
 from mrframe.formats.parsed import BlockReader, Parsed
 from mrframe.formats.schema import check_fields, fields_of, grammar_of
-from mrframe.formats.strftime import expanded
+from mrframe.formats.strftime import has_zone
 from mrframe.formats.text import TextReader, WordsReader
 from mrframe.formats.window import DIGITS, HIDDEN, JSON_TIMES, Times, Window, WindowReader
 
@@ -69,14 +69,17 @@ def _windowed(reader: Reader, projection: Sequence[str], paths: Mapping[str, str
     times = Times(len(projection), len(names), tuple(projection))
     if reader.kind == "access":
         slot, _ = grammar_of(reader.format).field_map()["time"]
-        naive = slot.kind == "strftime" and "%z" not in expanded(slot.detail)
+        naive = slot.kind == "strftime" and not has_zone(slot.detail)
         times = replace(times, naive=naive, projected=projected, digits=DIGITS.get(slot.kind))
     return WindowReader(inner, times, window)
 
 
 def has_times(reader: Reader) -> bool:
     """Whether the lines of a reader say a time."""
-    return reader.kind == "access" and "time" in grammar_of(reader.format).field_map()
+    if reader.kind != "access":
+        return False
+    _, role = grammar_of(reader.format).field_map().get("time", (None, ""))
+    return role == "time"
 
 
 def explain(line: bytes, reader: Reader) -> dict[str, Any] | tuple[int, str]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from mrframe.core.job import Reader
 from mrframe.errors import UnknownField
 from mrframe.formats.format_string import parse_format
-from mrframe.formats.grammar import Grammar, Slot
+from mrframe.formats.grammar import TIME_KINDS, Grammar, Slot
 from mrframe.formats.named import STRINGS
 
 EVERY_READER = {
@@ -42,6 +42,8 @@ _KINDS = {
     "int": "an int; None where the log has -",
     "float": "a float; None where the log has -",
     "text": "text; None where the log has -",
+    "list": "text; None where the log has -",
+    "commas": "text; None where the log has -",
     "rest": "text; None where the log has -",
 }
 
@@ -63,7 +65,7 @@ def fields_of(reader: Reader) -> dict[str, str] | None:
     if reader.kind == "words":
         return {"word": "a word: text between ASCII whitespace", **EVERY_READER}
     fields = grammar_of(reader.format).field_map()
-    return {name: _doc(name, slot) for name, (slot, _) in fields.items()} | EVERY_READER
+    return {name: _doc(name, slot, role) for name, (slot, role) in fields.items()} | EVERY_READER
 
 
 def check_fields(reader: Reader, names: Iterable[str], paths: Mapping[str, str]) -> None:
@@ -108,6 +110,8 @@ def _title(reader: Reader) -> str:
     return f"the log format {reader.format!r}"
 
 
-def _doc(name: str, slot: Slot) -> str:
+def _doc(name: str, slot: Slot, role: str) -> str:
     doc = _KNOWN.get(name) or _KINDS.get(slot.kind, "text")
+    if slot.kind in TIME_KINDS and name not in _KNOWN:
+        doc = f"as {role}, of " + ("the end of the request" if name.startswith("end_") else "another time")
     return f"{doc} ({slot.directive})" if slot.directive else doc

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 
 from mrframe.formats.grammar import MONTHS
-from mrframe.formats.strftime import expanded
+from mrframe.formats.strftime import read
 
 _MONTH = {name.encode(): number for number, name in enumerate(MONTHS, 1)}
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
@@ -27,8 +27,7 @@ def time_of(kind: str, detail: str, raw: bytes) -> datetime | None:
             return datetime.fromisoformat(raw.decode("ascii"))
         if kind == "epoch":
             return _epoch(raw, _UNITS[detail])
-        parsed = datetime.strptime(raw.decode("ascii"), expanded(detail))  # noqa: DTZ007 (a zone, or UTC, below)
-        return parsed if parsed.tzinfo is not None else parsed.replace(tzinfo=UTC)
+        return read(detail, raw.decode("ascii"))
     except (ValueError, OverflowError):
         return None
 

@@ -37,9 +37,15 @@ class RawBatches:
             for index, (name, kind) in enumerate(zip(wanted, self._kinds, strict=True))
             if kind in ("text", "int") and name not in apart
         )
-        self._dashes = {index for index in self.raw if self.reader.convert(index, [b"-"])[0] == [None]}
         # Made once: with each scalar that it makes of a Python value, pyarrow looks for dateutil again.
-        self._dash, self._null = need_arrow().array([b"-", None], need_arrow().binary())
+        dash, empty, self._null = need_arrow().array([b"-", b"", None], need_arrow().binary())
+        self._nothing = {
+            index: [scalar for text, scalar in ((b"-", dash), (b"", empty)) if self._is_none(index, text)]
+            for index in self.raw
+        }
+
+    def _is_none(self, index: int, text: bytes) -> bool:
+        return self.reader.convert(index, [text])[0] == [None]
 
     def table(self, parsed: Parsed) -> tuple[Any, dict[str, int]]:
         """As `arrow.to_table`, of what the reader gives for a block with these raw columns."""
@@ -62,8 +68,8 @@ class RawBatches:
         if isinstance(column, pa.Array):
             return column
         array = pa.array(column, pa.binary())
-        if index in self._dashes:
-            mask = pa.compute.equal(array, self._dash)
+        for nothing in self._nothing[index]:
+            mask = pa.compute.equal(array, nothing)
             array = pa.compute.if_else(mask, self._null, array) if mask.true_count else array
         if kind == "text" and not _is_plain(array):
             return None

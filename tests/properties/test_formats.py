@@ -19,8 +19,15 @@ CUSTOM = (
     r'LogFormat "%v:%p %h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\" %D %{X-Id}o" timed',
     r"%h,%{%Y-%m-%dT%H:%M:%S%z}t,%m %U%q %H,%!200{X-Why}i,%T",
     '$remote_addr [$time_iso8601] "$request_method $scheme:$host$request_uri" $status $msec $request_time "$args"',
-    '"$request" $uri$is_args$args $upstream_response_time $http_user_agent',
+    '"$request" $uri$is_args$args $request_time "$http_user_agent"',
     r"\"%m %U%q %H\" %400,501{Accept}i %s %{usec}t",
+    "$upstream_addr,$upstream_status $pipe [$a] $upstream_response_time, x=$upstream_bytes_sent ; $http_user_agent",
+    r"%t %u [%D %h %{True-Client-IP}i %{UNIQUE_ID}e %r] %{Cookie}i %s \"%{User-Agent}i\" %l %b %{Referer}i",
+    "%{X-Forwarded-For}i %h %u [%{%d/%b/%Y %I:%M:%S}t.%{msec_frac}t %{%p}t %{%z}t] %f -> %U",
+    "%{end:%s}t.%{end:usec_frac}t %u %D %t",
+    """log_format n escape=none '$remote_user "$request" $status "$http_referer" "$request_body"';""",
+    """log_format j escape=json '{"s":$status,"t":$upstream_response_time,"u":"$remote_user","p":$server_port}';""",
+    "%u,%t,%{X-A}i | %{%a %e %k %y %b}t%{%M}t %{VAR}e %D",
 )
 NAMES = ("common", "combined", "vhost", "traefik", *CUSTOM)
 
@@ -47,6 +54,16 @@ odd = st.one_of(
 )
 text = st.one_of(
     st.sampled_from([b"192.0.2.7", b"-", b"::1", b"alice", b"curl/8.5.0", b"Mozilla/5.0 (X11)", b"example.org:80"]),
+    st.sampled_from(
+        [b"", b"jean paul", b"- -", b"a -", b"- a", b"a ", b" a", b"a,b", b"192.0.2.1, 192.0.2.2", b" -> ", b"[a] b"]
+    ),
+    odd,
+)
+listed = st.one_of(
+    st.lists(
+        st.sampled_from([b"0.004", b"-", b"200", b"10.0.0.1:80", b"unix:/s", b"", b":", b"x=1"]), max_size=4
+    ).flatmap(lambda items: st.sampled_from([b", ", b" : ", b",", b" "]).map(lambda mark: mark.join(items))),
+    st.sampled_from([b"0.1 : ", b"0.1, 0.2 : 0.3", b"0.1, ", b" : 0.1", b"a, b c"]),
     odd,
 )
 number = st.one_of(
@@ -75,7 +92,14 @@ SAMPLES = {
         [b"17/May/2015:10:05:03 +0000", b"31/Feb/2015:10:05:61 -0330", b"17/Mai/2015:10:05:03 +0000"]
     ),
     "iso": st.sampled_from([b"2015-05-17T10:05:03Z", b"2015-05-17T10:05:03.25+02:00", b"2015-02-31T10:05:03Z"]),
-    "strftime": st.sampled_from([b"2015-05-17T10:05:03+0200", b"2015-13-17T10:05:03+0200"]),
+    "strftime": st.sampled_from(
+        [
+            *(b"2015-05-17T10:05:03+0200", b"2015-13-17T10:05:03+0200", b"17/May/2015 10:05:03.123 PM -0330"),
+            *(b"1431857103.123456", b"Sun  7  9 15 May05", b"Sun 17 19 15 May05", b"Son 17 19 15 May05"),
+        ]
+    ),
+    "list": listed,
+    "commas": text,
     "epoch": st.sampled_from([b"1431857103.123", b"1431857103", b"1431857103123456"]),
     "int": number,
     "float": number,

@@ -66,6 +66,14 @@ def test_numbers_and_names_that_arrow_reads_in_another_way_or_not_at_all(size, u
     same(logs.combined, ("size", "status", "user", "query", "hour", "referer", "line", "offset"), block)
 
 
+@pytest.mark.parametrize("values", [("", "", ""), ("a", "", "80"), ("-", "-", "-"), ("a", "x, y", "")])
+def test_values_that_a_server_left_empty(values):
+    read = logs.format(r"log_format x 'a:$custom\tb:$http_x_b\tc:$server_port\td:\"$http_x_d\"';")
+    line = 'a:{}\tb:{}\tc:{}\td:""\n'.format(*values).encode()
+    for block in (line, line * 2, line + b'a:q\tb:r\tc:1\td:"s"\n'):
+        same(read, ("custom", "x_b", "port", "x_d"), block)
+
+
 @SETTINGS
 @given(texts)
 @example(b"")

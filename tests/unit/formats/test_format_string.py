@@ -50,7 +50,7 @@ def test_nginx_main_however_it_is_pasted(pasted: str) -> None:
 
 def test_every_directive_has_a_field_and_clashing_names_are_numbered() -> None:
     string = (
-        r"%a %h %v:%p %D %T %I %O %b %{X-Forwarded-For}i %{X-Time}o %{UNIQUE_ID}e %{sid}C %{note}n "
+        r"%a %h %v:%p %D %T %I %O %b %{X-Forwarded-For}i \"%{X-Time}o\" %{UNIQUE_ID}e \"%{sid}C\" %{note}n "
         r"%{ms}T %{tid}P %!200,304{Line}i %{usec_frac}t %X %k %%"
     )
     assert list(fields_of(logs.format(string)) or {})[:-3] == [
