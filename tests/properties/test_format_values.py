@@ -21,7 +21,7 @@ from mrframe.formats.schema import grammar_of
 
 Could = Callable[[bytes, bytes], bool]  # may this be a value, before this literal?
 NUMBER = rb"(?:[0-9]+(?:\.[0-9]+)?|-)"
-WORD = rb"[^ ,]+"
+WORD = rb"(?!:(?: |$))[^ ,]+"
 
 
 @dataclass(frozen=True)
