@@ -83,8 +83,8 @@ class UserCodeError(MrframeError):
 
     `traceback_text` starts at the user's own line. `source`, `offset` and `record` say which record
     was being worked on (None when the failure belongs to no record, as in a reduce, where `key` is set, and `group`
-    holds its values, packed). `kept` is the id under which the failure can be run again, `not_kept`
-    why there is none.
+    holds its values, packed). `hook` is the part of the job that failed ("map", "combine", …). `kept` is the id under
+    which the failure can be run again, `not_kept` why there is none.
     """
 
     slug = "user-code"
@@ -102,6 +102,7 @@ class UserCodeError(MrframeError):
         key: str | None = None,
         group: bytes = b"",
         input_name: str = "",
+        hook: str = "",
     ) -> None:
         super().__init__(message)
         self.traceback_text = traceback_text
@@ -112,6 +113,7 @@ class UserCodeError(MrframeError):
         self.key = key
         self.group = group
         self.input_name = input_name
+        self.hook = hook
         self.kept = ""
         self.not_kept = ""
 

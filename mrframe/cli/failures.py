@@ -44,9 +44,14 @@ def show(
 
 def _message(error: MrframeError) -> str:
     """The message; where it only repeats the traceback's last line, whose fault that is."""
-    if isinstance(error, UserCodeError) and str(error) == error.traceback_text.rstrip("\n").rpartition("\n")[2]:
-        return f"the job's own code raised {str(error).partition(':')[0]} (above)"
-    return str(error)
+    text = str(error)
+    if not isinstance(error, UserCodeError):
+        return text
+    last = error.traceback_text.rstrip("\n").rpartition("\n")[2]
+    if not last.endswith(text):
+        return text
+    who = f"the job's {error.hook}" if error.hook else "the job's own code"
+    return f"{who} raised {text.partition(':')[0]} (above)"
 
 
 def _whereabouts(error: UserCodeError, words: Sequence[str], inputs: Sequence[str]) -> list[str]:

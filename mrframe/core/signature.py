@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+from mrframe.core.safe_text import safe_repr
 from mrframe.errors import JobError
 
 
@@ -62,6 +63,6 @@ def _signature_fields(function: Callable[..., Any], role: str) -> tuple[str, ...
 def describe(function: Callable[..., Any]) -> str:
     """A function's name and place, for messages: `by_path (jobs/top_urls.py:8)`."""
     target = inspect.unwrap(function) if hasattr(function, "__wrapped__") else function
-    name = getattr(target, "__qualname__", None) or repr(target)
+    name = getattr(target, "__qualname__", None) or safe_repr(target)
     code = getattr(target, "__code__", None)
     return f"{name} ({code.co_filename}:{code.co_firstlineno})" if code is not None else name

@@ -147,6 +147,7 @@ class Failure:
     offset    where the record begins within the split's source, -1 when no record is to blame; `input_name` says of
               which source of a join it is
     group     of a key that is to blame: its values, packed, as far as they are kept (opaque but to executors)
+    hook      the part of the job that raised ("map", "combine", …), "" where it is none of them
     """
 
     kind: Literal["raised", "died", "fetch", "refused", "io"]
@@ -161,3 +162,4 @@ class Failure:
     group: bytes = b""
     input_name: str = ""
     lost: tuple[str, str] | None = None
+    hook: str = ""

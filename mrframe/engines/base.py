@@ -16,6 +16,7 @@ from mrframe.core.job import Job
 from mrframe.core.options import RunOptions
 from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
+from mrframe.core.safe_text import safe_repr
 from mrframe.core.spec import Failure, Split, StepSpec
 from mrframe.store.scratch import Scratch
 from mrframe.task.confine import memory_share
@@ -25,6 +26,7 @@ from mrframe.task.package import TaskSettings
 if TYPE_CHECKING:
     from mrframe.engines.saving import Cache
 
+RECORD_CHARS_MAX = 500  # of a record in a note
 JOB_ID = "job-1"  # a one-shot run has one submission
 Stage = Literal["start", "map", "shuffle", "reduce", "output"]
 
@@ -133,11 +135,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def raise_failure(failure: Failure) -> NoReturn:
-    """Raise the error of `errors.py` that a task's failure stands for."""
+def raise_failure(failure: Failure, cause: BaseException | None = None) -> NoReturn:
+    """Raise the error of `errors.py` that a task's failure stands for, from the job's own exception if it is here."""
+    __tracebackhide__ = True  # of pytest
     cls = _BY_SLUG.get(failure.error_slug, errors.JobFailed)
     if issubclass(cls, errors.UserCodeError):
-        raise cls(
+        error = cls(
             failure.message,
             traceback_text=failure.traceback_text,
             source=failure.source or None,
@@ -147,5 +150,22 @@ def raise_failure(failure: Failure) -> NoReturn:
             key=failure.key or None,
             group=failure.group,
             input_name=failure.input_name,
+            hook=failure.hook,
         )
+        if failure.traceback_text and cause is None:
+            error.add_note(f"\n{failure.traceback_text}")
+        for name, text in _whereabouts(failure):
+            error.add_note(f"  {name:7} {text}")
+        raise error from cause
     raise cls(failure.message)
+
+
+def _whereabouts(failure: Failure) -> Iterator[tuple[str, str]]:
+    """What Python shows below the error: the command shows its own, and no notes."""
+    if failure.hook:
+        yield "hook", failure.hook
+    if failure.source:
+        yield "in", failure.source + (f":{failure.line}" if failure.line >= 0 else f", byte {failure.offset}")
+        yield "record", safe_repr(failure.record.decode("utf-8", "backslashreplace"), RECORD_CHARS_MAX)
+    if failure.key:
+        yield "key", failure.key

@@ -22,6 +22,7 @@ from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.errors import OutputError, ShuffleUnbalanced
 from mrframe.store.disk import fault_text
 from mrframe.task.attempt import run_loaded
+from mrframe.task.blame import from_the_job
 from mrframe.task.collector import few_collections
 from mrframe.task.mapping import MAP_FILE
 from mrframe.task.package import LoadedJob, loaded
@@ -192,9 +193,10 @@ class _Run:
         return parts
 
     def _attempt(self, order: Order, step: int, split: Split | None) -> TaskReport:
-        result = run_loaded(self._job, order, self)
+        causes: list[BaseException] = []
+        result = run_loaded(self._job, order, self, causes)
         if isinstance(result, Failure):
-            raise_failure(result)
+            raise_failure(result, from_the_job(causes[-1]) if causes else None)
         self._done.append(Done(order.attempt, step, split, result))
         return result
 

@@ -17,12 +17,12 @@ from itertools import chain, islice
 from sys import getsizeof
 from typing import Any, Protocol
 
-from mrframe.errors import JobError
 from mrframe.shuffle.keys import canonical
 from mrframe.shuffle.reducers import Fold
 
 Columns = tuple[list[Any], list[Any]]
-Combine = Callable[[Any, Any], Iterable[tuple[Any, Any]]]
+Combine = Callable[[Any, list[Any]], list[Any]]
+"""(key, values) -> values: the user's combiner, guarded (`task/guard.py`)."""
 
 _SAFE = {str, bytes, type(None), date, int, bool, tuple}
 STATE_ITEMS_MAX = 16_384  # values in one state of `distinct` or `collect` as it travels
@@ -156,9 +156,8 @@ def _in_pieces(keys: list[Any], states: list[Any]) -> Columns:
 class CombineBuffer:
     """Values by key, folded by the user's combiner whenever enough of them wait."""
 
-    def __init__(self, combine: Combine, name: str) -> None:
+    def __init__(self, combine: Combine) -> None:
         self._combine = combine
-        self._name = name
         self._values: defaultdict[Any, list[Any]] = defaultdict(list)
         self._table = _Table()
         self._pending_bytes = 0
@@ -180,7 +179,7 @@ class CombineBuffer:
         for token, key in zip(self._values, self._table.keys_of(self._values), strict=True):
             values = self._values[token]
             if len(values) > 1:
-                self._values[token] = combined(self._combine, self._name, key, values)
+                self._values[token] = self._combine(key, values)
         self._pending_bytes = 0
 
     def size_bytes(self) -> int:
@@ -197,21 +196,6 @@ class CombineBuffer:
         if len(values) == len(keys) and all(lists):
             return keys, values  # each key has one value, as a combiner usually leaves it
         return [key for key, some in zip(keys, lists, strict=True) for _ in some], values
-
-
-def combined(combine: Combine, name: str, key: Any, values: list[Any]) -> list[Any]:
-    """What the user's combiner makes of the values of a key; JobError when it yields another key."""
-    result = []
-    for pair in combine(key, iter(values)):
-        if type(pair) is not tuple or len(pair) != 2:
-            raise JobError(f"combine={name} yielded {pair!r}; it must yield (key, value) pairs")
-        if pair[0] is not key and canonical(pair[0]) != canonical(key):
-            raise JobError(
-                f"combine={name} was given the key {key!r} and yielded {pair[0]!r}; "
-                "a combiner must yield the key that it was given"
-            )
-        result.append(pair[1])
-    return result
 
 
 class PairBuffer:
@@ -252,13 +236,13 @@ def _weight(objects: Iterable[Any], count: int) -> int:
             return _contained(objects, sample)
     else:
         sample = list(islice(objects, _SAMPLE * 32))
-    return sum(map(_deep, sample)) * count // len(sample)
+    return sum([_deep(one) for one in sample]) * count // len(sample)  # `map` would end at a StopIteration
 
 
 def _contained(containers: Sequence[Any], sample: Sequence[Any]) -> int:
     """The bytes of containers of one type: themselves exactly, their items by the fullest and some others."""
     some = [item for one in (max(containers, key=len), *sample) for item in _items(one, _SAMPLE * 4)]
-    each = sum(map(_deep, some)) / max(1, len(some))
+    each = sum([_deep(one) for one in some]) / max(1, len(some))
     items = sum(map(len, containers)) * (2 if isinstance(sample[0], dict) else 1)
     return sum(map(getsizeof, containers)) + int(items * each)
 
@@ -282,8 +266,8 @@ def _items(container: Any, count: int) -> list[Any]:
     return list(islice(container, count))
 
 
-def buffer_for(fold: Fold | None, combine: Combine | None, combine_name: str) -> Buffer:
+def buffer_for(fold: Fold | None, combine: Combine | None = None) -> Buffer:
     """The buffer that suits a job."""
     if fold is not None:
         return FoldBuffer(fold)
-    return CombineBuffer(combine, combine_name) if combine is not None else PairBuffer()
+    return CombineBuffer(combine) if combine is not None else PairBuffer()

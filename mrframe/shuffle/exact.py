@@ -16,6 +16,8 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any
 
+from mrframe.core.safe_text import safe_repr
+
 State = Any
 _EXACT = Context(prec=999_999, Emax=999_999, Emin=-999_999)
 _NUMBERS = {int, bool}
@@ -41,7 +43,7 @@ def add(values: Sequence[Any]) -> State:
     )
     if wrong is None:
         raise TypeError("floats and Decimals cannot be added exactly to each other; yield one of the two")
-    raise TypeError(f"{wrong!r} is a {type(wrong).__name__}, not a number")
+    raise TypeError(f"{safe_repr(wrong)} is a {type(wrong).__name__}, not a number")
 
 
 def merge(states: Sequence[State]) -> State:

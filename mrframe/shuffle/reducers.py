@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from mrframe.core.job import Reducer
+from mrframe.core.safe_text import safe_repr
 from mrframe.shuffle import exact
 from mrframe.shuffle.keys import canonical, kind_of, order
 
@@ -369,7 +370,7 @@ def _items(name: str, values: Sequence[Any]) -> Sequence[Any]:
         return values
     missing = [value for value in values if type(value) is dict and name not in value]
     if missing:
-        raise TypeError(f"{missing[0]!r} has no item {name!r}, which reduce={{…}} asks for")
+        raise TypeError(f"{safe_repr(missing[0])} has no item {name!r}, which reduce={{…}} asks for")
     return [value[name] if type(value) is dict else value for value in values]
 
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import msgpack
 
+from mrframe.core.safe_text import safe_str
 from mrframe.errors import CannotTravel, CorruptData
 
 DEPTH_MAX = 64  # levels of containers within containers in a plain value
@@ -116,10 +117,12 @@ def _pickled(value: Any) -> Any:
 
     try:
         data = cloudpickle.dumps(value)
-    except Exception as error:  # the value's own code runs here: the boundary to user code
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the value's own code runs here: the boundary to user code
         name = f"{type(value).__module__}.{type(value).__qualname__}"
         raise CannotTravel(
-            f"a value of type {name} cannot be sent from map to reduce ({type(error).__name__}: {error}); "
+            f"a value of type {name} cannot be sent from map to reduce ({type(error).__name__}: {safe_str(error)}); "
             "yield plain data instead, such as a tuple of its fields"
         ) from error
     return msgpack.ExtType(PICKLE, data)
@@ -207,10 +210,12 @@ class _Opener:
             raise CorruptData("a pickled value lies where only plain data may be; it was not opened")
         try:
             return pickle.loads(data)  # noqa: S301  (only where `unpickle` allows it: in executors)
-        except Exception as error:  # the value's own code runs here: the boundary to user code
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # the value's own code runs here: the boundary to user code
             raise CannotTravel(
-                f"a value that was pickled for its way to reduce cannot be opened ({type(error).__name__}: {error}); "
-                "yield plain data instead, such as a tuple of its fields"
+                f"a value that was pickled for its way to reduce cannot be opened ({type(error).__name__}: "
+                f"{safe_str(error)}); yield plain data instead, such as a tuple of its fields"
             ) from error
 
 

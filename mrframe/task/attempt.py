@@ -16,13 +16,22 @@ from typing import Any, BinaryIO, Protocol
 
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
-from mrframe.errors import CorruptData, InputChanged, KeyRefused, LedgerUnbalanced, MrframeError, UsageError
+from mrframe.errors import (
+    CannotTravel,
+    CorruptData,
+    InputChanged,
+    KeyRefused,
+    LedgerUnbalanced,
+    MrframeError,
+    UsageError,
+)
 from mrframe.formats.decode import decode_file
 from mrframe.task import counters, effects, surroundings
-from mrframe.task.blame import GroupFailed, RecordFailed, failure_of
+from mrframe.task.blame import NO_KEY, GroupFailed, HookFailed, RecordFailed, failure_of
 from mrframe.task.care import Care
 from mrframe.task.careful import CarefulAttempt, reads_lines
 from mrframe.task.confine import memory_limited
+from mrframe.task.guard import is_interrupt, is_the_jobs
 from mrframe.task.mapping import MapTask
 from mrframe.task.package import LoadedJob, unpack
 from mrframe.task.reducing import ReduceTask
@@ -69,25 +78,32 @@ def _leaner(job: LoadedJob) -> LoadedJob:
     return replace(job, settings=replace(job.settings, memory_bytes=job.settings.memory_bytes // LEANER))
 
 
-def run_loaded(job: LoadedJob, order: Order, reporter: Reporter) -> TaskReport | Failure:
-    """The same with a job that this process has already (the inline engine)."""
-    return _attempted(job, order, reporter, apart=False)
+def run_loaded(
+    job: LoadedJob, order: Order, reporter: Reporter, causes: list[BaseException] | None = None
+) -> TaskReport | Failure:
+    """The same with a job that this process has already (the inline engine).
+
+    What the job's code raised is added to `causes`: a `Failure` crosses processes, and holds no exception.
+    """
+    return _attempted(job, order, reporter, apart=False, causes=causes)
 
 
-def _attempted(job: LoadedJob, order: Order, reporter: Reporter, *, apart: bool) -> TaskReport | Failure:
+def _attempted(
+    job: LoadedJob, order: Order, reporter: Reporter, *, apart: bool, causes: list[BaseException] | None = None
+) -> TaskReport | Failure:
     """The task as it is usually done; carefully, when that is ordered or what has failed may be left out."""
     if isinstance(order, DecodeOrder):
         return _tried(None, order, reporter)
     limit = job.settings.memory_limit_bytes if apart else None
     if not (apart and order.careful):
-        outcome = _tried(job, order, reporter, memory_limit_bytes=limit)
+        outcome = _tried(job, order, reporter, memory_limit_bytes=limit, causes=causes)
         leave_out = job.settings.max_failed and reads_lines(order) and not job.settings.sampling
         of_user = isinstance(outcome, Failure) and (outcome.kind == "raised" or outcome.error_slug == KeyRefused.slug)
         if not (leave_out and of_user):
             return outcome
 
     def run(order: Order, reporter: Any, care: Care) -> TaskReport | Failure:
-        return _tried(job, order, reporter, care, memory_limit_bytes=limit)
+        return _tried(job, order, reporter, care, memory_limit_bytes=limit, causes=causes)
 
     return CarefulAttempt(job, order, reporter, run).outcome(apart=apart)
 
@@ -99,53 +115,78 @@ def _tried(
     care: Care | None = None,
     *,
     memory_limit_bytes: int | None = None,
+    causes: list[BaseException] | None = None,
 ) -> TaskReport | Failure:
     counters.take()
     watched = job is not None and job.settings.saving is not None and job.settings.saving.watched
     try:
         with memory_limited(memory_limit_bytes), effects.watched() if watched else nullcontext():
             report = _work(job, order, reporter, care)
-    except RecordFailed as failed:
-        assert failed.__cause__ is not None
-        _interrupted(failed.__cause__)
-        if isinstance(failed.__cause__, MemoryError) and care is None and memory_limit_bytes is not None:
+    except HookFailed as failed:
+        cause = failed.__cause__
+        assert cause is not None
+        if is_interrupt(cause):
+            raise cause from None
+        if causes is not None:
+            causes.append(cause)
+        by_record = isinstance(failed, RecordFailed)
+        if by_record and isinstance(cause, MemoryError) and care is None and memory_limit_bytes is not None:
             return Failure(
                 "died", OUT_OF_MEMORY, error_slug="job-failed"
             )  # perhaps not by this record: see carefully
-        name = order.split.input_name if isinstance(order, MapOrder) else ""
-        return replace(failure_of(failed.__cause__, failed.place), input_name=name)
-    except GroupFailed as failed:
-        assert failed.__cause__ is not None
-        _interrupted(failed.__cause__)
-        failure = failure_of(failed.__cause__, None, "" if failed.key is None else repr(failed.key)[:1000])
-        return replace(failure, group=_group(job, order, failed.key))
-    except CorruptData as error:
-        return Failure("io", str(error), error_slug=error.slug, source=error.file)
-    except LedgerUnbalanced as error:
-        return Failure("refused", str(error), error_slug=error.slug)
-    except MrframeError as error:
-        if isinstance(error, InputChanged) and isinstance(order, MapOrder) and order.split.kind == "held":
-            return _block_gone(order.split)
-        at_fault = isinstance(error, UsageError) or error.blame in ("user", "data")
-        return Failure("refused" if at_fault else "io", str(error), error_slug=error.slug)
-    except MemoryError:
-        return Failure("io", OUT_OF_MEMORY, error_slug="job-failed")
-    except OSError as error:
-        return _disk_failure(error, order)
+        return _hook_failure(job, order, failed, cause)
+    except BaseException as error:  # methods of the job's own objects run anywhere
+        failure = _fault(error, order)
+        if failure is None:
+            raise
+        if failure.kind == "raised" and causes is not None:
+            causes.append(error)
+        return failure
     report.counters = report.counters or counters.take()
     report.effect = effects.noted() if watched else ""
     report.memory_peak_bytes = _peak_bytes()
     return report
 
 
-def _group(job: LoadedJob | None, order: Order, key: object) -> bytes:
+def _fault(error: BaseException, order: Order) -> Failure | None:
+    """What went wrong outside the job's hooks; None for what nobody meant."""
+    if isinstance(error, CorruptData):
+        return Failure("io", str(error), error_slug=error.slug, source=error.file)
+    if isinstance(error, CannotTravel) and error.__cause__ is not None and is_the_jobs(error.__cause__):
+        return failure_of(error.__cause__, None)
+    if isinstance(error, MrframeError):
+        if isinstance(error, InputChanged) and isinstance(order, MapOrder) and order.split.kind == "held":
+            return _block_gone(order.split)
+        at_fault = isinstance(error, (UsageError, LedgerUnbalanced)) or error.blame in ("user", "data")
+        return Failure("refused" if at_fault else "io", str(error), error_slug=error.slug)
+    if is_interrupt(error):
+        return None
+    if is_the_jobs(error):  # a method of its objects, which may be called anywhere
+        return failure_of(error, None)
+    if isinstance(error, MemoryError):
+        return Failure("io", OUT_OF_MEMORY, error_slug="job-failed")
+    return _disk_failure(error, order) if isinstance(error, OSError) else None
+
+
+def _hook_failure(job: LoadedJob | None, order: Order, failed: HookFailed, cause: BaseException) -> Failure:
+    if isinstance(failed, GroupFailed):
+        failure = failure_of(cause, None, failed.key_text, failed.hook)
+        return replace(failure, group=_group(job, order, failed))
+    place = failed.place if isinstance(failed, RecordFailed) else None
+    name = order.split.input_name if isinstance(order, MapOrder) else ""
+    return replace(failure_of(cause, place, hook=failed.hook), input_name=name)
+
+
+def _group(job: LoadedJob | None, order: Order, failed: GroupFailed) -> bytes:
     """The values of a key on which the job's code failed; b"" where it is not known which, or they cannot be had."""
-    if job is None or key is None or not isinstance(order, ReduceOrder):
+    if job is None or failed.key is NO_KEY or isinstance(order, DecodeOrder):
         return b""
-    from mrframe.task.capsule import group_of
+    from mrframe.task.capsule import group_given, group_of
 
     try:
-        return group_of(job.steps[order.step], order, key)
+        if failed.hook in ("combine", "partition"):
+            return group_given(order.step, failed)
+        return group_of(job.steps[order.step], order, failed.key) if isinstance(order, ReduceOrder) else b""
     except (MrframeError, OSError, MemoryError):
         return b""
 
@@ -211,11 +252,6 @@ def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
         )
         reporter.beat(report.records_out, report.bytes_out)
     return report
-
-
-def _interrupted(cause: BaseException) -> None:
-    if isinstance(cause, KeyboardInterrupt):
-        raise cause
 
 
 def _block_gone(split: Split) -> Failure:

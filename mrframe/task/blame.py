@@ -1,15 +1,19 @@
-"""From an exception of the user's code to a `Failure`: their traceback, the record, and where it lies.
+"""From an exception of the job's own code to a `Failure`: the traceback, the hook, the record or key.
 
-What crosses processes is plain text: an exception object never travels.
+What crosses processes is plain text: an exception object never travels. Not here: whether an exception is the job's
+at all (`guard.py`).
 """
 
 from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 from mrframe.core.quick import dataclass
+from mrframe.core.safe_text import MESSAGE_CHARS_MAX, safe_repr, safe_str
 from mrframe.core.spec import Failure
 from mrframe.errors import UserCodeError
 
@@ -17,6 +21,8 @@ _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__
 _READY = os.path.join(_PACKAGE, "jobs", "")
 RECORD_BYTES_MAX = 1 << 20  # of a record that travels with a failure: what a capsule keeps
 TEXT_CHARS_MAX = 64 << 10  # of a traceback
+KEY_CHARS_MAX = 1000
+NO_KEY: Any = object()  # None is a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,30 +35,60 @@ class Place:
     record: bytes
 
 
-class RecordFailed(Exception):
-    """The user's code failed on a record; carries the original as `__cause__` and the place of the record."""
+class HookFailed(Exception):
+    """A hook of the job failed: its name ("map", "combine", …), with the original as `__cause__`."""
 
-    def __init__(self, place: Place | None) -> None:
+    def __init__(self, hook: str) -> None:
         super().__init__()
+        self.hook = hook
+
+
+class RecordFailed(HookFailed):
+    """A hook failed on a record; `place` is None where it is not known on which."""
+
+    def __init__(self, place: Place | None, hook: str = "map") -> None:
+        super().__init__(hook)
         self.place = place
 
 
-class GroupFailed(Exception):
-    """The user's code failed on a key; carries the original as `__cause__`."""
+class GroupFailed(HookFailed):
+    """A hook failed on a key, or on no key in particular (NO_KEY).
 
-    def __init__(self, key: object, step: str) -> None:
-        super().__init__()
+    `values` are those that a combiner was given, `partitions` the number that a partitioner was given.
+    """
+
+    def __init__(self, key: Any, hook: str, values: Sequence[Any] | None = None, partitions: int = 0) -> None:
+        super().__init__(hook)
         self.key = key
-        self.step = step
+        self.values = values
+        self.partitions = partitions
+
+    @property
+    def key_text(self) -> str:
+        """The key for people, "" where it is not known."""
+        return "" if self.key is NO_KEY else safe_repr(self.key, KEY_CHARS_MAX)
 
 
 def user_traceback(error: BaseException) -> str:
     """The traceback from the first line of the user's, without the lines of mrframe; "" when there is none."""
-    if not _has_user_frame(error.__traceback__):
+    if not _has_user_frame(error):
         return ""
-    report = traceback.TracebackException.from_exception(error)
+    try:
+        report = traceback.TracebackException.from_exception(error)
+    except Exception:  # a method of the user's that is asked for a suggestion
+        return "".join(traceback.format_tb(error.__traceback__)) + said(error)
     _trim(report)
-    return "".join(report.format())[-TEXT_CHARS_MAX:]
+    return "".join(_cut(line) for line in report.format())[-TEXT_CHARS_MAX:]
+
+
+def from_the_job(error: BaseException) -> BaseException | None:
+    """The exception with its traceback from the first line of the user's; None when it has none."""
+    return error.with_traceback(_users_part(error)) if _has_user_frame(error) else None
+
+
+def _cut(line: str) -> str:
+    """A line of a traceback; an exception's text may have megabytes, and the frames stand before it."""
+    return line if len(line) <= MESSAGE_CHARS_MAX else line[:MESSAGE_CHARS_MAX] + "…"
 
 
 def is_own(filename: str) -> bool:
@@ -61,40 +97,63 @@ def is_own(filename: str) -> bool:
     return (path.startswith(_PACKAGE) and not path.startswith(_READY)) or filename.startswith("<frozen importlib")
 
 
-def _has_user_frame(tb: TracebackType | None) -> bool:
-    while tb is not None:
-        if not is_own(tb.tb_frame.f_code.co_filename):
+def _has_user_frame(error: BaseException) -> bool:
+    """Whether the exception, or one that it was raised from or after, has passed through code of the user's.
+
+    A generator that raises StopIteration leaves a RuntimeError without a frame, raised from one that has them.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if _users_part(one) is not None:
             return True
-        tb = tb.tb_next
+        waiting += [one.__cause__, one.__context__]
     return False
 
 
-def _trim(report: traceback.TracebackException | None) -> None:
-    if report is None:
-        return
-    report.stack = traceback.StackSummary.from_list([f for f in report.stack if not is_own(f.filename)])
-    _trim(report.__cause__)
-    _trim(report.__context__)
+def _users_part(error: BaseException) -> TracebackType | None:
+    tb = error.__traceback__
+    while tb is not None and is_own(tb.tb_frame.f_code.co_filename):
+        tb = tb.tb_next
+    return tb
+
+
+def _trim(report: traceback.TracebackException) -> None:
+    """Leave mrframe's frames out of a report and of all that it is chained to."""
+    waiting = [report]
+    while waiting:
+        one = waiting.pop()
+        one.stack = traceback.StackSummary.from_list([f for f in one.stack if not is_own(f.filename)])
+        waiting += [chained for chained in (one.__cause__, one.__context__) if chained is not None]
+        waiting += getattr(one, "exceptions", None) or ()
 
 
 def said(error: BaseException) -> str:
     """An exception as the last line of a traceback has it."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = safe_str(error)
+    return _cut(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
-def failure_of(error: BaseException, place: Place | None, key: str = "") -> Failure:
+def failure_of(error: BaseException, place: Place | None, key: str = "", hook: str = "") -> Failure:
     """The failure that an exception of the job's code or data amounts to; never retried."""
-    slug = error.slug if isinstance(error, UserCodeError) else UserCodeError.slug
-    text = user_traceback(error)
-    message = str(error) if isinstance(error, UserCodeError) else said(error)
+    message, slug, text = said(error), UserCodeError.slug, user_traceback(error)
+    if isinstance(error, UserCodeError):
+        message, slug, text = safe_str(error), error.slug, text or error.traceback_text
+    elif hook and not text:
+        message = f"the job's {hook} raised {message}"
     return Failure(
         "raised",
         message,
-        traceback_text=text or (error.traceback_text if isinstance(error, UserCodeError) else ""),
+        traceback_text=text,
         error_slug=slug,
         source=place.source if place else "",
         offset=place.offset if place else -1,
         line=place.line if place else -1,
         record=place.record[:RECORD_BYTES_MAX] if place else b"",
         key=key,
+        hook=hook,
     )

@@ -26,6 +26,7 @@ from mrframe.shuffle.group import same_key
 from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle.partition import slot_column, slot_range, slots_for
 from mrframe.shuffle.runfile import RunReader, RunWriter
+from mrframe.task.blame import GroupFailed
 from mrframe.task.manyfiles import ManyFiles
 
 VERSION = 1
@@ -36,22 +37,25 @@ VALUES_BYTES_MAX = 1 << 20  # of the values of a key, as they are written
 class Group:
     """A key with its values, as run files (one for each source of a join that has the key) for a reduce task.
 
-    `whole` is False when there were more values than are kept.
+    `whole` is False when there were more values than are kept. `hook` is what failed on it: reduce, combine, or
+    partition, which was given the number of `partitions`.
     """
 
     step: int
     files: tuple[bytes, ...]
     whole: bool
+    hook: str = "reduce"
+    partitions: int = 0
 
     def pack(self) -> bytes:
         """As bytes."""
-        return bytes(msgpack.packb([self.step, list(self.files), self.whole]))
+        return bytes(msgpack.packb([self.step, list(self.files), self.whole, self.hook, self.partitions]))
 
     @classmethod
     def unpack(cls, data: bytes) -> Group:
         """Back from `pack`."""
-        step, files, whole = msgpack.unpackb(data)
-        return cls(step, tuple(files), whole)
+        step, files, *more = msgpack.unpackb(data)
+        return cls(step, tuple(files), *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,19 @@ class Capsule:
         if capsule is None:
             raise CorruptData("the failure that was kept is damaged, or of another version of mrframe")
         return capsule
+
+
+def group_given(step: int, failed: GroupFailed) -> bytes:
+    """The key that a combiner or partitioner failed on, with the values that it was given, packed."""
+    values = list(failed.values or [None])
+    size = len(encode(values))
+    whole = size <= VALUES_BYTES_MAX
+    kept = values if whole else values[: max(1, len(values) * VALUES_BYTES_MAX // size)]
+    target = io.BytesIO()
+    writer = RunWriter(target, slots=1)
+    writer.add_sorted(0, [([failed.key] * len(kept), kept)])
+    writer.close()
+    return Group(step, (target.getvalue(),), whole, failed.hook, failed.partitions).pack()
 
 
 def group_of(job: Job, order: ReduceOrder, key: object) -> bytes:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from mrframe.core.malformed import tolerates
 from mrframe.core.records import Malformed
-from mrframe.errors import KeyRefused, UserCodeError
+from mrframe.core.safe_text import safe_str
+from mrframe.errors import UserCodeError
 from mrframe.formats.parsed import BlockReader, Parsed, line_at, line_offsets
 from mrframe.task import counters
 from mrframe.task.blame import RecordFailed, said
 from mrframe.task.box import NOWHERE, Box
 from mrframe.task.emit import EmitFailed, Emitter
+from mrframe.task.guard import is_interrupt, is_refusal
 
 if TYPE_CHECKING:
     from mrframe.task.mapping import MapTask
@@ -88,14 +90,18 @@ def emit_singly(task: MapTask, emitter: Emitter, care: Care, read: tuple[int, by
         before = counters.snapshot()
         try:
             some_keys, some_values = task.alone(emitter, parsed, index)
-        except (EmitFailed, KeyRefused, TypeError) as error:
+        except BaseException as error:  # the user's function runs here
+            if not isinstance(error, EmitFailed) and not is_refusal(error):
+                raise
             cause = error.__cause__ if isinstance(error, EmitFailed) else task.named(error)
             assert cause is not None
-            if isinstance(cause, (KeyboardInterrupt, MemoryError)) or not care.may_leave_out():
-                raise RecordFailed(task.place(offset, block, index)) from cause
+            if isinstance(cause, MemoryError) or is_interrupt(cause) or not care.may_leave_out():
+                hook = error.hook if isinstance(error, EmitFailed) else "map"
+                raise RecordFailed(task.place(offset, block, index), hook) from cause
             counters.restore(before)
             bad.append((index, reason_of(cause)))
         else:
+            task.handled += 1
             keys.extend(some_keys)
             values.extend(some_values)
     care.box.record(NOWHERE)
@@ -105,7 +111,7 @@ def emit_singly(task: MapTask, emitter: Emitter, care: Care, read: tuple[int, by
 
 def reason_of(cause: BaseException) -> str:
     """What the job's code raised, in a line."""
-    text = str(cause) if isinstance(cause, UserCodeError) else said(cause)
+    text = safe_str(cause) if isinstance(cause, UserCodeError) else said(cause)
     return " ".join(text.split())[:REASON_CHARS_MAX]
 
 

@@ -102,7 +102,7 @@ class CarefulAttempt:
 
     def _pass_over(self, failure: Failure, standing: Standing) -> bool:
         """Leave the record that failed out from now on, when there is one and the limit allows it."""
-        blamed = failure.kind == "raised" and standing.record >= 0 and not standing.spent
+        blamed = failure.kind == "raised" and not failure.key and standing.record >= 0 and not standing.spent
         if not blamed or not tolerates(self._limit, len(self._passed_over) + 1):
             return False
         self._passed_over[standing.offset, standing.record] = failure.message.partition("\n")[0]

@@ -2,35 +2,46 @@
 
 An emitter takes the columns of a block and gives columns of keys and values. The loops run in C as far as
 Python allows (`chain`, `map`, `compress`); which record failed is found afterwards, from how far the
-iterators had come. It does not read, buffer or report.
+iterators had come. A loop in C takes a StopIteration of the user's for its own end, so each checks afterwards
+that all records were taken (`guard.is_used_up`). It does not read, buffer or report.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import chain, compress, repeat
+from itertools import chain, compress, count, repeat
 from operator import itemgetter, length_hint
 from typing import Any
 
 from mrframe.core.job import Job
 from mrframe.core.signature import describe
 from mrframe.errors import UserCodeError
+from mrframe.task.guard import is_used_up, no_pair, no_pairs
 from mrframe.task.picks import Constant, Pick, declared_picks
 
 Columns = tuple[list[Any], list[Any]]
 
 
 class EmitFailed(Exception):
-    """The user's code failed (`__cause__`) on the record with this index in the block."""
+    """The hook ("map" or "where") failed (`__cause__`) on the record with this index in the block."""
 
-    def __init__(self, record: int) -> None:
+    def __init__(self, record: int, hook: str = "map") -> None:
         super().__init__()
         self.record = record
+        self.hook = hook
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """What the user's code raised, also where an EmitFailed tells of it."""
+    return error.__cause__ or error if isinstance(error, EmitFailed) else error
 
 
 class Emitter:
-    """Pairs of one block; `fields` are the projected fields, in the order of the columns."""
+    """Pairs of one block; `fields` are the projected fields, in the order of the columns.
+
+    `mapped` and `filtered` count the records that were given to the map, and those that `where` left out.
+    """
 
     def __init__(self, job: Job) -> None:
         projection = job.projection()
@@ -40,6 +51,13 @@ class Emitter:
         self._map = job.map
         self._map_columns = [names[name] for name in job.map_fields()]
         self._picks = declared_picks(job)
+        self.mapped = 0
+        self.filtered = 0
+
+    def taken(self) -> int:
+        """How many records were mapped or filtered since this was asked last."""
+        taken, self.mapped, self.filtered = self.mapped + self.filtered, 0, 0
+        return taken
 
     def emit(self, columns: list[list[Any]], records: int) -> Columns:
         """Keys and values of a block; raises EmitFailed."""
@@ -74,24 +92,34 @@ class Emitter:
         """The records that `where` lets pass, their number, and which they are (None: all); raises EmitFailed."""
         if self._where is None:
             return columns, records, None
-        mask = self._mask(columns, records)
-        if all(mask):
+        kept = self._kept([columns[i] for i in self._where_columns], records)
+        if len(kept) == records:
             return columns, records, None
-        kept = list(compress(range(records), mask))
-        return [list(compress(column, mask)) for column in columns], len(kept), kept
+        if len(kept) < 2:
+            return [[column[i] for i in kept] for column in columns], len(kept), kept
+        pick = itemgetter(*kept)
+        return [list(pick(column)) for column in columns], len(kept), kept
 
-    def _mask(self, columns: list[list[Any]], records: int) -> list[bool]:
+    def _kept(self, columns: list[list[Any]], records: int) -> list[int]:
+        """The indexes of the records that `where` lets pass: what it returns is asked for its truth, once."""
         assert self._where is not None
-        place, arguments = _arguments([columns[i] for i in self._where_columns], records)
+        place, arguments = _arguments(columns, records)
         try:
-            return list(map(self._where, *arguments))
-        except BaseException as error:
-            raise EmitFailed(records - length_hint(place) - 1) from error
+            kept = list(compress(count(), map(self._where, *arguments)))  # who ends is the records, not the count
+        except BaseException as error:  # the user's function runs here
+            raise EmitFailed(_index(place, records), "where") from error
+        if not is_used_up(place):
+            index = _index(place, records)
+            raise EmitFailed(index, "where") from self._stopped(bool, self._where, columns, index, "where")
+        self.filtered += (len(columns[0]) if columns else records) - len(kept)
+        return kept
 
     def _picked(self, columns: list[list[Any]], records: int) -> Columns:
         assert self._picks is not None
         key, value = self._picks
-        return _picked(key, columns, records), _picked(value, columns, records)
+        picked = _picked(key, columns, records), _picked(value, columns, records)
+        self.mapped += len(picked[0])
+        return picked
 
     def _mapped(self, columns: list[list[Any]], records: int) -> Columns:
         return self._checked(self._run(columns, records, chain.from_iterable), columns, records)
@@ -101,9 +129,26 @@ class Emitter:
         assert self._map is not None
         place, arguments = _arguments(columns, records)
         try:
-            return list(gather(map(self._map, *arguments)))
-        except BaseException as error:
-            raise EmitFailed(records - length_hint(place) - 1) from _clearer(error, self._map)
+            found = list(gather(map(self._map, *arguments)))
+        except BaseException as error:  # the user's function runs here
+            raise EmitFailed(_index(place, records)) from no_pairs(error, f"map={describe(self._map)}")
+        if not is_used_up(place):
+            index = _index(place, records)
+            raise EmitFailed(index) from self._stopped(list, self._map, columns, index, "map")
+        self.mapped += len(columns[0]) if columns else records
+        return found
+
+    def _stopped(
+        self, use: Callable[[Any], Any], function: Callable[..., Any], columns: list[list[Any]], index: int, hook: str
+    ) -> BaseException:
+        """What a function raises on a record at which a loop in C has ended: StopIteration, which it has lost."""
+        try:
+            use(function(*[column[index] for column in columns]))
+        except BaseException as error:  # the user's function runs here
+            return error
+        return UserCodeError(
+            f"{hook}={describe(function)} raised StopIteration, and did not when it was called again"
+        )
 
     def _checked(self, pairs: list[Any], columns: list[list[Any]], records: int) -> Columns:
         """The pairs as columns; EmitFailed when one is no pair."""
@@ -117,15 +162,20 @@ class Emitter:
     def _find_no_pair(self, columns: list[list[Any]], records: int) -> EmitFailed:
         """Run the map again, record by record, to find the one that yields no pair."""
         assert self._map is not None
-        _, arguments = _arguments(columns, records)
-        for index, results in enumerate(map(self._map, *arguments)):
-            for item in results:
-                if as_columns([item]) is None:
-                    failed = EmitFailed(index)
-                    failed.__cause__ = no_pair(f"map={describe(self._map)}", item)
-                    return failed
+        who = f"map={describe(self._map)}"
         failed = EmitFailed(0)
-        failed.__cause__ = no_pair(f"map={describe(self._map)}", "something else the second time")
+        failed.__cause__ = no_pair(who, "something else the second time")
+        for index in range(records):
+            try:
+                wrong = [item for item in self._map(*[column[index] for column in columns]) if not is_pair(item)]
+            except BaseException as error:  # the user's function runs here
+                failed = EmitFailed(index)
+                failed.__cause__ = error
+                break
+            if wrong:
+                failed = EmitFailed(index)
+                failed.__cause__ = no_pair(who, wrong[0])
+                break
         return failed
 
 
@@ -139,11 +189,9 @@ def as_columns(pairs: Sequence[Any]) -> Columns | None:
         return None
 
 
-def no_pair(who: str, item: Any) -> UserCodeError:
-    """The error for a function that yields something other than a pair."""
-    shown = repr(item)
-    shown = shown if len(shown) <= 200 else shown[:200] + "…"
-    return UserCodeError(f"{who} yielded {shown}, which is not a (key, value) pair; write: yield key, value")
+def is_pair(item: Any) -> bool:
+    """Whether this is a tuple of two."""
+    return type(item) is tuple and len(item) == 2
 
 
 def _arguments(columns: list[list[Any]], records: int) -> tuple[Iterator[Any], list[Iterable[Any]]]:
@@ -151,22 +199,13 @@ def _arguments(columns: list[list[Any]], records: int) -> tuple[Iterator[Any], l
 
     A function without parameters is not called: `check` refuses it, since it would say nothing of the data.
     """
-    first: Iterator[Any] = iter(columns[0]) if columns else iter(repeat(None, records))
+    first = iter(columns[0] if columns else [None] * records)
     return first, [first, *columns[1:]]
 
 
-def _clearer(error: BaseException, function: Callable[..., Any]) -> BaseException:
-    """A map that forgot to yield gives a TypeError without a line of the user's; say it in their terms."""
-    if isinstance(error, TypeError) and "is not iterable" in str(error) and _raised_by_caller(error):
-        what = str(error).partition(" object")[0].strip("'")
-        return UserCodeError(
-            f"map={describe(function)} returned {what.replace('NoneType', 'None')}; it must yield (key, value) pairs"
-        )
-    return error
-
-
-def _raised_by_caller(error: BaseException) -> bool:
-    return error.__traceback__ is not None and error.__traceback__.tb_next is None
+def _index(place: Iterator[Any], records: int) -> int:
+    """The record that was taken last."""
+    return max(0, records - length_hint(place) - 1)
 
 
 def _picked(pick: Pick, columns: Sequence[list[Any]], records: int) -> list[Any]:

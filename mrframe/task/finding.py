@@ -19,11 +19,10 @@ from mrframe.errors import ExtraMissing, KeyRefused, UsageError
 from mrframe.shuffle.buffers import buffer_for
 from mrframe.shuffle.keys import canonical, kind_of
 from mrframe.shuffle.reducers import as_fold
-from mrframe.task.emit import EmitFailed, Emitter
+from mrframe.task.emit import EmitFailed, Emitter, cause_of
+from mrframe.task.guard import is_interrupt, is_refusal
 
 Columns = list[list[Any]]
-_FATAL = (KeyboardInterrupt, MemoryError, ExtraMissing)
-"""What is no failure of one record."""
 
 
 class Key:
@@ -71,7 +70,7 @@ class Finder:
         self._key = key
         self._emitter = Emitter(view)
         fold = None if view.sort_values else as_fold(view.reduce)
-        self._new_buffer = partial(buffer_for, fold, None, "")
+        self._new_buffer = partial(buffer_for, fold)
         self._batches = None
         if view.map_batch is not None:
             from mrframe.task.mapbatch import Batches
@@ -97,11 +96,11 @@ class Finder:
             if places:
                 kind_of(list(keys))
                 self._new_buffer().add(keys, values)
-        except EmitFailed as failed:
-            if isinstance(failed.__cause__, _FATAL):
-                raise failed.__cause__ from None
-            return None
-        except (KeyRefused, TypeError):
+        except BaseException as error:  # the user's function runs here
+            if not isinstance(error, EmitFailed) and not is_refusal(error):
+                raise
+            if _is_fatal(cause_of(error)):
+                raise cause_of(error) from None
             return None
         return list(dict.fromkeys(origins[place] for place in places))
 
@@ -122,10 +121,14 @@ class Finder:
             pairs, _ = self._batches.emit(columns, len(columns[0]))
             return any(self._key.places(keys) for keys, _ in pairs)
         except BaseException as error:  # the user's function runs here
-            cause = error.__cause__ if isinstance(error, EmitFailed) else error
-            if isinstance(cause, _FATAL):
-                raise cause from None
+            if _is_fatal(cause_of(error)):
+                raise cause_of(error) from None
             return not single
+
+
+def _is_fatal(error: BaseException) -> bool:
+    """Whether this is no failure of one record."""
+    return isinstance(error, (MemoryError, ExtraMissing)) or is_interrupt(error)
 
 
 def _cut(columns: Columns, start: int, stop: int) -> Columns:

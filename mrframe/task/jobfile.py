@@ -17,7 +17,8 @@ from mrframe.core.job import Job
 from mrframe.core.quick import dataclass
 from mrframe.errors import JobError, MrframeError, UserCodeError
 from mrframe.task import effects
-from mrframe.task.blame import user_traceback
+from mrframe.task.blame import from_the_job, said, user_traceback
+from mrframe.task.guard import is_interrupt
 from mrframe.task.sources import Sources, collect
 
 
@@ -41,12 +42,11 @@ class JobFile:
         except MrframeError:
             raise
         except BaseException as error:  # the user's file runs here, and may raise anything, SystemExit included
-            if isinstance(error, KeyboardInterrupt):
+            if is_interrupt(error):
                 raise
             raise UserCodeError(
-                f"the job file {self.path} cannot be loaded: {type(error).__name__}: {error}",
-                traceback_text=user_traceback(error),
-            ) from None
+                f"the job file {self.path} cannot be loaded: {said(error)}", traceback_text=user_traceback(error)
+            ) from from_the_job(error)
         return _pick(vars(module), self.attribute, self.path)
 
     def make(self, options: Mapping[str, Any]) -> Job:
@@ -69,11 +69,12 @@ def made(target: Job | Callable[..., Job], options: Mapping[str, Any], place: st
             job = target(**options)
     except MrframeError:
         raise
-    except Exception as error:  # the user's function runs here
+    except BaseException as error:  # the user's function runs here
+        if is_interrupt(error):
+            raise
         raise UserCodeError(
-            f"the job function of {place} failed: {type(error).__name__}: {error}",
-            traceback_text=user_traceback(error),
-        ) from None
+            f"the job function of {place} failed: {said(error)}", traceback_text=user_traceback(error)
+        ) from from_the_job(error)
     if not isinstance(job, Job):
         raise JobError(f"the job function of {place} returned {type(job).__name__}; it must return a Job(…)")
     return job

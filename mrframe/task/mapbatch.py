@@ -19,7 +19,8 @@ from mrframe.task.arrow import need_arrow, pairs_of, tables_of, to_table
 from mrframe.task.blame import Place, RecordFailed
 from mrframe.task.box import NOWHERE
 from mrframe.task.care import Care
-from mrframe.task.emit import EmitFailed, Emitter
+from mrframe.task.emit import EmitFailed, Emitter, cause_of
+from mrframe.task.guard import is_interrupt, passes
 from mrframe.task.rawbatch import RawBatches, raw_batches
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Batches:
         self._columns = [job.projection().index(name) for name in self._names]
         self._kinds = kinds_of(job.read, self._names, job.paths())
         self.who = f"map_batch={describe(job.map_batch)}"
+        self._mapped = self._filtered = 0
 
     def emit(
         self, columns: list[list[Any]], records: int
@@ -54,6 +56,7 @@ class Batches:
     def tables(self, columns: list[list[Any]], records: int) -> tuple[list[Any], dict[str, int]]:
         """(tables of pairs, {field: ints beyond 64 bits}); EmitFailed for `where`, else whatever is raised."""
         columns, records, _ = self._emitter.passing(columns, records)
+        self._mapped, self._filtered = 0, self._emitter.taken()
         if not records:
             return [], {}
         table, bad = to_table(self._names, self._kinds, [columns[i] for i in self._columns])
@@ -61,14 +64,22 @@ class Batches:
 
     def called(self, table: Any) -> list[Any]:
         """The tables of pairs that the function makes of a table of fields; whatever is raised."""
+        self._mapped = len(table)
         return list(tables_of(self._function(table), self.who))
+
+    def taken(self) -> int:
+        """How many records were mapped or filtered since this was asked last."""
+        taken, self._mapped, self._filtered = self._mapped + self._filtered, 0, 0
+        return taken
 
     def culprit(self, columns: list[list[Any]], records: int) -> int | None:
         """The first record on which alone the function fails too; None when it fails on several together only."""
         for index in range(records):
             try:
                 self.emit([column[index : index + 1] for column in columns], 1)
-            except Exception:  # the user's function runs here
+            except BaseException as error:  # the user's function runs here
+                if is_interrupt(cause_of(error)):
+                    raise cause_of(error) from None
                 return index
         return None
 
@@ -81,9 +92,11 @@ class Batches:
                 self.emit([column[at : at + 1] for column in columns], 1)
             except ExtraMissing:
                 raise
-            except Exception as error:  # the user's function runs here
-                if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
-                    raise RecordFailed(None) from error
+            except BaseException as error:  # the user's function runs here
+                if is_interrupt(cause_of(error)):
+                    raise cause_of(error) from None
+                if isinstance(cause_of(error), MemoryError):
+                    raise RecordFailed(None, "map_batch") from cause_of(error)
         counters.restore(before)
         care.box.record(NOWHERE)
 
@@ -126,15 +139,18 @@ def map_batch(job: Job, task: MapTask, output: Output) -> None:
             batches.try_singly(columns, kept, care)
         try:
             tables, bad = batches.tables(columns, len(kept))
+            task.handled += batches.taken()
             for table in tables:
                 add_table(output, table)
         except EmitFailed as failed:
-            raise RecordFailed(_culprit(task, offset, block, kept[failed.record])) from failed.__cause__
-        except (ExtraMissing, OSError):
-            raise
+            place = _culprit(task, offset, block, kept[failed.record])
+            raise RecordFailed(place, failed.hook) from failed.__cause__
         except BaseException as error:  # the user's function runs here
+            if passes(error):
+                raise
             index = batches.culprit(columns, len(kept))
-            raise RecordFailed(None if index is None else _culprit(task, offset, block, kept[index])) from error
+            place_or_none = None if index is None else _culprit(task, offset, block, kept[index])
+            raise RecordFailed(place_or_none, "map_batch") from error
         task.add_bad_fields(bad)
 
 
@@ -146,13 +162,16 @@ def _map_raw(raw: RawBatches, batches: Batches, task: MapTask, output: Output) -
             continue
         table, bad = raw.table(parsed)
         try:
-            for pairs in batches.called(table):
+            tables = batches.called(table)
+            task.handled += batches.taken()
+            for pairs in tables:
                 add_table(output, pairs)
-        except (ExtraMissing, OSError):
-            raise
         except BaseException as error:  # the user's function runs here
+            if passes(error):
+                raise
             index = batches.culprit(task.reader.parse(block, task.split.source, offset).columns, parsed.records)
-            raise RecordFailed(None if index is None else _culprit(task, offset, block, index)) from error
+            place = None if index is None else _culprit(task, offset, block, index)
+            raise RecordFailed(place, "map_batch") from error
         task.add_bad_fields(bad)
 
 

@@ -15,20 +15,20 @@ from typing import Any, BinaryIO, Protocol
 
 from mrframe.core.job import Each, Job
 from mrframe.core.records import Ledger, Malformed, TaskReport
-from mrframe.core.signature import describe
 from mrframe.core.spec import MapOrder
-from mrframe.errors import KeyRefused, LedgerUnbalanced, MrframeError, UserCodeError
+from mrframe.errors import CannotTravel, LedgerUnbalanced, UserCodeError
 from mrframe.formats.reading import BlockReader, Parsed, make_reader
 from mrframe.formats.splitting import BLOCK_BYTES, LongLine, read_split
 from mrframe.shuffle.buffers import buffer_for
 from mrframe.shuffle.keys import canonical
-from mrframe.shuffle.partition import slot_range, slots_for
+from mrframe.shuffle.partition import slots_for
 from mrframe.shuffle.ranges import Ranges
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.runfile import RunWriter
 from mrframe.task.blame import Place, RecordFailed
 from mrframe.task.care import Bad, Care, emit_singly, lines_of
 from mrframe.task.emit import Columns, EmitFailed, Emitter
+from mrframe.task.guard import cannot_travel, is_refusal, is_the_jobs, slots_by_user
 from mrframe.task.lines import lines_before
 from mrframe.task.package import TaskSettings
 from mrframe.task.packedfold import PackedFold, buffer_of
@@ -72,7 +72,7 @@ class Output:
         source: int = 0,
         cuts: Sequence[Any] = (),
     ) -> None:
-        self._partition = job.partition
+        self._job = job
         self._partitions = order.partitions
         self._slots = slots_for(order.partitions)
         self._budget_bytes = settings.memory_bytes
@@ -119,7 +119,13 @@ class Output:
             return
         keys, values = self.buffer.drain()
         if keys:
-            self._opened().add_run(keys, values, self._slots_by_user(keys) if self._partition is not None else None)
+            slots = None
+            if self._job.partition is not None:
+                slots = slots_by_user(self._job, keys, self._slots, self._partitions)
+            try:
+                self._opened().add_run(keys, values, slots)
+            except CannotTravel as error:
+                raise cannot_travel(error, keys, values) from error.__cause__
             check_bytes(self._opened().size_bytes, self._scratch_bytes_max)
 
     def _opened(self) -> RunWriter:
@@ -127,20 +133,6 @@ class Output:
             self._file = create(self._path)
             self._writer = self._make_writer(self._file)
         return self._writer
-
-    def _slots_by_user(self, keys: Sequence[Any]) -> list[int]:
-        assert self._partition is not None
-        first_slot = [slot_range(p, self._slots, self._partitions).start for p in range(self._partitions)]
-        slots = []
-        for key in keys:
-            index = self._partition(key, self._partitions)
-            if type(index) is not int or not 0 <= index < self._partitions:
-                raise UserCodeError(
-                    f"partition={describe(self._partition)} gave {index!r} for the key {key!r}; it must give an int "
-                    f"from 0 to {self._partitions - 1}"
-                )
-            slots.append(first_slot[index])
-        return slots
 
     def seal(self, report: TaskReport) -> None:
         """Write what is buffered, close the file and put its totals into the report."""
@@ -215,6 +207,7 @@ class MapTask:
         self._quarantine = Rejects(order.out_dir, QUARANTINE_FILE, keep=settings.keep_quarantine)
         self._report = TaskReport()
         self._ledger: Ledger = self._report.ledger
+        self.handled = 0  # records of the block read last that were mapped, filtered or left out
 
     def run(self) -> TaskReport:
         """Do it; raises RecordFailed for the user's code, and what reading and writing raise."""
@@ -254,12 +247,22 @@ class MapTask:
                 offset += len(BOM)  # noqa: PLW2901  (the block begins behind the mark)
             parsed = self.reader.parse(block, self.split.source, offset, raw=raw or self._raw)
             self._count(parsed, len(data), offset)
+            self.handled = 0
             yield offset, block, parsed
+            self._check_handled(offset, parsed.records)
             self._reporter.beat(self._ledger.records, self._ledger.bytes_in)
             unchecked += len(block)
             if unchecked >= SPILL_CHECK_BYTES or self._output.pairs - looked_at >= pairs_max:
                 unchecked, looked_at = 0, self._output.pairs
                 self._output.spill_if_full()
+
+    def _check_handled(self, offset: int, records: int) -> None:
+        """Each record of a block went one way: a loop that ends early leaves some, and says nothing of it."""
+        if self.handled != records:
+            raise LedgerUnbalanced(
+                f"{self.split.source} at byte {offset:,}: {records:,} records were read, and {self.handled:,} were "
+                "mapped, filtered or left out; please report this as a bug of mrframe"
+            )
 
     def _pass_over(self, line: LongLine) -> None:
         """Count a line that is too long to be read: malformed in every format, kept as its beginning and its hash."""
@@ -295,7 +298,7 @@ class MapTask:
     def _emit(self, emitter: Emitter, offset: int, block: bytes, parsed: Parsed) -> None:
         if self._raw:
             self._output.pairs += parsed.records
-            self._output.buffer.add_columns(parsed.columns)
+            self.handled += self._output.buffer.add_columns(parsed.columns)
             return
         if self.care is not None:
             emit_singly(self, emitter, self.care, (offset, block, parsed))
@@ -303,10 +306,13 @@ class MapTask:
         try:
             keys, values = emitter.emit(parsed.columns, parsed.records)
         except EmitFailed as failed:
-            raise RecordFailed(self.place(offset, block, failed.record)) from failed.__cause__
+            raise RecordFailed(self.place(offset, block, failed.record), failed.hook) from failed.__cause__
+        self.handled += emitter.taken()
         try:
             self._output.add(keys, values)
-        except (KeyRefused, TypeError) as error:
+        except BaseException as error:
+            if not is_refusal(error):
+                raise
             index = self._find_refused(emitter, parsed)
             raise RecordFailed(self.place(offset, block, index) if index is not None else None) from self.named(error)
 
@@ -315,14 +321,16 @@ class MapTask:
         for index in range(parsed.records):
             try:
                 self.alone(emitter, parsed, index)
-            except (KeyRefused, TypeError):
-                return index
+            except BaseException as error:  # the user's function runs here
+                if isinstance(error, EmitFailed) or is_refusal(error):
+                    return index
+                raise
         return None
 
     def alone(self, emitter: Emitter, parsed: Parsed, index: int) -> Columns:
         """The pairs of one record, which the buffer will take; raises EmitFailed, KeyRefused, TypeError."""
         keys, values = emitter.emit([[column[index]] for column in parsed.columns], 1)
-        buffer_for(self._fold, None, "").add(keys, values)
+        buffer_for(self._fold).add(keys, values)
         for key in keys if self._fold is None else ():
             canonical(key)
         return keys, values
@@ -342,10 +350,11 @@ class MapTask:
             ledger.quarantined_bytes += size
             ledger.records -= len(bad)
             ledger.quarantined += len(bad)
+            self.handled += len(bad)
 
-    def named(self, error: Exception) -> Exception:
+    def named(self, error: BaseException) -> BaseException:
         """What the buffer refused, in the user's terms."""
-        if isinstance(error, MrframeError) or self._fold is None:
+        if self._fold is None or not isinstance(error, TypeError) or is_the_jobs(error):
             return error
         return UserCodeError(f"reduce={self._fold.name}: {error}")
 

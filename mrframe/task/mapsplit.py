@@ -1,23 +1,24 @@
 """`map_split`: the user's function runs once per split, over an iterator of named tuples.
 
 The iterator says where the function is, for blame, and how far it came, for the ledger: what a function
-leaves unread by stopping early is a class of its own.
+leaves unread by stopping early is a class of its own. An error of reading passes through the user's function, which
+may catch it and end as if there were no more records; it is raised all the same.
 """
 
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Collection, Iterator
-from itertools import compress, islice
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from mrframe.core.job import Job
 from mrframe.core.signature import describe
-from mrframe.errors import KeyRefused, MrframeError
 from mrframe.task.blame import Place, RecordFailed
 from mrframe.task.box import NOWHERE
 from mrframe.task.care import Care
-from mrframe.task.emit import as_columns, no_pair
+from mrframe.task.emit import EmitFailed, Emitter, as_columns, is_pair
+from mrframe.task.guard import is_refusal, no_pair, no_pairs, passes
 
 if TYPE_CHECKING:
     from mrframe.task.mapping import MapTask, Output
@@ -26,41 +27,44 @@ PAIRS_AT_ONCE = 16_384  # pairs taken from the user's generator before they are 
 
 
 class _Records:
-    """The records of a split as named tuples, block by block, and where the reader of them stands."""
+    """The records of a split as named tuples, block by block, and where the reader of them stands.
+
+    `failure` is what reading them, or `where`, has raised: the user's function may have caught it, and gone on.
+    """
 
     def __init__(self, job: Job, task: MapTask) -> None:
         self._task = task
         names = job.map_fields()
         projection = job.projection()
         self._columns = [projection.index(name) for name in names]
-        self._where = job.where
-        self._where_columns = [projection.index(name) for name in job.where_fields()]
+        self._emitter = Emitter(job)
         self._make: Any = namedtuple("Record", names)  # type: ignore[misc]  # noqa: PYI024  (names are known at run time)
         self._block: tuple[int, bytes, Any] | None = None
-        self._kept: list[int] = []
+        self._kept: Sequence[int] = ()
         self.given = 0  # of the current block
+        self.failure: BaseException | None = None
 
     def __iter__(self) -> Iterator[Any]:
-        left_out: Collection[int] = ()
-        for offset, block, parsed in self._task.blocks():
-            self._block, self.given = (offset, block, parsed), 0
-            care = self._task.care
-            if care is not None:
-                care.box.block(offset, len(block))
-                bad = care.bad(offset, parsed.records)
-                self._task.quarantine(offset, block, parsed, bad)
-                left_out = {index for index, _ in bad}
-            self._kept = self._passing(parsed, care, left_out)
-            columns = [parsed.columns[i] for i in self._columns]
-            if len(self._kept) < parsed.records:
-                columns = [[column[i] for i in self._kept] for column in columns]
-            if care is not None:
-                yield from self._noted(map(self._make, *columns), care)
-                continue
-            for record in map(self._make, *columns):
-                self.given += 1
-                yield record
-        self._block = None
+        try:
+            for offset, block, parsed in self._task.blocks():
+                self._block, self.given = (offset, block, parsed), 0
+                care = self._task.care
+                columns, self._kept = self._passing(offset, block, parsed, care)
+                columns = [columns[i] for i in self._columns]
+                self._task.handled += parsed.records - len(self._kept)
+                if care is not None:
+                    yield from self._noted(map(self._make, *columns), care)
+                else:
+                    for record in map(self._make, *columns):
+                        self.given += 1
+                        yield record
+                self._task.handled += self.given
+            self._block = None
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.failure = error
+            raise
 
     def _noted(self, records: Iterator[Any], care: Care) -> Iterator[Any]:
         for record in records:
@@ -69,18 +73,34 @@ class _Records:
             yield record
         care.box.record(NOWHERE)
 
-    def _passing(self, parsed: Any, care: Care | None, left_out: Collection[int]) -> list[int]:
-        everything = range(parsed.records)
-        if self._where is None:
-            return [index for index in everything if index not in left_out] if left_out else list(everything)
-        kept = []
-        for index, arguments in enumerate(zip(*(parsed.columns[i] for i in self._where_columns), strict=True)):
-            if care is not None:
+    def _passing(
+        self, offset: int, block: bytes, parsed: Any, care: Care | None
+    ) -> tuple[list[list[Any]], Sequence[int]]:
+        """(columns of the records that are given, their indexes); raises RecordFailed for `where`."""
+        try:
+            if care is None:
+                columns, _, kept = self._emitter.passing(parsed.columns, parsed.records)
+                return columns, range(parsed.records) if kept is None else kept
+            return self._carefully(offset, block, parsed, care)
+        except EmitFailed as failed:
+            raise RecordFailed(self._task.place(offset, block, failed.record), failed.hook) from failed.__cause__
+
+    def _carefully(self, offset: int, block: bytes, parsed: Any, care: Care) -> tuple[list[list[Any]], Sequence[int]]:
+        """The same record by record, without those that are to be left out."""
+        care.box.block(offset, len(block))
+        bad = care.bad(offset, parsed.records)
+        self._task.quarantine(offset, block, parsed, bad)
+        self._task.handled -= len(bad)  # they are counted as not given
+        kept, left_out = [], {index for index, _ in bad}
+        for index in range(parsed.records):
+            if index not in left_out:
                 care.box.record(index)
-            self.given, self._kept = 1, [index]
-            kept.append(index not in left_out and bool(self._where(*arguments)))
-        self.given = 0
-        return list(compress(everything, kept))
+                try:
+                    _, passed, _ = self._emitter.passing([[column[index]] for column in parsed.columns], 1)
+                except EmitFailed as failed:
+                    raise EmitFailed(index, failed.hook) from failed.__cause__
+                kept += [index] * passed
+        return [[column[index] for index in kept] for column in parsed.columns], kept
 
     def place(self) -> Place | None:
         """The record that was given last."""
@@ -103,20 +123,35 @@ def map_split(job: Job, task: MapTask, output: Output) -> None:
     """Run the user's function over the split of `task`; raises RecordFailed."""
     function = job.map_split
     assert function is not None
-    records = _Records(job, task)
-    iterator = iter(records)
-    try:
-        pairs = iter(function(iterator))
-        while some := list(islice(pairs, PAIRS_AT_ONCE)):
-            columns = as_columns(some)
-            if columns is None:
-                wrong = next(item for item in some if as_columns([item]) is None)
-                raise no_pair(f"map_split={describe(function)}", wrong)  # noqa: TRY301
-            output.add(*columns)
-    except (MrframeError, OSError) as error:
-        if isinstance(error, KeyRefused) or getattr(error, "slug", "") == "user-code":
-            raise RecordFailed(records.place()) from error
-        raise
-    except BaseException as error:  # the user's function runs here
-        raise RecordFailed(records.place()) from error
+    records, who = _Records(job, task), f"map_split={describe(function)}"
+    pairs: Iterator[Any] | None = None
+    while True:
+        try:
+            if pairs is None:
+                pairs = iter(function(iter(records)))
+            some = list(islice(pairs, PAIRS_AT_ONCE))
+        except BaseException as error:  # the user's function runs here
+            if records.failure is not None:
+                raise records.failure  # noqa: B904  (what the function has made of it is not the reason)
+            if passes(error):
+                raise
+            raise RecordFailed(records.place(), "map_split") from no_pairs(error, who)
+        if records.failure is not None:
+            raise records.failure
+        if not some:
+            break
+        _add(some, who, records, task, output)
     records.stop()
+
+
+def _add(some: list[Any], who: str, records: _Records, task: MapTask, output: Output) -> None:
+    columns = as_columns(some)
+    if columns is None:
+        wrong = next(item for item in some if not is_pair(item))
+        raise RecordFailed(records.place(), "map_split") from no_pair(who, wrong)
+    try:
+        output.add(*columns)
+    except BaseException as error:
+        if not is_refusal(error):
+            raise
+        raise RecordFailed(records.place(), "map_split") from task.named(error)

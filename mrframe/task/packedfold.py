@@ -17,11 +17,11 @@ from itertools import islice
 from typing import Any
 
 from mrframe.core.job import Job
-from mrframe.core.signature import describe
 from mrframe.core.spec import Split
 from mrframe.shuffle.buffers import FoldBuffer, buffer_for
 from mrframe.shuffle.reducers import Fold
 from mrframe.shuffle.runfile import RunWriter
+from mrframe.task.guard import combiner
 from mrframe.task.package import TaskSettings
 from mrframe.task.packedtask import PackedTable, sums_packed
 
@@ -102,7 +102,7 @@ def buffer_of(job: Job, fold: Fold | None, split: Split, settings: TaskSettings)
     """The buffer that suits a map of lines, unless it is fed with raw columns."""
     if fold is not None and sums_packed(job, split, settings):
         return PackedFold(fold)
-    return buffer_for(fold, job.combine, describe(job.combine) if job.combine else "")
+    return buffer_for(fold, combiner(job))
 
 
 def _are_short(keys: Iterable[Any]) -> bool:

@@ -126,12 +126,13 @@ class PackedCounts:
         self._table = PackedTable()
         self.bad_fields = self._others.bad_fields
 
-    def add_columns(self, columns: Sequence[Sequence[Any]]) -> None:
-        """Count the words of a block."""
+    def add_columns(self, columns: Sequence[Sequence[Any]]) -> int:
+        """Count the words of a block; how many there were."""
         packed, others = columns[0]
         if others:
             self._others.add_columns([others])
         self._table.add(packed)
+        return len(packed) + len(others)
 
     def size_bytes(self) -> int:
         """About the bytes held."""

@@ -46,9 +46,10 @@ class RawCountBuffer:
         self._counts: Counter[Any] = Counter()
         self.bad_fields: dict[str, int] = {}
 
-    def add_columns(self, columns: list[list[Any]]) -> None:
-        """Count the records of a block."""
+    def add_columns(self, columns: list[list[Any]]) -> int:
+        """Count the records of a block; how many there were."""
         self._counts.update(columns[0] if len(columns) == 1 else zip(*columns, strict=True))
+        return len(columns[0])
 
     def size_bytes(self) -> int:
         """About the bytes held: a key is small text, or a tuple of some."""

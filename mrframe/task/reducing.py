@@ -16,10 +16,11 @@ from typing import Any
 
 from mrframe.core.job import Each, Job
 from mrframe.core.records import TaskReport
+from mrframe.core.safe_text import safe_repr
 from mrframe.core.signature import describe
 from mrframe.core.spec import ReduceOrder
 from mrframe.core.tally import added
-from mrframe.errors import CorruptData, MrframeError, UserCodeError, ValueRefused
+from mrframe.errors import CorruptData, UserCodeError, ValueRefused
 from mrframe.shuffle.buffers import PairBuffer
 from mrframe.shuffle.columns import all_plain, is_plain
 from mrframe.shuffle.group import group, runs_of_equal, same_key
@@ -28,9 +29,10 @@ from mrframe.shuffle.merge import AT_ONCE_BYTES, merge
 from mrframe.shuffle.partition import slot_range, slots_for
 from mrframe.shuffle.reducers import Fold, as_fold
 from mrframe.shuffle.runfile import Block, RunReader, RunWriter
-from mrframe.task.blame import GroupFailed
+from mrframe.task.blame import NO_KEY, GroupFailed
 from mrframe.task.care import Care
-from mrframe.task.emit import as_columns, no_pair
+from mrframe.task.emit import as_columns, is_pair
+from mrframe.task.guard import is_refusal, is_the_jobs, no_pair, no_pairs, passes
 from mrframe.task.joining import joined, spread
 from mrframe.task.manyfiles import ManyFiles
 from mrframe.task.mapping import Reporter
@@ -160,7 +162,7 @@ class ReduceTask:
         try:
             return reduce_top(blocks, self._job.top)
         except UserCodeError as error:
-            raise GroupFailed(None, "top") from error
+            raise GroupFailed(NO_KEY, "top") from error
 
     def _reduce(self, streams: list[Iterator[Block]], output: _SortedOutput) -> None:
         if self._fold is not None:
@@ -180,13 +182,15 @@ class ReduceTask:
             self._call(self._job.reduce, group(streams[0]), output)
 
     def _merge_states(self, fold: Fold, blocks: Iterator[Block], output: _SortedOutput) -> None:
-        key = None
+        key: Any = NO_KEY
         try:
             for keys, states in merged_states(fold, blocks):
                 key = keys[0]
                 values = list(map(fold.finish, states)) if type(fold).finish is not Fold.finish else states
                 output.add(keys, values)
-        except (TypeError, ValueRefused) as error:
+        except BaseException as error:
+            if not is_refusal(error) and not isinstance(error, ValueRefused):
+                raise
             raise GroupFailed(key, "reduce") from _named(error, f"reduce={fold.name}")
 
     def _call(
@@ -205,12 +209,10 @@ class ReduceTask:
                 if len(rows) >= ROWS_AT_ONCE:
                     self._take(rows, function, output)
                     rows = []
-            except MrframeError as error:
-                if error.blame == "user":
-                    raise GroupFailed(key, "reduce") from error
-                raise
             except BaseException as error:  # the user's function runs here
-                raise GroupFailed(key, "reduce") from _no_iterable(error, results_of=function)
+                if passes(error):
+                    raise
+                raise GroupFailed(key, "reduce") from no_pairs(error, f"reduce={describe(function)}")
         self._take(rows, function, output)
 
     def _take(self, rows: list[Any], function: Callable[..., Any], output: _SortedOutput) -> None:
@@ -218,11 +220,13 @@ class ReduceTask:
             return
         columns = as_columns(rows)
         if columns is None:
-            wrong = next(row for row in rows if as_columns([row]) is None)
-            raise GroupFailed(None, "reduce") from no_pair(f"reduce={describe(function)}", wrong)
+            wrong = next(row for row in rows if not is_pair(row))
+            raise GroupFailed(NO_KEY, "reduce") from no_pair(f"reduce={describe(function)}", wrong)
         try:
             output.add(*columns)
-        except (ValueRefused, UserCodeError) as error:
+        except BaseException as error:
+            if not is_refusal(error) and not isinstance(error, UserCodeError):
+                raise
             raise GroupFailed(output.refused_key(rows), "reduce") from error
 
 
@@ -237,16 +241,8 @@ def _whole(fold: Fold, key: Any, values: Iterator[Any]) -> Iterator[tuple[Any, A
     yield key, fold.finish(fold.start(list(values)))
 
 
-def _named(error: Exception, who: str) -> Exception:
-    return error if isinstance(error, MrframeError) else UserCodeError(f"{who}: {error}")
-
-
-def _no_iterable(error: BaseException, results_of: Callable[..., Any]) -> BaseException:
-    tb = error.__traceback__
-    if isinstance(error, TypeError) and "is not iterable" in str(error) and tb is not None and tb.tb_next is None:
-        what = str(error).partition(" object")[0].strip("'").replace("NoneType", "None")
-        return UserCodeError(f"reduce={describe(results_of)} returned {what}; it must yield (key, value) pairs")
-    return error
+def _named(error: BaseException, who: str) -> BaseException:
+    return UserCodeError(f"{who}: {error}") if isinstance(error, TypeError) and not is_the_jobs(error) else error
 
 
 def merged_states(fold: Fold, blocks: Iterator[Block]) -> Iterator[tuple[list[Any], list[Any]]]:
@@ -321,7 +317,7 @@ class _SortedOutput:
 
     def refused_key(self, rows: Sequence[tuple[Any, Any]]) -> Any:
         """The key of the first row that is not plain data."""
-        return next((key for key, value in rows if not is_plain(value)), None)
+        return next((key for key, value in rows if not is_plain(value)), NO_KEY)
 
     def _spill(self) -> None:
         file = self._temporary.make()
@@ -375,14 +371,9 @@ def _plain_block(block: Block) -> Block:
 
 
 def _check_plain(values: list[Any]) -> None:
-    if values.count(None) < len(values) and not set(map(type, values)) <= _PLAIN and not all_plain(values):
+    if not set(map(type, values)) <= _PLAIN and not all_plain(values):
         wrong = next(value for value in values if not is_plain(value))
         raise ValueRefused(
-            f"the job yields {_short(wrong)}, a {type(wrong).__name__}, which cannot be written out; yield plain "
+            f"the job yields {safe_repr(wrong)}, a {type(wrong).__name__}, which cannot be written out; yield plain "
             "data: None, bool, int, float, str, bytes, dates, Decimal, and tuples, lists, sets or dicts of these"
         )
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else text[:200] + "…"

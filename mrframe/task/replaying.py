@@ -6,6 +6,7 @@ failed. This is a place where the job's code runs, so it must be a process of it
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -15,11 +16,12 @@ from types import TracebackType
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import MapOrder, ReduceOrder, Split
 from mrframe.errors import JobError, MrframeError
-from mrframe.shuffle.partition import SLOTS, partition_of
+from mrframe.shuffle.partition import SLOTS, partition_of, slots_for
 from mrframe.shuffle.runfile import RunReader
-from mrframe.task.blame import GroupFailed, RecordFailed, failure_of
+from mrframe.task.blame import HookFailed, failure_of
 from mrframe.task.capsule import Capsule, Group
 from mrframe.task.confine import memory_limited
+from mrframe.task.guard import combiner, slots_by_user
 from mrframe.task.jobfile import find
 from mrframe.task.mapping import MapTask
 from mrframe.task.package import LoadedJob, TaskSettings, loaded, options_of, unpack
@@ -45,7 +47,7 @@ def replay(capsule: Capsule, job: LoadedJob, folder: str, debug: Debug | None) -
     try:
         with memory_limited(settings.memory_limit_bytes):
             report = _again(capsule, job, settings, folder)
-    except (RecordFailed, GroupFailed) as failed:
+    except HookFailed as failed:
         assert failed.__cause__ is not None
         failure = failure_of(failed.__cause__, None)
         if debug is not None:
@@ -61,7 +63,8 @@ def replay(capsule: Capsule, job: LoadedJob, folder: str, debug: Debug | None) -
 
 def _again(capsule: Capsule, job: LoadedJob, settings: TaskSettings, folder: str) -> TaskReport:
     if capsule.group:
-        return _reduce(Group.unpack(capsule.group), job, settings, folder)
+        group = Group.unpack(capsule.group)
+        return (_reduce if group.hook == "reduce" else _call)(group, job, settings, folder)
     path = os.path.join(folder, "record")
     with open(path, "xb") as file:
         file.write(capsule.record + b"\n")
@@ -88,6 +91,21 @@ def _reduce(group: Group, job: LoadedJob, settings: TaskSettings, folder: str) -
         partition = partition_of(reader.slots_present()[0], reader.slots, partitions)
     order = ReduceOrder(ATTEMPT, group.step, partition, tuple(sources), out_dir, partitions)
     return ReduceTask(job.steps[group.step], order, partitions, settings, _Silent()).run()
+
+
+def _call(group: Group, job: LoadedJob, settings: TaskSettings, folder: str) -> TaskReport:
+    """The combiner or the partitioner alone."""
+    del settings, folder  # it reads and writes nothing
+    step = job.steps[group.step]
+    reader = RunReader(io.BytesIO(group.files[0]), "the values", unpickle=True)
+    blocks = [block for stream in reader.streams(0) for block in stream]
+    keys = [key for _, some, _ in blocks for key in some]
+    if group.hook == "partition" and step.partition is not None:
+        slots_by_user(step, keys[:1], slots_for(group.partitions), group.partitions)
+    combine = combiner(step) if group.hook == "combine" else None
+    if combine is not None:
+        combine(keys[0], [value for _, _, some in blocks for value in some])
+    return TaskReport()
 
 
 def job_for(package: bytes, path: str | None) -> LoadedJob:

@@ -25,7 +25,8 @@ from mrframe.shuffle.partition import slots_for
 from mrframe.shuffle.ranges import short
 from mrframe.shuffle.runfile import RunReader, RunWriter
 from mrframe.task import counters
-from mrframe.task.emit import Emitter
+from mrframe.task.emit import Emitter, cause_of
+from mrframe.task.guard import is_interrupt
 from mrframe.task.mapping import MAP_FILE, Reporter
 from mrframe.task.portions import report_portions
 from mrframe.task.temporary import create
@@ -77,7 +78,7 @@ class KeyMaker:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._emitter = Emitter(job) if job.map_split is None else None
+        self._emitter = Emitter(job)
         self._batches: Any = None
         if job.map_batch is not None:
             from mrframe.task.mapbatch import Batches
@@ -90,11 +91,11 @@ class KeyMaker:
         try:
             keys = self._yielded(columns, records)
             kind_of(keys)
-        except (KeyboardInterrupt, ExtraMissing):
+        except ExtraMissing:
             raise
         except BaseException as error:  # the user's code runs here, and its failures are the run's to report
-            if isinstance(error.__cause__, KeyboardInterrupt):
-                raise error.__cause__ from None
+            if is_interrupt(cause_of(error)):
+                raise cause_of(error) from None
             return []
         finally:
             counters.take()
@@ -105,17 +106,15 @@ class KeyMaker:
     def _yielded(self, columns: list[list[Any]], records: int) -> list[Any]:
         if self._batches is not None:
             return [key for keys, _ in self._batches.emit(columns, records)[0] for key in keys]
-        if self._emitter is not None:
+        if self._job.map_split is None:
             return list(self._emitter.emit(columns, records)[0])
         job = self._job
         names = job.projection()
         make: Any = namedtuple("Record", job.map_fields())  # type: ignore[misc]  # noqa: PYI024  (known at run time)
-        wanted = [columns[names.index(name)] for name in job.map_fields()]
-        judged = [columns[names.index(name)] for name in job.where_fields()]
-        passed = map(job.where, *judged) if job.where is not None else [True] * records
-        given = [make(*row) for ok, *row in zip(passed, *wanted, strict=True) if ok]
+        columns, _, _ = self._emitter.passing(columns, records)
+        given = map(make, *(columns[names.index(name)] for name in job.map_fields()))
         assert job.map_split is not None
-        return [key for key, _ in job.map_split(iter(given))]
+        return [key for key, _ in job.map_split(iter(list(given)))]
 
 
 def weighted(keys: Sequence[Any], share: float) -> list[Weighted]:

@@ -13,23 +13,26 @@ from typing import Any
 
 from mrframe.core.job import Job, Top
 from mrframe.core.records import TaskReport
+from mrframe.core.safe_text import safe_repr
 from mrframe.core.signature import describe
 from mrframe.core.spec import MapOrder
-from mrframe.errors import KeyRefused, UserCodeError
+from mrframe.errors import KeyRefused, LedgerUnbalanced, UserCodeError
 from mrframe.shuffle.buffers import PairBuffer, buffer_for
 from mrframe.shuffle.keys import kind_of, sort_keys, sort_order
 from mrframe.shuffle.merge import merge
 from mrframe.shuffle.ranges import choose_cuts
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.runfile import Block, RunReader
-from mrframe.task.blame import GroupFailed
+from mrframe.task.blame import NO_KEY, GroupFailed
 from mrframe.task.care import Care
-from mrframe.task.emit import EmitFailed, Emitter, as_columns, no_pair
+from mrframe.task.emit import EmitFailed, Emitter, is_pair
+from mrframe.task.guard import combiner, is_refusal, no_pair, no_pairs, passes
 from mrframe.task.manyfiles import ManyFiles
 from mrframe.task.mapping import Output, Reporter
 from mrframe.task.package import TaskSettings
 from mrframe.task.temporary import TemporaryFiles
 
+_END = object()
 TOP_BUFFER_ROWS = 65_536  # rows held beyond the n best before they are cut to n again
 
 
@@ -63,9 +66,8 @@ class StepTask:
         self._order = map_order
         self._reporter = reporter
         self._columns = ["key", "value"]
-        name = describe(job.combine) if job.combine else ""
-        fold = None if job.sort_values else as_fold(job.reduce)
-        buffer = PairBuffer() if job.top is not None else buffer_for(fold, job.combine, name)
+        self._fold = None if job.sort_values else as_fold(job.reduce)
+        buffer = PairBuffer() if job.top is not None else buffer_for(self._fold, combiner(job))
         cuts = self._cuts() if job.key_order == "total" and map_order.partitions > 1 else ()
         self._output = Output(job, map_order, settings, buffer, cuts=cuts)
         self._report = TaskReport()
@@ -115,24 +117,63 @@ class StepTask:
                 columns = (keys, values)
                 self._output.add(*emitter.emit([columns[i] for i in wanted], len(keys)))
             except EmitFailed as failed:
-                raise GroupFailed(keys[failed.record], "map") from failed.__cause__
-            except (KeyRefused, TypeError) as error:
-                raise GroupFailed(keys[0], "map") from error
+                raise GroupFailed(keys[failed.record], failed.hook) from failed.__cause__
+            except BaseException as error:
+                if not is_refusal(error):
+                    raise
+                raise GroupFailed(self._refused_key(emitter, keys, [columns[i] for i in wanted]), "map") from error
+            self._check_handled(emitter.taken(), len(keys))
+
+    def _refused_key(self, emitter: Emitter, keys: list[Any], columns: list[list[Any]]) -> Any:
+        """The key of the first pair for which the map yields what a buffer does not take: each again, on its own."""
+        for index, key in enumerate(keys):
+            try:
+                buffer_for(self._fold).add(*emitter.emit([column[index : index + 1] for column in columns], 1))
+            except BaseException as error:  # the user's function runs here
+                if isinstance(error, EmitFailed) or is_refusal(error):
+                    return key
+                raise
+        return NO_KEY
+
+    def _check_handled(self, handled: int, pairs: int) -> None:
+        """Each pair of a block went one way: a loop that ends early leaves some, and says nothing of it."""
+        if handled != pairs:
+            raise LedgerUnbalanced(
+                f"{self._order.attempt}: {pairs:,} pairs of the step before were read, and {handled:,} were mapped "
+                "or filtered; please report this as a bug of mrframe"
+            )
 
     def _map_split(self, blocks: Iterator[Block]) -> None:
-        names = self._job.map_fields()
-        make: Any = namedtuple("Record", names)  # type: ignore[misc]  # noqa: PYI024  (names are known at run time)
-        wanted = [self._columns.index(name) for name in names]
-        rows = ((k, v) for _, ks, vs in blocks for k, v in zip(ks, vs, strict=True))
-        records = (make(*(row[i] for i in wanted)) for row in rows if self._passes(row))
-        assert self._job.map_split is not None
+        function = self._job.map_split
+        assert function is not None
+        rows, who = _Rows(self._job, blocks), f"map_split={describe(function)}"
+        pairs: Iterator[Any] | None = None
+        while True:
+            try:
+                if pairs is None:
+                    pairs = iter(function(iter(rows)))
+                pair = next(pairs, _END)
+            except BaseException as error:  # the user's function runs here
+                if rows.failure is not None:
+                    raise rows.failure  # noqa: B904  (what the function has made of it is not the reason)
+                if passes(error):
+                    raise
+                raise GroupFailed(rows.key, "map_split") from no_pairs(error, who)
+            if rows.failure is not None:
+                raise rows.failure
+            if pair is _END:
+                return
+            self._add_pair(pair, who, rows.key)
+
+    def _add_pair(self, pair: Any, who: str, key: Any) -> None:
+        if not is_pair(pair):
+            raise GroupFailed(key, "map_split") from no_pair(who, pair)
         try:
-            for pair in self._job.map_split(records):
-                if as_columns([pair]) is None:
-                    raise no_pair(f"map_split={describe(self._job.map_split)}", pair)  # noqa: TRY301
-                self._output.add([pair[0]], [pair[1]])
-        except Exception as error:  # the user's function runs here
-            raise GroupFailed(None, "map_split") from error
+            self._output.add([pair[0]], [pair[1]])
+        except BaseException as error:
+            if not is_refusal(error):
+                raise
+            raise GroupFailed(key, "map_split") from error
 
     def _map_batch(self, blocks: Iterator[Block]) -> None:
         from mrframe.task.mapbatch import Batches, add_table
@@ -141,16 +182,47 @@ class StepTask:
         wanted = [self._columns.index(name) for name in self._job.projection()]
         for _, keys, values in blocks:
             try:
-                for table in batches.tables([(keys, values)[i] for i in wanted], len(keys))[0]:
+                tables = batches.tables([(keys, values)[i] for i in wanted], len(keys))[0]
+                self._check_handled(batches.taken(), len(keys))
+                for table in tables:
                     add_table(self._output, table)
             except EmitFailed as failed:
-                raise GroupFailed(keys[failed.record], "where") from failed.__cause__
-            except Exception as error:  # the user's function runs here
-                raise GroupFailed(None, "map_batch") from error
+                raise GroupFailed(keys[failed.record], failed.hook) from failed.__cause__
+            except BaseException as error:  # the user's function runs here
+                if passes(error):
+                    raise
+                raise GroupFailed(NO_KEY, "map_batch") from error
 
-    def _passes(self, row: tuple[Any, Any]) -> bool:
-        where = self._job.where
-        return where is None or bool(where(*(row[self._columns.index(name)] for name in self._job.where_fields())))
+
+class _Rows:
+    """The pairs of a step before as named tuples, for `map_split`; see `mapsplit._Records`."""
+
+    def __init__(self, job: Job, blocks: Iterator[Block]) -> None:
+        names = job.map_fields()
+        self._make: Any = namedtuple("Record", names)  # type: ignore[misc]  # noqa: PYI024  (names are known at run time)
+        self._wanted = [job.projection().index(name) for name in names]
+        self._read = [("key", "value").index(name) for name in job.projection()]
+        self._emitter = Emitter(job)
+        self._blocks = blocks
+        self.key: Any = NO_KEY  # of the pair that was given last
+        self.failure: BaseException | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            for _, keys, values in self._blocks:
+                try:
+                    columns, records, kept = self._emitter.passing([(keys, values)[i] for i in self._read], len(keys))
+                except EmitFailed as failed:
+                    raise GroupFailed(keys[failed.record], failed.hook) from failed.__cause__
+                given = map(self._make, *(columns[i] for i in self._wanted))
+                for index, record in zip(range(records) if kept is None else kept, given, strict=True):
+                    self.key = keys[index]
+                    yield record
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            self.failure = error
+            raise
 
 
 def _rows(blocks: Iterator[Block], care: Care) -> Iterator[Block]:
@@ -162,7 +234,7 @@ def _rows(blocks: Iterator[Block], care: Care) -> Iterator[Block]:
 
 
 def best_rows(rows: Iterator[tuple[Any, Any]], top: Top) -> list[tuple[Any, Any]]:
-    """The n rows with the largest value, best first, ties by key; UserCodeError when `by` fits no value."""
+    """The n rows with the largest value, best first, ties by key; GroupFailed where `by` fits no value."""
     best: list[tuple[Any, Any]] = []
     for row in rows:
         best.append(row)
@@ -173,7 +245,7 @@ def best_rows(rows: Iterator[tuple[Any, Any]], top: Top) -> list[tuple[Any, Any]
 
 def _ranked(rows: list[tuple[Any, Any]], top: Top) -> list[tuple[Any, Any]]:
     keys = [key for key, _ in rows]
-    measures = [_measure(value, top) for _, value in rows]
+    measures = [_measure(key, value, top) for key, value in rows]
     try:
         sortable = sort_keys(measures, kind_of(measures))
     except KeyRefused as refused:
@@ -183,12 +255,13 @@ def _ranked(rows: list[tuple[Any, Any]], top: Top) -> list[tuple[Any, Any]]:
     return [rows[i] for i in indexes[: top.n]]
 
 
-def _measure(value: Any, top: Top) -> Any:
+def _measure(key: Any, value: Any, top: Top) -> Any:
     if top.by is not None:
         try:
             value = value[top.by]
         except (TypeError, KeyError, IndexError):
-            raise UserCodeError(f"{_said(top)}: the value {value!r} has no item {top.by!r}") from None
+            wrong = UserCodeError(f"{_said(top)}: the value {safe_repr(value)} has no item {top.by!r}")
+            raise GroupFailed(key, "top") from wrong
     return _items_as_tuple(value)
 
 

@@ -16,8 +16,10 @@ from types import ModuleType
 from typing import Any
 
 from mrframe.core.job import Job
+from mrframe.core.safe_text import safe_str
 from mrframe.core.signature import describe
 from mrframe.errors import CannotTravel
+from mrframe.task.guard import is_interrupt
 
 _FUNCTION_PARTS = ("map", "map_split", "map_batch", "where", "combine", "reduce", "partition")
 
@@ -31,7 +33,9 @@ def dump(job: Job) -> bytes:
         cloudpickle.register_pickle_by_value(module)
     try:
         return bytes(cloudpickle.dumps(job))
-    except Exception as error:  # whatever an object's own pickling code raises
+    except BaseException as error:  # whatever an object's own pickling code raises
+        if is_interrupt(error):
+            raise
         raise CannotTravel(_explain(job, error)) from None
     finally:
         for module in local:
@@ -85,7 +89,7 @@ def is_local(module: ModuleType) -> bool:
     return not any(path.startswith(os.path.join(folder, "")) for folder in installed if folder)
 
 
-def _explain(job: Job, error: Exception) -> str:
+def _explain(job: Job, error: BaseException) -> str:
     import cloudpickle
 
     for role, function in functions_of(job):
@@ -95,10 +99,12 @@ def _explain(job: Job, error: Exception) -> str:
             for name, value in values.items():
                 try:
                     cloudpickle.dumps(value)
-                except Exception:  # whatever an object's own pickling code raises: that object is the culprit
+                except BaseException as wrong:  # whatever an object's own pickling code raises: that is the culprit
+                    if is_interrupt(wrong):
+                        raise
                     return (
                         f"{role}={describe(function)} uses the {kind} variable {name!r}, a "
                         f"{type(value).__name__}, which cannot travel to another process; make it inside the "
-                        f"function, or pass plain data instead ({error})"
+                        f"function, or pass plain data instead ({safe_str(error)})"
                     )
-    return f"the job cannot travel to another process: {error}; make what its functions use inside them"
+    return f"the job cannot travel to another process: {safe_str(error)}; make what its functions use inside them"

@@ -107,7 +107,7 @@ def test_buffers_keep_keys_apart_that_a_dict_takes_for_one(blocks):
     for block in blocks:
         for key, value in block:
             expected[canonical(key)] = expected.get(canonical(key), 0) + value
-    for buffer in (FoldBuffer(total), CombineBuffer(lambda k, vs: [(k, sum(vs))], "add"), PairBuffer()):
+    for buffer in (FoldBuffer(total), CombineBuffer(lambda k, vs: [sum(vs)]), PairBuffer()):
         for block in blocks:
             buffer.add([k for k, _ in block], [v for _, v in block])
         assert buffer.size_bytes() >= 0

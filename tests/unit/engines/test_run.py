@@ -268,9 +268,9 @@ def test_partitions_without_pairs_are_reduced_once_for_all(access, monkeypatch):
     """Few keys in many partitions, as of a job over many gigabytes."""
     reduced, run_loaded = [], inline.run_loaded
 
-    def noted(job, order, reporter):
+    def noted(job, order, reporter, causes):
         reduced.extend([order.sources] if isinstance(order, ReduceOrder) else [])
-        return run_loaded(job, order, reporter)
+        return run_loaded(job, order, reporter, causes)
 
     monkeypatch.setattr(inline, "run_loaded", noted)
     options = RunOptions(engine="inline", partitions=50)

@@ -32,7 +32,7 @@ def mostly_one(number):
 
 
 def add(key, values):
-    yield key, sum(values)
+    return [sum(values)]
 
 
 CASES = {
@@ -47,7 +47,7 @@ CASES = {
     "distinct of one hot key among many": (lambda: FoldBuffer(distinct), mostly_one, words),
     "collect": (lambda: FoldBuffer(collect), few, lambda n: list(zip(words(n), ints(n), strict=True))),
     "measures": (lambda: FoldBuffer(as_fold({"n": count, "d": distinct})), few, words),
-    "combiner, many keys": (lambda: CombineBuffer(add, "add"), words, ints),
+    "combiner, many keys": (lambda: CombineBuffer(add), words, ints),
     "pairs of ints": (PairBuffer, ints, ints),
     "pairs of nested lists": (PairBuffer, words, lambda n: [[i, [w, w + "x"]] for i, w in enumerate(words(n))]),
 }
