@@ -68,7 +68,7 @@ def list_results(*, as_json: bool, cache_dir: str | None) -> None:
         for j in jobs
     ]
     for line in columns_text(rows):
-        click.echo(escaped(line))
+        say(escaped(line))
     total = sum(job.size_bytes for job in jobs)
     say(f"{counted(len(jobs), 'job')}, {bytes_text(total)} in {os.path.dirname(results.path)}")
 

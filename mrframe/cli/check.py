@@ -29,6 +29,7 @@ from mrframe.core.job import Job
 from mrframe.core.options import RunOptions
 from mrframe.core.quick import dataclass
 from mrframe.errors import UsageError
+from mrframe.task import stdout
 
 SPLITS = (1, 2, 3, 7)
 SEEDS = (1, 2)
@@ -202,7 +203,7 @@ def _as_flags(job_options: dict[str, Any]) -> Iterator[str]:
 
 
 def _line(outcome: Outcome) -> str:
-    colour = may_colour(sys.stdout)
+    colour = may_colour(stdout.stream())
     verdict = painted("same", "green", on=colour) if outcome.same else painted("DIFFERENT", "red", on=colour)
     cells = [outcome.way.name.ljust(18), f"{number_text(len(outcome.lines)):>9} rows", outcome.digest]
     return "  ".join([*cells, f"{seconds_text(outcome.seconds):>7}", verdict])

@@ -10,10 +10,13 @@ from typing import NoReturn
 
 import click
 
+from mrframe.cli.ending import ReaderLeft, flush_stdout
+from mrframe.errors import OutputError
+
 
 def in_child(work: Callable[[], int]) -> int:
     """The exit code of `work`, done in a forked child that shares the terminal; 1 when a signal ended it."""
-    sys.stdout.flush()
+    flush_stdout()
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
@@ -31,21 +34,25 @@ def in_child(work: Callable[[], int]) -> int:
 
 
 def _work_and_leave(work: Callable[[], int]) -> NoReturn:
-    from mrframe.cli.ending import ReaderLeft
-
     signal.signal(signal.SIGINT, signal.default_int_handler)
     code = 1
     try:
         code = work()
-        sys.stdout.flush()
+        flush_stdout()
         sys.stderr.flush()
+    except OutputError as error:
+        if not code:  # else what went wrong has been said
+            from mrframe.cli.failures import show
+
+            show(error, sys.stderr, verbose=False)
+        code = code or error.exit_code
     except KeyboardInterrupt:
         code = 130
     except (BrokenPipeError, ReaderLeft):
         code = 0  # whoever reads has what it wanted
-    except Exception as error:  # it would be lost with the child
-        from mrframe.cli.failures import show_bug
+    except BaseException as error:  # it would be lost with the child
+        from mrframe.cli.failures import show_unexpected
 
-        show_bug(error, sys.stderr)
+        show_unexpected(error, sys.stderr)
     finally:
         os._exit(code)

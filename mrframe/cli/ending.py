@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from mrframe.errors import MrframeError, OutputError
+from mrframe.task import stdout
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 INPUTS = "mrframe.inputs"  # in the context's meta: the inputs of the run, for commands to copy
+_end_process = os._exit
 RAISE_AGAIN_S = 0.02
 SCHEMA_VERSION = 1  # of every JSON object that a command prints
 
@@ -65,7 +67,7 @@ def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> 
         return shown.failure(error)
     except BrokenPipeError as error:  # click's own help ends here when nobody reads it
         return _abandon_stdout(0) if _reader_has_left() else shown.bug(error)
-    except Exception as error:  # the boundary: what nobody meant is a bug, and is said to be one
+    except BaseException as error:  # the boundary: what nobody meant is a bug, unless the job's code raised it
         if isinstance(error.__cause__, KeyboardInterrupt):  # it came while a class was made, as Python 3.11 tells it
             return shown.stop(error.__cause__)
         return shown.bug(error)
@@ -84,7 +86,19 @@ def leave(code: int) -> NoReturn:
         _stderr().flush()
     except (OSError, ValueError):
         pass  # nobody reads it
-    os._exit(code)
+    _end_process(code)
+
+
+def refuse_exit() -> None:
+    """Have `os._exit` raise SystemExit in this process, which a job's code could end with 0 and without an answer."""
+    command = os.getpid()
+
+    def leave_or_raise(status: int) -> NoReturn:
+        if os.getpid() != command:
+            _end_process(status)
+        raise SystemExit(status)
+
+    os._exit = leave_or_raise
 
 
 class _Shown:
@@ -121,11 +135,12 @@ class _Shown:
         }
         return self._as_json(error.slug, str(error), error.exit_code, **where)
 
-    def bug(self, error: Exception) -> int:
+    def bug(self, error: BaseException) -> int:
         from mrframe.cli import failures
+        from mrframe.task.blame import said
 
-        failures.show_bug(error, _stderr())
-        return self._as_json("bug", f"{type(error).__name__}: {error}", 1)
+        slug = failures.show_unexpected(error, _stderr())
+        return self._as_json(slug, said(error), 1)
 
     def _as_json(self, slug: str, message: str, code: int, **where: Any) -> int:
         if self.json:
@@ -179,11 +194,12 @@ def print_json(value: dict[str, Any]) -> None:
 
 def say(text: str) -> None:
     """One text and a newline on standard output; ReaderLeft when nobody reads it, OutputError when it is full."""
-    if sys.stdout is None:
-        return
-    encoding = sys.stdout.encoding or "utf-8"
+    out = stdout.stream()
+    if out is None:
+        raise OutputError("standard output is closed; open it, or send it to a file")
+    encoding = out.encoding or "utf-8"
     try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)  # noqa: T201 -- asked for
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=out, flush=True)
     except BrokenPipeError:
         raise ReaderLeft from None
     except OSError as error:
@@ -192,24 +208,38 @@ def say(text: str) -> None:
 
 def flush_stdout() -> None:
     """Write out what is buffered; ReaderLeft when nobody reads it."""
+    out = stdout.stream()
+    if sys.stdout is not out:
+        _flush_prints()
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        if out is not None:
+            out.flush()
     except BrokenPipeError:
         raise ReaderLeft from None
+    except OSError as error:
+        raise OutputError(f"standard output cannot be written: {error.strerror}") from None
+
+
+def _flush_prints() -> None:
+    """Show what the job's code has printed."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):
+        pass  # it has closed it, or put something else there
 
 
 def _reader_has_left() -> bool:
     """Whether standard output is a pipe that nobody reads any more."""
     poller = select.poll()
-    poller.register(1, 0)
+    for fd in stdout.descriptors():
+        poller.register(fd, 0)
     return any(event & select.POLLERR for _, event in poller.poll(0))
 
 
 def _flushed(code: int) -> int:
     try:
         flush_stdout()
-    except (ReaderLeft, OSError):  # what went wrong has been said
+    except (ReaderLeft, OutputError):  # what went wrong has been said
         return _abandon_stdout(code)
     return code
 
@@ -218,7 +248,8 @@ def _abandon_stdout(code: int) -> int:
     """Point standard output at nothing, so that the interpreter's last flush cannot fail; gives the code back."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
+        for fd in stdout.descriptors():
+            os.dup2(null, fd)
         os.close(null)
     except OSError:
         pass  # without /dev/null the exit code is still right

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from mrframe.cli.terminal import escaped, may_colour, painted, sample
 from mrframe.errors import MrframeError, UserCodeError
+from mrframe.task.blame import said, user_traceback
+from mrframe.task.guard import is_the_jobs
 
 if TYPE_CHECKING:
     import click
@@ -133,6 +135,15 @@ def show_usage(error: click.ClickException, stream: TextIO) -> None:
     lines = [painted("error:", "red", on=colour) + " " + painted(message, "bold", on=colour)]
     lines.append(f"       `{command} --help` shows how it is used")
     _write(stream, lines)
+
+
+def show_unexpected(error: BaseException, stream: TextIO) -> str:
+    """Print an exception that nothing caught, and give its slug: the job's own, or a bug."""
+    if not is_the_jobs(error):
+        show_bug(error, stream)
+        return "bug"
+    show(UserCodeError(said(error), traceback_text=user_traceback(error)), stream, verbose=False)
+    return UserCodeError.slug
 
 
 def show_bug(error: BaseException, stream: TextIO) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mrframe.cli.ending import print_json, say
+from mrframe.cli.output import standard_output
 from mrframe.cli.terminal import bytes_text, columns_text, counted, escaped
 from mrframe.cli.visit import ANSWER_S, dir_option, home_of, visit
 
@@ -113,7 +113,7 @@ def list_versions(*, dataset: str, as_json: bool, directory: str | None) -> None
         for line in versions
     ]
     for text in columns_text(rows):
-        click.echo(escaped(text))
+        say(escaped(text))
     if not versions:
         say("there are no datasets" if not dataset else f"there is no dataset {dataset}")
 
@@ -144,10 +144,10 @@ def stat(*, reference: str, as_json: bool, directory: str | None) -> None:
         return
     for file in files:
         blocks: Any = file["blocks"]
-        click.echo(escaped(f"{file['name']}: {file['bytes']:,} bytes in {counted(len(blocks), 'block')}"))
+        say(escaped(f"{file['name']}: {file['bytes']:,} bytes in {counted(len(blocks), 'block')}"))
         rows = [[f"  {b['name'][:16]}", f"{b['bytes']:,} bytes", " ".join(b["nodes"]) or "no node"] for b in blocks]
         for text in columns_text(rows):
-            click.echo(text)
+            say(text)
 
 
 @command.command("cat")
@@ -158,10 +158,9 @@ def cat(*, reference: str, files: tuple[str, ...], directory: str | None) -> Non
     """Write the content of a version's files, or of some of them, to standard output."""
     from mrframe.engines import datasets
 
-    with visit(home_of(directory)) as visitor:
+    with visit(home_of(directory)) as visitor, standard_output() as out:
         for data in datasets.content(visitor, datasets.find(visitor, reference), files):
-            sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+            out.write(data)
 
 
 @command.command("rm")
@@ -199,7 +198,7 @@ def fsck(context: click.Context, /, *, repair: bool, as_json: bool, directory: s
         print_json(_plain(report))
     else:
         for line in _fsck_lines(report, home.blocks):
-            click.echo(escaped(line))
+            say(escaped(line))
         bad = len(report.faults), len(report.lacking)
         say(
             f"{counted(report.blocks, 'replica')} read: {counted(bad[0], 'damaged replica')}, "
@@ -271,4 +270,4 @@ def _show_nodes(state: StorageState) -> None:
         for n in state.nodes
     ]
     for text in columns_text(rows):
-        click.echo(text.rstrip())
+        say(text.rstrip())

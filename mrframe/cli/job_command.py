@@ -16,9 +16,11 @@ from typing import Any, Literal
 
 import click
 
+from mrframe.cli.ending import say
 from mrframe.cli.flags import AnswerOption, JobOption, SettingOption
 from mrframe.core.job import Job
 from mrframe.errors import JobError, MrframeError
+from mrframe.task import stdout
 
 _META = "mrframe.job_options"
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
@@ -32,6 +34,7 @@ class JobCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Find the job, take up its options, then parse all arguments in any order."""
+        stdout.claim()  # the job file runs here
         ctx.meta[_META] = self._job_options(ctx, args)
         return super().parse_args(ctx, args)
 
@@ -55,6 +58,13 @@ class JobCommand(click.Command):
                 with formatter.section(title):
                     formatter.write_dl(sections[title])
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The option --help, which prints where data goes: the job file has run by then."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
+
     def _job_options(self, ctx: click.Context, args: list[str]) -> list[JobOption]:
         own = [param for param in super().get_params(ctx) if isinstance(param, click.Option)]
         if isinstance(self.given, Job):
@@ -71,6 +81,12 @@ class JobCommand(click.Command):
 
 
 _SECTIONS = ("Options", "Options of the job", "The answer", "How it runs", "Other")
+
+
+def _show_help(ctx: click.Context, _option: click.Parameter, wanted: Any) -> None:
+    if wanted and not ctx.resilient_parsing:
+        say(ctx.get_help())
+        ctx.exit()
 
 
 def section_of(param: click.Parameter) -> str:

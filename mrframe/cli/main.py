@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from mrframe.cli.ending import catch_lost_signals, leave, run_to_exit_code
+from mrframe.cli.ending import catch_lost_signals, leave, refuse_exit, run_to_exit_code, say
 
 COMMANDS = {
     "run": "Run one job over log files and print its answer.",
@@ -77,7 +77,7 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: Any) -> 
     if wanted and not ctx.resilient_parsing:
         from importlib.metadata import version
 
-        click.echo(f"mrframe {version('mrframe')}")
+        say(f"mrframe {version('mrframe')}")
         ctx.exit()
 
 
@@ -98,6 +98,7 @@ def group() -> None:
 def run_as_command(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command as its own process does, with exit codes and signals; never returns."""
     from mrframe.bootstrap import claim_process
+    from mrframe.task import stdout
 
     claim_process()
     catch_lost_signals()
@@ -106,4 +107,6 @@ def run_as_command(args: Sequence[str] | None = None) -> NoReturn:
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(group, {}, "mrframe", COMPLETE_VARIABLE, instruction))
+    stdout.begin()
+    refuse_exit()
     leave(run_to_exit_code(group, sys.argv[1:] if args is None else args, "mrframe"))

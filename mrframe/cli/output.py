@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from mrframe.cli.ending import ReaderLeft
 from mrframe.errors import OutputError
 from mrframe.store.output import Folder, Sink
+from mrframe.task import stdout
 
 Row = tuple[Any, Any]
 PART_BYTES = 64 * (1 << 20)  # a part of a folder ends after the block of rows that reaches this
@@ -86,11 +86,12 @@ class StandardOutput:
 @contextlib.contextmanager
 def standard_output() -> Iterator[StandardOutput]:
     """Standard output, flushed at the end of the block."""
-    if sys.stdout is None:
+    out = stdout.stream()
+    if out is None:
         raise OutputError("standard output is closed; open it, or name a file with -o FILE")
     with _faults():
-        sys.stdout.flush()
-    guarded = StandardOutput(sys.stdout.buffer)
+        out.flush()
+    guarded = StandardOutput(out.buffer)
     yield guarded
     guarded.flush()
 

@@ -15,6 +15,7 @@ from mrframe.cli.ending import print_json, say
 from mrframe.cli.terminal import escaped, sample
 from mrframe.cli.visit import dir_option
 from mrframe.errors import UsageError
+from mrframe.task import stdout
 
 if TYPE_CHECKING:
     from mrframe.store.runs import Runs
@@ -59,6 +60,7 @@ def command(
     for line in _described(kept.id, number, len(kept.names), capsule):
         click.echo(line, err=True)
     package = kept.package()
+    stdout.claim()
     code = in_child(lambda: _replay(capsule, package, path, debug=debug))
     click.get_current_context().exit(code)
 

@@ -23,6 +23,7 @@ from mrframe.core.job import Job
 from mrframe.core.options import RunOptions
 from mrframe.core.quick import dataclass
 from mrframe.store.output import check_target, is_folder_target, whole_file, whole_folder
+from mrframe.task import stdout
 
 if TYPE_CHECKING:
     from mrframe.api import Result, Summary
@@ -110,6 +111,7 @@ def carry_out(
         raise click.UsageError("no INPUT was given; name a log file, or - for standard input")
     click.get_current_context().meta[INPUTS] = tuple(inputs)
     answer.check()
+    stdout.claim()
     if not answer.quiet:
         _warn_of_variables()
     if answer.dry_run:
@@ -178,13 +180,13 @@ def deliver(result: Result, answer: Answer) -> None:
     """The rows to where they are wanted; with --json also, or only, as part of one JSON object."""
     from mrframe.formats.writing import write_rows
 
-    form: Any = output.format_for(answer.output, answer.format, terminal=is_terminal(sys.stdout))
+    form: Any = output.format_for(answer.output, answer.format, terminal=is_terminal(stdout.stream()))
     if answer.to_stdout:
         with output.standard_output() as stream:
             if answer.json:
                 _write_json(result, stream)
             else:
-                result.write(stream, form, escape=is_terminal(sys.stdout))
+                result.write(stream, form, escape=is_terminal(stdout.stream()))
         return
     target = str(answer.output)
     if is_folder_target(target):

@@ -8,11 +8,12 @@ from typing import Any, NoReturn
 
 import click
 
-from mrframe.cli.ending import leave, run_to_exit_code
+from mrframe.cli.ending import leave, refuse_exit, run_to_exit_code
 from mrframe.cli.job_command import JobCommand
 from mrframe.cli.run import carry_out, taken_apart
 from mrframe.cli.run import command as run_command
 from mrframe.core.job import Job
+from mrframe.task import stdout
 
 
 def main(job: Job | Callable[..., Job], argv: Sequence[str] | None = None) -> NoReturn:
@@ -20,6 +21,9 @@ def main(job: Job | Callable[..., Job], argv: Sequence[str] | None = None) -> No
 
     `argv` is the arguments without the script's name, by default those of the process.
     """
+    stdout.begin()
+    stdout.claim()
+    refuse_exit()
     leave(run_script(job, sys.argv[1:] if argv is None else argv))
 
 

@@ -17,6 +17,7 @@ from mrframe.cli.ending import say
 from mrframe.cli.terminal import escaped, is_terminal
 from mrframe.cli.visit import ANSWER_S, dir_option, home_of
 from mrframe.errors import MrframeError
+from mrframe.task import stdout
 
 if TYPE_CHECKING:
     from mrframe.engines.records import KeptMaps, SubmittedMaps
@@ -37,6 +38,7 @@ def command(*, run: str, key: str, lines_max: int, as_json: bool, directory: str
     the answer: /index.html, 500, or as JSON, '["a", 1]'. Of a job of several steps it is a key of the first. Splits
     whose saved results do not hold the key are not read again. Exit code 1 when there is no such line.
     """
+    stdout.claim()
     with ExitStack() as stack:
         name, kept = _submitted(run, directory, stack) if run.startswith("job-") else _kept(run)
         for path in kept.changed():
@@ -100,7 +102,7 @@ def _show(kept: KeptMaps | SubmittedMaps, key: str, lines_max: int, *, as_json: 
 
 def _as_text(line: Any) -> str:
     text = f"{line.source}:{line.line}: {line.data.decode('utf-8', 'surrogateescape')}"
-    return escaped(text) if is_terminal(sys.stdout) else text
+    return escaped(text) if is_terminal(stdout.stream()) else text
 
 
 def _as_json(line: Any) -> str:

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from mrframe.core.quick import dataclass
+from mrframe.task import stdout
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
@@ -67,6 +68,7 @@ def settle_streams() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.close(nothing)
+    stdout.release()
     os.dup2(2, 1)
 
 

@@ -33,6 +33,38 @@ def by_path(path):
 job = Job(read=logs.access, map=by_path, reduce=count)
 """
 
+PRINTS = """
+import atexit, os, subprocess, sys
+from mrframe import Job, count, logs, main
+
+def noise(where):
+    print(where, "by print")
+    sys.__stdout__.write(where + " to the first stream\\n")
+    os.write(1, where.encode() + b" to the descriptor\\n")
+    subprocess.run(["echo", where, "by a process"], check=False)
+
+noise("import")
+atexit.register(print, "exit handler by print")
+said = []
+
+def by_path(path):
+    if not said:
+        noise("map")
+        said.append(path)
+    return [(path, 1)]
+
+def totalled(key, values):
+    print("reduce by print")
+    return [(key, sum(values))]
+
+def job(limit: int = 3):
+    noise("factory")
+    return Job(read=logs.access, map=by_path, reduce=totalled, combine=totalled)
+
+if __name__ == "__main__":
+    main(Job(read=logs.access, map=by_path, reduce=totalled))
+"""
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -74,6 +106,96 @@ def test_data_on_standard_output_and_all_else_on_standard_error(mrframe, folder)
     assert b"\x1b" not in done.stdout + done.stderr
     assert done.returncode == 0
     assert nothing_is_left(folder)
+
+
+ROWS = [{"key": f"/{n}", "value": 15 if n < 2 else 14} for n in range(7)]
+WAYS = ["by print", "to the first stream", "to the descriptor", "by a process"]
+
+
+def rows_of(text: bytes) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.parametrize("engine", ["inline", "local"])
+def test_what_a_job_prints_goes_to_standard_error(mrframe, folder, engine):
+    (folder / "prints.py").write_text(PRINTS)
+    done = mrframe("run", "prints.py", "access.log", "--engine", engine, "--limit", "2")
+    assert (rows_of(done.stdout), done.returncode) == (ROWS, 0), done.stderr
+    said = done.stderr.decode()
+    for where in ("import", "factory", "map"):
+        assert [way for way in WAYS if f"{where} {way}" not in said] == []
+    assert "reduce by print" in said
+    assert "exit handler by print" in said
+
+
+def test_what_a_job_prints_is_in_no_answer_of_another_command(mrframe, folder):
+    (folder / "prints.py").write_text(PRINTS)
+    as_json = json.loads(mrframe("run", "prints.py", "access.log", "--json").stdout)
+    assert as_json["answer"] == ROWS
+    assert json.loads(mrframe("run", "prints.py", "access.log", "--dry-run", "--json").stdout)
+    assert mrframe("why", "@", "/3", "--lines", "1").stdout.startswith(b"access.log:4: 192.0.2.3 ")
+    script = [sys.executable, "prints.py", "access.log"]
+    done = subprocess.run(script, cwd=folder, capture_output=True, check=True, timeout=60)
+    before, _, answer = done.stdout.partition(b'{"key"')
+    assert rows_of(b'{"key"' + answer) == ROWS
+    assert b"import by print" in before  # the script's own, before it calls main
+    assert b"map" not in before
+    shown = mrframe("run", "prints.py", "--help").stdout
+    assert shown.startswith(b"Usage: ")
+    assert b"--limit" in shown
+
+
+def test_what_a_job_prints_is_in_no_answer_of_check_and_replay(mrframe, folder):
+    (folder / "prints.py").write_text(PRINTS.replace("return [(path, 1)]", "return [(path, 1 / (path != '/6'))]"))
+    assert mrframe("run", "prints.py", "access.log").returncode == 1
+    again = mrframe("replay", "@")
+    assert (again.stdout, again.returncode) == (b"", 1)
+    assert b"ZeroDivisionError" in again.stderr
+    (folder / "prints.py").write_text(PRINTS)
+    checked = json.loads(mrframe("check", "prints.py", "access.log", "--json").stdout)
+    assert checked["safe"]
+
+
+def test_a_job_that_takes_standard_output_away_loses_no_answer(mrframe, folder):
+    for statement in (
+        "sys.stdout = open(os.devnull, 'w')",
+        "sys.stdout.close()",
+        "sys.stdout = None",
+        "os.closerange(1, 2)",
+    ):
+        (folder / "taken.py").write_text("import os, sys\n" + COUNT + statement + "\n")
+        done = mrframe("run", "taken.py", "access.log", "-q")
+        assert (rows_of(done.stdout), done.returncode) == (ROWS, 0), done.stderr
+
+
+def test_prints_that_nobody_reads_fail_no_job(mrframe, folder):
+    (folder / "prints.py").write_text(COUNT.replace("job =", "print('import')\njob ="))
+    with open("/dev/full", "w") as full:
+        done = mrframe("run", "prints.py", "access.log", "-q", stderr=full)
+    assert (rows_of(done.stdout), done.returncode) == (ROWS, 0)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["run", "paths.py", "access.log"],
+        ["run", "paths.py", "access.log", "--json"],
+        ["check", "paths.py", "access.log"],
+        ["why", "@", "/3"],
+        ["cache", "ls"],
+        ["--version"],
+        ["run", "--help"],
+    ],
+)
+def test_an_answer_that_cannot_be_delivered_is_an_error(mrframe, folder, environment, args):
+    if args[0] == "why":
+        mrframe("run", "paths.py", "access.log")
+    for redirected in (">&-", "> /dev/full"):
+        script = f'exec "$@" {redirected}'
+        command = ["sh", "-c", script, "sh", *COMMAND, *args]
+        done = subprocess.run(command, cwd=folder, env=environment, stderr=subprocess.PIPE, check=False, timeout=60)
+        assert (done.returncode, b"standard output" in done.stderr) == (2, True), (redirected, done.stderr)
+        assert b"a bug in mrframe" not in done.stderr
 
 
 def test_the_folder_of_an_answer_can_be_an_input(mrframe, folder):

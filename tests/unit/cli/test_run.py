@@ -33,7 +33,7 @@ def top(fake_api):
     return fake_api
 
 
-def test_the_answer_is_on_standard_output_and_nothing_else(fake_api, mrframe):
+def test_rows_go_to_standard_output_and_figures_to_standard_error(fake_api, mrframe):
     result = mrframe("run", "plain", "access.log")
     assert result.stdout == '{"key": "/a", "value": 2}\n{"key": "/b", "value": 1}\n'
     assert (fake_api.call.job, fake_api.call.inputs) == ("plain", ("access.log",))
