@@ -7,6 +7,7 @@ at all (`guard.py`).
 from __future__ import annotations
 
 import os
+import sysconfig
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
@@ -19,6 +20,8 @@ from mrframe.errors import UserCodeError
 
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 _READY = os.path.join(_PACKAGE, "jobs", "")
+_STDLIB = os.path.join(sysconfig.get_path("stdlib"), "")
+_LIBRARIES = ("click", "cloudpickle", "msgpack", "numpy", "pyarrow", "zmq")
 RECORD_BYTES_MAX = 1 << 20  # of a record that travels with a failure: what a capsule keeps
 TEXT_CHARS_MAX = 64 << 10  # of a traceback
 KEY_CHARS_MAX = 1000
@@ -97,6 +100,15 @@ def is_own(filename: str) -> bool:
     return (path.startswith(_PACKAGE) and not path.startswith(_READY)) or filename.startswith("<frozen importlib")
 
 
+def is_library(filename: str) -> bool:
+    """Whether this file is of Python's own library, or of one that mrframe itself calls."""
+    _, packages, name = filename.rpartition(f"{os.sep}site-packages{os.sep}")
+    if packages:
+        return name.partition(os.sep)[0] in _LIBRARIES
+    in_cython = filename.partition(os.sep)[0] in _LIBRARIES  # whose files are named from the library's folder on
+    return in_cython or filename.startswith((_STDLIB, "<frozen "))
+
+
 def _has_user_frame(error: BaseException) -> bool:
     """Whether the exception, or one that it was raised from or after, has passed through code of the user's.
 
@@ -127,7 +139,9 @@ def _trim(report: traceback.TracebackException) -> None:
     waiting = [report]
     while waiting:
         one = waiting.pop()
-        one.stack = traceback.StackSummary.from_list([f for f in one.stack if not is_own(f.filename)])
+        stack = [f for f in one.stack if not is_own(f.filename)]
+        first = next((number for number, f in enumerate(stack) if not is_library(f.filename)), 0)
+        one.stack = traceback.StackSummary.from_list(stack[first:])  # without what pickles a value of the job's
         waiting += [chained for chained in (one.__cause__, one.__context__) if chained is not None]
         waiting += getattr(one, "exceptions", None) or ()
 

@@ -17,7 +17,7 @@ from typing import Any
 from mrframe.core.job import Job
 from mrframe.core.signature import describe
 from mrframe.errors import UserCodeError
-from mrframe.task.guard import is_used_up, no_pair, no_pairs
+from mrframe.task.guard import is_interrupt, is_used_up, no_pair, no_pairs
 from mrframe.task.picks import Constant, Pick, declared_picks
 
 Columns = tuple[list[Any], list[Any]]
@@ -92,26 +92,41 @@ class Emitter:
         """The records that `where` lets pass, their number, and which they are (None: all); raises EmitFailed."""
         if self._where is None:
             return columns, records, None
-        kept = self._kept([columns[i] for i in self._where_columns], records)
-        if len(kept) == records:
+        judged = [columns[i] for i in self._where_columns]
+        mask = self._mask(judged, records)
+        kept = None if _all_true(mask) else self._kept(mask, judged)
+        self.filtered += len(mask) - (len(mask) if kept is None else len(kept))
+        if kept is None:
             return columns, records, None
         if len(kept) < 2:
             return [[column[i] for i in kept] for column in columns], len(kept), kept
         pick = itemgetter(*kept)
         return [list(pick(column)) for column in columns], len(kept), kept
 
-    def _kept(self, columns: list[list[Any]], records: int) -> list[int]:
-        """The indexes of the records that `where` lets pass: what it returns is asked for its truth, once."""
+    def _mask(self, columns: list[list[Any]], records: int) -> list[Any]:
+        """What `where` gives for each record."""
         assert self._where is not None
         place, arguments = _arguments(columns, records)
         try:
-            kept = list(compress(count(), map(self._where, *arguments)))  # who ends is the records, not the count
+            mask = list(map(self._where, *arguments))
         except BaseException as error:  # the user's function runs here
             raise EmitFailed(_index(place, records), "where") from error
         if not is_used_up(place):
             index = _index(place, records)
             raise EmitFailed(index, "where") from self._stopped(bool, self._where, columns, index, "where")
-        self.filtered += (len(columns[0]) if columns else records) - len(kept)
+        return mask
+
+    def _kept(self, mask: list[Any], columns: list[list[Any]]) -> list[int]:
+        """The indexes of what is true, each of which is asked once: it may be an object that says otherwise then."""
+        assert self._where is not None
+        place = iter(mask)
+        try:
+            kept = list(compress(count(), place))
+        except BaseException as error:  # a method of the user's runs here
+            raise EmitFailed(_index(place, len(mask)), "where") from error
+        if not is_used_up(place):
+            index = _index(place, len(mask))
+            raise EmitFailed(index, "where") from self._stopped(bool, self._where, columns, index, "where")
         return kept
 
     def _picked(self, columns: list[list[Any]], records: int) -> Columns:
@@ -201,6 +216,16 @@ def _arguments(columns: list[list[Any]], records: int) -> tuple[Iterator[Any], l
     """
     first = iter(columns[0] if columns else [None] * records)
     return first, [first, *columns[1:]]
+
+
+def _all_true(mask: list[Any]) -> bool:
+    """Whether all are true, as far as that is quickly seen."""
+    try:
+        return mask.count(True) == len(mask) and all(mask)
+    except BaseException as error:  # methods of the user's may run here; which one fails is found one by one
+        if is_interrupt(error):
+            raise
+        return False
 
 
 def _index(place: Iterator[Any], records: int) -> int:

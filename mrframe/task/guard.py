@@ -16,10 +16,8 @@ Rules.
 from __future__ import annotations
 
 import opcode
-import os
 import signal
-import sysconfig
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
@@ -30,11 +28,9 @@ from mrframe.errors import CannotTravel, KeyRefused, MrframeError, UserCodeError
 from mrframe.shuffle.keys import canonical
 from mrframe.shuffle.partition import slot_range
 from mrframe.shuffle.values import pack_values
-from mrframe.task.blame import NO_KEY, GroupFailed, HookFailed, is_own
+from mrframe.task.blame import NO_KEY, GroupFailed, HookFailed, is_library, is_own
 
 _RAISE = opcode.opmap["RAISE_VARARGS"]
-_STDLIB = os.path.join(sysconfig.get_path("stdlib"), "")
-_LIBRARIES = ("click", "cloudpickle", "msgpack", "numpy", "pyarrow", "zmq")
 
 
 # ---- whose fault ----------------------------------------------------------------------------------
@@ -79,7 +75,7 @@ def is_the_jobs(error: BaseException) -> bool:
         path = frame.f_code.co_filename
         if is_own(path):
             return False
-        if not _is_library(path):
+        if not is_library(path):
             return True
     return False
 
@@ -92,14 +88,6 @@ def _frames(tb: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
 
 def _code_of(handler: object) -> CodeType | None:
     return getattr(handler, "__code__", None)
-
-
-def _is_library(path: str) -> bool:
-    """Python's own library, and those that mrframe calls itself."""
-    _, packages, name = path.rpartition(f"{os.sep}site-packages{os.sep}")
-    if packages:
-        return name.partition(os.sep)[0] in _LIBRARIES
-    return path.startswith((_STDLIB, "<frozen "))
 
 
 def is_used_up(iterator: Iterator[Any]) -> bool:
@@ -138,32 +126,32 @@ Combine = Callable[[Any, list[Any]], list[Any]]
 def combiner(job: Job) -> Combine | None:
     """The job's combiner as a function (key, values) -> values; it raises GroupFailed. None when there is none."""
     combine = job.combine
-    return None if combine is None else lambda key, values: _combined(combine, key, values)
+    if combine is None:
+        return None
+
+    def combined(key: Any, values: list[Any]) -> list[Any]:
+        result = []
+        try:
+            for pair in combine(key, iter(values)):
+                if type(pair) is not tuple or len(pair) != 2 or (pair[0] is not key and not _is_key(pair[0], key)):
+                    raise _refused(pair, key, f"combine={describe(combine)}")  # noqa: TRY301
+                result.append(pair[1])
+        except BaseException as error:  # the user's function runs here
+            if is_interrupt(error):
+                raise
+            raise GroupFailed(key, "combine", values) from no_pairs(error, f"combine={describe(combine)}")
+        return result
+
+    return combined
 
 
-def _combined(combine: Callable[..., Iterable[Any]], key: Any, values: list[Any]) -> list[Any]:
-    who = f"combine={describe(combine)}"
-    try:
-        pairs = list(combine(key, iter(values)))
-    except BaseException as error:  # the user's function runs here
-        if is_interrupt(error):
-            raise
-        raise GroupFailed(key, "combine", values) from no_pairs(error, who)
-    try:
-        return [_value_of(pair, key, who) for pair in pairs]
-    except UserCodeError as error:
-        raise GroupFailed(key, "combine", values) from error
-
-
-def _value_of(pair: Any, key: Any, who: str) -> Any:
+def _refused(pair: Any, key: Any, who: str) -> UserCodeError:
     if type(pair) is not tuple or len(pair) != 2:
-        raise no_pair(who, pair)
-    if pair[0] is not key and not _is_key(pair[0], key):
-        raise UserCodeError(
-            f"{who} was given the key {key!r} and yielded {safe_repr(pair[0])}; a combiner must yield the key "
-            "that it was given"
-        )
-    return pair[1]
+        return no_pair(who, pair)
+    return UserCodeError(
+        f"{who} was given the key {key!r} and yielded {safe_repr(pair[0])}; a combiner must yield the key that it "
+        "was given"
+    )
 
 
 def _is_key(yielded: Any, key: Any) -> bool:
@@ -173,16 +161,24 @@ def _is_key(yielded: Any, key: Any) -> bool:
         return False
 
 
-def cannot_travel(error: CannotTravel, keys: Sequence[Any], values: Sequence[Any]) -> Exception:
-    """What to raise, from the cause of the error, where one of these values could not be written."""
-    if error.__cause__ is None or not is_the_jobs(error.__cause__):
+def cannot_travel(error: BaseException, keys: Sequence[Any], values: Sequence[Any]) -> BaseException:
+    """What to raise where one of these values could not be written: where a method of its own failed, GroupFailed."""
+    cause = error.__cause__ if isinstance(error, CannotTravel) else error
+    if cause is None or is_interrupt(cause) or not is_the_jobs(cause):
         return error
-    for key, value in zip(keys, values, strict=True):
-        try:
-            pack_values([value])
-        except CannotTravel:
-            return GroupFailed(key, "")
-    return GroupFailed(NO_KEY, "")
+    failed = GroupFailed(
+        next((key for key, value in zip(keys, values, strict=True) if not _packs(value)), NO_KEY), ""
+    )
+    failed.__cause__ = cause
+    return failed
+
+
+def _packs(value: Any) -> bool:
+    try:
+        pack_values([value])
+    except (CannotTravel, KeyboardInterrupt):
+        return False
+    return True
 
 
 def slots_by_user(job: Job, keys: Sequence[Any], slots: int, partitions: int) -> list[int]:

@@ -124,8 +124,8 @@ class Output:
                 slots = slots_by_user(self._job, keys, self._slots, self._partitions)
             try:
                 self._opened().add_run(keys, values, slots)
-            except CannotTravel as error:
-                raise cannot_travel(error, keys, values) from error.__cause__
+            except (CannotTravel, KeyboardInterrupt) as error:
+                raise cannot_travel(error, keys, values)  # noqa: B904  (it has its cause)
             check_bytes(self._opened().size_bytes, self._scratch_bytes_max)
 
     def _opened(self) -> RunWriter:
