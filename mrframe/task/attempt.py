@@ -6,6 +6,7 @@ process leaves behind is its node's to clear away.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import sys
@@ -59,6 +60,8 @@ def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport 
         return _tried(None, order, reporter)
     began_s = time.monotonic()
     effects.begin(package)
+    if order.careful:
+        gc.collect()  # what an attempt that ran out of memory has left, which its exception may hold in a circle
     try:
         job = unpack(package)
     except BaseException as error:  # the user's modules run when the job is made again
@@ -123,18 +126,8 @@ def _tried(
         with memory_limited(memory_limit_bytes), effects.watched() if watched else nullcontext():
             report = _work(job, order, reporter, care)
     except HookFailed as failed:
-        cause = failed.__cause__
-        assert cause is not None
-        if is_interrupt(cause):
-            raise cause from None
-        if causes is not None:
-            causes.append(cause)
-        by_record = isinstance(failed, RecordFailed)
-        if by_record and isinstance(cause, MemoryError) and care is None and memory_limit_bytes is not None:
-            return Failure(
-                "died", OUT_OF_MEMORY, error_slug="job-failed"
-            )  # perhaps not by this record: see carefully
-        return _hook_failure(job, order, failed, cause)
+        again = care is None and memory_limit_bytes is not None
+        return _hook_failure(job, order, failed, causes, again=again)
     except BaseException as error:  # methods of the job's own objects run anywhere
         failure = _fault(error, order)
         if failure is None:
@@ -168,10 +161,25 @@ def _fault(error: BaseException, order: Order) -> Failure | None:
     return _disk_failure(error, order) if isinstance(error, OSError) else None
 
 
-def _hook_failure(job: LoadedJob | None, order: Order, failed: HookFailed, cause: BaseException) -> Failure:
+def _hook_failure(
+    job: LoadedJob | None, order: Order, failed: HookFailed, causes: list[BaseException] | None, *, again: bool
+) -> Failure:
+    """What a hook's failure amounts to; `again`: where memory ran out, the task is done once more, carefully.
+
+    A function of its own: in a variable of a frame that the exception knows, it would keep itself and all of the
+    task's data alive.
+    """
+    cause = failed.__cause__
+    assert cause is not None
+    if is_interrupt(cause):
+        raise cause from None
+    if causes is not None:
+        causes.append(cause)
     if isinstance(failed, GroupFailed):
         failure = failure_of(cause, None, failed.key_text, failed.hook)
         return replace(failure, group=_group(job, order, failed))
+    if isinstance(cause, MemoryError) and again:
+        return Failure("died", OUT_OF_MEMORY, error_slug="job-failed")  # perhaps by another record
     place = failed.place if isinstance(failed, RecordFailed) else None
     name = order.split.input_name if isinstance(order, MapOrder) else ""
     return replace(failure_of(cause, place, hook=failed.hook), input_name=name)

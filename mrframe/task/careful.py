@@ -156,6 +156,7 @@ class CarefulAttempt:
                 except EmitFailed as failed:
                     if isinstance(failed.__cause__, MemoryError):
                         return failure_of(failed.__cause__, None)
+            task.handled = parsed.records  # nothing is mapped, so nothing is balanced
         return None
 
     # ---- blame ------------------------------------------------------------------------------------

@@ -146,7 +146,7 @@ class Emitter:
         try:
             found = list(gather(map(self._map, *arguments)))
         except BaseException as error:  # the user's function runs here
-            raise EmitFailed(_index(place, records)) from no_pairs(error, f"map={describe(self._map)}")
+            raise EmitFailed(_index(place, records)) from no_pairs(error, "map", self._map)
         if not is_used_up(place):
             index = _index(place, records)
             raise EmitFailed(index) from self._stopped(list, self._map, columns, index, "map")

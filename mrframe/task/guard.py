@@ -101,11 +101,14 @@ def is_used_up(iterator: Iterator[Any]) -> bool:
 # ---- calls ----------------------------------------------------------------------------------------
 
 
-def no_pairs(error: BaseException, who: str) -> BaseException:
-    """The exception; of a function that forgot to yield it has no line of the user's, so then what it returned."""
+def no_pairs(error: BaseException, hook: str, function: Callable[..., Any]) -> BaseException:
+    """The exception; of a function that forgot to yield it has no line of the user's, so then what it returned.
+
+    Of others nothing is asked: when memory is used up, their text would not find room.
+    """
     if isinstance(error, TypeError) and _raised_by_caller(error) and "is not iterable" in safe_str(error):
-        what = safe_str(error).partition(" object")[0].strip("'")
-        return UserCodeError(f"{who} returned {what.replace('NoneType', 'None')}; it must yield (key, value) pairs")
+        what = safe_str(error).partition(" object")[0].strip("'").replace("NoneType", "None")
+        return UserCodeError(f"{hook}={describe(function)} returned {what}; it must yield (key, value) pairs")
     return error
 
 
@@ -139,7 +142,7 @@ def combiner(job: Job) -> Combine | None:
         except BaseException as error:  # the user's function runs here
             if is_interrupt(error):
                 raise
-            raise GroupFailed(key, "combine", values) from no_pairs(error, f"combine={describe(combine)}")
+            raise GroupFailed(key, "combine", values) from no_pairs(error, "combine", combine)
         return result
 
     return combined

@@ -135,7 +135,7 @@ def map_split(job: Job, task: MapTask, output: Output) -> None:
                 raise records.failure  # noqa: B904  (what the function has made of it is not the reason)
             if passes(error):
                 raise
-            raise RecordFailed(records.place(), "map_split") from no_pairs(error, who)
+            raise RecordFailed(records.place(), "map_split") from no_pairs(error, "map_split", function)
         if records.failure is not None:
             raise records.failure
         if not some:

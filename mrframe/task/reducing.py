@@ -212,7 +212,7 @@ class ReduceTask:
             except BaseException as error:  # the user's function runs here
                 if passes(error):
                     raise
-                raise GroupFailed(key, "reduce") from no_pairs(error, f"reduce={describe(function)}")
+                raise GroupFailed(key, "reduce") from no_pairs(error, "reduce", function)
         self._take(rows, function, output)
 
     def _take(self, rows: list[Any], function: Callable[..., Any], output: _SortedOutput) -> None:

@@ -158,7 +158,7 @@ class StepTask:
                     raise rows.failure  # noqa: B904  (what the function has made of it is not the reason)
                 if passes(error):
                     raise
-                raise GroupFailed(rows.key, "map_split") from no_pairs(error, who)
+                raise GroupFailed(rows.key, "map_split") from no_pairs(error, "map_split", function)
             if rows.failure is not None:
                 raise rows.failure
             if pair is _END:
