@@ -95,10 +95,11 @@ def put(
 @click.argument("dataset", metavar="[NAME]", default="")
 def list_versions(*, dataset: str, as_json: bool, directory: str | None) -> None:
     """List the versions of a dataset, or of all."""
-    from mrframe.core.stored import VersionsWanted
+    from mrframe.core.stored import StorageWanted, VersionsWanted
 
     with visit(home_of(directory)) as visitor:
         versions = visitor.ask(VersionsWanted(dataset.removeprefix("mrfs:")), ANSWER_S).versions
+        aside = visitor.ask(StorageWanted(), ANSWER_S).aside
     if as_json:
         print_json({"versions": [{k: v for k, v in asdict(line).items() if k != "put"} for line in versions]})
         return
@@ -116,6 +117,8 @@ def list_versions(*, dataset: str, as_json: bool, directory: str | None) -> None
         say(escaped(text))
     if not versions:
         say("there are no datasets" if not dataset else f"there is no dataset {dataset}")
+    if aside:
+        say(f"{counted(len(aside), 'version')} that the journal does not know: mrframe fs recover brings them back")
 
 
 @command.command("stat")
@@ -204,7 +207,7 @@ def fsck(context: click.Context, /, *, repair: bool, as_json: bool, directory: s
             f"{counted(report.blocks, 'replica')} read: {counted(bad[0], 'damaged replica')}, "
             f"{counted(bad[1], 'block')} with too few replicas"
         )
-    sound = not report.lacking and (repair or not report.faults)
+    sound = not report.lacking and (repair or not report.faults) and not report.aside and not report.unknown
     context.exit(0 if sound else 1)
 
 
@@ -218,6 +221,15 @@ def _fsck_lines(report: Report, folder: str) -> list[str]:
         has = f"only on {' '.join(lacking.nodes)}" if lacking.nodes else "on no node that is there"
         word = "too few" if lacking.nodes else "LOST"
         lines.append(f"{word}: {_places_text(places)}, {lacking.name[:16]}, {has}")
+    for version in report.aside:
+        line = version.line
+        size = f"{bytes_text(line.length)} in {counted(line.blocks, 'block')}"
+        where = f"on {' '.join(version.nodes)}"
+        lines.append(f"not in the journal: mrfs:{line.dataset}@{line.number}, {size}, {where}: mrframe fs recover")
+    for some in report.unknown:
+        size = f"{counted(some.blocks, 'block')}, {bytes_text(some.file_bytes)}"
+        path = os.path.join(folder, some.node, "blocks", some.names[0])
+        lines.append(f"unknown: {size} on {some.node} that no version names, kept; the first is {path}")
     return lines
 
 
@@ -235,11 +247,58 @@ def _plain(report: Report) -> dict[str, Any]:
         {"block": one.name, "nodes": list(one.nodes), "wanted": list(one.wanted), "places": _all(places)}
         for one, places in report.lacking
     ]
-    return {"replicas": report.blocks, "damaged": faults, "lacking": lacking}
+    aside = [
+        {"name": f"mrfs:{one.line.dataset}@{one.line.number}", "bytes": one.line.length, "blocks": one.line.blocks}
+        | {"nodes": list(one.nodes)}
+        for one in report.aside
+    ]
+    unknown = [
+        {"node": one.node, "blocks": one.blocks, "file_bytes": one.file_bytes, "names": list(one.names)}
+        for one in report.unknown
+    ]
+    return {
+        "replicas": report.blocks,
+        "damaged": faults,
+        "lacking": lacking,
+        "not_in_journal": aside,
+        "unknown": unknown,
+    }
 
 
 def _all(places: list[Place]) -> list[dict[str, Any]]:
     return [asdict(place) for place in places]
+
+
+@command.command("recover")
+@click.option("--as", "name", metavar="NEW", default="", help="as the next versions of this dataset")
+@_json_option
+@dir_option
+@click.argument("dataset", metavar="[NAME]", default="")
+@click.pass_context
+def recover(context: click.Context, /, *, dataset: str, name: str, as_json: bool, directory: str | None) -> None:
+    """Bring back versions that nodes have and the journal does not know, of one dataset or of all.
+
+    There are some when the journal was lost and begun anew, or is an older copy. They get the numbers that they had;
+    of a dataset that has used one of these numbers since, none is brought back without --as. Exit code 1 when some
+    are left.
+    """
+    from mrframe.engines import datasets, storekeeping
+
+    dataset, name = dataset.removeprefix("mrfs:"), name.removeprefix("mrfs:")
+    if name:
+        datasets.check_name(name)
+        if not dataset:
+            raise click.UsageError("--as needs the NAME of the dataset that is to have another one")
+    with visit(home_of(directory)) as visitor:
+        names, left = storekeeping.recover(visitor, dataset, name=name)
+    if as_json:
+        print_json({"recovered": names, "left": [f"mrfs:{one.line.dataset}@{one.line.number}" for one in left]})
+    else:
+        for one in names:
+            say(f"{one} is there again")
+        for old in sorted({one.line.dataset for one in left}):
+            say(f"mrfs:{old} has used these numbers since: mrframe fs recover {old} --as NEW")
+    context.exit(1 if left else 0)
 
 
 @command.command("balance")

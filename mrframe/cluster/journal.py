@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from mrframe.core.events import DatasetPut, DatasetRemoved, JobReleased, NodeDrained
-from mrframe.core.facts import Fact
+from mrframe.core.facts import Fact, VersionRemoved
 from mrframe.errors import CorruptData
 from mrframe.wire.codec import MESSAGE_BYTES_MAX, BadMessage, Vocabulary
 
@@ -70,7 +70,7 @@ class DiskJournal:
         from mrframe.store.journal import Row
 
         rows = [Row(job_of(fact), FACTS.encode(fact)) for fact in facts]
-        over = (JobReleased, DatasetRemoved)
+        over = (JobReleased, DatasetRemoved, VersionRemoved)
         released = {row.job: row.body for row, fact in zip(rows, facts, strict=True) if isinstance(fact, over)}
         self._file.append(rows, packages, released)
 
@@ -85,7 +85,7 @@ def job_of(fact: Fact) -> str:
         return f"mrfs:{fact.version.dataset}@{fact.version.number}"
     if isinstance(fact, NodeDrained):
         return fact.node
-    if isinstance(fact, DatasetRemoved):
+    if isinstance(fact, DatasetRemoved | VersionRemoved):
         return f"mrfs:{fact.dataset}@{fact.number}"
     for name in ("job", "task", "attempt"):
         text = getattr(fact, name, None)

@@ -32,6 +32,7 @@ from mrframe.cluster.serving import FileServer
 from mrframe.cluster.storage import BLOCK_EXECUTOR, Storage
 from mrframe.cluster.transport import Loop, Outbox
 from mrframe.core import actions, events
+from mrframe.core.manifest_messages import DropVersion, KeepVersion, VersionAsked
 from mrframe.core.node import NodeCore
 from mrframe.core.spec import Failure
 from mrframe.core.stored import STORED, BlockDone, DropBlock, JudgeBlocks, StoreBlock
@@ -134,7 +135,7 @@ class Node:
                 self._take_code(message)
             case messages.Refused():
                 self.bad += 1
-            case StoreBlock() | DropBlock() | JudgeBlocks():
+            case StoreBlock() | DropBlock() | JudgeBlocks() | KeepVersion() | DropVersion() | VersionAsked():
                 if self._storage is not None:
                     self._storage.hear(message, time.monotonic())
             case _:

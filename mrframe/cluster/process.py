@@ -63,6 +63,14 @@ def set_title(title: str) -> None:
     _prctl(_PR_SET_NAME, title.encode()[:15])
 
 
+def log(text: str) -> None:
+    """Write a line to standard error, as far as that is possible: what cannot be logged ends nobody."""
+    try:
+        os.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass  # the disk of the log is full, or the stream is closed
+
+
 def settle_streams() -> None:
     """Read nothing, and write to standard error only: standard output belongs to the client's data."""
     nothing = os.open(os.devnull, os.O_RDWR)

@@ -24,6 +24,8 @@ from typing import Any
 
 from mrframe.cluster.fetching import Fetcher, Outcome, Wanted
 from mrframe.cluster.pool import Pool
+from mrframe.cluster.versions import Versions
+from mrframe.core.manifest_messages import DropVersion, KeepVersion, VersionAsked
 from mrframe.core.quick import dataclass
 from mrframe.core.stored import (
     STORED,
@@ -44,6 +46,7 @@ from mrframe.store.blocks import BlockStore, block_path
 
 BLOCK_EXECUTOR = 0
 """The number of the block executor among the executors, which count from 1."""
+StorageMessage = StoreBlock | DropBlock | JudgeBlocks | KeepVersion | DropVersion | VersionAsked
 TELL_S = 20.0
 TELL_BLOCKS = 2_000
 WORK_S = 120.0
@@ -83,6 +86,7 @@ class Storage:
         self._store = BlockStore(folder)
         self._store.sweep()
         self._node = node
+        self._versions = Versions(self._store, node, say)
         self._by_path = by_path
         self._pool = pool
         self._fetcher = fetcher
@@ -101,13 +105,17 @@ class Storage:
 
     # ---- what the master wants ----------------------------------------------------------------------
 
-    def hear(self, message: StoreBlock | DropBlock | JudgeBlocks, now_s: float) -> None:
-        """Do what the master says; ValueError when it names no block."""
+    def hear(self, message: StorageMessage, now_s: float) -> None:
+        """Do what the master says; ValueError when it names no block or version."""
         match message:
             case StoreBlock():
                 self._store.file(message.name)
                 self._get(message, now_s)
-            case DropBlock(name):
+            case KeepVersion() | DropVersion() | VersionAsked():
+                self._versions.hear(message)
+            case DropBlock(name, moved):
+                if self._versions.name(name) and not moved:
+                    return  # a version that the master does not know yet needs it
                 try:
                     self._store.delete(name)
                 except MrframeError as error:
@@ -153,7 +161,7 @@ class Storage:
 
     def _store_from(self, message: StoreBlock, path: str, *, is_block: bool, fetched: str = "") -> None:
         folder = self._store.path
-        order = StoreOrder(message.name, message.length, folder, path, message.offset, is_block)
+        order = StoreOrder(message.name, message.length, folder, path, message.offset, is_block, message.provisional)
         self._waiting.append(Job(order, fetched=fetched))
         self._work()
 
@@ -248,12 +256,18 @@ class Storage:
             self._scrub_next(now_s)
 
     def _tell(self) -> None:
+        for message in self._versions.held():
+            self._say(message)
         names = self._store.names()
+        marked = self._store.provisional()
+        provisional = {name for name in marked if not self._versions.name(name)}
+        unknown = {name for name in names if name not in marked and not self._versions.name(name)}
         after = ""
         for first in range(0, max(1, len(names)), TELL_BLOCKS):
             some = tuple(names[first : first + TELL_BLOCKS])
             to = some[-1] if first + TELL_BLOCKS < len(names) else ""
-            self._say(BlocksHeld(*self._node, after, to, some))
+            sizes = tuple((name, self._store.size(name)) for name in some if name in unknown)
+            self._say(BlocksHeld(*self._node, after, to, some, tuple(n for n in some if n in provisional), sizes))
             after = to
 
     def _scrub_pause_s(self, names: list[str]) -> float:

@@ -21,6 +21,7 @@ from mrframe.core.events import (
     StartAttempt,
     Welcome,
 )
+from mrframe.core.manifest_messages import DropVersion, KeepVersion, VersionAsked
 from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Order
@@ -38,6 +39,9 @@ ToNode = (
     | StoreBlock
     | DropBlock
     | JudgeBlocks
+    | KeepVersion
+    | DropVersion
+    | VersionAsked
 )
 
 

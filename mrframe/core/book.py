@@ -169,10 +169,20 @@ class Book:
             job = parse_attempt(attempt).job
         except ValueError:
             job = ""
-        if not job or job in self.jobs:
-            turn.send(node, DiscardAttempt(attempt))
-        else:
-            turn.send(node, ForgetJob(job))
+        turn.send(node, ForgetJob(job) if job in self.released else DiscardAttempt(attempt))
+
+    def refuse_sealed(self, turn: Turn, node: str, attempt: str) -> None:
+        """A node holds a sealed attempt that is no result here: have it deleted, if it cannot be anybody's answer.
+
+        What an earlier master has committed may not be in this journal, which may have been begun anew, or be an
+        older copy. So of an earlier epoch nothing is deleted but with its job, once that is released.
+        """
+        try:
+            name = parse_attempt(attempt)
+        except ValueError:
+            return
+        if name.job in self.released or (name.job in self.jobs and name.epoch == self.epoch):
+            self.refuse(turn, node, attempt)
 
     def begin(self, attempt: Attempt) -> None:
         """An attempt is given to a node."""

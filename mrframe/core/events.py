@@ -7,6 +7,7 @@ scheduler are also the messages on the wire (`wire/messages.py`): one word, one 
 from __future__ import annotations
 
 from mrframe.core.datasets import Version
+from mrframe.core.manifest_messages import RecoverVersions, VersionKept, VersionsHeld, VersionTold
 from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import SPLIT_BYTES, Failure, Split, StepSpec
@@ -190,6 +191,7 @@ SchedulerEvent = (
     | BlocksOffered
     | PutEnded
     | JudgingWanted
+    | RecoverVersions
     | NodeJoined
     | NodeBeat
     | NodeGone
@@ -201,6 +203,9 @@ SchedulerEvent = (
     | BlockRefused
     | BlockDamaged
     | BlocksJudged
+    | VersionsHeld
+    | VersionTold
+    | VersionKept
     | Tick
 )
 

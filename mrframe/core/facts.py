@@ -6,7 +6,7 @@ A fact is written before anything that depends on it is sent (`actions.Persist`)
 Attempts under way are not facts: a new epoch starts new ones.
 
 Compaction: once a job is released, its `JobReleased` may stand for all its facts, in the place of the first one. So
-may the `DatasetRemoved` of a version.
+may the `VersionRemoved` of a version.
 """
 
 from __future__ import annotations
@@ -24,6 +24,18 @@ from mrframe.core.events import (
 from mrframe.core.quick import dataclass
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import Failure, Split
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRemoved:
+    """This version of a dataset was removed; `put` tells it from one of that number in another journal.
+
+    Journals of before have `DatasetRemoved`, which does not say whose.
+    """
+
+    dataset: str
+    number: int
+    put: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,7 @@ Fact = (
     | JobReleased
     | DatasetPut
     | DatasetRemoved
+    | VersionRemoved
     | NodeDrained
     | BlockRecorded
     | AttemptCommitted

@@ -12,7 +12,10 @@ Rules.
   a node that joins takes its share bit by bit, and one that is drained gives its own away.
 - A node counts once it has said what it has. One that is away for a moment keeps its place: only after `AWAY_S` are
   its replicas made again elsewhere.
-- What nobody needs is dropped, but not before `ORPHANS_S` after the master's start: a put may be under way.
+- That nobody is known to need a block is no reason to delete it: the journal may have been begun anew, or be an older
+  copy. It is dropped when its version was removed, or when the node says that it is provisional, that is stored for a
+  put that came to nothing; then not before `ORPHANS_S` after the master's start: the put may be under way. All other
+  blocks of which nobody knows stay, and are told as unknown. See `manifests.py` for versions.
 - A version is taken only when all its blocks lie on disks as often as they are to.
 """
 
@@ -21,10 +24,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
+from mrframe.core import manifests, puts
 from mrframe.core.book import Book, Node, Turn
 from mrframe.core.datasets import Version
 from mrframe.core.events import DatasetPut, DatasetRemoved, NodeDrained
-from mrframe.core.keepers import Keepers, Put
+from mrframe.core.facts import VersionRemoved
+from mrframe.core.keepers import Keepers
+from mrframe.core.manifest_messages import RecoverVersions
 from mrframe.core.states import NodeState
 from mrframe.core.stored import (
     BlockDamaged,
@@ -45,8 +51,6 @@ AWAY_S = 15.0
 SETTLE_S = 5.0
 """So long after the master's start nothing but puts is looked after, unless all nodes have said what they have."""
 ORPHANS_S = 60.0
-PUT_SILENT_S = 60.0
-"""A put whose client was not heard for so long is over."""
 ORDER_S = 30.0
 """What a node was asked to store, and neither has nor refused, is asked for again after so long."""
 PASS_OVER_S = 10.0
@@ -63,30 +67,38 @@ LOOKS_MAX = 500
 def of_client(
     book: Book,
     turn: Turn,
-    event: DatasetPut | DatasetRemoved | NodeDrained | BlocksOffered | PutEnded | JudgingWanted,
+    event: DatasetPut | DatasetRemoved | NodeDrained | BlocksOffered | PutEnded | JudgingWanted | RecoverVersions,
 ) -> None:
     """A client wants something of the store."""
+    keepers = book.keepers
     match event:
         case DatasetPut(version):
             _put(book, turn, version)
         case DatasetRemoved(dataset, number):
-            if number and book.datasets.find(dataset, number) is not None:
-                turn.persist(event)
-                remove(book, event)
+            gone = book.datasets.find(dataset, number) if number else None
+            if gone is not None:
+                turn.persist(VersionRemoved(dataset, number, gone.put))
+                remove(book, dataset, number, gone.put)
+                manifests.dropped(book, turn, gone)
+        case RecoverVersions():
+            for version in manifests.recover(book, turn, event):
+                add(book, version)
+            manifests.forget_aside(book)
         case NodeDrained(node, drained):
-            last = not (book.keepers.present - book.keepers.drained - {node})
-            if node in book.nodes and drained != (node in book.keepers.drained) and not (drained and last):
+            last = not (keepers.present - keepers.drained - {node})
+            if node in book.nodes and drained != (node in keepers.drained) and not (drained and last):
                 turn.persist(event)
                 drain(book, event)
         case BlocksOffered():
-            _offered(book, turn, event)
+            puts.offered(keepers, event, turn.now_s)
+            tend(book, turn)
         case PutEnded(number):
-            _end_put(book.keepers, number)
+            puts.end(keepers, number)
         case JudgingWanted(number):
             for there in book.joined():
-                if book.keepers.judged.get(there.name, (0, 0))[0] == number:
+                if keepers.judged.get(there.name, (0, 0))[0] == number:
                     continue
-                turn.send(there.name, JudgeBlocks(number, tuple(sorted(book.keepers.held.get(there.name, ())))))
+                turn.send(there.name, JudgeBlocks(number, tuple(sorted(keepers.held.get(there.name, ())))))
 
 
 def of_node(
@@ -103,10 +115,13 @@ def of_node(
             if not event.to and keepers.told.get(node.name) != event.incarnation:
                 keepers.told[node.name] = event.incarnation
                 keepers.orders.pop(node.name, None)  # they were given to a process that is over
+                keepers.unwritten = True
                 keepers.look_at_all()
         case BlockStored():
             keepers.orders.get(node.name, {}).pop(event.name, None)
             keepers.add(node.name, event.name)
+            if event.new and keepers.is_provisional(event.name):
+                keepers.provisional.setdefault(node.name, set()).add(event.name)
             for put in keepers.puts.values():
                 if event.name in put.blocks and event.new:
                     put.stored += 1
@@ -124,15 +139,24 @@ def of_node(
 def _held(keepers: Keepers, event: BlocksHeld) -> None:
     """The names in a part of the range of all names, and no others there."""
     said = set(event.names)
-    known = {name for name in keepers.held.get(event.node, ()) if event.after < name and _up_to(name, event.to)}
+    known = {name for name in keepers.held.get(event.node, ()) if _is_between(event, name)}
     for name in known - said:
         keepers.discard(event.node, name)
     for name in said - known:
         keepers.add(event.node, name)
+    provisional = keepers.provisional.get(event.node, set())
+    keepers.provisional[event.node] = {one for one in provisional if not _is_between(event, one)}
+    keepers.provisional[event.node].update(event.provisional)
+    unknown = keepers.unknown.get(event.node, {})
+    keepers.unknown[event.node] = {one: size for one, size in unknown.items() if not _is_between(event, one)}
+    keepers.unknown[event.node].update(event.unknown)
+    for name in event.provisional:
+        if not keepers.wanted(name):
+            keepers.look_at(name)
 
 
-def _up_to(name: str, to: str) -> bool:
-    return not to or name <= to
+def _is_between(event: BlocksHeld, name: str) -> bool:
+    return event.after < name and (not event.to or name <= event.to)
 
 
 def _refused(book: Book, turn: Turn, node: Node, event: BlockRefused) -> None:
@@ -184,15 +208,16 @@ def _put(book: Book, turn: Turn, version: Version) -> None:
 def add(book: Book, version: Version) -> None:
     """A version is there: as a client has put it, or as the journal says."""
     book.datasets.put(version)
-    book.keepers.need_version(version)
+    book.keepers.need_version(version, (version.dataset, version.number))
+    book.keepers.unwritten = True
 
 
-def remove(book: Book, event: DatasetRemoved) -> None:
+def remove(book: Book, dataset: str, number: int, put: int) -> None:
     """A version is there no more."""
-    version = book.datasets.find(event.dataset, event.number)
+    version = book.datasets.find(dataset, number)
     if version is not None:
-        book.keepers.release((event.dataset, event.number), [block.name for block in version.blocks()])
-    book.datasets.remove(event.dataset, event.number)
+        book.keepers.release((dataset, number), [block.name for block in version.blocks()], removed=True)
+    book.datasets.remove(dataset, number, put)
 
 
 def drain(book: Book, event: NodeDrained) -> None:
@@ -201,51 +226,21 @@ def drain(book: Book, event: NodeDrained) -> None:
     book.keepers.look_at_all()
 
 
-def _offered(book: Book, turn: Turn, event: BlocksOffered) -> None:
-    keepers = book.keepers
-    put = keepers.puts.get(event.put)
-    if put is None:
-        put = keepers.puts[event.put] = Put(event.put, max(1, event.replicas), turn.now_s)
-    put.heard_s = turn.now_s
-    for block in event.blocks:
-        if block.name not in put.blocks:
-            put.pending[block.name] = None
-        put.blocks[block.name] = block
-        put.failed.pop(block.name, None)
-        keepers.need(("", put.number), block.name, block.length, put.replicas)
-    tend(book, turn)
-
-
-def hear_put(book: Book, number: int, now_s: float) -> Put | None:
-    """A put, whose client asks for it."""
-    put = book.keepers.puts.get(number)
-    if put is not None:
-        put.heard_s = now_s
-    return put
-
-
-def _end_put(keepers: Keepers, number: int) -> None:
-    put = keepers.puts.pop(number, None)
-    if put is not None:
-        keepers.release(("", number), list(put.blocks))
-
-
 # ---- what is done about it --------------------------------------------------------------------------
 
 
 def tend(book: Book, turn: Turn) -> None:
-    """Look at the blocks that need it, and ask nodes for what is to be done; to be called with every tick."""
+    """Look at blocks and manifests, and ask nodes for what is to be done; to be called with every tick."""
     keepers = book.keepers
     if keepers.began_s is None:
         keepers.began_s = turn.now_s
     _see_who_is_there(book, turn)
-    for put in list(keepers.puts.values()):
-        if turn.now_s - put.heard_s > PUT_SILENT_S:
-            _end_put(keepers, put.number)
+    puts.end_silent(keepers, turn.now_s)
     _expire_orders(keepers, turn.now_s)
     _look_at_some(book, turn, keepers.urgent, LOOKS_MAX)
     if is_settled(book, turn.now_s):
         _look_at_some(book, turn, keepers.later, LOOKS_MAX)
+    manifests.tend(book, turn)
     for put in keepers.puts.values():
         for name in [name for name in put.pending if _is_kept(book, name, put.replicas)]:
             del put.pending[name]
@@ -324,9 +319,10 @@ def _look(book: Book, turn: Turn, name: str) -> bool:
         return True  # there is nobody to keep it: what there is of it stays
     targets = homes_of(book, name, but=(away | keepers.passed_over.keys()) - live)
     if len(targets) < len(wanted) and is_put:
-        _fail_puts(keepers, name)
-    if set(wanted) <= holders - away:
-        _drop(book, turn, name, holders - set(wanted))
+        puts.fail(keepers, name)
+    unsure = set() if keepers.is_provisional(name) else keepers.provisional_on(name)
+    if set(wanted) <= holders - away - unsure:
+        _drop(book, turn, name, holders - set(wanted), moved=True)
     missing = [node for node in targets if node not in live]
     return _ask(book, turn, name, missing, STORES_MAX if len(live) < len(wanted) else MOVES_MAX)
 
@@ -352,35 +348,29 @@ def _ask(book: Book, turn: Turn, name: str, nodes: Iterable[str], stores_max: in
 def _source(book: Book, name: str) -> StoreBlock | None:
     keepers = book.keepers
     holders = tuple(readable(book, name))
+    provisional = keepers.is_provisional(name)
     if holders:
-        return StoreBlock(name, keepers.lengths[name], "", 0, holders)
+        return StoreBlock(name, keepers.lengths[name], "", 0, holders, provisional)
     for put in keepers.puts.values():
         block = put.blocks.get(name)
         if block is not None and name not in put.failed:
-            return StoreBlock(name, block.length, block.path, block.offset, ())
+            return StoreBlock(name, block.length, block.path, block.offset, (), provisional)
     return None
 
 
-def _fail_puts(keepers: Keepers, name: str) -> None:
-    """There are too few nodes that take a block: whoever puts it is told."""
-    reason = next(iter(keepers.full.values()), "")
-    for put in keepers.puts.values():
-        if reason and name in put.pending:
-            put.failed[name] = "full", reason
-
-
 def _drop_unneeded(book: Book, turn: Turn, name: str, nodes: set[str]) -> bool:
-    """Have a block that nobody needs dropped; False when it is too early for that."""
+    """Have a block that nobody needs dropped where it may be; False when it is too early for that."""
     keepers = book.keepers
     assert keepers.began_s is not None
+    nodes = nodes & keepers.of_no_use(name)
     if nodes and name not in keepers.freed and turn.now_s - keepers.began_s < ORPHANS_S:
         return False
-    _drop(book, turn, name, nodes)
+    _drop(book, turn, name, nodes, moved=False)
     return True
 
 
-def _drop(book: Book, turn: Turn, name: str, nodes: Iterable[str]) -> None:
+def _drop(book: Book, turn: Turn, name: str, nodes: Iterable[str], *, moved: bool) -> None:
     for node in sorted(nodes):
         if book.nodes[node].state is NodeState.JOINED:
             book.keepers.discard(node, name)
-            turn.send(node, DropBlock(name))
+            turn.send(node, DropBlock(name, moved))

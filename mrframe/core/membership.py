@@ -84,7 +84,7 @@ def check_held(book: Book, turn: Turn, node: Node, held: tuple[str, ...]) -> Non
     """Have the node delete sealed attempts that are nobody's result and wait for no answer."""
     for name in held:
         if name not in node.outputs and name not in node.live:
-            book.refuse(turn, node.name, name)
+            book.refuse_sealed(turn, node.name, name)
 
 
 def gone(book: Book, turn: Turn, event: NodeGone) -> None:

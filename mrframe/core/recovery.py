@@ -25,7 +25,7 @@ from mrframe.core.events import (
     NodeDrained,
     SplitsAdded,
 )
-from mrframe.core.facts import AttemptCommitted, BlockRecorded, Fact, JobFinished, OutputLost
+from mrframe.core.facts import AttemptCommitted, BlockRecorded, Fact, JobFinished, OutputLost, VersionRemoved
 from mrframe.core.ids import parse_attempt
 from mrframe.core.states import JobState
 from mrframe.core.submission import Submission
@@ -85,8 +85,10 @@ def _apply(book: Book, fact: Fact) -> None:
             _release(book, job)
         case DatasetPut(version):
             keeping.add(book, version)
-        case DatasetRemoved():
-            keeping.remove(book, fact)
+        case VersionRemoved(dataset, number, put):
+            keeping.remove(book, dataset, number, put)
+        case DatasetRemoved(dataset, number):
+            keeping.remove(book, dataset, number, 0)
         case NodeDrained():
             keeping.drain(book, fact)
         case CancelRequested():
@@ -118,6 +120,7 @@ def snapshot(book: Book) -> dict[str, Any]:
     return {
         "released": sorted(book.released),
         "datasets": list(book.datasets.versions()),
+        "removed": sorted(book.datasets.removed()),
         "drained": sorted(book.keepers.drained),
         "jobs": {job: _snapshot_job(submission) for job, submission in sorted(book.jobs.items())},
     }

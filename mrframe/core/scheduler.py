@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from mrframe.core import endings, keeping, membership, outcomes, recovery, storage_states
+from mrframe.core import endings, keeping, manifests, membership, outcomes, recovery, storage_states
 from mrframe.core.actions import JobEnded, SchedulerAction
 from mrframe.core.assignment import assign, wake, wake_rested
 from mrframe.core.book import Book, Turn
@@ -38,6 +38,7 @@ from mrframe.core.events import (
 )
 from mrframe.core.facts import Fact
 from mrframe.core.limits import SchedulerLimits
+from mrframe.core.manifest_messages import RecoverVersions, VersionKept, VersionsHeld, VersionTold
 from mrframe.core.progress import progress
 from mrframe.core.records import JobProgress
 from mrframe.core.spec import Failure
@@ -121,12 +122,24 @@ class Scheduler:
                 membership.gone(self.book, turn, event)
             case JobSubmitted() | SplitsAdded() | InputsClosed() | CancelRequested() | JobReleased():
                 self._of_client(event, turn)
-            case DatasetPut() | DatasetRemoved() | NodeDrained() | BlocksOffered() | PutEnded() | JudgingWanted():
+            case (
+                DatasetPut()
+                | DatasetRemoved()
+                | NodeDrained()
+                | BlocksOffered()
+                | PutEnded()
+                | JudgingWanted()
+                | RecoverVersions()
+            ):
                 keeping.of_client(self.book, turn, event)
             case BlocksHeld() | BlockStored() | BlockRefused() | BlockDamaged() | BlocksJudged():
                 node = membership.speaker(self.book, turn, event.node, event.incarnation)
                 if node is not None:
                     keeping.of_node(self.book, turn, node, event)
+            case VersionsHeld() | VersionTold() | VersionKept():
+                node = membership.speaker(self.book, turn, event.node, event.incarnation)
+                if node is not None:
+                    manifests.of_node(self.book, turn, node, event)
             case _:
                 assert_never(event)
 

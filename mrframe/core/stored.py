@@ -65,10 +65,11 @@ class VersionsWanted:
 
 @dataclass(frozen=True, slots=True)
 class VersionWanted:
-    """What is in this version (0: the last)? Answered by `VersionState`."""
+    """What is in this version (0: the last)? Answered by `VersionState`. `key`: of one that the catalog lacks."""
 
     dataset: str
     number: int
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +125,16 @@ class VersionsState:
 
 @dataclass(frozen=True, slots=True)
 class VersionState:
-    """A version, None when there is none; `holders` are the nodes that are there and have each of its blocks."""
+    """A version, None when there is none; `holders` are the nodes that are there and have each of its blocks.
+
+    `unrecorded` are nodes that have blocks of it (of one without blocks: all nodes) and no manifest of it yet.
+    """
 
     dataset: str
     number: int
     version: Version | None
     holders: tuple[tuple[str, ...], ...]
+    unrecorded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +158,28 @@ class Lacking:
 
 
 @dataclass(frozen=True, slots=True)
+class AsideVersion:
+    """A version that the catalog does not know, and nodes have a manifest of."""
+
+    key: str
+    line: VersionLine
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownBlocks:
+    """Blocks on a node that no version names, and that were not stored for a put: so many, in files of so many bytes.
+
+    `names` are some of them.
+    """
+
+    node: str
+    blocks: int
+    file_bytes: int
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """A replica that was found damaged, by the judging of this number (0: by a reader, or by the node itself)."""
 
@@ -167,9 +194,11 @@ class StorageState:
     """How the blocks are; `settled`: all nodes have said what they have, or have had the time to.
 
     lacking   some of the blocks that are not where they are to be (see `lacking_count` for how many)
-    extra     replicas that no version needs, or on other nodes than they are to be
+    extra     replicas that are to be deleted: no version needs them, or not on these nodes
     faults    the last replicas that were found damaged
     judged    (node, number of its last judging that is complete, blocks that it read)
+    aside     some of the versions that the catalog does not know; their blocks are kept as those of all others
+    unknown   blocks that belong to nobody, and are kept
     """
 
     settled: bool
@@ -179,6 +208,8 @@ class StorageState:
     extra: int
     faults: tuple[Fault, ...]
     judged: tuple[tuple[str, int, int], ...]
+    aside: tuple[AsideVersion, ...] = ()
+    unknown: tuple[UnknownBlocks, ...] = ()
 
 
 # ---- master to node --------------------------------------------------------------------------------
@@ -188,7 +219,7 @@ class StorageState:
 class StoreBlock:
     """Keep this block: `length` bytes at `offset` of the file `path`; without one, a replica of one of `holders`.
 
-    Answered by `BlockStored` or `BlockRefused`; may be said again.
+    Answered by `BlockStored` or `BlockRefused`; may be said again. `provisional`: for a put, no version names it.
     """
 
     name: str
@@ -196,13 +227,19 @@ class StoreBlock:
     path: str
     offset: int
     holders: tuple[str, ...]
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DropBlock:
-    """Delete this block; the node's next `BlocksHeld` shows that it did."""
+    """Delete this block; the node's next `BlocksHeld` shows that it did.
+
+    `moved`: all nodes that are to have it do. Otherwise nobody needs it, and a node that has a manifest which names
+    it knows better.
+    """
 
     name: str
+    moved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,13 +258,19 @@ class JudgeBlocks:
 
 @dataclass(frozen=True, slots=True)
 class BlocksHeld:
-    """Of the names after `after` and up to `to` ("": the last there can be) the node has exactly these."""
+    """Of the names after `after` and up to `to` ("": the last there can be) the node has exactly these.
+
+    provisional  some of them, stored for a put: no manifest here names them, and none did when they were stored
+    unknown      (name, bytes of its file) of all others that no manifest here names
+    """
 
     node: str
     incarnation: str
     after: str
     to: str
     names: tuple[str, ...]
+    provisional: tuple[str, ...] = ()
+    unknown: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +343,7 @@ class StoreOrder:
     path: str
     offset: int
     is_block: bool
+    provisional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

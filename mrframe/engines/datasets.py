@@ -48,6 +48,7 @@ STALL_S = 150.0
 """How long the nodes may take for the next block; longer than any of them may take for one."""
 LOOK_S = 0.1
 AGAIN_S = 5.0
+MANIFEST_S = 0.02
 OFFER_BLOCKS = 100
 SPOOLED_MAX = 8
 """Blocks of compressed files that wait on the client's disk for the nodes to store them."""
@@ -95,6 +96,7 @@ def put(
         files = tuple(DatasetFile(file.name, tuple(putting.blocks(file, block_bytes))) for file in found)
         putting.finish()
         version, is_new = _version(cluster, putting, dataset, files)
+        _wait_for_manifests(cluster, version)
         state = putting.state
         return Put(version, is_new, state.stored, state.stored_bytes)
     finally:
@@ -210,6 +212,21 @@ def _version(
     raise ClusterUnreachable(
         f"the version could not be written after {TRIES_MAX} tries; nodes come and go, try again"
     )
+
+
+def _wait_for_manifests(cluster: Cluster, version: Version) -> None:
+    """Wait until the nodes that have blocks of a version have its manifest, too: the version outlives the journal."""
+    begun_s = time.monotonic()
+    while True:
+        state: VersionState = cluster.ask(VersionWanted(version.dataset, version.number), ANSWER_S)
+        if state.version is None or not state.unrecorded:
+            return
+        if time.monotonic() - begun_s > STALL_S:
+            raise ClusterUnreachable(
+                f"mrfs:{version.dataset}@{version.number} is put, but {', '.join(state.unrecorded)} did not write "
+                f"its manifest within {STALL_S:g} s; the cluster's log says why"
+            )
+        cluster.rest(MANIFEST_S)
 
 
 # ---- find and read ----------------------------------------------------------------------------------

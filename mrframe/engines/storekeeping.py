@@ -11,13 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 from mrframe.core.events import NodeDrained
+from mrframe.core.manifest_messages import RecoverVersions
 from mrframe.core.quick import dataclass
 from mrframe.core.stored import (
+    AsideVersion,
     Fault,
     JudgingWanted,
     Lacking,
     StorageState,
     StorageWanted,
+    UnknownBlocks,
     VersionsWanted,
     VersionWanted,
 )
@@ -43,11 +46,15 @@ class Report:
     faults   damaged replicas, with the places of their blocks and whether the block has all its replicas again
     lacking  blocks with fewer replicas than they are to have, or none, with their places
     blocks   replicas that were read
+    aside    versions that nodes have manifests of, and the catalog does not know
+    unknown  blocks that belong to no version at all, by node
     """
 
     faults: list[tuple[Fault, list[Place], bool]]
     lacking: list[tuple[Lacking, list[Place]]]
     blocks: int
+    aside: tuple[AsideVersion, ...] = ()
+    unknown: tuple[UnknownBlocks, ...] = ()
 
     @property
     def lost(self) -> list[tuple[Lacking, list[Place]]]:
@@ -62,13 +69,15 @@ def fsck(cluster: Cluster, *, repair: bool) -> Report:
     state = _watch(cluster, lambda state: _is_judged(state, number), JudgingWanted(number))
     if repair:
         state = _watch(cluster, lambda state: all(not one.nodes for one in state.lacking), give_up=False)
-    places = _places(cluster)
+    places = _places(cluster, state.aside)
     missing = {one.name for one in state.lacking}
     faults = [one for one in state.faults if one.number == number]
     return Report(
         [(one, places.get(one.name, []), one.name not in missing) for one in faults],
         [(one, places.get(one.name, [])) for one in state.lacking],
         sum(blocks for _, judging, blocks in state.judged if judging == number),
+        state.aside,
+        state.unknown,
     )
 
 
@@ -101,11 +110,12 @@ def _watch(
         cluster.rest(LOOK_S)
 
 
-def _places(cluster: Cluster) -> dict[str, list[Place]]:
+def _places(cluster: Cluster, aside: tuple[AsideVersion, ...]) -> dict[str, list[Place]]:
     """For each block that is needed, where it belongs."""
     places: dict[str, list[Place]] = {}
-    for line in cluster.ask(VersionsWanted(""), ANSWER_S).versions:
-        version = cluster.ask(VersionWanted(line.dataset, line.number), ANSWER_S).version
+    known = [(line, "") for line in cluster.ask(VersionsWanted(""), ANSWER_S).versions]
+    for line, key in [*known, *((one.line, one.key) for one in aside)]:
+        version = cluster.ask(VersionWanted(line.dataset, line.number, key), ANSWER_S).version
         for file in version.files if version else ():
             offset = 0
             for block in file.blocks:
@@ -113,6 +123,32 @@ def _places(cluster: Cluster) -> dict[str, list[Place]]:
                 places.setdefault(block.name, []).append(place)
                 offset += block.length
     return places
+
+
+def aside(cluster: Cluster) -> tuple[AsideVersion, ...]:
+    """The versions that nodes have manifests of, and the catalog does not know."""
+    return _watch(cluster, lambda _: True).aside
+
+
+def recover(cluster: Cluster, dataset: str, *, name: str = "") -> tuple[list[str], tuple[AsideVersion, ...]]:
+    """Put the versions of a dataset ("": of all) that only nodes know into the catalog again, or into that of `name`.
+
+    The names of those that are there now, and what could not be put there. UsageError when there are none.
+    """
+    before = aside(cluster)
+    wanted = [one for one in before if dataset in ("", one.line.dataset)]
+    if not wanted:
+        known = ", ".join(sorted({one.line.dataset for one in before}))
+        raise UsageError(
+            f"no node knows a version of mrfs:{dataset} that the catalog lacks; there are some of: {known}"
+            if known
+            else "no node knows a version that the catalog lacks, so there is nothing to recover"
+        )
+    cluster.want(RecoverVersions(dataset, name), ANSWER_S)
+    puts = {one.line.put for one in wanted}
+    found = [line for line in cluster.ask(VersionsWanted(""), ANSWER_S).versions if line.put in puts]
+    left = tuple(one for one in wanted if one.line.put not in {line.put for line in found})
+    return [f"mrfs:{line.dataset}@{line.number}" for line in found], left
 
 
 def balance(cluster: Cluster) -> StorageState:

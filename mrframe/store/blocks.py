@@ -1,7 +1,8 @@
 """A node's block store: files named by the hash of their content, whole or not there.
 
-    <folder>/blocks/<name>   one block
-    <folder>/staging/        what is being written
+    <folder>/blocks/<name>       one block
+    <folder>/provisional/<name>  empty: this block was stored for a put, and no version has named it since
+    <folder>/staging/            what is being written
 
 Here is where blocks are, and that they are durable; what is in them is `formats/blockfile.py`, which nodes keep them
 `core/replicas.py`.
@@ -9,6 +10,7 @@ Here is where blocks are, and that they are durable; what is in them is `formats
 Rules.
 - A block is whole and on the disk (file and directory) when `keep` returns; before that there is nothing of it but a
   file in staging. A killed process leaves no more than that, and the next `sweep` deletes it.
+- The mark of a provisional block is made before the block, and it is only a hint: lost, the block is kept for ever.
 - Names come from peers: what is not 64 hex digits is never made a path.
 - The folder and its files are this user's alone, or are refused (`store/private.py`).
 """
@@ -44,12 +46,15 @@ class BlockStore:
     def __init__(self, folder: str) -> None:
         self.path = private_directory(folder)
         self._blocks = private_directory(os.path.join(self.path, "blocks"))
+        self._provisional = private_directory(os.path.join(self.path, "provisional"))
         self._staging = private_directory(os.path.join(self.path, "staging"))
 
     def sweep(self) -> None:
-        """Delete what was never finished; to be called when nobody is writing."""
+        """Delete what was never finished, and marks of no block; to be called when nobody is writing."""
         for name in os.listdir(self._staging):
             _unlink(os.path.join(self._staging, name))
+        for name in set(os.listdir(self._provisional)) - set(self.names()):
+            _unlink(os.path.join(self._provisional, name))
 
     def file(self, name: str) -> str:
         """The path of a block's file, which need not be there; ValueError when this is no name of a block."""
@@ -58,6 +63,34 @@ class BlockStore:
     def names(self) -> list[str]:
         """All blocks that there are files of, sorted."""
         return sorted(filter(_NAME.fullmatch, os.listdir(self._blocks)))
+
+    def size(self, name: str) -> int:
+        """The bytes of a block's file; 0 when there is none."""
+        try:
+            return os.stat(self.file(name)).st_size
+        except OSError:
+            return 0
+
+    def provisional(self) -> set[str]:
+        """The blocks that were stored for a put, and that no version has named since."""
+        return set(filter(_NAME.fullmatch, os.listdir(self._provisional))) & set(self.names())
+
+    def mark_provisional(self, name: str) -> None:
+        """Say that a block is of no use unless a version names it. OutputError when the disk refuses."""
+        try:
+            os.close(os.open(self._mark(name), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise self._refusal(error) from None
+
+    def adopt(self, name: str) -> None:
+        """Say that a version needs a block. OutputError when the disk refuses."""
+        try:
+            _unlink(self._mark(name))
+        except OSError as error:
+            raise self._refusal(error) from None
+
+    def _mark(self, name: str) -> str:
+        return os.path.join(self._provisional, os.path.basename(self.file(name)))
 
     def staged(self, name: str) -> str:
         """A path in staging for a copy of a replica until it is judged and stored; a `sweep` deletes it, too."""
@@ -105,6 +138,7 @@ class BlockStore:
         try:
             os.unlink(self.file(name))
             sync_directory(self._blocks)
+            _unlink(self._mark(name))
         except FileNotFoundError:
             return False
         except OSError as error:

@@ -50,6 +50,8 @@ def check_block(path: str, name: str) -> int:
 
 def _store(executor: int, order: StoreOrder) -> BlockDone:
     store = BlockStore(order.folder)
+    if not order.provisional:
+        store.adopt(order.name)
     try:
         return BlockDone(executor, order.name, file_bytes=check_block(store.file(order.name), order.name))
     except CorruptData:
@@ -58,6 +60,8 @@ def _store(executor: int, order: StoreOrder) -> BlockDone:
         written = write_block(file, _content(order), best_codec())
         if (written.name, written.length) != (order.name, order.length):
             raise InputChanged(f"{order.path} was written to while it was put; put it again, or a copy of it")
+        if order.provisional and not os.path.lexists(store.file(order.name)):  # not in place of one that has rotted
+            store.mark_provisional(order.name)
         store.keep(file, order.name)
     return BlockDone(executor, order.name, file_bytes=written.file_bytes, new=True)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from mrframe.core import events, stored
+from mrframe.core import events, manifest_messages, stored
 from mrframe.core.records import JobProgress
 from mrframe.wire import messages
-from mrframe.wire.codec import Vocabulary
+from mrframe.wire.codec import MESSAGE_BYTES_MAX, Vocabulary
+
+_FORWARDED_BYTES_MAX = MESSAGE_BYTES_MAX + 512
+"""What a client may say in one message must fit when the master and a node pass it on."""
 
 FROM_CLIENT = Vocabulary(
     messages.JobCode,
@@ -24,6 +27,7 @@ FROM_CLIENT = Vocabulary(
     stored.BlocksOffered,
     stored.PutEnded,
     stored.JudgingWanted,
+    manifest_messages.RecoverVersions,
     stored.PutWanted,
     stored.VersionsWanted,
     stored.VersionWanted,
@@ -42,6 +46,10 @@ FROM_NODE = Vocabulary(
     stored.BlockRefused,
     stored.BlockDamaged,
     stored.BlocksJudged,
+    manifest_messages.VersionsHeld,
+    manifest_messages.VersionTold,
+    manifest_messages.VersionKept,
+    bytes_max=_FORWARDED_BYTES_MAX,
 )
 TO_NODE = Vocabulary(
     messages.Peers,
@@ -56,6 +64,10 @@ TO_NODE = Vocabulary(
     stored.StoreBlock,
     stored.DropBlock,
     stored.JudgeBlocks,
+    manifest_messages.KeepVersion,
+    manifest_messages.DropVersion,
+    manifest_messages.VersionAsked,
+    bytes_max=_FORWARDED_BYTES_MAX,
 )
 TO_CLIENT = Vocabulary(
     messages.Peers,

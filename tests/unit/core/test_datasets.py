@@ -10,6 +10,7 @@ from mrframe.cluster.journal import DiskJournal
 from mrframe.core.actions import Persist
 from mrframe.core.datasets import DatasetBlock, DatasetFile, Version, parse_reference
 from mrframe.core.events import DatasetPut, DatasetRemoved, NodeJoined
+from mrframe.core.facts import VersionRemoved
 from mrframe.core.scheduler import Scheduler
 from mrframe.core.stored import BlocksHeld
 
@@ -49,7 +50,8 @@ def test_the_number_of_a_removed_version_is_never_given_again():
     scheduler = master()
     tell(scheduler, DatasetPut(version(1)), DatasetPut(version(2, B)))
     gone = DatasetRemoved("access", 2)
-    assert tell(scheduler, gone, gone, DatasetRemoved("access", 0), DatasetRemoved("other", 1)) == [gone]
+    removed = tell(scheduler, gone, gone, DatasetRemoved("access", 0), DatasetRemoved("other", 1))
+    assert removed == [VersionRemoved("access", 2, 1)]
     assert tell(scheduler, DatasetPut(version(2, B))) == []
     assert scheduler.book.datasets.find("access").number == 1
     assert scheduler.book.keepers.needs.keys() == {A}

@@ -1,152 +1,24 @@
-"""The keeping of blocks, against nodes that only remember: whatever they go through, what was put stays there.
-
-`World` is a master's scheduler and nodes with disks, with a clock of its own; messages arrive at once or are lost.
-"""
+"""The keeping of blocks, against nodes that only remember: whatever they go through, what was put stays there."""
 
 from __future__ import annotations
-
-from hashlib import sha256
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from store_world import TICK_S, World, name_of, wanted
 
-from mrframe.core.actions import Persist, SendNode
 from mrframe.core.datasets import DatasetBlock, DatasetFile, Version
-from mrframe.core.events import DatasetPut, DatasetRemoved, NodeDrained, NodeGone, NodeJoined, Tick
-from mrframe.core.keeping import AWAY_S, ORDER_S, ORPHANS_S, SETTLE_S
+from mrframe.core.events import DatasetPut, DatasetRemoved, NodeDrained
+from mrframe.core.keeping import ORPHANS_S
 from mrframe.core.replicas import homes
-from mrframe.core.scheduler import Scheduler
 from mrframe.core.stored import (
     BlockDamaged,
-    BlockRefused,
-    BlocksHeld,
-    BlocksOffered,
-    BlockStored,
     DropBlock,
-    JudgeBlocks,
-    OfferedBlock,
     PutEnded,
-    PutWanted,
     StorageWanted,
     StoreBlock,
+    UnknownBlocks,
 )
-
-TICK_S = 0.5
-
-
-def name_of(number: int) -> str:
-    return sha256(str(number).encode()).hexdigest()
-
-
-class World:
-    def __init__(self, nodes: int) -> None:
-        self.now_s = 0.0
-        self.epoch = 1
-        self.facts: list = []
-        self.scheduler = Scheduler(1)
-        self.disks: dict[str, set[str]] = {f"node-{number}": set() for number in range(1, nodes + 1)}
-        self.alive: dict[str, str] = {}
-        self.full: set[str] = set()
-        self.told: list = []
-        self.lose = 0
-        for node in self.disks:
-            self.join(node)
-
-    def tell(self, event) -> None:
-        waiting = [event]
-        while waiting:
-            for action in self.scheduler.handle(waiting.pop(0), self.now_s):
-                if isinstance(action, Persist):
-                    self.facts.append(action.fact)
-                elif isinstance(action, SendNode) and isinstance(
-                    action.message, StoreBlock | DropBlock | JudgeBlocks
-                ):
-                    waiting += self._do(action.node, action.message)
-
-    def _do(self, node: str, message) -> list:
-        self.told.append((node, message))
-        if node not in self.alive:
-            return []
-        if self.lose:
-            self.lose -= 1
-            return []
-        who, disk = (node, self.alive[node]), self.disks[node]
-        match message:
-            case DropBlock(name):
-                disk.discard(name)
-            case JudgeBlocks(number, names):
-                return [BlockDamaged(*who, name, number, "gone") for name in names if name not in disk]
-            case StoreBlock() if node in self.full:
-                return [BlockRefused(*who, message.name, "full", "no room")]
-            case StoreBlock():
-                there = any(message.name in self.disks[other] for other in message.holders if other in self.alive)
-                if not message.path and not there:
-                    return [BlockRefused(*who, message.name, "gone", "not there")]
-                new = message.name not in disk
-                disk.add(message.name)
-                return [BlockStored(*who, message.name, 10, 5, new)]
-        return []
-
-    def join(self, node: str) -> None:
-        incarnation = f"{node}-{self.now_s}-{len(self.told)}"
-        self.alive[node] = incarnation
-        self.disks.setdefault(node, set())
-        self.tell(NodeJoined(node, incarnation, 1, ()))
-        self.say_held(node)
-
-    def say_held(self, node: str) -> None:
-        self.tell(BlocksHeld(node, self.alive[node], "", "", tuple(sorted(self.disks[node]))))
-
-    def kill(self, node: str) -> None:
-        self.tell(NodeGone(node, self.alive.pop(node)))
-
-    def restart_master(self) -> None:
-        self.epoch += 1
-        self.scheduler = Scheduler(self.epoch)
-        self.scheduler.recover(list(self.facts))
-        for node in list(self.alive):
-            self.tell(NodeJoined(node, self.alive[node], 1, ()))
-            self.say_held(node)
-
-    def run(self, seconds: float) -> None:
-        end_s = self.now_s + seconds
-        while self.now_s < end_s:
-            self.now_s += TICK_S
-            for node, incarnation in self.alive.items():  # they are heard, as by their heartbeats
-                self.tell(BlocksHeld(node, incarnation, "", "", tuple(sorted(self.disks[node]))))
-            self.tell(Tick())
-
-    def offer(self, put: int, blocks, replicas: int = 2) -> None:
-        offered = tuple(OfferedBlock(name_of(b), 10, f"/log-{b}", 0) for b in blocks)
-        self.tell(BlocksOffered(put, replicas, offered))
-
-    def state(self, put: int):
-        return self.scheduler.answer(PutWanted(put), self.now_s)
-
-    def put(self, dataset: str, blocks, replicas: int = 2) -> int:
-        """Put blocks as the next version; its number."""
-        self.offer(1, blocks, replicas)
-        for _ in range(60):
-            self.run(1)
-            if not self.state(1).pending:
-                break
-        number = self.scheduler.book.datasets.last(dataset) + 1
-        files = tuple(DatasetFile(f"{b}", (DatasetBlock(name_of(b), 10),)) for b in blocks)
-        self.tell(DatasetPut(Version(dataset, number, 1, replicas, files)))
-        self.tell(PutEnded(1))
-        found = self.scheduler.book.datasets.find(dataset, number)
-        return number if found is not None else 0
-
-    def where(self, block: int) -> set[str]:
-        return {node for node, disk in self.disks.items() if name_of(block) in disk}
-
-    def settle(self) -> None:
-        self.run(SETTLE_S + AWAY_S + ORDER_S + 10)
-
-
-def wanted(world: World, block: int, replicas: int = 2) -> set[str]:
-    return set(homes(name_of(block), dict.fromkeys(world.alive, 1.0), replicas))
 
 
 def test_a_put_lies_on_its_homes_and_is_a_version_only_then():
@@ -280,14 +152,28 @@ def test_a_node_that_is_drained_gives_its_blocks_away_and_the_last_one_is_not_dr
     assert (len(world.disks["node-1"]), world.disks["node-2"], len(world.disks["node-3"])) == (30, set(), 30)
 
 
-def test_what_nobody_needs_goes_but_not_at_once_after_a_start():
+def test_what_was_stored_for_a_put_that_came_to_nothing_goes_but_not_at_once_after_a_start():
     world = World(2)
-    world.disks["node-1"] = {name_of(1)}
-    world.say_held("node-1")
+    world.offer(1, [1])
+    world.run(5)
+    assert world.where(1) == {"node-1", "node-2"}
+    world.restart_master()
     world.run(ORPHANS_S - 5)
-    assert world.where(1) == {"node-1"}
+    assert world.where(1) == {"node-1", "node-2"}
     world.run(10)
     assert world.where(1) == set()
+
+
+def test_a_block_of_which_nobody_knows_is_kept_and_told():
+    world = World(2)
+    world.disks["node-1"] = {name_of(1)}
+    world.run(ORPHANS_S + 100)
+    assert world.where(1) == {"node-1"}
+    state = world.scheduler.answer(StorageWanted(), world.now_s)
+    assert state.unknown == (UnknownBlocks("node-1", 1, 5, (name_of(1),)),)
+    assert state.extra == 0
+    assert world.put("access", [1]) == 1  # it is of use again
+    assert world.scheduler.answer(StorageWanted(), world.now_s).unknown == ()
 
 
 def test_a_put_whose_client_is_gone_is_dropped_and_one_that_failed_says_so():

@@ -261,7 +261,23 @@ def test_a_seal_is_confirmed_again_and_a_stale_one_discarded(one):
         one.seal(stale, node="node-1")
         assert one.sent == [("node-1", e.DiscardAttempt(stale))]
     one.seal("job-9/m0000.1.1", node="node-1")
-    assert one.sent == [("node-1", e.ForgetJob("job-9"))]
+    assert one.sent == [("node-1", e.DiscardAttempt("job-9/m0000.1.1"))]
+
+
+def deletions(one) -> list:
+    return [message for _, message in one.sent if isinstance(message, e.ForgetJob | e.DiscardAttempt)]
+
+
+def test_sealed_attempts_of_which_the_journal_may_not_know_are_kept_until_their_job_is_released(one):
+    """The journal may have been begun anew, or be an older copy: what an earlier master has committed is not in it."""
+    unknown, earlier, own = "job-9/m0000.1.1", "job-1/m0000.0.7", "job-1/m0000.1.9"
+    one.beat("node-1", held=(unknown, earlier, own))
+    assert deletions(one) == [e.DiscardAttempt(own)]
+    one.join("node-1", start=2, held=(unknown, earlier))
+    assert deletions(one) == []
+    one.tell(e.JobReleased("job-1"))
+    one.beat("node-1", held=(unknown, earlier))
+    assert deletions(one) == [e.ForgetJob("job-1")]
 
 
 def test_a_start_is_sent_again_when_heartbeats_do_not_show_it(one):
