@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from test_standing_cluster import LOG, ROOT, Place, answer
+from test_submissions import until
 
 BLOCK = 40_000
 PUT = [sys.executable, "-m", "mrframe", "fs", "put", "--block-size", "20000", "--json", "access"]
@@ -181,6 +182,46 @@ def test_a_store_without_room_is_an_error_and_nothing_is_half_stored(store, tmp_
     store.fs("balance")
     assert store.on_disks() == []
     assert b"no datasets" in store.fs("ls").stdout
+    store.cluster("stop")
+
+
+SOON = "from mrframe.core import keeping\nkeeping.ORPHANS_S = 0.5\n"
+
+
+def test_a_journal_that_was_moved_away_as_its_error_advises_takes_no_block_and_no_answer_with_it(store, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(SOON)  # what no put needs is deleted at once
+    store.environment["PYTHONPATH"] += os.pathsep + str(tmp_path)
+    store.start("--nodes", 2, "--slots", 1)
+    store.put("access", LOG)
+    job = store.submit("visitors", "mrfs:access")
+    store.run("wait", job, "--timeout-s", 50, "--dir", store.home)
+    wanted = store.run("result", job, "--dir", store.home).stdout
+    store.cluster("stop")
+    before = store.on_disks()
+    mark = store.home / "journal" / "journal.mark"
+    sound = mark.read_bytes()
+    mark.write_bytes(b"\xff" + sound[1:])
+    assert b"move that directory away" in store.cluster("start", code=1).stderr
+    mark.write_bytes(sound)
+    (store.home / "journal").rename(tmp_path / "journal.saved")
+    store.start("--nodes", 2, "--slots", 1)
+    assert b"mrframe fs recover" in store.fs("fsck", code=1).stdout
+    store.fs("balance")  # all that is to be deleted is deleted then
+    assert store.on_disks() == before
+    assert store.fs("ls").stdout.splitlines()[-1].endswith(b"mrframe fs recover brings them back")
+    assert store.fs("recover").stdout == b"mrfs:access@1 is there again\n"
+    assert store.fs("recover", code=2).stderr.startswith(b"error: no node knows a version")
+    assert store.fs("cat", "access").stdout == LOG.read_bytes()
+    store.fs("fsck")
+    store.cluster("stop")
+    (store.home / "journal").rename(tmp_path / "journal.new")
+    (tmp_path / "journal.saved").rename(store.home / "journal")
+    store.start("--nodes", 2, "--slots", 1)
+    assert store.run("result", job, "--dir", store.home).stdout == wanted
+    store.fs("fsck")
+    store.fs("rm", "access", "--all")
+    store.fs("balance")
+    until(lambda: store.on_disks() == [])
     store.cluster("stop")
 
 

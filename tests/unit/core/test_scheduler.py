@@ -276,7 +276,7 @@ def test_sealed_attempts_of_which_the_journal_may_not_know_are_kept_until_their_
     one.join("node-1", start=2, held=(unknown, earlier))
     assert deletions(one) == []
     one.tell(e.JobReleased("job-1"))
-    one.beat("node-1", held=(unknown, earlier))
+    one.beat("node-1", held=(unknown, earlier), start=2)
     assert deletions(one) == [e.ForgetJob("job-1")]
 
 
