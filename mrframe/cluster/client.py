@@ -208,16 +208,22 @@ class LocalCluster(MasterClient):
 
     def _child_ended(self, name: str, reason: str) -> None:
         self._executors.pop(name, None)
+        refused = name in self._faults
         reason = self._faults.pop(name, reason)
         if name == MASTER:
             self._master_ended(reason)
         elif self._may_restart(name) and self._household is not None:
             self.restarts[name] += 1
-            self._household.fork([name], self._hear_child)
-            if self._master_address:
-                self._introduce(name)
+            self._start_node(name, reason, refused=refused)
         else:
             self._give_up(name, reason)
+
+    def _start_node(self, name: str, _reason: str, *, refused: bool) -> None:  # noqa: ARG002
+        """Start a node again that has ended; `refused`: as its disk refused."""
+        assert self._household is not None
+        self._household.fork([name], self._hear_child)
+        if self._master_address:
+            self._introduce(name)
 
     def _master_ended(self, reason: str) -> None:
         self._fault = self._fault or f"its master {reason}; run the job again"

@@ -9,12 +9,14 @@
     <home>/submissions/job-6/          empty: it was removed, and its id is not given to another
     <home>/run/              while the cluster runs: `access` (addresses and keys), the processes' log, and `log.1`,
                              what was in that before; `fault` is there while the master cannot go on, and says why
+    <home>/last.log          the log of the last cluster that ended otherwise than by `stop`, until one does
 
 All of it is this user's alone (`store/private.py`) and refused otherwise. `run/` and `lock` go when it stops.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -23,7 +25,14 @@ import re
 from mrframe.core.quick import dataclass
 from mrframe.errors import ClusterUnreachable, CorruptData, OutputError, UsageError
 from mrframe.store.disk import fault_text, is_at, try_lock
-from mrframe.store.private import check_private, open_private, private_directory, read_private, write_private
+from mrframe.store.private import (
+    check_private,
+    check_private_directory,
+    open_private,
+    private_directory,
+    read_private,
+    write_private,
+)
 from mrframe.store.scratch import remove_tree
 
 LOG_BYTES_MAX = 8 << 20
@@ -55,25 +64,34 @@ def default_home() -> str:
 
 
 class Home:
-    """The directory at `path`, made when it is not there. NotPrivate when it is not this user's alone."""
+    """The directory at `path`, which `make` makes. NotPrivate when it is there and is not this user's alone."""
 
     def __init__(self, path: str) -> None:
-        self.path = private_directory(path)
+        self.path = os.path.abspath(path)
         self.journal = os.path.join(self.path, "journal")
-        self.nodes = private_directory(os.path.join(self.path, "nodes"))
-        self.blocks = private_directory(os.path.join(self.path, "blocks"))
-        self.submissions = private_directory(os.path.join(self.path, "submissions"))
+        self.nodes = os.path.join(self.path, "nodes")
+        self.blocks = os.path.join(self.path, "blocks")
+        self.submissions = os.path.join(self.path, "submissions")
         self.run = os.path.join(self.path, "run")
         self.log = os.path.join(self.run, "log")
+        self.last_log = os.path.join(self.path, "last.log")
         self._lock_path = os.path.join(self.path, "lock")
         self._access = os.path.join(self.run, "access")
         self._fault = os.path.join(self.run, "fault")
         self._lock = -1
+        for place in (self.path, self.nodes, self.blocks, self.submissions):
+            check_private_directory(place)
+
+    def make(self) -> None:
+        """Make the directories that are not there."""
+        for place in (self.path, self.nodes, self.blocks, self.submissions):
+            private_directory(place)
 
     # ---- of the supervisor --------------------------------------------------------------------------
 
     def claim(self) -> None:
         """Be the one cluster here, until this process ends. ClusterUnreachable when another one lives here."""
+        self.make()
         while self._lock < 0:
             fd = open_private(self._lock_path)
             if not try_lock(fd):
@@ -85,12 +103,22 @@ class Home:
                 self._lock = fd
             else:
                 os.close(fd)
-        remove_tree(self.run)  # of a cluster that was killed
+        self._keep_log()  # of a cluster that was killed
+        remove_tree(self.run)
         private_directory(self.run)
+
+    def _keep_log(self) -> None:
+        try:
+            os.replace(self.log, self.last_log)
+        except OSError:
+            pass  # there is none; or the disk refuses, and that ends nothing
 
     def announce(self, access: Access) -> None:
         """Let clients in."""
-        write_private(self._access, json.dumps(dataclasses.asdict(access)).encode())
+        try:
+            write_private(self._access, json.dumps(dataclasses.asdict(access)).encode())
+        except OSError as error:
+            raise OutputError(f"{self._access} cannot be written: {fault_text(error, self.run)}") from None
 
     def bound_log(self) -> None:
         """Begin the log anew when it is too long; its end is kept as `log.1`. Its writers append."""
@@ -100,13 +128,12 @@ class Home:
             with open(self.log, "rb") as file:
                 file.seek(-LOG_BYTES_MAX, os.SEEK_END)
                 end = file.read(LOG_BYTES_MAX)
-        except FileNotFoundError:
-            return  # a person has removed it, and who writes to it goes on where nobody reads
-        try:
-            write_private(f"{self.log}.1", end)
         except OSError:
-            pass  # the disk may be full, which is a reason more
-        os.truncate(self.log, 0)
+            return  # a person has removed it, and who writes to it goes on where nobody reads; or the disk errs
+        with contextlib.suppress(OSError):  # the disk may be full, which is a reason more to truncate it
+            write_private(f"{self.log}.1", end)
+        with contextlib.suppress(OSError):
+            os.truncate(self.log, 0)
 
     def tell_fault(self, reason: str) -> None:
         """Tell clients why the master cannot go on, or with "" that it can."""
@@ -118,8 +145,13 @@ class Home:
         except OSError:
             pass  # none was told; or the disk is full, and then it is in the log at best
 
-    def leave(self) -> None:
-        """The cluster is over: what only a running one needs goes."""
+    def leave(self, *, as_told: bool = True) -> None:
+        """The cluster is over: what only a running one needs goes, but for the log of one that ended otherwise."""
+        if as_told:
+            with contextlib.suppress(OSError):
+                os.unlink(self.last_log)
+        else:
+            self._keep_log()
         remove_tree(self.run)
         if self._lock >= 0:
             os.unlink(self._lock_path)
@@ -148,8 +180,10 @@ class Home:
     def access(self) -> Access:
         """How to talk to the cluster that runs here. ClusterUnreachable when none does."""
         if not self.is_alive():
-            raise ClusterUnreachable(f"no cluster runs in {self.path}; start one with: mrframe cluster start")
-        private_directory(self.run)
+            ended = next(filter(os.path.exists, (self.log, self.last_log)), "")
+            why = f" the last one ended by itself, and {ended} may say why;" if ended else ""
+            raise ClusterUnreachable(f"no cluster runs in {self.path};{why} start one with: mrframe cluster start")
+        check_private_directory(self.run)
         try:
             plain = json.loads(read_private(self._access))
             plain["members"] = tuple((name, key) for name, key in plain["members"])
@@ -161,6 +195,7 @@ class Home:
 
     def add_submission(self, record: bytes, package: bytes) -> str:
         """A new job id, with its record and its package kept; an id is given once, ever."""
+        private_directory(self.submissions)
         number = max(self._numbers(), default=0) + 1
         while True:
             job = f"job-{number}"
@@ -221,5 +256,8 @@ class Home:
         return text
 
     def _numbers(self) -> list[int]:
-        found = (_JOB.fullmatch(name) for name in os.listdir(self.submissions))
+        try:
+            found = [_JOB.fullmatch(name) for name in os.listdir(self.submissions)]
+        except FileNotFoundError:
+            return []  # no cluster has been here
         return [int(match[1]) for match in found if match]

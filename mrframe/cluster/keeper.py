@@ -109,11 +109,23 @@ class Keeper:
             match message:
                 case messages.ForkChildren():
                     for name in message.names:
-                        self._fork(name, self._line.fds.popleft())
+                        self._start(name)
                 case messages.EndAll():
                     self._dismissed = True
                     return False
         return not self._line.ended
+
+    def _start(self, name: str) -> None:
+        """Fork a child; when that cannot be now, it has ended as far as the client is concerned."""
+        if not self._line.fds:  # this process had no descriptor left to receive it with
+            self._line.send(messages.ChildEnded(name, 0, "was not started, as too many files are open"))
+            return
+        fd = self._line.fds.popleft()
+        try:
+            self._fork(name, fd)
+        except OSError as error:
+            os.close(fd)
+            self._line.send(messages.ChildEnded(name, 0, f"was not started: {error.strerror}"))
 
     def _fork(self, name: str, fd: int) -> None:
         waiting = list(self._line.fds)

@@ -8,8 +8,10 @@ and the next `start` goes on from them.
 
 Rules.
 - A process that dies `DEATHS_MAX` times within `DEATHS_S` is not started again; without its master the cluster ends.
-- A master that ends because its disk refuses is started again after `RESPITE_S`, for as long as it takes: once there
-  is space it goes on. Meanwhile clients are told why it does not answer.
+- A master or node that ends because its disk refuses is started again after `RESPITE_S`, for as long as it takes:
+  once there is space it goes on. Meanwhile clients are told why the master does not answer.
+- What cannot be logged, or told to clients, ends nothing. The log of a cluster that ended otherwise than by `stop` is
+  kept as `last.log`.
 - Who starts the daemon hears over a pipe that it serves, or why it does not.
 """
 
@@ -22,6 +24,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections import deque
 from typing import NoReturn, Self
 
@@ -33,7 +36,7 @@ from mrframe.cluster.folder import Folder
 from mrframe.cluster.home import Access, Home
 from mrframe.cluster.journal import DiskJournal
 from mrframe.cluster.keeper import Charge
-from mrframe.cluster.process import leave, set_title
+from mrframe.cluster.process import leave, log, set_title
 from mrframe.cluster.talk import MasterClient
 from mrframe.core.limits import NodeLimits, SchedulerLimits
 from mrframe.errors import ClusterUnreachable, MrframeError
@@ -58,7 +61,7 @@ class StandingCluster(LocalCluster):
         self._journal = home.journal
         self._deaths: dict[str, deque[float]] = {}
         self._refused = ""  # why the last master ended, when its disk refused
-        self._due_s: float | None = None  # when the next one is to be started
+        self._due_s: dict[str, float] = {}  # process -> when it is to be started again
 
     def begin(self) -> None:
         """Start all processes and let clients in. CorruptData when the journal is damaged."""
@@ -85,10 +88,11 @@ class StandingCluster(LocalCluster):
     def serve(self) -> None:
         """Keep it running until it is told to stop. ClusterUnreachable when it cannot go on."""
         while not self.stopping:
-            due_s = self._due_s
-            self._turn(WAIT_S if due_s is None else min(WAIT_S, due_s - time.monotonic()))
-            if due_s is not None and time.monotonic() >= due_s:
-                self._start_master()
+            now_s = time.monotonic()
+            self._turn(max(0.0, min([WAIT_S, *(due_s - now_s for due_s in self._due_s.values())])))
+            for name in [name for name, due_s in self._due_s.items() if time.monotonic() >= due_s]:
+                del self._due_s[name]
+                self._start_again(name)
             self._home.bound_log()
 
     def stop_at(self, wake: int) -> None:
@@ -114,15 +118,31 @@ class StandingCluster(LocalCluster):
         self._log(f"the master ended: {reason}; it is started again")
         if self._refused:
             self._home.tell_fault(self._refused)
-            self._due_s = time.monotonic() + RESPITE_S
+            self._due_s[MASTER] = time.monotonic() + RESPITE_S
         else:
-            self._start_master()
+            self._start_again(MASTER)
 
-    def _start_master(self) -> None:
-        self._due_s = None
-        if self._household is not None:
-            self._household.fork([MASTER], self._hear_child)
+    def _start_node(self, name: str, reason: str, *, refused: bool) -> None:
+        self._log(f"{name} ended: {reason}; it is started again")
+        if refused:
+            self._due_s[name] = time.monotonic() + RESPITE_S
+        else:
+            self._start_again(name)
+
+    def _start_again(self, name: str) -> None:
+        """Start a process that has ended; later, when there are no descriptors for it now."""
+        if self._household is None:
+            return
+        try:
+            self._household.fork([name], self._hear_child)
+        except OSError as error:
+            self._log(f"{name} cannot be started: {error.strerror}; it is tried again")
+            self._due_s[name] = time.monotonic() + RESPITE_S
+            return
+        if name == MASTER:
             self._introduce_master()
+        else:
+            self._introduce(name)
 
     def _master_serves(self, address: str) -> None:
         super()._master_serves(address)
@@ -140,12 +160,14 @@ class StandingCluster(LocalCluster):
         return os.path.join(self._home.blocks, node)
 
     def _log(self, text: str) -> None:
-        sys.stderr.write(f"supervisor: {text}\n")
-        sys.stderr.flush()
+        log(f"supervisor: {text}")
 
     def _clean(self) -> None:
         for name in self.restarts:
-            Folder(os.path.join(self._home.nodes, name)).held()  # deletes what was never sealed
+            try:
+                Folder(os.path.join(self._home.nodes, name)).held()  # deletes what was never sealed
+            except OSError as error:
+                self._log(f"what {name} has not sealed stays: {error}")
 
 
 # ---- the daemon -------------------------------------------------------------------------------------
@@ -179,17 +201,25 @@ def main() -> NoReturn:
         _say(report, None)
         cluster.serve()
     except MrframeError as error:
-        sys.stderr.write(f"supervisor: {error}\n")
+        log(f"supervisor: {error}")
         _say(report, error)
+        status = 1
+    except Exception as error:  # the boundary of the process: the log says what nobody foresaw, and is kept
+        log(f"supervisor: {traceback.format_exc()}")
+        _say(report, ClusterUnreachable(f"the supervisor failed at its start ({type(error).__name__}: {error})"))
         status = 1
     finally:
         cluster.close()
-        home.leave()
+        home.leave(as_told=not status)
     leave(status)
 
 
-def _write_to(log: str) -> None:
-    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+def _write_to(path: str) -> None:
+    """Write the log there; nowhere, when the disk does not take it: that ends no cluster."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return  # standard error leads nowhere already
     for stream in (1, 2):
         os.dup2(fd, stream)
     os.close(fd)
@@ -210,7 +240,7 @@ def _say(report: int, error: MrframeError | None) -> None:
 
 def start(path: str, *, nodes: int, slots: int, shuffle: str) -> None:
     """Start a standing cluster in the home at `path`, and wait until it serves. Raises why it does not."""
-    Home(path)  # refused here with its own words
+    Home(path).make()  # refused here with its own words
     ours, theirs = os.pipe()
     words = [path, str(nodes), str(slots), shuffle, str(theirs)]
     started = subprocess.Popen(  # noqa: S603 -- runs this Python with this package, nothing that a user names
