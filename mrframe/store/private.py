@@ -51,6 +51,16 @@ def check_private(path: str) -> bool:
     return True
 
 
+def check_private_directory(path: str) -> bool:
+    """Whether this directory is there. NotPrivate when something is, and is no directory that is ours alone."""
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    _check(path, found, directory=True)
+    return True
+
+
 def _check(path: str, found: os.stat_result, *, directory: bool) -> None:
     kind = "directory" if directory else "file"
     if not (stat.S_ISDIR if directory else stat.S_ISREG)(found.st_mode):

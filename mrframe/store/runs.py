@@ -17,7 +17,7 @@ import shutil
 import time
 
 from mrframe.errors import CorruptData, UsageError
-from mrframe.store.private import home_folder, private_directory, read_private
+from mrframe.store.private import check_private_directory, home_folder, private_directory, read_private
 
 AGE_S = 7 * 86_400.0
 BYTES_MAX = 100 << 20
@@ -33,13 +33,15 @@ def default_folder() -> str:
 
 
 class Runs:
-    """The runs kept in the folder at `path`, made when it is not there. NotPrivate when it is not ours alone."""
+    """The runs kept in the folder at `path`, which `add` makes. NotPrivate when it is not ours alone."""
 
     def __init__(self, path: str) -> None:
-        self.path = private_directory(path)
+        self.path = os.path.abspath(path)
+        check_private_directory(self.path)
 
     def add(self, files: dict[str, bytes]) -> str:
         """Keep these files; the id of the run. OSError when the disk will not have them."""
+        private_directory(self.path)
         number = max(self._numbers(), default=0) + 1
         if number % LOOK_EVERY == 0 or sum(map(len, files.values())) > SMALL_BYTES:
             self._trim()
@@ -83,7 +85,10 @@ class Runs:
         return text
 
     def _numbers(self) -> list[int]:
-        found = (_RUN.fullmatch(name) for name in os.listdir(self.path))
+        try:
+            found = [_RUN.fullmatch(name) for name in os.listdir(self.path)]
+        except FileNotFoundError:
+            return []  # none was kept yet
         return [int(match[1]) for match in found if match]
 
     def _trim(self) -> None:

@@ -11,7 +11,9 @@ from mrframe.store.private import write_private
 
 @pytest.fixture
 def home(tmp_path):
-    return Home(str(tmp_path / "cluster"))
+    made = Home(str(tmp_path / "cluster"))
+    made.make()
+    return made
 
 
 def test_the_id_of_what_was_removed_is_not_given_again(home):

@@ -269,7 +269,7 @@ def deletions(one) -> list:
 
 
 def test_sealed_attempts_of_which_the_journal_may_not_know_are_kept_until_their_job_is_released(one):
-    """The journal may have been begun anew, or be an older copy: what an earlier master has committed is not in it."""
+    """The journal may have been begun anew, or be an older copy: what earlier masters have committed is not in it."""
     unknown, earlier, own = "job-9/m0000.1.1", "job-1/m0000.0.7", "job-1/m0000.1.9"
     one.beat("node-1", held=(unknown, earlier, own))
     assert deletions(one) == [e.DiscardAttempt(own)]

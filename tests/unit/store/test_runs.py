@@ -61,6 +61,7 @@ def test_two_at_once_get_two_ids(kept, tmp_path):
 
 
 def test_a_folder_that_is_open_to_others_is_refused(kept):
+    kept.add({"record": b"1"})
     os.chmod(kept.path, 0o755)
     with pytest.raises(NotPrivate):
         Runs(kept.path)
