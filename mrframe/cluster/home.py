@@ -24,7 +24,7 @@ import re
 
 from mrframe.core.quick import dataclass
 from mrframe.errors import ClusterUnreachable, CorruptData, OutputError, UsageError
-from mrframe.store.disk import fault_text, is_at, try_lock
+from mrframe.store.disk import fault_text, is_at, sync_directory, try_lock
 from mrframe.store.private import (
     check_private,
     check_private_directory,
@@ -206,6 +206,7 @@ class Home:
                 continue
             write_private(os.path.join(self.submissions, job, "record"), record)
             write_private(os.path.join(self.submissions, job, "package"), package)
+            sync_directory(self.submissions)
             return job
 
     def record(self, job: str) -> bytes:

@@ -11,7 +11,7 @@ import os
 import stat
 
 from mrframe.errors import NotPrivate
-from mrframe.store.disk import fault_text, token
+from mrframe.store.disk import fault_text, sync_directory, token
 
 _OTHERS = 0o077
 
@@ -87,7 +87,7 @@ def open_private(path: str) -> int:
 
 
 def write_private(path: str, data: bytes) -> None:
-    """Put a file there, whole or not at all, in the place of one that is there already."""
+    """Put a file there, in the place of another one: whole, and on the disk when this returns, or not at all."""
     new = f"{path}.{token()}"
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -99,6 +99,7 @@ def write_private(path: str, data: bytes) -> None:
     except BaseException:
         os.unlink(new)
         raise
+    sync_directory(os.path.dirname(path))
 
 
 def read_private(path: str) -> bytes:

@@ -66,11 +66,12 @@ def system():
 class Guard:
     """From now on `fails(path)`, which gives an errno or 0, is asked before each call of SQLite that changes a file.
 
-    `after_sync_failed(path)` is called for every later sync of a file of which one has failed.
+    `after_sync_failed(path)` is called for every later sync of a file of which one has failed, and `done("write",
+    path)` or `done("sync", path)` after each of these that went well.
     """
 
-    def __init__(self, fails, after_sync_failed):
-        self.fails, self.after_sync_failed = fails, after_sync_failed
+    def __init__(self, fails, after_sync_failed, done=lambda _what, _path: None):
+        self.fails, self.after_sync_failed, self.done = fails, after_sync_failed, done
         self.paths, self.kept, self.failed = {}, {}, set()
         GUARDS.append(self)
         found = system()
@@ -111,7 +112,9 @@ class Guard:
         def on_write(file, data, count, at):
             number = self.fails(self.paths[file])
             if not number:
-                return write(file, data, count, at)
+                code = write(file, data, count, at)
+                self.done("write", self.paths[file])
+                return code
             write(file, data, count // 2, at)
             return FULL if number == errno.ENOSPC else WRITE
 
@@ -125,7 +128,9 @@ class Guard:
             if self.fails(path):
                 self.failed.add(path)
                 return FSYNC
-            return sync(file, flags)
+            code = sync(file, flags)
+            self.done("sync", path)
+            return code
 
         ours = Methods.from_buffer_copy(real)
         calls = [ON_WRITE(on_write), ON_TRUNCATE(on_truncate), ON_SYNC(on_sync)]

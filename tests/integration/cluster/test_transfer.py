@@ -3,6 +3,7 @@
 import os
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,24 @@ def test_a_changed_piece_is_noticed_and_asked_for_again(pair, monkeypatch):
     assert pair.wait() == [""]
     assert changed
     assert Path(path).read_bytes() == b"x" * (3 << 20)
+
+
+def test_a_piece_that_does_not_match_its_own_checksum_is_not_written(pair, monkeypatch):
+    """Also where the end would match: what is checked is the piece, when it comes."""
+    real, written = fetching.Fetcher._piece, []
+
+    def changed(self, peer, incoming, head, frames):
+        if head.number == 1:
+            head = replace(head, crc=head.crc ^ 1)
+        real(self, peer, incoming, head, frames)
+        written.append(incoming.pieces)
+
+    monkeypatch.setattr(fetching.Fetcher, "_piece", changed)
+    pair.put("block-00000", b"x" * (3 << 20))
+    pair.fetch("block-00000")
+    assert pair.wait() == ["piece 1 does not match its checksum"]
+    assert max(written) == 1
+    assert os.listdir(pair.to) == []
 
 
 def test_a_file_that_never_matches_fails(pair, monkeypatch):

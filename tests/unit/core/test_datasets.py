@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,6 +58,39 @@ def test_the_number_of_a_removed_version_is_never_given_again():
     assert scheduler.book.datasets.find("access").number == 1
     assert scheduler.book.keepers.needs.keys() == {A}
     assert len(tell(scheduler, DatasetPut(version(3, B)))) == 1
+
+
+def test_the_number_of_a_removed_version_is_not_given_again_by_the_next_master(tmp_path):
+    first = master()
+    journal = DiskJournal(str(tmp_path / "journal"))
+    for event in (DatasetPut(version(1)), DatasetPut(version(2, B)), DatasetRemoved("access", 2)):
+        journal.append(tell(first, event))
+    first = recovered(journal)
+    assert first.book.datasets.last("access") == 2
+    assert tell(first, DatasetPut(version(2, B))) == []
+    journal.append(tell(first, DatasetRemoved("access", 1)))
+    second = recovered(journal)
+    assert second.book.datasets.last("access") == 2
+    assert tell(second, DatasetPut(version(1)), DatasetPut(version(2, B))) == []
+    assert len(tell(second, DatasetPut(version(3, B)))) == 1
+    journal.close()
+
+
+def recovered(journal: DiskJournal) -> Scheduler:
+    """The next master of a journal, with the node of `master`."""
+    directory = os.path.dirname(journal._file.path)
+    journal.close()
+    journal.__init__(directory)
+    scheduler = master()
+    scheduler.recover(journal.recall()[0])
+    return scheduler
+
+
+def test_a_removal_in_an_older_journal_is_read_and_says_nothing_of_its_put():
+    scheduler = master()
+    scheduler.recover([DatasetPut(version(1, put=5)), DatasetRemoved("access", 1), DatasetRemoved("access", 2)])
+    assert (scheduler.book.datasets.last("access"), scheduler.book.datasets.removed()) == (2, set())
+    assert list(scheduler.book.datasets.versions()) == []
 
 
 @pytest.mark.parametrize(

@@ -174,3 +174,29 @@ def test_a_journal_that_was_never_made_whole_is_begun_again(place):
         pass
     with pytest.raises(CorruptData, match="a rollback journal lies beside it"):
         JournalFile(folder)
+
+
+def test_all_that_a_turn_has_written_is_synced_before_append_returns(place):
+    """Seen in SQLite's own calls: after the last write of a turn comes a sync of the same file."""
+    readable, said = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            journal = JournalFile(place)
+            journal.close()
+            done = []
+            sqlite_seam.Guard(lambda _path: 0, lambda _path: None, lambda *what: done.append(what))
+            journal = JournalFile(place)
+            for number in range(TURNS):
+                done.clear()
+                journal.append(turn(number), {f"job-{number}": b"package"})
+                last = {path: what for what, path in done if path.startswith(place) and not path.endswith("-shm")}
+                os.write(said, b"s" if last and set(last.values()) == {"sync"} else b"-")
+            os._exit(0)
+        except BaseException as error:  # the boundary of the process
+            sys.stderr.write(f"{type(error).__name__}: {error}\n")
+            os._exit(1)
+    os.close(said)
+    with open(readable, "rb") as pipe:
+        assert pipe.read() == b"s" * TURNS
+    assert os.waitpid(pid, 0)[1] == 0
