@@ -11,6 +11,7 @@ with the process that made it. Names come from peers, so they are checked: nothi
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -54,6 +55,15 @@ class Folder:
                 elif os.path.isdir(inside):
                     shutil.rmtree(inside, ignore_errors=True)
         return held
+
+    def last_epoch(self) -> int:
+        """The highest epoch of a sealed attempt; 0 when there is none."""
+        last = 0
+        for job in os.listdir(self.path):
+            for name in self._listed(job):
+                with contextlib.suppress(ValueError):
+                    last = max(last, parse_attempt(f"{job}/{name}").epoch)
+        return last
 
     def _listed(self, job: str) -> dict[str, bool]:
         """{sealed attempt: whether it wrote nothing} of a job; a last line without its end was never written."""

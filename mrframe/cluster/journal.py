@@ -57,6 +57,10 @@ class DiskJournal:
                 f"the journal {self._file.path} holds what is no fact of this version: {error}"
             ) from None
 
+    def pass_epoch(self, seen: int) -> None:
+        """Masters that begin from now on have higher numbers than this one, which a node has seen."""
+        self._file.pass_epoch(seen)
+
     def begin_epoch(self) -> int:
         """The number of this master among all that have begun with this journal."""
         return self._file.begin_epoch()

@@ -10,6 +10,8 @@ Rules.
 - A process that dies `DEATHS_MAX` times within `DEATHS_S` is not started again; without its master the cluster ends.
 - A master or node that ends because its disk refuses is started again after `RESPITE_S`, for as long as it takes:
   once there is space it goes on. Meanwhile clients are told why the master does not answer.
+- A journal may be an older copy, whose masters have given numbers to attempts that it does not know: the next master
+  counts on from the highest epoch of what its nodes have sealed, so that no id is given twice.
 - What cannot be logged, or told to clients, ends nothing. The log of a cluster that ended otherwise than by `stop` is
   kept as `last.log`.
 - Who starts the daemon hears over a pipe that it serves, or why it does not.
@@ -65,9 +67,12 @@ class StandingCluster(LocalCluster):
 
     def begin(self) -> None:
         """Start all processes and let clients in. CorruptData when the journal is damaged."""
-        DiskJournal(
-            self._journal, wait_s=STOP_S
-        ).close()  # looked at here, where whoever starts the cluster hears of it
+        journal = DiskJournal(self._journal, wait_s=STOP_S)  # here whoever starts the cluster hears what is wrong
+        try:
+            sealed = [self._folder(name).last_epoch() for name in os.listdir(self._home.nodes)]
+            journal.pass_epoch(max(sealed, default=0))
+        finally:
+            journal.close()
         charge = Charge(os.getpid(), "", "", RUN_ATTEMPT)  # nothing is to be removed at the end
         self._keep(charge, lambda: None, exec_keeper=True)
         self._open(SchedulerLimits())
@@ -159,13 +164,16 @@ class StandingCluster(LocalCluster):
     def _storage_of(self, node: str) -> str:
         return os.path.join(self._home.blocks, node)
 
+    def _folder(self, node: str) -> Folder:
+        return Folder(os.path.join(self._home.nodes, node))
+
     def _log(self, text: str) -> None:
         log(f"supervisor: {text}")
 
     def _clean(self) -> None:
         for name in self.restarts:
             try:
-                Folder(os.path.join(self._home.nodes, name)).held()  # deletes what was never sealed
+                self._folder(name).held()  # deletes what was never sealed
             except OSError as error:
                 self._log(f"what {name} has not sealed stays: {error}")
 

@@ -229,6 +229,12 @@ class JournalFile:
         """How many masters have begun with this journal."""
         return self._total.epoch
 
+    def pass_epoch(self, seen: int) -> None:
+        """The next start counts from `seen` on, if that is more than is known here: this may be an older copy."""
+        if seen > self._total.epoch:
+            self._total.epoch = seen
+            self.append(())
+
     def begin_epoch(self) -> int:
         """Count one more start of a master; the new count is on the disk before it is given."""
         self._total.epoch += 1
@@ -306,7 +312,8 @@ class JournalFile:
     def _damaged(self, said: str) -> NoReturn:
         raise CorruptData(
             f"the journal {self.path} is damaged: {said}. What it says is not used; bring back a copy of "
-            f"{os.path.dirname(self.path)}, or move that directory away to begin without its submissions"
+            f"{os.path.dirname(self.path)}, or move that directory away to begin without its submissions; datasets "
+            "stay on the nodes, and `mrframe fs recover` brings them back"
         )
 
     def _fail(self, error: sqlite3.Error) -> NoReturn:

@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -222,6 +223,38 @@ def test_a_journal_that_was_moved_away_as_its_error_advises_takes_no_block_and_n
     store.fs("rm", "access", "--all")
     store.fs("balance")
     until(lambda: store.on_disks() == [])
+    store.cluster("stop")
+
+
+def test_an_older_copy_of_the_journal_takes_nothing_with_it_that_came_later(store, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(SOON)
+    store.environment["PYTHONPATH"] += os.pathsep + str(tmp_path)
+    store.start("--nodes", 2, "--slots", 1)
+    store.put("access", LOG)
+    store.cluster("stop")
+    shutil.copytree(store.home / "journal", tmp_path / "copy")
+    store.start("--nodes", 2, "--slots", 1)
+    later = tmp_path / "later.log"
+    later.write_bytes(b"127.0.0.1 another line\n" * 3000)
+    assert store.put("access", later)["name"] == "mrfs:access@2"
+    job = store.submit("word_count", later)
+    store.run("wait", job, "--timeout-s", 50, "--dir", store.home)
+    store.cluster("stop")
+    before, sealed = store.on_disks(), sorted(store.home.glob("nodes/*/*/*/*"))
+    assert sealed
+    (store.home / "journal").rename(tmp_path / "newest")
+    (tmp_path / "copy").rename(store.home / "journal")
+    store.start("--nodes", 2, "--slots", 1)
+    assert json.loads(store.cluster("status", "--json").stdout)["epoch"] == 3  # 2 was another master's
+    store.fs("balance")
+    assert (store.on_disks(), sorted(store.home.glob("nodes/*/*/*/*"))) == (before, sealed)
+    found = json.loads(store.fs("fsck", "--json", code=1).stdout)
+    assert [(one["name"], one["nodes"]) for one in found["not_in_journal"]] == [
+        ("mrfs:access@2", ["node-1", "node-2"])
+    ]
+    store.fs("recover", "access")
+    assert store.fs("cat", "access@2").stdout == later.read_bytes()
+    assert store.fs("cat", "access@1").stdout == LOG.read_bytes()
     store.cluster("stop")
 
 

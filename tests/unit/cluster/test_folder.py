@@ -30,6 +30,16 @@ def test_what_is_sealed_is_held_and_the_rest_is_deleted(tmp_path):
     assert Path(again.package("job-1")).read_bytes() == b"code"
 
 
+def test_the_highest_epoch_of_what_is_sealed_is_known(tmp_path):
+    folder = Folder(str(tmp_path))
+    assert folder.last_epoch() == 0
+    for attempt in ("job-1/m0000.12.1", "job-2/m0000.3.1"):
+        write(folder.file(attempt, "map.mrf"))
+        folder.seal(attempt)
+    write(folder.file("job-1/m0001.40.1", "map.mrf"))
+    assert Folder(str(tmp_path)).last_epoch() == 12
+
+
 def test_a_line_that_was_cut_off_seals_nothing_and_the_next_is_not_lost(tmp_path):
     folder = Folder(str(tmp_path))
     for attempt in (SEALED, OPEN):

@@ -84,6 +84,14 @@ def test_a_master_killed_between_a_turn_and_its_mark_loses_nothing(folder, tmp_p
     assert read(str(tmp_path / "copy"))[0] == wanted(6)
 
 
+def test_no_master_gets_the_epoch_of_one_that_a_lost_journal_has_counted(folder):
+    journal = write(folder, 1, close=False)
+    for seen, wanted_epoch in ((journal.epoch + 6, journal.epoch + 7), (2, journal.epoch + 8)):
+        journal.pass_epoch(seen)
+        assert journal.begin_epoch() == wanted_epoch
+    journal.close()
+
+
 def test_one_process_at_a_time(folder):
     journal = write(folder, 1, close=False)
     with pytest.raises(ClusterUnreachable, match=r"another process has the journal .* stop that first"):
