@@ -108,24 +108,28 @@ class Keeper:
         for message in heard:
             match message:
                 case messages.ForkChildren():
-                    for name in message.names:
-                        self._start(name)
+                    self._start(message.names)
                 case messages.EndAll():
                     self._dismissed = True
                     return False
         return not self._line.ended
 
-    def _start(self, name: str) -> None:
-        """Fork a child; when that cannot be now, it has ended as far as the client is concerned."""
-        if not self._line.fds:  # this process had no descriptor left to receive it with
-            self._line.send(messages.ChildEnded(name, 0, "was not started, as too many files are open"))
+    def _start(self, names: tuple[str, ...]) -> None:
+        """Fork children; one that cannot be forked now has ended as far as the client is concerned."""
+        fds = self._line.fds
+        if len(fds) < len(names):  # this process has too many open to receive them: which is whose is not known
+            while fds:
+                os.close(fds.popleft())
+            for name in names:
+                self._line.send(messages.ChildEnded(name, 0, "was not started, as too many files are open"))
             return
-        fd = self._line.fds.popleft()
-        try:
-            self._fork(name, fd)
-        except OSError as error:
-            os.close(fd)
-            self._line.send(messages.ChildEnded(name, 0, f"was not started: {error.strerror}"))
+        for name in names:
+            fd = fds.popleft()
+            try:
+                self._fork(name, fd)
+            except OSError as error:
+                os.close(fd)
+                self._line.send(messages.ChildEnded(name, 0, f"was not started: {error.strerror}"))
 
     def _fork(self, name: str, fd: int) -> None:
         waiting = list(self._line.fds)

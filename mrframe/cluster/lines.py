@@ -19,7 +19,8 @@ from mrframe.wire.codec import Vocabulary
 from mrframe.wire.framing import Frames, frame
 
 _READ_BYTES = 1 << 16
-_FDS_MAX = 64
+_FDS_MAX = 32
+"""Descriptors that go with one piece of a message; what is over it is cut off. The system has a limit of its own."""
 
 
 def make_pair() -> tuple[socket.socket, socket.socket]:
@@ -62,6 +63,7 @@ class Line:
     def send(self, message: Any, fds: Sequence[int] = ()) -> None:
         """Say a message, now or at a later `flush`; nothing when the other end is gone."""
         data = frame(self._says.encode(message))
+        assert len(fds) <= len(data) * _FDS_MAX
         if self.ended:
             return
         if fds:
@@ -76,7 +78,13 @@ class Line:
         self.set_blocking(blocking=True)
         try:
             self.flush()
-            return socket.send_fds(self.socket, [data], fds)
+            last = (
+                len(fds) - 1
+            ) // _FDS_MAX  # all go before the end of the message: some with each of its first bytes
+            for part in range(last):
+                some = fds[part * _FDS_MAX : (part + 1) * _FDS_MAX]
+                socket.send_fds(self.socket, [data[part : part + 1]], some)
+            return last + socket.send_fds(self.socket, [data[last:]], fds[last * _FDS_MAX :])
         except (BrokenPipeError, ConnectionResetError):
             return len(data)
         finally:

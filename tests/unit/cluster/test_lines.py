@@ -45,6 +45,22 @@ def test_descriptors_come_with_their_message(ends):
         os.close(read)
 
 
+def test_many_descriptors_come_with_one_message_in_their_order(ends):
+    client, keeper = ends
+    fds = [os.memfd_create(str(number)) for number in range(200)]
+    wanted = [os.fstat(fd).st_ino for fd in fds]
+    message = messages.ForkChildren(tuple(f"node-{number}" for number in range(200)))
+    client.send(message, fds)
+    client.send(messages.EndAll())
+    heard = []
+    while len(heard) < 2:
+        heard += keeper.receive()
+    assert heard == [message, messages.EndAll()]
+    assert [os.fstat(fd).st_ino for fd in keeper.fds] == wanted
+    for fd in fds:
+        os.close(fd)
+
+
 def test_sending_never_blocks_and_nothing_is_lost(ends):
     client, keeper = ends
     said = [messages.ForkChildren((str(i) * 5000,)) for i in range(200)]
