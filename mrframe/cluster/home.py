@@ -8,7 +8,7 @@
     <home>/submissions/job-7/package   the job itself, for `mrframe replay`
     <home>/submissions/job-6/          empty: it was removed, and its id is not given to another
     <home>/run/              while the cluster runs: `access` (addresses and keys), the processes' log, and `log.1`,
-                             what was in that before; `fault` is there while the master cannot go on, and says why
+                             what was in that before; `fault` says why the master cannot go on, else it is blank
     <home>/last.log          the log of the last cluster that ended otherwise than by `stop`, until one does
 
 All of it is this user's alone (`store/private.py`) and refused otherwise. `run/` and `lock` go when it stops.
@@ -37,6 +37,7 @@ from mrframe.store.scratch import remove_tree
 
 LOG_BYTES_MAX = 8 << 20
 """Of the log, and of `log.1`. It is looked at every second, and what is written in between comes on top."""
+FAULT_BYTES = 4096
 _JOB = re.compile(r"job-([1-9][0-9]{0,8})")
 
 
@@ -106,6 +107,8 @@ class Home:
         self._keep_log()  # of a cluster that was killed
         remove_tree(self.run)
         private_directory(self.run)
+        with contextlib.suppress(OSError):  # what is told in it later takes no more room on a disk that is full
+            write_private(self._fault, b" " * FAULT_BYTES)
 
     def _keep_log(self) -> None:
         try:
@@ -137,13 +140,12 @@ class Home:
 
     def tell_fault(self, reason: str) -> None:
         """Tell clients why the master cannot go on, or with "" that it can."""
+        text = reason.encode("utf-8", "surrogatepass")[:FAULT_BYTES].ljust(FAULT_BYTES)
         try:
-            if reason:
-                write_private(self._fault, reason.encode("utf-8", "surrogatepass"))
-            else:
-                os.unlink(self._fault)
+            with open(open_private(self._fault), "r+b", buffering=0) as file:
+                file.write(text)
         except OSError:
-            pass  # none was told; or the disk is full, and then it is in the log at best
+            pass  # the disk refuses even that: it is in the log at best
 
     def leave(self, *, as_told: bool = True) -> None:
         """The cluster is over: what only a running one needs goes, but for the log of one that ended otherwise."""
@@ -173,7 +175,7 @@ class Home:
     def fault(self) -> str:
         """Why the master cannot go on; "" when it can, as far as is known."""
         try:
-            return read_private(self._fault).decode("utf-8", "surrogatepass")
+            return read_private(self._fault).decode("utf-8", "replace").rstrip()
         except FileNotFoundError:
             return ""
 

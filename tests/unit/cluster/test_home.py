@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mrframe.cluster.home import LOG_BYTES_MAX, Home
+from mrframe.cluster.home import FAULT_BYTES, LOG_BYTES_MAX, Home
 from mrframe.errors import OutputError, UsageError
 from mrframe.store.private import write_private
 
@@ -74,3 +74,16 @@ def test_a_full_disk_does_not_keep_a_log_from_being_bounded(home, monkeypatch):
 
 def full(_path, _data):
     raise OSError(28, os.strerror(28))
+
+
+def test_why_the_master_cannot_go_on_is_told_in_room_that_was_there_before(home):
+    """A disk that is full takes no new file, but lets those be written over that it has."""
+    home.claim()
+    assert home.fault() == ""
+    before = os.stat(f"{home.run}/fault")
+    for reason in ("no space left on caf\udce9", "x" * 10_000, ""):
+        home.tell_fault(reason)
+        assert home.fault() == reason[:FAULT_BYTES].encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        now = os.stat(f"{home.run}/fault")
+        assert (now.st_ino, now.st_size) == (before.st_ino, before.st_size)
+    home.leave()
