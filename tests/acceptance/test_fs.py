@@ -226,6 +226,7 @@ def test_a_journal_that_was_moved_away_as_its_error_advises_takes_no_block_and_n
     store.cluster("stop")
 
 
+@pytest.mark.slow
 def test_an_older_copy_of_the_journal_takes_nothing_with_it_that_came_later(store, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(SOON)
     store.environment["PYTHONPATH"] += os.pathsep + str(tmp_path)

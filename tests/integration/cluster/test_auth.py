@@ -220,7 +220,7 @@ def test_a_node_cannot_take_another_nodes_messages(house):
     house.say(good, channels.FROM_NODE.encode(events.NodeBeat("node-1", "i", ("job-9/m0000.1.1",))))
     while isinstance(answer := house.answer(good, channels.TO_NODE), events.Welcome):
         pass
-    assert answer == events.ForgetJob("job-9")
+    assert answer == events.DiscardAttempt("job-9/m0000.1.1")
     assert not thief.poll(100)
     assert [type(event) for event in house.events()].count(events.NodeBeat) == 1
 
