@@ -67,6 +67,8 @@ def put(
             replicas=replicas,
             folder=scratch.path,
         )
+    for note in done.notes:
+        click.echo(f"note: {escaped(note)}", err=True)
     version = done.version
     name = f"mrfs:{version.dataset}@{version.number}"
     length = sum(file.length for file in version.files)

@@ -63,6 +63,7 @@ def plain_plan(job: Job, inputs: Sequence[str], options: RunOptions) -> dict[str
         "map_tasks": len(plan.splits),
         "reduce_tasks": sum(step.partitions for step in plan.steps),
         "bytes": sum(file.bytes for file in files),
+        "notes": list(plan.notes),
         "files": [
             {"name": file.name, "bytes": file.bytes, "compression": file.compression, "splits": splits[number]}
             for number, file in enumerate(files)
@@ -83,6 +84,7 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
         ["tasks", tasks],
         ["inputs", f"{counted(len(plan['files']), 'file')}, {bytes_text(plan['bytes'])}"],
     ]
+    rows += [["note", note] for note in plan["notes"]]
     files = []
     for file in plan["files"][:FILES_SHOWN]:
         how = f"{file['compression']}, decoded first" if file["compression"] else counted(file["splits"], "split")

@@ -11,6 +11,7 @@ from mrframe.cli import settings
 from mrframe.cli.ending import print_json, say
 from mrframe.cli.flags import JobOption, setting_flags
 from mrframe.cli.job_command import JobCommand
+from mrframe.cli.terminal import escaped
 from mrframe.cli.visit import ANSWER_S, dir_option, home_of, visit
 from mrframe.cli.wait import ended
 
@@ -88,6 +89,8 @@ def command(
         )
         name = home.add_submission(submission.record, submission.package)
         standing.submit(submission, visitor, name, ANSWER_S, priority=priority)
+    for note in submission.notes:
+        click.echo(f"note: {escaped(note)}", err=True)
     if as_json:
         print_json({"id": name})
     else:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mrframe.cli.ending import SCHEMA_VERSION
-from mrframe.cli.terminal import bytes_text, counted, painted, sample, seconds_text
+from mrframe.cli.terminal import bytes_text, counted, escaped, painted, sample, seconds_text
 
 if TYPE_CHECKING:
     from mrframe.api import MalformedSample, Summary
@@ -41,6 +41,7 @@ def lines_of(summary: Summary, *, colour: bool, verbose: bool = False) -> list[s
         _engine(summary),
     ]
     lines = [" · ".join(head)]
+    lines += [f"  note: {escaped(note)}" for note in summary.notes]
     if summary.window:
         lines.append("  " + _window(summary))
     for name, of in summary.sources.items():
@@ -51,6 +52,8 @@ def lines_of(summary: Summary, *, colour: bool, verbose: bool = False) -> list[s
     if summary.bad_fields:
         fields = ", ".join(f"{name} {count:,}" for name, count in sorted(summary.bad_fields.items()))
         lines.append(f"  fields without a usable value: {fields}")
+    if summary.ledger.get("nul_bytes"):
+        lines.append(f"  {bytes_text(summary.ledger['nul_bytes'])} of NUL bytes before lines were passed over")
     if summary.prints_cut_bytes:
         lines.append(f"  {bytes_text(summary.prints_cut_bytes)} that the job's code printed are not shown")
     if verbose and summary.not_saved and summary.not_saved not in summary.warnings:

@@ -6,6 +6,7 @@ No user code here and nothing that needs it: the scheduler plans with these, nod
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Literal
 
 from mrframe.core.quick import dataclass
@@ -14,6 +15,10 @@ MIB = 1 << 20
 SPLIT_BYTES = 64 * MIB
 """Default length of a split: cuts count from the start of the file, so an appended file keeps its splits."""
 MANIFEST = "_manifest.json"  # of a folder of output: its parts, with the hash of each
+
+ADDED = {"added": True}
+"""Of a field that came later, the last of its class: what was written without it (a journal) is read with its
+default."""
 
 SplitKind = Literal["file", "gzip", "held", "pairs", "saved", "stored"]
 
@@ -37,7 +42,9 @@ class Split:
     crc32     of the split's bytes, when mrframe wrote them (decoded blocks, standard input); -1: not known
     content   digest of the split's bytes in hex, when it is known before they are read
     packed    "held": the compressed file that the block comes from
-    first     True when the split begins its source (a BOM is looked for only there)
+    state     of the file when the job was planned: device, inode, size, mtime in ns, CRC-32 of the bytes before the
+              split's end; () when mrframe wrote it. Who reads the split compares (`formats/sameness.py`)
+    first     True when the split begins its source
     """
 
     kind: SplitKind
@@ -54,6 +61,7 @@ class Split:
     crc32: int = -1
     content: str = ""
     packed: str = ""
+    state: tuple[int, ...] = field(default=(), metadata=ADDED)
 
     @property
     def first(self) -> bool:

@@ -39,6 +39,7 @@ class Plan:
     bytes_total  of the inputs, 0 when not known before they are read; `estimated_bytes` guesses for compressed ones,
                  and leaves out what is known from saved results, and of the rest the longest split (`saving.py`)
     cache        what is known from and will be remembered for other runs; None: nothing
+    notes        about the inputs, for people: what was given twice, or left out
     file         where the job came from, None when it is not a file's; `job_options` were given to it
     """
 
@@ -54,6 +55,7 @@ class Plan:
     scratch: Scratch
     estimated_bytes: int
     cache: Cache | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,12 +71,16 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """What came of a put: the version, whether it is new, the blocks that had to be stored, their bytes on disks."""
+    """What came of a put: the version, whether it is new, the blocks that had to be stored, their bytes on disks.
+
+    `notes` are about the inputs, for people.
+    """
 
     version: Version
     is_new: bool
     stored: int
     stored_bytes: int
+    notes: tuple[str, ...] = ()
 
 
 def put(
@@ -88,7 +92,8 @@ def put(
     file is written to meanwhile, StoreFull when the nodes have no room for it; then nothing of it is kept.
     """
     check_name(dataset)
-    found = expand(inputs)
+    notes: list[str] = []
+    found = expand(inputs, note=notes.append)
     if any(file.is_stdin for file in found):
         raise InputError("standard input cannot be put, as it cannot be read twice; write it to a file first")
     putting = _Putting(cluster, replicas, folder)
@@ -98,7 +103,7 @@ def put(
         version, is_new = _version(cluster, putting, dataset, files)
         _wait_for_manifests(cluster, version)
         state = putting.state
-        return Put(version, is_new, state.stored, state.stored_bytes)
+        return Put(version, is_new, state.stored, state.stored_bytes, tuple(notes))
     finally:
         cluster.want(PutEnded(putting.number), ANSWER_S)
 

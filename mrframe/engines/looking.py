@@ -114,7 +114,7 @@ class _Look:
     def _blocks(self, split: Split) -> list[Split]:
         """The blocks of a compressed file; none when one is not known."""
         with _Blocks(split, self) as blocks:
-            for data, ends in cut_stream(decoded_chunks(split.path, split.source), self._block_bytes):
+            for data, ends in cut_stream(decoded_chunks(split.path, split.source, split.state), self._block_bytes):
                 if not blocks.go_on or self.is_over():
                     return []
                 blocks.add(data, ends=ends)

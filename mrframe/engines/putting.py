@@ -44,7 +44,7 @@ def _decoded(file: InputFile, block_bytes: int, folder: str) -> Iterator[Offered
     def open_block(index: int) -> BinaryIO:
         return open(path(index), "xb")
 
-    for block in decode_file(file.path, file.name, block_bytes, open_block):
+    for block in decode_file(file.path, file.name, block_bytes, open_block, file.state[:4]):
         yield _cut(path(block.index), 0, block.length)
 
 

@@ -87,7 +87,7 @@ def _maps(plan: Plan, outcome: Outcome) -> bytes:
         split = done.split
         assert split is not None
         path = os.path.abspath(packed.get(split.order[0], split.path))
-        known = replace(split, path=path, held_by=(), locations=(), content=done.report.content, crc32=-1)
+        known = replace(split, path=path, held_by=(), locations=(), content=done.report.content, crc32=-1, state=())
         splits.append(_row(known))
     saving, reader = plan.settings.saving, plan.settings.reader
     readers = {"": reader} if isinstance(reader, Reader) else reader
@@ -170,7 +170,7 @@ class SubmittedMaps:
             if parse_attempt(attempt).kind == "decode":
                 packed[split.order[0]] = split.path
             elif step == 0 and split is not None:
-                splits.append((replace(split, content=report.content, crc32=-1), report.ledger.lines))
+                splits.append((replace(split, content=report.content, crc32=-1, state=()), report.ledger.lines))
         splits.sort(key=lambda one: one[0].order)
         self.traced = Traced(
             tuple(self._local(split, packed, replica) for split, _ in splits),

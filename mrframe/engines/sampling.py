@@ -14,7 +14,7 @@ from itertools import chain
 
 from mrframe.core.spec import Split, StepSpec
 from mrframe.engines.base import Plan
-from mrframe.engines.planning import decoded_head
+from mrframe.formats.heads import decoded_head
 from mrframe.shuffle.ranges import choose_cuts
 from mrframe.shuffle.runfile import RunReader
 
@@ -67,10 +67,10 @@ def _heads(splits: Iterable[Split], scratch: str) -> Iterator[Split]:
     folder = os.path.join(scratch, "sample")
     os.makedirs(folder, mode=0o700, exist_ok=True)
     for number, split in enumerate(splits):
-        head = decoded_head(split.path, split.source)
+        head = decoded_head(split.path, split.source, state=split.state)
         head = head[: head.rfind(b"\n") + 1]
         path = os.path.join(folder, f"head-{number}")
         with open(path, "xb") as file:
             file.write(head)
         if head:
-            yield dataclasses.replace(split, kind="file", path=path, length=len(head))
+            yield dataclasses.replace(split, kind="file", path=path, length=len(head), state=())

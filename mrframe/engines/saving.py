@@ -77,8 +77,8 @@ class Cache:
             self._failed(str(error))
         self._inputs = [
             _Input(file, None, None)
-            if file.is_stdin or file.is_stored
-            else _Input(file, State.of(file.path), self._files.look_up(file.path))
+            if not file.state
+            else _Input(file, State(*file.state), self._files.look_up(file.path))
             for file in files
         ]
 

@@ -72,17 +72,22 @@ class RecordedPlan:
     settings: RecordedSettings
     steps: tuple[StepSpec, ...]
     splits: tuple[Split, ...]
+    notes: tuple[str, ...] = ()
     cache: None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """All that is decided before a job is submitted: its steps, splits and package, and the record to keep."""
+    """All that is decided before a job is submitted: its steps, splits and package, and the record to keep.
+
+    `notes` are about the inputs, for people.
+    """
 
     steps: tuple[StepSpec, ...]
     splits: tuple[Split, ...]
     package: bytes
     record: bytes
+    notes: tuple[str, ...] = ()
 
 
 def prepare(
@@ -124,7 +129,8 @@ def _submission(plan: Plan) -> Submission:
         split if split.kind == "stored" else dataclasses.replace(split, path=os.path.abspath(split.path))
         for split in plan.splits
     )
-    return Submission(plan.steps, splits, pack(plan.job, plan.settings, plan.file, plan.job_options), _record(plan))
+    package = pack(plan.job, plan.settings, plan.file, plan.job_options)
+    return Submission(plan.steps, splits, package, _record(plan), plan.notes)
 
 
 def submit(submission: Submission, cluster: Cluster, job: str, timeout_s: float, *, priority: int = 0) -> None:
@@ -185,6 +191,7 @@ def _record(plan: Plan) -> bytes:
             "hash_seed": plan.settings.hash_seed,
             "block_bytes": plan.steps[0].block_bytes,
             "files": stamps(os.path.abspath(split.path) for split in plan.splits if split.kind != "stored"),
+            "notes": list(plan.notes),
             "planned_bytes": sum(split.length for split in plan.splits if split.kind in ("file", "stored")),
         }
     ).encode()
@@ -202,6 +209,7 @@ def _recorded(record: bytes) -> RecordedPlan:
         )
         steps = tuple(StepSpec(partitions) for partitions in plain["partitions"])
         splits = (Split("file", "", "", 0, plain["planned_bytes"], (0, 0)),)
+        notes = tuple(plain.get("notes", ()))  # nor these
     except (ValueError, KeyError, TypeError):
         raise CorruptData("the record of the submission is damaged, so its answer cannot be checked") from None
-    return RecordedPlan(job, settings, steps, splits)
+    return RecordedPlan(job, settings, steps, splits, notes)

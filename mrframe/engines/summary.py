@@ -44,7 +44,8 @@ class Summary:
     `window` is that of time that was asked for, as instants. `kept` is the id under which the run is kept, `not_kept`
     why it is not. `samples` are of malformed lines, `failed` of records that were left out as the job's code failed.
 
-    `sources`, for a join, is {source: {"records", "lines", "malformed", "bytes_in"}}.
+    `sources`, for a join, is {source: {"records", "lines", "malformed", "bytes_in"}}. `notes` are about the inputs:
+    what was given twice, or left out.
     """
 
     job: str
@@ -80,6 +81,7 @@ class Summary:
     failed: list[MalformedSample] = field(default_factory=list)
     ledger: dict[str, int] = field(default_factory=dict)
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def to_plain(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -125,6 +127,7 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         failed=_samples(maps, "failed"),
         ledger={name: value for name, value in asdict(ledger).items() if value},
         sources=_by_source(plan, maps),
+        notes=list(plan.notes),
     )
 
 

@@ -10,18 +10,20 @@ after it must not count them.
 
 from __future__ import annotations
 
+import io
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, BinaryIO, Literal, Protocol
 
-from mrframe.errors import ExtraMissing, InputChanged, InputError
+from mrframe.errors import InputChanged, InputError
 from mrframe.formats.blocks import Block, write_blocks
+from mrframe.formats.magic import HEAD_BYTES, check_is_text
+from mrframe.formats.sameness import State, check_opened, check_read
 
 Compression = Literal["", "gzip", "bzip2", "xz"]
 
-HEAD_BYTES = 10
-"""How many first bytes `compression_of` wants to see."""
 READ_BYTES = 1 << 20
 FEED_BYTES = 64 << 10
 """What a decompressor is given at a time: it copies what is left of it at each end of a member."""
@@ -34,21 +36,12 @@ XZ_MEMORY_BYTES_MAX = 128 << 20
 """`xz -9` asks its reader for 65 MiB; a file that asks for more is refused."""
 
 _BZIP2_BLOCK = (b"1AY&SY", b"\x17rE8P\x90")  # a block of data, or the end of an empty stream
-_REFUSED = (
-    (b"\x28\xb5\x2f\xfd", "zstd compressed", "zstd -dc"),
-    (b"\x04\x22\x4d\x18", "lz4 compressed", "lz4 -dc"),
-    (b"\x1f\x9d", "compressed by compress", "uncompress -c"),
-    (b"PK\x03\x04", "a zip archive", "unzip -p"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x -so"),
-)
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def compression_of(head: bytes, name: str) -> Compression:
     """What the first `HEAD_BYTES` of an input say; "" for plain data.
 
-    Raises ExtraMissing for compression that mrframe cannot read, InputError for UTF-16 and UTF-32 text
-    (lines cannot be found there by their bytes).
+    Raises ExtraMissing for compression that mrframe cannot read, InputError for what is no log (`magic.py`).
     """
     if head.startswith(b"\x1f\x8b"):
         return "gzip"
@@ -56,44 +49,51 @@ def compression_of(head: bytes, name: str) -> Compression:
         return "bzip2"
     if head.startswith(b"\xfd7zXZ\x00"):
         return "xz"
-    for magic, what, command in _REFUSED:
-        if head.startswith(magic):
-            raise ExtraMissing(
-                f"{name} is {what}, which mrframe does not read; pipe it in: {command} {name} | mrframe run JOB -"
-            )
-    if head.startswith(_UTF16):
-        raise InputError(
-            f"{name} begins with the mark of UTF-16 or UTF-32 text; mrframe reads UTF-8: "
-            f"pipe it in: iconv -f UTF-16 -t UTF-8 {name} | mrframe run JOB -"
-        )
+    check_is_text(head, name)
     return ""
 
 
-def decode_file(path: str, name: str, block_bytes: int, open_block: Callable[[int], BinaryIO]) -> Iterator[Block]:
+def decode_file(
+    path: str, name: str, block_bytes: int, open_block: Callable[[int], BinaryIO], state: State = ()
+) -> Iterator[Block]:
     """Decode the compressed file `path` into blocks of whole lines; raises what `decoded_chunks` raises.
 
     Lines before a block are not counted: that would take as long as half of the decoding.
     """
-    chunks, crc = decoded_chunks(path, name), gzip_library().crc32
+    chunks, crc = decoded_chunks(path, name, state), gzip_library().crc32
     yield from write_blocks(chunks, block_bytes, open_block, crc, counts_lines=False)
 
 
-def decoded_chunks(path: str, name: str) -> Iterator[bytes]:
+def decoded_chunks(path: str, name: str, state: State = ()) -> Iterator[bytes]:
     """The content of the compressed file `path` in chunks of at most 1 MiB; `name` is for messages.
 
-    Raises InputError when it is truncated or damaged, InputChanged when it is gone or not compressed any more.
+    With the `state` of what was planned (`sameness.py`) no more of the file is read than it had then. Raises
+    InputError when it is truncated, damaged, or no log inside, InputChanged when it is gone or not what it was.
     """
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed below; a generator may be left half-way)
     except FileNotFoundError:
         raise InputChanged(f"{name} is gone since the job was planned; run the job again") from None
     with file:
+        check_opened(file.fileno(), state, name)
         compression = compression_of(file.read(HEAD_BYTES), name)
         if not compression:
             raise InputChanged(f"{name} is not compressed any more since the job was planned; run the job again")
         file.seek(0)
-        chunks = iter(lambda: file.read(READ_BYTES), b"")
-        yield from decompress(chunks, compression, name)
+        try:
+            yield from decompress(_chunks(file, state, name), compression, name)
+        except InputError:
+            check_read(file.fileno(), state, state[2] if state else 0, name)
+            raise
+
+
+def _chunks(file: io.FileIO, state: State, name: str) -> Iterator[bytes]:
+    """The file as it was planned, and at its end the judgement that it was that."""
+    left = state[2] if state else sys.maxsize
+    while chunk := file.read(min(READ_BYTES, left)):
+        left -= len(chunk)
+        yield chunk
+    check_read(file.fileno(), state, state[2] if state else 0, name)
 
 
 def decompress(chunks: Iterable[bytes], compression: Compression, name: str) -> Iterator[bytes]:
@@ -175,6 +175,7 @@ class _Stream:
         self._chunk_at = 0
         self._taken = 0  # compressed bytes given so far
         self._decoded = 0
+        self._head = b""  # of what was decoded, until it was looked at
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._chunk_at = self._taken
@@ -191,6 +192,7 @@ class _Stream:
             if self._decoded > max(RATIO_FREE_BYTES, RATIO_MAX * self._taken):
                 raise self._bomb()
             if out:
+                self._look(out)
                 yield out
             data = b""
             if self._member.eof:
@@ -202,6 +204,12 @@ class _Stream:
         except self._faults as error:
             where = f"between compressed bytes {self._chunk_at:,} and {self._taken:,} ({error})"
             raise self._fault(f"damaged {where}") from None
+
+    def _look(self, out: bytes) -> None:
+        """Refuse what is no log inside; what goes out before enough is known is a few bytes."""
+        if len(self._head) < HEAD_BYTES:
+            self._head += out[:HEAD_BYTES]
+            check_is_text(self._head, self._name, _TOOLS[self._compression])
 
     def end(self) -> None:
         """Nothing more comes; InputError when the last member is not complete."""

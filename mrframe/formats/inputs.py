@@ -4,10 +4,12 @@ An INPUT is a path, a glob, a directory, or `-`. Rules:
 - the order is that of the arguments; what one argument stands for is sorted by the bytes of its path;
 - a directory stands for all regular files in it and below; names that begin with `.` or `_` are left out;
 - a directory that mrframe wrote stands for the parts of its manifest, which are verified (`published.py`);
-- a glob (`*`, `?`, `[…]`, `**`) is a set of files: each is in it once; a file of that very name comes first;
-- the same file given by two arguments is read twice and counts twice; symbolic links are followed;
+- a glob (`*`, `?`, `[…]`, `**`) is a set of files (`globbing.py`); a file of that very name comes first;
+- a file is read once, however it is found and whatever its names are (links of both kinds, `./a`, another mount):
+  files are told apart by device and inode. The first name counts, and a note names both;
+- a folder or file that cannot be read, and a link that leads nowhere, is an error, also when a glob has found it;
 - pipes, sockets and devices are refused, for they cannot be read twice: `-` reads standard input.
-Every file is opened once here, to see that it can be read and by its first bytes how it is compressed.
+Every file is opened once here, to see that it can be read and by its first bytes what it is.
 Not here: cutting files into splits (`splitting.py`).
 """
 
@@ -21,14 +23,18 @@ from collections.abc import Callable, Iterator, Sequence
 from mrframe.core.quick import dataclass
 from mrframe.core.spec import MANIFEST
 from mrframe.errors import InputError
-from mrframe.formats.decode import HEAD_BYTES, Compression, compression_of
+from mrframe.formats import globbing
+from mrframe.formats.decode import Compression, compression_of
+from mrframe.formats.magic import HEAD_BYTES
 from mrframe.formats.published import parts_of
+from mrframe.formats.sameness import State, state_of
 
 _STDIN_PATHS = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _PIPE_REMEDY = "give - as the input and pipe it in: … | mrframe run JOB -"
 
 
 STORED_PREFIX = "mrfs:"
+HIDDEN_SHOWN = 5  # names that are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class InputFile:
     bytes        size on disk, compressed or not; 0 for standard input, whose size is not known; of a stored file
                  that of its content
     compression  by its first bytes; "" for plain (and for standard input: the spooler looks)
+    state        of the file when it was found (`sameness.state_of`); () for what is no file
     """
 
     path: str
@@ -62,10 +69,22 @@ class InputFile:
     is_stdin: bool = False
     is_stored: bool = False
     blocks: tuple[StoredBlock, ...] = ()
+    state: State = ()
 
 
-def expand(inputs: Sequence[str], stored: Callable[[str], list[InputFile]] | None = None) -> list[InputFile]:
+Note = Callable[[str], None]
+
+
+def _ignore(_note: str) -> None:
+    """Who expands inputs a second time has said it all before."""
+
+
+def expand(
+    inputs: Sequence[str], stored: Callable[[str], list[InputFile]] | None = None, note: Note = _ignore
+) -> list[InputFile]:
     """All files that the arguments stand for, in order; `stored` gives those of a dataset (`mrfs:access`).
+
+    `note` is told what a person might not expect: a file that was given twice, names that were left out.
 
     Raises InputError when there is none, when one is missing, unreadable or special, when a glob or a
     directory has no files, and when `-` is given twice; ExtraMissing for compression that is not read; CorruptData
@@ -85,19 +104,38 @@ def expand(inputs: Sequence[str], stored: Callable[[str], list[InputFile]] | Non
                     f"{argument} is a dataset of the standing cluster, and this command reads files; "
                     f"submit the job to the cluster: mrframe submit JOB {argument}"
                 )
-            files += stored(argument)
+            files += _stored_once(stored(argument), files, argument, note)
         else:
-            files += _argument(argument)
+            files += _argument(argument, note)
+    return _once(files, note)
+
+
+def _stored_once(files: list[InputFile], before: Sequence[InputFile], argument: str, note: Note) -> list[InputFile]:
+    """The files of a version of a dataset, unless it was given before; two of its files may be alike."""
+    if {file.path for file in files} & {file.path for file in before if file.is_stored}:
+        note(f"{argument} is given twice; it is read once")
+        return []
     return files
 
 
-def _argument(argument: str) -> list[InputFile]:
+def _once(files: Sequence[InputFile], note: Note) -> list[InputFile]:
+    """Each file once, by its first name."""
+    first: dict[object, InputFile] = {}
+    for number, file in enumerate(files):
+        same = first.setdefault(file.state[:2] or number, file)
+        if same is not file:
+            how = "is given twice" if same.name == file.name else f"is the same file as {same.name}"
+            note(f"{file.name} {how}; it is read once")
+    return list(first.values())
+
+
+def _argument(argument: str, note: Note) -> list[InputFile]:
     if "\0" in argument or not argument:
         raise InputError(f"{argument!r} is no path; name a file, a glob or a directory, or - for standard input")
     if not os.path.lexists(argument) and glob.has_magic(argument):
-        paths = _glob_files(argument)
+        paths = _glob_files(argument, note)
     elif os.path.isdir(argument):
-        paths = _directory_files(argument)
+        paths = _directory_files(argument, note)
         if not paths:
             raise InputError(
                 f"the directory {argument} has no files in it (names that begin with . or _ are left out); "
@@ -108,8 +146,11 @@ def _argument(argument: str) -> list[InputFile]:
     return [_open_input(path) for path in paths]
 
 
-def _glob_files(pattern: str) -> list[str]:
-    matches = glob.glob(pattern, recursive=True)
+def _glob_files(pattern: str, note: Note) -> list[str]:
+    try:
+        matches = globbing.matches(pattern)
+    except OSError as error:
+        raise _refusal(os.fsdecode(error.filename), error) from None
     if not matches:
         raise InputError(f"the glob {pattern} matches no file; check it with: ls {pattern}")
     found: set[str] = set()
@@ -117,17 +158,22 @@ def _glob_files(pattern: str) -> list[str]:
         if not os.path.isdir(match):
             found.add(match)
         elif "**" not in pattern:  # with ** the files below are matches themselves, if they are meant
-            found.update(_directory_files(match))
+            found.update(_directory_files(match, note))
     if not found:
         raise InputError(f"the glob {pattern} matches only directories without files; name files")
     return sorted(found, key=os.fsencode)
 
 
-def _directory_files(directory: str) -> list[str]:
-    return sorted(_walk(directory, ()), key=os.fsencode)
+def _directory_files(directory: str, note: Note) -> list[str]:
+    hidden: list[str] = []
+    files = sorted(_walk(directory, (), hidden), key=os.fsencode)
+    if hidden:
+        shown = ", ".join(sorted(hidden)[:HIDDEN_SHOWN]) + (", …" if len(hidden) > HIDDEN_SHOWN else "")
+        note(f"left out of {directory}, since their names begin with . or _: {shown}")
+    return files
 
 
-def _walk(directory: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+def _walk(directory: str, above: tuple[tuple[int, int], ...], hidden: list[str]) -> Iterator[str]:
     """Paths of the files below; special files too, so that they are refused rather than left out."""
     try:
         status = os.stat(directory)
@@ -147,9 +193,9 @@ def _walk(directory: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
     for name in inside:
         path = os.path.join(directory, name)
         if name.startswith((".", "_")):
-            continue
-        if os.path.isdir(path):
-            yield from _walk(path, (*above, here))
+            hidden.append(path)
+        elif os.path.isdir(path):
+            yield from _walk(path, (*above, here), hidden)
         else:
             yield path
 
@@ -168,7 +214,8 @@ def _open_input(path: str) -> InputFile:
         raise _refusal(path, error) from None
     if head and not status.st_size:
         raise InputError(f"{path} says that it has 0 bytes, but has some (a file of the kernel?); {_PIPE_REMEDY}")
-    return InputFile(os.path.abspath(path), path, status.st_size, compression_of(head, path))
+    compression = compression_of(head, path)
+    return InputFile(os.path.abspath(path), path, status.st_size, compression, state=state_of(status))
 
 
 def _check_regular(path: str, mode: int) -> None:

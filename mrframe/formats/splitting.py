@@ -17,6 +17,8 @@ from mrframe.formats.blockfile import BlockFile
 from mrframe.formats.blocks import pieces
 from mrframe.formats.decode import gzip_library
 from mrframe.formats.inputs import InputFile
+from mrframe.formats.parsed import BOM, head_bytes
+from mrframe.formats.sameness import State, check_opened, check_read, state_before
 
 BLOCK_BYTES = 128 << 10
 """Default size of the blocks that a split is read in."""
@@ -42,7 +44,7 @@ def plan_splits(
     A plain file is cut by the rule of `blocks.py`; an empty one has no split. A compressed file is one
     split of kind "gzip" (whatever its compression), for a decode task. Standard input has none here: see
     `spooling.py`. With `splits=N` the plain bytes are cut into about N pieces instead, whatever their size.
-    Raises InputChanged when a file has become shorter since it was found.
+    Raises InputChanged when a file has become shorter since it was found, or is another one.
     """
     if splits is not None:
         plain = sum(f.bytes for f in files if not f.compression)
@@ -54,14 +56,14 @@ def plan_splits(
         if file.is_stored:
             planned += _stored_splits(file, index, input_name)
         elif file.compression:
-            planned.append(Split("gzip", file.name, file.path, 0, file.bytes, (index, 0), input_name=input_name))
+            planned.append(_compressed_split(file, index, input_name))
         elif file.bytes:
             planned += _plain_splits(file, split_bytes, index, input_name)
     return planned
 
 
 def _plain_splits(file: InputFile, split_bytes: int, index: int, input_name: str) -> Iterator[Split]:
-    with Source(file.path, file.name) as source:
+    with Source(file.path, file.name, file.state) as source:
         for offset, length in pieces(source.read_at, file.bytes, split_bytes):
             yield Split(
                 "file",
@@ -72,7 +74,14 @@ def _plain_splits(file: InputFile, split_bytes: int, index: int, input_name: str
                 (index, offset),
                 lines_before=-1 if offset else 0,
                 input_name=input_name,
+                state=source.state_before(offset + length),
             )
+
+
+def _compressed_split(file: InputFile, index: int, input_name: str) -> Split:
+    with Source(file.path, file.name, file.state) as source:
+        state = source.state_before(file.bytes)
+    return Split("gzip", file.name, file.path, 0, file.bytes, (index, 0), input_name=input_name, state=state)
 
 
 def _stored_splits(file: InputFile, index: int, input_name: str) -> Iterator[Split]:
@@ -141,6 +150,8 @@ class LongLine:
     sha256: str
 
 
+_BEFORE_BLOCKS = (b"\n", b"\0", BOM[-1:])
+"""What a block of a split may begin behind: a line, or what is no part of the line that follows."""
 OnLong = Callable[[LongLine], None]
 
 
@@ -172,6 +183,7 @@ def read_split(
         on_long=in_source if on_long else None,
         name=split.source,
         stored=split.kind == "stored",
+        state=split.state,
     )
     for offset, block in blocks:
         yield base + offset, block
@@ -179,7 +191,9 @@ def read_split(
 
 def content_of(split: Split) -> Source:
     """What a split lies in: its file, or the content of its block if it is "stored". To be closed."""
-    return (_StoredSource if split.kind == "stored" else Source)(split.path, split.source)
+    if split.kind == "stored":
+        return _StoredSource(split.path, split.source)
+    return Source(split.path, split.source, split.state)
 
 
 def _check(split: Split) -> None:
@@ -208,19 +222,22 @@ def read_blocks(
     on_long: OnLong | None = None,
     name: str = "",
     stored: bool = False,
+    state: State = (),
 ) -> Iterator[tuple[int, bytes]]:
     """The bytes of a file (`stored`: of the block in it) from `offset`, a record start: (offset in it, whole lines).
 
-    A block is cut behind its last newline; a line that is longer than a block is a block of its own. Only the
-    last block may lack a final newline. A line over `line_bytes_max` (LINE_BYTES_MAX) is in no block: `on_long`
-    is called with it, after the blocks before it were taken and before the next one is given; whatever its
+    A block is cut behind its last newline; a line that is longer than a block is a block of its own. What stands
+    before such a line and is no part of it (a hole, a mark: `parsed.py`) comes before it, in blocks without a line.
+    Only they and the last block lack a final newline. A line over `line_bytes_max` (LINE_BYTES_MAX) is in no block:
+    `on_long` is called with it, after the blocks before it were taken and before the next one is given; whatever its
     length, no more than a block of it is held. Raises InputChanged when the file is gone, shorter, or not what
-    was planned; InputError for such a line when there is no `on_long`; OSError with the path when the disk fails.
+    was planned (`state`, see `sameness.py`), which may show only when all was read; InputError for such a line when
+    there is no `on_long`; OSError with the path when the disk fails.
     """
     line_bytes_max = LINE_BYTES_MAX if line_bytes_max is None else line_bytes_max
     block_bytes = min(block_bytes, line_bytes_max)  # so that no block hides a line that is too long
-    with (_StoredSource if stored else Source)(path, name or path) as source:
-        if offset and length and source.read_at(offset - 1, 1) != b"\n":
+    with _StoredSource(path, name or path) if stored else Source(path, name or path, state) as source:
+        if offset and length and source.read_at(offset - 1, 1) not in _BEFORE_BLOCKS:
             raise InputChanged(
                 f"{source.name} was rewritten while the job ran (no line begins at byte {offset:,} any more); "
                 "run the job again, on a copy if the file keeps changing"
@@ -230,7 +247,7 @@ def read_blocks(
             data = source.read_at(offset, min(block_bytes, end - offset))
             if offset + len(data) < end:
                 # The torn line at the end is read again with the next block: cheaper than carrying it over.
-                data = data[: data.rfind(b"\n") + 1]
+                data = data[: data.rfind(b"\n") + 1] or source.head(data, offset, end)
             if not data:
                 line_bytes = source.line_bytes(offset, offset + block_bytes, end)
                 if line_bytes > line_bytes_max:
@@ -242,6 +259,7 @@ def read_blocks(
                 data = source.read_at(offset, line_bytes)
             yield offset, data
             offset += len(data)
+        source.check_read(end)
 
 
 def _refused(source: Source, offset: int, line_bytes_max: int) -> InputError:
@@ -252,17 +270,26 @@ def _refused(source: Source, offset: int, line_bytes_max: int) -> InputError:
 
 
 class Source:
-    """A file open for reading at any place; `name` is what messages call it."""
+    """A file open for reading at any place; `name` is what messages call it.
 
-    def __init__(self, path: str, name: str) -> None:
+    InputChanged when it is not the file that has this `state` (see `sameness.py`).
+    """
+
+    def __init__(self, path: str, name: str, state: State = ()) -> None:
         self.name = name
         self._path = path
+        self._state = state
         try:
             self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             raise InputChanged(f"{name} is gone since the job was planned; run the job again") from None
         except PermissionError:
             raise InputError(f"{name} cannot be read any more: permission denied; change its mode") from None
+        try:
+            check_opened(self._fd, state, name)
+        except InputChanged:
+            os.close(self._fd)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -284,6 +311,20 @@ class Source:
                 "which was planned); run the job again, on a copy if the file keeps changing"
             )
         return data
+
+    def state_before(self, end: int) -> State:
+        """The state of a split that ends there."""
+        return state_before(self._fd, self._state, end)
+
+    def check_read(self, end: int) -> None:
+        """InputChanged when what was read up to there may not be what was planned."""
+        check_read(self._fd, self._state, end, self.name)
+
+    def head(self, data: bytes, offset: int, end: int) -> bytes:
+        """What is no part of the line that begins at `offset`, as far as `data`, which stands there, has it."""
+        if len(data) < len(BOM):
+            data = self.read_at(offset, min(len(BOM), end - offset))
+        return data[: head_bytes(data)]
 
     def line_bytes(self, start: int, searched: int, end: int) -> int:
         """Bytes of the line that begins at `start` and has no newline before `searched`, its end included."""
@@ -320,6 +361,9 @@ class _StoredSource(Source):
 
     def __exit__(self, *exc: object) -> None:
         self._block.__exit__(*exc)
+
+    def check_read(self, end: int) -> None:
+        """What is stored does not change."""
 
     def read_at(self, offset: int, count: int) -> bytes:
         data = self._block.read_at(offset, count)

@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 from mrframe.core.spec import SPLIT_BYTES, Split
 from mrframe.formats.blocks import write_blocks
-from mrframe.formats.decode import HEAD_BYTES, READ_BYTES, compression_of, decompress
+from mrframe.formats.decode import READ_BYTES, compression_of, decompress
+from mrframe.formats.magic import HEAD_BYTES
 
 STDIN_NAME = "-"
 

@@ -241,7 +241,7 @@ def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
     def open_block(index: int) -> BinaryIO:
         return create(os.path.join(order.out_dir, path(index)))
 
-    blocks = decode_file(split.path, split.source, order.block_bytes, open_block)
+    blocks = decode_file(split.path, split.source, order.block_bytes, open_block, split.state)
     for block in blocks:
         report.records_out += 1
         report.bytes_out += block.length

@@ -7,6 +7,8 @@ goes well: what a run tells in the end comes from the ledgers of the splits. Not
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mrframe.core.spec import Split
 from mrframe.errors import MrframeError
 from mrframe.formats.decode import decoded_chunks
@@ -22,11 +24,9 @@ def lines_before(split: Split) -> int:
     """
     if split.lines_before >= 0 or split.kind == "stored":
         return split.lines_before
-    if not split.packed:
-        return count_lines(split.path, split.offset)
     try:
-        return _decoded_lines(split)
-    except (MrframeError, OSError):  # the compressed file is gone, or another one: the failure is told all the same
+        return _decoded_lines(split) if split.packed else _lines_of(replace(split, offset=0), split.offset)
+    except (MrframeError, OSError):  # the file is gone, or another one: the failure is told all the same
         return -1
 
 
@@ -42,20 +42,14 @@ def _decoded_lines(split: Split) -> int:
 
 def lines_within(split: Split, end: int) -> int:
     """Newlines of a split before byte `end` of the content that it lies in."""
+    return _lines_of(split, end)
+
+
+def _lines_of(split: Split, end: int) -> int:
     lines, at = 0, split.offset
     with content_of(split) as content:
         while at < end:
             data = content.read_at(at, min(end - at, READ_BYTES))
             lines += data.count(b"\n")
             at += len(data)
-    return lines
-
-
-def count_lines(path: str, end: int) -> int:
-    """Newlines before byte `end` of a file."""
-    lines = 0
-    with open(path, "rb") as file:
-        while end > 0 and (data := file.read(min(end, READ_BYTES))):
-            lines += data.count(b"\n")
-            end -= len(data)
     return lines

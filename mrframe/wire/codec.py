@@ -12,6 +12,7 @@ Rules.
 - Text may hold lone surrogates (log bytes decoded with surrogateescape): both ways use "surrogatepass".
 - `True` is not an int here, and an int is accepted where a float is declared.
 - Ints beyond 64 bits travel as decimal text in extension type 1.
+- A field that is marked as added later (`core/spec.py`, ADDED) may be missing at the end; it has its default then.
 - In a union of dataclasses a value is (name, fields); elsewhere the fields alone.
 """
 
@@ -170,6 +171,7 @@ def _dataclass(cls: type) -> Coder:
     plain = [i for i, name in enumerate(names) if hints[name] in _ONE_TYPE]
     types_ = tuple([hints[names[i]] for i in plain])
     plain_of = _items_of(plain)
+    added = [field.default for field in dataclasses.fields(cls) if "added" in field.metadata]
     coders: list[tuple[int, Convert, Convert]] = []  # of the fields that have more than a type to check
 
     def prepare() -> None:  # at first use: a class may hold another of its own kind
@@ -191,6 +193,8 @@ def _dataclass(cls: type) -> Coder:
         return items
 
     def unpack(value: Any) -> Any:
+        if added and type(value) is tuple and count - len(added) <= len(value) < count:  # of a journal from before
+            value += tuple(added[len(value) - count :])
         if type(value) is not tuple or len(value) != count:
             raise BadMessage(f"{cls.__name__} has {count} fields; these bytes hold something else")
         items = checked(value)

@@ -41,6 +41,8 @@ def make_summary(**changes: Any) -> SimpleNamespace:
         "samples": [],
         "failed": [],
         "sources": {},
+        "notes": [],
+        "ledger": {},
         **changes,
     }
     return SimpleNamespace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from itertools import count as numbers
 from itertools import islice
 
@@ -198,7 +199,7 @@ def fail(key, values):
 def test_a_key_on_which_the_code_fails_is_found_with_its_values(log, tmp_path):
     job = Job(read=text, map=one_by_one, reduce=fail)
     with pytest.raises(UserCodeError, match="no good") as failed:
-        run(job, [*[str(log)] * 3], hash_seed="99")
+        run(job, [str(log), *(shutil.copy(log, tmp_path / name) for name in "ab")], hash_seed="99")
     group = Group.unpack(failed.value.group)
     (file,) = group.files
     reader = RunReader(io.BytesIO(file), "group", unpickle=False)

@@ -13,6 +13,7 @@ import pytest
 
 from mrframe.errors import ExtraMissing, InputError
 from mrframe.formats.inputs import InputFile, expand
+from mrframe.formats.sameness import state_of
 
 
 @pytest.fixture
@@ -30,12 +31,72 @@ def names(*inputs):
 
 
 def test_a_file_is_itself_with_its_absolute_path_and_size(logs):
-    assert expand(["a.log"]) == [InputFile(str(logs / "a.log"), "a.log", 5, "", is_stdin=False)]
+    state = state_of(os.stat("a.log"))
+    assert expand(["a.log"]) == [InputFile(str(logs / "a.log"), "a.log", 5, "", is_stdin=False, state=state)]
     assert names("./b.log", str(logs / "a.log")) == ["./b.log", str(logs / "a.log")]
 
 
-def test_arguments_keep_their_order_and_count_as_often_as_they_are_given(logs):
-    assert names("b.log", "a.log", "b.log", "-") == ["b.log", "a.log", "b.log", "-"]
+def test_arguments_keep_their_order(logs):
+    assert names("b.log", "a.log", "-", "sub") == ["b.log", "a.log", "-", "sub/c.log", "sub/deep/d.log"]
+
+
+def noted(*inputs):
+    """(names of the files, notes)"""
+    notes = []
+    return [f.name for f in expand(inputs, note=notes.append)], notes
+
+
+def test_a_file_is_read_once_whatever_its_names_are_and_a_note_says_so(logs):
+    os.link("a.log", "hard.log")
+    os.symlink("a.log", "current")
+    os.symlink("sub", "same")
+    for inputs, files, notes in [
+        (["a.log", "a.log"], ["a.log"], ["a.log is given twice; it is read once"]),
+        (["a.log", "./a.log"], ["a.log"], ["./a.log is the same file as a.log; it is read once"]),
+        (["current", "a.log"], ["current"], ["a.log is the same file as current; it is read once"]),
+        (["a.log", "hard.log"], ["a.log"], ["hard.log is the same file as a.log; it is read once"]),
+        (["*.log", "a*"], ["a.log", "b.log"], ["hard.log is the same", "a.log is given twice"]),
+        ([str(logs / "b.log"), "b.log"], [str(logs / "b.log")], ["b.log is the same file as /"]),
+        (["sub/c.log", "same/c.log"], ["sub/c.log"], ["same/c.log is the same file as sub/c.log"]),
+        (["a.log", "b.log"], ["a.log", "b.log"], []),
+    ]:
+        found, said = noted(*inputs)
+        assert found == files
+        assert len(said) == len(notes)
+        assert all(one.startswith(wanted) for one, wanted in zip(said, notes, strict=True))
+
+
+def test_a_version_of_a_dataset_is_read_once_and_its_files_may_have_one_name():
+    def stored(argument):
+        place = "mrfs:logs@2" if argument == "mrfs:logs" else argument
+        return [InputFile(place, f"{place}/a.log", size, is_stored=True) for size in (3, 3, 4)]
+
+    notes = []
+    found = expand(["mrfs:logs@2", "mrfs:logs", "mrfs:logs@1"], stored, notes.append)
+    assert [(f.path, f.bytes) for f in found] == [(f"mrfs:logs@{n}", size) for n in (2, 1) for size in (3, 3, 4)]
+    assert notes == ["mrfs:logs is given twice; it is read once"]
+
+
+def test_a_link_within_a_folder_does_not_count_a_file_twice(logs):
+    os.symlink("c.log", "sub/current")
+    found, said = noted("sub")
+    assert found == ["sub/c.log", "sub/deep/d.log"]
+    assert said[-1] == "sub/current is the same file as sub/c.log; it is read once"
+
+
+def test_two_files_of_the_same_bytes_are_two_files(logs):
+    (logs / "copy.log").write_bytes((logs / "a.log").read_bytes())
+    assert noted("a.log", "copy.log") == (["a.log", "copy.log"], [])
+
+
+def test_names_that_a_folder_leaves_out_are_noted(logs):
+    assert noted("sub")[1] == [
+        "left out of sub, since their names begin with . or _: sub/.hidden, sub/_SUCCESS",
+    ]
+    for number in range(9):
+        (logs / "sub" / f".{number}").write_bytes(b"")
+    assert noted("sub")[1][0].endswith("sub/.3, sub/.4, …")
+    assert noted("sub/*.log", "sub/deep") == (["sub/c.log", "sub/deep/d.log"], [])
 
 
 def test_a_folder_is_all_files_below_but_hidden_ones(logs):
@@ -49,7 +110,72 @@ def test_a_glob_is_a_sorted_set_of_files(logs):
     assert names("**/*.log") == ["a.log", "b.log", "sub/c.log", "sub/deep/d.log"]
     assert names("**") == ["a.log", "b.log", "sub/_SUCCESS", "sub/c.log", "sub/deep/d.log"]
     assert names("s*") == ["sub/c.log", "sub/deep/d.log"]
-    assert names("*.log", "a*") == ["a.log", "b.log", "a.log"]
+    assert names("./*.log", "sub/../b*") == ["./a.log", "./b.log"]
+    assert names("sub/.h*", "sub//d*//*") == ["sub/.hidden", "sub/deep/d.log"]
+    assert names("**/**/d.log") == ["sub/deep/d.log"]
+    assert names(f"{logs}/s*/c.log") == [f"{logs}/sub/c.log"]
+    assert names("s*/") == ["sub/c.log", "sub/deep/d.log"]
+
+
+def test_links_that_point_upwards_add_nothing_to_a_glob(logs):
+    (logs / "sub" / "up").symlink_to("..")
+    (logs / "sub" / "here").symlink_to(".")
+    (logs / "sub" / "deep" / "top").symlink_to(logs)
+    assert noted("**/*.log") == (["a.log", "b.log", "sub/c.log", "sub/deep/d.log"], [])
+    assert noted("sub/**/*.log")[0] == ["sub/c.log", "sub/deep/d.log", "sub/up/a.log", "sub/up/b.log"]
+
+
+def test_a_link_to_a_folder_outside_is_followed_by_a_glob_once(logs, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "o.log").write_bytes(b"x")
+    (logs / "sub" / "one").symlink_to(outside)
+    (logs / "sub" / "two").symlink_to(outside)
+    assert noted("sub/**/o.log")[0] in (["sub/one/o.log"], ["sub/two/o.log"])
+    found, said = noted("sub/*/o.log")
+    assert found == ["sub/one/o.log"]
+    assert said == ["sub/two/o.log is the same file as sub/one/o.log; it is read once"]
+
+
+@pytest.fixture
+def as_nobody(logs):
+    """Without the powers of root, who may read everything."""
+    logs.chmod(0o755)
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444])  # not to be listed; to be listed, but nothing in it to be looked at
+@pytest.mark.parametrize("pattern", ["**/*.log", "*/*.log", "*/c.log", "**/c.log", "sub/*.log", "s*", "sub/[c]*"])
+def test_a_folder_that_a_glob_cannot_read_is_an_error_that_names_it(logs, request, pattern, mode):
+    (logs / "sub").chmod(mode)
+    request.getfixturevalue("as_nobody")
+    try:
+        with pytest.raises(InputError, match=r"sub(/\w+(\.log)?)? cannot be read: permission denied"):
+            expand([pattern])
+        assert names("*.log") == ["a.log", "b.log"]
+    finally:
+        if not os.getuid():
+            os.seteuid(0)
+        (logs / "sub").chmod(0o755)
+
+
+def test_broken_links_and_special_files_that_are_found_are_refused_by_name(logs):
+    os.symlink("nowhere", "sub/broken.log")
+    for argument in ("sub", "sub/*", "**/*.log"):
+        with pytest.raises(InputError, match=r"sub/broken\.log is a symbolic link to nowhere, which does not exist"):
+            expand([argument])
+    os.unlink("sub/broken.log")
+    os.mkfifo("sub/pipe.log")
+    for argument in ("sub", "sub/*", "**/*.log"):
+        with pytest.raises(InputError, match=r"sub/pipe\.log is a pipe, not a regular file"):
+            expand([argument])
+    assert names("sub/c*") == ["sub/c.log"]
 
 
 def test_a_file_with_the_name_of_a_glob_comes_first(logs):
@@ -89,9 +215,7 @@ def test_compression_is_told_by_the_bytes_not_the_name(tmp_path, pack, compressi
     (tmp_path / "plain.gz").write_bytes(b"BZh is how this line begins\n")
     assert expand([str(tmp_path / "plain.gz")])[0].compression == ""
     (tmp_path / "empty.gz").write_bytes(b"")
-    assert expand([str(tmp_path / "empty.gz")])[0] == InputFile(
-        str(tmp_path / "empty.gz"), str(tmp_path / "empty.gz"), 0
-    )
+    assert expand([str(tmp_path / "empty.gz")])[0].compression == ""
 
 
 @pytest.mark.parametrize(

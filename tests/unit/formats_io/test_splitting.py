@@ -5,7 +5,10 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -33,12 +36,16 @@ def test_splits_say_all_that_a_task_needs(tmp_path):
     empty = write(tmp_path / "c.log", b"")
     files = expand([plain, empty, "-", packed])
     planned = plan_splits(files, split_bytes=5, first_index=2, input_name="hits")
-    assert planned == [
+    states = [split.state for split in planned]
+    assert [replace(split, state=()) for split in planned] == [
         Split("file", plain, plain, 0, 8, (2, 0), lines_before=0, input_name="hits"),
         Split("file", plain, plain, 8, 6, (2, 8), input_name="hits"),
         Split("gzip", packed, packed, 0, os.path.getsize(packed), (5, 0), input_name="hits"),
     ]
     assert [s.first for s in planned] == [True, False, True]
+    assert [state[:4] for state in states] == [file.state[:4] for file in (files[0], files[0], files[3])]
+    ends = (b"one\ntwo\n", b"one\ntwo\nthree\n", Path(packed).read_bytes())
+    assert [state[4] for state in states] == [crc32(data) for data in ends]
 
 
 def test_a_number_of_splits_cuts_the_whole_input(tmp_path):

@@ -12,7 +12,7 @@ from mrframe.core import events
 from mrframe.core.records import Ledger, Malformed, TaskReport
 from mrframe.core.spec import Failure, MapOrder, ReduceOrder, Split
 from mrframe.wire import channels, messages
-from mrframe.wire.codec import VERSION, BadMessage, Vocabulary
+from mrframe.wire.codec import VERSION, BadMessage, Vocabulary, coder
 from mrframe.wire.framing import Frames, frame
 
 TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=8)  # lone surrogates included
@@ -176,3 +176,14 @@ def test_frames_survive_any_cut(payloads, step):
 def test_a_frame_longer_than_allowed_is_bad():
     with pytest.raises(BadMessage):
         Frames(100).feed(b"\x00\x00\x00\x65")
+
+
+@pytest.mark.parametrize("value", [Split("file", "s", "p", 0, 1, (0, 0)), Ledger(bytes_in=9)])
+def test_what_was_written_before_a_field_was_added_is_read_with_its_default(value):
+    """A journal outlives the version that wrote it: splits without a state, ledgers without NUL bytes."""
+    pack, unpack = coder(type(value))
+    now = msgpack.unpackb(msgpack.packb(pack(value)), use_list=False)
+    assert unpack(now) == unpack(now[:-1]) == value
+    for wrong in (now[:-2], (*now, 0), ()):
+        with pytest.raises(BadMessage, match="fields; these bytes hold something else"):
+            unpack(wrong)
