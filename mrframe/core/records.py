@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any, Literal
 
 from mrframe.core.quick import dataclass
+from mrframe.core.spec import ADDED
 
 SAMPLES_MAX = 10  # malformed lines kept with each report, to be shown in the summary
 
@@ -22,7 +23,8 @@ class Ledger:
     `bytes_in` is what was read; the `*_bytes` classes must add up to it. `records` counts what the map
     was given, `malformed` the lines that do not match the format, `lines` all lines seen, `quarantined` the
     records that were left out because user code fails on them; the bytes of their lines are quarantined.
-    `outside_time` and `without_time` are records that a window of time leaves out.
+    `outside_time` and `without_time` are records that a window of time leaves out. `bom_bytes` and `nul_bytes` stand
+    at the head of lines and are no part of them.
     """
 
     bytes_in: int = 0
@@ -42,6 +44,7 @@ class Ledger:
     quarantined: int = 0
     outside_time: int = 0
     without_time: int = 0
+    nul_bytes: int = field(default=0, metadata=ADDED)
 
     def add(self, other: Ledger) -> None:
         """Add another ledger's counts to this one's."""

@@ -57,11 +57,13 @@ class AccessReader:
             columns=[],
             records=lines.count - len(malformed),
             lines=lines.count,
-            parsed_bytes=len(block) - lines.delimiter_bytes - malformed_bytes,
+            parsed_bytes=lines.text_bytes - malformed_bytes,
             malformed_bytes=malformed_bytes,
             delimiter_bytes=lines.delimiter_bytes,
             malformed=malformed,
             bad_fields=bad_fields,
+            nul_bytes=lines.nul_bytes,
+            bom_bytes=lines.bom_bytes,
         )
         for index, place in enumerate(self._places):
             if place is not None:

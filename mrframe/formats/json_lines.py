@@ -13,7 +13,7 @@ proof of its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mrframe.core.records import Malformed
@@ -54,10 +54,12 @@ class JsonReader:
             columns=[],
             records=len(objects),
             lines=lines.count,
-            parsed_bytes=len(block) - lines.delimiter_bytes - malformed_bytes,
+            parsed_bytes=lines.text_bytes - malformed_bytes,
             malformed_bytes=malformed_bytes,
             delimiter_bytes=lines.delimiter_bytes,
             malformed=malformed,
+            nul_bytes=lines.nul_bytes,
+            bom_bytes=lines.bom_bytes,
         )
         for name, find in zip(self._fields, self._finders, strict=True):
             if find is None:
@@ -128,6 +130,23 @@ def finder(path: str) -> Callable[[dict[str, Any]], Any]:
         return value
 
     return find
+
+
+def has(record: dict[str, Any], path: str) -> bool:
+    """Whether a record has this field; of a list that is there, any item."""
+    if finder(path)(record) is not _MISSING:
+        return True
+    above, _, item = path.rpartition(".")
+    return item.isdecimal() and isinstance(finder(above)(record), list)
+
+
+def paths_of(value: dict[str, Any], depth: int, above: str = "") -> Iterator[str]:
+    """The paths of a record's fields, down to so many levels of objects."""
+    for name, inner in value.items():
+        if isinstance(inner, dict) and inner and depth > 1:
+            yield from paths_of(inner, depth - 1, f"{above}{name}.")
+        else:
+            yield above + name
 
 
 def _line_column(name: str, block: bytes, lines: Lines, source: str, offset: int) -> list[Any]:

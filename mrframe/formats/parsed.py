@@ -2,12 +2,17 @@
 
 A line ends with a newline; one carriage return before it belongs to the line end too, as does one at the
 very end of a source that has no last newline. Nothing else ends a line.
+
+Byte order marks and NUL bytes at the head of a line are no part of it, and where nothing follows them there is no
+line: the first are left of files that were joined, the second are the hole that a writer leaves in a file which was
+truncated under it (copytruncate). NUL bytes further on belong to the line.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from itertools import accumulate
 from operator import add
 from typing import Any, Protocol
@@ -37,6 +42,8 @@ class Parsed:
     outside_time_bytes: int = 0
     without_time: int = 0
     without_time_bytes: int = 0
+    nul_bytes: int = 0
+    bom_bytes: int = 0
 
 
 class BlockReader(Protocol):
@@ -67,16 +74,20 @@ class BlockReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """A block made plain: every line ends with one newline, the last one too.
+    """A block made plain: every line ends with one newline, the last one too, and has nothing before its text.
 
-    `delimiter_bytes` counts the line ends of the block as it was; `shifted` says whether bytes were taken out,
-    so that offsets in `body` are not those in the block.
+    `delimiter_bytes` counts the line ends of the block as it was, `nul_bytes` and `bom_bytes` what stood before
+    lines, `text_bytes` the rest; `shifted` says whether bytes were taken out, so that offsets in `body` are not those
+    in the block.
     """
 
     body: bytes
     count: int
+    text_bytes: int
     delimiter_bytes: int
     shifted: bool
+    nul_bytes: int = 0
+    bom_bytes: int = 0
 
     def split(self) -> list[bytes]:
         """The lines, without their ends."""
@@ -99,8 +110,48 @@ def good_lines(parsed: Parsed) -> Sequence[int]:
     return [number for number in range(parsed.lines) if number not in wrong]
 
 
+def all_good(lines: Lines, records: int, columns: list[Any] | None = None) -> Parsed:
+    """What was read, where no line is malformed; the columns are there, or to be added."""
+    return Parsed(
+        columns=columns or [],
+        records=records,
+        lines=lines.count,
+        parsed_bytes=lines.text_bytes,
+        malformed_bytes=0,
+        delimiter_bytes=lines.delimiter_bytes,
+        nul_bytes=lines.nul_bytes,
+        bom_bytes=lines.bom_bytes,
+    )
+
+
+BOM = b"\xef\xbb\xbf"
+_HEADS = re.compile(rb"^(?:\x00++|\xef\xbb\xbf)++", re.MULTILINE)
+
+
+def _has_heads(block: bytes) -> bool:
+    """Whether something stands before the text of a line. Two searches for a byte, in nearly all blocks."""
+    if b"\0" in block and (block.startswith(b"\0") or b"\n\0" in block):
+        return True
+    return b"\xef" in block and (block.startswith(BOM) or b"\n" + BOM in block)
+
+
+def head_bytes(data: bytes) -> int:
+    """How many bytes at the beginning of a line are no part of it."""
+    found = _HEADS.match(data)
+    return found.end() if found else 0
+
+
 def plain_lines(block: bytes) -> Lines:
-    """The block with carriage returns before line ends taken out, and a line end at its end."""
+    """The block with a line end at its end, without carriage returns before line ends and what is before lines."""
+    if not _has_heads(block):
+        return _plain(block)
+    heads = b"".join(_HEADS.findall(block))
+    nul_bytes = heads.count(b"\0")
+    lines = _plain(_HEADS.sub(b"", block))
+    return replace(lines, shifted=True, nul_bytes=nul_bytes, bom_bytes=len(heads) - nul_bytes)
+
+
+def _plain(block: bytes) -> Lines:
     body, returns = block, 0
     if b"\r" in block:
         if block.endswith(b"\r"):
@@ -113,16 +164,19 @@ def plain_lines(block: bytes) -> Lines:
         body += b"\n"
     # Newlines are far apart: to take them out and compare lengths is thrice as quick as bytes.count.
     count = len(body) - len(body.replace(b"\n", b""))
-    return Lines(body, count, count - unended + returns, shifted=returns > 0)
+    delimiter_bytes = count - unended + returns
+    return Lines(body, count, len(block) - delimiter_bytes, delimiter_bytes, shifted=returns > 0)
 
 
 def line_offsets(block: bytes) -> list[int]:
-    """Where each line of the block begins."""
+    """Where the text of each line of the block begins."""
     lines = block.split(b"\n")
-    if not lines[-1]:
+    heads = list(map(head_bytes, lines)) if _has_heads(block) else None
+    if len(lines[-1]) == (heads[-1] if heads else 0):
         lines.pop()
     # The lengths of the lines before, and a newline for each of them: added up in C.
-    return list(map(add, accumulate(map(len, lines[:-1]), initial=0), range(len(lines)))) if lines else []
+    offsets = list(map(add, accumulate(map(len, lines[:-1]), initial=0), range(len(lines)))) if lines else []
+    return list(map(add, offsets, heads)) if heads else offsets
 
 
 def line_at(block: bytes, offset: int) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mrframe.formats.convert import Text
-from mrframe.formats.parsed import Lines, Parsed, good_lines, line_offsets, plain_lines
+from mrframe.formats.parsed import Lines, Parsed, all_good, good_lines, line_offsets, plain_lines
 
 _TEXT = Text(dash=False)
 
@@ -25,7 +25,7 @@ class TextReader:
     def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
         """The block as columns; see `BlockReader`."""
         lines = plain_lines(block)
-        parsed = _all_good(block, lines, lines.count)
+        parsed = all_good(lines, lines.count)
         for index, name in enumerate(self._fields):
             if name == "line" and index not in raw:
                 parsed.columns.append(lines.texts())
@@ -61,8 +61,8 @@ class WordsReader(TextReader):
     def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
         """The block as columns; see `BlockReader`."""
         lines = plain_lines(block)
-        words = block.split()
-        parsed = _all_good(block, lines, len(words))
+        words = lines.body.split()
+        parsed = all_good(lines, len(words))
         repeats = [len(line.split()) for line in lines.split()] if set(self._fields) & {"offset", "line"} else []
         for index, name in enumerate(self._fields):
             if name == "word":
@@ -88,14 +88,3 @@ class WordsReader(TextReader):
             if left < 0:
                 return line_offsets(block)[at], line
         raise IndexError(f"the block has {record - left} words, so none has the index {record}")
-
-
-def _all_good(block: bytes, lines: Lines, records: int) -> Parsed:
-    return Parsed(
-        columns=[],
-        records=records,
-        lines=lines.count,
-        parsed_bytes=len(block) - lines.delimiter_bytes,
-        malformed_bytes=0,
-        delimiter_bytes=lines.delimiter_bytes,
-    )

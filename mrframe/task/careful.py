@@ -134,7 +134,7 @@ class CarefulAttempt:
         shutil.rmtree(out_dir, ignore_errors=True)
         os.makedirs(out_dir, 0o700)
         split, skipped = order.split, start[0] - order.split.order[1]
-        if skipped > len(b"\xef\xbb\xbf"):  # blocks are cut alike from every block on, but for a mark at the start
+        if skipped > 0:  # blocks are cut alike from every block on
             place = (split.order[0], start[0])
             split = replace(split, offset=split.offset + skipped, length=split.length - skipped, order=place)
         job, source = view_of(self._job, order)

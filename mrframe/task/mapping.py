@@ -17,6 +17,7 @@ from mrframe.core.job import Each, Job
 from mrframe.core.records import Ledger, Malformed, TaskReport
 from mrframe.core.spec import MapOrder
 from mrframe.errors import CannotTravel, LedgerUnbalanced, UserCodeError
+from mrframe.formats.parsed import plain_lines
 from mrframe.formats.reading import BlockReader, Parsed, make_reader
 from mrframe.formats.splitting import BLOCK_BYTES, LongLine, read_split
 from mrframe.shuffle.buffers import buffer_for
@@ -38,13 +39,14 @@ from mrframe.task.rawcount import RawCountBuffer, counts_raw
 from mrframe.task.rejects import QUARANTINE_FILE, Rejects
 from mrframe.task.temporary import check_bytes, create
 
-BOM = b"\xef\xbb\xbf"
 RUN_BYTES = 5 << 20  # of pairs that are only sorted: what fits the cache sorts a third faster
 SPILL_CHECK_BYTES = 4 << 20  # input between two looks at the size of the buffer …
 SPILL_CHECK_PAIRS = 50_000  # … and pairs: a map may yield many for a record
 SPILL_CHECK_PAIRS_FOLDED = 500_000  # they need not stay, and the states of a fold take longer to look at
 
 _OF_WINDOW = ("outside_time", "outside_time_bytes", "without_time", "without_time_bytes")
+_OF_BYTES = ("parsed_bytes", "malformed_bytes", "delimiter_bytes", "nul_bytes", "bom_bytes")
+_OF_BLOCK = (*_OF_BYTES, "records", "lines", *_OF_WINDOW)
 
 MAP_FILE = "map.mrf"
 
@@ -237,19 +239,15 @@ class MapTask:
         """(offset in the source, bytes, columns) of each block; keeps the ledger and looks after the budget."""
         unchecked = looked_at = 0
         pairs_max = SPILL_CHECK_PAIRS if self._fold is None else SPILL_CHECK_PAIRS_FOLDED
-        for offset, data in read_split(self.split, block_bytes=block_bytes, on_long=self._pass_over):
-            block = data
+        for offset, block in read_split(self.split, block_bytes=block_bytes, on_long=self._pass_over):
             if self._content is not None:
-                self._content.update(data)
-            if self.split.first and self._ledger.bytes_in == 0 and data.startswith(BOM):
-                block = data[len(BOM) :]
-                self._ledger.bom_bytes = len(BOM)
-                offset += len(BOM)  # noqa: PLW2901  (the block begins behind the mark)
+                self._content.update(block)
             parsed = self.reader.parse(block, self.split.source, offset, raw=raw or self._raw)
-            self._count(parsed, len(data), offset)
-            self.handled = 0
-            yield offset, block, parsed
-            self._check_handled(offset, parsed.records)
+            self._count(parsed, len(block), offset)
+            if parsed.lines:  # else it is a part of a hole before a line
+                self.handled = 0
+                yield offset, block, parsed
+                self._check_handled(offset, parsed.records)
             self._reporter.beat(self._ledger.records, self._ledger.bytes_in)
             unchecked += len(block)
             if unchecked >= SPILL_CHECK_BYTES or self._output.pairs - looked_at >= pairs_max:
@@ -286,6 +284,8 @@ class MapTask:
         ledger.delimiter_bytes += parsed.delimiter_bytes
         ledger.records += parsed.records
         ledger.lines += parsed.lines
+        ledger.nul_bytes += parsed.nul_bytes
+        ledger.bom_bytes += parsed.bom_bytes
         for name in _OF_WINDOW if parsed.outside_time or parsed.without_time else ():
             setattr(ledger, name, getattr(ledger, name) + getattr(parsed, name))
         self.add_bad_fields(parsed.bad_fields)
@@ -363,8 +363,7 @@ class MapTask:
         within, line = self.reader.locate(block, record)
         before = lines_before(self.split)
         # The block's own lines are in the ledger already: take them off again.
-        block_lines = block.count(b"\n") + (not block.endswith(b"\n"))
-        number = before + self._ledger.lines - block_lines + block.count(b"\n", 0, within) + 1
+        number = before + self._ledger.lines - plain_lines(block).count + block.count(b"\n", 0, within) + 1
         return Place(self.split.source, offset + within, number if before >= 0 else -1, line)
 
     def unread(self, offset: int, block: bytes, parsed: Parsed, used: int) -> None:
@@ -372,7 +371,7 @@ class MapTask:
         if used < parsed.records:
             within, _ = self.reader.locate(block, used)
             head = self.reader.parse(block[:within], self.split.source, offset)
-            for name in ("parsed_bytes", "malformed_bytes", "delimiter_bytes", "records", "lines", *_OF_WINDOW):
+            for name in _OF_BLOCK:
                 taken = getattr(self._ledger, name) - getattr(parsed, name) + getattr(head, name)
                 setattr(self._ledger, name, taken)
             self._ledger.malformed += len(head.malformed) - len(parsed.malformed)

@@ -14,7 +14,7 @@ from typing import Any
 
 from mrframe.core.job import Job
 from mrframe.core.spec import MIB, Split
-from mrframe.formats.parsed import Parsed, plain_lines
+from mrframe.formats.parsed import Parsed, all_good, plain_lines
 from mrframe.formats.text import WordsReader
 from mrframe.shuffle.partition import slots_bits
 from mrframe.shuffle.reducers import Count, Total, as_fold
@@ -64,9 +64,8 @@ class PackedWordsReader(WordsReader):
         from mrframe.task.packed import words
 
         lines = plain_lines(block)
-        packed, others, records = words(block)
-        text_bytes = len(block) - lines.delimiter_bytes
-        return Parsed([[packed, others]], records, lines.count, text_bytes, 0, lines.delimiter_bytes)
+        packed, others, records = words(lines.body)
+        return all_good(lines, records, [[packed, others]])
 
 
 class PackedTable:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mrframe.core.job import Job, Reader
 from mrframe.formats.access import AccessReader
-from mrframe.formats.parsed import Parsed, plain_lines
+from mrframe.formats.parsed import Lines, Parsed, all_good, plain_lines
 from mrframe.formats.reading import BlockReader
 from mrframe.formats.schema import grammar_of, kinds_of
 from mrframe.formats.text import TextReader, WordsReader
@@ -134,12 +134,12 @@ class _Words(WordsReader):
         import numpy as np
 
         lines = plain_lines(block)
-        blank = np.frombuffer(b"\1" + block.translate(_IS_BLANK) + b"\1", np.uint8)
+        blank = np.frombuffer(b"\1" + lines.body.translate(_IS_BLANK) + b"\1", np.uint8)
         edges = np.flatnonzero(blank[1:] != blank[:-1])  # where words begin and end, in turn
         lengths = edges[1::2] - edges[::2]
         ends = np.zeros(len(lengths) + 1, np.int32)
         np.cumsum(lengths, out=ends[1:])
-        return _of_text(block, lines.count, lines.delimiter_bytes, ends, block.translate(None, _BLANKS))
+        return _of_text(lines, ends, lines.body.translate(None, _BLANKS))
 
 
 class _Lines(TextReader):
@@ -154,11 +154,11 @@ class _Lines(TextReader):
         lines = plain_lines(block)
         ends = np.zeros(lines.count + 1, np.int32)
         ends[1:] = np.flatnonzero(np.frombuffer(lines.body, np.uint8) == ord("\n")) - np.arange(lines.count)
-        return _of_text(block, lines.count, lines.delimiter_bytes, ends, lines.body.replace(b"\n", b""))
+        return _of_text(lines, ends, lines.body.replace(b"\n", b""))
 
 
-def _of_text(block: bytes, lines: int, delimiter_bytes: int, ends: Any, text: bytes) -> Parsed:
+def _of_text(lines: Lines, ends: Any, text: bytes) -> Parsed:
     """What was read, with one column: an Arrow array of the parts of `text` that end there."""
     pa = need_arrow()
     array = pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(text))
-    return Parsed([array], len(array), lines, len(block) - delimiter_bytes, 0, delimiter_bytes)
+    return all_good(lines, len(array), [array])

@@ -12,14 +12,17 @@ import os
 from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from mrframe.core.job import Job
 from mrframe.core.records import TaskReport
 from mrframe.core.spec import MapOrder, Split
 from mrframe.errors import ExtraMissing
+from mrframe.formats.parsed import head_bytes
 from mrframe.formats.reading import make_reader
-from mrframe.formats.splitting import content_of
+from mrframe.formats.splitting import LongLine, content_of, read_split
 from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle.partition import slots_for
 from mrframe.shuffle.ranges import short
@@ -124,7 +127,10 @@ def weighted(keys: Sequence[Any], share: float) -> list[Weighted]:
 
 
 def places(split: Split) -> Iterator[tuple[int, bytes]]:
-    """(offset in the source, whole lines) of evenly spread places of a split; all of a short one."""
+    """(offset in the source, whole lines) of evenly spread places of a split; all of a short one.
+
+    What stands before a line there, and a line that is too long, is passed over, whatever its length.
+    """
     base = split.order[1] - split.offset
     end = split.offset + split.length
     whole = split.length <= PLACES * PLACE_BYTES
@@ -134,11 +140,15 @@ def places(split: Split) -> Iterator[tuple[int, bytes]]:
             at = start
             if start > split.offset:  # behind the line that the byte before lies in
                 at = start - 1 + content.line_bytes(start - 1, start - 1, end)
-            block = content.read_at(at, min(split.length if whole else PLACE_BYTES, end - at))
-            if block and not block.endswith(b"\n"):
-                block = content.read_at(at, content.line_bytes(at, at + len(block), end))
-            if block:
-                yield base + at, block
+            place = (split.order[0], base + at)
+            rest = replace(split, offset=at, length=end - at, order=place, crc32=-1)
+            blocks = read_split(rest, block_bytes=split.length if whole else PLACE_BYTES, on_long=_pass_over)
+            yield from islice((one for one in blocks if head_bytes(one[1]) < len(one[1])), 1)
+        content.check_read(end)
+
+
+def _pass_over(_line: LongLine) -> None:
+    """A line that is too long has no key."""
 
 
 def sample_pairs(job: Job, sources: Sequence[str]) -> list[Weighted]:

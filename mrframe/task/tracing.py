@@ -24,7 +24,7 @@ from mrframe.store.results import Results
 from mrframe.task import counters
 from mrframe.task.care import lines_of
 from mrframe.task.finding import Finder, Key
-from mrframe.task.mapping import BOM, block_reader
+from mrframe.task.mapping import block_reader
 from mrframe.task.package import LoadedJob, Saving
 from mrframe.task.saved import identity
 
@@ -117,18 +117,15 @@ class _Compressed:
 def _lines_of_split(split: Split, view: Job, job: LoadedJob, key: Key, first: int) -> Iterator[list[FoundLine]]:
     reader, finder, lines = block_reader(view, job.settings), Finder(view, key), first
     long_lines: list[LongLine] = []
-    for offset, data in read_split(split, on_long=long_lines.append):
+    for offset, block in read_split(split, on_long=long_lines.append):
         lines += len(long_lines)
         long_lines.clear()
-        block, begins = data, offset
-        if offset == 0 and data.startswith(BOM):
-            block, begins = data[len(BOM) :], len(BOM)
-        parsed = reader.parse(block, split.source, begins)
+        parsed = reader.parse(block, split.source, offset)
         wanted = [(index, "") for index in finder.records(parsed.columns, parsed.records)]
         if wanted:
             once = {one.line: one for one in lines_of(reader, block, parsed, wanted)}  # of several words, too
             yield [
-                FoundLine(split.source, lines + one.line + 1, begins + one.offset, one.data) for one in once.values()
+                FoundLine(split.source, lines + one.line + 1, offset + one.offset, one.data) for one in once.values()
             ]
         lines += parsed.lines
     counters.take()

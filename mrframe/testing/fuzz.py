@@ -34,6 +34,7 @@ from mrframe.formats import oracle
 from mrframe.formats.blocks import pieces
 from mrframe.formats.decode import compression_of, decode_file
 from mrframe.formats.detect import detect
+from mrframe.formats.magic import HEAD_BYTES
 from mrframe.formats.reading import BlockReader, make_reader
 from mrframe.formats.schema import grammar_of
 from mrframe.formats.splitting import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
@@ -72,25 +73,27 @@ def lines_of(data: bytes) -> Iterator[tuple[int, bytes]]:
     """(offset, line) by the rule of the docs, and by nothing else."""
     at = 0
     for line in data.split(b"\n"):
-        if at < len(data):
-            yield at, line.removesuffix(b"\r")
+        text = line
+        while text[:1] == b"\0" or text[:3] == BOM:
+            text = text[1:] if text[:1] == b"\0" else text[3:]
+        offset = at + len(line) - len(text)
+        if offset < len(data):
+            yield offset, text.removesuffix(b"\r")
         at += len(line) + 1
 
 
 def expected(kind: str, data: bytes, fields: Sequence[str], line_bytes_max: int) -> Read:
     """What the parser of one line says."""
     read = Read()
-    start = len(BOM) if data.startswith(BOM) else 0
-    for number, (at, line) in enumerate(lines_of(data[start:])):
-        offset, read.lines = start + at, number + 1
-        begin = offset if number else 0  # a line that is too long is not looked into: a mark before it belongs to it
+    for number, (offset, line) in enumerate(lines_of(data)):
+        read.lines = number + 1
         end = data.find(b"\n", offset) + 1 or len(data)
-        long = end - begin > line_bytes_max
+        long = end - offset > line_bytes_max
         rows = None if long else _rows(kind, line, offset, fields)
         if rows is not None:
             read.rows += rows
         elif long:
-            read.malformed.append((number, begin, data[begin : offset + len(line)][:LONG_LINE_HEAD_BYTES]))
+            read.malformed.append((number, offset, line[:LONG_LINE_HEAD_BYTES]))
         else:
             read.malformed.append((number, offset, line))
     return read
@@ -151,13 +154,13 @@ def by_reader(kind: str, path: str, sizes: tuple[int, int], line_bytes_max: int)
         for offset, block in read_blocks(
             path, start, length, block_bytes=block_bytes, line_bytes_max=line_bytes_max, on_long=pass_over
         ):
-            skip = len(BOM) if offset == 0 and block.startswith(BOM) else 0
-            parsed = reader.parse(block[skip:], "f", offset + skip, raw=raw)
-            here = parsed.parsed_bytes + parsed.malformed_bytes + parsed.delimiter_bytes + skip
+            parsed = reader.parse(block, "f", offset, raw=raw)
+            here = parsed.parsed_bytes + parsed.malformed_bytes + parsed.delimiter_bytes
+            here += parsed.nul_bytes + parsed.bom_bytes
             if here != len(block):
                 raise FuzzFailed(f"the ledger has {here} bytes for a block of {len(block)}")
             read.rows += zip(*parsed.columns, strict=True)
-            read.malformed += [(read.lines + m.line, offset + skip + m.offset, m.data) for m in parsed.malformed]
+            read.malformed += [(read.lines + m.line, offset + m.offset, m.data) for m in parsed.malformed]
             read.lines += parsed.lines
             counted += len(block)
     if counted != size:
@@ -223,8 +226,7 @@ class Fuzz:
             self._run(kind, data, sizes[0])
 
     def _run(self, kind: str, data: bytes, split_bytes: int) -> None:
-        start = len(BOM) if data.startswith(BOM) else 0
-        lines = {start + at: line for at, line in lines_of(data[start:])}
+        lines = dict(lines_of(data))
         offset_at = {"words": 1, "json": 1}.get(kind, 0)
         offsets = [row[offset_at] for row in expected(kind, data, (), 1 << 28).rows]
         if by_job(kind, self._path, max(split_bytes, 7)) != [(offset, lines[offset]) for offset in offsets]:
@@ -278,7 +280,7 @@ class _Kept(io.BytesIO):
 def _is_plain(data: bytes) -> bool:
     """Whether a file of these bytes is read as it is."""
     try:
-        return not compression_of(data[:10], "f")
+        return not compression_of(data[:HEAD_BYTES], "f")
     except (InputError, ExtraMissing):
         return False
 

@@ -89,6 +89,13 @@ def _noise(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:  # no
     return data[:at] + random.randbytes(random.randint(1, 30)) + data[at:]
 
 
+def _head(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:  # noqa: ARG001
+    """A hole, marks or both at the head of a line."""
+    at = data.rfind(b"\n", 0, random.randint(0, len(data))) + 1
+    parts = [random.choice((b"\0", b"\0" * 40, b"\0" * 300, b"\xef\xbb\xbf", b"\xef\xbb")) for _ in range(3)]
+    return data[:at] + b"".join(parts[: random.randint(1, 3)]) + data[at:]
+
+
 def _repeat(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:  # noqa: ARG001
     at = random.randint(0, len(data))
     return data[:at] + data[at : at + random.randint(1, 60)] * random.randint(2, 5) + data[at:]
@@ -105,5 +112,5 @@ def _splice(random: Random, data: bytes, others: Sequence[bytes]) -> bytes:
 
 _CHANGES: tuple[Callable[[Random, bytes, Sequence[bytes]], bytes], ...] = (
     *(_flip, _flip, _delete, _insert, _insert, _insert),
-    *(_noise, _repeat, _truncate, _splice),
+    *(_noise, _repeat, _truncate, _splice, _head),
 )

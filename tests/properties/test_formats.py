@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mrframe.core.job import JSON_LINES, Reader
 from mrframe.formats import oracle
 from mrframe.formats.named import STRINGS
+from mrframe.formats.parsed import Parsed
 from mrframe.formats.reading import make_reader
 from mrframe.formats.schema import grammar_of
 
@@ -29,7 +30,7 @@ CUSTOM = (
     """log_format j escape=json '{"s":$status,"t":$upstream_response_time,"u":"$remote_user","p":$server_port}';""",
     "%u,%t,%{X-A}i | %{%a %e %k %y %b}t%{%M}t %{VAR}e %D",
 )
-NAMES = ("common", "combined", "vhost", "traefik", *CUSTOM)
+NAMES = ("common", "combined", "nginx_main", "vhost", "traefik", *CUSTOM)
 
 odd = st.one_of(
     st.binary(max_size=12),
@@ -134,11 +135,20 @@ def blocks(draw: st.DrawFn) -> tuple[str, bytes]:
 
 
 def split_lines(block: bytes) -> list[bytes]:
-    """The lines by the rule of the docs: newline ends, one carriage return before it belongs to the end."""
-    whole = block.split(b"\n")
+    """The lines by the rule of the docs: newline ends, one carriage return before it belongs to the end.
+
+    NUL bytes and byte order marks before a line are no part of it, and no line where nothing follows.
+    """
+    whole = [re.sub(rb"\A(\x00|\xef\xbb\xbf)+", b"", line) for line in block.split(b"\n")]
     if not whole[-1]:
         whole.pop()
     return [line[:-1] if line.endswith(b"\r") else line for line in whole]
+
+
+def bytes_of(parsed: Parsed) -> int:
+    """All bytes that are in a class."""
+    heads = parsed.nul_bytes + parsed.bom_bytes
+    return parsed.parsed_bytes + parsed.malformed_bytes + parsed.delimiter_bytes + heads
 
 
 def whole_line_blocks(block: bytes, cuts: list[int]) -> list[bytes]:
@@ -161,7 +171,7 @@ def test_readers_of_access_logs_agree_with_the_oracle(case: tuple[str, bytes], d
     at = line = 0
     for piece in whole_line_blocks(block, data.draw(st.lists(st.integers(0, 20), max_size=3))):
         parsed = reader.parse(piece, "f", at, raw=everything)
-        assert parsed.parsed_bytes + parsed.malformed_bytes + parsed.delimiter_bytes == len(piece)
+        assert bytes_of(parsed) == len(piece)
         assert all(len(column) == parsed.records for column in parsed.columns)
         for column, more in zip(columns, parsed.columns, strict=True):
             column.extend(more)
@@ -178,7 +188,7 @@ def test_readers_of_access_logs_agree_with_the_oracle(case: tuple[str, bytes], d
         if record is None
     ]
     assert all(
-        block[offset:].startswith(text) and (offset == 0 or block[offset - 1 : offset] == b"\n")
+        block[offset:].startswith(text) and (offset == 0 or block[offset - 1 : offset] in (b"\n", b"\0", b"\xbf"))
         for _, offset, text in malformed
     )
 
@@ -218,10 +228,12 @@ def test_converting_later_gives_the_same_values(case: tuple[str, bytes]) -> None
 @example(b"a\r\nb", False)
 @example(b"\r", False)
 @example(b"\n\r\n\r\r\n", True)
-def test_text_keeps_every_byte(block: bytes, words: bool) -> None:
+@example(b"\0\0a\0\n\xef\xbb\xbf\0b\n\0", False)
+@example(b"\0\0a b\0\n\xef\xbb\xbfb\xef\xbb\xbf\n\0\r", True)
+def test_text_keeps_every_byte_of_a_line(block: bytes, words: bool) -> None:
     reader = make_reader(Reader("words" if words else "text"), ("line", "offset"), {})
     parsed = reader.parse(block, "f", 100)
-    assert parsed.parsed_bytes + parsed.delimiter_bytes == len(block) and parsed.malformed_bytes == 0
+    assert bytes_of(parsed) == len(block) and parsed.malformed_bytes == 0
     texts = split_lines(block)
     times = [len(t.split()) if words else 1 for t in texts]
     assert [t.encode("utf-8", "surrogateescape") for t in parsed.columns[0]] == [
@@ -232,7 +244,7 @@ def test_text_keeps_every_byte(block: bytes, words: bool) -> None:
         assert (where + 100, found) == (offset, line.encode("utf-8", "surrogateescape"))
     if words:
         column = make_reader(Reader("words"), ("word",), {}).parse(block, "f", 0).columns[0]
-        assert [w.encode("utf-8", "surrogateescape") for w in column] == block.split()
+        assert [w.encode("utf-8", "surrogateescape") for w in column] == b"\n".join(texts).split()
 
 
 plain = st.recursive(
@@ -282,7 +294,7 @@ def test_json_lines_agree_with_reading_each_line_alone(texts: list[bytes], ended
     assert parsed.columns[1] == [nested(value) for value in objects]
     assert [(m.line, m.data) for m in parsed.malformed] == wrong
     assert parsed.bad_fields.get("missing.a", 0) == sum("a" not in value for value in objects)
-    assert parsed.parsed_bytes + parsed.malformed_bytes + parsed.delimiter_bytes == len(block)
+    assert bytes_of(parsed) == len(block)
 
 
 def nested(value: dict) -> object:

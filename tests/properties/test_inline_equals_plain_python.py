@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
@@ -75,7 +76,7 @@ def keep_both(key, values):
 
 
 def split_lines(content: bytes) -> list[str]:
-    parts = content.split(b"\n")
+    parts = [re.sub(rb"\A(\x00|\xef\xbb\xbf)+", b"", part) for part in content.split(b"\n")]
     if not parts[-1]:
         parts.pop()
     return [p.removesuffix(b"\r").decode("utf-8", "surrogateescape") for p in parts]

@@ -18,7 +18,8 @@ from mrframe.task import mapping
 
 SETTINGS = settings(max_examples=12, deadline=None)
 
-words = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8)
+HEADS = "\0\ufeff"  # are no part of a line
+words = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8).map(lambda w: w.lstrip(HEADS))
 lines = (
     st.lists(words, max_size=40)
     | st.lists(st.sampled_from(["hot", "hot", "hot", "cold", "z"]), max_size=40)

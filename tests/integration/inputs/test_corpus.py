@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections import defaultdict
 
 import pytest
@@ -19,7 +20,8 @@ from mrframe.errors import InputError
 from mrframe.formats import splitting
 from mrframe.task.mapping import MapTask
 
-BOM = b"\xef\xbb\xbf"
+BETWEEN = re.compile(rb"(?:\r?\n)?(?:\0|\xef\xbb\xbf)*")
+BEHIND = re.compile(rb"\r?\n?(?:\0|\xef\xbb\xbf)*")
 MIB = 1 << 20
 SIZES = [1, 2, 3, 5, 17, 64 * MIB]
 ALL_SIZES = [*range(1, 65), 64 * MIB]
@@ -88,11 +90,12 @@ def judge_one(case: Case, rows, malformed) -> None:
     at = 0
     for number, (offset, line) in enumerate(sorted(found.items()), 1):
         gap = body[at:offset]
-        assert gap in (b"\n", b"\r\n") or (at == 0 and gap in (b"", BOM)), case.name
+        assert BETWEEN.fullmatch(gap), case.name
+        assert at == 0 or b"\n" in gap, case.name
         assert body[offset : offset + len(line)] == line, case.name
         assert numbers.get(offset, number) == number, case.name
         at = offset + len(line)
-    assert body[at:] in (b"", b"\n", b"\r\n", b"\r") or (not found and body == BOM), case.name
+    assert BEHIND.fullmatch(body, at), case.name
 
 
 def options(split_bytes: int, engine: str = "inline", **more) -> RunOptions:
