@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mrframe.errors import InputError
-from mrframe.formats.decode import READ_BYTES, decompress
-from mrframe.formats.inputs import InputFile, expand
+from mrframe.formats.heads import head_of
+from mrframe.formats.inputs import expand
 
 SAMPLE_BYTES = 512 << 10  # holds the 1,000 lines that a format is told from, of all but very long lines
 
@@ -16,25 +16,9 @@ def first_bytes(inputs: Sequence[str], limit_bytes: int = SAMPLE_BYTES) -> tuple
 
     Raises InputError when there is none, or when it cannot be read; standard input is never read here.
     """
-    files = [file for file in expand(inputs) if not file.is_stdin]
-    for file in files:
-        if file.bytes:
-            return file.name, _head(file, limit_bytes)
+    for file in expand(inputs):
+        head = head_of(file, limit_bytes)
+        if head:
+            cut = head.rfind(b"\n") + 1 if len(head) >= limit_bytes else 0
+            return file.name, head[: cut or limit_bytes]
     raise InputError(f"{' '.join(inputs)}: there is nothing in it; name a log file that is not empty")
-
-
-def _head(file: InputFile, limit_bytes: int) -> bytes:
-    try:
-        with open(file.path, "rb") as stream:
-            if not file.compression:
-                data = stream.read(limit_bytes)
-            else:
-                data = b""
-                for chunk in decompress(iter(lambda: stream.read(READ_BYTES), b""), file.compression, file.name):
-                    data += chunk
-                    if len(data) >= limit_bytes:
-                        break
-    except OSError as error:
-        raise InputError(f"{file.name} cannot be read: {error.strerror}; check the path and the disk") from None
-    cut = data.rfind(b"\n", 0, limit_bytes) + 1
-    return data[: cut or limit_bytes] if len(data) >= limit_bytes else data

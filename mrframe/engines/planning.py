@@ -1,14 +1,13 @@
 """From a job and the names of inputs to a `Plan`: the format is settled, fields are checked, splits are cut.
 
-Everything that can be refused before a task runs is refused here. It reads the head of the first input (of a
-join, of each source), and of standard input the first block; with saved results of the job, what
+Everything that can be refused before a task runs is refused here. It reads the heads of inputs (`settling.py`), and
+of standard input the first block; with saved results of the job, what
 changed of its inputs (`looking.py`). It starts no process.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,16 +18,14 @@ from typing import Any
 from mrframe.core.job import Job, Reader
 from mrframe.core.malformed import parse_limit
 from mrframe.core.options import RunOptions
-from mrframe.core.spec import MIB, SPLIT_BYTES, Split, StepSpec
+from mrframe.core.spec import SPLIT_BYTES, Split, StepSpec
 from mrframe.engines.base import Plan
 from mrframe.engines.saving import open_cache
+from mrframe.engines.settling import first_head, reader_of
 from mrframe.engines.sources import Inputs, by_source
-from mrframe.errors import InputError, TooManyMalformed, UnknownField, UsageError
-from mrframe.formats.decode import decompress
-from mrframe.formats.detect import LINES_MAX, detect
+from mrframe.errors import InputError, UsageError
 from mrframe.formats.inputs import InputFile, expand
 from mrframe.formats.reading import make_reader
-from mrframe.formats.schema import check_fields, grammar_of
 from mrframe.formats.splitting import (
     PARTITIONS_MAX,
     default_partitions,
@@ -44,9 +41,7 @@ from mrframe.task.arrow import check_extra
 from mrframe.task.jobfile import JobFile
 from mrframe.task.package import TaskSettings
 
-HEAD_BYTES = MIB
 SEEDS = (1 << 53) - 1  # that may be drawn: what every reader of JSON gives back as it was
-_BOM = b"\xef\xbb\xbf"
 
 
 def make_plan(
@@ -70,19 +65,18 @@ def make_plan(
     views = job.sources()
     if job.is_join and options.log_format is not None and "access" not in {v.read.kind for v in views.values()}:
         raise UsageError("--log-format does not apply: none of the job's sources is an access log; leave it out")
-    named = {name: expand(some, stored) for name, some in by_source(job, inputs).items()}
-    files = [file for some in named.values() for file in some]
-    total_bytes = estimated_bytes(files)
+    notes: list[str] = []
+    named = {name: expand(some, stored, notes.append) for name, some in by_source(job, inputs).items()}
+    total_bytes = estimated_bytes(files := [file for some in named.values() for file in some])
     cache = open_cache(options, files, total_bytes) if options.cache != "off" else None
     if options.split_bytes is None:
         before = cache.split_bytes() if cache is not None else None
         options = dataclasses.replace(options, split_bytes=before or default_split_bytes(total_bytes))
     feed, first = _spooled(named, options, scratch)
     window = window_of(options.since, options.until, options.timezone, datetime.now(UTC))
-    readers = {name: _reader_of(view, name, named[name], first, options) for name, view in views.items()}
-    if window is not None:
-        for name, view in views.items():
-            _check_times(view, readers[name], *_head(named[name], first), window)
+    readers = {name: reader_of(view, name, named[name], first, options) for name, view in views.items()}
+    for name, view in views.items() if window is not None else ():
+        _check_times(view, readers[name], *first_head(named[name], first), window)
     plan = Plan(
         job=job,
         file=file,
@@ -107,6 +101,7 @@ def make_plan(
         bytes_total=0 if any(f.is_stdin or f.compression for f in files) else sum(f.bytes for f in files),
         scratch=scratch,
         estimated_bytes=total_bytes,
+        notes=tuple(dict.fromkeys(notes)),
     )
     return cache.apply(plan, waits=waits) if cache is not None else plan
 
@@ -121,22 +116,7 @@ def _splits_of(named: Mapping[str, Sequence[InputFile]], options: RunOptions) ->
         index += len(files)
 
 
-def _reader_of(
-    view: Job, source: str, files: Sequence[InputFile], first: Split | None, options: RunOptions
-) -> Reader:
-    """The concrete reader of one source, which has the fields that the job asks for."""
-    head_of, head = _head(files, first)
-    forced = options.log_format if not source or view.read.kind == "access" else None
-    reader = settle_reader(view.read, forced, head, head_of)
-    try:
-        check_fields(reader, view.projection(), view.paths())
-    except UnknownField as error:
-        raise UnknownField(f"source {source!r}: {error}" if source else str(error)) from None
-    _check_head(view, reader, head, head_of)
-    return reader
-
-
-def _check_times(view: Job, reader: Reader, name: str, head: bytes, window: Window) -> None:
+def _check_times(view: Job, reader: Reader, name: str, head: bytes, window: Window | None) -> None:
     """UsageError when the records have no times to be asked about."""
     made = make_reader(reader, view.projection(), view.paths(), window)
     block = head[: head.rfind(b"\n") + 1]
@@ -222,113 +202,6 @@ def _spooled(
     feed = spool(sys.stdin.buffer, folder, block_bytes=_length(options), index=index, input_name=name)
     first = next(feed, None)
     return chain([] if first is None else [first], feed), first
-
-
-def _head(files: Sequence[InputFile], first: Split | None) -> tuple[str, bytes]:
-    """(name, first bytes) of the first input that has any."""
-    for file in files:
-        path, compression = (first.path if first else "", "") if file.is_stdin else (file.path, file.compression)
-        if not path or not (file.bytes or file.is_stdin):
-            continue
-        if file.is_stored:
-            head = _stored_head(file)
-        else:
-            head = decoded_head(path, file.name) if compression else _read_head(path)
-        if head:
-            return file.name, head.removeprefix(_BOM)
-    return files[0].name, b""
-
-
-def _stored_head(file: InputFile) -> bytes:
-    from mrframe.formats.blockfile import BlockFile
-
-    path = file.blocks[0].path
-    if not path:
-        return b""
-    with BlockFile(path) as block:
-        return block.read_at(0, HEAD_BYTES)
-
-
-def _read_head(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(HEAD_BYTES)
-
-
-def decoded_head(path: str, name: str) -> bytes:
-    """The first bytes of a compressed file, decoded; at most HEAD_BYTES."""
-    from mrframe.formats.decode import HEAD_BYTES as MAGIC_BYTES
-    from mrframe.formats.decode import compression_of
-
-    head = bytearray()
-    with open(path, "rb") as file:
-        compression = compression_of(file.read(MAGIC_BYTES), name)
-        file.seek(0)
-        for chunk in decompress(iter(lambda: file.read(64 << 10), b""), compression, name):
-            head += chunk
-            if len(head) >= HEAD_BYTES:
-                break
-    return bytes(head[:HEAD_BYTES])
-
-
-def settle_reader(read: Reader, log_format: str | None, head: bytes, name: str) -> Reader:
-    """The concrete reader: what `--log-format` says, else the job's, else what the data looks like."""
-    if log_format is not None:
-        if read.kind in ("text", "words"):
-            raise UsageError(f"--log-format does not apply: the job reads {read.kind}, which has one form only")
-        if log_format in ("json", "text", "words"):
-            return Reader("json") if log_format == "json" else Reader("text" if log_format == "text" else "words")
-        if log_format != "auto":
-            grammar_of(log_format)  # raises FormatError, which names the known ones
-            return Reader("access", log_format)
-    elif read.kind != "access" or read.format != "auto":
-        return read
-    if not head:
-        return Reader("access", "combined")  # nothing will be read: any format gives the same answer
-    return detect(head, name).reader
-
-
-def _check_head(job: Job, reader: Reader, head: bytes, name: str) -> None:
-    """Refuse what the first 1,000 lines show to be wrong: no line that matches, no record with a field."""
-    lines = head.split(b"\n")
-    tail = lines.pop()
-    if tail and len(head) < HEAD_BYTES:
-        lines.append(tail)  # the whole input was read, and its last line has no end
-    if not lines:
-        return
-    block = b"\n".join(lines[:LINES_MAX]) + b"\n"
-    parsed = make_reader(reader, job.projection(), job.paths()).parse(block, name, 0)
-    if parsed.records == 0 and parsed.lines >= LINES_MAX:
-        said = reader.format or reader.kind
-        raise TooManyMalformed(
-            f"none of the first {parsed.lines:,} lines of {name} is of the format {said!r}; "
-            f"`mrframe formats detect {name}` says what they are, --log-format NAME|STRING reads them so"
-        )
-    if reader.kind == "json":
-        _check_json_fields(job, parsed, block, name)
-
-
-def _check_json_fields(job: Job, parsed: Any, block: bytes, name: str) -> None:
-    if parsed.records == 0:
-        return
-    from mrframe.formats.json_lines import read_object
-
-    keys: dict[str, None] = {}
-    for line in block.split(b"\n"):
-        value = read_object(line)
-        if isinstance(value, dict):
-            keys.update(dict.fromkeys(value))
-    paths = job.paths()
-    for field in job.projection():
-        path = paths.get(field, field)
-        top = path.split(".")[0]
-        if path in keys or top in keys or field in ("file", "offset", "line"):
-            continue
-        near = difflib.get_close_matches(top, keys, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UnknownField(
-            f"none of the first {parsed.records:,} records of {name} has the field {path!r}; {hint}"
-            f"they have: {', '.join(list(keys)[:40])}"
-        )
 
 
 def with_name(job: Job, name: str) -> Job:

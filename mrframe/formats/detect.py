@@ -1,12 +1,14 @@
 """Which format a file has, told from its first lines, and why.
 
 Every known access format and JSON lines are tried on the first 1,000 lines; the one that most lines match
-wins, of several the most specific. Plain text is never guessed: anything is text, so it is chosen by name.
+wins, of several the most specific. It has to match three quarters of them (so of one, two or three all): a format
+that fits a line here and there is not the file's, and reading with it would lose the others. Empty lines say nothing.
+Plain text is never guessed: anything is text, so it is chosen by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mrframe.core.job import JSON_LINES, Reader
 from mrframe.core.quick import dataclass
@@ -18,7 +20,14 @@ from mrframe.formats.patterns import compile_patterns
 from mrframe.formats.schema import grammar_of
 
 LINES_MAX = 1_000
+SHOWN_BYTES = 80
 _MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_NAME_IT = (
+    "Name the format with --log-format: a name of `mrframe formats list`, or the server's own LogFormat or "
+    "log_format string"
+)
+
+Matches = Callable[[bytes], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,34 +44,80 @@ def detect(sample: bytes, name: str) -> Detection:
     """The format of a file from its beginning; `name` is the file's, for messages.
 
     A last line without its end is left out when there are others: the sample may have cut it. An empty sample
-    contradicts no format and is taken as combined, with `lines` 0. Raises FormatError when there are lines and none
-    matches any format.
+    contradicts no format and is taken as combined, with `lines` 0. Raises FormatError when there are lines and no
+    format matches enough of them.
     """
     lines = _sample_lines(sample, name)
     if not lines:
         return Detection(Reader("access", "combined"), 0, 0, "combined: there is no line to tell from")
-    counts = {label: sum(map(matches, lines)) for label, matches in _candidates().items()}
+    tests = _candidates()
+    counts = {label: sum(map(matches, lines)) for label, matches in tests.items()}
     best = max(counts, key=lambda label: counts[label])  # of equals, the first
-    looked_at = f"the first {len(lines):,} lines" if len(lines) > 1 else "the only line"
-    if not counts[best]:
-        raise FormatError(
-            f"{name}: no known log format fits {looked_at}; tried {', '.join(counts)}. Its first line begins "
-            f"{lines[0][:80].decode('utf-8', 'backslashreplace')!r}. Name the format with --log-format: a name of "
-            "`mrframe formats list`, or the server's own LogFormat or log_format string"
-        )
+    if not _is_enough(counts[best], len(lines)):
+        raise FormatError(_no_format(lines, counts, best, tests[best], name))
     others = ", ".join(f"{label} {count}" for label, count in counts.items() if label != best)
     reader = JSON_LINES if best == "json" else Reader("access", best)
-    return Detection(reader, counts[best], len(lines), f"{best}: matches {counts[best]:,} of {looked_at} ({others})")
+    why = f"{best}: matches {counts[best]:,} of {_looked_at(lines)} ({others})"
+    return Detection(reader, counts[best], len(lines), why)
 
 
-def _candidates() -> dict[str, Callable[[bytes], bool]]:
+def misfit(sample: bytes, name: str, reader: Reader, *, lines_max: int, at_all: bool) -> str | None:
+    """How the beginning of a further input shows that it is of another format than `reader`'s; None when it does not.
+
+    It does when another known format fits, and this one does not fit enough of the lines (`at_all`: any of them).
+    """
+    lines = _sample_lines(sample, name)[:lines_max]
+    matched = sum(map(_test_of(reader), lines))
+    if not lines or _is_enough(matched, len(lines)) or (at_all and matched):
+        return None
+    try:
+        other = detect(b"".join(line + b"\n" for line in lines), name)
+    except FormatError:
+        return None
+    label, mine = (one.format or one.kind for one in (other.reader, reader))
+    return None if label == mine else f"{label} fits {other.matched:,} of {_looked_at(lines)}, {mine} {matched:,}"
+
+
+def _is_enough(matched: int, lines: int) -> bool:
+    return matched * 4 >= lines * 3
+
+
+def _looked_at(lines: Sequence[bytes]) -> str:
+    return f"the first {len(lines):,} lines" if len(lines) > 1 else "the only line"
+
+
+def _no_format(lines: Sequence[bytes], counts: dict[str, int], best: str, test: Matches, name: str) -> str:
+    odd = next(line for line in lines if not test(line))
+    begins = repr(odd[:SHOWN_BYTES].decode("utf-8", "backslashreplace"))
+    if not counts[best]:
+        tried = ", ".join(counts)
+        return (
+            f"{name}: no known log format fits {_looked_at(lines)}; tried {tried}. Its first line begins {begins}. "
+            f"{_NAME_IT}"
+        )
+    ranked = sorted(((count, label) for label, count in counts.items() if count), key=lambda one: -one[0])
+    fits = ", ".join(f"{label} {count:,}" for count, label in ranked[1:])
+    return (
+        f"{name}: no known log format fits enough of {_looked_at(lines)}: {best} fits {counts[best]:,} of "
+        f"{len(lines):,}{', ' + fits if fits else ''}, and three quarters are asked for. The first line that is not "
+        f"{best} begins {begins}. {_NAME_IT}"
+    )
+
+
+def _candidates() -> dict[str, Matches]:
     """What tells whether a line matches, by name of format; the most specific first."""
-    tests: dict[str, Callable[[bytes], bool]] = {}
-    for known in FORMATS:
-        strict = compile_patterns(grammar_of(known.name), ()).strict
-        tests[known.name] = lambda line, strict=strict: strict.fullmatch(line) is not None  # type: ignore[misc]
-    tests["json"] = lambda line: line.lstrip()[:1] == b"{" and isinstance(read_object(line), dict)
-    return tests
+    return {label: _test_of(Reader("access", label)) for label in [known.name for known in FORMATS]} | {
+        "json": _test_of(JSON_LINES)
+    }
+
+
+def _test_of(reader: Reader) -> Matches:
+    if reader.kind == "json":
+        return lambda line: line.lstrip()[:1] == b"{" and isinstance(read_object(line), dict)
+    strict = compile_patterns(grammar_of(reader.format), ()).strict
+    if reader.format == "vhost":  # "192.0.2.1 - jean paul [" begins with a client, and its user has two words
+        return lambda line: strict.fullmatch(line) is not None and line.split(b" ", 2)[1] != b"-"
+    return lambda line: strict.fullmatch(line) is not None
 
 
 def _sample_lines(sample: bytes, name: str) -> list[bytes]:
@@ -72,7 +127,7 @@ def _sample_lines(sample: bytes, name: str) -> list[bytes]:
                 f"{name} is encoded as {encoding}, which mrframe does not read; convert it to UTF-8 first, for "
                 f"example with: iconv -f {encoding} -t UTF-8"
             )
-    lines = plain_lines(sample.removeprefix(b"\xef\xbb\xbf")).split()
+    lines = plain_lines(sample).split()
     if len(lines) > 1 and not sample.endswith(b"\n"):
         lines.pop()
-    return lines[:LINES_MAX]
+    return [line for line in lines[:LINES_MAX] if line]

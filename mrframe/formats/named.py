@@ -37,10 +37,17 @@ FORMATS: tuple[NamedFormat, ...] = (
         "combined behind the name of the virtual host, with or without its port (Apache's vhost_combined)",
     ),
     NamedFormat(
+        "nginx_main",
+        '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
+        '"$http_user_agent" "$http_x_forwarded_for"',
+        f'192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12 "-" "curl/8.5.0" "198.51.100.4, 203.0.113.9"',
+        "combined, then X-Forwarded-For: `main` in the nginx.conf of nginx's own packages and Docker image",
+    ),
+    NamedFormat(
         "combined",
         r"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"",
         f'192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12 "-" "curl/8.5.0"',
-        "what Apache calls combined and nginx writes by default",
+        "what Apache and nginx call combined: the default of Debian's packages of both",
     ),
     NamedFormat(
         "common",
@@ -61,6 +68,7 @@ class logs:  # noqa: N801 (a namespace: jobs say logs.combined)
     combined = Reader("access", "combined")
     common = Reader("access", "common")
     vhost = Reader("access", "vhost")
+    nginx_main = Reader("access", "nginx_main")
     traefik = Reader("access", "traefik")
 
     @staticmethod

@@ -49,10 +49,9 @@ def test_each_format_detects_its_own_example_and_no_other_does(name: str) -> Non
 
 
 def test_detection_says_why() -> None:
-    sample = b"\n".join([EXAMPLES["combined"]] * 3 + [EXAMPLES["common"], b"rubbish", b"cut off"])
-    assert (
-        detect(sample, "x").why == "combined: matches 3 of the first 5 lines (traefik 0, vhost 0, common 1, json 0)"
-    )
+    sample = b"\n".join([EXAMPLES["combined"]] * 6 + [b"", EXAMPLES["common"], b"rubbish", b"cut off"])
+    others = "traefik 0, vhost 0, nginx_main 0, common 1, json 0"
+    assert detect(sample, "x").why == f"combined: matches 6 of the first 8 lines ({others})"
 
 
 def test_json_lines_are_detected_behind_a_bom() -> None:
@@ -62,7 +61,10 @@ def test_json_lines_are_detected_behind_a_bom() -> None:
 @pytest.mark.parametrize(
     ("sample", "says"),
     [
-        (b"just text\n", "no known log format fits the only line; tried traefik, vhost, combined, common, json"),
+        (
+            b"just text\n",
+            "no known log format fits the only line; tried traefik, vhost, nginx_main, combined, common, json",
+        ),
         (b"\xff\xfeG\x00E\x00", "UTF-16"),
     ],
 )

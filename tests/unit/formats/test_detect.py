@@ -1,0 +1,143 @@
+"""How sure a format must be before it is taken for a file's, and what is said where it is not."""
+
+from __future__ import annotations
+
+import pytest
+
+import mrframe
+from mrframe import Job, RunOptions, count, json_lines, logs
+from mrframe.core.job import Reader
+from mrframe.errors import FormatError, UnknownField
+from mrframe.formats.detect import detect
+from mrframe.formats.named import FORMATS
+
+EXAMPLES = {known.name: known.example.encode() + b"\n" for known in FORMATS}
+COMBINED, VHOST, MAIN = EXAMPLES["combined"], EXAMPLES["vhost"], EXAMPLES["nginx_main"]
+ODD = b"something else\n"
+
+
+@pytest.mark.parametrize(
+    ("good", "odd", "sure"),
+    [
+        *((1, 0, True), (1, 1, False), (2, 1, False), (3, 1, True), (1, 12, False), (6, 2, True), (6, 3, False)),
+        *((9, 4, False), (10, 3, True), (750, 250, True), (749, 251, False)),
+    ],
+)
+def test_a_format_has_to_fit_three_quarters_of_the_lines(good: int, odd: int, sure: bool) -> None:
+    sample = ODD * odd + COMBINED * good
+    if sure:
+        assert (detect(sample, "x").matched, detect(sample, "x").lines) == (good, good + odd)
+        return
+    with pytest.raises(FormatError, match=rf"^x: no known log format fits enough of .*: combined fits {good} of"):
+        detect(sample, "x")
+
+
+def test_a_refusal_says_what_fits_how_many_lines_and_shows_one_that_does_not() -> None:
+    with pytest.raises(FormatError) as caught:
+        detect(COMBINED * 9 + VHOST * 4, "x.log")
+    assert str(caught.value).startswith(
+        "x.log: no known log format fits enough of the first 13 lines: combined fits 9 of 13, vhost 4, and three "
+        "quarters are asked for. The first line that is not combined begins 'www.example.org:443 192.0.2.7 - - ["
+    )
+    assert "--log-format" in str(caught.value)
+
+
+def test_the_format_that_fits_most_lines_is_taken_not_the_first_that_fits_one() -> None:
+    assert detect(VHOST + COMBINED * 9, "x").reader == logs.combined
+    assert detect(COMBINED + VHOST * 9, "x").reader == logs.vhost
+
+
+def test_empty_lines_say_nothing() -> None:
+    found = detect(b"\n\r\n" * 50 + COMBINED * 2, "x")
+    assert (found.reader, found.matched, found.lines) == (logs.combined, 2, 2)
+
+
+def test_a_client_before_a_user_of_two_words_is_no_virtual_host() -> None:
+    two_words = COMBINED.replace(b" - - ", b" - jean paul ")
+    assert detect(COMBINED * 9 + two_words * 3, "x").reader == logs.combined
+    try:
+        assert detect(two_words * 3 + COMBINED, "x").reader == logs.combined
+    except FormatError as error:
+        assert "vhost" not in str(error).replace("formats list", "")
+
+
+def test_the_default_log_of_nginx_s_own_packages_is_a_format_of_its_own() -> None:
+    without = b'192.0.2.7 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 12 "-" "curl" "-"\n'
+    assert detect(MAIN + without * 2, "x").reader == logs.nginx_main == Reader("access", "nginx_main")
+    assert detect(COMBINED * 3, "x").why.startswith(
+        "combined: matches 3 of the first 3 lines (traefik 0, vhost 0, ng"
+    )
+
+
+# ---- several inputs ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def written(**contents: bytes) -> list[str]:
+        for name, data in contents.items():
+            (tmp_path / name).write_bytes(data)
+        return list(contents)
+
+    return written
+
+
+def answer(job, paths, **options):
+    with mrframe.run(job, paths, RunOptions(engine="inline", **options)) as result:
+        return dict(result)
+
+
+BY_STATUS = Job(read=logs.access, key="status", reduce=count)
+
+
+def test_an_input_of_another_format_is_refused_by_name(write) -> None:
+    inputs = write(a=COMBINED * 99, b=COMBINED, c=VHOST * 3)
+    words = r"^c is of another format than combined, which a has: vhost fits 3 of the first 3 lines, combined 0"
+    with pytest.raises(FormatError, match=words):
+        answer(BY_STATUS, inputs)
+    assert answer(BY_STATUS, inputs[:2]) == {200: 100}
+    assert answer(BY_STATUS, inputs, log_format="combined") == {200: 100}
+    with pytest.raises(FormatError, match=r"^b is of another format than combined, which a has: json fits 2"):
+        answer(BY_STATUS, write(a=COMBINED * 99, b=b'{"status": 200}\n' * 2))
+
+
+def test_an_input_that_is_only_damaged_is_no_other_format(write) -> None:
+    assert answer(BY_STATUS, write(a=COMBINED * 99, b=ODD + VHOST[:9], c=b"")) == {200: 99}
+    assert answer(BY_STATUS, write(a=COMBINED * 99, b=COMBINED + ODD * 5)) == {200: 100}
+
+
+def test_a_format_that_the_job_names_is_doubted_only_where_it_fits_nothing(write) -> None:
+    job = Job(read=json_lines, key="status", reduce=count)
+    with pytest.raises(FormatError, match=r"^b is of another format than json, which the job reads: combined fits 2"):
+        answer(job, write(a=b'{"status": 200}\n' * 99, b=COMBINED * 2))
+    assert answer(job, write(a=b'{"status": 200}\n' * 99, b=COMBINED * 5 + b'{"status": 200}\n')) == {200: 100}
+
+
+# ---- fields of JSON ---------------------------------------------------------------------------------
+
+RECORD = b'{"status": 200, "request": {"route": "/a", "tags": ["x"]}, "a.b": 1}\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("request.rout", "did you mean 'request.route'"),
+        ("requst.route", "did you mean 'request.route'"),
+        ("request.route.x", "did you mean 'request.route'"),
+        ("request.tag.0", "did you mean 'request.tags'"),
+        ("staus", "did you mean 'status'"),
+        ("nosuch", "they have: status, request, a.b"),
+    ],
+)
+def test_a_path_that_no_record_has_is_refused_with_the_nearest(write, path: str, near: str) -> None:
+    job = Job(read=json_lines, key="name", fields={"name": path}, reduce=count)
+    with pytest.raises(UnknownField, match=f"none of the first 3 records of a has the field '{path}'; .*{near}"):
+        answer(job, write(a=RECORD * 3))
+
+
+@pytest.mark.parametrize("path", ["request.route", "request.tags.0", "request.tags.7", "a.b", "request"])
+def test_a_path_that_a_record_has_is_a_field(write, path: str) -> None:
+    job = Job(read=json_lines, map=lambda name: [(str(name), 1)], fields={"name": path}, reduce=count)
+    assert sum(answer(job, write(a=b'{"request": null}\n' * 9 + RECORD)).values()) == 10
