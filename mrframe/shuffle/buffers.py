@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from mrframe.shuffle.keys import canonical
 from mrframe.shuffle.reducers import Fold
+from mrframe.shuffle.values import as_travelled
 
 Columns = tuple[list[Any], list[Any]]
 Combine = Callable[[Any, list[Any]], list[Any]]
@@ -86,7 +87,7 @@ class _Table:
             rekey(token_of)
             self._keys = known
         tokens = list(map(canonical, keys))
-        for token, key in zip(tokens, keys, strict=True):
+        for token, key in zip(tokens, as_travelled(keys), strict=True):
             self._keys.setdefault(token, key)
         return tokens
 
@@ -163,8 +164,8 @@ class CombineBuffer:
         self._pending_bytes = 0
 
     def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """See `Buffer`; combines when many values wait."""
-        table = self._values
+        """See `Buffer`; combines when many values wait. The combiner sees values as they are after they travelled."""
+        table, values = self._values, as_travelled(values)
         for token, value in zip(self._table.tokens(keys, self._rekey), values, strict=True):
             table[token].append(value)
         self._pending_bytes += 16 * len(values) + _weight(values, len(values))

@@ -5,21 +5,30 @@ correctly rounded remainders of the exact sum (each is `math.fsum` of what the o
 depends only on the exact sum; after Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997); or a
 Decimal added without rounding. Only `finish` rounds, once.
 
+Infinity and NaN are values, of Decimals as of floats: infinities of both signs, and NaN with anything, make NaN (a
+quiet one without payload or sign, which would depend on the order). No decimal context but those here has a say: the
+user's own is that of one process.
+
 States: int | Decimal | ("f", int part, (float, …), special) where special is 0.0 or the inf/nan met.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
-from decimal import Context, Decimal
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, DecimalException, Inexact, Rounded
 from fractions import Fraction
 from typing import Any
 
 from mrframe.core.safe_text import safe_repr
 
 State = Any
-_EXACT = Context(prec=999_999, Emax=999_999, Emin=-999_999)
+DIGITS_MAX = 999_999  # of an exact sum of Decimals
+MEAN_DIGITS = 28  # of a mean of Decimals
+_EXACT = Context(DIGITS_MAX, ROUND_HALF_EVEN, MIN_EMIN, MAX_EMAX, 1, 0, [], [Inexact, Rounded])
+_MEAN = Context(MEAN_DIGITS, ROUND_HALF_EVEN, MIN_EMIN, MAX_EMAX, 1, 0, [], [])
+_NAN = Decimal("NaN")
 _NUMBERS = {int, bool}
 _PLAIN_INT = {int}
 
@@ -63,7 +72,7 @@ def merge(states: Sequence[State]) -> State:
             special += state[3]
         else:
             whole += state
-    return ("f", whole, _expansion(parts), special)
+    return ("f", whole, _expansion(parts), _unsigned(special))
 
 
 def finish(state: State) -> int | float | Decimal:
@@ -79,11 +88,17 @@ def finish(state: State) -> int | float | Decimal:
 
 
 def mean(state: State, count: int) -> float | Decimal:
-    """The sum divided by a positive count, rounded once."""
+    """The sum divided by a positive count, rounded once. TypeError when it is larger than any float."""
     if isinstance(state, Decimal):
-        return state / count
+        return _MEAN.divide(state, count)
     if type(state) is not tuple:
-        return state / count  # type: ignore[no-any-return]
+        try:
+            return state / count  # type: ignore[no-any-return]
+        except OverflowError:
+            raise TypeError(
+                f"the mean of {count:,} ints has more than {sys.float_info.max_10_exp:,} digits, which no float can "
+                "hold; yield Decimals"
+            ) from None
     _, whole, parts, special = state
     if special != 0:
         return special  # type: ignore[no-any-return]
@@ -98,7 +113,12 @@ def _floats(values: list[Any]) -> State:
     if len(finite) != len(floats):
         for v in floats:
             special += 0.0 if math.isfinite(v) else v
-    return ("f", whole, _expansion(finite), special)
+    return ("f", whole, _expansion(finite), _unsigned(special))
+
+
+def _unsigned(special: float) -> float:
+    """NaN as the one that has no sign: a processor gives its own a sign, by the order of the operands."""
+    return math.nan if math.isnan(special) else special
 
 
 def _expansion(values: Sequence[float]) -> tuple[float, ...]:
@@ -142,7 +162,18 @@ def _rounded(value: Fraction) -> float:
 
 
 def _decimals(values: Iterable[Any]) -> Decimal:
-    total = Decimal(0)
+    total, special = Decimal(0), None
     for value in values:
-        total = _EXACT.add(total, Decimal(value))
-    return total
+        one = Decimal(value)
+        if not one.is_finite():
+            same = one.is_infinite() and (special is None or (special.is_infinite() and special == one))
+            special = one if same else _NAN
+            continue
+        try:
+            total = _EXACT.add(total, one)
+        except DecimalException:
+            raise TypeError(
+                f"the exact sum of these Decimals has more than {DIGITS_MAX:,} digits (one of them is about "
+                f"1E{one.adjusted():+}); round them to a common exponent (Decimal.quantize)"
+            ) from None
+    return total if special is None else special

@@ -30,6 +30,7 @@ from mrframe.errors import KeyRefused
 DEPTH_MAX = 32  # levels of tuples within tuples in a key
 
 _ATOMS: dict[type, str] = {int: "i", str: "s", bytes: "b", float: "f", type(None): "n", bool: "o", date: "d"}
+_FORMED = frozenset("fmw")  # kinds of which equal keys may look different
 _LEGAL = "None, bool, int, float, bytes, str, date, datetime, or a tuple of these"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (naive on purpose: readings of a wall clock are counted from it)
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,7 +123,7 @@ def normal(keys: list[Any], kind: str) -> list[Any]:
         return keys if {key.tzinfo for key in keys} == {None} else list(map(_normal_key, keys))
     if kind == "":
         return list(map(_normal_key, keys))
-    if kind[0] != "t" or not set("fmw").intersection(kind):
+    if kind[0] != "t" or _FORMED.isdisjoint(kind):
         return keys
     columns = [list(map(itemgetter(i), keys)) for i in range(len(keys[0]))]
     normals = [normal(column, k) for column, k in zip(columns, item_kinds(kind), strict=True)]
@@ -135,10 +136,43 @@ def _normal_key(key: Any) -> Any:
         return key + 0.0
     if type(key) is tuple:
         return tuple(map(_normal_key, key))
-    if type(key) is datetime and key.tzinfo is not None:
+    if type(key) is datetime and (key.tzinfo is not None or key.fold):
         offset = key.utcoffset()
         return key.replace(tzinfo=None if offset is None else timezone(offset), fold=0)
     return key
+
+
+def identity_forms(keys: list[Any]) -> list[Any]:
+    """The keys in the one form that all equal keys share: datetimes in UTC, 0.0 for -0.0."""
+    kind = kind_of(keys)
+    return keys if kind and _FORMED.isdisjoint(kind) else list(map(_identity_form, keys))
+
+
+def _identity_form(key: Any) -> Any:
+    if type(key) is datetime:
+        return _normal_key(key) if key.utcoffset() is None else key.astimezone(UTC)
+    return tuple(map(_identity_form, key)) if type(key) is tuple else _normal_key(key)
+
+
+def extreme(values: list[Any], kind: str, pick: Callable[..., Any]) -> Any:
+    """The smallest or largest (`pick` is `min` or `max`) of at least one value by `order`.
+
+    `kind` is `kind_of(values)`. Of equal values with different offsets from UTC the offset decides, so that the order
+    of arrival never does.
+    """
+    if kind and _FORMED.isdisjoint(kind):
+        return pick(values)
+    return _normal_key(pick(values, key=_order_and_offsets))
+
+
+def _order_and_offsets(key: Any) -> tuple[Any, Any]:
+    return order(key), _offsets(key)
+
+
+def _offsets(key: Any) -> Any:
+    if type(key) is datetime:
+        return key.utcoffset() or timedelta(0)
+    return tuple(map(_offsets, key)) if type(key) is tuple else None
 
 
 def canonical(key: Any) -> bytes:

@@ -15,12 +15,13 @@ from typing import Any
 from mrframe.core.job import Reducer
 from mrframe.core.safe_text import safe_repr
 from mrframe.shuffle import exact
-from mrframe.shuffle.keys import canonical, kind_of, order
+from mrframe.shuffle.keys import canonical, extreme, kind_of
 
 State = Any
 
 _INT: set[type] = {int}
 _INT_OR_NONE = {int, type(None)}
+_ONE_FORM = frozenset("isbod")  # kinds of which equal values are the same
 _CACHED_ITEMS = 32_768  # of a dict that lies in the processor's cache
 
 
@@ -168,7 +169,10 @@ class Smallest(Fold):
         some = [value for value in values if value is not None]
         if not some:
             return None
-        return self._pick(some) if kind_of(some) else self._pick(some, key=order)
+        kind = kind_of(some)
+        if kind == "f":
+            return self._pick(some) + 0.0  # -0.0 is 0.0
+        return self._pick(some) if kind in _ONE_FORM else extreme(some, kind, self._pick)
 
     def merge(self, states: Sequence[State]) -> State:
         """As the base class says."""

@@ -7,14 +7,16 @@ Rules:
 - A value is *plain* when it and all within it are exactly of the types in `PLAIN`, at most `DEPTH_MAX`
   levels deep. Anything else travels pickled by value (cloudpickle), alone, and is opened only where
   `unpickle` allows it: in executors. Reading anywhere else refuses pickles.
-- A datetime keeps its reading and its offset from UTC, not the name of its zone.
+- A datetime keeps its reading and its offset from UTC, not the name of its zone. Python compares two datetimes
+  of one zone by their readings and those of fixed offsets by instant, so whoever compares values, or gives them to
+  code that may, does it to what `as_travelled` makes of them: it is the same before and after they have travelled.
 """
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable
-from datetime import date, datetime, timedelta, timezone
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from itertools import chain
@@ -35,6 +37,9 @@ PLAIN = _CONTAINERS | _SCALARS
 FIXED = _SCALARS | {list, tuple}  # what equal values of look the same in every process, in bytes and in memory
 # msgpack packs these as if they were bytes or extensions of ours, so they must not reach it
 _DISGUISED = frozenset({bytearray, memoryview, msgpack.ExtType, msgpack.Timestamp})
+
+_STEADY = _SCALARS - {datetime}  # as Python sees them, they are the same before and after
+_ZONED = frozenset({datetime, object})  # `object` stands for what is nested too deep
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (readings of a wall clock are counted from it)
 _MICROSECOND = timedelta(microseconds=1)
@@ -68,6 +73,44 @@ def types_within(values: Iterable[Any]) -> set[type]:
     return seen | {object}
 
 
+# ---- the same before and after ---------------------------------------------------------------------
+
+
+def as_travelled(values: Sequence[Any]) -> Sequence[Any]:
+    """The values as they are once they have travelled; the same sequence when no zone of a datetime will be lost."""
+    if len(tzinfo.__subclasses__()) == 1:  # no zones are loaded: `timezone` alone is left, of which none can be made
+        return values
+    types = set(map(type, values))
+    if types <= _STEADY:
+        return values
+    if types == {tuple} and set(map(type, chain.from_iterable(values))) <= _STEADY:
+        return values  # the usual case
+    within = types if types.isdisjoint(_CONTAINERS) else types_within(values)
+    return values if within.isdisjoint(_ZONED) else list(map(_settled, values))
+
+
+def _settled(value: Any) -> Any:
+    """The value with the zones of all datetimes in it as fixed offsets; what is nested too deep is left as it is."""
+    within = types_within((value,))
+    return value if datetime not in within or object in within else _with_offsets(value, {})
+
+
+def _with_offsets(value: Any, known: dict[int, Any]) -> Any:
+    """`known` are the containers that were met already, by their `id`: a value may hold one of them many times."""
+    one = type(value)
+    if one is datetime and value.tzinfo is not None and type(value.tzinfo) is not timezone:
+        return datetime_from(*datetime_numbers(value))
+    if one not in _CONTAINERS:
+        return value
+    if id(value) not in known:
+        if one is dict:
+            items = ((_with_offsets(key, known), _with_offsets(item, known)) for key, item in value.items())
+            known[id(value)] = dict(items)
+        else:
+            known[id(value)] = one(_with_offsets(item, known) for item in value)
+    return known[id(value)]
+
+
 # ---- to bytes -------------------------------------------------------------------------------------
 
 
@@ -75,7 +118,7 @@ def pack_values(values: list[Any]) -> bytes:
     """The values as one msgpack array. Raises CannotTravel for a value that cannot be pickled either."""
     types = types_within(values)
     if object in types or not types.isdisjoint(_DISGUISED):
-        return _pack([value if _packs(value) else _pickled(value) for value in values])
+        return _pack([value if _packs(value) else _pickled(_settled(value)) for value in values])
     return _pack(values)
 
 

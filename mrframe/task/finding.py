@@ -19,6 +19,7 @@ from mrframe.errors import ExtraMissing, KeyRefused, UsageError
 from mrframe.shuffle.buffers import buffer_for
 from mrframe.shuffle.keys import canonical, kind_of
 from mrframe.shuffle.reducers import as_fold
+from mrframe.shuffle.values import as_travelled
 from mrframe.task.emit import EmitFailed, Emitter, cause_of
 from mrframe.task.guard import is_interrupt, is_refusal
 
@@ -45,6 +46,7 @@ class Key:
 
     def places(self, keys: Sequence[Any]) -> list[int]:
         """Where among these keys it is; TypeError when one of them is no key."""
+        keys = as_travelled(keys)  # whose hashes are those of their instants
         maybe = compress(range(len(keys)), map(self._quick.__contains__, keys))  # 1, 1.0 and True are equal here
         return [at for at in maybe if canonical(keys[at]) in self._canonical]
 

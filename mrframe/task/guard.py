@@ -25,7 +25,7 @@ from mrframe.core.job import Job
 from mrframe.core.safe_text import safe_repr, safe_str
 from mrframe.core.signature import describe
 from mrframe.errors import CannotTravel, KeyRefused, MrframeError, UserCodeError
-from mrframe.shuffle.keys import canonical
+from mrframe.shuffle.keys import canonical, identity_forms
 from mrframe.shuffle.partition import slot_range
 from mrframe.shuffle.values import pack_values
 from mrframe.task.blame import NO_KEY, GroupFailed, HookFailed, is_library, is_own
@@ -190,7 +190,7 @@ def slots_by_user(job: Job, keys: Sequence[Any], slots: int, partitions: int) ->
     assert function is not None
     first_slot = [slot_range(p, slots, partitions).start for p in range(partitions)]
     found: list[int] = []
-    for key in keys:
+    for key in identity_forms(list(keys)):  # else one key could be in two partitions
         try:
             index = function(key, partitions)
             if type(index) is not int or not 0 <= index < partitions:

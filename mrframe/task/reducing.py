@@ -186,10 +186,14 @@ class ReduceTask:
         try:
             for keys, states in merged_states(fold, blocks):
                 key = keys[0]
-                values = list(map(fold.finish, states)) if type(fold).finish is not Fold.finish else states
-                output.add(keys, values)
+                values = states if type(fold).finish is Fold.finish else _each(fold, fold.finish, keys, states)
+                try:
+                    output.add(keys, values)
+                except ValueRefused as error:
+                    key = output.refused_key(list(zip(keys, values, strict=True)))
+                    raise GroupFailed(key, "reduce") from error
         except BaseException as error:
-            if not is_refusal(error) and not isinstance(error, ValueRefused):
+            if not is_refusal(error):
                 raise
             raise GroupFailed(key, "reduce") from _named(error, f"reduce={fold.name}")
 
@@ -245,6 +249,18 @@ def _named(error: BaseException, who: str) -> BaseException:
     return UserCodeError(f"{who}: {error}") if isinstance(error, TypeError) and not is_the_jobs(error) else error
 
 
+def _each(fold: Fold, function: Callable[[Any], Any], keys: list[Any], of_each: list[Any]) -> list[Any]:
+    """What a method of the fold makes of what belongs to each key; GroupFailed names the key where it cannot."""
+    results: list[Any] = []
+    try:
+        results.extend(map(function, of_each))  # which keeps those before it that raises
+    except BaseException as error:
+        if not is_refusal(error):
+            raise
+        raise GroupFailed(keys[len(results)], "reduce") from _named(error, f"reduce={fold.name}")
+    return results
+
+
 def merged_states(fold: Fold, blocks: Iterator[Block]) -> Iterator[tuple[list[Any], list[Any]]]:
     """Columns of (keys, one state each) from sorted blocks in which a key may have several states."""
     held: list[Any] = []
@@ -262,22 +278,26 @@ def merged_states(fold: Fold, blocks: Iterator[Block]) -> Iterator[tuple[list[An
                 first = 1
                 if len(starts) == 2:  # the whole block is of that one key
                     if len(held) > STATES_AT_ONCE:
-                        held = [fold.merge(held)]
+                        held = _each(fold, fold.merge, [held_key], [held])
                     continue
             out_keys.append(held_key)
-            out_states.append(fold.merge(held) if len(held) > 1 else held[0])
+            out_states.extend(_each(fold, fold.merge, [held_key], [held]))
         if len(starts) == len(keys) + 1:  # every key once
             out_keys.extend(keys[first:-1])
             out_states.extend(states[first:-1])
         else:
             inner = starts[first:-1]
             out_keys.extend([keys[at] for at in inner[:-1]])
-            out_states.extend([states[a] if b - a == 1 else fold.merge(states[a:b]) for a, b in pairwise(inner)])
+            try:
+                out_states.extend([states[a] if b - a == 1 else fold.merge(states[a:b]) for a, b in pairwise(inner)])
+            except BaseException:  # again, to name the key
+                _each(fold, fold.merge, [keys[at] for at in inner], [states[a:b] for a, b in pairwise(inner)])
+                raise
         held_kind, held_key, held = kind, keys[-1], states[starts[-2] :]
         if out_keys:
             yield out_keys, out_states
     if held:
-        yield [held_key], [fold.merge(held) if len(held) > 1 else held[0]]
+        yield [held_key], _each(fold, fold.merge, [held_key], [held])
 
 
 class _SortedOutput:
