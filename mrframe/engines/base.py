@@ -40,6 +40,7 @@ class Plan:
                  and leaves out what is known from saved results, and of the rest the longest split (`saving.py`)
     cache        what is known from and will be remembered for other runs; None: nothing
     notes        about the inputs, for people: what was given twice, or left out
+    paths        of all inputs that are files, whatever is known of them
     file         where the job came from, None when it is not a file's; `job_options` were given to it
     """
 
@@ -56,6 +57,7 @@ class Plan:
     estimated_bytes: int
     cache: Cache | None = None
     notes: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

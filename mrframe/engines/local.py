@@ -129,6 +129,7 @@ class _Run:
                 if select.select([sys.stdin], [], [], 0)[0]:
                     break
                 self._look(POLL_S)
+                self._check_time()
             if self._ended is not None:
                 return
 
@@ -145,13 +146,16 @@ class _Run:
                     raise
 
     def _end(self) -> JobEnded:
-        timeout_s = self._plan.options.timeout_s
         while self._ended is None:
             self._look(POLL_S)
-            if timeout_s is not None and self._ended is None and time.monotonic() - self._started_s > timeout_s:
-                raise TimedOut(f"the job did not end within {timeout_s:g} s; give it more with --timeout-s")
+            self._check_time()
         self._count_stage("output")
         return self._ended
+
+    def _check_time(self) -> None:
+        timeout_s = self._plan.options.timeout_s
+        if timeout_s is not None and self._ended is None and time.monotonic() - self._started_s > timeout_s:
+            raise TimedOut(f"the job did not end within {timeout_s:g} s; give it more with --timeout-s")
 
     def _runs_again(self) -> bool:
         """Wait for a second end of the job: the node that had its output may have been lost meanwhile."""

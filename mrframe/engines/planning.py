@@ -33,7 +33,7 @@ from mrframe.formats.splitting import (
     estimated_bytes,
     plan_splits,
 )
-from mrframe.formats.spooling import spool
+from mrframe.formats.spooling import InTime, spool
 from mrframe.formats.window import JSON_TIMES, Window, window_of
 from mrframe.shuffle.reducers import as_fold
 from mrframe.store.scratch import Scratch
@@ -67,10 +67,10 @@ def make_plan(
         raise UsageError("--log-format does not apply: none of the job's sources is an access log; leave it out")
     notes: list[str] = []
     named = {name: expand(some, stored, notes.append) for name, some in by_source(job, inputs).items()}
-    total_bytes = estimated_bytes(files := [file for some in named.values() for file in some])
+    total_bytes = estimated_bytes(files := list(chain.from_iterable(named.values())))
     cache = open_cache(options, files, total_bytes) if options.cache != "off" else None
     if options.split_bytes is None:
-        before = cache.split_bytes() if cache is not None else None
+        before = cache and cache.split_bytes()
         options = dataclasses.replace(options, split_bytes=before or default_split_bytes(total_bytes))
     feed, first = _spooled(named, options, scratch)
     window = window_of(options.since, options.until, options.timezone, datetime.now(UTC))
@@ -102,6 +102,7 @@ def make_plan(
         scratch=scratch,
         estimated_bytes=total_bytes,
         notes=tuple(dict.fromkeys(notes)),
+        paths=tuple(file.path for file in files if not (file.is_stdin or file.is_stored)),
     )
     return cache.apply(plan, waits=waits) if cache is not None else plan
 
@@ -199,7 +200,8 @@ def _spooled(
     index, name = places[0]
     folder = os.path.join(scratch.make(), "stdin")
     os.mkdir(folder, 0o700)
-    feed = spool(sys.stdin.buffer, folder, block_bytes=_length(options), index=index, input_name=name)
+    stream = sys.stdin.buffer if options.timeout_s is None else InTime(sys.stdin.buffer, options.timeout_s)
+    feed = spool(stream, folder, block_bytes=_length(options), index=index, input_name=name)
     first = next(feed, None)
     return chain([] if first is None else [first], feed), first
 

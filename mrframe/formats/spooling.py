@@ -7,11 +7,14 @@ are cut by the rule of `blocks.py`, so a pipe gives the same splits as the file 
 from __future__ import annotations
 
 import os
+import select
+import time
 from collections.abc import Iterator
 from itertools import chain
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from mrframe.core.spec import SPLIT_BYTES, Split
+from mrframe.errors import TimedOut
 from mrframe.formats.blocks import write_blocks
 from mrframe.formats.decode import READ_BYTES, compression_of, decompress
 from mrframe.formats.magic import HEAD_BYTES
@@ -19,8 +22,24 @@ from mrframe.formats.magic import HEAD_BYTES
 STDIN_NAME = "-"
 
 
+class InTime:
+    """A stream with a descriptor that is read until some seconds from now; TimedOut then, also while it waits."""
+
+    def __init__(self, stream: BinaryIO, timeout_s: float) -> None:
+        self._stream: Any = stream
+        self._timeout_s = timeout_s
+        self._until_s = time.monotonic() + timeout_s
+
+    def read(self, size: int) -> bytes:
+        """Some bytes, at most `size`, as soon as there are any; b"" at the end."""
+        left_s = self._until_s - time.monotonic()
+        if left_s <= 0 or not select.select([self._stream], [], [], left_s)[0]:
+            raise TimedOut(f"standard input did not end within {self._timeout_s:g} s; give it more with --timeout-s")
+        return bytes(self._stream.read1(size))
+
+
 def spool(
-    stream: BinaryIO, directory: str, *, block_bytes: int = SPLIT_BYTES, index: int = 0, input_name: str = ""
+    stream: BinaryIO | InTime, directory: str, *, block_bytes: int = SPLIT_BYTES, index: int = 0, input_name: str = ""
 ) -> Iterator[Split]:
     """Copy `stream` to files `stdin-00000`… of whole lines in `directory`; yields a split as each is complete.
 

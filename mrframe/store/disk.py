@@ -33,6 +33,8 @@ def fault_text(error: OSError, path: str) -> str:
         return f"{state} ({_free_text(path)}); free some space or choose another disk"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{state}; choose a place where this user may write"
+    if error.errno == errno.ENOENT:
+        return f"{state}; choose another place"
     if error.errno == errno.EROFS:
         return f"{state}; choose another disk"
     return f"{state} ({_free_text(path)}); check the disk"

@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import RawIOBase
 from typing import Any
 
@@ -26,6 +26,7 @@ from mrframe.errors import OutputError
 from mrframe.store.disk import sync_directory
 from mrframe.store.place import (
     check_folder,
+    check_makeable,
     exists,
     faults,
     is_stream,
@@ -87,14 +88,34 @@ def check_target(target: str, *, overwrite: bool) -> None:
         raise OutputError(f"the output {target} cannot be made: the folder {parent} does not exist; make it first")
     with faults(target):
         settle(place)
+    if os.path.islink(target.rstrip("/")) and not os.path.lexists(place):
+        raise OutputError(
+            f"the output {target} is a link to {place}, which does not exist; name that, or remove the link"
+        )
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(f"the output {target} cannot be made: {parent} may not be written; choose another place")
+    with faults(target):
+        check_makeable(place)
     if os.path.isdir(place):
         check_folder(target, place, overwrite=overwrite)
     elif os.path.lexists(place) and not overwrite:
         raise exists(target)
     elif os.path.lexists(place) and target.endswith("/"):
         raise OutputError(f"the output {target} names a folder, but it is a file; leave out the slash or remove it")
+
+
+def check_inputs_stay(targets: Sequence[str], inputs: Iterable[str]) -> None:
+    """Raise OutputError when a target is one of these files, or a folder that holds one: it would be replaced."""
+    places = {os.path.realpath(target): target for target in targets if not is_stream(target)}
+    if not any(map(os.path.exists, places)):
+        return
+    for path in inputs:
+        place = os.path.realpath(path)
+        for one in (place, os.path.dirname(place)):
+            if one in places and (one == place or os.path.isdir(one)):
+                raise OutputError(
+                    f"the output {places[one]} is where the input {path} is, which would be gone; choose another name"
+                )
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from mrframe.core.spec import MANIFEST
 from mrframe.errors import OutputError
 from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, sync_directory, token, try_lock
 
+PRIVATE_TRIES = 100  # at a private file or folder that others sweep at the very moment
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
 
@@ -124,18 +125,30 @@ def _beside(place: str, kind: str = "") -> str:
 
 
 def new_private(place: str, make: Callable[[str], int]) -> tuple[str, int]:
-    """A new private file or folder beside the target, and its locked descriptor."""
-    while True:
+    """A new private file or folder beside the target, and its locked descriptor.
+
+    Other runs to the same target may sweep it before it is opened or locked; then another is made. A folder that
+    takes no files (/proc) says the same as a sweep, so that ends after some tries.
+    """
+    fault: OSError = FileNotFoundError(errno.ENOENT, "what is made beside it is removed again and again")
+    for _ in range(PRIVATE_TRIES):
         path = _beside(place)
         try:
             fd = make(path)
-        except FileNotFoundError:
-            if not os.path.isdir(os.path.dirname(place)):
-                raise
-            continue  # another run to the same target swept it before it was opened
+        except FileNotFoundError as error:
+            fault = error
+            continue
         if try_lock(fd) and is_at(fd, path):
             return path, fd
-        os.close(fd)  # … or before it was locked
+        os.close(fd)
+    raise fault
+
+
+def check_makeable(place: str) -> None:
+    """Raise OSError when nothing can be made beside this place, by making and removing a file."""
+    path, fd = new_private(place, make_file)
+    os.close(fd)
+    os.unlink(path)
 
 
 def make_file(path: str) -> int:

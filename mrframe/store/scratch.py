@@ -17,6 +17,7 @@ from typing import Self
 from mrframe.errors import OutputError
 from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, token, try_lock, wait_for_lock
 
+RACES_MAX = 100  # lost in a row to others who remove the same
 LOCK = "lock"
 _NAME = re.compile(f"mrframe-{RANDOM_NAME}")
 
@@ -81,12 +82,14 @@ def remove_tree(path: str) -> None:
     the same time is not missed. OutputError when it will not go.
     """
     again = True
+    races = 0
     while os.path.lexists(path):
         try:
             shutil.rmtree(path)
-        except FileNotFoundError:
-            continue  # another one removes it too, and has just been here
         except OSError as error:
+            if isinstance(error, FileNotFoundError) and races < RACES_MAX:
+                races += 1  # another one removes it too, and has just been here
+                continue
             if not again:
                 raise OutputError(
                     f"the scratch directory {path} cannot be removed: {error.strerror} ({error.filename}); "
@@ -126,11 +129,15 @@ def _usual_parent() -> str:
 
 def _make(path: str) -> int:
     """Make the directory, and its lock, which is given; again when a sweep came between."""
+    races = 0
     while True:
         os.mkdir(path, 0o700)
         try:
             lock = os.open(os.path.join(path, LOCK), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         except FileNotFoundError:
+            races += 1
+            if races > RACES_MAX:
+                raise
             continue
         wait_for_lock(lock)  # a sweep that has it is about to remove the directory, or to leave it alone
         if is_at(lock, os.path.join(path, LOCK)):
