@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from mrframe.cli.last import named_submission
 from mrframe.cli.visit import ANSWER_S, dir_option, home_of, seen, state_of, visit
 
 
@@ -16,13 +17,14 @@ from mrframe.cli.visit import ANSWER_S, dir_option, home_of, seen, state_of, vis
 def command(*, job: str, directory: str | None) -> None:
     """End a submission now: what runs of it is stopped, and it has no answer.
 
-    ID is what `mrframe submit` printed, or @ for the last one. Once this returns the end is in the cluster's journal:
-    `mrframe wait ID` says that it was cancelled, whatever is killed meanwhile. One that has ended stays as it is.
+    ID is what `mrframe submit` printed, or @ when that was the last thing that you did. Once this
+    returns the end is in the cluster's journal: `mrframe wait ID` says that it was cancelled, whatever is killed
+    meanwhile. One that has ended stays as it is.
     """
     from mrframe.errors import UsageError
 
     home = home_of(directory)
-    name = home.job(job)
+    name = home.job(named_submission(job, directory))
     with visit(home) as visitor:
         before = seen(visitor, name)
         if before is None:

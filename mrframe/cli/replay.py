@@ -12,6 +12,7 @@ import click
 
 from mrframe.cli.child import in_child
 from mrframe.cli.ending import print_json, say
+from mrframe.cli.last import named
 from mrframe.cli.terminal import escaped, sample
 from mrframe.cli.visit import dir_option
 from mrframe.errors import UsageError
@@ -45,10 +46,10 @@ def command(
     """Run a failed record or group again, alone.
 
     It needs neither the input nor the job file any more. ID is that of a run or submission that failed (run-7,
-    job-7), or @ for the last run that is kept. Exit code 0 when the job's code does not fail on it any more, else 1.
+    job-7), or @ for whichever was the last. Exit code 0 when the job's code does not fail on it any more, else 1.
     --job JOB tries today's version of the job file.
     """
-    kept = _Kept(run, directory)
+    kept = _Kept(named(run, directory), directory)
     if listed:
         _list(kept, as_json=as_json)
         return

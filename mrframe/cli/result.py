@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mrframe.cli.flags import answer_flags
+from mrframe.cli.last import named_submission
 from mrframe.cli.run import Answer, deliver, show_summary, write_summary
 from mrframe.cli.visit import ANSWER_S, dir_option, home_of, seen, visit
 from mrframe.cli.wait import ended
@@ -24,7 +25,8 @@ NOT_HERE = ("rejects", "quarantine", "dry_run", "verbose")
 def command(*, job: str, directory: str | None, **values: Any) -> None:
     """Print the answer of a submission, as `mrframe run` would have.
 
-    ID is what `mrframe submit` printed, or @ for the last one. A submission that still runs is refused.
+    ID is what `mrframe submit` printed, or @ when that was the last thing that you did. A submission
+    that still runs is refused.
     """
     from mrframe.api import Result
     from mrframe.engines import standing
@@ -33,7 +35,7 @@ def command(*, job: str, directory: str | None, **values: Any) -> None:
     answer = Answer(**values)
     answer.check()
     home = home_of(directory)
-    name = home.job(job)
+    name = home.job(named_submission(job, directory))
     with visit(home) as visitor:
         one = seen(visitor, name)
         if one is not None and one.state == "running":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import click
 
+from mrframe.cli.last import named_submission
 from mrframe.cli.visit import ANSWER_S, dir_option, home_of, seen, visit
 
 
@@ -18,13 +19,13 @@ from mrframe.cli.visit import ANSWER_S, dir_option, home_of, seen, visit
 def command(*, job: str, directory: str | None) -> None:
     """Remove an ended submission: its answer, all that was kept for it, and its record.
 
-    ID is what `mrframe submit` printed, or @ for the last one. The logs that it read are not touched. One that still
-    runs is refused. To remove what is removed already is no error.
+    ID is what `mrframe submit` printed, or @ when that was the last thing that you did. The logs that
+    it read are not touched. One that still runs is refused. To remove what is removed already is no error.
     """
     from mrframe.errors import UsageError
 
     home = home_of(directory)
-    name = home.job(job)
+    name = home.job(named_submission(job, directory))
     with visit(home) as visitor:
         one = seen(visitor, name)
         if one is not None and one.state == "running":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mrframe.cli.ending import print_json
+from mrframe.cli.last import named_submission
 from mrframe.cli.visit import dir_option, home_of, visit
 from mrframe.core.actions import JobEnded
 
@@ -25,12 +26,12 @@ POLL_S = 1.0
 def command(*, job: str, timeout_s: float | None, as_json: bool, directory: str | None) -> None:
     """Wait until a submission has ended; the exit code says how, as that of `mrframe run` does.
 
-    ID is what `mrframe submit` printed, or @ for the last one.
+    ID is what `mrframe submit` printed, or @ when that was the last thing that you did.
     """
     from mrframe.engines.base import raise_failure
 
     home = home_of(directory)
-    name = home.job(job)
+    name = home.job(named_submission(job, directory))
     with visit(home) as visitor:
         event = ended(visitor, name, timeout_s)
     if event.failure is not None:

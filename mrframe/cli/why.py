@@ -14,6 +14,7 @@ import click
 
 from mrframe.cli.child import in_child
 from mrframe.cli.ending import say
+from mrframe.cli.last import named
 from mrframe.cli.terminal import escaped, is_terminal
 from mrframe.cli.visit import ANSWER_S, dir_option, home_of
 from mrframe.errors import MrframeError
@@ -34,16 +35,17 @@ if TYPE_CHECKING:
 def command(*, run: str, key: str, lines_max: int, as_json: bool, directory: str | None) -> None:
     """Show the input lines behind a key of an answer.
 
-    ID is that of a run (run-7) or of a submission that is done (job-7), or @ for the last run. KEY is written as in
-    the answer: /index.html, 500, or as JSON, '["a", 1]'. Of a job of several steps it is a key of the first. Splits
-    whose saved results do not hold the key are not read again. Exit code 1 when there is no such line.
+    ID is that of a run (run-7) or of a submission that is done (job-7), or @ for whichever was the last. KEY is
+    written as in the answer: /index.html, 500, or as JSON, '["a", 1]'. Of a job of several steps it is a key of the
+    first. Splits whose saved results do not hold the key are not read again. Exit code 1 when there is no such line.
     """
     stdout.claim()
     with ExitStack() as stack:
+        run = named(run, directory)
         name, kept = _submitted(run, directory, stack) if run.startswith("job-") else _kept(run)
         for path in kept.changed():
             click.echo(f"{escaped(path)} has changed since {name}: its lines are shown as they are now", err=True)
-        code = in_child(lambda: _show(kept, key, lines_max, as_json=as_json))
+        code = in_child(lambda: _show(kept, name, key, lines_max, as_json=as_json))
     click.get_current_context().exit(code)
 
 
@@ -74,7 +76,7 @@ def _submitted(job: str, directory: str | None, stack: ExitStack) -> tuple[str, 
         return name, SubmittedMaps(reports, home.record(name), home.package(name), replica_of(visitor))
 
 
-def _show(kept: KeptMaps | SubmittedMaps, key: str, lines_max: int, *, as_json: bool) -> int:
+def _show(kept: KeptMaps | SubmittedMaps, name: str, key: str, lines_max: int, *, as_json: bool) -> int:
     """In the child: print the lines; the exit code."""
     from mrframe.cli.failures import show
     from mrframe.store.scratch import Scratch
@@ -96,7 +98,7 @@ def _show(kept: KeptMaps | SubmittedMaps, key: str, lines_max: int, *, as_json: 
         show(error, sys.stderr, verbose=False)
         return error.exit_code
     if not number:
-        click.echo(f"no line of the input yields the key {escaped(key)}", err=True)
+        click.echo(f"no line of the input of {name} yields the key {escaped(key)}", err=True)
     return 0 if number else 1
 
 
@@ -106,8 +108,11 @@ def _as_text(line: Any) -> str:
 
 
 def _as_json(line: Any) -> str:
+    from mrframe.formats.plain import plain_as_utf8
+
     text = line.data.decode("utf-8", "surrogateescape")
-    return json.dumps({"file": line.source, "line": line.line, "offset": line.offset, "text": text})
+    found = {"file": line.source, "line": line.line, "offset": line.offset, "text": text}
+    return json.dumps(plain_as_utf8(found, "escape"))
 
 
 def _question(asked: dict[str, Any]) -> Any:

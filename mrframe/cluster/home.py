@@ -248,15 +248,18 @@ class Home:
             raise UsageError(f"{self.path} knows no submission {job}; `mrframe jobs` lists them") from None
 
     def job(self, text: str) -> str:
-        """The job id that a person means: an id, or `@` for the last one. UsageError when it is none."""
-        if text == "@":
-            for number in sorted(self._numbers(), reverse=True):
-                if self.submitted_s(f"job-{number}") is not None:  # else it was removed
-                    return f"job-{number}"
-            raise UsageError(f"{self.path} has no submission, so there is no last one")
+        """The text, if it can be the id of a submission; else UsageError."""
         if _JOB.fullmatch(text) is None:
             raise UsageError(f"{text!r} is no id of a submission; ids are like job-7, and @ is the last one")
         return text
+
+    def last(self) -> tuple[float, str] | None:
+        """When the last submission was made that is not removed, and its id; None when there is none."""
+        for number in sorted(self._numbers(), reverse=True):
+            submitted_s = self.submitted_s(f"job-{number}")
+            if submitted_s is not None:
+                return submitted_s, f"job-{number}"
+        return None
 
     def _numbers(self) -> list[int]:
         try:

@@ -73,16 +73,20 @@ class Runs:
         return sorted(os.listdir(os.path.join(self.path, run)))
 
     def find(self, text: str) -> str:
-        """The run that a person means: an id, or `@` for the last one. UsageError when there is none."""
-        if text == "@":
-            last = max(self._numbers(), default=0)
-            if not last:
-                raise UsageError(f"no run is kept in {self.path}")
-            return f"run-{last}"
+        """The run with this id. UsageError when there is none."""
         if _RUN.fullmatch(text) is None or not os.path.isdir(os.path.join(self.path, text)):
             known = ", ".join(f"run-{number}" for number in sorted(self._numbers())[-5:])
             raise UsageError(f"no run {text!r} is kept in {self.path}; the last ones are: {known or 'none'}")
         return text
+
+    def last(self) -> tuple[float, str] | None:
+        """When the last run was kept, as a time of the wall clock, and its id; None when there is none."""
+        for number in sorted(self._numbers(), reverse=True):
+            try:
+                return os.stat(os.path.join(self.path, f"run-{number}")).st_mtime, f"run-{number}"
+            except FileNotFoundError:
+                continue  # another run deletes it
+        return None
 
     def _numbers(self) -> list[int]:
         try:

@@ -110,7 +110,9 @@ def find(text: str) -> JobFile:
             raise JobError(f"there is no job file {place}{_nearest_file(place)}")
         return JobFile(collect(place), attribute)
     if place in ready_names():
-        return JobFile(collect(os.path.join(ready_folder() or "", f"{place}.py")), attribute)
+        ready = os.path.join(ready_folder() or "", f"{place}.py")
+        _check_only(place, ready)
+        return JobFile(collect(ready), attribute)
     origin = _origin(place)
     if origin is None:
         near = difflib.get_close_matches(place, ready_names(), 1)
@@ -123,6 +125,16 @@ def find(text: str) -> JobFile:
     for _ in range(place.count(".") + 1 + (os.path.basename(origin) == "__init__.py")):
         root = os.path.dirname(root)
     return JobFile(collect(origin, place, root), attribute)
+
+
+def _check_only(name: str, ready: str) -> None:
+    """JobError when a ready job's name is also that of a file here: nobody can say which of them is meant."""
+    for own in (f"{name}.py", os.path.join(name, "__init__.py")):
+        if os.path.isfile(own) and not os.path.samefile(own, ready):
+            raise JobError(
+                f"{name} is a ready job, and there is {os.path.join('.', own)} as well; name the one that is meant: "
+                f"{os.path.join('.', own)}, or {ready}"
+            )
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -100,7 +100,7 @@ def test_lines_are_shown_as_grep_does_and_bounded(mrframe, world):
     assert "there are more lines" in done.stderr
     none = mrframe("why", "@", "/nobody")
     assert (none.returncode, none.stdout) == (1, "")
-    assert "no line of the input yields the key /nobody" in none.stderr
+    assert "no line of the input of run-1 yields the key /nobody" in none.stderr
 
 
 def test_a_split_without_the_key_is_not_read(mrframe, world, tmp_path):

@@ -24,15 +24,14 @@ def test_the_id_of_what_was_removed_is_not_given_again(home):
         assert home.submitted_s(job) is None
         with pytest.raises(UsageError, match="mrframe jobs"):
             home.record(job)
-    assert home.job("@") == "job-2"
-    assert home.record("@") == b"record"
+    assert home.last() == (home.submitted_s("job-2"), "job-2")
+    assert home.record("job-2") == b"record"
     assert home.add_submission(b"record", b"package") == "job-4"
 
 
 def test_when_all_are_removed_there_is_no_last_one(home):
     home.forget(home.add_submission(b"record", b"package"))
-    with pytest.raises(UsageError, match="no last one"):
-        home.job("@")
+    assert home.last() is None
     assert not home.was_given("job-2")
 
 

@@ -1,0 +1,63 @@
+"""`@`: the last thing that was run or submitted; every command says which, and refuses what it does not take."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from mrframe.cli.last import named, named_submission
+from mrframe.cluster.home import Home
+from mrframe.errors import UsageError
+from mrframe.store.runs import Runs, default_folder
+
+
+@pytest.fixture
+def things(tmp_path, monkeypatch):
+    """Adds runs and submissions, each a second later than the one before."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    home = str(tmp_path / "home")
+    clock = iter(range(1_700_000_000, 1_800_000_000))
+
+    def add(kind: str) -> str:
+        at_s = next(clock)
+        if kind == "run":
+            runs = Runs(default_folder())
+            name = runs.add({"record": b""})
+            os.utime(os.path.join(runs.path, name), (at_s, at_s))
+        else:
+            Home(home).make()
+            name = Home(home).add_submission(b"", b"")
+            os.utime(os.path.join(Home(home).submissions, name, "record"), (at_s, at_s))
+        return name
+
+    return add, home
+
+
+def test_it_is_whichever_came_last_and_is_named(things, capsys):
+    add, home = things
+    for kind, name in [("run", "run-1"), ("job", "job-1"), ("run", "run-2"), ("run", "run-3"), ("job", "job-2")]:
+        assert add(kind) == name
+        assert named("@", home) == name
+        assert capsys.readouterr().err == f"@ is {name}\n"
+
+
+def test_who_takes_submissions_alone_refuses_it_while_a_run_is_the_last(things, capsys):
+    add, home = things
+    add("run")
+    add("job")
+    assert named_submission("@", home) == "job-1"
+    assert capsys.readouterr().err == "@ is job-1\n"
+    add("run")
+    with pytest.raises(UsageError, match=r"@ is .* run-2, and .* submissions alone; .* job-1$"):
+        named_submission("@", home)
+
+
+def test_ids_are_themselves_and_nothing_is_made_by_asking(things, capsys):
+    _, home = things
+    assert (named("run-7", home), named_submission("job-7", home)) == ("run-7", "job-7")
+    for ask, says in ((named, "no run is kept"), (named_submission, "no submission")):
+        with pytest.raises(UsageError, match=says):
+            ask("@", home)
+    assert capsys.readouterr().err == ""
+    assert not os.path.exists(home)
