@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
-from itertools import islice
+from itertools import chain, islice, starmap
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
@@ -30,18 +30,19 @@ from mrframe.engines.planning import make_plan, runs_inline, with_name
 from mrframe.engines.records import keep_failure, keep_run
 from mrframe.engines.sources import Inputs
 from mrframe.engines.summary import MalformedSample, Summary, first_lines, input_maps, summarise
-from mrframe.errors import CorruptData, OutputError, UserCodeError
+from mrframe.errors import CorruptData, OutputError, ResultClosed, UserCodeError
 from mrframe.shuffle.columns import decode, lines_of
 from mrframe.shuffle.keys import order
 from mrframe.shuffle.merge import merge
 from mrframe.shuffle.runfile import Block, RunReader
-from mrframe.store.output import whole_file
+from mrframe.store.output import check_inputs_stay, whole_file
 from mrframe.store.scratch import Scratch, sweep_stale
 from mrframe.task import effects
 from mrframe.task.jobfile import JobFile, find, made, ready_names
 from mrframe.task.manyfiles import ManyFiles
 
 if TYPE_CHECKING:
+    from mrframe.formats.plain import Text
     from mrframe.formats.writing import Format, Stream
 
 __all__ = [
@@ -67,6 +68,7 @@ class Result:
 
     def __init__(self, parts: Sequence[str | bytes], summary: Summary, stack: ExitStack, *, ranked: bool) -> None:
         self._parts = parts
+        self._closed = False
         self._ranked = ranked
         self._stack = stack
         self.summary = summary
@@ -77,32 +79,49 @@ class Result:
         return self.summary.counters
 
     def rows(self) -> Iterator[tuple[Any, Any]]:
-        """All rows, as often as asked for until `close()`."""
-        for keys, values in self.blocks():
-            yield from zip(keys, values, strict=True)
+        """All rows, as often as asked for until `close()`; ResultClosed afterwards."""
+        return chain.from_iterable(starmap(zip, self.blocks()))
 
     def blocks(self) -> Iterator[tuple[list[Any], list[Any]]]:
         """The same as columns: some keys and their values at a time, for those who have many rows to go through."""
+        self._check_open()
+        return self._blocks()
+
+    def _blocks(self) -> Iterator[tuple[list[Any], list[Any]]]:
+        self._check_open()
         with ExitStack() as stack:
             files = _opened(self._parts, stack)
             for _, keys, values in _merged(files, ranked=self._ranked):
                 yield keys, values
+                self._check_open()
 
-    def write(self, stream: Stream, form: Format, *, escape: bool = False) -> None:
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ResultClosed(
+                "the result is closed, so its rows cannot be read any more; read them before close(), or before the "
+                "end of its `with` block"
+            )
+
+    def write(self, stream: Stream, form: Format, *, escape: bool = False, text: Text | None = None) -> None:
         """All rows to a binary stream as "table", "jsonl", "csv", "tsv" or "text"; `escape` for a terminal.
 
-        Raises ValueRefused for what the form cannot hold.
+        `text` says what becomes of bytes of a log that are not UTF-8: with "escape" `\\xe9` in four characters, with
+        "replace" U+FFFD, with "bytes" themselves, which other programs may refuse. By default it is "escape", and for
+        the form "text" it is "bytes".
+
+        Raises ValueRefused for what the form cannot hold, ResultClosed.
         """
         from mrframe.formats.writing import write_blocks
 
+        self._check_open()
         if form != "text" or escape:
-            write_blocks(self.blocks(), stream, form, escape=escape)
+            write_blocks(self.blocks(), stream, form, escape=escape, text=text)
             return
         with ExitStack() as stack:
             files = _opened(self._parts, stack)
             readers = _readers(files)
             if not self._ranked and not _follow(readers):
-                write_blocks(self.blocks(), stream, form)
+                write_blocks(self.blocks(), stream, form, text=text)
                 return
             for reader in readers:
                 for _, keys, values in reader.encoded(0):
@@ -111,17 +130,22 @@ class Result:
                         stream.write(lines)
                     else:
                         columns = decode(keys, unpickle=False), decode(values, unpickle=False)
-                        write_blocks([columns], stream, form)
+                        write_blocks([columns], stream, form, text=text)
 
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         return self.rows()
 
     def close(self) -> None:
-        """Free everything; rows cannot be read afterwards."""
+        """Free everything; rows cannot be read afterwards, while those that were taken, and `summary`, stay."""
         self._parts = ()
+        self._closed = True
         self._stack.close()
 
+    def __repr__(self) -> str:
+        return f"<Result of {self.summary.job!r}: {self.summary.rows:,} rows{', closed' if self._closed else ''}>"
+
     def __enter__(self) -> Self:
+        self._check_open()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -169,6 +193,8 @@ def run(
     on_progress: OnProgress | None = None,
     rejects: str | None = None,
     quarantine: str | None = None,
+    text: Text = "escape",
+    targets: Sequence[str] = (),
     keep: Mapping[str, Any] | None = None,
 ) -> Result:
     """Run a job over inputs and wait for its answer.
@@ -178,6 +204,8 @@ def run(
     on_progress  called with a `Progress`, at most ten times a second
     rejects      a file for all malformed lines, as JSON lines {source, line, offset, reason, text}
     quarantine   the same for all records that were left out because the job's code failed on them (max_failed)
+    text         what becomes of bytes that are not UTF-8 in those two files: see `Result.write`
+    targets      files and folders that will be written with the answer: an error when one of the inputs is among them
     keep         when given, the run is kept for a week in the user's state directory, for `mrframe replay` and `why`;
                  its id is in `summary.kept`, or in the error's `kept`. It is what `mrframe count` was asked, or empty
 
@@ -189,18 +217,11 @@ def run(
     file, made_job = _resolve(job, job_options or {})
     with ExitStack() as stack:
         scratch = _scratch(options, stack, warnings)
-        plan = make_plan(
-            made_job,
-            inputs,
-            options,
-            scratch=scratch,
-            file=file,
-            job_options=job_options,
-            keep_rejects=rejects is not None,
-            keep_quarantine=quarantine is not None,
-        )
+        keeps: Any = {"keep_rejects": rejects is not None, "keep_quarantine": quarantine is not None}
+        plan = make_plan(made_job, inputs, options, scratch=scratch, file=file, job_options=job_options, **keeps)
         if plan.cache is not None:
             stack.callback(plan.cache.close)
+        check_inputs_stay([*targets, *filter(None, (rejects, quarantine))], plan.paths)
         chosen = (plan.cache.answer(plan) if plan.cache is not None else None) or _engine(plan)
         try:
             outcome = _carried_out(chosen, plan, on_progress, keep=keep is not None)
@@ -208,14 +229,14 @@ def run(
             if not _counts_on_saved(plan):
                 raise
             again = partial(run, job_options=job_options, on_progress=on_progress, rejects=rejects, keep=keep)
-            result = again(job, inputs, replace(options, cache="off"), quarantine=quarantine)
+            result = again(job, inputs, replace(options, cache="off"), quarantine=quarantine, text=text)
             result.summary.warnings.append(f"saved results were gone, so all of the input was read: {error}")
             return result
         stack.callback(outcome.close)
         summary = _summarised(plan, outcome, chosen, warnings)
         for path, kept in ((rejects, outcome.rejects), (quarantine, outcome.quarantine)):
             if path is not None:
-                write_rejects(path, outcome, kept)
+                write_rejects(path, outcome, kept, text)
         summary.seconds["total"] = round(time.monotonic() - started_s, 4)
         if keep is not None:
             keep_run(plan, outcome, summary, keep)
@@ -302,26 +323,27 @@ def _engine(plan: Plan) -> Engine:
     return LocalEngine()
 
 
-def write_rejects(path: str, outcome: Outcome, files: Sequence[tuple[Split, str]]) -> None:
+def write_rejects(path: str, outcome: Outcome, files: Sequence[tuple[Split, str]], how: Text = "escape") -> None:
     """Malformed lines, or failed records, of a run to a file, in input order, whole or not at all; OutputError."""
+    from mrframe.formats.plain import as_utf8
+
     before = {split.order: lines for split, lines in first_lines(input_maps(outcome.done))}
     with whole_file(path, overwrite=True) as target:
         for split, kept in files:
             for rows in _batches(_kept_lines(kept), 1000):
-                text = "".join(
+                lines = [
                     json.dumps(
                         {
-                            "source": split.source,
+                            "source": as_utf8(split.source, how),
                             "line": before[split.order] + line + 1,
                             "offset": offset,
-                            "reason": reason,
-                            "text": data.decode("utf-8", "surrogateescape"),
+                            "reason": as_utf8(reason, how),
+                            "text": as_utf8(data.decode("utf-8", "surrogateescape"), how),
                         }
                     )
-                    + "\n"
                     for line, offset, data, reason in rows
-                )
-                target.write(text.encode())
+                ]
+                target.write("".join([f"{line}\n" for line in lines]).encode())
 
 
 def _kept_lines(path: str) -> Iterator[tuple[int, int, bytes, str]]:

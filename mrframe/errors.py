@@ -71,6 +71,12 @@ class OutputError(UsageError):
     slug = "output"
 
 
+class ResultClosed(UsageError):
+    """The rows of a result were asked for after it was closed."""
+
+    slug = "result-closed"
+
+
 class NotRepeatable(MrframeError):
     """A map gave something else for the same input than it gave before."""
 

@@ -184,12 +184,13 @@ def _stderr() -> TextIO:
     return sys.stderr if sys.stderr is not None else open(os.devnull, "w", encoding="utf-8")
 
 
-def print_json(value: dict[str, Any]) -> None:
-    """One JSON object with its schema version on standard output."""
+def print_json(value: dict[str, Any], text: Any = "escape") -> None:
+    """One JSON object with its schema version on standard output; `text` as in `formats.plain.Text`."""
     import json
 
-    text = json.dumps({"schema_version": SCHEMA_VERSION, **value}, ensure_ascii=True)
-    say(text)
+    from mrframe.formats.plain import plain_as_utf8
+
+    say(json.dumps(plain_as_utf8({"schema_version": SCHEMA_VERSION, **value}, text), ensure_ascii=True))
 
 
 def say(text: str) -> None:

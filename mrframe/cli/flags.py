@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 from mrframe.cli.settings import Setting, declared
 
 ANSWER_FORMATS = ("table", "jsonl", "csv", "tsv", "text")
+TEXTS = ("escape", "replace", "bytes")
 if TYPE_CHECKING:
     _TextType = click.ParamType[str]
 else:
@@ -110,7 +111,13 @@ def _answer_options() -> list[click.Option]:
         value(
             "--format",
             kind=click.Choice(ANSWER_FORMATS),
-            text="form of the answer [by the file's ending, else table on a terminal, else jsonl]",
+            text="form of the answer [by the file's ending; without one table on a terminal, else jsonl]",
+        ),
+        value(
+            "--text",
+            kind=click.Choice(TEXTS),
+            text="what becomes of bytes of a log that are not UTF-8: \\xe9 in four characters, U+FFFD, or they stay, "
+            "which other programs may refuse [escape; of the form text bytes]",
         ),
         flag("--overwrite", text="replace files that exist already"),
         value("--summary", metavar="FILE", text="write the figures of the job to this file, as one JSON object"),

@@ -14,21 +14,41 @@ from typing import Any, BinaryIO
 
 from mrframe.cli.ending import ReaderLeft
 from mrframe.errors import OutputError
-from mrframe.store.output import Folder, Sink
+from mrframe.store.output import Folder, Sink, is_folder_target
+from mrframe.store.place import is_stream
 from mrframe.task import stdout
 
 Row = tuple[Any, Any]
+FORMS = ("jsonl", "csv", "tsv", "text", "table")
 PART_BYTES = 64 * (1 << 20)  # a part of a folder ends after the block of rows that reaches this
-_ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "tsv", ".txt": "text"}
+_ENDINGS = {
+    "": "jsonl",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "text",
+    ".log": "text",
+}
 
 
 def format_for(target: str | None, wanted: str | None, *, terminal: bool) -> str:
-    """The form of the answer: what was asked for, else what the file's ending says, else by who reads it."""
+    """The form of the answer: what was asked for, else what the file's ending says, else by who reads it.
+
+    OutputError for a file whose ending says something else: its content would not be what its name says.
+    """
     if wanted is not None:
         return wanted
-    if target not in (None, "-"):
-        return _ENDINGS.get(os.path.splitext(str(target))[1].lower(), "jsonl")
-    return "table" if terminal else "jsonl"
+    if target is None or target == "-":
+        return "table" if terminal else "jsonl"
+    ending = os.path.splitext(target)[1].lower()
+    if ending not in _ENDINGS and not is_folder_target(target) and not is_stream(target):
+        raise OutputError(
+            f"the output {target} has the ending {ending}, which names no form that is written here (known are "
+            f"{', '.join(filter(None, _ENDINGS))}, and none for JSON lines); say the form with "
+            f"--format {'|'.join(FORMS)}"
+        )
+    return _ENDINGS.get(ending, "jsonl")
 
 
 def add_parts(

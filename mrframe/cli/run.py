@@ -28,7 +28,19 @@ from mrframe.task import stdout
 if TYPE_CHECKING:
     from mrframe.api import Result, Summary
 
-_ANSWER = ("output", "format", "overwrite", "summary", "rejects", "quarantine", "json", "dry_run", "quiet", "verbose")
+_ANSWER = (
+    "output",
+    "format",
+    "text",
+    "overwrite",
+    "summary",
+    "rejects",
+    "quarantine",
+    "json",
+    "dry_run",
+    "quiet",
+    "verbose",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,7 @@ class Answer:
 
     output: str | None = None
     format: str | None = None
+    text: Any = None  # a `formats.plain.Text`
     overwrite: bool = False
     summary: str | None = None
     rejects: str | None = None
@@ -51,19 +64,30 @@ class Answer:
         """Whether the rows themselves go to standard output."""
         return self.output in (None, "-")
 
+    @property
+    def json_text(self) -> Any:
+        """What becomes of bytes that are not UTF-8 in what is JSON in any case."""
+        return self.text or "escape"
+
+    @property
+    def targets(self) -> list[str]:
+        """The files and folders that are written."""
+        asked = (None if self.to_stdout else self.output, self.summary, self.rejects, self.quarantine)
+        return [path for path in asked if path is not None]
+
     def check(self) -> None:
         """Raise UsageError for flags that contradict each other and OutputError for targets that cannot be."""
         if self.json and self.to_stdout and self.format is not None:
             raise click.UsageError("--json prints JSON of its own form; leave --format out, or name a file with -o")
         if self.quiet and self.verbose:
             raise click.UsageError("-q and -v contradict each other; give one of them")
-        asked = (None if self.to_stdout else self.output, self.summary, self.rejects, self.quarantine)
-        targets = [path for path in asked if path is not None]
+        targets = self.targets
         places = [os.path.realpath(path) for path in targets if not path.startswith("/dev/")]
         if len(set(places)) < len(places):
             raise click.UsageError(
                 "two of -o, --summary, --rejects and --quarantine name the same file; give each its own"
             )
+        output.format_for(self.output, self.format, terminal=False)
         for path in targets:
             check_target(path, overwrite=self.overwrite)
 
@@ -160,6 +184,8 @@ def _run(
             on_progress=shown,
             rejects=answer.rejects,
             quarantine=answer.quarantine,
+            text=answer.json_text,
+            targets=answer.targets,
             keep=question or {},
         )
     finally:
@@ -184,33 +210,37 @@ def deliver(result: Result, answer: Answer) -> None:
     if answer.to_stdout:
         with output.standard_output() as stream:
             if answer.json:
-                _write_json(result, stream)
+                _write_json(result, stream, answer.json_text)
             else:
-                result.write(stream, form, escape=is_terminal(stdout.stream()))
+                result.write(stream, form, escape=is_terminal(stdout.stream()), text=answer.text)
         return
     target = str(answer.output)
     if is_folder_target(target):
         about = {"job": result.summary.job, "format": form, "hash_seed": result.summary.hash_seed}
         with whole_folder(target, about, overwrite=answer.overwrite) as folder:
             ending = "txt" if form == "text" else form
-            output.add_parts(folder, ending, result.rows(), lambda rows, sink: write_rows(rows, sink, form))
+            output.add_parts(
+                folder, ending, result.rows(), lambda rows, sink: write_rows(rows, sink, form, text=answer.text)
+            )
     else:
         with whole_file(target, overwrite=answer.overwrite) as sink:
-            result.write(sink, form)
+            result.write(sink, form, text=answer.text)
     if answer.json:
-        print_json({"output": target, "summary": result.summary.to_plain()})
+        print_json({"output": target, "summary": result.summary.to_plain()}, answer.json_text)
 
 
-def _write_json(result: Result, sink: output.StandardOutput) -> None:
+def _write_json(result: Result, sink: output.StandardOutput, text: Any) -> None:
     """Answer and figures as one object, the rows as they come."""
+    from mrframe.formats.plain import plain_as_utf8
     from mrframe.formats.writing import jsonl_lines
 
     separator = b""
     sink.write(f'{{"schema_version": {SCHEMA_VERSION}, "answer": ['.encode())
-    for line in jsonl_lines(result.rows()):
+    for line in jsonl_lines(result.rows(), text):
         sink.write(separator + b"\n" + line.rstrip())
         separator = b","
-    sink.write(b'\n], "summary": ' + json.dumps(result.summary.to_plain(), ensure_ascii=True).encode() + b"}\n")
+    figures = plain_as_utf8(result.summary.to_plain(), text)
+    sink.write(b'\n], "summary": ' + json.dumps(figures, ensure_ascii=True).encode() + b"}\n")
 
 
 def write_summary(answer: Answer, summary: Summary) -> None:
@@ -218,7 +248,7 @@ def write_summary(answer: Answer, summary: Summary) -> None:
     from mrframe.cli.summary import json_text
 
     with whole_file(str(answer.summary), overwrite=answer.overwrite) as sink:
-        sink.write(json_text(summary).encode())
+        sink.write(json_text(summary, answer.json_text).encode())
 
 
 def show_summary(summary: Summary, *, verbose: bool = False) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mrframe.cli.ending import SCHEMA_VERSION
 from mrframe.cli.terminal import bytes_text, counted, escaped, painted, sample, seconds_text
+from mrframe.formats.plain import plain_as_utf8
 
 if TYPE_CHECKING:
     from mrframe.api import MalformedSample, Summary
@@ -95,6 +96,7 @@ def _shown(samples: Sequence[MalformedSample], number: int, flag: str) -> list[s
     return lines
 
 
-def json_text(summary: Summary) -> str:
-    """All figures as one JSON object, with a final newline."""
-    return json.dumps({"schema_version": SCHEMA_VERSION, **summary.to_plain()}, ensure_ascii=True, indent=2) + "\n"
+def json_text(summary: Summary, text: Any) -> str:
+    """All figures as one JSON object, with a final newline; `text` as in `formats.plain.Text`."""
+    plain = plain_as_utf8({"schema_version": SCHEMA_VERSION, **summary.to_plain()}, text)
+    return json.dumps(plain, ensure_ascii=True, indent=2) + "\n"

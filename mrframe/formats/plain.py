@@ -13,9 +13,13 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from mrframe.errors import ValueRefused
+
+Text = Literal["escape", "replace", "bytes"]
+"""What becomes of what UTF-8 does not have, bytes of a log that are none and lone surrogates of JSON: `\\xe9` in four
+characters (`\\ud800` in six), U+FFFD, or themselves, which other programs than this one may refuse to read."""
 
 DEPTH_MAX = 64
 """Levels of containers within containers in a value that can be written."""
@@ -29,6 +33,7 @@ _COLUMN = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=F
 # C0, DEL, C1, marks that change the direction of text, line separators, and bytes that are not UTF-8
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_LONE = re.compile("[\ud800-\udfff]")
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
@@ -112,20 +117,20 @@ def _number_text(value: float) -> str:
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124 (NaN)
 
 
-def cell_texts(column: Sequence[Any]) -> list[str]:
-    """The text of each value in a cell. Raises ValueRefused."""
+def cell_texts(column: Sequence[Any], how: Text = "bytes") -> list[str]:
+    """The text of each value in a cell; JSON of containers, and that alone, is UTF-8 as `how` says. ValueRefused."""
     types = set(map(type, column))
     if types == {str}:
         return list(column)
     try:
         if types == {int}:
             return list(map(str, column))
-        return [_cell(value) for value in column]
+        return [_cell(value, how) for value in column]
     except ValueError as error:
         raise ValueRefused(f"a value cannot be written: {error}; let the job yield it as text") from None
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, how: Text) -> str:
     kind = type(value)
     if kind is str:
         return str(value)
@@ -141,7 +146,7 @@ def _cell(value: Any) -> str:
         return str(value, "utf-8", "surrogateescape")
     if kind in (date, datetime):
         return str(value.isoformat())
-    return json_text(value)
+    return json_as_utf8(json_text(value), how)
 
 
 def shown(text: str) -> str:
@@ -168,18 +173,46 @@ def _escape_json(match: re.Match[str]) -> str:
     return match.group() if match.group() == "\n" else f"\\u{ord(match.group()):04x}"
 
 
-def to_bytes(text: str) -> bytes:
-    """UTF-8; bytes of a log that are not UTF-8 come out as they went in, other lone surrogates as `\\udXXX`."""
+def to_bytes(text: str, how: Text = "bytes") -> bytes:
+    """UTF-8; what it does not have as `how` says (see `Text`), with "bytes" other lone surrogates as `\\udXXX`."""
     try:
-        return text.encode("utf-8", "surrogateescape")
+        return text.encode()
     except UnicodeEncodeError:
+        if how != "bytes":
+            return as_utf8(text, how).encode()
         spelled = _NO_BYTE.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
         return spelled.encode("utf-8", "surrogateescape")
 
 
-def json_to_bytes(text: str) -> bytes:
-    """UTF-8 of JSON text; lone surrogates, which UTF-8 does not have, as `\\udcXX` escapes."""
-    return text.encode("utf-8", "backslashreplace")
+def json_to_bytes(text: str, how: Text = "bytes") -> bytes:
+    """UTF-8 of JSON text; what UTF-8 does not have as `how` says, with "bytes" as `\\udcXX` escapes."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return json_as_utf8(text, how).encode("utf-8", "backslashreplace")
+
+
+def as_utf8(text: str, how: Text) -> str:
+    """Text with what UTF-8 does not have as `how` says."""
+    if how == "bytes" or text.isascii():
+        return text
+    return _LONE.sub("\ufffd" if how == "replace" else _escape, text)
+
+
+def json_as_utf8(text: str, how: Text) -> str:
+    """The same of JSON text, in which a backslash is two; so it is in tsv."""
+    if how == "bytes" or text.isascii():
+        return text
+    return _LONE.sub("\ufffd" if how == "replace" else lambda match: "\\" + _escape(match), text)
+
+
+def plain_as_utf8(value: Any, how: Text) -> Any:
+    """The same of all text in what `json.dumps` takes: the names and items of dicts, and lists."""
+    if isinstance(value, str):
+        return as_utf8(value, how)
+    if isinstance(value, dict):
+        return {plain_as_utf8(name, how): plain_as_utf8(item, how) for name, item in value.items()}
+    return [plain_as_utf8(item, how) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def display_width(texts: Iterable[str]) -> int:

@@ -7,8 +7,10 @@ text   no header; key and value, and the items of tuples and dicts, separated by
        left out, so a job that yields (line, None) writes lines.
 table  a header and aligned columns, numbers to the right; nothing is cut off; control characters are escaped.
 
-The stream is binary: bytes of a log that are not UTF-8 leave as they came, except in JSON, which spells
-them `\\udcXX`. With `escape` (a terminal), nothing that a terminal would obey is written in any format.
+The stream is binary, and what is written is UTF-8: what a log has of other bytes is spelled as `text` says
+(`plain.Text`). By default that is "escape", and for text, which is to be the lines as they were, "bytes": they leave
+as they came, and JSON spells them `\\udcXX`. With `escape` (a terminal), nothing that a terminal would obey is
+written in any format.
 Rows are taken in blocks and written a block at a time. Not here: files, and all-or-nothing.
 """
 
@@ -24,8 +26,11 @@ from typing import Any, Literal, Protocol
 
 from mrframe.formats.grid import Grid, parts
 from mrframe.formats.plain import (
+    Text,
+    as_utf8,
     cell_texts,
     display_width,
+    json_as_utf8,
     json_column,
     json_shown,
     json_to_bytes,
@@ -60,13 +65,15 @@ class _Writer(Protocol):
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes: ...
 
 
-def write_rows(rows: Iterable[tuple[Any, Any]], stream: Stream, form: Format, *, escape: bool = False) -> int:
+def write_rows(
+    rows: Iterable[tuple[Any, Any]], stream: Stream, form: Format, *, escape: bool = False, text: Text | None = None
+) -> int:
     """Write all rows to a binary stream; gives their number.
 
     Raises ValueRefused for a value that is not plain, or (csv, tsv, table) a row that does not fit the
     columns of the first 1,000; the rows before it have been written by then.
     """
-    writer = _WRITERS[form](escape)
+    writer = _WRITERS[form](escape, text or default_text(form))
     rows = iter(rows)
     count, take = 0, FIRST_ROWS
     while batch := list(islice(rows, take)):
@@ -79,9 +86,11 @@ def write_rows(rows: Iterable[tuple[Any, Any]], stream: Stream, form: Format, *,
     return count
 
 
-def write_blocks(blocks: Iterable[Columns], stream: Stream, form: Format, *, escape: bool = False) -> int:
+def write_blocks(
+    blocks: Iterable[Columns], stream: Stream, form: Format, *, escape: bool = False, text: Text | None = None
+) -> int:
     """The same for rows that come as columns of keys and values: the same bytes, sooner."""
-    writer = _WRITERS[form](escape)
+    writer = _WRITERS[form](escape, text or default_text(form))
     count, take = 0, FIRST_ROWS
     for keys, values in _long_first(blocks):
         at = 0
@@ -111,46 +120,59 @@ def _long_first(blocks: Iterable[Columns]) -> Iterator[Columns]:
     yield from blocks
 
 
-def jsonl_lines(rows: Iterable[tuple[Any, Any]]) -> Iterator[bytes]:
-    """The rows as `write_rows` writes them as jsonl, one by one, with their newlines: to compare answers."""
-    writer = _Jsonl(escape=False)
+def default_text(form: Format) -> Text:
+    """What becomes of what UTF-8 does not have, when nobody says."""
+    return "bytes" if form == "text" else "escape"
+
+
+def jsonl_lines(rows: Iterable[tuple[Any, Any]], text: Text = "bytes") -> Iterator[bytes]:
+    """The rows as `write_rows` writes them as jsonl, one by one, with their newlines. "bytes" loses nothing."""
+    writer = _Jsonl(escape=False, how=text)
     rows = iter(rows)
     while batch := list(islice(rows, FIRST_ROWS)):
         yield from writer.block([key for key, _ in batch], [value for _, value in batch]).splitlines(keepends=True)
 
 
 class _Jsonl:
-    def __init__(self, escape: bool) -> None:  # noqa: FBT001
+    def __init__(self, escape: bool, how: Text) -> None:  # noqa: FBT001
         self._escape = escape
+        self._how = how
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
         pairs = zip(json_column(keys), json_column(values), strict=True)
         text = "".join([f'{{"key": {key}, "value": {value}}}\n' for key, value in pairs])
-        return json_to_bytes(json_shown(text) if self._escape else text)
+        return json_to_bytes(json_shown(json_as_utf8(text, self._how)) if self._escape else text, self._how)
 
 
 class _Text:
-    def __init__(self, escape: bool) -> None:  # noqa: FBT001
+    def __init__(self, escape: bool, how: Text) -> None:  # noqa: FBT001
         self._escape = escape
+        self._how = how
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
         if not self._escape and set(map(type, keys)) == {str} and values.count(None) == len(values):
-            return to_bytes("\n".join([*keys, ""]))  # lines
+            return to_bytes("\n".join([*keys, ""]), self._how)  # lines
         if not self._escape and {*map(type, keys), *map(type, values)} <= _ONE_CELL:
-            pairs = zip(cell_texts(keys), cell_texts(values), strict=True)
-            return to_bytes("".join([f"{key}\t{value}\n" for key, value in pairs]))
+            pairs = zip(cell_texts(keys, self._how), cell_texts(values, self._how), strict=True)
+            return to_bytes("".join([f"{key}\t{value}\n" for key, value in pairs]), self._how)
         lines = []
         for row in zip(keys, values, strict=True):
-            cells = cell_texts([item for part in row if part is not None for _, item in parts(part, "")])
-            lines.append("\t".join(map(shown, cells) if self._escape else cells))
-        return to_bytes("".join([line + "\n" for line in lines]))
+            items = [item for part in row if part is not None for _, item in parts(part, "")]
+            cells = cell_texts(items, self._how)
+            lines.append("\t".join(_shown(cells, self._how) if self._escape else cells))
+        return to_bytes("".join([line + "\n" for line in lines]), self._how)
+
+
+def _shown(texts: list[str], how: Text) -> list[str]:
+    return [shown(as_utf8(text, how)) for text in texts]
 
 
 class _Gridded:
     """csv, tsv and table: the columns are known from the first block, and a header stands before it."""
 
-    def __init__(self, escape: bool) -> None:  # noqa: FBT001
+    def __init__(self, escape: bool, how: Text) -> None:  # noqa: FBT001
         self._escape = escape
+        self._how = how
         self._grid: Grid | None = None
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
@@ -159,14 +181,17 @@ class _Gridded:
         columns = grid.columns(keys, values)
         texts = [self._texts(column) for column in columns]
         if not first:
-            return to_bytes(self._lines(texts))
+            return self._encoded(self._lines(texts))
         header = self._texts(grid.header)
         self._measure(header, columns, texts)
-        return to_bytes(self._lines([[name] for name in header]) + self._lines(texts))
+        return self._encoded(self._lines([[name] for name in header]) + self._lines(texts))
 
     def _texts(self, column: Sequence[Any]) -> list[str]:
-        texts = cell_texts(column)
-        return list(map(shown, texts)) if self._escape else texts
+        texts = cell_texts(column, self._how)
+        return _shown(texts, self._how) if self._escape else texts
+
+    def _encoded(self, text: str) -> bytes:
+        return to_bytes(text, self._how)
 
     def _measure(self, header: list[str], columns: list[Sequence[Any]], texts: list[list[str]]) -> None:
         """Told once, with the first rows."""
@@ -191,16 +216,22 @@ class _Csv(_Gridded):
 
 class _Tsv(_Gridded):
     def _texts(self, column: Sequence[Any]) -> list[str]:
-        texts = [text.translate(_TSV) if _TSV_SEARCH(text) else text for text in cell_texts(column)]
-        return list(map(shown, texts)) if self._escape else texts
+        texts = [text.translate(_TSV) if _TSV_SEARCH(text) else text for text in cell_texts(column, self._how)]
+        return [shown(json_as_utf8(text, self._how)) for text in texts] if self._escape else texts
+
+    def _encoded(self, text: str) -> bytes:
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            return to_bytes(json_as_utf8(text, self._how), self._how)
 
     def _lines(self, texts: list[list[str]]) -> str:
         return "".join(["\t".join(row) + "\n" for row in zip(*texts, strict=True)])
 
 
 class _Table(_Gridded):
-    def __init__(self, escape: bool) -> None:  # noqa: ARG002, FBT001 (a table is for people in any case)
-        super().__init__(escape=True)
+    def __init__(self, escape: bool, how: Text) -> None:  # noqa: ARG002, FBT001 (a table is for people in any case)
+        super().__init__(escape=True, how=how)
         self._widths: list[int] = []
         self._right: list[bool] = []
 
@@ -221,7 +252,7 @@ def _pad(text: str, width: int, *, right: bool) -> str:
     return space + text if right else text + space
 
 
-_WRITERS: dict[Format, Callable[[bool], _Writer]] = {
+_WRITERS: dict[Format, Callable[[bool, Text], _Writer]] = {
     "table": _Table,
     "jsonl": _Jsonl,
     "csv": _Csv,

@@ -56,10 +56,10 @@ class FakeResult:
     summary: Any
     closed: bool = False
 
-    def write(self, stream, form, *, escape=False):
+    def write(self, stream, form, *, escape=False, text=None):
         from mrframe.formats.writing import write_rows
 
-        write_rows(self.rows(), stream, form, escape=escape)
+        write_rows(self.rows(), stream, form, escape=escape, text=text)
 
     def rows(self):
         return iter(self.given)
@@ -81,9 +81,7 @@ class FakeApi:
     summary: Any = field(default_factory=make_summary)
     raises: BaseException | None = None
 
-    def run(
-        self, job, inputs, options, *, job_options=None, on_progress=None, rejects=None, quarantine=None, keep=False
-    ):
+    def run(self, job, inputs, options, *, job_options=None, rejects=None, quarantine=None, **how):
         self.calls.append(
             SimpleNamespace(
                 job=job,
@@ -92,6 +90,7 @@ class FakeApi:
                 job_options=job_options,
                 rejects=rejects,
                 quarantine=quarantine,
+                how=how,
             )
         )
         if self.raises is not None:

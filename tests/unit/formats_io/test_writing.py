@@ -65,7 +65,7 @@ def lines(rows, form, **options):
     ],
 )
 def test_each_plain_value_has_one_json_form(value, text):
-    data = written([("k", value)], "jsonl")
+    data = written([("k", value)], "jsonl", text="bytes")
     assert data == f'{{"key": "k", "value": {text}}}\n'.encode()
     json.loads(data)
 
@@ -182,9 +182,51 @@ def test_csv_and_tsv_are_read_back_as_they_were(rows):
 
 def test_bytes_of_a_log_that_are_no_text_leave_as_they_came():
     rows = [("caf\udce9", b"\xff\x00"), ("a\ud800", 1)]
-    assert written(rows, "csv") == b"key,value\ncaf\xe9,\xff\x00\na\\ud800,1\n"
-    assert written(rows, "tsv") == b"key\tvalue\ncaf\xe9\t\xff\x00\na\\ud800\t1\n"
+    assert written(rows, "csv", text="bytes") == b"key,value\ncaf\xe9,\xff\x00\na\\ud800,1\n"
+    assert written(rows, "tsv", text="bytes") == b"key\tvalue\ncaf\xe9\t\xff\x00\na\\ud800\t1\n"
     assert written(rows, "text") == b"caf\xe9\t\xff\x00\na\\ud800\t1\n"
+
+
+ODD = [("caf\udce9", ["\udcff", "\ud800"]), ("é", [])]
+
+
+@pytest.mark.parametrize("escape", [False, True])
+@pytest.mark.parametrize(
+    ("how", "spelled"),
+    [(None, ("caf\\xe9", "\\xff", "\\ud800")), ("replace", ("caf\ufffd", "\ufffd", "\ufffd"))],
+)
+def test_what_is_written_is_valid_and_every_reader_takes_it(how, spelled, escape):
+    """`json` and `csv` give back the text that stands for what UTF-8 does not have, on a terminal as well."""
+    lines = written(ODD, "jsonl", text=how, escape=escape).decode().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"key": spelled[0], "value": [*spelled[1:]]},
+        {"key": "é", "value": []},
+    ]
+    rows = list(csv.reader(io.StringIO(written(ODD, "csv", text=how, escape=escape).decode(), newline="")))
+    assert rows[1][0] == spelled[0]
+    assert json.loads(rows[1][1]) == [*spelled[1:]]
+    cells = written(ODD, "tsv", text=how, escape=escape).decode().splitlines()[1].split("\t")
+    assert cells[0].replace("\\\\", "\\") == spelled[0]
+    assert json.loads(cells[1].replace("\\\\", "\\")) == [*spelled[1:]]
+    table = written(ODD, "table", text=how).decode().splitlines()[1].split()
+    assert table[0] == spelled[0]
+    asked = written([("caf\udce9", None)], "text", text=how or "escape", escape=escape).decode()
+    assert asked == f"{spelled[0]}\n"
+
+
+def test_json_lines_tell_apart_what_is_compared_and_lose_nothing_when_asked():
+    assert json.loads(next(jsonl_lines(ODD)))["key"] == "caf\udce9"
+    assert json.loads(written(ODD, "jsonl", text="bytes").splitlines()[0]) == {"key": "caf\udce9", "value": ODD[0][1]}
+
+
+def test_json_has_no_numbers_that_json_does_not_have():
+    def no_constant(name):
+        raise AssertionError(name)
+
+    values = [float("nan"), float("inf"), -float("inf"), 2**53 + 1, "\u2028"]
+    lines = written([(i, value) for i, value in enumerate(values)], "jsonl").decode().split("\n")[:-1]
+    read = [json.loads(line, parse_constant=no_constant)["value"] for line in lines]
+    assert read == ["NaN", "Infinity", "-Infinity", 2**53 + 1, "\u2028"]
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv", "table"])
