@@ -1,8 +1,8 @@
 """From a job and the names of inputs to a `Plan`: the format is settled, fields are checked, splits are cut.
 
-Everything that can be refused before a task runs is refused here. It reads the heads of inputs (`settling.py`), and
-of standard input the first block; with saved results of the job, what
-changed of its inputs (`looking.py`). It starts no process.
+Everything that can be refused before a task runs is refused here. It reads the heads of inputs (`settling.py`), the
+first block of standard input and, where results of the job are saved, inputs that have changed (`looking.py`). It
+starts no process.
 """
 
 from __future__ import annotations
@@ -63,8 +63,7 @@ def make_plan(
     files of a dataset; without it none can be an input.
     """
     views = job.sources()
-    if job.is_join and options.log_format is not None and "access" not in {v.read.kind for v in views.values()}:
-        raise UsageError("--log-format does not apply: none of the job's sources is an access log; leave it out")
+    _check_log_format(views, options)
     notes: list[str] = []
     named = {name: expand(some, stored, notes.append) for name, some in by_source(job, inputs).items()}
     total_bytes = estimated_bytes(files := list(chain.from_iterable(named.values())))
@@ -105,6 +104,12 @@ def make_plan(
         paths=tuple(file.path for file in files if not (file.is_stdin or file.is_stored)),
     )
     return cache.apply(plan, waits=waits) if cache is not None else plan
+
+
+def _check_log_format(views: Mapping[str, Job], options: RunOptions) -> None:
+    """Refuse --log-format for a join of which no source is an access log; a single source says so itself."""
+    if len(views) > 1 and options.log_format is not None and all(v.read.kind != "access" for v in views.values()):
+        raise UsageError("--log-format does not apply: none of the job's sources is an access log; leave it out")
 
 
 def _splits_of(named: Mapping[str, Sequence[InputFile]], options: RunOptions) -> Iterator[Split]:
