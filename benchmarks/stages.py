@@ -106,7 +106,7 @@ def mapping(blocks: list[bytes]) -> Iterator[Stage]:
                 emitter.emit(one.columns, one.records)
 
         def fold_all(fold=fold, pairs=pairs):
-            buffer = buffer_for(fold, None, "")
+            buffer = buffer_for(fold)
             for keys, values in pairs:
                 buffer.add(keys, values)
             buffer.drain()
@@ -158,7 +158,7 @@ def counting(path: str, size: int) -> Iterator[Stage]:
     yield "parse words", number, lambda: used_up(reader.parse(block, "text", 0) for block in blocks)
 
     def fold_all() -> None:
-        buffer = buffer_for(fold, None, "")
+        buffer = buffer_for(fold)
         for column in columns:
             buffer.add(column, column)
 

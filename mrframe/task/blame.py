@@ -7,6 +7,7 @@ at all (`guard.py`).
 from __future__ import annotations
 
 import os
+import sys
 import sysconfig
 import traceback
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ RECORD_BYTES_MAX = 1 << 20  # of a record that travels with a failure: what a ca
 TEXT_CHARS_MAX = 64 << 10  # of a traceback
 KEY_CHARS_MAX = 1000
 NO_KEY: Any = object()  # None is a key
+_SITE = ("sitecustomize", "usercustomize")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,9 @@ def is_own(filename: str) -> bool:
 
 
 def is_library(filename: str) -> bool:
-    """Whether this file is of Python's own library, or of one that mrframe itself calls."""
+    """Whether this file is Python's own, its site's customization, or a library that mrframe calls."""
+    if any(filename == getattr(sys.modules.get(name), "__file__", None) for name in _SITE):
+        return True
     _, packages, name = filename.rpartition(f"{os.sep}site-packages{os.sep}")
     if packages:
         return name.partition(os.sep)[0] in _LIBRARIES

@@ -113,7 +113,7 @@ def trial(tmp_path_factory):
         ("executor", 20, "ENOSPC", "once", 0),
         ("executor", 20, "EIO", "on", 1),
         ("node-zmq", 12, "ENOSPC", "on", 1),
-        ("client", 5, "ENOSPC", "once", 2),
+        ("client", 7, "ENOSPC", "once", 2),
     ],
 )
 def test_the_answer_is_right_or_an_error_says_where(trial, place, kth, errno, how, code):

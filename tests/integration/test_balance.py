@@ -104,10 +104,10 @@ def test_a_source_in_place_of_another_of_as_many_pairs_is_noticed(form, tmp_path
     """Splits of the same words with other values: no number shows it, and every checksum is right."""
     real = inline.run_loaded
 
-    def run_loaded(job, order, reporter):
+    def run_loaded(job, order, reporter, *more):
         if isinstance(order, ReduceOrder) and len(order.sources) > 1:
             order = dataclasses.replace(order, sources=(order.sources[0], *order.sources[:-1]))
-        return real(job, order, reporter)
+        return real(job, order, reporter, *more)
 
     monkeypatch.setattr(inline, "run_loaded", run_loaded)
     (tmp_path / "log").write_text("one two\ntwo one\n")
