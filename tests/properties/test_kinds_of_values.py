@@ -351,7 +351,9 @@ def test_values_of_other_types_are_refused_by_name_for_every_cutting_or_have_one
 
 @pytest.mark.parametrize("odd", ODD, ids=NAMED)
 @pytest.mark.parametrize(
-    "how", [{"reduce": count}, {"reduce": collect}, {"reduce": lambda k, _: [(k, 1)], "sort_values": True}], ids=str
+    "how",
+    [{"reduce": count}, {"reduce": collect}, {"reduce": lambda k, _: [(k, 1)], "sort_values": True}],
+    ids=["count", "collect", "sort_values"],
 )
 def test_keys_of_other_types_are_refused_by_name_for_every_cutting(odd, how):
     def by_odd(line: str):
