@@ -43,7 +43,10 @@ def test_forms(mr_run, tmp_path):
     assert mr_run(job, b"a b\\na") == expected
     assert mr_run(job, ["a b", "a"]) == expected
     assert mr_run(job, path) == expected
-    assert mr_run(job, [path, path]) == [("a", 4), ("b", 2)]
+    other = tmp_path / "y.txt"
+    other.write_text("a b\\na\\n")
+    assert mr_run(job, [path, other]) == [("a", 4), ("b", 2)]
+    assert mr_run(job, [path, path]) == expected
     assert mr_run(job, {"one.txt": "a b\\n", "two.txt": "a\\n"}) == expected
 
 def limited(least: int = 1):
