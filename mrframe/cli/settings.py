@@ -29,7 +29,7 @@ _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?")
 _SHARE = re.compile(r"\d+|\d+(\.\d+)?%")
 _SPAN_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _LIMITS = ("max_bad", "max_failed")
-_FORMS = {**dict.fromkeys(_LIMITS, _SHARE), "hash_seed": re.compile(r"\d{1,19}|random")}  # of texts that have one
+_FORMS = {**dict.fromkeys(_LIMITS, _SHARE), "hash_seed": re.compile(r"\d{1,20}|random")}  # of texts that have one
 _MAY_BE_ZERO = ("order_seed", "inline_bytes_max")
 
 

@@ -123,6 +123,8 @@ def test_a_wrong_value_that_another_layer_covers_is_still_an_error(folders):
         ("max_bad", "3", "3"),
         ("max_bad", "0.5%", "0.5%"),
         ("log_format", "%h %l", "%h %l"),
+        ("hash_seed", str((1 << 64) - 1), str((1 << 64) - 1)),
+        ("hash_seed", "random", "random"),
     ],
 )
 def test_values_that_are_understood(name, text, value):
