@@ -15,6 +15,7 @@ from typing import Any
 from mrframe.task import known
 from mrframe.task.purity import REMEDY, Unsaved
 
+_OPTIMIZED = 1  # a flag of the code of functions, which that of a class does not have
 _NOISE = {"CACHE", "EXTENDED_ARG", "NOP", "PUSH_NULL", "RESUME", "PRECALL", "SWAP", "POP_TOP", "NOT_TAKEN"}
 _GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME")
 _ATTRIBUTE = ("LOAD_ATTR", "LOAD_METHOD")
@@ -56,6 +57,9 @@ class _Code:
         for constant in self._code.co_consts:
             if isinstance(constant, CodeType):
                 check_code(constant, self._names, self._imports)
+            said = known.fault_of_text(constant) if isinstance(constant, str) else ""
+            if said:
+                self._refuse(said)
 
     def _refuse(self, said: str) -> None:
         where = f"{self._code.co_filename}:{self._line} ({self._code.co_name})"
@@ -126,6 +130,8 @@ class _Code:
         import sys
 
         top = module.split(".", maxsplit=1)[0]
+        if not self._code.co_flags & _OPTIMIZED:
+            self._refuse(f"imports {module} as an attribute of a class")
         if top not in sys.stdlib_module_names and top not in known.PACKAGES:
             self._refuse(f"imports {module}")
 
@@ -138,13 +144,17 @@ class _Code:
         wanted = self._steps[at - 1].argval
         for one, after in _pairs(self._steps[at + 1 :]):
             if one.opname.startswith("STORE_"):
-                self._imports.setdefault(str(one.argval), module if wanted else module.split(".", maxsplit=1)[0])
+                self._note(str(one.argval), module if wanted else module.split(".", maxsplit=1)[0])
                 return
             if one.opname != "IMPORT_FROM":
                 return
             if after is not None and after.opname.startswith("STORE_"):
                 of = f"{module}.{one.argval}" if wanted else module
-                self._imports.setdefault(str(after.argval), of)
+                self._note(str(after.argval), of)
+
+    def _note(self, name: str, target: str) -> None:
+        if self._imports.setdefault(name, target) != target:
+            self._refuse(f"imports {name} from two places")
 
 
 def _pairs(steps: Sequence[dis.Instruction]) -> Iterator[tuple[dis.Instruction, dis.Instruction | None]]:

@@ -108,13 +108,14 @@ class _Described:
 
     def of(self, value: Any) -> Any:
         """Unsaved for what cannot be described."""
-        if isinstance(value, _PLAIN):
-            return [type(value).__name__, repr(value)]
-        if isinstance(value, (list, tuple)):
-            return [type(value).__name__, [self.of(item) for item in value]]
-        if isinstance(value, (set, frozenset)):
-            return [type(value).__name__, sorted(repr(self.of(item)) for item in value)]
-        if isinstance(value, Mapping) and type(value) is dict:
+        kind = type(value)  # exactly: a subclass has methods of its own, which may change and stay unseen
+        if kind in _PLAIN:
+            return [kind.__name__, repr(value)]
+        if kind in (list, tuple):
+            return [kind.__name__, [self.of(item) for item in value]]
+        if kind in (set, frozenset):
+            return [kind.__name__, sorted(repr(self.of(item)) for item in value)]
+        if kind is dict:
             return ["dict", [[self.of(key), self.of(item)] for key, item in value.items()]]
         if isinstance(value, (Job, Reader, Top)):
             parts = dataclasses.fields(value)
@@ -174,7 +175,7 @@ class _Described:
             self.of(function.__kwdefaults__),
             [self._asked(value) for value in closure],
             [[name, self._asked(function.__globals__[name])] for name in names],
-            self.of(getattr(function, "__wrapped__", None)),
+            self.of(vars(function)),  # attributes that were set on it, `__wrapped__` among them
         ]
 
     def _asked(self, value: Any) -> Any:

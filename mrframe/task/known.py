@@ -8,6 +8,8 @@ found in a job's code (`purity.py`, `bytecode.py`).
 
 from __future__ import annotations
 
+import re
+
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -72,7 +74,7 @@ MODULES: dict[str, frozenset[str]] = {
     "fractions": _names("Fraction"),
     "functools": ALL,
     "graphlib": ALL,
-    "gzip": _names("compress decompress BadGzipFile"),
+    "gzip": _names("decompress BadGzipFile"),  # `compress` writes the time into its header
     "hashlib": _all_but("file_digest"),
     "heapq": ALL,
     "hmac": ALL,
@@ -139,10 +141,10 @@ MODULES: dict[str, frozenset[str]] = {
         expand_dims extract eye flatnonzero floor floor_divide float32 float64 full full_like greater greater_equal
         histogram hstack inf inner int16 int32 int64 int8 intersect1d interp isfinite isin isinf isnan less less_equal
         linspace log log10 log1p log2 logical_and logical_not logical_or logical_xor max maximum mean median min
-        minimum mod multiply nan nan_to_num nanmax nanmean nanmin nansum ndarray negative nonzero not_equal ones
+        minimum mod multiply nan nan_to_num nanmax nanmean nanmin nansum negative nonzero not_equal ones
         ones_like outer percentile power prod quantile ravel remainder repeat reshape round searchsorted setdiff1d
         sign sin sort split sqrt square stack std subtract sum take tan tile trunc uint16 uint32 uint64 uint8 union1d
-        unique var vstack where zeros zeros_like datetime64 timedelta64 bitwise_and bitwise_or bitwise_xor
+        unique var vstack where zeros zeros_like timedelta64 bitwise_and bitwise_or bitwise_xor
         left_shift right_shift"""
     ),
 }
@@ -158,14 +160,14 @@ IMPURE_METHODS = _names(
 
 DUNDER = _names(
     """
-    __name__ __qualname__ __doc__ __class__ __wrapped__ __cause__ __context__ __annotations__ __members__
+    __name__ __qualname__ __doc__ __class__ __wrapped__ __cause__ __context__ __members__
     __init__ __new__ __post_init__ __init_subclass__ __set_name__ __repr__ __str__ __format__ __bytes__ __bool__
     __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __len__ __length_hint__ __iter__ __next__ __reversed__ __contains__
     __getitem__ __setitem__ __delitem__ __missing__ __call__ __enter__ __exit__ __index__ __int__ __float__
     __complex__ __round__ __trunc__ __floor__ __ceil__ __neg__ __pos__ __abs__ __invert__
     __add__ __sub__ __mul__ __matmul__ __truediv__ __floordiv__ __mod__ __divmod__ __pow__ __lshift__ __rshift__
     __and__ __or__ __xor__ __radd__ __rsub__ __rmul__ __rtruediv__ __rfloordiv__ __rmod__ __rpow__ __rand__ __ror__
-    __rxor__ __iadd__ __isub__ __imul__ __iand__ __ior__ __ixor__ __slots__ __match_args__ __hash__
+    __rxor__ __iadd__ __isub__ __imul__ __iand__ __ior__ __ixor__ __slots__
     """
 )
 """The special names that may be asked for: the others lead to modules, code and globals."""
@@ -181,6 +183,8 @@ MUTATORS = _names(
 
 BY_NAME = _names("getattr hasattr operator.attrgetter operator.methodcaller")
 """Functions that are given the name of an attribute, which must be a literal that is allowed."""
+_SPECIAL_FIELD = re.compile(r"\{[^{}]*__")
+_CLOCK_TYPE = re.compile(r"[<>=|]?(datetime64|M8)(\[|$)")
 PACKAGES = frozenset(name.split(".")[0] for name in MODULES)
 
 
@@ -211,6 +215,13 @@ def is_attribute_known(name: str) -> bool:
     if name.startswith("__") and name.endswith("__"):
         return name in DUNDER
     return name not in IMPURE_METHODS
+
+
+def fault_of_text(text: str) -> str:
+    """What is wrong with a literal text: it may name attributes for `format`, or NumPy's type that reads "now"."""
+    if _SPECIAL_FIELD.search(text):
+        return "may format a special attribute"
+    return f"names the type {text}, which reads the clock," if _CLOCK_TYPE.match(text) else ""
 
 
 def fault_of(dotted: str) -> str:

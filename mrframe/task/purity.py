@@ -21,6 +21,9 @@ OWN = ""
 """In place of what an import has bound a name to: the module gives it a value itself."""
 REMEDY = "; if the job depends on its input alone, write pure=True in the Job"
 
+_FIXED = ("TYPE_CHECKING", "typing", "__name__", "__match_args__")
+"""Names that are judged by what they usually mean: which code runs, and which attributes a pattern asks for."""
+
 Bound = dict[str, set[str]]
 """{name: what it may stand for: OWN, or the dotted name of what was imported}"""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -34,8 +37,9 @@ class Unsaved(Exception):
 def check_sources(sources: Iterable[Source]) -> None:
     """Raise Unsaved for the first thing in these modules of a job that is not known to be pure, with its line."""
     modules = {source.name: _Module(source) for source in sources}
-    for module in modules.values():
-        module.bind(modules)
+    found = True
+    while found:  # a star may import a star
+        found = sum(module.bind_stars(modules) for module in modules.values()) > 0
     for module in modules.values():
         try:
             _Judge(module, modules).check()
@@ -50,17 +54,22 @@ class _Module:
         self.source = source
         self.tree = ast.parse(source.text)
         self.package = source.name if source.is_package else source.name.rpartition(".")[0]
-        self.bound: Bound = {}
+        self.bound = _bindings(self.tree.body, self.package)
+        futures = [
+            node for node in self.tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"
+        ]
+        self.evaluates_annotations = not any(one.name == "annotations" for node in futures for one in node.names)
 
-    def bind(self, modules: Mapping[str, _Module]) -> None:
-        """Find its names, and those of local modules of which it imports everything."""
-        self.bound.update(_bindings(self.tree.body, self.package))
+    def bind_stars(self, modules: Mapping[str, _Module]) -> bool:
+        """Add the names of local modules of which it imports everything; whether there were any new ones."""
+        before = sum(map(len, self.bound.values()))
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
                 name = absolute(node, self.package)
-                if name in modules:
-                    stars = _bindings(modules[name].tree.body, modules[name].package)
-                    self.bound.update({one: {f"{name}.{one}"} for one in stars if not one.startswith("_")})
+                for one in list(modules[name].bound) if name in modules else ():
+                    if not one.startswith("_"):
+                        self.bound.setdefault(one, set()).add(f"{name}.{one}")
+        return sum(map(len, self.bound.values())) > before
 
 
 class _Scope:
@@ -132,6 +141,11 @@ class _Judge(ast.NodeVisitor):
         scope.kept = {one.arg for one in usual[len(usual) - len(node.args.defaults) :]}
         pairs = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
         scope.kept |= {one.arg for one, default in pairs if default is not None}
+        if self._module.evaluates_annotations:
+            given = [one.annotation for one in every if one is not None]
+            for annotation in (*given, getattr(node, "returns", None)):
+                if annotation is not None:
+                    self.visit(annotation)
         self._within(scope, body)
 
     visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = _function  # noqa: N815  (the visitor's names)
@@ -152,8 +166,9 @@ class _Judge(ast.NodeVisitor):
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self.visit(node.target)
-        if node.value is not None:
-            self.visit(node.value)
+        for part in (node.value, node.annotation if self._module.evaluates_annotations else None):
+            if part is not None:
+                self.visit(part)
 
     def visit_If(self, node: ast.If) -> None:
         for part in [node.test, *node.body, *node.orelse] if _runs(node) else node.orelse:
@@ -163,6 +178,11 @@ class _Judge(ast.NodeVisitor):
 
     def _imports(self, node: ast.Import | ast.ImportFrom) -> None:
         names = [one.name for one in node.names]
+        if self._scope.kind == "class":
+            self._refuse(node, f"imports {names[0]} as an attribute of a class")
+        for one in node.names:
+            if one.asname in _FIXED:
+                self._refuse(node, f"gives {one.asname} another meaning")
         if isinstance(node, ast.ImportFrom):
             module = absolute(node, self._module.package)
             if names[0] == "*" and module not in self._modules:
@@ -182,7 +202,14 @@ class _Judge(ast.NodeVisitor):
     visit_Nonlocal = visit_Global  # noqa: N815
 
     def visit_Name(self, node: ast.Name) -> None:
+        if node.id in _FIXED and not isinstance(node.ctx, ast.Load):
+            self._refuse(node, f"gives {node.id} another meaning")
         self._named(node, node, [])
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        said = known.fault_of_text(node.value) if isinstance(node.value, str) else ""
+        if said:
+            self._refuse(node, said)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         chain: list[str] = []
@@ -201,6 +228,11 @@ class _Judge(ast.NodeVisitor):
     def visit_Subscript(self, node: ast.Subscript) -> None:
         if not isinstance(node.ctx, ast.Load):
             self._changed(node)
+        self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        if isinstance(node.target, ast.Name):
+            self._changed(node.target)
         self.generic_visit(node)
 
     def visit_MatchClass(self, node: ast.MatchClass) -> None:

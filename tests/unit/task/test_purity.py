@@ -9,6 +9,7 @@ import re
 import sys
 import types
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -408,6 +409,73 @@ def judged(*texts: str) -> str:
     return ""
 
 
+ROUNDABOUT = """
+import numpy as np
+def f(): return str(np.datetime64('now'))
+---
+import numpy as np
+def f(): return np.array(['now'], dtype='datetime64[ms]')
+---
+import numpy as np
+def f(x): return np.array('today').astype('<M8[D]')
+---
+import numpy
+def f(): return numpy.ndarray((4,))
+---
+class C:
+    from os import environ as e
+def f(): return C.e['WORLD']
+---
+class C:
+    import os
+def f(): return C().os.environ
+---
+import gzip
+def f(x): return gzip.compress(x)
+---
+def f(x): return x.__hash__()
+---
+import operator
+f = operator.methodcaller('__hash__')
+---
+def f(g): return '{0.__globals__[os].environ[WORLD]}'.format(g)
+---
+import os
+def f(a: os.environ['WORLD']): return f.__annotations__
+---
+import os
+def f():
+    a: (W := os.environ['WORLD']) = 1
+    return W
+---
+TYPE_CHECKING = True
+if TYPE_CHECKING:
+    import os
+    W = os.environ['WORLD']
+---
+from datetime import datetime
+class D(datetime):
+    __match_args__ = ('now',)
+def f(x):
+    match x:
+        case D(now): return now()
+---
+def f(x, s=[]):
+    s += [x]
+    return len(s)
+"""
+
+
+@pytest.mark.parametrize("code", snippets(ROUNDABOUT))
+def test_a_way_round_the_names_is_refused(code):
+    assert judged(code).startswith("job.py:")
+
+
+def test_annotations_of_later_versions_are_not_evaluated_and_not_judged():
+    code = "from __future__ import annotations\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import os\n"
+    assert judged(code + "def f(x: os.PathLike[str]) -> str: return x") == ""
+
+
 @pytest.mark.parametrize("code", snippets(IMPURE))
 def test_what_is_not_known_to_be_pure_is_refused(code):
     assert judged(code).startswith("job.py:")
@@ -439,6 +507,16 @@ def test_the_reason_names_function_line_and_name():
 )
 def test_a_local_module_hides_nothing(job, one):
     assert judged(job + "\ndef use(): return read\n" * ("read" in one), one) != ""
+
+
+def test_a_star_replaces_nothing_that_the_module_binds_itself():
+    job = "from one import *\nfrom os import getenv as get\ndef f(): return get('WORLD')"
+    assert "os.getenv" in judged(job, "def get(name): return name")
+
+
+def test_a_star_of_a_star_is_followed():
+    job = "from one import *\ndef f(): return print('WORLD')"
+    assert "os.getenv" in judged(job, "from two import *", "from os import getenv as print")
 
 
 def test_code_that_is_nested_too_deeply_is_refused():
@@ -562,9 +640,60 @@ def runs_a_job_by_name(line):
     yield line, run(line, [line])
 
 
+class Rule(NamedTuple):
+    limit: int
+
+    def applies(self, line):
+        return len(line) > self.limit
+
+
+RULE = Rule(3)
+
+
+def asks_an_object(line):
+    yield line, RULE.applies(line)
+
+
+def asks_a_clock_by_type(line):
+    import numpy
+
+    yield line, str(numpy.array("now", dtype="datetime64[s]"))
+
+
+def imports_in_a_class(line):
+    class C:
+        from os import environ as e
+
+    yield line, C.e
+
+
+def imports_from_two_places(line):
+    if line:
+        from json import dumps
+    else:
+        from os import environ as dumps
+    yield line, dumps
+
+
+def formats(line):
+    yield line, "{0.__globals__}".format(formats)  # noqa: UP030, UP032
+
+
+def has_an_attribute(line):
+    yield line, has_an_attribute.opened
+
+
+has_an_attribute.opened = gzip.open
+
+
 @pytest.mark.parametrize(
     "function",
     [
+        asks_a_clock_by_type,
+        imports_in_a_class,
+        imports_from_two_places,
+        formats,
+        has_an_attribute,
         counts,
         runs_a_job,
         runs_a_job_by_name,
@@ -584,6 +713,11 @@ def runs_a_job_by_name(line):
 )
 def test_a_function_without_a_file_is_refused(function):
     assert "pure" in unsaved_because(Job(read=text, map=function, reduce=total), None, {})
+
+
+def test_methods_of_an_object_are_not_known_to_stay_as_they_are():
+    job = Job(read=text, map=asks_an_object, reduce=total)
+    assert "cannot be told whether it is the same tomorrow" in unsaved_because(job, None, {})
 
 
 def words(line):
