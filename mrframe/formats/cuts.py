@@ -8,11 +8,13 @@ be told from bytes that are none of the value's:
 - a list: its separators are known, so it goes on exactly where one of them stands and the literal does not;
 - an address before a colon: it may hold colons itself, and runs up to the one with the port behind it;
 - any text: it runs to the first place where its `until` can be read. That is what follows, up to the first literal
-  that is more than blanks, with the times and numbers after it; or, when only values without blanks follow one
-  another, all of them to a `"` or to the end of the line, for then the number of blanks tells the place.
+  that is more than blanks and more than one common sign, with the times and numbers after it; or, when only values
+  without blanks follow one another, all of them to a `"` or to the end of the line, for then the number of blanks
+  tells the place.
 
 What none of these tells is refused: two values with nothing between them, a text with blanks before another one or a
-list. Not here: what a value looks like (`patterns.py`) and which ones may hold blanks (`directives.py`).
+list, a client's text before a comma, a semicolon or the like and another text. Not here: what a value looks like
+(`patterns.py`) and which ones may hold blanks (`directives.py`).
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from mrframe.formats.grammar import END, TIME_KINDS, Element, Kind, Slot
 
 SEPARATORS = (b", ", b" : ")
 ADDRESSES = frozenset(("host", "client", "peer", "local_address", "vhost", "server_addr", "realip_remote_addr"))
+_COMMON = b",;:=&/()-.+@'"  # signs that header fields and URLs are full of: one alone says nothing
 _NUMBERS = ("status", "int", "float", "epoch")
 _BLANKS = b" \t"
 
@@ -60,8 +63,12 @@ def _ended(slot: Slot, after: tuple[Element, ...], whole: str, *, free: bool, es
         )
     if slot.kind in ("list", "commas"):
         return _ended_list(slot, stop, after, whole)
-    free = free or (stop == b":" and not ADDRESSES.isdisjoint(slot.names))
-    if not free or _is_escaped(stop, escaped=escaped):
+    address = stop == b":" and _is_address(slot)
+    if _is_escaped(stop, escaped=escaped):
+        return replace(slot, stop=stop)
+    if not free and not address:
+        if _is_of_url(slot) and _sign(after[0]) and len(after) > 1 and not _is_fixed(after[1]):
+            raise FormatError(_unsure(slot, after[1], whole, _sign(after[0])))
         return replace(slot, stop=stop)
     until = _until(slot, after, whole, escaped=escaped)
     alone = until == (stop,) and stop != b" "  # then the first such byte is the first such place
@@ -129,23 +136,46 @@ def _may_begin(after: tuple[Element, ...], text: bytes) -> bool:
 def _until(slot: Slot, after: tuple[Element, ...], whole: str, *, escaped: bool) -> tuple[Element, ...]:
     """What a text with blanks runs up to: as much of what follows as is needed to know its end."""
     taken: list[Element] = []
-    sure = False
+    sure, common = False, ""
     rest = list(after)
     while rest:
         element = rest.pop(0)
         if isinstance(element, bytes):
             taken.append(element)
-            sure = sure or bool(element.strip(_BLANKS))
+            held = "" if _is_address(slot) else _sign(element)
+            common = common or held
+            sure = sure or bool(element.strip(_BLANKS) and not held)
             if escaped and any(byte == 34 or byte < 32 for byte in element):
                 return tuple(taken)
-        elif element.kind in (*_NUMBERS, *TIME_KINDS) or (not sure and _has_no_blank(element)):
+        elif _is_fixed(element) or (not sure and not common and _has_no_blank(element)):
             taken.append(element)
             sure = sure or element.kind in ("clf", "iso", "strftime")
         elif sure:
             return tuple(taken)
         else:
-            raise FormatError(_unsure(slot, element, whole))
+            raise FormatError(_unsure(slot, element, whole, common or "blanks"))
     return (*taken, END)
+
+
+def _is_address(slot: Slot) -> bool:
+    """Whether this is an address, which of the common signs holds dots and colons alone."""
+    return not ADDRESSES.isdisjoint(slot.names)
+
+
+def _sign(element: Element) -> str:
+    """The sign that a literal is, perhaps with blanks, if it is one that values are full of; else ""."""
+    sign = element.strip(_BLANKS) if isinstance(element, bytes) else b""
+    return repr(sign.decode()) if len(sign) == 1 and sign in _COMMON else ""
+
+
+def _is_fixed(element: Element) -> bool:
+    """Whether this is a value that is read as a number or time, and as nothing else."""
+    return isinstance(element, Slot) and element.kind in (*_NUMBERS, *TIME_KINDS)
+
+
+def _is_of_url(slot: Slot) -> bool:
+    """Whether a client writes this value: it has no blanks, and any other sign."""
+    return slot.kind in ("target", "query") or "query" in slot.names
 
 
 def _has_no_blank(slot: Slot) -> bool:
@@ -160,8 +190,9 @@ def _has_no_blank(slot: Slot) -> bool:
     )
 
 
-def _unsure(slot: Slot, following: Slot, whole: str) -> str:
+def _unsure(slot: Slot, following: Element, whole: str, holds: str) -> str:
+    behind = following.directive if isinstance(following, Slot) else ""
     return (
-        f"a value of {slot.directive} may hold blanks, and nothing in {whole!r} tells where it ends, since "
-        f'{following.directive} behind it may be any text; put it in quotes: "{slot.directive}"'
+        f"a value of {slot.directive} may hold {holds}, and nothing in {whole!r} tells where it ends, since "
+        f'{behind} behind it may be any text; put it in quotes: "{slot.directive}"'
     )

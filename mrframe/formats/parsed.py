@@ -4,7 +4,7 @@ A line ends with a newline; one carriage return before it belongs to the line en
 very end of a source that has no last newline. Nothing else ends a line.
 
 Byte order marks and NUL bytes at the head of a line are no part of it, and where the source ends behind them there is
-no line: the first are left of files that were joined, the second are the hole that a writer leaves in a file which was
+no line: the first are left of files that were joined, the second are the hole that a writer leaves in a file that was
 truncated under it (copytruncate). NUL bytes further on belong to the line.
 """
 

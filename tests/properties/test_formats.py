@@ -18,7 +18,7 @@ from mrframe.formats.schema import grammar_of
 
 CUSTOM = (
     r'LogFormat "%v:%p %h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\" %D %{X-Id}o" timed',
-    r"%h,%{%Y-%m-%dT%H:%M:%S%z}t,%m %U%q %H,%!200{X-Why}i,%T",
+    r"%h,%{%Y-%m-%dT%H:%M:%S%z}t,%m %U%q %H,\"%!200{X-Why}i\",%T",
     '$remote_addr [$time_iso8601] "$request_method $scheme:$host$request_uri" $status $msec $request_time "$args"',
     '"$request" $uri$is_args$args $request_time "$http_user_agent"',
     r"\"%m %U%q %H\" %400,501{Accept}i %s %{usec}t",

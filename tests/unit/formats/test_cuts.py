@@ -159,11 +159,35 @@ def test_a_directive_that_is_the_only_length_has_both_names() -> None:
         ("$upstream_addr:$status", r"\$upstream_addr holds colons itself"),
         ("$upstream_addr,$custom $status", r"\$upstream_addr is a list"),
         ("$remote_addr$status", "nothing stands between"),
+        ("$remote_addr,$http_user_agent,$http_referer", r"\$http_user_agent may hold ',', .* put it in quotes"),
+        ("$remote_addr;$status;$http_user_agent;$http_referer", r"\$http_user_agent may hold ';'"),
+        ("$remote_addr,$request_uri,$host", r"\$request_uri may hold ','"),
+        ("$http_user_agent: $uri | $status", r"\$http_user_agent may hold ':'"),
+        ("$cookie_a=$request_id", r"\$cookie_a may hold '='"),
+        ("(%{User-Agent}i) %{X-A}e %s", r"User-Agent\}i may hold '\)'"),
+        ("%h,%m %U %H,%{X-A}i,%T", r"%U may hold ','"),
     ],
 )
 def test_a_format_in_which_nothing_tells_where_a_value_ends_is_refused(string: str, says: str) -> None:
     with pytest.raises(FormatError, match=says):
         grammar_of(string)
+
+
+@pytest.mark.parametrize(
+    ("string", "line", "fields"),
+    [
+        ("$http_user_agent,$status,$request_time", "M (KHTML, like G),200,0.1", {"agent": "M (KHTML, like G)"}),
+        ("%u,%t,%s", "a, b,[17/May/2015:10:05:03 +0200],200", {"user": "a, b", "status": 200}),
+        ("$request_uri;$status", "/a,200", None),
+        ('"$http_user_agent","$http_referer"', '"M (KHTML, like G)","-"', {"agent": "M (KHTML, like G)"}),
+    ],
+)
+def test_a_common_sign_separates_where_what_follows_has_a_fixed_form(string: str, line: str, fields: dict) -> None:
+    found = explain(line.encode(), logs.format(string))
+    if fields is None:
+        assert isinstance(found, tuple)
+    else:
+        assert {name: read(string, line)[name] for name in fields} == fields
 
 
 HOSTILE = (
