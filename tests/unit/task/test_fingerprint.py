@@ -160,6 +160,40 @@ def test_values_that_a_function_without_a_file_holds():
         assert fingerprint.fingerprint(job(*other), TaskSettings(text), None, {}) != of[0]
 
 
+def test_an_attribute_of_a_function_without_a_file():
+    def by_line(line):
+        yield line, by_line.rate
+
+    job = Job(read=text, map=by_line, reduce=total, pure=True)
+    by_line.rate = 1
+    before = fingerprint.fingerprint(job, TaskSettings(text), None, {})
+    by_line.rate = 2
+    assert fingerprint.fingerprint(job, TaskSettings(text), None, {}) != before
+
+
+@pytest.mark.parametrize("base", [int, float, str, bytes, list, tuple, set, frozenset])
+def test_what_is_derived_from_a_plain_type_has_methods_of_its_own(base):
+    derived = type("Derived", (base,), {"rate": lambda _self: 1})()
+
+    def by_line(line):
+        yield line, derived.rate()
+
+    reason = fingerprint.unsaved_because(Job(read=text, map=by_line, reduce=total), None, {})
+    assert reason.startswith("it uses ")
+
+
+def test_an_import_within_a_class_of_a_function_without_a_file():
+    def by_line(line):
+        class Names:
+            from os import environ as names
+
+        yield line, Names.names["HOME"]
+
+    assert "imports os as an attribute of a class" in fingerprint.unsaved_because(
+        Job(read=text, map=by_line, reduce=total), None, {}
+    )
+
+
 def test_the_package_that_a_function_without_a_file_imports(monkeypatch):
     def by_line(line):
         import msgpack
