@@ -293,7 +293,7 @@ def merged_states(fold: Fold, blocks: Iterator[Block]) -> Iterator[tuple[list[An
             except BaseException:  # again, to name the key
                 _each(fold, fold.merge, [keys[at] for at in inner], [states[a:b] for a, b in pairwise(inner)])
                 raise
-        held_kind, held_key, held = kind, keys[-1], states[starts[-2] :]
+        held_kind, held_key, held = kind, keys[starts[-2]], states[starts[-2] :]
         if out_keys:
             yield out_keys, out_states
     if held:

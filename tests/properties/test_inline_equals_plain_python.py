@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -220,3 +221,19 @@ def test_more_partitions_than_slots_of_a_byte():
     expected = plainly(pairs, lambda _k, vs: (vs[-1], vs[0], len(vs)))
     options = RunOptions(engine="inline", partitions=300, splits=2)
     assert answer(Job(read=text, map=words_of, reduce=last_first), content, options) == expected
+
+
+def by_instant(line: str):
+    east = timezone(timedelta(hours=int(line)))
+    yield datetime(2024, 10, 27, 12 + int(line), tzinfo=east), line
+
+
+@pytest.mark.parametrize("splits", [1, 2, 4])
+@pytest.mark.parametrize("reduce", [count, collect, lambda key, values: [(key, len(list(values)))]])
+def test_a_key_of_several_forms_is_shown_as_it_came_first_however_the_input_is_cut(reduce, splits, tmp_path):
+    path = tmp_path / "in.txt"
+    path.write_bytes(b"5\n2\n-3\n0\n")
+    options = RunOptions(engine="inline", splits=splits)
+    with mrframe.run(Job(read=text, map=by_instant, reduce=reduce), [str(path)], options) as result:
+        ((key, _),) = result.rows()
+    assert key.isoformat() == "2024-10-27T17:00:00+05:00"
