@@ -5,13 +5,14 @@ PYTHON ?= python3
 VENV ?= .venv
 SEEDS ?= 10000
 MUTATIONS ?= 100000
+CASES ?= 5000
 SEED ?= 0
 BASE ?= HEAD~1
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 
-.PHONY: help demo test lint bench bench-versions simulate chaos fuzz samples docs clean bench-full
+.PHONY: help demo test lint bench bench-versions simulate chaos fuzz differential samples docs clean bench-full
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' $(MAKEFILE_LIST)
@@ -45,6 +46,9 @@ chaos: $(READY)  ## the long tests: processes killed at random moments
 
 fuzz: $(READY)  ## MUTATIONS of the sample logs against the readers, from SEED; each judged by a parser of one line
 	$(RUN) -m mrframe.testing.fuzz --mutations $(MUTATIONS) --seed $(SEED) sample_logs/access.log sample_logs/app.jsonl
+
+differential: $(READY)  ## CASES random jobs from SEED, held to a few lines of plain Python
+	$(RUN) -m mrframe.testing.differential --cases $(CASES) --seed $(SEED)
 
 bench: $(READY)  ## how long jobs take, beside Python by hand and what else is installed; some minutes
 	$(RUN) benchmarks/run.py
