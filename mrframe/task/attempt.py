@@ -100,15 +100,22 @@ def _attempted(
     limit = job.settings.memory_limit_bytes if apart else None
     if not (apart and order.careful):
         outcome = _tried(job, order, reporter, memory_limit_bytes=limit, causes=causes)
-        leave_out = job.settings.max_failed and reads_lines(order) and not job.settings.sampling
-        of_user = isinstance(outcome, Failure) and (outcome.kind == "raised" or outcome.error_slug == KeyRefused.slug)
-        if not (leave_out and of_user):
+        if isinstance(outcome, TaskReport) or not _is_for_care(job, order, outcome):
             return outcome
 
     def run(order: Order, reporter: Any, care: Care) -> TaskReport | Failure:
         return _tried(job, order, reporter, care, memory_limit_bytes=limit, causes=causes)
 
     return CarefulAttempt(job, order, reporter, run).outcome(apart=apart)
+
+
+def _is_for_care(job: LoadedJob, order: Order, failure: Failure) -> bool:
+    """Whether a careful attempt finds more: records to leave out, or which record yields a pair that was refused."""
+    if not reads_lines(order) or job.settings.sampling:
+        return False
+    refused = failure.error_slug == KeyRefused.slug
+    unnamed = not failure.source and not failure.key
+    return (failure.kind == "raised" or refused) and (job.settings.max_failed > 0 or unnamed)
 
 
 def _tried(

@@ -7,7 +7,7 @@ take blocks at a time. Not here: what happens when the process dies (`careful.py
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mrframe.core.malformed import tolerates
@@ -15,6 +15,9 @@ from mrframe.core.records import Malformed
 from mrframe.core.safe_text import safe_str
 from mrframe.errors import UserCodeError
 from mrframe.formats.parsed import BlockReader, Parsed, line_at, line_offsets
+from mrframe.shuffle.buffers import buffer_for
+from mrframe.shuffle.keys import canonical
+from mrframe.shuffle.reducers import Fold
 from mrframe.task import counters
 from mrframe.task.blame import RecordFailed, said
 from mrframe.task.box import NOWHERE, Box
@@ -107,6 +110,13 @@ def emit_singly(task: MapTask, emitter: Emitter, care: Care, read: tuple[int, by
     care.box.record(NOWHERE)
     task.take(keys, values)
     task.quarantine(offset, block, parsed, sorted(bad))
+
+
+def check_pairs(fold: Fold | None, keys: Sequence[Any], values: Sequence[Any]) -> None:
+    """See that a buffer, and the run file behind it, will take these pairs; raises KeyRefused, TypeError."""
+    buffer_for(fold).add(keys, values)
+    for key in keys if fold is None else ():
+        canonical(key)
 
 
 def reason_of(cause: BaseException) -> str:

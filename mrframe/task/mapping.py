@@ -20,14 +20,12 @@ from mrframe.errors import CannotTravel, LedgerUnbalanced, UserCodeError
 from mrframe.formats.parsed import plain_lines
 from mrframe.formats.reading import BlockReader, Parsed, make_reader
 from mrframe.formats.splitting import BLOCK_BYTES, LongLine, read_split
-from mrframe.shuffle.buffers import buffer_for
-from mrframe.shuffle.keys import canonical
 from mrframe.shuffle.partition import slots_for
 from mrframe.shuffle.ranges import Ranges
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.runfile import RunWriter
 from mrframe.task.blame import Place, RecordFailed
-from mrframe.task.care import Bad, Care, emit_singly, lines_of
+from mrframe.task.care import Bad, Care, check_pairs, emit_singly, lines_of
 from mrframe.task.emit import Columns, EmitFailed, Emitter
 from mrframe.task.guard import cannot_travel, is_refusal, is_the_jobs, slots_by_user
 from mrframe.task.lines import lines_before
@@ -330,10 +328,12 @@ class MapTask:
     def alone(self, emitter: Emitter, parsed: Parsed, index: int) -> Columns:
         """The pairs of one record, which the buffer will take; raises EmitFailed, KeyRefused, TypeError."""
         keys, values = emitter.emit([[column[index]] for column in parsed.columns], 1)
-        buffer_for(self._fold).add(keys, values)
-        for key in keys if self._fold is None else ():
-            canonical(key)
+        self.check(keys, values)
         return keys, values
+
+    def check(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
+        """See that the buffer will take these pairs; raises KeyRefused, TypeError."""
+        check_pairs(self._fold, keys, values)
 
     def take(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
         """Buffer pairs, all of which it takes (`alone`)."""

@@ -129,7 +129,7 @@ def map_split(job: Job, task: MapTask, output: Output) -> None:
         try:
             if pairs is None:
                 pairs = iter(function(iter(records)))
-            some = list(islice(pairs, PAIRS_AT_ONCE))
+            some = list(islice(pairs, PAIRS_AT_ONCE if task.care is None else 1))
         except BaseException as error:  # the user's function runs here
             if records.failure is not None:
                 raise records.failure  # noqa: B904  (what the function has made of it is not the reason)
@@ -145,13 +145,15 @@ def map_split(job: Job, task: MapTask, output: Output) -> None:
 
 
 def _add(some: list[Any], who: str, records: _Records, task: MapTask, output: Output) -> None:
+    """Buffer some pairs. A careful task adds one at a time: of many it is not known which record yields a bad one."""
     columns = as_columns(some)
-    if columns is None:
-        wrong = next(item for item in some if not is_pair(item))
-        raise RecordFailed(records.place(), "map_split") from no_pair(who, wrong)
     try:
+        if columns is None:
+            raise no_pair(who, next(item for item in some if not is_pair(item)))  # noqa: TRY301
+        if task.care is not None:
+            task.check(*columns)
         output.add(*columns)
     except BaseException as error:
-        if not is_refusal(error):
+        if columns is not None and not is_refusal(error):
             raise
-        raise RecordFailed(records.place(), "map_split") from task.named(error)
+        raise RecordFailed(records.place() if len(some) == 1 else None, "map_split") from task.named(error)

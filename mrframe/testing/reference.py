@@ -319,7 +319,7 @@ def _pairs(view: StubJob, records: list[Record], expected: Expected, counters: C
             yield from mapped(view, record.fields)
         except Refused as refused:
             expected.failing |= refused.slugs
-            if not view.map:  # of a whole split or batch it is not always known which record is to be left out
+            if view.map_batch:  # of a batch it is not always known which record is to be left out
                 expected.slugs |= refused.slugs
             expected.places.add((record.source, record.line, record.number))
             counters.clear()
