@@ -113,14 +113,17 @@ def normal(keys: list[Any], kind: str) -> list[Any]:
     """The column with each key in its one native form; the same list when there is nothing to do.
 
     -0.0 becomes 0.0, and the zone of a datetime its fixed offset (so that two of one zone compare by
-    instant, which Python does not do across a change of clocks). `kind` is `kind_of(keys)`.
+    instant, which Python does not do across a change of clocks). Beside an offset `fold` says nothing, so it goes.
+    `kind` is `kind_of(keys)`.
     """
     if kind == "f":
         return [key + 0.0 for key in keys] if 0.0 in keys else keys
     if kind == "m":
-        return keys if {type(key.tzinfo) for key in keys} == {timezone} else list(map(_normal_key, keys))
+        formed = {(type(key.tzinfo), key.fold) for key in keys} == {(timezone, 0)}
+        return keys if formed else list(map(_normal_key, keys))
     if kind == "w":
-        return keys if {key.tzinfo for key in keys} == {None} else list(map(_normal_key, keys))
+        formed = {(key.tzinfo, key.fold) for key in keys} == {(None, 0)}
+        return keys if formed else list(map(_normal_key, keys))
     if kind == "":
         return list(map(_normal_key, keys))
     if kind[0] != "t" or _FORMED.isdisjoint(kind):
