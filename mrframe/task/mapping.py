@@ -9,7 +9,7 @@ kept whole. Which record is to blame for a failure is worked out here. Pairs of 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, BinaryIO, Protocol
 
@@ -306,22 +306,16 @@ class MapTask:
         except EmitFailed as failed:
             raise RecordFailed(self.place(offset, block, failed.record), failed.hook) from failed.__cause__
         self.handled += emitter.taken()
-        try:
-            self._output.add(keys, values)
-        except BaseException as error:
-            if not is_refusal(error):
-                raise
-            index = self._find_refused(emitter, parsed)
-            raise RecordFailed(self.place(offset, block, index) if index is not None else None) from self.named(error)
+        self.take(keys, values, lambda: self._find_refused(emitter, offset, block, parsed))
 
-    def _find_refused(self, emitter: Emitter, parsed: Parsed) -> int | None:
-        """Which record yields the pair that the buffer does not take: each again, on its own."""
+    def _find_refused(self, emitter: Emitter, offset: int, block: bytes, parsed: Parsed) -> Place | None:
+        """The record that yields the pair that the buffer does not take: each again, on its own."""
         for index in range(parsed.records):
             try:
                 self.alone(emitter, parsed, index)
             except BaseException as error:  # the user's function runs here
                 if isinstance(error, EmitFailed) or is_refusal(error):
-                    return index
+                    return self.place(offset, block, index)
                 raise
         return None
 
@@ -335,9 +329,16 @@ class MapTask:
         """See that the buffer will take these pairs; raises KeyRefused, TypeError."""
         check_pairs(self._fold, keys, values)
 
-    def take(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """Buffer pairs, all of which it takes (`alone`)."""
-        self._output.add(keys, values)
+    def take(
+        self, keys: Sequence[Any], values: Sequence[Any], place: Callable[[], Place | None] = lambda: None
+    ) -> None:
+        """Buffer pairs; RecordFailed, with `place`, when one is refused. Each may be fine and not all together."""
+        try:
+            self._output.add(keys, values)
+        except BaseException as error:
+            if not is_refusal(error):
+                raise
+            raise RecordFailed(place()) from self.named(error)
 
     def quarantine(self, offset: int, block: bytes, parsed: Parsed, bad: Bad) -> None:
         """Leave these records of the block that was read last out of the ledger's good ones, and keep them."""
