@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from html import unescape
 
 from mrframe.errors import FormatError
 from mrframe.formats.cuts import with_ends
@@ -57,6 +56,8 @@ def _apache_string(text: str) -> str:
     """The format itself, without directive, quotes, nickname and backslash escapes."""
     body = _APACHE_LINE.sub("", re.sub(r"\\\r?\n", "", text), count=1)  # a backslash at the end continues the line
     if "&quot;" in body:  # an attribute of Tomcat's server.xml, as it stands there
+        from html import unescape
+
         body = unescape(body)
     for quote in "\"'":
         quoted = re.fullmatch(rf"{quote}((?:[^{quote}\\]|\\.)*){quote}(?:\s+[^\s%{quote}]+)*", body)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-import sysconfig
 import traceback
 from collections.abc import Sequence
 from types import TracebackType
@@ -21,7 +20,7 @@ from mrframe.errors import UserCodeError
 
 _PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
 _READY = os.path.join(_PACKAGE, "jobs", "")
-_STDLIB = os.path.join(sysconfig.get_path("stdlib"), "")
+_STDLIB = os.path.join(os.path.dirname(os.__file__), "")
 _LIBRARIES = ("click", "cloudpickle", "msgpack", "numpy", "pyarrow", "zmq")
 RECORD_BYTES_MAX = 1 << 20  # of a record that travels with a failure: what a capsule keeps
 TEXT_CHARS_MAX = 64 << 10  # of a traceback
