@@ -95,24 +95,11 @@ with BlockStore({str(folder)!r}).stage(10) as file:
     assert files(folder) == []
 
 
-def test_file_then_name_are_on_the_disk_before_it_is_kept(store, monkeypatch):
-    done = []
-    fsync, replace = os.fsync, os.replace
-
-    def note_sync(fd):
-        done.append(("fsync", os.readlink(f"/proc/self/fd/{fd}")))
-        fsync(fd)
-
-    def note_replace(old, new):
-        done.append(("replace", new))
-        replace(old, new)
-
-    monkeypatch.setattr(os, "fsync", note_sync)
-    monkeypatch.setattr(os, "replace", note_replace)
+def test_file_then_name_are_on_the_disk_before_it_is_kept(store, disk_calls):
     keep(store)
-    assert [what for what, _ in done] == ["fsync", "replace", "fsync"]
-    assert "/staging/" in done[0][1]
-    assert (done[1][1], done[2][1]) == (store.file(NAME), os.path.dirname(store.file(NAME)))
+    assert [what for what, _ in disk_calls] == ["fsync", "replace", "fsync"]
+    assert "/staging/" in disk_calls[0][1]
+    assert (disk_calls[1][1], disk_calls[2][1]) == (store.file(NAME), os.path.dirname(store.file(NAME)))
 
 
 def test_a_disk_without_room_is_an_error_before_anything_is_written(store, folder, monkeypatch):
