@@ -683,23 +683,25 @@ def attempt(job, path, tmp_path, change=lambda task: None):
     return task.run()
 
 
+class Losing:
+    """A reader of which `change` alters each block that it has parsed."""
+
+    def __init__(self, reader, change):
+        self.reader, self.change = reader, change
+
+    def __getattr__(self, name):
+        return getattr(self.reader, name)
+
+    def parse(self, *args, **more):
+        return self.change(self.reader.parse(*args, **more))
+
+
 @pytest.mark.parametrize("missing", [-1, 1])
 def test_a_map_attempt_checks_its_own_ledger(lines, tmp_path, missing):
     """The check of the whole job stands behind it, which only counts what attempts report."""
 
-    class Losing:
-        def __init__(self, reader):
-            self.reader = reader
-
-        def __getattr__(self, name):
-            return getattr(self.reader, name)
-
-        def parse(self, *args, **more):
-            parsed = self.reader.parse(*args, **more)
-            return replace(parsed, parsed_bytes=parsed.parsed_bytes + missing)
-
     def lose(task):
-        task.reader = Losing(task.reader)
+        task.reader = Losing(task.reader, lambda parsed: replace(parsed, parsed_bytes=parsed.parsed_bytes + missing))
 
     job = Job(read=text, map=pairs_of, reduce=count)
     with pytest.raises(LedgerUnbalanced, match=f"{-missing} bytes of a split of"):
@@ -724,18 +726,8 @@ def short(parsed):
 def test_a_map_attempt_checks_that_each_record_went_one_way(lines, tmp_path, parts):
     """A loop that ends early leaves records out, and nothing but their number says so."""
 
-    class Losing:
-        def __init__(self, reader):
-            self.reader = reader
-
-        def __getattr__(self, name):
-            return getattr(self.reader, name)
-
-        def parse(self, *args, **more):
-            return short(self.reader.parse(*args, **more))
-
     def lose(task):
-        task.reader = Losing(task.reader)
+        task.reader = Losing(task.reader, short)
 
     with pytest.raises(LedgerUnbalanced, match=f"{LINES:,} records were read, and {LINES - 1:,} were mapped"):
         attempt(Job(read=text, reduce=count, **parts), lines, tmp_path, lose)
