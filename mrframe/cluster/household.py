@@ -14,12 +14,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-import mrframe
 from mrframe.cluster import keeper
 from mrframe.cluster.keeper import Charge
 from mrframe.cluster.lines import Line, make_pair
 from mrframe.cluster.transport import Loop
 from mrframe.core.quick import dataclass
+from mrframe.paths import python_path
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
@@ -158,11 +158,9 @@ def _fork_keeper(here: socket.socket, there: socket.socket, charge: Charge) -> i
 
 
 def _exec_keeper(there: socket.socket) -> int:
-    root = os.path.dirname(os.path.dirname(os.path.abspath(mrframe.__file__)))
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     started = subprocess.Popen(  # noqa: S603 -- runs this Python with this package, nothing that a user names
         [sys.executable, "-m", keeper.__name__, str(there.fileno())],
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": python_path()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=[there.fileno()],

@@ -42,6 +42,7 @@ from mrframe.cluster.process import leave, log, set_title
 from mrframe.cluster.talk import MasterClient
 from mrframe.core.limits import NodeLimits, SchedulerLimits
 from mrframe.errors import ClusterUnreachable, MrframeError
+from mrframe.paths import python_path
 
 DEATHS_MAX = 100
 DEATHS_S = 60.0
@@ -253,7 +254,7 @@ def start(path: str, *, nodes: int, slots: int, shuffle: str) -> None:
     words = [path, str(nodes), str(slots), shuffle, str(theirs)]
     started = subprocess.Popen(  # noqa: S603 -- runs this Python with this package, nothing that a user names
         [sys.executable, "-m", "mrframe.cluster.standing", *words],
-        env={**os.environ, "PYTHONPATH": _module_path()},
+        env={**os.environ, "PYTHONPATH": python_path()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -274,11 +275,6 @@ def start(path: str, *, nodes: int, slots: int, shuffle: str) -> None:
     outcome = json.loads(said)
     if outcome:
         raise getattr(errors, outcome["error"], ClusterUnreachable)(outcome["message"])
-
-
-def _module_path() -> str:
-    root = os.path.dirname(os.path.dirname(os.path.abspath(errors.__file__)))
-    return os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
 
 
 def stop(path: str) -> None:

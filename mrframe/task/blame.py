@@ -17,8 +17,9 @@ from mrframe.core.quick import dataclass
 from mrframe.core.safe_text import MESSAGE_CHARS_MAX, safe_repr, safe_str
 from mrframe.core.spec import Failure
 from mrframe.errors import UserCodeError
+from mrframe.paths import PACKAGE_DIR
 
-_PACKAGE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+_PACKAGE = os.path.join(PACKAGE_DIR, "")
 _READY = os.path.join(_PACKAGE, "jobs", "")
 _STDLIB = os.path.join(os.path.dirname(os.__file__), "")
 _LIBRARIES = ("click", "cloudpickle", "msgpack", "numpy", "pyarrow", "zmq")

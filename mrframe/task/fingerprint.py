@@ -23,6 +23,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from mrframe.core.job import Job, Reader, Reducer, Top
+from mrframe.paths import PACKAGE_DIR
 from mrframe.task import effects, known, surroundings
 from mrframe.task.bytecode import check_code, modules_of
 from mrframe.task.jobfile import JobFile
@@ -30,7 +31,6 @@ from mrframe.task.package import TaskSettings
 from mrframe.task.purity import REMEDY, Unsaved, check_sources, imported
 
 VERSION = 2
-_ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _NOT_OF_RESULTS = frozenset(  # settings that change nothing in a sealed map attempt that may be saved
     {"keep_rejects", "keep_quarantine", "max_failed", "stall_s", "memory_limit_bytes", "saving", "sampling", "cuts"}
     | {"scratch_bytes_max"}
@@ -247,7 +247,7 @@ def _distributions(package: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=1)
-def own_code(root: str = _ROOT) -> str:
+def own_code(root: str = PACKAGE_DIR) -> str:
     """A digest of the names, sizes and times of mrframe's own files: whoever changes the code starts anew."""
     digest = sha256()
     for folder, folders, names in os.walk(root):

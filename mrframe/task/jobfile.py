@@ -16,6 +16,7 @@ from typing import Any
 from mrframe.core.job import Job
 from mrframe.core.quick import dataclass
 from mrframe.errors import JobError, MrframeError, UserCodeError
+from mrframe.paths import PACKAGE_DIR, PROJECT_DIR
 from mrframe.task import effects
 from mrframe.task.blame import from_the_job, said, user_traceback
 from mrframe.task.guard import is_interrupt
@@ -166,8 +167,8 @@ def _origin(name: str) -> str | None:
 
 def ready_folder() -> str | None:
     """Where the ready jobs lie: in the wheel `mrframe/jobs`, in a checkout `jobs` beside the package."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    for folder in (os.path.join(package, "jobs"), os.path.join(os.path.dirname(package), "jobs")):
+    for parent in (PACKAGE_DIR, PROJECT_DIR):
+        folder = os.path.join(parent, "jobs")
         if os.path.isdir(folder):
             return folder
     return None
