@@ -119,12 +119,17 @@ def test_links_lead_somewhere(page):
     assert not [target for target in linked_files(page) if not target.exists()]
 
 
+ROOMS = sorted(path.parent.name for path in (ROOT / "mrframe").glob("*/__init__.py"))
+FOLDERS = ["mrframe", "tests", "docs", "jobs", "sample_logs", "benchmarks", *ROOMS]
+
+
+def test_every_room_is_looked_for_in_the_docs():
+    assert {"cli", "cluster", "core", "engines", "formats", "shuffle", "store", "task", "testing", "wire"} <= {*ROOMS}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_files_of_the_project_that_are_named_exist(page):
-    named = re.findall(
-        r"`((?:mrframe|tests|docs|jobs|sample_logs|benchmarks|core|shuffle|formats|cli|cluster|task)/[\w/.-]+)",
-        page.read_text(),
-    )
+    named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[\w/.-]+)", page.read_text())
     missing = [name for name in named if not (ROOT / name).exists() and not (ROOT / "mrframe" / name).exists()]
     assert not [name for name in missing if not (ROOT / "mrframe" / f"{name}.py").exists()]
 
