@@ -8,11 +8,13 @@ import os
 import sys
 import zoneinfo
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 import mrframe
 from mrframe import Job, Reader, RunOptions, text, total
+from mrframe.paths import PACKAGE_DIR
 from mrframe.task import effects, fingerprint, surroundings
 from mrframe.task.jobfile import find
 from mrframe.task.package import TaskSettings
@@ -108,20 +110,33 @@ def test_an_edited_file_in_whatever_folder_is_other_code(tmp_path):
     fingerprint.own_code.cache_clear()
 
 
-def test_the_reader_is_the_format_that_was_found_and_the_code_that_parses_it(fresh):
+def test_a_change_of_any_module_of_any_room_is_other_code(monkeypatch):
+    real = os.stat
+    edited = ""
+
+    def stat(path, *args, **more):
+        state = real(path, *args, **more)
+        return os.stat_result([*state[:6], state.st_size + 1, *state[7:]]) if path == edited else state
+
+    def now() -> str:
+        fingerprint.own_code.cache_clear()
+        return fingerprint.own_code()
+
+    before = now()
+    monkeypatch.setattr(os, "stat", stat)
+    modules = [str(path) for path in Path(PACKAGE_DIR).rglob("*.py")]
+    assert len(modules) > 200
+    found = set()
+    for edited in modules:
+        found.add(now())
+    assert len(found) == len(modules)
+    assert before not in found
+    fingerprint.own_code.cache_clear()
+
+
+def test_the_reader_is_the_format_that_was_found(fresh):
     common = fresh(settings=TaskSettings(Reader("access", "common")))
     assert common != fresh(settings=TaskSettings(Reader("access", "combined")))
-    root = os.path.dirname(mrframe.__file__)
-    with pytest.MonkeyPatch.context() as patch:
-        real, parser = os.stat, os.path.join(root, "formats", "access.py")
-
-        def edited(path, *args, **more):
-            state = real(path, *args, **more)
-            return os.stat_result([*state[:6], state.st_size + 1, *state[7:]]) if path == parser else state
-
-        plain = fresh()
-        patch.setattr(os, "stat", edited)
-        assert fresh() != plain
 
 
 def test_settings_that_shape_a_run_file(fresh):
