@@ -72,20 +72,20 @@ def command(name: str, start: str | None) -> None:
       mrframe init top_urls                      a copy of a ready job
       mrframe init my_question --from top_urls   the same under a name of your own
     """
-    from mrframe.task.jobfile import ready_folder, ready_names
+    from mrframe.task.jobfile import ready_jobs
 
-    ready = ready_names()
+    ready = ready_jobs()
     folder, base = os.path.split(name.removesuffix(".py"))
     if not base.isidentifier() or keyword.iskeyword(base):
         raise UsageError(f"{base!r} cannot be the name of a Python file to import; use letters, digits and _")
     origin = start or (base if base in ready else DEFAULT_START)
     if origin not in ready:
-        raise UsageError(f"there is no ready job {origin!r}{nearest(origin, ready)}")
+        raise UsageError(f"there is no ready job {origin!r}{nearest(origin, sorted(ready))}")
     path, test = os.path.join(folder, f"{base}.py"), os.path.join(folder, f"test_{base}.py")
     for target in (path, test):
         if os.path.lexists(target):
             raise OutputError(f"{target} exists already, and init replaces nothing; choose another name")
-    with open(os.path.join(ready_folder() or "", f"{origin}.py"), encoding="utf-8") as file:
+    with open(ready[origin], encoding="utf-8") as file:
         source = file.read()
     tested = text_of_test(base, origin)
     if folder:

@@ -110,17 +110,17 @@ def find(text: str) -> JobFile:
         if not os.path.exists(place):
             raise JobError(f"there is no job file {place}{_nearest_file(place)}")
         return JobFile(collect(place), attribute)
-    if place in ready_names():
-        ready = os.path.join(ready_folder() or "", f"{place}.py")
-        _check_only(place, ready)
-        return JobFile(collect(ready), attribute)
+    ready = ready_jobs()
+    if place in ready:
+        _check_only(place, ready[place])
+        return JobFile(collect(ready[place]), attribute)
     origin = _origin(place)
     if origin is None:
-        near = difflib.get_close_matches(place, ready_names(), 1)
+        near = difflib.get_close_matches(place, sorted(ready), 1)
         hint = f"; did you mean the ready job {near[0]}?" if near else ""
         raise JobError(
             f"{text!r} is no job: not a file, not a module that can be imported, and not a ready job{hint} "
-            f"(ready jobs: {', '.join(ready_names())})"
+            f"(ready jobs: {', '.join(sorted(ready))})"
         )
     root = origin
     for _ in range(place.count(".") + 1 + (os.path.basename(origin) == "__init__.py")):
@@ -174,8 +174,17 @@ def ready_folder() -> str | None:
     return None
 
 
+def ready_jobs(folder: str | None = None) -> dict[str, str]:
+    """{name: path} of the ready jobs, in folders of the ready folder too. A name alone says which one is meant."""
+    found: dict[str, str] = {}
+    for where, folders, files in os.walk(folder or ready_folder() or os.devnull):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
+        for file in sorted(files):
+            if file.endswith(".py") and not file.startswith("_"):
+                found.setdefault(file[:-3], os.path.join(where, file))
+    return found
+
+
 def ready_names() -> list[str]:
     """Names of the ready jobs, sorted."""
-    folder = ready_folder()
-    entries = os.listdir(folder) if folder else []
-    return sorted(entry[:-3] for entry in entries if entry.endswith(".py") and not entry.startswith("_"))
+    return sorted(ready_jobs())

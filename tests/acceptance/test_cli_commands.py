@@ -97,7 +97,7 @@ def test_questions_that_cannot_be_answered(mrframe, args, kind, said):
 
 
 def test_every_ready_job_can_be_started_from_and_its_test_passes(mrframe, folder):
-    jobs = sorted(p.stem for p in (ROOT / "jobs").glob("[!_]*.py"))
+    jobs = sorted(p.stem for p in (ROOT / "jobs").rglob("[!_]*.py"))
     for job in jobs:
         assert mrframe("init", f"my_{job}", "--from", job).stdout == f"my_{job}.py\ntest_my_{job}.py\n"
         assert f"Started from the ready job `{job}`" in (folder / f"my_{job}.py").read_text()

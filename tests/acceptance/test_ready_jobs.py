@@ -77,7 +77,7 @@ def test_the_samples_of_malformed_lines_are_at_known_places():
 
 def test_every_ready_job_has_a_known_answer():
     """grep has none of its own: what it finds is looked for below."""
-    assert {path.stem for path in (ROOT / "jobs").glob("*.py")} == {*RUNS, "grep"}
+    assert {path.stem for path in (ROOT / "jobs").rglob("*.py")} == {*RUNS, "grep"}
     assert set(RUNS) == set(KNOWN["jobs"])
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,9 @@ import mrframe
 from mrframe import Job, RunOptions, api, count, text
 from mrframe.errors import CannotTravel, JobError, UserCodeError
 from mrframe.formats.named import TEXT
-from mrframe.task.jobfile import find, ready_names
+from mrframe.paths import PROJECT_DIR
+from mrframe.task import jobfile
+from mrframe.task.jobfile import find, ready_jobs, ready_names
 from mrframe.task.package import TaskSettings, pack, unpack
 
 SETTINGS = TaskSettings(TEXT)
@@ -59,6 +62,27 @@ def test_a_path_a_name_in_it_a_module_and_a_ready_job(write):
     assert find("pkg.sub.b").make({}).map is not None
     assert "status_codes" in ready_names()
     assert find("status_codes").make({}).reduce is not None
+
+
+def test_ready_jobs_are_found_in_folders_too(write, tmp_path, monkeypatch):
+    for name in ("plain.py", "web/bots.py", "web/deeper/paths.py", "_own.py", "_parts/no.py", "web/__init__.py"):
+        write(f"ready/{name}", PLAIN)
+    write("ready/web/__pycache__/old.py", PLAIN)
+    monkeypatch.setattr(jobfile, "ready_folder", lambda: str(tmp_path / "ready"))
+    assert ready_names() == ["bots", "paths", "plain"]
+    assert find("paths").path == str(tmp_path / "ready" / "web" / "deeper" / "paths.py")
+    assert find("bots:job").make({}).map is not None
+    with pytest.raises(JobError, match="did you mean the ready job bots"):
+        find("bot")
+    write("bots.py", PLAIN)
+    with pytest.raises(JobError, match=r"bots is a ready job, and there is \./bots\.py as well"):
+        find("bots")
+
+
+def test_each_ready_job_has_a_name_of_its_own():
+    files = [path for path in Path(PROJECT_DIR, "jobs").rglob("*.py") if not path.name.startswith("_")]
+    assert sorted(path.stem for path in files) == ready_names()
+    assert sorted(map(str, files)) == sorted(ready_jobs().values())
 
 
 def test_what_is_not_there_is_named_with_the_nearest(write):

@@ -539,7 +539,7 @@ def test_every_name_that_is_taken_for_pure_exists_in_some_version_of_python(modu
     assert names - set(dir(found)) <= newer | older
 
 
-READY = [path for folder in ("jobs", "benchmarks/jobs") for path in sorted((ROOT / folder).glob("*.py"))]
+READY = [path for folder in ("jobs", "benchmarks/jobs") for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
 @pytest.mark.parametrize("path", READY, ids=lambda path: path.stem)
