@@ -1,4 +1,4 @@
-# One command each; the environment in .venv is made on first use and again when pyproject.toml changes.
+# One command each; the environment in .venv is made on first use and again when pyproject.toml or setup.py changes.
 # It needs Python 3.11 or newer (PYTHON=python3.13 picks another one) and, the first time, a package index.
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' $(MAKEFILE_LIST)
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "mrframe needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
