@@ -39,7 +39,7 @@ lint: $(READY)  ## style, types, and the layers of the house
 	$(VENV)/bin/lint-imports
 
 simulate: $(READY)  ## SEEDS fault schedules against the real scheduler, in virtual time
-	$(RUN) -m mrframe.testing.simulate --seeds $(SEEDS)
+	$(RUN) -m mrframe.testing.simulation.simulate --seeds $(SEEDS)
 
 chaos: $(READY)  ## the long tests: processes killed at random moments
 	$(RUN) -m pytest -m slow --timeout 3600 --hypothesis-profile=explore tests
@@ -48,7 +48,7 @@ fuzz: $(READY)  ## MUTATIONS of the sample logs against the readers, from SEED; 
 	$(RUN) -m mrframe.testing.fuzz --mutations $(MUTATIONS) --seed $(SEED) sample_logs/access.log sample_logs/app.jsonl
 
 differential: $(READY)  ## CASES random jobs from SEED, held to a few lines of plain Python
-	$(RUN) -m mrframe.testing.differential --cases $(CASES) --seed $(SEED)
+	$(RUN) -m mrframe.testing.differential.differential --cases $(CASES) --seed $(SEED)
 
 bench: $(READY)  ## how long jobs take, beside Python by hand and what else is installed; some minutes
 	$(RUN) benchmarks/run.py

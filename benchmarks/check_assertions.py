@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mrframe.core.job import JSON_LINES, Reader
+from mrframe.core.job.job import JSON_LINES, Reader
 from mrframe.formats.named import logs
 from mrframe.formats.reading import explain, make_reader
 

@@ -26,37 +26,37 @@ sys.path.insert(0, str(ROOT))  # the project beside this file, installed or not
 
 INTERVAL_S = 0.001
 STAGES = {  # of a module, or of a function or class in it; what is not here belongs to its caller
-    "formats.splitting": "read",
-    "formats.decode": "read",
-    "formats.convert": "convert",
-    "formats.times": "convert",
-    "formats.parsed": "parse",
-    "formats.text": "parse",
-    "formats.access": "parse",
-    "formats.patterns": "parse",
-    "formats.json_lines": "parse",
-    "formats.writing": "write",
-    "task.emit": "map",
-    "task.mapsplit": "map",
-    "task.mapbatch": "map",
-    "task.rawbatch": "map",
-    "task.rawcount": "fold",
-    "task.packedtask": "fold",
-    "task.packedfold": "fold",
-    "task.packed": "fold",
-    "task.tablefold": "fold",
-    "task.codes": "fold",
+    "formats.inputs.splitting": "read",
+    "formats.inputs.decode": "read",
+    "formats.readers.convert": "convert",
+    "formats.grammar.times": "convert",
+    "formats.readers.parsed": "parse",
+    "formats.readers.text": "parse",
+    "formats.readers.access": "parse",
+    "formats.grammar.patterns": "parse",
+    "formats.readers.json_lines": "parse",
+    "formats.output.writing": "write",
+    "task.map.emit": "map",
+    "task.map.mapsplit": "map",
+    "task.map.mapbatch": "map",
+    "task.columnar.rawbatch": "map",
+    "task.columnar.rawcount": "fold",
+    "task.columnar.packedtask": "fold",
+    "task.columnar.packedfold": "fold",
+    "task.columnar.packed": "fold",
+    "task.columnar.tablefold": "fold",
+    "task.columnar.codes": "fold",
     "shuffle.buffers": "fold",
     "shuffle.reducers": "fold",
-    "task.mapping:Output._write": "spill",
-    "task.mapping:Output.seal": "spill",
-    "task.mapping": "account",  # the ledger, and what comes between the stages
-    "task.stepping:StepTask": "map",
-    "shuffle.runread": "merge",
+    "task.map.mapping:Output._write": "spill",
+    "task.map.mapping:Output.seal": "spill",
+    "task.map.mapping": "account",  # the ledger, and what comes between the stages
+    "task.map.stepping:StepTask": "map",
+    "shuffle.run_file.runread": "merge",
     "shuffle.merge": "merge",
-    "task.reducing:_SortedOutput": "sort output",
-    "task.reducing": "reduce",
-    "task.stepping": "reduce",
+    "task.reduce.reducing:_SortedOutput": "sort output",
+    "task.reduce.reducing": "reduce",
+    "task.map.stepping": "reduce",
     "shuffle.group": "reduce",
     "api:Result.rows": "write",
 }
@@ -124,8 +124,8 @@ def stage_of(path: str, name: str) -> str | None:
 def profile(job: str, inputs: list[str]) -> tuple[Sampler, int, float]:
     """Run the job; (what was seen, records, CPU seconds)."""
     import mrframe
-    from mrframe.core.options import RunOptions
-    from mrframe.formats.writing import write_rows
+    from mrframe.core.model.options import RunOptions
+    from mrframe.formats.output.writing import write_rows
 
     started_s = time.process_time()
     with (

@@ -22,8 +22,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the project beside this file, installed or not
 
-from mrframe.core.actions import JobEnded, SendNode
-from mrframe.core.events import (
+from mrframe.core.model.actions import JobEnded, SendNode
+from mrframe.core.model.events import (
     AttemptSealed,
     InputsClosed,
     JobSubmitted,
@@ -33,9 +33,9 @@ from mrframe.core.events import (
     StartAttempt,
     Tick,
 )
-from mrframe.core.records import TaskReport
-from mrframe.core.scheduler import Scheduler
-from mrframe.core.spec import MIB, Split, StepSpec
+from mrframe.core.model.records import TaskReport
+from mrframe.core.model.spec import MIB, Split, StepSpec
+from mrframe.core.scheduling.scheduler import Scheduler
 
 SLOTS = 2
 BEAT_S = 1.0

@@ -28,16 +28,16 @@ import rows
 from inputs import folder_of_data, ready
 
 from mrframe import Job, count, distinct, logs, total, words
-from mrframe.core.spec import Split
+from mrframe.core.model.spec import Split
+from mrframe.formats.inputs.splitting import read_split
+from mrframe.formats.output.writing import write_rows
 from mrframe.formats.reading import make_reader
-from mrframe.formats.splitting import read_split
-from mrframe.formats.writing import write_rows
 from mrframe.shuffle.buffers import buffer_for
 from mrframe.shuffle.merge import merge
 from mrframe.shuffle.reducers import as_fold
-from mrframe.shuffle.runfile import RunReader, RunWriter
-from mrframe.task.emit import Emitter
-from mrframe.task.reducing import merged_states
+from mrframe.shuffle.run_file.runfile import RunReader, RunWriter
+from mrframe.task.map.emit import Emitter
+from mrframe.task.reduce.reducing import merged_states
 
 YARDSTICK = "match + groups()"
 SLOTS = 256

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from mrframe.cli.flags import AnswerOption, SettingOption
 from mrframe.cli.main import group
-from mrframe.cli.settings import Setting, declared
+from mrframe.cli.parse.flags import AnswerOption, SettingOption
+from mrframe.cli.parse.settings import Setting, declared
 
 HEAD = """\
 # The command

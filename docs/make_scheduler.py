@@ -1,8 +1,8 @@
-"""Writes the tables of docs/scheduler.md from mrframe/core/states.py: `python docs/make_scheduler.py`."""
+"""Writes the tables of docs/scheduler.md from mrframe/core/model/states.py: `python docs/make_scheduler.py`."""
 
 from pathlib import Path
 
-from mrframe.core.states import markdown
+from mrframe.core.model.states import markdown
 
 PAGE = Path(__file__).parent / "scheduler.md"
 BEGIN, END = "<!-- tables: made by docs/make_scheduler.py -->\n", "<!-- end of tables -->\n"

@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mrframe.api import Progress, Result, Summary, run
-    from mrframe.cli.script import main
-    from mrframe.core.job import Job, Reader, each, top
-    from mrframe.core.options import RunOptions
+    from mrframe.cli.commands.script import main
+    from mrframe.core.job.job import Job, Reader, each, top
+    from mrframe.core.model.options import RunOptions
     from mrframe.errors import MrframeError
     from mrframe.formats.named import json_lines, logs, text, words
     from mrframe.shuffle.reducers import collect, count, distinct, largest, mean, smallest, total
-    from mrframe.task.counters import increment
+    from mrframe.task.report.counters import increment
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "api": ("Progress", "Result", "Summary", "run"),
-    "cli.script": ("main",),
-    "core.job": ("Job", "Reader", "each", "top"),
-    "core.options": ("RunOptions",),
+    "cli.commands.script": ("main",),
+    "core.job.job": ("Job", "Reader", "each", "top"),
+    "core.model.options": ("RunOptions",),
     "errors": ("MrframeError",),
     "formats.named": ("json_lines", "logs", "text", "words"),
     "shuffle.reducers": ("collect", "count", "distinct", "largest", "mean", "smallest", "total"),
-    "task.counters": ("increment",),
+    "task.report.counters": ("increment",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -22,28 +22,28 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import msgpack
 
 from mrframe.bootstrap import claim_process
-from mrframe.core.job import Job
-from mrframe.core.options import RunOptions
-from mrframe.core.spec import Split
+from mrframe.core.job.job import Job
+from mrframe.core.model.options import RunOptions
+from mrframe.core.model.spec import Split
 from mrframe.engines.base import Engine, OnProgress, Outcome, Plan, Progress
-from mrframe.engines.planning import make_plan, runs_inline, with_name
-from mrframe.engines.records import keep_failure, keep_run
-from mrframe.engines.sources import Inputs
-from mrframe.engines.summary import MalformedSample, Summary, first_lines, input_maps, summarise
+from mrframe.engines.history.records import keep_failure, keep_run
+from mrframe.engines.history.summary import MalformedSample, Summary, first_lines, input_maps, summarise
+from mrframe.engines.plan.planning import make_plan, runs_inline, with_name
+from mrframe.engines.plan.sources import Inputs
 from mrframe.errors import CorruptData, OutputError, ResultClosed, UserCodeError
 from mrframe.shuffle.columns import decode, lines_of
 from mrframe.shuffle.keys import order
 from mrframe.shuffle.merge import merge
-from mrframe.shuffle.runfile import Block, RunReader
+from mrframe.shuffle.run_file.runfile import Block, RunReader
+from mrframe.store.manyfiles import ManyFiles
 from mrframe.store.output import check_inputs_stay, whole_file
 from mrframe.store.scratch import Scratch, sweep_stale
-from mrframe.task import effects
-from mrframe.task.jobfile import JobFile, find, made, ready_names
-from mrframe.task.manyfiles import ManyFiles
+from mrframe.task.code.jobfile import JobFile, find, made, ready_names
+from mrframe.task.isolation import effects
 
 if TYPE_CHECKING:
-    from mrframe.formats.plain import Text
-    from mrframe.formats.writing import Format, Stream
+    from mrframe.formats.output.plain import Text
+    from mrframe.formats.output.writing import Format, Stream
 
 __all__ = [
     "MalformedSample",
@@ -111,7 +111,7 @@ class Result:
 
         Raises ValueRefused for what the form cannot hold, ResultClosed.
         """
-        from mrframe.formats.writing import write_blocks
+        from mrframe.formats.output.writing import write_blocks
 
         self._check_open()
         if form != "text" or escape:
@@ -325,7 +325,7 @@ def _engine(plan: Plan) -> Engine:
 
 def write_rejects(path: str, outcome: Outcome, files: Sequence[tuple[Split, str]], how: Text = "escape") -> None:
     """Malformed lines, or failed records, of a run to a file, in input order, whole or not at all; OutputError."""
-    from mrframe.formats.plain import as_utf8
+    from mrframe.formats.output.plain import as_utf8
 
     before = {split.order: lines for split, lines in first_lines(input_maps(outcome.done))}
     with whole_file(path, overwrite=True) as target:

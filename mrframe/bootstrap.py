@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mrframe.cluster.client import LocalCluster
-    from mrframe.core.options import RunOptions
+    from mrframe.cluster.client.client import LocalCluster
+    from mrframe.core.model.options import RunOptions
     from mrframe.store.scratch import Scratch
 
 _process_is_ours = False
@@ -25,7 +25,7 @@ def start_cluster(options: RunOptions, nodes: int, slots: int, scratch: Scratch)
     It works in a directory of its own inside `scratch`, which is made once there is a keeper to remove it.
     Its keeper is forked from the command, and started by exec from a notebook, a test or a script.
     """
-    from mrframe.cluster.client import LocalCluster
+    from mrframe.cluster.client.client import LocalCluster
 
     return LocalCluster.start(
         nodes=nodes,

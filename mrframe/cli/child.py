@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from mrframe.cli.ending import ReaderLeft, flush_stdout
+from mrframe.cli.show.ending import ReaderLeft, flush_stdout
 from mrframe.errors import OutputError
 
 
@@ -42,7 +42,7 @@ def _work_and_leave(work: Callable[[], int]) -> NoReturn:
         sys.stderr.flush()
     except OutputError as error:
         if not code:  # else what went wrong has been said
-            from mrframe.cli.failures import show
+            from mrframe.cli.show.failures import show
 
             show(error, sys.stderr, verbose=False)
         code = code or error.exit_code
@@ -51,7 +51,7 @@ def _work_and_leave(work: Callable[[], int]) -> NoReturn:
     except (BrokenPipeError, ReaderLeft):
         code = 0  # whoever reads has what it wanted
     except BaseException as error:  # it would be lost with the child
-        from mrframe.cli.failures import show_unexpected
+        from mrframe.cli.show.failures import show_unexpected
 
         show_unexpected(error, sys.stderr)
     finally:

@@ -33,7 +33,7 @@ def named_submission(text: str, directory: str | None) -> str:
         return text
     run, job = _last_run(), _last_job(directory)
     if job is None:
-        from mrframe.cluster.home import default_home
+        from mrframe.cluster.client.home import default_home
 
         raise UsageError(f"{directory or default_home()} has no submission, so there is no last one (@)")
     if run is not None and run > job:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from mrframe.cli.ending import catch_lost_signals, leave, refuse_exit, run_to_exit_code, say
+from mrframe.cli.show.ending import catch_lost_signals, leave, refuse_exit, run_to_exit_code, say
 
 COMMANDS = {
     "run": "Run one job over log files and print its answer.",
@@ -36,12 +36,12 @@ COMMANDS = {
     "doctor": "Check that this machine has what mrframe needs.",
     "completion": "Print a shell's completion script.",
 }
-_MODULES = {"init": "starter", "config": "config", "formats": "formats"}
+_MODULES = {"init": "starter"}
 COMPLETE_VARIABLE = "_MRFRAME_COMPLETE"
 
 
 class LazyGroup(click.Group):
-    """A group that knows its subcommands by name and imports `mrframe.cli.<name>` for one that is used."""
+    """A group that knows its subcommands by name and imports `mrframe.cli.commands.<name>` for one that is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
         """The names, in the order of the help."""
@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
             return None
         import importlib
 
-        module = importlib.import_module(f"mrframe.cli.{_MODULES.get(cmd_name, cmd_name)}")
+        module = importlib.import_module(f"mrframe.cli.commands.{_MODULES.get(cmd_name, cmd_name)}")
         command: click.Command = module.command
         return command
 
@@ -67,7 +67,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The subcommand that the arguments name; an unknown one is an error with the nearest match."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            from mrframe.cli.settings import nearest
+            from mrframe.cli.parse.settings import nearest
 
             raise click.UsageError(f"mrframe has no command {args[0]!r}{nearest(args[0], COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)
@@ -98,7 +98,7 @@ def group() -> None:
 def run_as_command(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command as its own process does, with exit codes and signals; never returns."""
     from mrframe.bootstrap import claim_process
-    from mrframe.task import stdout
+    from mrframe.task.isolation import stdout
 
     claim_process()
     catch_lost_signals()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from mrframe.cluster.home import Home
-    from mrframe.cluster.standing import Visitor
+    from mrframe.cluster.client.home import Home
+    from mrframe.cluster.client.standing import Visitor
     from mrframe.wire.messages import JobState
 
 ANSWER_S = 30.0
@@ -26,7 +26,7 @@ def dir_option(command: C) -> C:
 
 def home_of(directory: str | None) -> Home:
     """The cluster's home; NotPrivate when it is not this user's alone."""
-    from mrframe.cluster.home import Home, default_home
+    from mrframe.cluster.client.home import Home, default_home
 
     return Home(directory or default_home())
 
@@ -34,7 +34,7 @@ def home_of(directory: str | None) -> Home:
 @contextmanager
 def visit(home: Home) -> Iterator[Visitor]:
     """A session with the cluster that runs there; what is fetched goes when it ends. ClusterUnreachable."""
-    from mrframe.cluster.standing import Visitor
+    from mrframe.cluster.client.standing import Visitor
     from mrframe.store.scratch import Scratch
 
     with Scratch(later=True) as scratch, Visitor(home, scratch.path) as visitor:

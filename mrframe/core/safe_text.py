@@ -1,6 +1,6 @@
 """Text of a job's own objects for messages: their `__repr__` and `__str__` may raise, and may give megabytes.
 
-Not here: text from logs, which `cli/terminal.py` makes fit for a terminal.
+Not here: text from logs, which `cli/show/terminal.py` makes fit for a terminal.
 """
 
 from __future__ import annotations

@@ -12,19 +12,19 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
 from mrframe import errors
-from mrframe.core.job import Job
-from mrframe.core.options import RunOptions
+from mrframe.core.job.job import Job
+from mrframe.core.model.options import RunOptions
+from mrframe.core.model.records import TaskReport
+from mrframe.core.model.spec import Failure, Split, StepSpec
 from mrframe.core.quick import dataclass
-from mrframe.core.records import TaskReport
 from mrframe.core.safe_text import safe_repr
-from mrframe.core.spec import Failure, Split, StepSpec
 from mrframe.store.scratch import Scratch
-from mrframe.task.confine import memory_share
-from mrframe.task.jobfile import JobFile
-from mrframe.task.package import TaskSettings
+from mrframe.task.code.jobfile import JobFile
+from mrframe.task.code.package import TaskSettings
+from mrframe.task.isolation.confine import memory_share
 
 if TYPE_CHECKING:
-    from mrframe.engines.saving import Cache
+    from mrframe.engines.cache.saving import Cache
 
 RECORD_CHARS_MAX = 500  # of a record in a note
 JOB_ID = "job-1"  # a one-shot run has one submission

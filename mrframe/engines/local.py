@@ -13,19 +13,19 @@ from collections.abc import Callable
 from typing import Protocol
 
 from mrframe.bootstrap import start_cluster
-from mrframe.core.actions import JobEnded
-from mrframe.core.ids import parse_attempt
-from mrframe.core.options import RunOptions
-from mrframe.core.placement import locality
-from mrframe.core.records import JobProgress
-from mrframe.core.spec import Split, StepSpec
+from mrframe.core.model.actions import JobEnded
+from mrframe.core.model.ids import parse_attempt
+from mrframe.core.model.options import RunOptions
+from mrframe.core.model.records import JobProgress
+from mrframe.core.model.spec import Split, StepSpec
+from mrframe.core.state.placement import locality
 from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, cores, limited, raise_failure
-from mrframe.engines.sampling import SAMPLE_ID, sample_plan, with_cuts
+from mrframe.engines.plan.sampling import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.errors import JobFailed, TimedOut
 from mrframe.store.scratch import Scratch
-from mrframe.task.package import pack
-from mrframe.task.reducing import PART_FILE
-from mrframe.task.rejects import QUARANTINE_FILE, REJECTS_FILE
+from mrframe.task.code.package import pack
+from mrframe.task.reduce.reducing import PART_FILE
+from mrframe.task.report.rejects import QUARANTINE_FILE, REJECTS_FILE
 
 POLL_S = 0.1
 AGAIN_S = 60.0
@@ -33,7 +33,7 @@ AGAIN_S = 60.0
 
 
 class Cluster(Protocol):
-    """What this engine needs of `cluster.client.LocalCluster`, which says what each does."""
+    """What this engine needs of `cluster.client.client.LocalCluster`, which says what each does."""
 
     # ruff: noqa: D102
     def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes) -> None: ...

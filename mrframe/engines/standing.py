@@ -12,30 +12,30 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
-from mrframe.core.actions import JobEnded
-from mrframe.core.ids import parse_attempt
-from mrframe.core.job import Reader
-from mrframe.core.options import RunOptions
-from mrframe.core.placement import locality
+from mrframe.core.job.job import Reader
+from mrframe.core.model.actions import JobEnded
+from mrframe.core.model.ids import parse_attempt
+from mrframe.core.model.options import RunOptions
+from mrframe.core.model.spec import Split, StepSpec
 from mrframe.core.quick import dataclass
-from mrframe.core.spec import Split, StepSpec
+from mrframe.core.state.placement import locality
 from mrframe.engines.base import Done, Outcome, Plan, limited, raise_failure
-from mrframe.engines.planning import make_plan, with_name
-from mrframe.engines.records import stamps
-from mrframe.engines.sampling import sample_plan, with_cuts
-from mrframe.engines.sources import Inputs
-from mrframe.engines.summary import Summary, summarise
+from mrframe.engines.history.records import stamps
+from mrframe.engines.history.summary import Summary, summarise
+from mrframe.engines.plan.planning import make_plan, with_name
+from mrframe.engines.plan.sampling import sample_plan, with_cuts
+from mrframe.engines.plan.sources import Inputs
 from mrframe.errors import CorruptData, UsageError
-from mrframe.formats.inputs import InputFile
+from mrframe.formats.inputs.inputs import InputFile
 from mrframe.store.scratch import Scratch
-from mrframe.task import effects
-from mrframe.task.jobfile import find
-from mrframe.task.package import pack
-from mrframe.task.reducing import PART_FILE
+from mrframe.task.code.jobfile import find
+from mrframe.task.code.package import pack
+from mrframe.task.isolation import effects
+from mrframe.task.reduce.reducing import PART_FILE
 
 
 class Cluster(Protocol):
-    """What is needed of `cluster.standing.Visitor`, which says what each does."""
+    """What is needed of `cluster.client.standing.Visitor`, which says what each does."""
 
     # ruff: noqa: D102
     def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes, priority: int) -> None: ...

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mrframe.core.job import JSON_LINES, Reader
+from mrframe.core.job.job import JSON_LINES, Reader
 from mrframe.core.quick import dataclass
 from mrframe.errors import FormatError
-from mrframe.formats.json_lines import read_object
+from mrframe.formats.grammar.patterns import compile_patterns
 from mrframe.formats.named import FORMATS
-from mrframe.formats.parsed import plain_lines
-from mrframe.formats.patterns import compile_patterns
+from mrframe.formats.readers.json_lines import read_object
+from mrframe.formats.readers.parsed import plain_lines
 from mrframe.formats.schema import grammar_of
 
 LINES_MAX = 1_000

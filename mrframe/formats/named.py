@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mrframe.core.job import JSON_LINES, TEXT, WORDS, Reader
+from mrframe.core.job.job import JSON_LINES, TEXT, WORDS, Reader
 
 
 class NamedFormat(NamedTuple):

@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mrframe.core.job import Reader
+from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError, UsageError
-from mrframe.formats.access import AccessReader
-from mrframe.formats.json_lines import JsonReader, read_object
-from mrframe.formats.parsed import BlockReader, Parsed
+from mrframe.formats.grammar.strftime import has_zone
+from mrframe.formats.readers.access import AccessReader
+from mrframe.formats.readers.json_lines import JsonReader, read_object
+from mrframe.formats.readers.parsed import BlockReader, Parsed
+from mrframe.formats.readers.text import TextReader, WordsReader
+from mrframe.formats.readers.window import DIGITS, HIDDEN, JSON_TIMES, Times, Window, WindowReader
 from mrframe.formats.schema import check_fields, fields_of, grammar_of
-from mrframe.formats.strftime import has_zone
-from mrframe.formats.text import TextReader, WordsReader
-from mrframe.formats.window import DIGITS, HIDDEN, JSON_TIMES, Times, Window, WindowReader
 
 __all__ = ["BlockReader", "Parsed", "explain", "make_reader"]
 

@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from mrframe.core.job import Reader
+from mrframe.core.job.job import Reader
 from mrframe.errors import UnknownField
-from mrframe.formats.format_string import parse_format
-from mrframe.formats.grammar import TIME_KINDS, Grammar, Slot
+from mrframe.formats.grammar.format_string import parse_format
+from mrframe.formats.grammar.grammar import TIME_KINDS, Grammar, Slot
 from mrframe.formats.named import STRINGS
 
 EVERY_READER = {

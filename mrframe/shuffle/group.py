@@ -13,8 +13,8 @@ from itertools import compress, islice, pairwise
 from operator import ne
 from typing import Any
 
-from mrframe.shuffle.blocks import Block
 from mrframe.shuffle.keys import canonical, sorts_natively
+from mrframe.shuffle.run_file.blocks import Block
 
 
 def runs_of_equal(kind: str, keys: list[Any]) -> list[int]:

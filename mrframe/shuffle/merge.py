@@ -20,9 +20,9 @@ from itertools import chain
 from sys import getsizeof
 from typing import Any, BinaryIO
 
-from mrframe.shuffle.blocks import Block
 from mrframe.shuffle.ranks import PairKind, is_native, pair_kind, ranks, sorted_pairs
-from mrframe.shuffle.runfile import RunReader, RunWriter
+from mrframe.shuffle.run_file.blocks import Block
+from mrframe.shuffle.run_file.runfile import RunReader, RunWriter
 
 AT_ONCE_BYTES = 32 << 20  # of memory that is sorted in one piece; above it, block by block
 _WEIGHED = 8  # pairs of a block that are looked at to know its size

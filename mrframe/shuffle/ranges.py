@@ -1,6 +1,6 @@
 """Total order: the slots of a run file as ranges of keys, between cuts that come from a sample.
 
-Not here: taking the sample (`task/sampling.py`), hashing (`partition.py`), which is what ranges replace.
+Not here: taking the sample (`task/map/sampling.py`), hashing (`partition.py`), which is what ranges replace.
 
 Range j holds the keys from cut j - 1 (included) to cut j (not included), in the order of `keys.order`. Every
 partition has as many ranges as the next, in its first slots, so slots in rising order are keys in rising

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from mrframe.core.job import Reducer
+from mrframe.core.job.job import Reducer
 from mrframe.core.safe_text import safe_repr
 from mrframe.shuffle import exact
 from mrframe.shuffle.keys import canonical, extreme, kind_of

@@ -1,6 +1,7 @@
 """The file that a master's memory is: rows of opaque bytes in SQLite, appended turn by turn, checked when opened.
 
-What it is not: it knows no facts and no jobs but their names; `cluster/journal.py` gives the bytes their meaning.
+What it is not: it knows no facts and no jobs but their names; `cluster/master/journal.py` gives the bytes their
+meaning.
 
 Rules.
 - All rows of one turn are one transaction, on the disk when `append` returns (WAL, synchronous=FULL). A turn that

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import RawIOBase
 from typing import Any
 
-from mrframe.core.spec import MANIFEST
+from mrframe.core.model.spec import MANIFEST
 from mrframe.errors import OutputError
 from mrframe.store.disk import sync_directory
 from mrframe.store.place import (

@@ -4,12 +4,13 @@
     <folder>/jobs/<job>/about     what the job is called, for people (JSON)
     <folder>/jobs/<job>/<key>     one entry: header, a report, the bytes of a run file
 
-`job` and `key` are digests in hex that their makers answer for (`task/saved.py`): what has the same key is the same
-result. The key of a part of a whole answer ends with its number (`-0`), so no entry of a map has it. An entry appears
-whole or not at all. Its SHA-256 covers job, key and content, so one that is damaged, of an older form or in the place
-of another is no entry. It may be gone at any time: nothing here is ever needed to get an answer, and a fault of the
-disk is "no entry". Entries may hold pickled values, which executors open, so the folder must be this user's alone.
-What has another name than these is not ours, and is never deleted. Not here: what makes two results the same.
+`job` and `key` are digests in hex that their makers answer for (`task/cache/saved.py`): what has the same key is the
+same result. The key of a part of a whole answer ends with its number (`-0`), so no entry of a map has it. An entry
+appears whole or not at all. Its SHA-256 covers job, key and content, so one that is damaged, of an older form or in
+the place of another is no entry. It may be gone at any time: nothing here is ever needed to get an answer, and a
+fault of the disk is "no entry". Entries may hold pickled values, which executors open, so the folder must be this
+user's alone. What has another name than these is not ours, and is never deleted. Not here: what makes two results
+the same.
 """
 
 from __future__ import annotations

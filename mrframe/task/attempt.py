@@ -15,8 +15,8 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, BinaryIO, Protocol
 
-from mrframe.core.records import TaskReport
-from mrframe.core.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
+from mrframe.core.model.records import TaskReport
+from mrframe.core.model.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
 from mrframe.errors import (
     CannotTravel,
     CorruptData,
@@ -26,18 +26,19 @@ from mrframe.errors import (
     MrframeError,
     UsageError,
 )
-from mrframe.formats.decode import decode_file
-from mrframe.task import counters, effects, surroundings
-from mrframe.task.blame import NO_KEY, GroupFailed, HookFailed, RecordFailed, failure_of
-from mrframe.task.care import Care
+from mrframe.formats.inputs.decode import decode_file
+from mrframe.store.temporary import create
 from mrframe.task.careful import CarefulAttempt, reads_lines
-from mrframe.task.confine import memory_limited
-from mrframe.task.guard import is_interrupt, is_the_jobs
-from mrframe.task.mapping import MapTask
-from mrframe.task.package import LoadedJob, unpack
-from mrframe.task.reducing import ReduceTask
-from mrframe.task.stepping import StepTask
-from mrframe.task.temporary import create
+from mrframe.task.code.package import LoadedJob, unpack
+from mrframe.task.isolation import effects, surroundings
+from mrframe.task.isolation.confine import memory_limited
+from mrframe.task.isolation.guard import is_interrupt, is_the_jobs
+from mrframe.task.map.care import Care
+from mrframe.task.map.mapping import MapTask
+from mrframe.task.map.stepping import StepTask
+from mrframe.task.reduce.reducing import ReduceTask
+from mrframe.task.report import counters
+from mrframe.task.report.blame import NO_KEY, GroupFailed, HookFailed, RecordFailed, failure_of
 
 OUT_OF_MEMORY = "the task ran out of memory"
 LEANER = 8
@@ -196,7 +197,7 @@ def _group(job: LoadedJob | None, order: Order, failed: GroupFailed) -> bytes:
     """The values of a key on which the job's code failed; b"" where it is not known which, or they cannot be had."""
     if job is None or failed.key is NO_KEY or isinstance(order, DecodeOrder):
         return b""
-    from mrframe.task.capsule import group_given, group_of
+    from mrframe.task.debug.capsule import group_given, group_of
 
     try:
         if failed.hook in ("combine", "partition"):
@@ -218,7 +219,7 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | 
         return StepTask(step, order, job.settings, reporter, care=care).run()
     name = order.split.input_name
     if job.settings.sampling:
-        from mrframe.task.sampling import SampleTask
+        from mrframe.task.map.sampling import SampleTask
 
         return SampleTask(step.sources()[name], order, reporter).run()
     source, view = step.source_names.index(name), step.sources()[name]
@@ -233,7 +234,7 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | 
     elsewhere = saving is not None and order.split.kind != "saved" and saving.surroundings != surroundings.digest()
     if saving is None or care is not None or order.careful or elsewhere:
         return run()[0]
-    from mrframe.task.saved import map_or_load
+    from mrframe.task.cache.saved import map_or_load
 
     return map_or_load(view, order, job.settings, run)
 

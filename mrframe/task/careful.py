@@ -19,21 +19,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from mrframe.core.job import Job
-from mrframe.core.malformed import tolerates
-from mrframe.core.records import TaskReport
-from mrframe.core.spec import Failure, MapOrder, Order, ReduceOrder
+from mrframe.core.job.job import Job
+from mrframe.core.model.malformed import tolerates
+from mrframe.core.model.records import TaskReport
+from mrframe.core.model.spec import Failure, MapOrder, Order, ReduceOrder
 from mrframe.errors import UserCodeError
-from mrframe.formats.splitting import content_of
-from mrframe.task.blame import RECORD_BYTES_MAX, Place, failure_of
-from mrframe.task.box import Box, Standing
-from mrframe.task.care import BoxReporter, Care, Position
-from mrframe.task.confine import memory_limited
-from mrframe.task.emit import EmitFailed, Emitter
-from mrframe.task.lines import lines_before, lines_within
-from mrframe.task.mapping import MapTask, Reporter, block_reader
-from mrframe.task.package import LoadedJob
-from mrframe.task.watching import KILLED, Death, Outcome, watched
+from mrframe.formats.inputs.splitting import content_of
+from mrframe.task.code.package import LoadedJob
+from mrframe.task.isolation.box import Box, Standing
+from mrframe.task.isolation.confine import memory_limited
+from mrframe.task.isolation.watching import KILLED, Death, Outcome, watched
+from mrframe.task.map.care import BoxReporter, Care, Position
+from mrframe.task.map.emit import EmitFailed, Emitter
+from mrframe.task.map.mapping import MapTask, Reporter, block_reader
+from mrframe.task.report.blame import RECORD_BYTES_MAX, Place, failure_of
+from mrframe.task.report.lines import lines_before, lines_within
 
 KILLS_MAX = 4  # deaths by SIGKILL at different places, after which the attempt is given up
 Run = Callable[[Order, Reporter, Care], TaskReport | Failure]
@@ -76,7 +76,7 @@ class CarefulAttempt:
 
     def _no_sample(self) -> TaskReport:
         """What a sampling task gives on whose records the job's code does not live: the run itself will find them."""
-        from mrframe.task.sampling import sealed
+        from mrframe.task.map.sampling import sealed
 
         assert isinstance(self._order, MapOrder)
         shutil.rmtree(self._order.out_dir, ignore_errors=True)

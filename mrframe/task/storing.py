@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from mrframe.core.stored import BlockDone, JudgeOrder, StoreOrder
+from mrframe.core.model.stored import BlockDone, JudgeOrder, StoreOrder
 from mrframe.errors import CorruptData, InputChanged, MrframeError, StoreFull
-from mrframe.formats.blockfile import BlockFile, best_codec, write_block
+from mrframe.formats.inputs.blockfile import BlockFile, best_codec, write_block
 from mrframe.store.blocks import BlockStore
 
 PIECE_BYTES = 1 << 20

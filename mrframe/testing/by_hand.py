@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from mrframe.core import actions as a
-from mrframe.core import events as e
-from mrframe.core.facts import Fact
-from mrframe.core.limits import SchedulerLimits
-from mrframe.core.records import Ledger, TaskReport
-from mrframe.core.scheduler import Scheduler
-from mrframe.core.spec import Failure, Split, StepSpec
+from mrframe.core.model import actions as a
+from mrframe.core.model import events as e
+from mrframe.core.model.facts import Fact
+from mrframe.core.model.limits import SchedulerLimits
+from mrframe.core.model.records import Ledger, TaskReport
+from mrframe.core.model.spec import Failure, Split, StepSpec
+from mrframe.core.scheduling.scheduler import Scheduler
 
 
 def file_split(index: int, *, source: int = 0, length: int = 10, locations: tuple[str, ...] = ()) -> Split:

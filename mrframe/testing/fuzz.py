@@ -2,7 +2,7 @@
 
 A mutation is a short log, changed. It is cut into splits and blocks of random lengths and read by the reader of its
 format; records, malformed lines, every field's bytes and the ledger must be what the parser of one line
-(`formats/oracle.py`; Python's own `json`, `gzip` and `bytes.split` for the others) says about the whole of it. One in
+(`testing/oracle.py`; Python's own `json`, `gzip` and `bytes.split` for the others) says about the whole of it. One in
 `RUN_EVERY` is run as a job, too. An error that has no name, a result that differs, or one that takes longer than
 `HANG_S` fails, and is made again with `--first N --mutations 1`. Not here: how logs are ruined (`mutations.py`).
 """
@@ -27,17 +27,17 @@ from time import perf_counter
 from typing import Any, BinaryIO
 
 import mrframe
-from mrframe.core.job import JSON_LINES, TEXT, WORDS, Job, Reader
-from mrframe.core.options import RunOptions
+from mrframe.core.job.job import JSON_LINES, TEXT, WORDS, Job, Reader
+from mrframe.core.model.options import RunOptions
 from mrframe.errors import ExtraMissing, FormatError, InputError, MrframeError
-from mrframe.formats import oracle
-from mrframe.formats.blocks import pieces
-from mrframe.formats.decode import compression_of, decode_file
 from mrframe.formats.detect import detect
-from mrframe.formats.magic import HEAD_BYTES
+from mrframe.formats.inputs.blocks import pieces
+from mrframe.formats.inputs.decode import compression_of, decode_file
+from mrframe.formats.inputs.magic import HEAD_BYTES
+from mrframe.formats.inputs.splitting import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
 from mrframe.formats.reading import BlockReader, make_reader
 from mrframe.formats.schema import grammar_of
-from mrframe.formats.splitting import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
+from mrframe.testing import oracle
 from mrframe.testing.mutations import mutate, packed, samples_of, some_lines
 
 HANG_S = 10.0

@@ -21,7 +21,7 @@ import pytest
 
 if TYPE_CHECKING:
     from mrframe.api import Summary
-    from mrframe.core.job import Job
+    from mrframe.core.job.job import Job
 
 Data = str | bytes | Path | Sequence[str | Path] | Mapping[str, Any]
 MARK = "PYTEST_MRFRAME_CLUSTER"  # in the environment of a cluster's processes, so that they can be found again
@@ -96,7 +96,7 @@ def mr_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 def _runner(factory: pytest.TempPathFactory, preset: dict[str, Any]) -> Runner:
     def run(job: Any, data: Data, *, job_options: dict[str, Any] | None = None, **options: Any) -> Rows:
         from mrframe import api
-        from mrframe.core.options import RunOptions
+        from mrframe.core.model.options import RunOptions
 
         chosen = RunOptions(**{**preset, **options})
         inputs: Any = None

@@ -16,11 +16,11 @@ from types import TracebackType
 from typing import Self
 from unittest.mock import patch
 
-from mrframe.cluster.client import LocalCluster
-from mrframe.core.actions import JobEnded
-from mrframe.core.options import RunOptions
-from mrframe.core.records import JobProgress
-from mrframe.core.spec import Split, StepSpec
+from mrframe.cluster.client.client import LocalCluster
+from mrframe.core.model.actions import JobEnded
+from mrframe.core.model.options import RunOptions
+from mrframe.core.model.records import JobProgress
+from mrframe.core.model.spec import Split, StepSpec
 from mrframe.engines import local
 from mrframe.store.scratch import Scratch
 

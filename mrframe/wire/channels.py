@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mrframe.core import events, manifest_messages, stored
-from mrframe.core.records import JobProgress
+from mrframe.core.model import events, manifest_messages, stored
+from mrframe.core.model.records import JobProgress
 from mrframe.wire import messages
 from mrframe.wire.codec import MESSAGE_BYTES_MAX, Vocabulary
 

@@ -1,16 +1,16 @@
 """What may be said: the vocabularies of every channel, and the messages that are not events of the core.
 
-The events of `core/events.py` travel as they are. Defined here is what only the drivers need: code of
+The events of `core/model/events.py` travel as they are. Defined here is what only the drivers need: code of
 jobs, who is where, numbers of requests, transfers of files, and the talk between parent and child.
 """
 
 from __future__ import annotations
 
-from mrframe.core import stored
-from mrframe.core.limits import NodeLimits, SchedulerLimits
+from mrframe.core.model import stored
+from mrframe.core.model.limits import NodeLimits, SchedulerLimits
+from mrframe.core.model.records import TaskReport
+from mrframe.core.model.spec import Failure, Order, Split
 from mrframe.core.quick import dataclass
-from mrframe.core.records import TaskReport
-from mrframe.core.spec import Failure, Order, Split
 from mrframe.wire.codec import MESSAGE_BYTES_MAX
 
 FETCH_FRAME_BYTES = 1 << 20

@@ -22,8 +22,8 @@ MARK = "MRFRAME_TEST_MARK"
 SCRIPT = textwrap.dedent(
     """
     import sys
-    from mrframe.cluster.client import LocalCluster
-    from mrframe.core.spec import Split, StepSpec
+    from mrframe.cluster.client.client import LocalCluster
+    from mrframe.core.model.spec import Split, StepSpec
     from mrframe.store.scratch import Scratch
 
     run = Scratch(later=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mrframe.task.confine import FILE_BYTES_MAX, OPEN_FILES_MAX, PROCESSES_MAX
-from mrframe.task.printing import PRINT_BYTES_MAX, PRINT_BYTES_PER_S, TELL_S
+from mrframe.task.isolation.confine import FILE_BYTES_MAX, OPEN_FILES_MAX, PROCESSES_MAX
+from mrframe.task.isolation.printing import PRINT_BYTES_MAX, PRINT_BYTES_PER_S, TELL_S
 
 ROOT = Path(__file__).parents[2]
 LOG = ROOT / "sample_logs" / "access.log"

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from test_standing_cluster import Place
 
-from mrframe.cluster.home import Home
-from mrframe.cluster.standing import Visitor
-from mrframe.core.actions import JobEnded
-from mrframe.core.options import RunOptions
+from mrframe.cluster.client.home import Home
+from mrframe.cluster.client.standing import Visitor
+from mrframe.core.model.actions import JobEnded
+from mrframe.core.model.options import RunOptions
 from mrframe.engines import standing
 
 JOB = """

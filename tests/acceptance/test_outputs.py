@@ -16,7 +16,7 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, each, text
-from mrframe.cli.output import format_for
+from mrframe.cli.show.output import format_for
 from mrframe.errors import JobError, OutputError, ResultClosed
 from mrframe.store.output import whole_file, whole_folder
 from mrframe.store.place import PRIVATE_TRIES, new_private

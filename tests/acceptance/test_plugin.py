@@ -140,7 +140,7 @@ def test_pytest_starts_without_what_the_plugin_needs_later():
     """Every pytest run loads the plugin: it may cost pytest users nothing."""
     code = "import sys, mrframe.testing.plugin; print(*sorted(sys.modules))"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    heavy = {"zmq", "msgpack", "cloudpickle", "click", "sqlite3", "mrframe.api", "mrframe.core.job"}
+    heavy = {"zmq", "msgpack", "cloudpickle", "click", "sqlite3", "mrframe.api", "mrframe.core.job.job"}
     assert heavy.isdisjoint(modules)
 
 

@@ -13,16 +13,17 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, collect, count, each, text, top, total, words
-from mrframe.core.spec import MapOrder, ReduceOrder, Split
+from mrframe.core.model.spec import MapOrder, ReduceOrder, Split
 from mrframe.engines import inline
 from mrframe.errors import ShuffleUnbalanced
-from mrframe.shuffle.runfile import RunWriter
-from mrframe.task import packedtask, surroundings
+from mrframe.shuffle.run_file.runfile import RunWriter
 from mrframe.task.attempt import run_loaded
-from mrframe.task.box import Box
-from mrframe.task.care import Care
-from mrframe.task.package import Saving, TaskSettings, loaded
-from mrframe.task.stepping import StepTask
+from mrframe.task.code.package import Saving, TaskSettings, loaded
+from mrframe.task.columnar import packedtask
+from mrframe.task.isolation import surroundings
+from mrframe.task.isolation.box import Box
+from mrframe.task.map.care import Care
+from mrframe.task.map.stepping import StepTask
 
 ROOT = Path(__file__).parents[2]
 
@@ -158,11 +159,11 @@ MAP = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 import made
-from mrframe.core.spec import MapOrder, Split
+from mrframe.core.model.spec import MapOrder, Split
 from mrframe.task.attempt import run_loaded
-from mrframe.task.box import Box
-from mrframe.task.care import Care
-from mrframe.task.package import TaskSettings, loaded
+from mrframe.task.isolation.box import Box
+from mrframe.task.map.care import Care
+from mrframe.task.code.package import TaskSettings, loaded
 
 class Silent:
     def beat(self, records, bytes_done): pass

@@ -16,8 +16,8 @@ import pytest
 import mrframe
 from mrframe import Job, RunOptions, collect, text
 from mrframe.store import seen
-from mrframe.task import known
-from mrframe.task.jobfile import ready_names
+from mrframe.task.cache import known
+from mrframe.task.code.jobfile import ready_names
 
 JOB = """
 from mrframe import Job, collect, text

@@ -12,7 +12,7 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, count, text
-from mrframe.engines import looking
+from mrframe.engines.cache import looking
 from mrframe.errors import InputChanged, NotRepeatable, TooManyMalformed
 from mrframe.store import seen
 
@@ -98,7 +98,7 @@ def test_a_second_run_makes_no_map_again(place):
 
 def test_an_unchanged_file_is_not_even_read(place, monkeypatch):
     place.run()
-    monkeypatch.setattr("mrframe.task.saved.read_split", None)
+    monkeypatch.setattr("mrframe.task.cache.saved.read_split", None)
     options = RunOptions(engine="inline", split_bytes=100, cache="on", cache_dir=str(place.cache))
     with mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options) as result:
         assert result.summary.saved_maps == place.maps()
@@ -167,7 +167,7 @@ def test_what_was_compressed_is_decoded_once_and_written_nowhere(place, monkeypa
     for _ in range(2):
         with mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options) as result:
             assert result.summary.saved_maps == place_maps(result)
-        monkeypatch.setattr("mrframe.engines.looking.decoded_chunks", None)
+        monkeypatch.setattr("mrframe.engines.cache.looking.decoded_chunks", None)
 
 
 def place_maps(result) -> int:
@@ -251,7 +251,7 @@ def test_a_rewrite_in_place_of_the_same_size_and_time_is_noticed(place):
 def test_a_file_that_may_still_change_within_its_tick_is_not_taken_as_seen(place, monkeypatch):
     monkeypatch.setattr(seen, "SETTLED_S", 3600.0)
     place.run()
-    monkeypatch.setattr("mrframe.task.saved.read_split", unreadable)
+    monkeypatch.setattr("mrframe.task.cache.saved.read_split", unreadable)
     with pytest.raises(Unread):
         place.run()
     monkeypatch.undo()
@@ -261,7 +261,7 @@ def test_a_file_that_may_still_change_within_its_tick_is_not_taken_as_seen(place
 def test_cuts_stay_where_they_were_when_the_input_grows_beyond_a_step(place, monkeypatch):
     monkeypatch.setattr(seen, "SETTLED_S", 3600.0)
     lengths = iter([100, 200])
-    monkeypatch.setattr("mrframe.engines.planning.default_split_bytes", lambda _: next(lengths))
+    monkeypatch.setattr("mrframe.engines.plan.planning.default_split_bytes", lambda _: next(lengths))
     place.run(split_bytes=None)
     with open(place.logs / "a.log", "ab") as file:
         file.write(lines(60, 63))

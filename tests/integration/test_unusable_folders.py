@@ -13,8 +13,8 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, count, text
-from mrframe.engines import records
-from mrframe.engines.saving import Cache
+from mrframe.engines.cache.saving import Cache
+from mrframe.engines.history import records
 from mrframe.errors import OutputError, UserCodeError
 from mrframe.store import scratch, seen
 
@@ -230,6 +230,6 @@ def test_a_scratch_folder_that_cannot_be_listed_is_not_swept(log, tmp_path, monk
 
 
 def test_a_job_that_cannot_be_judged_has_its_answer(log, tmp_path, monkeypatch):
-    monkeypatch.setattr("mrframe.task.fingerprint.own_code", None)
+    monkeypatch.setattr("mrframe.task.cache.fingerprint.own_code", None)
     (warning,) = run(log, tmp_path / "cache")[0]
     assert "cannot be judged: TypeError" in warning

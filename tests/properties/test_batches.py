@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import mrframe
 from mrframe import Job, RunOptions, collect, count, distinct, largest, mean, smallest, text, total
-from mrframe.task import arrow, mapbatch
+from mrframe.task.columnar import arrow
+from mrframe.task.map import mapbatch
 
 pa = pytest.importorskip("pyarrow")
 

@@ -33,7 +33,7 @@ from mrframe import (
     total,
     words,
 )
-from mrframe.formats.writing import write_rows
+from mrframe.formats.output.writing import write_rows
 
 INLINE = RunOptions(engine="inline", partitions=1, max_bad="100%")
 SAME = [

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from mrframe.core.job import Reader
+from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError
-from mrframe.formats import oracle
 from mrframe.formats.reading import make_reader
 from mrframe.formats.schema import grammar_of
+from mrframe.testing import oracle
 
 Could = Callable[[bytes, bytes], bool]  # may this be a value, before this literal?
 NUMBER = rb"(?:[0-9]+(?:\.[0-9]+)?|-)"

@@ -9,12 +9,12 @@ from itertools import pairwise
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mrframe.core.job import JSON_LINES, Reader
-from mrframe.formats import oracle
+from mrframe.core.job.job import JSON_LINES, Reader
 from mrframe.formats.named import STRINGS
-from mrframe.formats.parsed import Parsed
+from mrframe.formats.readers.parsed import Parsed
 from mrframe.formats.reading import make_reader
 from mrframe.formats.schema import grammar_of
+from mrframe.testing import oracle
 
 CUSTOM = (
     r'LogFormat "%v:%p %h %l %u %t \"%r\" %>s %O \"%{Referer}i\" \"%{User-Agent}i\" %D %{X-Id}o" timed',

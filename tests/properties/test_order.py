@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import mrframe
 from mrframe import Job, RunOptions, collect, count, each, text
 from mrframe.shuffle.keys import canonical, order
-from mrframe.task import mapping
+from mrframe.task.map import mapping
 
 SETTINGS = settings(max_examples=12, deadline=None)
 

@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 import mrframe
 from mrframe import Job, RunOptions, count, text, total, words
-from mrframe.formats.text import WordsReader
+from mrframe.formats.readers.text import WordsReader
 from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.partition import slot_column
-from mrframe.shuffle.runfile import RunReader, RunWriter
-from mrframe.task import arrow, mapbatch, packedfold, packedtask
+from mrframe.shuffle.run_file.runfile import RunReader, RunWriter
+from mrframe.task.columnar import arrow, packedfold, packedtask
+from mrframe.task.map import mapbatch
 
 np = pytest.importorskip("numpy")
-from mrframe.task import packed  # noqa: E402  (needs NumPy)
+from mrframe.task.columnar import packed  # noqa: E402  (needs NumPy)
 
 SETTINGS = settings(max_examples=40, deadline=None)
 

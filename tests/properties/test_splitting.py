@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mrframe.errors import ExtraMissing, InputError
-from mrframe.formats import blocks
-from mrframe.formats.blocks import pieces, write_blocks
-from mrframe.formats.decode import HEAD_BYTES, compression_of, decode_file
-from mrframe.formats.inputs import expand
-from mrframe.formats.parsed import head_bytes
-from mrframe.formats.splitting import plan_splits, read_blocks, read_split
-from mrframe.formats.spooling import spool
+from mrframe.formats.inputs import blocks
+from mrframe.formats.inputs.blocks import pieces, write_blocks
+from mrframe.formats.inputs.decode import HEAD_BYTES, compression_of, decode_file
+from mrframe.formats.inputs.inputs import expand
+from mrframe.formats.inputs.splitting import plan_splits, read_blocks, read_split
+from mrframe.formats.inputs.spooling import spool
+from mrframe.formats.readers.parsed import head_bytes
 
 FIXTURES_MAY_STAY = settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -15,12 +15,12 @@ from mrframe import collect, count, distinct, largest, mean, smallest, total
 from mrframe.errors import KeyRefused, UserCodeError
 from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.reducers import as_fold
-from mrframe.shuffle.runfile import RunWriter
-from mrframe.task import arrow
+from mrframe.shuffle.run_file.runfile import RunWriter
+from mrframe.task.columnar import arrow
 
 np = pytest.importorskip("numpy")
 pa = pytest.importorskip("pyarrow")
-from mrframe.task import codes, tablefold  # noqa: E402  (needs NumPy)
+from mrframe.task.columnar import codes, tablefold  # noqa: E402  (needs NumPy)
 
 SETTINGS = settings(max_examples=150, deadline=None)
 

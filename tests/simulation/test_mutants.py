@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import pytest
 
-from mrframe.core import assignment, endings, membership, outcomes, recovery
-from mrframe.core.book import Book, Turn
-from mrframe.core.events import AcknowledgeBlock, CommitAttempt, ForgetJob
-from mrframe.core.facts import AttemptCommitted, JobFinished, OutputLost
-from mrframe.core.invariants import InvariantBroken
-from mrframe.core.node import NodeCore
-from mrframe.core.node_attempts import Repeat
-from mrframe.core.node_reports import Reports
-from mrframe.core.scheduler import Scheduler
-from mrframe.core.spec import Failure
-from mrframe.core.submission import Submission
-from mrframe.core.tasks import Step
-from mrframe.testing.simulation import Faults, run
+from mrframe.core.model.events import AcknowledgeBlock, CommitAttempt, ForgetJob
+from mrframe.core.model.facts import AttemptCommitted, JobFinished, OutputLost
+from mrframe.core.model.spec import Failure
+from mrframe.core.node.node import NodeCore
+from mrframe.core.node.node_attempts import Repeat
+from mrframe.core.node.node_reports import Reports
+from mrframe.core.scheduling import assignment, endings, membership, outcomes, recovery
+from mrframe.core.scheduling.invariants import InvariantBroken
+from mrframe.core.scheduling.scheduler import Scheduler
+from mrframe.core.state.book import Book, Turn
+from mrframe.core.state.submission import Submission
+from mrframe.core.state.tasks import Step
+from mrframe.testing.simulation.simulation import Faults, run
 
 SEEDS = 1000
 MUTANTS = {}
@@ -57,7 +57,7 @@ def forgets_to_run_lost_outputs_again(patch):
 
 @mutant("I9|I3|I10")
 def keeps_believing_in_outputs_of_dead_nodes(patch):
-    patch("mrframe.core.losses.take_back", lambda *_: None)
+    patch("mrframe.core.scheduling.losses.take_back", lambda *_: None)
 
 
 @mutant("I2")
@@ -290,7 +290,7 @@ def a_lost_forget_is_never_repeated(patch):
 
 @mutant("I3")
 def speculates_on_a_task_whose_input_is_gone(patch):
-    patch("mrframe.core.speculation.may_start", lambda *_: True)
+    patch("mrframe.core.scheduling.speculation.may_start", lambda *_: True)
 
 
 @mutant("I9|leftovers")
@@ -348,7 +348,7 @@ def speculation_does_not_need_a_free_slot(patch):
                     if attempt.task.kind != "decode" and len(attempt.task.attempts) < 9 and other is not node:
                         assignment.give(book, turn, book.jobs[attempt.task.job], attempt.task, other)
 
-    patch("mrframe.core.scheduler.speculate", speculate)
+    patch("mrframe.core.scheduling.scheduler.speculate", speculate)
 
 
 def find(arguments) -> tuple[int, str] | None:

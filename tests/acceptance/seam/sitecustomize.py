@@ -9,7 +9,7 @@ SEAM_DISK    "VICTIM K ERRNO once|on COUNTER FOLDER…": the K-th call that chan
 SEAM_JOURNAL "CONTROL FOLDER": the file CONTROL says "K ERRNO once|on", and the K-th call of a master that changes a
              file of FOLDER, by SQLite or at the mark, fails so. CONTROL.calls is as long as there were such calls
              since it was emptied; CONTROL.again is there when a file was synced after a sync of it had failed.
-SEAM_LIMITS  JSON {class of mrframe.core.limits: {field: value}}: other defaults.
+SEAM_LIMITS  JSON {class of mrframe.core.model.limits: {field: value}}: other defaults.
 SEAM_PROXY   PORT: nodes connect through links, which are asked for there (`links.py`).
 """
 
@@ -145,7 +145,7 @@ if "SEAM_JOURNAL" in os.environ:
     journal = Journal(*os.environ["SEAM_JOURNAL"].split())
 
 if "SEAM_LIMITS" in os.environ:
-    from mrframe.core import limits
+    from mrframe.core.model import limits
 
     for kind, values in json.loads(os.environ["SEAM_LIMITS"]).items():
         defaults = getattr(limits, kind).__init__.__kwdefaults__
@@ -155,7 +155,7 @@ if "SEAM_LIMITS" in os.environ:
 if "SEAM_PROXY" in os.environ:
     import socket
 
-    from mrframe.cluster import transport
+    from mrframe.cluster.transport import transport
 
     real_connect = transport.connect
 

@@ -10,11 +10,11 @@ import signal
 import subprocess
 import time
 
-from mrframe.core.records import TaskReport
-from mrframe.core.spec import Failure, MapOrder
+from mrframe.core.model.records import TaskReport
+from mrframe.core.model.spec import Failure, MapOrder
 from mrframe.shuffle.partition import slots_for
-from mrframe.shuffle.runfile import RunWriter
-from mrframe.shuffle.runread import RunReader
+from mrframe.shuffle.run_file.runfile import RunWriter
+from mrframe.shuffle.run_file.runread import RunReader
 
 
 def run(package, order, reporter):

@@ -5,8 +5,8 @@ import os
 import select
 import time
 
-from mrframe.core.actions import JobEnded
-from mrframe.core.spec import Split, StepSpec
+from mrframe.core.model.actions import JobEnded
+from mrframe.core.model.spec import Split, StepSpec
 
 LEAVE_S = 5.0
 

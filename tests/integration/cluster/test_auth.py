@@ -7,13 +7,13 @@ import time
 import pytest
 import zmq
 
-from mrframe.cluster import transport
-from mrframe.cluster.auth import Doorkeeper, Keys, make_keys
-from mrframe.cluster.clients import REQUEST
-from mrframe.cluster.master import make
-from mrframe.core import events
-from mrframe.core.limits import SchedulerLimits
-from mrframe.core.spec import StepSpec
+from mrframe.cluster.master.clients import REQUEST
+from mrframe.cluster.master.master import make
+from mrframe.cluster.transport import transport
+from mrframe.cluster.transport.auth import Doorkeeper, Keys, make_keys
+from mrframe.core.model import events
+from mrframe.core.model.limits import SchedulerLimits
+from mrframe.core.model.spec import StepSpec
 from mrframe.wire import channels, messages
 from mrframe.wire.messages import Member
 

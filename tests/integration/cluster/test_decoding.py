@@ -8,7 +8,7 @@ import pytest
 
 import mrframe
 from mrframe import RunOptions
-from mrframe.core.limits import BLOCKS_AHEAD_MAX
+from mrframe.core.model.limits import BLOCKS_AHEAD_MAX
 
 LINES = 1200
 JOB = """

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-from mrframe.cluster import executor
-from mrframe.cluster.lines import Line, make_pair
-from mrframe.core.events import ExecutorFailed
-from mrframe.core.spec import MapOrder, Split
-from mrframe.task.printing import PrintBudget
+from mrframe.cluster.node import executor
+from mrframe.cluster.transport.lines import Line, make_pair
+from mrframe.core.model.events import ExecutorFailed
+from mrframe.core.model.spec import MapOrder, Split
+from mrframe.task.isolation.printing import PrintBudget
 from mrframe.wire import channels
 from mrframe.wire.messages import BlockDeleted, Work
 

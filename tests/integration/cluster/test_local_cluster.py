@@ -13,8 +13,8 @@ import pytest
 import zmq
 from processes import answer, descendants, everyone, expected, poll_for, submit, wait_end, wait_gone
 
-from mrframe.cluster.client import PACKAGE_BYTES_MAX, LocalCluster
-from mrframe.core.limits import SchedulerLimits
+from mrframe.cluster.client.client import PACKAGE_BYTES_MAX, LocalCluster
+from mrframe.core.model.limits import SchedulerLimits
 from mrframe.errors import CannotTravel, ClusterUnreachable
 
 

@@ -8,7 +8,7 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, count, text
-from mrframe.core.actions import JobEnded
+from mrframe.core.model.actions import JobEnded
 from mrframe.engines import local
 from mrframe.errors import JobFailed
 

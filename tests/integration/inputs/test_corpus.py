@@ -17,8 +17,8 @@ from corpus import ACCESS, JSON, LIMIT, LONG, PACKED, REFUSED, TEXT, Case
 import mrframe
 from mrframe import Job, RunOptions, each, json_lines, logs, text
 from mrframe.errors import InputError
-from mrframe.formats import splitting
-from mrframe.task.mapping import MapTask
+from mrframe.formats.inputs import splitting
+from mrframe.task.map.mapping import MapTask
 
 BETWEEN = re.compile(rb"(?:\r?\n)?(?:\0|\xef\xbb\xbf)*")
 BEHIND = re.compile(rb"\r?\n?(?:\0|\xef\xbb\xbf)*")

@@ -8,11 +8,11 @@ from random import Random
 
 import pytest
 
-from mrframe.core.spec import Split
+from mrframe.core.model.spec import Split
 from mrframe.errors import CorruptData
-from mrframe.formats.decode import decode_file
-from mrframe.formats.splitting import read_split
-from mrframe.formats.spooling import spool
+from mrframe.formats.inputs.decode import decode_file
+from mrframe.formats.inputs.splitting import read_split
+from mrframe.formats.inputs.spooling import spool
 
 LINES = b"".join(b"%d,%d\n" % (n, n * n) for n in range(400))
 

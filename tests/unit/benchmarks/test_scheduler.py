@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import scheduler
 
-from mrframe.core import assignment
+from mrframe.core.scheduling import assignment
 
 
 @pytest.mark.parametrize("tasks", [1, 50, 300])

@@ -57,7 +57,7 @@ class FakeResult:
     closed: bool = False
 
     def write(self, stream, form, *, escape=False, text=None):
-        from mrframe.formats.writing import write_rows
+        from mrframe.formats.output.writing import write_rows
 
         write_rows(self.rows(), stream, form, escape=escape, text=text)
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from mrframe.cli.check import Trial, _conclude
-from mrframe.core.options import RunOptions
+from mrframe.cli.commands.check import Trial, _conclude
+from mrframe.core.model.options import RunOptions
 
 JOB = """
 import gzip

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from mrframe.cli.last import named, named_submission
-from mrframe.cluster.home import Home
+from mrframe.cluster.client.home import Home
 from mrframe.errors import UsageError
 from mrframe.store.runs import Runs, default_folder
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrframe.cli.question import compile_where, fields_and_inputs, make_job
-from mrframe.core.job import JSON_LINES, Reader
+from mrframe.cli.parse.question import compile_where, fields_and_inputs, make_job
+from mrframe.core.job.job import JSON_LINES, Reader
 from mrframe.errors import InputError, UsageError
 from mrframe.shuffle import reducers
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 import pytest
 
-from mrframe.core.job import WORDS, Job
-from mrframe.core.options import RunOptions
+from mrframe.core.job.job import WORDS, Job
+from mrframe.core.model.options import RunOptions
 from mrframe.errors import JobError, MrframeError, OutputError, UsageError
 from mrframe.shuffle.reducers import count
 

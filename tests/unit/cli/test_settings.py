@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrframe.cli import settings
-from mrframe.core.options import RunOptions
+from mrframe.cli.parse import settings
+from mrframe.core.model.options import RunOptions
 from mrframe.errors import UsageError
 
 MIB = 1 << 20

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrframe.cli import failures, terminal
-from mrframe.cli.check import first_difference
-from mrframe.cli.progress import LINE_EVERY_S, QUIET_FIRST_S, REDRAW_S, ProgressLine, text_of
+from mrframe.cli.commands.check import first_difference
+from mrframe.cli.show import failures, terminal
+from mrframe.cli.show.progress import LINE_EVERY_S, QUIET_FIRST_S, REDRAW_S, ProgressLine, text_of
 from mrframe.errors import InputError, UserCodeError
 
 

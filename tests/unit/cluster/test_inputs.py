@@ -4,11 +4,11 @@ import os
 
 import pytest
 
-from mrframe.cluster.fetching import Outcome
-from mrframe.cluster.folder import Folder
-from mrframe.cluster.inputs import Inputs
-from mrframe.core.actions import Fetch
-from mrframe.core.events import Fetched, FetchFailed
+from mrframe.cluster.node.fetching import Outcome
+from mrframe.cluster.node.folder import Folder
+from mrframe.cluster.node.inputs import Inputs
+from mrframe.core.model.actions import Fetch
+from mrframe.core.model.events import Fetched, FetchFailed
 from mrframe.wire.messages import NodeAddress
 
 OWN, OTHERS = "job-1/m0000.1.1", "job-1/m0001.1.1"

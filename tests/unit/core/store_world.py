@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from hashlib import sha256
 
-from mrframe.core.actions import Persist, SendNode
-from mrframe.core.datasets import DatasetBlock, DatasetFile, Version
-from mrframe.core.events import DatasetPut, NodeGone, NodeJoined, Tick
-from mrframe.core.keeping import AWAY_S, ORDER_S, SETTLE_S
-from mrframe.core.manifest_messages import (
+from mrframe.core.model.actions import Persist, SendNode
+from mrframe.core.model.datasets import DatasetBlock, DatasetFile, Version
+from mrframe.core.model.events import DatasetPut, NodeGone, NodeJoined, Tick
+from mrframe.core.model.manifest_messages import (
     DropVersion,
     KeepVersion,
     VersionAsked,
@@ -17,9 +16,7 @@ from mrframe.core.manifest_messages import (
     VersionsHeld,
     VersionTold,
 )
-from mrframe.core.replicas import homes
-from mrframe.core.scheduler import Scheduler
-from mrframe.core.stored import (
+from mrframe.core.model.stored import (
     BlockDamaged,
     BlockRefused,
     BlocksHeld,
@@ -33,6 +30,9 @@ from mrframe.core.stored import (
     StoreBlock,
     VersionWanted,
 )
+from mrframe.core.replication.keeping import AWAY_S, ORDER_S, SETTLE_S
+from mrframe.core.replication.replicas import homes
+from mrframe.core.scheduling.scheduler import Scheduler
 
 TICK_S = 0.5
 

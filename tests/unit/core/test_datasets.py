@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrframe.cluster.journal import DiskJournal
-from mrframe.core.actions import Persist
-from mrframe.core.datasets import DatasetBlock, DatasetFile, Version, parse_reference
-from mrframe.core.events import DatasetPut, DatasetRemoved, NodeJoined
-from mrframe.core.facts import VersionRemoved
-from mrframe.core.scheduler import Scheduler
-from mrframe.core.stored import BlocksHeld
+from mrframe.cluster.master.journal import DiskJournal
+from mrframe.core.model.actions import Persist
+from mrframe.core.model.datasets import DatasetBlock, DatasetFile, Version, parse_reference
+from mrframe.core.model.events import DatasetPut, DatasetRemoved, NodeJoined
+from mrframe.core.model.facts import VersionRemoved
+from mrframe.core.model.stored import BlocksHeld
+from mrframe.core.scheduling.scheduler import Scheduler
 
 A, B = "a" * 64, "b" * 64
 

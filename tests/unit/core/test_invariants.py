@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from mrframe.core import actions as a
-from mrframe.core import events as e
-from mrframe.core.facts import AttemptCommitted, JobFinished, OutputLost
-from mrframe.core.invariants import Checker, InvariantBroken, recovers, repeat_changes_nothing
-from mrframe.core.records import TaskReport
-from mrframe.core.scheduler import Scheduler
-from mrframe.core.spec import Split, StepSpec
+from mrframe.core.model import actions as a
+from mrframe.core.model import events as e
+from mrframe.core.model.facts import AttemptCommitted, JobFinished, OutputLost
+from mrframe.core.model.records import TaskReport
+from mrframe.core.model.spec import Split, StepSpec
+from mrframe.core.scheduling.invariants import Checker, InvariantBroken, recovers, repeat_changes_nothing
+from mrframe.core.scheduling.scheduler import Scheduler
 
 SPLIT = Split("file", "x", "x", 0, 1, (0, 0))
 COMMITTED = AttemptCommitted("job-1/m0000.1.1", "node-1", TaskReport())

@@ -7,11 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_world import TICK_S, World, name_of, wanted
 
-from mrframe.core.datasets import DatasetBlock, DatasetFile, Version
-from mrframe.core.events import DatasetPut, DatasetRemoved, NodeDrained
-from mrframe.core.keeping import ORPHANS_S
-from mrframe.core.replicas import homes
-from mrframe.core.stored import (
+from mrframe.core.model.datasets import DatasetBlock, DatasetFile, Version
+from mrframe.core.model.events import DatasetPut, DatasetRemoved, NodeDrained
+from mrframe.core.model.stored import (
     BlockDamaged,
     DropBlock,
     PutEnded,
@@ -19,6 +17,8 @@ from mrframe.core.stored import (
     StoreBlock,
     UnknownBlocks,
 )
+from mrframe.core.replication.keeping import ORPHANS_S
+from mrframe.core.replication.replicas import homes
 
 
 def test_a_put_lies_on_its_homes_and_is_a_version_only_then():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from random import Random
 from time import process_time
 
-from mrframe.core import events as e
-from mrframe.core.limits import SchedulerLimits
-from mrframe.core.placement import Locality, locality, wait_s
-from mrframe.core.records import TaskReport
-from mrframe.core.replicas import homes
-from mrframe.core.spec import MIB, Split, StepSpec
+from mrframe.core.model import events as e
+from mrframe.core.model.limits import SchedulerLimits
+from mrframe.core.model.records import TaskReport
+from mrframe.core.model.spec import MIB, Split, StepSpec
+from mrframe.core.replication.replicas import homes
+from mrframe.core.state.placement import Locality, locality, wait_s
 from mrframe.testing.by_hand import ByHand, file_split, report
 
 

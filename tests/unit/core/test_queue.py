@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrframe.core.limits import SchedulerLimits
+from mrframe.core.model.limits import SchedulerLimits
 from mrframe.testing.by_hand import ByHand, file_split
 
 

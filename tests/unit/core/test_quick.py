@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrframe.core import events, quick
-from mrframe.core.spec import Split
+from mrframe.core import quick
+from mrframe.core.model import events
+from mrframe.core.model.spec import Split
 from mrframe.wire import messages
 
 FLAGS = [

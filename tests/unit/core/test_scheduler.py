@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mrframe.core import events as e
-from mrframe.core.facts import AttemptCommitted, JobFinished, OutputLost
-from mrframe.core.limits import BLOCKS_AHEAD_MAX, SchedulerLimits
-from mrframe.core.scheduler import Scheduler
-from mrframe.core.spec import Split, StepSpec
+from mrframe.core.model import events as e
+from mrframe.core.model.facts import AttemptCommitted, JobFinished, OutputLost
+from mrframe.core.model.limits import BLOCKS_AHEAD_MAX, SchedulerLimits
+from mrframe.core.model.spec import Split, StepSpec
+from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.testing.by_hand import ByHand, file_split, report
 
 

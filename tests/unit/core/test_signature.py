@@ -4,7 +4,7 @@ import functools
 
 import pytest
 
-from mrframe.core.signature import _signature_fields, parameter_fields
+from mrframe.core.job.signature import _signature_fields, parameter_fields
 from mrframe.errors import JobError
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mrframe.core import events as e
-from mrframe.core.limits import SchedulerLimits
-from mrframe.core.spec import MIB, Split, StepSpec
+from mrframe.core.model import events as e
+from mrframe.core.model.limits import SchedulerLimits
+from mrframe.core.model.spec import MIB, Split, StepSpec
 from mrframe.testing.by_hand import ByHand, file_split, report
 
 LATE = "job-1/m0001.1.1"

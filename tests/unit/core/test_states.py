@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mrframe.core.states import ATTEMPT, JOB, NODE, TASK, IllegalMove, JobState, TaskState, markdown
+from mrframe.core.model.states import ATTEMPT, JOB, NODE, TASK, IllegalMove, JobState, TaskState, markdown
 
 ROOT = Path(__file__).parents[3]
 MACHINES = {machine.name: machine for machine in (JOB, TASK, NODE, ATTEMPT)}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mrframe.core import events as e
-from mrframe.core.facts import AttemptCommitted, JobFinished
-from mrframe.core.records import Ledger, TaskReport
-from mrframe.core.tally import DIGEST_MASK, NOTHING, made_for, plus, unbalanced
+from mrframe.core.model import events as e
+from mrframe.core.model.facts import AttemptCommitted, JobFinished
+from mrframe.core.model.records import Ledger, TaskReport
+from mrframe.core.model.tally import DIGEST_MASK, NOTHING, made_for, plus, unbalanced
 from mrframe.testing.by_hand import ByHand, file_split
 
 

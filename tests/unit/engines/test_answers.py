@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 from mrframe import Job, RunOptions, count, text
-from mrframe.core.records import TaskReport
-from mrframe.core.spec import Split, StepSpec
-from mrframe.engines.answers import load_answer, save_answer
+from mrframe.core.model.records import TaskReport
+from mrframe.core.model.spec import Split, StepSpec
 from mrframe.engines.base import Done, Outcome
+from mrframe.engines.cache.answers import load_answer, save_answer
 from mrframe.store.results import Results
-from mrframe.task.package import Saving, TaskSettings
+from mrframe.task.code.package import Saving, TaskSettings
 
 SPLIT = Split("file", "a.log", "a.log", 0, 8, (0, 0), content="c" * 64)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mrframe.core.datasets import DatasetBlock, DatasetFile, Version
-from mrframe.core.stored import StorageState, StorageWanted, VersionState
-from mrframe.engines.datasets import find
+from mrframe.core.model.datasets import DatasetBlock, DatasetFile, Version
+from mrframe.core.model.stored import StorageState, StorageWanted, VersionState
+from mrframe.engines.datasets.datasets import find
 
 VERSION = Version("access", 1, 1, 1, (DatasetFile("x.log", (DatasetBlock("b" * 64, 10),)),))
 

@@ -12,18 +12,18 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, count, each, json_lines, text, top, total, words
-from mrframe.core.spec import ReduceOrder
+from mrframe.core.model.spec import ReduceOrder
 from mrframe.engines import inline
-from mrframe.engines.planning import SEEDS
+from mrframe.engines.plan.planning import SEEDS
 from mrframe.errors import CorruptData, UsageError, UserCodeError
 from mrframe.shuffle.partition import partition_of, slot_column
-from mrframe.shuffle.runfile import RunReader, RunWriter
+from mrframe.shuffle.run_file.runfile import RunReader, RunWriter
 from mrframe.store import seen
-from mrframe.task import packedfold, packedtask
-from mrframe.task.capsule import Capsule, Group
-from mrframe.task.package import TaskSettings, loaded, pack, unpack
-from mrframe.task.reducing import ReduceTask
-from mrframe.task.replaying import replay
+from mrframe.task.code.package import TaskSettings, loaded, pack, unpack
+from mrframe.task.columnar import packedfold, packedtask
+from mrframe.task.debug.capsule import Capsule, Group
+from mrframe.task.debug.replaying import replay
+from mrframe.task.reduce.reducing import ReduceTask
 
 PARTITIONS = 8
 BY_LINE = Job(read=text, key="line", reduce=count)

@@ -11,10 +11,10 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, json_lines, logs, text
-from mrframe.engines.sources import by_source
+from mrframe.engines.plan.sources import by_source
 from mrframe.errors import InputError, TooManyMalformed, UnknownField, UsageError, UserCodeError
-from mrframe.task import travel
-from mrframe.task.package import TaskSettings, pack, unpack
+from mrframe.task.code import travel
+from mrframe.task.code.package import TaskSettings, pack, unpack
 
 INLINE = RunOptions(engine="inline")
 LOG = '192.0.2.7 - {} [17/May/2015:10:05:03 +0000] "GET {} HTTP/1.1" 200 12 "-" "curl"\n'

@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from mrframe.engines import looking
-from mrframe.engines.looking import look
-from mrframe.formats.blocks import pieces
-from mrframe.formats.digest import new_digest
-from mrframe.formats.inputs import expand
-from mrframe.formats.splitting import plan_splits
+from mrframe.engines.cache import looking
+from mrframe.engines.cache.looking import look
+from mrframe.formats.inputs.blocks import pieces
+from mrframe.formats.inputs.digest import new_digest
+from mrframe.formats.inputs.inputs import expand
+from mrframe.formats.inputs.splitting import plan_splits
 
 BLOCK_BYTES = 100
 LINES = b"".join(b"line %d of some\n" % n for n in range(60))

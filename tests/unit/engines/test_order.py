@@ -12,7 +12,7 @@ import mrframe
 from mrframe import Job, RunOptions, collect, count, each, text, total
 from mrframe.engines import inline
 from mrframe.errors import JobError, UserCodeError
-from mrframe.task import sampling
+from mrframe.task.map import sampling
 
 TOTAL = Job(read=text, key="line", reduce=each, key_order="total")
 
@@ -122,7 +122,7 @@ def test_every_grain_of_map_is_sampled(log, rows_by_partition):
 
 
 def test_places_are_whole_lines_and_all_of_a_short_split(log, monkeypatch):
-    from mrframe.core.spec import Split
+    from mrframe.core.model.spec import Split
 
     data = log.read_bytes()
     split = Split("file", "log", str(log), 0, len(data), (0, 0))
@@ -146,7 +146,7 @@ def test_values_without_an_order_are_refused_by_name(log):
 
 
 def test_a_key_with_more_values_than_memory_is_a_stream(tmp_path, monkeypatch):
-    from mrframe.task import mapping
+    from mrframe.task.map import mapping
 
     monkeypatch.setattr(mapping, "SPILL_CHECK_BYTES", 1)
     path = tmp_path / "x.txt"
@@ -209,7 +209,7 @@ def test_rows_blocks_and_what_is_written_agree(log):
             rows = list(result)
             assert [row for block in result.blocks() for row in zip(*block, strict=True)] == rows
             for form in ("text", "jsonl", "tsv"):
-                from mrframe.formats.writing import write_rows
+                from mrframe.formats.output.writing import write_rows
 
                 one, other = io.BytesIO(), io.BytesIO()
                 result.write(one, form)

@@ -12,9 +12,11 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, count, json_lines, logs, text, top
-from mrframe.core.records import Ledger
-from mrframe.core.spec import ReduceOrder
-from mrframe.engines import inline, planning, summary
+from mrframe.core.model.records import Ledger
+from mrframe.core.model.spec import ReduceOrder
+from mrframe.engines import inline
+from mrframe.engines.history import summary
+from mrframe.engines.plan import planning
 from mrframe.errors import (
     FormatError,
     InputError,
@@ -240,7 +242,7 @@ def test_a_users_partitioner(tmp_path):
 
 
 def test_spilling_gives_the_same_answer(tmp_path, monkeypatch):
-    from mrframe.task import mapping
+    from mrframe.task.map import mapping
 
     monkeypatch.setattr(mapping, "SPILL_CHECK_BYTES", 1)
     path = tmp_path / "x.txt"
@@ -288,7 +290,7 @@ def test_partitions_follow_from_the_bytes_alone(access):
 
 
 def test_the_length_of_a_split_follows_from_the_size_of_the_input():
-    from mrframe.formats.splitting import default_split_bytes
+    from mrframe.formats.inputs.splitting import default_split_bytes
 
     lengths = [default_split_bytes(total << 20) for total in (1, 64, 100, 256, 512, 1024, 1 << 20)]
     assert lengths == [n << 20 for n in (16, 16, 16, 16, 32, 64, 64)]

@@ -9,9 +9,9 @@ from itertools import product
 import pytest
 
 from mrframe.formats.named import logs
-from mrframe.formats.oracle import parse_line
 from mrframe.formats.reading import explain, make_reader
 from mrframe.formats.schema import grammar_of
+from mrframe.testing.oracle import parse_line
 
 HEAD = b"192.0.2.7 - alice [17/May/2015:10:05:03 -0330] "
 GOOD = HEAD + b'"GET /a/b?c=d HTTP/1.1" 200 512 "http://example.org/" "caf\xe9"'

@@ -2,8 +2,8 @@
 
 import pytest
 
-from mrframe.formats import convert
-from mrframe.formats.convert import InOrder, Remembered
+from mrframe.formats.readers import convert
+from mrframe.formats.readers.convert import InOrder, Remembered
 
 
 def number(raw):

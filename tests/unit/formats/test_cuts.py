@@ -9,9 +9,9 @@ import pytest
 from mrframe.errors import FormatError
 from mrframe.formats.detect import detect
 from mrframe.formats.named import logs
-from mrframe.formats.oracle import parse_line
 from mrframe.formats.reading import explain, make_reader
 from mrframe.formats.schema import grammar_of
+from mrframe.testing.oracle import parse_line
 
 TIME = "[17/May/2015:10:05:03 +0200]"
 COMBINED = f'192.0.2.7 - %s {TIME} "GET /a HTTP/1.1" 200 12 "-" "curl"'

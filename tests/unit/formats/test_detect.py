@@ -6,7 +6,7 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, count, json_lines, logs
-from mrframe.core.job import Reader
+from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError, UnknownField
 from mrframe.formats.detect import detect
 from mrframe.formats.named import FORMATS

@@ -2,9 +2,9 @@
 
 import pytest
 
-from mrframe.core.job import Reader
+from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError
-from mrframe.formats.format_string import parse_format
+from mrframe.formats.grammar.format_string import parse_format
 from mrframe.formats.named import logs
 from mrframe.formats.reading import explain
 from mrframe.formats.schema import fields_of, grammar_of

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from mrframe.core.job import JSON_LINES, PAIRS, TEXT, WORDS, Reader
+from mrframe.core.job.job import JSON_LINES, PAIRS, TEXT, WORDS, Reader
 from mrframe.errors import FormatError, UnknownField
 from mrframe.formats.detect import detect
 from mrframe.formats.named import FORMATS, formats_table, logs, reader_named
@@ -88,6 +88,6 @@ def test_names_for_the_command_line() -> None:
 
 
 def test_naming_readers_compiles_nothing() -> None:
-    script = "import sys, mrframe.formats.named; print('mrframe.formats.patterns' in sys.modules)"
+    script = "import sys, mrframe.formats.named; print('mrframe.formats.grammar.patterns' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

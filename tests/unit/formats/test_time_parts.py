@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from mrframe.core.job import Reader
+from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError
 from mrframe.formats.named import logs
-from mrframe.formats.oracle import parse_line
+from mrframe.formats.readers.window import Window
 from mrframe.formats.reading import explain, has_times, make_reader
 from mrframe.formats.schema import fields_of, grammar_of
-from mrframe.formats.window import Window
+from mrframe.testing.oracle import parse_line
 
 EAST = timezone(timedelta(hours=2))
 WANTED = datetime(2023, 10, 10, 13, 55, 36, tzinfo=EAST)

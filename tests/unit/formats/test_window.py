@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mrframe.core.job import Reader
+from mrframe.core.job.job import Reader
 from mrframe.errors import UsageError
+from mrframe.formats.readers.window import Window, window_of
 from mrframe.formats.reading import make_reader
-from mrframe.formats.window import Window, window_of
 
 NOW = datetime(2026, 5, 17, 12, 30, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

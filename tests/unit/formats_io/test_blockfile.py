@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrframe.errors import CorruptData, ExtraMissing
-from mrframe.formats import blockfile
-from mrframe.formats.blockfile import FRAME_BYTES, BlockFile, best_codec, write_block
+from mrframe.formats.inputs import blockfile
+from mrframe.formats.inputs.blockfile import FRAME_BYTES, BlockFile, best_codec, write_block
 
 LINES = b"127.0.0.1 - - GET /index.html 200 1234\n" * 40
 NOISE = random.Random(1).randbytes(2_000)

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from mrframe.errors import ExtraMissing, InputChanged, InputError
-from mrframe.formats import decode
-from mrframe.formats.decode import compression_of, decode_file, decompress
-from mrframe.formats.spooling import spool
+from mrframe.formats.inputs import decode
+from mrframe.formats.inputs.decode import compression_of, decode_file, decompress
+from mrframe.formats.inputs.spooling import spool
 
 TEXT = b"".join(b"%d some line of a log\n" % i for i in range(5000))
 PACKS = [("gzip", gzip.compress), ("bzip2", bz2.compress), ("xz", lzma.compress)]

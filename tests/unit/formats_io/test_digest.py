@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from mrframe.formats.digest import algorithm, new_digest
+from mrframe.formats.inputs.digest import algorithm, new_digest
 
 EMPTY_BLAKE3 = "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
 """From the test vectors of its specification."""

@@ -12,10 +12,10 @@ from zlib import crc32
 
 import pytest
 
-from mrframe.core.spec import MIB, Split
+from mrframe.core.model.spec import MIB, Split
 from mrframe.errors import InputChanged, InputError
-from mrframe.formats.inputs import InputFile, expand
-from mrframe.formats.splitting import (
+from mrframe.formats.inputs.inputs import InputFile, expand
+from mrframe.formats.inputs.splitting import (
     LongLine,
     default_partitions,
     estimated_bytes,

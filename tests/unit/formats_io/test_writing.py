@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrframe.errors import ValueRefused
-from mrframe.formats import writing
-from mrframe.formats.plain import json_column, json_text, shown
-from mrframe.formats.writing import FORMATS, jsonl_lines, write_rows
+from mrframe.formats.output import writing
+from mrframe.formats.output.plain import json_column, json_text, shown
+from mrframe.formats.output.writing import FORMATS, jsonl_lines, write_rows
 
 
 def written(rows, form, **options):

@@ -8,7 +8,7 @@ import pytest
 
 from mrframe.shuffle.columns import encode
 from mrframe.shuffle.fixed import is_fixed
-from mrframe.shuffle.runfile import RunWriter
+from mrframe.shuffle.run_file.runfile import RunWriter
 
 
 class Own:

@@ -9,7 +9,7 @@ from mrframe.errors import ValueRefused
 from mrframe.shuffle.keys import kind_of, normal, order
 from mrframe.shuffle.partition import partition_of, slots_for
 from mrframe.shuffle.ranges import CUT_CHARS, Ranges, choose_cuts, ranges_each, short
-from mrframe.shuffle.runfile import RunReader, RunWriter
+from mrframe.shuffle.run_file.runfile import RunReader, RunWriter
 
 
 def partitions_of(keys, cuts, partitions):

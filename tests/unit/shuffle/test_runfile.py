@@ -10,10 +10,10 @@ from random import Random
 import pytest
 
 from mrframe.errors import CannotTravel, CorruptData, KeyRefused
-from mrframe.shuffle.blocks import BLOCK_BYTES, BLOCK_RECORDS_MAX, Compressor
 from mrframe.shuffle.partition import slot_column, slot_range, slots_for
-from mrframe.shuffle.runfile import RunReader, RunWriter, extract
-from mrframe.shuffle.runlayout import AS_GIVEN, read_layout
+from mrframe.shuffle.run_file.blocks import BLOCK_BYTES, BLOCK_RECORDS_MAX, Compressor
+from mrframe.shuffle.run_file.runfile import RunReader, RunWriter, extract
+from mrframe.shuffle.run_file.runlayout import AS_GIVEN, read_layout
 
 
 def written(*runs, slots=1, **options):

@@ -8,10 +8,10 @@ import msgpack
 import pytest
 
 from mrframe.errors import CorruptData
-from mrframe.shuffle.blocks import BLOCK_RECORDS_MAX, HEAD, Compressor, pack_block, unpack_block
 from mrframe.shuffle.columns import encode
-from mrframe.shuffle.runfile import RunReader, RunWriter, extract
-from mrframe.shuffle.runlayout import HEADER_BYTES, Section, ending, header
+from mrframe.shuffle.run_file.blocks import BLOCK_RECORDS_MAX, HEAD, Compressor, pack_block, unpack_block
+from mrframe.shuffle.run_file.runfile import RunReader, RunWriter, extract
+from mrframe.shuffle.run_file.runlayout import HEADER_BYTES, Section, ending, header
 
 
 def sample() -> bytes:

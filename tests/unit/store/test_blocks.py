@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mrframe.core.stored import JudgeOrder, StoreOrder
+from mrframe.core.model.stored import JudgeOrder, StoreOrder
 from mrframe.errors import NotPrivate, OutputError, StoreFull
 from mrframe.store import blocks
 from mrframe.store.blocks import BlockStore

@@ -6,11 +6,11 @@ import shutil
 import pytest
 
 from mrframe import Job, count, logs, text
-from mrframe.core.records import TaskReport
-from mrframe.core.spec import MapOrder, Split
-from mrframe.task import surroundings
+from mrframe.core.model.records import TaskReport
+from mrframe.core.model.spec import MapOrder, Split
 from mrframe.task.attempt import run_loaded
-from mrframe.task.package import Saving, TaskSettings, loaded
+from mrframe.task.code.package import Saving, TaskSettings, loaded
+from mrframe.task.isolation import surroundings
 
 
 class Silent:

@@ -8,9 +8,9 @@ import threading
 
 import pytest
 
-from mrframe.core.spec import Split
-from mrframe.formats.splitting import read_split
-from mrframe.task import effects
+from mrframe.core.model.spec import Split
+from mrframe.formats.inputs.splitting import read_split
+from mrframe.task.isolation import effects
 
 
 @pytest.fixture(autouse=True)

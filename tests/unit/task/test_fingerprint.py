@@ -15,9 +15,10 @@ import pytest
 import mrframe
 from mrframe import Job, Reader, RunOptions, text, total
 from mrframe.paths import PACKAGE_DIR
-from mrframe.task import effects, fingerprint, surroundings
-from mrframe.task.jobfile import find
-from mrframe.task.package import TaskSettings
+from mrframe.task.cache import fingerprint
+from mrframe.task.code.jobfile import find
+from mrframe.task.code.package import TaskSettings
+from mrframe.task.isolation import effects, surroundings
 
 JOB = """
 from mrframe import Job, text, total

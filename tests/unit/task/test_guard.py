@@ -9,15 +9,15 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, collect, count, each, text, top, total
-from mrframe.core.spec import MapOrder, Split
-from mrframe.engines.planning import make_plan
+from mrframe.core.model.spec import MapOrder, Split
+from mrframe.engines.plan.planning import make_plan
 from mrframe.errors import LedgerUnbalanced, UserCodeError
 from mrframe.store.scratch import Scratch
-from mrframe.task.emit import EmitFailed, Emitter
-from mrframe.task.guard import is_interrupt, is_used_up
-from mrframe.task.jobfile import made
-from mrframe.task.mapping import MapTask
-from mrframe.task.package import loaded
+from mrframe.task.code.jobfile import made
+from mrframe.task.code.package import loaded
+from mrframe.task.isolation.guard import is_interrupt, is_used_up
+from mrframe.task.map.emit import EmitFailed, Emitter
+from mrframe.task.map.mapping import MapTask
 
 INLINE = RunOptions(engine="inline")
 LINES = 900

@@ -15,9 +15,9 @@ from mrframe import Job, RunOptions, api, count, text
 from mrframe.errors import CannotTravel, JobError, UserCodeError
 from mrframe.formats.named import TEXT
 from mrframe.paths import PROJECT_DIR
-from mrframe.task import jobfile
-from mrframe.task.jobfile import find, ready_jobs, ready_names
-from mrframe.task.package import TaskSettings, pack, unpack
+from mrframe.task.code import jobfile
+from mrframe.task.code.jobfile import find, ready_jobs, ready_names
+from mrframe.task.code.package import TaskSettings, pack, unpack
 
 SETTINGS = TaskSettings(TEXT)
 
@@ -47,7 +47,7 @@ def write(tmp_path, monkeypatch):
 def elsewhere(package):
     """Unpack in a fresh process, in another folder, and say what the first step's map yields for "x"."""
     script = (
-        "import sys; from mrframe.task.package import unpack; job = unpack(sys.stdin.buffer.read());"
+        "import sys; from mrframe.task.code.package import unpack; job = unpack(sys.stdin.buffer.read());"
         "print(list(job.steps[0].map('x')))"
     )
     run = subprocess.run([sys.executable, "-c", script], input=package, capture_output=True, cwd="/", check=False)

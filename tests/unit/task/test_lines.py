@@ -6,11 +6,11 @@ import gzip
 
 import pytest
 
-from mrframe.core.spec import MapOrder, Split
-from mrframe.formats.decode import OUTPUT_BYTES
-from mrframe.task.box import Standing
+from mrframe.core.model.spec import MapOrder, Split
+from mrframe.formats.inputs.decode import OUTPUT_BYTES
 from mrframe.task.careful import place_of
-from mrframe.task.lines import lines_before
+from mrframe.task.isolation.box import Standing
+from mrframe.task.report.lines import lines_before
 
 TEXT = b"".join(b"%d\n" % number for number in range(400_000))  # more than two chunks of the decoder
 

@@ -7,9 +7,9 @@ import resource
 import pytest
 
 from mrframe import Job, api, count, words
-from mrframe.core.options import RunOptions
-from mrframe.task import manyfiles
-from mrframe.task.manyfiles import ManyFiles
+from mrframe.core.model.options import RunOptions
+from mrframe.store import manyfiles
+from mrframe.store.manyfiles import ManyFiles
 
 FDS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 

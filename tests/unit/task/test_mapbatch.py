@@ -12,7 +12,7 @@ import pytest
 import mrframe
 from mrframe import Job, RunOptions, collect, count, json_lines, logs, text, total
 from mrframe.errors import ExtraMissing, JobError, UserCodeError
-from mrframe.task import arrow
+from mrframe.task.columnar import arrow
 
 pa = pytest.importorskip("pyarrow")
 

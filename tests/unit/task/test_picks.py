@@ -8,9 +8,10 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, collect, count, logs, total, words
-from mrframe.task import emit, rawcount
-from mrframe.task.emit import Emitter
-from mrframe.task.picks import Constant, picks_of
+from mrframe.task.columnar import rawcount
+from mrframe.task.columnar.picks import Constant, picks_of
+from mrframe.task.map import emit
+from mrframe.task.map.emit import Emitter
 
 LOG = (
     '192.0.2.{n} - - [17/May/2015:1{n}:05:03 +0000] "GET /{n} HTTP/1.1" {status} {n} "-" "-"\n'

@@ -5,7 +5,14 @@ import time
 
 import pytest
 
-from mrframe.task.printing import PRINT_BYTES_MAX, PRINT_BYTES_PER_S, TELL_S, WAIT_S_MAX, PrintBudget, PrintLimit
+from mrframe.task.isolation.printing import (
+    PRINT_BYTES_MAX,
+    PRINT_BYTES_PER_S,
+    TELL_S,
+    WAIT_S_MAX,
+    PrintBudget,
+    PrintLimit,
+)
 
 LINE = b"z" * 999 + b"\n"
 

@@ -15,12 +15,12 @@ import pytest
 
 import mrframe
 from mrframe import Job, increment, run, text, total
-from mrframe.cli.question import compile_where
-from mrframe.task import known
-from mrframe.task.fingerprint import unsaved_because
-from mrframe.task.jobfile import find
-from mrframe.task.purity import Unsaved, check_sources
-from mrframe.task.sources import Source
+from mrframe.cli.parse.question import compile_where
+from mrframe.task.cache import known
+from mrframe.task.cache.fingerprint import unsaved_because
+from mrframe.task.cache.purity import Unsaved, check_sources
+from mrframe.task.code.jobfile import find
+from mrframe.task.code.sources import Source
 
 ROOT = Path(__file__).parents[3]
 

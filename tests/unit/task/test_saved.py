@@ -7,13 +7,13 @@ import os
 import pytest
 
 from mrframe import Job, count, text
-from mrframe.core.records import Malformed, TaskReport
-from mrframe.core.spec import MapOrder, Split
-from mrframe.shuffle.runfile import RunWriter
+from mrframe.core.model.records import Malformed, TaskReport
+from mrframe.core.model.spec import MapOrder, Split
+from mrframe.shuffle.run_file.runfile import RunWriter
 from mrframe.store.results import Results
-from mrframe.task import effects
-from mrframe.task.package import Saving, TaskSettings
-from mrframe.task.saved import Digest, map_or_load
+from mrframe.task.cache.saved import Digest, map_or_load
+from mrframe.task.code.package import Saving, TaskSettings
+from mrframe.task.isolation import effects
 
 JOB = Job(read=text, key="line", reduce=count)
 CONTENT = b"one\ntwo\n"

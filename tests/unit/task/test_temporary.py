@@ -3,7 +3,7 @@
 import pytest
 
 from mrframe.errors import TooMuchScratch
-from mrframe.task.temporary import TemporaryFiles
+from mrframe.store.temporary import TemporaryFiles
 
 
 def write(files, size):

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from mrframe.task.box import Box
-from mrframe.task.watching import watched
+from mrframe.task.isolation.box import Box
+from mrframe.task.isolation.watching import watched
 
 
 class Stopped(Exception):

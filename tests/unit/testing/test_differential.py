@@ -10,10 +10,10 @@ import inspect
 
 import pytest
 
-from mrframe.testing import differential, reference, reference_readers, reference_values
-from mrframe.testing.differential import Differs, Player, described, main, play_many, shown
-from mrframe.testing.random_cases import LOCAL_EVERY, case
-from mrframe.testing.random_worlds import GLIMPSES
+from mrframe.testing.differential import differential, reference, reference_readers, reference_values
+from mrframe.testing.differential.differential import Differs, Player, described, main, play_many, shown
+from mrframe.testing.differential.random_cases import LOCAL_EVERY, case
+from mrframe.testing.differential.random_worlds import GLIMPSES
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # random jobs leave files open
 
@@ -41,7 +41,9 @@ def test_the_reference_imports_nothing_that_it_judges(module):
     tree = ast.parse(inspect.getsource(module))
     imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     imported += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
-    assert not [name for name in imported if "mrframe" in name and "mrframe.testing.reference" not in name]
+    assert not [
+        name for name in imported if "mrframe" in name and "mrframe.testing.differential.reference" not in name
+    ]
 
 
 def test_a_case_is_a_function_of_its_seed():

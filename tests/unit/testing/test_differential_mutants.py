@@ -14,16 +14,16 @@ from types import SimpleNamespace
 import pytest
 
 from mrframe.engines import inline
-from mrframe.formats import window
-from mrframe.formats.splitting import read_split
+from mrframe.formats.inputs.splitting import read_split
+from mrframe.formats.readers import window
 from mrframe.shuffle import keys, merge
 from mrframe.shuffle.buffers import CombineBuffer, KeyGuard
 from mrframe.shuffle.reducers import Smallest
-from mrframe.task import stepping
-from mrframe.task.emit import Emitter
-from mrframe.task.mapping import MapTask
-from mrframe.testing.differential import Differs, Player
-from mrframe.testing.random_cases import case
+from mrframe.task.map import stepping
+from mrframe.task.map.emit import Emitter
+from mrframe.task.map.mapping import MapTask
+from mrframe.testing.differential.differential import Differs, Player
+from mrframe.testing.differential.random_cases import case
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # random jobs leave files open
 CASES = 500
@@ -40,7 +40,7 @@ def mutant(plant):
 
 @mutant
 def a_map_that_raises_stop_iteration_ends_the_block(patch):
-    patch("mrframe.task.emit.is_used_up", lambda place: True)
+    patch("mrframe.task.map.emit.is_used_up", lambda place: True)
 
 
 @mutant
@@ -72,18 +72,18 @@ def the_smallest_of_zoned_times_is_that_of_the_wall_clock(patch):
 
 @mutant
 def what_a_job_prints_lands_in_the_answer(patch):
-    patch("mrframe.task.stdout.begin", lambda: None)
+    patch("mrframe.task.isolation.stdout.begin", lambda: None)
 
 
 @mutant
 def results_of_maps_that_look_at_the_world_are_saved(patch):
-    patch("mrframe.task.fingerprint.check_sources", lambda sources: None)
+    patch("mrframe.task.cache.fingerprint.check_sources", lambda sources: None)
 
 
 @mutant
 def maps_that_are_saved_may_read_files(patch):
-    patch("mrframe.task.fingerprint.check_sources", lambda sources: None)
-    patch("mrframe.task.effects._look", lambda event, args, frame: None)
+    patch("mrframe.task.cache.fingerprint.check_sources", lambda sources: None)
+    patch("mrframe.task.isolation.effects._look", lambda event, args, frame: None)
     return "open("
 
 
@@ -114,7 +114,7 @@ def a_last_line_without_an_end_is_dropped(patch):
         for offset, data in blocks:
             yield offset, data if data.endswith(b"\n") else data[: data.rfind(b"\n") + 1]
 
-    patch("mrframe.task.mapping.read_split", read)
+    patch("mrframe.task.map.mapping.read_split", read)
 
 
 @mutant
@@ -161,8 +161,8 @@ def negative_zero_is_a_key_of_its_own(patch):
     monkey = dict(keys._CANONICAL)
     monkey[float] = lambda key: b"f" + keys._F64.pack(key)
     patch(keys, "_CANONICAL", monkey)
-    patch("mrframe.shuffle.runfile.normal", lambda some, kind: some)
-    patch("mrframe.task.reducing.normal", lambda some, kind: some)
+    patch("mrframe.shuffle.run_file.runfile.normal", lambda some, kind: some)
+    patch("mrframe.task.reduce.reducing.normal", lambda some, kind: some)
     patch(keys, "_ORDER", {**keys._ORDER, float: lambda key: (2, key, 1 + ("-" not in str(key)))})
 
 
@@ -180,7 +180,7 @@ def an_equal_instant_in_another_zone_is_another_key(patch):
 
 @mutant
 def values_are_not_sorted(patch):
-    patch("mrframe.shuffle.runfile.pair_kind", lambda kind, values, by_value: (kind, None))
+    patch("mrframe.shuffle.run_file.runfile.pair_kind", lambda kind, values, by_value: (kind, None))
 
 
 @mutant
@@ -195,7 +195,7 @@ def the_end_of_a_window_belongs_to_it(patch):
         found = window.window_of(since, until, zone, now)
         return found and replace(found, until=found.until and found.until + timedelta(seconds=1))
 
-    patch("mrframe.engines.planning.window_of", window_of)
+    patch("mrframe.engines.plan.planning.window_of", window_of)
 
 
 @mutant
@@ -210,7 +210,7 @@ def a_missing_field_is_not_counted(patch):
 
 @mutant
 def counters_of_records_that_are_left_out_are_counted(patch):
-    patch("mrframe.task.counters.restore", lambda before: None)
+    patch("mrframe.task.report.counters.restore", lambda before: None)
 
 
 @mutant

@@ -1,0 +1,28 @@
+"""`mrframe completion SHELL`: the script that makes a shell complete commands, flags and choices."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from mrframe.cli.show.ending import say
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command("completion")
+@click.argument("shell", type=click.Choice(SHELLS))
+def command(shell: str) -> None:
+    """Print a shell's completion script.
+
+    \b
+      bash   mrframe completion bash > ~/.local/share/bash-completion/completions/mrframe
+      zsh    mrframe completion zsh > a file _mrframe in a folder of $fpath
+      fish   mrframe completion fish > ~/.config/fish/completions/mrframe.fish
+    """
+    from mrframe.cli.main import COMPLETE_VARIABLE, group
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"this version of click has no completion for {shell}")
+    say(kind(group, {}, "mrframe", COMPLETE_VARIABLE).source())

@@ -1,0 +1,208 @@
+"""A click command that grows options from the job it is given: the job's signature is the command line.
+
+`mrframe run JOB INPUT… --limit 20`: options may stand anywhere, also before the JOB that declares them, so the
+arguments are searched for the JOB first. What a job's function says is never run here, only its signature read.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import click
+
+from mrframe.cli.parse.flags import AnswerOption, JobOption, SettingOption
+from mrframe.cli.show.ending import say
+from mrframe.core.job.job import Job
+from mrframe.errors import JobError, MrframeError
+from mrframe.task.isolation import stdout
+
+_META = "mrframe.job_options"
+_KINDS: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
+_HELP = ("-h", "--help")
+
+
+class JobCommand(click.Command):
+    """A command whose first argument is a JOB, or whose job is given (a script that calls `mrframe.main`)."""
+
+    given: Job | Callable[..., Any] | None = None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Find the job, take up its options, then parse all arguments in any order."""
+        stdout.claim()  # the job file runs here
+        ctx.meta[_META] = self._job_options(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters and the job's."""
+        own = super().get_params(ctx)
+        grown: list[click.Parameter] = list(ctx.meta.get(_META, []))
+        return own[:-1] + grown + own[-1:] if grown else own
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The options in sections: the job's own, the answer's, the settings'."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if not isinstance(param, click.Option):
+                continue
+            record = param.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(section_of(param), []).append(record)
+        for title in _SECTIONS:
+            if title in sections:
+                with formatter.section(title):
+                    formatter.write_dl(sections[title])
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The option --help, which prints where data goes: the job file has run by then."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.callback = _show_help
+        return option
+
+    def _job_options(self, ctx: click.Context, args: list[str]) -> list[JobOption]:
+        own = [param for param in super().get_params(ctx) if isinstance(param, click.Option)]
+        if isinstance(self.given, Job):
+            return []
+        if self.given is not None:
+            return options_of(list(inspect.signature(self.given).parameters.values()), own)
+        try:
+            found = find_job(args, own, _parameters)
+            return options_of(found[1], own) if found else []
+        except MrframeError:
+            if ctx.resilient_parsing or set(args) & set(_HELP):
+                return []
+            raise
+
+
+_SECTIONS = ("Options", "Options of the job", "The answer", "How it runs", "Other")
+
+
+def _show_help(ctx: click.Context, _option: click.Parameter, wanted: Any) -> None:
+    if wanted and not ctx.resilient_parsing:
+        say(ctx.get_help())
+        ctx.exit()
+
+
+def section_of(param: click.Parameter) -> str:
+    """The section of the help that a parameter belongs to."""
+    if isinstance(param, JobOption):
+        return "Options of the job"
+    if isinstance(param, AnswerOption):
+        return "The answer"
+    if isinstance(param, SettingOption):
+        return "How it runs"
+    return "Other" if param.name == "help" else "Options"
+
+
+def _parameters(text: str) -> list[inspect.Parameter]:
+    from mrframe import api
+
+    return api.job_parameters(text)
+
+
+def find_job(
+    args: Sequence[str], options: Sequence[click.Option], parameters: Callable[[str], list[inspect.Parameter]]
+) -> tuple[str, list[inspect.Parameter]] | None:
+    """The JOB among the arguments and its parameters; None when there is none.
+
+    It is the first argument that is no option and no option's value. What follows an option that is not known
+    (yet) may be either: it is taken as the JOB only when `parameters`, which raises JobError, accepts it.
+    """
+    takes_value = {name: not (option.is_flag or option.count) for option in options for name in option.opts}
+    takes_value |= {name: False for option in options for name in option.secondary_opts}
+    words, doubtful, first_doubt = iter(args), False, None
+    for argument in words:
+        word = next(words, "") if argument == "--" else argument
+        if argument != "--" and word.startswith("-") and word != "-":
+            name, equals, _ = word.partition("=")
+            if name in takes_value:
+                if takes_value[name] and not equals:
+                    next(words, None)
+                doubtful = False
+            else:
+                if takes_value.get("-" + word[-1]) and not word.startswith("--"):
+                    next(words, None)  # -qo FILE
+                doubtful = word.startswith("--") and not equals
+            continue
+        if not doubtful:
+            return (word, parameters(word)) if word else None
+        doubtful = False
+        try:
+            return word, parameters(word)
+        except JobError as error:
+            first_doubt = first_doubt or error
+    return None
+
+
+# ── one option from one parameter ──
+
+
+def options_of(parameters: Sequence[inspect.Parameter], taken: Sequence[click.Option]) -> list[JobOption]:
+    """The options that a job's parameters declare; JobError for a parameter that cannot be one."""
+    names = {name for option in taken for name in (*option.opts, *option.secondary_opts)}
+    options = []
+    for parameter in parameters:
+        option = _option(parameter)
+        clash = names & {*option.opts, *option.secondary_opts}
+        if clash:
+            raise JobError(
+                f"the job's parameter {parameter.name!r} would be the option {min(clash)}, which mrframe run has "
+                "itself; rename the parameter"
+            )
+        options.append(option)
+    return options
+
+
+def _option(parameter: inspect.Parameter) -> JobOption:
+    name, default = parameter.name, parameter.default
+    if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+        raise JobError(f"the job's parameter {name!r} cannot be an option: give each a name of its own")
+    flag = "--" + name.replace("_", "-")
+    required = default is parameter.empty
+    kind = _kind(parameter)
+    if kind is bool:
+        text = "[on]" if default is True else "[off]"
+        return JobOption([f"{flag}/--no-{flag[2:]}", name], default=default is True, help=text)
+    text = "required" if required else f"[{default}]" if default is not None else ""
+    if required:
+        return JobOption([flag, name], type=kind, required=True, help=text)
+    return JobOption([flag, name], type=kind, default=default, help=text)
+
+
+def _kind(parameter: inspect.Parameter) -> Any:
+    """The type of an option: from the annotation, else from the default, else text."""
+    hint = parameter.annotation
+    if isinstance(hint, str):
+        hint = _from_text(hint)
+    if hint is parameter.empty:
+        default = parameter.default
+        hint = str if default is None or default is parameter.empty else type(default)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        hint = next((part for part in typing.get_args(hint) if part is not types.NoneType), str)
+    if typing.get_origin(hint) is typing.Literal and all(isinstance(c, str) for c in typing.get_args(hint)):
+        return click.Choice(typing.get_args(hint))
+    if hint in _KINDS.values():
+        return hint
+    raise JobError(
+        f"the job's parameter {parameter.name!r} has the type {getattr(hint, '__name__', hint)}; on the command line "
+        "int, float, str, bool and Literal of texts are possible"
+    )
+
+
+def _from_text(hint: str) -> Any:
+    """A postponed annotation: a Literal of texts, or the one known type in it (`int | None`)."""
+    literal = re.fullmatch(r"(?:typing\.)?Literal\[(.+)\]", hint)
+    if literal:
+        try:
+            return Literal[ast.literal_eval(f"({literal[1]},)")]
+        except (ValueError, SyntaxError):
+            return hint
+    names = [part.strip() for part in re.sub(r"(?:typing\.)?Optional\[(.+)\]", r"\1", hint).split("|")]
+    known = [_KINDS[name] for name in names if name in _KINDS]
+    return known[0] if len(known) == 1 else hint

@@ -1,0 +1,24 @@
+"""The first bytes of the first input, decompressed: what formats are detected from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mrframe.errors import InputError
+from mrframe.formats.inputs.heads import head_of
+from mrframe.formats.inputs.inputs import expand
+
+SAMPLE_BYTES = 512 << 10  # holds the 1,000 lines that a format is told from, of all but very long lines
+
+
+def first_bytes(inputs: Sequence[str], limit_bytes: int = SAMPLE_BYTES) -> tuple[str, bytes]:
+    """(name, at most `limit_bytes` of whole lines) of the first input that is not empty.
+
+    Raises InputError when there is none, or when it cannot be read; standard input is never read here.
+    """
+    for file in expand(inputs):
+        head = head_of(file, limit_bytes)
+        if head:
+            cut = head.rfind(b"\n") + 1 if len(head) >= limit_bytes else 0
+            return file.name, head[: cut or limit_bytes]
+    raise InputError(f"{' '.join(inputs)}: there is nothing in it; name a log file that is not empty")

@@ -1,0 +1,169 @@
+"""How errors are shown: first the user's own traceback, then where in the input, then what to do.
+
+An error that mrframe raises on purpose shows one message and never mrframe's own frames, unless -v or
+MRFRAME_DEBUG asks for them. An exception that nobody meant is a bug, and says so with its traceback.
+This module prints to the stream it is given; which exit code follows is decided in `ending.py`.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from mrframe.cli.show.terminal import escaped, may_colour, painted, sample
+from mrframe.errors import MrframeError, UserCodeError
+from mrframe.task.isolation.guard import is_the_jobs
+from mrframe.task.report.blame import said, user_traceback
+
+if TYPE_CHECKING:
+    import click
+
+RECORD_CHARACTERS_MAX = 500
+_WRITING = ("-o", "--output", "--summary", "--rejects", "--quarantine")
+_WRITING_EQUALS = tuple(f"{flag}=" for flag in _WRITING[1:])
+
+
+def show(
+    error: MrframeError, stream: TextIO, *, verbose: bool, words: Sequence[str] = (), inputs: Sequence[str] = ()
+) -> None:
+    """Print an error raised on purpose; `words` and `inputs` are of the command, to say how it is repeated."""
+    colour = may_colour(stream)
+    lines: list[str] = []
+    if isinstance(error, UserCodeError) and error.traceback_text:
+        lines += [escaped(error.traceback_text.rstrip("\n")), ""]
+    head, _, rest = escaped(_message(error)).partition("\n")
+    lines.append(painted("error:", "red", on=colour) + " " + painted(head, "bold", on=colour))
+    lines += [f"       {line}" for line in rest.splitlines()]
+    if isinstance(error, UserCodeError):
+        lines += _whereabouts(error, words, inputs)
+    if verbose:
+        lines += ["", "mrframe's own frames:", *traceback.format_exception(error)]
+    _write(stream, lines)
+
+
+def _message(error: MrframeError) -> str:
+    """The message; where it only repeats the traceback's last line, whose fault that is."""
+    text = str(error)
+    if not isinstance(error, UserCodeError):
+        return text
+    last = error.traceback_text.rstrip("\n").rpartition("\n")[2]
+    if not last.endswith(text):
+        return text
+    who = f"the job's {error.hook}" if error.hook else "the job's own code"
+    return f"{who} raised {text.partition(':')[0]} (above)"
+
+
+def _whereabouts(error: UserCodeError, words: Sequence[str], inputs: Sequence[str]) -> list[str]:
+    """The input `file:line`, the record or key, and a command that repeats the failure alone."""
+    lines = []
+    if error.source is not None:
+        place = escaped(error.source) + (f":{error.line}" if error.line else "")
+        offset = f" (byte {error.offset})" if error.offset is not None else ""
+        lines.append(f"  in      {place}{offset}")
+    if error.record is not None:
+        text = error.record.decode("utf-8", "surrogateescape")
+        lines.append(f"  record  {sample(text, RECORD_CHARACTERS_MAX)}")
+    if error.key is not None:
+        lines.append(f"  key     {sample(error.key, RECORD_CHARACTERS_MAX)}")
+    if error.kept:
+        lines.append(f"  replay  mrframe replay {error.kept}")
+    elif error.not_kept:
+        lines.append(f"  {escaped(error.not_kept)}")
+    again = _again(error, words, inputs)
+    if again:
+        lines.append(f"  again   {again}")
+    return lines
+
+
+def _again(error: UserCodeError, words: Sequence[str], inputs: Sequence[str]) -> str:
+    """A command that runs the job on the failing line alone, when the line can be had from its file."""
+    if error.record is None or not error.line or error.source in (None, "-") or not inputs:
+        return ""
+    source = shlex.quote(str(error.source))
+    read = f"sed -n {error.line}p {source}"
+    if str(error.source).endswith(".gz"):
+        read = f"zcat {source} | sed -n {error.line}p"
+    source_name = _named(str(error.source), inputs)
+    if source_name is None:
+        return ""
+    others = [name for name in inputs if source_name and not name.startswith(source_name)]
+    alone = _for_one_line(words, [name for name in inputs if name not in others])
+    command = f"{read} | {shlex.join([*alone[:-1], f'{source_name}-'])}"
+    return command if command.isprintable() else ""
+
+
+def _named(path: str, inputs: Sequence[str]) -> str | None:
+    """What stands before the input that is the file `path`: "hits=" in a join, else ""; None when it is not plain."""
+    apart = [name.partition("=") for name in inputs]
+    if any(not equals or not name.isidentifier() or path.startswith(f"{name}=") for name, equals, _ in apart):
+        return ""
+    return next((f"{name}=" for name, _, given in apart if given == path), None)
+
+
+def _for_one_line(words: Sequence[str], inputs: Sequence[str]) -> list[str]:
+    """The words of a command without these inputs and what it writes, reading standard input instead."""
+    kept: list[str] = []
+    waiting = iter(words)
+    for word in waiting:
+        if word in _WRITING:
+            next(waiting, None)
+        elif not word.startswith(_WRITING_EQUALS):
+            kept.append(word)
+    for name in inputs:
+        if name in kept:
+            kept.reverse()
+            kept.remove(name)
+            kept.reverse()
+    return [*(["python"] if kept[0].endswith(".py") else []), *kept, "-"]
+
+
+def show_usage(error: click.ClickException, stream: TextIO) -> None:
+    """Print an error of the command line itself, with the nearest match and where the help is."""
+    import click
+
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "mrframe"
+    if isinstance(error, click.NoSuchOption):
+        near = f"; the nearest is {error.possibilities[0]}" if error.possibilities else ""
+        message = f"{command} has no option {error.option_name}{near}"
+    colour = may_colour(stream)
+    message = escaped(message[:1].lower() + message[1:]).rstrip(".")
+    lines = [painted("error:", "red", on=colour) + " " + painted(message, "bold", on=colour)]
+    lines.append(f"       `{command} --help` shows how it is used")
+    _write(stream, lines)
+
+
+def show_unexpected(error: BaseException, stream: TextIO) -> str:
+    """Print an exception that nothing caught, and give its slug: the job's own, or a bug."""
+    if not is_the_jobs(error):
+        show_bug(error, stream)
+        return "bug"
+    show(UserCodeError(said(error), traceback_text=user_traceback(error)), stream, verbose=False)
+    return UserCodeError.slug
+
+
+def show_bug(error: BaseException, stream: TextIO) -> None:
+    """Print an exception that nobody meant: whose fault it is, and what a report needs."""
+    lines = ["".join(traceback.format_exception(error)).rstrip("\n"), ""]
+    lines.append(painted("error:", "red", on=may_colour(stream)) + f" a bug in mrframe ({type(error).__name__})")
+    lines.append(f"       please report it with the traceback above; Python {sys.version.split()[0]}")
+    _write(stream, lines)
+
+
+def warn(text: str, stream: TextIO) -> None:
+    """Print one warning."""
+    _write(stream, [painted("warning:", "yellow", on=may_colour(stream)) + " " + escaped(text)])
+
+
+def _write(stream: TextIO, lines: list[str]) -> None:
+    """Write lines; a stream that nobody reads any more is no second error."""
+    try:
+        text = "\n".join(lines) + "\n"
+        stream.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+        stream.flush()
+    except (OSError, ValueError):
+        pass

@@ -1,0 +1,1 @@
+"""The client of a cluster, and the processes that it starts."""

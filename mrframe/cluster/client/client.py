@@ -1,0 +1,241 @@
+"""A cluster of processes on this machine, as its client sees it: start, submit, follow, fetch, close.
+
+The client owns the cluster: all of it ends with `close()` or with the client's process, however that ends.
+It makes the keys, starts again nodes that die, and tells the master what it wants in numbered requests that
+are repeated until accepted. A master is not started again: its jobs are lost, and `poll` says so.
+
+Not thread-safe: one thread at a time. Works in processes that have threads and ZeroMQ contexts of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal, Self
+
+from mrframe.cluster.client.household import Household
+from mrframe.cluster.client.keeper import Charge
+from mrframe.cluster.client.talk import PACKAGE_BYTES_MAX, MasterClient
+from mrframe.cluster.master.clients import CLIENT, MASTER
+from mrframe.cluster.transport.auth import Keys, make_keys
+from mrframe.cluster.transport.lines import Line
+from mrframe.core.model import events
+from mrframe.core.model.limits import NodeLimits, SchedulerLimits
+from mrframe.errors import ClusterUnreachable
+from mrframe.store.disk import fault_text
+from mrframe.store.scratch import remove_tree
+from mrframe.wire import messages
+from mrframe.wire.messages import Member
+
+RUN_ATTEMPT = "mrframe.task.attempt:run_attempt"
+START_S = 20.0
+RESTARTS_MAX = 50
+
+__all__ = ["PACKAGE_BYTES_MAX", "LocalCluster"]
+
+
+class LocalCluster(MasterClient):
+    """A master and nodes on this machine. Made by `start`; a context manager."""
+
+    def __init__(self, *, nodes: int, slots: int, scratch: str, by_path: bool, limits: NodeLimits) -> None:
+        self.scratch = os.path.abspath(scratch)
+        super().__init__(
+            self.scratch, copies=os.path.join(self.scratch, CLIENT), nodes=self.scratch if by_path else None
+        )
+        self.restarts: dict[str, int] = {f"node-{number}": 0 for number in range(1, nodes + 1)}
+        self._slots = slots
+        self._by_path = by_path
+        self._limits = limits
+        self._household: Household | None = None
+        self._keys: dict[str, Keys] = {name: make_keys() for name in (CLIENT, MASTER, *self.restarts)}
+        self._members = tuple(Member(name, keys.public) for name, keys in self._keys.items())
+        self._incarnations: dict[str, str] = {}
+        self._faults: dict[str, str] = {}  # what a node has said of its end
+        self._executors: dict[str, tuple[tuple[str, int], ...]] = {}
+        self._master_address = ""
+        self._journal = ""  # the directory of the master's journal; none: it is in memory
+        self._scheduler_limits = SchedulerLimits()
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        nodes: int,
+        slots: int,
+        scratch: str,
+        shuffle: Literal["auto", "zmq"] = "auto",
+        exec_keeper: bool = True,
+        run_scratch: str | None = None,
+        make_run_scratch: Callable[[], object] = lambda: None,
+        work: str = RUN_ATTEMPT,
+        node_limits: NodeLimits | None = None,
+        scheduler_limits: SchedulerLimits | None = None,
+    ) -> LocalCluster:
+        """Start a master and `nodes` nodes with `slots` executors each; ClusterUnreachable when that fails.
+
+        scratch      the cluster's directory, made when needed and removed at the end
+        run_scratch  the directory of the whole run around `scratch`: removed at the end too, and when this process
+                     dies; `make_run_scratch` makes it, once there is a keeper that will remove it
+        shuffle      "zmq": never read another node's file by path
+        exec_keeper  start the keeper by exec; False forks it from this process, which is faster and needs a
+                     process without threads
+        work         what executors run, as `module:function` (see `cluster/node/executor.py`)
+        """
+        by_path = shuffle == "auto"
+        cluster = cls(nodes=nodes, slots=slots, scratch=scratch, by_path=by_path, limits=node_limits or NodeLimits())
+        try:
+            outer = os.path.abspath(run_scratch or scratch)
+            charge = Charge(os.getpid(), cluster.scratch, outer, work)
+            cluster._keep(charge, make_run_scratch, exec_keeper=exec_keeper)
+            cluster._open(scheduler_limits or SchedulerLimits())
+        except BaseException:
+            cluster.close()
+            raise
+        return cluster
+
+    def _keep(self, charge: Charge, make_run_scratch: Callable[[], object], *, exec_keeper: bool) -> None:
+        """Start the keeper, and only then make what it removes: a kill between the two would leave it for ever."""
+        self._household = Household(
+            charge, exec_keeper=exec_keeper, loop=self._loop, ended=self._child_ended, lost=self._keeper_lost
+        )
+        make_run_scratch()
+        try:
+            os.makedirs(self.scratch, mode=0o700, exist_ok=True)
+        except OSError as error:
+            said = fault_text(error, self.scratch)
+            raise ClusterUnreachable(f"the directory {self.scratch} cannot be made: {said}") from None
+
+    def _open(self, limits: SchedulerLimits) -> None:
+        assert self._household is not None
+        self._household.fork([MASTER, *self.restarts], self._hear_child)
+        self._scheduler_limits = replace(limits, by_path=self._by_path)
+        self._introduce_master()
+        deadline_s = time.monotonic() + START_S
+        while not self._master_address:
+            self._check()
+            if time.monotonic() > deadline_s:
+                raise ClusterUnreachable(f"the master did not start within {START_S:g} s; is the machine overloaded?")
+            self._loop.turn(deadline_s - time.monotonic())
+        for name in self.restarts:
+            self._introduce(name)
+        servers = {member.name: member.public_key for member in self._members}
+        self._connect(self._keys[CLIENT], self._master_address, servers)
+
+    def _introduce_master(self) -> None:
+        """Tell the master who it is."""
+        assert self._household is not None
+        keys = self._keys[MASTER]
+        self._household.children[MASTER].line.send(
+            messages.MasterSetup(
+                keys.public, keys.secret, self._members, self._scheduler_limits, self._journal, self._master_address
+            )
+        )
+
+    def _introduce(self, name: str) -> None:
+        """Tell a node who it is."""
+        assert self._household is not None
+        child = self._household.children.get(name)
+        if child is None:
+            return
+        keys = self._keys[name]
+        self._incarnations[name] = os.urandom(8).hex()
+        child.line.send(
+            messages.NodeSetup(
+                name,
+                self._incarnations[name],
+                self._slots,
+                os.path.join(self.scratch, name),
+                self._by_path,
+                keys.public,
+                keys.secret,
+                self._members,
+                self._master_address,
+                self._limits,
+                self._storage_of(name),
+            )
+        )
+
+    def _storage_of(self, _node: str) -> str:
+        """The folder of a node's block store: a cluster that lives for one run has none."""
+        return ""
+
+    def pids(self) -> dict[str, int]:
+        """The processes of the cluster: `keeper`, `master`, `node-1`, `node-1/executor-1`, …"""
+        self._turn(0.0)
+        if self._household is None:
+            return {}
+        children = {name: child.pid for name, child in self._household.children.items() if child.pid}
+        executors = {f"{node}/{name}": pid for node, pids in self._executors.items() for name, pid in pids}
+        return {"keeper": self._household.keeper_pid, **children, **executors}
+
+    def close(self) -> None:
+        """End all processes and remove the scratch directory; may be called again."""
+        household, self._household = self._household, None
+        self._fault = self._fault or "it was closed"
+        if household is not None:
+            household.end()
+        self._disconnect()
+        self._clean()
+
+    def _clean(self) -> None:
+        """Remove what the processes leave on the disk."""
+        remove_tree(self.scratch)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- processes ----------------------------------------------------------------------------------
+
+    def _hear_child(self, name: str, line: Line) -> None:
+        for message in line.receive():
+            if isinstance(message, messages.ExecutorPids):
+                self._executors[name] = message.pids
+            elif isinstance(message, messages.ChildFault):
+                self._faults[name] = message.reason
+            elif name == MASTER:
+                self._master_serves(message.address)
+
+    def _master_serves(self, address: str) -> None:
+        self._master_address = address
+
+    def _keeper_lost(self) -> None:
+        self._fault = self._fault or "its keeper process has ended, and everything with it; run the job again"
+
+    def _child_ended(self, name: str, reason: str) -> None:
+        self._executors.pop(name, None)
+        refused = name in self._faults
+        reason = self._faults.pop(name, reason)
+        if name == MASTER:
+            self._master_ended(reason)
+        elif self._may_restart(name) and self._household is not None:
+            self.restarts[name] += 1
+            self._start_node(name, reason, refused=refused)
+        else:
+            self._give_up(name, reason)
+
+    def _start_node(self, name: str, _reason: str, *, refused: bool) -> None:  # noqa: ARG002
+        """Start a node again that has ended; `refused`: as its disk refused."""
+        assert self._household is not None
+        self._household.fork([name], self._hear_child)
+        if self._master_address:
+            self._introduce(name)
+
+    def _master_ended(self, reason: str) -> None:
+        self._fault = self._fault or f"its master {reason}; run the job again"
+
+    def _may_restart(self, name: str) -> bool:
+        return self.restarts[name] < RESTARTS_MAX
+
+    def _give_up(self, name: str, reason: str) -> None:
+        """A node has died too often: the cluster goes on without it, unless it was the last."""
+        if not self._context:
+            self._fault = f"{name} {reason} at its start"
+            return
+        self._ask(events.NodeGone(name, self._incarnations[name]))
+        if not any(child != MASTER for child in self._household.children) if self._household else True:
+            self._fault = f"all its nodes have ended, {name} last ({reason}), too often"

@@ -1,0 +1,225 @@
+"""The keeper: forks master and nodes, tells the client when one ends, and ends them all when the client goes.
+
+It is the root of a cluster's processes, in a session of its own: forked by the command line before anything
+else, or started by exec (`python -m mrframe.cluster.client.keeper FD`) from a process that may have threads or
+ZeroMQ contexts. It is single-threaded, never makes a ZeroMQ context and never knows a key: each child gets
+its keys over a line of its own, which the client makes and the keeper only hands down.
+
+It decides nothing: what is forked, and whether what died is forked again, is the client's business. What it
+does on its own is the end: when the client's line closes, or the client's process ends (kill -9 included),
+or the client says so, it kills every descendant, those adopted from dead children included, removes the
+scratch directory and leaves.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from mrframe.cluster.transport import process
+from mrframe.cluster.transport.lines import Line
+from mrframe.core.quick import dataclass
+from mrframe.store.scratch import remove_tree
+from mrframe.wire import channels, messages
+from mrframe.wire.codec import BadMessage
+
+Main = Callable[[socket.socket, str], None]
+_MASTER = "mrframe.cluster.master.master"
+_NODE = "mrframe.cluster.node.node"
+
+DEATH_MS = 1000
+"""How long after the end of its line a client may still be seen alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a keeper is given: whose client, what executors run, and what to remove.
+
+    `scratch` is the cluster's directory. `run_scratch` holds that and more of the client's, and is removed with
+    it, unless the client lives and has only lost its line. None of them need exist yet.
+    """
+
+    client_pid: int
+    scratch: str
+    run_scratch: str
+    work: str
+
+
+class Keeper:
+    """The keeper's loop."""
+
+    def __init__(self, line: Line, charge: Charge) -> None:
+        self._line = line
+        self._charge = charge
+        self._dismissed = False
+        self._children = process.Children()
+        self._poll = select.poll()
+        self._client_fd = _watch_process(charge.client_pid)
+        for fd in (line.fileno(), self._children.fileno(), self._client_fd):
+            if fd >= 0:
+                self._poll.register(fd, select.POLLIN)
+
+    def run(self) -> None:
+        """Serve until the client goes; then end everything."""
+        try:
+            going = not self._line.heard or self._serve()
+            while going:
+                going = self._turn()
+        finally:
+            self._children.end_all()
+            over = self._dismissed or self._client_is_dead()
+            remove_tree(self._charge.run_scratch if over else self._charge.scratch)
+
+    def _client_is_dead(self) -> bool:
+        """Whether the client has ended; its line is closed a little before that can be seen."""
+        if self._client_fd < 0:
+            return not _is_there(self._charge.client_pid)
+        poll = select.poll()
+        poll.register(self._client_fd, select.POLLIN)
+        return bool(poll.poll(DEATH_MS))
+
+    def _turn(self) -> bool:
+        ready = {fd for fd, _ in self._poll.poll()}
+        if self._children.fileno() in ready:
+            self._report()
+        if self._client_fd in ready:
+            return False
+        return self._line.fileno() not in ready or self._serve()
+
+    def _report(self) -> None:
+        ended = self._children.reap()
+        for one in ended:
+            if one.name:
+                self._line.send(messages.ChildEnded(one.name, one.pid, one.reason))
+        self._children.kill_orphans()
+
+    def _serve(self) -> bool:
+        try:
+            heard = self._line.receive()
+        except BadMessage:
+            return False
+        for message in heard:
+            match message:
+                case messages.ForkChildren():
+                    self._start(message.names)
+                case messages.EndAll():
+                    self._dismissed = True
+                    return False
+        return not self._line.ended
+
+    def _start(self, names: tuple[str, ...]) -> None:
+        """Fork children; one that cannot be forked now has ended as far as the client is concerned."""
+        fds = self._line.fds
+        if len(fds) < len(names):  # this process has too many open to receive them: which is whose is not known
+            while fds:
+                os.close(fds.popleft())
+            for name in names:
+                self._line.send(messages.ChildEnded(name, 0, "was not started, as too many files are open"))
+            return
+        for name in names:
+            fd = fds.popleft()
+            try:
+                self._fork(name, fd)
+            except OSError as error:
+                os.close(fd)
+                self._line.send(messages.ChildEnded(name, 0, f"was not started: {error.strerror}"))
+
+    def _fork(self, name: str, fd: int) -> None:
+        waiting = list(self._line.fds)
+
+        def be() -> None:
+            self._line.socket.close()
+            for other in [*waiting, self._client_fd]:
+                if other >= 0:
+                    os.close(other)
+            process.set_title(f"mrframe {name}")
+            _main_of(name)(socket.socket(fileno=fd), self._charge.work)
+
+        pid = self._children.fork(name, be)
+        os.close(fd)
+        self._line.send(messages.ChildStarted(name, pid))
+
+
+def _main_of(name: str) -> Main:
+    """What a child of this name runs; its module was imported by `_preload`."""
+    main: Main = sys.modules[_MASTER if name == "master" else _NODE].__dict__["main"]
+    return main
+
+
+def _preload(work: str) -> None:
+    """Import everything that children need, so that it is paid for once and its memory is shared."""
+    for name in (_MASTER, _NODE, work.partition(":")[0]):
+        importlib.import_module(name)
+    process.prepare()
+    gc.collect()
+    gc.freeze()
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _watch_process(pid: int) -> int:
+    """A descriptor that becomes readable when the process ends; -1 where there is none (the line tells then)."""
+    if not hasattr(os, "pidfd_open"):
+        return -1
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
+
+
+def make_line(end: socket.socket) -> Line:
+    """The keeper's end of its line to the client."""
+    return Line(end, hears=channels.TO_KEEPER, says=channels.FROM_PARENT, blocking=True)
+
+
+def serve(line: Line, charge: Charge) -> NoReturn:
+    """Be the keeper, in a process that was forked or started for it."""
+
+    def keep() -> None:
+        os.umask(0o077)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
+        process.settle_streams()
+        process.adopt_orphans()
+        process.set_title("mrframe keeper")
+        _preload(charge.work)
+        Keeper(line, charge).run()
+
+    process.run_and_leave(keep)
+
+
+def main() -> None:
+    """Entry point of the process that is started by exec: FD is the keeper's end of the client's line."""
+    end = socket.socket(fileno=int(sys.argv[1]))
+    os.set_inheritable(end.fileno(), False)  # noqa: FBT003 -- as the function is
+    line = make_line(end)
+    setup = line.wait()
+    if setup is None:
+        process.leave(1)
+    sys.path[:] = setup.module_path
+    if setup.python_path is None:
+        os.environ.pop("PYTHONPATH", None)
+    else:
+        os.environ["PYTHONPATH"] = setup.python_path
+    serve(line, Charge(setup.client_pid, setup.scratch, setup.run_scratch, setup.work))
+
+
+if __name__ == "__main__":
+    main()

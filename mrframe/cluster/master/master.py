@@ -1,0 +1,242 @@
+"""The master's driver: receive a batch, decide, persist all facts of the turn, perform. It decides nothing.
+
+Rules.
+- Nothing is sent that depends on a fact which the journal has not taken.
+- Who speaks is known by the key of the connection, not by what a message says: a node may speak for itself
+  only, and what clients may say a node may not. What is not allowed, is no message, or is too large is
+  counted, dropped and answered with `Refused`; nothing a peer sends comes through the loop as an exception.
+- What clients ask is numbered, taken in order, each once, and accepted when its facts are in the journal.
+- The package of a job is opaque here, and kept in the journal with the submission. A node gets it before its first
+  attempt of the job.
+- A master of a standing cluster that cannot write its journal ends: what it has said until then is on the disk.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from mrframe.cluster.master.clients import CLIENT, MASTER, Clients
+from mrframe.cluster.master.journal import DiskJournal, Journal, MemoryJournal
+from mrframe.cluster.transport import transport
+from mrframe.cluster.transport.auth import Doorkeeper, Keys
+from mrframe.cluster.transport.lines import Line
+from mrframe.cluster.transport.process import leave
+from mrframe.cluster.transport.transport import Loop, Received
+from mrframe.core.model import events
+from mrframe.core.model.actions import JobEnded, Persist, SchedulerAction, SendNode
+from mrframe.core.quick import dataclass
+from mrframe.core.scheduling.scheduler import Scheduler
+from mrframe.errors import MrframeError
+from mrframe.wire import channels, messages
+from mrframe.wire.codec import BadMessage
+from mrframe.wire.messages import Member
+
+TICK_S = 0.1
+
+
+@dataclass(slots=True)
+class NodeRoute:
+    """Where a node is reached: the connection of its last message, and what it said of itself."""
+
+    route: bytes
+    incarnation: str
+    coded: set[str]
+    address: messages.NodeAddress | None = None
+
+
+class Master:
+    """The driver. `turn()` is one round of its loop."""
+
+    def __init__(
+        self,
+        keys: Keys,
+        members: Iterable[Member],
+        scheduler: Scheduler,
+        journal: Journal,
+        *,
+        packages: dict[str, bytes] | None = None,
+        address: str = "",
+        durable: bool = False,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self._scheduler = scheduler
+        self._journal = journal
+        self._nodes: dict[str, NodeRoute] = {}
+        self._codes: dict[str, bytes] = packages or {}
+        self._events: list[events.SchedulerEvent] = []
+        self._to_say: dict[bytes, list[bytes]] = {}  # by route: what the turn says to a node
+        context = transport.make_context()
+        self.doorkeeper = Doorkeeper(context, members)
+        self._router, self.address = transport.listen(context, keys, address)
+        self._clients = Clients(self._router, scheduler, whole=durable)
+        self.loop = Loop()
+        self.loop.watch(self.doorkeeper.socket, self.doorkeeper.answer)
+        self.loop.watch(self._router, self._receive)
+        self._next_tick_s = 0.0
+
+    def turn(self) -> None:
+        """Receive a batch, decide, persist, perform."""
+        self.loop.turn(self._next_tick_s - time.monotonic())
+        now_s = time.monotonic()
+        if now_s >= self._next_tick_s:
+            self._next_tick_s = now_s + TICK_S
+            self._events.append(events.Tick())
+        told, self._events = self._events, []
+        actions = [action for event in told for action in self._scheduler.handle(event, now_s)]
+        facts = [action.fact for action in actions if isinstance(action, Persist)]
+        if facts:
+            begun = [fact.job for fact in facts if isinstance(fact, events.JobSubmitted)]
+            self._journal.append(facts, {job: self._codes[job] for job in begun if job in self._codes})
+        for action in actions:
+            self._perform(action, now_s)
+        self._speak()
+        self._clients.tell(now_s)
+
+    # ---- receive ------------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        for _ in range(transport.BATCH_MAX):
+            try:
+                received = transport.receive(self._router)
+            except BadMessage:
+                self.counts["bad"] += 1
+                continue
+            if received is None:
+                return
+            try:
+                self._hear(received)
+            except BadMessage as error:
+                self.counts["bad"] += 1
+                self._refuse(received, str(error))
+
+    def _hear(self, received: Received) -> None:
+        if received.name == CLIENT:
+            for request in self._clients.hear(received, self._peers()):
+                self._of_client(request)
+            return
+        for frame in received.frames:
+            message = channels.FROM_NODE.decode(frame.buffer)
+            if message.node != received.name:
+                raise BadMessage(f"{received.name} may not speak for {message.node!r}")
+            self._of_node(message, received.route)
+
+    def _of_client(self, message: Any) -> None:
+        match message:
+            case messages.JobCode():
+                self._codes[message.job] = message.package
+            case events.NodeGone():
+                self._forget_node(message)
+                self._events.append(message)
+            case _:
+                if isinstance(message, events.JobReleased):
+                    self._codes.pop(message.job, None)
+                    self._clients.release(message.job)
+                self._events.append(message)
+
+    def _of_node(self, message: Any, route: bytes) -> None:
+        known = self._nodes.get(message.node)
+        if known is None or known.incarnation != message.incarnation:
+            if isinstance(message, messages.NodeAddress):
+                self._nodes[message.node] = NodeRoute(route, message.incarnation, set(), message)
+                self._tell_peers()
+            elif known is None:  # it speaks to an earlier process of this master: let it say hello
+                hello = events.Welcome(message.node, self._scheduler.book.epoch)
+                transport.send(self._router, route, channels.TO_NODE.encode(hello))
+            return  # a node says where it is before anything else, and again with every hello
+        if known.route != route:  # it has connected anew: what was sent to the old connection may be lost
+            known.route = route
+            self._tell_peers()
+        if isinstance(message, messages.CodeWanted):
+            known.coded.discard(message.job)
+            self._send_code(known, message.job)
+        elif not isinstance(message, messages.NodeAddress):
+            self._events.append(message)
+
+    def _refuse(self, received: Received, reason: str) -> None:
+        words = channels.TO_CLIENT if received.name == CLIENT else channels.TO_NODE
+        transport.send(self._router, received.route, words.encode(messages.Refused(reason)))
+
+    # ---- perform ------------------------------------------------------------------------------------
+
+    def _perform(self, action: SchedulerAction, now_s: float) -> None:
+        match action:
+            case SendNode():
+                self._send_node(action.node, action.message)
+            case JobEnded():
+                self._clients.ended(action, now_s)
+            case Persist():
+                pass  # done, before everything else of the turn
+
+    def _send_node(self, name: str, message: Any) -> None:
+        node = self._nodes.get(name)
+        if node is None:
+            return
+        if isinstance(message, events.StartAttempt):
+            self._send_code(node, message.job)
+        elif isinstance(message, events.ForgetJob):
+            node.coded.discard(message.job)
+        self._to_say.setdefault(node.route, []).append(channels.TO_NODE.encode(message))
+
+    def _speak(self) -> None:
+        for route, said in self._to_say.items():
+            for some in transport.together(said):
+                if not transport.send(self._router, route, *some):
+                    self.counts["unsent"] += len(some)  # the scheduler repeats what is not answered
+        self._to_say.clear()
+
+    def _send_code(self, node: NodeRoute, job: str) -> None:
+        package = self._codes.get(job)
+        if package is None or job in node.coded:
+            return
+        if transport.send(self._router, node.route, channels.TO_NODE.encode(messages.JobCode(job, package))):
+            node.coded.add(job)
+
+    def _forget_node(self, event: events.NodeGone) -> None:
+        known = self._nodes.get(event.node)
+        if known is not None and known.incarnation == event.incarnation:
+            del self._nodes[event.node]
+            self._tell_peers()
+
+    def _peers(self) -> messages.Peers:
+        return messages.Peers(tuple(node.address for _, node in sorted(self._nodes.items()) if node.address))
+
+    def _tell_peers(self) -> None:
+        peers = self._peers()
+        for node in self._nodes.values():
+            transport.send(self._router, node.route, channels.TO_NODE.encode(peers))
+        self._clients.tell_all(peers)
+
+
+def main(end: socket.socket, _work: str) -> None:
+    """Be the master: `end` is its line to the client, which ends with the client."""
+    line = Line(end, hears=channels.TO_CHILD, says=channels.FROM_CHILD, blocking=True)
+    setup = line.wait()
+    if setup is None:
+        return
+    try:
+        master = make(setup)
+        line.send(messages.ChildReady(master.address))
+        master.loop.watch(line.fileno(), lambda: os._exit(0))  # nothing more is said here: it can only have ended
+        while True:
+            master.turn()
+    except MrframeError as error:  # the journal cannot be used; what it has said until then is on the disk
+        line.send(messages.ChildFault(str(error)))
+        leave(1)
+
+
+def make(setup: messages.MasterSetup) -> Master:
+    """A master: a new one with its journal in memory, or the next one of the journal that the setup names."""
+    keys = Keys(setup.public_key, setup.secret_key)
+    if not setup.journal:
+        return Master(keys, setup.members, Scheduler(1, setup.limits), MemoryJournal())
+    journal = DiskJournal(setup.journal)
+    facts, packages = journal.recall()
+    scheduler = Scheduler(journal.begin_epoch(), setup.limits)
+    scheduler.recover(facts)
+    scheduler.expect(member.name for member in setup.members if member.name not in (CLIENT, MASTER))
+    return Master(keys, setup.members, scheduler, journal, packages=packages, address=setup.address, durable=True)

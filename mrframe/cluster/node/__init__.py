@@ -1,0 +1,1 @@
+"""The process that runs tasks and holds data, and its executors."""

@@ -1,0 +1,263 @@
+"""Fetches files of attempts from the nodes that hold them, over ZeroMQ; the receiving side of a transfer.
+
+One connection per node and incarnation. At most `ACTIVE_MAX` files of a node are under way, each with
+`CREDITS` pieces granted; the others wait. Every piece carries the CRC-32 of the file up to its end, so one
+pass checks each piece and the whole. A transfer that stalls or does not match is asked for once more under a
+new number (what comes late for the old one is ignored), then it has failed; when the node is gone it has
+failed at once. A file gets its name when it is complete.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, BinaryIO
+
+import zmq
+
+from mrframe.cluster.transport import transport
+from mrframe.cluster.transport.auth import Keys
+from mrframe.cluster.transport.transport import Context, Loop, Outbox
+from mrframe.core.quick import dataclass
+from mrframe.store.disk import fault_text
+from mrframe.wire import channels, messages
+from mrframe.wire.codec import BadMessage
+from mrframe.wire.messages import NodeAddress
+
+ACTIVE_MAX = 4
+CREDITS = 8
+STALL_S = 10.0
+TRIES_MAX = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file to fetch to `path`. `slots` limits a run file to these; None is the whole file. `key` is the asker's."""
+
+    key: Any
+    node: str
+    attempt: str
+    name: str
+    slots: range | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A transfer has ended: well when `reason` is empty; `here`: it failed as the copy cannot be written."""
+
+    wanted: Wanted
+    reason: str
+    here: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Incoming:
+    """A transfer under way."""
+
+    wanted: Wanted
+    file: BinaryIO
+    heard_s: float
+    tries: int
+    pieces: int = 0
+    size_bytes: int = 0
+    crc: int = 0
+
+
+class Peer:
+    """The connection to one incarnation of a node, and what is wanted from it."""
+
+    def __init__(self, address: NodeAddress, outbox: Outbox) -> None:
+        self.address = address
+        self.outbox = outbox
+        self.active: dict[int, Incoming] = {}
+        self.waiting: deque[tuple[Wanted, int]] = deque()
+
+    def all_wanted(self) -> list[Wanted]:
+        """What is under way or waits."""
+        return [incoming.wanted for incoming in self.active.values()] + [wanted for wanted, _ in self.waiting]
+
+
+class Fetcher:
+    """The receiving side. `done` is called with each `Outcome`, from within any of the methods."""
+
+    def __init__(
+        self, context: Context, keys: Keys, server_keys: dict[str, bytes], loop: Loop, done: Callable[[Outcome], None]
+    ) -> None:
+        self.bytes_fetched = 0
+        self._context = context
+        self._keys = keys
+        self._server_keys = server_keys
+        self._loop = loop
+        self._done = done
+        self._addresses: dict[str, NodeAddress] = {}
+        self._peers: dict[str, Peer] = {}
+        self._next_request = 1
+        self._now_s = 0.0
+
+    # ---- who is there -------------------------------------------------------------------------------
+
+    def know(self, nodes: Iterable[NodeAddress]) -> None:
+        """These nodes are there, and no others."""
+        self._addresses = {node.node: node for node in nodes}
+        for name, peer in list(self._peers.items()):
+            if self._addresses.get(name) != peer.address:
+                self._leave(name, peer)
+
+    def address(self, node: str) -> NodeAddress | None:
+        """Where a node is, None when it is not there."""
+        return self._addresses.get(node)
+
+    def _peer(self, node: str) -> Peer | None:
+        peer = self._peers.get(node)
+        address = self._addresses.get(node)
+        if peer is None and address is not None and node in self._server_keys:
+            socket = transport.connect(self._context, self._keys, address.address, self._server_keys[node])
+            peer = self._peers[node] = Peer(address, Outbox(socket))
+            self._loop.watch(socket, lambda: self._receive(node), peer.outbox)
+        return peer
+
+    def _leave(self, node: str, peer: Peer) -> None:
+        """The node's process has ended. What was wanted is asked of the next, or has failed when there is none."""
+        del self._peers[node]
+        self._loop.forget(peer.outbox.socket)
+        peer.outbox.socket.close(0)
+        for incoming in peer.active.values():
+            _discard(incoming)
+        for wanted in peer.all_wanted():
+            self.fetch(wanted, self._now_s)
+
+    # ---- what is wanted -----------------------------------------------------------------------------
+
+    def fetch(self, wanted: Wanted, now_s: float) -> None:
+        """Fetch a file; its outcome comes later, or at once when the node is not there."""
+        self._now_s = now_s
+        peer = self._peer(wanted.node)
+        if peer is None:
+            self._done(Outcome(wanted, f"{wanted.node} is not there"))
+            return
+        peer.waiting.append((wanted, 1))
+        self._start(peer)
+
+    def cancel(self, unwanted: Callable[[Wanted], bool]) -> None:
+        """Fetch no more of these; they get no outcome."""
+        for peer in self._peers.values():
+            peer.waiting = deque(one for one in peer.waiting if not unwanted(one[0]))
+            for request, incoming in list(peer.active.items()):
+                if unwanted(incoming.wanted):
+                    self._stop(peer, request)
+            self._start(peer)
+
+    def tick(self, now_s: float) -> None:
+        """Look for transfers that have stalled."""
+        self._now_s = now_s
+        for peer in list(self._peers.values()):
+            for request, incoming in list(peer.active.items()):
+                if now_s - incoming.heard_s > STALL_S:
+                    self._again(peer, request, f"nothing was heard for {STALL_S:g} s")
+
+    def _start(self, peer: Peer) -> None:
+        while peer.waiting and len(peer.active) < ACTIVE_MAX:
+            wanted, tries = peer.waiting.popleft()
+            try:
+                os.makedirs(os.path.dirname(wanted.path), mode=0o700, exist_ok=True)
+                file = open(f"{wanted.path}.new", "wb")  # noqa: SIM115 -- closed with the transfer
+            except OSError as error:
+                self._done(_unwritten(wanted, error))
+                continue
+            request, self._next_request = self._next_request, self._next_request + 1
+            peer.active[request] = Incoming(wanted, file, self._now_s, tries)
+            slots = wanted.slots if wanted.slots is not None else range(-1, -1)
+            ask = messages.FetchFile(request, wanted.attempt, wanted.name, slots.start, slots.stop, CREDITS)
+            peer.outbox.send(channels.FETCH_ASKED.encode(ask))
+
+    def _stop(self, peer: Peer, request: int) -> Incoming:
+        incoming = peer.active.pop(request)
+        _discard(incoming)
+        peer.outbox.send(channels.FETCH_ASKED.encode(messages.FetchStop(request)))
+        return incoming
+
+    def _again(self, peer: Peer, request: int, reason: str) -> None:
+        incoming = self._stop(peer, request)
+        if incoming.tries < TRIES_MAX:
+            peer.waiting.append((incoming.wanted, incoming.tries + 1))
+        else:
+            self._done(Outcome(incoming.wanted, reason))
+        self._start(peer)
+
+    # ---- what arrives -------------------------------------------------------------------------------
+
+    def _receive(self, node: str) -> None:
+        for _ in range(transport.BATCH_MAX):
+            peer = self._peers.get(node)
+            if peer is None:
+                return
+            try:
+                frames = transport.receive_answer(peer.outbox.socket)
+                if frames is None:
+                    return
+                message = channels.FETCH_ANSWER.decode(frames[0].buffer)
+            except BadMessage:
+                continue  # the transfer it was for stalls, and is asked for again
+            if message.request in peer.active:
+                self._take(peer, message, frames[1:])
+
+    def _take(self, peer: Peer, message: Any, frames: list[zmq.Frame]) -> None:
+        incoming = peer.active[message.request]
+        incoming.heard_s = self._now_s
+        match message:
+            case messages.FilePiece():
+                self._piece(peer, incoming, message, frames)
+            case messages.FileEnd():
+                self._end(peer, incoming, message)
+            case messages.FileRefused():
+                self._again(peer, message.request, message.reason)
+
+    def _piece(self, peer: Peer, incoming: Incoming, head: messages.FilePiece, frames: list[zmq.Frame]) -> None:
+        data = frames[0].buffer if len(frames) == 1 else b""
+        crc = zlib.crc32(data, incoming.crc)
+        if head.number != incoming.pieces or crc != head.crc:
+            self._again(peer, head.request, f"piece {head.number} does not match its checksum")
+            return
+        try:
+            incoming.file.write(data)
+        except OSError as error:
+            self._stop(peer, head.request)
+            self._done(_unwritten(incoming.wanted, error))
+            self._start(peer)
+            return
+        incoming.crc = crc
+        incoming.pieces += 1
+        incoming.size_bytes += len(data)
+        if incoming.pieces % (CREDITS // 2) == 0:
+            more = messages.FetchMore(head.request, CREDITS // 2)
+            peer.outbox.send(channels.FETCH_ASKED.encode(more))
+
+    def _end(self, peer: Peer, incoming: Incoming, end: messages.FileEnd) -> None:
+        if (end.pieces, end.size_bytes, end.crc) != (incoming.pieces, incoming.size_bytes, incoming.crc):
+            self._again(peer, end.request, "its end does not match what arrived")
+            return
+        del peer.active[end.request]
+        try:
+            incoming.file.close()
+            os.replace(f"{incoming.wanted.path}.new", incoming.wanted.path)
+            outcome = Outcome(incoming.wanted, "")
+        except OSError as error:
+            outcome = _unwritten(incoming.wanted, error)
+        self.bytes_fetched += incoming.size_bytes
+        self._done(outcome)
+        self._start(peer)
+
+
+def _unwritten(wanted: Wanted, error: OSError) -> Outcome:
+    return Outcome(wanted, f"its copy {wanted.path} cannot be written: {fault_text(error, wanted.path)}", here=True)
+
+
+def _discard(incoming: Incoming) -> None:
+    for undo in (incoming.file.close, lambda: os.unlink(f"{incoming.wanted.path}.new")):
+        try:
+            undo()
+        except OSError:
+            continue  # it is deleted with its job at the latest

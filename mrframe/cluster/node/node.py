@@ -1,0 +1,305 @@
+"""A node's driver: it hears the master, its executors, its peers and the clock, asks `NodeCore`, and performs.
+
+User code never runs here. A node ends with its warm parent (which cannot be forked again, as this process has
+a ZeroMQ context by now) and with its client's line; whoever keeps it starts it again. What an earlier process
+of this node has sealed is still in its directory and is offered to the master again.
+
+Rules.
+- The warm parent is forked before the keys arrive and before the first ZeroMQ context is made.
+- The master and the peers are authenticated by their keys (CURVE), those who fetch by the doorkeeper.
+- An attempt whose job's package is not here yet waits for it; the order of messages is nothing to rely on.
+- What the disk refuses fails the attempt that needs it (it is tried elsewhere); what no attempt needs ends the node.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+from mrframe.cluster.node import warm
+from mrframe.cluster.node.fetching import Fetcher, Outcome
+from mrframe.cluster.node.folder import Folder
+from mrframe.cluster.node.inputs import Inputs
+from mrframe.cluster.node.pool import ExecutorEvent, Pool
+from mrframe.cluster.node.serving import FileServer
+from mrframe.cluster.node.storage import BLOCK_EXECUTOR, Storage
+from mrframe.cluster.transport import transport
+from mrframe.cluster.transport.auth import Doorkeeper, Keys
+from mrframe.cluster.transport.lines import Line
+from mrframe.cluster.transport.process import leave
+from mrframe.cluster.transport.transport import Loop, Outbox
+from mrframe.core.model import actions, events
+from mrframe.core.model.manifest_messages import DropVersion, KeepVersion, VersionAsked
+from mrframe.core.model.spec import Failure
+from mrframe.core.model.stored import STORED, BlockDone, DropBlock, JudgeBlocks, StoreBlock
+from mrframe.core.node.node import NodeCore
+from mrframe.errors import JobFailed
+from mrframe.shuffle.partition import slot_range, slots_for
+from mrframe.store.disk import fault_text
+from mrframe.wire import channels, messages
+from mrframe.wire.codec import BadMessage
+from mrframe.wire.messages import NodeSetup
+
+TICK_S = 0.1
+TOGETHER_S = 0.005
+"""So long at most what is to be said to the master waits for more of it, while there is work here in any case."""
+_MASTER = "master"
+
+
+class Node:
+    """The driver. `turn()` is one round of its loop."""
+
+    def __init__(self, setup: NodeSetup, parent: Line, warm_line: Line) -> None:
+        self.bad = 0
+        self._setup = setup
+        self._events: deque[events.NodeEvent] = deque()
+        self._partitions: dict[str, int] = {}  # of reduce attempts that have not begun to fetch
+        self._no_code: dict[str, list[actions.Execute]] = {}
+        self._folder = Folder(setup.directory, setup.storage)
+        self._core = NodeCore(setup.name, setup.incarnation, setup.slots, setup.limits, self._folder.held())
+        keys = Keys(setup.public_key, setup.secret_key)
+        servers = {member.name: member.public_key for member in setup.members}
+        context = transport.make_context()
+        self.loop = Loop()
+        self._doorkeeper = Doorkeeper(context, setup.members)
+        router, self.address = transport.listen(context, keys)
+        self._server = FileServer(router, self._folder.file)
+        self._inputs = Inputs(setup.name, self._folder, by_path=setup.by_path, tell=self._events.append)
+        self._fetcher = Fetcher(context, keys, servers, self.loop, self._fetched)
+        self._pool = Pool(self.loop, warm_line, self._of_executor, gone=lambda: leave(1))
+        self._master = Outbox(transport.connect(context, keys, setup.master_address, servers[_MASTER]))
+        self._storage = self._open_storage() if setup.storage else None
+        self._parent = parent
+        self._told_pids: list[tuple[str, int]] = []
+        self.loop.watch(self._doorkeeper.socket, self._doorkeeper.answer)
+        self.loop.watch(router, lambda: self._server.receive(time.monotonic()))
+        self.loop.watch(self._master.socket, self._receive, self._master)
+        self.loop.watch(parent.fileno(), lambda: os._exit(0), parent)  # it says nothing: it can only have ended
+        self._next_tick_s = self._spoke_s = 0.0
+        self._to_say: list[bytes] = []
+
+    def _open_storage(self) -> Storage:
+        setup = self._setup
+        return Storage(
+            setup.storage,
+            node=(setup.name, setup.incarnation),
+            by_path=setup.by_path,
+            pool=self._pool,
+            fetcher=self._fetcher,
+            say=self._say,
+            scrub_s=setup.limits.scrub_s,
+        )
+
+    def turn(self) -> None:
+        """Receive what there is, decide, perform."""
+        until_s = min(self._next_tick_s, self._spoke_s + TOGETHER_S) if self._to_say else self._next_tick_s
+        self.loop.turn(0.0 if self._server.busy else until_s - time.monotonic())
+        now_s = time.monotonic()
+        self._server.turn(now_s)
+        if now_s >= self._next_tick_s:
+            self._next_tick_s = now_s + TICK_S
+            self._fetcher.tick(now_s)
+            self._pool.tick()
+            if self._storage is not None and self._core.welcome:
+                self._storage.tick(now_s)
+            self._events.append(events.Tick())
+        while self._events:
+            event = self._note(self._events.popleft())
+            for action in self._core.handle(event, now_s):
+                self._perform(action, now_s)
+        if self._to_say and not (self._core.has_queued and now_s < self._spoke_s + TOGETHER_S):
+            self._speak()
+            self._spoke_s = now_s
+
+    # ---- receive ------------------------------------------------------------------------------------
+
+    def _receive(self) -> None:
+        for _ in range(transport.BATCH_MAX):
+            try:
+                frames = transport.receive_answer(self._master.socket)
+                if frames is None:
+                    return
+                for frame in frames:
+                    self._hear(channels.TO_NODE.decode(frame.buffer))
+            except (BadMessage, ValueError):  # ValueError: a name in it is none of a job or attempt
+                self.bad += 1
+
+    def _hear(self, message: Any) -> None:
+        match message:
+            case messages.Peers():
+                self._fetcher.know(message.nodes)
+            case messages.JobCode():
+                self._take_code(message)
+            case messages.Refused():
+                self.bad += 1
+            case StoreBlock() | DropBlock() | JudgeBlocks() | KeepVersion() | DropVersion() | VersionAsked():
+                if self._storage is not None:
+                    self._storage.hear(message, time.monotonic())
+            case _:
+                if isinstance(message, events.Welcome) and message.epoch != self._core.epoch and self._storage:
+                    self._storage.welcomed()
+                for name in (getattr(message, "attempt", None), getattr(message, "job", None)):
+                    if name is not None:
+                        self._check(name)
+                self._events.append(message)
+
+    def _fetched(self, outcome: Outcome) -> None:
+        """A transfer has ended, of an attempt's input or of a block for the store."""
+        if outcome.wanted.key[0] == STORED and self._storage is not None:
+            self._storage.outcome(outcome)
+        else:
+            self._inputs.outcome(outcome)
+
+    def _of_executor(self, event: ExecutorEvent) -> None:
+        """What happens to executors is the core's; what happens to the block executor is not."""
+        if event.executor != BLOCK_EXECUTOR:
+            assert not isinstance(event, BlockDone)
+            self._events.append(event)
+        elif self._storage is not None:
+            match event:
+                case BlockDone():
+                    self._storage.done(event)
+                case events.ExecutorReady():
+                    self._storage.executor_ready()
+                case events.ExecutorDied():
+                    self._storage.executor_died(event.reason)
+        self._tell_pids()
+
+    def _check(self, name: str) -> None:
+        """ValueError when this names neither a job nor an attempt: it is going to be part of a path."""
+        if "/" in name:
+            self._folder.attempt(name)
+        else:
+            self._folder.package(name)
+
+    def _take_code(self, code: messages.JobCode) -> None:
+        """Keep a job's package, and begin what waits for it."""
+        fault = None
+        try:
+            self._folder.store_package(code.job, code.package)
+        except OSError as error:
+            fault = error
+        for action in self._no_code.pop(code.job, []):
+            if fault is None:
+                self._perform(action, time.monotonic())
+            else:
+                self._events.append(self._failed(action.executor, action.order.attempt, fault))
+
+    def _failed(self, executor: int, attempt: str, error: OSError) -> events.ExecutorFailed:
+        """What becomes of an attempt when this node's disk does not do what it needs."""
+        said = f"{self._folder.path} cannot be written: {fault_text(error, self._folder.path)}"
+        return events.ExecutorFailed(executor, attempt, Failure("io", said, error_slug=JobFailed.slug))
+
+    def _note(self, event: events.NodeEvent) -> events.NodeEvent:
+        """What the driver itself does about an event before the core decides; the event that it decides on."""
+        match event:
+            case events.StartAttempt():
+                if event.partition >= 0:
+                    self._partitions[event.attempt] = event.partitions
+            case events.DiscardAttempt():
+                self._partitions.pop(event.attempt, None)
+            case events.ExecutorSealed():
+                return self._seal(event)
+            case events.ExecutorFailed():
+                self._folder.drop_fetched(event.attempt)
+            case events.ExecutorReady() | events.ExecutorDied():
+                self._tell_pids()
+        return event
+
+    def _seal(self, event: events.ExecutorSealed) -> events.NodeEvent:
+        try:
+            self._folder.seal(event.attempt)
+        except FileNotFoundError:
+            pass  # its job was forgotten while it ran, and its files are gone
+        except OSError as error:
+            return self._failed(event.executor, event.attempt, error)
+        return event
+
+    # ---- perform ------------------------------------------------------------------------------------
+
+    def _perform(self, action: actions.NodeAction, now_s: float) -> None:
+        match action:
+            case actions.SendMaster():
+                self._say(action.message)
+            case actions.SpawnExecutor():
+                self._pool.spawn(action.executor)
+            case actions.KillExecutor():
+                self._pool.kill(action.executor)
+            case actions.Execute():
+                self._execute(action)
+            case actions.Fetch():
+                self._fetch(action, now_s)
+            case actions.DeleteAttempt():
+                self._inputs.cancel(self._fetcher, action.attempt)
+                self._folder.delete_attempt(action.attempt)
+            case actions.DeleteBlock():
+                self._folder.delete_block(action.attempt, action.name)
+                if action.executor:
+                    self._pool.block_deleted(action.executor, action.attempt)
+            case actions.DeleteJob():
+                self._forget(action.job)
+
+    def _say(self, message: Any) -> None:
+        if isinstance(message, events.NodeJoined):
+            name, incarnation = self._setup.name, self._setup.incarnation
+            where = messages.NodeAddress(name, incarnation, self.address, self._folder.path, self._setup.storage)
+            self._to_say.append(channels.FROM_NODE.encode(where))
+        self._to_say.append(channels.FROM_NODE.encode(message))
+        if len(self._to_say) >= transport.TOGETHER_MAX:
+            self._speak()
+
+    def _speak(self) -> None:
+        for some in transport.together(self._to_say):
+            self._master.send(*some)
+        self._to_say.clear()
+
+    def _execute(self, action: actions.Execute) -> None:
+        package = self._folder.package(action.job)
+        if not os.path.exists(package):
+            self._no_code.setdefault(action.job, []).append(action)
+            self._say(messages.CodeWanted(self._setup.name, self._setup.incarnation, action.job))
+            return
+        out_dir = self._folder.attempt(action.order.attempt)
+        self._pool.execute(action.executor, package, replace(action.order, out_dir=out_dir))
+
+    def _fetch(self, action: actions.Fetch, now_s: float) -> None:
+        partitions = self._partitions.pop(action.attempt, 0)
+        slots = None
+        if action.partition >= 0:
+            count = slots_for(partitions)
+            slots = slot_range(action.partition, count, partitions)
+        self._inputs.gather(action, slots, self._fetcher, now_s)
+
+    def _forget(self, job: str) -> None:
+        self._inputs.cancel(self._fetcher, job)
+        self._no_code.pop(job, None)
+        self._folder.delete_job(job)
+
+    def _tell_pids(self) -> None:
+        pids = self._pool.pids()
+        if pids != self._told_pids:
+            self._told_pids = pids
+            self._parent.send(messages.ExecutorPids(tuple(pids)))
+
+
+def main(end: socket.socket, work: str) -> None:
+    """Be a node: `end` is its line to the client, which ends with the client."""
+    warm_line, _ = warm.start([end], work)
+    parent = Line(end, hears=channels.TO_CHILD, says=channels.FROM_CHILD, blocking=True)
+    setup = parent.wait()
+    if setup is None:
+        return
+    try:
+        node = Node(setup, parent, warm_line)
+        parent.send(messages.ChildReady(node.address))
+        parent.set_blocking(blocking=False)
+        while True:
+            node.turn()
+    except OSError as error:
+        parent.set_blocking(blocking=True)
+        parent.send(messages.ChildFault(f"cannot use {setup.directory}: {fault_text(error, setup.directory)}"))
+        leave(1)

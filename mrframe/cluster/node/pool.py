@@ -1,0 +1,139 @@
+"""The node's side of its executors: lines to them, and the warm parent that forks and reaps them.
+
+What an executor says is checked: it runs user code. One that sends what is no message, or speaks for another,
+is killed, and so is one with too many processes below it: the limit that the system knows is one for all processes
+of a user, and none for root. That an executor has died is told after everything it has said before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mrframe.cluster.node.warm import name_of
+from mrframe.cluster.transport import process
+from mrframe.cluster.transport.lines import Line, make_pair
+from mrframe.cluster.transport.transport import Loop
+from mrframe.core.model.events import (
+    ExecutorBeat,
+    ExecutorBlock,
+    ExecutorDied,
+    ExecutorFailed,
+    ExecutorReady,
+    ExecutorSealed,
+)
+from mrframe.core.model.spec import Order
+from mrframe.core.model.stored import BlockDone, JudgeOrder, StoreOrder
+from mrframe.core.quick import dataclass
+from mrframe.wire import channels, messages
+from mrframe.wire.codec import BadMessage
+
+BELOW_MAX = 64
+"""Processes that may live below an executor at a time."""
+
+ExecutorEvent = (
+    ExecutorReady | ExecutorDied | ExecutorSealed | ExecutorFailed | ExecutorBlock | ExecutorBeat | BlockDone
+)
+
+
+@dataclass(slots=True, eq=False)
+class Executor:
+    """One executor process as the node sees it."""
+
+    number: int
+    line: Line
+    pid: int = 0
+    fault: str = ""
+
+
+class Pool:
+    """The executors of a node. `tell` gets what happens to them; `gone` is called when the warm parent ends."""
+
+    def __init__(
+        self, loop: Loop, warm: Line, tell: Callable[[ExecutorEvent], None], gone: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._warm = warm
+        self._tell = tell
+        self._gone = gone
+        self._executors: dict[str, Executor] = {}
+        loop.watch(warm.fileno(), self._hear_warm, warm)
+
+    def pids(self) -> list[tuple[str, int]]:
+        """(name, pid) of the executors that are up."""
+        return [(name, executor.pid) for name, executor in sorted(self._executors.items()) if executor.pid]
+
+    def spawn(self, number: int) -> None:
+        """Start an executor; `ExecutorReady` follows."""
+        here, there = make_pair()
+        line = Line(here, hears=channels.FROM_EXECUTOR, says=channels.TO_EXECUTOR)
+        executor = self._executors[name_of(number)] = Executor(number, line)
+        self._warm.send(messages.ForkExecutor(number), [there.fileno()])
+        there.close()
+        self._loop.watch(line.fileno(), lambda: self._hear(executor), line)
+
+    def kill(self, number: int) -> None:
+        """End an executor at once; `ExecutorDied` follows."""
+        self._warm.send(messages.EndExecutor(number))
+
+    def execute(self, number: int, package: str, order: Order) -> None:
+        """Hand an order to an executor."""
+        executor = self._executors.get(name_of(number))
+        if executor is not None:
+            executor.line.send(messages.Work(package, order))
+
+    def block_deleted(self, number: int, attempt: str) -> None:
+        """Tell the executor that decodes in this attempt that there is room for another block."""
+        executor = self._executors.get(name_of(number))
+        if executor is not None:
+            executor.line.send(messages.BlockDeleted(attempt))
+
+    def work_on(self, number: int, order: StoreOrder | JudgeOrder) -> None:
+        """Hand an order to a block executor."""
+        executor = self._executors.get(name_of(number))
+        if executor is not None:
+            executor.line.send(messages.BlockWork(order))
+
+    def tick(self) -> None:
+        """Look how many processes each executor has."""
+        for executor in self._executors.values():
+            if executor.pid and not executor.fault and process.count_below(executor.pid, BELOW_MAX) > BELOW_MAX:
+                executor.fault = f"it had more than {BELOW_MAX} processes below it; start fewer at a time"
+                self.kill(executor.number)
+
+    def _hear_warm(self) -> None:
+        for message in self._warm.receive():
+            executor = self._executors.get(message.name)
+            if executor is None:
+                continue
+            if isinstance(message, messages.ChildStarted):
+                executor.pid = message.pid
+                self._tell(ExecutorReady(executor.number))
+            else:
+                self._bury(executor, message.reason)
+        if self._warm.ended:
+            self._gone()
+
+    def _hear(self, executor: Executor) -> None:
+        try:
+            for event in executor.line.receive():
+                if event.executor == executor.number:
+                    self._tell(event)
+                else:
+                    self._condemn(executor, f"it spoke for executor {event.executor}")
+        except BadMessage as error:
+            self._condemn(executor, f"it sent what is no message ({error})")
+        if executor.line.ended:
+            self._loop.forget(executor.line.fileno())
+
+    def _condemn(self, executor: Executor, fault: str) -> None:
+        executor.fault = fault
+        executor.line.ended = True
+        self.kill(executor.number)
+
+    def _bury(self, executor: Executor, reason: str) -> None:
+        if not executor.line.ended:
+            self._hear(executor)
+        self._loop.forget(executor.line.fileno())
+        executor.line.close()
+        del self._executors[name_of(executor.number)]
+        self._tell(ExecutorDied(executor.number, executor.fault or reason))

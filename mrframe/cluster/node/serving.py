@@ -1,0 +1,140 @@
+"""Serves files of sealed attempts to other nodes and to the client, by credits that the receiver grants.
+
+One piece of at most 1 MiB per file and turn, so that serving never holds up the node's loop. Nothing is sent
+beyond what the receiver has granted; with ROUTER_MANDATORY a receiver that is gone ends its transfers. A run
+file is cut to the sections wanted (`shuffle.run_file.runfile.extract`) without being decoded.
+
+What it is not: it does not know which attempts are committed; readers are told by the scheduler which to ask
+for, and a file is written once and never changed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from mrframe.cluster.transport import transport
+from mrframe.cluster.transport.transport import Received, Socket
+from mrframe.core.quick import dataclass
+from mrframe.errors import CorruptData
+from mrframe.shuffle.run_file.runread import extract
+from mrframe.wire import channels, messages
+from mrframe.wire.codec import BadMessage
+from mrframe.wire.messages import FETCH_FRAME_BYTES
+
+SENDINGS_MAX = 64
+"""Transfers under way to one receiver; more are refused."""
+
+IDLE_S = 30.0
+"""A transfer whose receiver grants nothing for so long is given up."""
+
+
+@dataclass(slots=True, eq=False)
+class Sending:
+    """One transfer."""
+
+    route: bytes
+    request: int
+    file: BinaryIO
+    pieces: Iterator[bytes]
+    credits: int
+    heard_s: float
+    number: int = 0
+    size_bytes: int = 0
+    crc: int = 0
+
+
+class FileServer:
+    """The serving side; `find` gives the path of (attempt, name), or raises ValueError."""
+
+    def __init__(self, router: Socket, find: Callable[[str, str], str]) -> None:
+        self.refused = 0
+        self._router = router
+        self._find = find
+        self._sendings: dict[tuple[bytes, int], Sending] = {}
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to send now."""
+        return any(sending.credits for sending in self._sendings.values())
+
+    def receive(self, now_s: float) -> None:
+        """Take the requests that have arrived."""
+        for _ in range(transport.BATCH_MAX):
+            try:
+                received = transport.receive(self._router)
+                if received is None:
+                    return
+                self._hear(received, now_s)
+            except BadMessage:
+                self.refused += 1
+
+    def turn(self, now_s: float) -> None:
+        """Send one piece of each file for which there is a credit."""
+        for key, sending in list(self._sendings.items()):
+            if sending.credits:
+                if not self._send_piece(sending):
+                    self._drop(key)
+            elif now_s - sending.heard_s > IDLE_S:
+                self._drop(key)
+
+    def _hear(self, received: Received, now_s: float) -> None:
+        message = channels.FETCH_ASKED.decode(received.frames[0].buffer)
+        key = (received.route, message.request)
+        sending = self._sendings.get(key)
+        match message:
+            case messages.FetchFile() if sending is None:
+                self._open(received.route, message, now_s)
+            case messages.FetchMore() if sending is not None and message.credits > 0:
+                sending.credits = min(sending.credits + message.credits, 1024)
+                sending.heard_s = now_s
+            case messages.FetchStop():
+                self._drop(key)
+
+    def _open(self, route: bytes, ask: messages.FetchFile, now_s: float) -> None:
+        if sum(known == route for known, _ in self._sendings) >= SENDINGS_MAX:
+            self._refuse(route, ask.request, "too many transfers at once")
+            return
+        try:
+            path = self._find(ask.attempt, ask.name)
+            file = open(path, "rb")  # noqa: SIM115 -- closed with the transfer
+        except (OSError, ValueError) as error:
+            self._refuse(route, ask.request, f"{ask.attempt} {ask.name} is not here ({error})")
+            return
+        wanted = range(ask.first_slot, ask.end_slot)
+        pieces = _whole(file) if ask.first_slot < 0 else extract(file, path, wanted)
+        granted = max(0, min(ask.credits, 1024))
+        self._sendings[route, ask.request] = Sending(route, ask.request, file, pieces, granted, now_s)
+
+    def _send_piece(self, sending: Sending) -> bool:
+        """Send the next piece, or the end; False when the transfer is over."""
+        try:
+            piece = next(sending.pieces, None)
+        except (OSError, CorruptData) as error:
+            self._refuse(sending.route, sending.request, str(error))
+            return False
+        if piece is None:
+            end = messages.FileEnd(sending.request, sending.number, sending.size_bytes, sending.crc)
+            transport.send(self._router, sending.route, channels.FETCH_ANSWER.encode(end))
+            return False
+        sending.crc = zlib.crc32(piece, sending.crc)
+        head = messages.FilePiece(sending.request, sending.number, sending.crc)
+        sending.number += 1
+        sending.size_bytes += len(piece)
+        sending.credits -= 1
+        return transport.send(self._router, sending.route, channels.FETCH_ANSWER.encode(head), piece)
+
+    def _refuse(self, route: bytes, request: int, reason: str) -> None:
+        refused = messages.FileRefused(request, reason[:1000])
+        transport.send(self._router, route, channels.FETCH_ANSWER.encode(refused))
+
+    def _drop(self, key: tuple[bytes, int]) -> None:
+        sending = self._sendings.pop(key, None)
+        if sending is not None:
+            sending.file.close()
+
+
+def _whole(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(FETCH_FRAME_BYTES):
+        yield piece

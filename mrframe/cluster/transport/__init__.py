@@ -1,0 +1,1 @@
+"""Sockets, pipes, keys and processes: how the processes of a cluster talk."""

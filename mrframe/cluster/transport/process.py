@@ -1,0 +1,265 @@
+"""Processes as operating systems have them: fork a child, bind its life to its parent's, see it end.
+
+Used by the two processes that fork, the keeper and a node's warm parent; both are single-threaded and never
+have a ZeroMQ context. This knows nothing of messages.
+
+Rules.
+- A child never returns into the code that forked it: it leaves by `os._exit`, after flushing.
+- A child dies with its parent (Linux: parent-death signal, and a look at the parent's id after setting it,
+  since the parent may have died before). Elsewhere the end of its line tells it.
+- Every child leads a process group, so that what user code starts can be ended with it.
+- Ctrl-C is for the client alone: SIGINT is ignored everywhere below it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from mrframe.core.quick import dataclass
+from mrframe.task.isolation import stdout
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@functools.cache
+def _libc() -> Any:
+    return ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def _prctl(option: int, value: Any) -> None:
+    libc = _libc()
+    if libc is not None:
+        libc.prctl(option, value, 0, 0, 0)
+
+
+def prepare() -> None:
+    """Load what `die_with`, `set_title` and `adopt_orphans` need, before the first fork."""
+    _libc()
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when `parent`, which forked it, ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends, so that none can hide."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def set_title(title: str) -> None:
+    """Show this name in ps and top (15 characters on Linux)."""
+    _prctl(_PR_SET_NAME, title.encode()[:15])
+
+
+def log(text: str) -> None:
+    """Write a line to standard error, as far as that is possible: what cannot be logged ends nobody."""
+    try:
+        os.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass  # the disk of the log is full, or the stream is closed
+
+
+def settle_streams() -> None:
+    """Read nothing, and write to standard error only: standard output belongs to the client's data."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    stdout.release()
+    os.dup2(2, 1)
+
+
+def describe_status(status: int) -> str:
+    """A wait status for people: "killed by SIGKILL", "exited with status 1"."""
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"exited with status {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
+
+
+def kill_group(pid: int) -> None:
+    """Kill a child and what it has started in its process group; nothing when it has ended."""
+    for kill in (os.killpg, os.kill):
+        try:
+            kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def fork(main: Callable[[], None]) -> int:
+    """Fork a child that runs `main`, leads a process group, dies with this process and leaves; its pid."""
+    parent = os.getpid()
+
+    def be() -> None:
+        _lead_group(0)
+        die_with(parent)
+        main()
+
+    pid = os.fork()
+    if pid == 0:
+        run_and_leave(be)
+    _lead_group(pid)
+    return pid
+
+
+def run_and_leave(main: Callable[[], None]) -> NoReturn:
+    """Run `main` as the whole rest of this process; what it raises is printed."""
+    status = 1
+    try:
+        main()
+        status = 0
+    except BaseException:  # the boundary of the process: nothing may run back into a caller's frames
+        traceback.print_exc()
+    finally:
+        leave(status)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A child that has ended; `name` is empty for an orphan that was adopted."""
+
+    name: str
+    pid: int
+    reason: str
+
+
+class Children:
+    """The children that this process forks. `fileno()` is readable when one of them may have ended."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+        self._readable, self._wake = os.pipe()
+        os.set_blocking(self._readable, False)
+        os.set_blocking(self._wake, False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
+
+    def fileno(self) -> int:
+        """For a poll."""
+        return self._readable
+
+    def fork(self, name: str, main: Callable[[], None]) -> int:
+        """Fork a child that runs `main` and leaves; its pid."""
+
+        def be() -> None:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.close(self._readable)
+            os.close(self._wake)
+            main()
+
+        pid = fork(be)
+        self._names[pid] = name
+        return pid
+
+    def pid_of(self, name: str) -> int | None:
+        """The pid of a living child of this name."""
+        return next((pid for pid, known in self._names.items() if known == name), None)
+
+    def reap(self) -> list[Ended]:
+        """The children that have ended since the last time."""
+        try:
+            while os.read(self._readable, 4096):
+                pass
+        except BlockingIOError:
+            pass
+        ended = []
+        while (one := _wait(os.WNOHANG)) is not None:
+            pid, status = one
+            _kill_rest(pid)
+            ended.append(Ended(self._names.pop(pid, ""), pid, describe_status(status)))
+        return ended
+
+    def kill_orphans(self) -> None:
+        """Kill adopted descendants of children that have ended (Linux)."""
+        for pid in _children_of(os.getpid()):
+            if pid not in self._names:
+                _kill_tree(pid)
+
+    def end_all(self) -> None:
+        """Kill all children and all their descendants, and wait until none is left."""
+        while True:
+            pids = set(self._names) | set(_children_of(os.getpid()))
+            for pid in pids:
+                _kill_tree(pid)
+            one = _wait(0)
+            if one is None:
+                return
+            self._names.pop(one[0], None)
+
+
+def leave(status: int) -> NoReturn:
+    """End this process at once, after flushing what user code has printed."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue  # the stream is closed, or nobody reads it any more
+    os._exit(status)
+
+
+def _kill_rest(pid: int) -> None:
+    """Kill what a child that has ended has left in its process group."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass  # nothing is left
+
+
+def _lead_group(pid: int) -> None:
+    try:
+        os.setpgid(pid, 0 if pid == 0 else pid)
+    except (PermissionError, ProcessLookupError):
+        pass  # the child, which does the same, was first; or it has ended
+
+
+def _wait(options: int) -> tuple[int, int] | None:
+    """(pid, status) of a child that has ended; None when there is none."""
+    try:
+        pid, status = os.waitpid(-1, options)
+    except ChildProcessError:
+        return None
+    return (pid, status) if pid else None
+
+
+def count_below(pid: int, enough: int) -> int:
+    """How many processes descend from this one (Linux; elsewhere 0); counting stops above `enough`."""
+    count, waiting = 0, [pid]
+    while waiting and count <= enough:
+        found = _children_of(waiting.pop())
+        count += len(found)
+        waiting += found
+    return count
+
+
+def _children_of(pid: int) -> list[int]:
+    """The children that its threads have started."""
+    found: list[int] = []
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                found += [int(word) for word in file.read().split()]
+    except (OSError, ValueError):
+        pass  # it has ended
+    return found
+
+
+def _kill_tree(pid: int) -> None:
+    below = _children_of(pid)
+    kill_group(pid)
+    for child in below:
+        _kill_tree(child)

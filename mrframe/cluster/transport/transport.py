@@ -1,0 +1,244 @@
+"""Sockets as they all must be, and the one poll loop of a process.
+
+Every socket is made here: CURVE, loopback, limits on sizes and on unfinished handshakes, heartbeats so that a
+stopped peer is noticed, no lingering. Sending never blocks. What a message means is not known here.
+
+Rules (each was measured; see the zguide and docs/protocol.md).
+- A ROUTER names its connections itself. Routing ids chosen by peers are neither used nor handed over, so that
+  nobody can take over another's; who speaks is the name that the doorkeeper gave to the key (`User-Id`).
+- ROUTER_MANDATORY: a message to a peer that is gone, or that does not read, is refused and not swallowed.
+- A DEALER queues nothing while it is not connected (IMMEDIATE); the `Outbox` holds what waits, bounded.
+- MAXMSGSIZE limits one frame, not a message: the number of frames is limited in `receive`.
+- Sent is not delivered: every protocol above repeats what is not answered.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import zmq
+
+from mrframe.cluster.transport.auth import DOMAIN, Keys
+from mrframe.cluster.transport.lines import Line
+from mrframe.errors import ClusterUnreachable
+from mrframe.wire.codec import MESSAGE_BYTES_MAX, BadMessage
+
+Context = zmq.Context[zmq.Socket[bytes]]
+Socket = zmq.Socket[bytes]
+
+FRAMES_MAX = 10
+TOGETHER_MAX = FRAMES_MAX - 2
+"""Messages between master and node that may travel as the frames of one: most of what a small one costs is that its
+receiver is woken. A route and one more frame have room beside them."""
+FRAME_BYTES_MAX = MESSAGE_BYTES_MAX + 1024
+OUTBOX_MAX = 10_000
+BATCH_MAX = 256
+"""Messages taken from one socket before the others have their turn."""
+END_CONTEXT_S = 2.0
+
+_IN, _OUT = int(zmq.POLLIN), int(zmq.POLLOUT)  # as ints: an enum's operators cost more than the call they guard
+_BOTH = _IN | _OUT
+
+_ANYWHERE = "tcp://127.0.0.1:*"
+_LIBZMQ_MIN = (4, 3, 5)  # older ones have known holes before authentication
+
+_OPTIONS = {
+    zmq.LINGER: 0,
+    zmq.MAXMSGSIZE: FRAME_BYTES_MAX,
+    zmq.HANDSHAKE_IVL: 2_000,
+    zmq.HEARTBEAT_IVL: 1_000,
+    zmq.HEARTBEAT_TIMEOUT: 5_000,
+    zmq.HEARTBEAT_TTL: 6_000,
+    zmq.SNDHWM: 2_000,
+    zmq.RCVHWM: 2_000,
+    zmq.SNDTIMEO: 0,
+    zmq.RCVTIMEO: 0,
+}
+
+
+class Received(NamedTuple):
+    """A message that has arrived: the connection, the peer's name by its key, and the frames after these."""
+
+    route: bytes
+    name: str
+    frames: list[zmq.Frame]
+
+
+def make_context() -> Context:
+    """The process's one ZeroMQ context. ClusterUnreachable when this libzmq cannot be used."""
+    if zmq.zmq_version_info() < _LIBZMQ_MIN or not zmq.has("curve"):
+        raise ClusterUnreachable(
+            f"libzmq {zmq.zmq_version()} with CURVE: {zmq.has('curve')}; mrframe needs 4.3.5 or later with CURVE, "
+            "as in the wheels of pyzmq 26 and later: reinstall pyzmq"
+        )
+    context = zmq.Context()
+    context.set(zmq.MAX_SOCKETS, 4096)
+    return context
+
+
+def end_context(context: Context) -> None:
+    """Close all sockets of a context and end it; without waiting for ever.
+
+    A socket that an interrupt has kept from being known would keep the context from its end, and a client that
+    was interrupted while it connected from its own.
+    """
+    ending = threading.Thread(target=context.destroy, kwargs={"linger": 0}, daemon=True)
+    ending.start()
+    ending.join(END_CONTEXT_S)
+
+
+def listen(context: Context, keys: Keys, address: str = "") -> tuple[Socket, str]:
+    """A ROUTER on loopback for those whom the context's doorkeeper lets in; and its address.
+
+    Its port is a random one, or that of an earlier process: ClusterUnreachable when somebody else has that by now.
+    """
+    socket = _secure(context.socket(zmq.ROUTER), keys)
+    socket.setsockopt(zmq.CURVE_SERVER, 1)
+    socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
+    socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    try:
+        socket.bind(address or _ANYWHERE)
+    except zmq.ZMQError as error:
+        raise ClusterUnreachable(f"the master cannot listen at {address or _ANYWHERE} again: {error}") from None
+    return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def connect(context: Context, keys: Keys, address: str, server_key: bytes) -> Socket:
+    """A DEALER to the one listener at `address` that has the secret of `server_key`."""
+    socket = _secure(context.socket(zmq.DEALER), keys)
+    socket.setsockopt(zmq.CURVE_SERVERKEY, server_key)
+    socket.setsockopt(zmq.IMMEDIATE, 1)
+    socket.setsockopt(zmq.RECONNECT_IVL, 50)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)
+    socket.connect(address)
+    return socket
+
+
+def _secure(socket: Socket, keys: Keys) -> Socket:
+    for option, value in _OPTIONS.items():
+        socket.setsockopt(option, value)
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, keys.public)
+    socket.setsockopt(zmq.CURVE_SECRETKEY, keys.secret)
+    return socket
+
+
+def receive(socket: Socket) -> Received | None:
+    """The next message at a ROUTER; None when there is none. BadMessage when it has too many or no frames."""
+    frames = _frames(socket)
+    if frames is None:
+        return None
+    if not 2 <= len(frames) <= FRAMES_MAX:
+        raise BadMessage(f"a message of {len(frames)} frames")
+    return Received(frames[0].bytes, str(frames[-1].get("User-Id")), frames[1:])
+
+
+def receive_answer(socket: Socket) -> list[zmq.Frame] | None:
+    """The frames of the next message at a DEALER; None when there is none. BadMessage when they are too many."""
+    frames = _frames(socket)
+    if frames is not None and len(frames) > FRAMES_MAX:
+        raise BadMessage("a message of too many frames")
+    return frames
+
+
+def _frames(socket: Socket) -> list[zmq.Frame] | None:
+    """All frames of one message, of which no more are kept than are needed to see that they are too many."""
+    frames: list[zmq.Frame] = []
+    try:
+        while True:
+            frame = socket.recv(zmq.NOBLOCK, copy=False)
+            if len(frames) <= FRAMES_MAX:
+                frames.append(frame)
+            if not frame.more:
+                return frames
+    except zmq.Again:
+        return None
+
+
+def together(said: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Messages to one peer, in order, as many at once as may travel together."""
+    for at in range(0, len(said), TOGETHER_MAX):
+        yield said[at : at + TOGETHER_MAX]
+
+
+def send(socket: Socket, *frames: bytes) -> bool:
+    """Send over a ROUTER, the route first; False when that peer is gone or does not read."""
+    try:
+        socket.send_multipart(frames, zmq.NOBLOCK)
+    except zmq.ZMQError as error:
+        if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+            return False
+        raise
+    return True
+
+
+class Outbox:
+    """What a DEALER has still to send, in order, until it is connected and the peer reads."""
+
+    def __init__(self, socket: Socket) -> None:
+        self.socket = socket
+        self.dropped = 0
+        self._waiting: deque[tuple[bytes, ...]] = deque()
+
+    @property
+    def pending(self) -> bool:
+        """Whether something waits to be flushed."""
+        return bool(self._waiting)
+
+    def send(self, *frames: bytes) -> None:
+        """Send now or at a later `flush`; when too much waits the oldest is dropped (and repeated by its sender)."""
+        if len(self._waiting) >= OUTBOX_MAX:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append(frames)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what waits, as far as the peer takes it."""
+        while self._waiting:
+            try:
+                self.socket.send_multipart(self._waiting[0], zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._waiting.popleft()
+
+
+class Loop:
+    """One poll over all that a process waits for. Each source has a function that is called when it is ready."""
+
+    def __init__(self) -> None:
+        self._poller = zmq.Poller()
+        self._calls: dict[Any, Callable[[], None]] = {}
+        self._senders: dict[Any, Line | Outbox] = {}
+        self._flushing: set[Any] = set()  # senders whose source is polled for writing, too
+
+    def watch(self, source: Socket | int, call: Callable[[], None], sender: Line | Outbox | None = None) -> None:
+        """Call when there is something to read; flush `sender` when what waits there can be sent."""
+        self._poller.register(source, _IN)
+        self._flushing.discard(source)
+        self._calls[source] = call
+        if sender is not None:
+            self._senders[source] = sender
+
+    def forget(self, source: Socket | int) -> None:
+        """Watch it no longer."""
+        if source in self._calls:
+            self._poller.unregister(source)
+            del self._calls[source]
+            self._senders.pop(source, None)
+            self._flushing.discard(source)
+
+    def turn(self, timeout_s: float) -> None:
+        """Wait until something is ready, at most so long, and make the calls."""
+        for source, sender in self._senders.items():
+            if sender.pending != (source in self._flushing):
+                self._poller.register(source, _BOTH if sender.pending else _IN)
+                (self._flushing.add if sender.pending else self._flushing.remove)(source)
+        for source, state in self._poller.poll(max(0, round(timeout_s * 1000))):
+            if state & _OUT and source in self._senders:
+                self._senders[source].flush()
+            if state & ~_OUT and source in self._calls:
+                self._calls[source]()

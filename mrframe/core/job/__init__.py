@@ -1,0 +1,5 @@
+"""Jobs as values."""
+
+from mrframe.core.job.job import Job, Reader
+
+__all__ = ["Job", "Reader"]

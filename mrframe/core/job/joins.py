@@ -1,0 +1,101 @@
+"""A job of several named sources: the rules of its parts, and its views, one ordinary job for each source.
+
+`read={"hits": logs.combined, "users": json_lines}` makes a job a join. The parts that say what becomes of a
+record (`map`, `key`, `where`, …) are then {source: part}, or one part that serves every source. A view is the
+job as if one source were all it had, and is checked as any job is; so whoever maps knows nothing of joins.
+Not here: how values of several sources meet in the reduce (`task/reduce/joining.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+import keyword
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mrframe.core.job.signature import describe
+from mrframe.errors import JobError
+
+if TYPE_CHECKING:
+    from mrframe.core.job.job import Job
+
+PER_SOURCE = ("read", "map", "map_split", "map_batch", "key", "value", "where", "fields")
+"""The parts of a job that each source may have of its own."""
+
+
+def view(job: Job, source: str) -> Job:
+    """The join `job` as an ordinary job over one of its sources, without what follows; JobError when it is none."""
+    parts = {name: getattr(job, name) for name in PER_SOURCE}
+    own: dict[str, Any] = {
+        name: part.get(source) if isinstance(part, Mapping) else part for name, part in parts.items()
+    }
+    try:
+        return dataclasses.replace(job, next=None, **own)
+    except JobError as error:
+        raise JobError(f"source {source!r}: {error}") from None
+
+
+def check_join(job: Job) -> None:
+    """Raise JobError when the parts of a join contradict each other; the message names the remedy."""
+    names = job.source_names
+    _check_names(names)
+    for part in PER_SOURCE:
+        declared = getattr(job, part)
+        if isinstance(declared, Mapping):
+            _check_known(part, declared, names)
+    if job.combine is not None:
+        raise JobError("a join has no combiner: the values of its sources must stay apart; leave combine= out")
+    if job.key_order == "total":
+        raise JobError(
+            'key_order="total" cuts the keys of one source into ranges; leave it out of a join, and order what it '
+            'yields in a step of its own: .then(Job(key="key", value="value", reduce=each, key_order="total"))'
+        )
+    shape = f"(key, {', '.join(names)})"
+    if not callable(job.reduce):
+        given = "" if job.reduce is None else f"; reduce={job.reduce!r} was given"
+        raise JobError(f"a job that reads several sources needs as its reduce= a function {shape}{given}")
+    _check_reduce(job.reduce, names, shape)
+    for name in names:
+        view(job, name)
+
+
+def _check_names(names: Sequence[Any]) -> None:
+    if len(names) < 2:
+        raise JobError("read={…} is for a join of two sources or more; for one, give its reader itself")
+    for name in names:
+        if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+            raise JobError(f"read={{…}}: the source {name!r} needs a name such as hits: it is a parameter of reduce=")
+
+
+def _check_known(part: str, declared: Mapping[Any, Any], names: Sequence[str]) -> None:
+    for name in declared:
+        if name not in names:
+            raise JobError(
+                f"{part}={{…}} speaks of {name!r}, which is no source of the job"
+                f"{nearest(str(name), names)} (its sources are {', '.join(names)})"
+            )
+
+
+def _check_reduce(reduce: Callable[..., Any], names: Sequence[str], shape: str) -> None:
+    try:
+        signature = inspect.signature(reduce)
+    except (TypeError, ValueError):
+        return  # a function of C that does not say what it takes
+    try:
+        signature.bind(None, *names)
+    except TypeError:
+        raise JobError(f"reduce={describe(reduce)} takes {signature}; it is called as {shape}") from None
+    given = list(signature.parameters)[1:]
+    if given != list(names) and sorted(given) == sorted(names):
+        raise JobError(
+            f"reduce={describe(reduce)} takes {', '.join(given)}, but read= has them in another order; it is called "
+            f"as {shape}, the last as a stream: let the two agree"
+        )
+
+
+def nearest(name: str, names: Sequence[str]) -> str:
+    """ "Text that names the most similar of `names`, to be added to a message; "" when none is similar."""
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,1 @@
+"""Plain values that cross processes or lie in the journal."""

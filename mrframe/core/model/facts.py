@@ -1,0 +1,91 @@
+"""The scheduler's decisions that must outlive the master: what goes into the journal, in order.
+
+A fact is written before anything that depends on it is sent (`actions.Persist`). The events of clients
+(`JobSubmitted`, `SplitsAdded`, `InputsClosed`, `CancelRequested`, `JobReleased`, `DatasetPut`, `DatasetRemoved`,
+`NodeDrained`) are facts as they are; here are the others. `Scheduler.recover` takes them all back, in the same order.
+Attempts under way are not facts: a new epoch starts new ones.
+
+Compaction: once a job is released, its `JobReleased` may stand for all its facts, in the place of the first one. So
+may the `VersionRemoved` of a version.
+"""
+
+from __future__ import annotations
+
+from mrframe.core.model.events import (
+    CancelRequested,
+    DatasetPut,
+    DatasetRemoved,
+    InputsClosed,
+    JobReleased,
+    JobSubmitted,
+    NodeDrained,
+    SplitsAdded,
+)
+from mrframe.core.model.records import TaskReport
+from mrframe.core.model.spec import Failure, Split
+from mrframe.core.quick import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRemoved:
+    """This version of a dataset was removed; `put` tells it from one of that number in another journal.
+
+    Journals of before have `DatasetRemoved`, which does not say whose.
+    """
+
+    dataset: str
+    number: int
+    put: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRecorded:
+    """A decode task (`task`, an id) has made this block, and with it a map task exists.
+
+    Who holds the block is no fact: it is whoever the decode task's commit names.
+    """
+
+    task: str
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptCommitted:
+    """This attempt, sealed on `node`, is its task's result. A task has one, until `OutputLost` takes it back."""
+
+    attempt: str
+    node: str
+    report: TaskReport
+
+
+@dataclass(frozen=True, slots=True)
+class OutputLost:
+    """The output of a committed attempt is gone with its node; the task may be committed again."""
+
+    attempt: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFinished:
+    """The job is over; `failure` is None when it is done."""
+
+    job: str
+    failure: Failure | None
+
+
+Fact = (
+    JobSubmitted
+    | SplitsAdded
+    | InputsClosed
+    | CancelRequested
+    | JobReleased
+    | DatasetPut
+    | DatasetRemoved
+    | VersionRemoved
+    | NodeDrained
+    | BlockRecorded
+    | AttemptCommitted
+    | OutputLost
+    | JobFinished
+)

@@ -1,0 +1,68 @@
+"""How many malformed lines and failing records a job bears, judged once, when all maps are done.
+
+The limits are `--max-bad` (lines that do not match the format) and `--max-failed` (records on which user code
+fails; a task gives up by itself when it alone has more than a number allows).
+"""
+
+from __future__ import annotations
+
+from mrframe.core.model.spec import Failure
+from mrframe.errors import UsageError
+
+
+def parse_limit(text: str, name: str = "max-bad", of: str = "lines") -> int | float:
+    """`"100"` is a number of lines (int), `"10%"` a share (0.1); UsageError for anything else."""
+    try:
+        if text.endswith("%"):
+            share = float(text[:-1]) / 100
+            if 0 <= share <= 1:
+                return share
+        elif (number := int(text)) >= 0:
+            return number
+    except ValueError:
+        pass
+    raise UsageError(f"{name} {text!r} is neither a number of {of} nor a share such as 10%")
+
+
+def tolerates(limit: float | None, failed: int) -> bool:
+    """Whether one task may leave out so many records: a number is a bound, a share is judged over all of them."""
+    if limit is None or isinstance(limit, int):
+        return failed <= (limit or 0)
+    return limit > 0
+
+
+def too_many_failed(limit: float | None, failed: int, records: int) -> Failure | None:
+    """The failure of a job that left out so many records beside the `records` good ones, or None."""
+    allowed = _exceeded(limit, failed, records + failed)
+    return (
+        None
+        if allowed is None
+        else Failure(
+            "refused",
+            f"the job's code failed on {failed:,} of {records + failed:,} records, more than the {allowed} that "
+            "--max-failed allows; leave it out to see the first of them with its traceback, or allow more",
+            error_slug="too-many-failed",
+        )
+    )
+
+
+def too_many(limit: float | None, malformed: int, lines: int) -> Failure | None:
+    """The failure of a job with so many malformed lines, or None when the limit bears them."""
+    allowed = _exceeded(limit, malformed, lines)
+    return (
+        None
+        if allowed is None
+        else Failure(
+            "refused",
+            f"{malformed:,} of {lines:,} lines do not match the format, more than the {allowed} allowed; "
+            "give the right --log-format, or allow more with --max-bad",
+            error_slug="too-many-malformed",
+        )
+    )
+
+
+def _exceeded(limit: float | None, number: int, of: int) -> str | None:
+    """The limit as a person writes it when `number` of so many exceeds it, else None."""
+    if limit is None or number <= (limit if isinstance(limit, int) else limit * of):
+        return None
+    return str(limit) if isinstance(limit, int) else f"{limit * 100:g}%"

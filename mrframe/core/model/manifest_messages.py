@@ -1,0 +1,79 @@
+"""Manifests of versions of datasets, as the master, the nodes and clients speak of them.
+
+A manifest is a version as a node keeps it beside its blocks, so that a catalog that is lost can be made again from
+what nodes have. Plain values; `core/replication/manifests.py` decides.
+"""
+
+from __future__ import annotations
+
+from mrframe.core.model.datasets import Version
+from mrframe.core.quick import dataclass
+
+# ---- client to master ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverVersions:
+    """A client wants the versions of a dataset ("": of all) that nodes know, and the catalog does not, put into it.
+
+    With a `name` they become the next versions of that dataset, in their order.
+    """
+
+    dataset: str
+    name: str = ""
+
+
+# ---- master to node --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class KeepVersion:
+    """Keep a manifest of this version. Answered by `VersionKept`; may be said again."""
+
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class DropVersion:
+    """This version was removed: delete its manifest. Blocks that no other one names are provisional then."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionAsked:
+    """What is in the manifest of this key? Answered by `VersionTold`."""
+
+    key: str
+
+
+# ---- node to master --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsHeld:
+    """Of the keys after `after` and up to `to` ("": the last there can be) the node has exactly these manifests."""
+
+    node: str
+    incarnation: str
+    after: str
+    to: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTold:
+    """What is in a manifest of the node."""
+
+    node: str
+    incarnation: str
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class VersionKept:
+    """The node has a manifest of this version on its disk."""
+
+    node: str
+    incarnation: str
+    key: str

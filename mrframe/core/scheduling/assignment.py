@@ -1,0 +1,212 @@
+"""Giving ready tasks to nodes: which tasks may start, which node gets which, and repeating lost starts.
+
+Rules. A node is given at most `slots * (1 + queued_per_slot)` attempts; more than `slots` only while at
+least one task for every slot of the cluster still waits, so that the last tasks go where a slot is free.
+At decode tasks a node has no more attempts than slots, and one that waits for others takes none (`Node.load`).
+Of small tasks more may be queued, but the fewer, the fewer still wait: nothing is known of how long they take.
+Nodes take turns, the least loaded first, ties by name. An attempt id is `<task>.<epoch>.<number>`; the
+number only grows, and the epoch is new with each start of the master: no id is used twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from heapq import heappop, heappush
+
+from mrframe.core.model.events import StartAttempt
+from mrframe.core.model.ids import attempt_id
+from mrframe.core.model.spec import Split
+from mrframe.core.model.states import JobState, TaskState
+from mrframe.core.model.stored import STORED
+from mrframe.core.model.tally import NOTHING
+from mrframe.core.replication.keeping import readable
+from mrframe.core.scheduling.aside import able
+from mrframe.core.state.book import Book, Node, Turn
+from mrframe.core.state.placement import near, wait_s
+from mrframe.core.state.queue import Queue
+from mrframe.core.state.submission import Submission
+from mrframe.core.state.tasks import Attempt, Task
+
+NOBODY = "no node"
+"""Whom a block is to be fetched from that no node has: it fails, and is tried again, for a while."""
+
+_SMALL_KINDS = ("file", "held", "stored")  # the others may be more work than their bytes say
+
+
+def may_start(book: Book, submission: Submission, task: Task) -> bool:
+    """Whether everything that the task reads is there, on nodes that have joined."""
+    if submission.state is not JobState.RUNNING or not submission.inputs_there(task):
+        return False
+    free = task.kind == "decode" or (task.kind == "map" and task.step == 0 and task.origin is None)
+    stored = task.split is not None and task.split.kind == "stored"
+    return (free and not stored) or not book.settling()
+
+
+def wake(book: Book, turn: Turn, tasks: Iterable[Task]) -> None:
+    """Queue those of the tasks that wait and whose inputs are there now."""
+    for task in tasks:
+        if task.state is TaskState.WAITING and may_start(book, book.jobs[task.job], task):
+            task.move("inputs there")
+            enqueue(book, turn, task)
+
+
+def enqueue(book: Book, turn: Turn, task: Task) -> None:
+    """Queue a ready task, near the joined nodes that have its data and on which it has not failed."""
+    submission = book.jobs[task.job]
+    nodes, size = near(submission, task)
+    if task.split is not None and task.split.kind == "stored":
+        nodes = tuple(readable(book, task.split.path))
+    elif book.limits.by_path:  # of what was sealed nothing is moved; near nodes are only asked first
+        size = 0
+    wait = wait_s(book.limits, size)
+    homes = [name for name in nodes if book.is_joined(name) and name not in task.avoid]
+    if not homes and task.avoid:
+        homes = [node.name for node in book.joined() if node.name not in task.avoid]
+        wait = book.limits.locality_wait_s
+    book.queue(task).add(task, homes, turn.now_s, wait)
+    book.roomy = None  # how many a node may have depends on how many wait
+
+
+def rest(book: Book, turn: Turn, task: Task) -> None:
+    """Let a task whose source could not be fetched rest before it is tried again, longer each time."""
+    limits = book.limits
+    pause_s = min(limits.fetch_rest_s * 2 ** min(task.losses, 16), limits.fetch_rest_s_max)
+    heappush(book.resting, (turn.now_s + pause_s, task.id))
+
+
+def wake_rested(book: Book, turn: Turn) -> None:
+    """Queue the tasks that have rested long enough."""
+    while book.resting and book.resting[0][0] <= turn.now_s:
+        _, name = heappop(book.resting)
+        submission = book.jobs.get(name.partition("/")[0])
+        if submission:
+            wake(book, turn, [submission.tasks[name]])
+
+
+def assign(book: Book, turn: Turn) -> None:
+    """Give waiting tasks to nodes until no node has room or none of what waits suits one."""
+    if len(book.decoding):
+        _assign_decodes(book, turn)
+    if not len(book.waiting):
+        return
+    slots = book.slots()
+    if book.roomy is None:
+        book.roomy = {node.name for node in book.joined()}
+    nodes = able(book, turn.now_s, [book.nodes[name] for name in book.roomy if book.is_joined(name)])
+    while nodes and len(book.waiting):
+        nodes.sort(key=_load)
+        nodes = [node for node in nodes if _offer(book, turn, node, slots)]
+
+
+def _assign_decodes(book: Book, turn: Turn) -> None:
+    """Give decode tasks to nodes that have room, and fewer of them than slots."""
+    slots, nodes = book.slots(), able(book, turn.now_s, book.joined())
+    while nodes and len(book.decoding):
+        nodes.sort(key=lambda node: (node.decodes / node.slots, _load(node)))
+        some = [node for node in nodes if node.decodes < node.slots and _has_room(book, node, slots)]
+        nodes = [node for node in some if _give(book, turn, node, book.decoding, idle=True)]
+
+
+def _offer(book: Book, turn: Turn, node: Node, slots: int) -> bool:
+    """Whether the node has taken a task; one without room is not asked again until it may have some."""
+    if _has_room(book, node, slots):
+        return _give(book, turn, node, book.waiting, idle=node.load < node.slots)
+    if book.roomy is not None:
+        book.roomy.discard(node.name)
+    return False
+
+
+def _load(node: Node) -> tuple[float, str]:
+    return node.load / node.slots, node.name
+
+
+def _has_room(book: Book, node: Node, slots: int) -> bool:
+    load, waiting, limits = node.load, len(book.waiting), book.limits
+    if load < node.slots:
+        return True
+    if waiting < slots:
+        return False
+    queued = limits.queued_per_slot
+    if load >= node.slots * (1 + queued) and _has_small_ones(book, node):
+        queued = max(queued, min(limits.small_queued_per_slot, waiting // (limits.small_waiting * slots)))
+    return load < node.slots * (1 + queued)
+
+
+def _has_small_ones(book: Book, node: Node) -> bool:
+    left = book.limits.small_bytes
+    for attempt in node.live.values():
+        split = attempt.start.split
+        if attempt.task.kind == "decode":
+            continue
+        if split is None or split.kind not in _SMALL_KINDS:
+            return False
+        left -= split.length
+    return left >= 0
+
+
+def _give(book: Book, turn: Turn, node: Node, queue: Queue, *, idle: bool) -> bool:
+    while (task := queue.take(node.name, turn.now_s, book.jobs, idle=idle)) is not None:
+        submission = book.jobs.get(task.job)
+        if submission is None or submission.state is not JobState.RUNNING or task.state is not TaskState.READY:
+            continue
+        if not may_start(book, submission, task):
+            task.move("inputs gone")
+            continue
+        start(book, turn, submission, task, node)
+        return True
+    return False
+
+
+def start(book: Book, turn: Turn, submission: Submission, task: Task, node: Node) -> None:
+    """Give a first attempt at a ready task to a node."""
+    task.move("start")
+    give(book, turn, submission, task, node)
+
+
+def give(book: Book, turn: Turn, submission: Submission, task: Task, node: Node) -> None:
+    """Give a new attempt at a task to a node, besides others that it may have."""
+    task.number += 1
+    name = attempt_id(task.id, book.epoch, task.number)
+    spec = submission.steps[task.step].spec
+    message = StartAttempt(
+        attempt=name,
+        job=task.job,
+        step=task.step,
+        partitions=spec.partitions,
+        split=split_now(book, submission, task, node),
+        partition=task.partition,
+        sources=submission.sources(task) if task.kind == "reduce" else (),
+        block_bytes=spec.block_bytes,
+        careful=task.failures > 0,
+        stall_s=spec.stall_s,
+    )
+    to_read = submission.steps[task.step].made.get(task.partition, NOTHING) if task.kind == "reduce" else NOTHING
+    book.begin(Attempt(task, node.name, message, turn.now_s, to_read=to_read))
+    turn.send(node.name, message)
+
+
+def split_now(book: Book, submission: Submission, task: Task, node: Node) -> Split | None:
+    """The split of a map or decode task as it is to be read now: for pairs, with who holds them.
+
+    Of a stored block a replica is named: the node's own, or else another one with each attempt.
+    """
+    if task.split is not None and task.split.kind == "stored":
+        nodes = readable(book, task.split.path)
+        task.split = replace(task.split, locations=tuple(nodes))
+        holder = node.name if node.name in nodes else nodes[task.losses % len(nodes)] if nodes else NOBODY
+        return replace(task.split, held_by=((STORED, holder),))
+    if task.split is None or task.split.kind != "pairs":
+        return task.split
+    size = sum(feeder.report.bytes_out for feeder in submission.feeders(task) if feeder.report)
+    return replace(task.split, held_by=submission.sources(task), length=size)
+
+
+def resend(book: Book, turn: Turn, node: Node, known: Iterable[str]) -> None:
+    """Send again what was given to the node long enough ago and is not among the attempts it knows."""
+    missing = node.live.keys() - set(known)
+    for name in sorted(missing):
+        attempt = node.live[name]
+        if turn.now_s - attempt.sent_s >= book.limits.resend_s:
+            attempt.sent_s = turn.now_s
+            turn.send(node.name, attempt.start)

@@ -1,0 +1,121 @@
+"""Which nodes there are: hellos, heartbeats, leases.
+
+Rules. A node belongs to the cluster from its hello on, answered by `Welcome`, as is every heartbeat: a node
+that hears none says hello again. The same name with a new incarnation has restarted: its attempts are lost,
+and of its outputs it keeps what the hello says. An incarnation that has ended, as its keeper saw, is never
+listened to again; one that was replaced, only when the one in its place has been silent for its lease. (The
+hello of an incarnation that is over may arrive after its successor's: which is which, time tells.) A hello
+that repeats itself changes nothing: what it says it holds may be older than what has been committed since.
+A node that the scheduler does not know (it restarted, say) is sent a `Welcome` that names no incarnation, and
+says hello again. A node that was silent for its lease and speaks again is taken back with nothing: what it
+still works on or holds is discarded, as it is no longer anybody's.
+The transport must not deliver to a master what was sent to an earlier process of it.
+"""
+
+from __future__ import annotations
+
+from mrframe.core.model.events import NodeBeat, NodeGone, NodeJoined, Welcome
+from mrframe.core.model.states import NodeState
+from mrframe.core.scheduling.assignment import resend, wake
+from mrframe.core.scheduling.losses import lose_node
+from mrframe.core.state.book import Book, Node, Turn
+
+
+def joined(book: Book, turn: Turn, event: NodeJoined) -> None:
+    """A node says hello."""
+    node = book.node(event.node)
+    if node.is_past(event.incarnation):
+        return
+    turn.send(node.name, Welcome(node.name, book.epoch, event.incarnation))
+    node.seen_s = turn.now_s
+    if node.state is NodeState.JOINED and node.incarnation == event.incarnation:
+        return
+    if node.incarnation and node.incarnation != event.incarnation:
+        node.replaced.add(node.incarnation)
+        node.replaced.discard(event.incarnation)
+    settling = book.settling()
+    node.incarnation = event.incarnation
+    node.slots = max(1, event.slots)
+    node.move("hello")
+    lose_node(book, turn, node, kept=frozenset(event.held))
+    check_held(book, turn, node, event.held)
+    settle(book, turn, was_settling=settling)
+
+
+def speaker(book: Book, turn: Turn, name: str, incarnation: str) -> Node | None:
+    """The joined node that a message comes from; None when it must not be listened to.
+
+    Renews the lease. A node that is not known yet in this epoch is asked to say hello.
+    """
+    node = book.nodes.get(name)
+    if node is not None and node.is_past(incarnation):
+        return None
+    if node is None or node.incarnation != incarnation:
+        turn.send(name, Welcome(name, book.epoch))
+        return None
+    node.seen_s = turn.now_s
+    if node.state is NodeState.SILENT:
+        node.move("heard")
+    return node
+
+
+def beat(book: Book, turn: Turn, event: NodeBeat) -> None:
+    """A heartbeat: note progress, discard what nobody wants, repeat starts that seem lost."""
+    node = speaker(book, turn, event.node, event.incarnation)
+    if node is None:
+        return
+    turn.send(node.name, Welcome(node.name, book.epoch, node.incarnation))
+    for name, records, bytes_done in event.progress:
+        attempt = node.live.get(name)
+        if attempt is not None:
+            attempt.records, attempt.bytes_done = records, bytes_done
+            if attempt.began_s is None:
+                attempt.began_s = turn.now_s
+    for name in event.working:
+        task = book.task_of(name)
+        if name not in node.live and (task is None or task.commit != (name, node.name)):
+            book.refuse(turn, node.name, name)
+    check_held(book, turn, node, event.held)
+    if node.live:
+        resend(book, turn, node, (*event.working, *event.held))
+
+
+def check_held(book: Book, turn: Turn, node: Node, held: tuple[str, ...]) -> None:
+    """Have the node delete sealed attempts that are nobody's result and wait for no answer."""
+    for name in held:
+        if name not in node.outputs and name not in node.live:
+            book.refuse_sealed(turn, node.name, name)
+
+
+def gone(book: Book, turn: Turn, event: NodeGone) -> None:
+    """A node's process has ended, as its keeper saw."""
+    node = book.nodes.get(event.node)
+    if node is None or event.incarnation in node.ended:
+        return
+    if node.incarnation == event.incarnation:
+        settling = book.settling()
+        node.move("ended")
+        node.ended.add(event.incarnation)
+        lose_node(book, turn, node)
+        settle(book, turn, was_settling=settling)
+    else:
+        node.ended.add(event.incarnation)
+
+
+def check_leases(book: Book, turn: Turn) -> None:
+    """Give up the nodes that have not been heard for the lease."""
+    settling = book.settling()
+    for name in sorted(book.nodes):
+        node = book.nodes[name]
+        alive = node.state in (NodeState.JOINED, NodeState.EXPECTED)
+        if alive and turn.now_s - node.seen_s > book.limits.lease_s:
+            node.move("lease over")
+            lose_node(book, turn, node)
+    settle(book, turn, was_settling=settling)
+
+
+def settle(book: Book, turn: Turn, *, was_settling: bool) -> None:
+    """When the last expected node has joined or been given up, tasks that read outputs may start."""
+    if was_settling and not book.settling():
+        for submission in sorted(book.jobs.values(), key=lambda s: s.place):
+            wake(book, turn, submission.tasks.values())

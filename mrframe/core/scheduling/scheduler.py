@@ -1,0 +1,211 @@
+"""The scheduler: told an event, it answers with actions. It is the door; the deciding is in the rooms behind.
+
+Pure: no clock (the time is an argument, monotonic seconds), no chance, no waiting; what is iterated is in
+sorted order or in the order of earlier events. The driver's loop is: receive a batch, `handle` each event,
+persist all facts of the turn in one transaction, perform the rest in order. `Tick` must come a few times a
+second: leases, rests and the end of waiting for a near node are looked at then.
+
+Anything may be repeated and much may be lost. An event told twice has no second effect; starts are repeated
+while heartbeats do not show them; whatever a node repeats is answered. See docs/scheduler.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, assert_never
+
+from mrframe.core.model.actions import JobEnded, SchedulerAction
+from mrframe.core.model.events import (
+    AttemptFailed,
+    AttemptSealed,
+    BlockSealed,
+    CancelRequested,
+    DatasetPut,
+    DatasetRemoved,
+    InputsClosed,
+    JobReleased,
+    JobSubmitted,
+    NodeBeat,
+    NodeDrained,
+    NodeGone,
+    NodeJoined,
+    SchedulerEvent,
+    SplitsAdded,
+    Tick,
+)
+from mrframe.core.model.facts import Fact
+from mrframe.core.model.limits import SchedulerLimits
+from mrframe.core.model.manifest_messages import RecoverVersions, VersionKept, VersionsHeld, VersionTold
+from mrframe.core.model.records import JobProgress
+from mrframe.core.model.spec import Failure
+from mrframe.core.model.states import JobState
+from mrframe.core.model.stored import (
+    BlockDamaged,
+    BlockRefused,
+    BlocksHeld,
+    BlocksJudged,
+    BlocksOffered,
+    BlockStored,
+    JudgingWanted,
+    PutEnded,
+)
+from mrframe.core.replication import keeping, manifests, storage_states
+from mrframe.core.scheduling import endings, membership, outcomes, recovery
+from mrframe.core.scheduling.assignment import assign, wake, wake_rested
+from mrframe.core.scheduling.progress import progress
+from mrframe.core.scheduling.speculation import speculate
+from mrframe.core.state.book import Book, Turn
+
+
+class Scheduler:
+    """Decides for all jobs of one master. `epoch` counts the master's starts, from 1, and never repeats."""
+
+    def __init__(self, epoch: int, limits: SchedulerLimits | None = None) -> None:
+        self.book = Book(epoch, limits or SchedulerLimits())
+        self._resume = False
+
+    def recover(self, facts: Iterable[Fact]) -> None:
+        """Take up where an earlier master stopped: its facts, in the order in which they were persisted.
+
+        To be called once, before the first event; what follows from it comes with that event's actions
+        (jobs that are over and not released are reported again). Raises KeyError or IllegalMove when the
+        facts contradict each other: the journal is then not what was written.
+        """
+        recovery.recover(self.book, facts)
+        self._resume = True
+
+    def expect(self, nodes: Iterable[str]) -> None:
+        """The cluster was started with these nodes."""
+        self.book.keepers.expected = frozenset(nodes)
+
+    def handle(self, event: SchedulerEvent, now_s: float) -> list[SchedulerAction]:
+        """What is to be done because of `event`, facts first; `now_s` is monotonic."""
+        turn = Turn(now_s)
+        if self._resume:
+            self._resume = False
+            recovery.resume(self.book, turn)
+        self._dispatch(event, turn)
+        assign(self.book, turn)
+        if isinstance(event, Tick):
+            speculate(self.book, turn)
+        return turn.actions()
+
+    def progress(self, job: str) -> JobProgress | None:
+        """How far a job is; None when it is not known."""
+        return progress(self.book, job)
+
+    def ending(self, job: str) -> JobEnded | None:
+        """How a job has ended; None when it still runs, or is not known."""
+        submission = self.book.jobs.get(job)
+        return None if submission is None or submission.state is JobState.RUNNING else endings.ended(submission)
+
+    def answer(self, question: storage_states.Question, now_s: float) -> storage_states.Answer:
+        """How the store is."""
+        return storage_states.answer(self.book, question, now_s)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The lasting state as plain values, equal after `recover` from the facts so far."""
+        return recovery.snapshot(self.book)
+
+    def _dispatch(self, event: SchedulerEvent, turn: Turn) -> None:
+        match event:
+            case AttemptSealed() | AttemptFailed() | BlockSealed():
+                self._of_attempt(event, turn)
+            case NodeBeat():
+                membership.beat(self.book, turn, event)
+            case Tick():
+                membership.check_leases(self.book, turn)
+                wake_rested(self.book, turn)
+                keeping.tend(self.book, turn)
+            case NodeJoined():
+                membership.joined(self.book, turn, event)
+            case NodeGone():
+                membership.gone(self.book, turn, event)
+            case JobSubmitted() | SplitsAdded() | InputsClosed() | CancelRequested() | JobReleased():
+                self._of_client(event, turn)
+            case (
+                DatasetPut()
+                | DatasetRemoved()
+                | NodeDrained()
+                | BlocksOffered()
+                | PutEnded()
+                | JudgingWanted()
+                | RecoverVersions()
+            ):
+                keeping.of_client(self.book, turn, event)
+            case BlocksHeld() | BlockStored() | BlockRefused() | BlockDamaged() | BlocksJudged():
+                node = membership.speaker(self.book, turn, event.node, event.incarnation)
+                if node is not None:
+                    keeping.of_node(self.book, turn, node, event)
+            case VersionsHeld() | VersionTold() | VersionKept():
+                node = membership.speaker(self.book, turn, event.node, event.incarnation)
+                if node is not None:
+                    manifests.of_node(self.book, turn, node, event)
+            case _:
+                assert_never(event)
+
+    def _of_attempt(self, event: AttemptSealed | AttemptFailed | BlockSealed, turn: Turn) -> None:
+        node = membership.speaker(self.book, turn, event.node, event.incarnation)
+        if node is None:
+            return
+        match event:
+            case AttemptSealed():
+                outcomes.sealed(self.book, turn, node, event)
+            case AttemptFailed():
+                outcomes.failed(self.book, turn, node, event)
+            case BlockSealed():
+                outcomes.block_sealed(self.book, turn, node, event)
+            case _:
+                assert_never(event)
+
+    def _of_client(
+        self, event: JobSubmitted | SplitsAdded | InputsClosed | CancelRequested | JobReleased, turn: Turn
+    ) -> None:
+        match event:
+            case JobSubmitted():
+                self._submit(event, turn)
+            case SplitsAdded():
+                self._add_splits(event, turn)
+            case InputsClosed():
+                self._close(event, turn)
+            case CancelRequested():
+                self._cancel(event, turn)
+            case JobReleased():
+                endings.release(self.book, turn, event)
+            case _:
+                assert_never(event)
+
+    def _submit(self, event: JobSubmitted, turn: Turn) -> None:
+        if event.job not in self.book.jobs and event.job not in self.book.released:
+            turn.persist(event)
+            recovery.accept(self.book, event)
+
+    def _add_splits(self, event: SplitsAdded, turn: Turn) -> None:
+        submission = self.book.jobs.get(event.job)
+        if submission is None or submission.state is not JobState.RUNNING:
+            return
+        new = submission.unknown_splits(event.splits)
+        if not new:
+            return
+        if submission.closed_at is not None and submission.added + len(new) > submission.closed_at:
+            said = f"{submission.closed_at} splits were announced for {event.job}, and more were added"
+            endings.fail(self.book, turn, submission, Failure("refused", said, error_slug="input"))
+            return
+        turn.persist(SplitsAdded(event.job, new))
+        tasks = submission.add_splits(new)
+        wake(self.book, turn, tasks)
+        endings.follow(self.book, turn, submission, [])
+
+    def _close(self, event: InputsClosed, turn: Turn) -> None:
+        submission = self.book.jobs.get(event.job)
+        if submission is None or submission.state is not JobState.RUNNING or submission.closed_at is not None:
+            return
+        turn.persist(event)
+        submission.close(event.splits)
+        endings.follow(self.book, turn, submission, [])
+
+    def _cancel(self, event: CancelRequested, turn: Turn) -> None:
+        submission = self.book.jobs.get(event.job)
+        if submission is not None and submission.state is JobState.RUNNING:
+            turn.persist(event)
+            endings.fail(self.book, turn, submission, endings.cancelled(event.job))

@@ -1,0 +1,117 @@
+"""Speculative attempts: a task whose attempt is slow is tried again on another node, and the first to seal wins.
+
+When nothing waits any more and a node has a free slot, the running attempts of each step are looked at. How long a
+task should take is known from those of its step that are done; how long an attempt will take from how much of its
+input it has read since it began. Where that is not known (a reduce, or nothing was read yet) it counts for as long as
+it has run, and is taken to run for as long again. The attempt that will end last gets the second try, when a new one
+would probably end before it.
+(Zaharia et al., "Improving MapReduce Performance in Heterogeneous Environments", OSDI 2008, which estimates the end
+by rate; ours compares it with the mean of what is done.)
+
+What it is not: it never stops an attempt. Losers are discarded when the first is committed (`outcomes.commit`).
+Decode tasks are left alone, since others already read their blocks; so are tasks that have failed, which are being
+blamed on a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mrframe.core.model.states import JobState
+from mrframe.core.quick import dataclass
+from mrframe.core.scheduling.aside import able
+from mrframe.core.scheduling.assignment import give, may_start
+from mrframe.core.state.book import Book, Node, Turn
+from mrframe.core.state.placement import near
+from mrframe.core.state.submission import Submission
+from mrframe.core.state.tasks import Attempt, Step, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Straggler:
+    """A task whose attempt is late, and in how many seconds that will have ended."""
+
+    left_s: float
+    task: Task
+
+
+def speculate(book: Book, turn: Turn) -> None:
+    """Give the tasks of the slowest attempts another, as far as slots are free and there are not too many already."""
+    if len(book.waiting) or len(book.decoding) or turn.now_s < book.late_again_s:
+        return
+    book.late_again_s = turn.now_s + book.limits.speculate_every_s
+    nodes = able(book, turn.now_s, book.joined())
+    free = [node for node in nodes if node.load < node.slots]
+    if not free or len(nodes) < 2:
+        return
+    twice = {a.task.id for node in book.joined() for a in node.live.values() if len(a.task.attempts) > 1}
+    allowed = max(1, int(sum(node.slots for node in nodes) * book.limits.speculative_share)) - len(twice)
+    late = sorted(_stragglers(book, turn, nodes), key=lambda one: (-one.left_s, one.task.id)) if allowed > 0 else []
+    for one in late:
+        node = _place(book.jobs[one.task.job], one.task, free) if allowed > 0 else None
+        if node is not None:
+            one.task.speculative += 1
+            give(book, turn, book.jobs[one.task.job], one.task, node)
+            free = [other for other in free if other.load < other.slots]
+            allowed -= 1
+
+
+def _stragglers(book: Book, turn: Turn, nodes: list[Node]) -> Iterator[Straggler]:
+    for node in nodes:
+        for attempt in node.live.values():
+            submission = book.jobs[attempt.task.job]
+            left_s = _left_s(book, turn, submission, attempt, node)
+            if left_s is not None and _may_have_another(book, submission, attempt.task):
+                yield Straggler(left_s, attempt.task)
+
+
+def _may_have_another(book: Book, submission: Submission, task: Task) -> bool:
+    return (
+        submission.state is JobState.RUNNING
+        and submission.steps[task.step].spec.speculate
+        and task.kind != "decode"
+        and len(task.attempts) == 1
+        and not task.failures
+        and task.speculative < book.limits.speculative_max
+        and may_start(book, submission, task)
+    )
+
+
+def _left_s(book: Book, turn: Turn, submission: Submission, attempt: Attempt, node: Node) -> float | None:
+    """In how many seconds a late attempt will have ended; None for one that is not late."""
+    task, limits = attempt.task, book.limits
+    began_s = attempt.began_s
+    if began_s is None and node.load <= node.slots and turn.now_s - node.seen_s >= limits.speculate_after_s:
+        began_s = max(attempt.sent_s, node.seen_s)  # its node is silent, and nothing was before it
+    if began_s is None or turn.now_s - began_s < limits.speculate_after_s:
+        return None
+    usual_s = _usual_s(submission.steps[task.step], task)
+    if usual_s is None:
+        return None
+    run_s = turn.now_s - began_s
+    size = task.split.length if task.split is not None else 0
+    known = 0 < attempt.bytes_done < size
+    left_s = run_s * (size - attempt.bytes_done) / attempt.bytes_done if known else run_s
+    takes_s = run_s + left_s if known else run_s
+    late = takes_s > limits.speculate_times * usual_s
+    return left_s if late and left_s > usual_s else None
+
+
+def _usual_s(step: Step, task: Task) -> float | None:
+    """What a task of this step and kind takes; None while fewer than half of them are done."""
+    tasks = step.maps if task.kind == "map" else step.reduces
+    done = step.timed[task.kind]
+    if not done.tasks or 2 * done.tasks < len(tasks):
+        return None
+    return done.seconds / done.tasks
+
+
+def _place(submission: Submission, task: Task, free: list[Node]) -> Node | None:
+    """The node for a speculative attempt: near the data if one of those is free, the least loaded of them."""
+    homes, _ = near(submission, task)
+    others = [node for node in free if node.name not in task.avoid and not _runs_on(task, node)]
+    return min(others, key=lambda node: (node.name not in homes, node.load, node.name), default=None)
+
+
+def _runs_on(task: Task, node: Node) -> bool:
+    return any(attempt.node == node.name for attempt in task.attempts.values())

@@ -1,0 +1,1 @@
+"""The scheduler's state in memory, without decisions."""

@@ -1,0 +1,56 @@
+"""Whose turn it is: the ready tasks of all jobs, the jobs in the order in which they are served.
+
+Of jobs with the same priority the one that has the fewest attempts under way is served first, so that they share
+the cluster and a small job does not wait for a large one; jobs with a higher priority are served before. Which task
+of a job a node gets is `placement.Waiting`'s to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mrframe.core.state.placement import Waiting
+from mrframe.core.state.submission import Submission
+from mrframe.core.state.tasks import Task
+
+
+class Queue:
+    """Ready tasks, by job. A job costs something only while tasks of it wait."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Waiting] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, task: Task, near: Iterable[str], now_s: float, wait_s: float) -> None:
+        """Queue a task, as `Waiting.add` does."""
+        self.remove(task)
+        self._jobs.setdefault(task.job, Waiting()).add(task, near, now_s, wait_s)
+        self._count += 1
+
+    def remove(self, task: Task) -> None:
+        """Take a task out of the queue; nothing happens when it is not in it."""
+        tasks = self._jobs.get(task.job)
+        if tasks is None or task not in tasks:
+            return
+        tasks.remove(task)
+        self._count -= 1
+        if not len(tasks):
+            del self._jobs[task.job]
+
+    def take(self, node: str, now_s: float, jobs: dict[str, Submission], *, idle: bool) -> Task | None:
+        """The task that this node should do next, taken out of the queue; None when it should wait."""
+        for job in self._jobs if len(self._jobs) < 2 else sorted(self._jobs, key=lambda name: _rank(jobs[name])):
+            task = self._jobs[job].take(node, now_s, idle=idle)
+            if task is not None:
+                self._count -= 1
+                if not len(self._jobs[job]):
+                    del self._jobs[job]
+                return task
+        return None
+
+
+def _rank(submission: Submission) -> tuple[int, int, int]:
+    return -submission.priority, submission.live, submission.place

@@ -1,0 +1,1 @@
+"""Saved results, as a run uses them."""

@@ -1,0 +1,1 @@
+"""Datasets of a standing cluster, from its client."""

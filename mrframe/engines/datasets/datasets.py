@@ -1,0 +1,356 @@
+"""Datasets of a standing cluster, from its client: put, found, read.
+
+The client cuts files and names their blocks (`putting.py`); the nodes read and keep them, and the master says when
+they do (`core/replication/keeping.py`). Nothing is a version before all its blocks lie on as many disks as they are
+to. Whether all is well with them is asked in `storekeeping.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from mrframe.core.model.datasets import DatasetBlock, DatasetFile, Version, parse_reference
+from mrframe.core.model.events import DatasetPut, DatasetRemoved
+from mrframe.core.model.spec import Split
+from mrframe.core.model.stored import (
+    STORED,
+    BlocksOffered,
+    OfferedBlock,
+    PutEnded,
+    PutState,
+    PutWanted,
+    StorageWanted,
+    VersionState,
+    VersionsWanted,
+    VersionWanted,
+)
+from mrframe.core.quick import dataclass
+from mrframe.engines.datasets.putting import cuts
+from mrframe.errors import (
+    ClusterUnreachable,
+    CorruptData,
+    InputChanged,
+    InputError,
+    JobFailed,
+    StoreFull,
+    UsageError,
+)
+from mrframe.formats.inputs.blockfile import BlockFile
+from mrframe.formats.inputs.inputs import InputFile, StoredBlock, expand
+
+ANSWER_S = 30.0
+STALL_S = 150.0
+"""How long the nodes may take for the next block; longer than any of them may take for one."""
+LOOK_S = 0.1
+AGAIN_S = 5.0
+MANIFEST_S = 0.02
+OFFER_BLOCKS = 100
+SPOOLED_MAX = 8
+"""Blocks of compressed files that wait on the client's disk for the nodes to store them."""
+TRIES_MAX = 20
+READ_BYTES = 1 << 20
+
+
+class Cluster(Protocol):
+    """What is needed of `cluster.client.standing.Visitor`, which says what each does."""
+
+    # ruff: noqa: D102
+    def ask(self, question: Any, timeout_s: float) -> Any: ...
+    def want(self, event: Any, timeout_s: float) -> None: ...
+    def fetch(self, node: str, attempt: str, name: str) -> str: ...
+    def rest(self, seconds: float) -> None: ...
+
+
+# ---- put --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """What came of a put: the version, whether it is new, the blocks that had to be stored, their bytes on disks.
+
+    `notes` are about the inputs, for people.
+    """
+
+    version: Version
+    is_new: bool
+    stored: int
+    stored_bytes: int
+    notes: tuple[str, ...] = ()
+
+
+def put(
+    cluster: Cluster, dataset: str, inputs: Sequence[str], *, block_bytes: int, replicas: int, folder: str
+) -> Put:
+    """Make the inputs the next version of a dataset; the same version when it has exactly these files already.
+
+    `folder` is a private directory for what is decoded. Raises InputError for what cannot be put, InputChanged when a
+    file is written to meanwhile, StoreFull when the nodes have no room for it; then nothing of it is kept.
+    """
+    check_name(dataset)
+    notes: list[str] = []
+    found = expand(inputs, note=notes.append)
+    if any(file.is_stdin for file in found):
+        raise InputError("standard input cannot be put, as it cannot be read twice; write it to a file first")
+    putting = _Putting(cluster, replicas, folder)
+    try:
+        files = tuple(DatasetFile(file.name, tuple(putting.blocks(file, block_bytes))) for file in found)
+        putting.finish()
+        version, is_new = _version(cluster, putting, dataset, files)
+        _wait_for_manifests(cluster, version)
+        state = putting.state
+        return Put(version, is_new, state.stored, state.stored_bytes, tuple(notes))
+    finally:
+        cluster.want(PutEnded(putting.number), ANSWER_S)
+
+
+def check_name(dataset: str) -> None:
+    """UsageError when a dataset cannot have this name."""
+    try:
+        name, number = parse_reference(f"mrfs:{dataset}")
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if number:
+        raise UsageError(
+            f"the next version of mrfs:{name} gets its number when it is put; say {name}, without @{number}"
+        )
+
+
+class _Putting:
+    """A put under way: what was offered, and how far the nodes are with it."""
+
+    def __init__(self, cluster: Cluster, replicas: int, folder: str) -> None:
+        self.number = secrets.randbits(62)
+        self.state = PutState(self.number, 0, (), 0, 0, ())
+        self._cluster = cluster
+        self.replicas = replicas
+        self._folder = folder
+        self._offered: dict[str, OfferedBlock] = {}
+        self._ahead: list[OfferedBlock] = []
+        self._spooled: dict[str, str] = {}  # path of a decoded block -> its name
+
+    def blocks(self, file: InputFile, block_bytes: int) -> Iterator[DatasetBlock]:
+        """The blocks of a file, which are offered to the cluster as they come."""
+        for block in cuts(file, block_bytes, self._folder):
+            if block.name not in self._offered:
+                self._offered[block.name] = block
+                self._ahead.append(block)
+                if file.compression:
+                    self._spooled[block.path] = block.name
+            elif file.compression:
+                os.unlink(block.path)
+            if len(self._ahead) >= (1 if file.compression else OFFER_BLOCKS):
+                self._offer()
+            if len(self._spooled) > SPOOLED_MAX:
+                self._wait(lambda: len(self._spooled) <= SPOOLED_MAX)
+            yield DatasetBlock(block.name, block.length)
+        self._offer()
+
+    def _offer(self) -> None:
+        if self._ahead:
+            self._cluster.want(BlocksOffered(self.number, self.replicas, tuple(self._ahead)), ANSWER_S)
+            self._ahead = []
+
+    def finish(self) -> None:
+        """Wait until all blocks are kept."""
+        if self._offered:
+            self._wait(lambda: not self.state.pending)
+
+    def _wait(self, is_over: Callable[[], bool]) -> None:
+        moved_s, before = time.monotonic(), -1
+        while True:
+            state = self.state = self._cluster.ask(PutWanted(self.number), ANSWER_S)
+            if state.known < len(self._offered):  # another master, who knows nothing of this put
+                self._ahead = list(self._offered.values())
+                self._offer()
+            elif state.failed:
+                _raise_failed(state.failed[0])
+            else:
+                self._drop_spooled()
+                if is_over():
+                    return
+            if len(state.pending) != before:
+                moved_s, before = time.monotonic(), len(state.pending)
+            elif time.monotonic() - moved_s > STALL_S:
+                raise ClusterUnreachable(
+                    f"no block was stored for {STALL_S:g} s, and {len(state.pending):,} are missing; "
+                    "`mrframe cluster status` shows the nodes, the cluster's log says more"
+                )
+            self._cluster.rest(LOOK_S)
+
+    def _drop_spooled(self) -> None:
+        pending = set(self.state.pending)
+        for path, name in list(self._spooled.items()):
+            if name not in pending:
+                os.unlink(path)
+                del self._spooled[path]
+
+
+def _raise_failed(failed: tuple[str, str, str]) -> None:
+    _, kind, reason = failed
+    raise (InputChanged if kind == "changed" else StoreFull)(f"{reason}; nothing of this put is kept")
+
+
+def _version(
+    cluster: Cluster, putting: _Putting, dataset: str, files: tuple[DatasetFile, ...]
+) -> tuple[Version, bool]:
+    """The version with these files, and whether it is new: others may be putting to the same dataset."""
+    for _ in range(TRIES_MAX):
+        last: Version | None = cluster.ask(VersionWanted(dataset, 0), ANSWER_S).version
+        if last is not None and last.put == putting.number:
+            return last, True
+        if last is not None and (last.files, last.replicas) == (files, putting.replicas):
+            return last, False
+        number = cluster.ask(VersionsWanted(dataset), ANSWER_S).last + 1
+        cluster.want(
+            DatasetPut(Version(dataset, number, putting.number, putting.replicas, files)),
+            ANSWER_S,
+        )
+        made: Version | None = cluster.ask(VersionWanted(dataset, number), ANSWER_S).version
+        if made is not None and made.put == putting.number:
+            return made, True
+        putting.finish()  # a node was lost meanwhile, or the number was taken
+    raise ClusterUnreachable(
+        f"the version could not be written after {TRIES_MAX} tries; nodes come and go, try again"
+    )
+
+
+def _wait_for_manifests(cluster: Cluster, version: Version) -> None:
+    """Wait until the nodes that have blocks of a version have its manifest, too: the version outlives the journal."""
+    begun_s = time.monotonic()
+    while True:
+        state: VersionState = cluster.ask(VersionWanted(version.dataset, version.number), ANSWER_S)
+        if state.version is None or not state.unrecorded:
+            return
+        if time.monotonic() - begun_s > STALL_S:
+            raise ClusterUnreachable(
+                f"mrfs:{version.dataset}@{version.number} is put, but {', '.join(state.unrecorded)} did not write "
+                f"its manifest within {STALL_S:g} s; the cluster's log says why"
+            )
+        cluster.rest(MANIFEST_S)
+
+
+# ---- find and read ----------------------------------------------------------------------------------
+
+
+def find(cluster: Cluster, reference: str) -> VersionState:
+    """The version that `mrfs:access` or `mrfs:access@3` names, and where it is. UsageError when there is none.
+
+    Of a cluster that has just started, some blocks may not be known to be anywhere: the nodes are waited for.
+    """
+    try:
+        name, number = parse_reference(reference if reference.startswith("mrfs:") else f"mrfs:{reference}")
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    state: VersionState = cluster.ask(VersionWanted(name, number), ANSWER_S)
+    settled = False
+    while state.version is not None and not all(state.holders) and not settled:
+        settled = cluster.ask(StorageWanted(), ANSWER_S).settled
+        if not settled:
+            cluster.rest(LOOK_S)
+        state = cluster.ask(VersionWanted(name, number), ANSWER_S)
+    if state.version is None:
+        known = cluster.ask(VersionsWanted(name), ANSWER_S).versions
+        versions = ", ".join(f"@{line.number}" for line in known)
+        there = f"it has the versions {versions}" if known else "`mrframe fs ls` lists the datasets"
+        raise UsageError(f"the cluster has no dataset mrfs:{name}{f'@{number}' if number else ''}; {there}")
+    return state
+
+
+def remove(cluster: Cluster, reference: str, *, all_versions: bool) -> list[str]:
+    """Remove a version, or with `all_versions` all of the dataset; their names. UsageError when there is none."""
+    version = find(cluster, reference).version
+    assert version is not None
+    numbers = [version.number]
+    if all_versions:
+        numbers = [line.number for line in cluster.ask(VersionsWanted(version.dataset), ANSWER_S).versions]
+    for number in numbers:
+        cluster.want(DatasetRemoved(version.dataset, number), ANSWER_S)
+    return [f"mrfs:{version.dataset}@{number}" for number in numbers]
+
+
+def inputs_of(cluster: Cluster) -> Callable[[str], list[InputFile]]:
+    """What `expand` asks for the files of a dataset. InputError when there is none."""
+
+    def stored(reference: str) -> list[InputFile]:
+        try:
+            return _input_files(cluster, find(cluster, reference))
+        except UsageError as error:
+            raise InputError(str(error)) from None
+
+    return stored
+
+
+def _input_files(cluster: Cluster, state: VersionState) -> list[InputFile]:
+    assert state.version is not None
+    place = f"mrfs:{state.version.dataset}@{state.version.number}"
+    holders = iter(state.holders)
+    files, looked = [], False
+    for file in state.version.files:
+        blocks = [StoredBlock(block.name, block.length, next(holders)) for block in file.blocks]
+        if blocks and not looked:  # its beginning says which format it has
+            looked = True
+            blocks[0] = replace(blocks[0], path=_replica(cluster, blocks[0]))
+        name = f"{place}/{os.path.basename(file.name)}"
+        files.append(InputFile(place, name, file.length, is_stored=True, blocks=tuple(blocks)))
+    return files
+
+
+def replica_of(cluster: Cluster) -> Callable[[Split], str]:
+    """What gives the path of a replica of a stored split that can be read; CorruptData when there is none."""
+
+    def path(split: Split) -> str:
+        return _replica(cluster, StoredBlock(split.path, split.length, split.locations))
+
+    return path
+
+
+def _replica(cluster: Cluster, block: StoredBlock) -> str:
+    """The path of a replica that can be read; CorruptData when there is none."""
+    reasons = ["no node that is there has it"]
+    for node in block.nodes:
+        try:
+            path = cluster.fetch(node, STORED, block.name)
+            with BlockFile(path) as file:
+                file.read_at(0, 1)
+            return path
+        except (CorruptData, JobFailed) as error:
+            reasons.append(str(error))
+    raise CorruptData(f"the block {block.name} cannot be read: {reasons[-1]}; see `mrframe fs fsck`")
+
+
+def content(cluster: Cluster, state: VersionState, names: Sequence[str] = ()) -> Iterator[bytes]:
+    """The content of a version's files, or of those with these names, in order.
+
+    UsageError when it has no such file, CorruptData when no replica of a block can be read.
+    """
+    assert state.version is not None
+    known = [file.name for file in state.version.files]
+    for name in names:
+        if name not in known:
+            raise UsageError(f"mrfs:{state.version.dataset} has no file {name}; it has: {', '.join(known[:20])}")
+    holders = iter(state.holders)
+    for file in state.version.files:
+        for block in file.blocks:
+            nodes = next(holders)
+            if not names or file.name in names:
+                yield from _block(cluster, StoredBlock(block.name, block.length, nodes))
+
+
+def _block(cluster: Cluster, block: StoredBlock) -> Iterator[bytes]:
+    at, failed = 0, ""
+    for node in block.nodes:
+        try:
+            with BlockFile(cluster.fetch(node, STORED, block.name)) as file:
+                while at < block.length:
+                    data = file.read_at(at, READ_BYTES)
+                    at += len(data)
+                    yield data
+                return
+        except (CorruptData, JobFailed) as error:
+            failed = str(error)
+    raise CorruptData(failed or f"no node that is there has the block {block.name}; see `mrframe fs fsck`")

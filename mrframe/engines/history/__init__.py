@@ -1,0 +1,1 @@
+"""The figures of a run, and the records that are kept of it."""

@@ -1,0 +1,207 @@
+"""The figures of a finished run, from the reports of its committed attempts; the ledger is balanced here.
+
+Law 7: every input byte is in one class, and the sum is checked at the end of every job. Line numbers of
+malformed lines become those of the source here, by prefix sums over its splits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, field
+from typing import Any, Literal
+
+from mrframe.core.job.job import Reader
+from mrframe.core.model.records import Ledger
+from mrframe.core.model.spec import Split
+from mrframe.core.quick import dataclass
+from mrframe.engines.base import Done, Outcome, Plan
+from mrframe.errors import LedgerUnbalanced
+
+SAMPLES_SHOWN_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class MalformedSample:
+    """A line that did not match, or a record on which the job's code failed, with why.
+
+    `line` counts from 1 and `offset` in bytes, both in `source`.
+    """
+
+    source: str
+    line: int
+    offset: int
+    text: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Summary:
+    """The figures of a run; `seconds` is by stage, `ledger` where every input byte went.
+
+    `prints_cut_bytes` of what the job's code printed were not shown.
+    `saved_maps` of the map tasks were not made again, as their results were saved; `not_saved` says why none are.
+    `warnings` are of what went wrong beside the answer: with the folder of saved results, say.
+    `window` is that of time that was asked for, as instants. `kept` is the id under which the run is kept, `not_kept`
+    why it is not. `samples` are of malformed lines, `failed` of records that were left out as the job's code failed.
+
+    `sources`, for a join, is {source: {"records", "lines", "malformed", "bytes_in"}}. `notes` are about the inputs:
+    what was given twice, or left out.
+    """
+
+    job: str
+    engine: str
+    nodes: int
+    log_format: str
+    steps: int
+    partitions: int
+    hash_seed: int
+    records: int
+    lines: int
+    malformed: int
+    quarantined: int
+    bytes_in: int
+    tasks: int
+    data_local: int
+    other_map: int
+    shuffled_bytes: int
+    spills: int
+    rows: int
+    memory_peak_bytes: int
+    prints_cut_bytes: int = 0
+    saved_maps: int = 0
+    not_saved: str = ""
+    warnings: list[str] = field(default_factory=list)
+    window: dict[str, str] = field(default_factory=dict)
+    kept: str = ""
+    not_kept: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+    bad_fields: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+    samples: list[MalformedSample] = field(default_factory=list)
+    failed: list[MalformedSample] = field(default_factory=list)
+    ledger: dict[str, int] = field(default_factory=dict)
+    sources: dict[str, dict[str, int]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def to_plain(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return asdict(self)
+
+
+def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
+    """The figures; LedgerUnbalanced when bytes are missing or counted twice."""
+    maps = input_maps(outcome.done)
+    ledger = Ledger()
+    for done in maps:
+        ledger.add(done.report.ledger)
+    _balance(ledger, maps, plan)
+    last = len(plan.steps) - 1
+    return Summary(
+        job=plan.job.name or "job",
+        engine=engine,
+        nodes=outcome.nodes,
+        log_format=format_of(plan),
+        steps=len(plan.steps),
+        partitions=plan.steps[0].partitions,
+        hash_seed=plan.settings.hash_seed,
+        records=ledger.records,
+        lines=ledger.lines,
+        malformed=ledger.malformed,
+        quarantined=ledger.quarantined,
+        bytes_in=ledger.bytes_in,
+        tasks=len(outcome.done),
+        data_local=outcome.data_local,
+        other_map=outcome.other_map,
+        shuffled_bytes=outcome.shuffled_bytes,
+        spills=sum(done.report.spills for done in outcome.done),
+        rows=sum(done.report.records_out for done in outcome.done if done.step == last and done.split is None),
+        memory_peak_bytes=max((done.report.memory_peak_bytes for done in outcome.done), default=0),
+        prints_cut_bytes=sum(done.report.prints_cut_bytes for done in outcome.done),
+        window=_window(plan),
+        saved_maps=sum(done.report.saved for done in maps),
+        not_saved=next((done.report.effect for done in outcome.done if done.report.effect), ""),
+        seconds={stage: round(value, 4) for stage, value in outcome.seconds.items()},
+        bad_fields=_added(done.report.bad_fields for done in maps),
+        counters=_added(done.report.counters for done in outcome.done),
+        samples=_samples(maps, "samples"),
+        failed=_samples(maps, "failed"),
+        ledger={name: value for name, value in asdict(ledger).items() if value},
+        sources=_by_source(plan, maps),
+        notes=list(plan.notes),
+    )
+
+
+def _window(plan: Plan) -> dict[str, str]:
+    """The window of time that was asked for, as it was understood."""
+    asked = zip(("since", "until", "timezone"), plan.settings.window or (), strict=False)
+    return {name: text for name, text in asked if text}
+
+
+def format_of(plan: Plan) -> str:
+    """What the inputs are, for people: the name of a format or reader; of a join one for each source."""
+    reader = plan.settings.reader
+    if isinstance(reader, Reader):
+        return reader.format or reader.kind
+    return ", ".join(f"{name}: {one.format or one.kind}" for name, one in reader.items())
+
+
+def _by_source(plan: Plan, maps: Iterable[Done]) -> dict[str, dict[str, int]]:
+    if not plan.job.is_join:
+        return {}
+    ledgers = {name: Ledger() for name in plan.job.source_names}
+    for done in maps:
+        if done.split is not None:
+            ledgers[done.split.input_name].add(done.report.ledger)
+    shown = ("records", "lines", "malformed", "bytes_in")
+    return {name: {figure: getattr(ledger, figure) for figure in shown} for name, ledger in ledgers.items()}
+
+
+def input_maps(done: Iterable[Done]) -> list[Done]:
+    """The map attempts that read the inputs, in input order."""
+    maps = [d for d in done if d.step == 0 and d.split is not None and d.split.kind != "gzip"]
+    return sorted(maps, key=lambda d: d.split.order if d.split else (0, 0))
+
+
+def first_lines(maps: Iterable[Done]) -> list[tuple[Split, int]]:
+    """(split, lines of its source before it) for each, in input order."""
+    lines: dict[int, int] = {}
+    found = []
+    for done in maps:
+        assert done.split is not None
+        source = done.split.order[0]
+        found.append((done.split, lines.get(source, 0)))
+        lines[source] = lines.get(source, 0) + done.report.ledger.lines
+    return found
+
+
+def _balance(ledger: Ledger, maps: list[Done], plan: Plan) -> None:
+    expected = sum(done.split.length for done in maps if done.split)
+    planned = sum(split.length for split in plan.splits if split.kind in ("file", "stored"))
+    read = sum(
+        d.split.length for d in maps if d.split and d.split.kind in ("file", "stored") and d.split.source != "-"
+    )
+    missing = ledger.missing_bytes() or expected - ledger.bytes_in or planned - read
+    if missing:
+        raise LedgerUnbalanced(
+            f"{missing:,} bytes of {expected:,} are in no class of the ledger ({ledger}); the answer would not be "
+            "exact, so there is none; please report this as a bug of mrframe"
+        )
+
+
+def _samples(maps: list[Done], kind: Literal["samples", "failed"]) -> list[MalformedSample]:
+    samples: list[MalformedSample] = []
+    for done, (split, before) in zip(maps, first_lines(maps), strict=True):
+        for one in getattr(done.report, kind):
+            if len(samples) == SAMPLES_SHOWN_MAX:
+                return samples
+            text = one.data.decode("utf-8", "surrogateescape")
+            samples.append(MalformedSample(split.source, before + one.line + 1, one.offset, text, one.reason))
+    return samples
+
+
+def _added(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for some in counts:
+        for name, number in some.items():
+            total[name] = total.get(name, 0) + number
+    return dict(sorted(total.items()))

@@ -1,0 +1,1 @@
+"""From a job and the names of inputs to a plan."""

@@ -1,0 +1,216 @@
+"""From a job and the names of inputs to a `Plan`: the format is settled, fields are checked, splits are cut.
+
+Everything that can be refused before a task runs is refused here. It reads the heads of inputs (`settling.py`), the
+first block of standard input and, where results of the job are saved, inputs that have changed (`looking.py`). It
+starts no process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Any
+
+from mrframe.core.job.job import Job, Reader
+from mrframe.core.model.malformed import parse_limit
+from mrframe.core.model.options import RunOptions
+from mrframe.core.model.spec import SPLIT_BYTES, Split, StepSpec
+from mrframe.engines.base import Plan
+from mrframe.engines.cache.saving import open_cache
+from mrframe.engines.plan.settling import first_head, reader_of
+from mrframe.engines.plan.sources import Inputs, by_source
+from mrframe.errors import InputError, UsageError
+from mrframe.formats.inputs.inputs import InputFile, expand
+from mrframe.formats.inputs.splitting import (
+    PARTITIONS_MAX,
+    default_partitions,
+    default_split_bytes,
+    estimated_bytes,
+    plan_splits,
+)
+from mrframe.formats.inputs.spooling import InTime, spool
+from mrframe.formats.readers.window import JSON_TIMES, Window, window_of
+from mrframe.formats.reading import make_reader
+from mrframe.shuffle.reducers import as_fold
+from mrframe.store.scratch import Scratch
+from mrframe.task.code.jobfile import JobFile
+from mrframe.task.code.package import TaskSettings
+from mrframe.task.columnar.arrow import check_extra
+
+SEEDS = (1 << 53) - 1  # that may be drawn: what every reader of JSON gives back as it was
+
+
+def make_plan(
+    job: Job,
+    inputs: Inputs,
+    options: RunOptions,
+    *,
+    scratch: Scratch,
+    file: JobFile | None = None,
+    job_options: Mapping[str, Any] | None = None,
+    keep_rejects: bool = False,
+    keep_quarantine: bool = False,
+    waits: bool = False,
+    stored: Callable[[str], list[InputFile]] | None = None,
+) -> Plan:
+    """The plan of a run; raises InputError, FormatError, UnknownField, TooManyMalformed, UsageError.
+
+    With `waits` it may be carried out much later: it counts on nothing that may be gone by then. `stored` gives the
+    files of a dataset; without it none can be an input.
+    """
+    views = job.sources()
+    _check_log_format(views, options)
+    notes: list[str] = []
+    named = {name: expand(some, stored, notes.append) for name, some in by_source(job, inputs).items()}
+    total_bytes = estimated_bytes(files := list(chain.from_iterable(named.values())))
+    cache = open_cache(options, files, total_bytes) if options.cache != "off" else None
+    if options.split_bytes is None:
+        before = cache and cache.split_bytes()
+        options = dataclasses.replace(options, split_bytes=before or default_split_bytes(total_bytes))
+    feed, first = _spooled(named, options, scratch)
+    window = window_of(options.since, options.until, options.timezone, datetime.now(UTC))
+    readers = {name: reader_of(view, name, named[name], first, options) for name, view in views.items()}
+    for name, view in views.items() if window is not None else ():
+        _check_times(view, readers[name], *first_head(named[name], first), window)
+    plan = Plan(
+        job=job,
+        file=file,
+        job_options=job_options or {},
+        settings=TaskSettings(
+            readers if job.is_join else readers[""],
+            options.memory_bytes,
+            keep_rejects,
+            fast=options.fast == "auto",
+            max_failed=max_failed(options),
+            stall_s=options.stall_s,
+            memory_limit_bytes=options.memory_limit_bytes,
+            keep_quarantine=keep_quarantine,
+            window=window.to_plain() if window is not None else None,
+            hash_seed=hash_seed(options),
+            scratch_bytes_max=options.scratch_bytes_max,
+        ),
+        options=options,
+        steps=plan_steps(job, options, total_bytes, keeps_maps=keep_rejects or keep_quarantine),
+        splits=tuple(_splits_of(named, options)),
+        feed=feed,
+        bytes_total=0 if any(f.is_stdin or f.compression for f in files) else sum(f.bytes for f in files),
+        scratch=scratch,
+        estimated_bytes=total_bytes,
+        notes=tuple(dict.fromkeys(notes)),
+        paths=tuple(file.path for file in files if not (file.is_stdin or file.is_stored)),
+    )
+    return cache.apply(plan, waits=waits) if cache is not None else plan
+
+
+def _check_log_format(views: Mapping[str, Job], options: RunOptions) -> None:
+    """Refuse --log-format for a join of which no source is an access log; a single source says so itself."""
+    if len(views) > 1 and options.log_format is not None and all(v.read.kind != "access" for v in views.values()):
+        raise UsageError("--log-format does not apply: none of the job's sources is an access log; leave it out")
+
+
+def _splits_of(named: Mapping[str, Sequence[InputFile]], options: RunOptions) -> Iterator[Split]:
+    """The splits of all files; a file's input index counts through all sources."""
+    index = 0
+    for name, files in named.items():
+        yield from plan_splits(
+            files, split_bytes=_length(options), splits=options.splits, first_index=index, input_name=name
+        )
+        index += len(files)
+
+
+def _check_times(view: Job, reader: Reader, name: str, head: bytes, window: Window | None) -> None:
+    """UsageError when the records have no times to be asked about."""
+    made = make_reader(reader, view.projection(), view.paths(), window)
+    block = head[: head.rfind(b"\n") + 1]
+    parsed = made.parse(block, name, 0)
+    if reader.kind == "json" and parsed.without_time and not parsed.records and not parsed.outside_time:
+        raise UsageError(
+            f"--since and --until do not apply: none of the first {parsed.without_time:,} records of {name} says its "
+            f"time (looked for: {', '.join(JSON_TIMES)})"
+        )
+
+
+def plan_steps(job: Job, options: RunOptions, total_bytes: int, *, keeps_maps: bool = False) -> tuple[StepSpec, ...]:
+    """What the scheduler is to know of each step of the job; `keeps_maps` is of the first one."""
+    usual = options.partitions or default_partitions(total_bytes)
+    steps = []
+    for index, step in enumerate(job.steps()):
+        if step.map_batch is not None:
+            check_extra()
+        own = _finer(usual) if step.key_order == "total" and options.partitions is None else usual
+        partitions = 1 if step.top is not None else options.partitions or step.partitions or own
+        if partitions < 1:
+            raise UsageError(f"--partitions {partitions}: the number of reduce tasks must be at least 1")
+        fold = as_fold(step.reduce)
+        ordered = fold is None or fold.ordered or step.map_split is not None or step.key_order == "total"
+        gather = index > 0 and step.top is None and ordered
+        steps.append(
+            StepSpec(
+                partitions,
+                gather,
+                parse_limit(options.max_bad) if index == 0 else None,
+                _length(options),
+                max_failed(options) if index == 0 else None,
+                options.stall_s,
+                options.speculate == "on",
+                keeps_maps and index == 0,
+            )
+        )
+    return tuple(steps)
+
+
+def max_failed(options: RunOptions) -> int | float:
+    """The limit of records on which the job's code may fail."""
+    return parse_limit(options.max_failed, "max-failed", "records")
+
+
+def hash_seed(options: RunOptions) -> int:
+    """The seed of the hash; a random one is drawn here, once, and is part of the run from then on."""
+    if options.hash_seed == "random":
+        return int.from_bytes(os.urandom(8)) % SEEDS + 1
+    seed = int(options.hash_seed) if options.hash_seed.isdecimal() else -1
+    if not 0 <= seed < 1 << 64:
+        raise UsageError(f"--hash-seed {options.hash_seed}: give a number below 2**64, or random")
+    return seed
+
+
+def _finer(partitions: int) -> int:
+    """Partitions of output in total order: twice as many as usual, since ranges are less alike than hashes."""
+    return partitions if partitions == 1 else min(PARTITIONS_MAX, 2 * partitions)
+
+
+def _length(options: RunOptions) -> int:
+    return options.split_bytes or SPLIT_BYTES
+
+
+def runs_inline(plan: Plan) -> bool:
+    """Whether `auto` means the inline engine for this plan: its input is small, and known to be."""
+    return plan.feed is None and plan.estimated_bytes <= plan.options.inline_bytes_max
+
+
+def _spooled(
+    named: Mapping[str, Sequence[InputFile]], options: RunOptions, scratch: Scratch
+) -> tuple[Iterator[Split] | None, Split | None]:
+    """The splits of standard input as they arrive, and the first of them."""
+    files = [(name, file) for name, some in named.items() for file in some]
+    places = [(index, name) for index, (name, file) in enumerate(files) if file.is_stdin]
+    if not places:
+        return None, None
+    if len(places) > 1:
+        raise InputError("standard input (-) is given to two sources, but it can be read only once; give it once")
+    index, name = places[0]
+    folder = os.path.join(scratch.make(), "stdin")
+    os.mkdir(folder, 0o700)
+    stream = sys.stdin.buffer if options.timeout_s is None else InTime(sys.stdin.buffer, options.timeout_s)
+    feed = spool(stream, folder, block_bytes=_length(options), index=index, input_name=name)
+    first = next(feed, None)
+    return chain([] if first is None else [first], feed), first
+
+
+def with_name(job: Job, name: str) -> Job:
+    """The job under the name of its file, unless it has one."""
+    return job if job.name else dataclasses.replace(job, name=name)

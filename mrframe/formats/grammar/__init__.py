@@ -1,0 +1,1 @@
+"""Log formats: from a server's format string to patterns."""

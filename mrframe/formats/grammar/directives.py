@@ -1,0 +1,188 @@
+"""What each directive of a server's format string means: its kind and the name of its field.
+
+Tables and naming rules only; the strings are taken apart in `format_string.py`. A directive that is not
+in a table is text under its own name, so no format is refused for a variable that mrframe has not met.
+
+What servers write decides whether a value may hold blanks: nginx joins what it says of several upstream servers with
+", ", and with " : " after an internal redirect; proxies join addresses with ", "; the name of a user (RFC 7617), a
+decoded path, a cookie and most headers are any text. Text that is in no list here is taken to have no blanks.
+Sources: Apache's mod_log_config documentation and source; nginx's ngx_http_log_module, _core_module and
+_upstream_module documentation and source.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from mrframe.formats.grammar.grammar import Kind
+from mrframe.formats.grammar.strftime import CLF
+
+
+class Meaning(NamedTuple):
+    """Kind and field name of a directive; `detail` as in `Slot`; whether a value may hold blanks, and be empty."""
+
+    kind: Kind
+    name: str
+    detail: str = ""
+    blanks: bool = False
+    empty: bool = False
+
+
+def _free(name: str, *, kind: Kind = "text", empty: bool = False) -> Meaning:
+    """Text that may hold blanks."""
+    return Meaning(kind, name, "", blanks=True, empty=empty)
+
+
+# Apache: the letter of %h, %>s …
+APACHE: dict[str, Meaning] = {
+    "a": Meaning("text", "client"),
+    "A": Meaning("text", "local_address"),
+    "B": Meaning("int", "size"),
+    "b": Meaning("int", "size"),
+    "D": Meaning("int", "duration_us"),
+    "f": _free("filename"),
+    "h": Meaning("text", "host"),
+    "H": Meaning("text", "protocol", "word"),
+    "I": Meaning("int", "bytes_received"),
+    "k": Meaning("int", "keepalives"),
+    "l": Meaning("text", "ident"),
+    "L": Meaning("text", "log_id"),
+    "m": Meaning("text", "method", "word"),
+    "O": Meaning("int", "bytes_sent"),
+    "p": Meaning("int", "port"),
+    "P": Meaning("int", "pid"),
+    "q": Meaning("query", "query"),
+    "r": _free("request", kind="request"),
+    "R": Meaning("text", "handler"),
+    "s": Meaning("status", "status"),
+    "S": Meaning("int", "bytes_transferred"),
+    "t": Meaning("clf", "time", CLF),
+    "T": Meaning("int", "duration_s"),
+    "u": _free("user"),
+    "U": _free("path"),
+    "v": Meaning("text", "vhost"),
+    "V": Meaning("text", "vhost"),
+    "X": Meaning("text", "connection"),
+    "^FB": Meaning("int", "first_byte_us"),
+}
+
+# Apache: the letter after %{name}
+_APACHE_NAMED_PREFIX = {"i": "", "o": "response_", "e": "env_", "n": "note_", "C": "cookie_", "x": "var_"}
+_APACHE_NAMED: dict[tuple[str, str], Meaning] = {
+    ("a", "c"): Meaning("text", "peer"),
+    ("h", "c"): Meaning("text", "peer"),
+    ("p", "canonical"): Meaning("int", "port"),
+    ("p", "local"): Meaning("int", "local_port"),
+    ("p", "remote"): Meaning("int", "client_port"),
+    ("P", "pid"): Meaning("int", "pid"),
+    ("P", "tid"): Meaning("int", "tid"),
+    ("P", "hextid"): Meaning("text", "tid"),
+    ("T", "s"): Meaning("int", "duration_s"),
+    ("T", "ms"): Meaning("int", "duration_ms"),
+    ("T", "us"): Meaning("int", "duration_us"),
+}
+_APACHE_TIMES = {"sec": "%s", "msec": "%3s", "usec": "%6s", "msec_frac": "%3N", "usec_frac": "%6N"}
+
+NGINX: dict[str, Meaning] = {
+    "remote_addr": Meaning("text", "host"),
+    "remote_user": _free("user"),
+    "remote_port": Meaning("int", "client_port", empty=True),
+    "time_local": Meaning("clf", "time"),
+    "time_iso8601": Meaning("iso", "time"),
+    "msec": Meaning("epoch", "time", "s"),
+    "request": _free("request", kind="request"),
+    "request_method": Meaning("text", "method", "word"),
+    "request_uri": Meaning("target", "target"),
+    "uri": _free("path"),
+    "document_uri": _free("path"),
+    "args": Meaning("text", "query", empty=True),
+    "query_string": Meaning("text", "query", empty=True),
+    "server_protocol": Meaning("text", "protocol", "word", empty=True),
+    "status": Meaning("status", "status"),
+    "body_bytes_sent": Meaning("int", "size"),
+    "bytes_sent": Meaning("int", "bytes_sent"),
+    "request_length": Meaning("int", "bytes_received"),
+    "request_time": Meaning("float", "request_time"),
+    "host": Meaning("text", "vhost"),
+    "http_host": Meaning("text", "vhost", empty=True),
+    "server_name": Meaning("text", "vhost", empty=True),
+    "server_port": Meaning("int", "port", empty=True),
+    "connection": Meaning("int", "connection"),
+    "vhost_port": Meaning("vhost_port", "vhost"),  # not of nginx: Debian's "other_vhosts", with or without the port
+    "connection_requests": Meaning("int", "keepalives"),
+    "pid": Meaning("int", "pid"),
+    "ident": Meaning("text", "ident"),  # not of nginx either: of a line as Apache writes it
+    # of Traefik's common log format, which is written here in nginx's notation
+    "request_count": Meaning("int", "request_count"),
+    "duration_ms": Meaning("int", "duration_ms"),
+}
+
+_HEADER_NAMES = {"referer": "referer", "user_agent": "agent"}
+_ONE_WORD = re.compile(
+    r"(?:.*_)?(?:id|uuid|guid|proto|protocol|port|host|scheme|length|origin|upgrade|ray|etag|method|location)"
+)
+"""Headers that are one word, as their fields are called."""
+_ADDRESSES = re.compile(r"(?:.*_)?(?:ip|addr|address)|.*(?:forwarded_for|client_?ip|ipaddr)")
+"""Headers that are addresses, perhaps of a client and its proxies."""
+_UPSTREAM_WORDS = re.compile(r"upstream_addr")
+_UPSTREAM_NUMBERS = re.compile(
+    r"upstream_(?:status|(?:connect|header|response|queue|first_byte|session)_time|response_length|bytes_\w+)"
+)
+_NGINX_FREE = re.compile(
+    r"request_body(?:_file)?|(?:request_filename|(?:document|realpath)_root)|date_(?:local|gmt)|cookie_.*"
+    r"|ssl_client_(?:s|i)_dn(?:_legacy)?|geoip.*(?:name|city|region|org|isp|continent|country)"
+)
+
+
+def identifier(text: str) -> str:
+    """`X-Forwarded-For` as `x_forwarded_for`: a name that can be a parameter."""
+    name = re.sub(r"\W", "_", text.lower(), flags=re.ASCII)
+    return f"_{name}" if not name or name[0].isdigit() else name
+
+
+def header(name: str, prefix: str = "") -> Meaning:
+    """The field of a header; with no prefix, of a request."""
+    plain = identifier(name)
+    field = prefix + plain if prefix else _HEADER_NAMES.get(plain, plain)
+    if _ADDRESSES.fullmatch(plain):
+        return Meaning("commas", field, empty=True)
+    return Meaning("text", field, blanks=_ONE_WORD.fullmatch(plain) is None, empty=True)
+
+
+def nginx_meaning(name: str) -> Meaning:
+    """What `$name` means."""
+    if name in NGINX:
+        return NGINX[name]
+    for prefix, renamed in (("sent_http_", "response_"), ("upstream_http_", "upstream_response_"), ("http_", "")):
+        if name.startswith(prefix):
+            return header(name.removeprefix(prefix), renamed)
+    field = identifier(name)
+    if _UPSTREAM_NUMBERS.fullmatch(name):
+        return Meaning("list", field, "numbers")
+    if _UPSTREAM_WORDS.fullmatch(name):
+        return Meaning("list", field, "words")
+    if name == "proxy_add_x_forwarded_for":
+        return Meaning("commas", field, empty=True)
+    return Meaning("text", field, blanks=_NGINX_FREE.fullmatch(name) is not None, empty=True)
+
+
+def apache_meaning(letter: str, argument: str | None) -> Meaning | None:
+    """What `%letter` or `%{argument}letter` means; None when Apache has no such directive."""
+    if argument is None:
+        return APACHE.get(letter)
+    if letter in ("i", "o"):
+        return header(argument, _APACHE_NAMED_PREFIX[letter])
+    known = _APACHE_NAMED.get((letter, argument))
+    if known is not None:
+        return known
+    if letter == "t":
+        form = argument.removeprefix("begin:").removeprefix("end:")
+        name = "end_time" if argument.startswith("end:") else "time"
+        return Meaning("strftime", name, _APACHE_TIMES.get(form, form))
+    if letter in ("^ti", "^to"):
+        return header(argument, "trailer_")
+    if letter not in _APACHE_NAMED_PREFIX:
+        return None
+    blanks = letter == "C" or argument.upper().endswith("_DN")
+    return Meaning("text", _APACHE_NAMED_PREFIX[letter] + identifier(argument), blanks=blanks, empty=True)

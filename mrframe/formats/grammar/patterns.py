@@ -1,0 +1,308 @@
+r"""The two regular expressions of a grammar: the strict one that judges a line, the fast one for a block.
+
+*Strict* matches one whole line (no line end) and is the only judge of what is malformed. It captures whole
+slots. Its parts are possessive, so that a line is read once, from left to right.
+
+*Fast* is run over a whole block with `split`. It captures only the parts that are wanted, and its last group
+takes, whole, each line that it does not match; such lines are then given to the strict one. It may be narrower
+than the strict one, never wider, for a line on its own. To be quick it lets values run over line ends where
+the strict one stops (`[^"]` costs one comparison a byte, `[^"\\\n]` a look-up in a table). So its result holds
+only with this proof, which the caller makes for each block: *there are as many matches as line ends*.
+Every match ends with a line end, so then each contains exactly one, and each is one line.
+
+A value may run over a line end only where the byte that stops it has already been seen on the line that
+the match began with. So each stretch of bytes is passed over a bounded number of times, whatever the input.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from mrframe.core.quick import dataclass
+from mrframe.formats.grammar import strftime
+from mrframe.formats.grammar.grammar import END, MONTHS, Grammar, Slot
+
+_D = "[0-9]"
+_D2, _D4 = _D * 2, _D * 4
+_MONTH = "(?:" + "|".join(MONTHS) + ")"
+_METHOD = "[A-Za-z_-]++"
+_PROTOCOL = "HTTP/[0-9.]++"
+_NUMBERS = {
+    "status": f"(?:{_D}{_D}{_D}|-)",
+    "int": f"(?:{_D}++|-)",
+    "float": f"(?:{_D}++(?:\\.{_D}++)?+|-)",
+}
+_TIME_PARTS = {  # each part with what it adds to the one before
+    "clf": (
+        ("day", f"{_D2}/{_MONTH}/{_D4}"),
+        ("hour", f":{_D2}"),
+        ("minute", f":{_D2}"),
+        ("time", f":{_D2} [+-]{_D4}"),
+    ),
+    "iso": (
+        ("day", f"{_D4}-{_D2}-{_D2}"),
+        ("hour", f"T{_D2}"),
+        ("minute", f":{_D2}"),
+        ("time", f":{_D2}(?:\\.{_D}++)?+(?:Z|[+-]{_D2}:{_D2})"),
+    ),
+}
+_REQUEST_LINE = f"{_METHOD} [^ \\n]++ {_PROTOCOL}"
+_NO_VHOST = (
+    "(?!(?:[0-9.]++|[0-9A-Fa-f.]*+(?::[0-9A-Fa-f.]*+){2,}+) - )"  # but an address before the `-` of an identity
+)
+_REQUEST = re.compile(rb"([A-Za-z_-]+) ([^ ?]+)(?:\?([^ ]*))? (HTTP/[0-9.]+)")
+_REQUEST_GROUP = {"method": 1, "path": 2, "query": 3, "protocol": 4}
+
+Capture = tuple[Slot, str]
+"""What one group of the fast pattern takes: a slot, and a role in it (`time` also stands for the whole slot)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patterns:
+    """A grammar compiled for some captures.
+
+    `captures` are the fast pattern's groups in order (its last group is the refused line); `strict_groups`
+    says which group of the strict pattern holds the slot of each.
+    """
+
+    strict: re.Pattern[bytes]
+    fast: re.Pattern[bytes]
+    captures: tuple[Capture, ...]
+    strict_groups: tuple[int, ...]
+
+
+def capture_of(slot: Slot, role: str) -> Capture:
+    """The capture that a field needs: some times are told only by the whole slot."""
+    return (slot, "time") if slot.kind in ("epoch", "strftime") else (slot, role)
+
+
+def compile_patterns(grammar: Grammar, wanted: Sequence[Capture]) -> Patterns:
+    """Both patterns, for these captures (each once)."""
+    strict, fast = "", ""
+    captures: list[Capture] = []
+    strict_groups: list[int] = []
+    seen: set[int] = set()
+    groups = 0
+    vhost_before = False
+    for element in grammar.elements:
+        if isinstance(element, bytes):
+            literal = re.escape(element).decode("latin-1")
+            strict, fast = strict + literal, fast + literal
+            seen.update(element)
+            continue
+        roles = [role for slot, role in wanted if slot == element]
+        if roles:
+            groups += 1
+        strict += f"({strict_slot(element)})" if roles else f"(?:{strict_slot(element)})"
+        text, order = _fast_slot(element, roles, wide=set(element.stop) <= seen)
+        if vhost_before:  # a `-` there is left to the strict pattern, which asks what stands before it
+            quick = text.replace("[^\\x20]++", r"[.-\xff][^\x20]*+")
+            text = quick if quick != text else f"(?!- ){text}"
+        vhost_before = element.kind == "vhost_port"
+        fast += text
+        captures += [(element, role) for role in order]
+        strict_groups += [groups] * len(order)
+    return Patterns(
+        re.compile(strict.encode("latin-1")),
+        re.compile(f"(?:{fast}\\n|([^\\n]*+)\\n)".encode("latin-1")),
+        tuple(captures),
+        tuple(strict_groups),
+    )
+
+
+def part(capture: Capture, raw: bytes) -> tuple[bytes | None, bool]:
+    """What a capture takes from the whole text of its slot, and whether the text has no such part.
+
+    None with False: it is rightly absent (no query). None with True: the request is not `METHOD target HTTP/x`.
+    """
+    slot, role = capture
+    if slot.kind == "request" and role != "request":
+        match = _REQUEST.fullmatch(raw)
+        return (match[_REQUEST_GROUP[role]], False) if match else (None, True)
+    if slot.kind == "target" and role != "target":
+        path, mark, query = raw.partition(b"?")
+        return (path if role == "path" else query if mark else None), False
+    if slot.kind == "query":
+        return (raw[1:] if raw else None), False
+    if slot.kind == "vhost_port":
+        name, _, port = raw.rpartition(b":")
+        if not name or not port.isdigit():
+            name, port = raw, b""
+        return (name if role == "vhost" else port or None), False
+    if slot.kind in _TIME_PARTS and role in ("day", "hour", "minute"):
+        return raw[: {"day": (11, 10), "hour": (14, 13), "minute": (17, 16)}[role][slot.kind == "iso"]], False
+    return raw, False
+
+
+# ---- strict ---------------------------------------------------------------------------------------
+
+
+def strict_slot(slot: Slot) -> str:
+    """The pattern of a whole slot, without captures; it never matches a line end."""
+    text = _strict_value(slot)
+    return f"(?:{text}|-)" if slot.maybe_dash else text
+
+
+def _strict_value(slot: Slot) -> str:
+    if slot.kind in _NUMBERS:
+        return f"(?:{_NUMBERS[slot.kind]})?+" if slot.maybe_empty else _NUMBERS[slot.kind]
+    if slot.kind in _TIME_PARTS:
+        return "".join(added for _, added in _TIME_PARTS[slot.kind])
+    if slot.kind == "epoch":
+        return f"{_D}++(?:\\.{_D}++)?+"
+    if slot.kind == "strftime":
+        return strftime.pattern(slot.detail)
+    if slot.kind == "query":
+        return f"(?:\\?{_value(slot, least='*')})?+"
+    if slot.kind == "vhost_port":
+        return _NO_VHOST + _value(slot)
+    if slot.kind == "list":
+        return _list(slot)
+    if slot.kind == "commas":
+        return f"(?:[^ \\n]++(?:(?<=,) [^ \\n]++)*+){'?+' if slot.maybe_empty else ''}"
+    if slot.until:
+        return _text_until(slot)
+    return _value(slot, least="*" if slot.maybe_empty else "+")
+
+
+def _value(slot: Slot, least: str = "+") -> str:
+    """Bytes up to the stop, or to the end of the line."""
+    stop = _class(slot.stop) + (" " if slot.detail == "word" and b" " not in slot.stop else "")
+    if slot.escapes:
+        return f"[^{stop}\\\\\\n]*+(?:\\\\[^\\n][^{stop}\\\\\\n]*+)*+"
+    if not slot.stop:
+        return f"[^\\n]{least}+" if slot.kind in ("rest", "request") else f"[^ \\n]{least}+"
+    return f"[^{stop}\\n]{least}+"
+
+
+def _list(slot: Slot) -> str:
+    """Items, each but the first behind a separator that is not the literal that follows the list."""
+    item = f"(?:{_D}++(?:\\.{_D}++)?+|-)" if slot.detail == "numbers" else f"[^ ,{_class(slot.stop)}\\n]++"
+    guard = f"(?!{until_pattern(slot)})" if slot.until else ""
+    return f"(?:{item}(?:{guard}(?:, {item}| : (?:{item})?+))*+){'?+' if slot.maybe_empty else ''}"
+
+
+def _text_until(slot: Slot) -> str:
+    """Text up to the first place where `until` can be read; the first and the last of several words are not `-`."""
+    end, mark, stop = until_pattern(slot), _class(slot.passable), _class(slot.stop)
+    first = stop if slot.passable == b" " else _class(slot.stop.replace(slot.passable, b""))
+    text = (
+        f"(?!-[{mark}])(?!{end})[^{first}\\n][^{stop}\\n]*+(?:(?!{end})[{mark}][^{stop}\\n]*+)*+(?<![{mark}]-)"
+        if slot.passable != b'"'
+        else f"(?!{end})[^\\n](?:(?!{end})[^\\n])*+"
+    )
+    first = f"{_REQUEST_LINE}(?={end})|" if slot.kind == "request" else ""
+    return f"(?>{first}-(?={end})|{text}(?={end}){f'|(?={end})' if slot.maybe_empty else ''})"
+
+
+def until_pattern(slot: Slot) -> str:
+    """What ends the value of a slot with `until`, without captures."""
+    return "".join(
+        strict_slot(element)
+        if isinstance(element, Slot)
+        else r"\Z"
+        if element == END
+        else re.escape(element).decode("latin-1")
+        for element in slot.until
+    )
+
+
+def _class(stop: bytes) -> str:
+    """Bytes as they are written inside a character class."""
+    return "".join(f"\\x{byte:02x}" for byte in stop)
+
+
+# ---- fast -----------------------------------------------------------------------------------------
+
+
+def _fast_slot(slot: Slot, roles: Sequence[str], *, wide: bool) -> tuple[str, list[str]]:
+    """The pattern of a slot with the wanted roles captured, and these in the order of their groups."""
+    if not roles:
+        return _fast_whole(slot, wide=wide), []
+    if slot.kind in _TIME_PARTS:
+        return _nested(_TIME_PARTS[slot.kind], roles)
+    if slot.kind == "request" and set(roles) != {"request"}:
+        text, order = _fast_request(slot, roles)
+        return (f"({text})", ["request", *order]) if "request" in roles else (text, order)
+    if slot.kind == "target" and set(roles) != {"target"}:
+        text, order = _fast_target(slot, roles)
+        return (f"({text})", ["target", *order]) if "target" in roles else (text, order)
+    if slot.kind == "query":
+        return f"(?:\\?([^{_class(slot.stop)} \\\\\\n]*+))?+", ["query"]
+    if slot.kind == "vhost_port":
+        host = f"[^:{_class(slot.stop)} \\\\\\n]++"
+        text = _group(host, "vhost" in roles) + f"(?::{_group(_D + '++', 'port' in roles)})?+"
+        return text, [role for role in ("vhost", "port") if role in roles]
+    return f"({_fast_whole(slot, wide=wide)})", [roles[0]]
+
+
+def _fast_whole(slot: Slot, *, wide: bool) -> str:
+    """The whole slot: as the strict pattern, but for cheaper ways to say the commonest ones."""
+    if slot.kind not in ("text", "request", "target", "vhost_port") or len(slot.stop) != 1:
+        return _strict_value(slot)
+    if slot.detail == "word" or (slot.until and (slot.kind == "request" or slot.passable == b'"')):
+        return _strict_value(slot)
+    least = "*" if slot.maybe_empty else "+"
+    if not wide:  # one range is looked up faster than two bytes that are left out; no control bytes, then
+        return rf"[!-\xff]{least}+" if slot.stop == b" " else _strict_value(slot)
+    if slot.escapes:  # after no backslash a quote is not escaped, after one it is; the strict one looks at more
+        return r'[^"]*+(?:(?<!\\)|(?:(?<=[^\\]\\)"[^"]*+)++(?<!\\))'
+    return f"[^{_class(slot.stop)}]{least}+"
+
+
+def _fast_request(slot: Slot, roles: Sequence[str]) -> tuple[str, list[str]]:
+    target, order = _fast_target(slot, roles)
+    text = f"{_group(_METHOD, 'method' in roles)} {target} {_group(_PROTOCOL, 'protocol' in roles)}"
+    return text, [role for role in ("method", *order, "protocol") if role in roles]
+
+
+def _fast_target(slot: Slot, roles: Sequence[str]) -> tuple[str, list[str]]:
+    stop = _class(slot.stop)
+    path = _group(f"[^ ?{stop}\\\\\\n]++", "path" in roles)
+    query = _group(f"[^ {stop}\\\\\\n]*+", "query" in roles)
+    return f"{path}(?:\\?{query})?+", [role for role in ("path", "query") if role in roles]
+
+
+def _nested(parts: Sequence[tuple[str, str]], roles: Sequence[str]) -> tuple[str, list[str]]:
+    """Groups within each other, so that each takes the text from the beginning to its part."""
+    text = ""
+    for role, added in parts:
+        text = _group(text + added, role in roles)
+    return text, [role for role, _ in reversed(parts) if role in roles]
+
+
+def _group(text: str, captured: bool) -> str:  # noqa: FBT001 (called in rows, where a keyword would hide the row)
+    return f"({text})" if captured else text
+
+
+# ---- what is wrong with a line --------------------------------------------------------------------
+
+
+def diagnose(grammar: Grammar, line: bytes) -> tuple[int, str] | None:
+    """Where a line stops to match the grammar and what was expected there; None when it matches."""
+    at = 0
+    for element in grammar.elements:
+        if isinstance(element, bytes):
+            if not line.startswith(element, at):
+                return at, f"expected {_shown(element)}"
+            at += len(element)
+            continue
+        match = _compiled_slot(element).match(line, at)
+        if match is None and element.until:  # then say what is wrong behind the first word
+            match = _compiled_slot(replace(element, until=())).match(line, at)
+        if match is None:
+            return at, f"expected {element.names[0]} ({element.kind})"
+        at = match.end()
+    return None if at == len(line) else (at, "expected the end of the line")
+
+
+@lru_cache(maxsize=256)
+def _compiled_slot(slot: Slot) -> re.Pattern[bytes]:
+    return re.compile(strict_slot(slot).encode("latin-1"))
+
+
+def _shown(literal: bytes) -> str:
+    return repr(literal.decode("utf-8", "replace"))

@@ -1,0 +1,1 @@
+"""Inputs: which files there are, how they are decompressed and split."""

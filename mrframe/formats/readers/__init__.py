@@ -1,0 +1,1 @@
+"""Readers: from blocks of bytes to columns of fields."""

@@ -1,0 +1,168 @@
+"""The reader of access logs: a block to columns by the fast pattern, every doubtful line by the strict one.
+
+See `patterns.py` for the two patterns and the proof that is made here for each block. When the proof fails,
+every line of the block is judged by the strict pattern; the result is the same, only slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import compress
+from typing import Any
+
+from mrframe.core.model.records import Malformed
+from mrframe.formats.grammar.grammar import Grammar
+from mrframe.formats.grammar.patterns import capture_of, compile_patterns, diagnose, part
+from mrframe.formats.readers.convert import Text, converter_for
+from mrframe.formats.readers.parsed import Lines, Parsed, good_lines, line_offsets, plain_lines
+
+RawColumns = list[list[bytes | None]]
+_LINE_FIELDS = ("file", "offset", "line")
+
+
+class AccessReader:
+    """Reads lines of one grammar; `fields` are the projected fields' own names, in order."""
+
+    def __init__(self, grammar: Grammar, fields: Sequence[str], labels: Sequence[str] | None = None) -> None:
+        self._grammar = grammar
+        self._fields = tuple(fields)
+        self._labels = tuple(labels or fields)  # the names under which bad fields are counted
+        known = grammar.field_map()
+        wanted = {name: capture_of(*known[name]) for name in self._fields if name not in _LINE_FIELDS}
+        self._patterns = compile_patterns(grammar, list(dict.fromkeys(wanted.values())))
+        place = {capture: at for at, capture in enumerate(self._patterns.captures)}
+        self._places = [place[wanted[name]] if name in wanted else None for name in self._fields]
+        self._converters = [
+            converter_for(*known[name]) if name in wanted else Text(dash=False) if name == "line" else None
+            for name in self._fields
+        ]
+
+    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+        """The block as columns; see `BlockReader`."""
+        lines = plain_lines(block)
+        columns, refused = self._fast(lines)
+        bad_fields: dict[str, int] = {}
+        good: list[bool] | None = None
+        malformed: list[Malformed] = []
+        if refused.count(None) != lines.count:
+            wrong = self._judge(columns, refused, bad_fields)
+            if wrong:
+                malformed = self._malformed(block, lines, refused, wrong)
+                good = [True] * lines.count
+                for at in wrong:
+                    good[at] = False
+                columns = [list(compress(column, good)) for column in columns]
+        malformed_bytes = sum(len(m.data) for m in malformed)
+        parsed = Parsed(
+            columns=[],
+            records=lines.count - len(malformed),
+            lines=lines.count,
+            parsed_bytes=lines.text_bytes - malformed_bytes,
+            malformed_bytes=malformed_bytes,
+            delimiter_bytes=lines.delimiter_bytes,
+            malformed=malformed,
+            bad_fields=bad_fields,
+            nul_bytes=lines.nul_bytes,
+            bom_bytes=lines.bom_bytes,
+        )
+        for index, place in enumerate(self._places):
+            if place is not None:
+                column: list[Any] = columns[place]
+            else:
+                column = _line_column(self._fields[index], block, lines, source, offset)
+                if good is not None:
+                    column = (
+                        list(compress(column, good)) if self._fields[index] != "file" else column[: parsed.records]
+                    )
+            if index not in raw:
+                column, bad = self.convert(index, column)
+                if bad:
+                    _add(bad_fields, self._labels[index], bad)
+            parsed.columns.append(column)
+        return parsed
+
+    def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
+        """The values of a raw column, and how many were bad; see `BlockReader`."""
+        converter = self._converters[index]
+        return (list(column), 0) if converter is None else converter(column)
+
+    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
+        """A record is a line; see `BlockReader`."""
+        return good_lines(parsed)
+
+    def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
+        """Where the line of the n-th record begins, and the line; see `BlockReader`."""
+        seen = -1
+        for at, line in enumerate(plain_lines(block).split()):
+            seen += self._patterns.strict.fullmatch(line) is not None
+            if seen == record:
+                return line_offsets(block)[at], line
+        raise IndexError(f"the block has {seen + 1} records, so none has the index {record}")
+
+    def explain(self, line: bytes) -> tuple[int, str] | None:
+        """Where the line stops to match and what was expected; None when it matches."""
+        return diagnose(self._grammar, line)
+
+    def _fast(self, lines: Lines) -> tuple[RawColumns, list[bytes | None]]:
+        """A column for each capture, and the lines that are still to be judged (None elsewhere)."""
+        groups = len(self._patterns.captures) + 1
+        parts = self._patterns.fast.split(lines.body)
+        if len(parts) == lines.count * (groups + 1) + 1:  # as many matches as line ends: the proof
+            columns = [parts[at :: groups + 1] for at in range(1, groups + 1)]
+            return columns[:-1], columns[-1]
+        return [[None] * lines.count for _ in range(groups - 1)], [*lines.split()]
+
+    def _judge(self, columns: RawColumns, refused: list[bytes | None], bad_fields: dict[str, int]) -> list[int]:
+        """Fill in the records that the fast pattern refused; the numbers of the lines that are malformed."""
+        strict, captures, groups = self._patterns.strict, self._patterns.captures, self._patterns.strict_groups
+        wrong = []
+        missing = [0] * len(captures)
+        for number, line in enumerate(refused):
+            if line is None:
+                continue
+            match = strict.fullmatch(line)
+            if match is None:
+                wrong.append(number)
+                continue
+            for place, capture in enumerate(captures):
+                columns[place][number], absent = part(capture, match[groups[place]])
+                missing[place] += absent
+        for label, wanted in zip(self._labels, self._places, strict=True):
+            if wanted is not None and missing[wanted]:
+                _add(bad_fields, label, missing[wanted])
+        return wrong
+
+    def _malformed(
+        self, block: bytes, lines: Lines, refused: list[bytes | None], wrong: list[int]
+    ) -> list[Malformed]:
+        offsets = line_offsets(block) if lines.shifted else None
+        body, at = lines.body, 0
+        found: list[Malformed] = []
+        for number in wrong:
+            data = refused[number] or b""
+            if offsets is not None:
+                at = offsets[number]
+            else:
+                # An equal line before it would be malformed too and so stand before it in `wrong`: the first is it.
+                at = (
+                    0
+                    if at == 0 and body.startswith(data + b"\n")
+                    else body.index(b"\n" + data + b"\n", max(at - 1, 0)) + 1
+                )
+            stopped = diagnose(self._grammar, data)
+            reason = f"{stopped[1]} at byte {stopped[0] + 1}" if stopped else "not of this format"
+            found.append(Malformed(number, at, data, reason if data else "empty line"))
+            at += len(data) + 1
+        return found
+
+
+def _line_column(name: str, block: bytes, lines: Lines, source: str, offset: int) -> list[Any]:
+    if name == "file":
+        return [source] * lines.count
+    if name == "line":
+        return lines.split()
+    return [offset + at for at in line_offsets(block)]
+
+
+def _add(counts: dict[str, int], name: str, number: int) -> None:
+    counts[name] = counts.get(name, 0) + number

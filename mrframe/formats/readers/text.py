@@ -1,0 +1,90 @@
+"""The readers of plain text: one record for each line, or for each word.
+
+Nothing is malformed here: an empty line is a record of `text`, and has no words. Words are split on ASCII
+whitespace (blank, tab, VT, FF, CR), whatever else the text contains. For a word, `offset` and `line` are those of the
+line that it stands on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mrframe.formats.readers.convert import Text
+from mrframe.formats.readers.parsed import Lines, Parsed, all_good, good_lines, line_offsets, plain_lines
+
+_TEXT = Text(dash=False)
+
+
+class TextReader:
+    """Reads lines; the fields are file, offset and line."""
+
+    def __init__(self, fields: Sequence[str]) -> None:
+        self._fields = tuple(fields)
+
+    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+        """The block as columns; see `BlockReader`."""
+        lines = plain_lines(block)
+        parsed = all_good(lines, lines.count)
+        for index, name in enumerate(self._fields):
+            if name == "line" and index not in raw:
+                parsed.columns.append(lines.texts())
+                continue
+            column = self._column(name, block, lines, source, offset)
+            parsed.columns.append(column if index in raw else self.convert(index, column)[0])
+        return parsed
+
+    def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
+        """The values of a raw column; see `BlockReader`."""
+        return _TEXT(list(column)) if self._fields[index] in ("line", "word") else (list(column), 0)
+
+    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
+        """A record is a line; see `BlockReader`."""
+        return good_lines(parsed)
+
+    def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
+        """Where the n-th line begins, and the line; see `BlockReader`."""
+        return line_offsets(block)[record], plain_lines(block).split()[record]
+
+    @staticmethod
+    def _column(name: str, block: bytes, lines: Lines, source: str, offset: int) -> list[Any]:
+        if name == "file":
+            return [source] * lines.count
+        if name == "offset":
+            return [offset + at for at in line_offsets(block)]
+        return lines.split()
+
+
+class WordsReader(TextReader):
+    """Reads words; the fields are word, file, offset and line."""
+
+    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+        """The block as columns; see `BlockReader`."""
+        lines = plain_lines(block)
+        words = lines.body.split()
+        parsed = all_good(lines, len(words))
+        repeats = [len(line.split()) for line in lines.split()] if set(self._fields) & {"offset", "line"} else []
+        for index, name in enumerate(self._fields):
+            if name == "word":
+                column: list[Any] = words
+            elif name == "file":
+                column = [source] * len(words)
+            else:
+                by_line = self._column(name, block, lines, source, offset)
+                column = [value for value, times in zip(by_line, repeats, strict=True) for _ in range(times)]
+            parsed.columns.append(column if index in raw else self.convert(index, column)[0])
+        return parsed
+
+    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
+        """A line is as many records as it has words; see `BlockReader`."""
+        words = (len(line.split()) for line in plain_lines(block).split())
+        return [number for number, times in enumerate(words) for _ in range(times)]
+
+    def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
+        """Where the line of the n-th word begins, and the line; see `BlockReader`."""
+        left = record
+        for at, line in enumerate(plain_lines(block).split()):
+            left -= len(line.split())
+            if left < 0:
+                return line_offsets(block)[at], line
+        raise IndexError(f"the block has {record - left} words, so none has the index {record}")

@@ -1,0 +1,1 @@
+"""Run files: their layout, writing and reading."""

@@ -1,0 +1,1 @@
+"""Saved map results: when two are the same, and which may be saved."""

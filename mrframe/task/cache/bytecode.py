@@ -1,0 +1,166 @@
+"""Whether a function without a file at hand is known to depend on its arguments alone, by its byte code.
+
+For jobs of notebooks, scripts and `mrframe count`. Here the names are bound already, so what a function names is
+looked at itself: a module must be followed by attributes that `known.py` has, anything else is described, and so
+judged, by `fingerprint.py`. Not here: jobs with a file, whose source says more (`purity.py`).
+"""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Iterator, Mapping, Sequence
+from types import CodeType, ModuleType
+from typing import Any
+
+from mrframe.task.cache import known
+from mrframe.task.cache.purity import REMEDY, Unsaved
+
+_OPTIMIZED = 1  # a flag of the code of functions, which that of a class does not have
+_NOISE = {"CACHE", "EXTENDED_ARG", "NOP", "PUSH_NULL", "RESUME", "PRECALL", "SWAP", "POP_TOP", "NOT_TAKEN"}
+_GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME")
+_ATTRIBUTE = ("LOAD_ATTR", "LOAD_METHOD")
+_MUTABLE = (list, dict, set, bytearray)
+
+
+def check_code(code: CodeType, names: Mapping[str, Any], imports: Mapping[str, str] | None = None) -> None:
+    """Raise Unsaved for the first thing in the code that is not known to be pure; `names` are its globals."""
+    _Code(code, names, dict(imports or {})).check()
+
+
+def modules_of(code: CodeType) -> Iterator[str]:
+    """Names of the modules that the code imports when it runs."""
+    for step in dis.get_instructions(code):
+        if step.opname == "IMPORT_NAME":
+            yield str(step.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from modules_of(constant)
+
+
+class _Code:
+    """One code object; `imports` are the modules that its own variables, and those around it, stand for."""
+
+    def __init__(self, code: CodeType, names: Mapping[str, Any], imports: dict[str, str]) -> None:
+        self._code = code
+        self._names = names
+        self._imports = imports
+        self._steps = [step for step in dis.get_instructions(code) if step.opname not in _NOISE]
+        self._line = code.co_firstlineno
+        self._stores = any(step.opname in ("STORE_SUBSCR", "DELETE_SUBSCR") for step in self._steps)
+
+    def check(self) -> None:
+        for at in range(len(self._steps)):
+            self._note_import(at)
+        at = 0
+        while at < len(self._steps):
+            at = self._checked(at)
+        for constant in self._code.co_consts:
+            if isinstance(constant, CodeType):
+                check_code(constant, self._names, self._imports)
+            said = known.fault_of_text(constant) if isinstance(constant, str) else ""
+            if said:
+                self._refuse(said)
+
+    def _refuse(self, said: str) -> None:
+        where = f"{self._code.co_filename}:{self._line} ({self._code.co_name})"
+        raise Unsaved(f"{where} {said}, which is not known to be pure{REMEDY}")
+
+    def _checked(self, at: int) -> int:
+        """Judge the instruction there; where the next one is."""
+        step = self._steps[at]
+        positions = step.positions
+        if positions is not None and positions.lineno is not None:
+            self._line = positions.lineno
+        if step.opname in _GLOBAL:
+            return self._global(at, str(step.argval))
+        if step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+            self._refuse(f"keeps {step.argval} from one record to the next")
+        if step.opname in _ATTRIBUTE and not known.is_attribute_known(str(step.argval)):
+            self._refuse(f"asks for {step.argval}")
+        if step.opname == "IMPORT_NAME":
+            self._imported(str(step.argval))
+        if step.opname.startswith("LOAD_FAST") or step.opname == "LOAD_DEREF":
+            names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+            for name in names[:-1]:
+                self._module_as_value(str(name))
+            if names[-1] in self._imports:
+                return self._dotted(at, self._imports[names[-1]])
+            if step.opname == "LOAD_DEREF" and step.argval in self._code.co_freevars:
+                return self._global(at, str(step.argval))
+        return at + 1
+
+    def _global(self, at: int, name: str) -> int:
+        if name in self._names:
+            value = self._names[name]
+            if isinstance(value, ModuleType):
+                return self._dotted(at, value.__name__)
+            if self._changes(at, value):
+                self._refuse(f"may keep {name} from one record to the next")
+            return at + 1
+        if name in self._code.co_freevars:
+            return at + 1  # of a function around it, whose code is judged
+        if name not in known.BUILTINS or name in known.BY_NAME:
+            self._refuse(f"uses {name}")
+        return at + 1
+
+    def _changes(self, at: int, value: object) -> bool:
+        """Whether a value from outside of the function may be changed by it."""
+        after = self._steps[at + 1] if at + 1 < len(self._steps) else None
+        called = after is not None and after.opname in _ATTRIBUTE and after.argval in known.MUTATORS
+        return isinstance(value, _MUTABLE) and (called or self._stores)
+
+    def _dotted(self, at: int, module: str) -> int:
+        """Judge a module, or what was imported from one, with the attributes that follow it."""
+        chain = [module]
+        at += 1
+        while at < len(self._steps) and self._steps[at].opname in _ATTRIBUTE:
+            chain.append(str(self._steps[at].argval))
+            at += 1
+        dotted = ".".join(chain)
+        said = f"uses {dotted}" if dotted in known.BY_NAME else known.fault_of(dotted)
+        if said:
+            self._refuse(said)
+        return at
+
+    def _module_as_value(self, name: str) -> None:
+        if name in self._imports and (said := known.fault_of(self._imports[name])):
+            self._refuse(said)
+
+    def _imported(self, module: str) -> None:
+        import sys
+
+        top = module.split(".", maxsplit=1)[0]
+        if not self._code.co_flags & _OPTIMIZED:
+            self._refuse(f"imports {module} as an attribute of a class")
+        if top not in sys.stdlib_module_names and top not in known.PACKAGES:
+            self._refuse(f"imports {module}")
+
+    def _note_import(self, at: int) -> None:
+        """Note which variables the import there binds to what."""
+        step = self._steps[at]
+        if step.opname != "IMPORT_NAME":
+            return
+        module = str(step.argval)
+        wanted = self._steps[at - 1].argval
+        for one, after in _pairs(self._steps[at + 1 :]):
+            if one.opname.startswith("STORE_"):
+                self._note(str(one.argval), module if wanted else module.split(".", maxsplit=1)[0])
+                return
+            if one.opname != "IMPORT_FROM":
+                return
+            if after is not None and after.opname.startswith("STORE_"):
+                of = f"{module}.{one.argval}" if wanted else module
+                self._note(str(after.argval), of)
+
+    def _note(self, name: str, target: str) -> None:
+        if self._imports.setdefault(name, target) != target:
+            self._refuse(f"imports {name} from two places")
+
+
+def _pairs(steps: Sequence[dis.Instruction]) -> Iterator[tuple[dis.Instruction, dis.Instruction | None]]:
+    """Each instruction that is no store behind an IMPORT_FROM, with the one after it."""
+    at = 0
+    while at < len(steps):
+        after = steps[at + 1] if at + 1 < len(steps) else None
+        yield steps[at], after
+        at += 2 if steps[at].opname == "IMPORT_FROM" and after and after.opname.startswith("STORE_") else 1

@@ -1,0 +1,1 @@
+"""Ships a job's code, and loads it."""

@@ -1,0 +1,1 @@
+"""Fast paths over columns. Each gives the same bytes as the plain path."""

@@ -1,0 +1,1 @@
+"""Runs one record again, and finds the lines behind a key."""

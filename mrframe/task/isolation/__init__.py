@@ -1,0 +1,1 @@
+"""Protects a process from a job's own code."""

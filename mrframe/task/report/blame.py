@@ -1,0 +1,177 @@
+"""From an exception of the job's own code to a `Failure`: the traceback, the hook, the record or key.
+
+What crosses processes is plain text: an exception object never travels. Not here: whether an exception is the job's
+at all (`guard.py`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+from mrframe.core.model.spec import Failure
+from mrframe.core.quick import dataclass
+from mrframe.core.safe_text import MESSAGE_CHARS_MAX, safe_repr, safe_str
+from mrframe.errors import UserCodeError
+from mrframe.paths import PACKAGE_DIR
+
+_PACKAGE = os.path.join(PACKAGE_DIR, "")
+_READY = os.path.join(_PACKAGE, "jobs", "")
+_STDLIB = os.path.join(os.path.dirname(os.__file__), "")
+_LIBRARIES = ("click", "cloudpickle", "msgpack", "numpy", "pyarrow", "zmq")
+RECORD_BYTES_MAX = 1 << 20  # of a record that travels with a failure: what a capsule keeps
+TEXT_CHARS_MAX = 64 << 10  # of a traceback
+KEY_CHARS_MAX = 1000
+NO_KEY: Any = object()  # None is a key
+_SITE = ("sitecustomize", "usercustomize")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A record: its source, offset in bytes and line number from 1 (or -1), and its bytes."""
+
+    source: str
+    offset: int
+    line: int
+    record: bytes
+
+
+class HookFailed(Exception):
+    """A hook of the job failed: its name ("map", "combine", …), with the original as `__cause__`."""
+
+    def __init__(self, hook: str) -> None:
+        super().__init__()
+        self.hook = hook
+
+
+class RecordFailed(HookFailed):
+    """A hook failed on a record; `place` is None where it is not known on which."""
+
+    def __init__(self, place: Place | None, hook: str = "map") -> None:
+        super().__init__(hook)
+        self.place = place
+
+
+class GroupFailed(HookFailed):
+    """A hook failed on a key, or on no key in particular (NO_KEY).
+
+    `values` are those that a combiner was given, `partitions` the number that a partitioner was given.
+    """
+
+    def __init__(self, key: Any, hook: str, values: Sequence[Any] | None = None, partitions: int = 0) -> None:
+        super().__init__(hook)
+        self.key = key
+        self.values = values
+        self.partitions = partitions
+
+    @property
+    def key_text(self) -> str:
+        """The key for people, "" where it is not known."""
+        return "" if self.key is NO_KEY else safe_repr(self.key, KEY_CHARS_MAX)
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback from the first line of the user's, without the lines of mrframe; "" when there is none."""
+    if not _has_user_frame(error):
+        return ""
+    try:
+        report = traceback.TracebackException.from_exception(error)
+    except Exception:  # a method of the user's that is asked for a suggestion
+        return "".join(traceback.format_tb(error.__traceback__)) + said(error)
+    _trim(report)
+    return "".join(_cut(line) for line in report.format())[-TEXT_CHARS_MAX:]
+
+
+def from_the_job(error: BaseException) -> BaseException | None:
+    """The exception with its traceback from the first line of the user's; None when it has none."""
+    return error.with_traceback(_users_part(error)) if _has_user_frame(error) else None
+
+
+def _cut(line: str) -> str:
+    """A line of a traceback; an exception's text may have megabytes, and the frames stand before it."""
+    return line if len(line) <= MESSAGE_CHARS_MAX else line[:MESSAGE_CHARS_MAX] + "…"
+
+
+def is_own(filename: str) -> bool:
+    """Whether this file is mrframe's, and not a job's."""
+    path = os.path.abspath(filename)
+    return (path.startswith(_PACKAGE) and not path.startswith(_READY)) or filename.startswith("<frozen importlib")
+
+
+def is_library(filename: str) -> bool:
+    """Whether this file is Python's own, its site's customization, or a library that mrframe calls."""
+    if any(filename == getattr(sys.modules.get(name), "__file__", None) for name in _SITE):
+        return True
+    _, packages, name = filename.rpartition(f"{os.sep}site-packages{os.sep}")
+    if packages:
+        return name.partition(os.sep)[0] in _LIBRARIES
+    in_cython = filename.partition(os.sep)[0] in _LIBRARIES  # whose files are named from the library's folder on
+    return in_cython or filename.startswith((_STDLIB, "<frozen "))
+
+
+def _has_user_frame(error: BaseException) -> bool:
+    """Whether the exception, or one that it was raised from or after, has passed through code of the user's.
+
+    A generator that raises StopIteration leaves a RuntimeError without a frame, raised from one that has them.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if _users_part(one) is not None:
+            return True
+        waiting += [one.__cause__, one.__context__]
+    return False
+
+
+def _users_part(error: BaseException) -> TracebackType | None:
+    tb = error.__traceback__
+    while tb is not None and is_own(tb.tb_frame.f_code.co_filename):
+        tb = tb.tb_next
+    return tb
+
+
+def _trim(report: traceback.TracebackException) -> None:
+    """Leave mrframe's frames out of a report and of all that it is chained to."""
+    waiting = [report]
+    while waiting:
+        one = waiting.pop()
+        stack = [f for f in one.stack if not is_own(f.filename)]
+        first = next((number for number, f in enumerate(stack) if not is_library(f.filename)), 0)
+        one.stack = traceback.StackSummary.from_list(stack[first:])  # without what pickles a value of the job's
+        waiting += [chained for chained in (one.__cause__, one.__context__) if chained is not None]
+        waiting += getattr(one, "exceptions", None) or ()
+
+
+def said(error: BaseException) -> str:
+    """An exception as the last line of a traceback has it."""
+    text = safe_str(error)
+    return _cut(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def failure_of(error: BaseException, place: Place | None, key: str = "", hook: str = "") -> Failure:
+    """The failure that an exception of the job's code or data amounts to; never retried."""
+    message, slug, text = said(error), UserCodeError.slug, user_traceback(error)
+    if isinstance(error, UserCodeError):
+        message, slug, text = safe_str(error), error.slug, text or error.traceback_text
+    elif hook and not text:
+        message = f"the job's {hook} raised {message}"
+    return Failure(
+        "raised",
+        message,
+        traceback_text=text,
+        error_slug=slug,
+        source=place.source if place else "",
+        offset=place.offset if place else -1,
+        line=place.line if place else -1,
+        record=place.record[:RECORD_BYTES_MAX] if place else b"",
+        key=key,
+        hook=hook,
+    )

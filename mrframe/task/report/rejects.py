@@ -1,0 +1,48 @@
+"""Lines that an attempt at a map task does not map: malformed ones, and records that are quarantined.
+
+Some are kept as samples in its report, all of them in a file when they are wanted. Not here: which lines they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import BinaryIO
+
+import msgpack
+
+from mrframe.core.model.records import SAMPLES_MAX, Malformed
+from mrframe.store.temporary import create
+
+REJECTS_FILE = "rejects"
+QUARANTINE_FILE = "quarantine"
+SAMPLE_BYTES_MAX = 400  # of a malformed line in the samples of a report
+
+
+class Rejects:
+    """Malformed lines, or quarantined records: samples for the report, and all in a file when they are wanted."""
+
+    def __init__(self, out_dir: str, name: str = REJECTS_FILE, *, keep: bool) -> None:
+        self._path = os.path.join(out_dir, name)
+        self._keep = keep
+        self._file: BinaryIO | None = None
+        self.samples: list[Malformed] = []
+
+    def add(self, malformed: Sequence[Malformed], line: int, offset: int) -> None:
+        """Take what a block had; `line` (in the split) and `offset` (in the source) of the block."""
+        for one in malformed:
+            if len(self.samples) >= SAMPLES_MAX:
+                break
+            self.samples.append(
+                Malformed(line + one.line, offset + one.offset, one.data[:SAMPLE_BYTES_MAX], one.reason)
+            )
+        if self._keep:
+            if self._file is None:
+                self._file = create(self._path)
+            for one in malformed:
+                self._file.write(msgpack.packb([line + one.line, offset + one.offset, one.data, one.reason]))
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()

@@ -1,0 +1,1 @@
+"""Random jobs, compared with a plain-Python reference."""

@@ -1,0 +1,1 @@
+"""The real scheduler and nodes in virtual time, with faults."""
