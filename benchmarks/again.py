@@ -3,8 +3,8 @@
 The logs are copied to a folder of their own, where they are then changed as logs change. After each change the job is
 run with saved results and without (`--no-cache`), the answers must be the same bytes, and the time with them is given
 as a share of the first run, which had nothing saved. Between a change and the question the logs are left alone for a
-moment: a file that has just changed is not taken to be known the next time (`store/seen.py`), and whether it is read
-twice would depend on how fast the first answer comes. Not here: whether the answer is right (`run.py`).
+moment: a file that has just changed is not taken to be known the next time (`store/file_index.py`), and whether it
+is read twice would depend on how fast the first answer comes. Not here: whether the answer is right (`run.py`).
 """
 
 from __future__ import annotations

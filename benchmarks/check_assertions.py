@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from mrframe.core.job.job import JSON_LINES, Reader
-from mrframe.formats.named import logs
-from mrframe.formats.reading import explain, make_reader
+from mrframe.formats.factory import explain, make_reader
+from mrframe.formats.registry import logs
 
 NO_USER = logs.format(
     '$remote_addr - [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"'

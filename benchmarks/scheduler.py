@@ -33,7 +33,7 @@ from mrframe.core.model.events import (
     StartAttempt,
     Tick,
 )
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MIB, Split, StepSpec
 from mrframe.core.scheduling.scheduler import Scheduler
 

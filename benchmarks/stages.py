@@ -29,15 +29,15 @@ from inputs import folder_of_data, ready
 
 from mrframe import Job, count, distinct, logs, total, words
 from mrframe.core.model.spec import Split
-from mrframe.formats.inputs.splitting import read_split
+from mrframe.formats.factory import make_reader
+from mrframe.formats.inputs.splits import read_split
 from mrframe.formats.output.writing import write_rows
-from mrframe.formats.reading import make_reader
 from mrframe.shuffle.buffers import buffer_for
 from mrframe.shuffle.merge import merge
 from mrframe.shuffle.reducers import as_fold
-from mrframe.shuffle.run_file.runfile import RunReader, RunWriter
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 from mrframe.task.map.emit import Emitter
-from mrframe.task.reduce.reducing import merged_states
+from mrframe.task.reduce.reduce_task import merged_states
 
 YARDSTICK = "match + groups()"
 SLOTS = 256

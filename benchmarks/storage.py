@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from hashlib import sha256
 
-from mrframe.formats.inputs.blockfile import best_codec, write_block
+from mrframe.formats.inputs.block_file import best_codec, write_block
 
 MRFRAME = [sys.executable, "-m", "mrframe"]
 CHUNK_BYTES = 1 << 20

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mrframe.core.job.job import Job, Reader, each, top
     from mrframe.core.model.options import RunOptions
     from mrframe.errors import MrframeError
-    from mrframe.formats.named import json_lines, logs, text, words
+    from mrframe.formats.registry import json_lines, logs, text, words
     from mrframe.shuffle.reducers import collect, count, distinct, largest, mean, smallest, total
     from mrframe.task.report.counters import increment
 
@@ -26,7 +26,7 @@ _HOMES = {
     "core.job.job": ("Job", "Reader", "each", "top"),
     "core.model.options": ("RunOptions",),
     "errors": ("MrframeError",),
-    "formats.named": ("json_lines", "logs", "text", "words"),
+    "formats.registry": ("json_lines", "logs", "text", "words"),
     "shuffle.reducers": ("collect", "count", "distinct", "largest", "mean", "smallest", "total"),
     "task.report.counters": ("increment",),
 }

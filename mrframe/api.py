@@ -25,24 +25,24 @@ from mrframe.bootstrap import claim_process
 from mrframe.core.job.job import Job
 from mrframe.core.model.options import RunOptions
 from mrframe.core.model.spec import Split
-from mrframe.engines.base import Engine, OnProgress, Outcome, Plan, Progress
-from mrframe.engines.history.records import keep_failure, keep_run
+from mrframe.engines.history.kept_runs import keep_failure, keep_run
 from mrframe.engines.history.summary import MalformedSample, Summary, first_lines, input_maps, summarise
+from mrframe.engines.plan.join_inputs import Inputs
 from mrframe.engines.plan.planning import make_plan, runs_inline, with_name
-from mrframe.engines.plan.sources import Inputs
+from mrframe.engines.protocol import Engine, OnProgress, Outcome, Plan, Progress
 from mrframe.errors import CorruptData, OutputError, ResultClosed, UserCodeError
 from mrframe.shuffle.columns import decode, lines_of
 from mrframe.shuffle.keys import order
 from mrframe.shuffle.merge import merge
-from mrframe.shuffle.run_file.runfile import Block, RunReader
-from mrframe.store.manyfiles import ManyFiles
+from mrframe.shuffle.run_file.run_writer import Block, RunReader
+from mrframe.store.file_pool import ManyFiles
 from mrframe.store.output import check_inputs_stay, whole_file
 from mrframe.store.scratch import Scratch, sweep_stale
-from mrframe.task.code.jobfile import JobFile, find, made, ready_names
+from mrframe.task.code.job_file import JobFile, find, made, ready_names
 from mrframe.task.isolation import effects
 
 if TYPE_CHECKING:
-    from mrframe.formats.output.plain import Text
+    from mrframe.formats.output.value_text import Text
     from mrframe.formats.output.writing import Format, Stream
 
 __all__ = [
@@ -325,7 +325,7 @@ def _engine(plan: Plan) -> Engine:
 
 def write_rejects(path: str, outcome: Outcome, files: Sequence[tuple[Split, str]], how: Text = "escape") -> None:
     """Malformed lines, or failed records, of a run to a file, in input order, whole or not at all; OutputError."""
-    from mrframe.formats.output.plain import as_utf8
+    from mrframe.formats.output.value_text import as_utf8
 
     before = {split.order: lines for split, lines in first_lines(input_maps(outcome.done))}
     with whole_file(path, overwrite=True) as target:

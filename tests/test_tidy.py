@@ -100,7 +100,9 @@ def test_nobody_sleeps():
 def test_the_hash_of_python_is_never_used():
     """It differs from process to process; `shuffle/partition.py` has the one hash."""
     used = [place(path, node) for path, node, name in calls(PRODUCT) if name == "hash"]
-    assert [one.partition(":")[0] for one in used] == ["mrframe/core/quick.py"]  # the `__hash__` of dataclasses
+    assert [one.partition(":")[0] for one in used] == [
+        "mrframe/core/fast_dataclass.py"
+    ]  # the `__hash__` of dataclasses
 
 
 def test_nothing_is_cleaned_up_by_chance():

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from mrframe.cli.show.ending import ReaderLeft, flush_stdout
+from mrframe.cli.show.exit import ReaderLeft, flush_stdout
 from mrframe.errors import OutputError
 
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
-from mrframe.cli.show.ending import catch_lost_signals, leave, refuse_exit, run_to_exit_code, say
+from mrframe.cli.show.exit import catch_lost_signals, leave, refuse_exit, run_to_exit_code, say
 
 COMMANDS = {
     "run": "Run one job over log files and print its answer.",
@@ -36,7 +36,6 @@ COMMANDS = {
     "doctor": "Check that this machine has what mrframe needs.",
     "completion": "Print a shell's completion script.",
 }
-_MODULES = {"init": "starter"}
 COMPLETE_VARIABLE = "_MRFRAME_COMPLETE"
 
 
@@ -53,7 +52,7 @@ class LazyGroup(click.Group):
             return None
         import importlib
 
-        module = importlib.import_module(f"mrframe.cli.commands.{_MODULES.get(cmd_name, cmd_name)}")
+        module = importlib.import_module(f"mrframe.cli.commands.{cmd_name}")
         command: click.Command = module.command
         return command
 

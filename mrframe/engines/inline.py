@@ -12,20 +12,20 @@ import time
 from collections.abc import Iterable
 from itertools import chain
 
+from mrframe.core.model.error_limits import too_many, too_many_failed
 from mrframe.core.model.ids import attempt_id, task_id
-from mrframe.core.model.malformed import too_many, too_many_failed
-from mrframe.core.model.records import Ledger, TaskReport
+from mrframe.core.model.reports import Ledger, TaskReport
+from mrframe.core.model.shuffle_checksum import added, made_for, unbalanced
 from mrframe.core.model.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split, StepSpec
-from mrframe.core.model.tally import added, made_for, unbalanced
-from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
-from mrframe.engines.plan.sampling import SAMPLE_ID, sample_plan, with_cuts
+from mrframe.engines.plan.key_ranges import SAMPLE_ID, sample_plan, with_cuts
+from mrframe.engines.protocol import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
 from mrframe.errors import OutputError, ShuffleUnbalanced
 from mrframe.store.disk import fault_text
 from mrframe.task.attempt import run_loaded
 from mrframe.task.code.package import LoadedJob, loaded
-from mrframe.task.isolation.collector import few_collections
-from mrframe.task.map.mapping import MAP_FILE
-from mrframe.task.reduce.reducing import PART_FILE
+from mrframe.task.isolation.gc_policy import few_collections
+from mrframe.task.map.map_task import MAP_FILE
+from mrframe.task.reduce.reduce_task import PART_FILE
 from mrframe.task.report.blame import from_the_job
 from mrframe.task.report.rejects import QUARANTINE_FILE, REJECTS_FILE
 
@@ -33,7 +33,7 @@ REPORT_S = 0.1  # between two calls of on_progress
 
 
 class InlineEngine:
-    """See `engines.base.Engine`."""
+    """See `engines.protocol.Engine`."""
 
     name = "inline"
 

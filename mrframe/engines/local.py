@@ -16,15 +16,15 @@ from mrframe.bootstrap import start_cluster
 from mrframe.core.model.actions import JobEnded
 from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.options import RunOptions
-from mrframe.core.model.records import JobProgress
+from mrframe.core.model.reports import JobProgress
 from mrframe.core.model.spec import Split, StepSpec
-from mrframe.core.state.placement import locality
-from mrframe.engines.base import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, cores, limited, raise_failure
-from mrframe.engines.plan.sampling import SAMPLE_ID, sample_plan, with_cuts
+from mrframe.core.state.ready_queue import locality
+from mrframe.engines.plan.key_ranges import SAMPLE_ID, sample_plan, with_cuts
+from mrframe.engines.protocol import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, cores, limited, raise_failure
 from mrframe.errors import JobFailed, TimedOut
 from mrframe.store.scratch import Scratch
 from mrframe.task.code.package import pack
-from mrframe.task.reduce.reducing import PART_FILE
+from mrframe.task.reduce.reduce_task import PART_FILE
 from mrframe.task.report.rejects import QUARANTINE_FILE, REJECTS_FILE
 
 POLL_S = 0.1
@@ -54,7 +54,7 @@ def default_nodes(options_nodes: int | None) -> int:
 
 
 class LocalEngine:
-    """See `engines.base.Engine`. `start(options, nodes, slots, scratch)` gives a running cluster."""
+    """See `engines.protocol.Engine`. `start(options, nodes, slots, scratch)` gives a running cluster."""
 
     name = "local"
 

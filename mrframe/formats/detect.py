@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import JSON_LINES, Reader
-from mrframe.core.quick import dataclass
 from mrframe.errors import FormatError
 from mrframe.formats.grammar.patterns import compile_patterns
-from mrframe.formats.named import FORMATS
+from mrframe.formats.readers.base import plain_lines
 from mrframe.formats.readers.json_lines import read_object
-from mrframe.formats.readers.parsed import plain_lines
+from mrframe.formats.registry import FORMATS
 from mrframe.formats.schema import grammar_of
 
 LINES_MAX = 1_000

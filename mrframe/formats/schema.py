@@ -10,7 +10,7 @@ from mrframe.core.job.job import Reader
 from mrframe.errors import UnknownField
 from mrframe.formats.grammar.format_string import parse_format
 from mrframe.formats.grammar.grammar import TIME_KINDS, Grammar, Slot
-from mrframe.formats.named import STRINGS
+from mrframe.formats.registry import STRINGS
 
 EVERY_READER = {
     "file": "the name of the file that the record was read from",

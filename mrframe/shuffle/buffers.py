@@ -23,7 +23,7 @@ from mrframe.shuffle.values import as_travelled
 
 Columns = tuple[list[Any], list[Any]]
 Combine = Callable[[Any, list[Any]], list[Any]]
-"""(key, values) -> values: the user's combiner, guarded (`task/isolation/guard.py`)."""
+"""(key, values) -> values: the user's combiner, guarded (`task/isolation/hook_guard.py`)."""
 
 _SAFE = {str, bytes, type(None), date, int, bool, tuple}
 STATE_ITEMS_MAX = 16_384  # values in one state of `distinct` or `collect` as it travels

@@ -1,6 +1,6 @@
 """One column of keys or values to bytes and back.
 
-Not here: single values of any other type (`values.py`), the blocks that columns lie in (`blocks.py`).
+Not here: single values of any other type (`values.py`), the blocks that columns lie in (`pair_blocks.py`).
 
 A column is a tag byte and a body that runs to its end; docs/formats.md shows every form byte by byte.
 Columns of one exact type have a form of their own that is made and read at C speed; the rest is msgpack.

@@ -14,7 +14,7 @@ from operator import ne
 from typing import Any
 
 from mrframe.shuffle.keys import canonical, sorts_natively
-from mrframe.shuffle.run_file.blocks import Block
+from mrframe.shuffle.run_file.pair_blocks import Block
 
 
 def runs_of_equal(kind: str, keys: list[Any]) -> list[int]:

@@ -1,6 +1,6 @@
 """Several sorted streams of blocks to one, stable and in bounded memory.
 
-Not here: what makes the streams (`runread.py`), who gives out values by key (`group.py`).
+Not here: what makes the streams (`run_reader.py`), who gives out values by key (`group.py`).
 
 Each round takes from every stream's current block what cannot be preceded by anything not yet read: all up
 to the smallest of the blocks' last keys. The pieces are concatenated in stream order and sorted stably;
@@ -20,9 +20,9 @@ from itertools import chain
 from sys import getsizeof
 from typing import Any, BinaryIO
 
-from mrframe.shuffle.ranks import PairKind, is_native, pair_kind, ranks, sorted_pairs
-from mrframe.shuffle.run_file.blocks import Block
-from mrframe.shuffle.run_file.runfile import RunReader, RunWriter
+from mrframe.shuffle.run_file.pair_blocks import Block
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
+from mrframe.shuffle.sort_keys import PairKind, is_native, pair_kind, ranks, sorted_pairs
 
 AT_ONCE_BYTES = 32 << 20  # of memory that is sorted in one piece; above it, block by block
 _WEIGHED = 8  # pairs of a block that are looked at to know its size

@@ -14,7 +14,7 @@ from typing import Any
 
 from mrframe.core.job.job import Reducer
 from mrframe.core.safe_text import safe_repr
-from mrframe.shuffle import exact
+from mrframe.shuffle import exact_sum
 from mrframe.shuffle.keys import canonical, extreme, kind_of
 
 State = Any
@@ -84,15 +84,15 @@ class Total(Fold):
 
     def start(self, values: Sequence[Any]) -> State:
         """As the base class says."""
-        return exact.add(values)
+        return exact_sum.add(values)
 
     def merge(self, states: Sequence[State]) -> State:
         """As the base class says."""
-        return exact.merge(states)
+        return exact_sum.merge(states)
 
     def finish(self, state: State) -> Any:
         """The sum; 0 when there was nothing to add."""
-        return exact.finish(state)
+        return exact_sum.finish(state)
 
     def new_table(self) -> Any:
         """A Counter, in which counting ones is a loop in C, and which knows whether all its states are ints."""
@@ -194,15 +194,15 @@ class Mean(Fold):
     def start(self, values: Sequence[Any]) -> State:
         """As the base class says: (state of the sum, number of values)."""
         some = [value for value in values if value is not None]
-        return (exact.add(some), len(some))
+        return (exact_sum.add(some), len(some))
 
     def merge(self, states: Sequence[State]) -> State:
         """As the base class says."""
-        return (exact.merge([state[0] for state in states]), sum(state[1] for state in states))
+        return (exact_sum.merge([state[0] for state in states]), sum(state[1] for state in states))
 
     def finish(self, state: State) -> Any:
         """The mean."""
-        return exact.mean(*state) if state[1] else None
+        return exact_sum.mean(*state) if state[1] else None
 
 
 class Distinct(Fold):

@@ -4,9 +4,9 @@
     <folder>/provisional/<name>  empty: this block was stored for a put, and no version has named it since
     <folder>/staging/            what is being written
 
-Here is where blocks are, and that they are durable; what is in them is `formats/inputs/blockfile.py`, which nodes
+Here is where blocks are, and that they are durable; what is in them is `formats/inputs/block_file.py`, which nodes
 keep them
-`core/replication/replicas.py`.
+`core/replication/rendezvous.py`.
 
 Rules.
 - A block is whole and on the disk (file and directory) when `keep` returns; before that there is nothing of it but a

@@ -1,6 +1,6 @@
 """The file that a master's memory is: rows of opaque bytes in SQLite, appended turn by turn, checked when opened.
 
-What it is not: it knows no facts and no jobs but their names; `cluster/master/journal.py` gives the bytes their
+What it is not: it knows no facts and no jobs but their names; `cluster/master/fact_journal.py` gives the bytes their
 meaning.
 
 Rules.
@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import NamedTuple, NoReturn
 
-from mrframe.core.quick import dataclass
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import ClusterUnreachable, CorruptData, OutputError
 from mrframe.store.disk import fault_text, sync_directory
 from mrframe.store.private import check_private, open_private, private_directory

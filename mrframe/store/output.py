@@ -24,7 +24,7 @@ from typing import Any
 from mrframe.core.model.spec import MANIFEST
 from mrframe.errors import OutputError
 from mrframe.store.disk import sync_directory
-from mrframe.store.place import (
+from mrframe.store.publish import (
     check_folder,
     check_makeable,
     exists,

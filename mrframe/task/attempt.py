@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, BinaryIO, Protocol
 
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
 from mrframe.errors import (
     CannotTravel,
@@ -26,17 +26,17 @@ from mrframe.errors import (
     MrframeError,
     UsageError,
 )
-from mrframe.formats.inputs.decode import decode_file
-from mrframe.store.temporary import create
-from mrframe.task.careful import CarefulAttempt, reads_lines
+from mrframe.formats.inputs.compression import decode_file
+from mrframe.store.attempt_files import create
 from mrframe.task.code.package import LoadedJob, unpack
+from mrframe.task.isolated_attempt import CarefulAttempt, reads_lines
 from mrframe.task.isolation import effects, surroundings
-from mrframe.task.isolation.confine import memory_limited
-from mrframe.task.isolation.guard import is_interrupt, is_the_jobs
-from mrframe.task.map.care import Care
-from mrframe.task.map.mapping import MapTask
-from mrframe.task.map.stepping import StepTask
-from mrframe.task.reduce.reducing import ReduceTask
+from mrframe.task.isolation.hook_guard import is_interrupt, is_the_jobs
+from mrframe.task.isolation.process_limits import memory_limited
+from mrframe.task.map.map_task import MapTask
+from mrframe.task.map.pair_map_task import StepTask
+from mrframe.task.map.record_guard import Care
+from mrframe.task.reduce.reduce_task import ReduceTask
 from mrframe.task.report import counters
 from mrframe.task.report.blame import NO_KEY, GroupFailed, HookFailed, RecordFailed, failure_of
 
@@ -219,7 +219,7 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | 
         return StepTask(step, order, job.settings, reporter, care=care).run()
     name = order.split.input_name
     if job.settings.sampling:
-        from mrframe.task.map.sampling import SampleTask
+        from mrframe.task.map.key_sample import SampleTask
 
         return SampleTask(step.sources()[name], order, reporter).run()
     source, view = step.source_names.index(name), step.sources()[name]
@@ -234,7 +234,7 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | 
     elsewhere = saving is not None and order.split.kind != "saved" and saving.surroundings != surroundings.digest()
     if saving is None or care is not None or order.careful or elsewhere:
         return run()[0]
-    from mrframe.task.cache.saved import map_or_load
+    from mrframe.task.cache.map_results import map_or_load
 
     return map_or_load(view, order, job.settings, run)
 

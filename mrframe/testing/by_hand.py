@@ -12,7 +12,7 @@ from mrframe.core.model import actions as a
 from mrframe.core.model import events as e
 from mrframe.core.model.facts import Fact
 from mrframe.core.model.limits import SchedulerLimits
-from mrframe.core.model.records import Ledger, TaskReport
+from mrframe.core.model.reports import Ledger, TaskReport
 from mrframe.core.model.spec import Failure, Split, StepSpec
 from mrframe.core.scheduling.scheduler import Scheduler
 

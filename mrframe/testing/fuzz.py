@@ -31,11 +31,11 @@ from mrframe.core.job.job import JSON_LINES, TEXT, WORDS, Job, Reader
 from mrframe.core.model.options import RunOptions
 from mrframe.errors import ExtraMissing, FormatError, InputError, MrframeError
 from mrframe.formats.detect import detect
-from mrframe.formats.inputs.blocks import pieces
-from mrframe.formats.inputs.decode import compression_of, decode_file
+from mrframe.formats.factory import BlockReader, make_reader
+from mrframe.formats.inputs.compression import compression_of, decode_file
+from mrframe.formats.inputs.line_blocks import pieces
 from mrframe.formats.inputs.magic import HEAD_BYTES
-from mrframe.formats.inputs.splitting import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
-from mrframe.formats.reading import BlockReader, make_reader
+from mrframe.formats.inputs.splits import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
 from mrframe.formats.schema import grammar_of
 from mrframe.testing import oracle
 from mrframe.testing.mutations import mutate, packed, samples_of, some_lines

@@ -10,7 +10,7 @@ import gzip
 from collections.abc import Callable, Sequence
 from random import Random
 
-from mrframe.formats.named import FORMATS
+from mrframe.formats.registry import FORMATS
 
 LINES_MAX = 12
 CHANGES_MAX = 5

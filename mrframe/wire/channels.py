@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mrframe.core.model import events, manifest_messages, stored
-from mrframe.core.model.records import JobProgress
+from mrframe.core.model import block_messages, events, manifest_messages
+from mrframe.core.model.reports import JobProgress
 from mrframe.wire import messages
 from mrframe.wire.codec import MESSAGE_BYTES_MAX, Vocabulary
 
@@ -24,14 +24,14 @@ FROM_CLIENT = Vocabulary(
     events.DatasetPut,
     events.DatasetRemoved,
     events.NodeDrained,
-    stored.BlocksOffered,
-    stored.PutEnded,
-    stored.JudgingWanted,
+    block_messages.BlocksOffered,
+    block_messages.PutEnded,
+    block_messages.JudgingWanted,
     manifest_messages.RecoverVersions,
-    stored.PutWanted,
-    stored.VersionsWanted,
-    stored.VersionWanted,
-    stored.StorageWanted,
+    block_messages.PutWanted,
+    block_messages.VersionsWanted,
+    block_messages.VersionWanted,
+    block_messages.StorageWanted,
 )
 FROM_NODE = Vocabulary(
     messages.NodeAddress,
@@ -41,11 +41,11 @@ FROM_NODE = Vocabulary(
     events.AttemptSealed,
     events.AttemptFailed,
     events.BlockSealed,
-    stored.BlocksHeld,
-    stored.BlockStored,
-    stored.BlockRefused,
-    stored.BlockDamaged,
-    stored.BlocksJudged,
+    block_messages.BlocksHeld,
+    block_messages.BlockStored,
+    block_messages.BlockRefused,
+    block_messages.BlockDamaged,
+    block_messages.BlocksJudged,
     manifest_messages.VersionsHeld,
     manifest_messages.VersionTold,
     manifest_messages.VersionKept,
@@ -61,9 +61,9 @@ TO_NODE = Vocabulary(
     events.DiscardAttempt,
     events.AcknowledgeBlock,
     events.ForgetJob,
-    stored.StoreBlock,
-    stored.DropBlock,
-    stored.JudgeBlocks,
+    block_messages.StoreBlock,
+    block_messages.DropBlock,
+    block_messages.JudgeBlocks,
     manifest_messages.KeepVersion,
     manifest_messages.DropVersion,
     manifest_messages.VersionAsked,
@@ -78,10 +78,10 @@ TO_CLIENT = Vocabulary(
     messages.Ended,
     messages.JobUnknown,
     messages.ClusterState,
-    stored.PutState,
-    stored.VersionsState,
-    stored.VersionState,
-    stored.StorageState,
+    block_messages.PutState,
+    block_messages.VersionsState,
+    block_messages.VersionState,
+    block_messages.StorageState,
 )
 FETCH_ASKED = Vocabulary(messages.FetchFile, messages.FetchMore, messages.FetchStop, bytes_max=4096)
 FETCH_ANSWER = Vocabulary(messages.FilePiece, messages.FileEnd, messages.FileRefused, bytes_max=4096)
@@ -97,7 +97,7 @@ FROM_EXECUTOR = Vocabulary(
     events.ExecutorFailed,
     events.ExecutorBlock,
     events.ExecutorBeat,
-    stored.BlockDone,
+    block_messages.BlockDone,
     bytes_max=messages.REPORT_BYTES_MAX,
 )
 

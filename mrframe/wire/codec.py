@@ -28,7 +28,7 @@ from typing import Any, Literal
 
 import msgpack
 
-from mrframe.core.quick import field_types
+from mrframe.core.fast_dataclass import field_types
 from mrframe.errors import CorruptData
 
 VERSION = 1

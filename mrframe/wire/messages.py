@@ -6,11 +6,11 @@ jobs, who is where, numbers of requests, transfers of files, and the talk betwee
 
 from __future__ import annotations
 
-from mrframe.core.model import stored
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model import block_messages
 from mrframe.core.model.limits import NodeLimits, SchedulerLimits
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure, Order, Split
-from mrframe.core.quick import dataclass
 from mrframe.wire.codec import MESSAGE_BYTES_MAX
 
 FETCH_FRAME_BYTES = 1 << 20
@@ -359,4 +359,4 @@ class BlockDeleted:
 class BlockWork:
     """An order to a block executor."""
 
-    order: stored.StoreOrder | stored.JudgeOrder
+    order: block_messages.StoreOrder | block_messages.JudgeOrder

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mrframe.task.isolation.confine import FILE_BYTES_MAX, OPEN_FILES_MAX, PROCESSES_MAX
-from mrframe.task.isolation.printing import PRINT_BYTES_MAX, PRINT_BYTES_PER_S, TELL_S
+from mrframe.task.isolation.print_limit import PRINT_BYTES_MAX, PRINT_BYTES_PER_S, TELL_S
+from mrframe.task.isolation.process_limits import FILE_BYTES_MAX, OPEN_FILES_MAX, PROCESSES_MAX
 
 ROOT = Path(__file__).parents[2]
 LOG = ROOT / "sample_logs" / "access.log"

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from test_standing_cluster import Place
 
-from mrframe.cluster.client.home import Home
-from mrframe.cluster.client.standing import Visitor
+from mrframe.cluster.client.cluster_dir import Home
+from mrframe.cluster.client.supervisor import Visitor
 from mrframe.core.model.actions import JobEnded
 from mrframe.core.model.options import RunOptions
-from mrframe.engines import standing
+from mrframe.engines import submissions
 
 JOB = """
 import os, signal
@@ -59,7 +59,7 @@ class Many:
         self.number += 1
         options = {"victim": "" if victim == "client" else victim, "mark": str(self.folder / f"mark-{self.number}")}
         with Visitor(self.home, str(self.folder / "copies")) as visitor:
-            job = standing.prepare(
+            job = submissions.prepare(
                 str(self.folder / "job.py"),
                 [str(self.folder / "log")],
                 RunOptions(split_bytes=100, partitions=1),
@@ -68,7 +68,7 @@ class Many:
                 sampled=lambda _sample: [],
             )
             name = self.home.add_submission(job.record, job.package)
-            standing.submit(job, visitor, name, 20)
+            submissions.submit(job, visitor, name, 20)
             while victim != "client":
                 event = visitor.poll(20)
                 assert event is not None, f"{name} does not end"

@@ -16,10 +16,10 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, each, text
-from mrframe.cli.show.output import format_for
+from mrframe.cli.show.delivery import format_for
 from mrframe.errors import JobError, OutputError, ResultClosed
 from mrframe.store.output import whole_file, whole_folder
-from mrframe.store.place import PRIVATE_TRIES, new_private
+from mrframe.store.publish import PRIVATE_TRIES, new_private
 
 LINE = '1.2.3.4 - - [10/Oct/2024:13:55:36 +0000] "GET /caf{} HTTP/1.1" 200 5 "-" "-"\n'
 

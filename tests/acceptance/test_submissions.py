@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from test_standing_cluster import LOG, Place, answer
 
-from mrframe.cluster.client.home import LOG_BYTES_MAX, Home
-from mrframe.shuffle.run_file.runfile import RunReader
+from mrframe.cluster.client.cluster_dir import LOG_BYTES_MAX, Home
+from mrframe.shuffle.run_file.run_writer import RunReader
 
 END_S = 20.0
 HANGS = """

@@ -16,7 +16,7 @@ import pytest
 import zmq
 from test_standing_cluster import LOG, ROOT, Place, answer
 
-from mrframe.cluster.node.folder import file_in
+from mrframe.cluster.node.node_dir import file_in
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import make_keys
 from mrframe.errors import ClusterUnreachable

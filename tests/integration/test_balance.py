@@ -16,14 +16,14 @@ from mrframe import Job, RunOptions, collect, count, each, text, top, total, wor
 from mrframe.core.model.spec import MapOrder, ReduceOrder, Split
 from mrframe.engines import inline
 from mrframe.errors import ShuffleUnbalanced
-from mrframe.shuffle.run_file.runfile import RunWriter
+from mrframe.shuffle.run_file.run_writer import RunWriter
 from mrframe.task.attempt import run_loaded
 from mrframe.task.code.package import Saving, TaskSettings, loaded
-from mrframe.task.columnar import packedtask
+from mrframe.task.columnar import packed_sums
 from mrframe.task.isolation import surroundings
-from mrframe.task.isolation.box import Box
-from mrframe.task.map.care import Care
-from mrframe.task.map.stepping import StepTask
+from mrframe.task.isolation.progress_page import Box
+from mrframe.task.map.pair_map_task import StepTask
+from mrframe.task.map.record_guard import Care
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,8 +90,8 @@ def judged(monkeypatch):
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_a_reduce_says_what_it_has_read(form, log, judged, monkeypatch):
     if "packed" in form:
-        monkeypatch.setattr(packedtask, "WORTH_BYTES", 0)
-        monkeypatch.setattr(packedtask, "WORTH_RECORDS", 0)
+        monkeypatch.setattr(packed_sums, "WORTH_BYTES", 0)
+        monkeypatch.setattr(packed_sums, "WORTH_RECORDS", 0)
     inputs = {"a": [log], "b": [log]} if form == "join" else [log]
     options = RunOptions(engine="inline", partitions=3, splits=4, memory_bytes=1 << 20)
     with mrframe.run(FORMS[form], inputs, options) as result:
@@ -161,8 +161,8 @@ sys.path.insert(0, sys.argv[1])
 import made
 from mrframe.core.model.spec import MapOrder, Split
 from mrframe.task.attempt import run_loaded
-from mrframe.task.isolation.box import Box
-from mrframe.task.map.care import Care
+from mrframe.task.isolation.progress_page import Box
+from mrframe.task.map.record_guard import Care
 from mrframe.task.code.package import TaskSettings, loaded
 
 class Silent:

@@ -15,9 +15,9 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, collect, text
-from mrframe.store import seen
-from mrframe.task.cache import known
-from mrframe.task.code.jobfile import ready_names
+from mrframe.store import file_index
+from mrframe.task.cache import pure_names
+from mrframe.task.code.job_file import ready_names
 
 JOB = """
 from mrframe import Job, collect, text
@@ -60,7 +60,7 @@ class World:
 
 @pytest.fixture
 def world(tmp_path, monkeypatch):
-    monkeypatch.setattr(seen, "SETTLED_S", 0.0)
+    monkeypatch.setattr(file_index, "SETTLED_S", 0.0)
     yield World(tmp_path, monkeypatch)
     monkeypatch.undo()
     time.tzset()
@@ -196,7 +196,7 @@ def test_a_function_without_a_file_is_not_stale(world):
 @pytest.fixture
 def holes(monkeypatch):
     """The lists of what is pure have a hole: they know `gzip.open`."""
-    monkeypatch.setitem(known.MODULES, "gzip", known.MODULES["gzip"] | {"open"})
+    monkeypatch.setitem(pure_names.MODULES, "gzip", pure_names.MODULES["gzip"] | {"open"})
 
 
 SLIPS = {
@@ -267,7 +267,7 @@ def value(x): return datetime(2026, 5, 17, tzinfo=timezone.utc).astimezone(ZoneI
 
 @pytest.mark.parametrize("name", [name for name in ready_names() if name != "sort"])
 def test_every_ready_job_is_saved(tmp_path, name, monkeypatch):
-    monkeypatch.setattr(seen, "SETTLED_S", 0.0)
+    monkeypatch.setattr(file_index, "SETTLED_S", 0.0)
     samples = Path(__file__).parents[2] / "sample_logs"
     log = samples / ("app.jsonl" if name == "latency" else "access.log")
     options = RunOptions(engine="inline", cache="on", cache_dir=str(tmp_path / "cache"))

@@ -12,9 +12,9 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, count, text
-from mrframe.engines.cache import looking
+from mrframe.engines.cache import content_scan
 from mrframe.errors import InputChanged, NotRepeatable, TooManyMalformed
-from mrframe.store import seen
+from mrframe.store import file_index
 
 JOB = """
 from mrframe import Job, text, total
@@ -87,7 +87,7 @@ def lines(start: int, stop: int) -> bytes:
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    monkeypatch.setattr(seen, "SETTLED_S", 0.0)
+    monkeypatch.setattr(file_index, "SETTLED_S", 0.0)
     return Place(tmp_path)
 
 
@@ -98,7 +98,7 @@ def test_a_second_run_makes_no_map_again(place):
 
 def test_an_unchanged_file_is_not_even_read(place, monkeypatch):
     place.run()
-    monkeypatch.setattr("mrframe.task.cache.saved.read_split", None)
+    monkeypatch.setattr("mrframe.task.cache.map_results.read_split", None)
     options = RunOptions(engine="inline", split_bytes=100, cache="on", cache_dir=str(place.cache))
     with mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options) as result:
         assert result.summary.saved_maps == place.maps()
@@ -167,7 +167,7 @@ def test_what_was_compressed_is_decoded_once_and_written_nowhere(place, monkeypa
     for _ in range(2):
         with mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options) as result:
             assert result.summary.saved_maps == place_maps(result)
-        monkeypatch.setattr("mrframe.engines.cache.looking.decoded_chunks", None)
+        monkeypatch.setattr("mrframe.engines.cache.content_scan.decoded_chunks", None)
 
 
 def place_maps(result) -> int:
@@ -203,7 +203,7 @@ def test_a_file_that_is_rewritten_after_the_look_saves_nothing_under_its_old_con
     place.run()
     old, new = lines(30, 90), lines(30, 90).replace(b"line7", b"LINE7").replace(b"line8", b"LINE8")
     place.write("b.log", old)
-    plain_look = looking.look
+    plain_look = content_scan.look
 
     def look_and_rewrite(*args, **more):
         found = plain_look(*args, **more)
@@ -213,7 +213,7 @@ def test_a_file_that_is_rewritten_after_the_look_saves_nothing_under_its_old_con
     options = RunOptions(engine="inline", split_bytes=100, cache="on", cache_dir=str(place.cache))
     tick(place.folder)
     with monkeypatch.context() as patch:
-        patch.setattr(looking, "look", look_and_rewrite)
+        patch.setattr(content_scan, "look", look_and_rewrite)
         with pytest.raises(InputChanged, match=r"b\.log was rewritten"):
             mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options)
     assert "LINE80" in dict(place.run()[0])
@@ -249,9 +249,9 @@ def test_a_rewrite_in_place_of_the_same_size_and_time_is_noticed(place):
 
 
 def test_a_file_that_may_still_change_within_its_tick_is_not_taken_as_seen(place, monkeypatch):
-    monkeypatch.setattr(seen, "SETTLED_S", 3600.0)
+    monkeypatch.setattr(file_index, "SETTLED_S", 3600.0)
     place.run()
-    monkeypatch.setattr("mrframe.task.cache.saved.read_split", unreadable)
+    monkeypatch.setattr("mrframe.task.cache.map_results.read_split", unreadable)
     with pytest.raises(Unread):
         place.run()
     monkeypatch.undo()
@@ -259,7 +259,7 @@ def test_a_file_that_may_still_change_within_its_tick_is_not_taken_as_seen(place
 
 
 def test_cuts_stay_where_they_were_when_the_input_grows_beyond_a_step(place, monkeypatch):
-    monkeypatch.setattr(seen, "SETTLED_S", 3600.0)
+    monkeypatch.setattr(file_index, "SETTLED_S", 3600.0)
     lengths = iter([100, 200])
     monkeypatch.setattr("mrframe.engines.plan.planning.default_split_bytes", lambda _: next(lengths))
     place.run(split_bytes=None)
@@ -509,7 +509,7 @@ class Hours(Place):
 
 @pytest.fixture
 def hours(tmp_path, monkeypatch):
-    monkeypatch.setattr(seen, "SETTLED_S", 0.0)
+    monkeypatch.setattr(file_index, "SETTLED_S", 0.0)
     place = Hours(tmp_path)
     place.write_hours()
     return place

@@ -13,10 +13,10 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, count, text
-from mrframe.engines.cache.saving import Cache
-from mrframe.engines.history import records
+from mrframe.engines.cache.run_cache import Cache
+from mrframe.engines.history import kept_runs
 from mrframe.errors import OutputError, UserCodeError
-from mrframe.store import scratch, seen
+from mrframe.store import file_index, scratch
 
 JOB = Job(read=text, key="line", reduce=count)
 ANSWER = [("line 0", 2), *((f"line {n}", 1) for n in range(1, 10))]
@@ -32,7 +32,7 @@ job = Job(read=text, map=by_line, reduce=count, pure=True)
 
 @pytest.fixture
 def log(tmp_path, monkeypatch):
-    monkeypatch.setattr(seen, "SETTLED_S", 0.0)
+    monkeypatch.setattr(file_index, "SETTLED_S", 0.0)
     path = tmp_path / "a.log"
     path.write_text("".join(f"line {n}\n" for n in (*range(10), 0)))
     return path
@@ -191,7 +191,7 @@ def test_a_run_that_cannot_be_kept_has_its_answer_whatever_the_reason(log, tmp_p
     with mrframe.run(JOB, [str(log)], RunOptions(engine="inline"), keep={}) as result:
         assert list(result) == ANSWER
     assert str(log) in result.summary.not_kept
-    monkeypatch.setattr(records, "input_maps", None)
+    monkeypatch.setattr(kept_runs, "input_maps", None)
     with mrframe.run(JOB, [str(log)], RunOptions(engine="inline"), keep={}) as result:
         assert list(result) == ANSWER
     assert "TypeError" in result.summary.not_kept
@@ -201,7 +201,7 @@ def test_a_failure_that_cannot_be_kept_is_told_all_the_same(log, tmp_path, monke
     def fails(line):
         yield line, 1 // (line != "line 3")
 
-    monkeypatch.setattr(records, "pack", None)
+    monkeypatch.setattr(kept_runs, "pack", None)
     with pytest.raises(UserCodeError, match="ZeroDivisionError") as raised:
         mrframe.run(Job(read=text, map=fails, reduce=count), [str(log)], RunOptions(engine="inline"), keep={})
     assert "TypeError" in raised.value.not_kept

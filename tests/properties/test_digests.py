@@ -6,8 +6,8 @@ from random import Random
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mrframe.core.model.tally import NOTHING, plus
-from mrframe.shuffle.run_file.runfile import RunReader, RunTotals, RunWriter, extract
+from mrframe.core.model.shuffle_checksum import NOTHING, plus
+from mrframe.shuffle.run_file.run_writer import RunReader, RunTotals, RunWriter, extract
 from mrframe.testing.strategies import key_columns, values
 
 SETTINGS = settings(deadline=None, max_examples=80)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError
-from mrframe.formats.reading import make_reader
+from mrframe.formats.factory import make_reader
 from mrframe.formats.schema import grammar_of
 from mrframe.testing import oracle
 

@@ -10,9 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mrframe.core.job.job import JSON_LINES, Reader
-from mrframe.formats.named import STRINGS
-from mrframe.formats.readers.parsed import Parsed
-from mrframe.formats.reading import make_reader
+from mrframe.formats.factory import make_reader
+from mrframe.formats.readers.base import Parsed
+from mrframe.formats.registry import STRINGS
 from mrframe.formats.schema import grammar_of
 from mrframe.testing import oracle
 

@@ -15,7 +15,7 @@ import mrframe
 from mrframe import Job, RunOptions, count, json_lines, text, words
 from mrframe.shuffle.group import group
 from mrframe.shuffle.keys import canonical, kind_of, normal, order, sort_order
-from mrframe.task.reduce.joining import joined
+from mrframe.task.reduce.join import joined
 
 SETTINGS = settings(max_examples=15, deadline=None)
 

@@ -23,7 +23,7 @@ from mrframe.errors import MrframeError, UserCodeError
 from mrframe.shuffle.buffers import CombineBuffer, FoldBuffer
 from mrframe.shuffle.columns import decode, encode
 from mrframe.shuffle.values import as_travelled
-from mrframe.task.debug.finding import Key
+from mrframe.task.debug.find_key import Key
 
 np = pytest.importorskip("numpy")
 

@@ -17,12 +17,12 @@ from mrframe import Job, RunOptions, count, text, total, words
 from mrframe.formats.readers.text import WordsReader
 from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.partition import slot_column
-from mrframe.shuffle.run_file.runfile import RunReader, RunWriter
-from mrframe.task.columnar import arrow, packedfold, packedtask
-from mrframe.task.map import mapbatch
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
+from mrframe.task.columnar import arrow, packed_buffer, packed_sums
+from mrframe.task.map import map_batch
 
 np = pytest.importorskip("numpy")
-from mrframe.task.columnar import packed  # noqa: E402  (needs NumPy)
+from mrframe.task.columnar import packed_keys  # noqa: E402  (needs NumPy)
 
 SETTINGS = settings(max_examples=40, deadline=None)
 
@@ -58,7 +58,7 @@ def as_packed(keys: list[str]):
 @SETTINGS
 @given(blocks)
 def test_the_words_of_a_block_are_all_there_and_each_on_its_side(block):
-    found, others, records = packed.words(block)
+    found, others, records = packed_keys.words(block)
     assert records == len(block.split())
     assert Counter([*(word.encode() for word in unpacked(found)), *others]) == Counter(block.split())
     if 0 not in block:
@@ -70,7 +70,7 @@ def test_the_words_of_a_block_are_all_there_and_each_on_its_side(block):
 def test_the_reader_has_the_ledger_of_the_plain_one(block, last):
     block = block if last or block.endswith(b"\n") else block + b"\n"
     plain = WordsReader(("word",)).parse(block, "f", 7, raw=frozenset({0}))
-    fast = packedtask.PackedWordsReader(("word",)).parse(block, "f", 7, raw=frozenset({0}))
+    fast = packed_sums.PackedWordsReader(("word",)).parse(block, "f", 7, raw=frozenset({0}))
     for name in ("records", "lines", "parsed_bytes", "malformed_bytes", "delimiter_bytes"):
         assert getattr(fast, name) == getattr(plain, name), name
 
@@ -78,7 +78,7 @@ def test_the_reader_has_the_ledger_of_the_plain_one(block, last):
 @SETTINGS
 @given(st.lists(short, min_size=1), st.sampled_from([1, 2, 256, 65_536]))
 def test_slots_are_those_of_the_hash(keys, slots):
-    got = packed.slots_of(as_packed(keys), slots.bit_length() - 1)
+    got = packed_keys.slots_of(as_packed(keys), slots.bit_length() - 1)
     assert (got.tolist() if slots > 1 else [0] * len(keys)) == slot_column(keys, "s", slots)
 
 
@@ -88,7 +88,9 @@ def test_a_run_of_packed_keys_is_read_as_any_run_is(pairs, slots):
     keys = sorted(pairs)
     files = io.BytesIO(), io.BytesIO()
     fast, plain = (RunWriter(file, slots=slots) for file in files)
-    fast.add_encoded(packed.encoded(as_packed(keys), np.array([pairs[key] for key in keys]), slots.bit_length() - 1))
+    fast.add_encoded(
+        packed_keys.encoded(as_packed(keys), np.array([pairs[key] for key in keys]), slots.bit_length() - 1)
+    )
     plain.add_run(keys, [pairs[key] for key in keys])
     assert fast.close() == plain.close()
     assert files[0].getvalue() == files[1].getvalue()
@@ -98,7 +100,7 @@ def test_a_run_of_packed_keys_is_read_as_any_run_is(pairs, slots):
         for (records, key_bytes, value_bytes), (_, slot_keys, values) in zip(
             reader.encoded(slot), blocks, strict=True
         ):
-            array, ints, others, _ = packed.decoded(key_bytes, value_bytes)
+            array, ints, others, _ = packed_keys.decoded(key_bytes, value_bytes)
             assert (records, unpacked(array), ints.tolist(), others) == (len(slot_keys), slot_keys, values, [])
 
 
@@ -108,7 +110,7 @@ def test_sums_are_exact_or_left_to_python(pairs):
     sums: Counter[str] = Counter()
     for key, value in pairs:
         sums[key] += value
-    got = packed.summed(as_packed([key for key, _ in pairs]), np.array([value for _, value in pairs]))
+    got = packed_keys.summed(as_packed([key for key, _ in pairs]), np.array([value for _, value in pairs]))
     if got is None:
         assert max(abs(value) for _, value in pairs) * len(pairs) >= 1 << 62
     else:
@@ -136,9 +138,9 @@ def read_back(buffer, fold) -> dict:
     """What a buffer that writes itself, or one that is drained, has summed."""
     file = io.BytesIO()
     writer = RunWriter(file, slots=256)
-    if isinstance(buffer, packedfold.PackedFold):
+    if isinstance(buffer, packed_buffer.PackedFold):
         buffer.write_to(writer, 256)
-        assert buffer.size_bytes() == packedfold.PackedFold(fold).size_bytes()
+        assert buffer.size_bytes() == packed_buffer.PackedFold(fold).size_bytes()
     elif (drained := buffer.drain())[0]:
         writer.add_run(*drained)
     writer.close()
@@ -156,10 +158,10 @@ def read_back(buffer, fold) -> dict:
 @SETTINGS
 @given(some_pairs, st.sampled_from([total, count]), st.sampled_from([1, 3, 1000]), st.booleans())
 def test_a_packed_fold_sums_as_a_dict_does(columns, fold, pending, ready):
-    plain, fast = FoldBuffer(fold), packedfold.PackedFold(fold)
+    plain, fast = FoldBuffer(fold), packed_buffer.PackedFold(fold)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packedfold, "MANY_KEYS", 0 if ready else 4)
-        patch.setattr(packedtask, "PENDING_WORDS_MAX", pending)
+        patch.setattr(packed_buffer, "MANY_KEYS", 0 if ready else 4)
+        patch.setattr(packed_sums, "PENDING_WORDS_MAX", pending)
         for keys, values in columns:
             plain.add(keys, values)
             fast.add(keys, values)
@@ -171,7 +173,7 @@ def test_a_packed_fold_sums_as_a_dict_does(columns, fold, pending, ready):
 @given(some_pairs, st.sampled_from([total, count]), st.sampled_from([4, 8]), st.integers(0, 2), st.booleans())
 def test_a_packed_fold_takes_a_table_as_its_pairs(columns, fold, item_bytes, cut, nulls):
     pa = pytest.importorskip("pyarrow")
-    plain, fast = FoldBuffer(fold), packedfold.PackedFold(fold)
+    plain, fast = FoldBuffer(fold), packed_buffer.PackedFold(fold)
     for keys, values in columns:
         texts = [None if nulls and key == "b" else key.replace("\udcff", "ÿ") for key in keys]
         ints = [value if type(value) is int and value < 2**63 else value and 7 for value in values]
@@ -186,8 +188,8 @@ def test_a_packed_fold_takes_a_table_as_its_pairs(columns, fold, item_bytes, cut
 
 def test_a_table_of_short_keys_and_ints_is_taken_whole():
     pa = pytest.importorskip("pyarrow")
-    keys = [str(number) for number in range(mapbatch.ROWS_MIN)]
-    buffer = packedfold.PackedFold(total)
+    keys = [str(number) for number in range(map_batch.ROWS_MIN)]
+    buffer = packed_buffer.PackedFold(total)
     assert buffer.add_table(pa.table({"key": keys, "value": pa.array([2] * len(keys), pa.int32())}))
     assert not buffer.add_table(pa.table({"key": keys}))
     assert not buffer.add_table(pa.table({"key": keys, "value": [0.5] * len(keys)}))
@@ -197,7 +199,7 @@ def test_a_table_of_short_keys_and_ints_is_taken_whole():
 def test_text_of_a_part_of_an_array_is_that_part():
     pa = pytest.importorskip("pyarrow")
     column = pa.chunked_array([pa.array(["one", "two", "", "three", "very long", "é", "four"])[1:6]])
-    found, good = packed.pack_offsets(*arrow.text_of(column))
+    found, good = packed_keys.pack_offsets(*arrow.text_of(column))
     assert good.tolist() == [True, False, True, False, False]
     assert unpacked(found[good]) == ["two", "three"]
 
@@ -211,9 +213,9 @@ def test_text_with_nulls_is_left_to_python_whatever_lies_below_them():
 
 
 def test_sums_beyond_64_bits_are_several_runs():
-    table = packedtask.PackedTable()
+    table = packed_sums.PackedTable()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packedtask, "PENDING_WORDS_MAX", 1)
+        patch.setattr(packed_sums, "PENDING_WORDS_MAX", 1)
         for _ in range(9):
             table.add(as_packed(["a"]), np.array([2**60]))
     file = io.BytesIO()
@@ -248,13 +250,13 @@ JOBS = {
 @given(blocks, st.integers(1, 60), st.integers(1, 4), st.sampled_from([0, 2000, 256 << 20]), st.data())
 def test_answer_and_ledger_are_the_same_with_and_without(name, content, split_bytes, partitions, memory, data):
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(packedtask, "WORTH_BYTES", 0)
-        patch.setattr(packedtask, "WORTH_RECORDS", 0)
-        patch.setattr(packedfold, "MANY_KEYS", 0)
-        patch.setattr(mapbatch, "ROWS_MIN", 1)
-        patch.setattr(packedfold, "_are_short", lambda keys: bool(list(keys)))
-        patch.setattr(packedtask, "PENDING_WORDS_MAX", data.draw(st.sampled_from([2, 1000])))
-        patch.setattr(packedtask, "OTHERS_MAX", data.draw(st.sampled_from([1, 1000])))
+        patch.setattr(packed_sums, "WORTH_BYTES", 0)
+        patch.setattr(packed_sums, "WORTH_RECORDS", 0)
+        patch.setattr(packed_buffer, "MANY_KEYS", 0)
+        patch.setattr(map_batch, "ROWS_MIN", 1)
+        patch.setattr(packed_buffer, "_are_short", lambda keys: bool(list(keys)))
+        patch.setattr(packed_sums, "PENDING_WORDS_MAX", data.draw(st.sampled_from([2, 1000])))
+        patch.setattr(packed_sums, "OTHERS_MAX", data.draw(st.sampled_from([1, 1000])))
         path = os.path.join(folder, "in.txt")
         with open(path, "wb") as file:
             file.write(b"a\n" + content)  # so that it does not look compressed
@@ -274,7 +276,7 @@ def test_both_engines_agree_on_an_input_that_is_worth_it(tmp_path):
     some = [" ".join("".join(dice.choices("abcdefgh", k=dice.randint(1, 9))) for _ in range(40)) for _ in range(5000)]
     path = tmp_path / "words.txt"
     path.write_text("".join(line + "\n" for line in some) * 8)
-    assert os.path.getsize(path) > 2 * packedtask.WORTH_BYTES
+    assert os.path.getsize(path) > 2 * packed_sums.WORTH_BYTES
     answers = []
     for engine, fast in (("inline", "off"), ("local", "auto")):
         options = RunOptions(engine=engine, fast=fast, splits=2, partitions=1, memory_bytes=32 << 20)

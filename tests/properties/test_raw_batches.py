@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from mrframe import Job, logs, text, total, words
 from mrframe.core.job.job import Reader
-from mrframe.formats.reading import make_reader
+from mrframe.formats.factory import make_reader
 from mrframe.formats.schema import fields_of, kinds_of
 from mrframe.task.columnar import arrow
-from mrframe.task.columnar.rawbatch import raw_batches
+from mrframe.task.columnar.arrow_reader import raw_batches
 from mrframe.testing.mutations import mutate, samples_of, some_lines
 
 SAMPLES = samples_of([(Path(__file__).parents[2] / "sample_logs" / "access.log").read_bytes()[:20_000]])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mrframe.shuffle.keys import canonical, kind_of, order
 from mrframe.shuffle.partition import slot_column
-from mrframe.shuffle.run_file.runfile import RunReader, RunWriter, extract
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter, extract
 from mrframe.testing.strategies import key_columns
 
 SETTINGS = settings(deadline=None, max_examples=80)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import mrframe
 from mrframe import RunOptions
 from mrframe.errors import TooManyMalformed
-from mrframe.store import seen
+from mrframe.store import file_index
 
 JOB = """
 from mrframe import Job, increment, logs, total
@@ -150,7 +150,7 @@ ACTIONS = (
 @given(st.lists(st.sampled_from(ACTIONS), min_size=3, max_size=10), st.integers(0, 2**32))
 def test_saved_results_never_change_an_answer(actions, seed):
     chance = random.Random(seed)
-    with tempfile.TemporaryDirectory() as folder, mock.patch.object(seen, "SETTLED_S", 0.0):
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(file_index, "SETTLED_S", 0.0):
         world = World(Path(folder))
         for action in ["nothing", *actions]:
             world.act(action, chance)

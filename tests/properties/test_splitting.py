@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from mrframe.errors import ExtraMissing, InputError
-from mrframe.formats.inputs import blocks
-from mrframe.formats.inputs.blocks import pieces, write_blocks
-from mrframe.formats.inputs.decode import HEAD_BYTES, compression_of, decode_file
-from mrframe.formats.inputs.inputs import expand
-from mrframe.formats.inputs.splitting import plan_splits, read_blocks, read_split
-from mrframe.formats.inputs.spooling import spool
-from mrframe.formats.readers.parsed import head_bytes
+from mrframe.formats.inputs import line_blocks
+from mrframe.formats.inputs.compression import HEAD_BYTES, compression_of, decode_file
+from mrframe.formats.inputs.files import expand
+from mrframe.formats.inputs.line_blocks import pieces, write_blocks
+from mrframe.formats.inputs.splits import plan_splits, read_blocks, read_split
+from mrframe.formats.inputs.stdin import spool
+from mrframe.formats.readers.base import head_bytes
 
 FIXTURES_MAY_STAY = settings(
     deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -68,7 +68,7 @@ def read_at(data: bytes):
 @example(b"\n\n\n", 1, 64)
 def test_pieces_follow_the_rule_whatever_is_read_at_a_time(data, size, step):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(blocks, "STEP_BYTES", step)
+        patch.setattr(line_blocks, "STEP_BYTES", step)
         cut = list(pieces(read_at(data), len(data), size))
     assert [data[offset : offset + length] for offset, length in cut] == expected_pieces(data, size)
     assert [offset for offset, _ in cut] == [sum(n for _, n in cut[:i]) for i in range(len(cut))]

@@ -15,12 +15,12 @@ from mrframe import collect, count, distinct, largest, mean, smallest, total
 from mrframe.errors import KeyRefused, UserCodeError
 from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.reducers import as_fold
-from mrframe.shuffle.run_file.runfile import RunWriter
+from mrframe.shuffle.run_file.run_writer import RunWriter
 from mrframe.task.columnar import arrow
 
 np = pytest.importorskip("numpy")
 pa = pytest.importorskip("pyarrow")
-from mrframe.task.columnar import codes, tablefold  # noqa: E402  (needs NumPy)
+from mrframe.task.columnar import arrow_groupby, dictionary  # noqa: E402  (needs NumPy)
 
 SETTINGS = settings(max_examples=150, deadline=None)
 
@@ -80,12 +80,12 @@ def columns(draw, rows: int):
     )
     array = pa.array(values, kind)
     if draw(st.booleans()) and kind not in (pa.list_(pa.int8()), pa.float16()) and not pa.types.is_struct(kind):
-        array = dictionary(draw, array, kind)
+        array = dictionary_encoded(draw, array, kind)
     cut = draw(st.integers(0, rows))
     return pa.chunked_array([array[1 : cut + 1], array[cut + 1 : rows + 1]])
 
 
-def dictionary(draw, array, kind):
+def dictionary_encoded(draw, array, kind):
     """As a dictionary encodes it: with null in the indexes or among the values, and with values that are not used."""
     if "view" in str(kind):
         return array
@@ -126,12 +126,12 @@ def by_pairs(buffer, table):
 @pytest.fixture(autouse=True, scope="module")
 def _always_worth_it():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tablefold, "repeats", lambda _: True)
+        patch.setattr(arrow_groupby, "repeats", lambda _: True)
         yield
 
 
 def by_columns(buffer, table):
-    if not tablefold.take(buffer, table):
+    if not arrow_groupby.take(buffer, table):
         by_pairs(buffer, table)
 
 
@@ -165,7 +165,7 @@ def test_what_has_columns_of_such_types_is_folded_as_columns(key, value, which):
     taken = set()
     for name, reduce in REDUCERS.items():
         try:
-            found = tablefold.states_of(as_fold(reduce), pa.table({"key": key, "value": value}))
+            found = arrow_groupby.states_of(as_fold(reduce), pa.table({"key": key, "value": value}))
         except KeyRefused:
             found = None
         if found is not None:
@@ -174,16 +174,18 @@ def test_what_has_columns_of_such_types_is_folded_as_columns(key, value, which):
 
 
 def test_collect_keeps_every_value_anyway():
-    assert tablefold.states_of(collect, pa.table({"key": [1], "value": [2]})) is None
-    assert tablefold.states_of(as_fold({"n": count, "all": collect}), pa.table({"key": [1], "value": [2]})) is None
+    assert arrow_groupby.states_of(collect, pa.table({"key": [1], "value": [2]})) is None
+    assert (
+        arrow_groupby.states_of(as_fold({"n": count, "all": collect}), pa.table({"key": [1], "value": [2]})) is None
+    )
 
 
 def test_sums_of_many_are_exact_where_a_float_is_not():
     rows = 10_000
     ints, parts = [2**62 + 1] * rows, [0.1, 1e9 + 0.7, -1e-5] * rows
-    _, (whole,) = tablefold.states_of(total, pa.table({"key": ["a"] * rows, "value": ints}))
+    _, (whole,) = arrow_groupby.states_of(total, pa.table({"key": ["a"] * rows, "value": ints}))
     assert whole == rows * (2**62 + 1)
-    _, (state,) = tablefold.states_of(total, pa.table({"key": ["a"] * len(parts), "value": parts}))
+    _, (state,) = arrow_groupby.states_of(total, pa.table({"key": ["a"] * len(parts), "value": parts}))
     assert total.finish(state) == math.fsum(parts)
     assert state == total.start(parts)
 
@@ -191,20 +193,20 @@ def test_sums_of_many_are_exact_where_a_float_is_not():
 def test_codes_number_the_values_in_the_order_of_arrival():
     array = pa.chunked_array([pa.array(["x", "b", "x"]), pa.array(["a", None])])
     for column in (array, array.dictionary_encode(), array.cast(pa.string_view())):
-        numbers, values = codes.codes_of(column)
+        numbers, values = dictionary.codes_of(column)
         assert numbers.tolist() == [0, 1, 0, 2, 3]
         assert values == ["x", "b", "a", None]
 
 
 def test_values_that_are_the_same_as_keys_have_one_number():
     for values, first in (([0.0, -0.0, 1.0], "0.0"), (["\U0010fcc3\U0010fca9", "é", "x"], "'é'")):
-        numbers, different = codes.codes_of(pa.array(values))
+        numbers, different = dictionary.codes_of(pa.array(values))
         assert numbers.tolist() == [0, 0, 1]
         assert repr(different[0]) == first
 
 
 def test_values_that_never_come_again_are_not_worth_it():
-    assert codes.repeats(pa.array(["a"] * 200 + list(map(str, range(800)))))
-    assert not codes.repeats(pa.array(list(map(str, range(1000)))))
-    assert not codes.repeats(pa.array(list(map(str, range(1000)))).dictionary_encode())
-    assert codes.repeats(pa.array([{"a": n} for n in range(10)]))
+    assert dictionary.repeats(pa.array(["a"] * 200 + list(map(str, range(800)))))
+    assert not dictionary.repeats(pa.array(list(map(str, range(1000)))))
+    assert not dictionary.repeats(pa.array(list(map(str, range(1000)))).dictionary_encode())
+    assert dictionary.repeats(pa.array([{"a": n} for n in range(10)]))

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from mrframe import Job, collect, count, logs, text, total, words
 from mrframe.core.model.spec import Split
-from mrframe.formats.inputs.blocks import pieces
+from mrframe.formats.inputs.line_blocks import pieces
 from mrframe.task.code.package import TaskSettings, loaded
-from mrframe.task.debug.tracing import Traced, lines_behind
+from mrframe.task.debug.provenance import Traced, lines_behind
 
 BEGIN = datetime(2026, 5, 17, 10, 0, tzinfo=UTC)
 LINE = '1.2.3.4 - - [{}] "GET /{} HTTP/1.1" {} 10'

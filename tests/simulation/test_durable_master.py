@@ -10,13 +10,13 @@ import shutil
 
 import pytest
 
-from mrframe.cluster.master.journal import DiskJournal
+from mrframe.cluster.master.fact_journal import DiskJournal
 from mrframe.core.model.actions import Persist
-from mrframe.core.node.node import NodeCore
+from mrframe.core.node.node_core import NodeCore
 from mrframe.core.scheduling.invariants import recovers
 from mrframe.core.scheduling.scheduler import Scheduler
+from mrframe.testing.simulation.cluster import CALM, World
 from mrframe.testing.simulation.simulated_master import SimulatedMaster
-from mrframe.testing.simulation.simulation import CALM, World
 
 MOMENTS = ("before", "within", "committed", "after")
 

@@ -10,16 +10,16 @@ import pytest
 from mrframe.core.model.events import AcknowledgeBlock, CommitAttempt, ForgetJob
 from mrframe.core.model.facts import AttemptCommitted, JobFinished, OutputLost
 from mrframe.core.model.spec import Failure
-from mrframe.core.node.node import NodeCore
-from mrframe.core.node.node_attempts import Repeat
-from mrframe.core.node.node_reports import Reports
-from mrframe.core.scheduling import assignment, endings, membership, outcomes, recovery
+from mrframe.core.node.attempts import Repeat
+from mrframe.core.node.node_core import NodeCore
+from mrframe.core.node.report_outbox import Reports
+from mrframe.core.scheduling import assignment, attempt_end, job_end, membership, recovery
 from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.core.scheduling.scheduler import Scheduler
-from mrframe.core.state.book import Book, Turn
+from mrframe.core.state.scheduler_state import Book, Turn
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Step
-from mrframe.testing.simulation.simulation import Faults, run
+from mrframe.testing.simulation.cluster import Faults, run
 
 SEEDS = 1000
 MUTANTS = {}
@@ -37,7 +37,7 @@ def mutant(expected: str):
 
 @mutant("I1|I5|I6")
 def commits_what_a_lost_attempt_sealed(patch):
-    real = outcomes.sealed
+    real = attempt_end.sealed
 
     def sealed(book, turn, node, event):
         task = book.task_of(event.attempt)
@@ -47,7 +47,7 @@ def commits_what_a_lost_attempt_sealed(patch):
         else:
             real(book, turn, node, event)
 
-    patch(outcomes, "sealed", sealed)
+    patch(attempt_end, "sealed", sealed)
 
 
 @mutant("I9")
@@ -57,7 +57,7 @@ def forgets_to_run_lost_outputs_again(patch):
 
 @mutant("I9|I3|I10")
 def keeps_believing_in_outputs_of_dead_nodes(patch):
-    patch("mrframe.core.scheduling.losses.take_back", lambda *_: None)
+    patch("mrframe.core.scheduling.lost_output.take_back", lambda *_: None)
 
 
 @mutant("I2")
@@ -203,16 +203,16 @@ def a_node_starts_an_executor_too_many(_patch):
 
 @mutant("I10|I6")
 def a_late_failure_fails_the_job(patch):
-    real = outcomes.failed
+    real = attempt_end.failed
 
     def failed(book, turn, node, event):
         task = book.task_of(event.attempt)
         if task is not None and event.attempt not in node.live:
-            endings.fail(book, turn, book.jobs[task.job], Failure("died", "a stale report"))
+            job_end.fail(book, turn, book.jobs[task.job], Failure("died", "a stale report"))
         else:
             real(book, turn, node, event)
 
-    patch(outcomes, "failed", failed)
+    patch(attempt_end, "failed", failed)
 
 
 @mutant("I10")
@@ -242,7 +242,7 @@ def malformed_lines_of_lost_maps_stay_counted(patch):
 
 @mutant("I10")
 def commits_a_reduce_that_has_not_read_what_its_maps_have_made(patch):
-    patch(outcomes, "unbalanced", lambda *_: "")
+    patch(attempt_end, "unbalanced", lambda *_: "")
     return {"faults": Faults(until_s=10.0, misreads=0.5)}
 
 
@@ -273,14 +273,14 @@ def a_restarted_node_is_taken_for_the_old_one(patch):
 
 @mutant("I9")
 def deletes_outputs_when_the_job_is_done(patch):
-    real = endings.finish
+    real = job_end.finish
 
     def finish(book, turn, submission):
         real(book, turn, submission)
         for node in book.nodes:
             turn.send(node, ForgetJob(submission.job))
 
-    patch(endings, "finish", finish)
+    patch(job_end, "finish", finish)
 
 
 @mutant("I9|leftovers")
@@ -306,7 +306,7 @@ def the_loser_of_two_attempts_is_left_to_itself(patch):
 
 @mutant("I9")
 def a_block_that_is_mapped_is_not_told_of(patch):
-    patch(outcomes, "AcknowledgeBlock", lambda attempt, order, mapped=False: AcknowledgeBlock(attempt, order))
+    patch(attempt_end, "AcknowledgeBlock", lambda attempt, order, mapped=False: AcknowledgeBlock(attempt, order))
 
 
 @mutant("I9")
@@ -326,7 +326,7 @@ def blocks_can_go_before_they_are_mapped(patch):
     def acknowledge(attempt, order, mapped=True):
         return AcknowledgeBlock(attempt, order, mapped=True)
 
-    patch(outcomes, "AcknowledgeBlock", acknowledge)
+    patch(attempt_end, "AcknowledgeBlock", acknowledge)
 
 
 @mutant("I4")

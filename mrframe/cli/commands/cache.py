@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mrframe.cli.parse import settings
-from mrframe.cli.show.ending import print_json, say
+from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import bytes_text, columns_text, counted, escaped
 from mrframe.core.model.options import RunOptions
 
@@ -39,7 +39,7 @@ def command() -> None:
 @_cache_dir_option
 def list_results(*, as_json: bool, cache_dir: str | None) -> None:
     """List the jobs whose results are saved, with how much of them there is and when it was used last."""
-    from mrframe.engines.cache.saving import folders
+    from mrframe.engines.cache.run_cache import folders
 
     results, _ = folders(_options(cache_dir))
     jobs = results.jobs()
@@ -84,7 +84,7 @@ def _ago(seconds: float) -> str:
 @_cache_dir_option
 def collect_garbage(cache_dir: str | None, bytes_max: str | None) -> None:
     """Delete what was not used for longest, until the rest is within the limit."""
-    from mrframe.engines.cache.saving import folders
+    from mrframe.engines.cache.run_cache import folders
 
     options = _options(cache_dir, bytes_max)
     results, files = folders(options)
@@ -96,7 +96,7 @@ def collect_garbage(cache_dir: str | None, bytes_max: str | None) -> None:
 @_cache_dir_option
 def clear(cache_dir: str | None) -> None:
     """Delete all saved results, unless a run is using them now."""
-    from mrframe.engines.cache.saving import folders
+    from mrframe.engines.cache.run_cache import folders
 
     results, files = folders(_options(cache_dir))
     freed = results.clear()

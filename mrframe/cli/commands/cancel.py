@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import click
 
-from mrframe.cli.last import named_submission
-from mrframe.cli.visit import ANSWER_S, dir_option, home_of, seen, state_of, visit
+from mrframe.cli.last_id import named_submission
+from mrframe.cli.session import ANSWER_S, dir_option, home_of, seen, state_of, visit
 
 
 @click.command("cancel")

@@ -23,11 +23,11 @@ import click
 from mrframe.cli.parse import settings
 from mrframe.cli.parse.flags import JobOption, setting_flags
 from mrframe.cli.parse.job_command import JobCommand
-from mrframe.cli.show.ending import print_json, say
+from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import columns_text, may_colour, number_text, painted, sample, seconds_text
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
 from mrframe.core.model.options import RunOptions
-from mrframe.core.quick import dataclass
 from mrframe.errors import UsageError
 from mrframe.task.isolation import stdout
 
@@ -150,7 +150,7 @@ class Trial:
     def not_saved(self) -> str:
         """Why results of the job are not saved; "" when they are."""
         from mrframe.task.cache.fingerprint import unsaved_because
-        from mrframe.task.code.jobfile import find
+        from mrframe.task.code.job_file import find
         from mrframe.task.isolation import effects
 
         effects.forget()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrframe.cli.show.ending import print_json, say
+from mrframe.cli.session import ANSWER_S, dir_option, home_of, visit
+from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import columns_text
-from mrframe.cli.visit import ANSWER_S, dir_option, home_of, visit
 
 if TYPE_CHECKING:
     from mrframe.wire.messages import ClusterState
@@ -32,14 +32,14 @@ def command() -> None:
 @dir_option
 def start_cluster(nodes: int | None, slots: int | None, shuffle: str, directory: str | None) -> None:
     """Start it, going on with what was submitted before, and return when it serves."""
-    from mrframe.cluster.client import standing
-    from mrframe.engines.base import cores
+    from mrframe.cluster.client import supervisor
     from mrframe.engines.local import default_nodes
+    from mrframe.engines.protocol import cores
 
     home = home_of(directory)
     many = default_nodes(nodes)
     each = slots or max(1, cores() // many)
-    standing.start(home.path, nodes=many, slots=each, shuffle=shuffle)
+    supervisor.start(home.path, nodes=many, slots=each, shuffle=shuffle)
     click.echo(f"a cluster runs in {home.path}: {many} nodes with {each} slots each", err=True)
 
 
@@ -47,10 +47,10 @@ def start_cluster(nodes: int | None, slots: int | None, shuffle: str, directory:
 @dir_option
 def stop_cluster(directory: str | None) -> None:
     """End all its processes; its journal and what its nodes have done stay for the next start."""
-    from mrframe.cluster.client import standing
+    from mrframe.cluster.client import supervisor
 
     home = home_of(directory)
-    standing.stop(home.path)
+    supervisor.stop(home.path)
     click.echo(f"the cluster in {home.path} has stopped", err=True)
 
 

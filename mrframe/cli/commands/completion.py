@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from mrframe.cli.show.ending import say
+from mrframe.cli.show.exit import say
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -7,7 +7,7 @@ import os
 import click
 
 from mrframe.cli.parse import settings
-from mrframe.cli.show.ending import print_json, say
+from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import columns_text, escaped
 
 

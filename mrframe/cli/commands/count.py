@@ -94,7 +94,7 @@ def find_reader(fields: Sequence[str], inputs: Sequence[str], log_format: str | 
     if "word" in fields:
         return WORDS
     if log_format is not None:
-        from mrframe.formats.named import reader_named
+        from mrframe.formats.registry import reader_named
 
         return reader_named(log_format)
     if inputs[0] == "-":

@@ -21,9 +21,9 @@ from typing import Literal
 
 import click
 
-from mrframe.cli.show.ending import print_json, say
+from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import bytes_text, counted, escaped, may_colour, painted, seconds_text
-from mrframe.core.quick import dataclass
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import MrframeError
 
 PYTHON_MIN = (3, 11)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from mrframe.cli.parse.peek import first_bytes
-from mrframe.cli.show.ending import print_json, say
+from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import columns_text, escaped, sample
 from mrframe.core.job.job import Reader
 
@@ -25,7 +25,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def list_formats(*, as_json: bool) -> None:
     """List the formats that have a name, each with an example line."""
-    from mrframe.formats.named import formats_table
+    from mrframe.formats.registry import formats_table
 
     table = formats_table()
     if as_json:
@@ -66,7 +66,7 @@ def test_format(format_string: str, file: str | None, *, as_json: bool) -> None:
     FORMAT is a name, or Apache's LogFormat or nginx's log_format as it stands in the server's configuration. Exit
     code 3 when lines do not match.
     """
-    from mrframe.formats.named import reader_named
+    from mrframe.formats.registry import reader_named
     from mrframe.formats.schema import check_fields, fields_of
 
     reader = reader_named(format_string)
@@ -97,7 +97,7 @@ def test_format(format_string: str, file: str | None, *, as_json: bool) -> None:
 
 def _tried(data: bytes, reader: Reader) -> tuple[int, list[tuple[int, bytes, int, str]]]:
     """(lines tried, [(line number, line, where it stops to match, what was expected there)])."""
-    from mrframe.formats.reading import explain
+    from mrframe.formats.factory import explain
 
     lines = data.split(b"\n")[:LINES_TRIED]
     if lines and not lines[-1]:
@@ -112,7 +112,7 @@ def _tried(data: bytes, reader: Reader) -> tuple[int, list[tuple[int, bytes, int
 
 def _first_fields(data: bytes, reader: Reader) -> dict[str, Any]:
     """The fields of the first line that matches; empty when none does."""
-    from mrframe.formats.reading import explain
+    from mrframe.formats.factory import explain
 
     for line in islice(data.split(b"\n"), LINES_TRIED):
         outcome = explain(line, reader)

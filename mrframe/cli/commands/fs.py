@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrframe.cli.show.ending import print_json, say
-from mrframe.cli.show.output import standard_output
+from mrframe.cli.session import ANSWER_S, dir_option, home_of, visit
+from mrframe.cli.show.delivery import standard_output
+from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import bytes_text, columns_text, counted, escaped
-from mrframe.cli.visit import ANSWER_S, dir_option, home_of, visit
 
 if TYPE_CHECKING:
-    from mrframe.core.model.stored import StorageState
-    from mrframe.engines.datasets.storekeeping import Place, Report
+    from mrframe.core.model.block_messages import StorageState
+    from mrframe.engines.datasets.fsck import Place, Report
 
 
 def _json_option(command: Any) -> Any:
@@ -97,7 +97,7 @@ def put(
 @click.argument("dataset", metavar="[NAME]", default="")
 def list_versions(*, dataset: str, as_json: bool, directory: str | None) -> None:
     """List the versions of a dataset, or of all."""
-    from mrframe.core.model.stored import StorageWanted, VersionsWanted
+    from mrframe.core.model.block_messages import StorageWanted, VersionsWanted
 
     with visit(home_of(directory)) as visitor:
         versions = visitor.ask(VersionsWanted(dataset.removeprefix("mrfs:")), ANSWER_S).versions
@@ -194,11 +194,11 @@ def fsck(context: click.Context, /, *, repair: bool, as_json: bool, directory: s
     The cluster makes again by itself what it can, from another replica; --repair waits for that, and then the exit
     code is 0 unless something remains.
     """
-    from mrframe.engines.datasets import storekeeping
+    from mrframe.engines.datasets import fsck
 
     home = home_of(directory)
     with visit(home) as visitor:
-        report = storekeeping.fsck(visitor, repair=repair)
+        report = fsck.fsck(visitor, repair=repair)
     if as_json:
         print_json(_plain(report))
     else:
@@ -284,7 +284,7 @@ def recover(context: click.Context, /, *, dataset: str, name: str, as_json: bool
     of a dataset that has used one of these numbers since, none is brought back without --as. Exit code 1 when some
     are left.
     """
-    from mrframe.engines.datasets import datasets, storekeeping
+    from mrframe.engines.datasets import datasets, fsck
 
     dataset, name = dataset.removeprefix("mrfs:"), name.removeprefix("mrfs:")
     if name:
@@ -292,7 +292,7 @@ def recover(context: click.Context, /, *, dataset: str, name: str, as_json: bool
         if not dataset:
             raise click.UsageError("--as needs the NAME of the dataset that is to have another one")
     with visit(home_of(directory)) as visitor:
-        names, left = storekeeping.recover(visitor, dataset, name=name)
+        names, left = fsck.recover(visitor, dataset, name=name)
     if as_json:
         print_json({"recovered": names, "left": [f"mrfs:{one.line.dataset}@{one.line.number}" for one in left]})
     else:
@@ -307,10 +307,10 @@ def recover(context: click.Context, /, *, dataset: str, name: str, as_json: bool
 @dir_option
 def balance(*, directory: str | None) -> None:
     """Wait until every block is on the nodes that are to have it, and show what each has."""
-    from mrframe.engines.datasets import storekeeping
+    from mrframe.engines.datasets import fsck
 
     with visit(home_of(directory)) as visitor:
-        _show_nodes(storekeeping.balance(visitor))
+        _show_nodes(fsck.balance(visitor))
 
 
 @command.command("decommission")
@@ -319,10 +319,10 @@ def balance(*, directory: str | None) -> None:
 @click.argument("node", metavar="NODE")
 def decommission(*, node: str, undo: bool, directory: str | None) -> None:
     """Have a node give its blocks to the others, and return when it has none: it may go then, and nothing is lost."""
-    from mrframe.engines.datasets import storekeeping
+    from mrframe.engines.datasets import fsck
 
     with visit(home_of(directory)) as visitor:
-        _show_nodes(storekeeping.decommission(visitor, node, undo=undo))
+        _show_nodes(fsck.decommission(visitor, node, undo=undo))
 
 
 def _show_nodes(state: StorageState) -> None:

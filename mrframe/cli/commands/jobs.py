@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mrframe.cli.show.ending import print_json, say
+from mrframe.cli.session import ANSWER_S, dir_option, home_of, state_of, visit
+from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import columns_text, escaped, sample
-from mrframe.cli.visit import ANSWER_S, dir_option, home_of, state_of, visit
 
 if TYPE_CHECKING:
-    from mrframe.cluster.client.home import Home
+    from mrframe.cluster.client.cluster_dir import Home
     from mrframe.wire.messages import JobState
 
 _HEAD = ["id", "name", "state", "progress", "submitted", "ended"]
@@ -69,7 +69,7 @@ def _submitted(home: Home, job: str) -> datetime | None:
 
 def _name(home: Home, job: str) -> str | None:
     """The name of the job; None when its record is gone (a removal broke off) or damaged, as `result` will say."""
-    from mrframe.engines.standing import name_of
+    from mrframe.engines.submissions import name_of
     from mrframe.errors import CorruptData, UsageError
 
     try:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrframe.cli.child import in_child
-from mrframe.cli.last import named
-from mrframe.cli.show.ending import print_json, say
+from mrframe.cli.last_id import named
+from mrframe.cli.session import dir_option
+from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import escaped, sample
-from mrframe.cli.visit import dir_option
 from mrframe.errors import UsageError
 from mrframe.task.isolation import stdout
 
 if TYPE_CHECKING:
-    from mrframe.store.runs import Runs
+    from mrframe.store.run_records import Runs
     from mrframe.task.debug.capsule import Capsule
 
 RECORD_CHARACTERS_MAX = 500
@@ -70,7 +70,7 @@ class _Kept:
     """What is kept of a run, or of a submission to the cluster in `directory`."""
 
     def __init__(self, text: str, directory: str | None) -> None:
-        from mrframe.store.runs import Runs, default_folder
+        from mrframe.store.run_records import Runs, default_folder
 
         self._submission: tuple[Capsule, bytes] | None = None
         if text.startswith("job-"):
@@ -100,9 +100,9 @@ class _Kept:
 def _of_submission(job: str, directory: str | None) -> tuple[Capsule, bytes]:
     """The failure of a submission, asked of the cluster that has it."""
     from mrframe.cli.commands.wait import ended
-    from mrframe.cli.visit import ANSWER_S, home_of, visit
-    from mrframe.engines.base import raise_failure
-    from mrframe.engines.history.records import capsule_of
+    from mrframe.cli.session import ANSWER_S, home_of, visit
+    from mrframe.engines.history.kept_runs import capsule_of
+    from mrframe.engines.protocol import raise_failure
     from mrframe.errors import UserCodeError
 
     home = home_of(directory)
@@ -161,7 +161,7 @@ def _described(run: str, number: int, of: int, capsule: Capsule) -> list[str]:
 def _replay(capsule: Capsule, package: bytes, path: str | None, *, debug: bool) -> int:
     from mrframe.errors import MrframeError
     from mrframe.store.scratch import Scratch
-    from mrframe.task.debug.replaying import job_for, replay, rows_of
+    from mrframe.task.debug.rerun import job_for, replay, rows_of
 
     try:
         with Scratch() as scratch:

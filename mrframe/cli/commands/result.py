@@ -10,9 +10,9 @@ import click
 
 from mrframe.cli.commands.run import Answer, deliver, show_summary, write_summary
 from mrframe.cli.commands.wait import ended
-from mrframe.cli.last import named_submission
+from mrframe.cli.last_id import named_submission
 from mrframe.cli.parse.flags import answer_flags
-from mrframe.cli.visit import ANSWER_S, dir_option, home_of, seen, visit
+from mrframe.cli.session import ANSWER_S, dir_option, home_of, seen, visit
 
 NOT_HERE = ("rejects", "quarantine", "dry_run", "verbose")
 """Flags of `mrframe run` about what a submission does not keep."""
@@ -29,7 +29,7 @@ def command(*, job: str, directory: str | None, **values: Any) -> None:
     that still runs is refused.
     """
     from mrframe.api import Result
-    from mrframe.engines import standing
+    from mrframe.engines import submissions
     from mrframe.errors import UsageError
 
     answer = Answer(**values)
@@ -44,7 +44,7 @@ def command(*, job: str, directory: str | None, **values: Any) -> None:
                 f"wait for it with: mrframe wait {name}"
             )
         event = ended(visitor, name, ANSWER_S)
-        outcome, summary, ranked = standing.gather(visitor, event, home.record(name), visitor.access.nodes)
+        outcome, summary, ranked = submissions.gather(visitor, event, home.record(name), visitor.access.nodes)
         with Result([os.fspath(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked) as result:
             deliver(result, answer)
             if answer.summary is not None:

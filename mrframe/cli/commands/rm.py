@@ -2,15 +2,16 @@
 
 Rules. What the client had kept goes first, and then the cluster is told to forget: a removal that is killed between
 the two leaves a submission that the cluster still lists, and that can be removed again. The other way round nobody
-would know of what is left. The id is never given again (`cluster/client/home.py`), since the journal has it as over.
+would know of what is left. The id is never given again (`cluster/client/cluster_dir.py`), since the journal has it
+as over.
 """
 
 from __future__ import annotations
 
 import click
 
-from mrframe.cli.last import named_submission
-from mrframe.cli.visit import ANSWER_S, dir_option, home_of, seen, visit
+from mrframe.cli.last_id import named_submission
+from mrframe.cli.session import ANSWER_S, dir_option, home_of, seen, visit
 
 
 @click.command("rm")

@@ -17,12 +17,12 @@ import click
 from mrframe.cli.parse import settings
 from mrframe.cli.parse.flags import JobOption, answer_flags, setting_flags
 from mrframe.cli.parse.job_command import JobCommand
-from mrframe.cli.show import output
-from mrframe.cli.show.ending import INPUTS, SCHEMA_VERSION, print_json
+from mrframe.cli.show import delivery
+from mrframe.cli.show.exit import INPUTS, SCHEMA_VERSION, print_json
 from mrframe.cli.show.terminal import is_terminal, may_colour
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
 from mrframe.core.model.options import RunOptions
-from mrframe.core.quick import dataclass
 from mrframe.store.output import check_target, is_folder_target, whole_file, whole_folder
 from mrframe.task.isolation import stdout
 
@@ -50,7 +50,7 @@ class Answer:
 
     output: str | None = None
     format: str | None = None
-    text: Any = None  # a `formats.output.plain.Text`
+    text: Any = None  # a `formats.output.value_text.Text`
     overwrite: bool = False
     summary: str | None = None
     rejects: str | None = None
@@ -88,7 +88,7 @@ class Answer:
             raise click.UsageError(
                 "two of -o, --summary, --rejects and --quarantine name the same file; give each its own"
             )
-        output.format_for(self.output, self.format, terminal=False)
+        delivery.format_for(self.output, self.format, terminal=False)
         for path in targets:
             check_target(path, overwrite=self.overwrite)
 
@@ -140,7 +140,7 @@ def carry_out(
     if not answer.quiet:
         _warn_of_variables()
     if answer.dry_run:
-        from mrframe.cli.show.plan import show_plan
+        from mrframe.cli.show.dry_run import show_plan
 
         show_plan(job, inputs, options, job_options or {}, as_json=answer.json)
         return
@@ -207,9 +207,9 @@ def deliver(result: Result, answer: Answer) -> None:
     """The rows to where they are wanted; with --json also, or only, as part of one JSON object."""
     from mrframe.formats.output.writing import write_rows
 
-    form: Any = output.format_for(answer.output, answer.format, terminal=is_terminal(stdout.stream()))
+    form: Any = delivery.format_for(answer.output, answer.format, terminal=is_terminal(stdout.stream()))
     if answer.to_stdout:
-        with output.standard_output() as stream:
+        with delivery.standard_output() as stream:
             if answer.json:
                 _write_json(result, stream, answer.json_text)
             else:
@@ -220,7 +220,7 @@ def deliver(result: Result, answer: Answer) -> None:
         about = {"job": result.summary.job, "format": form, "hash_seed": result.summary.hash_seed}
         with whole_folder(target, about, overwrite=answer.overwrite) as folder:
             ending = "txt" if form == "text" else form
-            output.add_parts(
+            delivery.add_parts(
                 folder, ending, result.rows(), lambda rows, sink: write_rows(rows, sink, form, text=answer.text)
             )
     else:
@@ -230,9 +230,9 @@ def deliver(result: Result, answer: Answer) -> None:
         print_json({"output": target, "summary": result.summary.to_plain()}, answer.json_text)
 
 
-def _write_json(result: Result, sink: output.StandardOutput, text: Any) -> None:
+def _write_json(result: Result, sink: delivery.StandardOutput, text: Any) -> None:
     """Answer and figures as one object, the rows as they come."""
-    from mrframe.formats.output.plain import plain_as_utf8
+    from mrframe.formats.output.value_text import plain_as_utf8
     from mrframe.formats.output.writing import jsonl_lines
 
     separator = b""
@@ -246,7 +246,7 @@ def _write_json(result: Result, sink: output.StandardOutput, text: Any) -> None:
 
 def write_summary(answer: Answer, summary: Summary) -> None:
     """Write the summary as JSON where the user wants it."""
-    from mrframe.cli.show.summary import json_text
+    from mrframe.cli.show.figures import json_text
 
     with whole_file(str(answer.summary), overwrite=answer.overwrite) as sink:
         sink.write(json_text(summary, answer.json_text).encode())
@@ -254,7 +254,7 @@ def write_summary(answer: Answer, summary: Summary) -> None:
 
 def show_summary(summary: Summary, *, verbose: bool = False) -> None:
     """Show the summary on standard error, for people."""
-    from mrframe.cli.show.summary import lines_of
+    from mrframe.cli.show.figures import lines_of
 
     if sys.stderr is None:
         return

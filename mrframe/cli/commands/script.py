@@ -11,7 +11,7 @@ import click
 from mrframe.cli.commands.run import carry_out, taken_apart
 from mrframe.cli.commands.run import command as run_command
 from mrframe.cli.parse.job_command import JobCommand
-from mrframe.cli.show.ending import leave, refuse_exit, run_to_exit_code
+from mrframe.cli.show.exit import leave, refuse_exit, run_to_exit_code
 from mrframe.core.job.job import Job
 from mrframe.task.isolation import stdout
 

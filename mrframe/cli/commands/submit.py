@@ -11,14 +11,14 @@ from mrframe.cli.commands.wait import ended
 from mrframe.cli.parse import settings
 from mrframe.cli.parse.flags import JobOption, setting_flags
 from mrframe.cli.parse.job_command import JobCommand
-from mrframe.cli.show.ending import print_json, say
+from mrframe.cli.session import ANSWER_S, dir_option, home_of, visit
+from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import escaped
-from mrframe.cli.visit import ANSWER_S, dir_option, home_of, visit
 
 if TYPE_CHECKING:
-    from mrframe.cluster.client.home import Home
-    from mrframe.cluster.client.standing import Visitor
-    from mrframe.engines.standing import Submission
+    from mrframe.cluster.client.cluster_dir import Home
+    from mrframe.cluster.client.supervisor import Visitor
+    from mrframe.engines.submissions import Submission
 
 NOT_HERE = (
     "engine",
@@ -75,10 +75,10 @@ def command(
     options = settings.run_options({name: values.pop(name, None) for name in settings.declared()})
     home = home_of(directory)
     with visit(home) as visitor:
-        from mrframe.engines import standing
+        from mrframe.engines import submissions
         from mrframe.engines.datasets.datasets import inputs_of
 
-        submission = standing.prepare(
+        submission = submissions.prepare(
             job,
             inputs,
             options,
@@ -88,7 +88,7 @@ def command(
             stored=inputs_of(visitor),
         )
         name = home.add_submission(submission.record, submission.package)
-        standing.submit(submission, visitor, name, ANSWER_S, priority=priority)
+        submissions.submit(submission, visitor, name, ANSWER_S, priority=priority)
     for note in submission.notes:
         click.echo(f"note: {escaped(note)}", err=True)
     if as_json:
@@ -99,13 +99,13 @@ def command(
 
 def _sampled(home: Home, visitor: Visitor, submission: Submission) -> list[bytes]:
     """Have the cluster sample the keys; the files of what it found. Nothing of that is left, whatever comes of it."""
-    from mrframe.engines import standing
+    from mrframe.engines import submissions
 
     name = home.add_submission(submission.record, submission.package)
     try:
-        standing.submit(submission, visitor, name, ANSWER_S)
+        submissions.submit(submission, visitor, name, ANSWER_S)
         parts = []
-        for path in standing.parts_of(visitor, ended(visitor, name, None)):
+        for path in submissions.parts_of(visitor, ended(visitor, name, None)):
             with open(path, "rb") as file:
                 parts.append(file.read())
         return parts

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mrframe.cli.last import named_submission
-from mrframe.cli.show.ending import print_json
-from mrframe.cli.visit import dir_option, home_of, visit
+from mrframe.cli.last_id import named_submission
+from mrframe.cli.session import dir_option, home_of, visit
+from mrframe.cli.show.exit import print_json
 from mrframe.core.model.actions import JobEnded
 
 if TYPE_CHECKING:
-    from mrframe.cluster.client.standing import Visitor
+    from mrframe.cluster.client.supervisor import Visitor
 
 POLL_S = 1.0
 
@@ -28,7 +28,7 @@ def command(*, job: str, timeout_s: float | None, as_json: bool, directory: str 
 
     ID is what `mrframe submit` printed, or @ when that was the last thing that you did.
     """
-    from mrframe.engines.base import raise_failure
+    from mrframe.engines.protocol import raise_failure
 
     home = home_of(directory)
     name = home.job(named_submission(job, directory))

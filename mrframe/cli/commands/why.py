@@ -1,6 +1,6 @@
 """`mrframe why ID KEY`: the input lines behind a key of an answer.
 
-The job's code runs in a child of this process. Which lines there are is found in `task/debug/tracing.py`.
+The job's code runs in a child of this process. Which lines there are is found in `task/debug/provenance.py`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrframe.cli.child import in_child
-from mrframe.cli.last import named
-from mrframe.cli.show.ending import say
+from mrframe.cli.last_id import named
+from mrframe.cli.session import ANSWER_S, dir_option, home_of
+from mrframe.cli.show.exit import say
 from mrframe.cli.show.terminal import escaped, is_terminal
-from mrframe.cli.visit import ANSWER_S, dir_option, home_of
 from mrframe.errors import MrframeError
 from mrframe.task.isolation import stdout
 
 if TYPE_CHECKING:
-    from mrframe.engines.history.records import KeptMaps, SubmittedMaps
+    from mrframe.engines.history.kept_runs import KeptMaps, SubmittedMaps
 
 
 @click.command("why")
@@ -50,8 +50,8 @@ def command(*, run: str, key: str, lines_max: int, as_json: bool, directory: str
 
 
 def _kept(run: str) -> tuple[str, KeptMaps]:
-    from mrframe.engines.history.records import kept_maps
-    from mrframe.store.runs import Runs, default_folder
+    from mrframe.engines.history.kept_runs import kept_maps
+    from mrframe.store.run_records import Runs, default_folder
 
     runs = Runs(default_folder())
     name = runs.find(run)
@@ -60,9 +60,9 @@ def _kept(run: str) -> tuple[str, KeptMaps]:
 
 def _submitted(job: str, directory: str | None, stack: ExitStack) -> tuple[str, SubmittedMaps]:
     from mrframe.cli.commands.wait import ended
-    from mrframe.cluster.client.standing import Visitor
+    from mrframe.cluster.client.supervisor import Visitor
     from mrframe.engines.datasets.datasets import replica_of
-    from mrframe.engines.history.records import SubmittedMaps
+    from mrframe.engines.history.kept_runs import SubmittedMaps
     from mrframe.errors import UsageError
     from mrframe.store.scratch import Scratch
 
@@ -80,7 +80,7 @@ def _show(kept: KeptMaps | SubmittedMaps, name: str, key: str, lines_max: int, *
     """In the child: print the lines; the exit code."""
     from mrframe.cli.show.failures import show
     from mrframe.store.scratch import Scratch
-    from mrframe.task.debug.tracing import lines_behind
+    from mrframe.task.debug.provenance import lines_behind
 
     number = 0
     try:
@@ -108,7 +108,7 @@ def _as_text(line: Any) -> str:
 
 
 def _as_json(line: Any) -> str:
-    from mrframe.formats.output.plain import plain_as_utf8
+    from mrframe.formats.output.value_text import plain_as_utf8
 
     text = line.data.decode("utf-8", "surrogateescape")
     found = {"file": line.source, "line": line.line, "offset": line.offset, "text": text}

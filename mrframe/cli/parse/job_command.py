@@ -17,7 +17,7 @@ from typing import Any, Literal
 import click
 
 from mrframe.cli.parse.flags import AnswerOption, JobOption, SettingOption
-from mrframe.cli.show.ending import say
+from mrframe.cli.show.exit import say
 from mrframe.core.job.job import Job
 from mrframe.errors import JobError, MrframeError
 from mrframe.task.isolation import stdout

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mrframe.errors import InputError
-from mrframe.formats.inputs.heads import head_of
-from mrframe.formats.inputs.inputs import expand
+from mrframe.formats.inputs.files import expand
+from mrframe.formats.inputs.head import head_of
 
 SAMPLE_BYTES = 512 << 10  # holds the 1,000 lines that a format is told from, of all but very long lines
 

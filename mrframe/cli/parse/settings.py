@@ -17,8 +17,8 @@ import typing
 from collections.abc import Mapping
 from typing import Any
 
+from mrframe.core.fast_dataclass import dataclass, field_types
 from mrframe.core.model.options import RunOptions
-from mrframe.core.quick import dataclass, field_types
 from mrframe.errors import UsageError
 
 PREFIX = "MRFRAME_"

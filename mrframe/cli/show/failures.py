@@ -2,7 +2,7 @@
 
 An error that mrframe raises on purpose shows one message and never mrframe's own frames, unless -v or
 MRFRAME_DEBUG asks for them. An exception that nobody meant is a bug, and says so with its traceback.
-This module prints to the stream it is given; which exit code follows is decided in `ending.py`.
+This module prints to the stream it is given; which exit code follows is decided in `exit.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from mrframe.cli.show.terminal import escaped, may_colour, painted, sample
 from mrframe.errors import MrframeError, UserCodeError
-from mrframe.task.isolation.guard import is_the_jobs
+from mrframe.task.isolation.hook_guard import is_the_jobs
 from mrframe.task.report.blame import said, user_traceback
 
 if TYPE_CHECKING:

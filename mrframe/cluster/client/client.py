@@ -15,12 +15,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, Self
 
-from mrframe.cluster.client.household import Household
 from mrframe.cluster.client.keeper import Charge
-from mrframe.cluster.client.talk import PACKAGE_BYTES_MAX, MasterClient
-from mrframe.cluster.master.clients import CLIENT, MASTER
+from mrframe.cluster.client.master_session import PACKAGE_BYTES_MAX, MasterClient
+from mrframe.cluster.client.process_tree import Household
+from mrframe.cluster.master.client_sessions import CLIENT, MASTER
 from mrframe.cluster.transport.auth import Keys, make_keys
-from mrframe.cluster.transport.lines import Line
+from mrframe.cluster.transport.pipes import Line
 from mrframe.core.model import events
 from mrframe.core.model.limits import NodeLimits, SchedulerLimits
 from mrframe.errors import ClusterUnreachable

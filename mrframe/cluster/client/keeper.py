@@ -24,8 +24,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from mrframe.cluster.transport import process
-from mrframe.cluster.transport.lines import Line
-from mrframe.core.quick import dataclass
+from mrframe.cluster.transport.pipes import Line
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.store.scratch import remove_tree
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage

@@ -20,16 +20,16 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from mrframe.cluster.master.clients import CLIENT, MASTER, Clients
-from mrframe.cluster.master.journal import DiskJournal, Journal, MemoryJournal
+from mrframe.cluster.master.client_sessions import CLIENT, MASTER, Clients
+from mrframe.cluster.master.fact_journal import DiskJournal, Journal, MemoryJournal
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Doorkeeper, Keys
-from mrframe.cluster.transport.lines import Line
+from mrframe.cluster.transport.pipes import Line
 from mrframe.cluster.transport.process import leave
 from mrframe.cluster.transport.transport import Loop, Received
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model import events
 from mrframe.core.model.actions import JobEnded, Persist, SchedulerAction, SendNode
-from mrframe.core.quick import dataclass
 from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.errors import MrframeError
 from mrframe.wire import channels, messages

@@ -18,13 +18,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mrframe.cluster.transport.lines import Line
+from mrframe.cluster.transport.pipes import Line
 from mrframe.core.model.events import ExecutorBeat, ExecutorBlock, ExecutorFailed, ExecutorSealed
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import DecodeOrder, Failure, Order, Split
-from mrframe.task.isolation.collector import THRESHOLDS
-from mrframe.task.isolation.confine import confine
-from mrframe.task.isolation.printing import PrintBudget, PrintLimit
+from mrframe.task.isolation.gc_policy import THRESHOLDS
+from mrframe.task.isolation.print_limit import PrintBudget, PrintLimit
+from mrframe.task.isolation.process_limits import confine
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
@@ -102,7 +102,7 @@ def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> 
 
 
 def _block_done(executor: int, order: Any) -> Any:
-    from mrframe.task.storing import do_block  # only a block executor needs it
+    from mrframe.task.block_work import do_block  # only a block executor needs it
 
     return do_block(executor, order)
 

@@ -20,7 +20,7 @@ import zmq
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Keys
 from mrframe.cluster.transport.transport import Context, Loop, Outbox
-from mrframe.core.quick import dataclass
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.store.disk import fault_text
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage

@@ -20,23 +20,23 @@ from collections import deque
 from dataclasses import replace
 from typing import Any
 
-from mrframe.cluster.node import warm
+from mrframe.cluster.node import fork_server
+from mrframe.cluster.node.block_store import BLOCK_EXECUTOR, Storage
 from mrframe.cluster.node.fetching import Fetcher, Outcome
-from mrframe.cluster.node.folder import Folder
-from mrframe.cluster.node.inputs import Inputs
+from mrframe.cluster.node.local_inputs import Inputs
+from mrframe.cluster.node.node_dir import Folder
 from mrframe.cluster.node.pool import ExecutorEvent, Pool
 from mrframe.cluster.node.serving import FileServer
-from mrframe.cluster.node.storage import BLOCK_EXECUTOR, Storage
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Doorkeeper, Keys
-from mrframe.cluster.transport.lines import Line
+from mrframe.cluster.transport.pipes import Line
 from mrframe.cluster.transport.process import leave
 from mrframe.cluster.transport.transport import Loop, Outbox
 from mrframe.core.model import actions, events
+from mrframe.core.model.block_messages import STORED, BlockDone, DropBlock, JudgeBlocks, StoreBlock
 from mrframe.core.model.manifest_messages import DropVersion, KeepVersion, VersionAsked
 from mrframe.core.model.spec import Failure
-from mrframe.core.model.stored import STORED, BlockDone, DropBlock, JudgeBlocks, StoreBlock
-from mrframe.core.node.node import NodeCore
+from mrframe.core.node.node_core import NodeCore
 from mrframe.errors import JobFailed
 from mrframe.shuffle.partition import slot_range, slots_for
 from mrframe.store.disk import fault_text
@@ -288,7 +288,7 @@ class Node:
 
 def main(end: socket.socket, work: str) -> None:
     """Be a node: `end` is its line to the client, which ends with the client."""
-    warm_line, _ = warm.start([end], work)
+    warm_line, _ = fork_server.start([end], work)
     parent = Line(end, hears=channels.TO_CHILD, says=channels.FROM_CHILD, blocking=True)
     setup = parent.wait()
     if setup is None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mrframe.cluster.node.warm import name_of
+from mrframe.cluster.node.fork_server import name_of
 from mrframe.cluster.transport import process
-from mrframe.cluster.transport.lines import Line, make_pair
+from mrframe.cluster.transport.pipes import Line, make_pair
 from mrframe.cluster.transport.transport import Loop
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.block_messages import BlockDone, JudgeOrder, StoreOrder
 from mrframe.core.model.events import (
     ExecutorBeat,
     ExecutorBlock,
@@ -22,8 +24,6 @@ from mrframe.core.model.events import (
     ExecutorSealed,
 )
 from mrframe.core.model.spec import Order
-from mrframe.core.model.stored import BlockDone, JudgeOrder, StoreOrder
-from mrframe.core.quick import dataclass
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 

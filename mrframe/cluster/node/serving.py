@@ -2,7 +2,7 @@
 
 One piece of at most 1 MiB per file and turn, so that serving never holds up the node's loop. Nothing is sent
 beyond what the receiver has granted; with ROUTER_MANDATORY a receiver that is gone ends its transfers. A run
-file is cut to the sections wanted (`shuffle.run_file.runfile.extract`) without being decoded.
+file is cut to the sections wanted (`shuffle.run_file.run_writer.extract`) without being decoded.
 
 What it is not: it does not know which attempts are committed; readers are told by the scheduler which to ask
 for, and a file is written once and never changed.
@@ -16,9 +16,9 @@ from typing import BinaryIO
 
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.transport import Received, Socket
-from mrframe.core.quick import dataclass
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import CorruptData
-from mrframe.shuffle.run_file.runread import extract
+from mrframe.shuffle.run_file.run_reader import extract
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import FETCH_FRAME_BYTES

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 import zmq
 from zmq.utils import z85
 
-from mrframe.core.quick import dataclass
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.wire.messages import Member
 
 DOMAIN = b"mrframe"

@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from mrframe.core.quick import dataclass
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.task.isolation import stdout
 
 _PR_SET_PDEATHSIG = 1

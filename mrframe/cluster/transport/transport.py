@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import zmq
 
 from mrframe.cluster.transport.auth import DOMAIN, Keys
-from mrframe.cluster.transport.lines import Line
+from mrframe.cluster.transport.pipes import Line
 from mrframe.errors import ClusterUnreachable
 from mrframe.wire.codec import MESSAGE_BYTES_MAX, BadMessage
 

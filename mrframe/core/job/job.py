@@ -11,9 +11,9 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.joins import check_join, view
 from mrframe.core.job.signature import describe, parameter_fields
-from mrframe.core.quick import dataclass
 from mrframe.errors import JobError
 
 ReaderKind = Literal["text", "words", "access", "json", "pairs"]

@@ -3,7 +3,7 @@
 `read={"hits": logs.combined, "users": json_lines}` makes a job a join. The parts that say what becomes of a
 record (`map`, `key`, `where`, …) are then {source: part}, or one part that serves every source. A view is the
 job as if one source were all it had, and is checked as any job is; so whoever maps knows nothing of joins.
-Not here: how values of several sources meet in the reduce (`task/reduce/joining.py`).
+Not here: how values of several sources meet in the reduce (`task/reduce/join.py`).
 """
 
 from __future__ import annotations

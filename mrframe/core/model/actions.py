@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.block_messages import DropBlock, JudgeBlocks, StoreBlock
 from mrframe.core.model.events import (
     AcknowledgeBlock,
     AttemptFailed,
@@ -22,10 +24,8 @@ from mrframe.core.model.events import (
     Welcome,
 )
 from mrframe.core.model.manifest_messages import DropVersion, KeepVersion, VersionAsked
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure, Order
-from mrframe.core.model.stored import DropBlock, JudgeBlocks, StoreBlock
-from mrframe.core.quick import dataclass
 
 # ---- of the scheduler -----------------------------------------------------------------------------
 

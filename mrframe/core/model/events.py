@@ -6,11 +6,8 @@ scheduler are also the messages on the wire (`wire/messages.py`): one word, one 
 
 from __future__ import annotations
 
-from mrframe.core.model.datasets import Version
-from mrframe.core.model.manifest_messages import RecoverVersions, VersionKept, VersionsHeld, VersionTold
-from mrframe.core.model.records import TaskReport
-from mrframe.core.model.spec import SPLIT_BYTES, Failure, Split, StepSpec
-from mrframe.core.model.stored import (
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.block_messages import (
     BlockDamaged,
     BlockRefused,
     BlocksHeld,
@@ -20,7 +17,10 @@ from mrframe.core.model.stored import (
     JudgingWanted,
     PutEnded,
 )
-from mrframe.core.quick import dataclass
+from mrframe.core.model.catalog import Version
+from mrframe.core.model.manifest_messages import RecoverVersions, VersionKept, VersionsHeld, VersionTold
+from mrframe.core.model.reports import TaskReport
+from mrframe.core.model.spec import SPLIT_BYTES, Failure, Split, StepSpec
 
 # ---- told to the scheduler by clients -------------------------------------------------------------
 

@@ -11,6 +11,7 @@ may the `VersionRemoved` of a version.
 
 from __future__ import annotations
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.events import (
     CancelRequested,
     DatasetPut,
@@ -21,9 +22,8 @@ from mrframe.core.model.events import (
     NodeDrained,
     SplitsAdded,
 )
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure, Split
-from mrframe.core.quick import dataclass
 
 
 @dataclass(frozen=True, slots=True)

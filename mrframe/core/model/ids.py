@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-from mrframe.core.quick import dataclass
+from mrframe.core.fast_dataclass import dataclass
 
 Kind = Literal["map", "reduce", "decode"]
 _LETTERS: dict[Kind, str] = {"map": "m", "reduce": "r", "decode": "d"}

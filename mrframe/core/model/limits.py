@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.spec import MIB
-from mrframe.core.quick import dataclass
 
 BLOCKS_AHEAD_MAX = 16
 """Blocks of a decode attempt that may wait to be mapped: ten slots map as fast as one process decodes."""

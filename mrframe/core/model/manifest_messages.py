@@ -1,13 +1,13 @@
 """Manifests of versions of datasets, as the master, the nodes and clients speak of them.
 
 A manifest is a version as a node keeps it beside its blocks, so that a catalog that is lost can be made again from
-what nodes have. Plain values; `core/replication/manifests.py` decides.
+what nodes have. Plain values; `core/replication/manifest_sync.py` decides.
 """
 
 from __future__ import annotations
 
-from mrframe.core.model.datasets import Version
-from mrframe.core.quick import dataclass
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.catalog import Version
 
 # ---- client to master ------------------------------------------------------------------------------
 

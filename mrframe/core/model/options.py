@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any, Literal
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.spec import MIB
-from mrframe.core.quick import dataclass
 
 Engine = Literal["auto", "inline", "local"]
 Shuffle = Literal["auto", "zmq"]

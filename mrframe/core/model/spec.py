@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal
 
-from mrframe.core.quick import dataclass
+from mrframe.core.fast_dataclass import dataclass
 
 MIB = 1 << 20
 SPLIT_BYTES = 64 * MIB
@@ -43,7 +43,7 @@ class Split:
     content   digest of the split's bytes in hex, when it is known before they are read
     packed    "held": the compressed file that the block comes from
     state     of the file when the job was planned: device, inode, size, mtime in ns, CRC-32 of the bytes before the
-              split's end; () when mrframe wrote it. Who reads the split compares (`formats/inputs/sameness.py`)
+              split's end; () when mrframe wrote it. Who reads the split compares (`formats/inputs/file_identity.py`)
     first     True when the split begins its source
     """
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Generic, TypeVar
 
-from mrframe.core.quick import dataclass
+from mrframe.core.fast_dataclass import dataclass
 
 
 class IllegalMove(AssertionError):

@@ -1,9 +1,9 @@
-"""Puts that are under way: what was offered, and which of them are over. `keeping.py` asks the nodes for it."""
+"""Puts that are under way: what was offered, and which of them are over. `reconcile.py` asks the nodes for it."""
 
 from __future__ import annotations
 
-from mrframe.core.model.stored import BlocksOffered
-from mrframe.core.state.keepers import Keepers, Put
+from mrframe.core.model.block_messages import BlocksOffered
+from mrframe.core.state.block_map import Keepers, Put
 
 SILENT_S = 60.0
 """A put whose client was not heard for so long is over."""

@@ -14,17 +14,17 @@ from collections.abc import Iterable
 from dataclasses import replace
 from heapq import heappop, heappush
 
+from mrframe.core.model.block_messages import STORED
 from mrframe.core.model.events import StartAttempt
 from mrframe.core.model.ids import attempt_id
+from mrframe.core.model.shuffle_checksum import NOTHING
 from mrframe.core.model.spec import Split
 from mrframe.core.model.states import JobState, TaskState
-from mrframe.core.model.stored import STORED
-from mrframe.core.model.tally import NOTHING
-from mrframe.core.replication.keeping import readable
-from mrframe.core.scheduling.aside import able
-from mrframe.core.state.book import Book, Node, Turn
-from mrframe.core.state.placement import near, wait_s
+from mrframe.core.replication.reconcile import readable
+from mrframe.core.scheduling.node_exclusion import able
 from mrframe.core.state.queue import Queue
+from mrframe.core.state.ready_queue import near, wait_s
+from mrframe.core.state.scheduler_state import Book, Node, Turn
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Attempt, Task
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 from mrframe.core.model.events import NodeBeat, NodeGone, NodeJoined, Welcome
 from mrframe.core.model.states import NodeState
 from mrframe.core.scheduling.assignment import resend, wake
-from mrframe.core.scheduling.losses import lose_node
-from mrframe.core.state.book import Book, Node, Turn
+from mrframe.core.scheduling.lost_output import lose_node
+from mrframe.core.state.scheduler_state import Book, Node, Turn
 
 
 def joined(book: Book, turn: Turn, event: NodeJoined) -> None:

@@ -24,10 +24,10 @@ from mrframe.core.model.events import (
 from mrframe.core.model.facts import AttemptCommitted, BlockRecorded, Fact, JobFinished, OutputLost, VersionRemoved
 from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.states import JobState
-from mrframe.core.replication import keeping
+from mrframe.core.replication import reconcile
 from mrframe.core.scheduling.assignment import wake
-from mrframe.core.scheduling.endings import ended, follow, forget
-from mrframe.core.state.book import Book, Turn
+from mrframe.core.scheduling.job_end import ended, follow, forget
+from mrframe.core.state.scheduler_state import Book, Turn
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Task
 
@@ -84,13 +84,13 @@ def _apply(book: Book, fact: Fact) -> None:
         case JobReleased(job):
             _release(book, job)
         case DatasetPut(version):
-            keeping.add(book, version)
+            reconcile.add(book, version)
         case VersionRemoved(dataset, number, put):
-            keeping.remove(book, dataset, number, put)
+            reconcile.remove(book, dataset, number, put)
         case DatasetRemoved(dataset, number):
-            keeping.remove(book, dataset, number, 0)
+            reconcile.remove(book, dataset, number, 0)
         case NodeDrained():
-            keeping.drain(book, fact)
+            reconcile.drain(book, fact)
         case CancelRequested():
             pass  # the `JobFinished` of the same turn says it all
 

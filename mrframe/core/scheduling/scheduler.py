@@ -15,6 +15,16 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from mrframe.core.model.actions import JobEnded, SchedulerAction
+from mrframe.core.model.block_messages import (
+    BlockDamaged,
+    BlockRefused,
+    BlocksHeld,
+    BlocksJudged,
+    BlocksOffered,
+    BlockStored,
+    JudgingWanted,
+    PutEnded,
+)
 from mrframe.core.model.events import (
     AttemptFailed,
     AttemptSealed,
@@ -36,25 +46,15 @@ from mrframe.core.model.events import (
 from mrframe.core.model.facts import Fact
 from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.manifest_messages import RecoverVersions, VersionKept, VersionsHeld, VersionTold
-from mrframe.core.model.records import JobProgress
+from mrframe.core.model.reports import JobProgress
 from mrframe.core.model.spec import Failure
 from mrframe.core.model.states import JobState
-from mrframe.core.model.stored import (
-    BlockDamaged,
-    BlockRefused,
-    BlocksHeld,
-    BlocksJudged,
-    BlocksOffered,
-    BlockStored,
-    JudgingWanted,
-    PutEnded,
-)
-from mrframe.core.replication import keeping, manifests, storage_states
-from mrframe.core.scheduling import endings, membership, outcomes, recovery
+from mrframe.core.replication import manifest_sync, reconcile, store_status
+from mrframe.core.scheduling import attempt_end, job_end, membership, recovery
 from mrframe.core.scheduling.assignment import assign, wake, wake_rested
-from mrframe.core.scheduling.progress import progress
+from mrframe.core.scheduling.job_progress import progress
 from mrframe.core.scheduling.speculation import speculate
-from mrframe.core.state.book import Book, Turn
+from mrframe.core.state.scheduler_state import Book, Turn
 
 
 class Scheduler:
@@ -97,11 +97,11 @@ class Scheduler:
     def ending(self, job: str) -> JobEnded | None:
         """How a job has ended; None when it still runs, or is not known."""
         submission = self.book.jobs.get(job)
-        return None if submission is None or submission.state is JobState.RUNNING else endings.ended(submission)
+        return None if submission is None or submission.state is JobState.RUNNING else job_end.ended(submission)
 
-    def answer(self, question: storage_states.Question, now_s: float) -> storage_states.Answer:
+    def answer(self, question: store_status.Question, now_s: float) -> store_status.Answer:
         """How the store is."""
-        return storage_states.answer(self.book, question, now_s)
+        return store_status.answer(self.book, question, now_s)
 
     def snapshot(self) -> dict[str, Any]:
         """The lasting state as plain values, equal after `recover` from the facts so far."""
@@ -116,7 +116,7 @@ class Scheduler:
             case Tick():
                 membership.check_leases(self.book, turn)
                 wake_rested(self.book, turn)
-                keeping.tend(self.book, turn)
+                reconcile.tend(self.book, turn)
             case NodeJoined():
                 membership.joined(self.book, turn, event)
             case NodeGone():
@@ -132,15 +132,15 @@ class Scheduler:
                 | JudgingWanted()
                 | RecoverVersions()
             ):
-                keeping.of_client(self.book, turn, event)
+                reconcile.of_client(self.book, turn, event)
             case BlocksHeld() | BlockStored() | BlockRefused() | BlockDamaged() | BlocksJudged():
                 node = membership.speaker(self.book, turn, event.node, event.incarnation)
                 if node is not None:
-                    keeping.of_node(self.book, turn, node, event)
+                    reconcile.of_node(self.book, turn, node, event)
             case VersionsHeld() | VersionTold() | VersionKept():
                 node = membership.speaker(self.book, turn, event.node, event.incarnation)
                 if node is not None:
-                    manifests.of_node(self.book, turn, node, event)
+                    manifest_sync.of_node(self.book, turn, node, event)
             case _:
                 assert_never(event)
 
@@ -150,11 +150,11 @@ class Scheduler:
             return
         match event:
             case AttemptSealed():
-                outcomes.sealed(self.book, turn, node, event)
+                attempt_end.sealed(self.book, turn, node, event)
             case AttemptFailed():
-                outcomes.failed(self.book, turn, node, event)
+                attempt_end.failed(self.book, turn, node, event)
             case BlockSealed():
-                outcomes.block_sealed(self.book, turn, node, event)
+                attempt_end.block_sealed(self.book, turn, node, event)
             case _:
                 assert_never(event)
 
@@ -171,7 +171,7 @@ class Scheduler:
             case CancelRequested():
                 self._cancel(event, turn)
             case JobReleased():
-                endings.release(self.book, turn, event)
+                job_end.release(self.book, turn, event)
             case _:
                 assert_never(event)
 
@@ -189,12 +189,12 @@ class Scheduler:
             return
         if submission.closed_at is not None and submission.added + len(new) > submission.closed_at:
             said = f"{submission.closed_at} splits were announced for {event.job}, and more were added"
-            endings.fail(self.book, turn, submission, Failure("refused", said, error_slug="input"))
+            job_end.fail(self.book, turn, submission, Failure("refused", said, error_slug="input"))
             return
         turn.persist(SplitsAdded(event.job, new))
         tasks = submission.add_splits(new)
         wake(self.book, turn, tasks)
-        endings.follow(self.book, turn, submission, [])
+        job_end.follow(self.book, turn, submission, [])
 
     def _close(self, event: InputsClosed, turn: Turn) -> None:
         submission = self.book.jobs.get(event.job)
@@ -202,10 +202,10 @@ class Scheduler:
             return
         turn.persist(event)
         submission.close(event.splits)
-        endings.follow(self.book, turn, submission, [])
+        job_end.follow(self.book, turn, submission, [])
 
     def _cancel(self, event: CancelRequested, turn: Turn) -> None:
         submission = self.book.jobs.get(event.job)
         if submission is not None and submission.state is JobState.RUNNING:
             turn.persist(event)
-            endings.fail(self.book, turn, submission, endings.cancelled(event.job))
+            job_end.fail(self.book, turn, submission, job_end.cancelled(event.job))

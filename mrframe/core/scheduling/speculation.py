@@ -17,12 +17,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.states import JobState
-from mrframe.core.quick import dataclass
-from mrframe.core.scheduling.aside import able
 from mrframe.core.scheduling.assignment import give, may_start
-from mrframe.core.state.book import Book, Node, Turn
-from mrframe.core.state.placement import near
+from mrframe.core.scheduling.node_exclusion import able
+from mrframe.core.state.ready_queue import near
+from mrframe.core.state.scheduler_state import Book, Node, Turn
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Attempt, Step, Task
 

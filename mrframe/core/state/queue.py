@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mrframe.core.state.placement import Waiting
+from mrframe.core.state.ready_queue import Waiting
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Task
 

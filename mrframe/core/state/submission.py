@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from mrframe.core.model.error_limits import too_many, too_many_failed
 from mrframe.core.model.ids import Kind, task_id
-from mrframe.core.model.malformed import too_many, too_many_failed
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure, Split, StepSpec
 from mrframe.core.model.states import JOB, JobState, TaskState
 from mrframe.core.state.tasks import Step, Task

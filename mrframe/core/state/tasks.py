@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import field
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.events import StartAttempt
 from mrframe.core.model.ids import Kind
 from mrframe.core.model.limits import BLOCKS_AHEAD_MAX
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
+from mrframe.core.model.shuffle_checksum import NOTHING, Tally, made_for, plus
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.core.model.states import TASK, TaskState
-from mrframe.core.model.tally import NOTHING, Tally, made_for, plus
-from mrframe.core.quick import dataclass
 
 
 @dataclass(slots=True, eq=False)

@@ -1,9 +1,9 @@
 """Whole answers that are saved: the same job over the same content, in the same order, needs no engine at all.
 
-An answer is known by the results of its maps (`task/cache/saved.py` says what makes two of those the same), in input
-order, and by what is decided after them: the number of partitions, and the limits that a run must keep, so that a
-stricter run is judged anew. Only what was asked of an unchanged input is found here; a log that grew is the maps'
-business.
+An answer is known by the results of its maps (`task/cache/map_results.py` says what makes two of those the same), in
+input order, and by what is decided after them: the number of partitions, and the limits that a run must keep, so
+that a stricter run is judged anew. Only what was asked of an unchanged input is found here; a log that grew is the
+maps' business.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any
 
 import msgpack
 
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MIB, Split
-from mrframe.engines.base import Done, OnProgress, Outcome, Plan
 from mrframe.engines.history.summary import input_maps
-from mrframe.store.results import Results
-from mrframe.task.cache.saved import identity
+from mrframe.engines.protocol import Done, OnProgress, Outcome, Plan
+from mrframe.store.result_store import Results
+from mrframe.task.cache.map_results import identity
 
 VERSION = 1
 BYTES_MAX = 64 * MIB
@@ -29,7 +29,7 @@ _PAIRS = Split("pairs", "saved", "", 0, 0, (0, 0))
 
 
 class AnswerEngine:
-    """See `engines.base.Engine`: the outcome of an earlier run, its parts copied to the scratch directory."""
+    """See `engines.protocol.Engine`: the outcome of an earlier run, its parts copied to the scratch directory."""
 
     name = "saved"
 

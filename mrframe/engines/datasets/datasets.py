@@ -1,8 +1,8 @@
 """Datasets of a standing cluster, from its client: put, found, read.
 
-The client cuts files and names their blocks (`putting.py`); the nodes read and keep them, and the master says when
-they do (`core/replication/keeping.py`). Nothing is a version before all its blocks lie on as many disks as they are
-to. Whether all is well with them is asked in `storekeeping.py`.
+The client cuts files and names their blocks (`block_cutter.py`); the nodes read and keep them, and the master says
+when they do (`core/replication/reconcile.py`). Nothing is a version before all its blocks lie on as many disks as
+they are to. Whether all is well with them is asked in `fsck.py`.
 """
 
 from __future__ import annotations
@@ -14,10 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from mrframe.core.model.datasets import DatasetBlock, DatasetFile, Version, parse_reference
-from mrframe.core.model.events import DatasetPut, DatasetRemoved
-from mrframe.core.model.spec import Split
-from mrframe.core.model.stored import (
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.block_messages import (
     STORED,
     BlocksOffered,
     OfferedBlock,
@@ -29,8 +27,10 @@ from mrframe.core.model.stored import (
     VersionsWanted,
     VersionWanted,
 )
-from mrframe.core.quick import dataclass
-from mrframe.engines.datasets.putting import cuts
+from mrframe.core.model.catalog import DatasetBlock, DatasetFile, Version, parse_reference
+from mrframe.core.model.events import DatasetPut, DatasetRemoved
+from mrframe.core.model.spec import Split
+from mrframe.engines.datasets.block_cutter import cuts
 from mrframe.errors import (
     ClusterUnreachable,
     CorruptData,
@@ -40,8 +40,8 @@ from mrframe.errors import (
     StoreFull,
     UsageError,
 )
-from mrframe.formats.inputs.blockfile import BlockFile
-from mrframe.formats.inputs.inputs import InputFile, StoredBlock, expand
+from mrframe.formats.inputs.block_file import BlockFile
+from mrframe.formats.inputs.files import InputFile, StoredBlock, expand
 
 ANSWER_S = 30.0
 STALL_S = 150.0
@@ -57,7 +57,7 @@ READ_BYTES = 1 << 20
 
 
 class Cluster(Protocol):
-    """What is needed of `cluster.client.standing.Visitor`, which says what each does."""
+    """What is needed of `cluster.client.supervisor.Visitor`, which says what each does."""
 
     # ruff: noqa: D102
     def ask(self, question: Any, timeout_s: float) -> Any: ...

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, field
 from typing import Any, Literal
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Reader
-from mrframe.core.model.records import Ledger
+from mrframe.core.model.reports import Ledger
 from mrframe.core.model.spec import Split
-from mrframe.core.quick import dataclass
-from mrframe.engines.base import Done, Outcome, Plan
+from mrframe.engines.protocol import Done, Outcome, Plan
 from mrframe.errors import LedgerUnbalanced
 
 SAMPLES_SHOWN_MAX = 10

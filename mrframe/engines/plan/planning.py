@@ -1,8 +1,8 @@
 """From a job and the names of inputs to a `Plan`: the format is settled, fields are checked, splits are cut.
 
-Everything that can be refused before a task runs is refused here. It reads the heads of inputs (`settling.py`), the
-first block of standard input and, where results of the job are saved, inputs that have changed (`looking.py`). It
-starts no process.
+Everything that can be refused before a task runs is refused here. It reads the heads of inputs (`settle_reader.py`),
+the first block of standard input and, where results of the job are saved, inputs that have changed
+(`content_scan.py`). It starts no process.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from itertools import chain
 from typing import Any
 
 from mrframe.core.job.job import Job, Reader
-from mrframe.core.model.malformed import parse_limit
+from mrframe.core.model.error_limits import parse_limit
 from mrframe.core.model.options import RunOptions
 from mrframe.core.model.spec import SPLIT_BYTES, Split, StepSpec
-from mrframe.engines.base import Plan
-from mrframe.engines.cache.saving import open_cache
-from mrframe.engines.plan.settling import first_head, reader_of
-from mrframe.engines.plan.sources import Inputs, by_source
+from mrframe.engines.cache.run_cache import open_cache
+from mrframe.engines.plan.join_inputs import Inputs, by_source
+from mrframe.engines.plan.settle_reader import first_head, reader_of
+from mrframe.engines.protocol import Plan
 from mrframe.errors import InputError, UsageError
-from mrframe.formats.inputs.inputs import InputFile, expand
-from mrframe.formats.inputs.splitting import (
+from mrframe.formats.factory import make_reader
+from mrframe.formats.inputs.files import InputFile, expand
+from mrframe.formats.inputs.splits import (
     PARTITIONS_MAX,
     default_partitions,
     default_split_bytes,
     estimated_bytes,
     plan_splits,
 )
-from mrframe.formats.inputs.spooling import InTime, spool
-from mrframe.formats.readers.window import JSON_TIMES, Window, window_of
-from mrframe.formats.reading import make_reader
+from mrframe.formats.inputs.stdin import InTime, spool
+from mrframe.formats.readers.time_window import JSON_TIMES, Window, window_of
 from mrframe.shuffle.reducers import as_fold
 from mrframe.store.scratch import Scratch
-from mrframe.task.code.jobfile import JobFile
+from mrframe.task.code.job_file import JobFile
 from mrframe.task.code.package import TaskSettings
 from mrframe.task.columnar.arrow import check_extra
 

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mrframe.core.quick import dataclass
+from mrframe.core.fast_dataclass import dataclass
 
 Kind = Literal[
     "text",  # any bytes up to the stop; no blanks where `detail` is word

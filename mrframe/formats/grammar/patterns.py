@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from mrframe.core.quick import dataclass
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.formats.grammar import strftime
 from mrframe.formats.grammar.grammar import END, MONTHS, Grammar, Slot
 

@@ -4,7 +4,7 @@ The signs are those of a shell: `*`, `?`, `[…]`, and `**` for any number of fo
 name that begins with a dot is matched only by a part that does, too. Beside what the standard library's `glob` does:
 - a folder that cannot be read is an error that names it;
 - `**` enters each real folder once, by its own name before any link to it, so a link that points upwards adds
-nothing. Not here: which of the paths are inputs (`inputs.py`).
+nothing. Not here: which of the paths are inputs (`files.py`).
 """
 
 from __future__ import annotations

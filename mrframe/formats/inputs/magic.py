@@ -2,7 +2,7 @@
 
 Read as text they would give an answer: a tar's headers are a few malformed lines among thousands of good ones. Where
 a magic is plain text, a log might begin with it, so more of the head has to fit. Not here: gzip, bzip2 and xz, which
-are read (`decode.py`), and telling apart formats of logs (`detect.py`).
+are read (`compression.py`), and telling apart formats of logs (`detect.py`).
 """
 
 from __future__ import annotations

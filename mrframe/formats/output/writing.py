@@ -1,7 +1,7 @@
 """Writing an answer: rows of (key, value) as jsonl, csv, tsv, text or a table for people.
 
-jsonl  `{"key": …, "value": …}`, one row a line; how values become JSON is said in `plain.py`.
-csv    a header, then the columns of `grid.py`; quoted where needed, lines end with `\\n`.
+jsonl  `{"key": …, "value": …}`, one row a line; how values become JSON is said in `value_text.py`.
+csv    a header, then the columns of `table_columns.py`; quoted where needed, lines end with `\\n`.
 tsv    the same, never quoted: tab, newline, carriage return and backslash are `\\t`, `\\n`, `\\r`, `\\\\`.
 text   no header; key and value, and the items of tuples and dicts, separated by tabs, as they are. None is
        left out, so a job that yields (line, None) writes lines.
@@ -24,8 +24,8 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any, Literal, Protocol
 
-from mrframe.formats.output.grid import Grid, parts
-from mrframe.formats.output.plain import (
+from mrframe.formats.output.table_columns import Grid, parts
+from mrframe.formats.output.value_text import (
     Text,
     as_utf8,
     cell_texts,

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import Any
 
-from mrframe.core.model.records import Malformed
+from mrframe.core.model.reports import Malformed
 from mrframe.formats.grammar.grammar import Grammar
 from mrframe.formats.grammar.patterns import capture_of, compile_patterns, diagnose, part
+from mrframe.formats.readers.base import Lines, Parsed, good_lines, line_offsets, plain_lines
 from mrframe.formats.readers.convert import Text, converter_for
-from mrframe.formats.readers.parsed import Lines, Parsed, good_lines, line_offsets, plain_lines
 
 RawColumns = list[list[bytes | None]]
 _LINE_FIELDS = ("file", "offset", "line")

@@ -16,9 +16,9 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from mrframe.core.model.records import Malformed
+from mrframe.core.model.reports import Malformed
+from mrframe.formats.readers.base import Lines, Parsed, good_lines, line_offsets, plain_lines
 from mrframe.formats.readers.convert import Text, decode
-from mrframe.formats.readers.parsed import Lines, Parsed, good_lines, line_offsets, plain_lines
 
 _MISSING = object()
 _BLANKS = " \t\r"

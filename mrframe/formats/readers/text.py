@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mrframe.formats.readers.base import Lines, Parsed, all_good, good_lines, line_offsets, plain_lines
 from mrframe.formats.readers.convert import Text
-from mrframe.formats.readers.parsed import Lines, Parsed, all_good, good_lines, line_offsets, plain_lines
 
 _TEXT = Text(dash=False)
 

@@ -1,7 +1,7 @@
 """Whether a function without a file at hand is known to depend on its arguments alone, by its byte code.
 
 For jobs of notebooks, scripts and `mrframe count`. Here the names are bound already, so what a function names is
-looked at itself: a module must be followed by attributes that `known.py` has, anything else is described, and so
+looked at itself: a module must be followed by attributes that `pure_names.py` has, anything else is described, and so
 judged, by `fingerprint.py`. Not here: jobs with a file, whose source says more (`purity.py`).
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, ModuleType
 from typing import Any
 
-from mrframe.task.cache import known
+from mrframe.task.cache import pure_names
 from mrframe.task.cache.purity import REMEDY, Unsaved
 
 _OPTIMIZED = 1  # a flag of the code of functions, which that of a class does not have
@@ -57,7 +57,7 @@ class _Code:
         for constant in self._code.co_consts:
             if isinstance(constant, CodeType):
                 check_code(constant, self._names, self._imports)
-            said = known.fault_of_text(constant) if isinstance(constant, str) else ""
+            said = pure_names.fault_of_text(constant) if isinstance(constant, str) else ""
             if said:
                 self._refuse(said)
 
@@ -75,7 +75,7 @@ class _Code:
             return self._global(at, str(step.argval))
         if step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
             self._refuse(f"keeps {step.argval} from one record to the next")
-        if step.opname in _ATTRIBUTE and not known.is_attribute_known(str(step.argval)):
+        if step.opname in _ATTRIBUTE and not pure_names.is_attribute_known(str(step.argval)):
             self._refuse(f"asks for {step.argval}")
         if step.opname == "IMPORT_NAME":
             self._imported(str(step.argval))
@@ -99,14 +99,14 @@ class _Code:
             return at + 1
         if name in self._code.co_freevars:
             return at + 1  # of a function around it, whose code is judged
-        if name not in known.BUILTINS or name in known.BY_NAME:
+        if name not in pure_names.BUILTINS or name in pure_names.BY_NAME:
             self._refuse(f"uses {name}")
         return at + 1
 
     def _changes(self, at: int, value: object) -> bool:
         """Whether a value from outside of the function may be changed by it."""
         after = self._steps[at + 1] if at + 1 < len(self._steps) else None
-        called = after is not None and after.opname in _ATTRIBUTE and after.argval in known.MUTATORS
+        called = after is not None and after.opname in _ATTRIBUTE and after.argval in pure_names.MUTATORS
         return isinstance(value, _MUTABLE) and (called or self._stores)
 
     def _dotted(self, at: int, module: str) -> int:
@@ -117,13 +117,13 @@ class _Code:
             chain.append(str(self._steps[at].argval))
             at += 1
         dotted = ".".join(chain)
-        said = f"uses {dotted}" if dotted in known.BY_NAME else known.fault_of(dotted)
+        said = f"uses {dotted}" if dotted in pure_names.BY_NAME else pure_names.fault_of(dotted)
         if said:
             self._refuse(said)
         return at
 
     def _module_as_value(self, name: str) -> None:
-        if name in self._imports and (said := known.fault_of(self._imports[name])):
+        if name in self._imports and (said := pure_names.fault_of(self._imports[name])):
             self._refuse(said)
 
     def _imported(self, module: str) -> None:
@@ -132,7 +132,7 @@ class _Code:
         top = module.split(".", maxsplit=1)[0]
         if not self._code.co_flags & _OPTIMIZED:
             self._refuse(f"imports {module} as an attribute of a class")
-        if top not in sys.stdlib_module_names and top not in known.PACKAGES:
+        if top not in sys.stdlib_module_names and top not in pure_names.PACKAGES:
             self._refuse(f"imports {module}")
 
     def _note_import(self, at: int) -> None:

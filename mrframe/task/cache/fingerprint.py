@@ -24,10 +24,10 @@ from typing import Any
 
 from mrframe.core.job.job import Job, Reader, Reducer, Top
 from mrframe.paths import PACKAGE_DIR
-from mrframe.task.cache import known
+from mrframe.task.cache import pure_names
 from mrframe.task.cache.bytecode import check_code, modules_of
 from mrframe.task.cache.purity import REMEDY, Unsaved, check_sources, imported
-from mrframe.task.code.jobfile import JobFile
+from mrframe.task.code.job_file import JobFile
 from mrframe.task.code.package import TaskSettings
 from mrframe.task.isolation import effects, surroundings
 
@@ -152,7 +152,7 @@ class _Described:
             return
         own = module.split(".", maxsplit=1)[0] == "mrframe"
         public = "mrframe" if own else module.removeprefix("_")  # `bisect` is made in `_bisect`
-        if (name in known.BUILTINS) if module == "builtins" else not known.fault_of(f"{public}.{name}"):
+        if (name in pure_names.BUILTINS) if module == "builtins" else not pure_names.fault_of(f"{public}.{name}"):
             return
         raise Unsaved(f"it uses {module}.{name}, which is not known to be pure{REMEDY}")
 
@@ -223,7 +223,7 @@ def _is_installed(function: FunctionType) -> bool:
 
 
 def _is_local(module: ModuleType) -> bool:
-    from mrframe.task.code.travel import is_local
+    from mrframe.task.code.pickled import is_local
 
     return module.__name__ == "__main__" or is_local(module)
 

@@ -1,10 +1,10 @@
 """Whether the code of a job is known to depend on its input alone, by the names in its source.
 
 It goes through the whole module, at whatever depth: each name is found in its scope, and what an import has bound it
-to must be in the lists of `known.py`, as must each built-in function. Attributes of other values are judged by their
-name. What is changed from within a function must be the function's own, or it is kept from one record to the next.
-What is not known is not saved; a job that knows better says `pure=True`. Not here: what the code then does (that is
-watched by `effects.py`), and functions without a file (`bytecode.py`).
+to must be in the lists of `pure_names.py`, as must each built-in function. Attributes of other values are judged by
+their name. What is changed from within a function must be the function's own, or it is kept from one record to the
+next. What is not known is not saved; a job that knows better says `pure=True`. Not here: what the code then does
+(that is watched by `effects.py`), and functions without a file (`bytecode.py`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
-from mrframe.task.cache import known
-from mrframe.task.code.sources import Source
+from mrframe.task.cache import pure_names
+from mrframe.task.code.modules import Source
 
 OWN = ""
 """In place of what an import has bound a name to: the module gives it a value itself."""
@@ -191,7 +191,7 @@ class _Judge(ast.NodeVisitor):
         for name in names:
             top = name.split(".")[0]
             local = name in self._modules or any(one.split(".")[0] == top for one in self._modules)
-            if not local and top not in sys.stdlib_module_names and top not in known.PACKAGES:
+            if not local and top not in sys.stdlib_module_names and top not in pure_names.PACKAGES:
                 self._refuse(node, f"imports {name}")
 
     visit_Import = visit_ImportFrom = _imports  # noqa: N815
@@ -207,7 +207,7 @@ class _Judge(ast.NodeVisitor):
         self._named(node, node, [])
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        said = known.fault_of_text(node.value) if isinstance(node.value, str) else ""
+        said = pure_names.fault_of_text(node.value) if isinstance(node.value, str) else ""
         if said:
             self._refuse(node, said)
 
@@ -241,12 +241,14 @@ class _Judge(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         function = node.func
-        if isinstance(function, ast.Attribute) and function.attr in known.MUTATORS:
+        if isinstance(function, ast.Attribute) and function.attr in pure_names.MUTATORS:
             self._changed(function)
         if isinstance(function, ast.Name) and function.id == "next" and node.args:
             self._changed(node.args[0])
         if self._is_by_name(function):
-            given = node.args[1:2] if isinstance(function, ast.Name) and function.id in known.BY_NAME else node.args
+            given = (
+                node.args[1:2] if isinstance(function, ast.Name) and function.id in pure_names.BY_NAME else node.args
+            )
             for one in given:
                 if not (isinstance(one, ast.Constant) and isinstance(one.value, str)):
                     self._refuse(node, "asks for an attribute by a name that is computed")
@@ -266,14 +268,16 @@ class _Judge(ast.NodeVisitor):
             targets = {f"{one}.{function.attr}" for one in found[1]} if found is not None else set()
         else:
             return False
-        return bool(targets) and targets <= known.BY_NAME
+        return bool(targets) and targets <= pure_names.BY_NAME
 
     def _named(self, node: ast.AST, name: ast.Name, chain: list[str]) -> None:
         """Judge a name with the attributes that are asked of it."""
         found = self._scope.find(name.id)
         if found is None:
             self._attributes(node, chain)
-            if isinstance(name.ctx, ast.Load) and (name.id not in known.BUILTINS or name.id in known.BY_NAME):
+            if isinstance(name.ctx, ast.Load) and (
+                name.id not in pure_names.BUILTINS or name.id in pure_names.BY_NAME
+            ):
                 self._refuse(node, f"uses {name.id}")
             return
         for target in found[1]:
@@ -301,7 +305,7 @@ class _Judge(ast.NodeVisitor):
             targets = module.bound.get(name[0])
             if targets is None or depth > len(self._modules):
                 return f"uses {dotted}"
-            wrong = [one for one in rest if not known.is_attribute_known(one)] if OWN in targets else []
+            wrong = [one for one in rest if not pure_names.is_attribute_known(one)] if OWN in targets else []
             if wrong:
                 return f"asks for {wrong[0]}"
             faults = (self._fault(".".join([one, *rest]), depth + 1) for one in sorted(targets - {OWN}))
@@ -309,11 +313,11 @@ class _Judge(ast.NodeVisitor):
         return "" if dotted.split(".", maxsplit=1)[0] == "__future__" else self._outside(dotted)
 
     def _outside(self, dotted: str) -> str:
-        return f"uses {dotted}" if dotted in known.BY_NAME else known.fault_of(dotted)
+        return f"uses {dotted}" if dotted in pure_names.BY_NAME else pure_names.fault_of(dotted)
 
     def _attributes(self, node: ast.AST, names: Iterable[str]) -> None:
         for name in names:
-            if not known.is_attribute_known(name):
+            if not pure_names.is_attribute_known(name):
                 self._refuse(node, f"asks for {name}")
 
     def _changed(self, node: ast.expr) -> None:

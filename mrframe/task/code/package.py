@@ -16,13 +16,13 @@ from typing import Any
 
 import msgpack
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job, Reader, each
 from mrframe.core.model.spec import MIB
-from mrframe.core.quick import dataclass
 from mrframe.shuffle.columns import decode, encode
-from mrframe.task.code import travel
-from mrframe.task.code.jobfile import JobFile
-from mrframe.task.code.sources import Sources
+from mrframe.task.code import pickled
+from mrframe.task.code.job_file import JobFile
+from mrframe.task.code.modules import Sources
 
 VERSION = 5
 
@@ -31,11 +31,11 @@ VERSION = 5
 class Saving:
     """Where results of maps are saved, and of which job they are.
 
-    path    the folder of `store/results.py`
+    path    the folder of `store/result_store.py`
     job     fingerprint of the job in hex; `name` is what people call it
     known   whether the job has saved any results: else a split is hashed as it is mapped, not before
     verify  the share of saved results that are made again and compared
-    windowed  whether the job is asked within a window of time, which is not in its fingerprint (`windowed.py`)
+    windowed  whether the job is asked within a window of time, which is not in its fingerprint (`time_spans.py`)
     watched  whether what the job's code does is watched (`effects.py`): it does not say that it is pure
     surroundings  those of the fingerprint (`surroundings.py`): where they are others, nothing is saved or loaded
     """
@@ -68,7 +68,7 @@ class TaskSettings:
     hash_seed       of the hash that gives the keys of all steps their partitions
     scratch_bytes_max  what a task may have in files of its own at a time
     window          of time: since, until (ISO with a zone, or ""), zone of times without one
-    (`formats/readers/window.py`)
+    (`formats/readers/time_window.py`)
     """
 
     reader: Reader | dict[str, Reader]
@@ -115,7 +115,7 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
     if file is not None:
         how = {"sources": file.sources.to_plain(), "attribute": file.attribute, "options": dict(options)}
     else:
-        how = {"pickle": travel.dump(job)}
+        how = {"pickle": pickled.dump(job)}
     plain = {
         "version": VERSION,
         "reader": _plain(settings.reader),
@@ -143,7 +143,7 @@ def unpack(package: bytes) -> LoadedJob:
     settings, plain = _opened(package)
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:
-        return loaded(travel.load(plain["pickle"]), settings)
+        return loaded(pickled.load(plain["pickle"]), settings)
     file = JobFile(plain["sources"], plain["attribute"])
     return loaded(file.make(deepcopy(plain["options"])), settings, file.sources)
 
@@ -181,7 +181,7 @@ def options_of(package: bytes) -> dict[str, Any]:
 
 
 def _sampling(job: Job) -> Job:
-    """The job of one step that samples the keys of this one's first step: see `sampling.py`."""
+    """The job of one step that samples the keys of this one's first step: see `key_sample.py`."""
     return dataclasses.replace(job, next=None, combine=None, reduce=each, key_order="hash", sort_values=False)
 
 

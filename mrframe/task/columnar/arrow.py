@@ -1,6 +1,6 @@
 """Columns of ours as Arrow columns, and back: the only place that imports pyarrow, and only when it is called.
 
-Not here: when a map is given Arrow columns (`mapbatch.py`). pyarrow is the extra `mrframe[fast]`.
+Not here: when a map is given Arrow columns (`map_batch.py`). pyarrow is the extra `mrframe[fast]`.
 
 Rules:
 - A field of a reader with a schema has one type in every block: `string`, `int64`, `double`, or for a time

@@ -2,7 +2,7 @@
 it again alone, after the inputs and the job file are gone.
 
 It is plain bytes to whoever keeps it. The job's package beside it, and values that were pickled, are opened only
-where the job's code may run (`replaying.py`). `group_of` collects a key's values in the executor that failed on it.
+where the job's code may run (`rerun.py`). `group_of` collects a key's values in the executor that failed on it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from itertools import compress
 
 import msgpack
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
 from mrframe.core.model.spec import ReduceOrder
-from mrframe.core.quick import dataclass
 from mrframe.errors import CorruptData
 from mrframe.shuffle.columns import encode
 from mrframe.shuffle.group import same_key
 from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle.partition import slot_column, slot_range, slots_for
-from mrframe.shuffle.run_file.blocks import Block
-from mrframe.shuffle.run_file.runfile import RunReader, RunWriter
-from mrframe.store.manyfiles import ManyFiles
+from mrframe.shuffle.run_file.pair_blocks import Block
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
+from mrframe.store.file_pool import ManyFiles
 from mrframe.task.report.blame import GroupFailed
 
 VERSION = 1

@@ -9,7 +9,7 @@ Rules.
 - Only a process that is a command is claimed (`begin`). In a notebook, or a script that calls `mrframe.run`, standard
   output is the caller's: mrframe writes no answer there, and a job's prints appear where the caller's own do.
 - What the job's code prints never fails: what standard error does not take is lost, as in an executor
-  (`printing.py`).
+  (`print_limit.py`).
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from typing import Any
 from mrframe.core.job.job import Job
 from mrframe.core.job.signature import describe
 from mrframe.errors import UserCodeError
-from mrframe.task.columnar.picks import Constant, Pick, declared_picks
-from mrframe.task.isolation.guard import is_interrupt, is_used_up, no_pair, no_pairs
+from mrframe.task.columnar.declared_map import Constant, Pick, declared_picks
+from mrframe.task.isolation.hook_guard import is_interrupt, is_used_up, no_pair, no_pairs
 
 Columns = tuple[list[Any], list[Any]]
 

@@ -1,14 +1,14 @@
 """What a sealed map has for each partition, worked out from the slots of its run file, for its report.
 
-Not here: which slot a key has (`shuffle/partition.py`), the counting itself (`shuffle/run_file/runfile.py`).
+Not here: which slot a key has (`shuffle/partition.py`), the counting itself (`shuffle/run_file/run_writer.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mrframe.core.model.records import TaskReport
-from mrframe.core.model.tally import DIGEST_MASK
+from mrframe.core.model.reports import TaskReport
+from mrframe.core.model.shuffle_checksum import DIGEST_MASK
 from mrframe.shuffle.partition import partition_of
 
 Sizes = Mapping[int, tuple[int, int]]  # {slot: (pairs, bytes)}

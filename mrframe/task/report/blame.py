@@ -1,7 +1,7 @@
 """From an exception of the job's own code to a `Failure`: the traceback, the hook, the record or key.
 
 What crosses processes is plain text: an exception object never travels. Not here: whether an exception is the job's
-at all (`guard.py`).
+at all (`hook_guard.py`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.spec import Failure
-from mrframe.core.quick import dataclass
 from mrframe.core.safe_text import MESSAGE_CHARS_MAX, safe_repr, safe_str
 from mrframe.errors import UserCodeError
 from mrframe.paths import PACKAGE_DIR

@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 import msgpack
 
-from mrframe.core.model.records import SAMPLES_MAX, Malformed
-from mrframe.store.temporary import create
+from mrframe.core.model.reports import SAMPLES_MAX, Malformed
+from mrframe.store.attempt_files import create
 
 REJECTS_FILE = "rejects"
 QUARANTINE_FILE = "quarantine"

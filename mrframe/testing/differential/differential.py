@@ -32,7 +32,7 @@ from unittest.mock import patch
 import mrframe
 from mrframe.core.model.options import RunOptions
 from mrframe.errors import ClusterUnreachable, MrframeError, UserCodeError
-from mrframe.formats.inputs.splitting import read_split
+from mrframe.formats.inputs.splits import read_split
 from mrframe.testing.differential.random_cases import Case, case
 from mrframe.testing.differential.random_inputs import packed
 from mrframe.testing.differential.random_worlds import SIDE, World, entered
@@ -157,7 +157,7 @@ def _tight(one: Case) -> Iterator[None]:
                 "read_split": short,
             }
             for name, value in small.items():
-                stack.enter_context(patch(f"mrframe.task.map.mapping.{name}", value))
+                stack.enter_context(patch(f"mrframe.task.map.map_task.{name}", value))
             for name, value in TIGHT.items():
                 stack.enter_context(patch(f"mrframe.{name}", value))
         yield
@@ -166,16 +166,16 @@ def _tight(one: Case) -> Iterator[None]:
 TIGHT = {
     "shuffle.buffers._PENDING_BYTES_MAX": 100,
     "shuffle.buffers.STATE_ITEMS_MAX": 2,
-    "shuffle.run_file.runfile.BLOCK_RECORDS_MAX": 3,
-    "shuffle.run_file.runfile._FIRST_GUESS": 2,
-    "task.reduce.reducing.ROWS_AT_ONCE": 2,
-    "task.reduce.reducing.STATES_AT_ONCE": 2,
-    "task.map.stepping.TOP_BUFFER_ROWS": 1,
-    "task.map.mapsplit.PAIRS_AT_ONCE": 2,
-    "task.map.mapbatch.ROWS_MIN": 1,
-    "task.columnar.packedtask.WORTH_BYTES": 1,
-    "task.columnar.packedtask.WORTH_RECORDS": 1,
-    "task.columnar.packedfold.MANY_KEYS": 2,
+    "shuffle.run_file.run_writer.BLOCK_RECORDS_MAX": 3,
+    "shuffle.run_file.run_writer._FIRST_GUESS": 2,
+    "task.reduce.reduce_task.ROWS_AT_ONCE": 2,
+    "task.reduce.reduce_task.STATES_AT_ONCE": 2,
+    "task.map.pair_map_task.TOP_BUFFER_ROWS": 1,
+    "task.map.map_split.PAIRS_AT_ONCE": 2,
+    "task.map.map_batch.ROWS_MIN": 1,
+    "task.columnar.packed_sums.WORTH_BYTES": 1,
+    "task.columnar.packed_sums.WORTH_RECORDS": 1,
+    "task.columnar.packed_buffer.MANY_KEYS": 2,
 }
 """Sizes from which on another way is taken."""
 

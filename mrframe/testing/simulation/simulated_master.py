@@ -27,7 +27,7 @@ from mrframe.core.scheduling.invariants import InvariantBroken, recovers, repeat
 from mrframe.core.scheduling.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from mrframe.testing.simulation.simulation import World
+    from mrframe.testing.simulation.cluster import World
 
 CANCELLED = ("refused", "cancelled")
 LIMITS = SchedulerLimits(lease_s=3.0, resend_s=0.8, losses_max=200, speculate_after_s=0.9, speculate_every_s=0.2)

@@ -14,12 +14,12 @@ from mrframe.core.model import events as e
 from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.limits import NodeLimits
 from mrframe.core.model.spec import DecodeOrder, Failure, Order
-from mrframe.core.node.node import NodeCore
+from mrframe.core.node.node_core import NodeCore
 from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.testing.simulation.simulated_work import Done, work
 
 if TYPE_CHECKING:
-    from mrframe.testing.simulation.simulation import World
+    from mrframe.testing.simulation.cluster import World
 
 LIMITS = NodeLimits(
     beat_s=0.5,

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
-from mrframe.core.model.records import Ledger, TaskReport
+from mrframe.core.model.reports import Ledger, TaskReport
 from mrframe.core.model.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split, StepSpec
 
 Pair = tuple[str, str]

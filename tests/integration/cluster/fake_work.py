@@ -10,11 +10,11 @@ import signal
 import subprocess
 import time
 
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure, MapOrder
 from mrframe.shuffle.partition import slots_for
-from mrframe.shuffle.run_file.runfile import RunWriter
-from mrframe.shuffle.run_file.runread import RunReader
+from mrframe.shuffle.run_file.run_reader import RunReader
+from mrframe.shuffle.run_file.run_writer import RunWriter
 
 
 def run(package, order, reporter):

@@ -7,7 +7,7 @@ import time
 import pytest
 import zmq
 
-from mrframe.cluster.master.clients import REQUEST
+from mrframe.cluster.master.client_sessions import REQUEST
 from mrframe.cluster.master.master import make
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Doorkeeper, Keys, make_keys

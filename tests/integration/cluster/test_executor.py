@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from mrframe.cluster.node import executor
-from mrframe.cluster.transport.lines import Line, make_pair
+from mrframe.cluster.transport.pipes import Line, make_pair
 from mrframe.core.model.events import ExecutorFailed
 from mrframe.core.model.spec import MapOrder, Split
-from mrframe.task.isolation.printing import PrintBudget
+from mrframe.task.isolation.print_limit import PrintBudget
 from mrframe.wire import channels
 from mrframe.wire.messages import BlockDeleted, Work
 

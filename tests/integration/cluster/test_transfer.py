@@ -10,14 +10,14 @@ import pytest
 
 from mrframe.cluster.node import fetching, serving
 from mrframe.cluster.node.fetching import Fetcher, Wanted
-from mrframe.cluster.node.folder import Folder
+from mrframe.cluster.node.node_dir import Folder
 from mrframe.cluster.node.serving import FileServer
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Doorkeeper, make_keys
 from mrframe.cluster.transport.transport import Loop
 from mrframe.shuffle.partition import slot_range, slots_for
-from mrframe.shuffle.run_file.runfile import RunWriter
-from mrframe.shuffle.run_file.runread import RunReader
+from mrframe.shuffle.run_file.run_reader import RunReader
+from mrframe.shuffle.run_file.run_writer import RunWriter
 from mrframe.wire.messages import Member, NodeAddress
 
 ATTEMPT = "job-1/m0000.1.1"

@@ -17,8 +17,8 @@ from corpus import ACCESS, JSON, LIMIT, LONG, PACKED, REFUSED, TEXT, Case
 import mrframe
 from mrframe import Job, RunOptions, each, json_lines, logs, text
 from mrframe.errors import InputError
-from mrframe.formats.inputs import splitting
-from mrframe.task.map.mapping import MapTask
+from mrframe.formats.inputs import splits
+from mrframe.task.map.map_task import MapTask
 
 BETWEEN = re.compile(rb"(?:\r?\n)?(?:\0|\xef\xbb\xbf)*")
 BEHIND = re.compile(rb"\r?\n?(?:\0|\xef\xbb\xbf)*")
@@ -117,7 +117,7 @@ def test_every_bad_input_gives_what_the_table_says(group, size, folder, monkeypa
 
 @pytest.mark.parametrize("size", SIZES)
 def test_lines_over_the_limit_are_malformed_and_the_rest_is_read(size, folder, monkeypatch):
-    monkeypatch.setattr(splitting, "LINE_BYTES_MAX", LIMIT)
+    monkeypatch.setattr(splits, "LINE_BYTES_MAX", LIMIT)
     judge("long", LONG, folder, options(max(size, 4)), monkeypatch, size)
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from mrframe.core.model.spec import Split
 from mrframe.errors import CorruptData
-from mrframe.formats.inputs.decode import decode_file
-from mrframe.formats.inputs.splitting import read_split
-from mrframe.formats.inputs.spooling import spool
+from mrframe.formats.inputs.compression import decode_file
+from mrframe.formats.inputs.splits import read_split
+from mrframe.formats.inputs.stdin import spool
 
 LINES = b"".join(b"%d,%d\n" % (n, n * n) for n in range(400))
 

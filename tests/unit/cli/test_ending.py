@@ -7,7 +7,7 @@ import sys
 import click
 import pytest
 
-from mrframe.cli.show.ending import Terminated, run_to_exit_code
+from mrframe.cli.show.exit import Terminated, run_to_exit_code
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,7 @@ def test_an_interrupt_while_a_class_is_made_is_no_bug(capfd, stopped, code, word
 LOST = """
 import sys, weakref
 import click
-from mrframe.cli.show.ending import Terminated, catch_lost_signals, run_to_exit_code
+from mrframe.cli.show.exit import Terminated, catch_lost_signals, run_to_exit_code
 
 class Thing:
     pass

@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from mrframe.cli.last import named, named_submission
-from mrframe.cluster.client.home import Home
+from mrframe.cli.last_id import named, named_submission
+from mrframe.cluster.client.cluster_dir import Home
 from mrframe.errors import UsageError
-from mrframe.store.runs import Runs, default_folder
+from mrframe.store.run_records import Runs, default_folder
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def test_help_imports_click_and_next_to_nothing():
         "from mrframe.cli.main import group\n"
         "from click.testing import CliRunner\n"
         "loaded = {m for m in sys.modules if m.startswith('mrframe')}\n"
-        "wanted = {'mrframe', 'mrframe.cli', 'mrframe.cli.main', 'mrframe.cli.show', 'mrframe.cli.show.ending',\n"
+        "wanted = {'mrframe', 'mrframe.cli', 'mrframe.cli.main', 'mrframe.cli.show', 'mrframe.cli.show.exit',\n"
         "          'mrframe.errors', 'mrframe.task', 'mrframe.task.isolation', 'mrframe.task.isolation.stdout'}\n"
         "assert loaded == wanted, loaded\n"
         "heavy = {'zmq', 'importlib.metadata', 'msgpack', 'cloudpickle', 'asyncio', 'json'}\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mrframe.cluster.node.folder import LOGS_MAX, Folder, file_in
+from mrframe.cluster.node.node_dir import LOGS_MAX, Folder, file_in
 
 SEALED, OPEN = "job-1/m0000.1.1", "job-1/m0001.1.1"
 

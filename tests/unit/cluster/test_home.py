@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mrframe.cluster.client.home import FAULT_BYTES, LOG_BYTES_MAX, Home
+from mrframe.cluster.client.cluster_dir import FAULT_BYTES, LOG_BYTES_MAX, Home
 from mrframe.errors import OutputError, UsageError
 from mrframe.store.private import write_private
 
@@ -66,7 +66,7 @@ def test_a_log_that_is_too_long_begins_anew_and_keeps_its_end(home):
 def test_a_full_disk_does_not_keep_a_log_from_being_bounded(home, monkeypatch):
     os.mkdir(home.run, 0o700)
     write_private(home.log, b"x" * (LOG_BYTES_MAX + 1))
-    monkeypatch.setattr("mrframe.cluster.client.home.write_private", full)
+    monkeypatch.setattr("mrframe.cluster.client.cluster_dir.write_private", full)
     home.bound_log()
     assert os.path.getsize(home.log) == 0
 

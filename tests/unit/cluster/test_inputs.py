@@ -5,8 +5,8 @@ import os
 import pytest
 
 from mrframe.cluster.node.fetching import Outcome
-from mrframe.cluster.node.folder import Folder
-from mrframe.cluster.node.inputs import Inputs
+from mrframe.cluster.node.local_inputs import Inputs
+from mrframe.cluster.node.node_dir import Folder
 from mrframe.core.model.actions import Fetch
 from mrframe.core.model.events import Fetched, FetchFailed
 from mrframe.wire.messages import NodeAddress

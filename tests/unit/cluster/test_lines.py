@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from mrframe.cluster.transport.lines import Line, make_pair
+from mrframe.cluster.transport.pipes import Line, make_pair
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 

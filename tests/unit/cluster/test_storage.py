@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from mrframe.cluster.node.storage import BLOCK_EXECUTOR, Storage
-from mrframe.core.model.stored import BlockDone
+from mrframe.cluster.node.block_store import BLOCK_EXECUTOR, Storage
+from mrframe.core.model.block_messages import BlockDone
 
 DAY_S = 24 * 3600.0
 

@@ -6,17 +6,7 @@ from collections import defaultdict
 from hashlib import sha256
 
 from mrframe.core.model.actions import Persist, SendNode
-from mrframe.core.model.datasets import DatasetBlock, DatasetFile, Version
-from mrframe.core.model.events import DatasetPut, NodeGone, NodeJoined, Tick
-from mrframe.core.model.manifest_messages import (
-    DropVersion,
-    KeepVersion,
-    VersionAsked,
-    VersionKept,
-    VersionsHeld,
-    VersionTold,
-)
-from mrframe.core.model.stored import (
+from mrframe.core.model.block_messages import (
     BlockDamaged,
     BlockRefused,
     BlocksHeld,
@@ -30,8 +20,18 @@ from mrframe.core.model.stored import (
     StoreBlock,
     VersionWanted,
 )
-from mrframe.core.replication.keeping import AWAY_S, ORDER_S, SETTLE_S
-from mrframe.core.replication.replicas import homes
+from mrframe.core.model.catalog import DatasetBlock, DatasetFile, Version
+from mrframe.core.model.events import DatasetPut, NodeGone, NodeJoined, Tick
+from mrframe.core.model.manifest_messages import (
+    DropVersion,
+    KeepVersion,
+    VersionAsked,
+    VersionKept,
+    VersionsHeld,
+    VersionTold,
+)
+from mrframe.core.replication.reconcile import AWAY_S, ORDER_S, SETTLE_S
+from mrframe.core.replication.rendezvous import homes
 from mrframe.core.scheduling.scheduler import Scheduler
 
 TICK_S = 0.5

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mrframe.core.model import events as e
+from mrframe.core.model.block_messages import BlocksHeld
 from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.spec import MIB
-from mrframe.core.model.stored import BlocksHeld
 from mrframe.testing.by_hand import ByHand, file_split
 
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrframe.cluster.master.journal import DiskJournal
+from mrframe.cluster.master.fact_journal import DiskJournal
 from mrframe.core.model.actions import Persist
-from mrframe.core.model.datasets import DatasetBlock, DatasetFile, Version, parse_reference
+from mrframe.core.model.block_messages import BlocksHeld
+from mrframe.core.model.catalog import DatasetBlock, DatasetFile, Version, parse_reference
 from mrframe.core.model.events import DatasetPut, DatasetRemoved, NodeJoined
 from mrframe.core.model.facts import VersionRemoved
-from mrframe.core.model.stored import BlocksHeld
 from mrframe.core.scheduling.scheduler import Scheduler
 
 A, B = "a" * 64, "b" * 64

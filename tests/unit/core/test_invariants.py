@@ -7,7 +7,7 @@ import pytest
 from mrframe.core.model import actions as a
 from mrframe.core.model import events as e
 from mrframe.core.model.facts import AttemptCommitted, JobFinished, OutputLost
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.core.scheduling.invariants import Checker, InvariantBroken, recovers, repeat_changes_nothing
 from mrframe.core.scheduling.scheduler import Scheduler

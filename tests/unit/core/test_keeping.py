@@ -7,9 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_world import TICK_S, World, name_of, wanted
 
-from mrframe.core.model.datasets import DatasetBlock, DatasetFile, Version
-from mrframe.core.model.events import DatasetPut, DatasetRemoved, NodeDrained
-from mrframe.core.model.stored import (
+from mrframe.core.model.block_messages import (
     BlockDamaged,
     DropBlock,
     PutEnded,
@@ -17,8 +15,10 @@ from mrframe.core.model.stored import (
     StoreBlock,
     UnknownBlocks,
 )
-from mrframe.core.replication.keeping import ORPHANS_S
-from mrframe.core.replication.replicas import homes
+from mrframe.core.model.catalog import DatasetBlock, DatasetFile, Version
+from mrframe.core.model.events import DatasetPut, DatasetRemoved, NodeDrained
+from mrframe.core.replication.reconcile import ORPHANS_S
+from mrframe.core.replication.rendezvous import homes
 
 
 def test_a_put_lies_on_its_homes_and_is_a_version_only_then():

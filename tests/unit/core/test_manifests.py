@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_world import World, wanted
 
+from mrframe.core.model.block_messages import DropBlock, StorageWanted, VersionsWanted
 from mrframe.core.model.events import DatasetRemoved, NodeDrained
 from mrframe.core.model.manifest_messages import DropVersion, RecoverVersions
-from mrframe.core.model.stored import DropBlock, StorageWanted, VersionsWanted
-from mrframe.core.replication.keeping import ORPHANS_S
+from mrframe.core.replication.reconcile import ORPHANS_S
 
 LONG_S = ORPHANS_S + 100
 

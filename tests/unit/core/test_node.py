@@ -7,9 +7,9 @@ import pytest
 from mrframe.core.model import actions as a
 from mrframe.core.model import events as e
 from mrframe.core.model.limits import BLOCKS_AHEAD_MAX, NodeLimits
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import DecodeOrder, Failure, MapOrder, ReduceOrder, Split
-from mrframe.core.node.node import NodeCore
+from mrframe.core.node.node_core import NodeCore
 
 FILE = Split("file", "access.log", "logs/access.log", 0, 100, (0, 0))
 M0, M1, R0, D0 = "job-1/m0000.1.1", "job-1/m0001.1.1", "job-1/r0000.1.1", "job-1/d0000.1.1"

@@ -7,10 +7,10 @@ from time import process_time
 
 from mrframe.core.model import events as e
 from mrframe.core.model.limits import SchedulerLimits
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MIB, Split, StepSpec
-from mrframe.core.replication.replicas import homes
-from mrframe.core.state.placement import Locality, locality, wait_s
+from mrframe.core.replication.rendezvous import homes
+from mrframe.core.state.ready_queue import Locality, locality, wait_s
 from mrframe.testing.by_hand import ByHand, file_split, report
 
 

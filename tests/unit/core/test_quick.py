@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrframe.core import quick
+from mrframe.core import fast_dataclass
 from mrframe.core.model import events
 from mrframe.core.model.spec import Split
 from mrframe.wire import messages
@@ -31,7 +31,7 @@ def both(flags, body):
     return [maker(**flags)(type("Thing", (), body() | {"__qualname__": "Thing"})) for maker in MAKERS]
 
 
-MAKERS = [dataclasses.dataclass, quick.dataclass]
+MAKERS = [dataclasses.dataclass, fast_dataclass.dataclass]
 
 
 def plain():
@@ -87,7 +87,7 @@ def behaviour(cls, flags, values):
     return found
 
 
-@quick.dataclass(frozen=True, slots=True)
+@fast_dataclass.dataclass(frozen=True, slots=True)
 class Kept:
     """With a field that has a default."""
 
@@ -118,7 +118,9 @@ def test_a_signature_says_names_and_defaults():
 
 def test_fields_that_are_left_out_are_refused():
     with pytest.raises(TypeError, match="left out"):
-        quick.dataclass(type("Thing", (), {"__annotations__": {"a": "int"}, "a": field(default=1, repr=False)}))
+        fast_dataclass.dataclass(
+            type("Thing", (), {"__annotations__": {"a": "int"}, "a": field(default=1, repr=False)})
+        )
 
 
 def test_match_takes_an_object_apart():
@@ -134,4 +136,4 @@ CLASSES = {cls for module in (messages, events) for cls in vars(module).values()
 
 @pytest.mark.parametrize("cls", sorted(CLASSES, key=str))
 def test_the_types_of_fields_are_what_typing_says(cls):
-    assert quick.field_types(cls) == typing.get_type_hints(cls)
+    assert fast_dataclass.field_types(cls) == typing.get_type_hints(cls)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrframe.core.replication.replicas import homes, score
+from mrframe.core.replication.rendezvous import homes, score
 
 BLOCKS = [blake2b(str(number).encode()).hexdigest()[:64] for number in range(10_000)]
 

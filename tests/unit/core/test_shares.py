@@ -7,7 +7,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrframe.core.state.shares import Shares
+from mrframe.core.state.locality_matching import Shares
 
 NODES = "abcd"
 homes = st.sets(st.sampled_from(NODES), min_size=1, max_size=3).map(lambda drawn: tuple(sorted(drawn)))

@@ -6,8 +6,8 @@ import pytest
 
 from mrframe.core.model import events as e
 from mrframe.core.model.facts import AttemptCommitted, JobFinished
-from mrframe.core.model.records import Ledger, TaskReport
-from mrframe.core.model.tally import DIGEST_MASK, NOTHING, made_for, plus, unbalanced
+from mrframe.core.model.reports import Ledger, TaskReport
+from mrframe.core.model.shuffle_checksum import DIGEST_MASK, NOTHING, made_for, plus, unbalanced
 from mrframe.testing.by_hand import ByHand, file_split
 
 

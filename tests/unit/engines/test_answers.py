@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from mrframe import Job, RunOptions, count, text
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Split, StepSpec
-from mrframe.engines.base import Done, Outcome
 from mrframe.engines.cache.answers import load_answer, save_answer
-from mrframe.store.results import Results
+from mrframe.engines.protocol import Done, Outcome
+from mrframe.store.result_store import Results
 from mrframe.task.code.package import Saving, TaskSettings
 
 SPLIT = Split("file", "a.log", "a.log", 0, 8, (0, 0), content="c" * 64)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mrframe.core.model.datasets import DatasetBlock, DatasetFile, Version
-from mrframe.core.model.stored import StorageState, StorageWanted, VersionState
+from mrframe.core.model.block_messages import StorageState, StorageWanted, VersionState
+from mrframe.core.model.catalog import DatasetBlock, DatasetFile, Version
 from mrframe.engines.datasets.datasets import find
 
 VERSION = Version("access", 1, 1, 1, (DatasetFile("x.log", (DatasetBlock("b" * 64, 10),)),))

@@ -17,13 +17,13 @@ from mrframe.engines import inline
 from mrframe.engines.plan.planning import SEEDS
 from mrframe.errors import CorruptData, UsageError, UserCodeError
 from mrframe.shuffle.partition import partition_of, slot_column
-from mrframe.shuffle.run_file.runfile import RunReader, RunWriter
-from mrframe.store import seen
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
+from mrframe.store import file_index
 from mrframe.task.code.package import TaskSettings, loaded, pack, unpack
-from mrframe.task.columnar import packedfold, packedtask
+from mrframe.task.columnar import packed_buffer, packed_sums
 from mrframe.task.debug.capsule import Capsule, Group
-from mrframe.task.debug.replaying import replay
-from mrframe.task.reduce.reducing import ReduceTask
+from mrframe.task.debug.rerun import replay
+from mrframe.task.reduce.reduce_task import ReduceTask
 
 PARTITIONS = 8
 BY_LINE = Job(read=text, key="line", reduce=count)
@@ -134,12 +134,12 @@ def test_a_cluster_gives_what_one_process_gives(log):
 def test_words_as_numbers_have_the_same_hash(tmp_path, monkeypatch, rows_by_partition, read):
     """NumPy has the slots of short keys from a formula of its own, for the usual hash."""
     pytest.importorskip("numpy")
-    monkeypatch.setattr(packedtask, "WORTH_BYTES", 0)
-    monkeypatch.setattr(packedfold, "MANY_KEYS", 10)
+    monkeypatch.setattr(packed_sums, "WORTH_BYTES", 0)
+    monkeypatch.setattr(packed_buffer, "MANY_KEYS", 10)
     path = tmp_path / "words"
     path.write_text("".join(f"{key}\n" for key in aimed(3000)) * 50)  # of several blocks
     taken = []
-    monkeypatch.setattr(packedtask.PackedTable, "add", spying(packedtask.PackedTable.add, taken))
+    monkeypatch.setattr(packed_sums.PackedTable, "add", spying(packed_sums.PackedTable.add, taken))
     job = Job(read=words, key="word", reduce=count) if read is words else Job(read=text, map=one_by_one, reduce=count)
     found = []
     for fast in ("auto", "off"):
@@ -163,7 +163,7 @@ def spying(real, calls):
 
 
 def test_results_that_were_saved_with_another_seed_are_not_used(log, tmp_path, monkeypatch):
-    monkeypatch.setattr(seen, "SETTLED_S", 0.0)
+    monkeypatch.setattr(file_index, "SETTLED_S", 0.0)
     more = {"cache": "on", "cache_dir": str(tmp_path / "cache"), "split_bytes": 30_000}
     usual, made = run(BY_LINE, [str(log)], **more)
     assert made.saved_maps == 0

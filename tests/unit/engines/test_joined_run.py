@@ -11,9 +11,9 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, json_lines, logs, text
-from mrframe.engines.plan.sources import by_source
+from mrframe.engines.plan.join_inputs import by_source
 from mrframe.errors import InputError, TooManyMalformed, UnknownField, UsageError, UserCodeError
-from mrframe.task.code import travel
+from mrframe.task.code import pickled
 from mrframe.task.code.package import TaskSettings, pack, unpack
 
 INLINE = RunOptions(engine="inline")
@@ -167,4 +167,4 @@ def test_a_join_travels_with_its_readers_in_order():
     assert loaded.settings.reader == readers
     assert list(loaded.settings.reader) == ["hits", "users"]
     assert loaded.steps[0].read == readers
-    assert [role for role, _ in travel.functions_of(JOIN)] == ["map", "map", "reduce"]
+    assert [role for role, _ in pickled.functions_of(JOIN)] == ["map", "map", "reduce"]

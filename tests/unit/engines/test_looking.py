@@ -7,12 +7,12 @@ import threading
 
 import pytest
 
-from mrframe.engines.cache import looking
-from mrframe.engines.cache.looking import look
-from mrframe.formats.inputs.blocks import pieces
+from mrframe.engines.cache import content_scan
+from mrframe.engines.cache.content_scan import look
 from mrframe.formats.inputs.digest import new_digest
-from mrframe.formats.inputs.inputs import expand
-from mrframe.formats.inputs.splitting import plan_splits
+from mrframe.formats.inputs.files import expand
+from mrframe.formats.inputs.line_blocks import pieces
+from mrframe.formats.inputs.splits import plan_splits
 
 BLOCK_BYTES = 100
 LINES = b"".join(b"line %d of some\n" % n for n in range(60))
@@ -127,7 +127,7 @@ def test_an_error_of_a_thread_beside_this_one_is_raised_here(tmp_path):
             raise ZeroDivisionError
         return True
 
-    class Judge(looking._Look):
+    class Judge(content_scan._Look):
         def judge(self, split) -> bool:  # without its lock, so that this thread can wait for the other
             if threading.current_thread() is here:
                 assert other_began.wait(10)
@@ -139,6 +139,6 @@ def test_an_error_of_a_thread_beside_this_one_is_raised_here(tmp_path):
 
 
 def test_a_look_takes_no_longer_than_it_may(tmp_path, monkeypatch):
-    monkeypatch.setattr(looking, "LOOK_S_MAX", 0.0)
+    monkeypatch.setattr(content_scan, "LOOK_S_MAX", 0.0)
     splits = splits_of(tmp_path, plain=LINES, packed=gzip.compress(LINES))
     assert looked(splits, contents()) == splits

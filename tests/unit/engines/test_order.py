@@ -12,7 +12,7 @@ import mrframe
 from mrframe import Job, RunOptions, collect, count, each, text, total
 from mrframe.engines import inline
 from mrframe.errors import JobError, UserCodeError
-from mrframe.task.map import sampling
+from mrframe.task.map import key_sample
 
 TOTAL = Job(read=text, key="line", reduce=each, key_order="total")
 
@@ -126,16 +126,16 @@ def test_places_are_whole_lines_and_all_of_a_short_split(log, monkeypatch):
 
     data = log.read_bytes()
     split = Split("file", "log", str(log), 0, len(data), (0, 0))
-    assert list(sampling.places(split)) != []
-    monkeypatch.setattr(sampling, "PLACE_BYTES", 100)
-    found = list(sampling.places(split))
-    assert len(found) == sampling.PLACES
+    assert list(key_sample.places(split)) != []
+    monkeypatch.setattr(key_sample, "PLACE_BYTES", 100)
+    found = list(key_sample.places(split))
+    assert len(found) == key_sample.PLACES
     for offset, block in found:
         assert data[offset : offset + len(block)] == block
         assert block.endswith(b"\n")
         assert offset == 0 or data[offset - 1 : offset] == b"\n"
-    monkeypatch.setattr(sampling, "PLACE_BYTES", len(data))
-    assert list(sampling.places(split)) == [(0, data)]
+    monkeypatch.setattr(key_sample, "PLACE_BYTES", len(data))
+    assert list(key_sample.places(split)) == [(0, data)]
 
 
 def test_values_without_an_order_are_refused_by_name(log):
@@ -146,9 +146,9 @@ def test_values_without_an_order_are_refused_by_name(log):
 
 
 def test_a_key_with_more_values_than_memory_is_a_stream(tmp_path, monkeypatch):
-    from mrframe.task.map import mapping
+    from mrframe.task.map import map_task
 
-    monkeypatch.setattr(mapping, "SPILL_CHECK_BYTES", 1)
+    monkeypatch.setattr(map_task, "SPILL_CHECK_BYTES", 1)
     path = tmp_path / "x.txt"
     path.write_text("".join(f"{i * 7919 % 100_003:08}\n" for i in range(100_003)))
 

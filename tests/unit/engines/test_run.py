@@ -12,7 +12,7 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, count, json_lines, logs, text, top
-from mrframe.core.model.records import Ledger
+from mrframe.core.model.reports import Ledger
 from mrframe.core.model.spec import ReduceOrder
 from mrframe.engines import inline
 from mrframe.engines.history import summary
@@ -242,9 +242,9 @@ def test_a_users_partitioner(tmp_path):
 
 
 def test_spilling_gives_the_same_answer(tmp_path, monkeypatch):
-    from mrframe.task.map import mapping
+    from mrframe.task.map import map_task
 
-    monkeypatch.setattr(mapping, "SPILL_CHECK_BYTES", 1)
+    monkeypatch.setattr(map_task, "SPILL_CHECK_BYTES", 1)
     path = tmp_path / "x.txt"
     path.write_text("".join(f"{i % 977} {i}\n" for i in range(200_000)))
 
@@ -290,7 +290,7 @@ def test_partitions_follow_from_the_bytes_alone(access):
 
 
 def test_the_length_of_a_split_follows_from_the_size_of_the_input():
-    from mrframe.formats.inputs.splitting import default_split_bytes
+    from mrframe.formats.inputs.splits import default_split_bytes
 
     lengths = [default_split_bytes(total << 20) for total in (1, 64, 100, 256, 512, 1024, 1 << 20)]
     assert lengths == [n << 20 for n in (16, 16, 16, 16, 32, 64, 64)]

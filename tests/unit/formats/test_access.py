@@ -8,8 +8,8 @@ from itertools import product
 
 import pytest
 
-from mrframe.formats.named import logs
-from mrframe.formats.reading import explain, make_reader
+from mrframe.formats.factory import explain, make_reader
+from mrframe.formats.registry import logs
 from mrframe.formats.schema import grammar_of
 from mrframe.testing.oracle import parse_line
 

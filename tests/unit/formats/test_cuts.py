@@ -8,8 +8,8 @@ import pytest
 
 from mrframe.errors import FormatError
 from mrframe.formats.detect import detect
-from mrframe.formats.named import logs
-from mrframe.formats.reading import explain, make_reader
+from mrframe.formats.factory import explain, make_reader
+from mrframe.formats.registry import logs
 from mrframe.formats.schema import grammar_of
 from mrframe.testing.oracle import parse_line
 

@@ -4,9 +4,9 @@ import pytest
 
 from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError
+from mrframe.formats.factory import explain
 from mrframe.formats.grammar.format_string import parse_format
-from mrframe.formats.named import logs
-from mrframe.formats.reading import explain
+from mrframe.formats.registry import logs
 from mrframe.formats.schema import fields_of, grammar_of
 
 COMBINED = grammar_of("combined").elements

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mrframe.core.job.job import JSON_LINES
-from mrframe.formats.reading import explain, make_reader
+from mrframe.formats.factory import explain, make_reader
 
 LINE = b'{"status": 200, "request": {"headers": {"User-Agent": ["curl/7.74.0"]}, "uri": null}, "a.b": 1, "line": 7}'
 

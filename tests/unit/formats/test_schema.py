@@ -8,8 +8,8 @@ import pytest
 from mrframe.core.job.job import JSON_LINES, PAIRS, TEXT, WORDS, Reader
 from mrframe.errors import FormatError, UnknownField
 from mrframe.formats.detect import detect
-from mrframe.formats.named import FORMATS, formats_table, logs, reader_named
-from mrframe.formats.reading import explain, make_reader
+from mrframe.formats.factory import explain, make_reader
+from mrframe.formats.registry import FORMATS, formats_table, logs, reader_named
 from mrframe.formats.schema import check_fields, fields_of
 
 EXAMPLES = {known.name: known.example.encode() for known in FORMATS}
@@ -88,6 +88,6 @@ def test_names_for_the_command_line() -> None:
 
 
 def test_naming_readers_compiles_nothing() -> None:
-    script = "import sys, mrframe.formats.named; print('mrframe.formats.grammar.patterns' in sys.modules)"
+    script = "import sys, mrframe.formats.registry; print('mrframe.formats.grammar.patterns' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

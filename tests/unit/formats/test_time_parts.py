@@ -8,9 +8,9 @@ import pytest
 
 from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError
-from mrframe.formats.named import logs
-from mrframe.formats.readers.window import Window
-from mrframe.formats.reading import explain, has_times, make_reader
+from mrframe.formats.factory import explain, has_times, make_reader
+from mrframe.formats.readers.time_window import Window
+from mrframe.formats.registry import logs
 from mrframe.formats.schema import fields_of, grammar_of
 from mrframe.testing.oracle import parse_line
 

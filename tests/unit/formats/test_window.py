@@ -9,8 +9,8 @@ import pytest
 
 from mrframe.core.job.job import Reader
 from mrframe.errors import UsageError
-from mrframe.formats.readers.window import Window, window_of
-from mrframe.formats.reading import make_reader
+from mrframe.formats.factory import make_reader
+from mrframe.formats.readers.time_window import Window, window_of
 
 NOW = datetime(2026, 5, 17, 12, 30, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

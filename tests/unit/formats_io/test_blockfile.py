@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrframe.errors import CorruptData, ExtraMissing
-from mrframe.formats.inputs import blockfile
-from mrframe.formats.inputs.blockfile import FRAME_BYTES, BlockFile, best_codec, write_block
+from mrframe.formats.inputs import block_file
+from mrframe.formats.inputs.block_file import FRAME_BYTES, BlockFile, best_codec, write_block
 
 LINES = b"127.0.0.1 - - GET /index.html 200 1234\n" * 40
 NOISE = random.Random(1).randbytes(2_000)
@@ -86,15 +86,15 @@ def test_no_byte_of_a_damaged_frame_is_given_and_the_others_are(tmp_path):
 def test_a_frame_that_would_grow_without_end_is_stopped_at_its_length(tmp_path, monkeypatch):
     path = tmp_path / "block"
     with monkeypatch.context() as context:
-        context.setattr(blockfile, "FRAME_BYTES", 64 << 20)
+        context.setattr(block_file, "FRAME_BYTES", 64 << 20)
         written(path, [b"\0" * (64 << 20)])
     data = path.read_bytes()
-    end = blockfile._TAIL_BYTES
-    codec, _, count, digest = blockfile._END.unpack(data[-end:][: blockfile._END.size])
-    index = data[-end - blockfile._FRAME.size : -end]
-    forged = index + blockfile._END.pack(codec, 100, count, digest)
-    crc = blockfile._CRC.pack(blockfile.zlib.crc32(forged))
-    path.write_bytes(data[: -end - len(index)] + forged + crc + blockfile._MAGIC)
+    end = block_file._TAIL_BYTES
+    codec, _, count, digest = block_file._END.unpack(data[-end:][: block_file._END.size])
+    index = data[-end - block_file._FRAME.size : -end]
+    forged = index + block_file._END.pack(codec, 100, count, digest)
+    crc = block_file._CRC.pack(block_file.zlib.crc32(forged))
+    path.write_bytes(data[: -end - len(index)] + forged + crc + block_file._MAGIC)
     with BlockFile(str(path)) as block, pytest.raises(CorruptData, match="101 bytes of content, not 100"):
         block.read_at(0, 100)
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from mrframe.errors import ExtraMissing, InputChanged, InputError
-from mrframe.formats.inputs import decode
-from mrframe.formats.inputs.decode import compression_of, decode_file, decompress
-from mrframe.formats.inputs.spooling import spool
+from mrframe.formats.inputs import compression
+from mrframe.formats.inputs.compression import compression_of, decode_file, decompress
+from mrframe.formats.inputs.stdin import spool
 
 TEXT = b"".join(b"%d some line of a log\n" % i for i in range(5000))
 PACKS = [("gzip", gzip.compress), ("bzip2", bz2.compress), ("xz", lzma.compress)]
@@ -29,7 +29,7 @@ LIBRARIES = ["zlib", *(["isal.isal_zlib"] if find_spec("isal") else [])]
 def gzip_library(request, monkeypatch):
     """Every test with the standard library and, where it is installed, with the one of the extra."""
     library = import_module(request.param)
-    monkeypatch.setattr(decode, "gzip_library", lambda: library)
+    monkeypatch.setattr(compression, "gzip_library", lambda: library)
 
 
 def decoded(data, compression, chunk=1 << 20):

@@ -12,8 +12,8 @@ import socket
 import pytest
 
 from mrframe.errors import ExtraMissing, InputError
-from mrframe.formats.inputs.inputs import InputFile, expand
-from mrframe.formats.inputs.sameness import state_of
+from mrframe.formats.inputs.file_identity import state_of
+from mrframe.formats.inputs.files import InputFile, expand
 
 
 @pytest.fixture

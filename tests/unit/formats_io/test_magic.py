@@ -15,8 +15,8 @@ import zipfile
 import pytest
 
 from mrframe.errors import ExtraMissing, InputError
-from mrframe.formats.inputs.decode import decompress
-from mrframe.formats.inputs.inputs import expand
+from mrframe.formats.inputs.compression import decompress
+from mrframe.formats.inputs.files import expand
 from mrframe.formats.inputs.magic import HEAD_BYTES, check_is_text
 
 LINE = b'192.0.2.7 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 12\n'

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from mrframe.errors import CorruptData, InputError
-from mrframe.formats.inputs.inputs import expand
+from mrframe.formats.inputs.files import expand
 from mrframe.store.output import whole_folder
 
 PARTS = (b'{"a": 1}\n', b'{"a": 2}\n{"a": 3}\n')

@@ -14,8 +14,8 @@ import pytest
 
 from mrframe.core.model.spec import MIB, Split
 from mrframe.errors import InputChanged, InputError
-from mrframe.formats.inputs.inputs import InputFile, expand
-from mrframe.formats.inputs.splitting import (
+from mrframe.formats.inputs.files import InputFile, expand
+from mrframe.formats.inputs.splits import (
     LongLine,
     default_partitions,
     estimated_bytes,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from mrframe.errors import ValueRefused
 from mrframe.formats.output import writing
-from mrframe.formats.output.plain import json_column, json_text, shown
+from mrframe.formats.output.value_text import json_column, json_text, shown
 from mrframe.formats.output.writing import FORMATS, jsonl_lines, write_rows
 
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 
 from mrframe.shuffle.columns import encode
-from mrframe.shuffle.fixed import is_fixed
-from mrframe.shuffle.run_file.runfile import RunWriter
+from mrframe.shuffle.deterministic import is_fixed
+from mrframe.shuffle.run_file.run_writer import RunWriter
 
 
 class Own:

@@ -9,7 +9,7 @@ from pathlib import Path
 from mrframe.shuffle.columns import decode, encode
 from mrframe.shuffle.keys import canonical
 from mrframe.shuffle.partition import slot_column
-from mrframe.shuffle.run_file.runfile import RunReader, RunWriter
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 
 PAGE = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
 NAMES = {"date": date, "datetime": datetime, "timedelta": timedelta, "timezone": timezone, "Decimal": Decimal}

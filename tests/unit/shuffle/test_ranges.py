@@ -8,8 +8,8 @@ import pytest
 from mrframe.errors import ValueRefused
 from mrframe.shuffle.keys import kind_of, normal, order
 from mrframe.shuffle.partition import partition_of, slots_for
-from mrframe.shuffle.ranges import CUT_CHARS, Ranges, choose_cuts, ranges_each, short
-from mrframe.shuffle.run_file.runfile import RunReader, RunWriter
+from mrframe.shuffle.range_partition import CUT_CHARS, Ranges, choose_cuts, ranges_each, short
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 
 
 def partitions_of(keys, cuts, partitions):

@@ -11,9 +11,9 @@ import pytest
 
 from mrframe.errors import CannotTravel, CorruptData, KeyRefused
 from mrframe.shuffle.partition import slot_column, slot_range, slots_for
-from mrframe.shuffle.run_file.blocks import BLOCK_BYTES, BLOCK_RECORDS_MAX, Compressor
-from mrframe.shuffle.run_file.runfile import RunReader, RunWriter, extract
-from mrframe.shuffle.run_file.runlayout import AS_GIVEN, read_layout
+from mrframe.shuffle.run_file.pair_blocks import BLOCK_BYTES, BLOCK_RECORDS_MAX, Compressor
+from mrframe.shuffle.run_file.run_layout import AS_GIVEN, read_layout
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter, extract
 
 
 def written(*runs, slots=1, **options):

@@ -9,9 +9,9 @@ import pytest
 
 from mrframe.errors import CorruptData
 from mrframe.shuffle.columns import encode
-from mrframe.shuffle.run_file.blocks import BLOCK_RECORDS_MAX, HEAD, Compressor, pack_block, unpack_block
-from mrframe.shuffle.run_file.runfile import RunReader, RunWriter, extract
-from mrframe.shuffle.run_file.runlayout import HEADER_BYTES, Section, ending, header
+from mrframe.shuffle.run_file.pair_blocks import BLOCK_RECORDS_MAX, HEAD, Compressor, pack_block, unpack_block
+from mrframe.shuffle.run_file.run_layout import HEADER_BYTES, Section, ending, header
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter, extract
 
 
 def sample() -> bytes:

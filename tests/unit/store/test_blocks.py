@@ -12,11 +12,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from mrframe.core.model.stored import JudgeOrder, StoreOrder
+from mrframe.core.model.block_messages import JudgeOrder, StoreOrder
 from mrframe.errors import NotPrivate, OutputError, StoreFull
 from mrframe.store import blocks
 from mrframe.store.blocks import BlockStore
-from mrframe.task.storing import do_block
+from mrframe.task.block_work import do_block
 
 NAME, OTHER = "a" * 64, "b" * 64
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mrframe.cluster.client.home import Home
+from mrframe.cluster.client.cluster_dir import Home
 from mrframe.store.private import write_private
 
 

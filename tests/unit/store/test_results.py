@@ -11,7 +11,7 @@ from zlib import crc32
 import pytest
 
 from mrframe.errors import NotPrivate
-from mrframe.store.results import Results
+from mrframe.store.result_store import Results
 
 JOB = "a" * 40
 K1, K2, OLD, NEW, USED = (digit * 40 for digit in "12345")
@@ -157,5 +157,5 @@ def test_an_entry_is_used_also_where_its_time_cannot_be_noted(results, tmp_path,
     def refused(*_args):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("mrframe.store.results.os.utime", refused)
+    monkeypatch.setattr("mrframe.store.result_store.os.utime", refused)
     assert results.load(JOB, K1, None) == b"report"

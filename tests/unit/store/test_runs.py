@@ -7,8 +7,8 @@ import os
 import pytest
 
 from mrframe.errors import CorruptData, NotPrivate, UsageError
-from mrframe.store import runs
-from mrframe.store.runs import Runs
+from mrframe.store import run_records
+from mrframe.store.run_records import Runs
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def test_a_run_is_found_by_its_id_and_as_the_last(kept):
 
 
 def test_old_runs_and_too_much_of_them_go(kept, monkeypatch, tmp_path):
-    monkeypatch.setattr(runs, "BYTES_MAX", 2500)
-    monkeypatch.setattr(runs, "SMALL_BYTES", 0)
+    monkeypatch.setattr(run_records, "BYTES_MAX", 2500)
+    monkeypatch.setattr(run_records, "SMALL_BYTES", 0)
     for _ in range(5):
         kept.add({"record": b"x" * 1000})
     assert sorted(os.listdir(tmp_path / "runs")) == ["run-3", "run-4", "run-5"]
@@ -43,14 +43,14 @@ def test_old_runs_and_too_much_of_them_go(kept, monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("size", [10, 30])
 def test_small_runs_are_looked_through_now_and_then_and_never_too_much_is_kept(kept, monkeypatch, tmp_path, size):
-    monkeypatch.setattr(runs, "BYTES_MAX", 1000)
-    monkeypatch.setattr(runs, "SMALL_BYTES", 20)
+    monkeypatch.setattr(run_records, "BYTES_MAX", 1000)
+    monkeypatch.setattr(run_records, "SMALL_BYTES", 20)
     looks = []
     monkeypatch.setattr(kept, "_trim", lambda trim=kept._trim: (looks.append(1), trim()))
     for _ in range(200):
         kept.add({"record": b"x" * size})
         assert sum(path.stat().st_size for path in (tmp_path / "runs").glob("*/record")) <= 1000
-    assert len(looks) == (200 // runs.LOOK_EVERY if size == 10 else 200)
+    assert len(looks) == (200 // run_records.LOOK_EVERY if size == 10 else 200)
 
 
 def test_two_at_once_get_two_ids(kept, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from mrframe.store.seen import SETTLED_S, Seen, SeenFiles, State
+from mrframe.store.file_index import SETTLED_S, Seen, SeenFiles, State
 
 PIECES = ((0, 100, "ab" * 32), (100, 50, "cd" * 32))
 

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from mrframe import Job, count, logs, text
-from mrframe.core.model.records import TaskReport
+from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MapOrder, Split
 from mrframe.task.attempt import run_loaded
 from mrframe.task.code.package import Saving, TaskSettings, loaded

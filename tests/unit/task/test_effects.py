@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from mrframe.core.model.spec import Split
-from mrframe.formats.inputs.splitting import read_split
+from mrframe.formats.inputs.splits import read_split
 from mrframe.task.isolation import effects
 
 

@@ -13,11 +13,11 @@ from mrframe.core.model.spec import MapOrder, Split
 from mrframe.engines.plan.planning import make_plan
 from mrframe.errors import LedgerUnbalanced, UserCodeError
 from mrframe.store.scratch import Scratch
-from mrframe.task.code.jobfile import made
+from mrframe.task.code.job_file import made
 from mrframe.task.code.package import loaded
-from mrframe.task.isolation.guard import is_interrupt, is_used_up
+from mrframe.task.isolation.hook_guard import is_interrupt, is_used_up
 from mrframe.task.map.emit import EmitFailed, Emitter
-from mrframe.task.map.mapping import MapTask
+from mrframe.task.map.map_task import MapTask
 
 INLINE = RunOptions(engine="inline")
 LINES = 900

@@ -13,10 +13,10 @@ import pytest
 import mrframe
 from mrframe import Job, RunOptions, api, count, text
 from mrframe.errors import CannotTravel, JobError, UserCodeError
-from mrframe.formats.named import TEXT
+from mrframe.formats.registry import TEXT
 from mrframe.paths import PROJECT_DIR
-from mrframe.task.code import jobfile
-from mrframe.task.code.jobfile import find, ready_jobs, ready_names
+from mrframe.task.code import job_file
+from mrframe.task.code.job_file import find, ready_jobs, ready_names
 from mrframe.task.code.package import TaskSettings, pack, unpack
 
 SETTINGS = TaskSettings(TEXT)
@@ -68,7 +68,7 @@ def test_ready_jobs_are_found_in_folders_too(write, tmp_path, monkeypatch):
     for name in ("plain.py", "web/bots.py", "web/deeper/paths.py", "_own.py", "_parts/no.py", "web/__init__.py"):
         write(f"ready/{name}", PLAIN)
     write("ready/web/__pycache__/old.py", PLAIN)
-    monkeypatch.setattr(jobfile, "ready_folder", lambda: str(tmp_path / "ready"))
+    monkeypatch.setattr(job_file, "ready_folder", lambda: str(tmp_path / "ready"))
     assert ready_names() == ["bots", "paths", "plain"]
     assert find("paths").path == str(tmp_path / "ready" / "web" / "deeper" / "paths.py")
     assert find("bots:job").make({}).map is not None

@@ -7,10 +7,10 @@ import gzip
 import pytest
 
 from mrframe.core.model.spec import MapOrder, Split
-from mrframe.formats.inputs.decode import OUTPUT_BYTES
-from mrframe.task.careful import place_of
-from mrframe.task.isolation.box import Standing
-from mrframe.task.report.lines import lines_before
+from mrframe.formats.inputs.compression import OUTPUT_BYTES
+from mrframe.task.isolated_attempt import place_of
+from mrframe.task.isolation.progress_page import Standing
+from mrframe.task.report.line_numbers import lines_before
 
 TEXT = b"".join(b"%d\n" % number for number in range(400_000))  # more than two chunks of the decoder
 

@@ -8,8 +8,8 @@ import pytest
 
 from mrframe import Job, api, count, words
 from mrframe.core.model.options import RunOptions
-from mrframe.store import manyfiles
-from mrframe.store.manyfiles import ManyFiles
+from mrframe.store import file_pool
+from mrframe.store.file_pool import ManyFiles
 
 FDS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 
@@ -51,7 +51,7 @@ def few_descriptors():
 
 @pytest.mark.usefixtures("few_descriptors")
 def test_a_job_has_more_map_tasks_and_more_parts_than_descriptors(tmp_path, monkeypatch):
-    monkeypatch.setattr(manyfiles, "OPEN_MAX", 50)
+    monkeypatch.setattr(file_pool, "OPEN_MAX", 50)
     monkeypatch.setattr(api, "HELD_BYTES_MAX", 0)
     path = tmp_path / "words"
     path.write_text("".join(f"word{i % 700} and again\n" for i in range(1500)))

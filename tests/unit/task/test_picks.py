@@ -8,8 +8,8 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, collect, count, logs, total, words
-from mrframe.task.columnar import rawcount
-from mrframe.task.columnar.picks import Constant, picks_of
+from mrframe.task.columnar import raw_count_buffer
+from mrframe.task.columnar.declared_map import Constant, picks_of
 from mrframe.task.map import emit
 from mrframe.task.map.emit import Emitter
 
@@ -183,7 +183,7 @@ def test_a_parameter_with_a_default_is_no_field():
 
 def plainly(job: Job, path: str, monkeypatch: pytest.MonkeyPatch):
     """The answer where no map is known to pick."""
-    for module in (emit, rawcount):
+    for module in (emit, raw_count_buffer):
         monkeypatch.setattr(module, "declared_picks", lambda _: None)
     found = answer(job, path)
     monkeypatch.undo()
@@ -233,4 +233,4 @@ def by_host_and_status(host, status):
     ],
 )
 def test_maps_that_count_are_counted_raw(job, raw):
-    assert rawcount.counts_raw(job) == raw
+    assert raw_count_buffer.counts_raw(job) == raw

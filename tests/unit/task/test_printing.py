@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from mrframe.task.isolation.printing import (
+from mrframe.task.isolation.print_limit import (
     PRINT_BYTES_MAX,
     PRINT_BYTES_PER_S,
     TELL_S,

@@ -16,11 +16,11 @@ import pytest
 import mrframe
 from mrframe import Job, increment, run, text, total
 from mrframe.cli.parse.question import compile_where
-from mrframe.task.cache import known
+from mrframe.task.cache import pure_names
 from mrframe.task.cache.fingerprint import unsaved_because
 from mrframe.task.cache.purity import Unsaved, check_sources
-from mrframe.task.code.jobfile import find
-from mrframe.task.code.sources import Source
+from mrframe.task.code.job_file import find
+from mrframe.task.code.modules import Source
 
 ROOT = Path(__file__).parents[3]
 
@@ -529,10 +529,10 @@ def test_names_of_local_modules_are_as_pure_as_these():
     assert judged(job, "import json\nLIMIT = 3\ndef weight(x): return len(x)", "def half(x): return x / 2") == ""
 
 
-@pytest.mark.parametrize("module", sorted(known.MODULES))
+@pytest.mark.parametrize("module", sorted(pure_names.MODULES))
 def test_every_name_that_is_taken_for_pure_exists_in_some_version_of_python(module):
     found = pytest.importorskip(module)
-    names = {name.removeprefix("-") for name in known.MODULES[module]} - {"*", ""}
+    names = {name.removeprefix("-") for name in pure_names.MODULES[module]} - {"*", ""}
     newer = {"UTC", "StrEnum", "HTTPMethod", "QUOTE_NOTNULL", "QUOTE_STRINGS", "PatternError", "replace"}
     older = {"error", "splitdrive"}
     newer |= {"evaluate_forward_ref"}

@@ -7,11 +7,11 @@ import os
 import pytest
 
 from mrframe import Job, count, text
-from mrframe.core.model.records import Malformed, TaskReport
+from mrframe.core.model.reports import Malformed, TaskReport
 from mrframe.core.model.spec import MapOrder, Split
-from mrframe.shuffle.run_file.runfile import RunWriter
-from mrframe.store.results import Results
-from mrframe.task.cache.saved import Digest, map_or_load
+from mrframe.shuffle.run_file.run_writer import RunWriter
+from mrframe.store.result_store import Results
+from mrframe.task.cache.map_results import Digest, map_or_load
 from mrframe.task.code.package import Saving, TaskSettings
 from mrframe.task.isolation import effects
 

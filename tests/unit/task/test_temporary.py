@@ -3,7 +3,7 @@
 import pytest
 
 from mrframe.errors import TooMuchScratch
-from mrframe.store.temporary import TemporaryFiles
+from mrframe.store.attempt_files import TemporaryFiles
 
 
 def write(files, size):

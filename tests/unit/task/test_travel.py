@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from mrframe.task.code.travel import is_local
+from mrframe.task.code.pickled import is_local
 
 
 def test_what_is_installed_in_another_environment_is_not_the_users(tmp_path):

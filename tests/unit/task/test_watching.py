@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from mrframe.task.isolation.box import Box
-from mrframe.task.isolation.watching import watched
+from mrframe.task.isolation.progress_page import Box
+from mrframe.task.isolation.watched_child import watched
 
 
 class Stopped(Exception):

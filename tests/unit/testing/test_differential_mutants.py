@@ -14,14 +14,14 @@ from types import SimpleNamespace
 import pytest
 
 from mrframe.engines import inline
-from mrframe.formats.inputs.splitting import read_split
-from mrframe.formats.readers import window
+from mrframe.formats.inputs.splits import read_split
+from mrframe.formats.readers import time_window
 from mrframe.shuffle import keys, merge
 from mrframe.shuffle.buffers import CombineBuffer, KeyGuard
 from mrframe.shuffle.reducers import Smallest
-from mrframe.task.map import stepping
+from mrframe.task.map import pair_map_task
 from mrframe.task.map.emit import Emitter
-from mrframe.task.map.mapping import MapTask
+from mrframe.task.map.map_task import MapTask
 from mrframe.testing.differential.differential import Differs, Player
 from mrframe.testing.differential.random_cases import case
 
@@ -114,7 +114,7 @@ def a_last_line_without_an_end_is_dropped(patch):
         for offset, data in blocks:
             yield offset, data if data.endswith(b"\n") else data[: data.rfind(b"\n") + 1]
 
-    patch("mrframe.task.map.mapping.read_split", read)
+    patch("mrframe.task.map.map_task.read_split", read)
 
 
 @mutant
@@ -161,8 +161,8 @@ def negative_zero_is_a_key_of_its_own(patch):
     monkey = dict(keys._CANONICAL)
     monkey[float] = lambda key: b"f" + keys._F64.pack(key)
     patch(keys, "_CANONICAL", monkey)
-    patch("mrframe.shuffle.run_file.runfile.normal", lambda some, kind: some)
-    patch("mrframe.task.reduce.reducing.normal", lambda some, kind: some)
+    patch("mrframe.shuffle.run_file.run_writer.normal", lambda some, kind: some)
+    patch("mrframe.task.reduce.reduce_task.normal", lambda some, kind: some)
     patch(keys, "_ORDER", {**keys._ORDER, float: lambda key: (2, key, 1 + ("-" not in str(key)))})
 
 
@@ -180,19 +180,19 @@ def an_equal_instant_in_another_zone_is_another_key(patch):
 
 @mutant
 def values_are_not_sorted(patch):
-    patch("mrframe.shuffle.run_file.runfile.pair_kind", lambda kind, values, by_value: (kind, None))
+    patch("mrframe.shuffle.run_file.run_writer.pair_kind", lambda kind, values, by_value: (kind, None))
 
 
 @mutant
 def ties_of_a_top_step_are_turned_round(patch):
-    real = stepping._ranked
-    patch(stepping, "_ranked", lambda rows, top: real(rows[::-1], top)[::-1])
+    real = pair_map_task._ranked
+    patch(pair_map_task, "_ranked", lambda rows, top: real(rows[::-1], top)[::-1])
 
 
 @mutant
 def the_end_of_a_window_belongs_to_it(patch):
     def window_of(since, until, zone, now):
-        found = window.window_of(since, until, zone, now)
+        found = time_window.window_of(since, until, zone, now)
         return found and replace(found, until=found.until and found.until + timedelta(seconds=1))
 
     patch("mrframe.engines.plan.planning.window_of", window_of)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mrframe.formats.readers import text
-from mrframe.formats.readers.parsed import plain_lines
+from mrframe.formats.readers.base import plain_lines
 from mrframe.testing import fuzz as fuzzing
 from mrframe.testing.fuzz import Fuzz, fuzz, main
 
@@ -31,7 +31,7 @@ def test_mutations_of_the_samples_are_read_as_the_parser_of_one_line_says():
         ("mrframe.formats.readers.text.line_offsets", lambda block: [0] * block.count(b"\n")),
         ("mrframe.formats.readers.json_lines.read_object", lambda line: {} if line else "empty"),
         ("mrframe.formats.readers.access.part", lambda capture, value: (b"", False)),
-        ("mrframe.formats.inputs.decode._Stream.end", lambda self: None),
+        ("mrframe.formats.inputs.compression._Stream.end", lambda self: None),
     ],
 )
 def test_a_reader_that_is_broken_is_found(place, broken, monkeypatch):

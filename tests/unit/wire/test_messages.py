@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrframe.core.model import events
-from mrframe.core.model.records import Ledger, Malformed, TaskReport
+from mrframe.core.model.reports import Ledger, Malformed, TaskReport
 from mrframe.core.model.spec import Failure, MapOrder, ReduceOrder, Split
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import VERSION, BadMessage, Vocabulary, coder

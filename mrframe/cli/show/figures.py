@@ -1,0 +1,102 @@
+"""The figures of a finished job: a few lines for people, one JSON object for programs.
+
+It formats `api.Summary` and computes nothing of its own but rates.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mrframe.cli.show.exit import SCHEMA_VERSION
+from mrframe.cli.show.terminal import bytes_text, counted, escaped, painted, sample, seconds_text
+from mrframe.formats.output.value_text import plain_as_utf8
+
+if TYPE_CHECKING:
+    from mrframe.api import MalformedSample, Summary
+
+SAMPLES_SHOWN = 3
+COUNTERS_SHOWN = 10
+REASON_CHARACTERS_MAX = 400
+RATE_FROM_S = 0.5  # of a shorter run the rate says more about starting than about reading
+
+
+def total_seconds(summary: Summary) -> float:
+    """The whole time of the job: the stage "total" where it is given, else the sum of the stages."""
+    seconds = summary.seconds
+    return seconds["total"] if "total" in seconds else sum(seconds.values())
+
+
+def lines_of(summary: Summary, *, colour: bool, verbose: bool = False) -> list[str]:
+    """The short summary, as lines; with `verbose` also why results are not saved."""
+    seconds = total_seconds(summary)
+    rate = f" ({bytes_text(summary.bytes_in / seconds)}/s)" if seconds >= RATE_FROM_S else ""
+    malformed = f"{summary.malformed:,} malformed"
+    head = [
+        counted(summary.records, "record"),
+        painted(malformed, "yellow", on=colour and summary.malformed > 0),
+        *([painted(f"{summary.quarantined:,} left out", "yellow", on=colour)] if summary.quarantined else []),
+        counted(summary.rows, "row"),
+        bytes_text(summary.bytes_in) + (f" in {seconds_text(seconds)}{rate}" if summary.seconds else ""),
+        _engine(summary),
+    ]
+    lines = [" · ".join(head)]
+    lines += [f"  note: {escaped(note)}" for note in summary.notes]
+    if summary.window:
+        lines.append("  " + _window(summary))
+    for name, of in summary.sources.items():
+        size = bytes_text(of["bytes_in"])
+        lines.append(f"  {name}: {counted(of['records'], 'record')} · {of['malformed']:,} malformed · {size}")
+    lines += [f"  {text}" for text in _shown(summary.samples, summary.malformed, "--rejects")]
+    lines += [f"  {text}" for text in _shown(summary.failed, summary.quarantined, "--quarantine")]
+    if summary.bad_fields:
+        fields = ", ".join(f"{name} {count:,}" for name, count in sorted(summary.bad_fields.items()))
+        lines.append(f"  fields without a usable value: {fields}")
+    if summary.ledger.get("nul_bytes"):
+        lines.append(f"  {bytes_text(summary.ledger['nul_bytes'])} of NUL bytes before lines were passed over")
+    if summary.prints_cut_bytes:
+        lines.append(f"  {bytes_text(summary.prints_cut_bytes)} that the job's code printed are not shown")
+    if verbose and summary.not_saved and summary.not_saved not in summary.warnings:
+        lines.append(f"  not saved: {sample(summary.not_saved, REASON_CHARACTERS_MAX)}")
+    counters = sorted(summary.counters.items())
+    lines += [f"  counter {sample(name)} {count:,}" for name, count in counters[:COUNTERS_SHOWN]]
+    if len(counters) > COUNTERS_SHOWN:
+        lines.append(f"  and {len(counters) - COUNTERS_SHOWN:,} counters more (--summary FILE has all)")
+    return lines
+
+
+def _engine(summary: Summary) -> str:
+    if summary.engine in ("inline", "saved"):
+        return f"inline{_saved(summary)}" if summary.engine == "inline" else "the answer was saved before"
+    maps = summary.data_local + summary.other_map
+    local = f", {summary.data_local} of {counted(maps, 'map task')} data-local" if maps else ""
+    return f"{summary.engine}, {counted(summary.nodes, 'node')}{local}{_saved(summary)}"
+
+
+def _window(summary: Summary) -> str:
+    asked = " ".join(f"{name} {text}" for name, text in summary.window.items() if name != "timezone")
+    outside = summary.ledger.get("outside_time", 0)
+    without = summary.ledger.get("without_time", 0)
+    said = f"{asked}: {counted(outside, 'record')} outside"
+    return said + (f", {counted(without, 'record')} without a time" if without else "")
+
+
+def _saved(summary: Summary) -> str:
+    return f" · {summary.saved_maps:,} map results saved before" if summary.saved_maps else ""
+
+
+def _shown(samples: Sequence[MalformedSample], number: int, flag: str) -> list[str]:
+    shown = samples[:SAMPLES_SHOWN]
+    lines = [
+        f"{sample(s.source)}:{s.line}: {sample(s.text)}" + (f"  ({s.reason})" if s.reason else "") for s in shown
+    ]
+    if shown and number > len(shown):
+        lines.append(f"and {number - len(shown):,} more ({flag} FILE keeps them all)")
+    return lines
+
+
+def json_text(summary: Summary, text: Any) -> str:
+    """All figures as one JSON object, with a final newline; `text` as in `formats.output.value_text.Text`."""
+    plain = plain_as_utf8({"schema_version": SCHEMA_VERSION, **summary.to_plain()}, text)
+    return json.dumps(plain, ensure_ascii=True, indent=2) + "\n"

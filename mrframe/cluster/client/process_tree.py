@@ -1,0 +1,170 @@
+"""The keeper and its children, as the client sees them: started, forked, ended.
+
+The client makes a line for every child and has the keeper hand it down; keys go over that line only. The
+keeper is forked where the process is the client's own and has a single thread; else it is started by exec,
+since forking a process with threads or ZeroMQ contexts of a caller is unsafe.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+from mrframe.cluster.client import keeper
+from mrframe.cluster.client.keeper import Charge
+from mrframe.cluster.transport.pipes import Line, make_pair
+from mrframe.cluster.transport.transport import Loop
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.paths import python_path
+from mrframe.wire import channels, messages
+from mrframe.wire.codec import BadMessage
+
+END_S = 5.0
+"""How long the keeper is given to end everything before it is killed, and with it everything else."""
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """A master or node: its line, and its pid once the keeper has told it."""
+
+    line: Line
+    listen: Callable[[], None]
+    pid: int = 0
+
+
+class Household:
+    """The processes of a cluster. `ended` is called with (name, reason) when one ends, `lost` when the keeper has."""
+
+    def __init__(
+        self,
+        charge: Charge,
+        *,
+        exec_keeper: bool,
+        loop: Loop,
+        ended: Callable[[str, str], None],
+        lost: Callable[[], None],
+    ) -> None:
+        self._loop = loop
+        self._ended = ended
+        self._lost = lost
+        self.children: dict[str, Child] = {}
+        here, there = make_pair()
+        by_exec = exec_keeper or not _may_fork()
+        if by_exec:
+            self.keeper_pid = _exec_keeper(there)
+        else:
+            self.keeper_pid = _fork_keeper(here, there, charge)
+        there.close()
+        self._line = Line(here, hears=channels.FROM_PARENT, says=channels.TO_KEEPER)
+        if by_exec:
+            self._introduce(charge)
+        loop.watch(here.fileno(), self._hear, self._line)
+
+    def _introduce(self, charge: Charge) -> None:
+        python_path = os.environ.get("PYTHONPATH")
+        self._line.send(
+            messages.KeeperSetup(
+                charge.client_pid, charge.scratch, charge.run_scratch, charge.work, tuple(sys.path), python_path
+            )
+        )
+
+    def fork(self, names: Sequence[str], hear: Callable[[str, Line], None]) -> None:
+        """Have these children forked; `hear` is called with a child's name and line when it has said something."""
+        theirs = []
+        for name in names:
+            here, there = make_pair()
+            line = Line(here, hears=channels.FROM_CHILD, says=channels.TO_CHILD)
+            listen = self._listener(name, line, hear)
+            self.children[name] = Child(line, listen)
+            self._loop.watch(line.fileno(), listen, line)
+            theirs.append(there)
+        self._line.send(messages.ForkChildren(tuple(names)), [there.fileno() for there in theirs])
+        for there in theirs:
+            there.close()
+
+    def _listener(self, name: str, line: Line, hear: Callable[[str, Line], None]) -> Callable[[], None]:
+        def listen() -> None:
+            hear(name, line)
+            if line.ended:
+                self._loop.forget(line.fileno())
+
+        return listen
+
+    def _hear(self) -> None:
+        for message in self._line.receive():
+            child = self.children.get(message.name)
+            if child is None:
+                continue
+            if isinstance(message, messages.ChildStarted):
+                child.pid = message.pid
+            elif child.pid == message.pid:
+                if not child.line.ended:
+                    child.listen()  # what it said before it ended
+                self._loop.forget(child.line.fileno())
+                child.line.close()
+                del self.children[message.name]
+                self._ended(message.name, message.reason)
+        if self._line.ended:
+            self._loop.forget(self._line.fileno())
+            self._lost()
+
+    def end(self) -> None:
+        """End all processes and wait until the keeper is gone; may be called again."""
+        if not self.keeper_pid:
+            return
+        self._line.send(messages.EndAll())
+        self._line.socket.settimeout(END_S)
+        try:
+            while not self._line.ended:
+                self._line.receive()
+        except (TimeoutError, BadMessage):
+            os.kill(self.keeper_pid, signal.SIGKILL)
+        for child in self.children.values():
+            child.line.close()
+        self.children.clear()
+        self._line.close()
+        try:
+            os.waitpid(self.keeper_pid, 0)
+        except ChildProcessError:
+            pass  # the caller's process reaps its children itself
+        self.keeper_pid = 0
+
+
+def _may_fork() -> bool:
+    """Whether this process has a single thread, as far as can be known."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return sys.platform != "darwin"
+
+
+def _fork_keeper(here: socket.socket, there: socket.socket, charge: Charge) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pid = os.fork()
+        if pid == 0:
+            here.close()
+            os.setsid()
+            keeper.serve(keeper.make_line(there), charge)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+    return pid
+
+
+def _exec_keeper(there: socket.socket) -> int:
+    started = subprocess.Popen(  # noqa: S603 -- runs this Python with this package, nothing that a user names
+        [sys.executable, "-m", keeper.__name__, str(there.fileno())],
+        env={**os.environ, "PYTHONPATH": python_path()},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        pass_fds=[there.fileno()],
+        start_new_session=True,
+    )
+    started.returncode = 0  # it is waited for in `Household.end`, by its pid
+    return started.pid

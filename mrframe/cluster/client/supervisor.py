@@ -1,0 +1,345 @@
+"""A standing cluster: its supervisor, a daemon of its own, and the clients that come and go.
+
+The supervisor is to a standing cluster what the client is to a private one (`client.py`): it makes the keys, has the
+keeper fork master and nodes, and starts again what dies. Unlike there that is also the master, which goes on from its
+journal, at the same address and under the same keys: clients and nodes find it again by themselves. When the
+supervisor itself ends, however it does, the keeper ends all the rest; the journal and what nodes have sealed stay,
+and the next `start` goes on from them.
+
+Rules.
+- A process that dies `DEATHS_MAX` times within `DEATHS_S` is not started again; without its master the cluster ends.
+- A master or node that ends because its disk refuses is started again after `RESPITE_S`, for as long as it takes:
+  once there is space it goes on. Meanwhile clients are told why the master does not answer.
+- A journal may be an older copy, whose masters have given numbers to attempts that it does not know: the next master
+  counts on from the highest epoch of what its nodes have sealed, so that no id is given twice.
+- What cannot be logged, or told to clients, ends nothing. The log of a cluster that ended otherwise than by `stop` is
+  kept as `last.log`.
+- Who starts the daemon hears over a pipe that it serves, or why it does not.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections import deque
+from typing import NoReturn, Self
+
+from mrframe import errors
+from mrframe.cluster.client.client import RUN_ATTEMPT, LocalCluster
+from mrframe.cluster.client.cluster_dir import Access, Home
+from mrframe.cluster.client.keeper import Charge
+from mrframe.cluster.client.master_session import MasterClient
+from mrframe.cluster.master.client_sessions import CLIENT, MASTER
+from mrframe.cluster.master.fact_journal import DiskJournal
+from mrframe.cluster.node.node_dir import Folder
+from mrframe.cluster.transport.auth import Keys
+from mrframe.cluster.transport.process import leave, log, set_title
+from mrframe.core.model.limits import NodeLimits, SchedulerLimits
+from mrframe.errors import ClusterUnreachable, MrframeError
+from mrframe.paths import python_path
+
+DEATHS_MAX = 100
+DEATHS_S = 60.0
+START_S = 30.0
+STOP_S = 20.0
+WAIT_S = 1.0
+RESPITE_S = 1.0
+FAULT_S = 4.0
+"""How long a client waits for a master that is known to be unable to go on."""
+
+
+class StandingCluster(LocalCluster):
+    """The supervisor's cluster, in a home that it has claimed."""
+
+    def __init__(self, home: Home, *, nodes: int, slots: int, by_path: bool) -> None:
+        super().__init__(nodes=nodes, slots=slots, scratch=home.nodes, by_path=by_path, limits=NodeLimits())
+        self.stopping = False
+        self._home = home
+        self._journal = home.journal
+        self._deaths: dict[str, deque[float]] = {}
+        self._refused = ""  # why the last master ended, when its disk refused
+        self._due_s: dict[str, float] = {}  # process -> when it is to be started again
+
+    def begin(self) -> None:
+        """Start all processes and let clients in. CorruptData when the journal is damaged."""
+        journal = DiskJournal(self._journal, wait_s=STOP_S)  # here whoever starts the cluster hears what is wrong
+        try:
+            sealed = [self._folder(name).last_epoch() for name in os.listdir(self._home.nodes)]
+            journal.pass_epoch(max(sealed, default=0))
+        finally:
+            journal.close()
+        charge = Charge(os.getpid(), "", "", RUN_ATTEMPT)  # nothing is to be removed at the end
+        self._keep(charge, lambda: None, exec_keeper=True)
+        self._open(SchedulerLimits())
+        keys = self._keys[CLIENT]
+        self._home.announce(
+            Access(
+                pid=os.getpid(),
+                address=self._master_address,
+                nodes=len(self.restarts),
+                slots=self._slots,
+                by_path=self._by_path,
+                public_key=keys.public.decode(),
+                secret_key=keys.secret.decode(),
+                members=tuple((member.name, member.public_key.decode()) for member in self._members),
+            )
+        )
+
+    def serve(self) -> None:
+        """Keep it running until it is told to stop. ClusterUnreachable when it cannot go on."""
+        while not self.stopping:
+            now_s = time.monotonic()
+            self._turn(max(0.0, min([WAIT_S, *(due_s - now_s for due_s in self._due_s.values())])))
+            for name in [name for name, due_s in self._due_s.items() if time.monotonic() >= due_s]:
+                del self._due_s[name]
+                self._start_again(name)
+            self._home.bound_log()
+
+    def stop_at(self, wake: int) -> None:
+        """Stop when this descriptor becomes readable."""
+
+        def stop() -> None:
+            self.stopping = True
+
+        self._loop.watch(wake, stop)
+
+    def _child_ended(self, name: str, reason: str) -> None:
+        if name == MASTER:
+            self._refused = self._faults.get(name, "")
+        super()._child_ended(name, reason)
+
+    def _master_ended(self, reason: str) -> None:
+        if self._household is None or not self._master_address:
+            self._fault = self._fault or f"its master did not begin: {reason}"
+            return
+        if not self._may_restart(MASTER):
+            self._fault = self._fault or f"its master ended too often to be started again, the last time: {reason}"
+            return
+        self._log(f"the master ended: {reason}; it is started again")
+        if self._refused:
+            self._home.tell_fault(self._refused)
+            self._due_s[MASTER] = time.monotonic() + RESPITE_S
+        else:
+            self._start_again(MASTER)
+
+    def _start_node(self, name: str, reason: str, *, refused: bool) -> None:
+        self._log(f"{name} ended: {reason}; it is started again")
+        if refused:
+            self._due_s[name] = time.monotonic() + RESPITE_S
+        else:
+            self._start_again(name)
+
+    def _start_again(self, name: str) -> None:
+        """Start a process that has ended; later, when there are no descriptors for it now."""
+        if self._household is None:
+            return
+        try:
+            self._household.fork([name], self._hear_child)
+        except OSError as error:
+            self._log(f"{name} cannot be started: {error.strerror}; it is tried again")
+            self._due_s[name] = time.monotonic() + RESPITE_S
+            return
+        if name == MASTER:
+            self._introduce_master()
+        else:
+            self._introduce(name)
+
+    def _master_serves(self, address: str) -> None:
+        super()._master_serves(address)
+        if self._refused:
+            self._refused = ""
+            self._home.tell_fault("")
+
+    def _may_restart(self, name: str) -> bool:
+        now_s = time.monotonic()
+        deaths = self._deaths.setdefault(name, deque(maxlen=DEATHS_MAX))
+        deaths.append(now_s)
+        return len(deaths) < DEATHS_MAX or now_s - deaths[0] > DEATHS_S
+
+    def _storage_of(self, node: str) -> str:
+        return os.path.join(self._home.blocks, node)
+
+    def _folder(self, node: str) -> Folder:
+        return Folder(os.path.join(self._home.nodes, node))
+
+    def _log(self, text: str) -> None:
+        log(f"supervisor: {text}")
+
+    def _clean(self) -> None:
+        for name in self.restarts:
+            try:
+                self._folder(name).held()  # deletes what was never sealed
+            except OSError as error:
+                self._log(f"what {name} has not sealed stays: {error}")
+
+
+# ---- the daemon -------------------------------------------------------------------------------------
+
+
+def main() -> NoReturn:
+    """Be the supervisor: `python -m mrframe.cluster.client.supervisor HOME NODES SLOTS SHUFFLE FD`."""
+    path, nodes, slots, shuffle, fd = sys.argv[1:]
+    report = int(fd)
+    os.set_inheritable(report, False)  # noqa: FBT003 -- as the function is
+    os.umask(0o077)
+    wake, waker = os.pipe()
+    for end in (wake, waker):
+        os.set_blocking(end, False)
+    signal.set_wakeup_fd(waker)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    set_title("mrframe super")
+    status = 0
+    try:
+        home = Home(path)
+        home.claim()
+    except MrframeError as error:
+        _say(report, error)
+        leave(1)
+    _write_to(home.log)
+    cluster = StandingCluster(home, nodes=int(nodes), slots=int(slots), by_path=shuffle == "auto")
+    try:
+        cluster.stop_at(wake)
+        cluster.begin()
+        _say(report, None)
+        cluster.serve()
+    except MrframeError as error:
+        log(f"supervisor: {error}")
+        _say(report, error)
+        status = 1
+    except Exception as error:  # the boundary of the process: the log says what nobody foresaw, and is kept
+        log(f"supervisor: {traceback.format_exc()}")
+        _say(report, ClusterUnreachable(f"the supervisor failed at its start ({type(error).__name__}: {error})"))
+        status = 1
+    finally:
+        cluster.close()
+        home.leave(as_told=not status)
+    leave(status)
+
+
+def _write_to(path: str) -> None:
+    """Write the log there; nowhere, when the disk does not take it: that ends no cluster."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return  # standard error leads nowhere already
+    for stream in (1, 2):
+        os.dup2(fd, stream)
+    os.close(fd)
+
+
+def _say(report: int, error: MrframeError | None) -> None:
+    """Tell who started the daemon that it serves, or why it does not; nothing when that was told before."""
+    text = json.dumps({"error": type(error).__name__, "message": str(error)} if error else {})
+    try:
+        os.write(report, f"{text}\n".encode())
+        os.close(report)
+    except OSError:
+        pass  # it was told, or nobody waits for it any more
+
+
+# ---- the command's side -----------------------------------------------------------------------------
+
+
+def start(path: str, *, nodes: int, slots: int, shuffle: str) -> None:
+    """Start a standing cluster in the home at `path`, and wait until it serves. Raises why it does not."""
+    Home(path).make()  # refused here with its own words
+    ours, theirs = os.pipe()
+    words = [path, str(nodes), str(slots), shuffle, str(theirs)]
+    started = subprocess.Popen(  # noqa: S603 -- runs this Python with this package, nothing that a user names
+        [sys.executable, "-m", "mrframe.cluster.client.supervisor", *words],
+        env={**os.environ, "PYTHONPATH": python_path()},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        pass_fds=[theirs],
+        start_new_session=True,
+    )
+    os.close(theirs)
+    started.returncode = 0  # it outlives this process
+    with open(ours, "rb") as pipe:
+        poll = select.poll()
+        poll.register(ours, select.POLLIN)
+        if not poll.poll(START_S * 1000):
+            os.kill(started.pid, signal.SIGTERM)
+            raise ClusterUnreachable(f"the cluster did not start within {START_S:g} s; is the machine overloaded?")
+        said = pipe.readline()
+    if not said:
+        raise ClusterUnreachable(f"the supervisor ended at its start; {os.path.join(path, 'run', 'log')} may say why")
+    outcome = json.loads(said)
+    if outcome:
+        raise getattr(errors, outcome["error"], ClusterUnreachable)(outcome["message"])
+
+
+def stop(path: str) -> None:
+    """End the cluster in this home and wait until nothing of it runs. ClusterUnreachable when there is none."""
+    home = Home(path)
+    pid = home.access().pid
+    handle = os.pidfd_open(pid)
+    try:
+        if not home.is_alive():  # it ended before its number was taken hold of
+            return
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        signal.pidfd_send_signal(handle, signal.SIGTERM)
+        if not poll.poll(STOP_S * 1000):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+            poll.poll(STOP_S * 1000)
+            home.claim()  # its keeper ends the rest
+            home.leave()
+    finally:
+        os.close(handle)
+
+
+class Visitor(MasterClient):
+    """A client of a standing cluster; `copies` is a directory for what is fetched. A context manager."""
+
+    def __init__(self, home: Home, copies: str) -> None:
+        access = home.access()
+        super().__init__(home.path, copies=copies, nodes=home.nodes if access.by_path else None)
+        self.access = access
+        self._home = home
+        self._refused, self._refused_s = "", 0.0  # why the master cannot go on, and since when that is known
+        self._home_blocks = home.blocks
+        self._handle = os.pidfd_open(access.pid)
+        self._loop.watch(self._handle, self._stopped)
+        servers = {name: key.encode() for name, key in access.members}
+        self._connect(Keys(access.public_key.encode(), access.secret_key.encode()), access.address, servers)
+
+    def _storage_of(self, node: str) -> str:
+        return os.path.join(self._home_blocks, node)
+
+    def _left_s(self, deadline_s: float, timeout_s: float) -> float:
+        now_s = time.monotonic()
+        fault = self._home.fault()
+        if fault and not self._refused:
+            self._refused_s = now_s
+        self._refused = fault
+        if fault and (now_s - self._refused_s > FAULT_S or now_s >= deadline_s):
+            raise ClusterUnreachable(f"the master of the cluster in {self._place} cannot go on: {fault}")
+        return super()._left_s(deadline_s, timeout_s)
+
+    def _stopped(self) -> None:
+        self._loop.forget(self._handle)
+        self._fault = "it was stopped; what it has accepted goes on when it is started again"
+
+    def close(self) -> None:
+        """Leave; the cluster goes on."""
+        self._disconnect()
+        os.close(self._handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""The master's side of the talk with its clients: numbered requests, progress, ends of jobs, the cluster's state.
+
+A client's process is a *session*, by a random number of its own; all have the client's key. Its requests arrive as
+(session, number, base, message) and are taken strictly in order, each once: what comes twice is answered again and
+not taken, what comes before its turn is dropped, and sent again by the client. `base` is what the client knows to be
+accepted: a master that does not know the session, as it has restarted, goes on from there.
+
+Rules.
+- `Accepted` is sent after the turn's facts are in the journal, never before.
+- With `whole`, what a submission consists of is taken when its last piece, `InputsClosed`, is there, and accepted
+  then: a client that dies while it submits leaves nothing, and a master that dies asks for all of it again.
+- All of these requests may be taken twice without harm, by one master and its successor.
+- An end with its reports is sent again every `AGAIN_S` until the session has heard it. Progress is a hint: it is sent
+  when it has changed, not too often, and never again.
+- A session that cannot be reached for `GONE_S` is forgotten; one that is still there says again what it follows.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from mrframe.cluster.transport import transport
+from mrframe.cluster.transport.transport import Received, Socket
+from mrframe.core.model import events
+from mrframe.core.model.actions import JobEnded
+from mrframe.core.model.block_messages import PutWanted, StorageWanted, VersionsWanted, VersionWanted
+from mrframe.core.model.reports import JobProgress
+from mrframe.core.model.states import NodeState
+from mrframe.core.scheduling.scheduler import Scheduler
+from mrframe.wire import channels, messages
+from mrframe.wire.codec import BadMessage
+
+CLIENT = "client"
+MASTER = "master"
+REQUEST = struct.Struct(">QQQ")  # session, number, base
+AGAIN_S = 2.0
+PROGRESS_S = 0.1
+REPORTS_PER_MESSAGE = 200
+GONE_S = 10.0
+SESSIONS_MAX = 1000
+SAID_CHARACTERS_MAX = 200
+"""Of the message of each failed job in a `ClusterState`, which is one message for all jobs."""
+_PIECES = (messages.JobCode, events.JobSubmitted, events.SplitsAdded)
+
+
+@dataclass(slots=True)
+class Ending:
+    """An end that a session has not heard of yet."""
+
+    event: JobEnded
+    number: int
+    at_s: float
+
+
+@dataclass(slots=True)
+class Session:
+    """One process of a client.
+
+    accepted  requests up to this number need not be sent again; `taken` may be ahead of it by pieces that wait
+    failed_s  since when it cannot be reached; 0: it can
+    follows   the jobs that it wants to hear of, with the progress that it was told last
+    """
+
+    route: bytes
+    taken: int
+    accepted: int
+    answer: bool = True
+    failed_s: float = 0.0
+    pieces: list[Any] = field(default_factory=list)
+    follows: dict[str, JobProgress | None] = field(default_factory=dict)
+    endings: dict[str, Ending] = field(default_factory=dict)
+
+
+class Clients:
+    """What the master knows of its clients. `whole`: see above."""
+
+    def __init__(self, router: Socket, scheduler: Scheduler, *, whole: bool) -> None:
+        self.router = router
+        self._scheduler = scheduler
+        self._whole = whole
+        self._sessions: dict[int, Session] = {}
+        self._ends: dict[str, int] = {}
+        self._next_progress_s = 0.0
+
+    # ---- what they ask ------------------------------------------------------------------------------
+
+    def hear(self, received: Received, peers: messages.Peers) -> list[Any]:
+        """The requests that are to be done now, in order. BadMessage when it is none."""
+        if len(received.frames) != 2 or len(received.frames[0]) != REQUEST.size:
+            raise BadMessage("a request is three numbers and a message")
+        name, number, base = REQUEST.unpack(received.frames[0].bytes)
+        request = channels.FROM_CLIENT.decode(received.frames[1].buffer)
+        session = self._sessions.get(name)
+        if session is None:
+            session = self._open(name, received.route, base)
+            self._send(session, peers)
+        elif session.route != received.route:  # it has connected anew: what was sent before may be lost
+            session.route = received.route
+            self._send(session, peers)
+        session.answer = True
+        if number != session.taken + 1:
+            return []
+        session.taken = number
+        return self._take(session, request)
+
+    def _open(self, name: int, route: bytes, base: int) -> Session:
+        if len(self._sessions) >= SESSIONS_MAX:
+            del self._sessions[next(iter(self._sessions))]
+        session = self._sessions[name] = Session(route, base, base)
+        return session
+
+    def _take(self, session: Session, request: Any) -> list[Any]:
+        if self._whole and isinstance(request, _PIECES):
+            session.pieces.append(request)
+            return []
+        session.accepted = session.taken
+        match request:
+            case messages.FollowJob():
+                self._follow(session, request.job)
+            case messages.ClusterWanted():
+                self._send(session, self._state())
+            case PutWanted() | VersionsWanted() | VersionWanted() | StorageWanted():
+                self._send(session, self._scheduler.answer(request, time.monotonic()))
+            case messages.EndHeard():
+                ending = session.endings.get(request.job)
+                if ending is not None and ending.number == request.number:
+                    del session.endings[request.job]
+            case events.InputsClosed():
+                pieces, session.pieces = session.pieces, []
+                session.follows.setdefault(request.job, None)
+                return [*pieces, request]
+            case _:
+                if isinstance(request, events.JobSubmitted):
+                    session.follows.setdefault(request.job, None)
+                return [request]
+        return []
+
+    def _follow(self, session: Session, job: str) -> None:
+        session.follows.setdefault(job, None)
+        if self._scheduler.progress(job) is None:
+            self._send(session, messages.JobUnknown(job))
+            return
+        event = self._scheduler.ending(job)
+        if event is not None and job not in session.endings:
+            session.endings[job] = Ending(event, self._number(job), 0.0)
+
+    def _state(self) -> messages.ClusterState:
+        book = self._scheduler.book
+        nodes = []
+        for name, node in sorted(book.nodes.items()):
+            slots = node.slots if node.state is NodeState.JOINED else 0
+            nodes.append(messages.NodeState(name, node.state.value, slots, len(node.live)))
+        jobs = []
+        for name, submission in sorted(book.jobs.items(), key=lambda item: item[1].place):
+            progress = self._scheduler.progress(name)
+            if progress is not None:
+                figures = (progress.stage, progress.tasks_done, progress.tasks_total)
+                failure = submission.failure
+                why = (failure.error_slug, failure.message[:SAID_CHARACTERS_MAX]) if failure is not None else ()
+                jobs.append(messages.JobState(name, submission.state.value, *figures, *why))
+        return messages.ClusterState(book.epoch, tuple(nodes), tuple(jobs))
+
+    # ---- what they are told -------------------------------------------------------------------------
+
+    def tell_all(self, message: Any) -> None:
+        """Say something to all that are there."""
+        for session in list(self._sessions.values()):
+            self._send(session, message)
+
+    def _send(self, session: Session, message: Any) -> bool:
+        """Say something to one session; False when it is not there or does not read."""
+        return transport.send(self.router, session.route, channels.TO_CLIENT.encode(message))
+
+    def release(self, job: str) -> None:
+        """A job is forgotten."""
+        self._ends.pop(job, None)
+        for session in self._sessions.values():
+            session.follows.pop(job, None)
+            session.endings.pop(job, None)
+
+    def ended(self, event: JobEnded, now_s: float) -> None:
+        """Tell of this end, to those who follow the job, until it is heard."""
+        self._ends[event.job] = self._ends.get(event.job, 0) + 1
+        number = self._number(event.job)
+        for session in self._sessions.values():
+            if event.job in session.follows:
+                session.endings[event.job] = Ending(event, number, now_s)
+
+    def _number(self, job: str) -> int:
+        """The number of a job's last end, above all that earlier masters have told."""
+        return (self._scheduler.book.epoch << 32) + self._ends.setdefault(job, 1)
+
+    def tell(self, now_s: float) -> None:
+        """Send what is due; the facts of the turn are in the journal."""
+        for name, session in list(self._sessions.items()):
+            reached = self._tell(session, now_s)
+            if reached:
+                session.failed_s = 0.0
+            elif reached is None:
+                continue
+            elif not session.failed_s:
+                session.failed_s = now_s
+            elif now_s - session.failed_s > GONE_S:
+                del self._sessions[name]
+        if now_s >= self._next_progress_s:
+            self._next_progress_s = now_s + PROGRESS_S
+            self._tell_progress()
+
+    def _tell(self, session: Session, now_s: float) -> bool | None:
+        """Answer a session and tell it of ends; whether it was reached, None when nothing was due."""
+        reached = None
+        if session.answer:
+            session.answer = False
+            reached = self._send(session, messages.Accepted(session.accepted))
+        for ending in session.endings.values():
+            if now_s >= ending.at_s:
+                ending.at_s = now_s + AGAIN_S
+                reached = self._send_end(session, ending)
+        return reached
+
+    def _tell_progress(self) -> None:
+        known: dict[str, JobProgress | None] = {}
+        for session in self._sessions.values():
+            for job, before in session.follows.items():
+                if job not in known:
+                    known[job] = self._scheduler.progress(job)
+                progress = known[job]
+                if progress is not None and progress != before and self._send(session, progress):
+                    session.follows[job] = progress
+
+    def _send_reports(self, session: Session, ending: Ending, first: int, end: int) -> bool:
+        """Reports `first` … `end` - 1, in as many messages as their size needs; one alone always fits."""
+        event = ending.event
+        try:
+            return self._send(session, messages.Reports(event.job, ending.number, first, event.reports[first:end]))
+        except BadMessage:
+            if end - first == 1:
+                raise
+            middle = (first + end) // 2
+            sent = self._send_reports(session, ending, first, middle)
+            return sent and self._send_reports(session, ending, middle, end)
+
+    def _send_end(self, session: Session, ending: Ending) -> bool:
+        event = ending.event
+        for first in range(0, len(event.reports), REPORTS_PER_MESSAGE):
+            if not self._send_reports(session, ending, first, min(first + REPORTS_PER_MESSAGE, len(event.reports))):
+                return False
+        ended = messages.Ended(event.job, ending.number, event.outputs, event.failure, len(event.reports))
+        return self._send(session, ended)

@@ -1,0 +1,90 @@
+"""The warm parent of a node's executors: forked from the node before any ZeroMQ context exists there.
+
+It imports nothing and forks on request; each executor gets its end of a line to the node, which the node made
+and passed with the request. When an executor ends it tells the node how. It ends with its node.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import socket
+
+from mrframe.cluster.node import executor
+from mrframe.cluster.transport import process
+from mrframe.cluster.transport.pipes import Line
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.task.isolation.print_limit import PrintBudget
+from mrframe.wire import channels, messages
+
+
+def name_of(number: int) -> str:
+    """How executor `number` is called."""
+    return f"executor-{number}"
+
+
+@dataclass(slots=True)
+class WarmParent:
+    """The warm parent's loop."""
+
+    line: Line
+    children: process.Children
+    work: str
+    budget: PrintBudget
+
+    def run(self) -> None:
+        """Serve until the node goes."""
+        poll = select.poll()
+        poll.register(self.line.fileno(), select.POLLIN)
+        poll.register(self.children.fileno(), select.POLLIN)
+        while not self.line.ended:
+            ready = {fd for fd, _ in poll.poll()}
+            if self.children.fileno() in ready:
+                for one in self.children.reap():
+                    self.line.send(messages.ChildEnded(one.name, one.pid, one.reason))
+            if self.line.fileno() in ready:
+                for message in self.line.receive():
+                    self._do(message)
+        self.children.end_all()
+
+    def _do(self, message: messages.ForkExecutor | messages.EndExecutor) -> None:
+        if isinstance(message, messages.ForkExecutor):
+            self._fork(message.number)
+            return
+        pid = self.children.pid_of(name_of(message.number))
+        if pid is not None:
+            process.kill_group(pid)
+
+    def _fork(self, number: int) -> None:
+        fd = self.line.fds.popleft()
+        waiting = list(self.line.fds)
+
+        def be() -> None:
+            self.line.socket.close()
+            for other in waiting:
+                os.close(other)
+            process.set_title(f"mrframe exec {number}")
+            executor.serve(socket.socket(fileno=fd), number, self.work, self.budget)
+
+        pid = self.children.fork(name_of(number), be)
+        os.close(fd)
+        self.line.send(messages.ChildStarted(name_of(number), pid))
+
+
+def start(others: list[socket.socket], work: str) -> tuple[Line, int]:
+    """Fork the warm parent, which closes `others`: (the node's line to it, its pid)."""
+    here, there = socket.socketpair()
+
+    def be() -> None:
+        here.close()
+        for other in others:
+            other.close()
+        process.set_title("mrframe warm")
+        gc.freeze()
+        line = Line(there, hears=channels.TO_WARM_PARENT, says=channels.FROM_PARENT, blocking=True)
+        WarmParent(line, process.Children(), work, PrintBudget()).run()
+
+    pid = process.fork(be)
+    there.close()
+    return Line(here, hears=channels.FROM_PARENT, says=channels.TO_WARM_PARENT), pid

@@ -1,0 +1,100 @@
+"""Makes the inputs of attempts local to their node: what is here or readable by path stays where it is.
+
+An attempt's sources are answered together: all paths, in order, or the first failure. On the same host, and
+when the run allows it, a peer's sealed file is read where it lies; the reader verifies its checksums as
+always.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from mrframe.cluster.node.fetching import Fetcher, Outcome, Wanted
+from mrframe.cluster.node.node_dir import Folder, file_in
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.actions import Fetch
+from mrframe.core.model.events import Fetched, FetchFailed
+
+
+@dataclass(slots=True, eq=False)
+class Gathering:
+    """The sources of one attempt; `missing` of the `paths` are still to come."""
+
+    fetch: Fetch
+    paths: list[str]
+    missing: int = 0
+
+
+class Inputs:
+    """What the attempts of a node read. `tell` gets `Fetched` or `FetchFailed`, once per attempt."""
+
+    def __init__(
+        self, node: str, folder: Folder, *, by_path: bool, tell: Callable[[Fetched | FetchFailed], None]
+    ) -> None:
+        self._node = node
+        self._folder = folder
+        self._by_path = by_path
+        self._tell = tell
+        self._gathering: dict[str, Gathering] = {}
+
+    def gather(self, fetch: Fetch, slots: range | None, fetcher: Fetcher, now_s: float) -> None:
+        """Make the sources of an attempt local; `slots` are those of run files that are wanted."""
+        gathering = self._gathering[fetch.attempt] = Gathering(fetch, [])
+        absent: list[Wanted] = []
+        for place, (attempt, node, name) in enumerate(fetch.sources):
+            path = self._here(fetcher, attempt, node, name)
+            if path is None:
+                path = os.path.join(self._folder.fetched(fetch.attempt), f"{place:05d}")
+                absent.append(Wanted((fetch.attempt, place), node, attempt, name, slots, path))
+            gathering.paths.append(path)
+        gathering.missing = len(absent)
+        if not absent:
+            self._finish(gathering)
+        for wanted in absent:
+            if fetch.attempt in self._gathering:
+                fetcher.fetch(wanted, now_s)
+
+    def _here(self, fetcher: Fetcher, attempt: str, node: str, name: str) -> str | None:
+        """The path at which a source can be read without fetching it, or None."""
+        if node == self._node:
+            return self._folder.file(attempt, name)
+        address = fetcher.address(node)
+        if not self._by_path or address is None:
+            return None
+        path = file_in(address.directory, attempt, name, address.storage)
+        return path if os.path.exists(path) else None
+
+    def outcome(self, outcome: Outcome) -> None:
+        """A transfer has ended."""
+        attempt, _ = outcome.wanted.key
+        gathering = self._gathering.get(attempt)
+        if gathering is None:
+            return
+        if outcome.reason:
+            del self._gathering[attempt]
+            wanted = outcome.wanted
+            self._tell(FetchFailed(attempt, wanted.attempt, wanted.node, outcome.reason, outcome.here))
+            return
+        gathering.missing -= 1
+        if not gathering.missing:
+            self._finish(gathering)
+
+    def _finish(self, gathering: Gathering) -> None:
+        fetch = gathering.fetch
+        del self._gathering[fetch.attempt]
+        for path, (attempt, node, name) in zip(gathering.paths, fetch.sources, strict=True):
+            if not os.path.exists(path):
+                self._tell(FetchFailed(fetch.attempt, attempt, node, f"{name} is not there"))
+                return
+        self._tell(Fetched(fetch.attempt, tuple(gathering.paths)))
+
+    def cancel(self, fetcher: Fetcher, of: str) -> None:
+        """Gather no more for an attempt, or for all of a job (`job-1`)."""
+
+        def unwanted(attempt: str) -> bool:
+            return attempt == of or attempt.partition("/")[0] == of
+
+        for attempt in [name for name in self._gathering if unwanted(name)]:
+            del self._gathering[attempt]
+        fetcher.cancel(lambda wanted: unwanted(wanted.key[0]))

@@ -1,0 +1,120 @@
+"""A node's manifests, as its driver: what the master asks for is done at once, for they are small.
+
+`store/manifests.py` keeps them; `core/replication/manifest_sync.py` decides, in the master.
+
+Rules.
+- That a version is kept is said when its manifest is durable, and no sooner.
+- A version that is dropped leaves its blocks: those that no other manifest here names become provisional, before the
+  manifest goes. Whether they are deleted is decided elsewhere.
+- A manifest that is damaged is none: it names no blocks, so that these are unknown here, and are kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mrframe.cluster.transport.process import log
+from mrframe.core.model.catalog import Version
+from mrframe.core.model.manifest_messages import (
+    DropVersion,
+    KeepVersion,
+    VersionAsked,
+    VersionKept,
+    VersionsHeld,
+    VersionTold,
+)
+from mrframe.errors import CorruptData, OutputError
+from mrframe.store.blocks import BlockStore
+from mrframe.store.disk import fault_text
+from mrframe.store.manifests import Manifests
+from mrframe.wire.codec import BadMessage, Vocabulary
+
+TELL_KEYS = 2_000
+_WORDS = Vocabulary(Version)
+
+
+class Versions:
+    """The manifests beside the blocks of `store`, of this node (`name`, `incarnation`). `say` sends to the master."""
+
+    def __init__(self, store: BlockStore, node: tuple[str, str], say: Callable[[Any], None]) -> None:
+        self._store = store
+        self._node = node
+        self._say = say
+        self._manifests = Manifests(store.path)
+        self._blocks: dict[str, frozenset[str]] = {}  # key -> names of its blocks
+        self._counts: Counter[str] = Counter()  # block -> how many of them name it
+        for key in self._manifests.names():
+            version = self._read(key)
+            if version is not None:
+                self._add(version)
+
+    def name(self, block: str) -> bool:
+        """Whether a manifest here names this block."""
+        return block in self._counts
+
+    def hear(self, message: KeepVersion | DropVersion | VersionAsked) -> None:
+        """Do what the master says; ValueError when it names no version."""
+        match message:
+            case KeepVersion(version):
+                self._keep(version)
+            case DropVersion(key):
+                self._drop(key)
+            case VersionAsked(key):
+                found = self._read(key) if key in self._blocks else None
+                if found is not None:
+                    self._say(VersionTold(*self._node, found))
+
+    def held(self) -> Iterator[VersionsHeld]:
+        """What is here, in as many messages as are needed."""
+        keys = sorted(self._blocks)
+        after = ""
+        for first in range(0, max(1, len(keys)), TELL_KEYS):
+            some = tuple(keys[first : first + TELL_KEYS])
+            to = some[-1] if first + TELL_KEYS < len(keys) else ""
+            yield VersionsHeld(*self._node, after, to, some)
+            after = to
+
+    def _read(self, key: str) -> Version | None:
+        try:
+            version: Version = _WORDS.decode(self._manifests.read(key))
+        except (CorruptData, BadMessage) as error:
+            log(f"{self._node[0]}: {error}")
+            return None
+        return version if version.key == key else None
+
+    def _add(self, version: Version) -> None:
+        names = frozenset(block.name for block in version.blocks())
+        self._counts.update(names - self._blocks.get(version.key, frozenset()))
+        self._blocks[version.key] = names
+
+    def _keep(self, version: Version) -> None:
+        try:
+            if version.key not in self._blocks:
+                self._manifests.write(version.key, _WORDS.encode(version))
+                self._add(version)
+            for name in self._blocks[version.key] & self._store.provisional():
+                self._store.adopt(name)
+        except (OSError, OutputError) as error:
+            log(
+                f"{self._node[0]}: the manifest of {version.key} cannot be kept: {_text(error, self._manifests.path)}"
+            )
+            return
+        self._say(VersionKept(*self._node, version.key))
+
+    def _drop(self, key: str) -> None:
+        here = set(self._store.names())
+        try:
+            for name in self._blocks.get(key, frozenset()) & here:
+                if self._counts[name] == 1:
+                    self._store.mark_provisional(name)
+            self._manifests.delete(key)
+        except (OSError, OutputError) as error:
+            log(f"{self._node[0]}: the manifest of {key} cannot be deleted: {_text(error, self._manifests.path)}")
+            return
+        self._counts -= Counter(self._blocks.pop(key, frozenset()))
+
+
+def _text(error: OSError | OutputError, path: str) -> str:
+    return fault_text(error, path) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,173 @@
+"""Datasets: named and numbered lists of files, each a list of blocks; and the catalog of all of them.
+
+Pure, and part of the scheduler's book: the journal has a fact for each version that was put or removed, and the
+catalog is what these facts amount to. Not here: where replicas lie (`core/replication/rendezvous.py`), and the blocks
+themselves.
+
+Rules.
+- A version is written once: the first to put number `last + 1` has it, and anybody else is turned away, to look what
+  is there and try the next one. Numbers are never given again, not even those of versions that were removed.
+- Whatever is told twice changes nothing the second time.
+- What a client says is judged before it is a fact: names, numbers, and lengths that add up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+NAME_CHARACTERS_MAX = 100
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{NAME_CHARACTERS_MAX - 1}}}")
+_REFERENCE = re.compile(r"mrfs:([^@]*)(?:@([1-9][0-9]{0,8}))?")
+_BLOCK = re.compile(r"[0-9a-f]{64}")
+PUT_MAX = 1 << 63
+NUMBER_MAX = 1_000_000_000
+_KEY = re.compile(rf"{_NAME.pattern}@[1-9][0-9]{{0,8}}\.([0-7][0-9a-f]{{15}})")
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetBlock:
+    """A block of a file: its name, the hash of its content in hex, and the bytes of its content."""
+
+    name: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """A file of a dataset: the name people know it by, and its blocks in order."""
+
+    name: str
+    blocks: tuple[DatasetBlock, ...]
+
+    @property
+    def length(self) -> int:
+        """Its bytes, decompressed."""
+        return sum(block.length for block in self.blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a dataset, each block of which is to have so many replicas, on as many nodes.
+
+    `put` is a random number of whoever put it, by which that one knows it again.
+    """
+
+    dataset: str
+    number: int
+    put: int
+    replicas: int
+    files: tuple[DatasetFile, ...]
+
+    @property
+    def key(self) -> str:
+        """What it is known by for ever, in any catalog: `access@3.00000000000004d2`. It can be the name of a file."""
+        return f"{self.dataset}@{self.number}.{self.put:016x}"
+
+    def blocks(self) -> list[DatasetBlock]:
+        """All its blocks, in order; one that is in it twice is there twice."""
+        return [block for file in self.files for block in file.blocks]
+
+
+def is_key(text: str) -> bool:
+    """Whether this can be the key of a version."""
+    return _KEY.fullmatch(text) is not None
+
+
+def put_of(key: str) -> int:
+    """The put in the key of a version; ValueError when this is no such key."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        raise ValueError(f"not the key of a version: {key[:200]!r}")
+    return int(match[1], 16)
+
+
+def parse_reference(text: str) -> tuple[str, int]:
+    """(name, version or 0 for the last) of `mrfs:access` or `mrfs:access@3`; ValueError says why it is neither."""
+    match = _REFERENCE.fullmatch(text)
+    if match is None or _NAME.fullmatch(match[1]) is None:
+        raise ValueError(
+            f"{text[:200]!r} names no dataset; they are named like mrfs:access, or mrfs:access@3 for a version, with "
+            f"at most {NAME_CHARACTERS_MAX} letters, digits, dots, hyphens and underscores"
+        )
+    return match[1], int(match[2] or 0)
+
+
+def is_sound(version: Version) -> bool:
+    """Whether this can be a version at all: what it says comes from a peer, or from a file."""
+    return (
+        _NAME.fullmatch(version.dataset) is not None
+        and 0 < version.number < NUMBER_MAX
+        and 0 <= version.put < PUT_MAX
+        and version.replicas > 0
+        and all(_BLOCK.fullmatch(b.name) and b.length > 0 for file in version.files for b in file.blocks)
+    )
+
+
+def is_name(dataset: str) -> bool:
+    """Whether a dataset can have this name."""
+    return _NAME.fullmatch(dataset) is not None
+
+
+class Catalog:
+    """All datasets, as the facts of the journal make them."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, dict[int, Version]] = {}
+        self._last: dict[str, int] = {}
+        self._keys: dict[str, Version] = {}  # all versions, by their keys
+        self._puts: dict[int, str] = {}  # put -> the key of its version
+        self._removed: set[int] = set()  # puts of versions that were removed
+
+    def last(self, dataset: str) -> int:
+        """The highest number that was ever given to a version of it; 0 when there was none."""
+        return self._last.get(dataset, 0)
+
+    def find(self, dataset: str, number: int = 0) -> Version | None:
+        """That version, or with 0 the newest that there is; None when there is none."""
+        versions = self._versions.get(dataset, {})
+        return versions.get(number or max(versions, default=0))
+
+    def versions(self) -> Iterator[Version]:
+        """All versions of all datasets, by name and number."""
+        for dataset in sorted(self._versions):
+            for number in sorted(self._versions[dataset]):
+                yield self._versions[dataset][number]
+
+    def may_put(self, version: Version) -> bool:
+        """Whether this can be the dataset's next version."""
+        return version.number == self.last(version.dataset) + 1 and is_sound(version)
+
+    def put(self, version: Version) -> None:
+        """Add a version; to be asked `may_put` first, or `is_free` when it is recovered."""
+        self._versions.setdefault(version.dataset, {})[version.number] = version
+        self._last[version.dataset] = max(self.last(version.dataset), version.number)
+        self._keys[version.key] = version
+        self._puts[version.put] = version.key
+
+    def remove(self, dataset: str, number: int, put: int) -> None:
+        """Forget a version; of one that is not known its number stays taken, for the journal has no more of it."""
+        self._versions.get(dataset, {}).pop(number, None)
+        self._last[dataset] = max(self.last(dataset), number)
+        key = Version(dataset, number, put, 1, ()).key
+        if self._keys.pop(key, None) is not None and self._puts.get(put) == key:
+            del self._puts[put]
+        if put:  # an earlier mrframe did not write whose it was
+            self._removed.add(put)
+
+    def by_key(self) -> dict[str, Version]:
+        """All versions by their keys."""
+        return self._keys
+
+    def removed(self) -> set[int]:
+        """The puts of versions that were removed."""
+        return self._removed
+
+    def key_of_put(self, put: int) -> str:
+        """The key of the version that came of this put, which may have been recovered under another name; or ""."""
+        return self._puts.get(put, "")
+
+    def is_free(self, version: Version) -> bool:
+        """Whether no version of its dataset has, or had, its number or a higher one."""
+        return version.number > self.last(version.dataset)

@@ -1,0 +1,349 @@
+"""A node: told what the master sends and what its executors do, it answers with actions. Pure, as the scheduler.
+
+Rules. An attempt id is run at most once here, however often its start arrives: what has been discarded is
+remembered until its job is forgotten, and a forgotten job for ever. Seals, failures and blocks are repeated,
+with growing pauses, until they are answered; a decode attempt's seal waits until all its blocks are
+acknowledged. A directory that an executor may still be writing to is deleted after that executor has died.
+Inputs are fetched as soon as an attempt arrives, so that fetching overlaps with what runs before it. The
+driver answers a `Fetch` with local paths for all sources, copying nothing of those that this node holds.
+
+What it is not: it does not decide what is committed or lost, and knows no other node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from mrframe.core.model.actions import (
+    DeleteAttempt,
+    DeleteBlock,
+    DeleteJob,
+    Execute,
+    Fetch,
+    NodeAction,
+    SendMaster,
+)
+from mrframe.core.model.events import (
+    AcknowledgeBlock,
+    AttemptFailed,
+    BlockSealed,
+    CommitAttempt,
+    DiscardAttempt,
+    ExecutorBeat,
+    ExecutorBlock,
+    ExecutorDied,
+    ExecutorFailed,
+    ExecutorReady,
+    ExecutorSealed,
+    Fetched,
+    FetchFailed,
+    ForgetJob,
+    NodeBeat,
+    NodeEvent,
+    NodeJoined,
+    StartAttempt,
+    Tick,
+    Welcome,
+)
+from mrframe.core.model.ids import parse_attempt
+from mrframe.core.model.limits import NodeLimits
+from mrframe.core.model.spec import Failure
+from mrframe.core.model.states import AttemptState
+from mrframe.core.node.attempts import NodeAttempt, Repeat
+from mrframe.core.node.executor_slots import Executors
+from mrframe.core.node.report_outbox import Reports
+
+_HOLDING = (AttemptState.SEALED, AttemptState.COMMITTED)
+
+
+class NodeCore:
+    """Decides for one node process.
+
+    `incarnation` is random per process; `held` names the sealed attempts whose output an earlier process of
+    this node has left in its scratch directory.
+    """
+
+    def __init__(
+        self, node: str, incarnation: str, slots: int, limits: NodeLimits | None = None, held: Iterable[str] = ()
+    ) -> None:
+        self.node = node
+        self.incarnation = incarnation
+        self.slots = slots
+        self.limits = limits or NodeLimits()
+        self.epoch = 0
+        self.welcome = False
+        self.attempts: dict[str, NodeAttempt] = {}
+        self.executors = Executors(slots, self.limits)
+        self.reports = Reports(node, incarnation, self.limits)
+        self._discarded: dict[str, set[str]] = {}
+        self._forgotten: set[str] = set()
+        self._queue: dict[str, NodeAttempt] = {}  # not yet running, in order of arrival
+        self._decodes: set[str] = set()  # attempts at decode tasks that have not ended
+        self._next_beat_s: float | None = None
+        self._heard_s = 0.0
+        for name in held:
+            self.attempts[name] = NodeAttempt(name, parse_attempt(name).job, state=AttemptState.COMMITTED)
+
+    def handle(self, event: NodeEvent, now_s: float) -> list[NodeAction]:
+        """What is to be done because of `event`, in order; `now_s` is monotonic."""
+        actions: list[NodeAction] = []
+        if self._next_beat_s is None:
+            self._next_beat_s = now_s
+            actions += self._speak(now_s)
+        match event:
+            case StartAttempt() | CommitAttempt() | DiscardAttempt() | AcknowledgeBlock() | ForgetJob() | Welcome():
+                actions += self._of_master(event, now_s)
+            case Fetched() | FetchFailed():
+                actions += self._of_fetch(event, now_s)
+            case Tick():
+                actions += self._tick(now_s)
+            case _:
+                actions += self._of_executor(event, now_s)
+        return actions + self.executors.spawn(now_s, self._decoders) + self._run(now_s)
+
+    @property
+    def has_queued(self) -> bool:
+        """Whether attempts wait for those that run: what is said to the master can wait a moment, too."""
+        return bool(self._queue)
+
+    @property
+    def _decoders(self) -> int:
+        """How many executors are wanted beside those of the slots."""
+        return min(self.slots, len(self._decodes))
+
+    # ---- the master ---------------------------------------------------------------------------------
+
+    def _of_master(
+        self,
+        event: StartAttempt | CommitAttempt | DiscardAttempt | AcknowledgeBlock | ForgetJob | Welcome,
+        now_s: float,
+    ) -> list[NodeAction]:
+        match event:
+            case StartAttempt():
+                return self._start(event, now_s)
+            case CommitAttempt():
+                self._commit(event.attempt)
+                return []
+            case DiscardAttempt():
+                return self._discard(event.attempt)
+            case AcknowledgeBlock():
+                return self._acknowledge(event, now_s)
+            case ForgetJob():
+                return self._forget(event.job)
+            case Welcome():
+                return self._welcomed(event, now_s)
+            case _:
+                assert_never(event)
+
+    def _welcomed(self, event: Welcome, now_s: float) -> list[NodeAction]:
+        accepted = event.incarnation == self.incarnation
+        if event.epoch < self.epoch:
+            return []
+        if accepted:
+            self._heard_s = now_s
+        if event.epoch == self.epoch and self.welcome and accepted:
+            return []
+        self.epoch = event.epoch
+        self.welcome = accepted
+        self._next_beat_s = now_s
+        if accepted:
+            self.reports.hurry(self.attempts.values(), now_s)
+        return self._speak(now_s)
+
+    def _start(self, event: StartAttempt, now_s: float) -> list[NodeAction]:
+        name = parse_attempt(event.attempt)
+        known = self.attempts.get(event.attempt)
+        if known is not None:
+            return self.reports.again(known, now_s)
+        refused = event.attempt in self._discarded.get(name.job, ()) or name.job in self._forgotten
+        if refused or not self.welcome or name.epoch != self.epoch:
+            return []  # what is not for this incarnation, or this epoch, is not done; the rest comes again
+        attempt = NodeAttempt(event.attempt, name.job, event, name.kind)
+        self.attempts[event.attempt] = self._queue[event.attempt] = attempt
+        if name.kind == "decode":
+            self._decodes.add(event.attempt)
+        inputs = attempt.inputs()
+        if not inputs:
+            return []
+        attempt.move("fetch")
+        return [Fetch(event.attempt, inputs, event.partition if name.kind == "reduce" else -1)]
+
+    def _commit(self, name: str) -> None:
+        attempt = self.attempts.get(name)
+        if attempt is not None and attempt.state is AttemptState.SEALED:
+            attempt.move("commit")
+            attempt.answer = None
+
+    def _discard(self, name: str) -> list[NodeAction]:
+        attempt = self.attempts.pop(name, None)
+        self._decodes.discard(name)
+        job = name.partition("/")[0]
+        if job not in self._forgotten:
+            self._discarded.setdefault(job, set()).add(name)
+        if attempt is None:
+            return []
+        self._queue.pop(name, None)
+        if attempt.state is AttemptState.RUNNING:
+            return self.executors.kill(attempt.executor, DeleteAttempt(name))
+        return [DeleteAttempt(name)]
+
+    def _forget(self, job: str) -> list[NodeAction]:
+        self._forgotten.add(job)
+        self._discarded.pop(job, None)
+        actions: list[NodeAction] = []
+        for attempt in [a for a in self.attempts.values() if a.job == job]:
+            del self.attempts[attempt.name]
+            self._decodes.discard(attempt.name)
+            self._queue.pop(attempt.name, None)
+            if attempt.state is AttemptState.RUNNING:
+                actions += self.executors.kill(attempt.executor, DeleteJob(job))
+        return [*actions, DeleteJob(job)]
+
+    def _acknowledge(self, event: AcknowledgeBlock, now_s: float) -> list[NodeAction]:
+        attempt = self.attempts.get(event.attempt)
+        if attempt is None:
+            return []
+        self.reports.acknowledged(attempt, event.order, now_s)
+        block = attempt.kept.pop(event.order, None) if event.mapped else None
+        deleted: list[NodeAction] = []
+        if block is not None and isinstance(block.message, BlockSealed):
+            decodes = attempt.state is AttemptState.RUNNING
+            deleted.append(DeleteBlock(attempt.name, block.message.split.path, attempt.executor if decodes else 0))
+            attempt.moved_s = now_s
+        return [*deleted, *self.reports.due(attempt, now_s)]
+
+    # ---- inputs -------------------------------------------------------------------------------------
+
+    def _of_fetch(self, event: Fetched | FetchFailed, now_s: float) -> list[NodeAction]:
+        attempt = self.attempts.get(event.attempt)
+        if attempt is None:  # discarded meanwhile: what arrived late goes too
+            return [DeleteAttempt(event.attempt)]
+        if attempt.state is not AttemptState.FETCHING:
+            return []
+        if isinstance(event, Fetched):
+            attempt.move("fetched")
+            attempt.paths = event.paths
+            return []
+        said = f"{attempt.input_text(event.source)} could not be fetched from {event.node}: {event.reason}"
+        if event.here:
+            return self._fail(attempt, Failure("io", said, error_slug="job-failed"), now_s)
+        return self._fail(attempt, Failure("fetch", said, lost=(event.source, event.node)), now_s)
+
+    def _fail(self, attempt: NodeAttempt, failure: Failure, now_s: float) -> list[NodeAction]:
+        attempt.move("fail")
+        self._queue.pop(attempt.name, None)
+        self._decodes.discard(attempt.name)
+        attempt.blocks.clear()
+        attempt.kept.clear()
+        message = AttemptFailed(self.node, self.incarnation, attempt.name, failure)
+        attempt.answer = Repeat(message, now_s, self.limits.repeat_s)
+        return self.reports.due(attempt, now_s)
+
+    # ---- executors ----------------------------------------------------------------------------------
+
+    def _of_executor(
+        self,
+        event: ExecutorReady | ExecutorDied | ExecutorSealed | ExecutorFailed | ExecutorBlock | ExecutorBeat,
+        now_s: float,
+    ) -> list[NodeAction]:
+        if isinstance(event, ExecutorReady):
+            self.executors.ready(event.executor)
+            return []
+        if isinstance(event, ExecutorDied):
+            return self._died(event, now_s)
+        attempt = self.attempts.get(event.attempt)
+        current = attempt is not None and attempt.executor == event.executor
+        if attempt is None or not current or attempt.state is not AttemptState.RUNNING:
+            return []  # it was discarded, and its executor is being killed
+        match event:
+            case ExecutorBeat():
+                attempt.records, attempt.bytes_done = event.records, event.bytes_done
+                attempt.moved_s = now_s
+                return []
+            case ExecutorBlock():
+                attempt.moved_s = now_s
+                return self.reports.block(attempt, event.split, now_s)
+            case ExecutorSealed():
+                attempt.move("seal")
+                self._decodes.discard(attempt.name)
+                self.reports.seal(attempt, event.report, now_s)
+                return [*self.reports.due(attempt, now_s), *self.executors.free(event.executor, self._decoders)]
+            case ExecutorFailed():
+                failure = attempt.blamed(event.failure)
+                return [*self._fail(attempt, failure, now_s), *self.executors.free(event.executor, self._decoders)]
+            case _:
+                assert_never(event)
+
+    def _died(self, event: ExecutorDied, now_s: float) -> list[NodeAction]:
+        executor = self.executors.died(event.executor, now_s)
+        if executor is None:
+            return []
+        attempt = self.attempts.get(executor.attempt)
+        if attempt is None or attempt.state is not AttemptState.RUNNING:
+            return list(executor.after)
+        said = f"the executor working on {attempt.name} on {self.node} ended: {executor.fault or event.reason}"
+        return [*executor.after, *self._fail(attempt, Failure("died", said), now_s)]
+
+    def _run(self, now_s: float) -> list[NodeAction]:
+        """Give attempts whose inputs are local to idle executors, in order of arrival."""
+        actions: list[NodeAction] = []
+        idle = self.executors.idle() if self._queue else []
+        if not idle:
+            return actions
+        for executor, attempt in zip(idle, self._ready(), strict=False):
+            attempt.move("run")
+            del self._queue[attempt.name]
+            attempt.executor, attempt.moved_s = executor.number, now_s
+            executor.attempt = attempt.name
+            executor.given += 1
+            actions.append(Execute(executor.number, attempt.job, attempt.order(self.limits)))
+        return actions
+
+    def _ready(self) -> list[NodeAttempt]:
+        """The attempts that may run now, those that decode first: one for each slot that nobody works in."""
+        able = (AttemptState.QUEUED, AttemptState.FETCHED)
+        working = self.executors.attempts()
+        decoding = [self.attempts[name] for name in working if name in self._decodes]
+        waiting = sum(attempt.is_ahead(self.limits) for attempt in decoding)
+        room, decoders = self.slots - len(working) + waiting, self.slots - len(decoding)
+        queued = [attempt for attempt in self._queue.values() if attempt.state in able]
+        decodes = [attempt for attempt in queued if attempt.kind == "decode"]
+        others = [attempt for attempt in queued if attempt.kind != "decode"] if decodes else queued
+        return [*decodes[:decoders], *others][: max(0, room)]
+
+    # ---- time ---------------------------------------------------------------------------------------
+
+    def _tick(self, now_s: float) -> list[NodeAction]:
+        actions = self._speak(now_s)
+        for attempt in self.attempts.values():
+            if attempt.answer is not None or attempt.blocks or attempt.kept:
+                actions += self.reports.due(attempt, now_s)
+            stall_s = attempt.stalled(now_s)
+            if stall_s is not None:
+                fault = f"it made no progress for {stall_s:g} s and was killed"
+                actions += self.executors.condemn(attempt.executor, fault)
+        return actions
+
+    def _speak(self, now_s: float) -> list[NodeAction]:
+        """The hello or the heartbeat, when it is time for one."""
+        if self._next_beat_s is None or now_s < self._next_beat_s:
+            return []
+        self._next_beat_s = now_s + self.limits.beat_s
+        if now_s - self._heard_s > self.limits.unheard_s:
+            self.welcome = False
+        if not self.welcome:
+            held = tuple(sorted(a.name for a in self.attempts.values() if a.state in _HOLDING))
+            return [SendMaster(NodeJoined(self.node, self.incarnation, self.slots, held))]
+        return [SendMaster(self._beat())]
+
+    def _beat(self) -> NodeBeat:
+        working = [a for a in self.attempts.values() if a.state not in _HOLDING]
+        running = [a for a in working if a.state is AttemptState.RUNNING]
+        return NodeBeat(
+            self.node,
+            self.incarnation,
+            tuple(a.name for a in working),
+            self.reports.held(self.attempts),
+            tuple((a.name, a.records, a.bytes_done) for a in running),
+        )

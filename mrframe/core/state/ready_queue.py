@@ -1,0 +1,189 @@
+"""Where a task runs best: the queue of ready tasks, locality with a bounded wait, then stealing.
+
+A task that has its data on some nodes waits for one of them. Another one takes it when it has been idle for as long
+as moving the data would take, and never longer than `locality_wait_s`: so it does not lose more than twice what the
+better choice would have cost, however long the tasks of the others still take, which nobody knows. Small inputs are
+not worth any waiting. (Delay scheduling: Zaharia et al., EuroSys 2010; the bound by transfer time is ours.)
+
+`Waiting` costs O(log n) for each operation, beside its plan (`locality_matching.py`): heaps with entries that go
+stale, recognised by a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import Any
+
+from mrframe.core.model.limits import SchedulerLimits
+from mrframe.core.model.spec import Split
+from mrframe.core.state.locality_matching import Shares
+from mrframe.core.state.submission import Submission
+from mrframe.core.state.tasks import Task
+
+Key = tuple[int, int, int]  # step, kind, index: what is started first
+_KIND_RANK = {"decode": 0, "map": 1, "reduce": 2}
+_Entry = tuple[Any, int, Task]  # (what it is sorted by, number of the entry, task)
+
+
+class Waiting:
+    """Ready tasks of a job. `take` gives a node the one that suits it best, the first task first.
+
+    Of the tasks whose data it has a node takes first those that are meant for it, so that in the end few are left
+    whose nodes are all busy.
+    """
+
+    def __init__(self) -> None:
+        self._anywhere: list[_Entry] = []
+        self._near: dict[str, list[_Entry]] = {}
+        self._far: list[_Entry] = []
+        self._valid: dict[str, int] = {}  # task id -> the number of its entries that count
+        self._queued: dict[str, tuple[Key, Task, float]] = {}  # task id -> its key, itself, how long it waits
+        self._shares: dict[tuple[int, int, bool], Shares] = {}  # by the key but for the index, and whether they wait
+        self._starved: dict[str, float] = {}  # node -> since when it has had a free slot and nothing near
+        self._number = 0
+
+    def __len__(self) -> int:
+        return len(self._valid)
+
+    def __contains__(self, task: Task) -> bool:
+        return task.id in self._valid
+
+    def add(self, task: Task, near: Iterable[str], now_s: float, wait_s: float) -> None:
+        """Queue a task; a node not in `near` may take it after `wait_s`.
+
+        With no node in `near` any may take it at once.
+        """
+        self.remove(task)
+        self._number += 1
+        key = (task.step, _KIND_RANK[task.kind], task.index)
+        self._valid[task.id] = self._number
+        self._queued[task.id] = (key, task, wait_s)
+        nodes = tuple(sorted(set(near)))
+        for node in nodes:
+            heappush(self._near.setdefault(node, []), (key, self._number, task))
+        if nodes:
+            if task.kind != "reduce":  # which has one home
+                self._shares.setdefault((*key[:2], wait_s > 0), Shares()).add(task.id, task.index, nodes)
+            heappush(self._far, ((now_s + wait_s, key), self._number, task))
+        else:
+            heappush(self._anywhere, (key, self._number, task))
+
+    def take(self, node: str, now_s: float, *, idle: bool = True) -> Task | None:
+        """The task that this node should do next, taken out of the queue; None when it should wait.
+
+        A node that has work (not `idle`) takes no map of others: they may well do it before its slot is free. Reduces
+        of little data are many and short, and go on as soon as there is room.
+        """
+        best: tuple[Any, ...] | None = None
+        heaps = (self._near.get(node), self._anywhere, self._far)
+        for distance, heap in enumerate(heaps):
+            entry = self._head(heap) if heap else None
+            if entry is None or (heap is self._far and not self._may_steal(node, entry, now_s, idle=idle)):
+                continue
+            key = self._queued[entry[2].id][0]
+            candidate = (key[:2], distance, key[2], entry[2])
+            if best is None or candidate[:3] < best[:3]:
+                best = candidate
+        if best is None:
+            return None
+        task: Task = best[3]
+        if best[1] == 0:
+            task = self._meant(node, best[0]) or task
+        if best[1] < 2:
+            self._starved.pop(node, None)
+        self.remove(task)
+        return task
+
+    def _meant(self, node: str, kind: tuple[int, int]) -> Task | None:
+        """The first task that is meant for this node; small ones before others, which even out better in the end."""
+        for waits in (False, True):
+            shares = self._shares.get((*kind, waits))
+            if shares is not None and (name := shares.first(node)):
+                return self._queued[name][1]
+        return None
+
+    def _may_steal(self, node: str, entry: _Entry, now_s: float, *, idle: bool) -> bool:
+        """Whether this node may take a task of others: once it has starved as long as the task waits."""
+        _, task, wait_s = self._queued[entry[2].id]
+        if not idle and task.kind != "reduce":
+            return False
+        since_s = self._starved.setdefault(node, now_s) if idle else now_s
+        return entry[0][0] <= now_s and since_s + wait_s <= now_s
+
+    def remove(self, task: Task) -> None:
+        """Take a task out of the queue; nothing happens when it is not in it."""
+        if self._valid.pop(task.id, None) is None:
+            return
+        key, _, wait_s = self._queued.pop(task.id)
+        group = (*key[:2], wait_s > 0)
+        shares = self._shares.get(group)
+        if shares is not None and task.id in shares:
+            shares.remove(task.id)
+            if not len(shares):
+                del self._shares[group]
+
+    def _head(self, heap: list[_Entry]) -> _Entry | None:
+        while heap and self._valid.get(heap[0][2].id) != heap[0][1]:
+            heappop(heap)
+        return heap[0] if heap else None
+
+
+def near(submission: Submission, task: Task) -> tuple[tuple[str, ...], int]:
+    """(nodes that have the task's data, bytes that would be moved to run it elsewhere)."""
+    if task.kind == "reduce":
+        return _heaviest(submission.steps[task.step].weights.get(task.partition, {}))
+    if task.step > 0:
+        sizes: dict[str, int] = {}
+        for feeder in submission.feeders(task):
+            if feeder.commit and feeder.report:
+                sizes[feeder.commit[1]] = sizes.get(feeder.commit[1], 0) + feeder.report.bytes_out
+        return _heaviest(sizes)
+    split = task.split
+    assert split is not None
+    return _homes(split), split.length
+
+
+def _homes(split: Split) -> tuple[str, ...]:
+    return tuple(node for _, node in split.held_by) or split.locations
+
+
+def _heaviest(sizes: dict[str, int]) -> tuple[tuple[str, ...], int]:
+    if not sizes:
+        return (), 0
+    node = min(sizes, key=lambda name: (-sizes[name], name))
+    return (node,), sizes[node]
+
+
+def wait_s(limits: SchedulerLimits, size: int) -> float:
+    """How long a task whose data is `size` bytes may wait for a node that has it.
+
+    A wait below `locality_wait_s_min` is none: it would last until the next event, which is longer.
+    """
+    seconds = min(limits.locality_wait_s, size / limits.transfer_bytes_per_s)
+    return seconds if seconds >= limits.locality_wait_s_min else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Locality:
+    """Committed map tasks by where they ran.
+
+    data_local  on a node that has their split; other: on another one; anywhere: of a split without
+    locations, which is equally near to every node
+    """
+
+    data_local: int
+    other: int
+    anywhere: int
+
+
+def locality(reports: Iterable[tuple[str, int, str, Any, Any]]) -> Locality:
+    """Count the map tasks among `JobEnded.reports` by where they ran."""
+    counts = [0, 0, 0]
+    for _, _, node, split, _ in reports:
+        if not isinstance(split, Split) or split.kind == "gzip":
+            continue
+        homes = _homes(split)
+        counts[2 if not homes else int(node not in homes)] += 1
+    return Locality(*counts)

@@ -1,0 +1,215 @@
+"""The scheduler's book: the jobs, the nodes, the queue; and a turn: what one event makes it do.
+
+Records only. Who decides what is in `assignment`, `outcomes`, `losses`, `membership` and `recovery`, which
+all take the book and the turn; `scheduler` is the door.
+
+A turn's actions come out facts first, whatever order they were asked for in: nothing is sent before the
+facts it depends on are on disk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.actions import JobEnded, Persist, SchedulerAction, SendNode, ToNode
+from mrframe.core.model.catalog import Catalog
+from mrframe.core.model.events import DiscardAttempt, ForgetJob
+from mrframe.core.model.facts import Fact
+from mrframe.core.model.ids import parse_attempt
+from mrframe.core.model.limits import SchedulerLimits
+from mrframe.core.model.states import NODE, NodeState
+from mrframe.core.state.block_map import Keepers
+from mrframe.core.state.queue import Queue
+from mrframe.core.state.submission import Submission
+from mrframe.core.state.tasks import Attempt, Task
+
+
+class Roster:
+    """Whether the book has yet to look at its nodes again, since one of them has come or has moved."""
+
+    stale = True
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """What the scheduler knows of a node.
+
+    live     attempts given to it that are not over, by id; `decodes` of them are at decode tasks
+    outputs  committed attempts whose output it holds, by id
+    ended    incarnations whose process is known to have ended: never listened to again
+    replaced incarnations that another one has replaced: not listened to while that one is joined
+    faults   tasks that have failed on it, through no fault of theirs, and when; `aside_until_s`: it gets no
+             attempts before (`node_exclusion.py`)
+    """
+
+    name: str
+    state: NodeState = NODE.start
+    incarnation: str = ""
+    slots: int = 0
+    seen_s: float = 0.0
+    live: dict[str, Attempt] = field(default_factory=dict)
+    outputs: dict[str, Task] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    replaced: set[str] = field(default_factory=set)
+    faults: dict[str, float] = field(default_factory=dict)
+    aside_until_s: float = 0.0
+    roster: Roster = field(default_factory=Roster)
+    decodes: int = 0
+
+    @property
+    def load(self) -> int:
+        """How many attempts it has for its slots: all but those that decode, and wait for others."""
+        if not self.decodes:
+            return len(self.live)
+        return sum(a.task.kind != "decode" or not a.task.is_ahead() for a in self.live.values())
+
+    def move(self, cause: str) -> None:
+        """Change the state as the table says."""
+        self.state = NODE.move(self.state, cause)
+        self.roster.stale = True
+
+    def is_past(self, incarnation: str) -> bool:
+        """Whether what this incarnation says is of no interest any more."""
+        return incarnation in self.ended or (self.state is NodeState.JOINED and incarnation in self.replaced)
+
+
+class Turn:
+    """What one event leads to: facts to persist, then messages and ends of jobs."""
+
+    def __init__(self, now_s: float) -> None:
+        self.now_s = now_s
+        self._facts: list[SchedulerAction] = []
+        self._rest: list[SchedulerAction] = []
+
+    def persist(self, fact: Fact) -> None:
+        """Write this fact before anything of the turn is sent."""
+        self._facts.append(Persist(fact))
+
+    def send(self, node: str, message: ToNode) -> None:
+        """Send a message to a node, once the facts are on disk."""
+        self._rest.append(SendNode(node, message))
+
+    def end(self, ended: JobEnded) -> None:
+        """Tell the client that a job is over."""
+        self._rest.append(ended)
+
+    def actions(self) -> list[SchedulerAction]:
+        """All of it, facts first."""
+        return self._facts + self._rest
+
+
+class Book:
+    """All that the scheduler knows, and how things in it are found."""
+
+    def __init__(self, epoch: int, limits: SchedulerLimits) -> None:
+        self.epoch = epoch
+        self.limits = limits
+        self.jobs: dict[str, Submission] = {}
+        self.released: set[str] = set()
+        self.datasets = Catalog()
+        self.keepers = Keepers()
+        self.nodes: dict[str, Node] = {}
+        self.roomy: set[str] | None = None  # nodes that may have room for a task, all others have none; None: any may
+        self._roster = Roster()
+        self._joined: list[Node] = []
+        self._settling = False
+        self._slots = 0
+        self.waiting = Queue()
+        self.decoding = Queue()  # decode tasks that wait, of which a node gets no more than it has slots
+        self.aside: set[str] = set()  # nodes that are set aside, or were (`node_exclusion.py`)
+        self.resting: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
+        self.accepted = 0
+        self.late_again_s = 0.0  # when attempts that are late are looked for again
+
+    def node(self, name: str) -> Node:
+        """The node of this name, which need not have been known before."""
+        if name not in self.nodes:
+            self.nodes[name] = Node(name, roster=self._roster)
+            self._roster.stale = True
+        return self.nodes[name]
+
+    def joined(self) -> list[Node]:
+        """The nodes that may be given work, by name; looked for only when one has moved, since there may be many."""
+        self._look()
+        return self._joined
+
+    def slots(self) -> int:
+        """How many slots the joined nodes have together."""
+        self._look()
+        return self._slots
+
+    def settling(self) -> bool:
+        """Whether nodes named by the journal have still to join, or to be given up."""
+        self._look()
+        return self._settling
+
+    def _look(self) -> None:
+        if self._roster.stale:
+            self._roster.stale = False
+            nodes = [self.nodes[name] for name in sorted(self.nodes)]
+            self._joined = [node for node in nodes if node.state is NodeState.JOINED]
+            self._slots = sum(node.slots for node in self._joined)
+            self._settling = any(node.state is NodeState.EXPECTED for node in nodes)
+            self.roomy = None
+
+    def is_joined(self, name: str) -> bool:
+        """Whether this node may be given work."""
+        return name in self.nodes and self.nodes[name].state is NodeState.JOINED
+
+    def task_of(self, attempt: str) -> Task | None:
+        """The task that an attempt id belongs to; None when there is none, or it is no id at all."""
+        job, _, rest = attempt.partition("/")
+        submission = self.jobs.get(job)
+        return submission.tasks.get(f"{job}/{rest.partition('.')[0]}") if submission else None
+
+    def refuse(self, turn: Turn, node: str, attempt: str) -> None:
+        """Tell a node that an attempt it names is of no use; that a job is over, when that is why."""
+        try:
+            job = parse_attempt(attempt).job
+        except ValueError:
+            job = ""
+        turn.send(node, ForgetJob(job) if job in self.released else DiscardAttempt(attempt))
+
+    def refuse_sealed(self, turn: Turn, node: str, attempt: str) -> None:
+        """A node holds a sealed attempt that is no result here: have it deleted, if it cannot be anybody's answer.
+
+        What an earlier master has committed may not be in this journal, which may have been begun anew, or be an
+        older copy. So of an earlier epoch nothing is deleted but with its job, once that is released.
+        """
+        try:
+            name = parse_attempt(attempt)
+        except ValueError:
+            return
+        if name.job in self.released or (name.job in self.jobs and name.epoch == self.epoch):
+            self.refuse(turn, node, attempt)
+
+    def begin(self, attempt: Attempt) -> None:
+        """An attempt is given to a node."""
+        name = attempt.start.attempt
+        attempt.task.attempts[name] = self.nodes[attempt.node].live[name] = attempt
+        self.jobs[attempt.task.job].live += 1
+        self.nodes[attempt.node].decodes += attempt.task.kind == "decode"
+
+    def end(self, attempt: Attempt) -> None:
+        """An attempt is over, however it ended."""
+        name = attempt.start.attempt
+        del attempt.task.attempts[name]
+        del self.nodes[attempt.node].live[name]
+        self.jobs[attempt.task.job].live -= 1
+        self.nodes[attempt.node].decodes -= attempt.task.kind == "decode"
+        if self.roomy is not None:
+            self.roomy.add(attempt.node)
+
+    def queue(self, task: Task) -> Queue:
+        """Where a task of this kind waits."""
+        return self.decoding if task.kind == "decode" else self.waiting
+
+    def drop(self, turn: Turn, attempt: Attempt, *, tell: bool = True) -> None:
+        """An attempt is over without being the result: forget it, and have its node delete it."""
+        name = attempt.start.attempt
+        self.end(attempt)
+        if attempt.task.kind == "decode":
+            self.jobs[attempt.task.job].drop_blocks(attempt.task, name)
+        if tell:
+            turn.send(attempt.node, DiscardAttempt(name))

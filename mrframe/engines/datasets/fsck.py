@@ -1,0 +1,175 @@
+"""Looking after the store of a standing cluster, from its client: is all of it sound, and where it is to be?
+
+Nothing is repaired here: the master and its nodes do that by themselves (`core/replication/reconcile.py`); this asks
+and waits.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.block_messages import (
+    AsideVersion,
+    Fault,
+    JudgingWanted,
+    Lacking,
+    StorageState,
+    StorageWanted,
+    UnknownBlocks,
+    VersionsWanted,
+    VersionWanted,
+)
+from mrframe.core.model.events import NodeDrained
+from mrframe.core.model.manifest_messages import RecoverVersions
+from mrframe.engines.datasets.datasets import ANSWER_S, LOOK_S, STALL_S, Cluster
+from mrframe.errors import ClusterUnreachable, UsageError
+
+AGAIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a block belongs: the version, the file, and the offset in its content."""
+
+    dataset: str
+    file: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a look through the store has found.
+
+    faults   damaged replicas, with the places of their blocks and whether the block has all its replicas again
+    lacking  blocks with fewer replicas than they are to have, or none, with their places
+    blocks   replicas that were read
+    aside    versions that nodes have manifests of, and the catalog does not know
+    unknown  blocks that belong to no version at all, by node
+    """
+
+    faults: list[tuple[Fault, list[Place], bool]]
+    lacking: list[tuple[Lacking, list[Place]]]
+    blocks: int
+    aside: tuple[AsideVersion, ...] = ()
+    unknown: tuple[UnknownBlocks, ...] = ()
+
+    @property
+    def lost(self) -> list[tuple[Lacking, list[Place]]]:
+        """The blocks of which there is no replica."""
+        return [(one, places) for one, places in self.lacking if not one.nodes]
+
+
+def fsck(cluster: Cluster, *, repair: bool) -> Report:
+    """Have every replica on every node that is there read and judged; with `repair`, wait until all is made again."""
+    number = secrets.randbits(62) or 1
+    _watch(cluster, lambda _: True)
+    state = _watch(cluster, lambda state: _is_judged(state, number), JudgingWanted(number))
+    if repair:
+        state = _watch(cluster, lambda state: all(not one.nodes for one in state.lacking), give_up=False)
+    places = _places(cluster, state.aside)
+    missing = {one.name for one in state.lacking}
+    faults = [one for one in state.faults if one.number == number]
+    return Report(
+        [(one, places.get(one.name, []), one.name not in missing) for one in faults],
+        [(one, places.get(one.name, [])) for one in state.lacking],
+        sum(blocks for _, judging, blocks in state.judged if judging == number),
+        state.aside,
+        state.unknown,
+    )
+
+
+def _is_judged(state: StorageState, number: int) -> bool:
+    done = {node for node, judging, _ in state.judged if judging == number}
+    return all(node.node in done for node in state.nodes if node.state == "joined")
+
+
+def _watch(
+    cluster: Cluster, is_over: Callable[[StorageState], bool], want: Any = None, *, give_up: bool = True
+) -> StorageState:
+    """The state of the store once it is as wanted. When nothing moves for long: ClusterUnreachable, or as it is.
+
+    What is wanted is said again from time to time: a node or the master may have started anew.
+    """
+    moved_s, before, said_s = time.monotonic(), None, -AGAIN_S
+    while True:
+        if want is not None and time.monotonic() - said_s > AGAIN_S:
+            said_s = time.monotonic()
+            cluster.want(want, ANSWER_S)
+        state: StorageState = cluster.ask(StorageWanted(), ANSWER_S)
+        if state.settled and is_over(state):
+            return state
+        if state != before:
+            moved_s, before = time.monotonic(), state
+        elif time.monotonic() - moved_s > STALL_S:
+            if not give_up:
+                return state
+            raise ClusterUnreachable(f"nothing moved in the store for {STALL_S:g} s; the cluster's log says more")
+        cluster.rest(LOOK_S)
+
+
+def _places(cluster: Cluster, aside: tuple[AsideVersion, ...]) -> dict[str, list[Place]]:
+    """For each block that is needed, where it belongs."""
+    places: dict[str, list[Place]] = {}
+    known = [(line, "") for line in cluster.ask(VersionsWanted(""), ANSWER_S).versions]
+    for line, key in [*known, *((one.line, one.key) for one in aside)]:
+        version = cluster.ask(VersionWanted(line.dataset, line.number, key), ANSWER_S).version
+        for file in version.files if version else ():
+            offset = 0
+            for block in file.blocks:
+                place = Place(f"mrfs:{line.dataset}@{line.number}", file.name, offset)
+                places.setdefault(block.name, []).append(place)
+                offset += block.length
+    return places
+
+
+def aside(cluster: Cluster) -> tuple[AsideVersion, ...]:
+    """The versions that nodes have manifests of, and the catalog does not know."""
+    return _watch(cluster, lambda _: True).aside
+
+
+def recover(cluster: Cluster, dataset: str, *, name: str = "") -> tuple[list[str], tuple[AsideVersion, ...]]:
+    """Put the versions of a dataset ("": of all) that only nodes know into the catalog again, or into that of `name`.
+
+    The names of those that are there now, and what could not be put there. UsageError when there are none.
+    """
+    before = aside(cluster)
+    wanted = [one for one in before if dataset in ("", one.line.dataset)]
+    if not wanted:
+        known = ", ".join(sorted({one.line.dataset for one in before}))
+        raise UsageError(
+            f"no node knows a version of mrfs:{dataset} that the catalog lacks; there are some of: {known}"
+            if known
+            else "no node knows a version that the catalog lacks, so there is nothing to recover"
+        )
+    cluster.want(RecoverVersions(dataset, name), ANSWER_S)
+    puts = {one.line.put for one in wanted}
+    found = [line for line in cluster.ask(VersionsWanted(""), ANSWER_S).versions if line.put in puts]
+    left = tuple(one for one in wanted if one.line.put not in {line.put for line in found})
+    return [f"mrfs:{line.dataset}@{line.number}" for line in found], left
+
+
+def balance(cluster: Cluster) -> StorageState:
+    """Wait until all blocks are where they are to be, and nowhere else."""
+    return _watch(cluster, lambda state: not state.lacking_count and not state.extra)
+
+
+def decommission(cluster: Cluster, node: str, *, undo: bool) -> StorageState:
+    """Have a node give its blocks to the others, and wait until it has none. UsageError: it is none, or the last."""
+    state: StorageState = cluster.ask(StorageWanted(), ANSWER_S)
+    names = [one.node for one in state.nodes]
+    if node not in names:
+        raise UsageError(f"the cluster has no node {node!r}; it has: {', '.join(names)}")
+    if not undo and not [
+        one for one in state.nodes if one.node != node and not one.drained and one.state == "joined"
+    ]:
+        raise UsageError(f"{node} is the last node that keeps blocks; there is none to give them to")
+    cluster.want(NodeDrained(node, not undo), ANSWER_S)
+    if undo:
+        return balance(cluster)
+    return _watch(
+        cluster, lambda state: all(one.drained and not one.blocks for one in state.nodes if one.node == node)
+    )

@@ -1,0 +1,230 @@
+"""What is kept of a run when it is over: its record, its job, and the failures that can be run again alone.
+
+Only commands keep runs (`store/run_records.py` says where, and how many); runs from Python keep nothing. Keeping is a
+service: a folder that cannot be used costs a warning, never the run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import astuple, fields, replace
+from operator import attrgetter
+from typing import Any
+
+import msgpack
+
+from mrframe.core.job.job import Job, Reader
+from mrframe.core.model.ids import parse_attempt
+from mrframe.core.model.spec import Split
+from mrframe.engines.history.summary import MalformedSample, Summary, input_maps
+from mrframe.engines.protocol import Outcome, Plan
+from mrframe.errors import MrframeError, UsageError, UserCodeError
+from mrframe.store.run_records import Runs, default_folder
+from mrframe.task.code.package import LoadedJob, Saving, TaskSettings, loaded, pack, unpack
+from mrframe.task.debug.capsule import Capsule
+from mrframe.task.report.rejects import SAMPLE_BYTES_MAX
+
+PACKAGE = "package"
+RECORD = "record"
+MAPS = "maps"
+FAILURE = "failure-"
+
+
+def capsule_of(error: UserCodeError) -> Capsule | None:
+    """The record or group that an error is about; None when it is about neither, or neither was kept."""
+    if error.record is None and not error.group:
+        return None
+    return Capsule(
+        str(error),
+        error.traceback_text,
+        error.source or "",
+        error.input_name,
+        -1 if error.offset is None else error.offset,
+        error.line or -1,
+        error.record or b"",
+        key=error.key or "",
+        group=error.group,
+    )
+
+
+def keep_failure(plan: Plan, error: UserCodeError) -> None:
+    """Keep a run that failed on a record or group, and note its id in the error."""
+    capsule = capsule_of(error)
+    if capsule is not None:
+        error.kept, error.not_kept = _guarded(lambda: _keep(plan, {"error": str(error)}, [capsule]))
+
+
+def keep_run(plan: Plan, outcome: Outcome, summary: Summary, question: Mapping[str, Any]) -> None:
+    """Keep a run that is done, and note its id in the summary; `question` is what `mrframe count` was asked."""
+
+    def keep() -> str:
+        names = {split.source: split.input_name for split in plan.splits}
+        capsules = [_of_sample(one, names.get(one.source, "")) for one in summary.failed]
+        record = {"summary": summary.to_plain(), "question": dict(question)}
+        return _keep(plan, record, capsules, _maps(plan, outcome))
+
+    summary.kept, summary.not_kept = _guarded(keep)
+
+
+def _guarded(keep: Callable[[], str]) -> tuple[str, str]:
+    """(id, why there is none), one of them "": whatever goes wrong, the answer or the error is there already."""
+    try:
+        return keep(), ""
+    except Exception as error:  # also a fault of ours costs no more than what is kept
+        named = "" if isinstance(error, (MrframeError, OSError)) else f"{type(error).__name__}: "
+        return "", f"nothing of this run is kept: {named}{error}"
+
+
+def _maps(plan: Plan, outcome: Outcome) -> bytes:
+    """What was mapped, for `mrframe why`: splits in input order, the lines of each, and what the files were."""
+    packed = {split.order[0]: split.path for split in plan.splits if split.kind == "gzip"}
+    maps = input_maps(outcome.done)
+    splits = []
+    for done in maps:
+        split = done.split
+        assert split is not None
+        path = os.path.abspath(packed.get(split.order[0], split.path))
+        known = replace(split, path=path, held_by=(), locations=(), content=done.report.content, crc32=-1, state=())
+        splits.append(_row(known))
+    saving, reader = plan.settings.saving, plan.settings.reader
+    readers = {"": reader} if isinstance(reader, Reader) else reader
+    plain = {
+        "splits": splits,
+        "lines": [done.report.ledger.lines for done in maps],
+        "partitions": plan.steps[0].partitions,
+        "block_bytes": plan.steps[0].block_bytes,
+        "saving": saving and astuple(saving),
+        "readers": [[name, one.kind, one.format] for name, one in readers.items()],
+        "window": plan.settings.window,
+        "files": stamps(split[2] for split in splits),
+    }
+    return bytes(msgpack.packb(plain, unicode_errors="surrogateescape"))
+
+
+def stamps(paths: Iterable[str]) -> dict[str, list[int]]:
+    """What shows of each file that it has changed."""
+    return {path: _stamp(path) for path in sorted(set(paths))}
+
+
+def _stamp(path: str) -> list[int]:
+    """What shows that a file has changed; [] when it is not there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return []
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+_row = attrgetter(*(part.name for part in fields(Split)))
+
+
+def _split(row: list[Any]) -> Split:
+    parts: list[Any] = [tuple(part) if isinstance(part, list) else part for part in row]
+    return Split(*parts)
+
+
+class KeptMaps:
+    """What was mapped in a run that was kept, and by which job."""
+
+    def __init__(self, plain: dict[str, Any], package: bytes, question: dict[str, Any]) -> None:
+        from mrframe.task.debug.provenance import Traced
+
+        splits = [_split(row) for row in plain["splits"]]
+        saving = plain["saving"] and Saving(*plain["saving"])
+        lines, partitions, block_bytes = tuple(plain["lines"]), plain["partitions"], plain["block_bytes"]
+        self.traced = Traced(tuple(splits), lines, partitions, block_bytes, saving)
+        self._files = plain["files"]
+        readers = {name: Reader(kind, text) for name, kind, text in plain["readers"]}
+        window = plain["window"] and tuple(plain["window"])
+        self._settings = TaskSettings(readers.get("", readers), window=window)
+        self._package = package
+        self._question = question
+
+    def changed(self) -> list[str]:
+        """The files that are not what they were."""
+        return [path for path, stamp in self._files.items() if _stamp(path) != stamp]
+
+    def job(self, of_question: Callable[[dict[str, Any]], Job]) -> LoadedJob:
+        """The job; to be called where its code may run."""
+        return loaded(of_question(self._question), self._settings) if self._question else unpack(self._package)
+
+
+class SubmittedMaps:
+    """What was mapped for a submission that is done: see `KeptMaps`. `replica` gives the path of a stored block.
+
+    Where results are saved is known to its package, so that they are looked at only once that is opened.
+    """
+
+    def __init__(
+        self, reports: Iterable[tuple[Any, ...]], record: bytes, package: bytes, replica: Callable[[Split], str]
+    ) -> None:
+        from mrframe.task.debug.provenance import Traced
+
+        plain = json.loads(record)
+        splits: list[tuple[Split, int]] = []
+        packed: dict[int, str] = {}
+        for attempt, step, _node, split, report in reports:
+            if parse_attempt(attempt).kind == "decode":
+                packed[split.order[0]] = split.path
+            elif step == 0 and split is not None:
+                splits.append((replace(split, content=report.content, crc32=-1, state=()), report.ledger.lines))
+        splits.sort(key=lambda one: one[0].order)
+        self.traced = Traced(
+            tuple(self._local(split, packed, replica) for split, _ in splits),
+            tuple(lines for _, lines in splits),
+            plain["partitions"][0],
+            plain["block_bytes"],
+            None,
+        )
+        self._files = plain["files"]
+        self._package = package
+
+    def _local(self, split: Split, packed: Mapping[int, str], replica: Callable[[Split], str]) -> Split:
+        """The split with a path that can be read: that of the compressed file it is a block of, or of a replica."""
+        path = replica(split) if split.kind == "stored" else packed.get(split.order[0], split.path)
+        return replace(split, path=path, held_by=(), locations=())
+
+    def changed(self) -> list[str]:
+        """The files that are not what they were."""
+        return [path for path, stamp in self._files.items() if _stamp(path) != stamp]
+
+    def job(self, _of_question: object) -> LoadedJob:
+        """The job; to be called where its code may run."""
+        job = unpack(self._package)
+        self.traced = replace(self.traced, saving=job.settings.saving)
+        return job
+
+
+def kept_maps(runs: Runs, run: str) -> KeptMaps:
+    """What was mapped in this run. UsageError when that is not kept, CorruptData when it is damaged."""
+    names = runs.names(run)
+    record = json.loads(runs.read(run, RECORD))
+    question = record.get("question", {})
+    if MAPS not in names or not (question or PACKAGE in names):
+        raise UsageError(f"{run} did not end well, or its job has no file, so its lines cannot be found again")
+    plain = msgpack.unpackb(runs.read(run, MAPS), unicode_errors="surrogateescape")
+    if any(row[1] == "-" for row in plain["splits"]):
+        raise UsageError(f"{run} read standard input, which is not kept")
+    return KeptMaps(plain, b"" if question else runs.read(run, PACKAGE), question)
+
+
+def _of_sample(one: MalformedSample, input_name: str) -> Capsule:
+    record = one.text.encode("utf-8", "surrogateescape")
+    whole = len(record) < SAMPLE_BYTES_MAX
+    return Capsule(one.reason, "", one.source, input_name, one.offset, one.line, record, whole)
+
+
+def _keep(plan: Plan, outcome: dict[str, Any], capsules: Sequence[Capsule], maps: bytes = b"") -> str:
+    """The id of what is kept."""
+    record = {"job": plan.job.name or "job", "ended_s": time.time(), "failures": len(capsules), **outcome}
+    files = {RECORD: json.dumps(record).encode()}
+    for number, capsule in enumerate(capsules, 1):
+        files[f"{FAILURE}{number}"] = capsule.pack()
+    if maps:
+        files[MAPS] = maps
+    if capsules or plan.file is not None:  # a job without a file is slow to pack
+        files[PACKAGE] = pack(plan.job, plan.settings, plan.file, plan.job_options)
+    return Runs(default_folder()).add(files)

@@ -1,0 +1,215 @@
+"""Jobs on a standing cluster: submitted by one process, and their answers fetched by another, later.
+
+What the second one needs to know of the plan is kept beside the submission as its *record*: plain values, of which
+the summary is made. The job itself is not needed for that, nor its inputs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, cast
+
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.job.job import Reader
+from mrframe.core.model.actions import JobEnded
+from mrframe.core.model.ids import parse_attempt
+from mrframe.core.model.options import RunOptions
+from mrframe.core.model.spec import Split, StepSpec
+from mrframe.core.state.ready_queue import locality
+from mrframe.engines.history.kept_runs import stamps
+from mrframe.engines.history.summary import Summary, summarise
+from mrframe.engines.plan.join_inputs import Inputs
+from mrframe.engines.plan.key_ranges import sample_plan, with_cuts
+from mrframe.engines.plan.planning import make_plan, with_name
+from mrframe.engines.protocol import Done, Outcome, Plan, limited, raise_failure
+from mrframe.errors import CorruptData, UsageError
+from mrframe.formats.inputs.files import InputFile
+from mrframe.store.scratch import Scratch
+from mrframe.task.code.job_file import find
+from mrframe.task.code.package import pack
+from mrframe.task.isolation import effects
+from mrframe.task.reduce.reduce_task import PART_FILE
+
+
+class Cluster(Protocol):
+    """What is needed of `cluster.client.supervisor.Visitor`, which says what each does."""
+
+    # ruff: noqa: D102
+    def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes, priority: int) -> None: ...
+    def add_splits(self, job: str, splits: tuple[Split, ...]) -> None: ...
+    def close_inputs(self, job: str) -> None: ...
+    def settle(self, timeout_s: float) -> None: ...
+    def fetch(self, node: str, attempt: str, name: str) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedJob:
+    """What a record says of the job: enough of a `Job` for the summary. `ranked`: its last step is a `top`."""
+
+    name: str
+    is_join: bool
+    source_names: tuple[str, ...]
+    ranked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSettings:
+    """What a record says of the settings of tasks."""
+
+    reader: Reader | dict[str, Reader]
+    window: tuple[str, str, str] | None = None
+    hash_seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPlan:
+    """What a record says of the plan: enough of a `Plan` for the summary; one split stands for all plain files."""
+
+    job: RecordedJob
+    settings: RecordedSettings
+    steps: tuple[StepSpec, ...]
+    splits: tuple[Split, ...]
+    notes: tuple[str, ...] = ()
+    cache: None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """All that is decided before a job is submitted: its steps, splits and package, and the record to keep.
+
+    `notes` are about the inputs, for people.
+    """
+
+    steps: tuple[StepSpec, ...]
+    splits: tuple[Split, ...]
+    package: bytes
+    record: bytes
+    notes: tuple[str, ...] = ()
+
+
+def prepare(
+    job: str,
+    inputs: Inputs,
+    options: RunOptions,
+    job_options: Mapping[str, Any],
+    *,
+    executors: int,
+    sampled: Callable[[Submission], list[bytes]],
+    stored: Callable[[str], list[InputFile]] | None = None,
+) -> Submission:
+    """Plan a job (what JOB is on the command line) over inputs, for a cluster of so many executors.
+
+    `stored` gives the files of a dataset of that cluster. `sampled` has the cluster carry out another submission,
+    which samples the keys of a job in total order, and gives the files of its output.
+    Raises what `planning.make_plan` and `sampled` raise.
+    """
+    effects.forget()
+    file = find(job)
+    made = with_name(file.make(job_options), os.path.basename(file.path).removesuffix(".py"))
+    with Scratch(options.scratch_dir, later=True) as scratch:
+        if "-" in inputs:
+            raise UsageError("standard input cannot be submitted, as the command does not wait; name a file")
+        plan = make_plan(
+            made, inputs, options, scratch=scratch, file=file, job_options=job_options, waits=True, stored=stored
+        )
+        if plan.cache is not None:
+            plan.cache.close()
+        plan, sample = sample_plan(limited(plan, executors))
+        if sample is not None:
+            named = dataclasses.replace(sample.job, name=f"{sample.job.name or 'job'} (sample of its keys)")
+            plan = with_cuts(plan, sampled(_submission(dataclasses.replace(sample, job=named))))
+        return _submission(plan)
+
+
+def _submission(plan: Plan) -> Submission:
+    splits = tuple(
+        split if split.kind == "stored" else dataclasses.replace(split, path=os.path.abspath(split.path))
+        for split in plan.splits
+    )
+    package = pack(plan.job, plan.settings, plan.file, plan.job_options)
+    return Submission(plan.steps, splits, package, _record(plan), plan.notes)
+
+
+def submit(submission: Submission, cluster: Cluster, job: str, timeout_s: float, *, priority: int = 0) -> None:
+    """Submit it under this id, and wait until the cluster has it in its journal. ClusterUnreachable if it has not."""
+    cluster.submit(job, submission.steps, submission.package, priority)
+    cluster.add_splits(job, submission.splits)
+    cluster.close_inputs(job)
+    cluster.settle(timeout_s)
+
+
+def parts_of(cluster: Cluster, ended: JobEnded) -> list[str]:
+    """The paths of the output of a job that is done. Raises its failure."""
+    if ended.failure is not None:
+        raise_failure(ended.failure)
+    return [cluster.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
+
+
+def gather(cluster: Cluster, ended: JobEnded, record: bytes, nodes: int) -> tuple[Outcome, Summary, bool]:
+    """The output of a job that is done, its summary, and whether its rows are ranked. Raises its failure."""
+    parts = parts_of(cluster, ended)
+    plan = _recorded(record)
+    done = []
+    shuffled = 0
+    for attempt, step, _node, split, report in ended.reports:
+        kind = parse_attempt(attempt).kind
+        done.append(Done(attempt, step, split if kind != "reduce" else None, report))
+        if kind == "map":
+            shuffled += sum(size for _, size in report.partitions.values())
+    near = locality(ended.reports)
+    outcome = Outcome(
+        parts,
+        done,
+        nodes=nodes,
+        data_local=near.data_local + near.anywhere,
+        other_map=near.other,
+        shuffled_bytes=shuffled,
+    )
+    return outcome, summarise(cast("Plan", plan), outcome, "cluster"), plan.job.ranked
+
+
+def name_of(record: bytes) -> str:
+    """The name of the job that a record is of. CorruptData when it is damaged."""
+    return _recorded(record).job.name
+
+
+def _record(plan: Plan) -> bytes:
+    reader = plan.settings.reader
+    readers = {"": reader} if isinstance(reader, Reader) else reader
+    return json.dumps(
+        {
+            "name": plan.job.name,
+            "is_join": plan.job.is_join,
+            "source_names": list(plan.job.source_names),
+            "ranked": plan.job.steps()[-1].top is not None,
+            "readers": [[name, one.kind, one.format] for name, one in readers.items()],
+            "partitions": [step.partitions for step in plan.steps],
+            "window": plan.settings.window,
+            "hash_seed": plan.settings.hash_seed,
+            "block_bytes": plan.steps[0].block_bytes,
+            "files": stamps(os.path.abspath(split.path) for split in plan.splits if split.kind != "stored"),
+            "notes": list(plan.notes),
+            "planned_bytes": sum(split.length for split in plan.splits if split.kind in ("file", "stored")),
+        }
+    ).encode()
+
+
+def _recorded(record: bytes) -> RecordedPlan:
+    try:
+        plain = json.loads(record)
+        job = RecordedJob(plain["name"], plain["is_join"], tuple(plain["source_names"]), plain["ranked"])
+        readers = {name: Reader(kind, text) for name, kind, text in plain["readers"]}
+        settings = RecordedSettings(
+            readers if job.is_join else readers[""],
+            plain["window"] and tuple(plain["window"]),
+            plain.get("hash_seed", 0),  # there was none once
+        )
+        steps = tuple(StepSpec(partitions) for partitions in plain["partitions"])
+        splits = (Split("file", "", "", 0, plain["planned_bytes"], (0, 0)),)
+        notes = tuple(plain.get("notes", ()))  # nor these
+    except (ValueError, KeyError, TypeError):
+        raise CorruptData("the record of the submission is damaged, so its answer cannot be checked") from None
+    return RecordedPlan(job, settings, steps, splits, notes)

@@ -1,0 +1,88 @@
+"""The beginning of an input, decoded: what formats are detected from and fields are checked on.
+
+A hole before the first line (NUL bytes that a writer left behind when the file was truncated under it) is passed
+over, however long it is. Not here: what the lines are (`detect.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from mrframe.errors import InputChanged, InputError
+from mrframe.formats.inputs.compression import decoded_chunks
+from mrframe.formats.inputs.file_identity import State, check_opened
+from mrframe.formats.inputs.files import InputFile
+from mrframe.formats.readers.base import BOM
+
+HEAD_BYTES = 1 << 20
+_STEP_BYTES = 64 << 10
+
+
+def head_of(file: InputFile, limit_bytes: int = HEAD_BYTES) -> bytes:
+    """At most `limit_bytes` from the beginning of a file's first line; b"" of standard input, and where it is not
+    here.
+
+    Raises InputChanged when the file is gone, or another one, since it was found; InputError when it cannot be read,
+    or is compressed and damaged.
+    """
+    if file.is_stdin or not file.bytes:
+        return b""
+    if file.is_stored:
+        return _stored_head(file, limit_bytes)
+    if file.compression:
+        return decoded_head(file.path, file.name, limit_bytes, file.state[:4])
+    return _plain_head(file, limit_bytes)
+
+
+def decoded_head(path: str, name: str, limit_bytes: int = HEAD_BYTES, state: State = ()) -> bytes:
+    """The same of a compressed file."""
+    return _first(decoded_chunks(path, name, state), limit_bytes)
+
+
+def head_at(path: str, limit_bytes: int = HEAD_BYTES) -> bytes:
+    """The same of a file that mrframe itself has written."""
+    with open(path, "rb") as file:
+        return _first(iter(lambda: file.read(_STEP_BYTES), b""), limit_bytes)
+
+
+def _plain_head(file: InputFile, limit_bytes: int) -> bytes:
+    try:
+        with open(file.path, "rb", buffering=0) as stream:
+            check_opened(stream.fileno(), file.state, file.name)
+            _to_data(stream.fileno())
+            return _first(iter(lambda: stream.read(_STEP_BYTES), b""), limit_bytes)
+    except FileNotFoundError:
+        raise InputChanged(
+            f"{file.name} is gone since it was found a moment ago; where logs are rotated, run the job again"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{file.name} cannot be read: {error.strerror}; check the path and the disk") from None
+
+
+def _to_data(fd: int) -> None:
+    """Go to where a sparse file begins to have data, if the file system tells; before it there are NUL bytes only."""
+    try:
+        os.lseek(fd, 0, os.SEEK_DATA)
+    except (OSError, AttributeError):  # no data at all, or nothing is told
+        os.lseek(fd, 0, os.SEEK_SET)
+
+
+def _stored_head(file: InputFile, limit_bytes: int) -> bytes:
+    from mrframe.formats.inputs.block_file import BlockFile
+
+    path = file.blocks[0].path
+    if not path:
+        return b""
+    with BlockFile(path) as block:
+        return _first(block.chunks(), limit_bytes)
+
+
+def _first(chunks: Iterator[bytes], limit_bytes: int) -> bytes:
+    """The first bytes behind a hole and a mark."""
+    head = b""
+    for chunk in chunks:
+        head = (head + chunk).lstrip(b"\0").removeprefix(BOM)
+        if len(head) >= limit_bytes:
+            break
+    return head[:limit_bytes]

@@ -1,0 +1,147 @@
+"""Cutting bytes into pieces of whole lines, by one rule for files, decoded streams and standard input.
+
+The rule: from the start of the source, each multiple of `split_bytes` is moved to the next record start,
+which is the byte just after the next `\\n`: a piece is the lines whose first byte lies between two
+multiples. A cut therefore depends only on the bytes before it, so that
+a file that has grown, or has been compressed, or comes through a pipe, keeps all its earlier pieces. A
+line is never cut, however long. Not here: what a record is within the lines, and any decompression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import BinaryIO
+from zlib import crc32
+
+from mrframe.core.fast_dataclass import dataclass
+
+Crc = Callable[[bytes, int], int]
+"""CRC-32 of more bytes, from that of the ones before."""
+STEP_BYTES = 64 << 10
+"""How much is read at a time to find the next newline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a stream, written to a file of its own.
+
+    index        counts from 0; the file is what `open_block(index)` gave
+    offset       where the piece begins in the (decoded) stream, in bytes
+    length       its bytes
+    lines_before newlines of the stream before it; -1 when they were not counted
+    crc32        of its bytes, as they were given to be written
+    """
+
+    index: int
+    offset: int
+    length: int
+    lines_before: int
+    crc32: int
+
+
+def next_multiple(offset: int, split_bytes: int) -> int:
+    """The first multiple of `split_bytes` behind `offset`."""
+    return (offset // split_bytes + 1) * split_bytes
+
+
+def pieces(read_at: Callable[[int, int], bytes], size: int, split_bytes: int) -> Iterator[tuple[int, int]]:
+    """(offset, length) of each piece of `size` bytes, in order; none when there are no bytes.
+
+    `read_at(offset, count)` gives `count` bytes from `offset`, fewer only at the end.
+    """
+    start = 0
+    window_at, window = 0, b""
+    while start < size:
+        position = next_multiple(start, split_bytes) - 1  # a newline here leaves the cut where it is
+        cut = size
+        while position < size:
+            if not window_at <= position < window_at + len(window):
+                window_at, window = position, read_at(position, min(STEP_BYTES, size - position))
+            found = window.find(b"\n", position - window_at)
+            if found >= 0:
+                cut = window_at + found + 1
+                break
+            position = window_at + len(window)
+        yield start, cut - start
+        start = cut
+
+
+def cut_stream(chunks: Iterable[bytes], block_bytes: int) -> Iterator[tuple[bytes, bool]]:
+    """The bytes of a stream, and whether a piece ends behind them; behind the last ones a piece ends in any case."""
+    start = offset = 0
+    for chunk in chunks:
+        position = 0
+        while position < len(chunk):
+            search_from = max(position, position + next_multiple(start, block_bytes) - 1 - offset)
+            cut = chunk.find(b"\n", search_from) + 1
+            data = chunk[position:cut] if cut else chunk[position:]
+            position += len(data)
+            offset += len(data)
+            if cut:
+                start = offset
+            yield data, bool(cut)
+
+
+def write_blocks(
+    chunks: Iterable[bytes],
+    block_bytes: int,
+    open_block: Callable[[int], BinaryIO],
+    crc: Crc = crc32,
+    *,
+    counts_lines: bool = True,
+) -> Iterator[Block]:
+    """Write a stream of chunks to files of whole lines; yields each block when its file is closed.
+
+    `crc` is some implementation of CRC-32. Holds one chunk at a time. Nothing is opened for an empty stream; only the
+    last block may lack a final newline. The caller deletes what was written when this raises (a chunk's error, or
+    OSError).
+    """
+    writer = _Writer(open_block, crc, counts_lines=counts_lines)
+    try:
+        for data, ends in cut_stream(chunks, block_bytes):
+            writer.write(data)
+            if ends:
+                yield writer.finish()
+        if writer.offset > writer.start:
+            yield writer.finish()
+    finally:
+        writer.close()
+
+
+class _Writer:
+    """The block that is being written: from `start` in the stream to `offset`."""
+
+    def __init__(self, open_block: Callable[[int], BinaryIO], crc: Crc, *, counts_lines: bool) -> None:
+        self._open_block = open_block
+        self._crc = crc
+        self._counts_lines = counts_lines
+        self._file: BinaryIO | None = None
+        self._index = 0
+        self._lines = 0
+        self._lines_before = 0 if counts_lines else -1
+        self._crc32 = 0
+        self.start = 0
+        self.offset = 0
+
+    def write(self, data: bytes) -> None:
+        if self._file is None:
+            self._file = self._open_block(self._index)
+        self._file.write(data)
+        self._crc32 = self._crc(data, self._crc32)
+        if self._counts_lines:
+            self._lines += data.count(b"\n")
+        self.offset += len(data)
+
+    def finish(self) -> Block:
+        self.close()
+        block = Block(self._index, self.start, self.offset - self.start, self._lines_before, self._crc32)
+        self._index += 1
+        self._crc32 = 0
+        self.start = self.offset
+        self._lines_before = self._lines if self._counts_lines else -1
+        return block
+
+    def close(self) -> None:
+        if self._file is not None:
+            file, self._file = self._file, None
+            file.close()

@@ -1,0 +1,372 @@
+"""From input files to splits, and from a split to blocks of whole lines.
+
+Not here: what the lines mean (`factory.py`), and which files there are (`files.py`). Splits name files by
+absolute path; they are read with pread, never by mmap (a truncated map is a signal, not an error).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Self
+
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.spec import MIB, SPLIT_BYTES, Split
+from mrframe.errors import CorruptData, InputChanged, InputError
+from mrframe.formats.inputs.block_file import BlockFile
+from mrframe.formats.inputs.compression import gzip_library
+from mrframe.formats.inputs.file_identity import State, check_opened, check_read, state_before
+from mrframe.formats.inputs.files import InputFile
+from mrframe.formats.inputs.line_blocks import pieces
+from mrframe.formats.readers.base import BOM, head_bytes
+
+BLOCK_BYTES = 128 << 10
+"""Default size of the blocks that a split is read in."""
+LINE_BYTES_MAX = 256 * MIB
+"""A line longer than this, with its end, is no record: it is told to `on_long`, or refused."""
+LONG_LINE_HEAD_BYTES = 400
+CHECK_BYTES = 1 << 20
+COMPRESSION_RATIO = 8
+"""What a compressed byte counts for when bytes are estimated; access logs shrink 8 to 15 times."""
+PARTITIONS_MAX = 256
+
+
+def plan_splits(
+    files: Sequence[InputFile],
+    *,
+    split_bytes: int = SPLIT_BYTES,
+    splits: int | None = None,
+    first_index: int = 0,
+    input_name: str = "",
+) -> list[Split]:
+    """The splits of `files`, in order; file i has the input index `first_index + i`.
+
+    A plain file is cut by the rule of `line_blocks.py`; an empty one has no split. A compressed file is one
+    split of kind "gzip" (whatever its compression), for a decode task. Standard input has none here: see
+    `stdin.py`. With `splits=N` the plain bytes are cut into about N pieces instead, whatever their size.
+    Raises InputChanged when a file has become shorter since it was found, or is another one.
+    """
+    if splits is not None:
+        plain = sum(f.bytes for f in files if not f.compression)
+        split_bytes = max(1, -(-plain // max(1, splits)))
+    planned: list[Split] = []
+    for index, file in enumerate(files, first_index):
+        if file.is_stdin:
+            continue
+        if file.is_stored:
+            planned += _stored_splits(file, index, input_name)
+        elif file.compression:
+            planned.append(_compressed_split(file, index, input_name))
+        elif file.bytes:
+            planned += _plain_splits(file, split_bytes, index, input_name)
+    return planned
+
+
+def _plain_splits(file: InputFile, split_bytes: int, index: int, input_name: str) -> Iterator[Split]:
+    with Source(file.path, file.name, file.state) as source:
+        for offset, length in pieces(source.read_at, file.bytes, split_bytes):
+            yield Split(
+                "file",
+                file.name,
+                file.path,
+                offset,
+                length,
+                (index, offset),
+                lines_before=-1 if offset else 0,
+                input_name=input_name,
+                state=source.state_before(offset + length),
+            )
+
+
+def _compressed_split(file: InputFile, index: int, input_name: str) -> Split:
+    with Source(file.path, file.name, file.state) as source:
+        state = source.state_before(file.bytes)
+    return Split("gzip", file.name, file.path, 0, file.bytes, (index, 0), input_name=input_name, state=state)
+
+
+def _stored_splits(file: InputFile, index: int, input_name: str) -> Iterator[Split]:
+    """A block is a split, as it was cut when it was put."""
+    offset = 0
+    for block in file.blocks:
+        yield Split(
+            "stored",
+            file.name,
+            block.name,
+            0,
+            block.length,
+            (index, offset),
+            locations=block.nodes,
+            lines_before=-1 if offset else 0,
+            input_name=input_name,
+            content=block.name,
+        )
+        offset += block.length
+
+
+def estimated_bytes(files: Sequence[InputFile]) -> int:
+    """Bytes of the inputs once decoded: compressed ones count eight-fold, standard input counts nothing."""
+    return sum(f.bytes * COMPRESSION_RATIO if f.compression else f.bytes for f in files)
+
+
+def default_split_bytes(total_bytes: int) -> int:
+    """Length of a split for this many bytes of input: about a sixteenth, a power of two from 16 to 64 MiB.
+
+    Give it `estimated_bytes(files)`. So a few hundred MiB are still work for all cores, and since every
+    length divides the next, an input that grows keeps cuts at places where it had cuts before. Where
+    nothing is known (0: standard input) it is 16 MiB, so that work starts early.
+    """
+    if total_bytes == 0:
+        return 16 * MIB
+    length = SPLIT_BYTES
+    while length > 16 * MIB and length * 16 > total_bytes:
+        length //= 2
+    return length
+
+
+def default_partitions(total_bytes: int) -> int:
+    """Number of reduce tasks for this many bytes of input: one for each 64 MiB, from 1 to 256.
+
+    Give it `estimated_bytes(files)`. It follows from the inputs alone (law 6), so standard input,
+    whose size is not known when a job starts, counts as nothing.
+    """
+    return max(1, min(PARTITIONS_MAX, -(-total_bytes // SPLIT_BYTES)))
+
+
+@dataclass(frozen=True, slots=True)
+class LongLine:
+    """A line over the limit, which was passed over without being held.
+
+    offset     where it begins: in the file (`read_blocks`), in the source (`read_split`)
+    length     its bytes, with its end
+    end_bytes  how many of them are its end: a newline, a carriage return before it, neither
+    head       its first bytes
+    sha256     of the line without its end, in hex
+    """
+
+    offset: int
+    length: int
+    end_bytes: int
+    head: bytes
+    sha256: str
+
+
+_BEFORE_BLOCKS = (b"\n", b"\0", BOM[-1:])
+"""What a block of a split may begin behind: a line, or what is no part of the line that follows."""
+OnLong = Callable[[LongLine], None]
+
+
+def read_split(
+    split: Split,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    line_bytes_max: int | None = None,
+    on_long: OnLong | None = None,
+) -> Iterator[tuple[int, bytes]]:
+    """The blocks of a "file", "held" or "stored" split as (offset within the *source*, bytes); see `read_blocks`.
+
+    What mrframe wrote itself is checked as a whole before the first of it is given: CorruptData.
+    """
+    if split.crc32 >= 0:
+        _check(split)
+    base = split.order[1] - split.offset  # blocks of a decoded stream lie in files of their own
+
+    def in_source(line: LongLine) -> None:
+        assert on_long is not None
+        on_long(LongLine(base + line.offset, line.length, line.end_bytes, line.head, line.sha256))
+
+    blocks = read_blocks(
+        split.path,
+        split.offset,
+        split.length,
+        block_bytes=block_bytes,
+        line_bytes_max=line_bytes_max,
+        on_long=in_source if on_long else None,
+        name=split.source,
+        stored=split.kind == "stored",
+        state=split.state,
+    )
+    for offset, block in blocks:
+        yield base + offset, block
+
+
+def content_of(split: Split) -> Source:
+    """What a split lies in: its file, or the content of its block if it is "stored". To be closed."""
+    if split.kind == "stored":
+        return _StoredSource(split.path, split.source)
+    return Source(split.path, split.source, split.state)
+
+
+def _check(split: Split) -> None:
+    crc32 = gzip_library().crc32  # four times as fast where the extra is installed
+    with Source(split.path, split.source) as source:
+        at, end, crc = split.offset, split.offset + split.length, 0
+        while at < end:
+            data = source.read_at(at, min(CHECK_BYTES, end - at))
+            crc = crc32(data, crc)
+            at += len(data)
+    if crc != split.crc32:
+        raise CorruptData(
+            f"{split.path}, with {split.length:,} bytes of {split.source} from byte {split.order[1]:,}, is not "
+            "what was written (its checksum differs); check the disk, and run the job again",
+            file=split.path,
+        )
+
+
+def read_blocks(
+    path: str,
+    offset: int,
+    length: int,
+    *,
+    block_bytes: int = BLOCK_BYTES,
+    line_bytes_max: int | None = None,
+    on_long: OnLong | None = None,
+    name: str = "",
+    stored: bool = False,
+    state: State = (),
+) -> Iterator[tuple[int, bytes]]:
+    """The bytes of a file (`stored`: of the block in it) from `offset`, a record start: (offset in it, whole lines).
+
+    A block is cut behind its last newline; a line that is longer than a block is a block of its own. What stands
+    before such a line and is no part of it (a hole, a mark: `base.py`) comes before it, in blocks without a line.
+    Only they and the last block lack a final newline. A line over `line_bytes_max` (LINE_BYTES_MAX) is in no block:
+    `on_long` is called with it, after the blocks before it were taken and before the next one is given; whatever its
+    length, no more than a block of it is held. Raises InputChanged when the file is gone, shorter, or not what
+    was planned (`state`, see `file_identity.py`), which may show only when all was read; InputError for such a line
+    when there is no `on_long`; OSError with the path when the disk fails.
+    """
+    line_bytes_max = LINE_BYTES_MAX if line_bytes_max is None else line_bytes_max
+    block_bytes = min(block_bytes, line_bytes_max)  # so that no block hides a line that is too long
+    with _StoredSource(path, name or path) if stored else Source(path, name or path, state) as source:
+        if offset and length and source.read_at(offset - 1, 1) not in _BEFORE_BLOCKS:
+            raise InputChanged(
+                f"{source.name} was rewritten while the job ran (no line begins at byte {offset:,} any more); "
+                "run the job again, on a copy if the file keeps changing"
+            )
+        end = offset + length
+        while offset < end:
+            data = source.read_at(offset, min(block_bytes, end - offset))
+            if offset + len(data) < end:
+                # The torn line at the end is read again with the next block: cheaper than carrying it over.
+                data = data[: data.rfind(b"\n") + 1] or source.head(data, offset, end)
+            if not data:
+                line_bytes = source.line_bytes(offset, offset + block_bytes, end)
+                if line_bytes > line_bytes_max:
+                    if on_long is None:
+                        raise _refused(source, offset, line_bytes_max)
+                    on_long(source.long_line(offset, line_bytes))
+                    offset += line_bytes
+                    continue
+                data = source.read_at(offset, line_bytes)
+            yield offset, data
+            offset += len(data)
+        source.check_read(end)
+
+
+def _refused(source: Source, offset: int, line_bytes_max: int) -> InputError:
+    return InputError(
+        f"{source.name} has a line of more than {line_bytes_max:,} bytes at byte {offset:,}; "
+        "mrframe reads logs line by line: break the line, or leave the file out"
+    )
+
+
+class Source:
+    """A file open for reading at any place; `name` is what messages call it.
+
+    InputChanged when it is not the file that has this `state` (see `file_identity.py`).
+    """
+
+    def __init__(self, path: str, name: str, state: State = ()) -> None:
+        self.name = name
+        self._path = path
+        self._state = state
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise InputChanged(f"{name} is gone since the job was planned; run the job again") from None
+        except PermissionError:
+            raise InputError(f"{name} cannot be read any more: permission denied; change its mode") from None
+        try:
+            check_opened(self._fd, state, name)
+        except InputChanged:
+            os.close(self._fd)
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        os.close(self._fd)
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        """Exactly `count` bytes from `offset`; InputChanged when there are fewer."""
+        try:
+            data = os.pread(self._fd, count, offset)
+            while len(data) < count and (more := os.pread(self._fd, count - len(data), offset + len(data))):
+                data += more
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror} at byte {offset:,}", self._path) from None
+        if len(data) < count:
+            raise InputChanged(
+                f"{self.name} became shorter while the job ran (it ends before byte {offset + count:,}, "
+                "which was planned); run the job again, on a copy if the file keeps changing"
+            )
+        return data
+
+    def state_before(self, end: int) -> State:
+        """The state of a split that ends there."""
+        return state_before(self._fd, self._state, end)
+
+    def check_read(self, end: int) -> None:
+        """InputChanged when what was read up to there may not be what was planned."""
+        check_read(self._fd, self._state, end, self.name)
+
+    def head(self, data: bytes, offset: int, end: int) -> bytes:
+        """What is no part of the line that begins at `offset`, as far as `data`, which stands there, has it."""
+        if len(data) < len(BOM):
+            data = self.read_at(offset, min(len(BOM), end - offset))
+        return data[: head_bytes(data)]
+
+    def line_bytes(self, start: int, searched: int, end: int) -> int:
+        """Bytes of the line that begins at `start` and has no newline before `searched`, its end included."""
+        while searched < end:
+            data = self.read_at(searched, min(BLOCK_BYTES, end - searched))
+            found = data.find(b"\n")
+            if found >= 0:
+                return searched + found + 1 - start
+            searched += len(data)
+        return end - start
+
+    def long_line(self, offset: int, length: int) -> LongLine:
+        """What is told of a line that is passed over; it is read once more for its hash, piece by piece."""
+        import hashlib  # it loads OpenSSL, which no other reading needs
+
+        tail = self.read_at(offset + length - 2, 2) if length > 1 else b""
+        body = tail.removesuffix(b"\n").removesuffix(b"\r")
+        stop = offset + length - (len(tail) - len(body))
+        at, digest = offset, hashlib.sha256()
+        while at < stop:
+            data = self.read_at(at, min(BLOCK_BYTES, stop - at))
+            digest.update(data)
+            at += len(data)
+        head = self.read_at(offset, min(LONG_LINE_HEAD_BYTES, stop - offset))
+        return LongLine(offset, length, offset + length - stop, head, digest.hexdigest())
+
+
+class _StoredSource(Source):
+    """The content of a stored block, read like a file. CorruptData when a part that is read is damaged."""
+
+    def __init__(self, path: str, name: str) -> None:
+        self.name = name
+        self._block = BlockFile(path)
+
+    def __exit__(self, *exc: object) -> None:
+        self._block.__exit__(*exc)
+
+    def check_read(self, end: int) -> None:
+        """What is stored does not change."""
+
+    def read_at(self, offset: int, count: int) -> bytes:
+        data = self._block.read_at(offset, count)
+        if len(data) < count:
+            raise InputChanged(f"the block of {self.name} ends before byte {offset + count:,}; run the job again")
+        return data

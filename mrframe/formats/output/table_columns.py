@@ -1,0 +1,78 @@
+"""Rows as columns of cells: the key's columns, then the value's. For csv, tsv, text and tables.
+
+A tuple is a column for each item (`key1`, `key2`, `value1`…), a dict one for each name; anything else is
+one column (`key`, `value`). Only the outermost tuple or dict is taken apart; what is within it, and lists
+and sets, whose lengths differ from row to row, are JSON in one cell. The columns are those of the rows
+seen first; a cell that a row does not have is empty; a later row with a column of its own is refused,
+never cut. Not here: how cells are written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mrframe.errors import ValueRefused
+from mrframe.formats.output.value_text import cell_texts, dict_name, shown
+
+
+class Grid:
+    """The columns of an answer, fixed by its first rows."""
+
+    def __init__(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
+        self._key_names = _names(keys, "key")
+        self._value_names = _names(values, "value")
+
+    @property
+    def header(self) -> list[str]:
+        """The columns' names; a name of a value that is also one of the key's gets a prefix, `value.key`."""
+        taken = set(self._key_names)
+        return self._key_names + [f"value.{name}" if name in taken else name for name in self._value_names]
+
+    def columns(self, keys: Sequence[Any], values: Sequence[Any]) -> list[Sequence[Any]]:
+        """The columns of these rows, in the order of the header; None where a row has no such cell."""
+        return _columns(keys, keys, "key", self._key_names) + _columns(keys, values, "value", self._value_names)
+
+
+def parts(value: Any, name: str) -> list[tuple[str, Any]]:
+    """What a key or value is taken apart into: (column, cell), in order."""
+    if type(value) is tuple:
+        return [(f"{name}{i}", item) for i, item in enumerate(value, 1)]
+    if type(value) is dict:
+        return [(dict_name(part), item) for part, item in value.items()]
+    return [(name, value)]
+
+
+def _names(column: Sequence[Any], name: str) -> list[str]:
+    """The names that the values of a column need, in order of appearance; None needs none."""
+    names: dict[str, None] = {}
+    for value in column:
+        if value is not None:
+            names.update((part, None) for part, _ in parts(value, name))
+    return list(names) or [name]
+
+
+def _columns(keys: Sequence[Any], column: Sequence[Any], name: str, names: list[str]) -> list[Sequence[Any]]:
+    types = set(map(type, column))
+    if names == [name] and types.isdisjoint({tuple, dict}):
+        return [column]
+    flat = [f"{name}{i}" for i in range(1, len(names) + 1)]
+    if types == {tuple} and names == flat and set(map(len, column)) == {len(names)}:
+        return list(zip(*column, strict=True))
+    table: list[list[Any]] = [[None] * len(column) for _ in names]
+    place = {part: i for i, part in enumerate(names)}
+    for row, value in enumerate(column):
+        cells = [] if value is None else parts(value, name)
+        if not {part for part, _ in cells} <= place.keys() or len(dict(cells)) < len(cells):
+            raise _refusal(keys[row], cells, names)
+        for part, item in cells:
+            table[place[part]][row] = item
+    return list(table)
+
+
+def _refusal(key: Any, cells: list[tuple[str, Any]], names: list[str]) -> ValueRefused:
+    has = ", ".join(part for part, _ in cells)
+    return ValueRefused(
+        f"the row with the key {shown(cell_texts([key])[0])} has the columns {has}, but the rows before it have "
+        f"{', '.join(names)}; use --format jsonl, or let the job yield rows of one shape"
+    )

@@ -1,0 +1,185 @@
+"""What every reader gives for a block, and the arithmetic of lines that they share.
+
+A line ends with a newline; one carriage return before it belongs to the line end too, as does one at the
+very end of a source that has no last newline. Nothing else ends a line.
+
+Byte order marks and NUL bytes at the head of a line are no part of it, and where the source ends behind them there is
+no line: the first are left of files that were joined, the second are the hole that a writer leaves in a file that was
+truncated under it (copytruncate). NUL bytes further on belong to the line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import field, replace
+from itertools import accumulate
+from operator import add
+from typing import Any, Protocol
+
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.reports import Malformed
+
+
+@dataclass(slots=True)
+class Parsed:
+    """A block as columns, one for each projected field, with where its bytes went.
+
+    The `*_bytes` add up to the length of the block; those outside a window of time, or without a time, only where one
+    is asked for. `records` is the length of every column; `lines` counts all lines. `line` and `offset` of what is
+    malformed are relative to the block.
+    """
+
+    columns: list[list[Any]]
+    records: int
+    lines: int
+    parsed_bytes: int
+    malformed_bytes: int
+    delimiter_bytes: int
+    malformed: list[Malformed] = field(default_factory=list)
+    bad_fields: dict[str, int] = field(default_factory=dict)
+    outside_time: int = 0
+    outside_time_bytes: int = 0
+    without_time: int = 0
+    without_time_bytes: int = 0
+    nul_bytes: int = 0
+    bom_bytes: int = 0
+
+
+class BlockReader(Protocol):
+    """Reads blocks of whole lines; only the last block of a source may lack the final newline."""
+
+    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+        """The block, which stands at `offset` of `source`, as columns.
+
+        Columns whose index is in `raw` hold bytes as they stand in the log, and None where there is nothing;
+        `convert` makes values of them later. Two different texts may have the same value (007 and 7), so
+        whoever folds raw values must fold once more after converting. Columns that have no raw form (file,
+        offset, values of JSON) are converted all the same.
+        """
+        ...
+
+    def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
+        """The values of a raw column, and how many were bad and have become None."""
+        ...
+
+    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:
+        """For each record of the block, which was parsed so, the number of its line in the block."""
+        ...
+
+    def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
+        """Where in the block the line of the n-th record begins, and the line; IndexError if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A block made plain: every line ends with one newline, the last one too, and has nothing before its text.
+
+    `delimiter_bytes` counts the line ends of the block as it was, `nul_bytes` and `bom_bytes` what stood before
+    lines, `text_bytes` the rest; `shifted` says whether bytes were taken out, so that offsets in `body` are not those
+    in the block.
+    """
+
+    body: bytes
+    count: int
+    text_bytes: int
+    delimiter_bytes: int
+    shifted: bool
+    nul_bytes: int = 0
+    bom_bytes: int = 0
+
+    def split(self) -> list[bytes]:
+        """The lines, without their ends."""
+        lines = self.body.split(b"\n")
+        lines.pop()
+        return lines
+
+    def texts(self) -> list[str]:
+        """The same, decoded as all text of logs is."""
+        lines = self.body.decode("utf-8", "surrogateescape").split("\n")
+        lines.pop()
+        return lines
+
+
+def good_lines(parsed: Parsed) -> Sequence[int]:
+    """The numbers of the lines of a block that are not malformed."""
+    if not parsed.malformed:
+        return range(parsed.lines)
+    wrong = {one.line for one in parsed.malformed}
+    return [number for number in range(parsed.lines) if number not in wrong]
+
+
+def all_good(lines: Lines, records: int, columns: list[Any] | None = None) -> Parsed:
+    """What was read, where no line is malformed; the columns are there, or to be added."""
+    return Parsed(
+        columns=columns or [],
+        records=records,
+        lines=lines.count,
+        parsed_bytes=lines.text_bytes,
+        malformed_bytes=0,
+        delimiter_bytes=lines.delimiter_bytes,
+        nul_bytes=lines.nul_bytes,
+        bom_bytes=lines.bom_bytes,
+    )
+
+
+BOM = b"\xef\xbb\xbf"
+_HEADS = re.compile(rb"^(?:\x00++|\xef\xbb\xbf)++", re.MULTILINE)
+
+
+def _has_heads(block: bytes) -> bool:
+    """Whether something stands before the text of a line. Two searches for a byte, in nearly all blocks."""
+    if b"\0" in block and (block.startswith(b"\0") or b"\n\0" in block):
+        return True
+    return b"\xef" in block and (block.startswith(BOM) or b"\n" + BOM in block)
+
+
+def head_bytes(data: bytes) -> int:
+    """How many bytes at the beginning of a line are no part of it."""
+    found = _HEADS.match(data)
+    return found.end() if found else 0
+
+
+def plain_lines(block: bytes) -> Lines:
+    """The block with a line end at its end, without carriage returns before line ends and what is before lines."""
+    if not _has_heads(block):
+        return _plain(block)
+    heads = b"".join(_HEADS.findall(block))
+    nul_bytes = heads.count(b"\0")
+    lines = _plain(_HEADS.sub(b"", block))
+    return replace(lines, shifted=True, nul_bytes=nul_bytes, bom_bytes=len(heads) - nul_bytes)
+
+
+def _plain(block: bytes) -> Lines:
+    body, returns = block, 0
+    if b"\r" in block:
+        if block.endswith(b"\r"):
+            body, returns = body[:-1], 1
+        inner = body.count(b"\r\n")
+        if inner:
+            body, returns = body.replace(b"\r\n", b"\n"), returns + inner
+    unended = bool(block) and not block.endswith(b"\n")
+    if unended:
+        body += b"\n"
+    # Newlines are far apart: to take them out and compare lengths is thrice as quick as bytes.count.
+    count = len(body) - len(body.replace(b"\n", b""))
+    delimiter_bytes = count - unended + returns
+    return Lines(body, count, len(block) - delimiter_bytes, delimiter_bytes, shifted=returns > 0)
+
+
+def line_offsets(block: bytes) -> list[int]:
+    """Where the text of each line of the block begins."""
+    lines = block.split(b"\n")
+    heads = list(map(head_bytes, lines)) if _has_heads(block) else None
+    if len(lines[-1]) == (heads[-1] if heads else 0):
+        lines.pop()
+    # The lengths of the lines before, and a newline for each of them: added up in C.
+    offsets = list(map(add, accumulate(map(len, lines[:-1]), initial=0), range(len(lines)))) if lines else []
+    return list(map(add, offsets, heads)) if heads else offsets
+
+
+def line_at(block: bytes, offset: int) -> bytes:
+    """The line that begins at this offset of the block, without its end; as `plain_lines` has it."""
+    end = block.find(b"\n", offset)
+    return (block[offset:] if end < 0 else block[offset:end]).removesuffix(b"\r")

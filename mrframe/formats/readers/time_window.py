@@ -1,0 +1,295 @@
+"""Windows of time: what `--since` and `--until` mean, and a reader that gives only the records within.
+
+A window is half-open: a record counts from `since` on and before `until`, by the instant that its time names. Times
+are compared as instants, so logs of several zones can be asked together; what a log says without a zone is taken in
+the zone of the window, UTC unless `--timezone` says otherwise (where clocks were set back, the first of the two; a
+time that was skipped counts from the offset before). Not here: formats of times in logs (`times.py`).
+
+`WindowReader` stands around any reader of blocks that has times. It leaves out whole records and says so in bytes, so
+whoever reads through it sees a log that has no others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import compress
+from typing import Any
+
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.errors import UsageError
+from mrframe.formats.readers.base import BlockReader, Parsed, good_lines, plain_lines
+
+_SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d|w)")
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_EPOCH_MS_FROM = 100_000_000_000  # a number from here on counts milliseconds: as seconds it would be the year 5138
+JSON_TIMES = ("time", "timestamp", "@timestamp", "ts", "datetime", "date")
+"""Where the time of a JSON record is looked for: the first of these that it has."""
+FORMS = (
+    "a date (2026-05-17), a time (2026-05-17T10:05, with +02:00 or Z or without), 24h, 90m, 7d, today, yesterday, now"
+)
+INSIDE, OUTSIDE, WITHOUT, EDGE = 0, 1, 2, 3  # EDGE: of several times, perhaps some
+DIGITS = {"clf": (16, 19), "iso": (15, 18)}  # 17/May/2015:10:05:03 +0000, 2015-05-17T10:05:03Z
+STATES_MAX = 1 << 16
+HIDDEN = "\0"  # begins the names of columns that only the window wants
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `since` (None: ever) until before `until` (None: ever), both aware; `zone` is for times without one."""
+
+    since: datetime | None
+    until: datetime | None
+    zone: str = "UTC"
+
+    def state(self, time: datetime | None) -> int:
+        """INSIDE, OUTSIDE, or WITHOUT for no time; without ends everything is inside."""
+        if self.since is None and self.until is None:
+            return INSIDE
+        if time is None:
+            return WITHOUT
+        return OUTSIDE if self.side(time) else INSIDE
+
+    def side(self, time: datetime) -> int:
+        """-1 before the window, 0 in it, 1 after it."""
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=zone_named(self.zone))
+        if self.since is not None and time < self.since:
+            return -1
+        return int(self.until is not None and time >= self.until)
+
+    def to_plain(self) -> tuple[str, str, str]:
+        """As three texts, for the settings of tasks."""
+        ends = [end.astimezone(UTC).isoformat() if end is not None else "" for end in (self.since, self.until)]
+        return ends[0], ends[1], self.zone
+
+    @classmethod
+    def from_plain(cls, plain: Sequence[str]) -> Window:
+        """Back from `to_plain`."""
+        since, until = (datetime.fromisoformat(end) if end else None for end in plain[:2])
+        return cls(since, until, plain[2])
+
+
+def window_of(since: str | None, until: str | None, zone: str | None, now: datetime) -> Window | None:
+    """The window that these texts mean at the instant `now`; None when there is nothing to it. UsageError."""
+    named = zone_named(zone or "UTC")
+    if since is None and until is None and named is UTC:
+        return None
+    start = None if since is None else _moment("--since", since, named, now)
+    end = None if until is None else _moment("--until", until, named, now)
+    if start is not None and end is not None and end <= start:
+        raise UsageError(
+            f"the window is empty: --until {until} ({end.isoformat()}) is not after --since {since} "
+            f"({start.isoformat()})"
+        )
+    return Window(start, end, zone or "UTC")
+
+
+def zone_named(name: str) -> tzinfo:
+    """A zone of the tz database; UsageError with the nearest names when there is none."""
+    if name == "UTC":
+        return UTC
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, available_timezones(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else "; give one such as Europe/Berlin"
+        raise UsageError(f"--timezone {name}: there is no such time zone here{hint}") from None
+
+
+def _moment(flag: str, text: str, zone: tzinfo, now: datetime) -> datetime:
+    text = text.strip()
+    span = _SPAN.fullmatch(text)
+    today = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    try:
+        if span is not None:
+            return now - timedelta(seconds=int(span[1]) * _SECONDS[span[2]])
+        if text in ("now", "today", "yesterday"):
+            day = today.date() - timedelta(days=text == "yesterday")
+            return now if text == "now" else datetime(day.year, day.month, day.day, tzinfo=zone)
+        if _DATE.fullmatch(text):
+            day = date.fromisoformat(text)
+            return datetime(day.year, day.month, day.day, tzinfo=zone)
+        time = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise UsageError(f"{flag} {text!r} is no time; give {FORMS}") from None
+    return time if time.tzinfo is not None else time.replace(tzinfo=zone)
+
+
+def json_time(value: Any) -> datetime | None:
+    """The time that a value of JSON says: ISO text, or seconds or milliseconds since 1970; None when it says none."""
+    try:
+        if isinstance(value, str):
+            return datetime.fromisoformat(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value / 1000 if abs(value) >= _EPOCH_MS_FROM else value, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """How the times of a reader are had: from its columns from `first` on, of which the first that is one counts.
+
+    labels   the projected fields, under which bad values are counted
+    naive    whether the log's times have no zone
+    projected  which of the projected fields are times
+    digits   where the last digits of minute and second stand in the text of a time; None: not always in one place
+    """
+
+    first: int
+    columns: int
+    labels: tuple[str, ...]
+    naive: bool = False
+    projected: frozenset[int] = frozenset()
+    digits: tuple[int, int] | None = None
+
+
+class WindowReader:
+    """The records of `inner` within a window, whose columns are followed by those of times."""
+
+    def __init__(self, inner: BlockReader, times: Times, window: Window) -> None:
+        self._inner = inner
+        self._times = times
+        self._window = window
+        self._span: list[datetime] = []  # the first and the last time that was met
+        self._states: dict[Any, int] = {}
+        self._coarse: dict[Any, int] = {}
+
+    @property
+    def only_leaves_out(self) -> bool:
+        """Whether what a job sees of a record within is the same without the window."""
+        asks = self._window.since is not None or self._window.until is not None
+        return asks and not (self._times.naive and self._times.projected)
+
+    @property
+    def span(self) -> tuple[str, str]:
+        """Two times, as ISO text, between which all lie that were met; empty when there were none."""
+        return (self._span[0].isoformat(), self._span[1].isoformat()) if self._span else ("", "")
+
+    def _met(self, times: Iterable[datetime]) -> None:
+        for time in times:
+            first, last = self._span or (time, time)
+            self._span = [min(first, time), max(last, time)]
+
+    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+        """The block as columns of the records within; see `BlockReader`."""
+        parsed, states = self._judged(block, source, offset)
+        parsed.columns = parsed.columns[: self._times.first]
+        if states.count(INSIDE) < parsed.records:
+            self._leave_out(parsed, states, block)
+        for index, label in enumerate(self._times.labels):
+            if index not in raw:
+                parsed.columns[index], bad = self.convert(index, parsed.columns[index])
+                if bad:
+                    parsed.bad_fields[label] = parsed.bad_fields.get(label, 0) + bad
+        return parsed
+
+    def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
+        """The values of a raw column; see `BlockReader`."""
+        values, bad = self._inner.convert(index, column)
+        if self._times.naive and index in self._times.projected:
+            zone = zone_named(self._window.zone)
+            values = [value if value is None else value.replace(tzinfo=zone) for value in values]
+        return values, bad
+
+    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:
+        """Those of the records within; see `BlockReader`."""
+        if not parsed.outside_time and not parsed.without_time:
+            return self._inner.lines_of_records(block, parsed)
+        all_of_them, states = self._judged(block, "", 0)
+        inside = [state == INSIDE for state in states]
+        return list(compress(self._inner.lines_of_records(block, all_of_them), inside))
+
+    def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
+        """Where the line of the n-th record within begins, and the line; see `BlockReader`."""
+        _, states = self._judged(block, "", 0)
+        inside = [number for number, state in enumerate(states) if state == INSIDE]
+        return self._inner.locate(block, inside[record])
+
+    def _judged(self, block: bytes, source: str, offset: int) -> tuple[Parsed, list[int]]:
+        """The block with all columns raw, and the state of each record."""
+        first, count = self._times.first, self._times.columns
+        parsed = self._inner.parse(block, source, offset, raw=frozenset(range(first + count)))
+        for name in [name for name in parsed.bad_fields if HIDDEN in name]:
+            del parsed.bad_fields[name]
+        if count > 1:
+            rows = zip(*parsed.columns[first:], strict=True)
+            times = [next((t for t in map(json_time, row) if t is not None), None) for row in rows]
+            zone = zone_named(self._window.zone)
+            self._met(time if time.tzinfo else time.replace(tzinfo=zone) for time in times if time is not None)
+            return parsed, [self._window.state(time) for time in times]
+        return parsed, self._states_of(parsed.columns[first])
+
+    def _states_of(self, column: Sequence[Any]) -> list[int]:
+        """The state of each of these texts; those that differ in the last digits of minute and second together."""
+        digits = self._times.digits
+        if digits is None or None in column:
+            return self._looked_up(self._states, column, self._judge)
+        minute, second = digits
+        coarse = [text[:minute] + text[minute + 1 : second] + text[second + 1 :] for text in column]
+        states = self._looked_up(self._coarse, coarse, self._judge_coarse)
+        if EDGE in states:
+            exact = self._looked_up(self._states, column, self._judge)
+            states = [one if state == EDGE else state for state, one in zip(states, exact, strict=True)]
+        return states
+
+    @staticmethod
+    def _looked_up(known: dict[Any, int], texts: Sequence[Any], judge: Callable[[Any], int]) -> list[int]:
+        """Each text's state, judged once; logs repeat times, and are nearly in order."""
+        try:
+            return [known[text] for text in texts]
+        except KeyError:
+            if len(known) > STATES_MAX:
+                known.clear()
+            for text in texts:
+                if text not in known:
+                    known[text] = judge(text)
+            return [known[text] for text in texts]
+
+    def _judge(self, text: bytes | None) -> int:
+        time = self._time(text)
+        if time is not None:
+            self._met((time,))
+        return self._window.state(time)
+
+    def _judge_coarse(self, text: bytes) -> int:
+        """The state of all times that this text stands for, EDGE when they are not all on one side of each end."""
+        assert self._times.digits is not None
+        minute, second = self._times.digits[0], self._times.digits[1] - 1
+        first, last = (self._time(text[:minute] + d + text[minute:second] + d + text[second:]) for d in (b"0", b"9"))
+        if first is None or last is None:
+            return EDGE
+        self._met((first, last))
+        return self._window.state(first) if self._window.side(first) == self._window.side(last) else EDGE
+
+    def _time(self, text: bytes | None) -> datetime | None:
+        (time,), _ = self._inner.convert(self._times.first, [text])
+        if time is None:
+            return None
+        assert isinstance(time, datetime)
+        return time.replace(tzinfo=None) if self._times.naive else time  # naive ones were taken as UTC
+
+    def _leave_out(self, parsed: Parsed, states: list[int], block: bytes) -> None:
+        sizes = self._sizes(block, parsed, states)
+        parsed.outside_time, parsed.without_time = states.count(OUTSIDE), states.count(WITHOUT)
+        parsed.outside_time_bytes = sum(compress(sizes, [state == OUTSIDE for state in states]))
+        parsed.without_time_bytes = sum(compress(sizes, [state == WITHOUT for state in states]))
+        parsed.parsed_bytes -= parsed.outside_time_bytes + parsed.without_time_bytes
+        inside = [state == INSIDE for state in states]
+        parsed.records = inside.count(True)
+        parsed.columns = [list(compress(column, inside)) for column in parsed.columns]
+
+    def _sizes(self, block: bytes, parsed: Parsed, states: list[int]) -> list[int]:
+        """Bytes of each record's line; where all are alike, all bytes are the first one's."""
+        if states.count(states[0]) == len(states):
+            return [parsed.parsed_bytes, *[0] * (len(states) - 1)]
+        lines = plain_lines(block).split()
+        return [len(lines[number]) for number in good_lines(parsed)]

@@ -1,0 +1,38 @@
+"""Whether a column of values has the same bytes, and takes the same memory, wherever it is made again.
+
+Only then may digests of two attempts at one map be compared: pickles and sets have another order in another process,
+a dict may have been made from a set, and what sets seem to weigh moves the places at which a buffer is spilled.
+Keys need no such look, since none of these can be one. Not here: the digests (`pair_blocks.py`).
+"""
+
+from __future__ import annotations
+
+import struct
+from operator import itemgetter
+from typing import Any
+
+from mrframe.shuffle.values import FIXED, types_within
+
+_SIMPLE = frozenset(b"noifsSbBldm")  # tags of columns that hold values of one fixed type, or lists of one
+_TUPLES = ord("t")
+_LENGTH = struct.Struct("<I")
+
+
+def is_fixed(data: bytes, column: list[Any]) -> bool:
+    """Whether equal columns always have these bytes; its values are looked at only where its tags do not say."""
+    return _is_fixed(memoryview(data), column)
+
+
+def _is_fixed(view: memoryview, column: list[Any]) -> bool:
+    if view[0] in _SIMPLE:
+        return True
+    if view[0] != _TUPLES:
+        return types_within(column) <= FIXED
+    at = 2
+    for position in range(view[1]):
+        (length,) = _LENGTH.unpack_from(view, at)
+        inner = view[at + 4 : at + 4 + length]
+        if inner[0] not in _SIMPLE and not _is_fixed(inner, list(map(itemgetter(position), column))):
+            return False
+        at += 4 + length
+    return True

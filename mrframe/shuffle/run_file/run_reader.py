@@ -1,0 +1,184 @@
+"""Run files, read: the blocks of a slot run by run, and the part of a file that a partition needs.
+
+Not here: writing (`run_writer.py`), merging runs (`merge.py`). Nothing is given out before its checksum was
+judged, and everything that can be wrong with the bytes is `CorruptData` with the file's name and the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import BinaryIO
+
+from mrframe.core.model.shuffle_checksum import NOTHING, plus
+from mrframe.errors import CorruptData
+from mrframe.shuffle.run_file.pair_blocks import HEAD, Block, open_block, rest_bytes, unpack_block
+from mrframe.shuffle.run_file.run_layout import HEADER_BYTES, Section, corrupt, ending, header, read_at, read_layout
+
+CHUNK_BYTES = 1 << 20  # the most that `extract` gives at once
+
+
+class RunReader:
+    """One run file. `name` is for messages; `unpickle` allows pickled values (in executors only).
+
+    The file stays the caller's, who closes it; streams of one reader share its position, so they are for
+    one thread. `slots`, `seed` (of the hash), `by_value`, `runs` and `records` are what the file states.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, *, unpickle: bool) -> None:
+        layout = read_layout(file, name)
+        self.slots = layout.slots
+        self.seed = layout.seed
+        self.by_value = layout.by_value
+        self.runs = layout.runs
+        self._layout = layout
+        self._file = file
+        self._name = name
+        self._unpickle = unpickle
+        self._by_slot: dict[int, list[Section]] = {}
+        self._listed: set[int] = set()  # the pages that are in it
+        self._covered = range(0)  # slots of which all sections are in it
+        self.taken = NOTHING  # of the blocks that were read as streams or encoded: who reads again sets it back
+
+    @property
+    def records(self) -> int:
+        """The number of pairs in the file."""
+        self.look_up(range(self.slots))
+        return sum(section.records for sections in self._by_slot.values() for section in sections)
+
+    def look_up(self, wanted: range) -> None:
+        """Find the sections of these slots now, all at once; others are found when they are asked for."""
+        if wanted.start >= self._covered.start and wanted.stop <= self._covered.stop:
+            return
+        numbers = [number for number in self._layout.overlapping(wanted) if number not in self._listed]
+        for number in numbers:
+            for section in self._layout.sections(self._file, self._name, number):
+                self._by_slot.setdefault(section.slot, []).append(section)
+        if numbers and self._listed:
+            for sections in self._by_slot.values():
+                sections.sort(key=_offset)  # pages may have been read in another order
+        self._listed.update(numbers)
+        if wanted.start <= self._covered.stop and wanted.stop >= self._covered.start:
+            wanted = range(min(wanted.start, self._covered.start), max(wanted.stop, self._covered.stop))
+        self._covered = wanted
+
+    def _sections(self, slot: int) -> list[Section]:
+        self.look_up(range(slot, slot + 1))
+        return self._by_slot.get(slot, [])
+
+    def slots_present(self, wanted: range | None = None) -> list[int]:
+        """The slots that have pairs, ascending; only those within `wanted`, if given."""
+        wanted = range(self.slots) if wanted is None else wanted
+        self.look_up(wanted)
+        return sorted(slot for slot in self._by_slot if slot in wanted)
+
+    def streams(self, slot: int, source: int | None = None) -> list[Iterator[Block]]:
+        """One stream of blocks for each run that has the slot, in the order of the runs; of one source, if given."""
+        sections = self._sections(slot)
+        return [self._blocks(section) for section in sections if source is None or section.source == source]
+
+    def some_blocks(self, slot: int, wanted: int) -> list[Block]:
+        """At most so many of the blocks of a slot, evenly spread, the first and the last among them."""
+        places = [place for section in self._sections(slot) for place in self._places(section)]
+        if len(places) > wanted:
+            places = [places[i * (len(places) - 1) // max(1, wanted - 1)] for i in range(wanted)]
+        return [self._block(at, end)[0] for at, end in places]
+
+    def _places(self, section: Section) -> Iterator[tuple[int, int]]:
+        """Where each block of a section starts and the section ends; only the heads of the blocks are read."""
+        at, end = section.offset, section.offset + section.length
+        for _ in range(section.blocks):
+            if at + HEAD.size > end:
+                raise corrupt(self._name, at, "a section ends within the head of a block")
+            yield at, end
+            at += HEAD.size + rest_bytes(read_at(self._file, self._name, at, HEAD.size))
+
+    def _blocks(self, section: Section) -> Iterator[Block]:
+        at, end, records = section.offset, section.offset + section.length, 0
+        for _ in range(section.blocks):
+            block, length, digest = self._block(at, end)
+            at += length
+            records += len(block[1])
+            self.taken = plus(self.taken, (len(block[1]), digest))
+            yield block
+        if at != end or records != section.records:
+            raise corrupt(self._name, at, f"a section of slot {section.slot} does not hold what is stated")
+
+    def records_in(self, slot: int) -> int:
+        """How many pairs a slot has."""
+        return sum(section.records for section in self._sections(slot))
+
+    def sizes(self) -> dict[int, tuple[int, int]]:
+        """{slot: (pairs, bytes)} of all slots that have pairs."""
+        self.look_up(range(self.slots))
+        return {
+            slot: (sum(s.records for s in sections), sum(s.length for s in sections))
+            for slot, sections in sorted(self._by_slot.items())
+        }
+
+    def encoded(self, slot: int) -> Iterator[tuple[int, memoryview, memoryview]]:
+        """(pairs, keys, values) of each block of a slot, run by run, with its columns as they are encoded."""
+        for section in self._sections(slot):
+            for at, end in self._places(section):
+                head, data = self._stored(at, end)
+                try:
+                    _, records, keys, values, digest = open_block(head, data)
+                except CorruptData as error:
+                    raise corrupt(self._name, at, str(error)) from error
+                self.taken = plus(self.taken, (records, digest))
+                yield records, keys, values
+
+    def _block(self, at: int, end: int) -> tuple[Block, int, int]:
+        """The block at this place, its length in bytes, its digest."""
+        head, data = self._stored(at, end)
+        try:
+            block, digest = unpack_block(head, data, unpickle=self._unpickle)
+        except CorruptData as error:
+            raise corrupt(self._name, at, str(error)) from error
+        return block, HEAD.size + len(data), digest
+
+    def _stored(self, at: int, end: int) -> tuple[bytes, bytes]:
+        """Head and rest of the block at this place."""
+        if at + HEAD.size > end:
+            raise corrupt(self._name, at, "a section ends within the head of a block")
+        head = read_at(self._file, self._name, at, HEAD.size)
+        rest = rest_bytes(head)
+        if at + HEAD.size + rest > end:
+            raise corrupt(self._name, at, "a block states to be longer than its section")
+        return head, read_at(self._file, self._name, at + HEAD.size, rest)
+
+
+_offset = attrgetter("offset")
+
+
+def extract(file: BinaryIO, name: str, wanted: range) -> Iterator[bytes]:
+    """The bytes of a complete run file with only the slots in `wanted`, in chunks of at most 1 MiB.
+
+    Blocks are copied as they lie, neither decoded nor checked: the reader of the copy checks them. Raises
+    CorruptData when header or footer of the file are damaged.
+    """
+    layout = read_layout(file, name)
+    yield header(layout.slots, layout.seed, by_value=layout.by_value)
+    offset = HEADER_BYTES
+    old = [s for page in layout.overlapping(wanted) for s in layout.sections(file, name, page) if s.slot in wanted]
+    sections = []
+    for section in old:
+        sections.append(section._replace(offset=offset))
+        offset += section.length
+    for start, length in _pieces(old):
+        for at in range(start, start + length, CHUNK_BYTES):
+            yield read_at(file, name, at, min(CHUNK_BYTES, start + length - at))
+    tail = ending(offset, layout.runs, sections)
+    for at in range(0, len(tail), CHUNK_BYTES):
+        yield tail[at : at + CHUNK_BYTES]
+
+
+def _pieces(sections: list[Section]) -> list[tuple[int, int]]:
+    """(offset, length) of what the sections cover, neighbours joined."""
+    pieces: list[tuple[int, int]] = []
+    for section in sections:
+        if pieces and sum(pieces[-1]) == section.offset:
+            pieces[-1] = (pieces[-1][0], pieces[-1][1] + section.length)
+        else:
+            pieces.append((section.offset, section.length))
+    return pieces

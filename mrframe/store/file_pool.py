@@ -1,0 +1,72 @@
+"""More files than a process may have open, for reading: each is open while it is among the last that were read.
+
+Not here: files that are written (`attempt_files.py`). A file that is deleted while it is not open is gone, as for
+anyone who opens it later.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from types import TracebackType
+from typing import BinaryIO, Self, cast
+
+OPEN_MAX = 200
+"""Usually a process may have 1,024; merge passes, sockets and the job itself want some, too."""
+
+
+class ManyFiles:
+    """Opens files; a context manager that closes them all."""
+
+    def __init__(self, open_max: int | None = None) -> None:
+        self._open_max = open_max or OPEN_MAX
+        self._files: OrderedDict[_File, BinaryIO] = OrderedDict()
+
+    def open(self, path: str) -> BinaryIO:
+        """The file at `path`, of which `seek` and `read` may be used; OSError now or then."""
+        file = _File(self, path)
+        self.real(file)
+        return cast("BinaryIO", file)
+
+    def real(self, file: _File) -> BinaryIO:
+        """The open file behind this one, at the place where it was left."""
+        real = self._files.get(file)
+        if real is not None:
+            self._files.move_to_end(file)
+            return real
+        while len(self._files) >= self._open_max:
+            self._files.popitem(last=False)[1].close()
+        real = self._files[file] = open(file.path, "rb")  # noqa: SIM115  (closed here, above or at the end)
+        real.seek(file.at)
+        return real
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        for real in self._files.values():
+            real.close()
+        self._files.clear()
+
+
+class _File:
+    """One of them: enough of a BinaryIO for a reader of run files."""
+
+    __slots__ = ("_files", "at", "path")
+
+    def __init__(self, files: ManyFiles, path: str) -> None:
+        self._files = files
+        self.path = path
+        self.at = 0
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As a file does."""
+        self.at = self._files.real(self).seek(offset, whence)
+        return self.at
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file does."""
+        data = self._files.real(self).read(size)
+        self.at += len(data)
+        return data

@@ -1,0 +1,239 @@
+"""Map results that are saved: what makes two of them the same, and the attempt that need not be made again.
+
+The identity of a result is the content of its whole split (a digest of the decoded bytes, never a path, an inode or a
+beginning), the fingerprint of the job (`fingerprint.py`), and what else the map can see: whether the split begins its
+source (a mark is looked for only there), the name and the place in it where the job asks for `file` or `offset`. So
+work is shared wherever the same bytes are read again, after a log was appended to, renamed, compressed or copied, and
+data never is: every split counts each time it is an input.
+
+What is saved is what was sealed: the run file, the digests of its slots, and the report. A result that left out
+records is not saved. `verify` makes some attempts again and compares, byte for byte.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+
+import msgpack
+
+from mrframe.core.job.job import Job, Reader
+from mrframe.core.model.reports import TaskReport
+from mrframe.core.model.spec import MapOrder, Split
+from mrframe.errors import CorruptData, NotRepeatable
+from mrframe.formats.inputs.digest import new_digest
+from mrframe.formats.inputs.splits import LongLine, read_split
+from mrframe.formats.readers.time_window import INSIDE, OUTSIDE, Window
+from mrframe.shuffle.partition import slots_for
+from mrframe.shuffle.run_file.run_writer import RunReader
+from mrframe.store.result_store import Results
+from mrframe.task.cache.time_spans import Spans
+from mrframe.task.code.package import Saving, TaskSettings
+from mrframe.task.isolation import effects
+from mrframe.task.map.map_task import MAP_FILE
+from mrframe.task.map.portions import report_portions
+
+VERSION = 3
+HASH_BYTES = 1 << 20
+_KNOWN = "known"  # in the attempt's directory: a saved run file that is being compared
+
+Digests = dict[int, int]  # by slot
+Map = Callable[[Any, MapOrder], tuple[TaskReport, Digests]]
+"""Does the map; is given what its input is to be fed to as it is read (a hash), or None, and the order."""
+
+
+def map_or_load(job: Job, order: MapOrder, settings: TaskSettings, run: Map) -> TaskReport:
+    """The report of a sealed attempt: loaded when it was saved before, else made by `run`, and saved.
+
+    Raises what `run` raises, and NotRepeatable when a map that was made again gave something else.
+    """
+    assert settings.saving is not None
+    return _SavedMap(job, order, settings, settings.saving).outcome(run)
+
+
+class _SavedMap:
+    """One attempt, for which there may be a saved result."""
+
+    def __init__(self, job: Job, order: MapOrder, settings: TaskSettings, saving: Saving) -> None:
+        self._job = job
+        self._order = order
+        self._settings = settings
+        self._saving = saving
+        self._results = Results(saving.path)
+        self._run_path = os.path.join(order.out_dir, MAP_FILE)
+        self._spans = spans_of(order.split, settings, self._results) if saving.windowed else None
+
+    def outcome(self, run: Map) -> TaskReport:
+        split = self._order.split
+        os.makedirs(self._order.out_dir, 0o700, exist_ok=True)  # what is saved has a run file always
+        content = split.content or (content_of(split) if self._saving.known else "")
+        report: TaskReport | None = None
+        place = INSIDE if self._spans is None or not content else self._spans.place(split, content)
+        if content and place == OUTSIDE:
+            report = self._left_out(content, run)
+        elif content and place == INSIDE:
+            if self._is_sampled():
+                return self._verified(content, run)
+            report = self._load(content, self._run_path)
+        if report is None and split.kind == "saved":
+            raise CorruptData(
+                f"the saved result for {split.source} from byte {split.order[1]:,} was there when the job was "
+                "planned, and is gone or damaged; run the job again"
+            )
+        return self._made(content, run) if report is None else report
+
+    def _is_sampled(self) -> bool:
+        saving = self._saving
+        return saving.known and self._order.split.kind != "saved" and random.random() < saving.verify
+
+    def _made(self, content: str, run: Map) -> TaskReport:
+        """The attempt itself, saved when it may be."""
+        digest = None if content else Digest()
+        report, digests = run(digest, self._order)
+        report.content = content or (digest.whole(self._order.split.length) if digest else "")
+        if report.content:
+            if self._spans is not None:
+                self._spans.save(self._order.split, report)
+            self._save(report, digests)
+        return report
+
+    def _left_out(self, content: str, run: Map) -> TaskReport | None:
+        """The report of a split of which a window leaves out all records, unread; None when it must be read."""
+        split = self._order.split
+        span = self._spans.load(split, content) if self._spans is not None else None
+        batches = self._job.map_batch is not None  # which may be called with a batch that has no rows
+        if span is None or batches or (self._settings.keep_rejects and span.ledger.malformed):
+            return None
+        nothing = replace(split, length=0, crc32=-1, kind="file" if split.kind == "saved" else split.kind)
+        made, _ = run(None, replace(self._order, split=nothing))
+        samples = span.samples_at(split.order[1])
+        return replace(made, ledger=replace(span.ledger), samples=samples, content=content, saved=True)
+
+    def _verified(self, content: str, run: Map) -> TaskReport:
+        """Load and make; NotRepeatable when they differ, and the saved one is dropped."""
+        known_path = os.path.join(self._order.out_dir, _KNOWN)
+        known = self._load(content, known_path)
+        report = self._made(content, run)
+        if known is None:
+            return report
+        same = _bytes(known_path) == _bytes(self._run_path) and _judged(known) == _judged(report)
+        os.unlink(known_path)
+        if not same:
+            self._results.drop(self._saving.job, self._key(content))
+            split = self._order.split
+            raise NotRepeatable(
+                f"the map gave something else for {split.source} from byte {split.order[1]:,} than when its result "
+                "was saved: it is not a function of its input alone. Do not trust answers of this job from saved "
+                "results: run it with --no-cache, or write pure=False in the Job"
+            )
+        return report
+
+    def _key(self, content: str) -> str:
+        return identity(self._job, self._order.split, self._order.partitions, content)
+
+    def _load(self, content: str, run_path: str) -> TaskReport | None:
+        """A saved report as this run's, and its run file at `run_path`; None when there is none."""
+        data = self._results.load(self._saving.job, self._key(content), run_path)
+        if data is None:
+            return None
+        plain, digests = msgpack.unpackb(data, unicode_errors="surrogateescape", strict_map_key=False)
+        report = TaskReport.from_plain(plain)
+        if self._settings.keep_rejects and report.ledger.malformed:
+            os.unlink(run_path)
+            return None  # the lines themselves are wanted, and were not saved
+        begins = self._order.split.order[1]
+        report.samples = [replace(one, offset=one.offset + begins) for one in report.samples]
+        with open(run_path, "rb") as file:
+            reader = RunReader(file, run_path, unpickle=False)
+            report_portions(report, reader.sizes(), digests, reader.slots, self._order.partitions)
+        report.saved = True
+        return report
+
+    def _save(self, report: TaskReport, digests: Digests) -> None:
+        """Save a sealed attempt, unless it left out records or did something beside computing."""
+        ledger = report.ledger
+        if self._saving.watched and effects.noted():
+            return
+        if ledger.quarantined or report.failed or ledger.outside_time or ledger.without_time:
+            return
+        begins = self._order.split.order[1]
+        samples = [replace(one, offset=one.offset - begins) for one in report.samples]
+        # no witness later: a run with other settings, such as less memory, cuts the same pairs into other blocks
+        own = replace(report, samples=samples, partitions={}, digests={}, fixed=False)
+        plain = replace(own, seconds=0.0, memory_peak_bytes=0, span=("", "")).to_plain()
+        data = msgpack.packb([plain, digests], unicode_errors="surrogateescape")
+        about = {"name": self._saving.name}
+        key = self._key(report.content)
+        report.save_fault = self._results.save(self._saving.job, key, data, [self._run_path], about)
+
+
+def spans_of(split: Split, settings: TaskSettings, results: Results) -> Spans:
+    """The saved spans of splits like this one, for the window of these settings."""
+    assert settings.window is not None
+    reader = settings.reader if isinstance(settings.reader, Reader) else settings.reader[split.input_name]
+    return Spans(results, reader, Window.from_plain(settings.window))
+
+
+def _judged(report: TaskReport) -> tuple[Any, ...]:
+    return report.ledger, report.records_out, report.counters, report.bad_fields, report.samples
+
+
+def _bytes(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+# ---- the identity -----------------------------------------------------------------------------------
+
+
+class Digest:
+    """The content of a split, hashed as it is read; what is passed over unread is not in it."""
+
+    def __init__(self) -> None:
+        self._hash = new_digest()
+        self._length = 0
+
+    def update(self, data: bytes) -> None:
+        """The next bytes."""
+        self._hash.update(data)
+        self._length += len(data)
+
+    def whole(self, length: int) -> str:
+        """The digest in hex when all of so many bytes were seen, else ""."""
+        return self._hash.hexdigest() if self._length == length else ""
+
+
+def content_of(split: Split) -> str:
+    """The digest of a split's bytes, read for it; "" when a line of it is too long to be read as one.
+
+    Raises what reading raises.
+    """
+    digest = Digest()
+
+    def pass_over(_line: LongLine) -> None:
+        pass  # its bytes are missing, so the digest is not whole
+
+    for _, data in read_split(split, block_bytes=HASH_BYTES, on_long=pass_over):
+        digest.update(data)
+    return digest.whole(split.length)
+
+
+def identity(job: Job, split: Split, partitions: int, content: str) -> str:
+    """The name of the result of this map over a split with this content, among those of its job; in hex."""
+    wanted = job.projection()
+    seen = [
+        VERSION,
+        content,
+        split.length,
+        split.first,
+        split.input_name,
+        slots_for(partitions),
+        partitions if job.partition is not None else 0,
+        split.source if "file" in wanted else None,
+        split.order[1] if "offset" in wanted else None,
+    ]
+    return sha256(msgpack.packb(seen, unicode_errors="surrogateescape")).hexdigest()[:40]

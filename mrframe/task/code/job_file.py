@@ -1,0 +1,190 @@
+"""What JOB on a command line names: a file, `file.py:name`, a dotted module, or a ready job.
+
+`find` resolves the text to sources; `JobFile.make` runs them and gives the `Job`, calling it with the job's
+own options when it is a function. Errors say what was looked for and what is there instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.job.job import Job
+from mrframe.errors import JobError, MrframeError, UserCodeError
+from mrframe.paths import PACKAGE_DIR, PROJECT_DIR
+from mrframe.task.code.modules import Sources, collect
+from mrframe.task.isolation import effects
+from mrframe.task.isolation.hook_guard import is_interrupt
+from mrframe.task.report.blame import from_the_job, said, user_traceback
+
+
+@dataclass(frozen=True, slots=True)
+class JobFile:
+    """The sources of a job and the name in them that is the job ("" for the usual ones)."""
+
+    sources: Sources
+    attribute: str
+
+    @property
+    def path(self) -> str:
+        """Where the job file lies."""
+        return self.sources.modules[0].path
+
+    def target(self) -> Job | Callable[..., Job]:
+        """The job, or the function that makes it; UserCodeError when the file itself raises."""
+        try:
+            with effects.watched():
+                module = self.sources.run()
+        except MrframeError:
+            raise
+        except BaseException as error:  # the user's file runs here, and may raise anything, SystemExit included
+            if is_interrupt(error):
+                raise
+            raise UserCodeError(
+                f"the job file {self.path} cannot be loaded: {said(error)}", traceback_text=user_traceback(error)
+            ) from from_the_job(error)
+        return _pick(vars(module), self.attribute, self.path)
+
+    def make(self, options: Mapping[str, Any]) -> Job:
+        """The job, with its own options given; JobError when they do not fit."""
+        return made(self.target(), options, self.path)
+
+
+def made(target: Job | Callable[..., Job], options: Mapping[str, Any], place: str) -> Job:
+    """The job itself, or what its function makes of its options."""
+    if isinstance(target, Job):
+        if options:
+            raise JobError(f"the job of {place} takes no options, but was given {', '.join(sorted(options))}")
+        return target
+    try:
+        inspect.signature(target).bind(**options)
+    except TypeError as error:
+        raise JobError(f"the job function of {place}: {error}") from None
+    try:
+        with effects.watched():
+            job = target(**options)
+    except MrframeError:
+        raise
+    except BaseException as error:  # the user's function runs here
+        if is_interrupt(error):
+            raise
+        raise UserCodeError(
+            f"the job function of {place} failed: {said(error)}", traceback_text=user_traceback(error)
+        ) from from_the_job(error)
+    if not isinstance(job, Job):
+        raise JobError(f"the job function of {place} returned {type(job).__name__}; it must return a Job(…)")
+    return job
+
+
+def _pick(names: Mapping[str, Any], attribute: str, path: str) -> Job | Callable[..., Job]:
+    if attribute:
+        target = names.get(attribute)
+        if isinstance(target, Job) or callable(target):
+            return target
+        near = difflib.get_close_matches(attribute, names, 1)
+        raise JobError(f"{path} has no job named {attribute!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    target = names.get("job")
+    if isinstance(target, Job) or inspect.isfunction(target):
+        return target
+    jobs = {name: value for name, value in names.items() if isinstance(value, Job) and not name.startswith("_")}
+    if len(jobs) == 1:
+        return next(iter(jobs.values()))
+    if jobs:
+        raise JobError(
+            f"{path} has several jobs ({', '.join(jobs)}); name one: {os.path.basename(path)}:{next(iter(jobs))}"
+        )
+    raise JobError(f"{path} has no job: give it a top-level `job = Job(…)` or a function `job` that returns one")
+
+
+def find(text: str) -> JobFile:
+    """Resolve JOB; JobError names what was looked for and the nearest ready job."""
+    place, attribute = _split(text)
+    if place.endswith(".py") or os.sep in place:
+        if os.path.isdir(place):
+            raise JobError(f"{place} is a directory; name the job file in it")
+        if not os.path.exists(place):
+            raise JobError(f"there is no job file {place}{_nearest_file(place)}")
+        return JobFile(collect(place), attribute)
+    ready = ready_jobs()
+    if place in ready:
+        _check_only(place, ready[place])
+        return JobFile(collect(ready[place]), attribute)
+    origin = _origin(place)
+    if origin is None:
+        near = difflib.get_close_matches(place, sorted(ready), 1)
+        hint = f"; did you mean the ready job {near[0]}?" if near else ""
+        raise JobError(
+            f"{text!r} is no job: not a file, not a module that can be imported, and not a ready job{hint} "
+            f"(ready jobs: {', '.join(sorted(ready))})"
+        )
+    root = origin
+    for _ in range(place.count(".") + 1 + (os.path.basename(origin) == "__init__.py")):
+        root = os.path.dirname(root)
+    return JobFile(collect(origin, place, root), attribute)
+
+
+def _check_only(name: str, ready: str) -> None:
+    """JobError when a ready job's name is also that of a file here: nobody can say which of them is meant."""
+    for own in (f"{name}.py", os.path.join(name, "__init__.py")):
+        if os.path.isfile(own) and not os.path.samefile(own, ready):
+            raise JobError(
+                f"{name} is a ready job, and there is {os.path.join('.', own)} as well; name the one that is meant: "
+                f"{os.path.join('.', own)}, or {ready}"
+            )
+
+
+def _split(text: str) -> tuple[str, str]:
+    place, colon, attribute = text.rpartition(":")
+    return (place, attribute) if colon and attribute.isidentifier() else (text, "")
+
+
+def _nearest_file(place: str) -> str:
+    folder = os.path.dirname(place) or "."
+    try:
+        here = [entry for entry in os.listdir(folder) if entry.endswith(".py")]
+    except OSError:
+        return f": there is no directory {folder}"
+    near = difflib.get_close_matches(os.path.basename(place), here, 1)
+    return f"; did you mean {os.path.join(os.path.dirname(place), near[0])}?" if near else ""
+
+
+def _origin(name: str) -> str | None:
+    """The file of a dotted module, looked for as `python -m` would, without importing anything."""
+    parts = name.split(".")
+    if not all(part.isidentifier() for part in parts):
+        return None
+    for folder in (os.getcwd(), *sys.path):
+        for path in (os.path.join(folder, *parts) + ".py", os.path.join(folder, *parts, "__init__.py")):
+            if os.path.isfile(path):
+                return os.path.abspath(path)
+    return None
+
+
+def ready_folder() -> str | None:
+    """Where the ready jobs lie: in the wheel `mrframe/jobs`, in a checkout `jobs` beside the package."""
+    for parent in (PACKAGE_DIR, PROJECT_DIR):
+        folder = os.path.join(parent, "jobs")
+        if os.path.isdir(folder):
+            return folder
+    return None
+
+
+def ready_jobs(folder: str | None = None) -> dict[str, str]:
+    """{name: path} of the ready jobs, in folders of the ready folder too. A name alone says which one is meant."""
+    found: dict[str, str] = {}
+    for where, folders, files in os.walk(folder or ready_folder() or os.devnull):
+        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
+        for file in sorted(files):
+            if file.endswith(".py") and not file.startswith("_"):
+                found.setdefault(file[:-3], os.path.join(where, file))
+    return found
+
+
+def ready_names() -> list[str]:
+    """Names of the ready jobs, sorted."""
+    return sorted(ready_jobs())

@@ -1,0 +1,216 @@
+"""Short text as numbers: what the extra's NumPy makes of counting words, at the speed of sorting integers.
+
+A *packed* key is text of 1 to 8 ASCII characters other than NUL, as the 8 bytes of an unsigned integer, first
+character first, zeros behind. Packed keys have the order of the text, and any other key is left to Python: whether a
+key is packed follows from the key alone, so no key is on both sides. Not here: when this is used
+(`packed_sums.py`). NumPy is imported here and for Arrow's columns, and such modules only where it is installed.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mrframe.shuffle.partition import slot_column
+from mrframe.shuffle.run_file.pair_blocks import BLOCK_RECORDS_MAX
+
+WIDTH = 8  # characters of a packed key
+SMALL = 1 << 31  # of an int: as many of these as fit into memory have a sum of 64 bits
+_BLANKS = bytes.maketrans(b"\t\n\v\f\r", b"     ")
+_HIGH_BITS = np.uint64(0x8080808080808080)
+_HEADS = np.array(
+    [0] + [(1 << 64) - (1 << (64 - 8 * i)) for i in range(1, WIDTH + 1)], np.uint64
+)  # the first i bytes
+_INT_BYTES = (1, 2, 4, 8)
+
+Encoded = tuple[int, str, list[tuple[int, bytes, bytes]]]
+
+
+def _crc_table() -> Any:
+    table = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        table = np.where(table & 1, (table >> 1) ^ np.uint32(0xEDB88320), table >> 1).astype(np.uint32)
+    return table
+
+
+_CRC = _crc_table()
+
+
+def pack(text: bytes, separator: int) -> tuple[Any, Any, Any]:
+    """(packed, starts, lengths) of all parts of the text; `packed` is wrong for a part that `fits` says does not fit.
+
+    Every part ends with the separator, the last one too; empty parts are left out.
+    """
+    data = np.frombuffer(text + bytes(WIDTH), np.uint8)
+    ends = np.flatnonzero(data[: len(text)] == separator)
+    starts = np.empty_like(ends)
+    starts[:1], starts[1:] = 0, ends[:-1] + 1
+    lengths = ends - starts
+    if len(lengths) and not lengths.all():
+        some = lengths > 0
+        starts, lengths = starts[some], lengths[some]
+    eights = np.ndarray((len(text) + 1,), ">u8", data, 0, (1,))  # the 8 bytes from each place on
+    packed = eights[starts].astype(np.uint64)
+    packed &= _HEADS[np.minimum(lengths, WIDTH)]
+    return packed, starts, lengths
+
+
+def fits(packed: Any, lengths: Any) -> Any:
+    """Which parts are packed as they should be; the text must hold no NUL other than as the separator."""
+    return (lengths <= WIDTH) & ((packed & _HIGH_BITS) == 0)
+
+
+def pack_keys(keys: Sequence[str]) -> tuple[Any, Any] | None:
+    """(packed, which of them fit) of a column of text; None when a key is empty or holds a NUL."""
+    data = "\0".join(keys).encode("utf-8", "surrogatepass") + b"\0"
+    if data.count(0) != len(keys):
+        return None
+    packed, _, lengths = pack(data, 0)
+    return (packed, fits(packed, lengths)) if len(packed) == len(keys) else None
+
+
+def pack_offsets(offsets: Any, item_bytes: int, data: Any) -> tuple[Any, Any] | None:
+    """The same of text as Arrow has it: where each key starts and the last one ends in the bytes of all."""
+    at = np.frombuffer(offsets, f"<i{item_bytes}").astype(np.int64)
+    text = bytes(memoryview(data)[int(at[0]) : int(at[-1])])
+    if 0 in text:
+        return None
+    lengths = np.diff(at)
+    eights = np.ndarray((len(text) + 1,), ">u8", text + bytes(WIDTH), 0, (1,))
+    packed = eights[at[:-1] - at[0]].astype(np.uint64)
+    packed &= _HEADS[np.minimum(lengths, WIDTH)]
+    return packed, fits(packed, lengths) & (lengths > 0)
+
+
+def small_ints(values: Sequence[int]) -> Any:
+    """The values as an array; None when one of them is as large as `SMALL`, which sums of many might not survive."""
+    try:
+        array = np.asarray(values, np.int64)
+    except OverflowError:
+        return None
+    return array if not len(array) or -SMALL < int(array.min()) <= int(array.max()) < SMALL else None
+
+
+def split(good: Any) -> tuple[Any, list[int]]:
+    """What selects all that fit of an array, and the indexes of the others."""
+    return (slice(None), []) if good.all() else (good, np.flatnonzero(~good).tolist())
+
+
+def words(block: bytes) -> tuple[Any, list[bytes], int]:
+    """The packed words of a block, all others, and how many words there are."""
+    text = block.translate(_BLANKS) + b" "
+    if 0 in block:
+        others = block.split()
+        return np.empty(0, np.uint64), others, len(others)
+    packed, starts, lengths = pack(text, 32)
+    good = fits(packed, lengths)
+    if good.all():
+        return packed, [], len(packed)
+    wrong = ~good
+    first = starts[wrong]
+    ends = first + lengths[wrong]
+    others = [text[a:b] for a, b in zip(first.tolist(), ends.tolist(), strict=True)]
+    return packed[good], others, len(packed)
+
+
+def joined(arrays: Sequence[Any]) -> Any:
+    """The arrays, of which there is at least one, as one."""
+    return np.concatenate(arrays)
+
+
+def counted(packed: Any) -> tuple[Any, Any]:
+    """The different ones of an array, sorted, and how often each is there; the array is sorted in place."""
+    packed.sort()
+    starts = _starts(packed)
+    return packed[starts], np.diff(starts, append=len(packed))
+
+
+def summed(packed: Any, values: Any) -> tuple[Any, Any] | None:
+    """The different ones, sorted, and the sum of the values of each; None when a sum might need over 64 bits."""
+    if not len(packed):
+        return packed, values
+    if int(np.abs(values).max()) * len(values) >= 1 << 62 or int(values.min()) == -(1 << 63):
+        return None
+    order = np.argsort(packed)
+    packed = packed[order]
+    starts = _starts(packed)
+    return packed[starts], np.add.reduceat(values[order], starts)
+
+
+def _starts(packed: Any) -> Any:
+    """Where each run of equal items of a sorted array starts."""
+    if not len(packed):
+        return np.empty(0, np.int64)
+    return np.concatenate((np.zeros(1, np.int64), np.flatnonzero(packed[1:] != packed[:-1]) + 1))
+
+
+def slots_of(packed: Any, bits: int, seed: int = 0) -> Any:
+    """The slot of each key, as `shuffle.partition.slot_column` has it for the text: CRC-32 of its canonical bytes.
+
+    With a seed the hash is another, which has no form for arrays: it is asked for each key, as text.
+    """
+    if seed and bits and len(packed):
+        keys = _text(packed)[0][:-1].decode("ascii").split("\0")
+        return np.array(slot_column(keys, "s", 1 << bits, seed), np.uint16)
+    crc = np.full(len(packed), zlib.crc32(b"s") ^ 0xFFFFFFFF, np.uint32)
+    for shift in range(8 * WIDTH - 8, -8, -8):
+        byte = ((packed >> np.uint64(shift)) & np.uint64(255)).astype(np.uint32)
+        crc = np.where(byte != 0, _CRC[(crc ^ byte) & np.uint32(255)] ^ (crc >> np.uint32(8)), crc)
+    return ((crc ^ np.uint32(0xFFFFFFFF)) >> np.uint32(32 - bits)).astype(np.uint16) if bits else None
+
+
+def encoded(packed: Any, values: Any, bits: int, seed: int = 0) -> Iterator[Encoded]:
+    """Sorted keys and their ints as blocks of a run file of 2**bits slots: what `RunWriter.add_encoded` takes."""
+    slots = slots_of(packed, bits, seed)
+    edges = np.array([0, len(packed)])
+    if slots is not None:
+        order = np.argsort(slots, kind="stable")
+        packed, values, slots = packed[order], values[order], slots[order]
+        edges = np.append(_starts(slots), len(packed))
+    text, ends = _text(packed)
+    for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        blocks = []
+        for at in range(start, end, BLOCK_RECORDS_MAX):
+            stop = min(at + BLOCK_RECORDS_MAX, end)
+            keys = text[int(ends[at - 1]) if at else 0 : int(ends[stop - 1]) - 1]
+            blocks.append((stop - at, b"s" + keys, _ints(values[at:stop])))
+        if blocks:
+            yield int(slots[start]) if slots is not None else 0, "s", blocks
+
+
+def _text(packed: Any) -> tuple[bytes, Any]:
+    """All keys as text, a NUL behind each, and where each ends with its NUL."""
+    cells = np.zeros((len(packed), WIDTH + 1), np.uint8)
+    cells[:, :WIDTH] = packed.astype(">u8").view(np.uint8).reshape(-1, WIDTH)
+    keep = cells != 0
+    keep[:, WIDTH] = True
+    return cells[keep].tobytes(), np.cumsum(keep.sum(axis=1, dtype=np.int64))
+
+
+def _ints(values: Any) -> bytes:
+    largest = max(int(values.max()), ~int(values.min()))
+    width = next(width for width in _INT_BYTES if largest < 1 << (8 * width - 1))
+    data: bytes = values.astype(f"<i{width}").tobytes()
+    return b"i" + bytes((width,)) + data
+
+
+def decoded(keys: memoryview, values: memoryview) -> tuple[Any, Any, list[str], list[int]] | None:
+    """(packed, their ints, the keys that do not fit, their ints) of a block's columns; None when it has others."""
+    if bytes(keys[:1]) != b"s" or bytes(values[:1]) != b"i" or values[1] not in _INT_BYTES:
+        return None
+    ints = np.frombuffer(values[2:], f"<i{values[1]}").astype(np.int64)
+    text = bytes(keys[1:])
+    packed, starts, lengths = pack(text + b"\0", 0)
+    if len(packed) != len(ints):  # the empty text is among the keys
+        return None
+    good = fits(packed, lengths)
+    if good.all():
+        return packed, ints, [], []
+    wrong = np.flatnonzero(~good)
+    first = starts[wrong]
+    places = zip(first.tolist(), (first + lengths[wrong]).tolist(), strict=True)
+    others = [text[a:b].decode("utf-8", "surrogatepass") for a, b in places]
+    return packed[good], ints[good], others, ints[wrong].tolist()

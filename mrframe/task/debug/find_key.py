@@ -1,0 +1,137 @@
+"""Which records of a block yield a key, for `mrframe why`.
+
+The job's code runs over a block as it does in a map task, so this must be where it may run. A record that a map task
+leaves out, since the code fails on it or its pairs are refused, yields nothing here either. Not here: reading blocks,
+and what line a record is (`provenance.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import partial
+from itertools import compress
+from typing import Any
+
+from mrframe.core.job.job import Job
+from mrframe.errors import ExtraMissing, KeyRefused, UsageError
+from mrframe.shuffle.buffers import buffer_for
+from mrframe.shuffle.keys import canonical, kind_of
+from mrframe.shuffle.reducers import as_fold
+from mrframe.shuffle.values import as_travelled
+from mrframe.task.isolation.hook_guard import is_interrupt, is_refusal
+from mrframe.task.map.emit import EmitFailed, Emitter, cause_of
+
+Columns = list[list[Any]]
+
+
+class Key:
+    """The key that a person has written: as text, or as what the same text is in JSON, or a date or time."""
+
+    def __init__(self, text: str) -> None:
+        forms: list[Any] = [text]
+        try:
+            forms.append(_tuples(json.loads(text)))
+        except (ValueError, RecursionError):
+            pass
+        for kind in (date, datetime):
+            try:
+                forms.append(kind.fromisoformat(text))
+            except ValueError:
+                continue
+        self.forms = [form for form in forms if _is_key(form)]
+        self._canonical = {canonical(form) for form in self.forms}
+        self._quick = set(self.forms)
+
+    def places(self, keys: Sequence[Any]) -> list[int]:
+        """Where among these keys it is; TypeError when one of them is no key."""
+        keys = as_travelled(keys)  # whose hashes are those of their instants
+        maybe = compress(range(len(keys)), map(self._quick.__contains__, keys))  # 1, 1.0 and True are equal here
+        return [at for at in maybe if canonical(keys[at]) in self._canonical]
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _is_key(value: Any) -> bool:
+    try:
+        canonical(value)
+    except KeyRefused:
+        return False
+    return True
+
+
+class Finder:
+    """Finds the records that yield a key, in blocks that are given as columns of the job's projection."""
+
+    def __init__(self, view: Job, key: Key) -> None:
+        if view.map_split is not None:
+            raise UsageError("the job maps a split as a whole (map_split), so its lines cannot be told apart")
+        self._key = key
+        self._emitter = Emitter(view)
+        fold = None if view.sort_values else as_fold(view.reduce)
+        self._new_buffer = partial(buffer_for, fold)
+        self._batches = None
+        if view.map_batch is not None:
+            from mrframe.task.map.map_batch import Batches
+
+            self._batches = Batches(view)
+
+    def records(self, columns: Columns, records: int) -> list[int]:
+        """The indexes of those of these records that yield the key."""
+        if self._batches is not None:
+            found: list[int] = []
+            self._halve(columns, 0, records, found)
+            return found
+        together = self._together(columns, records)
+        if together is not None:
+            return together
+        return [index for index in range(records) if self._together(_cut(columns, index, index + 1), 1)]
+
+    def _together(self, columns: Columns, records: int) -> list[int] | None:
+        """The records that yield the key; None when there is one among all that a map task leaves out."""
+        try:
+            keys, values, origins = self._emitter.emit_from(columns, records)
+            places = self._key.places(keys)
+            if places:
+                kind_of(list(keys))
+                self._new_buffer().add(keys, values)
+        except BaseException as error:  # the user's function runs here
+            if not isinstance(error, EmitFailed) and not is_refusal(error):
+                raise
+            if _is_fatal(cause_of(error)):
+                raise cause_of(error) from None
+            return None
+        return list(dict.fromkeys(origins[place] for place in places))
+
+    def _halve(self, columns: Columns, start: int, stop: int, found: list[int]) -> None:
+        """Add the records from `start` to `stop` that yield the key: a batch that does not hold it is left."""
+        if start < stop and self._may_hold(_cut(columns, start, stop), single=stop - start == 1):
+            if stop - start == 1:
+                found.append(start)
+                return
+            middle = (start + stop) // 2
+            self._halve(columns, start, middle, found)
+            self._halve(columns, middle, stop, found)
+
+    def _may_hold(self, columns: Columns, *, single: bool) -> bool:
+        """Whether the function yields the key for this batch; when it fails, whether a record in it may."""
+        assert self._batches is not None
+        try:
+            pairs, _ = self._batches.emit(columns, len(columns[0]))
+            return any(self._key.places(keys) for keys, _ in pairs)
+        except BaseException as error:  # the user's function runs here
+            if _is_fatal(cause_of(error)):
+                raise cause_of(error) from None
+            return not single
+
+
+def _is_fatal(error: BaseException) -> bool:
+    """Whether this is no failure of one record."""
+    return isinstance(error, (MemoryError, ExtraMissing)) or is_interrupt(error)
+
+
+def _cut(columns: Columns, start: int, stop: int) -> Columns:
+    return [column[start:stop] for column in columns]

@@ -1,0 +1,86 @@
+"""Where a task stands, in memory that outlives it: what a process was working on when it was killed.
+
+A careful attempt runs in a child of the executor and writes its position here, record by record; the executor
+reads it when the child has died or stands still. (Hadoop's skip mode reports the position to its tracker; a page
+of shared memory costs a store, so that every record can have one.) Not here: who watches (`watched_child.py`), what
+is made of it (`isolated_attempt.py`).
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+
+from mrframe.core.fast_dataclass import dataclass
+
+KEY_BYTES_MAX = 2000  # of a key's repr
+_BYTES = 4096
+_HEAD = struct.Struct(
+    "<QQqQQB3xI"
+)  # offset, length of the block; record in it; records, bytes done; spent; key bytes
+_BLOCK = struct.Struct("<QQq")
+_RECORD = struct.Struct("<q")
+_DONE = struct.Struct("<QQ")
+_SPENT = struct.Struct("<B")
+_KEY = struct.Struct("<I")
+NOWHERE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a box says: the record (index in the block of `length` bytes at `offset` of the source), or the key.
+
+    `record` is -1 between records. `spent` says that the task has left out as many records as it may.
+    """
+
+    offset: int
+    length: int
+    record: int
+    records_done: int
+    bytes_done: int
+    spent: bool
+    key: str
+
+
+class Box:
+    """A page shared with the children forked after it was made."""
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, _BYTES)
+        self.clear()
+
+    def clear(self) -> None:
+        """Nowhere yet."""
+        _HEAD.pack_into(self._page, 0, 0, 0, NOWHERE, 0, 0, 0, 0)
+
+    def block(self, offset: int, length: int) -> None:
+        """A block is begun: so many bytes at this offset of the source."""
+        _BLOCK.pack_into(self._page, 0, offset, length, NOWHERE)
+
+    def record(self, index: int) -> None:
+        """This record of the block is begun (-1: what comes after it belongs to none)."""
+        _RECORD.pack_into(self._page, 16, index)
+
+    def beat(self, records: int, bytes_done: int) -> None:
+        """So much is done."""
+        _DONE.pack_into(self._page, 24, records, bytes_done)
+
+    def spend(self) -> None:
+        """No more records may be left out."""
+        _SPENT.pack_into(self._page, 40, 1)
+
+    def key(self, key: object) -> None:
+        """The group of this key is begun."""
+        said = repr(key).encode("utf-8", "backslashreplace")[:KEY_BYTES_MAX]
+        self._page[_HEAD.size : _HEAD.size + len(said)] = said
+        _KEY.pack_into(self._page, 44, len(said))
+
+    def raw(self) -> bytes:
+        """All of it: two that differ mean progress."""
+        return self._page[: _HEAD.size + KEY_BYTES_MAX]
+
+    def read(self) -> Standing:
+        """What it says now."""
+        offset, length, record, records, done, spent, key_bytes = _HEAD.unpack_from(self._page, 0)
+        key = self._page[_HEAD.size : _HEAD.size + key_bytes].decode("utf-8", "replace")
+        return Standing(offset, length, record, records, done, bool(spent), key)

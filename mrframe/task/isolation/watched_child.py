@@ -1,0 +1,191 @@
+"""A piece of work in a child process that is watched: it reports, or it is known what it was at when it died.
+
+The child shares a `Box` with this process. It is killed when the box does not change for `stall_s`; before that it
+is asked where it is (faulthandler writes the Python stack on a signal, also when the interpreter hangs in C, and when
+a fault kills it). What the child is worth is for `isolated_attempt.py` to judge.
+
+Rules. The child never returns into the code that forked it. It stays in this process's group, so that whoever kills
+that kills both. The work's own outcome comes over a pipe, as msgpack of plain values, never as a pickle.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import linecache
+import os
+import re
+import resource
+import select
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from tempfile import TemporaryFile
+from typing import IO, NoReturn
+
+import msgpack
+
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.reports import TaskReport
+from mrframe.core.model.spec import Failure
+from mrframe.task.isolation.progress_page import Box
+from mrframe.task.report.blame import is_own
+
+LOOK_MS = 50  # between two looks at a child that says nothing
+KILLED = "it was killed by SIGKILL"
+STACK_S = 1.0  # that a child has to say where it hangs
+_FRAME = re.compile(r'  File "(.*)", line (\d+) in (.*)')
+
+Outcome = TaskReport | Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a child ended that said nothing: for people, and the user's own part of its stack ("" when unknown)."""
+
+    reason: str
+    stack: str
+
+
+def watched(
+    work: Callable[[], Outcome], box: Box, stall_s: float | None, alive: Callable[[], None], directory: str
+) -> Outcome | Death:
+    """What `work` gives when it is done in a child; `alive` is called now and then, while there is progress.
+
+    `directory` is for a nameless file: to find one of its own, `tempfile` would try places out with files that stay
+    when this process is killed meanwhile.
+    """
+    with TemporaryFile(dir=directory) as stack:
+        readable, writable = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(readable)
+            _be(work, writable, stack)
+        os.close(writable)
+        try:
+            said, status, fault = _Watch(pid, readable, box, stall_s, stack).wait(alive)
+        finally:
+            os.close(readable)
+        if not fault and said and os.waitstatus_to_exitcode(status) == 0:
+            return _decoded(said)
+        return Death(fault or _described(status), _user_stack(stack))
+
+
+class _Watch:
+    """The parent's side of one child."""
+
+    def __init__(self, pid: int, readable: int, box: Box, stall_s: float | None, stack: IO[bytes]) -> None:
+        self._pid = pid
+        self._readable = readable
+        self._box = box
+        self._stall_s = stall_s
+        self._stack = stack
+        self._said = bytearray()
+
+    def wait(self, alive: Callable[[], None]) -> tuple[bytes, int, str]:
+        """(what it said, its wait status, why it was killed or "")."""
+        poller = select.poll()
+        poller.register(self._readable, select.POLLIN)
+        seen, moved_s = self._box.raw(), time.monotonic()
+        while True:
+            open_still = not poller.poll(LOOK_MS) or self._take()
+            ended, status = os.waitpid(self._pid, 0 if not open_still else os.WNOHANG)
+            if ended:
+                while poller.poll(0) and self._take():
+                    pass  # what it wrote before it ended; a process it has left may hold the pipe open
+                return bytes(self._said), status, ""
+            alive()
+            now, now_s = self._box.raw(), time.monotonic()
+            if now != seen or self._said:
+                seen, moved_s = now, now_s
+            elif self._stall_s is not None and now_s - moved_s > self._stall_s:
+                return b"", self._kill(alive), f"no progress for {self._stall_s:g} s"
+
+    def _take(self) -> bool:
+        """Read what there is; whether there may be more."""
+        some = os.read(self._readable, 1 << 20)
+        self._said += some
+        return bool(some)
+
+    def _kill(self, alive: Callable[[], None]) -> int:
+        """Ask it where it is, then kill it; its wait status. One that is stopped does not say."""
+        os.kill(self._pid, signal.SIGUSR2)
+        poller = select.poll()
+        poller.register(self._readable, select.POLLIN)
+        until_s = time.monotonic() + STACK_S
+        while not os.fstat(self._stack.fileno()).st_size and time.monotonic() < until_s:
+            alive()
+            poller.poll(LOOK_MS)
+        poller.poll(LOOK_MS)  # the stack is written line by line
+        os.kill(self._pid, signal.SIGKILL)
+        return os.waitpid(self._pid, 0)[1]
+
+
+def _be(work: Callable[[], Outcome], writable: int, stack: IO[bytes]) -> NoReturn:
+    """The child: do the work, say what came of it, leave."""
+    status = 1
+    try:
+        faulthandler.enable(stack, all_threads=False)
+        faulthandler.register(signal.SIGUSR2, stack, all_threads=False)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        _say(writable, _encoded(work()))
+        status = 0
+    except BaseException:  # the boundary of the process
+        sys.excepthook(*sys.exc_info())
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                continue  # user code has closed it
+        os._exit(status)
+
+
+def _say(writable: int, said: bytes) -> None:
+    while said:
+        try:
+            said = said[os.write(writable, said) :]
+        except BrokenPipeError:  # whoever asked is gone, and with it whoever would read a traceback
+            return
+
+
+def _encoded(outcome: Outcome) -> bytes:
+    plain = None if outcome is None else [type(outcome).__name__, asdict(outcome)]
+    return bytes(msgpack.packb(plain, unicode_errors="surrogatepass"))
+
+
+def _decoded(said: bytes) -> Outcome:
+    plain = msgpack.unpackb(said, unicode_errors="surrogatepass", strict_map_key=False)
+    if plain is None:
+        return None
+    name, fields = plain
+    if name == TaskReport.__name__:
+        return TaskReport.from_plain(fields)
+    lost = fields.pop("lost")
+    return Failure(**fields, lost=tuple(lost) if lost else None)
+
+
+def _described(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return f"it ended the process with exit status {code}"
+    try:
+        return f"it was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"it was killed by signal {-code}"
+
+
+def _user_stack(stack: IO[bytes]) -> str:
+    """The frames of the user's code from what faulthandler wrote, in the order and form of a traceback."""
+    stack.seek(0)
+    frames = []
+    for line in stack.read(1 << 20).decode("utf-8", "replace").splitlines():
+        match = _FRAME.fullmatch(line)
+        if match and match[1] == __file__:
+            break  # what lies below has led here
+        if match and not is_own(match[1]):
+            name, number, function = match.groups()
+            text = linecache.getline(name, int(number)).strip()
+            frames.append(f'  File "{name}", line {number}, in {function}\n' + (f"    {text}\n" if text else ""))
+    return "Stack (most recent call last):\n" + "".join(reversed(frames)) if frames else ""

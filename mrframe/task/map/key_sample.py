@@ -1,0 +1,170 @@
+"""A sample of the keys that a job's map yields, for cutting them into ranges: a map task that reads little.
+
+A sampling job is the job's own first step with only some places of each split read, every key with a weight
+for what it stands for, and nothing reduced; its output rows are (None, (key, weight)). Blocks on which the
+user's code fails are passed over here: the run itself will meet them, and say where. Not here: who runs it
+(`engines/plan/key_ranges.py`), what is made of it (`shuffle/range_partition.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections import namedtuple
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from mrframe.core.job.job import Job
+from mrframe.core.model.reports import TaskReport
+from mrframe.core.model.spec import MapOrder, Split
+from mrframe.errors import ExtraMissing
+from mrframe.formats.factory import make_reader
+from mrframe.formats.inputs.splits import LongLine, content_of, read_split
+from mrframe.formats.readers.base import head_bytes
+from mrframe.shuffle.keys import kind_of
+from mrframe.shuffle.partition import slots_for
+from mrframe.shuffle.range_partition import short
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
+from mrframe.store.attempt_files import create
+from mrframe.task.isolation.hook_guard import is_interrupt
+from mrframe.task.map.emit import Emitter, cause_of
+from mrframe.task.map.map_task import MAP_FILE, Reporter
+from mrframe.task.map.portions import report_portions
+from mrframe.task.report import counters
+
+PLACES = 8  # of a split
+PLACE_BYTES = 16 << 10  # that are read there, and the rest of the line
+KEYS_MAX = 2048  # of a split, evenly spread over what was yielded
+PAIR_BLOCKS = 16  # of each part of a step before
+
+Weighted = tuple[Any, int]
+
+
+class SampleTask:
+    """One attempt at sampling one split; of a join, `job` is the view of its source."""
+
+    def __init__(self, job: Job, order: MapOrder, reporter: Reporter) -> None:
+        self._keys = KeyMaker(job)
+        self._reader = make_reader(job.read, job.projection(), job.paths())
+        self._order = order
+        self._reporter = reporter
+
+    def run(self) -> TaskReport:
+        """Do it; raises what reading and writing raise, and nothing of the user's code."""
+        split = self._order.split
+        keys: list[Any] = []
+        read = 0
+        for offset, block in places(split):
+            parsed = self._reader.parse(block, split.source, offset)
+            keys += self._keys.of(parsed.columns, parsed.records)
+            read += len(block)
+            self._reporter.beat(parsed.records, read)
+        return sealed(self._order, weighted(keys, split.length / read if read else 1))
+
+
+def sealed(order: MapOrder, rows: list[Weighted]) -> TaskReport:
+    """The output of a sampling attempt."""
+    report = TaskReport()
+    with create(os.path.join(order.out_dir, MAP_FILE)) as file:
+        writer = RunWriter(file, slots=slots_for(1))
+        writer.add_run([None] * len(rows), rows)
+        totals = writer.close()
+    report.records_out, report.bytes_out = totals.records, totals.bytes
+    report_portions(report, totals.by_slot, totals.digests, slots_for(1), 1)
+    return report
+
+
+class KeyMaker:
+    """Columns of fields to the keys that the map yields for them; none where it fails."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._emitter = Emitter(job)
+        self._batches: Any = None
+        if job.map_batch is not None:
+            from mrframe.task.map.map_batch import Batches
+
+            self._batches = Batches(job)
+
+    def of(self, columns: list[list[Any]], records: int) -> list[Any]:
+        """The keys, all legal; counters of the user's code go back to what they were."""
+        before = counters.take()
+        try:
+            keys = self._yielded(columns, records)
+            kind_of(keys)
+        except ExtraMissing:
+            raise
+        except BaseException as error:  # the user's code runs here, and its failures are the run's to report
+            if is_interrupt(cause_of(error)):
+                raise cause_of(error) from None
+            return []
+        finally:
+            counters.take()
+            for name, number in before.items():
+                counters.increment(name, number)
+        return keys
+
+    def _yielded(self, columns: list[list[Any]], records: int) -> list[Any]:
+        if self._batches is not None:
+            return [key for keys, _ in self._batches.emit(columns, records)[0] for key in keys]
+        if self._job.map_split is None:
+            return list(self._emitter.emit(columns, records)[0])
+        job = self._job
+        names = job.projection()
+        make: Any = namedtuple("Record", job.map_fields())  # type: ignore[misc]  # noqa: PYI024  (known at run time)
+        columns, _, _ = self._emitter.passing(columns, records)
+        given = map(make, *(columns[names.index(name)] for name in job.map_fields()))
+        assert job.map_split is not None
+        return [key for key, _ in job.map_split(iter(list(given)))]
+
+
+def weighted(keys: Sequence[Any], share: float) -> list[Weighted]:
+    """At most KEYS_MAX of the keys, evenly spread, each with the number of keys that it stands for."""
+    stride = -(-len(keys) // KEYS_MAX) or 1
+    return [(short(key), max(1, round(share * stride))) for key in keys[::stride]]
+
+
+def places(split: Split) -> Iterator[tuple[int, bytes]]:
+    """(offset in the source, whole lines) of evenly spread places of a split; all of a short one.
+
+    What stands before a line there, and a line that is too long, is passed over, whatever its length.
+    """
+    base = split.order[1] - split.offset
+    end = split.offset + split.length
+    whole = split.length <= PLACES * PLACE_BYTES
+    starts = [split.offset] if whole else [split.offset + split.length * i // PLACES for i in range(PLACES)]
+    with content_of(split) as content:
+        for start in starts:
+            at = start
+            if start > split.offset:  # behind the line that the byte before lies in
+                at = start - 1 + content.line_bytes(start - 1, start - 1, end)
+            place = (split.order[0], base + at)
+            rest = replace(split, offset=at, length=end - at, order=place, crc32=-1)
+            blocks = read_split(rest, block_bytes=split.length if whole else PLACE_BYTES, on_long=_pass_over)
+            yield from islice((one for one in blocks if head_bytes(one[1]) < len(one[1])), 1)
+        content.check_read(end)
+
+
+def _pass_over(_line: LongLine) -> None:
+    """A line that is too long has no key."""
+
+
+def sample_pairs(job: Job, sources: Sequence[str]) -> list[Weighted]:
+    """The same for a later step, whose one map task has all the output of the step before."""
+    keys = KeyMaker(job)
+    names = job.projection()
+    sample: list[Weighted] = []
+    with ExitStack() as stack:
+        for path in sources:
+            reader = RunReader(stack.enter_context(open(path, "rb")), path, unpickle=False)
+            blocks = reader.some_blocks(0, PAIR_BLOCKS)
+            columns: dict[str, list[Any]] = {
+                "key": [key for _, some, _ in blocks for key in some],
+                "value": [value for _, _, some in blocks for value in some],
+            }
+            count = len(columns["key"])
+            found = keys.of([columns[name] for name in names], count)
+            sample += weighted(found, reader.records / count if count else 1)
+    return sample

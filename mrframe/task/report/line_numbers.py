@@ -1,0 +1,55 @@
+"""The line of a record within its source: lines before a split are counted only when something has failed.
+
+To count the lines of all that is decoded took half as long as the decoding itself, and nobody asks for them when all
+goes well: what a run tells in the end comes from the ledgers of the splits. Not here: which record failed
+(`map_task.py`, `isolated_attempt.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mrframe.core.model.spec import Split
+from mrframe.errors import MrframeError
+from mrframe.formats.inputs.compression import decoded_chunks
+from mrframe.formats.inputs.splits import content_of
+
+READ_BYTES = 1 << 20
+
+
+def lines_before(split: Split) -> int:
+    """Newlines of the source before a split; -1 when they cannot be counted.
+
+    The blocks before a stored one may lie on other nodes.
+    """
+    if split.lines_before >= 0 or split.kind == "stored":
+        return split.lines_before
+    try:
+        return _decoded_lines(split) if split.packed else _lines_of(replace(split, offset=0), split.offset)
+    except (MrframeError, OSError):  # the file is gone, or another one: the failure is told all the same
+        return -1
+
+
+def _decoded_lines(split: Split) -> int:
+    lines, left = 0, split.order[1]
+    for chunk in decoded_chunks(split.packed, split.source):
+        lines += chunk.count(b"\n", 0, left)
+        left -= len(chunk)
+        if left <= 0:
+            return lines
+    return -1
+
+
+def lines_within(split: Split, end: int) -> int:
+    """Newlines of a split before byte `end` of the content that it lies in."""
+    return _lines_of(split, end)
+
+
+def _lines_of(split: Split, end: int) -> int:
+    lines, at = 0, split.offset
+    with content_of(split) as content:
+        while at < end:
+            data = content.read_at(at, min(end - at, READ_BYTES))
+            lines += data.count(b"\n")
+            at += len(data)
+    return lines
