@@ -1,1 +1,4 @@
 """The command: parse, call `mrframe.api`, print."""
+
+COMPLETE_VARIABLE = "_MRFRAME_COMPLETE"
+"""The environment variable by which a shell asks for completions."""

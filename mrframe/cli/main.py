@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import click
 
+from mrframe.cli import COMPLETE_VARIABLE
 from mrframe.cli.show.exit import catch_lost_signals, leave, refuse_exit, run_to_exit_code, say
 
 COMMANDS = {
@@ -36,7 +37,6 @@ COMMANDS = {
     "doctor": "Check that this machine has what mrframe needs.",
     "completion": "Print a shell's completion script.",
 }
-COMPLETE_VARIABLE = "_MRFRAME_COMPLETE"
 
 
 class LazyGroup(click.Group):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from mrframe.cli import COMPLETE_VARIABLE
 from mrframe.cli.show.exit import say
 
 SHELLS = ("bash", "zsh", "fish")
@@ -12,7 +13,8 @@ SHELLS = ("bash", "zsh", "fish")
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(SHELLS))
-def command(shell: str) -> None:
+@click.pass_context
+def command(ctx: click.Context, shell: str) -> None:
     """Print a shell's completion script.
 
     \b
@@ -20,9 +22,7 @@ def command(shell: str) -> None:
       zsh    mrframe completion zsh > a file _mrframe in a folder of $fpath
       fish   mrframe completion fish > ~/.config/fish/completions/mrframe.fish
     """
-    from mrframe.cli.main import COMPLETE_VARIABLE, group
-
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"this version of click has no completion for {shell}")
-    say(kind(group, {}, "mrframe", COMPLETE_VARIABLE).source())
+    say(kind(ctx.find_root().command, {}, "mrframe", COMPLETE_VARIABLE).source())
