@@ -60,6 +60,9 @@ bench-versions: $(READY)  ## this tree beside the revision BASE, interleaved: ha
 bench-full: $(READY)  ## the same with a gigabyte of logs; an hour or so
 	$(RUN) benchmarks/run.py --sizes full
 
+measures: $(READY)  ## sizes, imports and prose of the source, as one table
+	$(RUN) benchmarks/source_measures.py
+
 samples: $(READY)  ## write sample_logs/ again, and what is known about them
 	$(RUN) sample_logs/make_samples.py
 
