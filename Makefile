@@ -12,7 +12,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 
-.PHONY: help demo test lint bench bench-versions simulate chaos fuzz differential samples docs clean bench-full
+.PHONY: help demo test lint bench bench-versions simulate chaos fuzz differential samples measures docs clean bench-full
 
 help:  ## what there is
 	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' $(MAKEFILE_LIST)
