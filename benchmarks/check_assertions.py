@@ -162,7 +162,7 @@ def at_path(line: bytes, path: str) -> Any:
     parsed = make_reader(JSON_LINES, ("value",), {"value": path} if path != "line" else {}).parse(line, "", 0)
     if path == "line":
         return line.decode("utf-8", "surrogateescape")
-    return parsed.columns[0][0]
+    return parsed.values[0][0]
 
 
 def reason(name: str, expected: Any, got: Any) -> str:

@@ -32,6 +32,7 @@ from mrframe.core.model.spec import Split
 from mrframe.formats.factory import make_reader
 from mrframe.formats.inputs.splits import read_split
 from mrframe.formats.output.writing import write_rows
+from mrframe.formats.readers.base import ALL_VALUES, as_raw
 from mrframe.shuffle.buffers import buffer_for
 from mrframe.shuffle.merge import merge
 from mrframe.shuffle.reducers import as_fold
@@ -81,9 +82,9 @@ def reading(path: str, size: int) -> Iterator[Stage]:
     for fields in PROJECTIONS:
         reader = make_reader(logs.combined, fields, {})
         name = "all fields" if fields == ALL_FIELDS else ", ".join(fields)
-        everything = frozenset(range(len(fields)))
-        for form, raw in (("raw", everything), ("converted", frozenset())):
-            parse = partial(reader.parse, source="log", offset=0, raw=raw)
+        everything = as_raw(range(len(fields)))
+        for form, forms in (("raw", everything), ("converted", ALL_VALUES)):
+            parse = partial(reader.parse, source="log", offset=0, forms=forms)
             yield f"parse {name}, {form}", len(lines), lambda parse=parse: used_up(map(parse, blocks))
     yield from mapping(blocks)
 
@@ -99,11 +100,11 @@ def mapping(blocks: list[bytes]) -> Iterator[Stage]:
         reader, emitter, fold = make_reader(job.read, job.projection(), {}), Emitter(job), as_fold(job.reduce)
         parsed = [reader.parse(block, "log", 0) for block in blocks]
         records = sum(one.records for one in parsed)
-        pairs = [emitter.emit(one.columns, one.records) for one in parsed]
+        pairs = [emitter.emit(one.values, one.records) for one in parsed]
 
         def emit(emitter=emitter, parsed=parsed):
             for one in parsed:
-                emitter.emit(one.columns, one.records)
+                emitter.emit(one.values, one.records)
 
         def fold_all(fold=fold, pairs=pairs):
             buffer = buffer_for(fold)
@@ -153,7 +154,7 @@ def counting(path: str, size: int) -> Iterator[Stage]:
     """Words, which are counted without a function."""
     blocks = [block for _, block in read_split(Split("file", "text", path, 0, size, (0, 0)))]
     reader, fold = make_reader(words, ("word",), {}), as_fold(count)
-    columns = [reader.parse(block, "text", 0).columns[0] for block in blocks]
+    columns = [reader.parse(block, "text", 0).values[0] for block in blocks]
     number = sum(map(len, columns))
     yield "parse words", number, lambda: used_up(reader.parse(block, "text", 0) for block in blocks)
 

@@ -91,7 +91,7 @@ def explain(line: bytes, reader: Reader) -> dict[str, Any] | tuple[int, str]:
         value = read_object(line)
         return value if isinstance(value, dict) else (0, value)
     if reader.kind == "words":
-        return {"word": make_reader(reader, ("word",), {}).parse(line, "", 0).columns[0]}
+        return {"word": make_reader(reader, ("word",), {}).parse(line, "", 0).values[0]}
     names = [name for name in fields_of(reader) or {} if name not in ("file", "offset")]
     made = make_reader(reader, names, {})
     if isinstance(made, AccessReader):
@@ -99,4 +99,4 @@ def explain(line: bytes, reader: Reader) -> dict[str, Any] | tuple[int, str]:
         if wrong is not None:
             return wrong
     parsed = made.parse(line + b"\n", "", 0)
-    return {name: column[0] for name, column in zip(names, parsed.columns, strict=True)}
+    return {name: column[0] for name, column in zip(names, parsed.values, strict=True)}

@@ -152,7 +152,7 @@ class CarefulAttempt:
                 self._box.record(index)
                 try:
                     with memory_limited(self._job.settings.memory_limit_bytes):
-                        emitter.emit([column[index : index + 1] for column in parsed.columns], 1)
+                        emitter.emit([column[index : index + 1] for column in parsed.values], 1)
                 except EmitFailed as failed:
                     if isinstance(failed.__cause__, MemoryError):
                         return failure_of(failed.__cause__, None)

@@ -36,6 +36,7 @@ from mrframe.formats.inputs.compression import compression_of, decode_file
 from mrframe.formats.inputs.line_blocks import pieces
 from mrframe.formats.inputs.magic import HEAD_BYTES
 from mrframe.formats.inputs.splits import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
+from mrframe.formats.readers.base import Column, RawBytes, Values, as_raw
 from mrframe.formats.schema import grammar_of
 from mrframe.testing import oracle
 from mrframe.testing.mutations import mutate, packed, samples_of, some_lines
@@ -135,7 +136,7 @@ def by_reader(kind: str, path: str, sizes: tuple[int, int], line_bytes_max: int)
     size = os.path.getsize(path)
     reader, _ = _reader(kind)
     read = Read()
-    raw = frozenset(range(20)) if kind != "json" else frozenset()
+    forms = as_raw(range(20))
     counted = 0
 
     def pass_over(line: LongLine) -> None:
@@ -154,18 +155,25 @@ def by_reader(kind: str, path: str, sizes: tuple[int, int], line_bytes_max: int)
         for offset, block in read_blocks(
             path, start, length, block_bytes=block_bytes, line_bytes_max=line_bytes_max, on_long=pass_over
         ):
-            parsed = reader.parse(block, "f", offset, raw=raw)
+            parsed = reader.parse(block, "f", offset, forms=forms)
             here = parsed.parsed_bytes + parsed.malformed_bytes + parsed.delimiter_bytes
             here += parsed.nul_bytes + parsed.bom_bytes
             if here != len(block):
                 raise FuzzFailed(f"the ledger has {here} bytes for a block of {len(block)}")
-            read.rows += zip(*parsed.columns, strict=True)
+            read.rows += zip(
+                *(column.items for column in parsed.columns if isinstance(column, RawBytes | Values)), strict=True
+            )
             read.malformed += [(read.lines + m.line, offset + m.offset, m.data) for m in parsed.malformed]
             read.lines += parsed.lines
             counted += len(block)
     if counted != size:
         raise FuzzFailed(f"{counted} of {size} bytes were read")
     return read
+
+
+def _items(column: Column) -> Sequence[Any]:
+    assert isinstance(column, RawBytes | Values)
+    return column.items
 
 
 def _keep(offset: int, line: str) -> Iterator[tuple[int, str]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mrframe.core.job.job import JSON_LINES, Reader
 from mrframe.formats.factory import make_reader
-from mrframe.formats.readers.base import Parsed
+from mrframe.formats.readers.base import Parsed, as_raw, raw_of
 from mrframe.formats.registry import STRINGS
 from mrframe.formats.schema import grammar_of
 from mrframe.testing import oracle
@@ -165,16 +165,16 @@ def test_readers_of_access_logs_agree_with_the_oracle(case: tuple[str, bytes], d
     fields = tuple(grammar.field_map())
     projection = tuple(data.draw(st.lists(st.sampled_from(fields), max_size=4)))
     reader = make_reader(Reader("access", name), projection, {})
-    everything = frozenset(range(len(projection)))
+    everything = as_raw(range(len(projection)))
     columns: list[list[bytes | None]] = [[] for _ in projection]
     malformed: list[tuple[int, int, bytes]] = []
     at = line = 0
     for piece in whole_line_blocks(block, data.draw(st.lists(st.integers(0, 20), max_size=3))):
-        parsed = reader.parse(piece, "f", at, raw=everything)
+        parsed = reader.parse(piece, "f", at, forms=everything)
         assert bytes_of(parsed) == len(piece)
-        assert all(len(column) == parsed.records for column in parsed.columns)
+        assert all(len(raw_of(column)) == parsed.records for column in parsed.columns)
         for column, more in zip(columns, parsed.columns, strict=True):
-            column.extend(more)
+            column.extend(raw_of(more))
         malformed += [(line + m.line, at + m.offset, m.data) for m in parsed.malformed]
         at, line = at + len(piece), line + parsed.lines
 
@@ -202,7 +202,7 @@ def test_the_projection_changes_no_count(case: tuple[str, bytes]) -> None:
     for projection in ((), *((field,) for field in fields), fields):
         parsed = make_reader(Reader("access", name), projection, {}).parse(block, "f", 7)
         seen.add((parsed.records, parsed.lines, parsed.parsed_bytes, parsed.malformed_bytes, str(parsed.malformed)))
-        assert all(len(column) == parsed.records for column in parsed.columns)
+        assert all(len(column) == parsed.records for column in parsed.values)
     assert len(seen) == 1
 
 
@@ -213,11 +213,11 @@ def test_converting_later_gives_the_same_values(case: tuple[str, bytes]) -> None
     fields = tuple(grammar_of(name).field_map())
     reader = make_reader(Reader("access", name), fields, {})
     now = reader.parse(block, "f", 0)
-    later = reader.parse(block, "f", 0, raw=frozenset(range(len(fields))))
+    later = reader.parse(block, "f", 0, forms=as_raw(range(len(fields))))
     bad = dict(later.bad_fields)
     for index, column in enumerate(later.columns):
-        values, wrong = reader.convert(index, column)
-        assert values == now.columns[index]
+        values, wrong = reader.convert(index, raw_of(column))
+        assert values == now.values[index]
         if wrong:
             bad[fields[index]] = bad.get(fields[index], 0) + wrong
     assert bad == now.bad_fields
@@ -236,14 +236,14 @@ def test_text_keeps_every_byte_of_a_line(block: bytes, words: bool) -> None:
     assert bytes_of(parsed) == len(block) and parsed.malformed_bytes == 0
     texts = split_lines(block)
     times = [len(t.split()) if words else 1 for t in texts]
-    assert [t.encode("utf-8", "surrogateescape") for t in parsed.columns[0]] == [
+    assert [t.encode("utf-8", "surrogateescape") for t in parsed.values[0]] == [
         t for t, n in zip(texts, times, strict=True) for _ in range(n)
     ]
-    for number, (line, offset) in enumerate(zip(*parsed.columns, strict=True)):
+    for number, (line, offset) in enumerate(zip(*parsed.values, strict=True)):
         where, found = reader.locate(block, number)
         assert (where + 100, found) == (offset, line.encode("utf-8", "surrogateescape"))
     if words:
-        column = make_reader(Reader("words"), ("word",), {}).parse(block, "f", 0).columns[0]
+        column = make_reader(Reader("words"), ("word",), {}).parse(block, "f", 0).values[0]
         assert [w.encode("utf-8", "surrogateescape") for w in column] == b"\n".join(texts).split()
 
 
@@ -290,8 +290,8 @@ def test_json_lines_agree_with_reading_each_line_alone(texts: list[bytes], ended
             objects.append(value)
         else:
             wrong.append((number, line))
-    assert str(parsed.columns[0]) == str([value.get("a") for value in objects])  # NaN differs from itself
-    assert parsed.columns[1] == [nested(value) for value in objects]
+    assert str(parsed.values[0]) == str([value.get("a") for value in objects])  # NaN differs from itself
+    assert parsed.values[1] == [nested(value) for value in objects]
     assert [(m.line, m.data) for m in parsed.malformed] == wrong
     assert parsed.bad_fields.get("missing.a", 0) == sum("a" not in value for value in objects)
     assert bytes_of(parsed) == len(block)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import mrframe
 from mrframe import Job, RunOptions, count, text, total, words
+from mrframe.formats.readers.base import Packed
 from mrframe.formats.readers.text import WordsReader
 from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.partition import slot_column
@@ -69,8 +70,8 @@ def test_the_words_of_a_block_are_all_there_and_each_on_its_side(block):
 @given(blocks, st.booleans())
 def test_the_reader_has_the_ledger_of_the_plain_one(block, last):
     block = block if last or block.endswith(b"\n") else block + b"\n"
-    plain = WordsReader(("word",)).parse(block, "f", 7, raw=frozenset({0}))
-    fast = packed_sums.PackedWordsReader(("word",)).parse(block, "f", 7, raw=frozenset({0}))
+    plain = WordsReader(("word",)).parse(block, "f", 7, forms={0: Packed})
+    fast = packed_sums.PackedWordsReader(("word",)).parse(block, "f", 7, forms={0: Packed})
     for name in ("records", "lines", "parsed_bytes", "malformed_bytes", "delimiter_bytes"):
         assert getattr(fast, name) == getattr(plain, name), name
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mrframe import Job, logs, text, total, words
 from mrframe.core.job.job import Reader
 from mrframe.formats.factory import make_reader
+from mrframe.formats.readers.base import Arrow
 from mrframe.formats.schema import fields_of, kinds_of
 from mrframe.task.columnar import arrow
 from mrframe.task.columnar.arrow_reader import raw_batches
@@ -32,11 +33,11 @@ def same(read: Reader, fields: tuple[str, ...], block: bytes) -> bool:
     job = Job(read=read, map_batch=lambda table: table, fields=fields, reduce=total)
     reader = make_reader(read, fields, {})
     parsed = reader.parse(block, "f", 7)
-    table, bad = arrow.to_table(fields, kinds_of(read, fields, {}), parsed.columns)
+    table, bad = arrow.to_table(fields, kinds_of(read, fields, {}), parsed.values)
     for name, number in parsed.bad_fields.items():
         bad[name] = bad.get(name, 0) + number
     straight = raw_batches(job, make_reader(read, fields, {}))
-    raw = straight.reader.parse(block, "f", 7, raw=straight.raw)
+    raw = straight.reader.parse(block, "f", 7, forms=straight.forms)
     made, wrong = straight.table(raw)
     for name, number in raw.bad_fields.items():
         wrong[name] = wrong.get(name, 0) + number
@@ -45,7 +46,7 @@ def same(read: Reader, fields: tuple[str, ...], block: bytes) -> bool:
     assert wrong == bad
     for name in ("records", "lines", "parsed_bytes", "malformed_bytes", "delimiter_bytes"):
         assert getattr(raw, name) == getattr(parsed, name), name
-    return all(isinstance(column, pa.Array) for column in raw.columns)
+    return all(isinstance(column, Arrow) for column in raw.columns)
 
 
 @SETTINGS

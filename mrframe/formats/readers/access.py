@@ -13,7 +13,17 @@ from typing import Any
 from mrframe.core.model.reports import Malformed
 from mrframe.formats.grammar.grammar import Grammar
 from mrframe.formats.grammar.patterns import capture_of, compile_patterns, diagnose, part
-from mrframe.formats.readers.base import Lines, Parsed, good_lines, line_offsets, plain_lines
+from mrframe.formats.readers.base import (
+    ALL_VALUES,
+    Forms,
+    Lines,
+    Parsed,
+    RawBytes,
+    Values,
+    good_lines,
+    line_offsets,
+    plain_lines,
+)
 from mrframe.formats.readers.convert import Text, converter_for
 
 RawColumns = list[list[bytes | None]]
@@ -37,7 +47,7 @@ class AccessReader:
             for name in self._fields
         ]
 
-    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """The block as columns; see `BlockReader`."""
         lines = plain_lines(block)
         columns, refused = self._fast(lines)
@@ -74,15 +84,19 @@ class AccessReader:
                     column = (
                         list(compress(column, good)) if self._fields[index] != "file" else column[: parsed.records]
                     )
-            if index not in raw:
-                column, bad = self.convert(index, column)
+            if self._converters[index] is None:
+                parsed.columns.append(Values(column))
+            elif index in forms:
+                parsed.columns.append(RawBytes(column))
+            else:
+                values, bad = self.convert(index, column)
                 if bad:
                     _add(bad_fields, self._labels[index], bad)
-            parsed.columns.append(column)
+                parsed.columns.append(Values(values))
         return parsed
 
-    def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
-        """The values of a raw column, and how many were bad; see `BlockReader`."""
+    def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:
+        """Convert raw bytes; see `BlockReader`."""
         converter = self._converters[index]
         return (list(column), 0) if converter is None else converter(column)
 

@@ -11,7 +11,7 @@ truncated under it (copytruncate). NUL bytes further on belong to the line.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from itertools import accumulate
 from operator import add
@@ -19,6 +19,49 @@ from typing import Any, Protocol
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.reports import Malformed
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """A column of Python values, as the user's functions see them."""
+
+    items: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RawBytes:
+    """A column of bytes as they stand in the log, None where the line has no such part; not yet converted."""
+
+    items: Sequence[bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A column of words: those of up to 8 ASCII bytes as an array of uint64 (`packed_keys.py`), the others as bytes.
+
+    The order of the records is lost, so only a fold that does not depend on it may ask for this form.
+    """
+
+    keys: Any
+    others: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """A column as a `pyarrow.Array` of the final values."""
+
+    array: Any
+
+
+Column = Values | RawBytes | Packed | Arrow
+Forms = Mapping[int, type[Column]]
+"""{index of a column: the form in which the caller would take it}; every other column is wanted as `Values`."""
+ALL_VALUES: Forms = {}
+
+
+def as_raw(indexes: Iterable[int]) -> Forms:
+    """Ask for these columns as raw bytes."""
+    return dict.fromkeys(indexes, RawBytes)
 
 
 @dataclass(slots=True)
@@ -30,7 +73,7 @@ class Parsed:
     malformed are relative to the block.
     """
 
-    columns: list[list[Any]]
+    columns: list[Column]
     records: int
     lines: int
     parsed_bytes: int
@@ -45,22 +88,41 @@ class Parsed:
     nul_bytes: int = 0
     bom_bytes: int = 0
 
+    @property
+    def values(self) -> list[list[Any]]:
+        """The values of every column. Raises TypeError for a column in another form."""
+        return [values_of(column) for column in self.columns]
+
+
+def values_of(column: Column) -> list[Any]:
+    """The values of a column. Raises TypeError if it is in another form."""
+    if not isinstance(column, Values):
+        raise TypeError(f"a column of {type(column).__name__} was given where values are needed")
+    return column.items
+
+
+def raw_of(column: Column) -> Sequence[bytes | None]:
+    """The bytes of a raw column. Raises TypeError if it is in another form."""
+    if not isinstance(column, RawBytes):
+        raise TypeError(f"a column of {type(column).__name__} was given where raw bytes are needed")
+    return column.items
+
 
 class BlockReader(Protocol):
     """Reads blocks of whole lines; only the last block of a source may lack the final newline."""
 
-    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
-        """The block, which stands at `offset` of `source`, as columns.
+    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
+        """Parse a block, which stands at `offset` of `source`, into columns.
 
-        Columns whose index is in `raw` hold bytes as they stand in the log, and None where there is nothing;
-        `convert` makes values of them later. Two different texts may have the same value (007 and 7), so
-        whoever folds raw values must fold once more after converting. Columns that have no raw form (file,
-        offset, values of JSON) are converted all the same.
+        `forms` says in which form the caller would take a column. A reader gives that form or a plainer one: a
+        column asked for as `Packed` or `Arrow` may come as `RawBytes`, and any column as `Values` (file, offset
+        and values of JSON have no other form). `convert` makes values of raw bytes later. Two different texts may
+        have the same value (007 and 7), so a fold over raw bytes must fold once more after converting.
         """
         ...
 
-    def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
-        """The values of a raw column, and how many were bad and have become None."""
+    def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:
+        """Convert raw bytes of the column with this index: (values, number of bad ones, which become None)."""
         ...
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:
@@ -110,7 +172,7 @@ def good_lines(parsed: Parsed) -> Sequence[int]:
     return [number for number in range(parsed.lines) if number not in wrong]
 
 
-def all_good(lines: Lines, records: int, columns: list[Any] | None = None) -> Parsed:
+def all_good(lines: Lines, records: int, columns: list[Column] | None = None) -> Parsed:
     """What was read, where no line is malformed; the columns are there, or to be added."""
     return Parsed(
         columns=columns or [],

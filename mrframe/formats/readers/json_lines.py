@@ -17,7 +17,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mrframe.core.model.reports import Malformed
-from mrframe.formats.readers.base import Lines, Parsed, good_lines, line_offsets, plain_lines
+from mrframe.formats.readers.base import (
+    ALL_VALUES,
+    Forms,
+    Lines,
+    Parsed,
+    Values,
+    good_lines,
+    line_offsets,
+    plain_lines,
+)
 from mrframe.formats.readers.convert import Text, decode
 
 _MISSING = object()
@@ -34,8 +43,8 @@ class JsonReader:
             for name in self._fields
         ]
 
-    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:  # noqa: ARG002
-        """The block as columns; values of JSON have no raw form, so `raw` changes nothing. See `BlockReader`."""
+    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:  # noqa: ARG002
+        """Parse a block; values of JSON have no raw form, so `forms` changes nothing. See `BlockReader`."""
         lines = plain_lines(block)
         texts = lines.split()
         objects: list[Any] = []
@@ -64,17 +73,19 @@ class JsonReader:
         for name, find in zip(self._fields, self._finders, strict=True):
             if find is None:
                 column = _line_column(name, block, lines, source, offset)
-                parsed.columns.append([v for at, v in enumerate(column) if at not in wrong] if wrong else column)
+                parsed.columns.append(
+                    Values([v for at, v in enumerate(column) if at not in wrong] if wrong else column)
+                )
                 continue
             column = [find(value) for value in objects]
             missing = sum(value is _MISSING for value in column)
             if missing:
                 parsed.bad_fields[f"missing.{name}"] = missing
                 column = [None if value is _MISSING else value for value in column]
-            parsed.columns.append(column)
+            parsed.columns.append(Values(column))
         return parsed
 
-    def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:  # noqa: ARG002
+    def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:  # noqa: ARG002
         """The column as it is; see `BlockReader`."""
         return list(column), 0
 

@@ -10,7 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mrframe.formats.readers.base import Lines, Parsed, all_good, good_lines, line_offsets, plain_lines
+from mrframe.formats.readers.base import (
+    ALL_VALUES,
+    Column,
+    Forms,
+    Lines,
+    Parsed,
+    RawBytes,
+    Values,
+    all_good,
+    good_lines,
+    line_offsets,
+    plain_lines,
+)
 from mrframe.formats.readers.convert import Text
 
 _TEXT = Text(dash=False)
@@ -22,21 +34,29 @@ class TextReader:
     def __init__(self, fields: Sequence[str]) -> None:
         self._fields = tuple(fields)
 
-    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """The block as columns; see `BlockReader`."""
         lines = plain_lines(block)
         parsed = all_good(lines, lines.count)
         for index, name in enumerate(self._fields):
-            if name == "line" and index not in raw:
-                parsed.columns.append(lines.texts())
-                continue
-            column = self._column(name, block, lines, source, offset)
-            parsed.columns.append(column if index in raw else self.convert(index, column)[0])
+            if name == "line" and index not in forms:
+                parsed.columns.append(Values(lines.texts()))
+            else:
+                column = self._column(name, block, lines, source, offset)
+                parsed.columns.append(self._formed(index, column, forms))
         return parsed
 
-    def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
-        """The values of a raw column; see `BlockReader`."""
-        return _TEXT(list(column)) if self._fields[index] in ("line", "word") else (list(column), 0)
+    def _formed(self, index: int, column: list[Any], forms: Forms) -> Column:
+        if not self._is_text(index):
+            return Values(column)
+        return RawBytes(column) if index in forms else Values(self.convert(index, column)[0])
+
+    def _is_text(self, index: int) -> bool:
+        return self._fields[index] in ("line", "word")
+
+    def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:
+        """Convert raw bytes; see `BlockReader`."""
+        return _TEXT(list(column)) if self._is_text(index) else (list(column), 0)
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
         """A record is a line; see `BlockReader`."""
@@ -58,7 +78,7 @@ class TextReader:
 class WordsReader(TextReader):
     """Reads words; the fields are word, file, offset and line."""
 
-    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """The block as columns; see `BlockReader`."""
         lines = plain_lines(block)
         words = lines.body.split()
@@ -72,7 +92,7 @@ class WordsReader(TextReader):
             else:
                 by_line = self._column(name, block, lines, source, offset)
                 column = [value for value, times in zip(by_line, repeats, strict=True) for _ in range(times)]
-            parsed.columns.append(column if index in raw else self.convert(index, column)[0])
+            parsed.columns.append(self._formed(index, column, forms))
         return parsed
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002

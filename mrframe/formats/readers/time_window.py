@@ -19,7 +19,19 @@ from typing import Any
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import UsageError
-from mrframe.formats.readers.base import BlockReader, Parsed, good_lines, plain_lines
+from mrframe.formats.readers.base import (
+    ALL_VALUES,
+    BlockReader,
+    Column,
+    Forms,
+    Parsed,
+    RawBytes,
+    Values,
+    as_raw,
+    good_lines,
+    plain_lines,
+    values_of,
+)
 
 _SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -179,26 +191,34 @@ class WindowReader:
             first, last = self._span or (time, time)
             self._span = [min(first, time), max(last, time)]
 
-    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """The block as columns of the records within; see `BlockReader`."""
         parsed, states = self._judged(block, source, offset)
         parsed.columns = parsed.columns[: self._times.first]
         if states.count(INSIDE) < parsed.records:
             self._leave_out(parsed, states, block)
         for index, label in enumerate(self._times.labels):
-            if index not in raw:
-                parsed.columns[index], bad = self.convert(index, parsed.columns[index])
+            column = parsed.columns[index]
+            if isinstance(column, RawBytes) and index not in forms:
+                values, bad = self.convert(index, column.items)
+                parsed.columns[index] = Values(values)
                 if bad:
                     parsed.bad_fields[label] = parsed.bad_fields.get(label, 0) + bad
+            elif isinstance(column, Values):
+                parsed.columns[index] = Values(self._zoned(index, column.items))
         return parsed
 
-    def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
-        """The values of a raw column; see `BlockReader`."""
+    def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:
+        """Convert raw bytes; see `BlockReader`."""
         values, bad = self._inner.convert(index, column)
+        return self._zoned(index, values), bad
+
+    def _zoned(self, index: int, values: list[Any]) -> list[Any]:
+        """The values of a column; times without a zone get the one of the window."""
         if self._times.naive and index in self._times.projected:
             zone = zone_named(self._window.zone)
-            values = [value if value is None else value.replace(tzinfo=zone) for value in values]
-        return values, bad
+            return [value if value is None else value.replace(tzinfo=zone) for value in values]
+        return values
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:
         """Those of the records within; see `BlockReader`."""
@@ -217,16 +237,19 @@ class WindowReader:
     def _judged(self, block: bytes, source: str, offset: int) -> tuple[Parsed, list[int]]:
         """The block with all columns raw, and the state of each record."""
         first, count = self._times.first, self._times.columns
-        parsed = self._inner.parse(block, source, offset, raw=frozenset(range(first + count)))
+        parsed = self._inner.parse(block, source, offset, forms=as_raw(range(first + count)))
         for name in [name for name in parsed.bad_fields if HIDDEN in name]:
             del parsed.bad_fields[name]
         if count > 1:
-            rows = zip(*parsed.columns[first:], strict=True)
+            rows = zip(*map(values_of, parsed.columns[first:]), strict=True)
             times = [next((t for t in map(json_time, row) if t is not None), None) for row in rows]
             zone = zone_named(self._window.zone)
             self._met(time if time.tzinfo else time.replace(tzinfo=zone) for time in times if time is not None)
             return parsed, [self._window.state(time) for time in times]
-        return parsed, self._states_of(parsed.columns[first])
+        times_column = parsed.columns[first]
+        if isinstance(times_column, RawBytes):
+            return parsed, self._states_of(times_column.items)
+        return parsed, self._looked_up(self._states, values_of(times_column), self._judge_time)
 
     def _states_of(self, column: Sequence[Any]) -> list[int]:
         """The state of each of these texts; those that differ in the last digits of minute and second together."""
@@ -255,7 +278,9 @@ class WindowReader:
             return [known[text] for text in texts]
 
     def _judge(self, text: bytes | None) -> int:
-        time = self._time(text)
+        return self._judge_time(self._time(text))
+
+    def _judge_time(self, time: datetime | None) -> int:
         if time is not None:
             self._met((time,))
         return self._window.state(time)
@@ -285,7 +310,7 @@ class WindowReader:
         parsed.parsed_bytes -= parsed.outside_time_bytes + parsed.without_time_bytes
         inside = [state == INSIDE for state in states]
         parsed.records = inside.count(True)
-        parsed.columns = [list(compress(column, inside)) for column in parsed.columns]
+        parsed.columns = [_chosen(column, inside) for column in parsed.columns]
 
     def _sizes(self, block: bytes, parsed: Parsed, states: list[int]) -> list[int]:
         """Bytes of each record's line; where all are alike, all bytes are the first one's."""
@@ -293,3 +318,9 @@ class WindowReader:
             return [parsed.parsed_bytes, *[0] * (len(states) - 1)]
         lines = plain_lines(block).split()
         return [len(lines[number]) for number in good_lines(parsed)]
+
+
+def _chosen(column: Column, inside: list[bool]) -> Column:
+    if isinstance(column, RawBytes):
+        return RawBytes(list(compress(column.items, inside)))
+    return Values(list(compress(values_of(column), inside)))

@@ -13,7 +13,18 @@ from typing import Any
 from mrframe.core.job.job import Job, Reader
 from mrframe.formats.factory import BlockReader
 from mrframe.formats.readers.access import AccessReader
-from mrframe.formats.readers.base import Lines, Parsed, all_good, plain_lines
+from mrframe.formats.readers.base import (
+    ALL_VALUES,
+    Arrow,
+    Column,
+    Forms,
+    Lines,
+    Parsed,
+    RawBytes,
+    all_good,
+    plain_lines,
+    values_of,
+)
 from mrframe.formats.readers.text import TextReader, WordsReader
 from mrframe.formats.schema import grammar_of, kinds_of
 from mrframe.task.columnar.arrow import MAYBE_STAND_IN, need_arrow, to_table
@@ -32,29 +43,29 @@ class RawBatches:
         wanted = [job.paths().get(name, name) for name in self._names]
         self.reader = _straight(reader, wanted) if find_spec("numpy") is not None else reader
         apart = _converted_fields(job.read)
-        self.raw = frozenset(
-            index
+        self.forms: Forms = {
+            index: Arrow
             for index, (name, kind) in enumerate(zip(wanted, self._kinds, strict=True))
             if kind in ("text", "int") and name not in apart
-        )
+        }
         # Made once: with each scalar that it makes of a Python value, pyarrow looks for dateutil again.
         dash, empty, self._null = need_arrow().array([b"-", b"", None], need_arrow().binary())
         self._nothing = {
             index: [scalar for text, scalar in ((b"-", dash), (b"", empty)) if self._is_none(index, text)]
-            for index in self.raw
+            for index in self.forms
         }
 
     def _is_none(self, index: int, text: bytes) -> bool:
         return self.reader.convert(index, [text])[0] == [None]
 
     def table(self, parsed: Parsed) -> tuple[Any, dict[str, int]]:
-        """As `arrow.to_table`, of what the reader gives for a block with these raw columns."""
+        """As `arrow.to_table`, of the columns that the reader gives for a block asked for in `forms`."""
         pa = need_arrow()
         arrays = []
         bad: dict[str, int] = {}
         for index, (name, kind) in enumerate(zip(self._names, self._kinds, strict=True)):
-            column: Any = parsed.columns[index]
-            array = self._array(index, kind, column) if index in self.raw else None
+            column = parsed.columns[index]
+            array = self._array(index, kind, column)
             if array is None:
                 array, wrong = self._converted(index, name, kind, column)
                 if wrong:
@@ -62,12 +73,14 @@ class RawBatches:
             arrays.append(array)
         return pa.Table.from_arrays(arrays, names=list(self._names)), bad
 
-    def _array(self, index: int, kind: str, column: Any) -> Any:
-        """The array of a raw column; None where the bytes have to be looked at one by one."""
+    def _array(self, index: int, kind: str, column: Column) -> Any:
+        """Make an array of a column of bytes; None where each of them must be converted on its own."""
         pa = need_arrow()
-        if isinstance(column, pa.Array):
-            return column
-        array = pa.array(column, pa.binary())
+        if isinstance(column, Arrow):
+            return column.array
+        if not isinstance(column, RawBytes):
+            return None
+        array = pa.array(column.items, pa.binary())
         for nothing in self._nothing[index]:
             mask = pa.compute.equal(array, nothing)
             array = pa.compute.if_else(mask, self._null, array) if mask.true_count else array
@@ -79,11 +92,13 @@ class RawBatches:
         except pa.ArrowInvalid:
             return None
 
-    def _converted(self, index: int, name: str, kind: str, column: Any) -> tuple[Any, int]:
+    def _converted(self, index: int, name: str, kind: str, column: Column) -> tuple[Any, int]:
         wrong = 0
-        if index in self.raw:
-            column, wrong = self.reader.convert(index, column)
-        table, bad = to_table([name], [kind], [column])
+        if isinstance(column, RawBytes):
+            values, wrong = self.reader.convert(index, column.items)
+        else:
+            values = values_of(column)
+        table, bad = to_table([name], [kind], [values])
         return table.column(0), wrong + bad.get(name, 0)
 
 
@@ -125,12 +140,12 @@ def _is_utf8(block: bytes) -> bool:
 
 
 class _Words(WordsReader):
-    """Reads words; as a raw column it gives an Arrow array where it can."""
+    """Reads words; gives an Arrow array where that is asked for and all of the block is UTF-8."""
 
-    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """The block as columns; see `BlockReader`."""
-        if not raw or not _is_utf8(block):
-            return super().parse(block, source, offset, raw=raw)
+        if forms.get(0) is not Arrow or not _is_utf8(block):
+            return super().parse(block, source, offset, forms=forms)
         import numpy as np
 
         lines = plain_lines(block)
@@ -143,12 +158,12 @@ class _Words(WordsReader):
 
 
 class _Lines(TextReader):
-    """Reads lines; as a raw column it gives an Arrow array where it can."""
+    """Reads lines; gives an Arrow array where that is asked for and all of the block is UTF-8."""
 
-    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """The block as columns; see `BlockReader`."""
-        if not raw or not _is_utf8(block):
-            return super().parse(block, source, offset, raw=raw)
+        if forms.get(0) is not Arrow or not _is_utf8(block):
+            return super().parse(block, source, offset, forms=forms)
         import numpy as np
 
         lines = plain_lines(block)
@@ -161,4 +176,4 @@ def _of_text(lines: Lines, ends: Any, text: bytes) -> Parsed:
     """What was read, with one column: an Arrow array of the parts of `text` that end there."""
     pa = need_arrow()
     array = pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(text))
-    return all_good(lines, len(array), [array])
+    return all_good(lines, len(array), [Arrow(array)])

@@ -14,7 +14,16 @@ from typing import Any
 
 from mrframe.core.job.job import Job
 from mrframe.core.model.spec import MIB, Split
-from mrframe.formats.readers.base import Parsed, all_good, plain_lines
+from mrframe.formats.readers.base import (
+    ALL_VALUES,
+    Column,
+    Forms,
+    Packed,
+    Parsed,
+    RawBytes,
+    all_good,
+    plain_lines,
+)
 from mrframe.formats.readers.text import WordsReader
 from mrframe.shuffle.partition import slots_bits
 from mrframe.shuffle.reducers import Count, Total, as_fold
@@ -55,17 +64,17 @@ def _may_pack(job: Job, split: Split, settings: TaskSettings) -> bool:
 
 
 class PackedWordsReader(WordsReader):
-    """Reads words; as a raw column it gives (packed words, all others)."""
+    """Reads words; gives a packed column where that is asked for."""
 
-    def parse(self, block: bytes, source: str, offset: int, *, raw: frozenset[int] = frozenset()) -> Parsed:
+    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """The block as columns; see `BlockReader`."""
-        if not raw:
-            return super().parse(block, source, offset)
+        if forms.get(0) is not Packed:
+            return super().parse(block, source, offset, forms=forms)
         from mrframe.task.columnar.packed_keys import words
 
         lines = plain_lines(block)
         packed, others, records = words(lines.body)
-        return all_good(lines, records, [[packed, others]])
+        return all_good(lines, records, [Packed(packed, others)])
 
 
 class PackedTable:
@@ -125,13 +134,14 @@ class PackedCounts:
         self._table = PackedTable()
         self.bad_fields = self._others.bad_fields
 
-    def add_columns(self, columns: Sequence[Sequence[Any]]) -> int:
+    def add_columns(self, columns: Sequence[Column]) -> int:
         """Count the words of a block; how many there were."""
-        packed, others = columns[0]
-        if others:
-            self._others.add_columns([others])
-        self._table.add(packed)
-        return len(packed) + len(others)
+        (column,) = columns
+        assert isinstance(column, Packed)
+        if column.others:
+            self._others.add_columns([RawBytes(column.others)])
+        self._table.add(column.keys)
+        return len(column.keys) + len(column.others)
 
     def size_bytes(self) -> int:
         """About the bytes held."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from mrframe.core.job.job import Job
 from mrframe.formats.factory import BlockReader
+from mrframe.formats.readers.base import Column, raw_of
 from mrframe.shuffle.reducers import Count, Total
 from mrframe.task.columnar.declared_map import Constant, declared_picks
 
@@ -46,10 +47,11 @@ class RawCountBuffer:
         self._counts: Counter[Any] = Counter()
         self.bad_fields: dict[str, int] = {}
 
-    def add_columns(self, columns: list[list[Any]]) -> int:
+    def add_columns(self, columns: Sequence[Column]) -> int:
         """Count the records of a block; how many there were."""
-        self._counts.update(columns[0] if len(columns) == 1 else zip(*columns, strict=True))
-        return len(columns[0])
+        texts = [raw_of(column) for column in columns]
+        self._counts.update(texts[0] if len(texts) == 1 else zip(*texts, strict=True))
+        return len(texts[0])
 
     def size_bytes(self) -> int:
         """About the bytes held: a key is small text, or a tuple of some."""

@@ -121,7 +121,7 @@ def _lines_of_split(split: Split, view: Job, job: LoadedJob, key: Key, first: in
         lines += len(long_lines)
         long_lines.clear()
         parsed = reader.parse(block, split.source, offset)
-        wanted = [(index, "") for index in finder.records(parsed.columns, parsed.records)]
+        wanted = [(index, "") for index in finder.records(parsed.values, parsed.records)]
         if wanted:
             once = {one.line: one for one in lines_of(reader, block, parsed, wanted)}  # of several words, too
             yield [

@@ -58,7 +58,7 @@ class SampleTask:
         read = 0
         for offset, block in places(split):
             parsed = self._reader.parse(block, split.source, offset)
-            keys += self._keys.of(parsed.columns, parsed.records)
+            keys += self._keys.of(parsed.values, parsed.records)
             read += len(block)
             self._reporter.beat(parsed.records, read)
         return sealed(self._order, weighted(keys, split.length / read if read else 1))

@@ -128,7 +128,7 @@ def map_batch(job: Job, task: MapTask, output: Output) -> None:
     care = task.care
     for offset, block, parsed in task.blocks(BATCH_BYTES):
         kept: Sequence[int] = range(parsed.records)
-        columns = parsed.columns
+        columns = parsed.values
         if care is not None:
             left_out = care.bad(offset, parsed.records)
             task.quarantine(offset, block, parsed, left_out)
@@ -157,7 +157,7 @@ def map_batch(job: Job, task: MapTask, output: Output) -> None:
 def _map_raw(raw: RawBatches, batches: Batches, task: MapTask, output: Output) -> None:
     """The same where all records are given, and their columns come from bytes."""
     task.reader = raw.reader
-    for offset, block, parsed in task.blocks(BATCH_BYTES, raw=raw.raw):
+    for offset, block, parsed in task.blocks(BATCH_BYTES, forms=raw.forms):
         if not parsed.records:
             continue
         table, bad = raw.table(parsed)
@@ -169,7 +169,7 @@ def _map_raw(raw: RawBatches, batches: Batches, task: MapTask, output: Output) -
         except BaseException as error:  # the user's function runs here
             if passes(error):
                 raise
-            index = batches.culprit(task.reader.parse(block, task.split.source, offset).columns, parsed.records)
+            index = batches.culprit(task.reader.parse(block, task.split.source, offset).values, parsed.records)
             place = None if index is None else _culprit(task, offset, block, index)
             raise RecordFailed(place, "map_batch") from error
         task.add_bad_fields(bad)

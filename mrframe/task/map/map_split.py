@@ -79,7 +79,7 @@ class _Records:
         """(columns of the records that are given, their indexes); raises RecordFailed for `where`."""
         try:
             if care is None:
-                columns, _, kept = self._emitter.passing(parsed.columns, parsed.records)
+                columns, _, kept = self._emitter.passing(parsed.values, parsed.records)
                 return columns, range(parsed.records) if kept is None else kept
             return self._carefully(offset, block, parsed, care)
         except EmitFailed as failed:
@@ -96,11 +96,11 @@ class _Records:
             if index not in left_out:
                 care.box.record(index)
                 try:
-                    _, passed, _ = self._emitter.passing([[column[index]] for column in parsed.columns], 1)
+                    _, passed, _ = self._emitter.passing([[column[index]] for column in parsed.values], 1)
                 except EmitFailed as failed:
                     raise EmitFailed(index, failed.hook) from failed.__cause__
                 kept += [index] * passed
-        return [[column[index] for index in kept] for column in parsed.columns], kept
+        return [[column[index] for index in kept] for column in parsed.values], kept
 
     def place(self) -> Place | None:
         """The record that was given last."""

@@ -19,7 +19,7 @@ from mrframe.core.model.spec import MapOrder
 from mrframe.errors import CannotTravel, LedgerUnbalanced, UserCodeError
 from mrframe.formats.factory import BlockReader, Parsed, make_reader
 from mrframe.formats.inputs.splits import BLOCK_BYTES, LongLine, read_split
-from mrframe.formats.readers.base import plain_lines
+from mrframe.formats.readers.base import ALL_VALUES, Forms, Packed, as_raw, plain_lines
 from mrframe.shuffle.partition import slots_for
 from mrframe.shuffle.range_partition import Ranges
 from mrframe.shuffle.reducers import as_fold
@@ -192,9 +192,11 @@ class MapTask:
         self._reporter = reporter
         self.reader: BlockReader = block_reader(job, settings)
         self._raw = counts_raw(job)
+        self._forms = as_raw(self._raw)
         fold = None if job.sort_values else as_fold(job.reduce)  # which folds in the order of arrival
         if maps_packed(job, order.split, settings):
             self.reader = words_reader = PackedWordsReader(("word",))
+            self._forms = {0: Packed}
             buffer: Any = PackedCounts(words_reader)
         elif self._raw:
             buffer = RawCountBuffer(self.reader, job.projection())
@@ -232,7 +234,7 @@ class MapTask:
         return self._report
 
     def blocks(
-        self, block_bytes: int = BLOCK_BYTES, *, raw: frozenset[int] = frozenset()
+        self, block_bytes: int = BLOCK_BYTES, *, forms: Forms = ALL_VALUES
     ) -> Iterator[tuple[int, bytes, Parsed]]:
         """(offset in the source, bytes, columns) of each block; keeps the ledger and looks after the budget."""
         unchecked = looked_at = 0
@@ -240,7 +242,7 @@ class MapTask:
         for offset, block in read_split(self.split, block_bytes=block_bytes, on_long=self._pass_over):
             if self._content is not None:
                 self._content.update(block)
-            parsed = self.reader.parse(block, self.split.source, offset, raw=raw or self._raw)
+            parsed = self.reader.parse(block, self.split.source, offset, forms=forms or self._forms)
             self._count(parsed, len(block), offset)
             if parsed.lines:  # else it is a part of a hole before a line
                 self.handled = 0
@@ -302,7 +304,7 @@ class MapTask:
             emit_singly(self, emitter, self.care, (offset, block, parsed))
             return
         try:
-            keys, values = emitter.emit(parsed.columns, parsed.records)
+            keys, values = emitter.emit(parsed.values, parsed.records)
         except EmitFailed as failed:
             raise RecordFailed(self.place(offset, block, failed.record), failed.hook) from failed.__cause__
         self.handled += emitter.taken()
@@ -321,7 +323,7 @@ class MapTask:
 
     def alone(self, emitter: Emitter, parsed: Parsed, index: int) -> Columns:
         """The pairs of one record, which the buffer will take; raises EmitFailed, KeyRefused, TypeError."""
-        keys, values = emitter.emit([[column[index]] for column in parsed.columns], 1)
+        keys, values = emitter.emit([[column[index]] for column in parsed.values], 1)
         self.check(keys, values)
         return keys, values
 

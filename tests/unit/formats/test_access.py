@@ -9,6 +9,7 @@ from itertools import product
 import pytest
 
 from mrframe.formats.factory import explain, make_reader
+from mrframe.formats.readers.base import as_raw, raw_of
 from mrframe.formats.registry import logs
 from mrframe.formats.schema import grammar_of
 from mrframe.testing.oracle import parse_line
@@ -48,7 +49,7 @@ def test_file_offset_and_line_belong_to_every_reader() -> None:
     parsed = read(GOOD + b"\r\nbad\n\n" + GOOD, "file", "offset", "line", "status")
     text = GOOD.decode("utf-8", "surrogateescape")
     second = 1000 + len(GOOD) + 2 + 4 + 1
-    assert parsed.columns == [["access.log"] * 2, [1000, second], [text, text], [200, 200]]
+    assert parsed.values == [["access.log"] * 2, [1000, second], [text, text], [200, 200]]
     assert [(m.line, m.offset, m.data) for m in parsed.malformed] == [
         (1, len(GOOD) + 2, b"bad"),
         (2, len(GOOD) + 6, b""),
@@ -59,7 +60,7 @@ def test_file_offset_and_line_belong_to_every_reader() -> None:
 def test_a_request_that_is_not_http_is_a_record_and_counted_once_for_each_field() -> None:
     block = b"".join(HEAD + b'"%b" 400 - "-" "-"\n' % r for r in (b"\\x16\\x03", b"-", b"GET /a", b"GET /b HTTP/1.0"))
     parsed = read(block, "path", "method", "query", "request", "size")
-    assert parsed.columns == [
+    assert parsed.values == [
         [None, None, None, "/b"],
         [None, None, None, "GET"],
         [None] * 4,
@@ -73,8 +74,8 @@ def test_a_request_that_is_not_http_is_a_record_and_counted_once_for_each_field(
 def test_a_time_that_cannot_be_is_none_and_counted() -> None:
     block = GOOD.replace(b"17/May", b"31/Feb") + b"\n" + GOOD.replace(b":05:03", b":05:61") + b"\n" + GOOD
     parsed = read(block, "time", "day", "minute", "status")
-    assert [t is None for t in parsed.columns[0]] == [True, True, False]
-    assert parsed.columns[1:] == [[None, "2015-05-17", "2015-05-17"], [None] + ["2015-05-17T10:05"] * 2, [200] * 3]
+    assert [t is None for t in parsed.values[0]] == [True, True, False]
+    assert parsed.values[1:] == [[None, "2015-05-17", "2015-05-17"], [None] + ["2015-05-17T10:05"] * 2, [200] * 3]
     assert parsed.bad_fields == {"time": 2, "day": 1, "minute": 1}
 
 
@@ -97,7 +98,7 @@ def test_a_malformed_line_says_where_it_stops_to_match(line: bytes, at: int, exp
 def test_quotes_that_are_escaped_do_not_end_a_value() -> None:
     agents = [b'a \\"b\\" c', b"ends in a backslash \\\\", b'\\"', b"\\x22"]
     block = b"\n".join(HEAD + b'"GET / HTTP/1.1" 200 1 "-" "%b"' % agent for agent in agents)
-    assert read(block, "agent").columns == [[agent.decode() for agent in agents]]
+    assert read(block, "agent").values == [[agent.decode() for agent in agents]]
     assert len(read(HEAD + b'"GET / HTTP/1.1" 200 1 "x\\" "y"', "agent").malformed) == 1
 
 
@@ -112,42 +113,42 @@ def test_quotes_and_backslashes_in_any_order_are_read_as_the_oracle_reads_them(s
         parsed = reader.parse(b"\n".join(lines), "f", 0)
         wrong = [line for line, one in zip(lines, found, strict=True) if one is None]
         assert [one.data for one in parsed.malformed] == wrong
-        assert parsed.columns == [[str(one[slot], "ascii") for one in found if one is not None]]
+        assert parsed.values == [[str(one[slot], "ascii") for one in found if one is not None]]
 
 
 def test_a_value_before_the_first_blank_may_hold_any_byte_but_blanks_and_line_ends() -> None:
     hosts = [bytes((byte,)) for byte in range(256) if byte not in b"\0 \n-"]
     block = b"".join(GOOD.replace(b"192.0.2.7", host) + b"\n" for host in hosts)
-    assert read(block, "host").columns == [[host.decode("utf-8", "surrogateescape") for host in hosts]]
+    assert read(block, "host").values == [[host.decode("utf-8", "surrogateescape") for host in hosts]]
 
 
 def test_an_hour_that_all_lines_have_may_be_none_and_is_counted_for_each() -> None:
     bad, good = GOOD.replace(b"17/May", b"31/Feb") + b"\n", GOOD + b"\n"
     for block, hours in ((bad * 3, [None] * 3), (bad + good + bad, [None, "2015-05-17T10", None]), (b"", [])):
         parsed = read(block, "hour")
-        assert parsed.columns == [hours]
+        assert parsed.values == [hours]
         assert parsed.bad_fields == ({"hour": hours.count(None)} if None in hours else {})
 
 
 def test_a_dash_is_no_value_and_a_dash_within_a_value_is() -> None:
     hosts = [b"-", b"a-b", b"192.0.2.7"]
     block = b"".join(GOOD.replace(b"192.0.2.7", host) + b"\n" for host in hosts)
-    assert read(block, "host").columns == [[None, "a-b", "192.0.2.7"]]
+    assert read(block, "host").values == [[None, "a-b", "192.0.2.7"]]
 
 
 def test_raw_columns_are_bytes_and_are_converted_later() -> None:
     reader = make_reader(logs.combined, ("status", "query", "day"), {})
     block = GOOD + b"\n" + GOOD.replace(b"?c=d", b"").replace(b" 200 ", b" - ")
-    raw = reader.parse(block, "f", 0, raw=frozenset({0, 1, 2}))
-    assert raw.columns == [[b"200", b"-"], [b"c=d", None], [b"17/May/2015"] * 2]
-    assert reader.convert(0, raw.columns[0]) == ([200, None], 0)
+    raw = reader.parse(block, "f", 0, forms=as_raw(range(3)))
+    assert [raw_of(column) for column in raw.columns] == [[b"200", b"-"], [b"c=d", None], [b"17/May/2015"] * 2]
+    assert reader.convert(0, raw_of(raw.columns[0])) == ([200, None], 0)
     assert reader.convert(2, [b"31/Feb/2015", b"17/May/2015"]) == ([None, "2015-05-17"], 1)
 
 
 def test_numbers_with_leading_zeros_or_endless_digits() -> None:
     sizes = [b"007", b"-", b"9" * 30, b"9" * 5000]
     parsed = read(b"\n".join(HEAD + b'"GET / HTTP/1.1" 200 %b "-" "-"' % size for size in sizes), "size")
-    assert parsed.columns == [[7, None, int("9" * 30), None]]
+    assert parsed.values == [[7, None, int("9" * 30), None]]
     assert parsed.bad_fields == {"size": 1}
 
 
@@ -161,7 +162,7 @@ def test_a_record_is_located_by_its_number() -> None:
 
 def test_a_vhost_with_and_without_its_port() -> None:
     block = b"www.example.org:443 " + GOOD + b"\n[::1] " + GOOD + b"\n[::1]:80 " + GOOD
-    assert read(block, "vhost", "port", reader=logs.vhost).columns == [
+    assert read(block, "vhost", "port", reader=logs.vhost).values == [
         ["www.example.org", "[::1]", "[::1]"],
         [443, None, 80],
     ]

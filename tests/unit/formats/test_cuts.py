@@ -78,7 +78,7 @@ def test_a_user_may_have_blanks_in_every_format_with_a_name(user: str) -> None:
         ("traefik", (COMBINED % user) + ' 7 "web" "http://10.0.0.3:80" 4ms'),
     ):
         parsed = make_reader(logs.format(form), ("user", "host", "status"), {}).parse(line.encode(), "f", 0)
-        assert parsed.columns == [[user], ["192.0.2.7"], [200]]
+        assert parsed.values == [[user], ["192.0.2.7"], [200]]
         assert (parse_line(grammar_of(form), line.encode()) or {})["user"] == user.encode()
 
 

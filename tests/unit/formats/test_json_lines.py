@@ -14,7 +14,7 @@ def test_paths_walk_through_objects_and_lists() -> None:
     paths = {"agent": "request.headers.User-Agent.0", "uri": "request.uri", "ab": "a.b", "number": "line"}
     fields = ("agent", "uri", "ab", "number", "line", "offset", "file", "nothing")
     parsed = make_reader(JSON_LINES, fields, paths).parse(b"\n" + LINE + b"\r\n", "f", 10)
-    assert parsed.columns == [["curl/7.74.0"], [None], [1], [7], [LINE.decode()], [11], ["f"], [None]]
+    assert parsed.values == [["curl/7.74.0"], [None], [1], [7], [LINE.decode()], [11], ["f"], [None]]
     assert parsed.bad_fields == {"missing.nothing": 1}
     assert (parsed.parsed_bytes, parsed.malformed_bytes, parsed.delimiter_bytes) == (len(LINE), 0, 3)
 
@@ -40,7 +40,7 @@ def test_what_is_not_one_object_is_malformed(line: bytes, reason: str) -> None:
 
 def test_bytes_that_are_not_utf8_survive() -> None:
     parsed = make_reader(JSON_LINES, ("a",), {}).parse(b'{"a": "caf\xe9"}', "f", 0)
-    assert parsed.columns == [["caf\udce9"]]
+    assert parsed.values == [["caf\udce9"]]
 
 
 def test_a_record_is_located_by_its_number() -> None:

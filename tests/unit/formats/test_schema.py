@@ -38,7 +38,7 @@ def test_pairs_have_key_and_value() -> None:
 
 def test_a_path_may_rename_a_field_of_any_reader() -> None:
     reader = make_reader(logs.combined, ("code",), {"code": "status"})
-    assert reader.parse(EXAMPLES["combined"], "f", 0).columns == [[200]]
+    assert reader.parse(EXAMPLES["combined"], "f", 0).values == [[200]]
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

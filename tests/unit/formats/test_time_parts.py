@@ -116,7 +116,7 @@ def test_a_header_named_as_the_time_does_not_take_its_name() -> None:
 def test_a_time_that_cannot_be_is_none_and_counted(text: str) -> None:
     reader = make_reader(logs.format("%{%F %I:%M:%S}t.%{msec_frac}t %{%p}t %s"), ("time", "status"), {})
     parsed = reader.parse(f"{text} 200\n".encode(), "f", 0)
-    assert (parsed.columns, parsed.bad_fields) == ([[None], [200]], {"time": 1})
+    assert (parsed.values, parsed.bad_fields) == ([[None], [200]], {"time": 1})
 
 
 def test_a_window_over_parts_is_by_instant_zone_and_fraction() -> None:
@@ -129,7 +129,7 @@ def test_a_window_over_parts_is_by_instant_zone_and_fraction() -> None:
         (None, datetime(2023, 10, 9, 22, 30, 20, 484_000, tzinfo=UTC), [200]),
     ):
         reader = make_reader(Reader("access", string), ("status",), {}, Window(since, until))
-        assert reader.parse(block, "x.log", 0).columns == [wanted]
+        assert reader.parse(block, "x.log", 0).values == [wanted]
 
 
 def test_parts_without_a_zone_are_of_the_zone_that_is_given() -> None:
@@ -137,4 +137,4 @@ def test_parts_without_a_zone_are_of_the_zone_that_is_given() -> None:
     window = Window(datetime(2023, 10, 10, 11, 55, tzinfo=UTC), None, "Europe/Berlin")
     block = b"2023-10-10 13:54:59.999 200\n2023-10-10 13:55:00.000 201\n"
     found = make_reader(reader, ("status", "time"), {}, window).parse(block, "x.log", 0)
-    assert found.columns[0] == [201] and found.columns[1][0].utcoffset() == timedelta(hours=2)
+    assert found.values[0] == [201] and found.values[1][0].utcoffset() == timedelta(hours=2)

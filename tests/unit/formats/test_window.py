@@ -69,7 +69,7 @@ def parsed(block: bytes, window: Window, reader=Reader("access", "common"), name
     found = made.parse(block, "x.log", 0)
     sizes = found.parsed_bytes + found.malformed_bytes + found.delimiter_bytes
     assert sizes + found.outside_time_bytes + found.without_time_bytes == len(block)
-    assert all(len(column) == found.records for column in found.columns)
+    assert all(len(column) == found.records for column in found.values)
     return found
 
 
@@ -108,15 +108,15 @@ def test_times_without_a_zone_are_of_the_zone_that_is_given():
         datetime(2026, 5, 17, 8, 30, tzinfo=UTC), datetime(2026, 5, 17, 8, 31, tzinfo=UTC), "Europe/Berlin"
     )
     found = parsed(line, window, reader, ("time", "hour"))
-    assert found.columns == [[datetime(2026, 5, 17, 10, 30, tzinfo=BERLIN)], ["2026-05-17T10"]]
+    assert found.values == [[datetime(2026, 5, 17, 10, 30, tzinfo=BERLIN)], ["2026-05-17T10"]]
     assert parsed(line, Window(window.since, window.until), reader).records == 0
     only_zone = parsed(line, Window(None, None, "Europe/Berlin"), reader, ("time",))
-    assert only_zone.columns[0][0].utcoffset() == timedelta(hours=2)
+    assert only_zone.values[0][0].utcoffset() == timedelta(hours=2)
 
 
 def test_a_zone_in_the_log_counts_more_than_the_one_that_is_given():
     found = parsed(LINE % b"17/May/2026:10:00:00 +0500", Window(None, None, "Europe/Berlin"), names=("time",))
-    assert found.columns[0][0].tzinfo == timezone(timedelta(hours=5))
+    assert found.values[0][0].tzinfo == timezone(timedelta(hours=5))
 
 
 @pytest.mark.parametrize(

@@ -710,7 +710,7 @@ def test_a_map_attempt_checks_its_own_ledger(lines, tmp_path, missing):
 
 def short(parsed):
     """One record fewer in the columns than the block has."""
-    return replace(parsed, columns=[column[:-1] for column in parsed.columns])
+    return replace(parsed, columns=[type(column)(column.items[:-1]) for column in parsed.columns])
 
 
 @pytest.mark.parametrize(
