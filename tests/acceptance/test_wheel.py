@@ -1,0 +1,106 @@
+"""The wheel: built from the sources, installed into an environment of its own, and run far from the checkout.
+
+An editable install finds folders that the wheel lacks, so nothing else would notice one that is missing.
+Only mrframe is installed; its dependencies are those of the environment of the tests.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from mrframe.task.jobfile import ready_names
+
+ROOT = Path(__file__).parents[2]
+EARLIER = ROOT / "tests" / "earlier"
+_spec = importlib.util.spec_from_file_location("make_corpus", EARLIER / "make_corpus.py")
+make_corpus = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(make_corpus)
+
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if not name.startswith(("MRFRAME", "PYTHON", "VIRTUAL_ENV"))
+}
+
+
+def do(*words, folder=None):
+    command = [str(word) for word in words]
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, timeout=100, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
+    return done.stdout
+
+
+def modules(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Built from a copy, since a build leaves files behind, and takes up those of the build before."""
+    if int(metadata.version("setuptools").partition(".")[0]) < 77:
+        pytest.skip("this environment has no setuptools of 77 or newer, which a build needs")
+    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in ("mrframe", "jobs"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    do(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", target, source)
+    (built,) = target.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """The `bin` of an environment that has the wheel."""
+    home = tmp_path_factory.mktemp("environment")
+    do(sys.executable, "-m", "venv", "--without-pip", home)
+    python = home / "bin" / "python"
+    do(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", "--quiet", wheel)
+    packages = do(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").decode().strip()
+    others = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}  # .pth files in them are not read
+    Path(packages, "dependencies.pth").write_text("\n".join(sorted(others)) + "\n")
+    return home / "bin"
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    return shutil.copytree(ROOT / "sample_logs", tmp_path_factory.mktemp("elsewhere") / "samples")
+
+
+def test_the_wheel_has_every_module_and_every_ready_job(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name for name in archive.namelist() if ".dist-info/" not in name}
+    wanted = {f"mrframe/{name}" for name in modules(ROOT / "mrframe")}
+    wanted |= {f"mrframe/jobs/{name}" for name in modules(ROOT / "jobs")}
+    assert names == wanted | {"mrframe/py.typed"}
+
+
+def test_what_is_imported_is_the_wheel(installed, samples):
+    script = "import mrframe.paths; from mrframe import api; print(mrframe.paths.PACKAGE_DIR, *api.ready_names())"
+    place, *names = do(installed / "python", "-c", script, folder=samples).decode().split()
+    assert Path(place).is_relative_to(installed.parent)
+    assert names == ready_names()
+
+
+@pytest.mark.parametrize("name", ready_names())
+def test_a_ready_job_runs_by_its_name(installed, samples, name):
+    if name not in make_corpus.READY:
+        do(installed / "mrframe", "run", name, "--help", folder=samples)
+        return
+    said = do(installed / "mrframe", "run", name, *make_corpus.READY[name], "-q", folder=samples)
+    assert said == (EARLIER / "answers" / f"{name}.jsonl").read_bytes()
+
+
+def test_a_cluster_of_processes_runs(installed, samples):
+    local = ("--engine", "local", "--nodes", 2, "--split-bytes", "128KiB", "-q")
+    words = make_corpus.READY["status_codes"]
+    said = do(installed / "mrframe", "run", "status_codes", *words, *local, folder=samples)
+    assert said == (EARLIER / "answers" / "status_codes.jsonl").read_bytes()
