@@ -16,13 +16,16 @@ import signal
 import subprocess
 import sys
 import tarfile
+import typing
 from pathlib import Path
 
 import pytest
 from test_standing_cluster import Place
 
 import mrframe
+from mrframe.core.facts import Fact
 from mrframe.task.package import unpack
+from mrframe.wire.codec import Vocabulary
 
 ROOT = Path(__file__).parents[2]
 EARLIER = ROOT / "tests" / "earlier"
@@ -159,6 +162,19 @@ def test_a_new_submission_reads_an_earlier_dataset(cluster):
     cluster.run("wait", job, "--timeout-s", 50)
     assert cluster.run("result", job, "-q").stdout == cluster.said("result-waiting")
     cluster.run("rm", job)
+
+
+FACTS = json.loads((EARLIER / "facts.json").read_bytes())
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_a_fact_of_each_class_is_read_from_a_journal(name):
+    """The journal of the corpus has some of them only."""
+    words = Vocabulary(*typing.get_args(Fact))
+    data = bytes.fromhex(FACTS[name])
+    fact = words.decode(data)
+    assert type(fact).__name__ == name
+    assert words.encode(fact) == data
 
 
 # ---- kept runs, saved results, packages -------------------------------------------------------------

@@ -11,6 +11,7 @@ present code.
       packages/         jobs as they travel to executors: of a file, and by value without any byte code of Python
       said/             what the commands of that revision print about all this
       made.json         where it was made, the ids of the submissions, the keys that were asked for
+    facts.json          one fact of each class, as the journal has it
     answers/            the answers of the ready jobs and of a join over `sample_logs/`
 
 Written once, by 899285e, the last revision before modules moved into folders. That was done on Python 3.11, but
@@ -161,6 +162,34 @@ for path in sorted(glob.glob("packages/*")):
     with run(job.steps[0], ["inputs/access.log"], RunOptions(engine="inline")) as result:
         print(path, list(result.rows()))
 """
+FACTS = """
+import dataclasses, itertools, json, typing
+from mrframe.core.facts import Fact
+from mrframe.core.quick import field_types
+from mrframe.wire.codec import Vocabulary
+
+number = itertools.count(1)
+
+def value(hint):
+    if dataclasses.is_dataclass(hint):
+        hints = typing.get_type_hints(hint)
+        return hint(**{field.name: value(hints[field.name]) for field in dataclasses.fields(hint)})
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return args[next(number) % len(args)]
+    if origin is tuple:
+        return tuple(map(value, args[:1] if args[1:] == (...,) else args))
+    if origin in (list, dict):
+        return [value(args[0])] if origin is list else {value(args[0]): value(args[1])}
+    if args:
+        return value(next(arg for arg in args if arg is not type(None)))
+    n = next(number)
+    return {str: f"text {n}", int: n, float: n / 8, bool: n % 2 == 0, bytes: b"bytes %d" % n}[hint]
+
+facts = typing.get_args(Fact)
+words = Vocabulary(*facts)
+print(json.dumps({fact.__name__: words.encode(value(fact)).hex() for fact in facts}, indent=0))
+"""
 
 
 class Earlier:
@@ -301,6 +330,7 @@ def main() -> None:
     earlier = Earlier(tree)
     write_place(tree)
     made = {"place": PLACE, **write_runs(earlier), **write_cluster(earlier)}
+    (HERE / "facts.json").write_bytes(earlier.python(FACTS))
     earlier.python(PACKAGES)
     Path(PLACE, "said", "packages").write_bytes(earlier.python(RUN_PACKAGES))
     Path(PLACE, "made.json").write_text(json.dumps(made, indent=2))
