@@ -23,8 +23,8 @@ import pytest
 from test_standing_cluster import Place
 
 import mrframe
-from mrframe.core.facts import Fact
-from mrframe.task.package import unpack
+from mrframe.core.model.facts import Fact
+from mrframe.task.code.package import unpack
 from mrframe.wire.codec import Vocabulary
 
 ROOT = Path(__file__).parents[2]

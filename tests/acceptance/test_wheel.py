@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from mrframe.task.jobfile import ready_names
+from mrframe.task.code.job_file import ready_names
 
 ROOT = Path(__file__).parents[2]
 EARLIER = ROOT / "tests" / "earlier"
