@@ -7,6 +7,7 @@ cannot travel is found and named. Bytes made here are opened only in executors (
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import pickle
 import sys
@@ -20,6 +21,14 @@ from mrframe.core.job.signature import describe
 from mrframe.core.safe_text import safe_str
 from mrframe.errors import CannotTravel
 from mrframe.task.isolation.hook_guard import is_interrupt
+
+FORMER_MODULES = {
+    "mrframe.core.job": "mrframe.core.job.job",
+    "mrframe.core.options": "mrframe.core.model.options",
+    "mrframe.formats.named": "mrframe.formats.registry",
+    "mrframe.task.counters": "mrframe.task.report.counters",
+}
+"""Former homes of names that a job may use. Pickles in journals and in the records of runs still name them."""
 
 _FUNCTION_PARTS = ("map", "map_split", "map_batch", "where", "combine", "reduce", "partition")
 
@@ -44,9 +53,17 @@ def dump(job: Job) -> bytes:
 
 def load(data: bytes) -> Job:
     """Back from `dump`; runs code, so only executors (and the process that dumped) may call it."""
-    job = pickle.loads(data)  # noqa: S301  (design, law 8: an executor runs the user's code, and only it does)
+    job = _Unpickler(io.BytesIO(data)).load()
     assert isinstance(job, Job)
     return job
+
+
+class _Unpickler(pickle.Unpickler):  # design, law 8: an executor runs the user's code, and only it does
+    """Finds what a pickle names, also where an earlier revision named it."""
+
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        """The class or function of this name."""
+        return super().find_class(FORMER_MODULES.get(module_name, module_name), global_name)
 
 
 def functions_of(job: Job) -> Iterator[tuple[str, Callable[..., Any]]]:

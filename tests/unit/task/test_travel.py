@@ -2,9 +2,34 @@
 
 from __future__ import annotations
 
+import io
 from types import ModuleType
 
+import pytest
+
+import mrframe
+from mrframe.task.code import pickled
 from mrframe.task.code.pickled import is_local
+
+FORMER = [
+    *(("mrframe.core.job", name) for name in ("Job", "Reader", "each", "top")),
+    ("mrframe.core.options", "RunOptions"),
+    *(("mrframe.formats.named", name) for name in ("json_lines", "logs", "text", "words")),
+    *(("mrframe.shuffle.reducers", name) for name in ("collect", "count", "distinct", "largest", "mean", "total")),
+    ("mrframe.task.counters", "increment"),
+]
+
+
+@pytest.mark.parametrize(("module", "name"), FORMER)
+def test_a_pickle_finds_a_public_name_where_an_earlier_revision_defined_it(module, name):
+    found = pickled._Unpickler(io.BytesIO(f"c{module}\n{name}\n.".encode())).load()
+    assert found is getattr(mrframe, name)
+
+
+@pytest.mark.parametrize("name", ["Each", "Reducer", "Top"])
+def test_a_pickle_finds_the_classes_of_a_job_where_an_earlier_revision_defined_them(name):
+    found = pickled._Unpickler(io.BytesIO(f"cmrframe.core.job\n{name}\n.".encode())).load()
+    assert found.__name__ == name
 
 
 def test_what_is_installed_in_another_environment_is_not_the_users(tmp_path):
