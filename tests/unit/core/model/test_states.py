@@ -9,7 +9,7 @@ import pytest
 
 from mrframe.core.model.states import ATTEMPT, JOB, NODE, TASK, IllegalMove, JobState, TaskState, markdown
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 MACHINES = {machine.name: machine for machine in (JOB, TASK, NODE, ATTEMPT)}
 ILLEGAL = [
     (machine, state, cause)
