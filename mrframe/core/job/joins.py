@@ -13,20 +13,45 @@ import difflib
 import inspect
 import keyword
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from mrframe.core.job.signature import describe
 from mrframe.errors import JobError
-
-if TYPE_CHECKING:
-    from mrframe.core.job.job import Job
 
 PER_SOURCE = ("read", "map", "map_split", "map_batch", "key", "value", "where", "fields")
 """The parts of a job that each source may have of its own."""
 
 
-def view(job: Job, source: str) -> Job:
-    """The join `job` as an ordinary job over one of its sources, without what follows; JobError when it is none."""
+class JobParts(Protocol):
+    """A `Job`, as far as the rules of joins look at it."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """Names of the sources, in the order of `read`."""
+
+    @property
+    def combine(self) -> Any:
+        """The combiner, or None."""
+
+    @property
+    def reduce(self) -> Any:
+        """The reducer, or None."""
+
+    @property
+    def key_order(self) -> str:
+        """The order of the keys, "hash" or "total"."""
+
+
+J = TypeVar("J", bound=JobParts)
+
+
+def view(job: J, source: str) -> J:
+    """Return the join `job` as an ordinary job over one of its sources, without the steps that follow it.
+
+    Raises JobError, which names the source, when the parts of that source are not a sound job.
+    """
     parts = {name: getattr(job, name) for name in PER_SOURCE}
     own: dict[str, Any] = {
         name: part.get(source) if isinstance(part, Mapping) else part for name, part in parts.items()
@@ -37,7 +62,7 @@ def view(job: Job, source: str) -> Job:
         raise JobError(f"source {source!r}: {error}") from None
 
 
-def check_join(job: Job) -> None:
+def check_join(job: JobParts) -> None:
     """Raise JobError when the parts of a join contradict each other; the message names the remedy."""
     names = job.source_names
     _check_names(names)
