@@ -15,8 +15,9 @@ from mrframe.core.model.actions import Persist
 from mrframe.core.node.node_core import NodeCore
 from mrframe.core.scheduling.invariants import recovers
 from mrframe.core.scheduling.scheduler import Scheduler
-from mrframe.testing.simulation.cluster import CALM, World
+from mrframe.testing.simulation.cluster import SimulatedCluster
 from mrframe.testing.simulation.simulated_master import SimulatedMaster
+from mrframe.testing.simulation.world import CALM
 
 MOMENTS = ("before", "within", "committed", "after")
 
@@ -94,7 +95,7 @@ class DurableMaster(SimulatedMaster):
 def play(seed, folder, point=0, moment="after"):
     """One simulated cluster; its master and the answers."""
     folder.mkdir()
-    world = World(seed, CALM, Scheduler, NodeCore)
+    world = SimulatedCluster(seed, CALM, Scheduler, NodeCore)
     world.master = DurableMaster(world, folder, point, moment)
     trace = world.play()
     facts, _ = DiskJournalCopy(world.master).recall()
@@ -129,7 +130,7 @@ def ran_again(trace):
 @pytest.mark.parametrize("seed", [3])
 def test_the_master_is_killed_at_each_write_once(seed, tmp_path):
     calm, trace = play(seed, tmp_path / "calm")
-    slots = sum(node.slots for node in World(seed, CALM, Scheduler, NodeCore).nodes.values())
+    slots = sum(node.slots for node in SimulatedCluster(seed, CALM, Scheduler, NodeCore).nodes.values())
     assert calm.writes >= 10
     for point in range(1, calm.writes + 1):
         moment = MOMENTS[point % len(MOMENTS)]

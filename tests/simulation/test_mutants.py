@@ -19,7 +19,8 @@ from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.core.state.scheduler_state import Book, Turn
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Step
-from mrframe.testing.simulation.cluster import Faults, run
+from mrframe.testing.simulation.cluster import run
+from mrframe.testing.simulation.world import Faults
 
 SEEDS = 1000
 MUTANTS = {}

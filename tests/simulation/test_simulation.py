@@ -10,7 +10,8 @@ import pytest
 from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.testing.simulation import simulate
-from mrframe.testing.simulation.cluster import CALM, Faults, make_faults, run
+from mrframe.testing.simulation.cluster import run
+from mrframe.testing.simulation.world import CALM, Faults, make_faults
 
 SEEDS, BATCH = 500, 50
 

@@ -1,107 +1,39 @@
 """A simulated cluster: the real scheduler and the real node cores under virtual time, with faults.
 
 `run(seed)` makes a random job, a random cluster and a random schedule of faults from the seed, and plays
-them: messages are lost, doubled, delayed and overtake each other; executors die; nodes crash, restart with
-or without their disk, pause, or are cut off; the master crashes, also in the middle of a turn, and is
-restarted from what was persisted. The invariants are checked at each step. After the faults have stopped
-every job must end within `LIMIT_S` of virtual time, with the answer that the case computes for itself, and
+them. Messages are lost, doubled, delayed and overtake each other. Executors die. Nodes crash, restart with
+or without their disk, pause, or are cut off. The master crashes, also in the middle of a turn, and restarts
+from the facts that it persisted. The invariants are checked at each step. After the faults have stopped,
+every job must end within `LIMIT_S` of virtual time with the answer that the case computes for itself, and
 leave nothing behind. The same seed gives the same trace.
 
-What it keeps to, as the real transport does: a message reaches only the process it was sent to, never a
-later one of the same name (though what an earlier one has sent may arrive after its successor's hello); the
-client speaks to the master without loss, but the master may forget what it had not persisted, so that the
-client tells all again after a restart.
+The client reaches the master without loss. The master may forget events that it had not persisted, so the client
+repeats all of them after a restart. The network is in `world.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from hashlib import blake2b
-from heapq import heappop, heappush
-from random import Random
-from typing import Any
+from heapq import heappop
 
-from mrframe.core.model.spec import Order, ReduceOrder
 from mrframe.core.node.node_core import NodeCore
-from mrframe.core.scheduling.invariants import Checker, InvariantBroken
+from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.core.scheduling.scheduler import Scheduler
-from mrframe.testing.simulation.simulated_master import SimulatedClient, SimulatedMaster
+from mrframe.testing.simulation.simulated_client import SimulatedClient
+from mrframe.testing.simulation.simulated_master import SimulatedMaster
 from mrframe.testing.simulation.simulated_node import SimulatedNode
-from mrframe.testing.simulation.simulated_work import Case, make_case
+from mrframe.testing.simulation.simulated_work import make_case
+from mrframe.testing.simulation.world import Faults, Trace, World
 
 LIMIT_S = 120.0
 EVENTS_MAX = 200_000
-DEATHS_MAX = 3  # executors that die over one task: one more and the job may rightly fail
 
 
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """How bad it gets: probabilities per message or attempt, and counts of larger events."""
+class SimulatedCluster(World):
+    """A world with a master, a client and one to three nodes in it, made from the seed."""
 
-    until_s: float = 0.0
-    lose: float = 0.0
-    double: float = 0.0
-    slow: float = 0.0
-    executor_dies: float = 0.0
-    fetch_fails: float = 0.0
-    straggles: float = 0.0
-    misreads: float = 0.0
-    node_crashes: int = 0
-    master_crashes: int = 0
-    torn_turns: float = 0.0
-    pauses: int = 0
-    cuts: int = 0
-
-
-CALM = Faults()
-
-
-def make_faults(random: Random) -> Faults:
-    """A random weather: each kind of fault is absent in half of the runs, so that they also come alone."""
-
-    def maybe(value: float) -> float:
-        return value * random.random() if random.random() < 0.5 else 0.0
-
-    def some(most: int) -> int:
-        return random.randint(1, most) if random.random() < 0.5 else 0
-
-    return Faults(
-        until_s=random.choice((4.0, 10.0, 20.0)),
-        lose=maybe(0.4),
-        double=maybe(0.3),
-        slow=maybe(0.3),
-        executor_dies=maybe(0.3),
-        fetch_fails=maybe(0.3),
-        straggles=maybe(0.2),
-        node_crashes=some(4),
-        master_crashes=some(3),
-        torn_turns=maybe(0.02),
-        pauses=some(2),
-        cuts=some(3),
-    )
-
-
-@dataclass(slots=True)
-class Trace:
-    """What happened: one line for each step, and the figures."""
-
-    seed: int
-    lines: list[str] = field(default_factory=list)
-    virtual_s: float = 0.0
-    events: int = 0
-    attempts: int = 0
-    epochs: int = 1
-    answers: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def digest(self) -> str:
-        """A hash of the lines: equal for equal runs."""
-        return blake2b("\n".join(self.lines).encode(), digest_size=16).hexdigest()
-
-
-class World:
-    """Virtual time, chance, the network, and everybody in it."""
+    nodes: dict[str, SimulatedNode]
+    client: SimulatedClient
 
     def __init__(
         self,
@@ -110,89 +42,13 @@ class World:
         make_scheduler: Callable[..., Scheduler],
         make_node: Callable[..., NodeCore],
     ) -> None:
-        self.random = Random(seed)
-        self.faults = faults if faults is not None else make_faults(self.random)
-        self.now_s = 0.0
-        self.events = 0
-        self.trace = Trace(seed)
-        self.executed: set[str] = set()
-        self.checker = Checker()
-        self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
-        self._number = 0
-        self._deaths: dict[str, int] = {}
+        super().__init__(seed, faults)
         names = tuple(f"node-{i + 1}" for i in range(self.random.randint(1, 3)))
         jobs = [f"job-{i + 1}" for i in range(self.random.choice((1, 1, 2)))]
-        self.cases: dict[str, Case] = {job: make_case(job, self.random, names) for job in jobs}
+        self.cases = {job: make_case(job, self.random, names) for job in jobs}
         self.nodes = {n: SimulatedNode(self, n, self.random.randint(1, 2), make_node) for n in names}
         self.master = SimulatedMaster(self, make_scheduler)
         self.client = SimulatedClient(self)
-
-    # ---- time and chance ----------------------------------------------------------------------------
-
-    def at(self, delay_s: float, do: Callable[..., None], *args: Any) -> None:
-        """Do something later."""
-        self.at_time(self.now_s + delay_s, do, *args)
-
-    def at_time(self, time_s: float, do: Callable[..., None], *args: Any) -> None:
-        """Do something at a time; what is asked for first is done first."""
-        self._number += 1
-        heappush(self._agenda, (time_s, self._number, do, args))
-
-    def note(self, who: str, what: str) -> None:
-        """Write a line of the trace."""
-        self.trace.lines.append(f"{self.now_s:9.3f} {who:8} {what}")
-
-    @property
-    def faulty(self) -> bool:
-        """Whether faults still happen."""
-        return self.now_s < self.faults.until_s
-
-    def chance(self, probability: float) -> bool:
-        """Whether a fault of this probability strikes now."""
-        return probability > 0 and self.faulty and self.random.random() < probability
-
-    def duration_s(self) -> float:
-        """How long an attempt takes."""
-        seconds = 0.05 + 0.4 * self.random.random()
-        return seconds * 20 if self.chance(self.faults.straggles) else seconds
-
-    def may_kill(self, attempt: str) -> bool:
-        """Whether the executor dies over this attempt; not so often that the job must fail for it."""
-        task = attempt.partition(".")[0]
-        if self._deaths.get(task, 0) >= DEATHS_MAX or not self.chance(self.faults.executor_dies):
-            return False
-        self._deaths[task] = self._deaths.get(task, 0) + 1
-        return True
-
-    def misreads(self, node: str, order: Order) -> bool:
-        """Whether this reduce takes one of its sources for another one; such attempts count with those that die."""
-        task = order.attempt.partition(".")[0]
-        strikes = isinstance(order, ReduceOrder) and self._deaths.get(task, 0) < DEATHS_MAX
-        if not strikes or not self.chance(self.faults.misreads):
-            return False
-        self._deaths[task] = self._deaths.get(task, 0) + 1
-        self.note(node, f"misreads the sources of {order.attempt}")
-        return True
-
-    # ---- the network --------------------------------------------------------------------------------
-
-    def _delays(self, node: SimulatedNode) -> list[float]:
-        """When copies of a message to or from this node arrive: none, one or two of them."""
-        if self.now_s < node.cut_until_s or self.chance(self.faults.lose):
-            return []
-        copies = 2 if self.chance(self.faults.double) else 1
-        return [0.002 + (2.0 * self.random.random() if self.chance(self.faults.slow) else 0.0) for _ in range(copies)]
-
-    def to_master(self, node: SimulatedNode, message: Any) -> None:
-        """A node sends a message to the master process that is up now."""
-        for delay_s in self._delays(node):
-            self.at(delay_s, self.master.heard, self.master.process, message)
-
-    def to_node(self, name: str, incarnation: str, message: Any) -> None:
-        """The master sends a message to a node process."""
-        node = self.nodes[name]
-        for delay_s in self._delays(node):
-            self.at(delay_s, node.told, incarnation, message)
 
     # ---- faults -------------------------------------------------------------------------------------
 
@@ -218,7 +74,7 @@ class World:
         incarnation = node.incarnation
         node.crash(lose_disk=self.random.random() < 0.5)
         if self.random.random() < 0.5:  # the keeper has seen it
-            self.at(0.05, self.master.gone, node.name, incarnation)
+            self.at(0.05, self.master.node_ended, node.name, incarnation)
         self.at(0.1 + 3.0 * self.random.random(), node.start)
 
     def _crash_master(self) -> None:
@@ -256,7 +112,7 @@ class World:
         return self.trace
 
     def _step(self) -> None:
-        self.now_s, _, do, args = heappop(self._agenda)
+        self.now_s, _, do, args = heappop(self.agenda)
         do(*args)
         if self.now_s > self.faults.until_s + LIMIT_S or self.events > EVENTS_MAX:
             left = [f"{node.name}: {sorted(node.core.attempts)}" for node in self.nodes.values() if node.core]
@@ -282,4 +138,4 @@ def run(
     `faults` sets the weather (`CALM`: none) in place of the seed's own. The factories put other cores in
     the places of the real ones: that is how planted bugs are tried.
     """
-    return World(seed, faults, make_scheduler, make_node).play()
+    return SimulatedCluster(seed, faults, make_scheduler, make_node).play()

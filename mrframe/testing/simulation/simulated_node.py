@@ -7,7 +7,7 @@ its disk when the process crashes, or loses it, as the faults say; what was not 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mrframe.core.model import actions as a
 from mrframe.core.model import events as e
@@ -17,9 +17,7 @@ from mrframe.core.model.spec import DecodeOrder, Failure, Order
 from mrframe.core.node.node_core import NodeCore
 from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.testing.simulation.simulated_work import Done, work
-
-if TYPE_CHECKING:
-    from mrframe.testing.simulation.cluster import World
+from mrframe.testing.simulation.world import World
 
 LIMITS = NodeLimits(
     beat_s=0.5,
@@ -79,15 +77,15 @@ class SimulatedNode:
 
     def _tick(self, incarnation: str) -> None:
         if self.core is not None and self.incarnation == incarnation:
-            self.told(incarnation, e.Tick())
+            self.handle(incarnation, e.Tick())
             self.world.at(TICK_S, self._tick, incarnation)
 
-    def told(self, incarnation: str, event: e.NodeEvent) -> None:
+    def handle(self, incarnation: str, event: e.NodeEvent) -> None:
         """An event arrives for this incarnation; a paused process hears it when it goes on."""
         if self.core is None or self.incarnation != incarnation:
             return
         if self.world.now_s < self.paused_until_s:
-            self.world.at_time(self.paused_until_s, self.told, incarnation, event)
+            self.world.at_time(self.paused_until_s, self.handle, incarnation, event)
             return
         self.world.events += 1
         for action in self.core.handle(event, self.world.now_s):
@@ -130,13 +128,13 @@ class SimulatedNode:
 
     def _event_of(self, incarnation: str, number: int, event: e.NodeEvent) -> None:
         if self.incarnation == incarnation and number in self.executors:
-            self.told(incarnation, event)
+            self.handle(incarnation, event)
 
     def die(self, incarnation: str, number: int, reason: str) -> None:
         """An executor's process ends."""
         if self.incarnation == incarnation and number in self.executors:
             del self.executors[number]
-            self.told(incarnation, e.ExecutorDied(number, reason))
+            self.handle(incarnation, e.ExecutorDied(number, reason))
 
     # ---- work ---------------------------------------------------------------------------------------
 
@@ -168,7 +166,7 @@ class SimulatedNode:
 
     def _beat(self, incarnation: str, number: int, order: Order) -> None:
         if self._working(incarnation, number, order):
-            self.told(incarnation, e.ExecutorBeat(number, order.attempt, 1, 10))
+            self.handle(incarnation, e.ExecutorBeat(number, order.attempt, 1, 10))
 
     def _finish(self, incarnation: str, number: int, order: Order, seconds: float) -> None:
         if not self._working(incarnation, number, order):
@@ -180,7 +178,7 @@ class SimulatedNode:
             outcome = Failure("io", f"no such file: {gone}")
         if isinstance(outcome, Failure):
             self.executors[number] = None
-            self.told(incarnation, e.ExecutorFailed(number, order.attempt, outcome))
+            self.handle(incarnation, e.ExecutorFailed(number, order.attempt, outcome))
             return
         outcome.report.seconds = seconds
         self._write(order, outcome, 0)
@@ -201,12 +199,12 @@ class SimulatedNode:
             return
         if block < len(outcome.blocks):
             self._write(order, outcome, block)
-            self.told(incarnation, e.ExecutorBlock(number, order.attempt, outcome.blocks[block]))
+            self.handle(incarnation, e.ExecutorBlock(number, order.attempt, outcome.blocks[block]))
             self.world.at(0.05, self._seal, incarnation, number, order, outcome, block + 1)
             return
         self.executors[number] = None
         self.sealed.add(order.attempt)
-        self.told(incarnation, e.ExecutorSealed(number, order.attempt, outcome.report))
+        self.handle(incarnation, e.ExecutorSealed(number, order.attempt, outcome.report))
 
     def _read(self, path: str) -> Any:
         attempt, _, name = path.rpartition("/")
@@ -223,7 +221,7 @@ class SimulatedNode:
         for number, (source, holder, name) in enumerate(sources):
             data = self._from(holder, source, name)
             if data is None:
-                self.told(incarnation, e.FetchFailed(attempt, source, holder, "it does not have it"))
+                self.handle(incarnation, e.FetchFailed(attempt, source, holder, "it does not have it"))
                 return
             if holder == self.name:
                 paths.append(f"{source}/{name}")
@@ -232,7 +230,7 @@ class SimulatedNode:
             copies[f"in-{number}"] = {partition: data.get(partition, [])} if partition >= 0 else data
         if copies:
             self.disk.setdefault(attempt, {}).update(copies)
-        self.told(incarnation, e.Fetched(attempt, tuple(paths)))
+        self.handle(incarnation, e.Fetched(attempt, tuple(paths)))
 
     def _from(self, holder: str, source: str, name: str) -> Any:
         """A file of a sealed attempt (or a sealed block of one), None when it cannot be had now."""
