@@ -16,7 +16,7 @@ from mrframe.core.node.report_outbox import Reports
 from mrframe.core.scheduling import assignment, attempt_end, job_end, membership, recovery
 from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.core.scheduling.scheduler import Scheduler
-from mrframe.core.state.scheduler_state import Book, Turn
+from mrframe.core.state.scheduler_state import SchedulerState, Turn
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Step
 from mrframe.testing.simulation.cluster import run
@@ -40,13 +40,13 @@ def mutant(expected: str):
 def commits_what_a_lost_attempt_sealed(patch):
     real = attempt_end.sealed
 
-    def sealed(book, turn, node, event):
-        task = book.task_of(event.attempt)
+    def sealed(state, turn, node, event):
+        task = state.task_of(event.attempt)
         if task is not None and event.attempt not in node.live and task.commit:
             turn.persist(AttemptCommitted(event.attempt, node.name, event.report))
             turn.send(node.name, CommitAttempt(event.attempt))
         else:
-            real(book, turn, node, event)
+            real(state, turn, node, event)
 
     patch(attempt_end, "sealed", sealed)
 
@@ -127,13 +127,13 @@ def does_not_persist_the_commit(patch):
 @mutant("I8|I1")
 def recovery_forgets_losses(patch):
     real = recovery._apply
-    patch(recovery, "_apply", lambda book, fact: None if isinstance(fact, OutputLost) else real(book, fact))
+    patch(recovery, "_apply", lambda state, fact: None if isinstance(fact, OutputLost) else real(state, fact))
 
 
 @mutant("I8")
 def recovery_forgets_the_end_of_jobs(patch):
     real = recovery._apply
-    patch(recovery, "_apply", lambda book, fact: None if isinstance(fact, JobFinished) else real(book, fact))
+    patch(recovery, "_apply", lambda state, fact: None if isinstance(fact, JobFinished) else real(state, fact))
 
 
 @mutant("I3|I10")
@@ -206,12 +206,12 @@ def a_node_starts_an_executor_too_many(_patch):
 def a_late_failure_fails_the_job(patch):
     real = attempt_end.failed
 
-    def failed(book, turn, node, event):
-        task = book.task_of(event.attempt)
+    def failed(state, turn, node, event):
+        task = state.task_of(event.attempt)
         if task is not None and event.attempt not in node.live:
-            job_end.fail(book, turn, book.jobs[task.job], Failure("died", "a stale report"))
+            job_end.fail(state, turn, state.jobs[task.job], Failure("died", "a stale report"))
         else:
-            real(book, turn, node, event)
+            real(state, turn, node, event)
 
     patch(attempt_end, "failed", failed)
 
@@ -263,11 +263,11 @@ def what_lost_maps_have_made_stays_in_the_balance(patch):
 def a_restarted_node_is_taken_for_the_old_one(patch):
     real = membership.joined
 
-    def joined(book, turn, event):
-        node = book.nodes.get(event.node)
+    def joined(state, turn, event):
+        node = state.nodes.get(event.node)
         if node is not None and node.incarnation:
             node.incarnation = event.incarnation
-        real(book, turn, event)
+        real(state, turn, event)
 
     patch(membership, "joined", joined)
 
@@ -276,9 +276,9 @@ def a_restarted_node_is_taken_for_the_old_one(patch):
 def deletes_outputs_when_the_job_is_done(patch):
     real = job_end.finish
 
-    def finish(book, turn, submission):
-        real(book, turn, submission)
-        for node in book.nodes:
+    def finish(state, turn, submission):
+        real(state, turn, submission)
+        for node in state.nodes:
             turn.send(node, ForgetJob(submission.job))
 
     patch(job_end, "finish", finish)
@@ -296,12 +296,12 @@ def speculates_on_a_task_whose_input_is_gone(patch):
 
 @mutant("I9|leftovers")
 def the_loser_of_two_attempts_is_left_to_itself(patch):
-    real = Book.drop
+    real = SchedulerState.drop
 
     def drop(self, turn, attempt, *, tell=True):
         real(self, turn, attempt, tell=tell and not attempt.task.speculative)
 
-    patch(Book, "drop", drop)
+    patch(SchedulerState, "drop", drop)
     patch(membership, "check_held", lambda *_: None)
 
 
@@ -342,12 +342,12 @@ def what_is_lost_is_missing_in_the_figures(patch):
 
 @mutant("I4")
 def speculation_does_not_need_a_free_slot(patch):
-    def speculate(book, turn):
-        for node in book.joined():
+    def speculate(state, turn):
+        for node in state.joined():
             for attempt in list(node.live.values()):
-                for other in book.joined():
+                for other in state.joined():
                     if attempt.task.kind != "decode" and len(attempt.task.attempts) < 9 and other is not node:
-                        assignment.give(book, turn, book.jobs[attempt.task.job], attempt.task, other)
+                        assignment.give(state, turn, state.jobs[attempt.task.job], attempt.task, other)
 
     patch("mrframe.core.scheduling.scheduler.speculate", speculate)
 

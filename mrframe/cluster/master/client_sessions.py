@@ -148,20 +148,20 @@ class Clients:
             session.endings[job] = Ending(event, self._number(job), 0.0)
 
     def _state(self) -> messages.ClusterState:
-        book = self._scheduler.book
+        state = self._scheduler.state
         nodes = []
-        for name, node in sorted(book.nodes.items()):
+        for name, node in sorted(state.nodes.items()):
             slots = node.slots if node.state is NodeState.JOINED else 0
             nodes.append(messages.NodeState(name, node.state.value, slots, len(node.live)))
         jobs = []
-        for name, submission in sorted(book.jobs.items(), key=lambda item: item[1].place):
+        for name, submission in sorted(state.jobs.items(), key=lambda item: item[1].place):
             progress = self._scheduler.progress(name)
             if progress is not None:
                 figures = (progress.stage, progress.tasks_done, progress.tasks_total)
                 failure = submission.failure
                 why = (failure.error_slug, failure.message[:SAID_CHARACTERS_MAX]) if failure is not None else ()
                 jobs.append(messages.JobState(name, submission.state.value, *figures, *why))
-        return messages.ClusterState(book.epoch, tuple(nodes), tuple(jobs))
+        return messages.ClusterState(state.epoch, tuple(nodes), tuple(jobs))
 
     # ---- what they are told -------------------------------------------------------------------------
 
@@ -191,7 +191,7 @@ class Clients:
 
     def _number(self, job: str) -> int:
         """The number of a job's last end, above all that earlier masters have told."""
-        return (self._scheduler.book.epoch << 32) + self._ends.setdefault(job, 1)
+        return (self._scheduler.state.epoch << 32) + self._ends.setdefault(job, 1)
 
     def tell(self, now_s: float) -> None:
         """Send what is due; the facts of the turn are in the journal."""

@@ -145,7 +145,7 @@ class Master:
                 self._nodes[message.node] = NodeRoute(route, message.incarnation, set(), message)
                 self._tell_peers()
             elif known is None:  # it speaks to an earlier process of this master: let it say hello
-                hello = events.Welcome(message.node, self._scheduler.book.epoch)
+                hello = events.Welcome(message.node, self._scheduler.state.epoch)
                 transport.send(self._router, route, channels.TO_NODE.encode(hello))
             return  # a node says where it is before anything else, and again with every hello
         if known.route != route:  # it has connected anew: what was sent to the old connection may be lost

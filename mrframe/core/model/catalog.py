@@ -1,6 +1,6 @@
 """Datasets: named and numbered lists of files, each a list of blocks; and the catalog of all of them.
 
-Pure, and part of the scheduler's book: the journal has a fact for each version that was put or removed, and the
+Pure, and part of the scheduler's state: the journal has a fact for each version that was put or removed, and the
 catalog is what these facts amount to. Not here: where replicas lie (`core/replication/rendezvous.py`), and the blocks
 themselves.
 

@@ -29,7 +29,7 @@ from mrframe.core.model.manifest_messages import (
     VersionTold,
 )
 from mrframe.core.state.block_map import Keepers, Owner
-from mrframe.core.state.scheduler_state import Book, Node, Turn
+from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
 
 AGAIN_S = 30.0
 """A manifest that a node was asked to keep, and has not said that it does, is sent again after so long."""
@@ -37,48 +37,48 @@ WRITES_MAX = 16
 """Manifests that a node is asked to keep at a time."""
 
 
-def of_node(book: Book, turn: Turn, node: Node, event: VersionsHeld | VersionTold | VersionKept) -> None:
+def of_node(state: SchedulerState, turn: Turn, node: Node, event: VersionsHeld | VersionTold | VersionKept) -> None:
     """A joined node says something of its manifests."""
-    keepers = book.keepers
+    keepers = state.keepers
     match event:
         case VersionsHeld():
-            _held(book, turn, event)
+            _held(state, turn, event)
         case VersionTold(version=version):
-            if is_sound(version) and _is_aside(book, version.key):
+            if is_sound(version) and _is_aside(state, version.key):
                 keepers.manifests.setdefault(node.name, set()).add(version.key)
                 _set_aside(keepers, version)
         case VersionKept(key=key) if is_key(key):
             keepers.manifests.setdefault(node.name, set()).add(key)
             keepers.writing.get(node.name, {}).pop(key, None)
-            kept = book.datasets.by_key().get(key) or keepers.aside.get(key)
+            kept = state.datasets.by_key().get(key) or keepers.aside.get(key)
             for block in kept.blocks() if kept else ():
                 keepers.provisional.get(node.name, set()).discard(block.name)
                 keepers.unknown.get(node.name, {}).pop(block.name, None)
                 keepers.look_at(block.name)
 
 
-def _held(book: Book, turn: Turn, event: VersionsHeld) -> None:
-    keepers = book.keepers
+def _held(state: SchedulerState, turn: Turn, event: VersionsHeld) -> None:
+    keepers = state.keepers
     held = keepers.manifests.setdefault(event.node, set())
     held -= {key for key in held if event.after < key and (not event.to or key <= event.to)}
     keys = [key for key in event.keys if is_key(key)]
     held |= set(keys)
     for key in keys:
         put = put_of(key)
-        named = book.datasets.key_of_put(put)
-        if key in book.datasets.by_key() or key in keepers.aside:
+        named = state.datasets.key_of_put(put)
+        if key in state.datasets.by_key() or key in keepers.aside:
             continue
-        if put in book.datasets.removed() or (named and named in held):
+        if put in state.datasets.removed() or (named and named in held):
             turn.send(event.node, DropVersion(key))
         elif not named:
             turn.send(event.node, VersionAsked(key))
     keepers.unwritten = True
-    forget_aside(book)
+    forget_aside(state)
 
 
-def _is_aside(book: Book, key: str) -> bool:
+def _is_aside(state: SchedulerState, key: str) -> bool:
     """Whether the catalog knows nothing of a version, neither that it is there, nor that it was removed."""
-    catalog = book.datasets
+    catalog = state.datasets
     return (
         key not in catalog.by_key() and put_of(key) not in catalog.removed() and not catalog.key_of_put(put_of(key))
     )
@@ -95,47 +95,47 @@ def _set_aside(keepers: Keepers, version: Version) -> None:
         keepers.unwritten = True
 
 
-def forget_aside(book: Book) -> None:
+def forget_aside(state: SchedulerState) -> None:
     """Versions that are aside are no more, once they are in the catalog, or no node has a manifest of them."""
-    keepers = book.keepers
+    keepers = state.keepers
     for key, version in list(keepers.aside.items()):
-        if not _is_aside(book, key) or not any(key in held for held in keepers.manifests.values()):
+        if not _is_aside(state, key) or not any(key in held for held in keepers.manifests.values()):
             del keepers.aside[key]
             keepers.release(_owner(key), [block.name for block in version.blocks()])
 
 
-def settled(book: Book) -> bool:
+def settled(state: SchedulerState) -> bool:
     """Whether all that nodes have manifests of is known."""
-    keepers = book.keepers
+    keepers = state.keepers
     return all(
-        key in keepers.aside or not _is_aside(book, key) for held in keepers.manifests.values() for key in held
+        key in keepers.aside or not _is_aside(state, key) for held in keepers.manifests.values() for key in held
     )
 
 
-def unrecorded(book: Book, version: Version, holders: set[str]) -> tuple[str, ...]:
+def unrecorded(state: SchedulerState, version: Version, holders: set[str]) -> tuple[str, ...]:
     """The joined nodes that have blocks of a version (of one without blocks: all) and no manifest of it."""
-    joined = {node.name for node in book.joined()}
+    joined = {node.name for node in state.joined()}
     having = joined & holders if version.blocks() else joined
-    manifests = book.keepers.manifests
+    manifests = state.keepers.manifests
     return tuple(sorted(node for node in having if version.key not in manifests.get(node, ())))
 
 
-def dropped(book: Book, turn: Turn, version: Version) -> None:
+def dropped(state: SchedulerState, turn: Turn, version: Version) -> None:
     """A version was removed: nodes that are there delete its manifest now, all others when they tell of it."""
-    for node in book.joined():
-        if version.key in book.keepers.manifests.get(node.name, ()):
-            book.keepers.manifests[node.name].discard(version.key)
+    for node in state.joined():
+        if version.key in state.keepers.manifests.get(node.name, ()):
+            state.keepers.manifests[node.name].discard(version.key)
             turn.send(node.name, DropVersion(version.key))
 
 
-def tend(book: Book, turn: Turn) -> None:
+def tend(state: SchedulerState, turn: Turn) -> None:
     """Ask nodes for the manifests that they lack; to be called with every tick."""
-    keepers = book.keepers
+    keepers = state.keepers
     if not keepers.unwritten:
         return
-    wanted = {**book.datasets.by_key(), **keepers.aside}
+    wanted = {**state.datasets.by_key(), **keepers.aside}
     keepers.unwritten = False
-    for node in book.joined():
+    for node in state.joined():
         if keepers.told.get(node.name) != node.incarnation:
             keepers.unwritten = True
             continue
@@ -150,25 +150,25 @@ def tend(book: Book, turn: Turn) -> None:
             turn.send(node.name, KeepVersion(wanted[key]))
 
 
-def recover(book: Book, turn: Turn, event: RecoverVersions) -> list[Version]:
+def recover(state: SchedulerState, turn: Turn, event: RecoverVersions) -> list[Version]:
     """Put what is aside into the catalog; the versions, to be added. What cannot be stays aside."""
     found = sorted(
-        (one for one in book.keepers.aside.values() if event.dataset in ("", one.dataset)),
+        (one for one in state.keepers.aside.values() if event.dataset in ("", one.dataset)),
         key=lambda one: (one.dataset, one.number, one.put),
     )
     recovered: list[Version] = []
     for dataset, versions in groupby(found, key=lambda one: one.dataset):
-        recovered += _recovered(book, list(versions), event.name or dataset, renumber=bool(event.name))
+        recovered += _recovered(state, list(versions), event.name or dataset, renumber=bool(event.name))
     for version in recovered:
         turn.persist(DatasetPut(version))
     return recovered
 
 
-def _recovered(book: Book, versions: list[Version], name: str, *, renumber: bool) -> list[Version]:
+def _recovered(state: SchedulerState, versions: list[Version], name: str, *, renumber: bool) -> list[Version]:
     if not is_name(name):
         return []
     if renumber:
-        next_number = book.datasets.last(name) + 1
+        next_number = state.datasets.last(name) + 1
         return [replace(one, dataset=name, number=next_number + i) for i, one in enumerate(versions)]
     distinct = len({one.number for one in versions}) == len(versions)
-    return versions if distinct and all(map(book.datasets.is_free, versions)) else []
+    return versions if distinct and all(map(state.datasets.is_free, versions)) else []

@@ -45,7 +45,7 @@ from mrframe.core.model.manifest_messages import RecoverVersions
 from mrframe.core.model.states import NodeState
 from mrframe.core.replication import manifest_sync, puts
 from mrframe.core.state.block_map import Keepers
-from mrframe.core.state.scheduler_state import Book, Node, Turn
+from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
 
 AWAY_S = 15.0
 SETTLE_S = 5.0
@@ -65,50 +65,50 @@ LOOKS_MAX = 500
 
 
 def of_client(
-    book: Book,
+    state: SchedulerState,
     turn: Turn,
     event: DatasetPut | DatasetRemoved | NodeDrained | BlocksOffered | PutEnded | JudgingWanted | RecoverVersions,
 ) -> None:
     """A client wants something of the store."""
-    keepers = book.keepers
+    keepers = state.keepers
     match event:
         case DatasetPut(version):
-            _put(book, turn, version)
+            _put(state, turn, version)
         case DatasetRemoved(dataset, number):
-            gone = book.datasets.find(dataset, number) if number else None
+            gone = state.datasets.find(dataset, number) if number else None
             if gone is not None:
                 turn.persist(VersionRemoved(dataset, number, gone.put))
-                remove(book, dataset, number, gone.put)
-                manifest_sync.dropped(book, turn, gone)
+                remove(state, dataset, number, gone.put)
+                manifest_sync.dropped(state, turn, gone)
         case RecoverVersions():
-            for version in manifest_sync.recover(book, turn, event):
-                add(book, version)
-            manifest_sync.forget_aside(book)
+            for version in manifest_sync.recover(state, turn, event):
+                add(state, version)
+            manifest_sync.forget_aside(state)
         case NodeDrained(node, drained):
             last = not (keepers.present - keepers.drained - {node})
-            if node in book.nodes and drained != (node in keepers.drained) and not (drained and last):
+            if node in state.nodes and drained != (node in keepers.drained) and not (drained and last):
                 turn.persist(event)
-                drain(book, event)
+                drain(state, event)
         case BlocksOffered():
             puts.offered(keepers, event, turn.now_s)
-            tend(book, turn)
+            tend(state, turn)
         case PutEnded(number):
             puts.end(keepers, number)
         case JudgingWanted(number):
-            for there in book.joined():
+            for there in state.joined():
                 if keepers.judged.get(there.name, (0, 0))[0] == number:
                     continue
                 turn.send(there.name, JudgeBlocks(number, tuple(sorted(keepers.held.get(there.name, ())))))
 
 
 def of_node(
-    book: Book,
+    state: SchedulerState,
     turn: Turn,
     node: Node,
     event: BlocksHeld | BlockStored | BlockRefused | BlockDamaged | BlocksJudged,
 ) -> None:
     """A joined node says something of its store."""
-    keepers = book.keepers
+    keepers = state.keepers
     match event:
         case BlocksHeld():
             _held(keepers, event)
@@ -126,9 +126,9 @@ def of_node(
                 if event.name in put.blocks and event.new:
                     put.stored += 1
                     put.stored_bytes += event.file_bytes
-            _look_at_some(book, turn, keepers.urgent, STORES_MAX)  # the node has room for another one
+            _look_at_some(state, turn, keepers.urgent, STORES_MAX)  # the node has room for another one
         case BlockRefused():
-            _refused(book, turn, node, event)
+            _refused(state, turn, node, event)
         case BlockDamaged():
             keepers.faults.append(Fault(event.number, node.name, event.name, event.reason))
             keepers.discard(node.name, event.name)
@@ -159,8 +159,8 @@ def _is_between(event: BlocksHeld, name: str) -> bool:
     return event.after < name and (not event.to or name <= event.to)
 
 
-def _refused(book: Book, turn: Turn, node: Node, event: BlockRefused) -> None:
-    keepers = book.keepers
+def _refused(state: SchedulerState, turn: Turn, node: Node, event: BlockRefused) -> None:
+    keepers = state.keepers
     keepers.orders.get(node.name, {}).pop(event.name, None)
     keepers.look_at(event.name)
     if event.kind == "changed":  # the file is at fault, whoever reads it
@@ -168,7 +168,7 @@ def _refused(book: Book, turn: Turn, node: Node, event: BlockRefused) -> None:
             if event.name in put.blocks:
                 put.failed[event.name] = event.kind, event.reason
     elif event.kind == "gone":  # a replica that could not be had: its holder is to look
-        for holder in sorted(readable(book, event.name)):
+        for holder in sorted(readable(state, event.name)):
             turn.send(holder, JudgeBlocks(0, (event.name,)))
         keepers.passed_over[node.name] = turn.now_s + 1.0
     else:
@@ -176,94 +176,94 @@ def _refused(book: Book, turn: Turn, node: Node, event: BlockRefused) -> None:
         keepers.full[node.name] = event.reason
 
 
-def suspect(book: Book, turn: Turn, node: str, name: str) -> None:
+def suspect(state: SchedulerState, turn: Turn, node: str, name: str) -> None:
     """A reader could not use this replica: nobody is sent to it until its node has judged it."""
-    if node in book.keepers.holders.get(name, ()):
-        book.keepers.discard(node, name)
+    if node in state.keepers.holders.get(name, ()):
+        state.keepers.discard(node, name)
         turn.send(node, JudgeBlocks(0, (name,)))
 
 
-def readable(book: Book, name: str) -> list[str]:
+def readable(state: SchedulerState, name: str) -> list[str]:
     """The nodes that are there and have a block, by name."""
-    nodes = book.keepers.holders.get(name, ())
-    return sorted(node for node in nodes if book.nodes[node].state is NodeState.JOINED)
+    nodes = state.keepers.holders.get(name, ())
+    return sorted(node for node in nodes if state.nodes[node].state is NodeState.JOINED)
 
 
 # ---- datasets and puts ------------------------------------------------------------------------------
 
 
-def _put(book: Book, turn: Turn, version: Version) -> None:
-    if not book.datasets.may_put(version):
+def _put(state: SchedulerState, turn: Turn, version: Version) -> None:
+    if not state.datasets.may_put(version):
         return
-    lacking = [b.name for b in version.blocks() if not _is_kept(book, b.name, version.replicas)]
+    lacking = [b.name for b in version.blocks() if not _is_kept(state, b.name, version.replicas)]
     if not lacking:
         turn.persist(DatasetPut(version))
-        add(book, version)
-    elif (put := book.keepers.puts.get(version.put)) is not None:
+        add(state, version)
+    elif (put := state.keepers.puts.get(version.put)) is not None:
         for name in lacking:  # a node was lost since: the client waits for these again
             put.pending[name] = None
-            book.keepers.look_at(name)
+            state.keepers.look_at(name)
 
 
-def add(book: Book, version: Version) -> None:
+def add(state: SchedulerState, version: Version) -> None:
     """A version is there: as a client has put it, or as the journal says."""
-    book.datasets.put(version)
-    book.keepers.need_version(version, (version.dataset, version.number))
-    book.keepers.unwritten = True
+    state.datasets.put(version)
+    state.keepers.need_version(version, (version.dataset, version.number))
+    state.keepers.unwritten = True
 
 
-def remove(book: Book, dataset: str, number: int, put: int) -> None:
+def remove(state: SchedulerState, dataset: str, number: int, put: int) -> None:
     """A version is there no more."""
-    version = book.datasets.find(dataset, number)
+    version = state.datasets.find(dataset, number)
     if version is not None:
-        book.keepers.release((dataset, number), [block.name for block in version.blocks()], removed=True)
-    book.datasets.remove(dataset, number, put)
+        state.keepers.release((dataset, number), [block.name for block in version.blocks()], removed=True)
+    state.datasets.remove(dataset, number, put)
 
 
-def drain(book: Book, event: NodeDrained) -> None:
+def drain(state: SchedulerState, event: NodeDrained) -> None:
     """A node is to keep no blocks, or to keep them again."""
-    (book.keepers.drained.add if event.drained else book.keepers.drained.discard)(event.node)
-    book.keepers.look_at_all()
+    (state.keepers.drained.add if event.drained else state.keepers.drained.discard)(event.node)
+    state.keepers.look_at_all()
 
 
 # ---- what is done about it --------------------------------------------------------------------------
 
 
-def tend(book: Book, turn: Turn) -> None:
+def tend(state: SchedulerState, turn: Turn) -> None:
     """Look at blocks and manifests, and ask nodes for what is to be done; to be called with every tick."""
-    keepers = book.keepers
+    keepers = state.keepers
     if keepers.began_s is None:
         keepers.began_s = turn.now_s
-    _see_who_is_there(book, turn)
+    _see_who_is_there(state, turn)
     puts.end_silent(keepers, turn.now_s)
     _expire_orders(keepers, turn.now_s)
-    _look_at_some(book, turn, keepers.urgent, LOOKS_MAX)
-    if is_settled(book, turn.now_s):
-        _look_at_some(book, turn, keepers.later, LOOKS_MAX)
-    manifest_sync.tend(book, turn)
+    _look_at_some(state, turn, keepers.urgent, LOOKS_MAX)
+    if is_settled(state, turn.now_s):
+        _look_at_some(state, turn, keepers.later, LOOKS_MAX)
+    manifest_sync.tend(state, turn)
     for put in keepers.puts.values():
-        for name in [name for name in put.pending if _is_kept(book, name, put.replicas)]:
+        for name in [name for name in put.pending if _is_kept(state, name, put.replicas)]:
             del put.pending[name]
 
 
-def is_settled(book: Book, now_s: float) -> bool:
+def is_settled(state: SchedulerState, now_s: float) -> bool:
     """Whether all nodes have said what they have, or have had the time to."""
-    keepers = book.keepers
+    keepers = state.keepers
     all_there = bool(keepers.expected) and keepers.expected <= keepers.present
     return all_there or (keepers.began_s is not None and now_s - keepers.began_s >= SETTLE_S)
 
 
-def _look_at_some(book: Book, turn: Turn, names: dict[str, None], count: int) -> None:
+def _look_at_some(state: SchedulerState, turn: Turn, names: dict[str, None], count: int) -> None:
     for name in list(islice(names, count)):
         del names[name]
-        if not _look(book, turn, name):
+        if not _look(state, turn, name):
             names[name] = None  # there is more to do than may be asked for now
 
 
-def _see_who_is_there(book: Book, turn: Turn) -> None:
-    keepers = book.keepers
-    joined = {node.name for node in book.joined() if keepers.told.get(node.name) == node.incarnation}
-    for name in book.nodes:
+def _see_who_is_there(state: SchedulerState, turn: Turn) -> None:
+    keepers = state.keepers
+    joined = {node.name for node in state.joined() if keepers.told.get(node.name) == node.incarnation}
+    for name in state.nodes:
         if name in joined:
             keepers.away_s.pop(name, None)
         elif name in keepers.present:
@@ -290,56 +290,56 @@ def _expire_orders(keepers: Keepers, now_s: float) -> None:
         keepers.look_at_all()
 
 
-def homes_of(book: Book, name: str, *, but: Iterable[str] = ()) -> tuple[str, ...]:
+def homes_of(state: SchedulerState, name: str, *, but: Iterable[str] = ()) -> tuple[str, ...]:
     """The nodes that are to have a block, out of those that are there; `but` for these."""
     from mrframe.core.replication.rendezvous import (
         homes,  # it loads OpenSSL, which a cluster without blocks does not need
     )
 
-    keepers = book.keepers
+    keepers = state.keepers
     weights = dict.fromkeys(keepers.present - keepers.drained - set(but), 1.0)
     return homes(name, weights, keepers.wanted(name))
 
 
-def _is_kept(book: Book, name: str, replicas: int) -> bool:
+def _is_kept(state: SchedulerState, name: str, replicas: int) -> bool:
     """Whether as many nodes that are there have it as can."""
-    usable = {node.name for node in book.joined()} - book.keepers.drained
-    return len(readable(book, name)) >= max(1, min(replicas, len(usable)))
+    usable = {node.name for node in state.joined()} - state.keepers.drained
+    return len(readable(state, name)) >= max(1, min(replicas, len(usable)))
 
 
-def _look(book: Book, turn: Turn, name: str) -> bool:
+def _look(state: SchedulerState, turn: Turn, name: str) -> bool:
     """Ask for what a block needs; False when more is to be asked for later."""
-    keepers = book.keepers
+    keepers = state.keepers
     holders = keepers.holders.get(name, set()) & keepers.present
     if not keepers.wanted(name):
-        return _drop_unneeded(book, turn, name, holders)
+        return _drop_unneeded(state, turn, name, holders)
     is_put = any(name in put.blocks for put in keepers.puts.values())
-    away = {node for node in keepers.present if book.nodes[node].state is not NodeState.JOINED}
+    away = {node for node in keepers.present if state.nodes[node].state is not NodeState.JOINED}
     live = holders - away if is_put else holders
-    wanted = homes_of(book, name)
+    wanted = homes_of(state, name)
     if not wanted:
         return True  # there is nobody to keep it: what there is of it stays
-    targets = homes_of(book, name, but=(away | keepers.passed_over.keys()) - live)
+    targets = homes_of(state, name, but=(away | keepers.passed_over.keys()) - live)
     if len(targets) < len(wanted) and is_put:
         puts.fail(keepers, name)
     unsure = set() if keepers.is_provisional(name) else keepers.provisional_on(name)
     if set(wanted) <= holders - away - unsure:
-        _drop(book, turn, name, holders - set(wanted), moved=True)
+        _drop(state, turn, name, holders - set(wanted), moved=True)
     missing = [node for node in targets if node not in live]
-    return _ask(book, turn, name, missing, STORES_MAX if len(live) < len(wanted) else MOVES_MAX)
+    return _ask(state, turn, name, missing, STORES_MAX if len(live) < len(wanted) else MOVES_MAX)
 
 
-def _ask(book: Book, turn: Turn, name: str, nodes: Iterable[str], stores_max: int) -> bool:
+def _ask(state: SchedulerState, turn: Turn, name: str, nodes: Iterable[str], stores_max: int) -> bool:
     """Ask nodes to store a block, unless they are storing so many; False when one of them is."""
     done = True
     for node in nodes:
-        orders = book.keepers.orders.setdefault(node, {})
+        orders = state.keepers.orders.setdefault(node, {})
         if name in orders:
             continue
         if len(orders) >= stores_max:
             done = False
             continue
-        source = _source(book, name)
+        source = _source(state, name)
         if source is None:
             return True  # nobody has it: it is looked at again when somebody does
         orders[name] = turn.now_s + ORDER_S
@@ -347,9 +347,9 @@ def _ask(book: Book, turn: Turn, name: str, nodes: Iterable[str], stores_max: in
     return done
 
 
-def _source(book: Book, name: str) -> StoreBlock | None:
-    keepers = book.keepers
-    holders = tuple(readable(book, name))
+def _source(state: SchedulerState, name: str) -> StoreBlock | None:
+    keepers = state.keepers
+    holders = tuple(readable(state, name))
     provisional = keepers.is_provisional(name)
     if holders:
         return StoreBlock(name, keepers.lengths[name], "", 0, holders, provisional)
@@ -360,19 +360,19 @@ def _source(book: Book, name: str) -> StoreBlock | None:
     return None
 
 
-def _drop_unneeded(book: Book, turn: Turn, name: str, nodes: set[str]) -> bool:
+def _drop_unneeded(state: SchedulerState, turn: Turn, name: str, nodes: set[str]) -> bool:
     """Have a block that nobody needs dropped where it may be; False when it is too early for that."""
-    keepers = book.keepers
+    keepers = state.keepers
     assert keepers.began_s is not None
     nodes = nodes & keepers.of_no_use(name)
     if nodes and name not in keepers.freed and turn.now_s - keepers.began_s < ORPHANS_S:
         return False
-    _drop(book, turn, name, nodes, moved=False)
+    _drop(state, turn, name, nodes, moved=False)
     return True
 
 
-def _drop(book: Book, turn: Turn, name: str, nodes: Iterable[str], *, moved: bool) -> None:
+def _drop(state: SchedulerState, turn: Turn, name: str, nodes: Iterable[str], *, moved: bool) -> None:
     for node in sorted(nodes):
-        if book.nodes[node].state is NodeState.JOINED:
-            book.keepers.discard(node, name)
+        if state.nodes[node].state is NodeState.JOINED:
+            state.keepers.discard(node, name)
             turn.send(node, DropBlock(name, moved))

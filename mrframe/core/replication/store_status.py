@@ -25,27 +25,27 @@ from mrframe.core.model.catalog import Version
 from mrframe.core.replication import manifest_sync, puts
 from mrframe.core.replication.reconcile import homes_of, is_settled, readable
 from mrframe.core.state.block_map import Keepers
-from mrframe.core.state.scheduler_state import Book
+from mrframe.core.state.scheduler_state import SchedulerState
 
 Question = PutWanted | VersionsWanted | VersionWanted | StorageWanted
 Answer = PutState | VersionsState | VersionState | StorageState
 
 
-def answer(book: Book, question: Question, now_s: float) -> Answer:
+def answer(state: SchedulerState, question: Question, now_s: float) -> Answer:
     """The answer to a client's question."""
     match question:
         case PutWanted(put):
-            return _put(book, put, now_s)
+            return _put(state, put, now_s)
         case VersionsWanted(dataset):
-            return _versions(book, dataset)
+            return _versions(state, dataset)
         case VersionWanted(dataset, number, key):
-            return _version(book, dataset, number, key)
+            return _version(state, dataset, number, key)
         case StorageWanted():
-            return _storage(book, now_s)
+            return _storage(state, now_s)
 
 
-def _put(book: Book, number: int, now_s: float) -> PutState:
-    put = puts.hear(book.keepers, number, now_s)
+def _put(state: SchedulerState, number: int, now_s: float) -> PutState:
+    put = puts.hear(state.keepers, number, now_s)
     if put is None:
         return PutState(number, 0, (), 0, 0, ())
     failed = tuple((name, *said) for name, said in list(put.failed.items())[:LISTED_MAX])
@@ -53,9 +53,9 @@ def _put(book: Book, number: int, now_s: float) -> PutState:
     return PutState(number, len(put.blocks), pending, put.stored, put.stored_bytes, failed)
 
 
-def _versions(book: Book, dataset: str) -> VersionsState:
-    lines = [_line(version) for version in book.datasets.versions() if dataset in ("", version.dataset)]
-    return VersionsState(dataset, book.datasets.last(dataset), tuple(lines))
+def _versions(state: SchedulerState, dataset: str) -> VersionsState:
+    lines = [_line(version) for version in state.datasets.versions() if dataset in ("", version.dataset)]
+    return VersionsState(dataset, state.datasets.last(dataset), tuple(lines))
 
 
 def _line(version: Version) -> VersionLine:
@@ -64,26 +64,26 @@ def _line(version: Version) -> VersionLine:
     return VersionLine(version.dataset, version.number, version.put, version.replicas, *counts)
 
 
-def _version(book: Book, dataset: str, number: int, key: str) -> VersionState:
-    version = book.keepers.aside.get(key) if key else book.datasets.find(dataset, number)
+def _version(state: SchedulerState, dataset: str, number: int, key: str) -> VersionState:
+    version = state.keepers.aside.get(key) if key else state.datasets.find(dataset, number)
     if version is None:
         return VersionState(dataset, number, None, ())
-    holders = tuple(tuple(readable(book, block.name)) for block in version.blocks())
+    holders = tuple(tuple(readable(state, block.name)) for block in version.blocks())
     having = {node for nodes in holders for node in nodes}
-    return VersionState(dataset, number, version, holders, manifest_sync.unrecorded(book, version, having))
+    return VersionState(dataset, number, version, holders, manifest_sync.unrecorded(state, version, having))
 
 
-def _storage(book: Book, now_s: float) -> StorageState:
-    keepers = book.keepers
+def _storage(state: SchedulerState, now_s: float) -> StorageState:
+    keepers = state.keepers
     nodes = []
-    for name, node in sorted(book.nodes.items()):
+    for name, node in sorted(state.nodes.items()):
         held = keepers.held.get(name, set())
         length = sum(keepers.lengths.get(block, 0) for block in held)
         nodes.append(NodeStorage(name, node.state.value, name in keepers.drained, len(held), length))
     lacking: list[Lacking] = []
     count = extra = 0
     for name in sorted(keepers.needs):
-        have, wanted = tuple(readable(book, name)), homes_of(book, name)
+        have, wanted = tuple(readable(state, name)), homes_of(state, name)
         extra += len(set(have) - set(wanted))
         if not set(wanted) <= set(have) or not have:
             count += 1
@@ -92,7 +92,7 @@ def _storage(book: Book, now_s: float) -> StorageState:
     extra += sum(len(keepers.of_no_use(name)) for name in keepers.holders if name not in keepers.needs)
     judged = tuple((node, *said) for node, said in sorted(keepers.judged.items()))
     return StorageState(
-        is_settled(book, now_s) and manifest_sync.settled(book),
+        is_settled(state, now_s) and manifest_sync.settled(state),
         tuple(nodes),
         tuple(lacking),
         count,

@@ -24,7 +24,7 @@ from mrframe.core.replication.reconcile import readable
 from mrframe.core.scheduling.node_exclusion import able
 from mrframe.core.state.queue import Queue
 from mrframe.core.state.ready_queue import near, wait_s
-from mrframe.core.state.scheduler_state import Book, Node, Turn
+from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Attempt, Task
 
@@ -34,86 +34,86 @@ NOBODY = "no node"
 _SMALL_KINDS = ("file", "held", "stored")  # the others may be more work than their bytes say
 
 
-def may_start(book: Book, submission: Submission, task: Task) -> bool:
+def may_start(state: SchedulerState, submission: Submission, task: Task) -> bool:
     """Whether everything that the task reads is there, on nodes that have joined."""
     if submission.state is not JobState.RUNNING or not submission.inputs_there(task):
         return False
     free = task.kind == "decode" or (task.kind == "map" and task.step == 0 and task.origin is None)
     stored = task.split is not None and task.split.kind == "stored"
-    return (free and not stored) or not book.settling()
+    return (free and not stored) or not state.settling()
 
 
-def wake(book: Book, turn: Turn, tasks: Iterable[Task]) -> None:
+def wake(state: SchedulerState, turn: Turn, tasks: Iterable[Task]) -> None:
     """Queue those of the tasks that wait and whose inputs are there now."""
     for task in tasks:
-        if task.state is TaskState.WAITING and may_start(book, book.jobs[task.job], task):
+        if task.state is TaskState.WAITING and may_start(state, state.jobs[task.job], task):
             task.move("inputs there")
-            enqueue(book, turn, task)
+            enqueue(state, turn, task)
 
 
-def enqueue(book: Book, turn: Turn, task: Task) -> None:
+def enqueue(state: SchedulerState, turn: Turn, task: Task) -> None:
     """Queue a ready task, near the joined nodes that have its data and on which it has not failed."""
-    submission = book.jobs[task.job]
+    submission = state.jobs[task.job]
     nodes, size = near(submission, task)
     if task.split is not None and task.split.kind == "stored":
-        nodes = tuple(readable(book, task.split.path))
-    elif book.limits.by_path:  # of what was sealed nothing is moved; near nodes are only asked first
+        nodes = tuple(readable(state, task.split.path))
+    elif state.limits.by_path:  # of what was sealed nothing is moved; near nodes are only asked first
         size = 0
-    wait = wait_s(book.limits, size)
-    homes = [name for name in nodes if book.is_joined(name) and name not in task.avoid]
+    wait = wait_s(state.limits, size)
+    homes = [name for name in nodes if state.is_joined(name) and name not in task.avoid]
     if not homes and task.avoid:
-        homes = [node.name for node in book.joined() if node.name not in task.avoid]
-        wait = book.limits.locality_wait_s
-    book.queue(task).add(task, homes, turn.now_s, wait)
-    book.roomy = None  # how many a node may have depends on how many wait
+        homes = [node.name for node in state.joined() if node.name not in task.avoid]
+        wait = state.limits.locality_wait_s
+    state.queue(task).add(task, homes, turn.now_s, wait)
+    state.roomy = None  # how many a node may have depends on how many wait
 
 
-def rest(book: Book, turn: Turn, task: Task) -> None:
+def rest(state: SchedulerState, turn: Turn, task: Task) -> None:
     """Let a task whose source could not be fetched rest before it is tried again, longer each time."""
-    limits = book.limits
+    limits = state.limits
     pause_s = min(limits.fetch_rest_s * 2 ** min(task.losses, 16), limits.fetch_rest_s_max)
-    heappush(book.resting, (turn.now_s + pause_s, task.id))
+    heappush(state.resting, (turn.now_s + pause_s, task.id))
 
 
-def wake_rested(book: Book, turn: Turn) -> None:
+def wake_rested(state: SchedulerState, turn: Turn) -> None:
     """Queue the tasks that have rested long enough."""
-    while book.resting and book.resting[0][0] <= turn.now_s:
-        _, name = heappop(book.resting)
-        submission = book.jobs.get(name.partition("/")[0])
+    while state.resting and state.resting[0][0] <= turn.now_s:
+        _, name = heappop(state.resting)
+        submission = state.jobs.get(name.partition("/")[0])
         if submission:
-            wake(book, turn, [submission.tasks[name]])
+            wake(state, turn, [submission.tasks[name]])
 
 
-def assign(book: Book, turn: Turn) -> None:
+def assign(state: SchedulerState, turn: Turn) -> None:
     """Give waiting tasks to nodes until no node has room or none of what waits suits one."""
-    if len(book.decoding):
-        _assign_decodes(book, turn)
-    if not len(book.waiting):
+    if len(state.decoding):
+        _assign_decodes(state, turn)
+    if not len(state.waiting):
         return
-    slots = book.slots()
-    if book.roomy is None:
-        book.roomy = {node.name for node in book.joined()}
-    nodes = able(book, turn.now_s, [book.nodes[name] for name in book.roomy if book.is_joined(name)])
-    while nodes and len(book.waiting):
+    slots = state.slots()
+    if state.roomy is None:
+        state.roomy = {node.name for node in state.joined()}
+    nodes = able(state, turn.now_s, [state.nodes[name] for name in state.roomy if state.is_joined(name)])
+    while nodes and len(state.waiting):
         nodes.sort(key=_load)
-        nodes = [node for node in nodes if _offer(book, turn, node, slots)]
+        nodes = [node for node in nodes if _offer(state, turn, node, slots)]
 
 
-def _assign_decodes(book: Book, turn: Turn) -> None:
+def _assign_decodes(state: SchedulerState, turn: Turn) -> None:
     """Give decode tasks to nodes that have room, and fewer of them than slots."""
-    slots, nodes = book.slots(), able(book, turn.now_s, book.joined())
-    while nodes and len(book.decoding):
+    slots, nodes = state.slots(), able(state, turn.now_s, state.joined())
+    while nodes and len(state.decoding):
         nodes.sort(key=lambda node: (node.decodes / node.slots, _load(node)))
-        some = [node for node in nodes if node.decodes < node.slots and _has_room(book, node, slots)]
-        nodes = [node for node in some if _give(book, turn, node, book.decoding, idle=True)]
+        some = [node for node in nodes if node.decodes < node.slots and _has_room(state, node, slots)]
+        nodes = [node for node in some if _give(state, turn, node, state.decoding, idle=True)]
 
 
-def _offer(book: Book, turn: Turn, node: Node, slots: int) -> bool:
+def _offer(state: SchedulerState, turn: Turn, node: Node, slots: int) -> bool:
     """Whether the node has taken a task; one without room is not asked again until it may have some."""
-    if _has_room(book, node, slots):
-        return _give(book, turn, node, book.waiting, idle=node.load < node.slots)
-    if book.roomy is not None:
-        book.roomy.discard(node.name)
+    if _has_room(state, node, slots):
+        return _give(state, turn, node, state.waiting, idle=node.load < node.slots)
+    if state.roomy is not None:
+        state.roomy.discard(node.name)
     return False
 
 
@@ -121,20 +121,20 @@ def _load(node: Node) -> tuple[float, str]:
     return node.load / node.slots, node.name
 
 
-def _has_room(book: Book, node: Node, slots: int) -> bool:
-    load, waiting, limits = node.load, len(book.waiting), book.limits
+def _has_room(state: SchedulerState, node: Node, slots: int) -> bool:
+    load, waiting, limits = node.load, len(state.waiting), state.limits
     if load < node.slots:
         return True
     if waiting < slots:
         return False
     queued = limits.queued_per_slot
-    if load >= node.slots * (1 + queued) and _has_small_ones(book, node):
+    if load >= node.slots * (1 + queued) and _has_small_ones(state, node):
         queued = max(queued, min(limits.small_queued_per_slot, waiting // (limits.small_waiting * slots)))
     return load < node.slots * (1 + queued)
 
 
-def _has_small_ones(book: Book, node: Node) -> bool:
-    left = book.limits.small_bytes
+def _has_small_ones(state: SchedulerState, node: Node) -> bool:
+    left = state.limits.small_bytes
     for attempt in node.live.values():
         split = attempt.start.split
         if attempt.task.kind == "decode":
@@ -145,36 +145,36 @@ def _has_small_ones(book: Book, node: Node) -> bool:
     return left >= 0
 
 
-def _give(book: Book, turn: Turn, node: Node, queue: Queue, *, idle: bool) -> bool:
-    while (task := queue.take(node.name, turn.now_s, book.jobs, idle=idle)) is not None:
-        submission = book.jobs.get(task.job)
+def _give(state: SchedulerState, turn: Turn, node: Node, queue: Queue, *, idle: bool) -> bool:
+    while (task := queue.take(node.name, turn.now_s, state.jobs, idle=idle)) is not None:
+        submission = state.jobs.get(task.job)
         if submission is None or submission.state is not JobState.RUNNING or task.state is not TaskState.READY:
             continue
-        if not may_start(book, submission, task):
+        if not may_start(state, submission, task):
             task.move("inputs gone")
             continue
-        start(book, turn, submission, task, node)
+        start(state, turn, submission, task, node)
         return True
     return False
 
 
-def start(book: Book, turn: Turn, submission: Submission, task: Task, node: Node) -> None:
+def start(state: SchedulerState, turn: Turn, submission: Submission, task: Task, node: Node) -> None:
     """Give a first attempt at a ready task to a node."""
     task.move("start")
-    give(book, turn, submission, task, node)
+    give(state, turn, submission, task, node)
 
 
-def give(book: Book, turn: Turn, submission: Submission, task: Task, node: Node) -> None:
+def give(state: SchedulerState, turn: Turn, submission: Submission, task: Task, node: Node) -> None:
     """Give a new attempt at a task to a node, besides others that it may have."""
     task.number += 1
-    name = attempt_id(task.id, book.epoch, task.number)
+    name = attempt_id(task.id, state.epoch, task.number)
     spec = submission.steps[task.step].spec
     message = StartAttempt(
         attempt=name,
         job=task.job,
         step=task.step,
         partitions=spec.partitions,
-        split=split_now(book, submission, task, node),
+        split=split_now(state, submission, task, node),
         partition=task.partition,
         sources=submission.sources(task) if task.kind == "reduce" else (),
         block_bytes=spec.block_bytes,
@@ -182,17 +182,17 @@ def give(book: Book, turn: Turn, submission: Submission, task: Task, node: Node)
         stall_s=spec.stall_s,
     )
     to_read = submission.steps[task.step].made.get(task.partition, NOTHING) if task.kind == "reduce" else NOTHING
-    book.begin(Attempt(task, node.name, message, turn.now_s, to_read=to_read))
+    state.begin(Attempt(task, node.name, message, turn.now_s, to_read=to_read))
     turn.send(node.name, message)
 
 
-def split_now(book: Book, submission: Submission, task: Task, node: Node) -> Split | None:
+def split_now(state: SchedulerState, submission: Submission, task: Task, node: Node) -> Split | None:
     """The split of a map or decode task as it is to be read now: for pairs, with who holds them.
 
     Of a stored block a replica is named: the node's own, or else another one with each attempt.
     """
     if task.split is not None and task.split.kind == "stored":
-        nodes = readable(book, task.split.path)
+        nodes = readable(state, task.split.path)
         task.split = replace(task.split, locations=tuple(nodes))
         holder = node.name if node.name in nodes else nodes[task.losses % len(nodes)] if nodes else NOBODY
         return replace(task.split, held_by=((STORED, holder),))
@@ -202,11 +202,11 @@ def split_now(book: Book, submission: Submission, task: Task, node: Node) -> Spl
     return replace(task.split, held_by=submission.sources(task), length=size)
 
 
-def resend(book: Book, turn: Turn, node: Node, known: Iterable[str]) -> None:
+def resend(state: SchedulerState, turn: Turn, node: Node, known: Iterable[str]) -> None:
     """Send again what was given to the node long enough ago and is not among the attempts it knows."""
     missing = node.live.keys() - set(known)
     for name in sorted(missing):
         attempt = node.live[name]
-        if turn.now_s - attempt.sent_s >= book.limits.resend_s:
+        if turn.now_s - attempt.sent_s >= state.limits.resend_s:
             attempt.sent_s = turn.now_s
             turn.send(node.name, attempt.start)

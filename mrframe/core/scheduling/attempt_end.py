@@ -22,47 +22,47 @@ from mrframe.core.scheduling.assignment import rest, wake
 from mrframe.core.scheduling.job_end import fail, follow, give_up
 from mrframe.core.scheduling.lost_output import lose_source
 from mrframe.core.scheduling.node_exclusion import blame
-from mrframe.core.state.scheduler_state import Book, Node, Turn
+from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
 from mrframe.core.state.tasks import Attempt, Task
 from mrframe.errors import NotRepeatable, ShuffleUnbalanced
 
 
-def sealed(book: Book, turn: Turn, node: Node, event: AttemptSealed) -> None:
+def sealed(state: SchedulerState, turn: Turn, node: Node, event: AttemptSealed) -> None:
     """A node says that an attempt is sealed: commit it, confirm it again, or discard it."""
-    task = book.task_of(event.attempt)
+    task = state.task_of(event.attempt)
     if task is not None and task.commit == (event.attempt, node.name):
         turn.send(node.name, CommitAttempt(event.attempt))
     elif event.attempt not in node.live:
-        book.refuse(turn, node.name, event.attempt)
+        state.refuse(turn, node.name, event.attempt)
     else:
-        commit(book, turn, node.live[event.attempt], event)
+        commit(state, turn, node.live[event.attempt], event)
 
 
-def commit(book: Book, turn: Turn, attempt: Attempt, event: AttemptSealed) -> None:
+def commit(state: SchedulerState, turn: Turn, attempt: Attempt, event: AttemptSealed) -> None:
     """Make a sealed attempt its task's result and see what follows."""
     task = attempt.task
-    node = book.nodes[attempt.node]
-    submission = book.jobs[task.job]
+    node = state.nodes[attempt.node]
+    submission = state.jobs[task.job]
     if differs(attempt, event.report):
         said = (
             f"{task.id} was made again after its output was lost, and gave something else: the job's code is not a "
             "function of its input alone, so no answer would be right; `mrframe check` may say where"
         )
-        fail(book, turn, submission, Failure("refused", said, error_slug=NotRepeatable.slug))
+        fail(state, turn, submission, Failure("refused", said, error_slug=NotRepeatable.slug))
         return
     wrong = unbalanced(attempt.to_read, event.report) if task.kind == "reduce" else ""
     if wrong:
-        _over(book, turn, attempt, Failure("io", wrong, error_slug=ShuffleUnbalanced.slug))
+        _over(state, turn, attempt, Failure("io", wrong, error_slug=ShuffleUnbalanced.slug))
         return
     turn.persist(AttemptCommitted(event.attempt, node.name, event.report))
-    book.end(attempt)
+    state.end(attempt)
     turn.send(node.name, CommitAttempt(event.attempt))
     for other in list(task.attempts.values()):
-        book.drop(turn, other)
+        state.drop(turn, other)
     submission.commit(task, (event.attempt, node.name), event.report, "commit")
     node.outputs[event.attempt] = task
     _release_block(turn, task)
-    follow(book, turn, submission, submission.readers(task))
+    follow(state, turn, submission, submission.readers(task))
 
 
 def _release_block(turn: Turn, task: Task) -> None:
@@ -83,24 +83,24 @@ def differs(attempt: Attempt, report: TaskReport) -> bool:
     return first is not None and witness and report.differs(first)
 
 
-def failed(book: Book, turn: Turn, node: Node, event: AttemptFailed) -> None:
+def failed(state: SchedulerState, turn: Turn, node: Node, event: AttemptFailed) -> None:
     """A node says that an attempt failed: fail the job, or try the task again."""
     attempt = node.live.get(event.attempt)
     if attempt is None:
-        book.refuse(turn, node.name, event.attempt)
+        state.refuse(turn, node.name, event.attempt)
     else:
-        _over(book, turn, attempt, event.failure)
+        _over(state, turn, attempt, event.failure)
 
 
-def _over(book: Book, turn: Turn, attempt: Attempt, failure: Failure) -> None:
+def _over(state: SchedulerState, turn: Turn, attempt: Attempt, failure: Failure) -> None:
     """An attempt has ended without being the result, and this is why."""
     task = attempt.task
-    submission = book.jobs[task.job]
-    book.drop(turn, attempt)
+    submission = state.jobs[task.job]
+    state.drop(turn, attempt)
     if not task.attempts:
         task.move("attempt over")
     if failure.kind in ("raised", "refused"):
-        fail(book, turn, submission, failure)
+        fail(state, turn, submission, failure)
         return
     fetch = failure.kind == "fetch" and failure.lost is not None
     if fetch:
@@ -108,27 +108,27 @@ def _over(book: Book, turn: Turn, attempt: Attempt, failure: Failure) -> None:
     else:
         task.failures += 1
         task.avoid.add(attempt.node)
-        blame(book, turn, book.nodes[attempt.node], task.id)
-    if give_up(book, turn, task, attempt.node, failure):
+        blame(state, turn, state.nodes[attempt.node], task.id)
+    if give_up(state, turn, task, attempt.node, failure):
         return
     if fetch and failure.lost is not None:
-        rest(book, turn, task)
+        rest(state, turn, task)
         if task.split is not None and task.split.kind == "stored":
-            suspect(book, turn, failure.lost[1], task.split.path)
+            suspect(state, turn, failure.lost[1], task.split.path)
         else:
-            lose_source(book, turn, submission, failure.lost)
+            lose_source(state, turn, submission, failure.lost)
     else:
-        wake(book, turn, [task])
+        wake(state, turn, [task])
 
 
-def block_sealed(book: Book, turn: Turn, node: Node, event: BlockSealed) -> None:
+def block_sealed(state: SchedulerState, turn: Turn, node: Node, event: BlockSealed) -> None:
     """A decode attempt has made a block: record it, have it mapped, acknowledge it."""
-    decode = book.task_of(event.attempt)
+    decode = state.task_of(event.attempt)
     holder = (event.attempt, node.name)
     if decode is None or (event.attempt not in node.live and decode.commit != holder):
-        book.refuse(turn, node.name, event.attempt)
+        state.refuse(turn, node.name, event.attempt)
         return
-    submission = book.jobs[decode.job]
+    submission = state.jobs[decode.job]
     task = submission.by_order.get(event.split.order)
     if task is None:
         turn.persist(BlockRecorded(decode.id, event.split))
@@ -136,5 +136,5 @@ def block_sealed(book: Book, turn: Turn, node: Node, event: BlockSealed) -> None
     assert task.split is not None
     if not task.split.held_by:
         task.split = replace(task.split, held_by=(holder,))
-        wake(book, turn, [task])
+        wake(state, turn, [task])
     turn.send(node.name, AcknowledgeBlock(event.attempt, event.split.order, mapped=task.commit is not None))

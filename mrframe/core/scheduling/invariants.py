@@ -119,13 +119,13 @@ class Checker:
         if first is not None:
             _require("I2", f"{start.attempt} is used a second time", holds=first == (node, start))
             return
-        said = f"{start.attempt} is of another epoch than {scheduler.book.epoch}"
-        _require("I2", said, holds=name.epoch == scheduler.book.epoch)
+        said = f"{start.attempt} is of another epoch than {scheduler.state.epoch}"
+        _require("I2", said, holds=name.epoch == scheduler.state.epoch)
         _require("I1", f"{start.attempt}: its task has a result", holds=name.task not in self.committed)
         self.started[start.attempt] = (node, start)
         self.attempts[name.task] = self.attempts.get(name.task, 0) + 1
-        limits = scheduler.book.limits
-        bound = (limits.tries_max + limits.losses_max + limits.speculative_max) * scheduler.book.epoch
+        limits = scheduler.state.limits
+        bound = (limits.tries_max + limits.losses_max + limits.speculative_max) * scheduler.state.epoch
         _require(
             "I7", f"{name.task} has had {self.attempts[name.task]} attempts", holds=self.attempts[name.task] <= bound
         )
@@ -138,7 +138,7 @@ class Checker:
 
     def _reads(self, scheduler: Scheduler, start: StartAttempt) -> None:
         """I3: a reduce is told to read all committed map output of its partition, in input order."""
-        step = scheduler.book.jobs[start.job].steps[start.step]
+        step = scheduler.state.jobs[start.job].steps[start.step]
         self._all_committed(start.attempt, start.sources)
         job = self.jobs[start.job]
         if start.step == 0:
@@ -157,9 +157,9 @@ class Checker:
             _require("I3", f"{attempt} is told to read {source}, which is not committed", holds=holds)
 
     def _slots(self, scheduler: Scheduler) -> None:
-        for node in scheduler.book.nodes.values():
-            limits = scheduler.book.limits
-            tasks = sum(len(submission.tasks) for submission in scheduler.book.jobs.values())
+        for node in scheduler.state.nodes.values():
+            limits = scheduler.state.limits
+            tasks = sum(len(submission.tasks) for submission in scheduler.state.jobs.values())
             small = min(limits.small_queued_per_slot, tasks // (limits.small_waiting * max(1, node.slots)))
             limit = node.slots * (1 + max(limits.queued_per_slot, small))
             waited = sum(len(attempt.task.blocks) >= BLOCKS_AHEAD_MAX for attempt in node.live.values())
@@ -182,7 +182,7 @@ def repeat_changes_nothing(scheduler: Scheduler, event: SchedulerEvent, now_s: f
 
 def recovers(scheduler: Scheduler, journal: Iterable[Fact]) -> None:
     """I8: the lasting state is what the journal's facts lead to."""
-    again = Scheduler(scheduler.book.epoch + 1, scheduler.book.limits)
+    again = Scheduler(scheduler.state.epoch + 1, scheduler.state.limits)
     again.recover(journal)
     live, found = scheduler.snapshot(), again.snapshot()
     _require("I8", f"recovered {found}, which is not {live}", holds=live == found)

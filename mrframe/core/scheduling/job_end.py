@@ -15,7 +15,7 @@ from mrframe.core.model.spec import Failure
 from mrframe.core.model.states import JobState, NodeState, TaskState
 from mrframe.core.replication.reconcile import readable
 from mrframe.core.scheduling.assignment import wake
-from mrframe.core.state.scheduler_state import Book, Turn
+from mrframe.core.state.scheduler_state import SchedulerState, Turn
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Task
 
@@ -27,66 +27,66 @@ def cancelled(job: str) -> Failure:
     )
 
 
-def follow(book: Book, turn: Turn, submission: Submission, readers: list[Task]) -> None:
+def follow(state: SchedulerState, turn: Turn, submission: Submission, readers: list[Task]) -> None:
     """After a submission has changed: wake what can start, and end the job when it is over."""
     if submission.state is not JobState.RUNNING:
         return
     new, failure = submission.advance()
     if failure is not None:
-        fail(book, turn, submission, failure)
+        fail(state, turn, submission, failure)
     elif submission.complete:
-        finish(book, turn, submission)
+        finish(state, turn, submission)
     else:
-        wake(book, turn, readers)
-        wake(book, turn, new)
+        wake(state, turn, readers)
+        wake(state, turn, new)
 
 
-def give_up(book: Book, turn: Turn, task: Task, node: str, failure: Failure) -> bool:
+def give_up(state: SchedulerState, turn: Turn, task: Task, node: str, failure: Failure) -> bool:
     """Fail the job when the task has been tried or lost too often, `failure` on `node` being the last time."""
-    if task.failures >= book.limits.tries_max:
+    if task.failures >= state.limits.tries_max:
         times = f"{task.failures} attempts failed"
-    elif task.losses >= _losses_max(book, task):
+    elif task.losses >= _losses_max(state, task):
         times = f"{task.losses} attempts were lost"
     else:
         return False
     said = f"{task.id} is given up after {times}, the last on {node}: {failure.message}"
-    fail(book, turn, book.jobs[task.job], replace(failure, message=said))
+    fail(state, turn, state.jobs[task.job], replace(failure, message=said))
     return True
 
 
-def _losses_max(book: Book, task: Task) -> int:
+def _losses_max(state: SchedulerState, task: Task) -> int:
     """How often attempts at a task may be lost: less often, when what is lost is a block that no node has."""
     stored = task.split is not None and task.split.kind == "stored"
-    gone = stored and task.split is not None and not readable(book, task.split.path)
-    return book.limits.block_losses_max if gone else book.limits.losses_max
+    gone = stored and task.split is not None and not readable(state, task.split.path)
+    return state.limits.block_losses_max if gone else state.limits.losses_max
 
 
-def fail(book: Book, turn: Turn, submission: Submission, failure: Failure) -> None:
+def fail(state: SchedulerState, turn: Turn, submission: Submission, failure: Failure) -> None:
     """End a job with a failure, and stop its attempts; nothing when it has failed already."""
     if submission.state is JobState.FAILED:
         return
     turn.persist(JobFinished(submission.job, failure))
     submission.move("fail")
     submission.failure = failure
-    stop(book, turn, submission)
+    stop(state, turn, submission)
     turn.end(ended(submission))
 
 
-def finish(book: Book, turn: Turn, submission: Submission) -> None:
+def finish(state: SchedulerState, turn: Turn, submission: Submission) -> None:
     """End a job whose last reduce task is committed."""
     turn.persist(JobFinished(submission.job, None))
     submission.move("done")
-    stop(book, turn, submission)
+    stop(state, turn, submission)
     turn.end(ended(submission))
 
 
-def stop(book: Book, turn: Turn, submission: Submission) -> None:
+def stop(state: SchedulerState, turn: Turn, submission: Submission) -> None:
     """Discard all attempts of a job that are not over, and take its tasks out of the queue."""
-    for node in book.joined():
+    for node in state.joined():
         for attempt in [a for a in node.live.values() if a.task.job == submission.job]:
-            book.drop(turn, attempt)
+            state.drop(turn, attempt)
     for task in submission.tasks.values():
-        book.queue(task).remove(task)
+        state.queue(task).remove(task)
         if task.state in (TaskState.READY, TaskState.RUNNING):
             task.move("job over")
 
@@ -102,23 +102,23 @@ def ended(submission: Submission) -> JobEnded:
     )
 
 
-def release(book: Book, turn: Turn, event: JobReleased) -> None:
+def release(state: SchedulerState, turn: Turn, event: JobReleased) -> None:
     """The client is finished with a job: forget it everywhere."""
-    submission = book.jobs.get(event.job)
+    submission = state.jobs.get(event.job)
     if submission is None:
         return
     turn.persist(event)
-    stop(book, turn, submission)
-    forget(book, submission)
-    for node in book.nodes.values():
+    stop(state, turn, submission)
+    forget(state, submission)
+    for node in state.nodes.values():
         if node.state is NodeState.JOINED:
             turn.send(node.name, ForgetJob(event.job))
 
 
-def forget(book: Book, submission: Submission) -> None:
-    """Take a job out of the book."""
-    book.released.add(submission.job)
-    del book.jobs[submission.job]
+def forget(state: SchedulerState, submission: Submission) -> None:
+    """Take a job out of the state."""
+    state.released.add(submission.job)
+    del state.jobs[submission.job]
     for task in submission.committed():
         assert task.commit is not None
-        book.nodes[task.commit[1]].outputs.pop(task.commit[0], None)
+        state.nodes[task.commit[1]].outputs.pop(task.commit[0], None)

@@ -6,18 +6,18 @@ from collections.abc import Iterable
 from typing import Literal
 
 from mrframe.core.model.reports import JobProgress
-from mrframe.core.state.scheduler_state import Book
+from mrframe.core.state.scheduler_state import SchedulerState
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Attempt, Step
 
 
-def progress(book: Book, job: str) -> JobProgress | None:
+def progress(state: SchedulerState, job: str) -> JobProgress | None:
     """The progress of a job; None when there is no such job. Costs as much as there are live attempts."""
-    submission = book.jobs.get(job)
+    submission = state.jobs.get(job)
     if submission is None:
         return None
     step = max((s for s in submission.steps if s.planned), key=lambda s: s.index)
-    live = [a for node in book.joined() for a in node.live.values() if _of_step(a, job, step)]
+    live = [a for node in state.joined() for a in node.live.values() if _of_step(a, job, step)]
     stage, done, total = _stage(step, live)
     maps = _furthest(a for a in live if a.task.kind == "map")
     return JobProgress(

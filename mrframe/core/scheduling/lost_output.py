@@ -14,58 +14,58 @@ from mrframe.core.model.spec import Failure
 from mrframe.core.model.states import JobState
 from mrframe.core.scheduling.assignment import wake
 from mrframe.core.scheduling.job_end import give_up
-from mrframe.core.state.scheduler_state import Book, Node, Turn
+from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
 from mrframe.core.state.submission import Holder, Submission
 from mrframe.core.state.tasks import Attempt, Task
 
 
-def lose_node(book: Book, turn: Turn, node: Node, kept: Collection[str] = ()) -> None:
+def lose_node(state: SchedulerState, turn: Turn, node: Node, kept: Collection[str] = ()) -> None:
     """All attempts on the node are lost, and its outputs but for those in `kept`."""
     live = [node.live[name] for name in sorted(node.live)]
     for attempt in live:
         if attempt.start.attempt in node.live:  # not stopped with its job by an earlier one
-            lose_attempt(book, turn, attempt)
+            lose_attempt(state, turn, attempt)
     lost = [(name, node.outputs[name]) for name in sorted(node.outputs) if name not in kept]
     for name, task in lost:
-        take_back(book, turn, task, (name, node.name))
+        take_back(state, turn, task, (name, node.name))
     jobs = {attempt.task.job for attempt in live} | {task.job for _, task in lost}
-    for job in sorted(jobs, key=lambda name: book.jobs[name].place):
-        make_again(book, turn, book.jobs[job])
+    for job in sorted(jobs, key=lambda name: state.jobs[name].place):
+        make_again(state, turn, state.jobs[job])
 
 
-def lose_attempt(book: Book, turn: Turn, attempt: Attempt) -> None:
+def lose_attempt(state: SchedulerState, turn: Turn, attempt: Attempt) -> None:
     """An attempt's node is gone: its task waits again, unless another attempt works on it."""
     task = attempt.task
-    book.drop(turn, attempt, tell=False)
+    state.drop(turn, attempt, tell=False)
     task.losses += 1
     gone = Failure("died", "the node was lost: its process ended, hung, or could not be reached")
     if not task.attempts:
         task.move("attempt over")
-    give_up(book, turn, task, attempt.node, gone)
+    give_up(state, turn, task, attempt.node, gone)
 
 
-def take_back(book: Book, turn: Turn, task: Task, holder: Holder) -> None:
+def take_back(state: SchedulerState, turn: Turn, task: Task, holder: Holder) -> None:
     """A committed output is gone."""
     turn.persist(OutputLost(*holder))
-    book.nodes[holder[1]].outputs.pop(holder[0], None)
-    book.jobs[task.job].lose(task)
+    state.nodes[holder[1]].outputs.pop(holder[0], None)
+    state.jobs[task.job].lose(task)
 
 
-def make_again(book: Book, turn: Turn, submission: Submission) -> None:
+def make_again(state: SchedulerState, turn: Turn, submission: Submission) -> None:
     """Queue what is needed again, and the tasks that lost their attempt, as far as they can start."""
     submission.needed()
     if submission.state is JobState.RUNNING:
-        wake(book, turn, submission.tasks.values())
+        wake(state, turn, submission.tasks.values())
 
 
-def lose_source(book: Book, turn: Turn, submission: Submission, source: Holder) -> None:
+def lose_source(state: SchedulerState, turn: Turn, submission: Submission, source: Holder) -> None:
     """A source could not be fetched. It is given up after `fetch_reports_max` reports from readers.
 
     A node that is down is noticed by its lease or its keeper; this finds output that is gone from a node
     that is up. A source that is no longer the result of its task needs nothing: the reader is told the new
     one with its next attempt.
     """
-    task = book.task_of(source[0])
+    task = state.task_of(source[0])
     if task is None or task.job != submission.job:
         return
     making = task.attempts.get(source[0])
@@ -73,17 +73,17 @@ def lose_source(book: Book, turn: Turn, submission: Submission, source: Holder) 
         return
     reports = submission.fetch_reports.get(source, 0) + 1
     submission.fetch_reports[source] = reports
-    if reports < book.limits.fetch_reports_max:
+    if reports < state.limits.fetch_reports_max:
         return
     del submission.fetch_reports[source]
     if task.commit == source:
-        take_back(book, turn, task, source)
-        make_again(book, turn, submission)
+        take_back(state, turn, task, source)
+        make_again(state, turn, submission)
     elif making is not None:
-        book.drop(turn, making)
+        state.drop(turn, making)
         task.losses += 1
         unreadable = Failure("fetch", f"the blocks it made on {source[1]} could not be fetched", lost=source)
         if not task.attempts:
             task.move("attempt over")
-        if not give_up(book, turn, task, source[1], unreadable):
-            wake(book, turn, [task])
+        if not give_up(state, turn, task, source[1], unreadable):
+            wake(state, turn, [task])

@@ -18,53 +18,53 @@ from mrframe.core.model.events import NodeBeat, NodeGone, NodeJoined, Welcome
 from mrframe.core.model.states import NodeState
 from mrframe.core.scheduling.assignment import resend, wake
 from mrframe.core.scheduling.lost_output import lose_node
-from mrframe.core.state.scheduler_state import Book, Node, Turn
+from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
 
 
-def joined(book: Book, turn: Turn, event: NodeJoined) -> None:
+def joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
     """A node says hello."""
-    node = book.node(event.node)
+    node = state.node(event.node)
     if node.is_past(event.incarnation):
         return
-    turn.send(node.name, Welcome(node.name, book.epoch, event.incarnation))
+    turn.send(node.name, Welcome(node.name, state.epoch, event.incarnation))
     node.seen_s = turn.now_s
     if node.state is NodeState.JOINED and node.incarnation == event.incarnation:
         return
     if node.incarnation and node.incarnation != event.incarnation:
         node.replaced.add(node.incarnation)
         node.replaced.discard(event.incarnation)
-    settling = book.settling()
+    settling = state.settling()
     node.incarnation = event.incarnation
     node.slots = max(1, event.slots)
-    node.move("hello")
-    lose_node(book, turn, node, kept=frozenset(event.held))
-    check_held(book, turn, node, event.held)
-    settle(book, turn, was_settling=settling)
+    state.move_node(node, "hello")
+    lose_node(state, turn, node, kept=frozenset(event.held))
+    check_held(state, turn, node, event.held)
+    settle(state, turn, was_settling=settling)
 
 
-def speaker(book: Book, turn: Turn, name: str, incarnation: str) -> Node | None:
+def speaker(state: SchedulerState, turn: Turn, name: str, incarnation: str) -> Node | None:
     """The joined node that a message comes from; None when it must not be listened to.
 
     Renews the lease. A node that is not known yet in this epoch is asked to say hello.
     """
-    node = book.nodes.get(name)
+    node = state.nodes.get(name)
     if node is not None and node.is_past(incarnation):
         return None
     if node is None or node.incarnation != incarnation:
-        turn.send(name, Welcome(name, book.epoch))
+        turn.send(name, Welcome(name, state.epoch))
         return None
     node.seen_s = turn.now_s
     if node.state is NodeState.SILENT:
-        node.move("heard")
+        state.move_node(node, "heard")
     return node
 
 
-def beat(book: Book, turn: Turn, event: NodeBeat) -> None:
+def beat(state: SchedulerState, turn: Turn, event: NodeBeat) -> None:
     """A heartbeat: note progress, discard what nobody wants, repeat starts that seem lost."""
-    node = speaker(book, turn, event.node, event.incarnation)
+    node = speaker(state, turn, event.node, event.incarnation)
     if node is None:
         return
-    turn.send(node.name, Welcome(node.name, book.epoch, node.incarnation))
+    turn.send(node.name, Welcome(node.name, state.epoch, node.incarnation))
     for name, records, bytes_done in event.progress:
         attempt = node.live.get(name)
         if attempt is not None:
@@ -72,50 +72,50 @@ def beat(book: Book, turn: Turn, event: NodeBeat) -> None:
             if attempt.began_s is None:
                 attempt.began_s = turn.now_s
     for name in event.working:
-        task = book.task_of(name)
+        task = state.task_of(name)
         if name not in node.live and (task is None or task.commit != (name, node.name)):
-            book.refuse(turn, node.name, name)
-    check_held(book, turn, node, event.held)
+            state.refuse(turn, node.name, name)
+    check_held(state, turn, node, event.held)
     if node.live:
-        resend(book, turn, node, (*event.working, *event.held))
+        resend(state, turn, node, (*event.working, *event.held))
 
 
-def check_held(book: Book, turn: Turn, node: Node, held: tuple[str, ...]) -> None:
+def check_held(state: SchedulerState, turn: Turn, node: Node, held: tuple[str, ...]) -> None:
     """Have the node delete sealed attempts that are nobody's result and wait for no answer."""
     for name in held:
         if name not in node.outputs and name not in node.live:
-            book.refuse_sealed(turn, node.name, name)
+            state.refuse_sealed(turn, node.name, name)
 
 
-def gone(book: Book, turn: Turn, event: NodeGone) -> None:
+def gone(state: SchedulerState, turn: Turn, event: NodeGone) -> None:
     """A node's process has ended, as its keeper saw."""
-    node = book.nodes.get(event.node)
+    node = state.nodes.get(event.node)
     if node is None or event.incarnation in node.ended:
         return
     if node.incarnation == event.incarnation:
-        settling = book.settling()
-        node.move("ended")
+        settling = state.settling()
+        state.move_node(node, "ended")
         node.ended.add(event.incarnation)
-        lose_node(book, turn, node)
-        settle(book, turn, was_settling=settling)
+        lose_node(state, turn, node)
+        settle(state, turn, was_settling=settling)
     else:
         node.ended.add(event.incarnation)
 
 
-def check_leases(book: Book, turn: Turn) -> None:
+def check_leases(state: SchedulerState, turn: Turn) -> None:
     """Give up the nodes that have not been heard for the lease."""
-    settling = book.settling()
-    for name in sorted(book.nodes):
-        node = book.nodes[name]
+    settling = state.settling()
+    for name in sorted(state.nodes):
+        node = state.nodes[name]
         alive = node.state in (NodeState.JOINED, NodeState.EXPECTED)
-        if alive and turn.now_s - node.seen_s > book.limits.lease_s:
-            node.move("lease over")
-            lose_node(book, turn, node)
-    settle(book, turn, was_settling=settling)
+        if alive and turn.now_s - node.seen_s > state.limits.lease_s:
+            state.move_node(node, "lease over")
+            lose_node(state, turn, node)
+    settle(state, turn, was_settling=settling)
 
 
-def settle(book: Book, turn: Turn, *, was_settling: bool) -> None:
+def settle(state: SchedulerState, turn: Turn, *, was_settling: bool) -> None:
     """When the last expected node has joined or been given up, tasks that read outputs may start."""
-    if was_settling and not book.settling():
-        for submission in sorted(book.jobs.values(), key=lambda s: s.place):
-            wake(book, turn, submission.tasks.values())
+    if was_settling and not state.settling():
+        for submission in sorted(state.jobs.values(), key=lambda s: s.place):
+            wake(state, turn, submission.tasks.values())

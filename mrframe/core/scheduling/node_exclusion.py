@@ -12,32 +12,32 @@ What it is not: a node that is silent or has ended is `membership`'s business.
 
 from __future__ import annotations
 
-from mrframe.core.state.scheduler_state import Book, Node, Turn
+from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
 
 _TIMES = 3
 """A node is worse than another when as many times as many tasks have failed on it."""
 
 
-def blame(book: Book, turn: Turn, node: Node, task: str) -> None:
+def blame(state: SchedulerState, turn: Turn, node: Node, task: str) -> None:
     """An attempt at this task has ended by itself on this node; set the node aside when that is one too many."""
-    limits = book.limits
+    limits = state.limits
     node.faults[task] = turn.now_s
-    for one in book.joined():
+    for one in state.joined():
         one.faults = {name: at_s for name, at_s in one.faults.items() if turn.now_s - at_s < limits.faults_window_s}
-    least = min((len(one.faults) for one in book.joined() if one is not node), default=len(node.faults))
+    least = min((len(one.faults) for one in state.joined() if one is not node), default=len(node.faults))
     if len(node.faults) >= max(limits.faults_max, _TIMES * least):
         node.aside_until_s = turn.now_s + limits.aside_s
-        book.aside.add(node.name)
+        state.aside.add(node.name)
         node.faults = {}
 
 
-def able(book: Book, now_s: float, nodes: list[Node]) -> list[Node]:
+def able(state: SchedulerState, now_s: float, nodes: list[Node]) -> list[Node]:
     """Those of the joined nodes that are neither set aside nor drained; all of them when every joined node is."""
-    drained = book.keepers.drained
-    if not book.aside and not drained:
+    drained = state.keepers.drained
+    if not state.aside and not drained:
         return nodes
-    book.aside = {name for name in book.aside if now_s < book.nodes[name].aside_until_s}
-    unable = book.aside | drained
-    if all(node.name in unable for node in book.joined()):
+    state.aside = {name for name in state.aside if now_s < state.nodes[name].aside_until_s}
+    unable = state.aside | drained
+    if all(node.name in unable for node in state.joined()):
         return nodes
     return [node for node in nodes if node.name not in unable]

@@ -1,4 +1,4 @@
-"""Restart: the book from the facts of the journal, without attempts.
+"""Restart: rebuild the scheduler's state from the facts of the journal, without attempts.
 
 The facts go through the same methods that made them, in the same order. What the nodes hold is not known
 until they join: nodes that the journal names are *expected*, for one lease; until they have joined or been
@@ -27,102 +27,102 @@ from mrframe.core.model.states import JobState
 from mrframe.core.replication import reconcile
 from mrframe.core.scheduling.assignment import wake
 from mrframe.core.scheduling.job_end import ended, follow, forget
-from mrframe.core.state.scheduler_state import Book, Turn
+from mrframe.core.state.scheduler_state import SchedulerState, Turn
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Task
 
 
-def recover(book: Book, facts: Iterable[Fact]) -> None:
-    """Fill an empty book from the journal's facts."""
+def recover(state: SchedulerState, facts: Iterable[Fact]) -> None:
+    """Fill an empty state from the journal's facts."""
     for fact in facts:
-        _apply(book, fact)
+        _apply(state, fact)
 
 
-def resume(book: Book, turn: Turn) -> list[SchedulerAction]:
+def resume(state: SchedulerState, turn: Turn) -> list[SchedulerAction]:
     """What a restarted master begins with: the ends of jobs are told again, the rest goes on.
 
     Leases of expected nodes count from here.
     """
-    for node in book.nodes.values():
+    for node in state.nodes.values():
         node.seen_s = turn.now_s
-    for submission in list(book.jobs.values()):
+    for submission in list(state.jobs.values()):
         if submission.state is not JobState.RUNNING:
             turn.end(ended(submission))
             continue
         submission.needed()
-        follow(book, turn, submission, [])
+        follow(state, turn, submission, [])
         if submission.state is JobState.RUNNING:
-            wake(book, turn, submission.tasks.values())
+            wake(state, turn, submission.tasks.values())
     return turn.actions()
 
 
-def _apply(book: Book, fact: Fact) -> None:
+def _apply(state: SchedulerState, fact: Fact) -> None:
     match fact:
         case JobSubmitted():
-            accept(book, fact)
+            accept(state, fact)
         case SplitsAdded(job, splits):
-            book.jobs[job].add_splits(splits)
+            state.jobs[job].add_splits(splits)
         case InputsClosed(job, splits):
-            book.jobs[job].close(splits)
-            book.jobs[job].advance()
+            state.jobs[job].close(splits)
+            state.jobs[job].advance()
         case BlockRecorded(name, split):
-            decode = _task(book, name)
-            book.jobs[decode.job].add_block(decode, split)
+            decode = _task(state, name)
+            state.jobs[decode.job].add_block(decode, split)
         case AttemptCommitted(attempt, node, report):
-            task = _task(book, parse_attempt(attempt).task)
-            submission = book.jobs[task.job]
+            task = _task(state, parse_attempt(attempt).task)
+            submission = state.jobs[task.job]
             submission.commit(task, (attempt, node), report, "recall")
-            book.node(node).outputs[attempt] = task
+            state.node(node).outputs[attempt] = task
             submission.advance()
         case OutputLost(attempt, node):
-            task = _task(book, parse_attempt(attempt).task)
-            book.nodes[node].outputs.pop(attempt, None)
-            book.jobs[task.job].lose(task)
+            task = _task(state, parse_attempt(attempt).task)
+            state.nodes[node].outputs.pop(attempt, None)
+            state.jobs[task.job].lose(task)
         case JobFinished(job, failure):
-            book.jobs[job].move("done" if failure is None else "fail")
-            book.jobs[job].failure = failure
+            state.jobs[job].move("done" if failure is None else "fail")
+            state.jobs[job].failure = failure
         case JobReleased(job):
-            _release(book, job)
+            _release(state, job)
         case DatasetPut(version):
-            reconcile.add(book, version)
+            reconcile.add(state, version)
         case VersionRemoved(dataset, number, put):
-            reconcile.remove(book, dataset, number, put)
+            reconcile.remove(state, dataset, number, put)
         case DatasetRemoved(dataset, number):
-            reconcile.remove(book, dataset, number, 0)
+            reconcile.remove(state, dataset, number, 0)
         case NodeDrained():
-            reconcile.drain(book, fact)
+            reconcile.drain(state, fact)
         case CancelRequested():
             pass  # the `JobFinished` of the same turn says it all
 
 
-def _release(book: Book, job: str) -> None:
+def _release(state: SchedulerState, job: str) -> None:
     """Forget a job. Of one that is not known, all other facts were compacted away, and this one stands for them."""
-    if job in book.jobs:
-        forget(book, book.jobs[job])
-    elif job not in book.released:
-        book.released.add(job)
-        book.accepted += 1
+    if job in state.jobs:
+        forget(state, state.jobs[job])
+    elif job not in state.released:
+        state.released.add(job)
+        state.accepted += 1
 
 
-def _task(book: Book, name: str) -> Task:
-    return book.jobs[name.partition("/")[0]].tasks[name]
+def _task(state: SchedulerState, name: str) -> Task:
+    return state.jobs[name.partition("/")[0]].tasks[name]
 
 
-def accept(book: Book, event: JobSubmitted) -> Submission:
-    """Enter a new job into the book."""
-    submission = book.jobs[event.job] = Submission(event.job, event.steps, book.accepted, event.priority)
-    book.accepted += 1
+def accept(state: SchedulerState, event: JobSubmitted) -> Submission:
+    """Enter a new job into the state."""
+    submission = state.jobs[event.job] = Submission(event.job, event.steps, state.accepted, event.priority)
+    state.accepted += 1
     return submission
 
 
-def snapshot(book: Book) -> dict[str, Any]:
-    """The lasting part of the book as plain values: what `recover` must bring back."""
+def snapshot(state: SchedulerState) -> dict[str, Any]:
+    """The lasting part of the state as plain values: what `recover` must bring back."""
     return {
-        "released": sorted(book.released),
-        "datasets": list(book.datasets.versions()),
-        "removed": sorted(book.datasets.removed()),
-        "drained": sorted(book.keepers.drained),
-        "jobs": {job: _snapshot_job(submission) for job, submission in sorted(book.jobs.items())},
+        "released": sorted(state.released),
+        "datasets": list(state.datasets.versions()),
+        "removed": sorted(state.datasets.removed()),
+        "drained": sorted(state.keepers.drained),
+        "jobs": {job: _snapshot_job(submission) for job, submission in sorted(state.jobs.items())},
     }
 
 

@@ -54,14 +54,14 @@ from mrframe.core.scheduling import attempt_end, job_end, membership, recovery
 from mrframe.core.scheduling.assignment import assign, wake, wake_rested
 from mrframe.core.scheduling.job_progress import progress
 from mrframe.core.scheduling.speculation import speculate
-from mrframe.core.state.scheduler_state import Book, Turn
+from mrframe.core.state.scheduler_state import SchedulerState, Turn
 
 
 class Scheduler:
     """Decides for all jobs of one master. `epoch` counts the master's starts, from 1, and never repeats."""
 
     def __init__(self, epoch: int, limits: SchedulerLimits | None = None) -> None:
-        self.book = Book(epoch, limits or SchedulerLimits())
+        self.state = SchedulerState(epoch, limits or SchedulerLimits())
         self._resume = False
 
     def recover(self, facts: Iterable[Fact]) -> None:
@@ -71,56 +71,56 @@ class Scheduler:
         (jobs that are over and not released are reported again). Raises KeyError or IllegalMove when the
         facts contradict each other: the journal is then not what was written.
         """
-        recovery.recover(self.book, facts)
+        recovery.recover(self.state, facts)
         self._resume = True
 
     def expect(self, nodes: Iterable[str]) -> None:
         """The cluster was started with these nodes."""
-        self.book.keepers.expected = frozenset(nodes)
+        self.state.keepers.expected = frozenset(nodes)
 
     def handle(self, event: SchedulerEvent, now_s: float) -> list[SchedulerAction]:
         """What is to be done because of `event`, facts first; `now_s` is monotonic."""
         turn = Turn(now_s)
         if self._resume:
             self._resume = False
-            recovery.resume(self.book, turn)
+            recovery.resume(self.state, turn)
         self._dispatch(event, turn)
-        assign(self.book, turn)
+        assign(self.state, turn)
         if isinstance(event, Tick):
-            speculate(self.book, turn)
+            speculate(self.state, turn)
         return turn.actions()
 
     def progress(self, job: str) -> JobProgress | None:
         """How far a job is; None when it is not known."""
-        return progress(self.book, job)
+        return progress(self.state, job)
 
     def ending(self, job: str) -> JobEnded | None:
         """How a job has ended; None when it still runs, or is not known."""
-        submission = self.book.jobs.get(job)
+        submission = self.state.jobs.get(job)
         return None if submission is None or submission.state is JobState.RUNNING else job_end.ended(submission)
 
     def answer(self, question: store_status.Question, now_s: float) -> store_status.Answer:
         """How the store is."""
-        return store_status.answer(self.book, question, now_s)
+        return store_status.answer(self.state, question, now_s)
 
     def snapshot(self) -> dict[str, Any]:
         """The lasting state as plain values, equal after `recover` from the facts so far."""
-        return recovery.snapshot(self.book)
+        return recovery.snapshot(self.state)
 
     def _dispatch(self, event: SchedulerEvent, turn: Turn) -> None:
         match event:
             case AttemptSealed() | AttemptFailed() | BlockSealed():
                 self._of_attempt(event, turn)
             case NodeBeat():
-                membership.beat(self.book, turn, event)
+                membership.beat(self.state, turn, event)
             case Tick():
-                membership.check_leases(self.book, turn)
-                wake_rested(self.book, turn)
-                reconcile.tend(self.book, turn)
+                membership.check_leases(self.state, turn)
+                wake_rested(self.state, turn)
+                reconcile.tend(self.state, turn)
             case NodeJoined():
-                membership.joined(self.book, turn, event)
+                membership.joined(self.state, turn, event)
             case NodeGone():
-                membership.gone(self.book, turn, event)
+                membership.gone(self.state, turn, event)
             case JobSubmitted() | SplitsAdded() | InputsClosed() | CancelRequested() | JobReleased():
                 self._of_client(event, turn)
             case (
@@ -132,29 +132,29 @@ class Scheduler:
                 | JudgingWanted()
                 | RecoverVersions()
             ):
-                reconcile.of_client(self.book, turn, event)
+                reconcile.of_client(self.state, turn, event)
             case BlocksHeld() | BlockStored() | BlockRefused() | BlockDamaged() | BlocksJudged():
-                node = membership.speaker(self.book, turn, event.node, event.incarnation)
+                node = membership.speaker(self.state, turn, event.node, event.incarnation)
                 if node is not None:
-                    reconcile.of_node(self.book, turn, node, event)
+                    reconcile.of_node(self.state, turn, node, event)
             case VersionsHeld() | VersionTold() | VersionKept():
-                node = membership.speaker(self.book, turn, event.node, event.incarnation)
+                node = membership.speaker(self.state, turn, event.node, event.incarnation)
                 if node is not None:
-                    manifest_sync.of_node(self.book, turn, node, event)
+                    manifest_sync.of_node(self.state, turn, node, event)
             case _:
                 assert_never(event)
 
     def _of_attempt(self, event: AttemptSealed | AttemptFailed | BlockSealed, turn: Turn) -> None:
-        node = membership.speaker(self.book, turn, event.node, event.incarnation)
+        node = membership.speaker(self.state, turn, event.node, event.incarnation)
         if node is None:
             return
         match event:
             case AttemptSealed():
-                attempt_end.sealed(self.book, turn, node, event)
+                attempt_end.sealed(self.state, turn, node, event)
             case AttemptFailed():
-                attempt_end.failed(self.book, turn, node, event)
+                attempt_end.failed(self.state, turn, node, event)
             case BlockSealed():
-                attempt_end.block_sealed(self.book, turn, node, event)
+                attempt_end.block_sealed(self.state, turn, node, event)
             case _:
                 assert_never(event)
 
@@ -171,17 +171,17 @@ class Scheduler:
             case CancelRequested():
                 self._cancel(event, turn)
             case JobReleased():
-                job_end.release(self.book, turn, event)
+                job_end.release(self.state, turn, event)
             case _:
                 assert_never(event)
 
     def _submit(self, event: JobSubmitted, turn: Turn) -> None:
-        if event.job not in self.book.jobs and event.job not in self.book.released:
+        if event.job not in self.state.jobs and event.job not in self.state.released:
             turn.persist(event)
-            recovery.accept(self.book, event)
+            recovery.accept(self.state, event)
 
     def _add_splits(self, event: SplitsAdded, turn: Turn) -> None:
-        submission = self.book.jobs.get(event.job)
+        submission = self.state.jobs.get(event.job)
         if submission is None or submission.state is not JobState.RUNNING:
             return
         new = submission.unknown_splits(event.splits)
@@ -189,23 +189,23 @@ class Scheduler:
             return
         if submission.closed_at is not None and submission.added + len(new) > submission.closed_at:
             said = f"{submission.closed_at} splits were announced for {event.job}, and more were added"
-            job_end.fail(self.book, turn, submission, Failure("refused", said, error_slug="input"))
+            job_end.fail(self.state, turn, submission, Failure("refused", said, error_slug="input"))
             return
         turn.persist(SplitsAdded(event.job, new))
         tasks = submission.add_splits(new)
-        wake(self.book, turn, tasks)
-        job_end.follow(self.book, turn, submission, [])
+        wake(self.state, turn, tasks)
+        job_end.follow(self.state, turn, submission, [])
 
     def _close(self, event: InputsClosed, turn: Turn) -> None:
-        submission = self.book.jobs.get(event.job)
+        submission = self.state.jobs.get(event.job)
         if submission is None or submission.state is not JobState.RUNNING or submission.closed_at is not None:
             return
         turn.persist(event)
         submission.close(event.splits)
-        job_end.follow(self.book, turn, submission, [])
+        job_end.follow(self.state, turn, submission, [])
 
     def _cancel(self, event: CancelRequested, turn: Turn) -> None:
-        submission = self.book.jobs.get(event.job)
+        submission = self.state.jobs.get(event.job)
         if submission is not None and submission.state is JobState.RUNNING:
             turn.persist(event)
-            job_end.fail(self.book, turn, submission, job_end.cancelled(event.job))
+            job_end.fail(self.state, turn, submission, job_end.cancelled(event.job))

@@ -22,7 +22,7 @@ from mrframe.core.model.states import JobState
 from mrframe.core.scheduling.assignment import give, may_start
 from mrframe.core.scheduling.node_exclusion import able
 from mrframe.core.state.ready_queue import near
-from mrframe.core.state.scheduler_state import Book, Node, Turn
+from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Attempt, Step, Task
 
@@ -35,51 +35,51 @@ class Straggler:
     task: Task
 
 
-def speculate(book: Book, turn: Turn) -> None:
+def speculate(state: SchedulerState, turn: Turn) -> None:
     """Give the tasks of the slowest attempts another, as far as slots are free and there are not too many already."""
-    if len(book.waiting) or len(book.decoding) or turn.now_s < book.late_again_s:
+    if len(state.waiting) or len(state.decoding) or turn.now_s < state.late_again_s:
         return
-    book.late_again_s = turn.now_s + book.limits.speculate_every_s
-    nodes = able(book, turn.now_s, book.joined())
+    state.late_again_s = turn.now_s + state.limits.speculate_every_s
+    nodes = able(state, turn.now_s, state.joined())
     free = [node for node in nodes if node.load < node.slots]
     if not free or len(nodes) < 2:
         return
-    twice = {a.task.id for node in book.joined() for a in node.live.values() if len(a.task.attempts) > 1}
-    allowed = max(1, int(sum(node.slots for node in nodes) * book.limits.speculative_share)) - len(twice)
-    late = sorted(_stragglers(book, turn, nodes), key=lambda one: (-one.left_s, one.task.id)) if allowed > 0 else []
+    twice = {a.task.id for node in state.joined() for a in node.live.values() if len(a.task.attempts) > 1}
+    allowed = max(1, int(sum(node.slots for node in nodes) * state.limits.speculative_share)) - len(twice)
+    late = sorted(_stragglers(state, turn, nodes), key=lambda one: (-one.left_s, one.task.id)) if allowed > 0 else []
     for one in late:
-        node = _place(book.jobs[one.task.job], one.task, free) if allowed > 0 else None
+        node = _place(state.jobs[one.task.job], one.task, free) if allowed > 0 else None
         if node is not None:
             one.task.speculative += 1
-            give(book, turn, book.jobs[one.task.job], one.task, node)
+            give(state, turn, state.jobs[one.task.job], one.task, node)
             free = [other for other in free if other.load < other.slots]
             allowed -= 1
 
 
-def _stragglers(book: Book, turn: Turn, nodes: list[Node]) -> Iterator[Straggler]:
+def _stragglers(state: SchedulerState, turn: Turn, nodes: list[Node]) -> Iterator[Straggler]:
     for node in nodes:
         for attempt in node.live.values():
-            submission = book.jobs[attempt.task.job]
-            left_s = _left_s(book, turn, submission, attempt, node)
-            if left_s is not None and _may_have_another(book, submission, attempt.task):
+            submission = state.jobs[attempt.task.job]
+            left_s = _left_s(state, turn, submission, attempt, node)
+            if left_s is not None and _may_have_another(state, submission, attempt.task):
                 yield Straggler(left_s, attempt.task)
 
 
-def _may_have_another(book: Book, submission: Submission, task: Task) -> bool:
+def _may_have_another(state: SchedulerState, submission: Submission, task: Task) -> bool:
     return (
         submission.state is JobState.RUNNING
         and submission.steps[task.step].spec.speculate
         and task.kind != "decode"
         and len(task.attempts) == 1
         and not task.failures
-        and task.speculative < book.limits.speculative_max
-        and may_start(book, submission, task)
+        and task.speculative < state.limits.speculative_max
+        and may_start(state, submission, task)
     )
 
 
-def _left_s(book: Book, turn: Turn, submission: Submission, attempt: Attempt, node: Node) -> float | None:
+def _left_s(state: SchedulerState, turn: Turn, submission: Submission, attempt: Attempt, node: Node) -> float | None:
     """In how many seconds a late attempt will have ended; None for one that is not late."""
-    task, limits = attempt.task, book.limits
+    task, limits = attempt.task, state.limits
     began_s = attempt.began_s
     if began_s is None and node.load <= node.slots and turn.now_s - node.seen_s >= limits.speculate_after_s:
         began_s = max(attempt.sent_s, node.seen_s)  # its node is silent, and nothing was before it

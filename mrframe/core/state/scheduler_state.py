@@ -1,7 +1,7 @@
-"""The scheduler's book: the jobs, the nodes, the queue; and a turn: what one event makes it do.
+"""The scheduler's state: the jobs, the nodes, the queue; and a turn: what one event makes it do.
 
 Records only. Who decides what is in `assignment`, `outcomes`, `losses`, `membership` and `recovery`, which
-all take the book and the turn; `scheduler` is the door.
+all take the state and the turn; `scheduler` is the door.
 
 A turn's actions come out facts first, whatever order they were asked for in: nothing is sent before the
 facts it depends on are on disk.
@@ -23,12 +23,6 @@ from mrframe.core.state.block_map import Keepers
 from mrframe.core.state.queue import Queue
 from mrframe.core.state.submission import Submission
 from mrframe.core.state.tasks import Attempt, Task
-
-
-class Roster:
-    """Whether the book has yet to look at its nodes again, since one of them has come or has moved."""
-
-    stale = True
 
 
 @dataclass(slots=True, eq=False)
@@ -54,7 +48,6 @@ class Node:
     replaced: set[str] = field(default_factory=set)
     faults: dict[str, float] = field(default_factory=dict)
     aside_until_s: float = 0.0
-    roster: Roster = field(default_factory=Roster)
     decodes: int = 0
 
     @property
@@ -63,11 +56,6 @@ class Node:
         if not self.decodes:
             return len(self.live)
         return sum(a.task.kind != "decode" or not a.task.is_ahead() for a in self.live.values())
-
-    def move(self, cause: str) -> None:
-        """Change the state as the table says."""
-        self.state = NODE.move(self.state, cause)
-        self.roster.stale = True
 
     def is_past(self, incarnation: str) -> bool:
         """Whether what this incarnation says is of no interest any more."""
@@ -99,7 +87,7 @@ class Turn:
         return self._facts + self._rest
 
 
-class Book:
+class SchedulerState:
     """All that the scheduler knows, and how things in it are found."""
 
     def __init__(self, epoch: int, limits: SchedulerLimits) -> None:
@@ -111,7 +99,7 @@ class Book:
         self.keepers = Keepers()
         self.nodes: dict[str, Node] = {}
         self.roomy: set[str] | None = None  # nodes that may have room for a task, all others have none; None: any may
-        self._roster = Roster()
+        self._nodes_changed = True  # dirty flag: the fields below follow from the nodes and are to be rebuilt
         self._joined: list[Node] = []
         self._settling = False
         self._slots = 0
@@ -125,28 +113,33 @@ class Book:
     def node(self, name: str) -> Node:
         """The node of this name, which need not have been known before."""
         if name not in self.nodes:
-            self.nodes[name] = Node(name, roster=self._roster)
-            self._roster.stale = True
+            self.nodes[name] = Node(name)
+            self._nodes_changed = True
         return self.nodes[name]
+
+    def move_node(self, node: Node, cause: str) -> None:
+        """Change a node's state as the table says."""
+        node.state = NODE.move(node.state, cause)
+        self._nodes_changed = True
 
     def joined(self) -> list[Node]:
         """The nodes that may be given work, by name; looked for only when one has moved, since there may be many."""
-        self._look()
+        self._rebuild()
         return self._joined
 
     def slots(self) -> int:
         """How many slots the joined nodes have together."""
-        self._look()
+        self._rebuild()
         return self._slots
 
     def settling(self) -> bool:
         """Whether nodes named by the journal have still to join, or to be given up."""
-        self._look()
+        self._rebuild()
         return self._settling
 
-    def _look(self) -> None:
-        if self._roster.stale:
-            self._roster.stale = False
+    def _rebuild(self) -> None:
+        if self._nodes_changed:
+            self._nodes_changed = False
             nodes = [self.nodes[name] for name in sorted(self.nodes)]
             self._joined = [node for node in nodes if node.state is NodeState.JOINED]
             self._slots = sum(node.slots for node in self._joined)

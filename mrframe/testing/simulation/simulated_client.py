@@ -30,7 +30,7 @@ class SimulatedClient:
     def finished(self) -> bool:
         """Whether every job has ended as it should and the master has heard of its release."""
         scheduler = self.world.master.scheduler
-        return len(self.answers) == len(self.world.cases) and scheduler is not None and not scheduler.book.jobs
+        return len(self.answers) == len(self.world.cases) and scheduler is not None and not scheduler.state.jobs
 
     def begin(self) -> None:
         """Submit the jobs, their splits in pieces over the first second."""

@@ -41,11 +41,11 @@ def test_the_first_to_put_a_number_has_it_and_a_repeat_changes_nothing():
     scheduler = master()
     mine, other = DatasetPut(version(1, A, put=7)), DatasetPut(version(1, B, put=8))
     assert tell(scheduler, mine, mine, other) == [mine]
-    assert scheduler.book.datasets.find("access") == mine.version
+    assert scheduler.state.datasets.find("access") == mine.version
     second = DatasetPut(version(2, B, put=8))
     assert tell(scheduler, second) == [second]
-    assert scheduler.book.datasets.find("access") == second.version
-    assert scheduler.book.datasets.find("access", 1) == mine.version
+    assert scheduler.state.datasets.find("access") == second.version
+    assert scheduler.state.datasets.find("access", 1) == mine.version
 
 
 def test_the_number_of_a_removed_version_is_never_given_again():
@@ -55,8 +55,8 @@ def test_the_number_of_a_removed_version_is_never_given_again():
     removed = tell(scheduler, gone, gone, DatasetRemoved("access", 0), DatasetRemoved("other", 1))
     assert removed == [VersionRemoved("access", 2, 1)]
     assert tell(scheduler, DatasetPut(version(2, B))) == []
-    assert scheduler.book.datasets.find("access").number == 1
-    assert scheduler.book.keepers.needs.keys() == {A}
+    assert scheduler.state.datasets.find("access").number == 1
+    assert scheduler.state.keepers.needs.keys() == {A}
     assert len(tell(scheduler, DatasetPut(version(3, B)))) == 1
 
 
@@ -66,11 +66,11 @@ def test_the_number_of_a_removed_version_is_not_given_again_by_the_next_master(t
     for event in (DatasetPut(version(1)), DatasetPut(version(2, B)), DatasetRemoved("access", 2)):
         journal.append(tell(first, event))
     first = recovered(journal)
-    assert first.book.datasets.last("access") == 2
+    assert first.state.datasets.last("access") == 2
     assert tell(first, DatasetPut(version(2, B))) == []
     journal.append(tell(first, DatasetRemoved("access", 1)))
     second = recovered(journal)
-    assert second.book.datasets.last("access") == 2
+    assert second.state.datasets.last("access") == 2
     assert tell(second, DatasetPut(version(1)), DatasetPut(version(2, B))) == []
     assert len(tell(second, DatasetPut(version(3, B)))) == 1
     journal.close()
@@ -89,8 +89,8 @@ def recovered(journal: DiskJournal) -> Scheduler:
 def test_a_removal_in_an_older_journal_is_read_and_says_nothing_of_its_put():
     scheduler = master()
     scheduler.recover([DatasetPut(version(1, put=5)), DatasetRemoved("access", 1), DatasetRemoved("access", 2)])
-    assert (scheduler.book.datasets.last("access"), scheduler.book.datasets.removed()) == (2, set())
-    assert list(scheduler.book.datasets.versions()) == []
+    assert (scheduler.state.datasets.last("access"), scheduler.state.datasets.removed()) == (2, set())
+    assert list(scheduler.state.datasets.versions()) == []
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_removal_in_an_older_journal_is_read_and_says_nothing_of_its_put():
 def test_what_cannot_be_a_version_is_no_fact(bad):
     scheduler = master()
     assert tell(scheduler, DatasetPut(bad)) == []
-    assert scheduler.book.datasets.find(bad.dataset) is None
+    assert scheduler.state.datasets.find(bad.dataset) is None
 
 
 def test_references_are_a_name_and_perhaps_a_version():
@@ -170,7 +170,7 @@ def test_the_next_master_knows_all_versions_from_the_journal_and_gives_no_number
     second.recover(facts)
     assert second.snapshot() == first.snapshot()
     for name in ("access", "error"):
-        assert second.book.datasets.last(name) == first.book.datasets.last(name)
+        assert second.state.datasets.last(name) == first.state.datasets.last(name)
     assert len(facts) <= sum(
-        first.book.datasets.last(name) for name in ("access", "error")
+        first.state.datasets.last(name) for name in ("access", "error")
     )  # one row for each number

@@ -169,10 +169,10 @@ class World:
             self.run(1)
             if not self.state(self.puts).pending:
                 break
-        number = self.scheduler.book.datasets.last(dataset) + 1
+        number = self.scheduler.state.datasets.last(dataset) + 1
         files = tuple(DatasetFile(f"{b}", (DatasetBlock(name_of(b), 10),)) for b in blocks)
         self.tell(DatasetPut(Version(dataset, number, self.puts, replicas, files)))
-        found = self.scheduler.book.datasets.find(dataset, number)
+        found = self.scheduler.state.datasets.find(dataset, number)
         for _ in range(200):
             if not found or not self.scheduler.answer(VersionWanted(dataset, number), self.now_s).unrecorded:
                 break

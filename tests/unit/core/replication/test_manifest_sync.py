@@ -171,7 +171,7 @@ def test_whatever_becomes_of_the_journal_no_version_is_lost_but_those_that_were_
                 if world.put("access", sorted(how)):
                     acknowledged[world.puts] = how
             case "remove":
-                gone = world.scheduler.book.datasets.find("access", how)
+                gone = world.scheduler.state.datasets.find("access", how)
                 world.tell(DatasetRemoved("access", how))
                 if gone is not None:
                     acknowledged.pop(gone.put, None)

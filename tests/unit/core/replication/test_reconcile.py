@@ -43,12 +43,12 @@ def test_a_put_that_lost_a_node_before_its_version_was_written_waits_for_another
     files = tuple(DatasetFile(f"{block}", (DatasetBlock(name_of(block), 10),)) for block in range(8))
     wish = DatasetPut(Version("logs", 1, 1, 2, files))
     world.tell(wish)
-    assert world.scheduler.book.datasets.find("logs") is None
+    assert world.scheduler.state.datasets.find("logs") is None
     assert set(world.state(1).pending) == held
     world.run(2)
     assert not world.state(1).pending
     world.tell(wish)
-    assert world.scheduler.book.datasets.find("logs").number == 1
+    assert world.scheduler.state.datasets.find("logs").number == 1
 
 
 def test_a_second_put_stores_only_what_is_new_and_the_last_version_that_goes_takes_its_blocks():
@@ -257,7 +257,7 @@ def test_whatever_happens_one_at_a_time_all_versions_end_on_their_homes_and_noth
     world.settle()
     world.run(ORPHANS_S + 100)
     needed = {block for blocks in versions.values() for block in blocks}
-    drained = world.scheduler.book.keepers.drained
+    drained = world.scheduler.state.keepers.drained
     for block in range(13):
         usable = dict.fromkeys(set(world.alive) - drained, 1.0)
         assert world.where(block) == (set(homes(name_of(block), usable, 2)) if block in needed else set())

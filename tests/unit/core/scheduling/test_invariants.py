@@ -71,7 +71,7 @@ def test_what_is_allowed_is_not(checker, scheduler):
 
 
 def test_too_many_attempts_on_a_node_are_noticed(checker, scheduler):
-    node = scheduler.book.nodes["node-1"]
+    node = scheduler.state.nodes["node-1"]
     node.live.update({f"job-1/m000{i}.1.1": next(iter(node.live.values())) for i in range(5)})
     with pytest.raises(InvariantBroken, match=r"^I4: "):
         checker.turn(scheduler, [])

@@ -17,7 +17,7 @@ def two_nodes(tasks: int = 60) -> ByHand:
 
 
 def running(cluster: ByHand, node: str) -> str:
-    (name,) = cluster.scheduler.book.nodes[node].live
+    (name,) = cluster.scheduler.state.nodes[node].live
     return name
 
 
@@ -29,9 +29,9 @@ def fail_on(cluster: ByHand, node: str, times: int) -> None:
 def test_a_node_that_fails_five_tasks_gets_no_more_for_a_minute():
     cluster = two_nodes()
     fail_on(cluster, "node-1", 4)
-    assert cluster.scheduler.book.nodes["node-1"].live
+    assert cluster.scheduler.state.nodes["node-1"].live
     fail_on(cluster, "node-1", 1)
-    assert not cluster.scheduler.book.nodes["node-1"].live
+    assert not cluster.scheduler.state.nodes["node-1"].live
     for _ in range(4):
         cluster.seal(running(cluster, "node-2"))
         assert not cluster.started("node-1")
@@ -39,7 +39,7 @@ def test_a_node_that_fails_five_tasks_gets_no_more_for_a_minute():
         cluster.wait(9.0)
         cluster.beat("node-1")
         cluster.beat("node-2", running(cluster, "node-2"))
-    assert cluster.scheduler.book.nodes["node-1"].live
+    assert cluster.scheduler.state.nodes["node-1"].live
 
 
 def test_when_all_nodes_fail_alike_none_is_set_aside():
@@ -47,7 +47,7 @@ def test_when_all_nodes_fail_alike_none_is_set_aside():
     for _ in range(8):
         fail_on(cluster, "node-1", 1)
         fail_on(cluster, "node-2", 1)
-    assert all(node.live for node in cluster.scheduler.book.nodes.values())
+    assert all(node.live for node in cluster.scheduler.state.nodes.values())
 
 
 def test_the_only_node_is_never_set_aside():
@@ -55,7 +55,7 @@ def test_the_only_node_is_never_set_aside():
     cluster.join("node-1")
     cluster.submit(*(file_split(i, length=MIB << 6) for i in range(60)))
     fail_on(cluster, "node-1", 12)
-    assert cluster.scheduler.book.nodes["node-1"].live
+    assert cluster.scheduler.state.nodes["node-1"].live
 
 
 def test_faults_that_are_long_past_do_not_count():
@@ -66,7 +66,7 @@ def test_faults_that_are_long_past_do_not_count():
             cluster.wait(8.0)
             cluster.beat("node-1", running(cluster, "node-1"))
             cluster.beat("node-2", running(cluster, "node-2"))
-    assert cluster.scheduler.book.nodes["node-1"].live
+    assert cluster.scheduler.state.nodes["node-1"].live
 
 
 def test_one_task_that_fails_again_and_again_is_no_fault_of_the_node():
@@ -75,8 +75,8 @@ def test_one_task_that_fails_again_and_again_is_no_fault_of_the_node():
     cluster.submit(*(file_split(i, length=MIB << 6) for i in range(3)))
     for _ in range(3):
         cluster.fail("job-1/m0000.1.1" if "job-1/m0000.1.2" not in cluster.starts else list(cluster.starts)[-1])
-    assert not cluster.scheduler.book.nodes["node-1"].aside_until_s
-    assert not cluster.scheduler.book.nodes["node-2"].aside_until_s
+    assert not cluster.scheduler.state.nodes["node-1"].aside_until_s
+    assert not cluster.scheduler.state.nodes["node-2"].aside_until_s
 
 
 def test_what_a_node_has_sealed_is_read_while_it_is_set_aside():
@@ -97,15 +97,15 @@ def test_a_drained_node_gets_no_more_attempts_until_it_is_wanted_again():
     cluster.seal(running(cluster, "node-1"))
     for _ in range(3):
         cluster.seal(running(cluster, "node-2"))
-    assert not cluster.scheduler.book.nodes["node-1"].live
+    assert not cluster.scheduler.state.nodes["node-1"].live
     cluster.tell(e.NodeDrained("node-1", drained=False))
     cluster.wait(0.1)
-    assert cluster.scheduler.book.nodes["node-1"].live
+    assert cluster.scheduler.state.nodes["node-1"].live
 
 
 def test_the_last_node_that_is_left_is_given_work_though_it_is_drained():
     cluster = two_nodes()
-    cluster.scheduler.book.keepers.drained.add("node-1")
+    cluster.scheduler.state.keepers.drained.add("node-1")
     cluster.tell(e.NodeGone("node-2", "node-2#1"))
     cluster.seal(running(cluster, "node-1"))
     assert cluster.started("node-1")

@@ -542,7 +542,7 @@ def test_of_small_tasks_more_are_queued_and_fewer_towards_the_end(length, given_
     cluster = ByHand(limits=SchedulerLimits())
     cluster.join("node-1")
     cluster.submit(*(Split("file", "log", "/log", at * length, length, (0, at * length)) for at in range(200)))
-    node, waiting = cluster.scheduler.book.nodes["node-1"], cluster.scheduler.book.waiting
+    node, waiting = cluster.scheduler.state.nodes["node-1"], cluster.scheduler.state.waiting
     assert len(node.live) == given_first
     while node.live:
         assert len(node.live) <= max(2, 2 + len(waiting) // 16)
@@ -555,7 +555,7 @@ def test_an_idle_node_has_its_share_of_small_tasks():
     cluster = ByHand(limits=SchedulerLimits())
     cluster.join("node-1", "node-2")
     cluster.submit(*(file_split(number) for number in range(40)))
-    nodes = cluster.scheduler.book.nodes
+    nodes = cluster.scheduler.state.nodes
     assert [len(nodes[name].live) for name in ("node-1", "node-2")] == [2, 2]
 
 
@@ -579,7 +579,7 @@ def lost_map(*, keeps_maps: bool = False) -> ByHand:
 def finish(cluster: ByHand) -> list[tuple]:
     for _ in range(9):
         for name, (node, _) in list(cluster.starts.items()):
-            if not cluster.ended and name in cluster.scheduler.book.nodes[node].live:
+            if not cluster.ended and name in cluster.scheduler.state.nodes[node].live:
                 cluster.seal(name, report(lines=7 if "/m000" in name else 0))
     (ended,) = cluster.ended
     return [(attempt, made.ledger.lines) for attempt, step, _, _, made in ended.reports if step == 0]

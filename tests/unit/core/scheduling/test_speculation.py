@@ -28,7 +28,7 @@ def passes(cluster: ByHand, seconds: float, bytes_done: int = 0) -> list[str]:
     """Time passes, the late attempt says how far it is; the attempts that this starts."""
     cluster.now_s += seconds
     cluster.beat("node-2", LATE, progress=((LATE, bytes_done // 10, bytes_done),))
-    node = cluster.scheduler.book.nodes["node-1"]
+    node = cluster.scheduler.state.nodes["node-1"]
     cluster.tell(e.NodeBeat("node-1", node.incarnation, tuple(node.live), tuple(node.outputs)))
     cluster.tell(e.Tick())
     return cluster.started()
@@ -172,14 +172,14 @@ def test_an_attempt_that_waited_for_another_one_has_not_run_for_so_long():
         for number in (first, first + 1):
             cluster.seal(f"job-1/m{number:04d}.1.1", report(seconds=1.0))
     cluster.seal("job-1/m0005.1.1", report(seconds=1.0))
-    assert cluster.scheduler.book.nodes["node-1"].live["job-1/m0004.1.1"].sent_s == 5.0, "it had to wait"
+    assert cluster.scheduler.state.nodes["node-1"].live["job-1/m0004.1.1"].sent_s == 5.0, "it had to wait"
     cluster.wait(0.1)
     assert len(cluster.starts) == 6
 
 
 def test_what_is_on_a_silent_node_counts_from_when_it_was_heard_last():
     cluster = started()
-    late = cluster.scheduler.book.nodes["node-2"].live[LATE]
+    late = cluster.scheduler.state.nodes["node-2"].live[LATE]
     late.began_s = None
     for _ in range(5):
         cluster.now_s += 0.5

@@ -30,7 +30,7 @@ def test_jobs_share_the_slots_equally_whatever_each_has_waiting():
         cluster.submit(*(file_split(i) for i in range(tasks)), job=f"job-{number}")
     for name in list(cluster.starts):
         cluster.seal(name)
-    live = {job: submission.live for job, submission in cluster.scheduler.book.jobs.items()}
+    live = {job: submission.live for job, submission in cluster.scheduler.state.jobs.items()}
     assert live == {"job-1": 4, "job-2": 4, "job-3": 4}
 
 
