@@ -12,12 +12,12 @@ from mrframe.core.model.facts import AttemptCommitted, JobFinished, OutputLost
 from mrframe.core.model.spec import Failure
 from mrframe.core.node.attempts import Repeat
 from mrframe.core.node.node_core import NodeCore
-from mrframe.core.node.report_outbox import Reports
+from mrframe.core.node.report_outbox import ReportOutbox
 from mrframe.core.scheduling import assignment, attempt_end, job_end, membership, recovery
 from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
-from mrframe.core.state.submission import Submission
+from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Step
 from mrframe.testing.simulation.cluster import run
 from mrframe.testing.simulation.world import Faults
@@ -53,7 +53,7 @@ def commits_what_a_lost_attempt_sealed(patch):
 
 @mutant("I9")
 def forgets_to_run_lost_outputs_again(patch):
-    patch(Submission, "needed", lambda _self: [])
+    patch(SubmissionRecord, "needed", lambda _self: [])
 
 
 @mutant("I9|I3|I10")
@@ -78,7 +78,7 @@ def starts_reducing_before_the_inputs_are_closed(patch):
         begun = step.maps or (self.closed and not self.unknown_decodes)  # an input may be empty
         return step.planned and bool(begun) and not step.open_maps
 
-    patch(Submission, "_maps_known", maps_known)
+    patch(SubmissionRecord, "_maps_known", maps_known)
 
 
 @mutant("I3|I10")
@@ -87,7 +87,7 @@ def does_not_wait_for_compressed_inputs(patch):
         begun = step.maps or not self.unknown_decodes  # an input may be empty
         return (step.index > 0 or self.closed) and step.planned and bool(begun) and not step.open_maps
 
-    patch(Submission, "_maps_known", maps_known)
+    patch(SubmissionRecord, "_maps_known", maps_known)
 
 
 @mutant("I9")
@@ -105,7 +105,7 @@ def a_node_says_everything_once_only(patch):
         return said
 
     patch(Repeat, "due", due)
-    patch(Reports, "hurry", lambda *_: None)
+    patch(ReportOutbox, "hurry", lambda *_: None)
 
 
 @mutant("I4")
@@ -143,27 +143,29 @@ def reads_maps_in_the_order_of_their_creation(patch):
 
 @mutant("I3|I10")
 def leaves_out_a_source(patch):
-    real = Submission.sources
+    real = SubmissionRecord.sources
     patch(
-        Submission, "sources", lambda self, task: real(self, task)[1:] if task.kind == "reduce" else real(self, task)
+        SubmissionRecord,
+        "sources",
+        lambda self, task: real(self, task)[1:] if task.kind == "reduce" else real(self, task),
     )
 
 
 @mutant("I6|I8|I10")
 def counts_a_split_that_is_added_twice(patch):
-    patch(Submission, "unknown_splits", lambda _self, splits: tuple(splits))
+    patch(SubmissionRecord, "unknown_splits", lambda _self, splits: tuple(splits))
 
 
 @mutant("I6|I8|I10|I9")
 def maps_a_block_that_is_reported_twice(patch):
-    real = Submission.add_block
+    real = SubmissionRecord.add_block
 
     def add_block(self, decode, split):
         task = real(self, decode, split)
         del self.by_order[split.order]
         return task
 
-    patch(Submission, "add_block", add_block)
+    patch(SubmissionRecord, "add_block", add_block)
 
 
 @mutant("I10|I3|I9")
@@ -172,7 +174,7 @@ def a_seal_overtakes_the_blocks_of_its_attempt(patch):
         repeats = [*attempt.blocks.values(), *([attempt.answer] if attempt.answer else [])]
         return [action for repeat in repeats for action in repeat.due(now_s, self._limits)]
 
-    patch(Reports, "due", due)
+    patch(ReportOutbox, "due", due)
 
 
 @mutant("I2")
@@ -218,7 +220,7 @@ def a_late_failure_fails_the_job(patch):
 
 @mutant("I10")
 def a_lost_node_is_the_fault_of_its_tasks(patch):
-    real = Submission.needed
+    real = SubmissionRecord.needed
 
     def needed(self):
         for task in self.tasks.values():
@@ -226,7 +228,7 @@ def a_lost_node_is_the_fault_of_its_tasks(patch):
                 task.failures = 4
         return real(self)
 
-    patch(Submission, "needed", needed)
+    patch(SubmissionRecord, "needed", needed)
 
 
 @mutant("I10")
@@ -312,14 +314,14 @@ def a_block_that_is_mapped_is_not_told_of(patch):
 
 @mutant("I9")
 def a_block_that_is_mapped_is_told_of_once(patch):
-    real = Reports.acknowledged
+    real = ReportOutbox.acknowledged
 
     def acknowledged(self, attempt, order, now_s):
         real(self, attempt, order, now_s)
         if order in attempt.kept:
             attempt.kept[order].at_s = float("inf")
 
-    patch(Reports, "acknowledged", acknowledged)
+    patch(ReportOutbox, "acknowledged", acknowledged)
 
 
 @mutant("I7|I9|I10")
@@ -337,7 +339,7 @@ def who_decodes_has_all_the_executors(patch):
 
 @mutant("I10")
 def what_is_lost_is_missing_in_the_figures(patch):
-    patch(Submission, "told", Submission.committed)
+    patch(SubmissionRecord, "told", SubmissionRecord.committed)
 
 
 @mutant("I4")

@@ -28,7 +28,7 @@ from mrframe.core.model import events
 from mrframe.core.model.actions import JobEnded
 from mrframe.core.model.block_messages import PutWanted, StorageWanted, VersionsWanted, VersionWanted
 from mrframe.core.model.reports import JobProgress
-from mrframe.core.model.states import NodeState
+from mrframe.core.model.states import NodeMembership
 from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
@@ -151,7 +151,7 @@ class Clients:
         state = self._scheduler.state
         nodes = []
         for name, node in sorted(state.nodes.items()):
-            slots = node.slots if node.state is NodeState.JOINED else 0
+            slots = node.slots if node.state is NodeMembership.JOINED else 0
             nodes.append(messages.NodeState(name, node.state.value, slots, len(node.live)))
         jobs = []
         for name, submission in sorted(state.jobs.items(), key=lambda item: item[1].place):

@@ -19,7 +19,7 @@ class IllegalMove(AssertionError):
     """A move that is not in the table: a bug in mrframe, found at the place where it happens."""
 
 
-class JobState(Enum):
+class JobStatus(Enum):
     """What has become of a submission."""
 
     RUNNING = "running"
@@ -37,7 +37,7 @@ class TaskState(Enum):
     LOST = "lost"
 
 
-class NodeState(Enum):
+class NodeMembership(Enum):
     """What the scheduler believes of a node."""
 
     EXPECTED = "expected"
@@ -81,11 +81,11 @@ class Machine(Generic[S]):
 
 JOB = Machine(
     "job",
-    JobState.RUNNING,
+    JobStatus.RUNNING,
     {
-        JobState.RUNNING: "accepted; splits are added, tasks run",
-        JobState.DONE: "all reduce tasks of the last step are committed; outputs are kept until it is released",
-        JobState.FAILED: "ended by a failure or a cancellation",
+        JobStatus.RUNNING: "accepted; splits are added, tasks run",
+        JobStatus.DONE: "all reduce tasks of the last step are committed; outputs are kept until it is released",
+        JobStatus.FAILED: "ended by a failure or a cancellation",
     },
     {
         "done": "the last reduce task of the last step was committed",
@@ -93,10 +93,10 @@ JOB = Machine(
         "reopen": "an output of the last step was lost before the job was released",
     },
     {
-        (JobState.RUNNING, "done"): JobState.DONE,
-        (JobState.RUNNING, "fail"): JobState.FAILED,
-        (JobState.DONE, "reopen"): JobState.RUNNING,
-        (JobState.DONE, "fail"): JobState.FAILED,
+        (JobStatus.RUNNING, "done"): JobStatus.DONE,
+        (JobStatus.RUNNING, "fail"): JobStatus.FAILED,
+        (JobStatus.DONE, "reopen"): JobStatus.RUNNING,
+        (JobStatus.DONE, "fail"): JobStatus.FAILED,
     },
 )
 
@@ -138,12 +138,12 @@ TASK = Machine(
 
 NODE = Machine(
     "node",
-    NodeState.EXPECTED,
+    NodeMembership.EXPECTED,
     {
-        NodeState.EXPECTED: "named by the journal as a holder of outputs; has not joined in this epoch",
-        NodeState.JOINED: "has said hello and is heard",
-        NodeState.SILENT: "not heard for the lease; its attempts and outputs count as lost",
-        NodeState.GONE: "its process has ended; that incarnation never comes back",
+        NodeMembership.EXPECTED: "named by the journal as a holder of outputs; has not joined in this epoch",
+        NodeMembership.JOINED: "has said hello and is heard",
+        NodeMembership.SILENT: "not heard for the lease; its attempts and outputs count as lost",
+        NodeMembership.GONE: "its process has ended; that incarnation never comes back",
     },
     {
         "hello": "it said hello (for a joined node: a new incarnation did)",
@@ -152,16 +152,16 @@ NODE = Machine(
         "ended": "its keeper saw the process end",
     },
     {
-        (NodeState.EXPECTED, "hello"): NodeState.JOINED,
-        (NodeState.EXPECTED, "lease over"): NodeState.SILENT,
-        (NodeState.EXPECTED, "ended"): NodeState.GONE,
-        (NodeState.JOINED, "hello"): NodeState.JOINED,
-        (NodeState.JOINED, "lease over"): NodeState.SILENT,
-        (NodeState.JOINED, "ended"): NodeState.GONE,
-        (NodeState.SILENT, "hello"): NodeState.JOINED,
-        (NodeState.SILENT, "heard"): NodeState.JOINED,
-        (NodeState.SILENT, "ended"): NodeState.GONE,
-        (NodeState.GONE, "hello"): NodeState.JOINED,
+        (NodeMembership.EXPECTED, "hello"): NodeMembership.JOINED,
+        (NodeMembership.EXPECTED, "lease over"): NodeMembership.SILENT,
+        (NodeMembership.EXPECTED, "ended"): NodeMembership.GONE,
+        (NodeMembership.JOINED, "hello"): NodeMembership.JOINED,
+        (NodeMembership.JOINED, "lease over"): NodeMembership.SILENT,
+        (NodeMembership.JOINED, "ended"): NodeMembership.GONE,
+        (NodeMembership.SILENT, "hello"): NodeMembership.JOINED,
+        (NodeMembership.SILENT, "heard"): NodeMembership.JOINED,
+        (NodeMembership.SILENT, "ended"): NodeMembership.GONE,
+        (NodeMembership.GONE, "hello"): NodeMembership.JOINED,
     },
 )
 

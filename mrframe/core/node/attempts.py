@@ -122,7 +122,7 @@ class NodeAttempt:
 
 
 @dataclass(slots=True, eq=False)
-class Executor:
+class ExecutorRecord:
     """An executor process: whether it is up, what it works on, how many attempts it has been given.
 
     `after` is done when it has died: the clean-up of what it may have been writing when it was killed.

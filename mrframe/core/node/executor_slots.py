@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from mrframe.core.model.actions import KillExecutor, NodeAction, SpawnExecutor
 from mrframe.core.model.limits import NodeLimits
-from mrframe.core.node.attempts import Executor
+from mrframe.core.node.attempts import ExecutorRecord
 
 
-class Executors:
+class ExecutorSlots:
     """Which executors there are, which are idle, and when new ones are started.
 
     Numbers are never used again within a node process. An executor that dies before it was ever ready is
@@ -20,12 +20,12 @@ class Executors:
     def __init__(self, slots: int, limits: NodeLimits) -> None:
         self._slots = slots
         self._limits = limits
-        self._all: dict[int, Executor] = {}
+        self._all: dict[int, ExecutorRecord] = {}
         self._next = 1
         self._early_deaths = 0
         self._spawn_s = 0.0
 
-    def idle(self) -> list[Executor]:
+    def idle(self) -> list[ExecutorRecord]:
         """Those that can be given an order, by number."""
         return [executor for executor in self._all.values() if executor.idle]
 
@@ -37,7 +37,7 @@ class Executors:
         """Start what is missing, with so many beside the slots, unless a pause is on."""
         actions: list[NodeAction] = []
         while len(self._all) < self._slots + decoders and (not self._early_deaths or now_s >= self._spawn_s):
-            self._all[self._next] = Executor(self._next)
+            self._all[self._next] = ExecutorRecord(self._next)
             actions.append(SpawnExecutor(self._next))
             self._next += 1
         return actions
@@ -75,7 +75,7 @@ class Executors:
         executor.killed, executor.fault = True, fault
         return [KillExecutor(number)]
 
-    def died(self, number: int, now_s: float) -> Executor | None:
+    def died(self, number: int, now_s: float) -> ExecutorRecord | None:
         """An executor's process has ended; its record, None when it was known."""
         executor = self._all.pop(number, None)
         if executor is not None and not executor.up:

@@ -51,8 +51,8 @@ from mrframe.core.model.limits import NodeLimits
 from mrframe.core.model.spec import Failure
 from mrframe.core.model.states import AttemptState
 from mrframe.core.node.attempts import NodeAttempt, Repeat
-from mrframe.core.node.executor_slots import Executors
-from mrframe.core.node.report_outbox import Reports
+from mrframe.core.node.executor_slots import ExecutorSlots
+from mrframe.core.node.report_outbox import ReportOutbox
 
 _HOLDING = (AttemptState.SEALED, AttemptState.COMMITTED)
 
@@ -74,8 +74,8 @@ class NodeCore:
         self.epoch = 0
         self.welcome = False
         self.attempts: dict[str, NodeAttempt] = {}
-        self.executors = Executors(slots, self.limits)
-        self.reports = Reports(node, incarnation, self.limits)
+        self.executors = ExecutorSlots(slots, self.limits)
+        self.outbox = ReportOutbox(node, incarnation, self.limits)
         self._discarded: dict[str, set[str]] = {}
         self._forgotten: set[str] = set()
         self._queue: dict[str, NodeAttempt] = {}  # not yet running, in order of arrival
@@ -148,14 +148,14 @@ class NodeCore:
         self.welcome = accepted
         self._next_beat_s = now_s
         if accepted:
-            self.reports.hurry(self.attempts.values(), now_s)
+            self.outbox.hurry(self.attempts.values(), now_s)
         return self._speak(now_s)
 
     def _start(self, event: StartAttempt, now_s: float) -> list[NodeAction]:
         name = parse_attempt(event.attempt)
         known = self.attempts.get(event.attempt)
         if known is not None:
-            return self.reports.again(known, now_s)
+            return self.outbox.again(known, now_s)
         refused = event.attempt in self._discarded.get(name.job, ()) or name.job in self._forgotten
         if refused or not self.welcome or name.epoch != self.epoch:
             return []  # what is not for this incarnation, or this epoch, is not done; the rest comes again
@@ -204,14 +204,14 @@ class NodeCore:
         attempt = self.attempts.get(event.attempt)
         if attempt is None:
             return []
-        self.reports.acknowledged(attempt, event.order, now_s)
+        self.outbox.acknowledged(attempt, event.order, now_s)
         block = attempt.kept.pop(event.order, None) if event.mapped else None
         deleted: list[NodeAction] = []
         if block is not None and isinstance(block.message, BlockSealed):
             decodes = attempt.state is AttemptState.RUNNING
             deleted.append(DeleteBlock(attempt.name, block.message.split.path, attempt.executor if decodes else 0))
             attempt.moved_s = now_s
-        return [*deleted, *self.reports.due(attempt, now_s)]
+        return [*deleted, *self.outbox.due(attempt, now_s)]
 
     # ---- inputs -------------------------------------------------------------------------------------
 
@@ -238,7 +238,7 @@ class NodeCore:
         attempt.kept.clear()
         message = AttemptFailed(self.node, self.incarnation, attempt.name, failure)
         attempt.answer = Repeat(message, now_s, self.limits.repeat_s)
-        return self.reports.due(attempt, now_s)
+        return self.outbox.due(attempt, now_s)
 
     # ---- executors ----------------------------------------------------------------------------------
 
@@ -263,12 +263,12 @@ class NodeCore:
                 return []
             case ExecutorBlock():
                 attempt.moved_s = now_s
-                return self.reports.block(attempt, event.split, now_s)
+                return self.outbox.block(attempt, event.split, now_s)
             case ExecutorSealed():
                 attempt.move("seal")
                 self._decodes.discard(attempt.name)
-                self.reports.seal(attempt, event.report, now_s)
-                return [*self.reports.due(attempt, now_s), *self.executors.free(event.executor, self._decoders)]
+                self.outbox.seal(attempt, event.report, now_s)
+                return [*self.outbox.due(attempt, now_s), *self.executors.free(event.executor, self._decoders)]
             case ExecutorFailed():
                 failure = attempt.blamed(event.failure)
                 return [*self._fail(attempt, failure, now_s), *self.executors.free(event.executor, self._decoders)]
@@ -318,7 +318,7 @@ class NodeCore:
         actions = self._speak(now_s)
         for attempt in self.attempts.values():
             if attempt.answer is not None or attempt.blocks or attempt.kept:
-                actions += self.reports.due(attempt, now_s)
+                actions += self.outbox.due(attempt, now_s)
             stall_s = attempt.stalled(now_s)
             if stall_s is not None:
                 fault = f"it made no progress for {stall_s:g} s and was killed"
@@ -344,6 +344,6 @@ class NodeCore:
             self.node,
             self.incarnation,
             tuple(a.name for a in working),
-            self.reports.held(self.attempts),
+            self.outbox.held(self.attempts),
             tuple((a.name, a.records, a.bytes_done) for a in running),
         )

@@ -14,7 +14,7 @@ from mrframe.core.model.states import AttemptState
 from mrframe.core.node.attempts import NodeAttempt, Repeat
 
 
-class Reports:
+class ReportOutbox:
     """Seals, failures, blocks and the list of what is held."""
 
     def __init__(self, node: str, incarnation: str, limits: NodeLimits) -> None:

@@ -29,7 +29,7 @@ from mrframe.core.model.manifest_messages import (
     VersionTold,
 )
 from mrframe.core.state.block_map import Keepers, Owner
-from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
+from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 
 AGAIN_S = 30.0
 """A manifest that a node was asked to keep, and has not said that it does, is sent again after so long."""
@@ -37,7 +37,9 @@ WRITES_MAX = 16
 """Manifests that a node is asked to keep at a time."""
 
 
-def of_node(state: SchedulerState, turn: Turn, node: Node, event: VersionsHeld | VersionTold | VersionKept) -> None:
+def of_node(
+    state: SchedulerState, turn: Turn, node: NodeRecord, event: VersionsHeld | VersionTold | VersionKept
+) -> None:
     """A joined node says something of its manifests."""
     keepers = state.keepers
     match event:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mrframe.core.model.block_messages import BlocksOffered
-from mrframe.core.state.block_map import Keepers, Put
+from mrframe.core.state.block_map import Keepers, PendingPut
 
 SILENT_S = 60.0
 """A put whose client was not heard for so long is over."""
@@ -13,7 +13,7 @@ def offered(keepers: Keepers, event: BlocksOffered, now_s: float) -> None:
     """A client offers blocks, maybe again."""
     put = keepers.puts.get(event.put)
     if put is None:
-        put = keepers.puts[event.put] = Put(event.put, max(1, event.replicas), now_s)
+        put = keepers.puts[event.put] = PendingPut(event.put, max(1, event.replicas), now_s)
     put.heard_s = now_s
     for block in event.blocks:
         if block.name not in put.blocks:
@@ -23,7 +23,7 @@ def offered(keepers: Keepers, event: BlocksOffered, now_s: float) -> None:
         keepers.need(("", put.number), block.name, block.length, put.replicas)
 
 
-def hear(keepers: Keepers, number: int, now_s: float) -> Put | None:
+def hear(keepers: Keepers, number: int, now_s: float) -> PendingPut | None:
     """A put, whose client asks for it."""
     put = keepers.puts.get(number)
     if put is not None:

@@ -42,10 +42,10 @@ from mrframe.core.model.catalog import Version
 from mrframe.core.model.events import DatasetPut, DatasetRemoved, NodeDrained
 from mrframe.core.model.facts import VersionRemoved
 from mrframe.core.model.manifest_messages import RecoverVersions
-from mrframe.core.model.states import NodeState
+from mrframe.core.model.states import NodeMembership
 from mrframe.core.replication import manifest_sync, puts
 from mrframe.core.state.block_map import Keepers
-from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
+from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 
 AWAY_S = 15.0
 SETTLE_S = 5.0
@@ -104,7 +104,7 @@ def of_client(
 def of_node(
     state: SchedulerState,
     turn: Turn,
-    node: Node,
+    node: NodeRecord,
     event: BlocksHeld | BlockStored | BlockRefused | BlockDamaged | BlocksJudged,
 ) -> None:
     """A joined node says something of its store."""
@@ -159,7 +159,7 @@ def _is_between(event: BlocksHeld, name: str) -> bool:
     return event.after < name and (not event.to or name <= event.to)
 
 
-def _refused(state: SchedulerState, turn: Turn, node: Node, event: BlockRefused) -> None:
+def _refused(state: SchedulerState, turn: Turn, node: NodeRecord, event: BlockRefused) -> None:
     keepers = state.keepers
     keepers.orders.get(node.name, {}).pop(event.name, None)
     keepers.look_at(event.name)
@@ -186,7 +186,7 @@ def suspect(state: SchedulerState, turn: Turn, node: str, name: str) -> None:
 def readable(state: SchedulerState, name: str) -> list[str]:
     """The nodes that are there and have a block, by name."""
     nodes = state.keepers.holders.get(name, ())
-    return sorted(node for node in nodes if state.nodes[node].state is NodeState.JOINED)
+    return sorted(node for node in nodes if state.nodes[node].state is NodeMembership.JOINED)
 
 
 # ---- datasets and puts ------------------------------------------------------------------------------
@@ -314,7 +314,7 @@ def _look(state: SchedulerState, turn: Turn, name: str) -> bool:
     if not keepers.wanted(name):
         return _drop_unneeded(state, turn, name, holders)
     is_put = any(name in put.blocks for put in keepers.puts.values())
-    away = {node for node in keepers.present if state.nodes[node].state is not NodeState.JOINED}
+    away = {node for node in keepers.present if state.nodes[node].state is not NodeMembership.JOINED}
     live = holders - away if is_put else holders
     wanted = homes_of(state, name)
     if not wanted:
@@ -373,6 +373,6 @@ def _drop_unneeded(state: SchedulerState, turn: Turn, name: str, nodes: set[str]
 
 def _drop(state: SchedulerState, turn: Turn, name: str, nodes: Iterable[str], *, moved: bool) -> None:
     for node in sorted(nodes):
-        if state.nodes[node].state is NodeState.JOINED:
+        if state.nodes[node].state is NodeMembership.JOINED:
             state.keepers.discard(node, name)
             turn.send(node, DropBlock(name, moved))

@@ -2,7 +2,7 @@
 
 Rules. A node is given at most `slots * (1 + queued_per_slot)` attempts; more than `slots` only while at
 least one task for every slot of the cluster still waits, so that the last tasks go where a slot is free.
-At decode tasks a node has no more attempts than slots, and one that waits for others takes none (`Node.load`).
+At decode tasks a node has no more attempts than slots, and one that waits for others takes none (`NodeRecord.load`).
 Of small tasks more may be queued, but the fewer, the fewer still wait: nothing is known of how long they take.
 Nodes take turns, the least loaded first, ties by name. An attempt id is `<task>.<epoch>.<number>`; the
 number only grows, and the epoch is new with each start of the master: no id is used twice.
@@ -19,13 +19,13 @@ from mrframe.core.model.events import StartAttempt
 from mrframe.core.model.ids import attempt_id
 from mrframe.core.model.shuffle_checksum import NOTHING
 from mrframe.core.model.spec import Split
-from mrframe.core.model.states import JobState, TaskState
+from mrframe.core.model.states import JobStatus, TaskState
 from mrframe.core.replication.reconcile import readable
 from mrframe.core.scheduling.node_exclusion import able
 from mrframe.core.state.queue import Queue
 from mrframe.core.state.ready_queue import near, wait_s
-from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
-from mrframe.core.state.submission import Submission
+from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
+from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Task
 
 NOBODY = "no node"
@@ -34,9 +34,9 @@ NOBODY = "no node"
 _SMALL_KINDS = ("file", "held", "stored")  # the others may be more work than their bytes say
 
 
-def may_start(state: SchedulerState, submission: Submission, task: Task) -> bool:
+def may_start(state: SchedulerState, submission: SubmissionRecord, task: Task) -> bool:
     """Whether everything that the task reads is there, on nodes that have joined."""
-    if submission.state is not JobState.RUNNING or not submission.inputs_there(task):
+    if submission.state is not JobStatus.RUNNING or not submission.inputs_there(task):
         return False
     free = task.kind == "decode" or (task.kind == "map" and task.step == 0 and task.origin is None)
     stored = task.split is not None and task.split.kind == "stored"
@@ -108,7 +108,7 @@ def _assign_decodes(state: SchedulerState, turn: Turn) -> None:
         nodes = [node for node in some if _give(state, turn, node, state.decoding, idle=True)]
 
 
-def _offer(state: SchedulerState, turn: Turn, node: Node, slots: int) -> bool:
+def _offer(state: SchedulerState, turn: Turn, node: NodeRecord, slots: int) -> bool:
     """Whether the node has taken a task; one without room is not asked again until it may have some."""
     if _has_room(state, node, slots):
         return _give(state, turn, node, state.waiting, idle=node.load < node.slots)
@@ -117,11 +117,11 @@ def _offer(state: SchedulerState, turn: Turn, node: Node, slots: int) -> bool:
     return False
 
 
-def _load(node: Node) -> tuple[float, str]:
+def _load(node: NodeRecord) -> tuple[float, str]:
     return node.load / node.slots, node.name
 
 
-def _has_room(state: SchedulerState, node: Node, slots: int) -> bool:
+def _has_room(state: SchedulerState, node: NodeRecord, slots: int) -> bool:
     load, waiting, limits = node.load, len(state.waiting), state.limits
     if load < node.slots:
         return True
@@ -133,7 +133,7 @@ def _has_room(state: SchedulerState, node: Node, slots: int) -> bool:
     return load < node.slots * (1 + queued)
 
 
-def _has_small_ones(state: SchedulerState, node: Node) -> bool:
+def _has_small_ones(state: SchedulerState, node: NodeRecord) -> bool:
     left = state.limits.small_bytes
     for attempt in node.live.values():
         split = attempt.start.split
@@ -145,10 +145,10 @@ def _has_small_ones(state: SchedulerState, node: Node) -> bool:
     return left >= 0
 
 
-def _give(state: SchedulerState, turn: Turn, node: Node, queue: Queue, *, idle: bool) -> bool:
+def _give(state: SchedulerState, turn: Turn, node: NodeRecord, queue: Queue, *, idle: bool) -> bool:
     while (task := queue.take(node.name, turn.now_s, state.jobs, idle=idle)) is not None:
         submission = state.jobs.get(task.job)
-        if submission is None or submission.state is not JobState.RUNNING or task.state is not TaskState.READY:
+        if submission is None or submission.state is not JobStatus.RUNNING or task.state is not TaskState.READY:
             continue
         if not may_start(state, submission, task):
             task.move("inputs gone")
@@ -158,13 +158,13 @@ def _give(state: SchedulerState, turn: Turn, node: Node, queue: Queue, *, idle: 
     return False
 
 
-def start(state: SchedulerState, turn: Turn, submission: Submission, task: Task, node: Node) -> None:
+def start(state: SchedulerState, turn: Turn, submission: SubmissionRecord, task: Task, node: NodeRecord) -> None:
     """Give a first attempt at a ready task to a node."""
     task.move("start")
     give(state, turn, submission, task, node)
 
 
-def give(state: SchedulerState, turn: Turn, submission: Submission, task: Task, node: Node) -> None:
+def give(state: SchedulerState, turn: Turn, submission: SubmissionRecord, task: Task, node: NodeRecord) -> None:
     """Give a new attempt at a task to a node, besides others that it may have."""
     task.number += 1
     name = attempt_id(task.id, state.epoch, task.number)
@@ -186,7 +186,7 @@ def give(state: SchedulerState, turn: Turn, submission: Submission, task: Task, 
     turn.send(node.name, message)
 
 
-def split_now(state: SchedulerState, submission: Submission, task: Task, node: Node) -> Split | None:
+def split_now(state: SchedulerState, submission: SubmissionRecord, task: Task, node: NodeRecord) -> Split | None:
     """The split of a map or decode task as it is to be read now: for pairs, with who holds them.
 
     Of a stored block a replica is named: the node's own, or else another one with each attempt.
@@ -202,7 +202,7 @@ def split_now(state: SchedulerState, submission: Submission, task: Task, node: N
     return replace(task.split, held_by=submission.sources(task), length=size)
 
 
-def resend(state: SchedulerState, turn: Turn, node: Node, known: Iterable[str]) -> None:
+def resend(state: SchedulerState, turn: Turn, node: NodeRecord, known: Iterable[str]) -> None:
     """Send again what was given to the node long enough ago and is not among the attempts it knows."""
     missing = node.live.keys() - set(known)
     for name in sorted(missing):

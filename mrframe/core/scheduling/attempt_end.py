@@ -22,12 +22,12 @@ from mrframe.core.scheduling.assignment import rest, wake
 from mrframe.core.scheduling.job_end import fail, follow, give_up
 from mrframe.core.scheduling.lost_output import lose_source
 from mrframe.core.scheduling.node_exclusion import blame
-from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
+from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 from mrframe.core.state.tasks import Attempt, Task
 from mrframe.errors import NotRepeatable, ShuffleUnbalanced
 
 
-def sealed(state: SchedulerState, turn: Turn, node: Node, event: AttemptSealed) -> None:
+def sealed(state: SchedulerState, turn: Turn, node: NodeRecord, event: AttemptSealed) -> None:
     """A node says that an attempt is sealed: commit it, confirm it again, or discard it."""
     task = state.task_of(event.attempt)
     if task is not None and task.commit == (event.attempt, node.name):
@@ -83,7 +83,7 @@ def differs(attempt: Attempt, report: TaskReport) -> bool:
     return first is not None and witness and report.differs(first)
 
 
-def failed(state: SchedulerState, turn: Turn, node: Node, event: AttemptFailed) -> None:
+def failed(state: SchedulerState, turn: Turn, node: NodeRecord, event: AttemptFailed) -> None:
     """A node says that an attempt failed: fail the job, or try the task again."""
     attempt = node.live.get(event.attempt)
     if attempt is None:
@@ -121,7 +121,7 @@ def _over(state: SchedulerState, turn: Turn, attempt: Attempt, failure: Failure)
         wake(state, turn, [task])
 
 
-def block_sealed(state: SchedulerState, turn: Turn, node: Node, event: BlockSealed) -> None:
+def block_sealed(state: SchedulerState, turn: Turn, node: NodeRecord, event: BlockSealed) -> None:
     """A decode attempt has made a block: record it, have it mapped, acknowledge it."""
     decode = state.task_of(event.attempt)
     holder = (event.attempt, node.name)

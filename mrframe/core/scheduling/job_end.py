@@ -12,11 +12,11 @@ from mrframe.core.model.actions import JobEnded
 from mrframe.core.model.events import ForgetJob, JobReleased
 from mrframe.core.model.facts import JobFinished
 from mrframe.core.model.spec import Failure
-from mrframe.core.model.states import JobState, NodeState, TaskState
+from mrframe.core.model.states import JobStatus, NodeMembership, TaskState
 from mrframe.core.replication.reconcile import readable
 from mrframe.core.scheduling.assignment import wake
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
-from mrframe.core.state.submission import Submission
+from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Task
 
 
@@ -27,9 +27,9 @@ def cancelled(job: str) -> Failure:
     )
 
 
-def follow(state: SchedulerState, turn: Turn, submission: Submission, readers: list[Task]) -> None:
+def follow(state: SchedulerState, turn: Turn, submission: SubmissionRecord, readers: list[Task]) -> None:
     """After a submission has changed: wake what can start, and end the job when it is over."""
-    if submission.state is not JobState.RUNNING:
+    if submission.state is not JobStatus.RUNNING:
         return
     new, failure = submission.advance()
     if failure is not None:
@@ -61,9 +61,9 @@ def _losses_max(state: SchedulerState, task: Task) -> int:
     return state.limits.block_losses_max if gone else state.limits.losses_max
 
 
-def fail(state: SchedulerState, turn: Turn, submission: Submission, failure: Failure) -> None:
+def fail(state: SchedulerState, turn: Turn, submission: SubmissionRecord, failure: Failure) -> None:
     """End a job with a failure, and stop its attempts; nothing when it has failed already."""
-    if submission.state is JobState.FAILED:
+    if submission.state is JobStatus.FAILED:
         return
     turn.persist(JobFinished(submission.job, failure))
     submission.move("fail")
@@ -72,7 +72,7 @@ def fail(state: SchedulerState, turn: Turn, submission: Submission, failure: Fai
     turn.end(ended(submission))
 
 
-def finish(state: SchedulerState, turn: Turn, submission: Submission) -> None:
+def finish(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> None:
     """End a job whose last reduce task is committed."""
     turn.persist(JobFinished(submission.job, None))
     submission.move("done")
@@ -80,7 +80,7 @@ def finish(state: SchedulerState, turn: Turn, submission: Submission) -> None:
     turn.end(ended(submission))
 
 
-def stop(state: SchedulerState, turn: Turn, submission: Submission) -> None:
+def stop(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> None:
     """Discard all attempts of a job that are not over, and take its tasks out of the queue."""
     for node in state.joined():
         for attempt in [a for a in node.live.values() if a.task.job == submission.job]:
@@ -91,9 +91,9 @@ def stop(state: SchedulerState, turn: Turn, submission: Submission) -> None:
             task.move("job over")
 
 
-def ended(submission: Submission) -> JobEnded:
+def ended(submission: SubmissionRecord) -> JobEnded:
     """What the client is told of a job that is over."""
-    done = submission.state is JobState.DONE
+    done = submission.state is JobStatus.DONE
     return JobEnded(
         submission.job,
         tuple(t.commit for t in submission.last.reduces if t.commit) if done else (),
@@ -111,11 +111,11 @@ def release(state: SchedulerState, turn: Turn, event: JobReleased) -> None:
     stop(state, turn, submission)
     forget(state, submission)
     for node in state.nodes.values():
-        if node.state is NodeState.JOINED:
+        if node.state is NodeMembership.JOINED:
             turn.send(node.name, ForgetJob(event.job))
 
 
-def forget(state: SchedulerState, submission: Submission) -> None:
+def forget(state: SchedulerState, submission: SubmissionRecord) -> None:
     """Take a job out of the state."""
     state.released.add(submission.job)
     del state.jobs[submission.job]

@@ -7,7 +7,7 @@ from typing import Literal
 
 from mrframe.core.model.reports import JobProgress
 from mrframe.core.state.scheduler_state import SchedulerState
-from mrframe.core.state.submission import Submission
+from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Step
 
 
@@ -55,5 +55,5 @@ def _of_step(attempt: Attempt, job: str, step: Step) -> bool:
     return attempt.task.job == job and attempt.task.step == step.index
 
 
-def _malformed(submission: Submission) -> int:
+def _malformed(submission: SubmissionRecord) -> int:
     return sum(step.malformed for step in submission.steps)

@@ -2,7 +2,7 @@
 
 An attempt that was running there is forgotten and its task tried again; the loss is not the task's fault.
 A committed output is taken back by a fact (`OutputLost`); its task runs again only when something that is
-still to be done reads it (`Submission.needed`), the outputs of a job that is done but not released included.
+still to be done reads it (`SubmissionRecord.needed`), the outputs of a job that is done but not released included.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from collections.abc import Collection
 
 from mrframe.core.model.facts import OutputLost
 from mrframe.core.model.spec import Failure
-from mrframe.core.model.states import JobState
+from mrframe.core.model.states import JobStatus
 from mrframe.core.scheduling.assignment import wake
 from mrframe.core.scheduling.job_end import give_up
-from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
-from mrframe.core.state.submission import Holder, Submission
+from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
+from mrframe.core.state.submission import Holder, SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Task
 
 
-def lose_node(state: SchedulerState, turn: Turn, node: Node, kept: Collection[str] = ()) -> None:
+def lose_node(state: SchedulerState, turn: Turn, node: NodeRecord, kept: Collection[str] = ()) -> None:
     """All attempts on the node are lost, and its outputs but for those in `kept`."""
     live = [node.live[name] for name in sorted(node.live)]
     for attempt in live:
@@ -51,14 +51,14 @@ def take_back(state: SchedulerState, turn: Turn, task: Task, holder: Holder) -> 
     state.jobs[task.job].lose(task)
 
 
-def make_again(state: SchedulerState, turn: Turn, submission: Submission) -> None:
+def make_again(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> None:
     """Queue what is needed again, and the tasks that lost their attempt, as far as they can start."""
     submission.needed()
-    if submission.state is JobState.RUNNING:
+    if submission.state is JobStatus.RUNNING:
         wake(state, turn, submission.tasks.values())
 
 
-def lose_source(state: SchedulerState, turn: Turn, submission: Submission, source: Holder) -> None:
+def lose_source(state: SchedulerState, turn: Turn, submission: SubmissionRecord, source: Holder) -> None:
     """A source could not be fetched. It is given up after `fetch_reports_max` reports from readers.
 
     A node that is down is noticed by its lease or its keeper; this finds output that is gone from a node

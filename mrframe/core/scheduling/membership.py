@@ -15,10 +15,10 @@ The transport must not deliver to a master what was sent to an earlier process o
 from __future__ import annotations
 
 from mrframe.core.model.events import NodeBeat, NodeGone, NodeJoined, Welcome
-from mrframe.core.model.states import NodeState
+from mrframe.core.model.states import NodeMembership
 from mrframe.core.scheduling.assignment import resend, wake
 from mrframe.core.scheduling.lost_output import lose_node
-from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
+from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 
 
 def joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
@@ -28,7 +28,7 @@ def joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
         return
     turn.send(node.name, Welcome(node.name, state.epoch, event.incarnation))
     node.seen_s = turn.now_s
-    if node.state is NodeState.JOINED and node.incarnation == event.incarnation:
+    if node.state is NodeMembership.JOINED and node.incarnation == event.incarnation:
         return
     if node.incarnation and node.incarnation != event.incarnation:
         node.replaced.add(node.incarnation)
@@ -42,7 +42,7 @@ def joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
     settle(state, turn, was_settling=settling)
 
 
-def speaker(state: SchedulerState, turn: Turn, name: str, incarnation: str) -> Node | None:
+def speaker(state: SchedulerState, turn: Turn, name: str, incarnation: str) -> NodeRecord | None:
     """The joined node that a message comes from; None when it must not be listened to.
 
     Renews the lease. A node that is not known yet in this epoch is asked to say hello.
@@ -54,7 +54,7 @@ def speaker(state: SchedulerState, turn: Turn, name: str, incarnation: str) -> N
         turn.send(name, Welcome(name, state.epoch))
         return None
     node.seen_s = turn.now_s
-    if node.state is NodeState.SILENT:
+    if node.state is NodeMembership.SILENT:
         state.move_node(node, "heard")
     return node
 
@@ -80,7 +80,7 @@ def beat(state: SchedulerState, turn: Turn, event: NodeBeat) -> None:
         resend(state, turn, node, (*event.working, *event.held))
 
 
-def check_held(state: SchedulerState, turn: Turn, node: Node, held: tuple[str, ...]) -> None:
+def check_held(state: SchedulerState, turn: Turn, node: NodeRecord, held: tuple[str, ...]) -> None:
     """Have the node delete sealed attempts that are nobody's result and wait for no answer."""
     for name in held:
         if name not in node.outputs and name not in node.live:
@@ -107,7 +107,7 @@ def check_leases(state: SchedulerState, turn: Turn) -> None:
     settling = state.settling()
     for name in sorted(state.nodes):
         node = state.nodes[name]
-        alive = node.state in (NodeState.JOINED, NodeState.EXPECTED)
+        alive = node.state in (NodeMembership.JOINED, NodeMembership.EXPECTED)
         if alive and turn.now_s - node.seen_s > state.limits.lease_s:
             state.move_node(node, "lease over")
             lose_node(state, turn, node)

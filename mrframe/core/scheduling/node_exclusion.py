@@ -12,13 +12,13 @@ What it is not: a node that is silent or has ended is `membership`'s business.
 
 from __future__ import annotations
 
-from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
+from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 
 _TIMES = 3
 """A node is worse than another when as many times as many tasks have failed on it."""
 
 
-def blame(state: SchedulerState, turn: Turn, node: Node, task: str) -> None:
+def blame(state: SchedulerState, turn: Turn, node: NodeRecord, task: str) -> None:
     """An attempt at this task has ended by itself on this node; set the node aside when that is one too many."""
     limits = state.limits
     node.faults[task] = turn.now_s
@@ -31,7 +31,7 @@ def blame(state: SchedulerState, turn: Turn, node: Node, task: str) -> None:
         node.faults = {}
 
 
-def able(state: SchedulerState, now_s: float, nodes: list[Node]) -> list[Node]:
+def able(state: SchedulerState, now_s: float, nodes: list[NodeRecord]) -> list[NodeRecord]:
     """Those of the joined nodes that are neither set aside nor drained; all of them when every joined node is."""
     drained = state.keepers.drained
     if not state.aside and not drained:

@@ -23,12 +23,12 @@ from mrframe.core.model.events import (
 )
 from mrframe.core.model.facts import AttemptCommitted, BlockRecorded, Fact, JobFinished, OutputLost, VersionRemoved
 from mrframe.core.model.ids import parse_attempt
-from mrframe.core.model.states import JobState
+from mrframe.core.model.states import JobStatus
 from mrframe.core.replication import reconcile
 from mrframe.core.scheduling.assignment import wake
 from mrframe.core.scheduling.job_end import ended, follow, forget
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
-from mrframe.core.state.submission import Submission
+from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Task
 
 
@@ -46,12 +46,12 @@ def resume(state: SchedulerState, turn: Turn) -> list[SchedulerAction]:
     for node in state.nodes.values():
         node.seen_s = turn.now_s
     for submission in list(state.jobs.values()):
-        if submission.state is not JobState.RUNNING:
+        if submission.state is not JobStatus.RUNNING:
             turn.end(ended(submission))
             continue
         submission.needed()
         follow(state, turn, submission, [])
-        if submission.state is JobState.RUNNING:
+        if submission.state is JobStatus.RUNNING:
             wake(state, turn, submission.tasks.values())
     return turn.actions()
 
@@ -108,9 +108,9 @@ def _task(state: SchedulerState, name: str) -> Task:
     return state.jobs[name.partition("/")[0]].tasks[name]
 
 
-def accept(state: SchedulerState, event: JobSubmitted) -> Submission:
+def accept(state: SchedulerState, event: JobSubmitted) -> SubmissionRecord:
     """Enter a new job into the state."""
-    submission = state.jobs[event.job] = Submission(event.job, event.steps, state.accepted, event.priority)
+    submission = state.jobs[event.job] = SubmissionRecord(event.job, event.steps, state.accepted, event.priority)
     state.accepted += 1
     return submission
 
@@ -126,7 +126,7 @@ def snapshot(state: SchedulerState) -> dict[str, Any]:
     }
 
 
-def _snapshot_job(submission: Submission) -> dict[str, Any]:
+def _snapshot_job(submission: SubmissionRecord) -> dict[str, Any]:
     return {
         "place": submission.place,
         "priority": submission.priority,

@@ -48,7 +48,7 @@ from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.manifest_messages import RecoverVersions, VersionKept, VersionsHeld, VersionTold
 from mrframe.core.model.reports import JobProgress
 from mrframe.core.model.spec import Failure
-from mrframe.core.model.states import JobState
+from mrframe.core.model.states import JobStatus
 from mrframe.core.replication import manifest_sync, reconcile, store_status
 from mrframe.core.scheduling import attempt_end, job_end, membership, recovery
 from mrframe.core.scheduling.assignment import assign, wake, wake_rested
@@ -97,7 +97,7 @@ class Scheduler:
     def ending(self, job: str) -> JobEnded | None:
         """How a job has ended; None when it still runs, or is not known."""
         submission = self.state.jobs.get(job)
-        return None if submission is None or submission.state is JobState.RUNNING else job_end.ended(submission)
+        return None if submission is None or submission.state is JobStatus.RUNNING else job_end.ended(submission)
 
     def answer(self, question: store_status.Question, now_s: float) -> store_status.Answer:
         """How the store is."""
@@ -182,7 +182,7 @@ class Scheduler:
 
     def _add_splits(self, event: SplitsAdded, turn: Turn) -> None:
         submission = self.state.jobs.get(event.job)
-        if submission is None or submission.state is not JobState.RUNNING:
+        if submission is None or submission.state is not JobStatus.RUNNING:
             return
         new = submission.unknown_splits(event.splits)
         if not new:
@@ -198,7 +198,7 @@ class Scheduler:
 
     def _close(self, event: InputsClosed, turn: Turn) -> None:
         submission = self.state.jobs.get(event.job)
-        if submission is None or submission.state is not JobState.RUNNING or submission.closed_at is not None:
+        if submission is None or submission.state is not JobStatus.RUNNING or submission.closed_at is not None:
             return
         turn.persist(event)
         submission.close(event.splits)
@@ -206,6 +206,6 @@ class Scheduler:
 
     def _cancel(self, event: CancelRequested, turn: Turn) -> None:
         submission = self.state.jobs.get(event.job)
-        if submission is not None and submission.state is JobState.RUNNING:
+        if submission is not None and submission.state is JobStatus.RUNNING:
             turn.persist(event)
             job_end.fail(self.state, turn, submission, job_end.cancelled(event.job))

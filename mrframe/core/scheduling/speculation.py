@@ -18,12 +18,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.model.states import JobState
+from mrframe.core.model.states import JobStatus
 from mrframe.core.scheduling.assignment import give, may_start
 from mrframe.core.scheduling.node_exclusion import able
 from mrframe.core.state.ready_queue import near
-from mrframe.core.state.scheduler_state import Node, SchedulerState, Turn
-from mrframe.core.state.submission import Submission
+from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
+from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Step, Task
 
 
@@ -56,7 +56,7 @@ def speculate(state: SchedulerState, turn: Turn) -> None:
             allowed -= 1
 
 
-def _stragglers(state: SchedulerState, turn: Turn, nodes: list[Node]) -> Iterator[Straggler]:
+def _stragglers(state: SchedulerState, turn: Turn, nodes: list[NodeRecord]) -> Iterator[Straggler]:
     for node in nodes:
         for attempt in node.live.values():
             submission = state.jobs[attempt.task.job]
@@ -65,9 +65,9 @@ def _stragglers(state: SchedulerState, turn: Turn, nodes: list[Node]) -> Iterato
                 yield Straggler(left_s, attempt.task)
 
 
-def _may_have_another(state: SchedulerState, submission: Submission, task: Task) -> bool:
+def _may_have_another(state: SchedulerState, submission: SubmissionRecord, task: Task) -> bool:
     return (
-        submission.state is JobState.RUNNING
+        submission.state is JobStatus.RUNNING
         and submission.steps[task.step].spec.speculate
         and task.kind != "decode"
         and len(task.attempts) == 1
@@ -77,7 +77,9 @@ def _may_have_another(state: SchedulerState, submission: Submission, task: Task)
     )
 
 
-def _left_s(state: SchedulerState, turn: Turn, submission: Submission, attempt: Attempt, node: Node) -> float | None:
+def _left_s(
+    state: SchedulerState, turn: Turn, submission: SubmissionRecord, attempt: Attempt, node: NodeRecord
+) -> float | None:
     """In how many seconds a late attempt will have ended; None for one that is not late."""
     task, limits = attempt.task, state.limits
     began_s = attempt.began_s
@@ -106,12 +108,12 @@ def _usual_s(step: Step, task: Task) -> float | None:
     return done.seconds / done.tasks
 
 
-def _place(submission: Submission, task: Task, free: list[Node]) -> Node | None:
+def _place(submission: SubmissionRecord, task: Task, free: list[NodeRecord]) -> NodeRecord | None:
     """The node for a speculative attempt: near the data if one of those is free, the least loaded of them."""
     homes, _ = near(submission, task)
     others = [node for node in free if node.name not in task.avoid and not _runs_on(task, node)]
     return min(others, key=lambda node: (node.name not in homes, node.load, node.name), default=None)
 
 
-def _runs_on(task: Task, node: Node) -> bool:
+def _runs_on(task: Task, node: NodeRecord) -> bool:
     return any(attempt.node == node.name for attempt in task.attempts.values())

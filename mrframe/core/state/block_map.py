@@ -17,7 +17,7 @@ Owner = tuple[str, int]
 
 
 @dataclass(slots=True, eq=False)
-class Put:
+class PendingPut:
     """A put that is under way: what was offered, what failed of it, and when its client was last heard."""
 
     number: int
@@ -46,7 +46,7 @@ class Keepers:
         self.aside: dict[str, Version] = {}  # key -> version that a node has a manifest of, and the catalog not
         self.writing: dict[str, dict[str, float]] = {}  # node -> key -> when it is asked again to keep a manifest
         self.unwritten = True  # whether a node may lack a manifest
-        self.puts: dict[int, Put] = {}
+        self.puts: dict[int, PendingPut] = {}
         self.urgent: dict[str, None] = {}  # blocks to look at: those that a put waits for …
         self.later: dict[str, None] = {}  # … and all others
         self.orders: dict[str, dict[str, float]] = {}  # node -> block -> when it is asked for again

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mrframe.core.state.ready_queue import Waiting
-from mrframe.core.state.submission import Submission
+from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Task
 
 
@@ -40,7 +40,7 @@ class Queue:
         if not len(tasks):
             del self._jobs[task.job]
 
-    def take(self, node: str, now_s: float, jobs: dict[str, Submission], *, idle: bool) -> Task | None:
+    def take(self, node: str, now_s: float, jobs: dict[str, SubmissionRecord], *, idle: bool) -> Task | None:
         """The task that this node should do next, taken out of the queue; None when it should wait."""
         for job in self._jobs if len(self._jobs) < 2 else sorted(self._jobs, key=lambda name: _rank(jobs[name])):
             task = self._jobs[job].take(node, now_s, idle=idle)
@@ -52,5 +52,5 @@ class Queue:
         return None
 
 
-def _rank(submission: Submission) -> tuple[int, int, int]:
+def _rank(submission: SubmissionRecord) -> tuple[int, int, int]:
     return -submission.priority, submission.live, submission.place

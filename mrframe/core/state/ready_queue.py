@@ -19,7 +19,7 @@ from typing import Any
 from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.spec import Split
 from mrframe.core.state.locality_matching import Shares
-from mrframe.core.state.submission import Submission
+from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Task
 
 Key = tuple[int, int, int]  # step, kind, index: what is started first
@@ -130,7 +130,7 @@ class Waiting:
         return heap[0] if heap else None
 
 
-def near(submission: Submission, task: Task) -> tuple[tuple[str, ...], int]:
+def near(submission: SubmissionRecord, task: Task) -> tuple[tuple[str, ...], int]:
     """(nodes that have the task's data, bytes that would be moved to run it elsewhere)."""
     if task.kind == "reduce":
         return _heaviest(submission.steps[task.step].weights.get(task.partition, {}))

@@ -18,15 +18,15 @@ from mrframe.core.model.events import DiscardAttempt, ForgetJob
 from mrframe.core.model.facts import Fact
 from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.limits import SchedulerLimits
-from mrframe.core.model.states import NODE, NodeState
+from mrframe.core.model.states import NODE, NodeMembership
 from mrframe.core.state.block_map import Keepers
 from mrframe.core.state.queue import Queue
-from mrframe.core.state.submission import Submission
+from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Task
 
 
 @dataclass(slots=True, eq=False)
-class Node:
+class NodeRecord:
     """What the scheduler knows of a node.
 
     live     attempts given to it that are not over, by id; `decodes` of them are at decode tasks
@@ -38,7 +38,7 @@ class Node:
     """
 
     name: str
-    state: NodeState = NODE.start
+    state: NodeMembership = NODE.start
     incarnation: str = ""
     slots: int = 0
     seen_s: float = 0.0
@@ -59,7 +59,7 @@ class Node:
 
     def is_past(self, incarnation: str) -> bool:
         """Whether what this incarnation says is of no interest any more."""
-        return incarnation in self.ended or (self.state is NodeState.JOINED and incarnation in self.replaced)
+        return incarnation in self.ended or (self.state is NodeMembership.JOINED and incarnation in self.replaced)
 
 
 class Turn:
@@ -93,14 +93,14 @@ class SchedulerState:
     def __init__(self, epoch: int, limits: SchedulerLimits) -> None:
         self.epoch = epoch
         self.limits = limits
-        self.jobs: dict[str, Submission] = {}
+        self.jobs: dict[str, SubmissionRecord] = {}
         self.released: set[str] = set()
         self.datasets = Catalog()
         self.keepers = Keepers()
-        self.nodes: dict[str, Node] = {}
+        self.nodes: dict[str, NodeRecord] = {}
         self.roomy: set[str] | None = None  # nodes that may have room for a task, all others have none; None: any may
         self._nodes_changed = True  # dirty flag: the fields below follow from the nodes and are to be rebuilt
-        self._joined: list[Node] = []
+        self._joined: list[NodeRecord] = []
         self._settling = False
         self._slots = 0
         self.waiting = Queue()
@@ -110,19 +110,19 @@ class SchedulerState:
         self.accepted = 0
         self.late_again_s = 0.0  # when attempts that are late are looked for again
 
-    def node(self, name: str) -> Node:
+    def node(self, name: str) -> NodeRecord:
         """The node of this name, which need not have been known before."""
         if name not in self.nodes:
-            self.nodes[name] = Node(name)
+            self.nodes[name] = NodeRecord(name)
             self._nodes_changed = True
         return self.nodes[name]
 
-    def move_node(self, node: Node, cause: str) -> None:
+    def move_node(self, node: NodeRecord, cause: str) -> None:
         """Change a node's state as the table says."""
         node.state = NODE.move(node.state, cause)
         self._nodes_changed = True
 
-    def joined(self) -> list[Node]:
+    def joined(self) -> list[NodeRecord]:
         """The nodes that may be given work, by name; looked for only when one has moved, since there may be many."""
         self._rebuild()
         return self._joined
@@ -141,14 +141,14 @@ class SchedulerState:
         if self._nodes_changed:
             self._nodes_changed = False
             nodes = [self.nodes[name] for name in sorted(self.nodes)]
-            self._joined = [node for node in nodes if node.state is NodeState.JOINED]
+            self._joined = [node for node in nodes if node.state is NodeMembership.JOINED]
             self._slots = sum(node.slots for node in self._joined)
-            self._settling = any(node.state is NodeState.EXPECTED for node in nodes)
+            self._settling = any(node.state is NodeMembership.EXPECTED for node in nodes)
             self.roomy = None
 
     def is_joined(self, name: str) -> bool:
         """Whether this node may be given work."""
-        return name in self.nodes and self.nodes[name].state is NodeState.JOINED
+        return name in self.nodes and self.nodes[name].state is NodeMembership.JOINED
 
     def task_of(self, attempt: str) -> Task | None:
         """The task that an attempt id belongs to; None when there is none, or it is no id at all."""

@@ -19,13 +19,13 @@ from mrframe.core.model.error_limits import too_many, too_many_failed
 from mrframe.core.model.ids import Kind, task_id
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure, Split, StepSpec
-from mrframe.core.model.states import JOB, JobState, TaskState
+from mrframe.core.model.states import JOB, JobStatus, TaskState
 from mrframe.core.state.tasks import Step, Task
 
 Holder = tuple[str, str]  # (attempt, node)
 
 
-class Submission:
+class SubmissionRecord:
     """A job that the scheduler has accepted; `place` is its rank among all, by time of submission.
 
     `live` counts its attempts that are under way.
@@ -136,7 +136,7 @@ class Submission:
             self.drop_blocks(task, task.commit[0])
         task.move("lose")
         task.commit = task.report = None
-        if self.state is JobState.DONE and task.kind == "reduce" and task.step == self.last.index:
+        if self.state is JobStatus.DONE and task.kind == "reduce" and task.step == self.last.index:
             self.move("reopen")
 
     def hold_blocks(self, decode: Task, holder: Holder) -> None:
@@ -234,7 +234,7 @@ class Submission:
     def needed(self) -> list[Task]:
         """Lost tasks that something unfinished reads, found backwards from the last step; they are moved."""
         again: list[Task] = []
-        if self.state is not JobState.RUNNING:
+        if self.state is not JobStatus.RUNNING:
             return again
         following: Step | None = None
         for step in reversed(self.steps):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mrframe.core.model.states import ATTEMPT, JOB, NODE, TASK, IllegalMove, JobState, TaskState, markdown
+from mrframe.core.model.states import ATTEMPT, JOB, NODE, TASK, IllegalMove, JobStatus, TaskState, markdown
 
 ROOT = Path(__file__).parents[4]
 MACHINES = {machine.name: machine for machine in (JOB, TASK, NODE, ATTEMPT)}
@@ -39,7 +39,7 @@ def test_a_move_that_is_not_in_the_table_is_refused(machine, state, cause):
 
 def test_a_move_in_the_table_leads_where_it_says():
     assert TASK.move(TaskState.READY, "start") is TaskState.RUNNING
-    assert JOB.move(JobState.DONE, "reopen") is JobState.RUNNING
+    assert JOB.move(JobStatus.DONE, "reopen") is JobStatus.RUNNING
 
 
 def test_the_page_shows_the_tables_as_they_are():
