@@ -28,7 +28,7 @@ from mrframe.core.model.manifest_messages import (
     VersionsHeld,
     VersionTold,
 )
-from mrframe.core.state.block_map import Keepers, Owner
+from mrframe.core.state.block_map import BlockMap, Owner
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 
 AGAIN_S = 30.0
@@ -37,48 +37,48 @@ WRITES_MAX = 16
 """Manifests that a node is asked to keep at a time."""
 
 
-def of_node(
+def handle_node(
     state: SchedulerState, turn: Turn, node: NodeRecord, event: VersionsHeld | VersionTold | VersionKept
 ) -> None:
     """A joined node says something of its manifests."""
-    keepers = state.keepers
+    block_map = state.block_map
     match event:
         case VersionsHeld():
             _held(state, turn, event)
         case VersionTold(version=version):
-            if is_sound(version) and _is_aside(state, version.key):
-                keepers.manifests.setdefault(node.name, set()).add(version.key)
-                _set_aside(keepers, version)
+            if is_sound(version) and _is_uncatalogued(state, version.key):
+                block_map.manifests.setdefault(node.name, set()).add(version.key)
+                _add_uncatalogued(block_map, version)
         case VersionKept(key=key) if is_key(key):
-            keepers.manifests.setdefault(node.name, set()).add(key)
-            keepers.writing.get(node.name, {}).pop(key, None)
-            kept = state.datasets.by_key().get(key) or keepers.aside.get(key)
+            block_map.manifests.setdefault(node.name, set()).add(key)
+            block_map.manifest_requests.get(node.name, {}).pop(key, None)
+            kept = state.datasets.by_key().get(key) or block_map.uncatalogued.get(key)
             for block in kept.blocks() if kept else ():
-                keepers.provisional.get(node.name, set()).discard(block.name)
-                keepers.unknown.get(node.name, {}).pop(block.name, None)
-                keepers.look_at(block.name)
+                block_map.provisional.get(node.name, set()).discard(block.name)
+                block_map.unknown.get(node.name, {}).pop(block.name, None)
+                block_map.schedule_check(block.name)
 
 
 def _held(state: SchedulerState, turn: Turn, event: VersionsHeld) -> None:
-    keepers = state.keepers
-    held = keepers.manifests.setdefault(event.node, set())
+    block_map = state.block_map
+    held = block_map.manifests.setdefault(event.node, set())
     held -= {key for key in held if event.after < key and (not event.to or key <= event.to)}
     keys = [key for key in event.keys if is_key(key)]
     held |= set(keys)
     for key in keys:
         put = put_of(key)
         named = state.datasets.key_of_put(put)
-        if key in state.datasets.by_key() or key in keepers.aside:
+        if key in state.datasets.by_key() or key in block_map.uncatalogued:
             continue
         if put in state.datasets.removed() or (named and named in held):
             turn.send(event.node, DropVersion(key))
         elif not named:
             turn.send(event.node, VersionAsked(key))
-    keepers.unwritten = True
-    forget_aside(state)
+    block_map.manifests_missing = True
+    forget_uncatalogued(state)
 
 
-def _is_aside(state: SchedulerState, key: str) -> bool:
+def _is_uncatalogued(state: SchedulerState, key: str) -> bool:
     """Whether the catalog knows nothing of a version, neither that it is there, nor that it was removed."""
     catalog = state.datasets
     return (
@@ -90,27 +90,29 @@ def _owner(key: str) -> Owner:
     return f"?{key}", 0
 
 
-def _set_aside(keepers: Keepers, version: Version) -> None:
-    if version.key not in keepers.aside:
-        keepers.aside[version.key] = version
-        keepers.need_version(version, _owner(version.key))
-        keepers.unwritten = True
+def _add_uncatalogued(block_map: BlockMap, version: Version) -> None:
+    if version.key not in block_map.uncatalogued:
+        block_map.uncatalogued[version.key] = version
+        block_map.need_version(version, _owner(version.key))
+        block_map.manifests_missing = True
 
 
-def forget_aside(state: SchedulerState) -> None:
+def forget_uncatalogued(state: SchedulerState) -> None:
     """Versions that are aside are no more, once they are in the catalog, or no node has a manifest of them."""
-    keepers = state.keepers
-    for key, version in list(keepers.aside.items()):
-        if not _is_aside(state, key) or not any(key in held for held in keepers.manifests.values()):
-            del keepers.aside[key]
-            keepers.release(_owner(key), [block.name for block in version.blocks()])
+    block_map = state.block_map
+    for key, version in list(block_map.uncatalogued.items()):
+        if not _is_uncatalogued(state, key) or not any(key in held for held in block_map.manifests.values()):
+            del block_map.uncatalogued[key]
+            block_map.release(_owner(key), [block.name for block in version.blocks()])
 
 
-def settled(state: SchedulerState) -> bool:
+def all_known(state: SchedulerState) -> bool:
     """Whether all that nodes have manifests of is known."""
-    keepers = state.keepers
+    block_map = state.block_map
     return all(
-        key in keepers.aside or not _is_aside(state, key) for held in keepers.manifests.values() for key in held
+        key in block_map.uncatalogued or not _is_uncatalogued(state, key)
+        for held in block_map.manifests.values()
+        for key in held
     )
 
 
@@ -118,33 +120,33 @@ def unrecorded(state: SchedulerState, version: Version, holders: set[str]) -> tu
     """The joined nodes that have blocks of a version (of one without blocks: all) and no manifest of it."""
     joined = {node.name for node in state.joined()}
     having = joined & holders if version.blocks() else joined
-    manifests = state.keepers.manifests
+    manifests = state.block_map.manifests
     return tuple(sorted(node for node in having if version.key not in manifests.get(node, ())))
 
 
-def dropped(state: SchedulerState, turn: Turn, version: Version) -> None:
+def drop_manifests(state: SchedulerState, turn: Turn, version: Version) -> None:
     """A version was removed: nodes that are there delete its manifest now, all others when they tell of it."""
     for node in state.joined():
-        if version.key in state.keepers.manifests.get(node.name, ()):
-            state.keepers.manifests[node.name].discard(version.key)
+        if version.key in state.block_map.manifests.get(node.name, ()):
+            state.block_map.manifests[node.name].discard(version.key)
             turn.send(node.name, DropVersion(version.key))
 
 
-def tend(state: SchedulerState, turn: Turn) -> None:
+def request_missing(state: SchedulerState, turn: Turn) -> None:
     """Ask nodes for the manifests that they lack; to be called with every tick."""
-    keepers = state.keepers
-    if not keepers.unwritten:
+    block_map = state.block_map
+    if not block_map.manifests_missing:
         return
-    wanted = {**state.datasets.by_key(), **keepers.aside}
-    keepers.unwritten = False
+    wanted = {**state.datasets.by_key(), **block_map.uncatalogued}
+    block_map.manifests_missing = False
     for node in state.joined():
-        if keepers.told.get(node.name) != node.incarnation:
-            keepers.unwritten = True
+        if block_map.reported.get(node.name) != node.incarnation:
+            block_map.manifests_missing = True
             continue
-        lacking = wanted.keys() - keepers.manifests.get(node.name, set())
-        keepers.unwritten |= bool(lacking)
-        asked = keepers.writing.get(node.name, {})
-        orders = keepers.writing[node.name] = {
+        lacking = wanted.keys() - block_map.manifests.get(node.name, set())
+        block_map.manifests_missing |= bool(lacking)
+        asked = block_map.manifest_requests.get(node.name, {})
+        orders = block_map.manifest_requests[node.name] = {
             key: at_s for key, at_s in asked.items() if key in lacking and at_s > turn.now_s
         }
         for key in sorted(lacking - orders.keys())[: WRITES_MAX - len(orders)]:
@@ -155,7 +157,7 @@ def tend(state: SchedulerState, turn: Turn) -> None:
 def recover(state: SchedulerState, turn: Turn, event: RecoverVersions) -> list[Version]:
     """Put what is aside into the catalog; the versions, to be added. What cannot be stays aside."""
     found = sorted(
-        (one for one in state.keepers.aside.values() if event.dataset in ("", one.dataset)),
+        (one for one in state.block_map.uncatalogued.values() if event.dataset in ("", one.dataset)),
         key=lambda one: (one.dataset, one.number, one.put),
     )
     recovered: list[Version] = []

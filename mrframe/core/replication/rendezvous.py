@@ -31,7 +31,7 @@ def score(block: str, node: str, weight: float) -> float:
     return -weight / log(drawn / _SCALE)
 
 
-def homes(block: str, weights: Mapping[str, float], count: int) -> tuple[str, ...]:
+def replica_nodes(block: str, weights: Mapping[str, float], count: int) -> tuple[str, ...]:
     """The `count` nodes that keep the block, the best first; fewer when fewer have a weight above 0."""
     scored = ((-score(block, node, weight), node) for node, weight in weights.items() if weight > 0)
     return tuple(node for _, node in nsmallest(count, scored))

@@ -23,8 +23,8 @@ from mrframe.core.model.block_messages import (
 )
 from mrframe.core.model.catalog import Version
 from mrframe.core.replication import manifest_sync, puts
-from mrframe.core.replication.reconcile import homes_of, is_settled, readable
-from mrframe.core.state.block_map import Keepers
+from mrframe.core.replication.reconcile import is_settled, readable, target_nodes
+from mrframe.core.state.block_map import BlockMap
 from mrframe.core.state.scheduler_state import SchedulerState
 
 Question = PutWanted | VersionsWanted | VersionWanted | StorageWanted
@@ -45,7 +45,7 @@ def answer(state: SchedulerState, question: Question, now_s: float) -> Answer:
 
 
 def _put(state: SchedulerState, number: int, now_s: float) -> PutState:
-    put = puts.hear(state.keepers, number, now_s)
+    put = puts.touch(state.block_map, number, now_s)
     if put is None:
         return PutState(number, 0, (), 0, 0, ())
     failed = tuple((name, *said) for name, said in list(put.failed.items())[:LISTED_MAX])
@@ -65,7 +65,7 @@ def _line(version: Version) -> VersionLine:
 
 
 def _version(state: SchedulerState, dataset: str, number: int, key: str) -> VersionState:
-    version = state.keepers.aside.get(key) if key else state.datasets.find(dataset, number)
+    version = state.block_map.uncatalogued.get(key) if key else state.datasets.find(dataset, number)
     if version is None:
         return VersionState(dataset, number, None, ())
     holders = tuple(tuple(readable(state, block.name)) for block in version.blocks())
@@ -74,44 +74,44 @@ def _version(state: SchedulerState, dataset: str, number: int, key: str) -> Vers
 
 
 def _storage(state: SchedulerState, now_s: float) -> StorageState:
-    keepers = state.keepers
+    block_map = state.block_map
     nodes = []
     for name, node in sorted(state.nodes.items()):
-        held = keepers.held.get(name, set())
-        length = sum(keepers.lengths.get(block, 0) for block in held)
-        nodes.append(NodeStorage(name, node.state.value, name in keepers.drained, len(held), length))
+        held = block_map.held.get(name, set())
+        length = sum(block_map.lengths.get(block, 0) for block in held)
+        nodes.append(NodeStorage(name, node.state.value, name in block_map.drained, len(held), length))
     lacking: list[Lacking] = []
     count = extra = 0
-    for name in sorted(keepers.needs):
-        have, wanted = tuple(readable(state, name)), homes_of(state, name)
+    for name in sorted(block_map.needs):
+        have, wanted = tuple(readable(state, name)), target_nodes(state, name)
         extra += len(set(have) - set(wanted))
         if not set(wanted) <= set(have) or not have:
             count += 1
             if len(lacking) < LISTED_MAX:
                 lacking.append(Lacking(name, have, wanted))
-    extra += sum(len(keepers.of_no_use(name)) for name in keepers.holders if name not in keepers.needs)
-    judged = tuple((node, *said) for node, said in sorted(keepers.judged.items()))
+    extra += sum(len(block_map.useless_replicas(name)) for name in block_map.holders if name not in block_map.needs)
+    judged = tuple((node, *said) for node, said in sorted(block_map.verified.items()))
     return StorageState(
-        is_settled(state, now_s) and manifest_sync.settled(state),
+        is_settled(state, now_s) and manifest_sync.all_known(state),
         tuple(nodes),
         tuple(lacking),
         count,
         extra,
-        tuple(keepers.faults),
+        tuple(block_map.faults),
         judged,
-        tuple(_aside(keepers)),
-        tuple(_unknown(keepers)),
+        tuple(_aside(block_map)),
+        tuple(_unknown(block_map)),
     )
 
 
-def _aside(keepers: Keepers) -> Iterator[AsideVersion]:
-    for key in sorted(keepers.aside)[:LISTED_MAX]:
-        nodes = sorted(node for node, held in keepers.manifests.items() if key in held)
-        yield AsideVersion(key, _line(keepers.aside[key]), tuple(nodes))
+def _aside(block_map: BlockMap) -> Iterator[AsideVersion]:
+    for key in sorted(block_map.uncatalogued)[:LISTED_MAX]:
+        nodes = sorted(node for node, held in block_map.manifests.items() if key in held)
+        yield AsideVersion(key, _line(block_map.uncatalogued[key]), tuple(nodes))
 
 
-def _unknown(keepers: Keepers) -> Iterator[UnknownBlocks]:
-    for node, found in sorted(keepers.unknown.items()):
-        blocks = {name: size for name, size in sorted(found.items()) if name not in keepers.needs}
+def _unknown(block_map: BlockMap) -> Iterator[UnknownBlocks]:
+    for node, found in sorted(block_map.unknown.items()):
+        blocks = {name: size for name, size in sorted(found.items()) if name not in block_map.needs}
         if blocks:
             yield UnknownBlocks(node, len(blocks), sum(blocks.values()), tuple(islice(blocks, LISTED_MAX)))

@@ -33,7 +33,7 @@ def blame(state: SchedulerState, turn: Turn, node: NodeRecord, task: str) -> Non
 
 def able(state: SchedulerState, now_s: float, nodes: list[NodeRecord]) -> list[NodeRecord]:
     """Those of the joined nodes that are neither set aside nor drained; all of them when every joined node is."""
-    drained = state.keepers.drained
+    drained = state.block_map.drained
     if not state.aside and not drained:
         return nodes
     state.aside = {name for name in state.aside if now_s < state.nodes[name].aside_until_s}

@@ -121,7 +121,7 @@ def snapshot(state: SchedulerState) -> dict[str, Any]:
         "released": sorted(state.released),
         "datasets": list(state.datasets.versions()),
         "removed": sorted(state.datasets.removed()),
-        "drained": sorted(state.keepers.drained),
+        "drained": sorted(state.block_map.drained),
         "jobs": {job: _snapshot_job(submission) for job, submission in sorted(state.jobs.items())},
     }
 

@@ -76,7 +76,7 @@ class Scheduler:
 
     def expect(self, nodes: Iterable[str]) -> None:
         """The cluster was started with these nodes."""
-        self.state.keepers.expected = frozenset(nodes)
+        self.state.block_map.expected = frozenset(nodes)
 
     def handle(self, event: SchedulerEvent, now_s: float) -> list[SchedulerAction]:
         """What is to be done because of `event`, facts first; `now_s` is monotonic."""
@@ -116,7 +116,7 @@ class Scheduler:
             case Tick():
                 membership.check_leases(self.state, turn)
                 wake_rested(self.state, turn)
-                reconcile.tend(self.state, turn)
+                reconcile.reconcile(self.state, turn)
             case NodeJoined():
                 membership.joined(self.state, turn, event)
             case NodeGone():
@@ -132,15 +132,15 @@ class Scheduler:
                 | JudgingWanted()
                 | RecoverVersions()
             ):
-                reconcile.of_client(self.state, turn, event)
+                reconcile.handle_client(self.state, turn, event)
             case BlocksHeld() | BlockStored() | BlockRefused() | BlockDamaged() | BlocksJudged():
                 node = membership.speaker(self.state, turn, event.node, event.incarnation)
                 if node is not None:
-                    reconcile.of_node(self.state, turn, node, event)
+                    reconcile.handle_node(self.state, turn, node, event)
             case VersionsHeld() | VersionTold() | VersionKept():
                 node = membership.speaker(self.state, turn, event.node, event.incarnation)
                 if node is not None:
-                    manifest_sync.of_node(self.state, turn, node, event)
+                    manifest_sync.handle_node(self.state, turn, node, event)
             case _:
                 assert_never(event)
 

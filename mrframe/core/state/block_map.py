@@ -30,7 +30,7 @@ class PendingPut:
     stored_bytes: int = 0
 
 
-class Keepers:
+class BlockMap:
     """What is known of all blocks."""
 
     def __init__(self) -> None:
@@ -43,23 +43,27 @@ class Keepers:
         self.provisional: dict[str, set[str]] = {}  # node -> blocks that no version names, stored for a put
         self.unknown: dict[str, dict[str, int]] = {}  # node -> other blocks that no manifest there names -> bytes
         self.manifests: dict[str, set[str]] = {}  # node -> keys of the versions whose manifests it has
-        self.aside: dict[str, Version] = {}  # key -> version that a node has a manifest of, and the catalog not
-        self.writing: dict[str, dict[str, float]] = {}  # node -> key -> when it is asked again to keep a manifest
-        self.unwritten = True  # whether a node may lack a manifest
+        self.uncatalogued: dict[
+            str, Version
+        ] = {}  # key -> version that a node has a manifest of, and the catalog not
+        self.manifest_requests: dict[
+            str, dict[str, float]
+        ] = {}  # node -> key -> when it is asked again to keep a manifest
+        self.manifests_missing = True  # whether a node may lack a manifest
         self.puts: dict[int, PendingPut] = {}
-        self.urgent: dict[str, None] = {}  # blocks to look at: those that a put waits for …
-        self.later: dict[str, None] = {}  # … and all others
-        self.orders: dict[str, dict[str, float]] = {}  # node -> block -> when it is asked for again
-        self.passed_over: dict[str, float] = {}  # node -> until when it is given nothing to store
-        self.full: dict[str, str] = {}  # node -> why it was passed over
-        self.away_s: dict[str, float] = {}  # node that was there -> since when it is not
+        self.urgent_checks: dict[str, None] = {}  # blocks to look at: those that a put waits for …
+        self.other_checks: dict[str, None] = {}  # … and all others
+        self.store_requests: dict[str, dict[str, float]] = {}  # node -> block -> when it is asked for again
+        self.skipped_until_s: dict[str, float] = {}  # node -> until when it is given nothing to store
+        self.full_reasons: dict[str, str] = {}  # node -> why it was passed over
+        self.absent_since_s: dict[str, float] = {}  # node that was there -> since when it is not
         self.expected: frozenset[str] = frozenset()  # the nodes that the cluster was started with
         self.present: frozenset[str] = frozenset()
-        self.told: dict[str, str] = {}  # node -> its incarnation that has said what it has
+        self.reported: dict[str, str] = {}  # node -> its incarnation that has said what it has
         self.drained: set[str] = set()
         self.faults: deque[Fault] = deque(maxlen=LISTED_MAX)
-        self.judged: dict[str, tuple[int, int]] = {}
-        self.began_s: float | None = None
+        self.verified: dict[str, tuple[int, int]] = {}
+        self.started_s: float | None = None
 
     # ---- who needs what -----------------------------------------------------------------------------
 
@@ -69,7 +73,7 @@ class Keepers:
         self.lengths[name] = length
         self.freed.discard(name)
         self.removed.discard(name)
-        self.look_at(name)
+        self.schedule_check(name)
 
     def need_version(self, version: Version, owner: Owner) -> None:
         """A version wants all its blocks."""
@@ -85,9 +89,9 @@ class Keepers:
                 self.freed.add(name)
                 if removed:
                     self.removed.add(name)
-            self.look_at(name)
+            self.schedule_check(name)
 
-    def wanted(self, name: str) -> int:
+    def replicas_wanted(self, name: str) -> int:
         """The replicas that a block is to have; 0 when nobody needs it."""
         return max(self.needs.get(name, {}).values(), default=0)
 
@@ -95,7 +99,7 @@ class Keepers:
         """Whether no version needs a block: what is stored of it now is stored for a put."""
         return not any(dataset for dataset, _ in self.needs.get(name, ()))
 
-    def of_no_use(self, name: str) -> set[str]:
+    def useless_replicas(self, name: str) -> set[str]:
         """The nodes whose replica of a block that nobody needs is known to be of no use to anybody."""
         if name in self.removed:
             return set(self.holders.get(name, ()))
@@ -111,7 +115,7 @@ class Keepers:
         """A node has a block."""
         self.held.setdefault(node, set()).add(name)
         self.holders.setdefault(name, set()).add(node)
-        self.look_at(name)
+        self.schedule_check(name)
 
     def discard(self, node: str, name: str) -> None:
         """A node has a block no more."""
@@ -124,24 +128,24 @@ class Keepers:
             self.holders.pop(name, None)
             self.freed.discard(name)
             self.removed.discard(name)
-        self.look_at(name)
+        self.schedule_check(name)
 
     def forget_node(self, node: str) -> None:
         """What a node has is not known any more."""
-        for known in (self.provisional, self.unknown, self.manifests, self.writing):
+        for known in (self.provisional, self.unknown, self.manifests, self.manifest_requests):
             known.pop(node, None)
         for name in self.held.pop(node, set()).copy():
             self.holders.get(name, set()).discard(node)
-            self.look_at(name)
+            self.schedule_check(name)
 
-    def look_at(self, name: str) -> None:
+    def schedule_check(self, name: str) -> None:
         """Have a block looked at: soon, when a put waits for it."""
         waited_for = any(not dataset for dataset, _ in self.needs.get(name, ()))
-        (self.urgent if waited_for else self.later)[name] = None
+        (self.urgent_checks if waited_for else self.other_checks)[name] = None
 
-    def look_at_all(self) -> None:
+    def schedule_all_checks(self) -> None:
         """Have all blocks looked at."""
         for put in self.puts.values():
-            self.urgent.update(put.pending)
-        self.later.update(dict.fromkeys(self.needs))
-        self.later.update(dict.fromkeys(self.holders))
+            self.urgent_checks.update(put.pending)
+        self.other_checks.update(dict.fromkeys(self.needs))
+        self.other_checks.update(dict.fromkeys(self.holders))

@@ -19,7 +19,7 @@ from mrframe.core.model.facts import Fact
 from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.states import NODE, NodeMembership
-from mrframe.core.state.block_map import Keepers
+from mrframe.core.state.block_map import BlockMap
 from mrframe.core.state.queue import Queue
 from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Task
@@ -96,7 +96,7 @@ class SchedulerState:
         self.jobs: dict[str, SubmissionRecord] = {}
         self.released: set[str] = set()
         self.datasets = Catalog()
-        self.keepers = Keepers()
+        self.block_map = BlockMap()
         self.nodes: dict[str, NodeRecord] = {}
         self.roomy: set[str] | None = None  # nodes that may have room for a task, all others have none; None: any may
         self._nodes_changed = True  # dirty flag: the fields below follow from the nodes and are to be rebuilt

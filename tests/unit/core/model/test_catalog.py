@@ -56,7 +56,7 @@ def test_the_number_of_a_removed_version_is_never_given_again():
     assert removed == [VersionRemoved("access", 2, 1)]
     assert tell(scheduler, DatasetPut(version(2, B))) == []
     assert scheduler.state.datasets.find("access").number == 1
-    assert scheduler.state.keepers.needs.keys() == {A}
+    assert scheduler.state.block_map.needs.keys() == {A}
     assert len(tell(scheduler, DatasetPut(version(3, B)))) == 1
 
 

@@ -31,7 +31,7 @@ from mrframe.core.model.manifest_messages import (
     VersionTold,
 )
 from mrframe.core.replication.reconcile import AWAY_S, ORDER_S, SETTLE_S
-from mrframe.core.replication.rendezvous import homes
+from mrframe.core.replication.rendezvous import replica_nodes
 from mrframe.core.scheduling.scheduler import Scheduler
 
 TICK_S = 0.5
@@ -190,4 +190,4 @@ class World:
 
 
 def wanted(world: World, block: int, replicas: int = 2) -> set[str]:
-    return set(homes(name_of(block), dict.fromkeys(world.alive, 1.0), replicas))
+    return set(replica_nodes(name_of(block), dict.fromkeys(world.alive, 1.0), replicas))

@@ -18,7 +18,7 @@ from mrframe.core.model.block_messages import (
 from mrframe.core.model.catalog import DatasetBlock, DatasetFile, Version
 from mrframe.core.model.events import DatasetPut, DatasetRemoved, NodeDrained
 from mrframe.core.replication.reconcile import ORPHANS_S
-from mrframe.core.replication.rendezvous import homes
+from mrframe.core.replication.rendezvous import replica_nodes
 
 
 def test_a_put_lies_on_its_homes_and_is_a_version_only_then():
@@ -257,7 +257,7 @@ def test_whatever_happens_one_at_a_time_all_versions_end_on_their_homes_and_noth
     world.settle()
     world.run(ORPHANS_S + 100)
     needed = {block for blocks in versions.values() for block in blocks}
-    drained = world.scheduler.state.keepers.drained
+    drained = world.scheduler.state.block_map.drained
     for block in range(13):
         usable = dict.fromkeys(set(world.alive) - drained, 1.0)
-        assert world.where(block) == (set(homes(name_of(block), usable, 2)) if block in needed else set())
+        assert world.where(block) == (set(replica_nodes(name_of(block), usable, 2)) if block in needed else set())

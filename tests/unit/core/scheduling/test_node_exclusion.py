@@ -105,7 +105,7 @@ def test_a_drained_node_gets_no_more_attempts_until_it_is_wanted_again():
 
 def test_the_last_node_that_is_left_is_given_work_though_it_is_drained():
     cluster = two_nodes()
-    cluster.scheduler.state.keepers.drained.add("node-1")
+    cluster.scheduler.state.block_map.drained.add("node-1")
     cluster.tell(e.NodeGone("node-2", "node-2#1"))
     cluster.seal(running(cluster, "node-1"))
     assert cluster.started("node-1")

@@ -9,7 +9,7 @@ from mrframe.core.model import events as e
 from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MIB, Split, StepSpec
-from mrframe.core.replication.rendezvous import homes
+from mrframe.core.replication.rendezvous import replica_nodes
 from mrframe.core.state.ready_queue import Locality, locality, wait_s
 from mrframe.testing.by_hand import ByHand, file_split, report
 
@@ -181,7 +181,7 @@ def share_of_local(sizes: list[int], nodes: int, seed: int, task_s: float = 1.2)
     cluster, chance = ByHand(limits=SchedulerLimits()), Random(seed)
     names = [f"node-{number}" for number in range(1, nodes + 1)]
     cluster.join(*names)
-    kept = [homes(f"{seed}-{number}", dict.fromkeys(names, 1.0), 2) for number in range(len(sizes))]
+    kept = [replica_nodes(f"{seed}-{number}", dict.fromkeys(names, 1.0), 2) for number in range(len(sizes))]
     cluster.submit(*(file_split(i, locations=nodes, length=sizes[i]) for i, nodes in enumerate(kept)))
     given: set[str] = set()
     queued: dict[str, list[e.StartAttempt]] = {name: [] for name in names}
