@@ -22,8 +22,8 @@ from mrframe.core.model.spec import Split
 from mrframe.core.model.states import JobStatus, TaskState
 from mrframe.core.replication.reconcile import readable
 from mrframe.core.scheduling.node_exclusion import able
-from mrframe.core.state.queue import Queue
-from mrframe.core.state.ready_queue import near, wait_s
+from mrframe.core.state.queue import FairQueue
+from mrframe.core.state.ready_queue import data_nodes, locality_wait_s
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Task
@@ -54,17 +54,17 @@ def wake(state: SchedulerState, turn: Turn, tasks: Iterable[Task]) -> None:
 def enqueue(state: SchedulerState, turn: Turn, task: Task) -> None:
     """Queue a ready task, near the joined nodes that have its data and on which it has not failed."""
     submission = state.jobs[task.job]
-    nodes, size = near(submission, task)
+    nodes, size = data_nodes(submission, task)
     if task.split is not None and task.split.kind == "stored":
         nodes = tuple(readable(state, task.split.path))
     elif state.limits.by_path:  # of what was sealed nothing is moved; near nodes are only asked first
         size = 0
-    wait = wait_s(state.limits, size)
-    homes = [name for name in nodes if state.is_joined(name) and name not in task.avoid]
-    if not homes and task.avoid:
-        homes = [node.name for node in state.joined() if node.name not in task.avoid]
+    wait = locality_wait_s(state.limits, size)
+    nearest = [name for name in nodes if state.is_joined(name) and name not in task.avoid]
+    if not nearest and task.avoid:
+        nearest = [node.name for node in state.joined() if node.name not in task.avoid]
         wait = state.limits.locality_wait_s
-    state.queue(task).add(task, homes, turn.now_s, wait)
+    state.queue(task).add(task, nearest, turn.now_s, wait)
     state.roomy = None  # how many a node may have depends on how many wait
 
 
@@ -145,7 +145,7 @@ def _has_small_ones(state: SchedulerState, node: NodeRecord) -> bool:
     return left >= 0
 
 
-def _give(state: SchedulerState, turn: Turn, node: NodeRecord, queue: Queue, *, idle: bool) -> bool:
+def _give(state: SchedulerState, turn: Turn, node: NodeRecord, queue: FairQueue, *, idle: bool) -> bool:
     while (task := queue.take(node.name, turn.now_s, state.jobs, idle=idle)) is not None:
         submission = state.jobs.get(task.job)
         if submission is None or submission.state is not JobStatus.RUNNING or task.state is not TaskState.READY:

@@ -21,7 +21,7 @@ from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.states import JobStatus
 from mrframe.core.scheduling.assignment import give, may_start
 from mrframe.core.scheduling.node_exclusion import able
-from mrframe.core.state.ready_queue import near
+from mrframe.core.state.ready_queue import data_nodes
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Step, Task
@@ -110,9 +110,9 @@ def _usual_s(step: Step, task: Task) -> float | None:
 
 def _place(submission: SubmissionRecord, task: Task, free: list[NodeRecord]) -> NodeRecord | None:
     """The node for a speculative attempt: near the data if one of those is free, the least loaded of them."""
-    homes, _ = near(submission, task)
+    nearest, _ = data_nodes(submission, task)
     others = [node for node in free if node.name not in task.avoid and not _runs_on(task, node)]
-    return min(others, key=lambda node: (node.name not in homes, node.load, node.name), default=None)
+    return min(others, key=lambda node: (node.name not in nearest, node.load, node.name), default=None)
 
 
 def _runs_on(task: Task, node: NodeRecord) -> bool:

@@ -1,11 +1,22 @@
-"""Each node's share of the waiting tasks: which of the nodes that have its data a task is meant for.
+"""Which node each waiting task should run on: an even matching of tasks to the nodes that have their data.
 
-Shares are as even as the data allows: none can be made smaller by passing tasks on, from node to node if need be, to
-one whose share is smaller by two or more. (Optimal semi-matching: Harvey et al., WADS 2003.) So in the end no
-node is left with nothing but the data of others, where the replicas allow that. It is a plan and binds nobody: who
-takes which task is `ready_queue.py`'s, and each task that is taken or comes makes the plan anew.
+A task may go to any node with a replica of its input. If each node simply took the first task it could, some nodes
+would run out of local tasks early and read the data of others over the network. So the tasks are planned: each is
+matched to one of its nodes, and the numbers of tasks per node (the *shares*) are as even as the replicas allow.
 
-An operation costs O(nodes) while shares are even, O(nodes²) at most.
+Theory. This is an optimal semi-matching of a bipartite graph (Harvey, Ladner, Lovász and Tamir, "Semi-matchings for
+bipartite graphs and load balancing", WADS 2003). A matching is optimal if and only if it has no *cost-reducing path*:
+a chain of nodes A, B, …, Z where A can pass one of its tasks on to B, B one of its own to the next, and so on, and
+the share of Z is smaller than that of A by two or more. Passing one task along such a path makes A's share smaller by
+one and Z's larger by one, and leaves all others alone. Only the node that an added task was matched to (the one with
+the smallest share), or the node that lost a removed task, can be the end of such a path, so the search starts there
+and goes on from the end of each path found. It is breadth-first, and so finds the shortest path. A test compares the
+result with the best of all matchings.
+
+The matching is a plan and binds nobody: `ready_queue.py` decides which node takes which task, and every task that is
+taken or added changes the plan.
+
+An operation costs O(nodes) while the shares are even, and O(nodes²) at most.
 """
 
 from __future__ import annotations
@@ -15,77 +26,79 @@ from heapq import heappop, heappush
 from itertools import pairwise
 
 
-class Shares:
-    """Tasks by id, of equal urgency, each with a rank and at least one home."""
+class LocalityMatching:
+    """Waiting tasks by id, all equally urgent, each with a rank and at least one node that has its data."""
 
     def __init__(self) -> None:
-        self._homes: dict[str, tuple[int, tuple[str, ...]]] = {}  # task -> (rank, homes)
-        self._meant: dict[str, str] = {}  # task -> node
-        self._size: dict[str, int] = {}  # node -> tasks meant for it
-        self._order: dict[str, list[tuple[int, str]]] = {}  # node -> heap of them; what is not meant for it is stale
-        self._into: dict[str, dict[str, dict[str, None]]] = {}  # to -> from -> tasks that could be passed on so
+        self._tasks: dict[str, tuple[int, tuple[str, ...]]] = {}  # task -> (rank, nodes that have its data)
+        self._matched: dict[str, str] = {}  # task -> the node it is matched to
+        self._shares: dict[str, int] = {}  # node -> number of tasks matched to it
+        self._heaps: dict[str, list[tuple[int, str]]] = {}  # node -> heap of (rank, task); entries may be stale
+        self._movable: dict[str, dict[str, dict[str, None]]] = {}  # to -> from -> tasks that could move that way
 
     def __len__(self) -> int:
-        return len(self._meant)
+        return len(self._matched)
 
     def __contains__(self, task: str) -> bool:
-        return task in self._meant
+        return task in self._matched
 
-    def add(self, task: str, rank: int, homes: tuple[str, ...]) -> None:
-        """A task waits that these nodes have the data of."""
-        self._homes[task] = (rank, homes)
-        for node in homes:
-            self._size.setdefault(node, 0)
-        node = min(homes, key=lambda name: (self._size[name], name))
-        self._give(task, node)
-        while path := self._path(node, self._takers, lambda size, own: size <= own - 2):
-            self._pass_on(path)
+    def add(self, task: str, rank: int, nodes: tuple[str, ...]) -> None:
+        """Add a waiting task, whose data is on `nodes`, and keep the shares even."""
+        self._tasks[task] = (rank, nodes)
+        for node in nodes:
+            self._shares.setdefault(node, 0)
+        node = min(nodes, key=lambda name: (self._shares[name], name))
+        self._match(task, node)
+        while path := self._path(node, self._takers, lambda share, own: share <= own - 2):
+            self._shift(path)
             node = path[-1]
 
     def remove(self, task: str) -> None:
-        """A task does not wait any more."""
-        node = self._take_away(task)
-        del self._homes[task]
-        while path := self._path(node, self._givers, lambda size, own: size >= own + 2):
-            self._pass_on(path[::-1])
+        """Remove a task that does not wait any more, and keep the shares even."""
+        node = self._unmatch(task)
+        del self._tasks[task]
+        while path := self._path(node, self._givers, lambda share, own: share >= own + 2):
+            self._shift(path[::-1])
             node = path[-1]
 
     def first(self, node: str) -> str | None:
-        """The task of the lowest rank that is meant for this node."""
-        heap = self._order.get(node, [])
-        while heap and (self._meant.get(heap[0][1]) != node or self._homes[heap[0][1]][0] != heap[0][0]):
+        """Return the task of the lowest rank that is matched to this node, or None."""
+        heap = self._heaps.get(node, [])
+        while heap and (self._matched.get(heap[0][1]) != node or self._tasks[heap[0][1]][0] != heap[0][0]):
             heappop(heap)
         return heap[0][1] if heap else None
 
-    def _give(self, task: str, node: str) -> None:
-        rank, homes = self._homes[task]
-        self._meant[task] = node
-        self._size[node] += 1
-        heappush(self._order.setdefault(node, []), (rank, task))
-        for other in homes:
+    def _match(self, task: str, node: str) -> None:
+        rank, nodes = self._tasks[task]
+        self._matched[task] = node
+        self._shares[node] += 1
+        heappush(self._heaps.setdefault(node, []), (rank, task))
+        for other in nodes:
             if other != node:
-                self._into.setdefault(other, {}).setdefault(node, {})[task] = None
+                self._movable.setdefault(other, {}).setdefault(node, {})[task] = None
 
-    def _take_away(self, task: str) -> str:
-        node = self._meant.pop(task)
-        self._size[node] -= 1
-        for other in self._homes[task][1]:
+    def _unmatch(self, task: str) -> str:
+        node = self._matched.pop(task)
+        self._shares[node] -= 1
+        for other in self._tasks[task][1]:
             if other != node:
-                del self._into[other][node][task]
+                del self._movable[other][node][task]
         return node
 
     def _takers(self, node: str) -> Iterable[str]:
-        return (other for other, tasks in sorted(self._into.items()) if tasks.get(node))
+        """The nodes that could take a task from this one, by name."""
+        return (other for other, givers in sorted(self._movable.items()) if givers.get(node))
 
     def _givers(self, node: str) -> Iterable[str]:
-        return (other for other, tasks in sorted(self._into.get(node, {}).items()) if tasks)
+        """The nodes that could give this one a task, by name."""
+        return (other for other, tasks in sorted(self._movable.get(node, {}).items()) if tasks)
 
     def _path(
         self, start: str, neighbours: Callable[[str], Iterable[str]], ends: Callable[[int, int], bool]
     ) -> list[str]:
-        """The shortest way from a node to one whose share, compared with its own, ends the search; or []."""
-        own = self._size[start]
-        if not any(ends(size, own) for size in self._size.values()):
+        """Return the shortest path from `start` to a node whose share satisfies `ends(share, own)`, or []."""
+        own = self._shares[start]
+        if not any(ends(share, own) for share in self._shares.values()):
             return []
         came_from, edge = {start: ""}, [start]
         while edge:
@@ -95,22 +108,22 @@ class Shares:
                     if other in came_from:
                         continue
                     came_from[other] = node
-                    if ends(self._size[other], own):
-                        return _way(came_from, other)
+                    if ends(self._shares[other], own):
+                        return _walk_back(came_from, other)
                     reached.append(other)
             edge = reached
         return []
 
-    def _pass_on(self, path: list[str]) -> None:
-        """Each node on the path passes a task on to the next."""
+    def _shift(self, path: list[str]) -> None:
+        """Move one task along each step of the path, from its first node towards its last."""
         for giver, taker in reversed(list(pairwise(path))):
-            task = next(reversed(self._into[taker][giver]))
-            self._take_away(task)
-            self._give(task, taker)
+            task = next(reversed(self._movable[taker][giver]))
+            self._unmatch(task)
+            self._match(task, taker)
 
 
-def _way(came_from: dict[str, str], end: str) -> list[str]:
-    way = [end]
-    while came_from[way[-1]]:
-        way.append(came_from[way[-1]])
-    return way[::-1]
+def _walk_back(came_from: dict[str, str], end: str) -> list[str]:
+    path = [end]
+    while came_from[path[-1]]:
+        path.append(came_from[path[-1]])
+    return path[::-1]

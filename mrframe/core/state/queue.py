@@ -2,32 +2,32 @@
 
 Of jobs with the same priority the one that has the fewest attempts under way is served first, so that they share
 the cluster and a small job does not wait for a large one; jobs with a higher priority are served before. Which task
-of a job a node gets is `placement.Waiting`'s to say.
+of a job a node gets is `ready_queue.ReadyQueue`'s to say.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mrframe.core.state.ready_queue import Waiting
+from mrframe.core.state.ready_queue import ReadyQueue
 from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Task
 
 
-class Queue:
+class FairQueue:
     """Ready tasks, by job. A job costs something only while tasks of it wait."""
 
     def __init__(self) -> None:
-        self._jobs: dict[str, Waiting] = {}
+        self._jobs: dict[str, ReadyQueue] = {}
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     def add(self, task: Task, near: Iterable[str], now_s: float, wait_s: float) -> None:
-        """Queue a task, as `Waiting.add` does."""
+        """Queue a task, as `ReadyQueue.add` does."""
         self.remove(task)
-        self._jobs.setdefault(task.job, Waiting()).add(task, near, now_s, wait_s)
+        self._jobs.setdefault(task.job, ReadyQueue()).add(task, near, now_s, wait_s)
         self._count += 1
 
     def remove(self, task: Task) -> None:

@@ -5,7 +5,7 @@ as moving the data would take, and never longer than `locality_wait_s`: so it do
 better choice would have cost, however long the tasks of the others still take, which nobody knows. Small inputs are
 not worth any waiting. (Delay scheduling: Zaharia et al., EuroSys 2010; the bound by transfer time is ours.)
 
-`Waiting` costs O(log n) for each operation, beside its plan (`locality_matching.py`): heaps with entries that go
+`ReadyQueue` costs O(log n) for each operation, beside its plan (`locality_matching.py`): heaps with entries that go
 stale, recognised by a number.
 """
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.spec import Split
-from mrframe.core.state.locality_matching import Shares
+from mrframe.core.state.locality_matching import LocalityMatching
 from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Task
 
@@ -27,7 +27,7 @@ _KIND_RANK = {"decode": 0, "map": 1, "reduce": 2}
 _Entry = tuple[Any, int, Task]  # (what it is sorted by, number of the entry, task)
 
 
-class Waiting:
+class ReadyQueue:
     """Ready tasks of a job. `take` gives a node the one that suits it best, the first task first.
 
     Of the tasks whose data it has a node takes first those that are meant for it, so that in the end few are left
@@ -40,7 +40,9 @@ class Waiting:
         self._far: list[_Entry] = []
         self._valid: dict[str, int] = {}  # task id -> the number of its entries that count
         self._queued: dict[str, tuple[Key, Task, float]] = {}  # task id -> its key, itself, how long it waits
-        self._shares: dict[tuple[int, int, bool], Shares] = {}  # by the key but for the index, and whether they wait
+        self._matchings: dict[
+            tuple[int, int, bool], LocalityMatching
+        ] = {}  # by the key but for the index, and whether they wait
         self._starved: dict[str, float] = {}  # node -> since when it has had a free slot and nothing near
         self._number = 0
 
@@ -65,7 +67,7 @@ class Waiting:
             heappush(self._near.setdefault(node, []), (key, self._number, task))
         if nodes:
             if task.kind != "reduce":  # which has one home
-                self._shares.setdefault((*key[:2], wait_s > 0), Shares()).add(task.id, task.index, nodes)
+                self._matchings.setdefault((*key[:2], wait_s > 0), LocalityMatching()).add(task.id, task.index, nodes)
             heappush(self._far, ((now_s + wait_s, key), self._number, task))
         else:
             heappush(self._anywhere, (key, self._number, task))
@@ -90,17 +92,17 @@ class Waiting:
             return None
         task: Task = best[3]
         if best[1] == 0:
-            task = self._meant(node, best[0]) or task
+            task = self._matched(node, best[0]) or task
         if best[1] < 2:
             self._starved.pop(node, None)
         self.remove(task)
         return task
 
-    def _meant(self, node: str, kind: tuple[int, int]) -> Task | None:
+    def _matched(self, node: str, kind: tuple[int, int]) -> Task | None:
         """The first task that is meant for this node; small ones before others, which even out better in the end."""
         for waits in (False, True):
-            shares = self._shares.get((*kind, waits))
-            if shares is not None and (name := shares.first(node)):
+            matching = self._matchings.get((*kind, waits))
+            if matching is not None and (name := matching.first(node)):
                 return self._queued[name][1]
         return None
 
@@ -118,11 +120,11 @@ class Waiting:
             return
         key, _, wait_s = self._queued.pop(task.id)
         group = (*key[:2], wait_s > 0)
-        shares = self._shares.get(group)
-        if shares is not None and task.id in shares:
-            shares.remove(task.id)
-            if not len(shares):
-                del self._shares[group]
+        matching = self._matchings.get(group)
+        if matching is not None and task.id in matching:
+            matching.remove(task.id)
+            if not len(matching):
+                del self._matchings[group]
 
     def _head(self, heap: list[_Entry]) -> _Entry | None:
         while heap and self._valid.get(heap[0][2].id) != heap[0][1]:
@@ -130,7 +132,7 @@ class Waiting:
         return heap[0] if heap else None
 
 
-def near(submission: SubmissionRecord, task: Task) -> tuple[tuple[str, ...], int]:
+def data_nodes(submission: SubmissionRecord, task: Task) -> tuple[tuple[str, ...], int]:
     """(nodes that have the task's data, bytes that would be moved to run it elsewhere)."""
     if task.kind == "reduce":
         return _heaviest(submission.steps[task.step].weights.get(task.partition, {}))
@@ -142,10 +144,10 @@ def near(submission: SubmissionRecord, task: Task) -> tuple[tuple[str, ...], int
         return _heaviest(sizes)
     split = task.split
     assert split is not None
-    return _homes(split), split.length
+    return _split_nodes(split), split.length
 
 
-def _homes(split: Split) -> tuple[str, ...]:
+def _split_nodes(split: Split) -> tuple[str, ...]:
     return tuple(node for _, node in split.held_by) or split.locations
 
 
@@ -156,7 +158,7 @@ def _heaviest(sizes: dict[str, int]) -> tuple[tuple[str, ...], int]:
     return (node,), sizes[node]
 
 
-def wait_s(limits: SchedulerLimits, size: int) -> float:
+def locality_wait_s(limits: SchedulerLimits, size: int) -> float:
     """How long a task whose data is `size` bytes may wait for a node that has it.
 
     A wait below `locality_wait_s_min` is none: it would last until the next event, which is longer.
@@ -184,6 +186,6 @@ def locality(reports: Iterable[tuple[str, int, str, Any, Any]]) -> Locality:
     for _, _, node, split, _ in reports:
         if not isinstance(split, Split) or split.kind == "gzip":
             continue
-        homes = _homes(split)
-        counts[2 if not homes else int(node not in homes)] += 1
+        nodes = _split_nodes(split)
+        counts[2 if not nodes else int(node not in nodes)] += 1
     return Locality(*counts)

@@ -20,7 +20,7 @@ from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.states import NODE, NodeMembership
 from mrframe.core.state.block_map import BlockMap
-from mrframe.core.state.queue import Queue
+from mrframe.core.state.queue import FairQueue
 from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Task
 
@@ -103,8 +103,8 @@ class SchedulerState:
         self._joined: list[NodeRecord] = []
         self._settling = False
         self._slots = 0
-        self.waiting = Queue()
-        self.decoding = Queue()  # decode tasks that wait, of which a node gets no more than it has slots
+        self.waiting = FairQueue()
+        self.decoding = FairQueue()  # decode tasks that wait, of which a node gets no more than it has slots
         self.aside: set[str] = set()  # nodes that are set aside, or were (`node_exclusion.py`)
         self.resting: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
         self.accepted = 0
@@ -194,7 +194,7 @@ class SchedulerState:
         if self.roomy is not None:
             self.roomy.add(attempt.node)
 
-    def queue(self, task: Task) -> Queue:
+    def queue(self, task: Task) -> FairQueue:
         """Where a task of this kind waits."""
         return self.decoding if task.kind == "decode" else self.waiting
 

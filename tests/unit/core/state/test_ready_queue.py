@@ -10,7 +10,7 @@ from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MIB, Split, StepSpec
 from mrframe.core.replication.rendezvous import replica_nodes
-from mrframe.core.state.ready_queue import Locality, locality, wait_s
+from mrframe.core.state.ready_queue import Locality, locality, locality_wait_s
 from mrframe.testing.by_hand import ByHand, file_split, report
 
 
@@ -66,10 +66,10 @@ def test_even_small_ones_are_left_to_others_while_there_is_work():
 
 def test_small_data_is_not_waited_for():
     limits = SchedulerLimits()
-    assert wait_s(limits, 0) == 0
-    assert wait_s(limits, MIB) == 0
-    assert wait_s(limits, 20 * MIB) == 0.1
-    assert wait_s(limits, 10**12) == limits.locality_wait_s
+    assert locality_wait_s(limits, 0) == 0
+    assert locality_wait_s(limits, MIB) == 0
+    assert locality_wait_s(limits, 20 * MIB) == 0.1
+    assert locality_wait_s(limits, 10**12) == limits.locality_wait_s
     cluster = ByHand()
     cluster.join("node-1", "node-2")
     cluster.submit(*(file_split(i, locations=("node-1",), length=0) for i in range(2)))
