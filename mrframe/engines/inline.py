@@ -15,7 +15,7 @@ from itertools import chain
 from mrframe.core.model.error_limits import too_many, too_many_failed
 from mrframe.core.model.ids import attempt_id, task_id
 from mrframe.core.model.reports import Ledger, TaskReport
-from mrframe.core.model.shuffle_checksum import added, made_for, unbalanced
+from mrframe.core.model.shuffle_checksum import map_checksum, shuffle_mismatch, sum_checksums
 from mrframe.core.model.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split, StepSpec
 from mrframe.engines.plan.key_ranges import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.engines.protocol import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
@@ -183,8 +183,8 @@ class _Run:
                 order = ReduceOrder(name, number, partition, sources, self._path(name), step.partitions)
                 report, part = self._attempt(order, number, None), self._path(name, PART_FILE)
                 nothing = nothing if sources else (report, part)
-            made = added(made_for(done.report, partition) for done in maps)
-            if wrong := unbalanced(made, report):
+            made = sum_checksums(map_checksum(done.report, partition) for done in maps)
+            if wrong := shuffle_mismatch(made, report):
                 raise ShuffleUnbalanced(f"{task_id(self._id, 'reduce', partition)}: {wrong}")
             parts.append(part)
         for done in maps:

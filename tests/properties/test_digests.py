@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mrframe.core.model.shuffle_checksum import NOTHING, plus
+from mrframe.core.model.shuffle_checksum import EMPTY_CHECKSUM, add_checksums
 from mrframe.shuffle.run_file.run_writer import RunReader, RunTotals, RunWriter, extract
 from mrframe.testing.strategies import key_columns, values
 
@@ -29,10 +29,10 @@ def numbered(runs):
 
 
 def whole(totals: RunTotals):
-    tally = NOTHING
+    checksum = EMPTY_CHECKSUM
     for slot, (pairs, _) in totals.by_slot.items():
-        tally = plus(tally, (pairs, totals.digests[slot]))
-    return tally
+        checksum = add_checksums(checksum, (pairs, totals.digests[slot]))
+    return checksum
 
 
 @SETTINGS
@@ -42,7 +42,7 @@ def test_the_order_of_blocks_does_not_matter_nor_in_which_file_they_are(runs, ch
     shuffled = chance.sample(made, len(made))
     at = chance.randint(0, len(made))
     parts = [write(some)[1] for some in (shuffled[:at], shuffled[at:])]
-    assert plus(*map(whole, parts)) == whole(write(made)[1])
+    assert add_checksums(*map(whole, parts)) == whole(write(made)[1])
 
 
 @SETTINGS
@@ -51,7 +51,7 @@ def test_what_is_read_adds_up_to_what_was_written_however_it_is_read(runs):
     made = numbered(runs)
     data, totals = write(made)
     for slot in range(SLOTS):
-        wanted = (totals.by_slot.get(slot, NOTHING)[0], totals.digests.get(slot, 0))
+        wanted = (totals.by_slot.get(slot, EMPTY_CHECKSUM)[0], totals.digests.get(slot, 0))
         cut = b"".join(extract(io.BytesIO(data), "cut", range(slot, slot + 1)))
         streamed, encoded, copied = (
             RunReader(io.BytesIO(some), "test", unpickle=False) for some in (data, data, cut)
@@ -59,7 +59,7 @@ def test_what_is_read_adds_up_to_what_was_written_however_it_is_read(runs):
         for reader in (streamed, copied):
             for stream in reader.streams(slot):
                 assert list(stream)
-        assert list(encoded.encoded(slot)) or wanted == NOTHING
+        assert list(encoded.encoded(slot)) or wanted == EMPTY_CHECKSUM
         assert streamed.taken == encoded.taken == copied.taken == wanted
 
 

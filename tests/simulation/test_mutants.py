@@ -245,7 +245,7 @@ def malformed_lines_of_lost_maps_stay_counted(patch):
 
 @mutant("I10")
 def commits_a_reduce_that_has_not_read_what_its_maps_have_made(patch):
-    patch(attempt_end, "unbalanced", lambda *_: "")
+    patch(attempt_end, "shuffle_mismatch", lambda *_: "")
     return {"faults": Faults(until_s=10.0, misreads=0.5)}
 
 

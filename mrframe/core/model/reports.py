@@ -87,7 +87,7 @@ class TaskReport:
     `span` is the times, as ISO text, between which all records lie that were read within a window ("": not known).
 
     `digests` has what a map's pairs for each partition are, as a number (`shuffle_checksum.py`), and `fixed` says
-    that every attempt at the task must come to the same ones. `read` is the tally of what a reduce has read, if it
+    that every attempt at the task must come to the same ones. `read` is the checksum of what a reduce has read, if it
     says so.
     `prints_cut_bytes` of what the job's code printed are not shown.
     `effect` is what the job's code was seen to do beside computing, for which nothing is saved; `save_fault` says why

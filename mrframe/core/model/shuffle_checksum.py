@@ -1,9 +1,16 @@
-"""What maps have made for a partition, and what its reduce has read, as numbers that are compared before a commit.
+"""The checksum of a shuffle: a reduce must have read exactly the pairs that its maps made for it.
 
-A *tally* is (pairs, digest). The digest is the sum, modulo 2^64, of the digests of the blocks that the pairs lie in
-(`shuffle/run_file/pair_blocks.py`), so it does not depend on the order in which blocks are written, fetched or read,
-and costs nothing per pair. What it tells: a section that was left out, read twice, taken from another attempt or
-changed after its checksum was judged. What it does not: the order of the pairs, which the merge answers for.
+A *shuffle checksum* is (pairs, digest). The digest is the sum, modulo 2^64, of the digests of the blocks that hold
+the pairs (`shuffle/run_file/pair_blocks.py`).
+
+Why a sum: it does not depend on the order in which blocks are written, fetched or read. It can be added up per
+partition while maps commit, and taken back when their output is lost. It costs one addition for each block, and
+nothing for each pair. (Homomorphic multiset hashing: Clarke et al., "Incremental Multiset Hash Functions and Their
+Application to Memory Integrity Checking", ASIACRYPT 2003. Ours guards against mistakes, not against an attacker, for
+whom plain addition would be too weak.)
+
+It finds a section that was left out, read twice, taken from another attempt, or changed after its own checksum was
+verified. It does not find pairs in the wrong order, for which the merge is responsible.
 """
 
 from __future__ import annotations
@@ -13,40 +20,40 @@ from functools import reduce
 
 from mrframe.core.model.reports import TaskReport
 
-Tally = tuple[int, int]  # (pairs, digest)
+ShuffleChecksum = tuple[int, int]  # (pairs, digest)
 
-NOTHING: Tally = (0, 0)
+EMPTY_CHECKSUM: ShuffleChecksum = (0, 0)
 DIGEST_MASK = (1 << 64) - 1
 
 
-def plus(one: Tally, other: Tally, sign: int = 1) -> Tally:
-    """Both together; with `sign` -1, the first without the other."""
+def add_checksums(one: ShuffleChecksum, other: ShuffleChecksum, sign: int = 1) -> ShuffleChecksum:
+    """Return the checksum of both together, or with `sign` -1 that of the first without the other."""
     return one[0] + sign * other[0], (one[1] + sign * other[1]) & DIGEST_MASK
 
 
-def added(tallies: Iterable[Tally]) -> Tally:
-    """All of them together."""
-    return reduce(plus, tallies, NOTHING)
+def sum_checksums(checksums: Iterable[ShuffleChecksum]) -> ShuffleChecksum:
+    """Return the checksum of all of them together."""
+    return reduce(add_checksums, checksums, EMPTY_CHECKSUM)
 
 
-def made_for(report: TaskReport, partition: int) -> Tally:
-    """What a map says that it has made for a partition."""
+def map_checksum(report: TaskReport, partition: int) -> ShuffleChecksum:
+    """Return the checksum of the pairs that a map reports for a partition."""
     pairs, _ = report.partitions.get(partition, (0, 0))
     return pairs, report.digests.get(partition, 0)
 
 
-def unbalanced(made: Tally, report: TaskReport) -> str:
-    """What is wrong with a reduce that was to read what `made` says, for people; "" when nothing is.
+def shuffle_mismatch(made: ShuffleChecksum, report: TaskReport) -> str:
+    """Compare a reduce's report with what its maps made. Returns a message for people, or "" when they agree.
 
-    `ledger.records` are the pairs that came out of the merge; a report that does not say what was read is not judged.
+    `ledger.records` counts the pairs that came out of the merge. A report without a checksum is not judged.
     """
     if report.read is None or (report.read == made and report.ledger.records == made[0]):
         return ""
     return (
-        f"its maps have made {_said(made)}, it has read {_said(report.read)} and reduced {report.ledger.records:,}: "
+        f"its maps made {_text(made)}, it read {_text(report.read)} and reduced {report.ledger.records:,}: "
         "something was left out, doubled or changed on the way"
     )
 
 
-def _said(tally: Tally) -> str:
-    return f"{tally[0]:,} pairs (digest {tally[1]:016x})"
+def _text(checksum: ShuffleChecksum) -> str:
+    return f"{checksum[0]:,} pairs (digest {checksum[1]:016x})"

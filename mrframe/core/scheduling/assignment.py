@@ -17,7 +17,7 @@ from heapq import heappop, heappush
 from mrframe.core.model.block_messages import STORED
 from mrframe.core.model.events import StartAttempt
 from mrframe.core.model.ids import attempt_id
-from mrframe.core.model.shuffle_checksum import NOTHING
+from mrframe.core.model.shuffle_checksum import EMPTY_CHECKSUM
 from mrframe.core.model.spec import Split
 from mrframe.core.model.states import JobStatus, TaskState
 from mrframe.core.replication.reconcile import readable
@@ -181,7 +181,11 @@ def give(state: SchedulerState, turn: Turn, submission: SubmissionRecord, task: 
         careful=task.failures > 0,
         stall_s=spec.stall_s,
     )
-    to_read = submission.steps[task.step].made.get(task.partition, NOTHING) if task.kind == "reduce" else NOTHING
+    to_read = (
+        submission.steps[task.step].made.get(task.partition, EMPTY_CHECKSUM)
+        if task.kind == "reduce"
+        else EMPTY_CHECKSUM
+    )
     state.begin(Attempt(task, node.name, message, turn.now_s, to_read=to_read))
     turn.send(node.name, message)
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from mrframe.core.model.events import AcknowledgeBlock, AttemptFailed, AttemptSealed, BlockSealed, CommitAttempt
 from mrframe.core.model.facts import AttemptCommitted, BlockRecorded
 from mrframe.core.model.reports import TaskReport
-from mrframe.core.model.shuffle_checksum import unbalanced
+from mrframe.core.model.shuffle_checksum import shuffle_mismatch
 from mrframe.core.model.spec import Failure
 from mrframe.core.replication.reconcile import suspect
 from mrframe.core.scheduling.assignment import rest, wake
@@ -50,7 +50,7 @@ def commit(state: SchedulerState, turn: Turn, attempt: Attempt, event: AttemptSe
         )
         fail(state, turn, submission, Failure("refused", said, error_slug=NotRepeatable.slug))
         return
-    wrong = unbalanced(attempt.to_read, event.report) if task.kind == "reduce" else ""
+    wrong = shuffle_mismatch(attempt.to_read, event.report) if task.kind == "reduce" else ""
     if wrong:
         _over(state, turn, attempt, Failure("io", wrong, error_slug=ShuffleUnbalanced.slug))
         return

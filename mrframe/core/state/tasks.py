@@ -9,7 +9,7 @@ from mrframe.core.model.events import StartAttempt
 from mrframe.core.model.ids import Kind
 from mrframe.core.model.limits import BLOCKS_AHEAD_MAX
 from mrframe.core.model.reports import TaskReport
-from mrframe.core.model.shuffle_checksum import NOTHING, Tally, made_for, plus
+from mrframe.core.model.shuffle_checksum import EMPTY_CHECKSUM, ShuffleChecksum, add_checksums, map_checksum
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.core.model.states import TASK, TaskState
 
@@ -27,7 +27,7 @@ class Attempt:
     start: StartAttempt
     sent_s: float
     began_s: float | None = None
-    to_read: Tally = NOTHING
+    to_read: ShuffleChecksum = EMPTY_CHECKSUM
     records: int = 0
     bytes_done: int = 0
 
@@ -111,7 +111,7 @@ class Step:
     open_maps: int = 0
     open_reduces: int = 0
     weights: dict[int, dict[str, int]] = field(default_factory=dict)
-    made: dict[int, Tally] = field(default_factory=dict)
+    made: dict[int, ShuffleChecksum] = field(default_factory=dict)
     records: int = 0
     bytes_in: int = 0
     lines: int = 0
@@ -146,7 +146,9 @@ class Step:
         for partition, (_, size) in report.partitions.items():
             nodes = self.weights.setdefault(partition, {})
             nodes[node] = nodes.get(node, 0) + sign * size
-            self.made[partition] = plus(self.made.get(partition, NOTHING), made_for(report, partition), sign)
+            self.made[partition] = add_checksums(
+                self.made.get(partition, EMPTY_CHECKSUM), map_checksum(report, partition), sign
+            )
 
 
 def _place(task: Task) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import BinaryIO
 
-from mrframe.core.model.shuffle_checksum import NOTHING, plus
+from mrframe.core.model.shuffle_checksum import EMPTY_CHECKSUM, add_checksums
 from mrframe.errors import CorruptData
 from mrframe.shuffle.run_file.pair_blocks import HEAD, Block, open_block, rest_bytes, unpack_block
 from mrframe.shuffle.run_file.run_layout import HEADER_BYTES, Section, corrupt, ending, header, read_at, read_layout
@@ -38,7 +38,9 @@ class RunReader:
         self._by_slot: dict[int, list[Section]] = {}
         self._listed: set[int] = set()  # the pages that are in it
         self._covered = range(0)  # slots of which all sections are in it
-        self.taken = NOTHING  # of the blocks that were read as streams or encoded: who reads again sets it back
+        self.taken = (
+            EMPTY_CHECKSUM  # of the blocks that were read as streams or encoded: who reads again sets it back
+        )
 
     @property
     def records(self) -> int:
@@ -99,7 +101,7 @@ class RunReader:
             block, length, digest = self._block(at, end)
             at += length
             records += len(block[1])
-            self.taken = plus(self.taken, (len(block[1]), digest))
+            self.taken = add_checksums(self.taken, (len(block[1]), digest))
             yield block
         if at != end or records != section.records:
             raise corrupt(self._name, at, f"a section of slot {section.slot} does not hold what is stated")
@@ -125,7 +127,7 @@ class RunReader:
                     _, records, keys, values, digest = open_block(head, data)
                 except CorruptData as error:
                     raise corrupt(self._name, at, str(error)) from error
-                self.taken = plus(self.taken, (records, digest))
+                self.taken = add_checksums(self.taken, (records, digest))
                 yield records, keys, values
 
     def _block(self, at: int, end: int) -> tuple[Block, int, int]:

@@ -17,7 +17,7 @@ from typing import Any
 from mrframe.core.job.job import Each, Job
 from mrframe.core.job.signature import describe
 from mrframe.core.model.reports import TaskReport
-from mrframe.core.model.shuffle_checksum import added
+from mrframe.core.model.shuffle_checksum import sum_checksums
 from mrframe.core.model.spec import ReduceOrder
 from mrframe.core.safe_text import safe_repr
 from mrframe.errors import CorruptData, UserCodeError, ValueRefused
@@ -101,7 +101,7 @@ class ReduceTask:
                         self._reduce(streams, output)
             output.seal(self._report)
         self._report.ledger.records = self._records
-        self._report.read = added(reader.taken for reader in readers)
+        self._report.read = sum_checksums(reader.taken for reader in readers)
         return self._report
 
     def _slots(

@@ -7,7 +7,13 @@ import pytest
 from mrframe.core.model import events as e
 from mrframe.core.model.facts import AttemptCommitted, JobFinished
 from mrframe.core.model.reports import Ledger, TaskReport
-from mrframe.core.model.shuffle_checksum import DIGEST_MASK, NOTHING, made_for, plus, unbalanced
+from mrframe.core.model.shuffle_checksum import (
+    DIGEST_MASK,
+    EMPTY_CHECKSUM,
+    add_checksums,
+    map_checksum,
+    shuffle_mismatch,
+)
 from mrframe.testing.by_hand import ByHand, file_split
 
 
@@ -62,7 +68,7 @@ def test_a_reduce_that_never_reads_the_right_thing_fails_the_job_by_name(mapped)
     failure = mapped.ended[0].failure
     assert failure.error_slug == "shuffle"
     assert "job-1/r0000 is given up after 4 attempts failed" in failure.message
-    assert "made 2 pairs (digest 0000000000000006), it has read 2 pairs (digest 0000000000000007)" in failure.message
+    assert "made 2 pairs (digest 0000000000000006), it read 2 pairs (digest 0000000000000007)" in failure.message
     assert not any(isinstance(fact, AttemptCommitted) for fact in mapped.facts)
 
 
@@ -121,13 +127,13 @@ def test_a_map_that_may_have_given_the_same_is_committed(mapped, made):
 
 
 def test_tallies_add_up_modulo_2_to_the_64():
-    assert plus((1, DIGEST_MASK), (2, 2)) == (3, 1)
-    assert plus((3, 1), (2, 2), -1) == (1, DIGEST_MASK)
-    assert made_for(of_map(5, pairs=3), 0) == (3, 5)
-    assert made_for(of_map(5), 1) == NOTHING
+    assert add_checksums((1, DIGEST_MASK), (2, 2)) == (3, 1)
+    assert add_checksums((3, 1), (2, 2), -1) == (1, DIGEST_MASK)
+    assert map_checksum(of_map(5, pairs=3), 0) == (3, 5)
+    assert map_checksum(of_map(5), 1) == EMPTY_CHECKSUM
 
 
 def test_a_report_that_does_not_say_what_was_read_is_not_judged():
-    assert unbalanced((2, 6), TaskReport()) == ""
-    assert unbalanced((2, 6), of_reduce(2, 6)) == ""
-    assert "2 pairs" in unbalanced((2, 6), of_reduce(2, 7))
+    assert shuffle_mismatch((2, 6), TaskReport()) == ""
+    assert shuffle_mismatch((2, 6), of_reduce(2, 6)) == ""
+    assert "2 pairs" in shuffle_mismatch((2, 6), of_reduce(2, 7))
