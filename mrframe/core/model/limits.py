@@ -40,7 +40,7 @@ class SchedulerLimits:
     speculative_max       speculative attempts at a task
     faults_max            tasks whose attempts end by themselves on a node, before it is set aside
     faults_window_s       within so long
-    aside_s               a node that is set aside gets no attempts for so long
+    exclusion_s               a node that is set aside gets no attempts for so long
     """
 
     lease_s: float = 10.0
@@ -66,7 +66,7 @@ class SchedulerLimits:
     speculative_max: int = 2
     faults_max: int = 5
     faults_window_s: float = 60.0
-    aside_s: float = 60.0
+    exclusion_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from mrframe.core.model.shuffle_checksum import EMPTY_CHECKSUM
 from mrframe.core.model.spec import Split
 from mrframe.core.model.states import JobStatus, TaskState
 from mrframe.core.replication.reconcile import readable
-from mrframe.core.scheduling.node_exclusion import able
+from mrframe.core.scheduling.node_exclusion import usable
 from mrframe.core.state.queue import FairQueue
 from mrframe.core.state.ready_queue import data_nodes, locality_wait_s
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
@@ -93,7 +93,7 @@ def assign(state: SchedulerState, turn: Turn) -> None:
     slots = state.slots()
     if state.roomy is None:
         state.roomy = {node.name for node in state.joined()}
-    nodes = able(state, turn.now_s, [state.nodes[name] for name in state.roomy if state.is_joined(name)])
+    nodes = usable(state, turn.now_s, [state.nodes[name] for name in state.roomy if state.is_joined(name)])
     while nodes and len(state.waiting):
         nodes.sort(key=_load)
         nodes = [node for node in nodes if _offer(state, turn, node, slots)]
@@ -101,7 +101,7 @@ def assign(state: SchedulerState, turn: Turn) -> None:
 
 def _assign_decodes(state: SchedulerState, turn: Turn) -> None:
     """Give decode tasks to nodes that have room, and fewer of them than slots."""
-    slots, nodes = state.slots(), able(state, turn.now_s, state.joined())
+    slots, nodes = state.slots(), usable(state, turn.now_s, state.joined())
     while nodes and len(state.decoding):
         nodes.sort(key=lambda node: (node.decodes / node.slots, _load(node)))
         some = [node for node in nodes if node.decodes < node.slots and _has_room(state, node, slots)]

@@ -21,7 +21,7 @@ from mrframe.core.replication.reconcile import suspect
 from mrframe.core.scheduling.assignment import rest, wake
 from mrframe.core.scheduling.job_end import fail, follow, give_up
 from mrframe.core.scheduling.lost_output import lose_source
-from mrframe.core.scheduling.node_exclusion import blame
+from mrframe.core.scheduling.node_exclusion import record_fault
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 from mrframe.core.state.tasks import Attempt, Task
 from mrframe.errors import NotRepeatable, ShuffleUnbalanced
@@ -108,7 +108,7 @@ def _over(state: SchedulerState, turn: Turn, attempt: Attempt, failure: Failure)
     else:
         task.failures += 1
         task.avoid.add(attempt.node)
-        blame(state, turn, state.nodes[attempt.node], task.id)
+        record_fault(state, turn, state.nodes[attempt.node], task.id)
     if give_up(state, turn, task, attempt.node, failure):
         return
     if fetch and failure.lost is not None:

@@ -18,7 +18,7 @@ _TIMES = 3
 """A node is worse than another when as many times as many tasks have failed on it."""
 
 
-def blame(state: SchedulerState, turn: Turn, node: NodeRecord, task: str) -> None:
+def record_fault(state: SchedulerState, turn: Turn, node: NodeRecord, task: str) -> None:
     """An attempt at this task has ended by itself on this node; set the node aside when that is one too many."""
     limits = state.limits
     node.faults[task] = turn.now_s
@@ -26,18 +26,18 @@ def blame(state: SchedulerState, turn: Turn, node: NodeRecord, task: str) -> Non
         one.faults = {name: at_s for name, at_s in one.faults.items() if turn.now_s - at_s < limits.faults_window_s}
     least = min((len(one.faults) for one in state.joined() if one is not node), default=len(node.faults))
     if len(node.faults) >= max(limits.faults_max, _TIMES * least):
-        node.aside_until_s = turn.now_s + limits.aside_s
-        state.aside.add(node.name)
+        node.excluded_until_s = turn.now_s + limits.exclusion_s
+        state.excluded.add(node.name)
         node.faults = {}
 
 
-def able(state: SchedulerState, now_s: float, nodes: list[NodeRecord]) -> list[NodeRecord]:
+def usable(state: SchedulerState, now_s: float, nodes: list[NodeRecord]) -> list[NodeRecord]:
     """Those of the joined nodes that are neither set aside nor drained; all of them when every joined node is."""
     drained = state.block_map.drained
-    if not state.aside and not drained:
+    if not state.excluded and not drained:
         return nodes
-    state.aside = {name for name in state.aside if now_s < state.nodes[name].aside_until_s}
-    unable = state.aside | drained
-    if all(node.name in unable for node in state.joined()):
+    state.excluded = {name for name in state.excluded if now_s < state.nodes[name].excluded_until_s}
+    unusable = state.excluded | drained
+    if all(node.name in unusable for node in state.joined()):
         return nodes
-    return [node for node in nodes if node.name not in unable]
+    return [node for node in nodes if node.name not in unusable]

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.states import JobStatus
 from mrframe.core.scheduling.assignment import give, may_start
-from mrframe.core.scheduling.node_exclusion import able
+from mrframe.core.scheduling.node_exclusion import usable
 from mrframe.core.state.ready_queue import data_nodes
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 from mrframe.core.state.submission import SubmissionRecord
@@ -40,7 +40,7 @@ def speculate(state: SchedulerState, turn: Turn) -> None:
     if len(state.waiting) or len(state.decoding) or turn.now_s < state.late_again_s:
         return
     state.late_again_s = turn.now_s + state.limits.speculate_every_s
-    nodes = able(state, turn.now_s, state.joined())
+    nodes = usable(state, turn.now_s, state.joined())
     free = [node for node in nodes if node.load < node.slots]
     if not free or len(nodes) < 2:
         return

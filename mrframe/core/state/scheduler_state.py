@@ -33,7 +33,7 @@ class NodeRecord:
     outputs  committed attempts whose output it holds, by id
     ended    incarnations whose process is known to have ended: never listened to again
     replaced incarnations that another one has replaced: not listened to while that one is joined
-    faults   tasks that have failed on it, through no fault of theirs, and when; `aside_until_s`: it gets no
+    faults   tasks that have failed on it, through no fault of theirs, and when; `excluded_until_s`: it gets no
              attempts before (`node_exclusion.py`)
     """
 
@@ -47,7 +47,7 @@ class NodeRecord:
     ended: set[str] = field(default_factory=set)
     replaced: set[str] = field(default_factory=set)
     faults: dict[str, float] = field(default_factory=dict)
-    aside_until_s: float = 0.0
+    excluded_until_s: float = 0.0
     decodes: int = 0
 
     @property
@@ -105,7 +105,7 @@ class SchedulerState:
         self._slots = 0
         self.waiting = FairQueue()
         self.decoding = FairQueue()  # decode tasks that wait, of which a node gets no more than it has slots
-        self.aside: set[str] = set()  # nodes that are set aside, or were (`node_exclusion.py`)
+        self.excluded: set[str] = set()  # nodes that are set aside, or were (`node_exclusion.py`)
         self.resting: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
         self.accepted = 0
         self.late_again_s = 0.0  # when attempts that are late are looked for again

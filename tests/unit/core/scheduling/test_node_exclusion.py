@@ -75,8 +75,8 @@ def test_one_task_that_fails_again_and_again_is_no_fault_of_the_node():
     cluster.submit(*(file_split(i, length=MIB << 6) for i in range(3)))
     for _ in range(3):
         cluster.fail("job-1/m0000.1.1" if "job-1/m0000.1.2" not in cluster.starts else list(cluster.starts)[-1])
-    assert not cluster.scheduler.state.nodes["node-1"].aside_until_s
-    assert not cluster.scheduler.state.nodes["node-2"].aside_until_s
+    assert not cluster.scheduler.state.nodes["node-1"].excluded_until_s
+    assert not cluster.scheduler.state.nodes["node-2"].excluded_until_s
 
 
 def test_what_a_node_has_sealed_is_read_while_it_is_set_aside():
