@@ -38,7 +38,7 @@ def mutant(expected: str):
 
 @mutant("I1|I5|I6")
 def commits_what_a_lost_attempt_sealed(patch):
-    real = attempt_end.sealed
+    real = attempt_end.on_sealed
 
     def sealed(state, turn, node, event):
         task = state.task_of(event.attempt)
@@ -48,7 +48,7 @@ def commits_what_a_lost_attempt_sealed(patch):
         else:
             real(state, turn, node, event)
 
-    patch(attempt_end, "sealed", sealed)
+    patch(attempt_end, "on_sealed", sealed)
 
 
 @mutant("I9")
@@ -58,7 +58,7 @@ def forgets_to_run_lost_outputs_again(patch):
 
 @mutant("I9|I3|I10")
 def keeps_believing_in_outputs_of_dead_nodes(patch):
-    patch("mrframe.core.scheduling.lost_output.take_back", lambda *_: None)
+    patch("mrframe.core.scheduling.lost_output.withdraw_commit", lambda *_: None)
 
 
 @mutant("I2")
@@ -206,7 +206,7 @@ def a_node_starts_an_executor_too_many(_patch):
 
 @mutant("I10|I6")
 def a_late_failure_fails_the_job(patch):
-    real = attempt_end.failed
+    real = attempt_end.on_failed
 
     def failed(state, turn, node, event):
         task = state.task_of(event.attempt)
@@ -215,7 +215,7 @@ def a_late_failure_fails_the_job(patch):
         else:
             real(state, turn, node, event)
 
-    patch(attempt_end, "failed", failed)
+    patch(attempt_end, "on_failed", failed)
 
 
 @mutant("I10")
@@ -263,7 +263,7 @@ def what_lost_maps_have_made_stays_in_the_balance(patch):
 
 @mutant("I2|I9")
 def a_restarted_node_is_taken_for_the_old_one(patch):
-    real = membership.joined
+    real = membership.on_joined
 
     def joined(state, turn, event):
         node = state.nodes.get(event.node)
@@ -271,7 +271,7 @@ def a_restarted_node_is_taken_for_the_old_one(patch):
             node.incarnation = event.incarnation
         real(state, turn, event)
 
-    patch(membership, "joined", joined)
+    patch(membership, "on_joined", joined)
 
 
 @mutant("I9")
@@ -349,7 +349,7 @@ def speculation_does_not_need_a_free_slot(patch):
             for attempt in list(node.live.values()):
                 for other in state.joined():
                     if attempt.task.kind != "decode" and len(attempt.task.attempts) < 9 and other is not node:
-                        assignment.give(state, turn, state.jobs[attempt.task.job], attempt.task, other)
+                        assignment.start_attempt(state, turn, state.jobs[attempt.task.job], attempt.task, other)
 
     patch("mrframe.core.scheduling.scheduler.speculate", speculate)
 

@@ -25,8 +25,8 @@ class SchedulerLimits:
     block_losses_max      the same for a task whose block no node has any more
     by_path               nodes read by path what others have sealed: moving that costs nothing, and is not waited for
     fetch_reports_max     reports that an output cannot be fetched, before it is taken to be lost
-    fetch_rest_s          pause before a task whose source could not be fetched is tried again; doubles
-    fetch_rest_s_max      bound of that pause
+    fetch_pause_s          pause before a task whose source could not be fetched is tried again; doubles
+    fetch_pause_s_max      bound of that pause
     queued_per_slot       attempts that a node is given beyond its slots, per slot, so that executors need not
                           wait for the master
     small_bytes           a node whose attempts read no more than this together has small ones, which may take less
@@ -53,8 +53,8 @@ class SchedulerLimits:
     losses_max: int = 100
     block_losses_max: int = 8
     fetch_reports_max: int = 3
-    fetch_rest_s: float = 0.1
-    fetch_rest_s_max: float = 2.0
+    fetch_pause_s: float = 0.1
+    fetch_pause_s_max: float = 2.0
     queued_per_slot: int = 1
     small_bytes: int = MIB
     small_queued_per_slot: int = 16

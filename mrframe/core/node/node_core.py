@@ -225,10 +225,10 @@ class NodeCore:
             attempt.move("fetched")
             attempt.paths = event.paths
             return []
-        said = f"{attempt.input_text(event.source)} could not be fetched from {event.node}: {event.reason}"
+        message = f"{attempt.input_text(event.source)} could not be fetched from {event.node}: {event.reason}"
         if event.here:
-            return self._fail(attempt, Failure("io", said, error_slug="job-failed"), now_s)
-        return self._fail(attempt, Failure("fetch", said, lost=(event.source, event.node)), now_s)
+            return self._fail(attempt, Failure("io", message, error_slug="job-failed"), now_s)
+        return self._fail(attempt, Failure("fetch", message, lost=(event.source, event.node)), now_s)
 
     def _fail(self, attempt: NodeAttempt, failure: Failure, now_s: float) -> list[NodeAction]:
         attempt.move("fail")
@@ -282,8 +282,8 @@ class NodeCore:
         attempt = self.attempts.get(executor.attempt)
         if attempt is None or attempt.state is not AttemptState.RUNNING:
             return list(executor.after)
-        said = f"the executor working on {attempt.name} on {self.node} ended: {executor.fault or event.reason}"
-        return [*executor.after, *self._fail(attempt, Failure("died", said), now_s)]
+        message = f"the executor working on {attempt.name} on {self.node} ended: {executor.fault or event.reason}"
+        return [*executor.after, *self._fail(attempt, Failure("died", message), now_s)]
 
     def _run(self, now_s: float) -> list[NodeAction]:
         """Give attempts whose inputs are local to idle executors, in order of arrival."""

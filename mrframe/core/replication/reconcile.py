@@ -138,11 +138,11 @@ def handle_node(
 
 def _held(block_map: BlockMap, event: BlocksHeld) -> None:
     """The names in a part of the range of all names, and no others there."""
-    said = set(event.names)
+    named = set(event.names)
     known = {name for name in block_map.held.get(event.node, ()) if _is_between(event, name)}
-    for name in known - said:
+    for name in known - named:
         block_map.discard(event.node, name)
-    for name in said - known:
+    for name in named - known:
         block_map.add(event.node, name)
     provisional = block_map.provisional.get(event.node, set())
     block_map.provisional[event.node] = {one for one in provisional if not _is_between(event, one)}

@@ -48,7 +48,7 @@ def _put(state: SchedulerState, number: int, now_s: float) -> PutState:
     put = puts.touch(state.block_map, number, now_s)
     if put is None:
         return PutState(number, 0, (), 0, 0, ())
-    failed = tuple((name, *said) for name, said in list(put.failed.items())[:LISTED_MAX])
+    failed = tuple((name, *reason) for name, reason in list(put.failed.items())[:LISTED_MAX])
     pending = tuple(list(put.pending)[:LISTED_MAX])
     return PutState(number, len(put.blocks), pending, put.stored, put.stored_bytes, failed)
 
@@ -90,7 +90,7 @@ def _storage(state: SchedulerState, now_s: float) -> StorageState:
             if len(lacking) < LISTED_MAX:
                 lacking.append(Lacking(name, have, wanted))
     extra += sum(len(block_map.useless_replicas(name)) for name in block_map.holders if name not in block_map.needs)
-    judged = tuple((node, *said) for node, said in sorted(block_map.verified.items()))
+    judged = tuple((node, *result) for node, result in sorted(block_map.verified.items()))
     return StorageState(
         is_settled(state, now_s) and manifest_sync.all_known(state),
         tuple(nodes),

@@ -65,20 +65,20 @@ def enqueue(state: SchedulerState, turn: Turn, task: Task) -> None:
         nearest = [node.name for node in state.joined() if node.name not in task.avoid]
         wait = state.limits.locality_wait_s
     state.queue(task).add(task, nearest, turn.now_s, wait)
-    state.roomy = None  # how many a node may have depends on how many wait
+    state.may_have_room = None  # how many a node may have depends on how many wait
 
 
-def rest(state: SchedulerState, turn: Turn, task: Task) -> None:
+def postpone(state: SchedulerState, turn: Turn, task: Task) -> None:
     """Let a task whose source could not be fetched rest before it is tried again, longer each time."""
     limits = state.limits
-    pause_s = min(limits.fetch_rest_s * 2 ** min(task.losses, 16), limits.fetch_rest_s_max)
-    heappush(state.resting, (turn.now_s + pause_s, task.id))
+    pause_s = min(limits.fetch_pause_s * 2 ** min(task.losses, 16), limits.fetch_pause_s_max)
+    heappush(state.postponed, (turn.now_s + pause_s, task.id))
 
 
-def wake_rested(state: SchedulerState, turn: Turn) -> None:
+def wake_postponed(state: SchedulerState, turn: Turn) -> None:
     """Queue the tasks that have rested long enough."""
-    while state.resting and state.resting[0][0] <= turn.now_s:
-        _, name = heappop(state.resting)
+    while state.postponed and state.postponed[0][0] <= turn.now_s:
+        _, name = heappop(state.postponed)
         submission = state.jobs.get(name.partition("/")[0])
         if submission:
             wake(state, turn, [submission.tasks[name]])
@@ -91,9 +91,9 @@ def assign(state: SchedulerState, turn: Turn) -> None:
     if not len(state.waiting):
         return
     slots = state.slots()
-    if state.roomy is None:
-        state.roomy = {node.name for node in state.joined()}
-    nodes = usable(state, turn.now_s, [state.nodes[name] for name in state.roomy if state.is_joined(name)])
+    if state.may_have_room is None:
+        state.may_have_room = {node.name for node in state.joined()}
+    nodes = usable(state, turn.now_s, [state.nodes[name] for name in state.may_have_room if state.is_joined(name)])
     while nodes and len(state.waiting):
         nodes.sort(key=_load)
         nodes = [node for node in nodes if _offer(state, turn, node, slots)]
@@ -105,15 +105,15 @@ def _assign_decodes(state: SchedulerState, turn: Turn) -> None:
     while nodes and len(state.decoding):
         nodes.sort(key=lambda node: (node.decodes / node.slots, _load(node)))
         some = [node for node in nodes if node.decodes < node.slots and _has_room(state, node, slots)]
-        nodes = [node for node in some if _give(state, turn, node, state.decoding, idle=True)]
+        nodes = [node for node in some if _assign_next(state, turn, node, state.decoding, idle=True)]
 
 
 def _offer(state: SchedulerState, turn: Turn, node: NodeRecord, slots: int) -> bool:
     """Whether the node has taken a task; one without room is not asked again until it may have some."""
     if _has_room(state, node, slots):
-        return _give(state, turn, node, state.waiting, idle=node.load < node.slots)
-    if state.roomy is not None:
-        state.roomy.discard(node.name)
+        return _assign_next(state, turn, node, state.waiting, idle=node.load < node.slots)
+    if state.may_have_room is not None:
+        state.may_have_room.discard(node.name)
     return False
 
 
@@ -145,7 +145,7 @@ def _has_small_ones(state: SchedulerState, node: NodeRecord) -> bool:
     return left >= 0
 
 
-def _give(state: SchedulerState, turn: Turn, node: NodeRecord, queue: FairQueue, *, idle: bool) -> bool:
+def _assign_next(state: SchedulerState, turn: Turn, node: NodeRecord, queue: FairQueue, *, idle: bool) -> bool:
     while (task := queue.take(node.name, turn.now_s, state.jobs, idle=idle)) is not None:
         submission = state.jobs.get(task.job)
         if submission is None or submission.state is not JobStatus.RUNNING or task.state is not TaskState.READY:
@@ -153,18 +153,20 @@ def _give(state: SchedulerState, turn: Turn, node: NodeRecord, queue: FairQueue,
         if not may_start(state, submission, task):
             task.move("inputs gone")
             continue
-        start(state, turn, submission, task, node)
+        start_task(state, turn, submission, task, node)
         return True
     return False
 
 
-def start(state: SchedulerState, turn: Turn, submission: SubmissionRecord, task: Task, node: NodeRecord) -> None:
+def start_task(state: SchedulerState, turn: Turn, submission: SubmissionRecord, task: Task, node: NodeRecord) -> None:
     """Give a first attempt at a ready task to a node."""
     task.move("start")
-    give(state, turn, submission, task, node)
+    start_attempt(state, turn, submission, task, node)
 
 
-def give(state: SchedulerState, turn: Turn, submission: SubmissionRecord, task: Task, node: NodeRecord) -> None:
+def start_attempt(
+    state: SchedulerState, turn: Turn, submission: SubmissionRecord, task: Task, node: NodeRecord
+) -> None:
     """Give a new attempt at a task to a node, besides others that it may have."""
     task.number += 1
     name = attempt_id(task.id, state.epoch, task.number)
@@ -174,7 +176,7 @@ def give(state: SchedulerState, turn: Turn, submission: SubmissionRecord, task: 
         job=task.job,
         step=task.step,
         partitions=spec.partitions,
-        split=split_now(state, submission, task, node),
+        split=resolve_split(state, submission, task, node),
         partition=task.partition,
         sources=submission.sources(task) if task.kind == "reduce" else (),
         block_bytes=spec.block_bytes,
@@ -190,7 +192,7 @@ def give(state: SchedulerState, turn: Turn, submission: SubmissionRecord, task: 
     turn.send(node.name, message)
 
 
-def split_now(state: SchedulerState, submission: SubmissionRecord, task: Task, node: NodeRecord) -> Split | None:
+def resolve_split(state: SchedulerState, submission: SubmissionRecord, task: Task, node: NodeRecord) -> Split | None:
     """The split of a map or decode task as it is to be read now: for pairs, with who holds them.
 
     Of a stored block a replica is named: the node's own, or else another one with each attempt.

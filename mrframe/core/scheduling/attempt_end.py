@@ -18,16 +18,16 @@ from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.shuffle_checksum import shuffle_mismatch
 from mrframe.core.model.spec import Failure
 from mrframe.core.replication.reconcile import suspect
-from mrframe.core.scheduling.assignment import rest, wake
-from mrframe.core.scheduling.job_end import fail, follow, give_up
-from mrframe.core.scheduling.lost_output import lose_source
+from mrframe.core.scheduling.assignment import postpone, wake
+from mrframe.core.scheduling.job_end import advance_job, fail, fail_if_exhausted
+from mrframe.core.scheduling.lost_output import report_unfetchable
 from mrframe.core.scheduling.node_exclusion import record_fault
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 from mrframe.core.state.tasks import Attempt, Task
 from mrframe.errors import NotRepeatable, ShuffleUnbalanced
 
 
-def sealed(state: SchedulerState, turn: Turn, node: NodeRecord, event: AttemptSealed) -> None:
+def on_sealed(state: SchedulerState, turn: Turn, node: NodeRecord, event: AttemptSealed) -> None:
     """A node says that an attempt is sealed: commit it, confirm it again, or discard it."""
     task = state.task_of(event.attempt)
     if task is not None and task.commit == (event.attempt, node.name):
@@ -44,15 +44,15 @@ def commit(state: SchedulerState, turn: Turn, attempt: Attempt, event: AttemptSe
     node = state.nodes[attempt.node]
     submission = state.jobs[task.job]
     if differs(attempt, event.report):
-        said = (
+        message = (
             f"{task.id} was made again after its output was lost, and gave something else: the job's code is not a "
             "function of its input alone, so no answer would be right; `mrframe check` may say where"
         )
-        fail(state, turn, submission, Failure("refused", said, error_slug=NotRepeatable.slug))
+        fail(state, turn, submission, Failure("refused", message, error_slug=NotRepeatable.slug))
         return
     wrong = shuffle_mismatch(attempt.to_read, event.report) if task.kind == "reduce" else ""
     if wrong:
-        _over(state, turn, attempt, Failure("io", wrong, error_slug=ShuffleUnbalanced.slug))
+        _end_without_result(state, turn, attempt, Failure("io", wrong, error_slug=ShuffleUnbalanced.slug))
         return
     turn.persist(AttemptCommitted(event.attempt, node.name, event.report))
     state.end(attempt)
@@ -62,7 +62,7 @@ def commit(state: SchedulerState, turn: Turn, attempt: Attempt, event: AttemptSe
     submission.commit(task, (event.attempt, node.name), event.report, "commit")
     node.outputs[event.attempt] = task
     _release_block(turn, task)
-    follow(state, turn, submission, submission.readers(task))
+    advance_job(state, turn, submission, submission.readers(task))
 
 
 def _release_block(turn: Turn, task: Task) -> None:
@@ -83,16 +83,16 @@ def differs(attempt: Attempt, report: TaskReport) -> bool:
     return first is not None and witness and report.differs(first)
 
 
-def failed(state: SchedulerState, turn: Turn, node: NodeRecord, event: AttemptFailed) -> None:
+def on_failed(state: SchedulerState, turn: Turn, node: NodeRecord, event: AttemptFailed) -> None:
     """A node says that an attempt failed: fail the job, or try the task again."""
     attempt = node.live.get(event.attempt)
     if attempt is None:
         state.refuse(turn, node.name, event.attempt)
     else:
-        _over(state, turn, attempt, event.failure)
+        _end_without_result(state, turn, attempt, event.failure)
 
 
-def _over(state: SchedulerState, turn: Turn, attempt: Attempt, failure: Failure) -> None:
+def _end_without_result(state: SchedulerState, turn: Turn, attempt: Attempt, failure: Failure) -> None:
     """An attempt has ended without being the result, and this is why."""
     task = attempt.task
     submission = state.jobs[task.job]
@@ -109,19 +109,19 @@ def _over(state: SchedulerState, turn: Turn, attempt: Attempt, failure: Failure)
         task.failures += 1
         task.avoid.add(attempt.node)
         record_fault(state, turn, state.nodes[attempt.node], task.id)
-    if give_up(state, turn, task, attempt.node, failure):
+    if fail_if_exhausted(state, turn, task, attempt.node, failure):
         return
     if fetch and failure.lost is not None:
-        rest(state, turn, task)
+        postpone(state, turn, task)
         if task.split is not None and task.split.kind == "stored":
             suspect(state, turn, failure.lost[1], task.split.path)
         else:
-            lose_source(state, turn, submission, failure.lost)
+            report_unfetchable(state, turn, submission, failure.lost)
     else:
         wake(state, turn, [task])
 
 
-def block_sealed(state: SchedulerState, turn: Turn, node: NodeRecord, event: BlockSealed) -> None:
+def on_block_sealed(state: SchedulerState, turn: Turn, node: NodeRecord, event: BlockSealed) -> None:
     """A decode attempt has made a block: record it, have it mapped, acknowledge it."""
     decode = state.task_of(event.attempt)
     holder = (event.attempt, node.name)

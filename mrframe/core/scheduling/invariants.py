@@ -33,9 +33,9 @@ class InvariantBroken(AssertionError):
     """An invariant does not hold; the message begins with its number."""
 
 
-def _require(name: str, said: str, *, holds: bool) -> None:
+def _require(name: str, message: str, *, holds: bool) -> None:
     if not holds:
-        raise InvariantBroken(f"{name}: {said}")
+        raise InvariantBroken(f"{name}: {message}")
 
 
 class Checker:
@@ -83,8 +83,8 @@ class Checker:
                 self.reports[task] = fact
             case OutputLost(attempt, node):
                 task = parse_attempt(attempt).task
-                said = f"{attempt} on {node} is lost but was not committed"
-                _require("I1", said, holds=self.committed.pop(task, None) == (attempt, node))
+                message = f"{attempt} on {node} is lost but was not committed"
+                _require("I1", message, holds=self.committed.pop(task, None) == (attempt, node))
             case JobFinished(job):
                 self.jobs[job]["over"] = True
             case JobReleased(job):
@@ -119,8 +119,8 @@ class Checker:
         if first is not None:
             _require("I2", f"{start.attempt} is used a second time", holds=first == (node, start))
             return
-        said = f"{start.attempt} is of another epoch than {scheduler.state.epoch}"
-        _require("I2", said, holds=name.epoch == scheduler.state.epoch)
+        message = f"{start.attempt} is of another epoch than {scheduler.state.epoch}"
+        _require("I2", message, holds=name.epoch == scheduler.state.epoch)
         _require("I1", f"{start.attempt}: its task has a result", holds=name.task not in self.committed)
         self.started[start.attempt] = (node, start)
         self.attempts[name.task] = self.attempts.get(name.task, 0) + 1
@@ -163,8 +163,10 @@ class Checker:
             small = min(limits.small_queued_per_slot, tasks // (limits.small_waiting * max(1, node.slots)))
             limit = node.slots * (1 + max(limits.queued_per_slot, small))
             waited = sum(len(attempt.task.blocks) >= BLOCKS_AHEAD_MAX for attempt in node.live.values())
-            said = f"{node.name} has {len(node.live)} attempts for {node.slots} slots, {node.decodes} of them decode"
-            _require("I4", said, holds=len(node.live) - waited <= limit and node.decodes <= max(1, node.slots))
+            message = (
+                f"{node.name} has {len(node.live)} attempts for {node.slots} slots, {node.decodes} of them decode"
+            )
+            _require("I4", message, holds=len(node.live) - waited <= limit and node.decodes <= max(1, node.slots))
 
 
 def repeat_changes_nothing(scheduler: Scheduler, event: SchedulerEvent, now_s: float) -> list[SchedulerAction]:

@@ -27,7 +27,7 @@ def cancelled(job: str) -> Failure:
     )
 
 
-def follow(state: SchedulerState, turn: Turn, submission: SubmissionRecord, readers: list[Task]) -> None:
+def advance_job(state: SchedulerState, turn: Turn, submission: SubmissionRecord, readers: list[Task]) -> None:
     """After a submission has changed: wake what can start, and end the job when it is over."""
     if submission.state is not JobStatus.RUNNING:
         return
@@ -41,7 +41,7 @@ def follow(state: SchedulerState, turn: Turn, submission: SubmissionRecord, read
         wake(state, turn, new)
 
 
-def give_up(state: SchedulerState, turn: Turn, task: Task, node: str, failure: Failure) -> bool:
+def fail_if_exhausted(state: SchedulerState, turn: Turn, task: Task, node: str, failure: Failure) -> bool:
     """Fail the job when the task has been tried or lost too often, `failure` on `node` being the last time."""
     if task.failures >= state.limits.tries_max:
         times = f"{task.failures} attempts failed"
@@ -49,8 +49,8 @@ def give_up(state: SchedulerState, turn: Turn, task: Task, node: str, failure: F
         times = f"{task.losses} attempts were lost"
     else:
         return False
-    said = f"{task.id} is given up after {times}, the last on {node}: {failure.message}"
-    fail(state, turn, state.jobs[task.job], replace(failure, message=said))
+    message = f"{task.id} is given up after {times}, the last on {node}: {failure.message}"
+    fail(state, turn, state.jobs[task.job], replace(failure, message=message))
     return True
 
 
@@ -69,7 +69,7 @@ def fail(state: SchedulerState, turn: Turn, submission: SubmissionRecord, failur
     submission.move("fail")
     submission.failure = failure
     stop(state, turn, submission)
-    turn.end(ended(submission))
+    turn.end(ended_action(submission))
 
 
 def finish(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> None:
@@ -77,7 +77,7 @@ def finish(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> N
     turn.persist(JobFinished(submission.job, None))
     submission.move("done")
     stop(state, turn, submission)
-    turn.end(ended(submission))
+    turn.end(ended_action(submission))
 
 
 def stop(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> None:
@@ -91,7 +91,7 @@ def stop(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> Non
             task.move("job over")
 
 
-def ended(submission: SubmissionRecord) -> JobEnded:
+def ended_action(submission: SubmissionRecord) -> JobEnded:
     """What the client is told of a job that is over."""
     done = submission.state is JobStatus.DONE
     return JobEnded(

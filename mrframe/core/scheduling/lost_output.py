@@ -13,7 +13,7 @@ from mrframe.core.model.facts import OutputLost
 from mrframe.core.model.spec import Failure
 from mrframe.core.model.states import JobStatus
 from mrframe.core.scheduling.assignment import wake
-from mrframe.core.scheduling.job_end import give_up
+from mrframe.core.scheduling.job_end import fail_if_exhausted
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 from mrframe.core.state.submission import Holder, SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Task
@@ -27,10 +27,10 @@ def lose_node(state: SchedulerState, turn: Turn, node: NodeRecord, kept: Collect
             lose_attempt(state, turn, attempt)
     lost = [(name, node.outputs[name]) for name in sorted(node.outputs) if name not in kept]
     for name, task in lost:
-        take_back(state, turn, task, (name, node.name))
+        withdraw_commit(state, turn, task, (name, node.name))
     jobs = {attempt.task.job for attempt in live} | {task.job for _, task in lost}
     for job in sorted(jobs, key=lambda name: state.jobs[name].place):
-        make_again(state, turn, state.jobs[job])
+        requeue_lost(state, turn, state.jobs[job])
 
 
 def lose_attempt(state: SchedulerState, turn: Turn, attempt: Attempt) -> None:
@@ -41,24 +41,24 @@ def lose_attempt(state: SchedulerState, turn: Turn, attempt: Attempt) -> None:
     gone = Failure("died", "the node was lost: its process ended, hung, or could not be reached")
     if not task.attempts:
         task.move("attempt over")
-    give_up(state, turn, task, attempt.node, gone)
+    fail_if_exhausted(state, turn, task, attempt.node, gone)
 
 
-def take_back(state: SchedulerState, turn: Turn, task: Task, holder: Holder) -> None:
+def withdraw_commit(state: SchedulerState, turn: Turn, task: Task, holder: Holder) -> None:
     """A committed output is gone."""
     turn.persist(OutputLost(*holder))
     state.nodes[holder[1]].outputs.pop(holder[0], None)
     state.jobs[task.job].lose(task)
 
 
-def make_again(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> None:
+def requeue_lost(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> None:
     """Queue what is needed again, and the tasks that lost their attempt, as far as they can start."""
     submission.needed()
     if submission.state is JobStatus.RUNNING:
         wake(state, turn, submission.tasks.values())
 
 
-def lose_source(state: SchedulerState, turn: Turn, submission: SubmissionRecord, source: Holder) -> None:
+def report_unfetchable(state: SchedulerState, turn: Turn, submission: SubmissionRecord, source: Holder) -> None:
     """A source could not be fetched. It is given up after `fetch_reports_max` reports from readers.
 
     A node that is down is noticed by its lease or its keeper; this finds output that is gone from a node
@@ -77,13 +77,13 @@ def lose_source(state: SchedulerState, turn: Turn, submission: SubmissionRecord,
         return
     del submission.fetch_reports[source]
     if task.commit == source:
-        take_back(state, turn, task, source)
-        make_again(state, turn, submission)
+        withdraw_commit(state, turn, task, source)
+        requeue_lost(state, turn, submission)
     elif making is not None:
         state.drop(turn, making)
         task.losses += 1
         unreadable = Failure("fetch", f"the blocks it made on {source[1]} could not be fetched", lost=source)
         if not task.attempts:
             task.move("attempt over")
-        if not give_up(state, turn, task, source[1], unreadable):
+        if not fail_if_exhausted(state, turn, task, source[1], unreadable):
             wake(state, turn, [task])

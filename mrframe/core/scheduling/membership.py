@@ -21,7 +21,7 @@ from mrframe.core.scheduling.lost_output import lose_node
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 
 
-def joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
+def on_joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
     """A node says hello."""
     node = state.node(event.node)
     if node.is_past(event.incarnation):
@@ -39,10 +39,10 @@ def joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
     state.move_node(node, "hello")
     lose_node(state, turn, node, kept=frozenset(event.held))
     check_held(state, turn, node, event.held)
-    settle(state, turn, was_settling=settling)
+    wake_once_settled(state, turn, was_settling=settling)
 
 
-def speaker(state: SchedulerState, turn: Turn, name: str, incarnation: str) -> NodeRecord | None:
+def sender(state: SchedulerState, turn: Turn, name: str, incarnation: str) -> NodeRecord | None:
     """The joined node that a message comes from; None when it must not be listened to.
 
     Renews the lease. A node that is not known yet in this epoch is asked to say hello.
@@ -59,9 +59,9 @@ def speaker(state: SchedulerState, turn: Turn, name: str, incarnation: str) -> N
     return node
 
 
-def beat(state: SchedulerState, turn: Turn, event: NodeBeat) -> None:
+def on_heartbeat(state: SchedulerState, turn: Turn, event: NodeBeat) -> None:
     """A heartbeat: note progress, discard what nobody wants, repeat starts that seem lost."""
-    node = speaker(state, turn, event.node, event.incarnation)
+    node = sender(state, turn, event.node, event.incarnation)
     if node is None:
         return
     turn.send(node.name, Welcome(node.name, state.epoch, node.incarnation))
@@ -87,7 +87,7 @@ def check_held(state: SchedulerState, turn: Turn, node: NodeRecord, held: tuple[
             state.refuse_sealed(turn, node.name, name)
 
 
-def gone(state: SchedulerState, turn: Turn, event: NodeGone) -> None:
+def on_process_ended(state: SchedulerState, turn: Turn, event: NodeGone) -> None:
     """A node's process has ended, as its keeper saw."""
     node = state.nodes.get(event.node)
     if node is None or event.incarnation in node.ended:
@@ -97,7 +97,7 @@ def gone(state: SchedulerState, turn: Turn, event: NodeGone) -> None:
         state.move_node(node, "ended")
         node.ended.add(event.incarnation)
         lose_node(state, turn, node)
-        settle(state, turn, was_settling=settling)
+        wake_once_settled(state, turn, was_settling=settling)
     else:
         node.ended.add(event.incarnation)
 
@@ -111,10 +111,10 @@ def check_leases(state: SchedulerState, turn: Turn) -> None:
         if alive and turn.now_s - node.seen_s > state.limits.lease_s:
             state.move_node(node, "lease over")
             lose_node(state, turn, node)
-    settle(state, turn, was_settling=settling)
+    wake_once_settled(state, turn, was_settling=settling)
 
 
-def settle(state: SchedulerState, turn: Turn, *, was_settling: bool) -> None:
+def wake_once_settled(state: SchedulerState, turn: Turn, *, was_settling: bool) -> None:
     """When the last expected node has joined or been given up, tasks that read outputs may start."""
     if was_settling and not state.settling():
         for submission in sorted(state.jobs.values(), key=lambda s: s.place):

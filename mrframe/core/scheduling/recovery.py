@@ -26,7 +26,7 @@ from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.states import JobStatus
 from mrframe.core.replication import reconcile
 from mrframe.core.scheduling.assignment import wake
-from mrframe.core.scheduling.job_end import ended, follow, forget
+from mrframe.core.scheduling.job_end import advance_job, ended_action, forget
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
 from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Task
@@ -47,10 +47,10 @@ def resume(state: SchedulerState, turn: Turn) -> list[SchedulerAction]:
         node.seen_s = turn.now_s
     for submission in list(state.jobs.values()):
         if submission.state is not JobStatus.RUNNING:
-            turn.end(ended(submission))
+            turn.end(ended_action(submission))
             continue
         submission.needed()
-        follow(state, turn, submission, [])
+        advance_job(state, turn, submission, [])
         if submission.state is JobStatus.RUNNING:
             wake(state, turn, submission.tasks.values())
     return turn.actions()

@@ -51,7 +51,7 @@ from mrframe.core.model.spec import Failure
 from mrframe.core.model.states import JobStatus
 from mrframe.core.replication import manifest_sync, reconcile, store_status
 from mrframe.core.scheduling import attempt_end, job_end, membership, recovery
-from mrframe.core.scheduling.assignment import assign, wake, wake_rested
+from mrframe.core.scheduling.assignment import assign, wake, wake_postponed
 from mrframe.core.scheduling.job_progress import progress
 from mrframe.core.scheduling.speculation import speculate
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
@@ -97,7 +97,9 @@ class Scheduler:
     def ending(self, job: str) -> JobEnded | None:
         """How a job has ended; None when it still runs, or is not known."""
         submission = self.state.jobs.get(job)
-        return None if submission is None or submission.state is JobStatus.RUNNING else job_end.ended(submission)
+        return (
+            None if submission is None or submission.state is JobStatus.RUNNING else job_end.ended_action(submission)
+        )
 
     def answer(self, question: store_status.Question, now_s: float) -> store_status.Answer:
         """How the store is."""
@@ -112,15 +114,15 @@ class Scheduler:
             case AttemptSealed() | AttemptFailed() | BlockSealed():
                 self._of_attempt(event, turn)
             case NodeBeat():
-                membership.beat(self.state, turn, event)
+                membership.on_heartbeat(self.state, turn, event)
             case Tick():
                 membership.check_leases(self.state, turn)
-                wake_rested(self.state, turn)
+                wake_postponed(self.state, turn)
                 reconcile.reconcile(self.state, turn)
             case NodeJoined():
-                membership.joined(self.state, turn, event)
+                membership.on_joined(self.state, turn, event)
             case NodeGone():
-                membership.gone(self.state, turn, event)
+                membership.on_process_ended(self.state, turn, event)
             case JobSubmitted() | SplitsAdded() | InputsClosed() | CancelRequested() | JobReleased():
                 self._of_client(event, turn)
             case (
@@ -134,27 +136,27 @@ class Scheduler:
             ):
                 reconcile.handle_client(self.state, turn, event)
             case BlocksHeld() | BlockStored() | BlockRefused() | BlockDamaged() | BlocksJudged():
-                node = membership.speaker(self.state, turn, event.node, event.incarnation)
+                node = membership.sender(self.state, turn, event.node, event.incarnation)
                 if node is not None:
                     reconcile.handle_node(self.state, turn, node, event)
             case VersionsHeld() | VersionTold() | VersionKept():
-                node = membership.speaker(self.state, turn, event.node, event.incarnation)
+                node = membership.sender(self.state, turn, event.node, event.incarnation)
                 if node is not None:
                     manifest_sync.handle_node(self.state, turn, node, event)
             case _:
                 assert_never(event)
 
     def _of_attempt(self, event: AttemptSealed | AttemptFailed | BlockSealed, turn: Turn) -> None:
-        node = membership.speaker(self.state, turn, event.node, event.incarnation)
+        node = membership.sender(self.state, turn, event.node, event.incarnation)
         if node is None:
             return
         match event:
             case AttemptSealed():
-                attempt_end.sealed(self.state, turn, node, event)
+                attempt_end.on_sealed(self.state, turn, node, event)
             case AttemptFailed():
-                attempt_end.failed(self.state, turn, node, event)
+                attempt_end.on_failed(self.state, turn, node, event)
             case BlockSealed():
-                attempt_end.block_sealed(self.state, turn, node, event)
+                attempt_end.on_block_sealed(self.state, turn, node, event)
             case _:
                 assert_never(event)
 
@@ -188,13 +190,13 @@ class Scheduler:
         if not new:
             return
         if submission.closed_at is not None and submission.added + len(new) > submission.closed_at:
-            said = f"{submission.closed_at} splits were announced for {event.job}, and more were added"
-            job_end.fail(self.state, turn, submission, Failure("refused", said, error_slug="input"))
+            message = f"{submission.closed_at} splits were announced for {event.job}, and more were added"
+            job_end.fail(self.state, turn, submission, Failure("refused", message, error_slug="input"))
             return
         turn.persist(SplitsAdded(event.job, new))
         tasks = submission.add_splits(new)
         wake(self.state, turn, tasks)
-        job_end.follow(self.state, turn, submission, [])
+        job_end.advance_job(self.state, turn, submission, [])
 
     def _close(self, event: InputsClosed, turn: Turn) -> None:
         submission = self.state.jobs.get(event.job)
@@ -202,7 +204,7 @@ class Scheduler:
             return
         turn.persist(event)
         submission.close(event.splits)
-        job_end.follow(self.state, turn, submission, [])
+        job_end.advance_job(self.state, turn, submission, [])
 
     def _cancel(self, event: CancelRequested, turn: Turn) -> None:
         submission = self.state.jobs.get(event.job)

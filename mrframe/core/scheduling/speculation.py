@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.states import JobStatus
-from mrframe.core.scheduling.assignment import give, may_start
+from mrframe.core.scheduling.assignment import may_start, start_attempt
 from mrframe.core.scheduling.node_exclusion import usable
 from mrframe.core.state.ready_queue import data_nodes
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
@@ -37,9 +37,9 @@ class Straggler:
 
 def speculate(state: SchedulerState, turn: Turn) -> None:
     """Give the tasks of the slowest attempts another, as far as slots are free and there are not too many already."""
-    if len(state.waiting) or len(state.decoding) or turn.now_s < state.late_again_s:
+    if len(state.waiting) or len(state.decoding) or turn.now_s < state.next_speculation_s:
         return
-    state.late_again_s = turn.now_s + state.limits.speculate_every_s
+    state.next_speculation_s = turn.now_s + state.limits.speculate_every_s
     nodes = usable(state, turn.now_s, state.joined())
     free = [node for node in nodes if node.load < node.slots]
     if not free or len(nodes) < 2:
@@ -48,10 +48,10 @@ def speculate(state: SchedulerState, turn: Turn) -> None:
     allowed = max(1, int(sum(node.slots for node in nodes) * state.limits.speculative_share)) - len(twice)
     late = sorted(_stragglers(state, turn, nodes), key=lambda one: (-one.left_s, one.task.id)) if allowed > 0 else []
     for one in late:
-        node = _place(state.jobs[one.task.job], one.task, free) if allowed > 0 else None
+        node = _pick_node(state.jobs[one.task.job], one.task, free) if allowed > 0 else None
         if node is not None:
             one.task.speculative += 1
-            give(state, turn, state.jobs[one.task.job], one.task, node)
+            start_attempt(state, turn, state.jobs[one.task.job], one.task, node)
             free = [other for other in free if other.load < other.slots]
             allowed -= 1
 
@@ -87,19 +87,19 @@ def _left_s(
         began_s = max(attempt.sent_s, node.seen_s)  # its node is silent, and nothing was before it
     if began_s is None or turn.now_s - began_s < limits.speculate_after_s:
         return None
-    usual_s = _usual_s(submission.steps[task.step], task)
-    if usual_s is None:
+    typical_s = _typical_s(submission.steps[task.step], task)
+    if typical_s is None:
         return None
     run_s = turn.now_s - began_s
     size = task.split.length if task.split is not None else 0
     known = 0 < attempt.bytes_done < size
     left_s = run_s * (size - attempt.bytes_done) / attempt.bytes_done if known else run_s
     takes_s = run_s + left_s if known else run_s
-    late = takes_s > limits.speculate_times * usual_s
-    return left_s if late and left_s > usual_s else None
+    late = takes_s > limits.speculate_times * typical_s
+    return left_s if late and left_s > typical_s else None
 
 
-def _usual_s(step: Step, task: Task) -> float | None:
+def _typical_s(step: Step, task: Task) -> float | None:
     """What a task of this step and kind takes; None while fewer than half of them are done."""
     tasks = step.maps if task.kind == "map" else step.reduces
     done = step.timed[task.kind]
@@ -108,7 +108,7 @@ def _usual_s(step: Step, task: Task) -> float | None:
     return done.seconds / done.tasks
 
 
-def _place(submission: SubmissionRecord, task: Task, free: list[NodeRecord]) -> NodeRecord | None:
+def _pick_node(submission: SubmissionRecord, task: Task, free: list[NodeRecord]) -> NodeRecord | None:
     """The node for a speculative attempt: near the data if one of those is free, the least loaded of them."""
     nearest, _ = data_nodes(submission, task)
     others = [node for node in free if node.name not in task.avoid and not _runs_on(task, node)]

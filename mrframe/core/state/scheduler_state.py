@@ -98,7 +98,9 @@ class SchedulerState:
         self.datasets = Catalog()
         self.block_map = BlockMap()
         self.nodes: dict[str, NodeRecord] = {}
-        self.roomy: set[str] | None = None  # nodes that may have room for a task, all others have none; None: any may
+        self.may_have_room: set[str] | None = (
+            None  # nodes that may have room for a task, all others have none; None: any may
+        )
         self._nodes_changed = True  # dirty flag: the fields below follow from the nodes and are to be rebuilt
         self._joined: list[NodeRecord] = []
         self._settling = False
@@ -106,9 +108,9 @@ class SchedulerState:
         self.waiting = FairQueue()
         self.decoding = FairQueue()  # decode tasks that wait, of which a node gets no more than it has slots
         self.excluded: set[str] = set()  # nodes that are set aside, or were (`node_exclusion.py`)
-        self.resting: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
+        self.postponed: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
         self.accepted = 0
-        self.late_again_s = 0.0  # when attempts that are late are looked for again
+        self.next_speculation_s = 0.0  # when attempts that are late are looked for again
 
     def node(self, name: str) -> NodeRecord:
         """The node of this name, which need not have been known before."""
@@ -144,7 +146,7 @@ class SchedulerState:
             self._joined = [node for node in nodes if node.state is NodeMembership.JOINED]
             self._slots = sum(node.slots for node in self._joined)
             self._settling = any(node.state is NodeMembership.EXPECTED for node in nodes)
-            self.roomy = None
+            self.may_have_room = None
 
     def is_joined(self, name: str) -> bool:
         """Whether this node may be given work."""
@@ -191,8 +193,8 @@ class SchedulerState:
         del self.nodes[attempt.node].live[name]
         self.jobs[attempt.task.job].live -= 1
         self.nodes[attempt.node].decodes -= attempt.task.kind == "decode"
-        if self.roomy is not None:
-            self.roomy.add(attempt.node)
+        if self.may_have_room is not None:
+            self.may_have_room.add(attempt.node)
 
     def queue(self, task: Task) -> FairQueue:
         """Where a task of this kind waits."""
