@@ -53,7 +53,7 @@ def commits_what_a_lost_attempt_sealed(patch):
 
 @mutant("I9")
 def forgets_to_run_lost_outputs_again(patch):
-    patch(SubmissionRecord, "needed", lambda _self: [])
+    patch(SubmissionRecord, "reopen_needed", lambda _self: [])
 
 
 @mutant("I9|I3|I10")
@@ -143,7 +143,7 @@ def reads_maps_in_the_order_of_their_creation(patch):
 
 @mutant("I3|I10")
 def leaves_out_a_source(patch):
-    real = SubmissionRecord.sources
+    real = SubmissionRecord.inputs
     patch(
         SubmissionRecord,
         "sources",
@@ -162,7 +162,7 @@ def maps_a_block_that_is_reported_twice(patch):
 
     def add_block(self, decode, split):
         task = real(self, decode, split)
-        del self.by_order[split.order]
+        del self.by_position[split.order]
         return task
 
     patch(SubmissionRecord, "add_block", add_block)
@@ -220,7 +220,7 @@ def a_late_failure_fails_the_job(patch):
 
 @mutant("I10")
 def a_lost_node_is_the_fault_of_its_tasks(patch):
-    real = SubmissionRecord.needed
+    real = SubmissionRecord.reopen_needed
 
     def needed(self):
         for task in self.tasks.values():
@@ -228,7 +228,7 @@ def a_lost_node_is_the_fault_of_its_tasks(patch):
                 task.failures = 4
         return real(self)
 
-    patch(SubmissionRecord, "needed", needed)
+    patch(SubmissionRecord, "reopen_needed", needed)
 
 
 @mutant("I10")
@@ -254,9 +254,9 @@ def what_lost_maps_have_made_stays_in_the_balance(patch):
     real = Step.count
 
     def count(self, task, node, report, sign):
-        before = dict(self.made)
+        before = dict(self.map_checksums)
         real(self, task, node, report, sign)
-        self.made = before if sign < 0 else self.made
+        self.map_checksums = before if sign < 0 else self.made
 
     patch(Step, "count", count)
 
@@ -339,7 +339,7 @@ def who_decodes_has_all_the_executors(patch):
 
 @mutant("I10")
 def what_is_lost_is_missing_in_the_figures(patch):
-    patch(SubmissionRecord, "told", SubmissionRecord.committed)
+    patch(SubmissionRecord, "ever_committed", SubmissionRecord.committed)
 
 
 @mutant("I4")

@@ -154,7 +154,7 @@ class Clients:
             slots = node.slots if node.state is NodeMembership.JOINED else 0
             nodes.append(messages.NodeState(name, node.state.value, slots, len(node.live)))
         jobs = []
-        for name, submission in sorted(state.jobs.items(), key=lambda item: item[1].place):
+        for name, submission in sorted(state.jobs.items(), key=lambda item: item[1].rank):
             progress = self._scheduler.progress(name)
             if progress is not None:
                 figures = (progress.stage, progress.tasks_done, progress.tasks_total)

@@ -36,9 +36,9 @@ _SMALL_KINDS = ("file", "held", "stored")  # the others may be more work than th
 
 def may_start(state: SchedulerState, submission: SubmissionRecord, task: Task) -> bool:
     """Whether everything that the task reads is there, on nodes that have joined."""
-    if submission.state is not JobStatus.RUNNING or not submission.inputs_there(task):
+    if submission.state is not JobStatus.RUNNING or not submission.inputs_ready(task):
         return False
-    free = task.kind == "decode" or (task.kind == "map" and task.step == 0 and task.origin is None)
+    free = task.kind == "decode" or (task.kind == "map" and task.step == 0 and task.decode_task is None)
     stored = task.split is not None and task.split.kind == "stored"
     return (free and not stored) or not state.settling()
 
@@ -178,17 +178,17 @@ def start_attempt(
         partitions=spec.partitions,
         split=resolve_split(state, submission, task, node),
         partition=task.partition,
-        sources=submission.sources(task) if task.kind == "reduce" else (),
+        sources=submission.inputs(task) if task.kind == "reduce" else (),
         block_bytes=spec.block_bytes,
         careful=task.failures > 0,
         stall_s=spec.stall_s,
     )
-    to_read = (
-        submission.steps[task.step].made.get(task.partition, EMPTY_CHECKSUM)
+    expected_read = (
+        submission.steps[task.step].map_checksums.get(task.partition, EMPTY_CHECKSUM)
         if task.kind == "reduce"
         else EMPTY_CHECKSUM
     )
-    state.begin(Attempt(task, node.name, message, turn.now_s, to_read=to_read))
+    state.begin(Attempt(task, node.name, message, turn.now_s, expected_read=expected_read))
     turn.send(node.name, message)
 
 
@@ -204,8 +204,8 @@ def resolve_split(state: SchedulerState, submission: SubmissionRecord, task: Tas
         return replace(task.split, held_by=((STORED, holder),))
     if task.split is None or task.split.kind != "pairs":
         return task.split
-    size = sum(feeder.report.bytes_out for feeder in submission.feeders(task) if feeder.report)
-    return replace(task.split, held_by=submission.sources(task), length=size)
+    size = sum(feeder.report.bytes_out for feeder in submission.upstream_reduces(task) if feeder.report)
+    return replace(task.split, held_by=submission.inputs(task), length=size)
 
 
 def resend(state: SchedulerState, turn: Turn, node: NodeRecord, known: Iterable[str]) -> None:

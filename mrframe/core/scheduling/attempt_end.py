@@ -50,7 +50,7 @@ def commit(state: SchedulerState, turn: Turn, attempt: Attempt, event: AttemptSe
         )
         fail(state, turn, submission, Failure("refused", message, error_slug=NotRepeatable.slug))
         return
-    wrong = shuffle_mismatch(attempt.to_read, event.report) if task.kind == "reduce" else ""
+    wrong = shuffle_mismatch(attempt.expected_read, event.report) if task.kind == "reduce" else ""
     if wrong:
         _end_without_result(state, turn, attempt, Failure("io", wrong, error_slug=ShuffleUnbalanced.slug))
         return
@@ -78,7 +78,7 @@ def differs(attempt: Attempt, report: TaskReport) -> bool:
 
     A careful attempt is no witness: it may leave out records.
     """
-    first = attempt.task.first
+    first = attempt.task.first_report
     witness = not attempt.start.careful and not report.ledger.quarantined
     return first is not None and witness and report.differs(first)
 
@@ -129,7 +129,7 @@ def on_block_sealed(state: SchedulerState, turn: Turn, node: NodeRecord, event: 
         state.refuse(turn, node.name, event.attempt)
         return
     submission = state.jobs[decode.job]
-    task = submission.by_order.get(event.split.order)
+    task = submission.by_position.get(event.split.order)
     if task is None:
         turn.persist(BlockRecorded(decode.id, event.split))
         task = submission.add_block(decode, event.split)

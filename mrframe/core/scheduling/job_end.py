@@ -97,7 +97,11 @@ def ended_action(submission: SubmissionRecord) -> JobEnded:
     return JobEnded(
         submission.job,
         tuple(t.commit for t in submission.last.reduces if t.commit) if done else (),
-        tuple((t.told[0], t.step, t.told[1], t.split, t.told[2]) for t in submission.told() if t.told),
+        tuple(
+            (t.last_result[0], t.step, t.last_result[1], t.split, t.last_result[2])
+            for t in submission.ever_committed()
+            if t.last_result
+        ),
         submission.failure,
     )
 

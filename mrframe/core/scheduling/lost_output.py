@@ -1,8 +1,8 @@
-"""What is lost with a node, or can no longer be fetched, and what must be made again because of it.
+"""Lost output: forget what went down with a node or cannot be fetched, and run again what is still needed.
 
-An attempt that was running there is forgotten and its task tried again; the loss is not the task's fault.
-A committed output is taken back by a fact (`OutputLost`); its task runs again only when something that is
-still to be done reads it (`SubmissionRecord.needed`), the outputs of a job that is done but not released included.
+An attempt that ran on a lost node is forgotten and its task tried again. The loss does not count as a failure of the
+task. A committed output is withdrawn by a fact (`OutputLost`). Its task runs again only if a task that is not done
+yet reads the output (`SubmissionRecord.reopen_needed`), or if the output is that of a job not yet released.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def lose_node(state: SchedulerState, turn: Turn, node: NodeRecord, kept: Collect
     for name, task in lost:
         withdraw_commit(state, turn, task, (name, node.name))
     jobs = {attempt.task.job for attempt in live} | {task.job for _, task in lost}
-    for job in sorted(jobs, key=lambda name: state.jobs[name].place):
+    for job in sorted(jobs, key=lambda name: state.jobs[name].rank):
         requeue_lost(state, turn, state.jobs[job])
 
 
@@ -53,7 +53,7 @@ def withdraw_commit(state: SchedulerState, turn: Turn, task: Task, holder: Holde
 
 def requeue_lost(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> None:
     """Queue what is needed again, and the tasks that lost their attempt, as far as they can start."""
-    submission.needed()
+    submission.reopen_needed()
     if submission.state is JobStatus.RUNNING:
         wake(state, turn, submission.tasks.values())
 

@@ -117,5 +117,5 @@ def check_leases(state: SchedulerState, turn: Turn) -> None:
 def wake_once_settled(state: SchedulerState, turn: Turn, *, was_settling: bool) -> None:
     """When the last expected node has joined or been given up, tasks that read outputs may start."""
     if was_settling and not state.settling():
-        for submission in sorted(state.jobs.values(), key=lambda s: s.place):
+        for submission in sorted(state.jobs.values(), key=lambda s: s.rank):
             wake(state, turn, submission.tasks.values())

@@ -49,7 +49,7 @@ def resume(state: SchedulerState, turn: Turn) -> list[SchedulerAction]:
         if submission.state is not JobStatus.RUNNING:
             turn.end(ended_action(submission))
             continue
-        submission.needed()
+        submission.reopen_needed()
         advance_job(state, turn, submission, [])
         if submission.state is JobStatus.RUNNING:
             wake(state, turn, submission.tasks.values())
@@ -128,16 +128,16 @@ def snapshot(state: SchedulerState) -> dict[str, Any]:
 
 def _snapshot_job(submission: SubmissionRecord) -> dict[str, Any]:
     return {
-        "place": submission.place,
+        "rank": submission.rank,
         "priority": submission.priority,
         "state": submission.state.value,
         "failure": submission.failure,
         "added": submission.added,
         "closed": submission.closed_at,
         "steps": [
-            (s.spec, s.planned, s.open_maps, s.open_reduces, s.lines, s.malformed, dict(s.made))
+            (s.spec, s.planned, s.open_maps, s.open_reduces, s.lines, s.malformed, dict(s.map_checksums))
             for s in submission.steps
         ],
         "tasks": {task.id: (task.step, task.partition, task.commit) for task in submission.tasks.values()},
-        "splits": {order: task.id for order, task in sorted(submission.by_order.items())},
+        "splits": {order: task.id for order, task in sorted(submission.by_position.items())},
     }

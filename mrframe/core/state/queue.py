@@ -53,4 +53,4 @@ class FairQueue:
 
 
 def _rank(submission: SubmissionRecord) -> tuple[int, int, int]:
-    return -submission.priority, submission.live, submission.place
+    return -submission.priority, submission.live, submission.rank

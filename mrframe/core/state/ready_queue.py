@@ -138,7 +138,7 @@ def data_nodes(submission: SubmissionRecord, task: Task) -> tuple[tuple[str, ...
         return _heaviest(submission.steps[task.step].weights.get(task.partition, {}))
     if task.step > 0:
         sizes: dict[str, int] = {}
-        for feeder in submission.feeders(task):
+        for feeder in submission.upstream_reduces(task):
             if feeder.commit and feeder.report:
                 sizes[feeder.commit[1]] = sizes.get(feeder.commit[1], 0) + feeder.report.bytes_out
         return _heaviest(sizes)

@@ -7,7 +7,7 @@ no messages.
 Rules. Indexes of tasks run on across steps, in order of creation, which the facts determine. A reduce task
 exists once all map tasks of its step have been committed, the map tasks of the next step once all reduce
 tasks of this one have. What is lost later is made again only as far as something unfinished needs it
-(`needed`): lineage, walked backwards from the last step.
+(`reopen_needed`): lineage, walked backwards from the last step.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class SubmissionRecord:
     `live` counts its attempts that are under way.
     """
 
-    def __init__(self, job: str, specs: tuple[StepSpec, ...], place: int, priority: int = 0) -> None:
+    def __init__(self, job: str, specs: tuple[StepSpec, ...], rank: int, priority: int = 0) -> None:
         self.job = job
-        self.place = place
+        self.rank = rank
         self.priority = priority
         self.live = 0
         self.state = JOB.start
@@ -41,7 +41,7 @@ class SubmissionRecord:
         self.steps = [Step(number, spec, planned=number == 0) for number, spec in enumerate(specs)]
         self.tasks: dict[str, Task] = {}
         self.decodes: dict[tuple[int, int], Task] = {}
-        self.by_order: dict[tuple[int, int], Task] = {}
+        self.by_position: dict[tuple[int, int], Task] = {}
         self.added = 0
         self.closed_at: int | None = None
         self.unknown_decodes = 0
@@ -77,7 +77,7 @@ class SubmissionRecord:
         new: dict[tuple[bool, tuple[int, int]], Split] = {}
         for split in splits:
             gzip = split.kind == "gzip"
-            if split.order not in (self.decodes if gzip else self.by_order):
+            if split.order not in (self.decodes if gzip else self.by_position):
                 new.setdefault((gzip, split.order), split)
         return tuple(new.values())
 
@@ -91,13 +91,13 @@ class SubmissionRecord:
             task = self.decodes[split.order] = self._make("decode", 0, split)
             self.unknown_decodes += 1
         else:
-            task = self.by_order[split.order] = self._make_map(self.steps[0], split)
+            task = self.by_position[split.order] = self._make_map(self.steps[0], split)
         return task
 
     def add_block(self, decode: Task, split: Split) -> Task:
         """Make the map task over a block that a decode task has made for the first time."""
-        task = self.by_order[split.order] = self._make_map(self.steps[0], replace(split, held_by=()))
-        task.origin = decode
+        task = self.by_position[split.order] = self._make_map(self.steps[0], replace(split, held_by=()))
+        task.decode_task = decode
         decode.blocks.append(task)
         return task
 
@@ -117,15 +117,15 @@ class SubmissionRecord:
         task.move(cause)
         task.commit = holder
         task.report = report
-        task.told = (*holder, report)
-        if task.kind != "decode" and not report.ledger.quarantined and task.first is None:
-            task.first = report
+        task.last_result = (*holder, report)
+        if task.kind != "decode" and not report.ledger.quarantined and task.first_report is None:
+            task.first_report = report
         self.steps[task.step].count(task, holder[1], report, 1)
         if task.kind == "decode":
-            if not task.known:
+            if not task.was_committed:
                 self.unknown_decodes -= 1
             self.hold_blocks(task, holder)
-        task.known = True
+        task.was_committed = True
 
     def lose(self, task: Task) -> None:
         """Take the result of a committed task back; a job that was done runs again when it needs it."""
@@ -195,7 +195,7 @@ class SubmissionRecord:
 
     # ---- what a task reads -------------------------------------------------------------------------
 
-    def feeders(self, task: Task) -> list[Task]:
+    def upstream_reduces(self, task: Task) -> list[Task]:
         """For a map task over pairs: the reduce tasks of the step before whose output it reads."""
         assert task.split is not None
         reduces = self.steps[task.step - 1].reduces
@@ -213,25 +213,25 @@ class SubmissionRecord:
         maps = self.steps[task.step + 1].maps
         return maps if len(maps) <= 1 else [maps[task.partition]]
 
-    def inputs_there(self, task: Task) -> bool:
+    def inputs_ready(self, task: Task) -> bool:
         """Whether everything that the task reads is committed (a block: sealed)."""
         if task.kind == "reduce":
             return not self.steps[task.step].open_maps
         if task.step > 0:
-            return all(feeder.commit is not None for feeder in self.feeders(task))
-        return task.origin is None or bool(task.split and task.split.held_by)
+            return all(feeder.commit is not None for feeder in self.upstream_reduces(task))
+        return task.decode_task is None or bool(task.split and task.split.held_by)
 
-    def sources(self, task: Task) -> tuple[Holder, ...]:
+    def inputs(self, task: Task) -> tuple[Holder, ...]:
         """(attempt, node) of all that the task reads, in input order; maps with nothing for it left out."""
         if task.kind == "reduce":
             maps = self.steps[task.step].in_order()
             p = task.partition
             return tuple(m.commit for m in maps if m.commit and m.report and p in m.report.partitions)
         if task.step > 0:
-            return tuple(feeder.commit for feeder in self.feeders(task) if feeder.commit)
+            return tuple(feeder.commit for feeder in self.upstream_reduces(task) if feeder.commit)
         return task.split.held_by if task.split else ()
 
-    def needed(self) -> list[Task]:
+    def reopen_needed(self) -> list[Task]:
         """Lost tasks that something unfinished reads, found backwards from the last step; they are moved."""
         again: list[Task] = []
         if self.state is not JobStatus.RUNNING:
@@ -240,21 +240,21 @@ class SubmissionRecord:
         for step in reversed(self.steps):
             wanted = step.reduces
             if following is not None and following.planned:
-                wanted = [f for m in following.maps if _open(m) for f in self.feeders(m)]
+                wanted = [f for m in following.maps if _open(m) for f in self.upstream_reduces(m)]
             again += _reopen(wanted)
             if not step.reduces or step.spec.keeps_maps or any(_open(task) for task in wanted):
                 again += _reopen(step.maps)
             following = step
-        blocks = [m for m in self.steps[0].maps if m.origin and _open(m) and not self.inputs_there(m)]
-        return again + _reopen([m.origin for m in blocks if m.origin])
+        blocks = [m for m in self.steps[0].maps if m.decode_task and _open(m) and not self.inputs_ready(m)]
+        return again + _reopen([m.decode_task for m in blocks if m.decode_task])
 
     def committed(self) -> list[Task]:
         """Committed tasks in order of step, kind (decode, map, reduce) and place."""
         return [task for task in self._in_order() if task.commit is not None]
 
-    def told(self) -> list[Task]:
+    def ever_committed(self) -> list[Task]:
         """The same, and those whose output was lost when nothing needed it any more."""
-        return [task for task in self._in_order() if task.told is not None]
+        return [task for task in self._in_order() if task.last_result is not None]
 
     def _in_order(self) -> list[Task]:
         tasks = sorted(self.decodes.values(), key=lambda task: task.index)

@@ -1,4 +1,4 @@
-"""Tasks, their attempts, and the steps they belong to: the scheduler's records, with no decisions in them."""
+"""Tasks, their attempts, and the steps they belong to: the scheduler's records, without decisions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mrframe.core.model.states import TASK, TaskState
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """An attempt that has been given to a node and is not over; `start` is sent again when it seems lost.
+    """An attempt that was given to a node and has not ended. `start` is sent again when it seems lost.
 
-    `began_s` is when a heartbeat first showed that it runs; `to_read` is, of a reduce, what the maps that it was
-    told to read have made for it.
+    began_s        when a heartbeat first showed that it runs, or None
+    expected_read  of a reduce: the checksum of what the maps that it reads made for it
     """
 
     task: Task
@@ -27,14 +27,14 @@ class Attempt:
     start: StartAttempt
     sent_s: float
     began_s: float | None = None
-    to_read: ShuffleChecksum = EMPTY_CHECKSUM
+    expected_read: ShuffleChecksum = EMPTY_CHECKSUM
     records: int = 0
     bytes_done: int = 0
 
 
 @dataclass(slots=True)
 class Timed:
-    """How many tasks of a kind are done, and how many seconds their attempts have taken."""
+    """Number of tasks of a kind that are done, and the seconds that their attempts took in all."""
 
     tasks: int = 0
     seconds: float = 0.0
@@ -42,20 +42,20 @@ class Timed:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """A unit of work of one step, with all that happened to it.
+    """A unit of work of one step, with its history.
 
-    split      what a map or decode task reads. For "held" blocks `held_by` is kept up to date here; for
-               "pairs" it is filled in when the task is started.
-    origin     for a map task over a block: the decode task that makes the block
-    blocks     for a decode task: the map tasks over its blocks
-    number     attempts so far in this epoch; failures and losses count how they ended
-    commit     (attempt, node) of the result, None while there is none
-    told       its last result with its report, also when the output is lost and nobody needs it any more: what the
-               figures of the job are made of
-    known      whether it was ever committed: a decode task that was has named all its blocks
-    first      the report of its first result, when that left out nothing: what a later one must not differ from
-    avoid      nodes on which it failed; it is retried elsewhere where there is an elsewhere
-    speculative  speculative attempts so far in this epoch
+    split          input of a map or decode task. `held_by` of a "held" block is kept up to date here, that of
+                   "pairs" is filled in when the task is started.
+    decode_task    of a map task over a block: the decode task that makes the block
+    blocks         of a decode task: the map tasks over its blocks
+    number         attempts so far in this epoch. `failures` and `losses` count how they ended.
+    commit         (attempt, node) of the result, None while there is none
+    last_result    the last result with its report. It stays when the output is lost and no task needs it any more,
+                   because the figures of the job are made from it.
+    was_committed  whether it was ever committed: a decode task that was has named all its blocks
+    first_report   the report of its first result, if that left no record out. Later results must not differ from it.
+    avoid          nodes on which it failed. It is retried elsewhere, if there is another node.
+    speculative    speculative attempts so far in this epoch
     """
 
     job: str
@@ -65,7 +65,7 @@ class Task:
     index: int
     split: Split | None = None
     partition: int = -1
-    origin: Task | None = None
+    decode_task: Task | None = None
     blocks: list[Task] = field(default_factory=list)
     state: TaskState = TaskState.WAITING
     attempts: dict[str, Attempt] = field(default_factory=dict)
@@ -74,9 +74,9 @@ class Task:
     losses: int = 0
     commit: tuple[str, str] | None = None
     report: TaskReport | None = None
-    told: tuple[str, str, TaskReport] | None = None
-    known: bool = False
-    first: TaskReport | None = None
+    last_result: tuple[str, str, TaskReport] | None = None
+    was_committed: bool = False
+    first_report: TaskReport | None = None
     avoid: set[str] = field(default_factory=set)
     speculative: int = 0
 
@@ -85,7 +85,7 @@ class Task:
         self.state = TASK.move(self.state, cause)
 
     def is_ahead(self) -> bool:
-        """Whether so many of the last blocks of a decode task wait to be mapped that its attempt waits, too."""
+        """Whether `BLOCKS_AHEAD_MAX` of the last blocks wait to be mapped, so that the decode attempt waits."""
         last = self.blocks[-4 * BLOCKS_AHEAD_MAX :]
         held = [block for block in last if block.commit is None and block.split is not None and block.split.held_by]
         return len(held) >= BLOCKS_AHEAD_MAX
@@ -95,12 +95,12 @@ class Task:
 class Step:
     """One map-shuffle-reduce of a job: its tasks, and running sums over the committed ones.
 
-    maps       in order of creation; `in_order` gives them in input order
-    planned    for steps after the first: whether its map tasks have been made
-    open_maps, open_reduces   tasks that are not committed
-    weights    partition -> node -> bytes of it that committed maps hold there
-    timed      by kind: the committed tasks, but for those whose result was saved before
-    made       partition -> what committed maps have made for it
+    maps            in order of creation. `in_order` gives them in input order.
+    planned         of steps after the first: whether its map tasks have been made
+    open_maps, open_reduces   numbers of tasks that are not committed
+    weights         partition -> node -> bytes that committed maps hold for it there
+    timed           by kind: number and seconds of the committed tasks, except those that used a saved result
+    map_checksums   partition -> checksum of the pairs that committed maps made for it
     """
 
     index: int
@@ -111,7 +111,7 @@ class Step:
     open_maps: int = 0
     open_reduces: int = 0
     weights: dict[int, dict[str, int]] = field(default_factory=dict)
-    made: dict[int, ShuffleChecksum] = field(default_factory=dict)
+    map_checksums: dict[int, ShuffleChecksum] = field(default_factory=dict)
     records: int = 0
     bytes_in: int = 0
     lines: int = 0
@@ -121,13 +121,13 @@ class Step:
     timed: dict[Kind, Timed] = field(default_factory=lambda: {"map": Timed(), "reduce": Timed(), "decode": Timed()})
 
     def in_order(self) -> list[Task]:
-        """The map tasks by place in the input, whatever order they were made in."""
+        """Return the map tasks in input order."""
         if len(self.sorted_maps) != len(self.maps):
-            self.sorted_maps = sorted(self.maps, key=_place)
+            self.sorted_maps = sorted(self.maps, key=_position)
         return self.sorted_maps
 
     def count(self, task: Task, node: str, report: TaskReport, sign: int) -> None:
-        """Add (`sign` 1) a committed task's figures to the sums, or take them back (-1)."""
+        """Add a committed task's figures to the sums (`sign` 1), or take them back (-1)."""
         if not report.saved:
             self.timed[task.kind].tasks += sign
             self.timed[task.kind].seconds += sign * report.seconds
@@ -146,11 +146,11 @@ class Step:
         for partition, (_, size) in report.partitions.items():
             nodes = self.weights.setdefault(partition, {})
             nodes[node] = nodes.get(node, 0) + sign * size
-            self.made[partition] = add_checksums(
-                self.made.get(partition, EMPTY_CHECKSUM), map_checksum(report, partition), sign
+            self.map_checksums[partition] = add_checksums(
+                self.map_checksums.get(partition, EMPTY_CHECKSUM), map_checksum(report, partition), sign
             )
 
 
-def _place(task: Task) -> tuple[int, int]:
+def _position(task: Task) -> tuple[int, int]:
     assert task.split is not None
     return task.split.order
