@@ -31,7 +31,7 @@ def master() -> Scheduler:
     return scheduler
 
 
-def tell(scheduler: Scheduler, *told) -> list:
+def handle(scheduler: Scheduler, *told) -> list:
     """The facts that come of it."""
     actions = [action for event in told for action in scheduler.handle(event, 0.0)]
     return [action.fact for action in actions if isinstance(action, Persist)]
@@ -40,39 +40,39 @@ def tell(scheduler: Scheduler, *told) -> list:
 def test_the_first_to_put_a_number_has_it_and_a_repeat_changes_nothing():
     scheduler = master()
     mine, other = DatasetPut(version(1, A, put=7)), DatasetPut(version(1, B, put=8))
-    assert tell(scheduler, mine, mine, other) == [mine]
+    assert handle(scheduler, mine, mine, other) == [mine]
     assert scheduler.state.datasets.find("access") == mine.version
     second = DatasetPut(version(2, B, put=8))
-    assert tell(scheduler, second) == [second]
+    assert handle(scheduler, second) == [second]
     assert scheduler.state.datasets.find("access") == second.version
     assert scheduler.state.datasets.find("access", 1) == mine.version
 
 
 def test_the_number_of_a_removed_version_is_never_given_again():
     scheduler = master()
-    tell(scheduler, DatasetPut(version(1)), DatasetPut(version(2, B)))
+    handle(scheduler, DatasetPut(version(1)), DatasetPut(version(2, B)))
     gone = DatasetRemoved("access", 2)
-    removed = tell(scheduler, gone, gone, DatasetRemoved("access", 0), DatasetRemoved("other", 1))
+    removed = handle(scheduler, gone, gone, DatasetRemoved("access", 0), DatasetRemoved("other", 1))
     assert removed == [VersionRemoved("access", 2, 1)]
-    assert tell(scheduler, DatasetPut(version(2, B))) == []
+    assert handle(scheduler, DatasetPut(version(2, B))) == []
     assert scheduler.state.datasets.find("access").number == 1
     assert scheduler.state.block_map.needs.keys() == {A}
-    assert len(tell(scheduler, DatasetPut(version(3, B)))) == 1
+    assert len(handle(scheduler, DatasetPut(version(3, B)))) == 1
 
 
 def test_the_number_of_a_removed_version_is_not_given_again_by_the_next_master(tmp_path):
     first = master()
     journal = DiskJournal(str(tmp_path / "journal"))
     for event in (DatasetPut(version(1)), DatasetPut(version(2, B)), DatasetRemoved("access", 2)):
-        journal.append(tell(first, event))
+        journal.append(handle(first, event))
     first = recovered(journal)
     assert first.state.datasets.last("access") == 2
-    assert tell(first, DatasetPut(version(2, B))) == []
-    journal.append(tell(first, DatasetRemoved("access", 1)))
+    assert handle(first, DatasetPut(version(2, B))) == []
+    journal.append(handle(first, DatasetRemoved("access", 1)))
     second = recovered(journal)
     assert second.state.datasets.last("access") == 2
-    assert tell(second, DatasetPut(version(1)), DatasetPut(version(2, B))) == []
-    assert len(tell(second, DatasetPut(version(3, B)))) == 1
+    assert handle(second, DatasetPut(version(1)), DatasetPut(version(2, B))) == []
+    assert len(handle(second, DatasetPut(version(3, B)))) == 1
     journal.close()
 
 
@@ -112,7 +112,7 @@ def test_a_removal_in_an_older_journal_is_read_and_says_nothing_of_its_put():
 )
 def test_what_cannot_be_a_version_is_no_fact(bad):
     scheduler = master()
-    assert tell(scheduler, DatasetPut(bad)) == []
+    assert handle(scheduler, DatasetPut(bad)) == []
     assert scheduler.state.datasets.find(bad.dataset) is None
 
 
@@ -159,7 +159,7 @@ def test_the_next_master_knows_all_versions_from_the_journal_and_gives_no_number
     journal = DiskJournal(folder)
     journal._file._database.execute("PRAGMA synchronous = OFF")
     for event in told:
-        facts = tell(first, event)
+        facts = handle(first, event)
         if facts:
             journal.append(facts)
     journal.close()

@@ -14,7 +14,7 @@ from mrframe.core.model.shuffle_checksum import (
     map_checksum,
     shuffle_mismatch,
 )
-from mrframe.testing.by_hand import ByHand, file_split
+from mrframe.testing.manual_scheduler import ManualScheduler, file_split
 
 
 def of_map(digest: int = 7, *, pairs: int = 1, fixed: bool = True) -> TaskReport:
@@ -30,7 +30,7 @@ def of_reduce(pairs: int, digest: int, *, merged: int | None = None) -> TaskRepo
 @pytest.fixture
 def mapped():
     """Two nodes; maps have made one pair each, of the digests 7 and 2^64 - 1, and the reduce runs on node-1."""
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     cluster.submit(file_split(0), file_split(1))
     cluster.seal("job-1/m0000.1.1", of_map(7))
@@ -53,7 +53,7 @@ def test_a_reduce_that_has_read_something_else_is_tried_again_elsewhere(mapped, 
     assert mapped.starts["job-1/r0000.1.1"][0] == "node-1"
     mapped.seal("job-1/r0000.1.1", read)
     assert mapped.facts == []
-    assert mapped.told(e.DiscardAttempt) == [e.DiscardAttempt("job-1/r0000.1.1")]
+    assert mapped.messages(e.DiscardAttempt) == [e.DiscardAttempt("job-1/r0000.1.1")]
     assert mapped.starts["job-1/r0000.1.2"][0] == "node-2"
     mapped.seal("job-1/r0000.1.1", of_reduce(2, 6), node="node-1")
     assert mapped.facts == [], "what was refused stays refused"
@@ -73,7 +73,7 @@ def test_a_reduce_that_never_reads_the_right_thing_fails_the_job_by_name(mapped)
 
 
 def test_what_a_lost_map_had_made_is_no_longer_expected(mapped):
-    mapped.tell(e.NodeGone("node-2", "node-2#1"))
+    mapped.handle(e.NodeGone("node-2", "node-2#1"))
     mapped.fail("job-1/r0000.1.1")
     mapped.seal("job-1/m0001.1.2", of_map(10, pairs=1, fixed=False))
     mapped.seal("job-1/r0000.1.2", of_reduce(2, 17))
@@ -81,14 +81,14 @@ def test_what_a_lost_map_had_made_is_no_longer_expected(mapped):
 
 
 def test_a_reduce_is_judged_by_the_maps_that_it_was_told_to_read(mapped):
-    mapped.tell(e.NodeGone("node-2", "node-2#1"))  # it has read what was there, and goes on
+    mapped.handle(e.NodeGone("node-2", "node-2#1"))  # it has read what was there, and goes on
     assert not mapped.ended
     mapped.seal("job-1/r0000.1.1", of_reduce(2, 6))
     assert mapped.ended[0].failure is None
 
 
 def test_the_next_master_knows_what_maps_have_made(mapped):
-    again = ByHand(epoch=2, journal=mapped.journal)
+    again = ManualScheduler(epoch=2, journal=mapped.journal)
     again.join("node-1", held=("job-1/m0000.1.1",))
     again.join("node-2", held=("job-1/m0001.1.1",))
     again.seal("job-1/r0000.2.1", of_reduce(2, 7))
@@ -101,15 +101,15 @@ def test_the_next_master_knows_what_maps_have_made(mapped):
 
 
 def test_a_map_that_is_made_again_with_other_values_fails_the_job(mapped):
-    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    mapped.handle(e.NodeGone("node-1", "node-1#1"))
     mapped.seal("job-1/m0000.1.2", of_map(8))
     assert mapped.ended[0].failure.error_slug == "not-repeatable"
     assert [type(fact) for fact in mapped.facts] == [JobFinished]
 
 
 def test_the_next_master_knows_the_values_that_a_map_gave_first(mapped):
-    mapped.tell(e.NodeGone("node-1", "node-1#1"))
-    again = ByHand(epoch=2, journal=mapped.journal)
+    mapped.handle(e.NodeGone("node-1", "node-1#1"))
+    again = ManualScheduler(epoch=2, journal=mapped.journal)
     again.join("node-2", held=("job-1/m0001.1.1",), start=1)
     again.seal(again.started()[0], of_map(8))
     assert again.ended[0].failure.error_slug == "not-repeatable"
@@ -117,7 +117,7 @@ def test_the_next_master_knows_the_values_that_a_map_gave_first(mapped):
 
 @pytest.mark.parametrize("made", [of_map(7), of_map(8, fixed=False)], ids=["the same", "values without one form"])
 def test_a_map_that_may_have_given_the_same_is_committed(mapped, made):
-    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    mapped.handle(e.NodeGone("node-1", "node-1#1"))
     mapped.seal("job-1/m0000.1.2", made)
     assert not mapped.ended
     assert any(isinstance(fact, AttemptCommitted) for fact in mapped.facts)

@@ -50,7 +50,7 @@ class World:
         self.disks: dict[str, set[str]] = {f"node-{number}": set() for number in range(1, nodes + 1)}
         self.alive: dict[str, str] = {}
         self.full: set[str] = set()
-        self.told: list = []
+        self.sent: list = []
         self.lose = 0
         self.puts = 1000
         self.provisional: dict[str, set[str]] = defaultdict(set)
@@ -58,7 +58,7 @@ class World:
         for node in self.disks:
             self.join(node)
 
-    def tell(self, event) -> None:
+    def handle(self, event) -> None:
         waiting = [event]
         while waiting:
             for action in self.scheduler.handle(waiting.pop(0), self.now_s):
@@ -71,7 +71,7 @@ class World:
                     waiting += self._do(action.node, action.message)
 
     def _do(self, node: str, message) -> list:
-        self.told.append((node, message))
+        self.sent.append((node, message))
         if node not in self.alive:
             return []
         if self.lose:
@@ -112,11 +112,11 @@ class World:
         return []
 
     def join(self, node: str) -> None:
-        incarnation = f"{node}-{self.now_s}-{len(self.told)}"
+        incarnation = f"{node}-{self.now_s}-{len(self.sent)}"
         self.alive[node] = incarnation
         self.disks.setdefault(node, set())
-        self.tell(NodeJoined(node, incarnation, 1, ()))
-        self.say_held(node)
+        self.handle(NodeJoined(node, incarnation, 1, ()))
+        self.report_blocks(node)
 
     def named(self, node: str, name: str) -> bool:
         return name in self.names(node)
@@ -125,16 +125,16 @@ class World:
         """The blocks that manifests on a node name."""
         return {block.name for version in self.manifests[node].values() for block in version.blocks()}
 
-    def say_held(self, node: str) -> None:
+    def report_blocks(self, node: str) -> None:
         disk, marked, who = self.disks[node], self.provisional[node], (node, self.alive[node])
         unnamed = disk - self.names(node)
         provisional = tuple(sorted(unnamed & marked))
         unknown = tuple((name, 5) for name in sorted(unnamed - marked))
-        self.tell(VersionsHeld(*who, "", "", tuple(sorted(self.manifests[node]))))
-        self.tell(BlocksHeld(*who, "", "", tuple(sorted(disk)), provisional, unknown))
+        self.handle(VersionsHeld(*who, "", "", tuple(sorted(self.manifests[node]))))
+        self.handle(BlocksHeld(*who, "", "", tuple(sorted(disk)), provisional, unknown))
 
     def kill(self, node: str) -> None:
-        self.tell(NodeGone(node, self.alive.pop(node)))
+        self.handle(NodeGone(node, self.alive.pop(node)))
 
     def restart_master(self, *, facts: int | None = None) -> None:
         """The next master; with `facts` from a copy of the journal that has only so many."""
@@ -143,20 +143,20 @@ class World:
         self.scheduler = Scheduler(self.epoch)
         self.scheduler.recover(list(self.facts))
         for node in list(self.alive):
-            self.tell(NodeJoined(node, self.alive[node], 1, ()))
-            self.say_held(node)
+            self.handle(NodeJoined(node, self.alive[node], 1, ()))
+            self.report_blocks(node)
 
     def run(self, seconds: float) -> None:
         end_s = self.now_s + seconds
         while self.now_s < end_s:
             self.now_s += TICK_S
             for node in self.alive if self.now_s % (4 * TICK_S) == 0 else ():  # as by their heartbeats
-                self.say_held(node)
-            self.tell(Tick())
+                self.report_blocks(node)
+            self.handle(Tick())
 
     def offer(self, put: int, blocks, replicas: int = 2) -> None:
         offered = tuple(OfferedBlock(name_of(b), 10, f"/log-{b}", 0) for b in blocks)
-        self.tell(BlocksOffered(put, replicas, offered))
+        self.handle(BlocksOffered(put, replicas, offered))
 
     def state(self, put: int):
         return self.scheduler.answer(PutWanted(put), self.now_s)
@@ -171,7 +171,7 @@ class World:
                 break
         number = self.scheduler.state.datasets.last(dataset) + 1
         files = tuple(DatasetFile(f"{b}", (DatasetBlock(name_of(b), 10),)) for b in blocks)
-        self.tell(DatasetPut(Version(dataset, number, self.puts, replicas, files)))
+        self.handle(DatasetPut(Version(dataset, number, self.puts, replicas, files)))
         found = self.scheduler.state.datasets.find(dataset, number)
         for _ in range(200):
             if not found or not self.scheduler.answer(VersionWanted(dataset, number), self.now_s).unrecorded:
@@ -179,7 +179,7 @@ class World:
             self.run(1)
         else:
             raise AssertionError(f"{dataset}@{number} has nodes without its manifest")
-        self.tell(PutEnded(self.puts))
+        self.handle(PutEnded(self.puts))
         return number if found is not None else 0
 
     def where(self, block: int) -> set[str]:

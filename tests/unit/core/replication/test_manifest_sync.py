@@ -30,7 +30,7 @@ def aside(world: World) -> list[str]:
 
 
 def deletions(world: World) -> list:
-    return [message for _, message in world.told if isinstance(message, DropBlock | DropVersion)]
+    return [message for _, message in world.sent if isinstance(message, DropBlock | DropVersion)]
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def world() -> World:
     made.put("access", [2, 3])
     made.put("error", [4])
     made.settle()
-    made.told.clear()
+    made.sent.clear()
     return made
 
 
@@ -60,13 +60,13 @@ def test_a_journal_that_was_begun_anew_deletes_nothing_and_the_catalog_is_made_a
     assert deletions(world) == []
     assert {block: world.where(block) for block in range(1, 5)} == held
     assert (versions(world), aside(world)) == ({}, ["access@1", "access@2", "error@1"])
-    world.tell(RecoverVersions(""))
+    world.handle(RecoverVersions(""))
     assert (versions(world), aside(world)) == (before, [])
     world.restart_master()
     world.run(LONG_S)
     assert versions(world) == before
     assert deletions(world) == []
-    world.tell(DatasetRemoved("access", 1))
+    world.handle(DatasetRemoved("access", 1))
     world.settle()
     assert [len(world.where(block)) for block in range(1, 5)] == [0, 2, 2, 2]
 
@@ -79,10 +79,10 @@ def test_an_older_copy_of_the_journal_deletes_nothing_that_was_put_since(world):
     world.run(LONG_S)
     assert [len(world.where(block)) for block in range(1, 7)] == [2] * 6
     assert aside(world) == ["access@3", "error@2"]
-    world.tell(RecoverVersions("access"))
+    world.handle(RecoverVersions("access"))
     assert (sorted(versions(world))[2], aside(world)) == ("access@3", ["error@2"])
-    world.tell(RecoverVersions("none"))
-    world.tell(RecoverVersions("error", "bad/name"))
+    world.handle(RecoverVersions("none"))
+    world.handle(RecoverVersions("error", "bad/name"))
     assert aside(world) == ["error@2"]
 
 
@@ -95,14 +95,14 @@ def test_when_the_old_journal_comes_back_what_was_put_meanwhile_is_kept_too(worl
     world.run(LONG_S)
     assert [len(world.where(block)) for block in (1, 2, 3, 4, 7)] == [2] * 5
     assert (sorted(versions(world)), aside(world)) == (["access@1", "access@2", "error@1"], ["access@1"])
-    world.tell(RecoverVersions("access"))  # its number is another version's
+    world.handle(RecoverVersions("access"))  # its number is another version's
     assert aside(world) == ["access@1"]
-    world.tell(RecoverVersions("access", "other"))
+    world.handle(RecoverVersions("access", "other"))
     assert (sorted(versions(world))[-1], aside(world)) == ("other@1", [])
     world.run(LONG_S)
     assert {len(held) for held in world.manifests.values()} == {4}  # that of the old name is gone
     assert [len(world.where(block)) for block in (1, 2, 3, 4, 7)] == [2] * 5
-    world.tell(DatasetRemoved("other", 1))
+    world.handle(DatasetRemoved("other", 1))
     world.settle()
     assert world.where(7) == set()
 
@@ -110,7 +110,7 @@ def test_when_the_old_journal_comes_back_what_was_put_meanwhile_is_kept_too(worl
 def test_what_was_removed_while_a_node_was_away_goes_when_it_is_back_also_after_a_restart(world):
     away = min(world.where(1))
     world.kill(away)
-    world.tell(DatasetRemoved("access", 1))
+    world.handle(DatasetRemoved("access", 1))
     world.settle()
     assert world.where(1) == {away}
     world.restart_master()
@@ -127,7 +127,7 @@ def test_versions_that_the_catalog_does_not_know_are_copied_and_moved_as_all_oth
     assert all(world.where(block) - {"node-1"} == {"node-2", "node-3"} for block in range(1, 5))
     world.join("node-4")
     world.settle()
-    world.tell(NodeDrained("node-2", drained=True))
+    world.handle(NodeDrained("node-2", drained=True))
     world.settle()
     assert world.disks["node-2"] == set()
     assert all(world.where(block) - {"node-1"} == {"node-3", "node-4"} for block in range(1, 5))
@@ -136,7 +136,7 @@ def test_versions_that_the_catalog_does_not_know_are_copied_and_moved_as_all_oth
 def test_a_put_in_a_new_catalog_that_shares_blocks_with_an_old_one_takes_none_with_it(world):
     world.restart_master(facts=0)
     assert world.put("mine", [1, 9]) == 1
-    world.tell(DatasetRemoved("mine", 1))
+    world.handle(DatasetRemoved("mine", 1))
     world.offer(77, [2, 10])
     world.settle()
     world.run(LONG_S)
@@ -172,7 +172,7 @@ def test_whatever_becomes_of_the_journal_no_version_is_lost_but_those_that_were_
                     acknowledged[world.puts] = how
             case "remove":
                 gone = world.scheduler.state.datasets.find("access", how)
-                world.tell(DatasetRemoved("access", how))
+                world.handle(DatasetRemoved("access", how))
                 if gone is not None:
                     acknowledged.pop(gone.put, None)
             case "kill":
@@ -185,13 +185,13 @@ def test_whatever_becomes_of_the_journal_no_version_is_lost_but_those_that_were_
                 world.restart_master(facts=min(copy, len(world.facts)) if what == "older" else 0)
                 world.run(1)
             case "recover":
-                world.tell(RecoverVersions("access"))
+                world.handle(RecoverVersions("access"))
             case "wait":
                 world.run(how)
         for blocks in acknowledged.values():
             assert all(world.where(block) for block in blocks)
     world.run(LONG_S)
-    world.tell(RecoverVersions("access", "recovered"))
+    world.handle(RecoverVersions("access", "recovered"))
     world.run(LONG_S)
     assert set(versions(world).values()) >= acknowledged.keys()
     for blocks in acknowledged.values():

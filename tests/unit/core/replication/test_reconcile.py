@@ -42,12 +42,12 @@ def test_a_put_that_lost_a_node_before_its_version_was_written_waits_for_another
     world.kill("node-2")
     files = tuple(DatasetFile(f"{block}", (DatasetBlock(name_of(block), 10),)) for block in range(8))
     wish = DatasetPut(Version("logs", 1, 1, 2, files))
-    world.tell(wish)
+    world.handle(wish)
     assert world.scheduler.state.datasets.find("logs") is None
     assert set(world.state(1).pending) == held
     world.run(2)
     assert not world.state(1).pending
-    world.tell(wish)
+    world.handle(wish)
     assert world.scheduler.state.datasets.find("logs").number == 1
 
 
@@ -57,9 +57,9 @@ def test_a_second_put_stores_only_what_is_new_and_the_last_version_that_goes_tak
     world.offer(9, [1, 2, 3, 4])
     world.run(5)
     assert (world.state(9).stored, world.state(9).pending) == (2, ())
-    world.tell(PutEnded(9))
+    world.handle(PutEnded(9))
     assert world.put("access", [2, 3]) == 2
-    world.tell(DatasetRemoved("access", 1))
+    world.handle(DatasetRemoved("access", 1))
     world.settle()
     assert [len(world.where(block)) for block in (1, 2, 3, 4)] == [0, 2, 2, 0]
 
@@ -70,13 +70,13 @@ def test_one_node_more_takes_its_share_and_nothing_else_moves(nodes):
     world.put("access", range(200))
     world.settle()
     before = {block: world.where(block) for block in range(200)}
-    world.told.clear()
+    world.sent.clear()
     world.join("node-x")
     moves = []
     for _ in range(1000):
-        world.told.clear()
+        world.sent.clear()
         world.run(TICK_S)
-        stores = [node for node, message in world.told if isinstance(message, StoreBlock)]
+        stores = [node for node, message in world.sent if isinstance(message, StoreBlock)]
         moves.append(stores)
         if world.scheduler.answer(StorageWanted(), world.now_s).lacking_count == 0:
             break
@@ -92,12 +92,12 @@ def test_a_node_that_is_gone_for_a_moment_keeps_its_place_and_one_that_stays_awa
     world = World(4)
     world.put("access", range(20))
     world.settle()
-    world.told.clear()
+    world.sent.clear()
     world.kill("node-2")
     world.run(7)
     world.join("node-2")
     world.settle()
-    assert not [message for _, message in world.told if isinstance(message, StoreBlock | DropBlock)]
+    assert not [message for _, message in world.sent if isinstance(message, StoreBlock | DropBlock)]
     world.kill("node-3")
     world.settle()
     assert all(len(world.where(block) & set(world.alive)) == 2 for block in range(20))
@@ -109,12 +109,12 @@ def test_after_a_start_of_the_master_nothing_is_moved_before_all_nodes_have_said
     world.settle()
     nodes, world.alive = dict(world.alive), {}
     world.restart_master()
-    world.told.clear()
+    world.sent.clear()
     for node in nodes:
         world.join(node)
         world.run(1)
     world.settle()
-    assert not [message for _, message in world.told if isinstance(message, StoreBlock | DropBlock)]
+    assert not [message for _, message in world.sent if isinstance(message, StoreBlock | DropBlock)]
 
 
 def test_what_a_node_was_asked_for_before_it_died_is_asked_of_its_next_process_at_once():
@@ -143,10 +143,10 @@ def test_a_node_that_is_drained_gives_its_blocks_away_and_the_last_one_is_not_dr
     world = World(3)
     world.put("access", range(30))
     for node in ("node-1", "node-2", "node-3"):
-        world.tell(NodeDrained(node, drained=True))
+        world.handle(NodeDrained(node, drained=True))
         world.settle()
     assert (world.disks["node-1"], world.disks["node-2"], len(world.disks["node-3"])) == (set(), set(), 30)
-    world.tell(NodeDrained("node-1", drained=False))
+    world.handle(NodeDrained("node-1", drained=False))
     world.restart_master()
     world.settle()
     assert (len(world.disks["node-1"]), world.disks["node-2"], len(world.disks["node-3"])) == (30, set(), 30)
@@ -193,7 +193,7 @@ def test_a_master_that_starts_again_asks_for_the_put_again_and_stores_nothing_tw
     world.run(5)
     world.restart_master()
     assert world.state(5).known == 0
-    world.told.clear()
+    world.sent.clear()
     world.offer(5, range(10))
     world.run(5)
     assert (world.state(5).known, world.state(5).pending, world.state(5).stored) == (10, (), 0)
@@ -228,7 +228,7 @@ def test_whatever_happens_one_at_a_time_all_versions_end_on_their_homes_and_noth
                 if number:
                     versions[number] = how
             case "remove":
-                world.tell(DatasetRemoved("access", how))
+                world.handle(DatasetRemoved("access", how))
                 versions.pop(how, None)
             case "kill":
                 world.kill(node)
@@ -240,12 +240,12 @@ def test_whatever_happens_one_at_a_time_all_versions_end_on_their_homes_and_noth
                 if len(holders) > 1:  # of a single replica nobody can make another
                     victim = min(holders)
                     world.disks[victim].discard(name_of(how))
-                    world.tell(BlockDamaged(victim, world.alive[victim], name_of(how), 0, "rot"))
+                    world.handle(BlockDamaged(victim, world.alive[victim], name_of(how), 0, "rot"))
                     world.settle()
             case "master":
                 world.restart_master()
             case "drain":
-                world.tell(NodeDrained(node, drained=how % 2 == 0))
+                world.handle(NodeDrained(node, drained=how % 2 == 0))
                 world.settle()
             case "fill":
                 world.full = {node}

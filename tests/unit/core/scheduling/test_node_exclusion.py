@@ -6,22 +6,22 @@ from mrframe.core.model import events as e
 from mrframe.core.model.block_messages import BlocksHeld
 from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.spec import MIB
-from mrframe.testing.by_hand import ByHand, file_split
+from mrframe.testing.manual_scheduler import ManualScheduler, file_split
 
 
-def two_nodes(tasks: int = 60) -> ByHand:
-    cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0, tries_max=100))
+def two_nodes(tasks: int = 60) -> ManualScheduler:
+    cluster = ManualScheduler(limits=SchedulerLimits(queued_per_slot=0, tries_max=100))
     cluster.join("node-1", "node-2")
     cluster.submit(*(file_split(i, length=MIB << 6) for i in range(tasks)))
     return cluster
 
 
-def running(cluster: ByHand, node: str) -> str:
+def running(cluster: ManualScheduler, node: str) -> str:
     (name,) = cluster.scheduler.state.nodes[node].live
     return name
 
 
-def fail_on(cluster: ByHand, node: str, times: int) -> None:
+def fail_on(cluster: ManualScheduler, node: str, times: int) -> None:
     for _ in range(times):
         cluster.fail(running(cluster, node))
 
@@ -51,7 +51,7 @@ def test_when_all_nodes_fail_alike_none_is_set_aside():
 
 
 def test_the_only_node_is_never_set_aside():
-    cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0, tries_max=100))
+    cluster = ManualScheduler(limits=SchedulerLimits(queued_per_slot=0, tries_max=100))
     cluster.join("node-1")
     cluster.submit(*(file_split(i, length=MIB << 6) for i in range(60)))
     fail_on(cluster, "node-1", 12)
@@ -70,7 +70,7 @@ def test_faults_that_are_long_past_do_not_count():
 
 
 def test_one_task_that_fails_again_and_again_is_no_fault_of_the_node():
-    cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0, tries_max=100))
+    cluster = ManualScheduler(limits=SchedulerLimits(queued_per_slot=0, tries_max=100))
     cluster.join("node-1", "node-2")
     cluster.submit(*(file_split(i, length=MIB << 6) for i in range(3)))
     for _ in range(3):
@@ -91,14 +91,14 @@ def test_what_a_node_has_sealed_is_read_while_it_is_set_aside():
 def test_a_drained_node_gets_no_more_attempts_until_it_is_wanted_again():
     cluster = two_nodes()
     for node in ("node-1", "node-2"):  # they have stores, as in a standing cluster
-        cluster.tell(BlocksHeld(node, f"{node}#1", "", "", ()))
+        cluster.handle(BlocksHeld(node, f"{node}#1", "", "", ()))
     cluster.wait(0.1)
-    cluster.tell(e.NodeDrained("node-1", drained=True))
+    cluster.handle(e.NodeDrained("node-1", drained=True))
     cluster.seal(running(cluster, "node-1"))
     for _ in range(3):
         cluster.seal(running(cluster, "node-2"))
     assert not cluster.scheduler.state.nodes["node-1"].live
-    cluster.tell(e.NodeDrained("node-1", drained=False))
+    cluster.handle(e.NodeDrained("node-1", drained=False))
     cluster.wait(0.1)
     assert cluster.scheduler.state.nodes["node-1"].live
 
@@ -106,6 +106,6 @@ def test_a_drained_node_gets_no_more_attempts_until_it_is_wanted_again():
 def test_the_last_node_that_is_left_is_given_work_though_it_is_drained():
     cluster = two_nodes()
     cluster.scheduler.state.block_map.drained.add("node-1")
-    cluster.tell(e.NodeGone("node-2", "node-2#1"))
+    cluster.handle(e.NodeGone("node-2", "node-2#1"))
     cluster.seal(running(cluster, "node-1"))
     assert cluster.started("node-1")

@@ -9,7 +9,7 @@ from mrframe.core.model.facts import AttemptCommitted, JobFinished, OutputLost
 from mrframe.core.model.limits import BLOCKS_AHEAD_MAX, SchedulerLimits
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.core.scheduling.scheduler import Scheduler
-from mrframe.testing.by_hand import ByHand, file_split, report
+from mrframe.testing.manual_scheduler import ManualScheduler, file_split, report
 
 
 def gzip(source: int = 0) -> Split:
@@ -23,7 +23,7 @@ def block(number: int, source: int = 0) -> Split:
 @pytest.fixture
 def one():
     """One node with one slot and a job of two splits, of which the first is being mapped."""
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1")
     cluster.submit(file_split(0), file_split(1))
     return cluster
@@ -35,7 +35,7 @@ def one():
 def test_a_job_goes_from_maps_to_reduces_to_its_end(one):
     assert list(one.starts) == ["job-1/m0000.1.1"]
     one.seal("job-1/m0000.1.1")
-    assert one.told(e.CommitAttempt) == [e.CommitAttempt("job-1/m0000.1.1")]
+    assert one.messages(e.CommitAttempt) == [e.CommitAttempt("job-1/m0000.1.1")]
     assert one.started() == ["job-1/m0001.1.1"]
     one.seal("job-1/m0001.1.1")
     assert one.started() == ["job-1/r0000.1.1"]
@@ -50,14 +50,14 @@ def test_a_job_goes_from_maps_to_reduces_to_its_end(one):
         ("job-1/m0001.1.1", 0, "node-1"),
         ("job-1/r0000.1.1", 0, "node-1"),
     ]
-    assert not one.told(e.ForgetJob)
-    one.tell(e.JobReleased("job-1"))
-    assert one.told(e.ForgetJob) == [e.ForgetJob("job-1")]
+    assert not one.messages(e.ForgetJob)
+    one.handle(e.JobReleased("job-1"))
+    assert one.messages(e.ForgetJob) == [e.ForgetJob("job-1")]
     assert one.scheduler.progress("job-1") is None
 
 
 def test_an_empty_input_still_has_its_reduces():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", slots=2)
     cluster.submit(steps=(StepSpec(2),))
     assert cluster.started() == ["job-1/r0000.1.1", "job-1/r0001.1.1"]
@@ -65,7 +65,7 @@ def test_an_empty_input_still_has_its_reduces():
 
 
 def test_maps_without_data_for_a_partition_are_no_sources():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", slots=2)
     cluster.submit(file_split(0), file_split(1), steps=(StepSpec(2),))
     cluster.seal("job-1/m0000.1.1", report({0: 5}))
@@ -75,12 +75,12 @@ def test_maps_without_data_for_a_partition_are_no_sources():
 
 
 def test_reduces_read_in_input_order_however_the_tasks_came_to_be():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", slots=4)
-    cluster.tell(e.JobSubmitted("job-1", (StepSpec(1),)))
-    cluster.tell(e.SplitsAdded("job-1", (file_split(0, source=1),)))
-    cluster.tell(e.SplitsAdded("job-1", (file_split(1), file_split(0))))
-    cluster.tell(e.InputsClosed("job-1", 3))
+    cluster.handle(e.JobSubmitted("job-1", (StepSpec(1),)))
+    cluster.handle(e.SplitsAdded("job-1", (file_split(0, source=1),)))
+    cluster.handle(e.SplitsAdded("job-1", (file_split(1), file_split(0))))
+    cluster.handle(e.InputsClosed("job-1", 3))
     for attempt in list(cluster.starts):
         cluster.seal(attempt)
     read = [attempt for attempt, _ in cluster.starts["job-1/r0000.1.1"][1].sources]
@@ -88,26 +88,26 @@ def test_reduces_read_in_input_order_however_the_tasks_came_to_be():
 
 
 def test_reduces_wait_until_all_announced_splits_are_known(one):
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", slots=2)
-    cluster.tell(e.JobSubmitted("job-1", (StepSpec(1),)))
-    cluster.tell(e.InputsClosed("job-1", 2))
-    cluster.tell(e.SplitsAdded("job-1", (file_split(0),)))
+    cluster.handle(e.JobSubmitted("job-1", (StepSpec(1),)))
+    cluster.handle(e.InputsClosed("job-1", 2))
+    cluster.handle(e.SplitsAdded("job-1", (file_split(0),)))
     cluster.seal("job-1/m0000.1.1")
     assert not cluster.started()
-    cluster.tell(e.SplitsAdded("job-1", (file_split(1),)))
+    cluster.handle(e.SplitsAdded("job-1", (file_split(1),)))
     cluster.seal("job-1/m0001.1.1")
     assert cluster.started() == ["job-1/r0000.1.1"]
 
 
 def test_more_splits_than_were_announced_fail_the_job(one):
-    one.tell(e.SplitsAdded("job-1", (file_split(7),)))
+    one.handle(e.SplitsAdded("job-1", (file_split(7),)))
     assert one.ended[0].failure.error_slug == "input"
     assert "2 splits were announced" in one.ended[0].failure.message
 
 
 def test_a_split_that_is_added_twice_counts_once(one):
-    one.tell(e.SplitsAdded("job-1", (file_split(0), file_split(1))))
+    one.handle(e.SplitsAdded("job-1", (file_split(0), file_split(1))))
     assert one.facts == []
     assert one.scheduler.progress("job-1").tasks_total == 2
 
@@ -115,8 +115,8 @@ def test_a_split_that_is_added_twice_counts_once(one):
 # ---- steps --------------------------------------------------------------------------------------------
 
 
-def two_steps(second: StepSpec) -> ByHand:
-    cluster = ByHand()
+def two_steps(second: StepSpec) -> ManualScheduler:
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     cluster.submit(file_split(0), steps=(StepSpec(2), second))
     cluster.seal("job-1/m0000.1.1", report({0: 1, 1: 1}))
@@ -147,19 +147,19 @@ def test_a_gathering_step_reads_all_partitions_in_one_task():
 
 
 def test_blocks_are_mapped_while_the_input_is_still_decoded():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", slots=3)
     cluster.submit(gzip(), steps=(StepSpec(1, block_bytes=123),))
     assert list(cluster.starts) == ["job-1/d0000.1.1"]
     assert cluster.starts["job-1/d0000.1.1"][1].block_bytes == 123
     event = e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(0))
-    cluster.tell(event)
+    cluster.handle(event)
     assert cluster.started() == ["job-1/m0000.1.1"]
     assert cluster.starts["job-1/m0000.1.1"][1].split.held_by == (("job-1/d0000.1.1", "node-1"),)
-    assert cluster.told(e.AcknowledgeBlock) == [e.AcknowledgeBlock("job-1/d0000.1.1", (0, 0))]
-    cluster.tell(event)
+    assert cluster.messages(e.AcknowledgeBlock) == [e.AcknowledgeBlock("job-1/d0000.1.1", (0, 0))]
+    cluster.handle(event)
     assert cluster.facts == []
-    assert cluster.told(e.AcknowledgeBlock)
+    assert cluster.messages(e.AcknowledgeBlock)
     cluster.seal("job-1/m0000.1.1")
     assert not cluster.started()
     cluster.seal("job-1/d0000.1.1", report({}))
@@ -167,14 +167,14 @@ def test_blocks_are_mapped_while_the_input_is_still_decoded():
 
 
 def test_blocks_that_are_lost_are_decoded_again_and_read_from_there():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", slots=1)
     cluster.submit(gzip())
-    cluster.tell(e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(0)))
-    cluster.tell(e.NodeGone("node-1", "node-1#1"))
+    cluster.handle(e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(0)))
+    cluster.handle(e.NodeGone("node-1", "node-1#1"))
     cluster.join("node-2")
     assert cluster.started() == ["job-1/d0000.1.2"]
-    cluster.tell(e.BlockSealed("node-2", "node-2#1", "job-1/d0000.1.2", block(0)))
+    cluster.handle(e.BlockSealed("node-2", "node-2#1", "job-1/d0000.1.2", block(0)))
     assert cluster.facts == []
     cluster.seal("job-1/d0000.1.2", report({}))
     assert cluster.started() == ["job-1/m0000.1.1"]
@@ -182,16 +182,16 @@ def test_blocks_that_are_lost_are_decoded_again_and_read_from_there():
 
 
 def test_who_decodes_takes_no_slot_while_it_is_ahead():
-    cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0))
+    cluster = ManualScheduler(limits=SchedulerLimits(queued_per_slot=0))
     cluster.join("node-1")
     cluster.submit(gzip(), gzip(1))
     for number in range(BLOCKS_AHEAD_MAX):
         assert list(cluster.starts) == ["job-1/d0000.1.1"]
-        cluster.tell(e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(number)))
+        cluster.handle(e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(number)))
     assert cluster.started() == ["job-1/m0000.1.1"]
     cluster.seal("job-1/m0000.1.1")
     assert cluster.started() == [], "there is room for one more block, and it is being made"
-    cluster.tell(e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(BLOCKS_AHEAD_MAX)))
+    cluster.handle(e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(BLOCKS_AHEAD_MAX)))
     assert cluster.started() == ["job-1/m0001.1.1"]
     cluster.seal("job-1/d0000.1.1", report({}))
     assert cluster.started() == [], "the slot is taken"
@@ -200,17 +200,17 @@ def test_who_decodes_takes_no_slot_while_it_is_ahead():
 
 
 def test_a_block_that_is_mapped_can_go_and_who_did_not_hear_of_it_is_told_again():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", slots=2)
     cluster.submit(gzip())
     sealed = e.BlockSealed("node-1", "node-1#1", "job-1/d0000.1.1", block(0))
-    cluster.tell(sealed)
-    assert cluster.told(e.AcknowledgeBlock) == [e.AcknowledgeBlock("job-1/d0000.1.1", (0, 0))]
+    cluster.handle(sealed)
+    assert cluster.messages(e.AcknowledgeBlock) == [e.AcknowledgeBlock("job-1/d0000.1.1", (0, 0))]
     cluster.seal("job-1/m0000.1.1")
     gone = e.AcknowledgeBlock("job-1/d0000.1.1", (0, 0), mapped=True)
-    assert cluster.told(e.AcknowledgeBlock) == [gone]
-    cluster.tell(sealed)
-    assert cluster.told(e.AcknowledgeBlock) == [gone]
+    assert cluster.messages(e.AcknowledgeBlock) == [gone]
+    cluster.handle(sealed)
+    assert cluster.messages(e.AcknowledgeBlock) == [gone]
 
 
 # ---- attempts ----------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def test_a_task_is_tried_four_times(one, kind):
     for number in range(1, 4):
         one.fail(f"job-1/m0000.1.{number}", kind)
         assert one.started() == [f"job-1/m0000.1.{number + 1}"]
-        assert one.told(e.DiscardAttempt) == [e.DiscardAttempt(f"job-1/m0000.1.{number}")]
+        assert one.messages(e.DiscardAttempt) == [e.DiscardAttempt(f"job-1/m0000.1.{number}")]
     one.fail("job-1/m0000.1.4", kind)
     failure = one.ended[0].failure
     assert failure.kind == kind
@@ -239,12 +239,12 @@ def test_what_would_happen_again_is_not_tried_again(one, kind):
 def test_a_failure_that_is_told_twice_counts_once(one):
     one.fail("job-1/m0000.1.1")
     one.fail("job-1/m0000.1.1")
-    assert one.told(e.DiscardAttempt) == [e.DiscardAttempt("job-1/m0000.1.1")]
+    assert one.messages(e.DiscardAttempt) == [e.DiscardAttempt("job-1/m0000.1.1")]
     assert not one.started()
 
 
 def test_a_failed_task_is_tried_elsewhere():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     cluster.submit(file_split(0))
     cluster.fail("job-1/m0000.1.1")
@@ -275,7 +275,7 @@ def test_sealed_attempts_of_which_the_journal_may_not_know_are_kept_until_their_
     assert deletions(one) == [e.DiscardAttempt(own)]
     one.join("node-1", start=2, held=(unknown, earlier))
     assert deletions(one) == []
-    one.tell(e.JobReleased("job-1"))
+    one.handle(e.JobReleased("job-1"))
     one.beat("node-1", held=(unknown, earlier), start=2)
     assert deletions(one) == [e.ForgetJob("job-1")]
 
@@ -294,22 +294,25 @@ def test_a_start_is_sent_again_when_heartbeats_do_not_show_it(one):
 
 def test_an_attempt_that_nobody_wants_is_discarded_when_a_heartbeat_shows_it(one):
     one.beat("node-1", "job-1/m0000.1.9", held=("job-1/m0001.1.9",))
-    assert one.told(e.DiscardAttempt) == [e.DiscardAttempt("job-1/m0000.1.9"), e.DiscardAttempt("job-1/m0001.1.9")]
+    assert one.messages(e.DiscardAttempt) == [
+        e.DiscardAttempt("job-1/m0000.1.9"),
+        e.DiscardAttempt("job-1/m0001.1.9"),
+    ]
 
 
 def test_cancelling_ends_the_job_and_stops_its_attempts(one):
-    one.tell(e.CancelRequested("job-1"))
+    one.handle(e.CancelRequested("job-1"))
     assert one.ended[0].failure.error_slug == "cancelled"
-    assert one.told(e.DiscardAttempt) == [e.DiscardAttempt("job-1/m0000.1.1")]
-    one.tell(e.CancelRequested("job-1"))
+    assert one.messages(e.DiscardAttempt) == [e.DiscardAttempt("job-1/m0000.1.1")]
+    one.handle(e.CancelRequested("job-1"))
     assert not one.facts
     assert not one.ended
 
 
 def test_releasing_a_job_that_still_runs_ends_it(one):
-    one.tell(e.JobReleased("job-1"))
-    assert one.told(e.ForgetJob)
-    one.tell(e.JobSubmitted("job-1", (StepSpec(1),)))
+    one.handle(e.JobReleased("job-1"))
+    assert one.messages(e.ForgetJob)
+    one.handle(e.JobSubmitted("job-1", (StepSpec(1),)))
     assert not one.facts
 
 
@@ -318,7 +321,7 @@ def test_releasing_a_job_that_still_runs_ends_it(one):
 
 @pytest.mark.parametrize(("limit", "fails"), [(None, False), (3, False), (2, True), (0.15, False), (0.1, True)])
 def test_malformed_lines_are_judged_when_all_maps_are_done(limit, fails):
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", slots=2)
     cluster.submit(file_split(0), file_split(1), steps=(StepSpec(1, max_bad=limit),))
     cluster.seal("job-1/m0000.1.1", report(lines=10, malformed=3))
@@ -338,7 +341,7 @@ def test_malformed_lines_are_judged_when_all_maps_are_done(limit, fails):
 @pytest.fixture
 def mapped():
     """Two nodes; map 0 is committed on node-1, map 1 on node-2, and the reduce runs on node-1."""
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     cluster.submit(file_split(0), file_split(1))
     cluster.seal("job-1/m0000.1.1", report({0: 100}))
@@ -348,7 +351,7 @@ def mapped():
 
 
 def test_lost_map_output_is_made_again_when_a_reduce_needs_it(mapped):
-    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    mapped.handle(e.NodeGone("node-1", "node-1#1"))
     assert mapped.facts == [OutputLost("job-1/m0000.1.1", "node-1")]
     assert mapped.started() == ["job-1/m0000.1.2"]
     mapped.seal("job-1/m0000.1.2")
@@ -366,7 +369,7 @@ def other(records: int):
 
 
 def test_a_map_that_is_made_again_and_gives_something_else_fails_the_job(mapped):
-    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    mapped.handle(e.NodeGone("node-1", "node-1#1"))
     mapped.seal("job-1/m0000.1.2", other(2))
     assert mapped.ended[0].failure.error_slug == "not-repeatable"
     assert "job-1/m0000 was made again" in mapped.ended[0].failure.message
@@ -374,35 +377,35 @@ def test_a_map_that_is_made_again_and_gives_something_else_fails_the_job(mapped)
 
 
 def test_the_next_master_knows_what_a_map_gave_first(mapped):
-    mapped.tell(e.NodeGone("node-1", "node-1#1"))
-    again = ByHand(epoch=2, journal=mapped.journal)
+    mapped.handle(e.NodeGone("node-1", "node-1#1"))
+    again = ManualScheduler(epoch=2, journal=mapped.journal)
     again.join("node-2", held=("job-1/m0001.1.1",), start=1)
     again.seal(again.started()[0], other(2))
     assert again.ended[0].failure.error_slug == "not-repeatable"
 
 
 def test_other_bytes_for_the_same_pairs_are_nothing_else(mapped):
-    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    mapped.handle(e.NodeGone("node-1", "node-1#1"))
     mapped.seal("job-1/m0000.1.2", report({0: 99}))
     assert not mapped.ended
 
 
 def test_lost_map_output_is_not_made_again_when_nothing_needs_it(mapped):
     mapped.seal("job-1/r0000.1.1")
-    mapped.tell(e.NodeGone("node-2", "node-2#1"))
+    mapped.handle(e.NodeGone("node-2", "node-2#1"))
     assert mapped.facts == [OutputLost("job-1/m0001.1.1", "node-2")]
     assert not mapped.started()
 
 
 def test_the_output_of_a_job_that_is_done_is_made_again_until_it_is_released(mapped):
     mapped.seal("job-1/r0000.1.1")
-    mapped.tell(e.NodeGone("node-1", "node-1#1"))
+    mapped.handle(e.NodeGone("node-1", "node-1#1"))
     assert mapped.started() == ["job-1/m0000.1.2"]
     mapped.seal("job-1/m0000.1.2")
     mapped.seal("job-1/r0000.1.2")
     assert mapped.ended[0].outputs == (("job-1/r0000.1.2", "node-2"),)
-    mapped.tell(e.JobReleased("job-1"))
-    mapped.tell(e.NodeGone("node-2", "node-2#1"))
+    mapped.handle(e.JobReleased("job-1"))
+    mapped.handle(e.NodeGone("node-2", "node-2#1"))
     assert not mapped.started()
 
 
@@ -423,7 +426,10 @@ def test_a_node_that_is_silent_for_its_lease_is_lost_and_comes_back_with_nothing
     mapped.wait(1.5)
     assert OutputLost("job-1/m0000.1.1", "node-1") in mapped.facts
     mapped.beat("node-1", "job-1/r0000.1.1", held=("job-1/m0000.1.1",))
-    assert mapped.told(e.DiscardAttempt) == [e.DiscardAttempt("job-1/r0000.1.1"), e.DiscardAttempt("job-1/m0000.1.1")]
+    assert mapped.messages(e.DiscardAttempt) == [
+        e.DiscardAttempt("job-1/r0000.1.1"),
+        e.DiscardAttempt("job-1/m0000.1.1"),
+    ]
 
 
 def test_a_node_that_restarts_keeps_what_it_says_it_holds(mapped):
@@ -442,16 +448,16 @@ def test_the_hello_of_an_incarnation_that_is_over_shuts_the_node_out_for_a_lease
     for _ in range(3):
         mapped.now_s += 4.0
         mapped.beat("node-2")
-        mapped.tell(e.Tick())
+        mapped.handle(e.Tick())
     mapped.join("node-1", start=2)
-    assert e.Welcome("node-1", 1, "node-1#2") in mapped.told(e.Welcome)
-    mapped.tell(e.NodeGone("node-1", "node-1#2"))
+    assert e.Welcome("node-1", 1, "node-1#2") in mapped.messages(e.Welcome)
+    mapped.handle(e.NodeGone("node-1", "node-1#2"))
     mapped.join("node-1", start=2)
     assert not mapped.sent, "it has ended, as its keeper saw"
 
 
 def test_a_repeated_hello_changes_nothing(mapped):
-    mapped.tell(e.NodeJoined("node-1", "node-1#1", 1, ()))
+    mapped.handle(e.NodeJoined("node-1", "node-1#1", 1, ()))
     assert mapped.facts == []
     assert mapped.sent == [("node-1", e.Welcome("node-1", 1, "node-1#1"))]
 
@@ -468,7 +474,7 @@ def test_a_source_that_cannot_be_fetched_is_given_up_after_three_reports(mapped)
 
 
 def test_losses_are_bounded_too():
-    cluster = ByHand(limits=SchedulerLimits(losses_max=3))
+    cluster = ManualScheduler(limits=SchedulerLimits(losses_max=3))
     cluster.submit(file_split(0))
     for number in (1, 2, 3):
         cluster.join("node-1", start=number)
@@ -481,7 +487,7 @@ def test_losses_are_bounded_too():
 
 
 def test_a_restarted_master_asks_for_hellos_and_goes_on_with_what_is_committed(mapped):
-    again = ByHand(epoch=2, journal=mapped.journal)
+    again = ManualScheduler(epoch=2, journal=mapped.journal)
     assert again.scheduler.snapshot() == mapped.scheduler.snapshot()
     again.beat("node-1", "job-1/r0000.1.1", held=("job-1/m0000.1.1",))
     assert again.sent == [("node-1", e.Welcome("node-1", 2))]
@@ -490,11 +496,11 @@ def test_a_restarted_master_asks_for_hellos_and_goes_on_with_what_is_committed(m
     again.join("node-2", held=("job-1/m0001.1.1",))
     assert again.started() == ["job-1/r0000.2.1"]
     again.beat("node-1", "job-1/r0000.1.1")
-    assert e.DiscardAttempt("job-1/r0000.1.1") in again.told(e.DiscardAttempt)
+    assert e.DiscardAttempt("job-1/r0000.1.1") in again.messages(e.DiscardAttempt)
 
 
 def test_a_restarted_master_gives_up_nodes_that_do_not_come_back(mapped):
-    again = ByHand(epoch=2, journal=mapped.journal)
+    again = ManualScheduler(epoch=2, journal=mapped.journal)
     again.join("node-1", held=("job-1/m0000.1.1",))
     again.now_s = 9.0
     again.beat("node-1")
@@ -505,14 +511,14 @@ def test_a_restarted_master_gives_up_nodes_that_do_not_come_back(mapped):
 
 def test_a_restarted_master_tells_the_ends_that_may_not_have_been_heard(mapped):
     mapped.seal("job-1/r0000.1.1")
-    again = ByHand(epoch=2, journal=mapped.journal)
-    again.tell(e.Tick())
+    again = ManualScheduler(epoch=2, journal=mapped.journal)
+    again.handle(e.Tick())
     assert again.ended[0].outputs == mapped.ended[0].outputs
     assert again.facts == []
 
 
 def test_facts_come_before_everything_that_depends_on_them(one):
-    actions = one.tell(e.AttemptSealed("node-1", "node-1#1", "job-1/m0000.1.1", report()))
+    actions = one.handle(e.AttemptSealed("node-1", "node-1#1", "job-1/m0000.1.1", report()))
     kinds = [type(action).__name__ for action in actions]
     assert kinds == ["Persist", "SendNode", "SendNode"]
     assert one.facts == [AttemptCommitted("job-1/m0000.1.1", "node-1", report())]
@@ -539,7 +545,7 @@ def test_progress_counts_what_is_committed_and_what_heartbeats_say(one):
 
 @pytest.mark.parametrize(("length", "given_first"), [(100, 12), (2 << 20, 2)])
 def test_of_small_tasks_more_are_queued_and_fewer_towards_the_end(length, given_first):
-    cluster = ByHand(limits=SchedulerLimits())
+    cluster = ManualScheduler(limits=SchedulerLimits())
     cluster.join("node-1")
     cluster.submit(*(Split("file", "log", "/log", at * length, length, (0, at * length)) for at in range(200)))
     node, waiting = cluster.scheduler.state.nodes["node-1"], cluster.scheduler.state.waiting
@@ -552,7 +558,7 @@ def test_of_small_tasks_more_are_queued_and_fewer_towards_the_end(length, given_
 
 
 def test_an_idle_node_has_its_share_of_small_tasks():
-    cluster = ByHand(limits=SchedulerLimits())
+    cluster = ManualScheduler(limits=SchedulerLimits())
     cluster.join("node-1", "node-2")
     cluster.submit(*(file_split(number) for number in range(40)))
     nodes = cluster.scheduler.state.nodes
@@ -562,9 +568,9 @@ def test_an_idle_node_has_its_share_of_small_tasks():
 # ---- figures ----------------------------------------------------------------------------------------
 
 
-def lost_map(*, keeps_maps: bool = False) -> ByHand:
+def lost_map(*, keeps_maps: bool = False) -> ManualScheduler:
     """Two steps on two nodes; the reduce of the first one is committed, and the node that had only a map is gone."""
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     steps = (StepSpec(1, keeps_maps=keeps_maps), StepSpec(1))
     cluster.submit(*(file_split(i, length=64 << 20) for i in range(2)), steps=steps)
@@ -572,11 +578,11 @@ def lost_map(*, keeps_maps: bool = False) -> ByHand:
         cluster.seal(f"job-1/m000{number}.1.1", report(lines=7))
     cluster.seal("job-1/r0000.1.1", report(lines=14))
     gone = {"node-1": "node-2", "node-2": "node-1"}[cluster.starts["job-1/r0000.1.1"][0]]
-    cluster.tell(e.NodeGone(gone, f"{gone}#1"))
+    cluster.handle(e.NodeGone(gone, f"{gone}#1"))
     return cluster
 
 
-def finish(cluster: ByHand) -> list[tuple]:
+def finish(cluster: ManualScheduler) -> list[tuple]:
     for _ in range(9):
         for name, (node, _) in list(cluster.starts.items()):
             if not cluster.ended and name in cluster.scheduler.state.nodes[node].live:
@@ -595,8 +601,8 @@ def test_a_map_that_is_lost_when_nobody_needs_it_stays_in_the_figures():
 def test_after_a_restart_it_still_does():
     before = lost_map()
     told = finish(before)
-    after = ByHand(2, before.journal)
-    after.tell(e.Tick())
+    after = ManualScheduler(2, before.journal)
+    after.handle(e.Tick())
     (ended,) = after.ended
     assert [(attempt, made.ledger.lines) for attempt, step, _, _, made in ended.reports if step == 0] == told
 

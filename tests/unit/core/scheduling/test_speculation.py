@@ -7,15 +7,15 @@ import pytest
 from mrframe.core.model import events as e
 from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.spec import MIB, Split, StepSpec
-from mrframe.testing.by_hand import ByHand, file_split, report
+from mrframe.testing.manual_scheduler import ManualScheduler, file_split, report
 
 LATE = "job-1/m0001.1.1"
 SECOND = "job-1/m0001.1.2"
 
 
-def started(*, steps: tuple[StepSpec, ...] = (StepSpec(1),), length: int = 1000) -> ByHand:
+def started(*, steps: tuple[StepSpec, ...] = (StepSpec(1),), length: int = 1000) -> ManualScheduler:
     """Two nodes with a slot each; of two maps the first took a second, the other one still runs on node-2."""
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     cluster.submit(file_split(0, length=length), file_split(1, length=length), steps=steps)
     cluster.beat("node-2", LATE, progress=((LATE, 0, 0),))
@@ -24,13 +24,13 @@ def started(*, steps: tuple[StepSpec, ...] = (StepSpec(1),), length: int = 1000)
     return cluster
 
 
-def passes(cluster: ByHand, seconds: float, bytes_done: int = 0) -> list[str]:
+def passes(cluster: ManualScheduler, seconds: float, bytes_done: int = 0) -> list[str]:
     """Time passes, the late attempt says how far it is; the attempts that this starts."""
     cluster.now_s += seconds
     cluster.beat("node-2", LATE, progress=((LATE, bytes_done // 10, bytes_done),))
     node = cluster.scheduler.state.nodes["node-1"]
-    cluster.tell(e.NodeBeat("node-1", node.incarnation, tuple(node.live), tuple(node.outputs)))
-    cluster.tell(e.Tick())
+    cluster.handle(e.NodeBeat("node-1", node.incarnation, tuple(node.live), tuple(node.outputs)))
+    cluster.handle(e.Tick())
     return cluster.started()
 
 
@@ -59,12 +59,12 @@ def test_the_first_that_seals_is_the_result_and_the_other_is_discarded(winner):
     passes(cluster, 2.0)
     loser = SECOND if winner == LATE else LATE
     cluster.seal(winner)
-    assert cluster.told(e.CommitAttempt) == [e.CommitAttempt(winner)]
-    assert cluster.told(e.DiscardAttempt) == [e.DiscardAttempt(loser)]
+    assert cluster.messages(e.CommitAttempt) == [e.CommitAttempt(winner)]
+    assert cluster.messages(e.DiscardAttempt) == [e.DiscardAttempt(loser)]
     assert cluster.started() == ["job-1/r0000.1.1"]
     cluster.seal(loser)
     assert not cluster.facts
-    assert cluster.told(e.DiscardAttempt) == [e.DiscardAttempt(loser)]
+    assert cluster.messages(e.DiscardAttempt) == [e.DiscardAttempt(loser)]
 
 
 def test_one_of_two_that_fails_leaves_the_task_to_the_other():
@@ -73,16 +73,16 @@ def test_one_of_two_that_fails_leaves_the_task_to_the_other():
     cluster.fail(SECOND)
     assert not cluster.started()
     cluster.seal(LATE)
-    assert cluster.told(e.CommitAttempt) == [e.CommitAttempt(LATE)]
+    assert cluster.messages(e.CommitAttempt) == [e.CommitAttempt(LATE)]
 
 
 def test_a_node_that_is_lost_leaves_the_task_to_the_speculative_attempt():
     cluster = started()
     passes(cluster, 2.0)
-    cluster.tell(e.NodeGone("node-2", "node-2#1"))
+    cluster.handle(e.NodeGone("node-2", "node-2#1"))
     assert not cluster.started()
     cluster.seal(SECOND)
-    assert cluster.told(e.CommitAttempt) == [e.CommitAttempt(SECOND)]
+    assert cluster.messages(e.CommitAttempt) == [e.CommitAttempt(SECOND)]
 
 
 def test_there_is_none_where_the_job_does_not_want_it():
@@ -91,20 +91,20 @@ def test_there_is_none_where_the_job_does_not_want_it():
 
 
 def test_there_is_none_while_other_tasks_wait():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     cluster.submit(*(file_split(i, length=MIB << 6) for i in range(6)))
     for number in (0, 2, 3):
         cluster.now_s += 5.0
         cluster.beat("node-2", LATE, progress=((LATE, 0, 0),))
         cluster.seal(f"job-1/m{number:04d}.1.1", report(seconds=1.0))
-        cluster.tell(e.Tick())
+        cluster.handle(e.Tick())
         assert not cluster.started()
     assert set(cluster.starts) == {f"job-1/m{number:04d}.1.1" for number in range(5)}
 
 
 def test_until_half_of_the_tasks_are_done_nobody_knows_what_is_late():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2", slots=3)
     cluster.submit(*(file_split(i) for i in range(3)))
     cluster.now_s = 1.0
@@ -117,7 +117,7 @@ def test_until_half_of_the_tasks_are_done_nobody_knows_what_is_late():
 
 
 def test_reduces_are_compared_with_reduces():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     cluster.submit(file_split(0), steps=(StepSpec(2),))
     cluster.seal("job-1/m0000.1.1", report({0: 1, 1: 1}, seconds=50.0))
@@ -128,7 +128,7 @@ def test_reduces_are_compared_with_reduces():
     cluster.seal("job-1/r0000.1.1", report(seconds=1.0))
     cluster.now_s += 1.5
     cluster.beat(node, late, progress=((late, 6, 0),))
-    cluster.tell(e.Tick())
+    cluster.handle(e.Tick())
     assert cluster.started() == ["job-1/r0001.1.2"]
     assert cluster.starts["job-1/r0001.1.2"][0] != node
 
@@ -141,12 +141,12 @@ def test_a_task_has_two_at_most_and_one_at_a_time():
         cluster.join("node-1", start=number - 1, held=("job-1/m0000.1.1",))
         cluster.now_s += 1.0
         cluster.beat("node-2", LATE, progress=((LATE, 0, 0),))
-        cluster.tell(e.Tick())
+        cluster.handle(e.Tick())
         assert cluster.started() == ([f"job-1/m0001.1.{number}"] if number == 3 else [])
 
 
 def test_of_many_slots_a_tenth_work_on_them_and_the_latest_comes_first():
-    cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0))
+    cluster = ManualScheduler(limits=SchedulerLimits(queued_per_slot=0))
     cluster.join(*(f"node-{i:02d}" for i in range(20)))
     cluster.submit(*(file_split(i, length=100) for i in range(20)))
     cluster.now_s = 1.0
@@ -159,12 +159,12 @@ def test_of_many_slots_a_tenth_work_on_them_and_the_latest_comes_first():
     cluster.now_s = 9.0
     for done, name in enumerate(sorted(late), 1):
         cluster.beat(cluster.starts[name][0], name, progress=((name, 0, 5 * done),))
-    cluster.tell(e.Tick())
+    cluster.handle(e.Tick())
     assert cluster.started() == ["job-1/m0015.1.2", "job-1/m0016.1.2"]
 
 
 def test_an_attempt_that_waited_for_another_one_has_not_run_for_so_long():
-    cluster = ByHand(limits=SchedulerLimits())
+    cluster = ManualScheduler(limits=SchedulerLimits())
     cluster.join("node-1", "node-2")
     cluster.submit(*(file_split(i, length=MIB << 6) for i in range(6)))
     for first in (0, 2):
@@ -184,12 +184,12 @@ def test_what_is_on_a_silent_node_counts_from_when_it_was_heard_last():
     for _ in range(5):
         cluster.now_s += 0.5
         cluster.beat("node-1", held=("job-1/m0000.1.1",))
-        cluster.tell(e.Tick())
+        cluster.handle(e.Tick())
     assert SECOND in cluster.starts
 
 
 def test_decode_tasks_are_left_alone():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     cluster.submit(*(Split("gzip", f"i-{i}", f"i-{i}", 0, 100, (i, 0)) for i in range(2)))
     cluster.now_s = 1.0

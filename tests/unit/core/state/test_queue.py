@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from mrframe.core.model.limits import SchedulerLimits
-from mrframe.testing.by_hand import ByHand, file_split
+from mrframe.testing.manual_scheduler import ManualScheduler, file_split
 
 
-def jobs_of(cluster: ByHand) -> list[str]:
+def jobs_of(cluster: ManualScheduler) -> list[str]:
     """The jobs of all attempts, in the order in which these were started."""
     return [name.partition("/")[0] for name in cluster.starts]
 
 
 def test_a_small_job_does_not_wait_for_a_large_one():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", slots=2)
     cluster.submit(*(file_split(i) for i in range(10)), job="job-1")
     cluster.submit(file_split(0), file_split(1), job="job-2")
@@ -24,7 +24,7 @@ def test_a_small_job_does_not_wait_for_a_large_one():
 
 
 def test_jobs_share_the_slots_equally_whatever_each_has_waiting():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2", slots=6)
     for number, tasks in enumerate((50, 20, 12), 1):
         cluster.submit(*(file_split(i) for i in range(tasks)), job=f"job-{number}")
@@ -35,7 +35,7 @@ def test_jobs_share_the_slots_equally_whatever_each_has_waiting():
 
 
 def test_a_higher_priority_goes_first_and_a_lower_one_last():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", slots=1)
     cluster.submit(*(file_split(i) for i in range(2)), job="job-1", priority=-5)
     cluster.submit(*(file_split(i) for i in range(2)), job="job-2")
@@ -46,9 +46,9 @@ def test_a_higher_priority_goes_first_and_a_lower_one_last():
 
 
 def test_the_priority_is_there_after_a_restart():
-    before = ByHand()
+    before = ManualScheduler()
     before.submit(file_split(0), job="job-1")
     before.submit(file_split(0), job="job-2", priority=3)
-    after = ByHand(2, before.journal, SchedulerLimits(queued_per_slot=0))
+    after = ManualScheduler(2, before.journal, SchedulerLimits(queued_per_slot=0))
     after.join("node-1", slots=1)
     assert jobs_of(after) == ["job-2"]

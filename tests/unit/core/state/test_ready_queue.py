@@ -11,11 +11,11 @@ from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MIB, Split, StepSpec
 from mrframe.core.replication.rendezvous import replica_nodes
 from mrframe.core.state.ready_queue import Locality, locality, locality_wait_s
-from mrframe.testing.by_hand import ByHand, file_split, report
+from mrframe.testing.manual_scheduler import ManualScheduler, file_split, report
 
 
 def test_tasks_go_where_their_data_is():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2", slots=2)
     cluster.submit(*(file_split(i, locations=(f"node-{1 + i % 2}",), length=64 * MIB) for i in range(4)))
     assert {a: node for a, (node, _) in cluster.starts.items()} == {
@@ -27,7 +27,7 @@ def test_tasks_go_where_their_data_is():
 
 
 def test_a_task_waits_a_while_for_a_near_node_and_is_then_taken_by_another():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     cluster.submit(*(file_split(i, locations=("node-1",), length=64 * MIB) for i in range(2)))
     assert [node for node, _ in cluster.starts.values()] == ["node-1"]
@@ -38,7 +38,7 @@ def test_a_task_waits_a_while_for_a_near_node_and_is_then_taken_by_another():
 
 
 def test_a_node_that_has_work_leaves_the_maps_of_others_to_them():
-    cluster = ByHand(limits=SchedulerLimits())
+    cluster = ManualScheduler(limits=SchedulerLimits())
     cluster.join("node-1", "node-2")
     near_1 = [file_split(i, locations=("node-1",), length=64 * MIB) for i in range(4)]
     near_2 = [file_split(i, locations=("node-2",), length=64 * MIB) for i in range(4, 6)]
@@ -55,7 +55,7 @@ def test_a_node_that_has_work_leaves_the_maps_of_others_to_them():
 
 
 def test_even_small_ones_are_left_to_others_while_there_is_work():
-    cluster = ByHand(limits=SchedulerLimits())
+    cluster = ManualScheduler(limits=SchedulerLimits())
     cluster.join("node-1", "node-2")
     small = [file_split(i, locations=("node-1",), length=2 * MIB) for i in range(6)]
     cluster.submit(file_split(6, locations=("node-2",), length=64 * MIB), *small)
@@ -70,7 +70,7 @@ def test_small_data_is_not_waited_for():
     assert locality_wait_s(limits, MIB) == 0
     assert locality_wait_s(limits, 20 * MIB) == 0.1
     assert locality_wait_s(limits, 10**12) == limits.locality_wait_s
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     cluster.submit(*(file_split(i, locations=("node-1",), length=0) for i in range(2)))
     assert sorted(node for node, _ in cluster.starts.values()) == ["node-1", "node-2"]
@@ -82,31 +82,31 @@ def held_block(decode: str, node: str) -> Split:
 
 def test_a_decoded_block_waits_for_its_node_unless_others_read_it_by_path():
     for by_path, taken in ((False, []), (True, ["node-2"])):
-        cluster = ByHand(limits=SchedulerLimits(queued_per_slot=0, by_path=by_path))
+        cluster = ManualScheduler(limits=SchedulerLimits(queued_per_slot=0, by_path=by_path))
         cluster.join("node-1", "node-2")
         cluster.submit(Split("gzip", "a.gz", "a.gz", 0, 100, (0, 0)))
         decode = "job-1/d0000.1.1"
         assert cluster.starts[decode][0] == "node-1"
-        cluster.tell(e.BlockSealed("node-1", "node-1#1", decode, held_block(decode, "node-1")))
+        cluster.handle(e.BlockSealed("node-1", "node-1#1", decode, held_block(decode, "node-1")))
         assert [node for a, (node, _) in cluster.starts.items() if a != decode] == taken
 
 
 def test_compressed_files_are_decoded_on_all_nodes():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     cluster.submit(*(Split("gzip", f"{i}.gz", f"{i}.gz", 0, 100, (i, 0)) for i in range(4)))
     assert sorted(node for node, _ in cluster.starts.values()) == ["node-1", "node-2"]
 
 
 def test_a_location_that_is_no_node_of_ours_is_not_waited_for():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1")
     cluster.submit(file_split(0, locations=("elsewhere",), length=64 * MIB))
     assert list(cluster.starts) == ["job-1/m0000.1.1"]
 
 
 def test_reduces_go_where_most_of_their_partition_is():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.join("node-1", "node-2")
     cluster.submit(file_split(0), file_split(1), steps=(StepSpec(2),))
     cluster.seal("job-1/m0000.1.1", report({0: 1, 1: 90 * MIB}))
@@ -116,7 +116,7 @@ def test_reduces_go_where_most_of_their_partition_is():
 
 
 def test_nodes_take_turns_and_are_not_given_more_than_they_have_room_for():
-    cluster = ByHand(limits=SchedulerLimits())
+    cluster = ManualScheduler(limits=SchedulerLimits())
     cluster.join("node-1", "node-2", slots=2)
     cluster.submit(*(file_split(i) for i in range(20)))
     given = [node for node, _ in cluster.starts.values()]
@@ -125,7 +125,7 @@ def test_nodes_take_turns_and_are_not_given_more_than_they_have_room_for():
 
 
 def test_the_last_tasks_go_only_where_a_slot_is_free():
-    cluster = ByHand(limits=SchedulerLimits())
+    cluster = ManualScheduler(limits=SchedulerLimits())
     cluster.join("node-1", "node-2", slots=2)
     cluster.submit(*(file_split(i) for i in range(6)))
     assert len(cluster.starts) == 4
@@ -134,7 +134,7 @@ def test_the_last_tasks_go_only_where_a_slot_is_free():
 
 
 def test_older_jobs_and_maps_come_first():
-    cluster = ByHand()
+    cluster = ManualScheduler()
     cluster.submit(file_split(0), job="job-1")
     cluster.submit(file_split(0), job="job-2")
     cluster.join("node-1")
@@ -160,13 +160,13 @@ def test_locality_is_counted_by_where_maps_ran():
 def seconds_for(tasks: int) -> float:
     """Processor time of the scheduler for so many empty tasks on two nodes."""
     begun = process_time()
-    cluster = ByHand(limits=SchedulerLimits())
+    cluster = ManualScheduler(limits=SchedulerLimits())
     cluster.join("node-1", "node-2", slots=2)
     cluster.submit(*(file_split(i) for i in range(tasks)))
     while not cluster.ended:
         name = next(iter(cluster.starts))
         node, _ = cluster.starts.pop(name)
-        cluster.tell(e.AttemptSealed(node, f"{node}#1", name, report()))
+        cluster.handle(e.AttemptSealed(node, f"{node}#1", name, report()))
     return process_time() - begun
 
 
@@ -178,7 +178,7 @@ def test_a_thousand_tasks_cost_the_scheduler_a_tenth_of_a_second_and_more_cost_n
 
 def share_of_local(sizes: list[int], nodes: int, seed: int, task_s: float = 1.2) -> float:
     """Of tasks over blocks of these sizes with two replicas, on so many idle nodes; 64 MiB take `task_s` on each."""
-    cluster, chance = ByHand(limits=SchedulerLimits()), Random(seed)
+    cluster, chance = ManualScheduler(limits=SchedulerLimits()), Random(seed)
     names = [f"node-{number}" for number in range(1, nodes + 1)]
     cluster.join(*names)
     kept = [replica_nodes(f"{seed}-{number}", dict.fromkeys(names, 1.0), 2) for number in range(len(sizes))]

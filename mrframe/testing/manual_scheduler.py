@@ -1,6 +1,6 @@
-"""A scheduler moved by hand, one event at a time, for tests of single decisions.
+"""A scheduler driven one event at a time, for tests of single decisions.
 
-Nodes are played by the test: it says what they say. Attempts are sealed and failed by their ids.
+The test plays the nodes: it makes their events. Attempts are sealed and failed by their ids.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mrframe.core.scheduling.scheduler import Scheduler
 
 
 def file_split(index: int, *, source: int = 0, length: int = 10, locations: tuple[str, ...] = ()) -> Split:
-    """The split number `index` of a file."""
+    """Return split number `index` of a file."""
     name = f"input-{source}"
     return Split("file", name, name, index * 10, length, (source, index * 10), locations=locations)
 
@@ -31,14 +31,14 @@ def report(
     bytes_out: int = 0,
     seconds: float = 0.0,
 ) -> TaskReport:
-    """A report with so many bytes for each partition (10 for partition 0 when nothing is said)."""
+    """Return a report with `partitions` = {partition: bytes}, by default 10 bytes for partition 0."""
     sizes = {p: (1, size) for p, size in (partitions if partitions is not None else {0: 10}).items()}
     ledger = Ledger(records=lines - malformed, lines=lines, malformed=malformed, bytes_in=lines * 10)
     return TaskReport(ledger, partitions=sizes, bytes_out=bytes_out, seconds=seconds)
 
 
-class ByHand:
-    """Handles events and keeps what came of them: `journal`, and `facts`, `sent`, `ended` of the last event.
+class ManualScheduler:
+    """Handles events and keeps the results: `journal`, and `facts`, `sent` and `ended` of the last event.
 
     `starts` maps every attempt ever started to (node, message). Unless limits are given, a node gets no
     more attempts than it has slots. An incarnation is `<node>#<start>`.
@@ -55,7 +55,7 @@ class ByHand:
         self.ended: list[a.JobEnded] = []
         self.starts: dict[str, tuple[str, e.StartAttempt]] = {}
 
-    def tell(self, event: e.SchedulerEvent) -> list[a.SchedulerAction]:
+    def handle(self, event: e.SchedulerEvent) -> list[a.SchedulerAction]:
         """Handle an event now."""
         actions = self.scheduler.handle(event, self.now_s)
         self.facts = [action.fact for action in actions if isinstance(action, a.Persist)]
@@ -68,23 +68,23 @@ class ByHand:
         return actions
 
     def join(self, *nodes: str, slots: int = 1, held: tuple[str, ...] = (), start: int = 1) -> None:
-        """These nodes say hello."""
+        """Have these nodes join."""
         for node in nodes:
-            self.tell(e.NodeJoined(node, f"{node}#{start}", slots, held))
+            self.handle(e.NodeJoined(node, f"{node}#{start}", slots, held))
 
     def submit(
         self, *splits: Split, steps: tuple[StepSpec, ...] = (StepSpec(1),), job: str = "job-1", priority: int = 0
     ) -> None:
-        """A client submits a job with all its splits."""
-        self.tell(e.JobSubmitted(job, steps, priority))
+        """Submit a job with all its splits."""
+        self.handle(e.JobSubmitted(job, steps, priority))
         if splits:
-            self.tell(e.SplitsAdded(job, splits))
-        self.tell(e.InputsClosed(job, len(splits)))
+            self.handle(e.SplitsAdded(job, splits))
+        self.handle(e.InputsClosed(job, len(splits)))
 
     def seal(self, attempt: str, made: TaskReport | None = None, *, start: int = 1, node: str = "") -> None:
-        """The node that was given the attempt says that it is sealed."""
+        """Report the attempt as sealed by the node that it was given to."""
         node = node or self.starts[attempt][0]
-        self.tell(e.AttemptSealed(node, f"{node}#{start}", attempt, made or report()))
+        self.handle(e.AttemptSealed(node, f"{node}#{start}", attempt, made or report()))
 
     def fail(
         self,
@@ -93,9 +93,9 @@ class ByHand:
         *,
         lost: tuple[str, str] | None = None,
     ) -> None:
-        """The node that was given the attempt says that it failed."""
+        """Report the attempt as failed by the node that it was given to."""
         node = self.starts[attempt][0]
-        self.tell(e.AttemptFailed(node, f"{node}#1", attempt, Failure(kind, "it broke", lost=lost)))
+        self.handle(e.AttemptFailed(node, f"{node}#1", attempt, Failure(kind, "it broke", lost=lost)))
 
     def beat(
         self,
@@ -105,18 +105,18 @@ class ByHand:
         progress: tuple[tuple[str, int, int], ...] = (),
         start: int = 1,
     ) -> None:
-        """A node's heartbeat."""
-        self.tell(e.NodeBeat(node, f"{node}#{start}", working, held, progress))
+        """Send a node's heartbeat."""
+        self.handle(e.NodeBeat(node, f"{node}#{start}", working, held, progress))
 
     def wait(self, seconds: float) -> None:
-        """Time passes."""
+        """Let time pass, then tick."""
         self.now_s += seconds
-        self.tell(e.Tick())
+        self.handle(e.Tick())
 
     def started(self, node: str = "") -> list[str]:
-        """Attempts that the last event has started, on this node or on all."""
+        """Return the attempts that the last event started, on this node or on all."""
         return [m.attempt for n, m in self.sent if isinstance(m, e.StartAttempt) and (not node or n == node)]
 
-    def told(self, kind: type) -> list[Any]:
-        """Messages of this kind that the last event has sent."""
+    def messages(self, kind: type) -> list[Any]:
+        """Return the messages of this kind that the last event sent."""
         return [message for _, message in self.sent if isinstance(message, kind)]
