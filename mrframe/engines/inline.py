@@ -17,6 +17,7 @@ from mrframe.core.model.ids import attempt_id, task_id
 from mrframe.core.model.reports import Ledger, TaskReport
 from mrframe.core.model.shuffle_checksum import map_checksum, shuffle_mismatch, sum_checksums
 from mrframe.core.model.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split, StepSpec
+from mrframe.engines.gather import outcome_of
 from mrframe.engines.plan.key_ranges import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.engines.protocol import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
 from mrframe.errors import OutputError, ShuffleUnbalanced
@@ -27,7 +28,6 @@ from mrframe.task.isolation.gc_policy import few_collections
 from mrframe.task.map.map_task import MAP_FILE
 from mrframe.task.reduce.reduce_task import PART_FILE
 from mrframe.task.report.blame import from_the_job
-from mrframe.task.report.rejects import QUARANTINE_FILE, REJECTS_FILE
 
 REPORT_S = 0.1  # between two calls of on_progress
 
@@ -73,24 +73,26 @@ class _Run:
     def run(self) -> Outcome:
         """All steps; raises what a failed task amounts to."""
         seconds: dict[str, float] = {}
-        parts: list[str] = []
+        outputs: list[str] = []  # the reduce attempts of the last step so far, in partition order
         for number, step in enumerate(self._plan.steps):
             start_s = time.monotonic()
             self._stage, self._before = ("map", number), (0, 0, 0)
-            maps = self._map_files(step) if number == 0 else self._map_pairs(step, number, parts)
+            maps = self._map_files(step) if number == 0 else self._map_pairs(step, number, outputs)
             mapped_s = time.monotonic()
             self._stage = ("reduce", number)
-            parts = self._reduce(step, number, maps)
+            outputs = self._reduce(step, number, maps)
             seconds["map"] = seconds.get("map", 0.0) + mapped_s - start_s
             seconds["reduce"] = seconds.get("reduce", 0.0) + time.monotonic() - mapped_s
-        rejects, quarantine = [], []
-        for done in sorted(self._first_maps(), key=_input_order):
-            assert done.split is not None
-            if done.report.ledger.malformed and self._plan.settings.keep_rejects:
-                rejects.append((done.split, self._path(done.attempt, REJECTS_FILE)))
-            if done.report.ledger.quarantined and self._plan.settings.keep_quarantine:
-                quarantine.append((done.split, self._path(done.attempt, QUARANTINE_FILE)))
-        return Outcome(parts, self._done, rejects, quarantine, seconds)
+        settings = self._plan.settings
+        outcome = outcome_of(
+            [(done.attempt, done.step, "", done.split, done.report) for done in self._done],
+            [(attempt, "") for attempt in outputs],
+            lambda _node, attempt, name: self._path(attempt, name),
+            keep_rejects=settings.keep_rejects,
+            keep_quarantine=settings.keep_quarantine,
+        )
+        outcome.seconds = seconds
+        return outcome
 
     # ---- what tasks report -------------------------------------------------------------------------
 
@@ -151,7 +153,8 @@ class _Run:
             raise_failure(failure)
         return maps
 
-    def _map_pairs(self, step: StepSpec, number: int, parts: list[str]) -> list[Done]:
+    def _map_pairs(self, step: StepSpec, number: int, outputs: list[str]) -> list[Done]:
+        parts = [self._path(attempt, PART_FILE) for attempt in outputs]
         groups = [tuple(parts)] if step.gather else [(part,) for part in parts]
         for order, group in enumerate(groups):
             self._map(step, number, Split("pairs", f"step {number - 1}", "part.mrf", 0, 0, (order, 0)), group)
@@ -168,7 +171,7 @@ class _Run:
         self._before = (records + ledger.records, size + ledger.bytes_in, malformed + ledger.malformed)
 
     def _reduce(self, step: StepSpec, number: int, maps: list[Done]) -> list[str]:
-        parts = []
+        outputs = []
         nothing: tuple[TaskReport, str] | None = None  # of partitions without pairs, which one attempt makes for all
         for partition in range(step.partitions):
             self._tasks = (partition, step.partitions)
@@ -177,20 +180,20 @@ class _Run:
             )
             name = self._next("reduce")
             if nothing is not None and not sources:
-                report, part = nothing
+                report, output = nothing
                 self._done.append(Done(name, number, None, report))
             else:
                 order = ReduceOrder(name, number, partition, sources, self._path(name), step.partitions)
-                report, part = self._attempt(order, number, None), self._path(name, PART_FILE)
-                nothing = nothing if sources else (report, part)
+                report, output = self._attempt(order, number, None), name
+                nothing = nothing if sources else (report, output)
             made = sum_checksums(map_checksum(done.report, partition) for done in maps)
             if wrong := shuffle_mismatch(made, report):
                 raise ShuffleUnbalanced(f"{task_id(self._id, 'reduce', partition)}: {wrong}")
-            parts.append(part)
+            outputs.append(output)
         for done in maps:
             if done.report.partitions:  # else it has written none, or one without pairs
                 os.unlink(self._path(done.attempt, MAP_FILE))
-        return parts
+        return outputs
 
     def _attempt(self, order: Order, step: int, split: Split | None) -> TaskReport:
         causes: list[BaseException] = []

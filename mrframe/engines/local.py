@@ -14,18 +14,15 @@ from typing import Protocol
 
 from mrframe.bootstrap import start_cluster
 from mrframe.core.model.actions import JobEnded
-from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.options import RunOptions
 from mrframe.core.model.reports import JobProgress
 from mrframe.core.model.spec import Split, StepSpec
-from mrframe.core.state.ready_queue import locality
+from mrframe.engines.gather import outcome_of
 from mrframe.engines.plan.key_ranges import SAMPLE_ID, sample_plan, with_cuts
-from mrframe.engines.protocol import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, cores, limited, raise_failure
+from mrframe.engines.protocol import JOB_ID, OnProgress, Outcome, Plan, Progress, cores, limited, raise_failure
 from mrframe.errors import JobFailed, TimedOut
 from mrframe.store.scratch import Scratch
 from mrframe.task.code.package import pack
-from mrframe.task.reduce.reduce_task import PART_FILE
-from mrframe.task.report.rejects import QUARANTINE_FILE, REJECTS_FILE
 
 POLL_S = 0.1
 AGAIN_S = 60.0
@@ -198,30 +195,17 @@ class _Run:
 
     def _gather(self, ended: JobEnded) -> Outcome:
         """Fetch the output from the nodes that hold it."""
-        parts = [self._cluster.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
-        done, rejects, quarantine, shuffled = [], [], [], 0
-        for attempt, step, node, split, report in ended.reports:
-            kind = parse_attempt(attempt).kind
-            done.append(Done(attempt, step, split if kind != "reduce" else None, report))
-            if kind != "map":
-                continue
-            shuffled += sum(size for _, size in report.partitions.values())
-            if step == 0 and report.ledger.malformed and self._plan.settings.keep_rejects:
-                rejects.append((split, self._cluster.fetch(node, attempt, REJECTS_FILE)))
-            if step == 0 and report.ledger.quarantined and self._plan.settings.keep_quarantine:
-                quarantine.append((split, self._cluster.fetch(node, attempt, QUARANTINE_FILE)))
-        rejects.sort(key=lambda item: item[0].order)
-        quarantine.sort(key=lambda item: item[0].order)
-        self._count_stage("done")
-        near = locality(ended.reports)
-        moved = near.other if self._plan.options.shuffle == "zmq" else 0  # what is read by path is not
-        return Outcome(
-            parts,
-            done,
-            rejects,
-            quarantine,
-            self._stage_s,
-            data_local=near.data_local + near.anywhere + near.other - moved,
-            other_map=moved,
-            shuffled_bytes=shuffled,
+        settings = self._plan.settings
+        outcome = outcome_of(
+            ended.reports,
+            ended.outputs,
+            self._cluster.fetch,
+            keep_rejects=settings.keep_rejects,
+            keep_quarantine=settings.keep_quarantine,
         )
+        if self._plan.options.shuffle != "zmq":  # blocks are read by path, so none is moved
+            outcome.data_local += outcome.other_map
+            outcome.other_map = 0
+        self._count_stage("done")
+        outcome.seconds = self._stage_s
+        return outcome
