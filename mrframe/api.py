@@ -25,9 +25,10 @@ from mrframe.bootstrap import claim_process
 from mrframe.core.job.job import Job
 from mrframe.core.model.options import RunOptions
 from mrframe.core.model.spec import Split
+from mrframe.engines.cache.run_cache import NoCache, open_cache
 from mrframe.engines.history.kept_runs import keep_failure, keep_run
 from mrframe.engines.history.summary import MalformedSample, Summary, first_lines, input_maps, summarise
-from mrframe.engines.plan.join_inputs import Inputs
+from mrframe.engines.plan.job_inputs import GivenInputs, find_inputs
 from mrframe.engines.plan.planning import make_plan, runs_inline, with_name
 from mrframe.engines.protocol import Engine, OnProgress, Outcome, Plan, Progress
 from mrframe.errors import CorruptData, OutputError, ResultClosed, UserCodeError
@@ -186,7 +187,7 @@ def _follow(readers: Sequence[RunReader]) -> bool:
 
 def run(
     job: Job | Callable[..., Job] | str,
-    inputs: Inputs,
+    inputs: GivenInputs,
     options: RunOptions = RunOptions(),  # noqa: B008  (frozen)
     *,
     job_options: Mapping[str, Any] | None = None,
@@ -218,11 +219,14 @@ def run(
     with ExitStack() as stack:
         scratch = _scratch(options, stack, warnings)
         keeps: Any = {"keep_rejects": rejects is not None, "keep_quarantine": quarantine is not None}
-        plan = make_plan(made_job, inputs, options, scratch=scratch, file=file, job_options=job_options, **keeps)
-        if plan.cache is not None:
-            stack.callback(plan.cache.close)
+        found = find_inputs(made_job, inputs)
+        cache = open_cache(options, found.files, found.estimated_bytes)
+        stack.callback(cache.close)
+        cut = cache.cut_as_before(options)
+        plan = make_plan(made_job, found, cut, scratch=scratch, file=file, job_options=job_options, **keeps)
+        plan = cache.consult(plan)
         check_inputs_stay([*targets, *filter(None, (rejects, quarantine))], plan.paths)
-        chosen = (plan.cache.answer(plan) if plan.cache is not None else None) or _engine(plan)
+        chosen = cache.answer(plan) or _engine(plan)
         try:
             outcome = _carried_out(chosen, plan, on_progress, keep=keep is not None)
         except CorruptData as error:
@@ -233,7 +237,7 @@ def run(
             result.summary.warnings.append(f"saved results were gone, so all of the input was read: {error}")
             return result
         stack.callback(outcome.close)
-        summary = _summarised(plan, outcome, chosen, warnings)
+        summary = _summarised(plan, outcome, chosen, cache, warnings)
         for path, kept in ((rejects, outcome.rejects), (quarantine, outcome.quarantine)):
             if path is not None:
                 write_rejects(path, outcome, kept, text)
@@ -243,15 +247,14 @@ def run(
         return _result(plan, outcome, summary, stack)
 
 
-def _summarised(plan: Plan, outcome: Outcome, engine: Engine, warnings: list[str]) -> Summary:
+def _summarised(plan: Plan, outcome: Outcome, engine: Engine, cache: NoCache, warnings: list[str]) -> Summary:
     """The summary of a run, of which remembered is what can be; it has the list itself, to which more may come."""
     summary = summarise(plan, outcome, engine.name)
     summary.warnings = warnings
-    if plan.cache is not None:
-        plan.cache.remember(plan, outcome, answered=engine.name == "saved")
-        summary.not_saved = plan.cache.reason
-        if plan.cache.fault:
-            warnings.append(plan.cache.fault)
+    cache.remember(plan, outcome, answered=engine.name == "saved")
+    summary.not_saved = cache.reason or summary.not_saved
+    if cache.fault:
+        warnings.append(cache.fault)
     return summary
 
 

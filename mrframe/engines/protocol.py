@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 from mrframe import errors
 from mrframe.core.fast_dataclass import dataclass
@@ -23,9 +23,6 @@ from mrframe.task.code.job_file import JobFile
 from mrframe.task.code.package import TaskSettings
 from mrframe.task.isolation.process_limits import memory_share
 
-if TYPE_CHECKING:
-    from mrframe.engines.cache.run_cache import Cache
-
 RECORD_CHARS_MAX = 500  # of a record in a note
 JOB_ID = "job-1"  # a one-shot run has one submission
 Stage = Literal["start", "map", "shuffle", "reduce", "output"]
@@ -37,8 +34,7 @@ class Plan:
 
     splits       of the inputs that are files; `feed` gives more (standard input) as they arrive
     bytes_total  of the inputs, 0 when not known before they are read; `estimated_bytes` guesses for compressed ones,
-                 and leaves out what is known from saved results, and of the rest the longest split (`run_cache.py`)
-    cache        what is known from and will be remembered for other runs; None: nothing
+                 and leaves out what is known from saved results, and of the rest the longest split (`saved_maps.py`)
     notes        about the inputs, for people: what was given twice, or left out
     paths        of all inputs that are files, whatever is known of them
     file         where the job came from, None when it is not a file's; `job_options` were given to it
@@ -55,7 +51,6 @@ class Plan:
     bytes_total: int
     scratch: Scratch
     estimated_bytes: int
-    cache: Cache | None = None
     notes: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
 

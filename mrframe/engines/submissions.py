@@ -15,16 +15,16 @@ from typing import Any, Protocol, cast
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Reader
 from mrframe.core.model.actions import JobEnded
-from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.options import RunOptions
 from mrframe.core.model.spec import Split, StepSpec
-from mrframe.core.state.ready_queue import locality
+from mrframe.engines.cache.run_cache import open_cache
+from mrframe.engines.gather import outcome_of
 from mrframe.engines.history.kept_runs import stamps
 from mrframe.engines.history.summary import Summary, summarise
-from mrframe.engines.plan.join_inputs import Inputs
+from mrframe.engines.plan.job_inputs import GivenInputs, find_inputs
 from mrframe.engines.plan.key_ranges import sample_plan, with_cuts
 from mrframe.engines.plan.planning import make_plan, with_name
-from mrframe.engines.protocol import Done, Outcome, Plan, limited, raise_failure
+from mrframe.engines.protocol import Outcome, Plan, limited, raise_failure
 from mrframe.errors import CorruptData, UsageError
 from mrframe.formats.inputs.files import InputFile
 from mrframe.store.scratch import Scratch
@@ -73,7 +73,6 @@ class RecordedPlan:
     steps: tuple[StepSpec, ...]
     splits: tuple[Split, ...]
     notes: tuple[str, ...] = ()
-    cache: None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class Submission:
 
 def prepare(
     job: str,
-    inputs: Inputs,
+    inputs: GivenInputs,
     options: RunOptions,
     job_options: Mapping[str, Any],
     *,
@@ -112,11 +111,12 @@ def prepare(
     with Scratch(options.scratch_dir, later=True) as scratch:
         if "-" in inputs:
             raise UsageError("standard input cannot be submitted, as the command does not wait; name a file")
-        plan = make_plan(
-            made, inputs, options, scratch=scratch, file=file, job_options=job_options, waits=True, stored=stored
-        )
-        if plan.cache is not None:
-            plan.cache.close()
+        found = find_inputs(made, inputs, stored)
+        cache = open_cache(options, found.files, found.estimated_bytes)
+        options = cache.cut_as_before(options)
+        plan = make_plan(made, found, options, scratch=scratch, file=file, job_options=job_options)
+        plan = cache.consult(plan, later=True)
+        cache.close()
         plan, sample = sample_plan(limited(plan, executors))
         if sample is not None:
             named = dataclasses.replace(sample.job, name=f"{sample.job.name or 'job'} (sample of its keys)")
@@ -143,32 +143,22 @@ def submit(submission: Submission, cluster: Cluster, job: str, timeout_s: float,
 
 def parts_of(cluster: Cluster, ended: JobEnded) -> list[str]:
     """The paths of the output of a job that is done. Raises its failure."""
-    if ended.failure is not None:
-        raise_failure(ended.failure)
+    _raise_failure_of(ended)
     return [cluster.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
 
 
 def gather(cluster: Cluster, ended: JobEnded, record: bytes, nodes: int) -> tuple[Outcome, Summary, bool]:
     """The output of a job that is done, its summary, and whether its rows are ranked. Raises its failure."""
-    parts = parts_of(cluster, ended)
+    _raise_failure_of(ended)
     plan = _recorded(record)
-    done = []
-    shuffled = 0
-    for attempt, step, _node, split, report in ended.reports:
-        kind = parse_attempt(attempt).kind
-        done.append(Done(attempt, step, split if kind != "reduce" else None, report))
-        if kind == "map":
-            shuffled += sum(size for _, size in report.partitions.values())
-    near = locality(ended.reports)
-    outcome = Outcome(
-        parts,
-        done,
-        nodes=nodes,
-        data_local=near.data_local + near.anywhere,
-        other_map=near.other,
-        shuffled_bytes=shuffled,
-    )
+    outcome = outcome_of(ended.reports, ended.outputs, cluster.fetch)
+    outcome.nodes = nodes
     return outcome, summarise(cast("Plan", plan), outcome, "cluster"), plan.job.ranked
+
+
+def _raise_failure_of(ended: JobEnded) -> None:
+    if ended.failure is not None:
+        raise_failure(ended.failure)
 
 
 def name_of(record: bytes) -> str:

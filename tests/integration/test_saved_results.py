@@ -203,7 +203,7 @@ def test_a_file_that_is_rewritten_after_the_look_saves_nothing_under_its_old_con
     place.run()
     old, new = lines(30, 90), lines(30, 90).replace(b"line7", b"LINE7").replace(b"line8", b"LINE8")
     place.write("b.log", old)
-    plain_look = content_scan.look
+    plain_look = content_scan.scan
 
     def look_and_rewrite(*args, **more):
         found = plain_look(*args, **more)
@@ -213,7 +213,7 @@ def test_a_file_that_is_rewritten_after_the_look_saves_nothing_under_its_old_con
     options = RunOptions(engine="inline", split_bytes=100, cache="on", cache_dir=str(place.cache))
     tick(place.folder)
     with monkeypatch.context() as patch:
-        patch.setattr(content_scan, "look", look_and_rewrite)
+        patch.setattr(content_scan, "scan", look_and_rewrite)
         with pytest.raises(InputChanged, match=r"b\.log was rewritten"):
             mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options)
     assert "LINE80" in dict(place.run()[0])

@@ -13,7 +13,7 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, count, text
-from mrframe.engines.cache.run_cache import Cache
+from mrframe.engines.cache.run_cache import RunCache
 from mrframe.engines.history import kept_runs
 from mrframe.errors import OutputError, UserCodeError
 from mrframe.store import file_index, scratch
@@ -164,7 +164,7 @@ def test_saved_results_that_vanish_after_they_were_counted_on(log, tmp_path, mon
         assert any(split.kind == "saved" for split in plan.splits)
         shutil.rmtree(tmp_path / "cache")
 
-    monkeypatch.setattr(Cache, "answer", gone)
+    monkeypatch.setattr(RunCache, "answer", gone)
     (warning,) = run(packed, tmp_path / "cache")[0]
     assert "saved results were gone" in warning
 

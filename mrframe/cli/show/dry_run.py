@@ -10,11 +10,11 @@ from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import bytes_text, columns_text, counted, escaped
 from mrframe.core.job.job import Job
 from mrframe.core.model.options import RunOptions
+from mrframe.engines.cache.run_cache import open_cache
 from mrframe.engines.history.summary import format_of
-from mrframe.engines.plan.join_inputs import by_source
+from mrframe.engines.plan.job_inputs import find_inputs
 from mrframe.engines.plan.planning import make_plan, runs_inline
 from mrframe.errors import UsageError
-from mrframe.formats.inputs.files import expand
 from mrframe.store.scratch import Scratch
 
 FILES_SHOWN = 20
@@ -47,10 +47,13 @@ def _loaded(job: Job | Callable[..., Job] | str, job_options: dict[str, Any]) ->
 
 def plain_plan(job: Job, inputs: Sequence[str], options: RunOptions) -> dict[str, Any]:
     """The plan as plain values; UsageError for standard input, which a dry run would use up."""
-    files = [file for some in by_source(job, inputs).values() for file in expand(some)]
+    found = find_inputs(job, inputs)
+    files = found.files
     if any(file.is_stdin for file in files):
         raise UsageError("--dry-run cannot look into standard input without using it up; name files")
-    plan = make_plan(job, inputs, options, scratch=Scratch(options.scratch_dir, later=True))
+    cache = open_cache(options, files, found.estimated_bytes)
+    plan = make_plan(job, found, cache.cut_as_before(options), scratch=Scratch(options.scratch_dir, later=True))
+    plan = cache.consult(plan)
     inline = options.engine == "inline" or (options.engine == "auto" and runs_inline(plan))
     splits = Counter(split.order[0] for split in plan.splits)
     fields = [f"{name}.{f}" if name else f for name, view in job.sources().items() for f in view.projection()]

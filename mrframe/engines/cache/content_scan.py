@@ -8,7 +8,7 @@ written, and a run that finds everything needs no cluster. Rules:
 - the first piece of an input that is not known ends the look at that input, and no look takes longer than
   `LOOK_S_MAX` (a piece that was begun is finished), so that new logs cost little more than without it;
 - what cannot be read here is told by the task that reads it; any other error of a thread is raised here;
-- all threads have ended when `look` returns or raises: what forks afterwards has no threads of it beside it.
+- all threads have ended when `scan` returns or raises: what forks afterwards has no threads of it beside it.
 Not here: what makes two results the same (`task/cache/map_results.py`), and which files need not even be hashed
 (`run_cache.py`).
 """
@@ -40,7 +40,7 @@ IsSaved = Callable[[Split], bool]
 """Whether the result of mapping a split with `content` is saved; called by one thread at a time."""
 
 
-def look(splits: Sequence[Split], is_saved: IsSaved, *, block_bytes: int, threads: int) -> list[Split]:
+def scan(splits: Sequence[Split], is_saved: IsSaved, *, block_bytes: int, threads: int) -> list[Split]:
     """The splits, with the content of those that need not be mapped.
 
     A compressed file becomes its blocks of `block_bytes`, of the kind "saved", when the results of all are saved.

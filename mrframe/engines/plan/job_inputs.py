@@ -1,4 +1,4 @@
-"""Which inputs belong to which source of a job: `hits=access.log users=people.jsonl`, or a mapping from Python.
+"""The inputs of a job, by source: `hits=access.log users=people.jsonl`, or a mapping from Python.
 
 An ordinary job has one source without a name, and its inputs are taken as they stand, a "=" in them included.
 Not here: which files an input stands for (`formats/inputs/files.py`).
@@ -7,17 +7,63 @@ Not here: which files an input stands for (`formats/inputs/files.py`).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
 from mrframe.core.job.joins import nearest
 from mrframe.errors import InputError, UsageError
+from mrframe.formats.inputs.files import InputFile, expand
+from mrframe.formats.inputs.splits import estimated_bytes
 
 Path = str | os.PathLike[str]
-Inputs = Sequence[Path] | Mapping[str, Path | Sequence[Path]]
+GivenInputs = Sequence[Path] | Mapping[str, Path | Sequence[Path]]
+"""Inputs as a caller names them; a mapping {source: its inputs} for a join."""
+
+DatasetFiles = Callable[[str], list[InputFile]]
+"""The files of a dataset (its name without `mrfs:`)."""
 
 
-def by_source(job: Job, inputs: Inputs | Path) -> dict[str, list[str]]:
+@dataclass(frozen=True, slots=True)
+class JobInputs:
+    """The files that a job reads, found but not read yet.
+
+    by_source  {source: its files}, in the order of the job's sources; {"": files} for a job that is no join
+    notes      for people: files that were given twice, or left out
+    """
+
+    by_source: Mapping[str, Sequence[InputFile]]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> list[InputFile]:
+        """All files; the position of one is its input index (`Split.order[0]`)."""
+        return list(chain.from_iterable(self.by_source.values()))
+
+    @property
+    def estimated_bytes(self) -> int:
+        """Bytes once decoded, a guess for compressed files; 0 for standard input."""
+        return estimated_bytes(self.files)
+
+    @property
+    def bytes_total(self) -> int:
+        """Bytes once decoded, 0 when that is not known before all is read."""
+        files = self.files
+        return 0 if any(file.is_stdin or file.compression for file in files) else sum(file.bytes for file in files)
+
+
+def find_inputs(job: Job, inputs: GivenInputs | Path, stored: DatasetFiles | None = None) -> JobInputs:
+    """Find the files of each source. Raises what `by_source` and `formats.inputs.files.expand` raise.
+
+    `stored` gives the files of a dataset; without it none can be an input.
+    """
+    notes: list[str] = []
+    found = {name: expand(some, stored, notes.append) for name, some in by_source(job, inputs).items()}
+    return JobInputs(found, tuple(dict.fromkeys(notes)))
+
+
+def by_source(job: Job, inputs: GivenInputs | Path) -> dict[str, list[str]]:
     """{source: its inputs}, in the order of the job's sources; {"": inputs} for a job that is no join.
 
     The inputs of a join are a mapping, or texts NAME=INPUT, of which several may have the same name. Raises
@@ -44,7 +90,7 @@ def by_source(job: Job, inputs: Inputs | Path) -> dict[str, list[str]]:
     return named
 
 
-def _paths(inputs: Inputs | Path) -> list[str]:
+def _paths(inputs: GivenInputs | Path) -> list[str]:
     if isinstance(inputs, (str, os.PathLike)):
         return [os.fspath(inputs)]
     return [os.fspath(path) for path in inputs]

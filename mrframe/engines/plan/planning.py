@@ -1,8 +1,8 @@
 """From a job and the names of inputs to a `Plan`: the format is settled, fields are checked, splits are cut.
 
-Everything that can be refused before a task runs is refused here. It reads the heads of inputs (`settle_reader.py`),
-the first block of standard input and, where results of the job are saved, inputs that have changed
-(`content_scan.py`). It starts no process.
+Everything that can be refused before a task runs is refused here. It reads the heads of inputs (`settle_reader.py`)
+and the first block of standard input, and starts no process. Not here: which inputs there are (`job_inputs.py`), and
+the results that are saved (`cache/`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -19,18 +19,16 @@ from mrframe.core.job.job import Job, Reader
 from mrframe.core.model.error_limits import parse_limit
 from mrframe.core.model.options import RunOptions
 from mrframe.core.model.spec import SPLIT_BYTES, Split, StepSpec
-from mrframe.engines.cache.run_cache import open_cache
-from mrframe.engines.plan.join_inputs import Inputs, by_source
-from mrframe.engines.plan.settle_reader import first_head, reader_of
+from mrframe.engines.plan.job_inputs import JobInputs
+from mrframe.engines.plan.settle_reader import Head, first_head, reader_of
 from mrframe.engines.protocol import Plan
 from mrframe.errors import InputError, UsageError
 from mrframe.formats.factory import make_reader
-from mrframe.formats.inputs.files import InputFile, expand
+from mrframe.formats.inputs.files import InputFile
 from mrframe.formats.inputs.splits import (
     PARTITIONS_MAX,
     default_partitions,
     default_split_bytes,
-    estimated_bytes,
     plan_splits,
 )
 from mrframe.formats.inputs.stdin import InTime, spool
@@ -46,7 +44,7 @@ SEEDS = (1 << 53) - 1  # that may be drawn: what every reader of JSON gives back
 
 def make_plan(
     job: Job,
-    inputs: Inputs,
+    inputs: JobInputs,
     options: RunOptions,
     *,
     scratch: Scratch,
@@ -54,34 +52,23 @@ def make_plan(
     job_options: Mapping[str, Any] | None = None,
     keep_rejects: bool = False,
     keep_quarantine: bool = False,
-    waits: bool = False,
-    stored: Callable[[str], list[InputFile]] | None = None,
 ) -> Plan:
     """The plan of a run; raises InputError, FormatError, UnknownField, TooManyMalformed, UsageError.
 
-    With `waits` it may be carried out much later: it counts on nothing that may be gone by then. `stored` gives the
-    files of a dataset; without it none can be an input.
+    Saved results are not considered: `RunCache.consult` makes use of them in a plan.
     """
-    views = job.sources()
-    _check_log_format(views, options)
-    notes: list[str] = []
-    named = {name: expand(some, stored, notes.append) for name, some in by_source(job, inputs).items()}
-    total_bytes = estimated_bytes(files := list(chain.from_iterable(named.values())))
-    cache = open_cache(options, files, total_bytes) if options.cache != "off" else None
+    _check_log_format(job.sources(), options)
+    total_bytes = inputs.estimated_bytes
     if options.split_bytes is None:
-        before = cache and cache.split_bytes()
-        options = dataclasses.replace(options, split_bytes=before or default_split_bytes(total_bytes))
-    feed, first = _spooled(named, options, scratch)
+        options = dataclasses.replace(options, split_bytes=default_split_bytes(total_bytes))
+    feed, first = _spooled(inputs.by_source, options, scratch)
     window = window_of(options.since, options.until, options.timezone, datetime.now(UTC))
-    readers = {name: reader_of(view, name, named[name], first, options) for name, view in views.items()}
-    for name, view in views.items() if window is not None else ():
-        _check_times(view, readers[name], *first_head(named[name], first), window)
-    plan = Plan(
+    return Plan(
         job=job,
         file=file,
         job_options=job_options or {},
         settings=TaskSettings(
-            readers if job.is_join else readers[""],
+            _readers(job, inputs, first, options, window),
             options.memory_bytes,
             keep_rejects,
             fast=options.fast == "auto",
@@ -95,15 +82,28 @@ def make_plan(
         ),
         options=options,
         steps=plan_steps(job, options, total_bytes, keeps_maps=keep_rejects or keep_quarantine),
-        splits=tuple(_splits_of(named, options)),
+        splits=tuple(_splits_of(inputs.by_source, options)),
         feed=feed,
-        bytes_total=0 if any(f.is_stdin or f.compression for f in files) else sum(f.bytes for f in files),
+        bytes_total=inputs.bytes_total,
         scratch=scratch,
         estimated_bytes=total_bytes,
-        notes=tuple(dict.fromkeys(notes)),
-        paths=tuple(file.path for file in files if not (file.is_stdin or file.is_stored)),
+        notes=inputs.notes,
+        paths=tuple(file.path for file in inputs.files if not (file.is_stdin or file.is_stored)),
     )
-    return cache.apply(plan, waits=waits) if cache is not None else plan
+
+
+def _readers(
+    job: Job, inputs: JobInputs, stdin: Split | None, options: RunOptions, window: Window | None
+) -> Reader | dict[str, Reader]:
+    """The concrete reader of the job, or of each source of a join; `stdin` is the first split of standard input."""
+    views = job.sources()
+    heads = {name: first_head(inputs.by_source[name], stdin) for name in views}
+    readers = {
+        name: reader_of(view, name, inputs.by_source[name], heads[name], options) for name, view in views.items()
+    }
+    for name, view in views.items() if window is not None else ():
+        _check_times(view, readers[name], heads[name], window)
+    return readers if job.is_join else readers[""]
 
 
 def _check_log_format(views: Mapping[str, Job], options: RunOptions) -> None:
@@ -122,8 +122,9 @@ def _splits_of(named: Mapping[str, Sequence[InputFile]], options: RunOptions) ->
         index += len(files)
 
 
-def _check_times(view: Job, reader: Reader, name: str, head: bytes, window: Window | None) -> None:
+def _check_times(view: Job, reader: Reader, first: Head, window: Window | None) -> None:
     """UsageError when the records have no times to be asked about."""
+    name, head = first
     made = make_reader(reader, view.projection(), view.paths(), window)
     block = head[: head.rfind(b"\n") + 1]
     parsed = made.parse(block, name, 0)

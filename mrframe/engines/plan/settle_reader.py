@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from mrframe.core.job.job import Job, Reader
 from mrframe.core.model.options import RunOptions
@@ -31,13 +31,20 @@ SAMPLE_LINES = 100
 NAMES_SHOWN = 40
 
 
-def reader_of(view: Job, source: str, files: Sequence[InputFile], first: Split | None, options: RunOptions) -> Reader:
-    """The concrete reader of one source, which has the fields that the job asks for.
+class Head(NamedTuple):
+    """The first bytes of an input, and its name."""
+
+    name: str
+    data: bytes
+
+
+def reader_of(view: Job, source: str, files: Sequence[InputFile], first: Head, options: RunOptions) -> Reader:
+    """The concrete reader of one source, which has the fields that the job asks for; `first` is its `first_head`.
 
     Raises FormatError when no format fits, or another one fits another input, UnknownField, TooManyMalformed,
     UsageError.
     """
-    name, head = first_head(files, first)
+    name, head = first
     forced = options.log_format if not source or view.read.kind == "access" else None
     reader = _settled(view.read, forced, head, name)
     try:
@@ -50,13 +57,13 @@ def reader_of(view: Job, source: str, files: Sequence[InputFile], first: Split |
     return reader
 
 
-def first_head(files: Sequence[InputFile], first: Split | None) -> tuple[str, bytes]:
-    """(name, first bytes) of the first input that has any; `first` is the first split of standard input."""
+def first_head(files: Sequence[InputFile], first: Split | None) -> Head:
+    """The head of the first input that has any bytes; `first` is the first split of standard input."""
     for file in files:
         head = (head_at(first.path) if first else b"") if file.is_stdin else head_of(file)
         if head:
-            return file.name, head
-    return files[0].name, b""
+            return Head(file.name, head)
+    return Head(files[0].name, b"")
 
 
 def _check_others(files: Sequence[InputFile], reader: Reader, name: str, *, detected: bool) -> None:

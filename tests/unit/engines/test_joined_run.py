@@ -11,7 +11,7 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, json_lines, logs, text
-from mrframe.engines.plan.join_inputs import by_source
+from mrframe.engines.plan.job_inputs import by_source
 from mrframe.errors import InputError, TooManyMalformed, UnknownField, UsageError, UserCodeError
 from mrframe.task.code import pickled
 from mrframe.task.code.package import TaskSettings, pack, unpack

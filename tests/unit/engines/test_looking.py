@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from mrframe.engines.cache import content_scan
-from mrframe.engines.cache.content_scan import look
+from mrframe.engines.cache.content_scan import scan
 from mrframe.formats.inputs.digest import new_digest
 from mrframe.formats.inputs.files import expand
 from mrframe.formats.inputs.line_blocks import pieces
@@ -46,7 +46,7 @@ def splits_of(folder, **files: bytes):
 
 
 def looked(splits, known, *, threads: int = 3):
-    return look(splits, lambda split: split.content in known, block_bytes=BLOCK_BYTES, threads=threads)
+    return scan(splits, lambda split: split.content in known, block_bytes=BLOCK_BYTES, threads=threads)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -83,7 +83,7 @@ def test_the_first_piece_that_is_not_known_ends_the_look_at_its_input(tmp_path):
         return split.order[0] == 1
 
     splits = splits_of(tmp_path, new=LINES, old=LINES)
-    found = look(splits, is_saved, block_bytes=BLOCK_BYTES, threads=1)
+    found = scan(splits, is_saved, block_bytes=BLOCK_BYTES, threads=1)
     assert [order for order in judged if order[0] == 0] == [(0, 0)]
     assert all(split.content for split in found if split.order[0] == 1)
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_read_is_left_to_the_task_that_reads_it(tmp_path, damage)
     path = tmp_path / "packed"
     path.write_bytes(damage(path.read_bytes()))
     (tmp_path / "plain").unlink()
-    assert look(splits, lambda split: True, block_bytes=BLOCK_BYTES, threads=2) == splits
+    assert scan(splits, lambda split: True, block_bytes=BLOCK_BYTES, threads=2) == splits
 
 
 def test_an_empty_compressed_file_stays_what_it_is(tmp_path):
@@ -114,7 +114,7 @@ def test_an_error_of_a_thread_is_raised_here(tmp_path, threads, name):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        look(splits, is_saved, block_bytes=BLOCK_BYTES, threads=threads)
+        scan(splits, is_saved, block_bytes=BLOCK_BYTES, threads=threads)
 
 
 def test_an_error_of_a_thread_beside_this_one_is_raised_here(tmp_path):

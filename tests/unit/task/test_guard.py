@@ -10,6 +10,7 @@ import pytest
 import mrframe
 from mrframe import Job, RunOptions, collect, count, each, text, top, total
 from mrframe.core.model.spec import MapOrder, Split
+from mrframe.engines.plan.job_inputs import find_inputs
 from mrframe.engines.plan.planning import make_plan
 from mrframe.errors import LedgerUnbalanced, UserCodeError
 from mrframe.store.scratch import Scratch
@@ -668,7 +669,7 @@ def test_a_stop_iteration_that_does_not_come_again_is_named_all_the_same():
 def attempt(job, path, tmp_path, change=lambda task: None):
     """What one map attempt says, by itself, whatever stands behind it."""
     with Scratch() as scratch:
-        plan = make_plan(job, [str(path)], INLINE, scratch=scratch)
+        plan = make_plan(job, find_inputs(job, [str(path)]), INLINE, scratch=scratch)
     size = path.stat().st_size
     split = Split("file", str(path), str(path), 0, size, (0, 0))
     out = tmp_path / "out"
