@@ -2,14 +2,28 @@
 
 Every error names the thing, the state it is in and the remedy, in its message. Its class says whose
 fault it is (`blame`), which exit code the command ends with (`exit_code`) and under which heading of
-docs/messages.md the condition is explained (`slug`). Nothing here imports anything of mrframe.
+docs/messages.md the condition is explained (`slug`). `did_you_mean` is the one wording for a name that is not known.
+Nothing here imports anything of mrframe.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 Blame = Literal["user", "data", "cluster", "mrframe"]
+
+
+def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "", cutoff: float = 0.6) -> str:
+    """`; did you mean 'nodes'?`, to be put behind the message that `name` is unknown; "" when nothing is similar.
+
+    prefix  put before the match that is shown, where `name` and `known` are only the ends of longer names
+    cutoff  the similarity that is needed, from 0 to 1
+    """
+    import difflib  # only messages need it
+
+    near = difflib.get_close_matches(name, list(known), 1, cutoff)
+    return f"; did you mean {prefix + near[0]!r}?" if near else ""
 
 
 class MrframeError(Exception):
@@ -230,3 +244,9 @@ class ExtraMissing(UsageError):
     """A feature needs a library that is an optional extra; the message names the extra."""
 
     slug = "extra-missing"
+
+
+class PluginBroken(UsageError):
+    """What an installed package adds to mrframe cannot be imported or is not what its group asks for."""
+
+    slug = "plugin-broken"

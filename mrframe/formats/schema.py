@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from mrframe.core.job.job import Reader
-from mrframe.errors import UnknownField
+from mrframe.errors import UnknownField, did_you_mean
 from mrframe.formats.grammar.format_string import parse_format
 from mrframe.formats.grammar.grammar import TIME_KINDS, Grammar, Slot
 from mrframe.formats.registry import STRINGS
@@ -81,9 +80,8 @@ def check_fields(reader: Reader, names: Iterable[str], paths: Mapping[str, str])
         wanted = paths.get(name, name)
         if wanted in known:
             continue
-        near = difflib.get_close_matches(wanted, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise UnknownField(f"{_title(reader)} has no field {wanted!r}; {hint}it has: {', '.join(known)}")
+        hint = did_you_mean(wanted, known) or ";"
+        raise UnknownField(f"{_title(reader)} has no field {wanted!r}{hint} it has: {', '.join(known)}")
 
 
 def kinds_of(reader: Reader, names: Iterable[str], paths: Mapping[str, str]) -> list[str]:

@@ -9,14 +9,13 @@ Not here: how values of several sources meet in the reduce (`task/reduce/join.py
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 import keyword
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from mrframe.core.job.signature import describe
-from mrframe.errors import JobError
+from mrframe.errors import JobError, did_you_mean
 
 PER_SOURCE = ("read", "map", "map_split", "map_batch", "key", "value", "where", "fields")
 """The parts of a job that each source may have of its own."""
@@ -99,7 +98,7 @@ def _check_known(part: str, declared: Mapping[Any, Any], names: Sequence[str]) -
         if name not in names:
             raise JobError(
                 f"{part}={{…}} speaks of {name!r}, which is no source of the job"
-                f"{nearest(str(name), names)} (its sources are {', '.join(names)})"
+                f"{did_you_mean(str(name), names)} (its sources are {', '.join(names)})"
             )
 
 
@@ -118,9 +117,3 @@ def _check_reduce(reduce: Callable[..., Any], names: Sequence[str], shape: str) 
             f"reduce={describe(reduce)} takes {', '.join(given)}, but read= has them in another order; it is called "
             f"as {shape}, the last as a stream: let the two agree"
         )
-
-
-def nearest(name: str, names: Sequence[str]) -> str:
-    """ "Text that names the most similar of `names`, to be added to a message; "" when none is similar."""
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -12,8 +12,7 @@ from itertools import chain
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
-from mrframe.core.job.joins import nearest
-from mrframe.errors import InputError, UsageError
+from mrframe.errors import InputError, UsageError, did_you_mean
 from mrframe.formats.inputs.files import InputFile, expand
 from mrframe.formats.inputs.splits import estimated_bytes
 
@@ -81,7 +80,7 @@ def by_source(job: Job, inputs: GivenInputs | Path) -> dict[str, list[str]]:
     for name, some in given:
         if name not in named:
             raise UsageError(
-                f"the job has no source {name!r}{nearest(name, names)} (its inputs are given as {_form(job)})"
+                f"the job has no source {name!r}{did_you_mean(name, names)} (its inputs are given as {_form(job)})"
             )
         named[name] += _paths(some)
     for name, paths in named.items():

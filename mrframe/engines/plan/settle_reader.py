@@ -7,14 +7,13 @@ heads.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mrframe.core.job.job import Job, Reader
 from mrframe.core.model.options import RunOptions
 from mrframe.core.model.spec import Split
-from mrframe.errors import FormatError, TooManyMalformed, UnknownField, UsageError
+from mrframe.errors import FormatError, TooManyMalformed, UnknownField, UsageError, did_you_mean
 from mrframe.formats.detect import LINES_MAX, detect, misfit
 from mrframe.formats.factory import make_reader
 from mrframe.formats.inputs.files import InputFile
@@ -133,11 +132,10 @@ def _check_json_fields(job: Job, parsed: Any, block: bytes, name: str) -> None:
         if field in ("file", "offset", "line") or any(has(record, path) for record in records):
             continue
         known = list(dict.fromkeys(_known(records, path)))
-        near = difflib.get_close_matches(path, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
         shown = ", ".join(known[:NAMES_SHOWN]) + (", …" if len(known) > NAMES_SHOWN else "")
         raise UnknownField(
-            f"none of the first {parsed.records:,} records of {name} has the field {path!r}; {hint}they have: {shown}"
+            f"none of the first {parsed.records:,} records of {name} has the field {path!r}"
+            f"{did_you_mean(path, known) or ';'} they have: {shown}"
         )
 
 

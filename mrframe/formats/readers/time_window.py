@@ -18,7 +18,7 @@ from itertools import compress
 from typing import Any
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.errors import UsageError
+from mrframe.errors import UsageError, did_you_mean
 from mrframe.formats.readers.base import (
     ALL_VALUES,
     BlockReader,
@@ -108,10 +108,7 @@ def zone_named(name: str) -> tzinfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, available_timezones(), n=1)
-        hint = f"; did you mean {near[0]}?" if near else "; give one such as Europe/Berlin"
+        hint = did_you_mean(name, available_timezones()) or "; give one such as Europe/Berlin"
         raise UsageError(f"--timezone {name}: there is no such time zone here{hint}") from None
 
 

@@ -6,7 +6,6 @@ own options when it is a function. Errors say what was looked for and what is th
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 import sys
@@ -15,7 +14,7 @@ from typing import Any
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
-from mrframe.errors import JobError, MrframeError, UserCodeError
+from mrframe.errors import JobError, MrframeError, UserCodeError, did_you_mean
 from mrframe.paths import PACKAGE_DIR, PROJECT_DIR
 from mrframe.task.code.modules import Sources, collect
 from mrframe.task.isolation import effects
@@ -86,8 +85,7 @@ def _pick(names: Mapping[str, Any], attribute: str, path: str) -> Job | Callable
         target = names.get(attribute)
         if isinstance(target, Job) or callable(target):
             return target
-        near = difflib.get_close_matches(attribute, names, 1)
-        raise JobError(f"{path} has no job named {attribute!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise JobError(f"{path} has no job named {attribute!r}{did_you_mean(attribute, names)}")
     target = names.get("job")
     if isinstance(target, Job) or inspect.isfunction(target):
         return target
@@ -116,8 +114,7 @@ def find(text: str) -> JobFile:
         return JobFile(collect(ready[place]), attribute)
     origin = _origin(place)
     if origin is None:
-        near = difflib.get_close_matches(place, sorted(ready), 1)
-        hint = f"; did you mean the ready job {near[0]}?" if near else ""
+        hint = did_you_mean(place, sorted(ready))
         raise JobError(
             f"{text!r} is no job: not a file, not a module that can be imported, and not a ready job{hint} "
             f"(ready jobs: {', '.join(sorted(ready))})"
@@ -149,8 +146,7 @@ def _nearest_file(place: str) -> str:
         here = [entry for entry in os.listdir(folder) if entry.endswith(".py")]
     except OSError:
         return f": there is no directory {folder}"
-    near = difflib.get_close_matches(os.path.basename(place), here, 1)
-    return f"; did you mean {os.path.join(os.path.dirname(place), near[0])}?" if near else ""
+    return did_you_mean(os.path.basename(place), here, prefix=os.path.join(os.path.dirname(place), ""))
 
 
 def _origin(name: str) -> str | None:

@@ -49,7 +49,7 @@ def test_a_time_means(text, zone, meant):
         (None, "2026-02-30", None, "--until '2026-02-30' is no time"),
         ("2026-05-17", "2026-05-17", None, "the window is empty"),
         ("1h", "2h", None, "the window is empty"),
-        ("1h", None, "Europe/Berln", "did you mean Europe/Berlin"),
+        ("1h", None, "Europe/Berln", "did you mean 'Europe/Berlin'"),
         (None, None, "nowhere", "no such time zone"),
         ("9" * 20 + "d", None, None, "is no time"),
     ],

@@ -72,7 +72,7 @@ def test_ready_jobs_are_found_in_folders_too(write, tmp_path, monkeypatch):
     assert ready_names() == ["bots", "paths", "plain"]
     assert find("paths").path == str(tmp_path / "ready" / "web" / "deeper" / "paths.py")
     assert find("bots:job").make({}).map is not None
-    with pytest.raises(JobError, match="did you mean the ready job bots"):
+    with pytest.raises(JobError, match="did you mean 'bots'"):
         find("bot")
     write("bots.py", PLAIN)
     with pytest.raises(JobError, match=r"bots is a ready job, and there is \./bots\.py as well"):
@@ -87,9 +87,9 @@ def test_each_ready_job_has_a_name_of_its_own():
 
 def test_what_is_not_there_is_named_with_the_nearest(write):
     write("status.py", PLAIN)
-    with pytest.raises(JobError, match=r"did you mean status\.py"):
+    with pytest.raises(JobError, match=r"did you mean 'status\.py'"):
         find("statsu.py")
-    with pytest.raises(JobError, match="did you mean the ready job top_urls"):
+    with pytest.raises(JobError, match="did you mean 'top_urls'"):
         find("top_url")
     with pytest.raises(JobError, match="did you mean 'job'"):
         find("status.py:jobb").make({})
