@@ -115,7 +115,7 @@ def option_row(option: click.Option) -> str:
 
 def setting_row(setting: Setting) -> str:
     """One row of the table of settings."""
-    value = "|".join(setting.choices) or setting.metavar
+    value = setting.metavar
     flag = f"`{setting.flag}" + (f" {cell(value)}`" if value else "`")
     return f"| {flag} | `{setting.variable}` | {setting.default_text or '-'} | {cell(setting.help)} |\n"
 

@@ -117,7 +117,7 @@ def test_init_replaces_nothing(mrframe, folder):
 
 
 def test_init_says_what_is_near(mrframe):
-    assert "the nearest is 'top_urls'" in str(mrframe("init", "x", "--from", "top_url").exception)
+    assert "did you mean 'top_urls'?" in str(mrframe("init", "x", "--from", "top_url").exception)
     assert "cannot be the name" in str(mrframe("init", "my-job").exception)
 
 

@@ -242,7 +242,7 @@ def test_standard_input(mrframe, folder):
         (["run", "paths.py", "none.log"], 2, b"none.log does not exist"),
         (["run", "paths.py", "access.log", "--nodez", "1"], 2, b"--nodes"),
         (["run", "nobody.py", "access.log"], 2, b"no job file nobody.py"),
-        (["runn", "paths.py", "access.log"], 2, b"the nearest is 'run'"),
+        (["runn", "paths.py", "access.log"], 2, b"did you mean 'run'?"),
         (["run", "fields.py", "access.log"], 2, b"'path'"),
         (["run", "paths.py", "bad.log"], 3, b"2 of 10 lines do not match"),
         (["run", "paths.py", "access.log", "--nodes", "many"], 2, b"--nodes many: a whole number"),

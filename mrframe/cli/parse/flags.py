@@ -54,7 +54,7 @@ class JobOption(click.Option):
 
 def setting_option(setting: Setting) -> SettingOption:
     """The flag of one setting."""
-    metavar = "|".join(setting.choices) or setting.metavar or None
+    metavar = setting.metavar or None
     text = setting.help + (f" [{setting.default_text}]" if setting.default_text else "")
     return SettingOption([setting.flag], type=SettingType(setting), metavar=metavar, default=None, help=text)
 

@@ -1,36 +1,32 @@
 """Where the settings of a run come from: flag > environment > project file > user's file > default.
 
-Each setting is declared once, as a field of `core/model/options.RunOptions`; this module reads the fields and
-looks their values up. A value is checked where it enters, and the message names that place. It knows
-nothing of click and prints nothing.
+Each setting is declared once, as a field of `core/model/options.RunOptions`; this module reads the fields and looks
+their values up. The kind of each (`core/model/setting_kinds.py`) says which values it takes. Here units are read, and
+the message about a wrong value names the place where it was given. It knows nothing of click and prints nothing.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import math
 import os
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from mrframe.core.fast_dataclass import dataclass, field_types
-from mrframe.core.model.options import RunOptions
-from mrframe.errors import UsageError
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.options import RunOptions, needed
+from mrframe.core.model.setting_kinds import COUNT, COUNT_OR_0, SIZE, SIZE_OR_0, SPAN, Kind
+from mrframe.errors import UsageError, did_you_mean
 
 PREFIX = "MRFRAME_"
 NOT_SETTINGS = ("MRFRAME_DEBUG",)  # read elsewhere: shows tracebacks of mrframe itself
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?b?)|b)?", re.IGNORECASE)
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?")
-_SHARE = re.compile(r"\d+|\d+(\.\d+)?%")
 _SPAN_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_LIMITS = ("max_bad", "max_failed")
-_FORMS = {**dict.fromkeys(_LIMITS, _SHARE), "hash_seed": re.compile(r"\d{1,20}|random")}  # of texts that have one
-_MAY_BE_ZERO = ("order_seed", "inline_bytes_max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +34,15 @@ class Setting:
     """One setting as the dataclass declares it."""
 
     name: str
-    kind: type
+    kind: Kind
     default: Any
     help: str
-    choices: tuple[str, ...]
     metavar: str
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The values that are named in the help; all that there are, unless packages can add some."""
+        return self.kind.choices
 
     @property
     def flag(self) -> str:
@@ -59,7 +59,7 @@ class Setting:
         """The default for people; empty when it is decided at run time."""
         if self.default is None:
             return ""
-        return size_text(self.default) if self.name.endswith(_BYTES) else str(self.default)
+        return size_text(self.default) if self.kind in _SIZES else str(self.default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +70,19 @@ class Resolved:
     origin: str
 
 
-_BYTES = ("_bytes", "_bytes_max")
-
-
 @functools.cache
 def declared() -> dict[str, Setting]:
     """All settings of a run, by name, in the order of their declaration."""
-    kinds = field_types(RunOptions)
     return {
         f.name: Setting(
             f.name,
-            _plain_kind(kinds[f.name]),
+            f.metadata["kind"],
             f.default,
             f.metadata["help"],
-            tuple(f.metadata["choices"]),
-            f.metadata["metavar"],
+            f.metadata["metavar"] or "|".join(f.metadata["kind"].choices),
         )
         for f in dataclasses.fields(RunOptions)
     }
-
-
-def _plain_kind(hint: Any) -> type:
-    """int, float or str, from `int`, `int | None` or a Literal of strings."""
-    for kind in (int, float):
-        if hint is kind or kind in typing.get_args(hint):
-            return kind
-    return str
 
 
 def resolve(flags: Mapping[str, str | None], environment: Mapping[str, str], folder: str) -> dict[str, Resolved]:
@@ -130,9 +117,9 @@ def strange_variables(environment: Mapping[str, str]) -> list[str]:
     warnings = []
     for name in sorted(environment):
         if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in known and name not in NOT_SETTINGS:
-            near = difflib.get_close_matches(name.removeprefix(PREFIX), known, 1, 0.75)
-            if near:
-                warnings.append(f"{name} in the environment is not a setting; the nearest is {PREFIX}{near[0]}")
+            hint = did_you_mean(name.removeprefix(PREFIX), known, prefix=PREFIX, cutoff=0.75)
+            if hint:
+                warnings.append(f"{name} in the environment is not a setting{hint}")
     return warnings
 
 
@@ -183,42 +170,16 @@ def _read_table(path: str) -> dict[str, Any]:
 
 def value_of(setting: Setting, raw: Any, origin: str) -> Any:
     """The value that a text (or a TOML value) stands for; UsageError names the origin and what is needed."""
-    if isinstance(raw, bool) or not isinstance(raw, (str, int, float)):
-        raise UsageError(f"{origin}: {_wanted(setting)} is needed")
-    value = _converted(setting, str(raw).strip())
-    form = _FORMS.get(setting.name)
-    if value is None or (form is not None and form.fullmatch(value) is None):
-        near = nearest(str(raw), setting.choices) if setting.choices else ""
-        raise UsageError(f"{origin}: {_wanted(setting)} is needed{near}")
+    value: Any = None
+    if isinstance(raw, (str, int, float)) and not isinstance(raw, bool):
+        value = _PARSERS.get(setting.kind, str)(str(raw).strip())
+    if not setting.kind.takes(value):
+        raise UsageError(f"{origin}: {needed(setting.kind, raw)}")
+    if setting.kind.group and value not in setting.choices:
+        from mrframe import plugins
+
+        plugins.check_name(setting.kind.group, value, setting.choices, origin)
     return value
-
-
-def _converted(setting: Setting, text: str) -> Any:
-    if setting.choices:
-        return text if text in setting.choices else None
-    if setting.kind is str:
-        return text or None
-    if setting.kind is float:
-        seconds = parse_span(text)
-        return seconds if seconds else None
-    number = parse_size(text) if setting.name.endswith(_BYTES) else (int(text) if text.isdecimal() else None)
-    return number if number or (number == 0 and setting.name in _MAY_BE_ZERO) else None
-
-
-def _wanted(setting: Setting) -> str:
-    if setting.choices:
-        return "one of " + ", ".join(setting.choices)
-    if setting.name in _LIMITS:
-        return "a number such as 100, or a share such as 10%,"
-    if setting.name == "hash_seed":
-        return "a whole number of at most 19 digits, or the word random,"
-    if setting.name.endswith(_BYTES):
-        return "a size such as 64MiB or 1000000"
-    if setting.kind is float:
-        return "a time such as 90, 90s or 5min"
-    if setting.kind is int:
-        return f"a whole number of at least {0 if setting.name in _MAY_BE_ZERO else 1}"
-    return "a text"
 
 
 def parse_size(text: str) -> int | None:
@@ -229,6 +190,11 @@ def parse_size(text: str) -> int | None:
     number, unit, suffix = match[1], (match[2] or "").lower(), (match[3] or "").lower()
     base = 1000 if suffix == "b" else 1024
     return math.floor(float(number) * float(base ** " kmgt".index(unit or " ")))
+
+
+def parse_count(text: str) -> int | None:
+    """The whole number that a text of digits stands for; None for any other text."""
+    return int(text) if text.isdecimal() else None
 
 
 def size_text(count: int) -> str:
@@ -245,8 +211,16 @@ def parse_span(text: str) -> float | None:
     return float(match[1]) * _SPAN_UNITS[match[2] or "s"] if match else None
 
 
+_SIZES = (SIZE, SIZE_OR_0)
+_PARSERS: dict[Kind, Callable[[str], Any]] = {
+    SIZE: parse_size,
+    SIZE_OR_0: parse_size,
+    COUNT: parse_count,
+    COUNT_OR_0: parse_count,
+    SPAN: parse_span,
+}
+
+
 def nearest(name: str, known: Mapping[str, Any] | typing.Iterable[str]) -> str:
-    """`; the nearest is 'nodes'` when something known is near to the name, else all that is known."""
-    names = list(known)
-    near = difflib.get_close_matches(name, names, 1, 0.5)
-    return f"; the nearest is {near[0]!r}" if near else f"; known are {', '.join(names)}"
+    """`; did you mean 'nodes'?` when something known is similar to the name, else all that is known."""
+    return did_you_mean(name, known) or f"; known are {', '.join(known)}"

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from mrframe.cli.show.terminal import escaped, may_colour, painted, sample
-from mrframe.errors import MrframeError, UserCodeError
+from mrframe.errors import MrframeError, UserCodeError, did_you_mean
 from mrframe.task.isolation.hook_guard import is_the_jobs
 from mrframe.task.report.blame import said, user_traceback
 
@@ -128,8 +128,8 @@ def show_usage(error: click.ClickException, stream: TextIO) -> None:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "mrframe"
     if isinstance(error, click.NoSuchOption):
-        near = f"; the nearest is {error.possibilities[0]}" if error.possibilities else ""
-        message = f"{command} has no option {error.option_name}{near}"
+        message = f"{command} has no option {error.option_name}"
+        message += did_you_mean(error.option_name, error.possibilities or ())
     colour = may_colour(stream)
     message = escaped(message[:1].lower() + message[1:]).rstrip(".")
     lines = [painted("error:", "red", on=colour) + " " + painted(message, "bold", on=colour)]

@@ -7,21 +7,11 @@ fails; a task gives up by itself when it alone has more than a number allows).
 from __future__ import annotations
 
 from mrframe.core.model.spec import Failure
-from mrframe.errors import UsageError
 
 
-def parse_limit(text: str, name: str = "max-bad", of: str = "lines") -> int | float:
-    """`"100"` is a number of lines (int), `"10%"` a share (0.1); UsageError for anything else."""
-    try:
-        if text.endswith("%"):
-            share = float(text[:-1]) / 100
-            if 0 <= share <= 1:
-                return share
-        elif (number := int(text)) >= 0:
-            return number
-    except ValueError:
-        pass
-    raise UsageError(f"{name} {text!r} is neither a number of {of} nor a share such as 10%")
+def parse_limit(text: str) -> int | float:
+    """`"100"` is a number of lines or records (int), `"10%"` a share (0.1). `RunOptions` has checked the text."""
+    return float(text.removesuffix("%")) / 100 if text.endswith("%") else int(text)
 
 
 def tolerates(limit: float | None, failed: int) -> bool:

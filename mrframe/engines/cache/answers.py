@@ -18,7 +18,7 @@ import msgpack
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MIB, Split
 from mrframe.engines.history.summary import input_maps
-from mrframe.engines.protocol import Done, OnProgress, Outcome, Plan
+from mrframe.engines.protocol import Done, Feature, OnProgress, Outcome, Plan
 from mrframe.store.result_store import Results
 from mrframe.task.cache.map_results import identity
 
@@ -32,6 +32,7 @@ class AnswerEngine:
     """See `engines.protocol.Engine`: the outcome of an earlier run, its parts copied to the scratch directory."""
 
     name = "saved"
+    lacks: frozenset[Feature] = frozenset()
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome

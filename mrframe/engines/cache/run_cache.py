@@ -15,9 +15,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mrframe.core.model.options import RunOptions
+from mrframe.core.model.setting_kinds import parse_share
 from mrframe.core.model.spec import MIB, Split
 from mrframe.engines.protocol import Done, Engine, Outcome, Plan, cores
-from mrframe.errors import MrframeError, NotPrivate, UsageError
+from mrframe.errors import MrframeError, NotPrivate
 from mrframe.formats.inputs.files import InputFile
 from mrframe.store.file_index import SeenFiles
 from mrframe.store.private import home_folder
@@ -152,7 +153,7 @@ class RunCache(NoCache):
             job,
             plan.job.name or "job",
             self._results.knows(job),
-            _share(plan.options.verify),
+            parse_share(plan.options.verify) or 0.0,
             windowed,
             watched=plan.job.pure is None,
             surroundings=surroundings.digest(),
@@ -235,14 +236,3 @@ class RunCache(NoCache):
     def close(self) -> None:
         """See `NoCache`."""
         self._results.close()
-
-
-def _share(text: str) -> float:
-    """2% as 0.02; UsageError for what is no share."""
-    try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise UsageError(f"--verify {text}: give a share of the saved results, such as 2%")
-    return share

@@ -67,7 +67,7 @@ def test_a_small_run_imports_nothing_heavy(tmp_path, engine, more):
 def test_an_unknown_command_names_the_nearest(mrframe):
     result = mrframe("runn")
     assert result.exit_code == 2
-    assert "no command 'runn'; the nearest is 'run'" in result.stderr
+    assert "no command 'runn'; did you mean 'run'?" in result.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

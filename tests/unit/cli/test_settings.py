@@ -78,10 +78,10 @@ def test_a_pyproject_of_somebody_else_may_even_be_broken(folders):
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("node = 2\n", ["node in ", "mrframe.toml", "the nearest is 'nodes'"]),
+        ("node = 2\n", ["node in ", "mrframe.toml", "did you mean 'nodes'"]),
         ("nodes = 0\n", ["nodes = 0 in ", "a whole number of at least 1"]),
         ("nodes = true\n", ["a whole number"]),
-        ('engine = "loca"\n', ["one of auto, inline, local", "the nearest is 'local'"]),
+        ('engine = "loca"\n', ["did you mean 'local'", "auto, inline, local", "the entry points mrframe.engines"]),
         ('split_bytes = "64 potatoes"\n', ["a size such as 64MiB"]),
         ("nodes = \n", ["not valid TOML"]),
     ],
@@ -162,5 +162,5 @@ def test_a_size_survives_being_written(count):
 def test_a_misspelt_variable_is_warned_of_and_another_is_left_alone():
     environment = {"MRFRAME_NODEZ": "3", "MRFRAME_DEBUG": "1", "MRFRAME_QQQQ": "1", "NODES": "2"}
     assert settings.strange_variables(environment) == [
-        "MRFRAME_NODEZ in the environment is not a setting; the nearest is MRFRAME_NODES"
+        "MRFRAME_NODEZ in the environment is not a setting; did you mean 'MRFRAME_NODES'?"
     ]

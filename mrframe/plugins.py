@@ -1,0 +1,75 @@
+"""Things that other packages add by name: entry points in the groups `mrframe.engines`, `mrframe.readers` and others.
+
+An installed package declares one in its own pyproject.toml, such as `toy = "mrframe_toy:ToyEngine"` in the table
+[project.entry-points."mrframe.engines"]. They are looked up only for a name that is not built in, since that takes
+longer than a small run. Not here: what an object of a group must offer, which the registry of each group says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from mrframe.errors import PluginBroken, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+
+def plugin_names(group: str) -> list[str]:
+    """The names that installed packages register in a group, sorted."""
+    return sorted({entry.name for entry in _entries(group)})
+
+
+def check_name(group: str, name: str, built_in: Iterable[str], origin: str) -> None:
+    """Raise UsageError unless a name of the group is built in or registered; `origin` begins the message."""
+    built_in = list(built_in)
+    if name not in built_in:
+        _entry(group, name, built_in, origin)
+
+
+def load_plugin(group: str, name: str, built_in: Iterable[str], origin: str) -> Any:
+    """The object that an installed package registers under this name.
+
+    Raises UsageError, which begins with `origin`, when there is none, and PluginBroken when it cannot be imported.
+    """
+    entry = _entry(group, name, list(built_in), origin)
+    try:
+        return entry.load()
+    except Exception as error:  # whatever the package's own code raises
+        raise broken(entry.group, name, f"{type(error).__name__}: {error}") from error
+
+
+def broken(group: str, name: str, fault: str) -> PluginBroken:
+    """The error of a plug-in that cannot be used; it names the package it comes from."""
+    found = [_package(entry) for entry in _entries(group) if entry.name == name]
+    return PluginBroken(
+        f"{name!r} in the entry points {group} of {' and '.join(found) or 'an unknown package'} cannot be used: "
+        f"{fault}; repair or uninstall that package, or choose another name"
+    )
+
+
+def _entry(group: str, name: str, built_in: list[str], origin: str) -> EntryPoint:
+    entries = _entries(group)
+    found = [entry for entry in entries if entry.name == name]
+    if len(found) > 1:
+        raise broken(group, name, "they register the same name")
+    if not found:
+        names = sorted({entry.name for entry in entries})
+        others = f"installed packages add {', '.join(names)}" if names else "no installed package adds any"
+        hint = did_you_mean(name, [*built_in, *names])
+        raise UsageError(
+            f"{origin}: this name is not known{hint} (known are {', '.join(built_in)}; {others} in the entry points "
+            f"{group})"
+        )
+    return found[0]
+
+
+def _package(entry: EntryPoint) -> str:
+    return f"the package {entry.dist.name} {entry.dist.version}" if entry.dist is not None else "an unknown package"
+
+
+def _entries(group: str) -> list[EntryPoint]:
+    from importlib.metadata import entry_points  # slow to load, and rarely needed
+
+    return sorted(entry_points(group=group), key=lambda entry: (entry.name, entry.value))
