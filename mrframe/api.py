@@ -29,8 +29,9 @@ from mrframe.engines.cache.run_cache import NoCache, open_cache
 from mrframe.engines.history.kept_runs import keep_failure, keep_run
 from mrframe.engines.history.summary import MalformedSample, Summary, first_lines, input_maps, summarise
 from mrframe.engines.plan.job_inputs import GivenInputs, find_inputs
-from mrframe.engines.plan.planning import make_plan, runs_inline, with_name
+from mrframe.engines.plan.planning import make_plan, with_name
 from mrframe.engines.protocol import Engine, OnProgress, Outcome, Plan, Progress
+from mrframe.engines.registry import check_engine, engine_for
 from mrframe.errors import CorruptData, OutputError, ResultClosed, UserCodeError
 from mrframe.shuffle.columns import decode, lines_of
 from mrframe.shuffle.keys import order
@@ -215,6 +216,7 @@ def run(
     """
     started_s = time.monotonic()
     warnings: list[str] = []
+    check_engine(options.engine)
     file, made_job = _resolve(job, job_options or {})
     with ExitStack() as stack:
         scratch = _scratch(options, stack, warnings)
@@ -226,7 +228,7 @@ def run(
         plan = make_plan(made_job, found, cut, scratch=scratch, file=file, job_options=job_options, **keeps)
         plan = cache.consult(plan)
         check_inputs_stay([*targets, *filter(None, (rejects, quarantine))], plan.paths)
-        chosen = cache.answer(plan) or _engine(plan)
+        chosen = cache.answer(plan) or engine_for(plan)
         try:
             outcome = _carried_out(chosen, plan, on_progress, keep=keep is not None)
         except CorruptData as error:
@@ -311,19 +313,6 @@ def _resolve(job: Job | Callable[..., Job] | str, options: Mapping[str, Any]) ->
     place = getattr(job, "__qualname__", "this call")
     target = made(job, options, place)
     return None, with_name(target, getattr(job, "__name__", ""))
-
-
-def _engine(plan: Plan) -> Engine:
-    name = plan.options.engine
-    if name == "auto":
-        name = "inline" if runs_inline(plan) else "local"
-    if name == "inline":
-        from mrframe.engines.inline import InlineEngine
-
-        return InlineEngine()
-    from mrframe.engines.local import LocalEngine
-
-    return LocalEngine()
 
 
 def write_rejects(path: str, outcome: Outcome, files: Sequence[tuple[Split, str]], how: Text = "escape") -> None:

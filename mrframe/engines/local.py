@@ -19,7 +19,17 @@ from mrframe.core.model.reports import JobProgress
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.engines.gather import outcome_of
 from mrframe.engines.plan.key_ranges import SAMPLE_ID, sample_plan, with_cuts
-from mrframe.engines.protocol import JOB_ID, OnProgress, Outcome, Plan, Progress, cores, limited, raise_failure
+from mrframe.engines.protocol import (
+    JOB_ID,
+    Feature,
+    OnProgress,
+    Outcome,
+    Plan,
+    Progress,
+    cores,
+    limited,
+    raise_failure,
+)
 from mrframe.errors import JobFailed, TimedOut
 from mrframe.store.scratch import Scratch
 from mrframe.task.code.package import pack
@@ -54,6 +64,7 @@ class LocalEngine:
     """See `engines.protocol.Engine`. `start(options, nodes, slots, scratch)` gives a running cluster."""
 
     name = "local"
+    lacks: frozenset[Feature] = frozenset()
 
     def __init__(self, start: StartCluster = start_cluster) -> None:
         self._start = start

@@ -106,14 +106,50 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
+Feature = Literal["standard input", "total order", "rejects", "quarantine", "several steps"]
+"""What a plan may need of an engine beyond maps and reduces; see `needed_features`."""
+
+
 class Engine(Protocol):
-    """A place where a job can run."""
+    """A place where a job can run: it carries out the tasks of a plan, and gives the output of the last step.
+
+    name   as in `--engine NAME`, for the summary
+    lacks  features that the engine does not have; a plan that needs one is refused before `run` is called
+
+    The work of a task is `task/`'s: an engine has `task.attempt.run_attempt` carry out orders (`core.model.spec`),
+    anywhere, and moves the files that they read and write. From the committed attempts `gather.outcome_of` makes the
+    outcome, and `stages.py` has the stages of a job for an engine that need not schedule. The same plan gives the
+    same bytes on every engine: values of a key arrive in input order, and a task that fails is made again, or is not,
+    without a trace in the answer. tests/contract holds every engine to that.
+    """
 
     name: str
+    lacks: frozenset[Feature]
 
     def run(self, plan: Plan, on_progress: OnProgress | None) -> Outcome:
-        """Run the job to its end; raises the error that its failure amounts to (`raise_failure`)."""
+        """Run the job to its end, and call `on_progress`, when given, at most ten times a second.
+
+        Files that the run makes for itself belong below `plan.scratch.make()`. The parts of the outcome can be read
+        until its `close` is called. Raises the error that a failed task amounts to (`raise_failure`), JobFailed when
+        a task cannot be carried out for another reason, TimedOut.
+        """
         ...
+
+
+def needed_features(plan: Plan) -> dict[Feature, str]:
+    """The features that a plan needs, each with the words of the user that ask for it."""
+    needs: dict[Feature, str] = {}
+    if plan.feed is not None:
+        needs["standard input"] = "the input -"
+    if plan.job.key_order == "total" and plan.steps[0].partitions > 1:
+        needs["total order"] = 'key_order="total"'
+    if plan.settings.keep_rejects:
+        needs["rejects"] = "--rejects"
+    if plan.settings.keep_quarantine:
+        needs["quarantine"] = "--quarantine"
+    if len(plan.steps) > 1:
+        needs["several steps"] = ".then()"
+    return needs
 
 
 _BY_SLUG = {

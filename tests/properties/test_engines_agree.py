@@ -1,7 +1,8 @@
-"""Real clusters against the inline engine: any text, job, cutting, number of nodes and hash seed, the same bytes.
+"""Other engines against the inline one: any text, job, cutting, number of nodes and hash seed, the same bytes.
 
-Each example starts a cluster of processes and ends it. The inline engine reads the same files uncut, with one
-partition; what it says is held to plain Python in `test_inline_equals_plain_python.py`.
+Each example of the local engine starts a cluster of processes and ends it. The toy engine of `tests/plugins`, which a
+package adds by an entry point, carries out the tasks of a stage in reversed order. The inline engine reads the same
+files uncut, with one partition; its answers are held to plain Python in `test_inline_equals_plain_python.py`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from mrframe import (
 )
 from mrframe.formats.output.writing import write_rows
 
+PLUGINS = str(Path(__file__).parents[1] / "plugins")
 INLINE = RunOptions(engine="inline", partitions=1, max_bad="100%")
 SAME = [
     "records",
@@ -170,6 +172,18 @@ clusters = st.builds(
     st.sampled_from(["auto", "zmq"]),
     st.sampled_from([0, 256 << 20]),
 )
+toys = st.builds(
+    lambda split_bytes, partitions, memory_bytes: RunOptions(
+        engine="toy",
+        split_bytes=split_bytes,
+        partitions=partitions,
+        memory_bytes=memory_bytes,
+        max_bad="100%",
+    ),
+    st.one_of(st.integers(1, 9), st.integers(10, 400)),
+    st.integers(1, 5),
+    st.sampled_from([0, 256 << 20]),
+)
 
 
 def said(job, inputs, options):
@@ -211,6 +225,14 @@ hash_seeds = st.integers(0, 4_000_000_000)
 @given(work, clusters, hash_seeds)
 def test_a_cluster_gives_what_one_process_gives(one, options, hash_seed):
     check(one, options, hash_seed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(work, toys)
+def test_an_engine_of_another_package_gives_what_one_process_gives(one, options):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(PLUGINS)
+        check(one, options, 0)
 
 
 @pytest.mark.slow

@@ -13,11 +13,13 @@ from mrframe.core.model.options import RunOptions
 from mrframe.engines.cache.run_cache import open_cache
 from mrframe.engines.history.summary import format_of
 from mrframe.engines.plan.job_inputs import find_inputs
-from mrframe.engines.plan.planning import make_plan, runs_inline
+from mrframe.engines.plan.planning import make_plan
+from mrframe.engines.registry import engine_name
 from mrframe.errors import UsageError
 from mrframe.store.scratch import Scratch
 
 FILES_SHOWN = 20
+_PLACES = {"inline": "in this process", "local": "on a cluster of processes"}
 
 
 def show_plan(
@@ -54,7 +56,6 @@ def plain_plan(job: Job, inputs: Sequence[str], options: RunOptions) -> dict[str
     cache = open_cache(options, files, found.estimated_bytes)
     plan = make_plan(job, found, cache.cut_as_before(options), scratch=Scratch(options.scratch_dir, later=True))
     plan = cache.consult(plan)
-    inline = options.engine == "inline" or (options.engine == "auto" and runs_inline(plan))
     splits = Counter(split.order[0] for split in plan.splits)
     fields = [f"{name}.{f}" if name else f for name, view in job.sources().items() for f in view.projection()]
     return {
@@ -62,7 +63,7 @@ def plain_plan(job: Job, inputs: Sequence[str], options: RunOptions) -> dict[str
         "steps": len(plan.steps),
         "format": format_of(plan),
         "fields": fields,
-        "engine": "inline" if inline else "local",
+        "engine": engine_name(plan),
         "map_tasks": len(plan.splits),
         "reduce_tasks": sum(step.partitions for step in plan.steps),
         "bytes": sum(file.bytes for file in files),
@@ -83,7 +84,7 @@ def plan_lines(plan: dict[str, Any]) -> list[str]:
         ["job", plan["job"] + (f", {plan['steps']} steps" if plan["steps"] > 1 else "")],
         ["format", plan["format"]],
         ["fields", ", ".join(plan["fields"])],
-        ["engine", "inline, in this process" if plan["engine"] == "inline" else "local, on a cluster of processes"],
+        ["engine", ", ".join(filter(None, (plan["engine"], _PLACES.get(plan["engine"]))))],
         ["tasks", tasks],
         ["inputs", f"{counted(len(plan['files']), 'file')}, {bytes_text(plan['bytes'])}"],
     ]

@@ -71,7 +71,8 @@ def _engine(summary: Summary) -> str:
         return f"inline{_saved(summary)}" if summary.engine == "inline" else "the answer was saved before"
     maps = summary.data_local + summary.other_map
     local = f", {summary.data_local} of {counted(maps, 'map task')} data-local" if maps else ""
-    return f"{summary.engine}, {counted(summary.nodes, 'node')}{local}{_saved(summary)}"
+    nodes = f", {counted(summary.nodes, 'node')}" if summary.nodes else ""
+    return f"{summary.engine}{nodes}{local}{_saved(summary)}"
 
 
 def _window(summary: Summary) -> str:
