@@ -28,10 +28,10 @@ from mrframe.core.model.spec import Split
 from mrframe.engines.cache.run_cache import NoCache, open_cache
 from mrframe.engines.history.kept_runs import keep_failure, keep_run
 from mrframe.engines.history.summary import MalformedSample, Summary, first_lines, input_maps, summarise
+from mrframe.engines.named_engines import check_engine, engine_for
 from mrframe.engines.plan.job_inputs import GivenInputs, find_inputs
 from mrframe.engines.plan.planning import make_plan, with_name
 from mrframe.engines.protocol import Engine, OnProgress, Outcome, Plan, Progress
-from mrframe.engines.registry import check_engine, engine_for
 from mrframe.errors import CorruptData, OutputError, ResultClosed, UserCodeError
 from mrframe.shuffle.columns import decode, lines_of
 from mrframe.shuffle.keys import order
@@ -45,7 +45,7 @@ from mrframe.task.isolation import effects
 
 if TYPE_CHECKING:
     from mrframe.formats.output.value_text import Text
-    from mrframe.formats.output.writing import Format, Stream
+    from mrframe.formats.output.writing import Stream
 
 __all__ = [
     "MalformedSample",
@@ -104,7 +104,7 @@ class Result:
                 "end of its `with` block"
             )
 
-    def write(self, stream: Stream, form: Format, *, escape: bool = False, text: Text | None = None) -> None:
+    def write(self, stream: Stream, form: str, *, escape: bool = False, text: Text | None = None) -> None:
         """All rows to a binary stream as "table", "jsonl", "csv", "tsv" or "text"; `escape` for a terminal.
 
         `text` says what becomes of bytes of a log that are not UTF-8: with "escape" `\\xe9` in four characters, with

@@ -21,6 +21,11 @@ def plugin_names(group: str) -> list[str]:
     return sorted({entry.name for entry in _entries(group)})
 
 
+def is_registered(group: str, name: str, built_in: Iterable[str]) -> bool:
+    """Return whether a package registers a name that is not built in."""
+    return name not in built_in and any(entry.name == name for entry in _entries(group))
+
+
 def check_name(group: str, name: str, built_in: Iterable[str], origin: str) -> None:
     """Raise UsageError unless a name of the group is built in or registered; `origin` begins the message."""
     built_in = list(built_in)

@@ -16,8 +16,8 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, each, text
-from mrframe.cli.show.delivery import format_for
 from mrframe.errors import JobError, OutputError, ResultClosed
+from mrframe.sinks.named_sinks import form_for
 from mrframe.store.output import whole_file, whole_folder
 from mrframe.store.publish import PRIVATE_TRIES, new_private
 
@@ -87,8 +87,8 @@ def test_a_timeout_ends_a_run_whose_standard_input_does_not_come(place, how):
 def test_an_ending_that_is_not_known_is_refused_before_the_job_runs(place):
     for name in ("x.parquet", "x.xlsx", "x.md", "x.html", "x.json", "x.csv.gz", "x.2024", "a/b.XML"):
         with pytest.raises(OutputError, match=rf"the ending {os.path.splitext(name)[1].lower()}.*\.csv.*--format"):
-            format_for(name, None, terminal=True)
-        assert format_for(name, "csv", terminal=True) == "csv"
+            form_for(name, None, terminal=True)
+        assert form_for(name, "csv", terminal=True) == "csv"
     done = place(*ASK, "-o", "x.parquet", code=2)
     assert b"the ending .parquet" in done.stderr
     assert b"records" not in done.stderr
@@ -98,7 +98,7 @@ def test_an_ending_that_is_not_known_is_refused_before_the_job_runs(place):
 def test_known_endings_and_none_give_their_form(place):
     forms = {"a.CSV": "csv", "a.tsv": "tsv", "a.log": "text", "a.txt": "text", "a": "jsonl", "a.ndjson": "jsonl"}
     for name, form in {**forms, "out.d/": "jsonl", "/dev/null": "jsonl", "-": "table"}.items():
-        assert format_for(name, None, terminal=True) == form
+        assert form_for(name, None, terminal=True) == form
     place(*ASK, "-o", "x.parquet", "--format", "csv")
     assert Path("x.parquet").read_bytes().startswith(b"key,value\n")
 

@@ -23,7 +23,10 @@ from mrframe.cli.show.terminal import is_terminal, may_colour
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
 from mrframe.core.model.options import RunOptions
-from mrframe.store.output import check_target, is_folder_target, whole_file, whole_folder
+from mrframe.sinks.base import Delivery
+from mrframe.sinks.base import deliver as deliver_to
+from mrframe.sinks.named_sinks import form_for, sink_for
+from mrframe.store.output import check_target, whole_file
 from mrframe.task.isolation import stdout
 
 if TYPE_CHECKING:
@@ -88,8 +91,10 @@ class Answer:
             raise click.UsageError(
                 "two of -o, --summary, --rejects and --quarantine name the same file; give each its own"
             )
-        delivery.format_for(self.output, self.format, terminal=False)
-        for path in targets:
+        form = form_for(self.output, self.format, terminal=False)
+        if not self.to_stdout:
+            sink_for(str(self.output), Delivery(form, self.text, self.overwrite)).check()
+        for path in filter(None, (self.summary, self.rejects, self.quarantine)):
             check_target(path, overwrite=self.overwrite)
 
 
@@ -205,9 +210,7 @@ def _progress(answer: Answer) -> Any:
 
 def deliver(result: Result, answer: Answer) -> None:
     """The rows to where they are wanted; with --json also, or only, as part of one JSON object."""
-    from mrframe.formats.output.writing import write_rows
-
-    form: Any = delivery.format_for(answer.output, answer.format, terminal=is_terminal(stdout.stream()))
+    form = form_for(answer.output, answer.format, terminal=is_terminal(stdout.stream()))
     if answer.to_stdout:
         with delivery.standard_output() as stream:
             if answer.json:
@@ -216,16 +219,8 @@ def deliver(result: Result, answer: Answer) -> None:
                 result.write(stream, form, escape=is_terminal(stdout.stream()), text=answer.text)
         return
     target = str(answer.output)
-    if is_folder_target(target):
-        about = {"job": result.summary.job, "format": form, "hash_seed": result.summary.hash_seed}
-        with whole_folder(target, about, overwrite=answer.overwrite) as folder:
-            ending = "txt" if form == "text" else form
-            delivery.add_parts(
-                folder, ending, result.rows(), lambda rows, sink: write_rows(rows, sink, form, text=answer.text)
-            )
-    else:
-        with whole_file(target, overwrite=answer.overwrite) as sink:
-            result.write(sink, form, text=answer.text)
+    sink = sink_for(target, Delivery(form, answer.text, answer.overwrite))
+    deliver_to(result, sink, {"job": result.summary.job, "hash_seed": result.summary.hash_seed})
     if answer.json:
         print_json({"output": target, "summary": result.summary.to_plain()}, answer.json_text)
 

@@ -13,13 +13,14 @@ import click
 from click.shell_completion import CompletionItem
 
 from mrframe.cli.parse.settings import Setting, declared
+from mrframe.formats.output.named_outputs import FORMATS, OUTPUTS
 
-ANSWER_FORMATS = ("table", "jsonl", "csv", "tsv", "text")
 TEXTS = ("escape", "replace", "bytes")
 if TYPE_CHECKING:
     _TextType = click.ParamType[str]
+    _Choice = click.Choice[str]
 else:
-    _TextType = click.ParamType  # older clicks cannot be subscripted
+    _TextType, _Choice = click.ParamType, click.Choice  # older clicks cannot be subscripted
 C = TypeVar("C", bound=Callable[..., Any])
 
 
@@ -38,6 +39,18 @@ class SettingType(_TextType):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         """The choices that begin like this."""
         return [CompletionItem(choice) for choice in self.setting.choices if choice.startswith(incomplete)]
+
+
+class OutputChoice(_Choice):
+    """The name of an output format, one of those that are built in or of another package."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name; UsageError when there is no such format."""
+        from mrframe import plugins
+
+        if plugins.is_registered(OUTPUTS, value, FORMATS):
+            return value
+        return super().convert(value, param, ctx)
 
 
 class SettingOption(click.Option):
@@ -110,7 +123,7 @@ def _answer_options() -> list[click.Option]:
         ),
         value(
             "--format",
-            kind=click.Choice(ANSWER_FORMATS),
+            kind=OutputChoice(FORMATS),
             text="form of the answer [by the file's ending; without one table on a terminal, else jsonl]",
         ),
         value(

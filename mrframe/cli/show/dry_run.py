@@ -12,9 +12,9 @@ from mrframe.core.job.job import Job
 from mrframe.core.model.options import RunOptions
 from mrframe.engines.cache.run_cache import open_cache
 from mrframe.engines.history.summary import format_of
+from mrframe.engines.named_engines import engine_name
 from mrframe.engines.plan.job_inputs import find_inputs
 from mrframe.engines.plan.planning import make_plan
-from mrframe.engines.registry import engine_name
 from mrframe.errors import UsageError
 from mrframe.store.scratch import Scratch
 

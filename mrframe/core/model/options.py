@@ -30,7 +30,7 @@ from mrframe.core.model.spec import MIB
 from mrframe.errors import UsageError, did_you_mean
 
 ENGINES = "mrframe.engines"
-"""The group of entry points by which a package adds engines (`engines/registry.py`)."""
+"""The group of entry points by which a package adds engines (`engines/named_engines.py`)."""
 
 Shuffle = Literal["auto", "zmq"]
 Fast = Literal["auto", "off"]

@@ -11,7 +11,8 @@ The stream is binary, and what is written is UTF-8: what a log has of other byte
 (`plain.Text`). By default that is "escape", and for text, which is to be the lines as they were, "bytes": they leave
 as they came, and JSON spells them `\\udcXX`. With `escape` (a terminal), nothing that a terminal would obey is
 written in any format.
-Rows are taken in blocks and written a block at a time. Not here: files, and all-or-nothing.
+Rows are taken in blocks and written a block at a time. Not here: the names of the forms (`named_outputs.py`), files,
+and all-or-nothing (`sinks/`).
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
+from mrframe.formats.output.named_outputs import BlockWriter, output_format
 from mrframe.formats.output.table_columns import Grid, parts
 from mrframe.formats.output.value_text import (
     Text,
@@ -37,9 +39,6 @@ from mrframe.formats.output.value_text import (
     shown,
     to_bytes,
 )
-
-Format = Literal["table", "jsonl", "csv", "tsv", "text"]
-FORMATS: tuple[Format, ...] = ("table", "jsonl", "csv", "tsv", "text")
 
 FIRST_ROWS = 1000
 """Rows that are looked at to know the columns and their widths."""
@@ -61,19 +60,15 @@ class Stream(Protocol):
 Columns = tuple[Sequence[Any], Sequence[Any]]  # keys and values of some rows
 
 
-class _Writer(Protocol):
-    def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes: ...
-
-
 def write_rows(
-    rows: Iterable[tuple[Any, Any]], stream: Stream, form: Format, *, escape: bool = False, text: Text | None = None
+    rows: Iterable[tuple[Any, Any]], stream: Stream, form: str, *, escape: bool = False, text: Text | None = None
 ) -> int:
     """Write all rows to a binary stream; gives their number.
 
     Raises ValueRefused for a value that is not plain, or (csv, tsv, table) a row that does not fit the
     columns of the first 1,000; the rows before it have been written by then.
     """
-    writer = _WRITERS[form](escape, text or default_text(form))
+    writer = _writer(form, escape, text)
     rows = iter(rows)
     count, take = 0, FIRST_ROWS
     while batch := list(islice(rows, take)):
@@ -87,10 +82,10 @@ def write_rows(
 
 
 def write_blocks(
-    blocks: Iterable[Columns], stream: Stream, form: Format, *, escape: bool = False, text: Text | None = None
+    blocks: Iterable[Columns], stream: Stream, form: str, *, escape: bool = False, text: Text | None = None
 ) -> int:
     """The same for rows that come as columns of keys and values: the same bytes, sooner."""
-    writer = _WRITERS[form](escape, text or default_text(form))
+    writer = _writer(form, escape, text)
     count, take = 0, FIRST_ROWS
     for keys, values in _long_first(blocks):
         at = 0
@@ -120,36 +115,46 @@ def _long_first(blocks: Iterable[Columns]) -> Iterator[Columns]:
     yield from blocks
 
 
-def default_text(form: Format) -> Text:
+def default_text(form: str) -> Text:
     """What becomes of what UTF-8 does not have, when nobody says."""
-    return "bytes" if form == "text" else "escape"
+    return "bytes" if output_format(form).keeps_bytes else "escape"
+
+
+def _writer(form: str, escape: bool, text: Text | None) -> BlockWriter:  # noqa: FBT001
+    return output_format(form).writer()(escape, text or default_text(form))
 
 
 def jsonl_lines(rows: Iterable[tuple[Any, Any]], text: Text = "bytes") -> Iterator[bytes]:
     """The rows as `write_rows` writes them as jsonl, one by one, with their newlines. "bytes" loses nothing."""
-    writer = _Jsonl(escape=False, how=text)
+    writer = JsonLinesWriter(escape=False, how=text)
     rows = iter(rows)
     while batch := list(islice(rows, FIRST_ROWS)):
         yield from writer.block([key for key, _ in batch], [value for _, value in batch]).splitlines(keepends=True)
 
 
-class _Jsonl:
+class JsonLinesWriter:
+    """`jsonl`: see the head of this file."""
+
     def __init__(self, escape: bool, how: Text) -> None:  # noqa: FBT001
         self._escape = escape
         self._how = how
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
+        """See `BlockWriter`."""
         pairs = zip(json_column(keys), json_column(values), strict=True)
         text = "".join([f'{{"key": {key}, "value": {value}}}\n' for key, value in pairs])
         return json_to_bytes(json_shown(json_as_utf8(text, self._how)) if self._escape else text, self._how)
 
 
-class _Text:
+class TextWriter:
+    """`text`."""
+
     def __init__(self, escape: bool, how: Text) -> None:  # noqa: FBT001
         self._escape = escape
         self._how = how
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
+        """See `BlockWriter`."""
         if not self._escape and set(map(type, keys)) == {str} and values.count(None) == len(values):
             return to_bytes("\n".join([*keys, ""]), self._how)  # lines
         if not self._escape and {*map(type, keys), *map(type, values)} <= _ONE_CELL:
@@ -167,7 +172,7 @@ def _shown(texts: list[str], how: Text) -> list[str]:
     return [shown(as_utf8(text, how)) for text in texts]
 
 
-class _Gridded:
+class _GridWriter:
     """csv, tsv and table: the columns are known from the first block, and a header stands before it."""
 
     def __init__(self, escape: bool, how: Text) -> None:  # noqa: FBT001
@@ -176,6 +181,7 @@ class _Gridded:
         self._grid: Grid | None = None
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
+        """See `BlockWriter`."""
         first = self._grid is None
         grid = self._grid = self._grid or Grid(keys, values)
         columns = grid.columns(keys, values)
@@ -200,7 +206,9 @@ class _Gridded:
         raise NotImplementedError
 
 
-class _Csv(_Gridded):
+class CsvWriter(_GridWriter):
+    """`csv`."""
+
     def _lines(self, texts: list[list[str]]) -> str:
         buffer = io.StringIO(newline="")
         minimal = csv.writer(buffer, lineterminator="\n")
@@ -214,7 +222,9 @@ class _Csv(_Gridded):
         return buffer.getvalue()
 
 
-class _Tsv(_Gridded):
+class TsvWriter(_GridWriter):
+    """`tsv`."""
+
     def _texts(self, column: Sequence[Any]) -> list[str]:
         texts = [text.translate(_TSV) if _TSV_SEARCH(text) else text for text in cell_texts(column, self._how)]
         return [shown(json_as_utf8(text, self._how)) for text in texts] if self._escape else texts
@@ -229,7 +239,9 @@ class _Tsv(_Gridded):
         return "".join(["\t".join(row) + "\n" for row in zip(*texts, strict=True)])
 
 
-class _Table(_Gridded):
+class TableWriter(_GridWriter):
+    """`table`."""
+
     def __init__(self, escape: bool, how: Text) -> None:  # noqa: ARG002, FBT001 (a table is for people in any case)
         super().__init__(escape=True, how=how)
         self._widths: list[int] = []
@@ -250,12 +262,3 @@ class _Table(_Gridded):
 def _pad(text: str, width: int, *, right: bool) -> str:
     space = " " * (width - display_width([text]))
     return space + text if right else text + space
-
-
-_WRITERS: dict[Format, Callable[[bool, Text], _Writer]] = {
-    "table": _Table,
-    "jsonl": _Jsonl,
-    "csv": _Csv,
-    "tsv": _Tsv,
-    "text": _Text,
-}

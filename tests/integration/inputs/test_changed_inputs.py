@@ -11,7 +11,7 @@ import pytest
 
 import mrframe
 from mrframe import Job, RunOptions, collect, count, text
-from mrframe.engines.plan import planning
+from mrframe.engines.plan import job_inputs
 from mrframe.errors import InputChanged, InputError
 
 LINES = 400
@@ -153,14 +153,14 @@ def test_a_source_of_a_join_that_is_replaced_is_found(tmp_path):
 def test_a_log_that_is_rotated_away_while_the_job_is_planned_is_named(tmp_path, monkeypatch, pack, change):
     path = str(tmp_path / "log")
     (tmp_path / "log").write_bytes(PACKS[pack](content("a")))
-    real = planning.expand
+    real = job_inputs.expand
 
     def then_rotated(*args):
         files = real(*args)
         change(path, PACKS[pack](content("b")))
         return files
 
-    monkeypatch.setattr(planning, "expand", then_rotated)
+    monkeypatch.setattr(job_inputs, "expand", then_rotated)
     with pytest.raises(InputChanged, match=f"{path} is (gone|another file).*(rotated|rotation|run the job again)"):
         answer(Job(read=text, key="line", reduce=count), [path])
 

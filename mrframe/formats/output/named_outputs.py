@@ -1,0 +1,112 @@
+"""The forms that an answer can be written in, by name: the one table that flags, endings, help and writers come from.
+
+A new form is a row here and a writer (`writing.py`), or an `OutputFormat` that a package registers as an entry point
+in the group `mrframe.outputs`. A writer is imported when something is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from mrframe import plugins
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.errors import PluginBroken
+
+OUTPUTS = "mrframe.outputs"
+"""The group of entry points by which a package adds output formats."""
+
+
+class BlockWriter(Protocol):
+    """Makes the bytes of an answer, a block of rows at a time."""
+
+    def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
+        """The bytes of the next rows. An answer without rows is one call without any.
+
+        The first block has at least 1,000 rows, unless there are fewer: columns and widths may be taken from it.
+        Raises ValueRefused for a value that the form cannot hold.
+        """
+        ...
+
+
+MakeWriter = Callable[[bool, Any], BlockWriter]
+"""(escape, text) -> a writer. `escape`: write nothing that a terminal would obey. `text`: see `value_text.Text`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFormat:
+    """A form of an answer.
+
+    name         as in `--format NAME`
+    help         one line, for people
+    endings      of files in this form, such as ".csv"; the first one is that of parts in a folder
+    writer       imports and returns what makes a writer
+    keeps_bytes  bytes of a log that are not UTF-8 leave as they came, unless `--text` says otherwise
+    """
+
+    name: str
+    help: str
+    endings: tuple[str, ...]
+    writer: Callable[[], MakeWriter]
+    keeps_bytes: bool = False
+
+    @property
+    def part_ending(self) -> str:
+        """The ending of a part in a folder, without its dot."""
+        return self.endings[0].removeprefix(".") if self.endings else self.name
+
+
+def _of_writing(name: str) -> Callable[[], MakeWriter]:
+    def load() -> MakeWriter:
+        from mrframe.formats.output import writing
+
+        made: MakeWriter = getattr(writing, name)
+        return made
+
+    return load
+
+
+_BUILT_IN = {
+    form.name: form
+    for form in (
+        OutputFormat("table", "aligned columns, for people", (), _of_writing("TableWriter")),
+        OutputFormat("jsonl", "a JSON object a line", (".jsonl", ".ndjson"), _of_writing("JsonLinesWriter")),
+        OutputFormat("csv", "columns with a header, quoted where needed", (".csv",), _of_writing("CsvWriter")),
+        OutputFormat("tsv", "columns with a header, with tabs, never quoted", (".tsv",), _of_writing("TsvWriter")),
+        OutputFormat(
+            "text", "the bare items, with tabs", (".txt", ".log"), _of_writing("TextWriter"), keeps_bytes=True
+        ),
+    )
+}
+FORMATS = tuple(_BUILT_IN)
+"""The names of the forms that are built in."""
+
+
+def output_format(name: str) -> OutputFormat:
+    """The form of this name. UsageError when there is none, PluginBroken for one that cannot be used."""
+    return _BUILT_IN.get(name) or _plugin(name)
+
+
+def known_endings() -> list[str]:
+    """The endings of files for which a form is built in."""
+    return [ending for form in _BUILT_IN.values() for ending in form.endings]
+
+
+def format_of_ending(ending: str) -> str | None:
+    """The name of the form of files with this ending, None when no form has it."""
+    for form in _BUILT_IN.values():
+        if ending in form.endings:
+            return form.name
+    for name in plugins.plugin_names(OUTPUTS):
+        with suppress(PluginBroken):  # which may have nothing to do with this ending
+            if ending in _plugin(name).endings:
+                return name
+    return None
+
+
+def _plugin(name: str) -> OutputFormat:
+    form = plugins.load_plugin(OUTPUTS, name, FORMATS, f"format={name!r}")
+    if not isinstance(form, OutputFormat):
+        raise plugins.broken(OUTPUTS, name, f"it is of the type {type(form).__name__} and not an OutputFormat")
+    return form

@@ -1,0 +1,82 @@
+"""`AnswerSink`, the protocol of a place where an answer goes, and `deliver`, which writes one there or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mrframe.core.fast_dataclass import dataclass
+
+if TYPE_CHECKING:
+    from mrframe.formats.output.value_text import Text
+    from mrframe.formats.output.writing import Stream
+
+
+class Answer(Protocol):
+    """What a sink needs of a `Result`: it may read the rows as often as it likes, in either way."""
+
+    def rows(self) -> Iterator[tuple[Any, Any]]:
+        """(key, value) of each row, in order."""
+        ...
+
+    def blocks(self) -> Iterator[tuple[list[Any], list[Any]]]:
+        """The same as columns: the keys and the values of some rows at a time."""
+        ...
+
+    def write(self, stream: Stream, form: str, *, text: Text | None = None) -> None:
+        """Write all rows to a stream in this form."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How an answer is wanted.
+
+    form       the name of an output format, for a sink that writes one
+    text       how bytes that are not UTF-8 are written; None: as is usual for the form
+    overwrite  replace what is there already
+    """
+
+    form: str = "jsonl"
+    text: Text | None = None
+    overwrite: bool = False
+
+
+class AnswerSink(Protocol):
+    """A place where an answer goes, made of a target (`-o TARGET`) and a `Delivery`.
+
+    `check` comes before the job runs, `begin` when its answer is there. Then comes `write`, once, and `commit`, after
+    which the answer is visible, whole; or `abort`, after which nothing of it is. Faults of the place are OutputError,
+    and every one names the target.
+    """
+
+    def check(self) -> None:
+        """Raise OutputError when the target may not or cannot be written. Changes nothing that stays."""
+        ...
+
+    def begin(self, about: Mapping[str, Any]) -> None:
+        """Prepare a private place. `about` is plain values about the run (job, hash_seed), for a sink to keep."""
+        ...
+
+    def write(self, answer: Answer) -> None:
+        """Write all rows to the private place. Raises ValueRefused for a row that the sink cannot hold."""
+        ...
+
+    def commit(self) -> None:
+        """Make the answer visible in one step. What fails here has left nothing, as after `abort`."""
+        ...
+
+    def abort(self) -> None:
+        """Remove what `begin` and `write` have made. Called once, whichever of them failed; does not raise."""
+        ...
+
+
+def deliver(answer: Answer, sink: AnswerSink, about: Mapping[str, Any]) -> None:
+    """Write an answer to a sink, whole or not at all. Raises what the sink raises."""
+    sink.begin(about)
+    try:
+        sink.write(answer)
+    except BaseException:  # also an interrupt leaves nothing
+        sink.abort()
+        raise
+    sink.commit()
