@@ -214,9 +214,8 @@ def run(
     Raises errors of `mrframe.errors`: UsageError and its kin before anything runs, UserCodeError with the user's
     own traceback, TooManyMalformed, TimedOut, JobFailed, ClusterUnreachable.
     """
-    started_s = time.monotonic()
-    warnings: list[str] = []
     check_engine(options.engine)
+    started_s, warnings = time.monotonic(), list[str]()
     file, made_job = _resolve(job, job_options or {})
     with ExitStack() as stack:
         scratch = _scratch(options, stack, warnings)
@@ -225,8 +224,8 @@ def run(
         cache = open_cache(options, found.files, found.estimated_bytes)
         stack.callback(cache.close)
         cut = cache.cut_as_before(options)
-        plan = make_plan(made_job, found, cut, scratch=scratch, file=file, job_options=job_options, **keeps)
-        plan = cache.consult(plan)
+        made = make_plan(made_job, found, cut, scratch=scratch, file=file, job_options=job_options, **keeps)
+        plan = cache.consult(made)
         check_inputs_stay([*targets, *filter(None, (rejects, quarantine))], plan.paths)
         chosen = cache.answer(plan) or engine_for(plan)
         try:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from mrframe.errors import ValueRefused
 from mrframe.formats.output import writing
-from mrframe.formats.output.value_text import json_column, json_text, shown
 from mrframe.formats.output.named_outputs import FORMATS
+from mrframe.formats.output.value_text import json_column, json_text, shown
 from mrframe.formats.output.writing import jsonl_lines, write_rows
 
 
