@@ -17,7 +17,7 @@ from typing import Literal, Self
 
 from mrframe.cluster.client.keeper import Charge
 from mrframe.cluster.client.master_session import PACKAGE_BYTES_MAX, MasterClient
-from mrframe.cluster.client.process_tree import Household
+from mrframe.cluster.client.process_tree import ProcessTree
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER
 from mrframe.cluster.transport.auth import Keys, make_keys
 from mrframe.cluster.transport.pipes import Line
@@ -48,7 +48,7 @@ class LocalCluster(MasterClient):
         self._slots = slots
         self._by_path = by_path
         self._limits = limits
-        self._household: Household | None = None
+        self._tree: ProcessTree | None = None
         self._keys: dict[str, Keys] = {name: make_keys() for name in (CLIENT, MASTER, *self.restarts)}
         self._members = tuple(Member(name, keys.public) for name, keys in self._keys.items())
         self._incarnations: dict[str, str] = {}
@@ -97,7 +97,7 @@ class LocalCluster(MasterClient):
 
     def _keep(self, charge: Charge, make_run_scratch: Callable[[], object], *, exec_keeper: bool) -> None:
         """Start the keeper, and only then make what it removes: a kill between the two would leave it for ever."""
-        self._household = Household(
+        self._tree = ProcessTree(
             charge, exec_keeper=exec_keeper, loop=self._loop, ended=self._child_ended, lost=self._keeper_lost
         )
         make_run_scratch()
@@ -108,8 +108,8 @@ class LocalCluster(MasterClient):
             raise ClusterUnreachable(f"the directory {self.scratch} cannot be made: {said}") from None
 
     def _open(self, limits: SchedulerLimits) -> None:
-        assert self._household is not None
-        self._household.fork([MASTER, *self.restarts], self._hear_child)
+        assert self._tree is not None
+        self._tree.fork([MASTER, *self.restarts], self._hear_child)
         self._scheduler_limits = replace(limits, by_path=self._by_path)
         self._introduce_master()
         deadline_s = time.monotonic() + START_S
@@ -125,9 +125,9 @@ class LocalCluster(MasterClient):
 
     def _introduce_master(self) -> None:
         """Tell the master who it is."""
-        assert self._household is not None
+        assert self._tree is not None
         keys = self._keys[MASTER]
-        self._household.children[MASTER].line.send(
+        self._tree.children[MASTER].line.send(
             messages.MasterSetup(
                 keys.public, keys.secret, self._members, self._scheduler_limits, self._journal, self._master_address
             )
@@ -135,8 +135,8 @@ class LocalCluster(MasterClient):
 
     def _introduce(self, name: str) -> None:
         """Tell a node who it is."""
-        assert self._household is not None
-        child = self._household.children.get(name)
+        assert self._tree is not None
+        child = self._tree.children.get(name)
         if child is None:
             return
         keys = self._keys[name]
@@ -164,18 +164,18 @@ class LocalCluster(MasterClient):
     def pids(self) -> dict[str, int]:
         """The processes of the cluster: `keeper`, `master`, `node-1`, `node-1/executor-1`, …"""
         self._turn(0.0)
-        if self._household is None:
+        if self._tree is None:
             return {}
-        children = {name: child.pid for name, child in self._household.children.items() if child.pid}
+        children = {name: child.pid for name, child in self._tree.children.items() if child.pid}
         executors = {f"{node}/{name}": pid for node, pids in self._executors.items() for name, pid in pids}
-        return {"keeper": self._household.keeper_pid, **children, **executors}
+        return {"keeper": self._tree.keeper_pid, **children, **executors}
 
     def close(self) -> None:
         """End all processes and remove the scratch directory; may be called again."""
-        household, self._household = self._household, None
+        tree, self._tree = self._tree, None
         self._fault = self._fault or "it was closed"
-        if household is not None:
-            household.end()
+        if tree is not None:
+            tree.end()
         self._disconnect()
         self._clean()
 
@@ -212,7 +212,7 @@ class LocalCluster(MasterClient):
         reason = self._faults.pop(name, reason)
         if name == MASTER:
             self._master_ended(reason)
-        elif self._may_restart(name) and self._household is not None:
+        elif self._may_restart(name) and self._tree is not None:
             self.restarts[name] += 1
             self._start_node(name, reason, refused=refused)
         else:
@@ -220,8 +220,8 @@ class LocalCluster(MasterClient):
 
     def _start_node(self, name: str, _reason: str, *, refused: bool) -> None:  # noqa: ARG002
         """Start a node again that has ended; `refused`: as its disk refused."""
-        assert self._household is not None
-        self._household.fork([name], self._hear_child)
+        assert self._tree is not None
+        self._tree.fork([name], self._hear_child)
         if self._master_address:
             self._introduce(name)
 
@@ -237,5 +237,5 @@ class LocalCluster(MasterClient):
             self._fault = f"{name} {reason} at its start"
             return
         self._ask(events.NodeGone(name, self._incarnations[name]))
-        if not any(child != MASTER for child in self._household.children) if self._household else True:
+        if not any(child != MASTER for child in self._tree.children) if self._tree else True:
             self._fault = f"all its nodes have ended, {name} last ({reason}), too often"

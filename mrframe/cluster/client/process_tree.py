@@ -36,7 +36,7 @@ class Child:
     pid: int = 0
 
 
-class Household:
+class ProcessTree:
     """The processes of a cluster. `ended` is called with (name, reason) when one ends, `lost` when the keeper has."""
 
     def __init__(
@@ -166,5 +166,5 @@ def _exec_keeper(there: socket.socket) -> int:
         pass_fds=[there.fileno()],
         start_new_session=True,
     )
-    started.returncode = 0  # it is waited for in `Household.end`, by its pid
+    started.returncode = 0  # it is waited for in `ProcessTree.end`, by its pid
     return started.pid

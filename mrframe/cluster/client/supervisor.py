@@ -115,7 +115,7 @@ class StandingCluster(LocalCluster):
         super()._child_ended(name, reason)
 
     def _master_ended(self, reason: str) -> None:
-        if self._household is None or not self._master_address:
+        if self._tree is None or not self._master_address:
             self._fault = self._fault or f"its master did not begin: {reason}"
             return
         if not self._may_restart(MASTER):
@@ -137,10 +137,10 @@ class StandingCluster(LocalCluster):
 
     def _start_again(self, name: str) -> None:
         """Start a process that has ended; later, when there are no descriptors for it now."""
-        if self._household is None:
+        if self._tree is None:
             return
         try:
-            self._household.fork([name], self._hear_child)
+            self._tree.fork([name], self._hear_child)
         except OSError as error:
             self._log(f"{name} cannot be started: {error.strerror}; it is tried again")
             self._due_s[name] = time.monotonic() + RESPITE_S

@@ -39,7 +39,7 @@ class Starter:
 
     def close(self):
         for cluster in self.clusters:
-            pid = cluster._household.keeper_pid if cluster._household else 0
+            pid = cluster._tree.keeper_pid if cluster._tree else 0
             self.pids.update([pid, *descendants(pid)] if pid else [])
             cluster.close()
         left = wait_gone(self.pids)
@@ -329,7 +329,7 @@ def test_when_the_keeper_is_killed_all_others_end(start):
     cluster = start()
     start.note(cluster)
     os.kill(cluster.pids()["keeper"], signal.SIGKILL)
-    assert wait_gone(start.pids - {cluster._household.keeper_pid}) == []
+    assert wait_gone(start.pids - {cluster._tree.keeper_pid}) == []
 
 
 def test_a_stopped_node_is_given_up_after_its_lease_and_disturbs_nobody_later(start):
