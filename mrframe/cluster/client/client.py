@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, Self
 
-from mrframe.cluster.client.keeper import Charge
+from mrframe.cluster.client.keeper import KeeperSpec
 from mrframe.cluster.client.master_session import PACKAGE_BYTES_MAX, MasterClient
 from mrframe.cluster.client.process_tree import ProcessTree
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER
@@ -87,18 +87,18 @@ class LocalCluster(MasterClient):
         cluster = cls(nodes=nodes, slots=slots, scratch=scratch, by_path=by_path, limits=node_limits or NodeLimits())
         try:
             outer = os.path.abspath(run_scratch or scratch)
-            charge = Charge(os.getpid(), cluster.scratch, outer, work)
-            cluster._keep(charge, make_run_scratch, exec_keeper=exec_keeper)
+            spec = KeeperSpec(os.getpid(), cluster.scratch, outer, work)
+            cluster._keep(spec, make_run_scratch, exec_keeper=exec_keeper)
             cluster._open(scheduler_limits or SchedulerLimits())
         except BaseException:
             cluster.close()
             raise
         return cluster
 
-    def _keep(self, charge: Charge, make_run_scratch: Callable[[], object], *, exec_keeper: bool) -> None:
+    def _keep(self, spec: KeeperSpec, make_run_scratch: Callable[[], object], *, exec_keeper: bool) -> None:
         """Start the keeper, and only then make what it removes: a kill between the two would leave it for ever."""
         self._tree = ProcessTree(
-            charge, exec_keeper=exec_keeper, loop=self._loop, ended=self._child_ended, lost=self._keeper_lost
+            spec, exec_keeper=exec_keeper, loop=self._loop, ended=self._child_ended, lost=self._keeper_lost
         )
         make_run_scratch()
         try:

@@ -39,7 +39,7 @@ DEATH_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
+class KeeperSpec:
     """What a keeper is given: whose client, what executors run, and what to remove.
 
     `scratch` is the cluster's directory. `run_scratch` holds that and more of the client's, and is removed with
@@ -55,13 +55,13 @@ class Charge:
 class Keeper:
     """The keeper's loop."""
 
-    def __init__(self, line: Line, charge: Charge) -> None:
+    def __init__(self, line: Line, spec: KeeperSpec) -> None:
         self._line = line
-        self._charge = charge
+        self._spec = spec
         self._dismissed = False
         self._children = process.Children()
         self._poll = select.poll()
-        self._client_fd = _watch_process(charge.client_pid)
+        self._client_fd = _watch_process(spec.client_pid)
         for fd in (line.fileno(), self._children.fileno(), self._client_fd):
             if fd >= 0:
                 self._poll.register(fd, select.POLLIN)
@@ -75,12 +75,12 @@ class Keeper:
         finally:
             self._children.end_all()
             over = self._dismissed or self._client_is_dead()
-            remove_tree(self._charge.run_scratch if over else self._charge.scratch)
+            remove_tree(self._spec.run_scratch if over else self._spec.scratch)
 
     def _client_is_dead(self) -> bool:
         """Whether the client has ended; its line is closed a little before that can be seen."""
         if self._client_fd < 0:
-            return not _is_there(self._charge.client_pid)
+            return not _is_there(self._spec.client_pid)
         poll = select.poll()
         poll.register(self._client_fd, select.POLLIN)
         return bool(poll.poll(DEATH_MS))
@@ -140,7 +140,7 @@ class Keeper:
                 if other >= 0:
                     os.close(other)
             process.set_title(f"mrframe {name}")
-            _main_of(name)(socket.socket(fileno=fd), self._charge.work)
+            _main_of(name)(socket.socket(fileno=fd), self._spec.work)
 
         pid = self._children.fork(name, be)
         os.close(fd)
@@ -187,7 +187,7 @@ def make_line(end: socket.socket) -> Line:
     return Line(end, hears=channels.TO_KEEPER, says=channels.FROM_PARENT, blocking=True)
 
 
-def serve(line: Line, charge: Charge) -> NoReturn:
+def serve(line: Line, spec: KeeperSpec) -> NoReturn:
     """Be the keeper, in a process that was forked or started for it."""
 
     def keep() -> None:
@@ -199,8 +199,8 @@ def serve(line: Line, charge: Charge) -> NoReturn:
         process.settle_streams()
         process.adopt_orphans()
         process.set_title("mrframe keeper")
-        _preload(charge.work)
-        Keeper(line, charge).run()
+        _preload(spec.work)
+        Keeper(line, spec).run()
 
     process.run_and_leave(keep)
 
@@ -218,7 +218,7 @@ def main() -> None:
         os.environ.pop("PYTHONPATH", None)
     else:
         os.environ["PYTHONPATH"] = setup.python_path
-    serve(line, Charge(setup.client_pid, setup.scratch, setup.run_scratch, setup.work))
+    serve(line, KeeperSpec(setup.client_pid, setup.scratch, setup.run_scratch, setup.work))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from mrframe.cluster.client import keeper
-from mrframe.cluster.client.keeper import Charge
+from mrframe.cluster.client.keeper import KeeperSpec
 from mrframe.cluster.transport.pipes import Line, make_pair
 from mrframe.cluster.transport.transport import Loop
 from mrframe.core.fast_dataclass import dataclass
@@ -41,7 +41,7 @@ class ProcessTree:
 
     def __init__(
         self,
-        charge: Charge,
+        spec: KeeperSpec,
         *,
         exec_keeper: bool,
         loop: Loop,
@@ -57,18 +57,18 @@ class ProcessTree:
         if by_exec:
             self.keeper_pid = _exec_keeper(there)
         else:
-            self.keeper_pid = _fork_keeper(here, there, charge)
+            self.keeper_pid = _fork_keeper(here, there, spec)
         there.close()
         self._line = Line(here, hears=channels.FROM_PARENT, says=channels.TO_KEEPER)
         if by_exec:
-            self._introduce(charge)
+            self._introduce(spec)
         loop.watch(here.fileno(), self._hear, self._line)
 
-    def _introduce(self, charge: Charge) -> None:
+    def _introduce(self, spec: KeeperSpec) -> None:
         python_path = os.environ.get("PYTHONPATH")
         self._line.send(
             messages.KeeperSetup(
-                charge.client_pid, charge.scratch, charge.run_scratch, charge.work, tuple(sys.path), python_path
+                spec.client_pid, spec.scratch, spec.run_scratch, spec.work, tuple(sys.path), python_path
             )
         )
 
@@ -142,7 +142,7 @@ def _may_fork() -> bool:
         return sys.platform != "darwin"
 
 
-def _fork_keeper(here: socket.socket, there: socket.socket, charge: Charge) -> int:
+def _fork_keeper(here: socket.socket, there: socket.socket, spec: KeeperSpec) -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -151,7 +151,7 @@ def _fork_keeper(here: socket.socket, there: socket.socket, charge: Charge) -> i
         if pid == 0:
             here.close()
             os.setsid()
-            keeper.serve(keeper.make_line(there), charge)
+            keeper.serve(keeper.make_line(there), spec)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
     return pid

@@ -33,7 +33,7 @@ from typing import NoReturn, Self
 from mrframe import errors
 from mrframe.cluster.client.client import RUN_ATTEMPT, LocalCluster
 from mrframe.cluster.client.cluster_dir import Access, Home
-from mrframe.cluster.client.keeper import Charge
+from mrframe.cluster.client.keeper import KeeperSpec
 from mrframe.cluster.client.master_session import MasterClient
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER
 from mrframe.cluster.master.fact_journal import DiskJournal
@@ -74,8 +74,8 @@ class StandingCluster(LocalCluster):
             journal.pass_epoch(max(sealed, default=0))
         finally:
             journal.close()
-        charge = Charge(os.getpid(), "", "", RUN_ATTEMPT)  # nothing is to be removed at the end
-        self._keep(charge, lambda: None, exec_keeper=True)
+        spec = KeeperSpec(os.getpid(), "", "", RUN_ATTEMPT)  # nothing is to be removed at the end
+        self._keep(spec, lambda: None, exec_keeper=True)
         self._open(SchedulerLimits())
         keys = self._keys[CLIENT]
         self._home.announce(
