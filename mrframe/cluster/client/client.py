@@ -20,7 +20,7 @@ from mrframe.cluster.client.master_session import PACKAGE_BYTES_MAX, MasterClien
 from mrframe.cluster.client.process_tree import ProcessTree
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER
 from mrframe.cluster.transport.auth import Keys, make_keys
-from mrframe.cluster.transport.pipes import Line
+from mrframe.cluster.transport.pipes import Pipe
 from mrframe.core.model import events
 from mrframe.core.model.limits import NodeLimits, SchedulerLimits
 from mrframe.errors import ClusterUnreachable
@@ -127,7 +127,7 @@ class LocalCluster(MasterClient):
         """Tell the master who it is."""
         assert self._tree is not None
         keys = self._keys[MASTER]
-        self._tree.children[MASTER].line.send(
+        self._tree.children[MASTER].pipe.send(
             messages.MasterSetup(
                 keys.public, keys.secret, self._members, self._scheduler_limits, self._journal, self._master_address
             )
@@ -141,7 +141,7 @@ class LocalCluster(MasterClient):
             return
         keys = self._keys[name]
         self._incarnations[name] = os.urandom(8).hex()
-        child.line.send(
+        child.pipe.send(
             messages.NodeSetup(
                 name,
                 self._incarnations[name],
@@ -191,8 +191,8 @@ class LocalCluster(MasterClient):
 
     # ---- processes ----------------------------------------------------------------------------------
 
-    def _hear_child(self, name: str, line: Line) -> None:
-        for message in line.receive():
+    def _hear_child(self, name: str, pipe: Pipe) -> None:
+        for message in pipe.receive():
             if isinstance(message, messages.ExecutorPids):
                 self._executors[name] = message.pids
             elif isinstance(message, messages.ChildFault):

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from mrframe.cluster.transport import process
-from mrframe.cluster.transport.pipes import Line
+from mrframe.cluster.transport.pipes import Pipe
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.store.scratch import remove_tree
 from mrframe.wire import channels, messages
@@ -55,21 +55,21 @@ class KeeperSpec:
 class Keeper:
     """The keeper's loop."""
 
-    def __init__(self, line: Line, spec: KeeperSpec) -> None:
-        self._line = line
+    def __init__(self, pipe: Pipe, spec: KeeperSpec) -> None:
+        self._pipe = pipe
         self._spec = spec
         self._dismissed = False
         self._children = process.Children()
         self._poll = select.poll()
         self._client_fd = _watch_process(spec.client_pid)
-        for fd in (line.fileno(), self._children.fileno(), self._client_fd):
+        for fd in (pipe.fileno(), self._children.fileno(), self._client_fd):
             if fd >= 0:
                 self._poll.register(fd, select.POLLIN)
 
     def run(self) -> None:
         """Serve until the client goes; then end everything."""
         try:
-            going = not self._line.heard or self._serve()
+            going = not self._pipe.buffered or self._serve()
             while going:
                 going = self._turn()
         finally:
@@ -91,18 +91,18 @@ class Keeper:
             self._report()
         if self._client_fd in ready:
             return False
-        return self._line.fileno() not in ready or self._serve()
+        return self._pipe.fileno() not in ready or self._serve()
 
     def _report(self) -> None:
         ended = self._children.reap()
         for one in ended:
             if one.name:
-                self._line.send(messages.ChildEnded(one.name, one.pid, one.reason))
+                self._pipe.send(messages.ChildEnded(one.name, one.pid, one.reason))
         self._children.kill_orphans()
 
     def _serve(self) -> bool:
         try:
-            heard = self._line.receive()
+            heard = self._pipe.receive()
         except BadMessage:
             return False
         for message in heard:
@@ -112,16 +112,16 @@ class Keeper:
                 case messages.EndAll():
                     self._dismissed = True
                     return False
-        return not self._line.ended
+        return not self._pipe.ended
 
     def _start(self, names: tuple[str, ...]) -> None:
         """Fork children; one that cannot be forked now has ended as far as the client is concerned."""
-        fds = self._line.fds
+        fds = self._pipe.fds
         if len(fds) < len(names):  # this process has too many open to receive them: which is whose is not known
             while fds:
                 os.close(fds.popleft())
             for name in names:
-                self._line.send(messages.ChildEnded(name, 0, "was not started, as too many files are open"))
+                self._pipe.send(messages.ChildEnded(name, 0, "was not started, as too many files are open"))
             return
         for name in names:
             fd = fds.popleft()
@@ -129,13 +129,13 @@ class Keeper:
                 self._fork(name, fd)
             except OSError as error:
                 os.close(fd)
-                self._line.send(messages.ChildEnded(name, 0, f"was not started: {error.strerror}"))
+                self._pipe.send(messages.ChildEnded(name, 0, f"was not started: {error.strerror}"))
 
     def _fork(self, name: str, fd: int) -> None:
-        waiting = list(self._line.fds)
+        waiting = list(self._pipe.fds)
 
         def be() -> None:
-            self._line.socket.close()
+            self._pipe.socket.close()
             for other in [*waiting, self._client_fd]:
                 if other >= 0:
                     os.close(other)
@@ -144,7 +144,7 @@ class Keeper:
 
         pid = self._children.fork(name, be)
         os.close(fd)
-        self._line.send(messages.ChildStarted(name, pid))
+        self._pipe.send(messages.ChildStarted(name, pid))
 
 
 def _main_of(name: str) -> Main:
@@ -182,12 +182,12 @@ def _watch_process(pid: int) -> int:
         return -1
 
 
-def make_line(end: socket.socket) -> Line:
+def make_pipe(end: socket.socket) -> Pipe:
     """The keeper's end of its line to the client."""
-    return Line(end, hears=channels.TO_KEEPER, says=channels.FROM_PARENT, blocking=True)
+    return Pipe(end, receives=channels.TO_KEEPER, sends=channels.FROM_PARENT, blocking=True)
 
 
-def serve(line: Line, spec: KeeperSpec) -> NoReturn:
+def serve(pipe: Pipe, spec: KeeperSpec) -> NoReturn:
     """Be the keeper, in a process that was forked or started for it."""
 
     def keep() -> None:
@@ -200,7 +200,7 @@ def serve(line: Line, spec: KeeperSpec) -> NoReturn:
         process.adopt_orphans()
         process.set_title("mrframe keeper")
         _preload(spec.work)
-        Keeper(line, spec).run()
+        Keeper(pipe, spec).run()
 
     process.run_and_leave(keep)
 
@@ -209,8 +209,8 @@ def main() -> None:
     """Entry point of the process that is started by exec: FD is the keeper's end of the client's line."""
     end = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(end.fileno(), False)  # noqa: FBT003 -- as the function is
-    line = make_line(end)
-    setup = line.wait()
+    pipe = make_pipe(end)
+    setup = pipe.wait()
     if setup is None:
         process.leave(1)
     sys.path[:] = setup.module_path
@@ -218,7 +218,7 @@ def main() -> None:
         os.environ.pop("PYTHONPATH", None)
     else:
         os.environ["PYTHONPATH"] = setup.python_path
-    serve(line, KeeperSpec(setup.client_pid, setup.scratch, setup.run_scratch, setup.work))
+    serve(pipe, KeeperSpec(setup.client_pid, setup.scratch, setup.run_scratch, setup.work))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from mrframe.cluster.client import keeper
 from mrframe.cluster.client.keeper import KeeperSpec
-from mrframe.cluster.transport.pipes import Line, make_pair
+from mrframe.cluster.transport.pipes import Pipe, make_pair
 from mrframe.cluster.transport.transport import Loop
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.paths import python_path
@@ -31,7 +31,7 @@ END_S = 5.0
 class Child:
     """A master or node: its line, and its pid once the keeper has told it."""
 
-    line: Line
+    pipe: Pipe
     listen: Callable[[], None]
     pid: int = 0
 
@@ -59,74 +59,74 @@ class ProcessTree:
         else:
             self.keeper_pid = _fork_keeper(here, there, spec)
         there.close()
-        self._line = Line(here, hears=channels.FROM_PARENT, says=channels.TO_KEEPER)
+        self._pipe = Pipe(here, receives=channels.FROM_PARENT, sends=channels.TO_KEEPER)
         if by_exec:
             self._introduce(spec)
-        loop.watch(here.fileno(), self._hear, self._line)
+        loop.watch(here.fileno(), self._hear, self._pipe)
 
     def _introduce(self, spec: KeeperSpec) -> None:
         python_path = os.environ.get("PYTHONPATH")
-        self._line.send(
+        self._pipe.send(
             messages.KeeperSetup(
                 spec.client_pid, spec.scratch, spec.run_scratch, spec.work, tuple(sys.path), python_path
             )
         )
 
-    def fork(self, names: Sequence[str], hear: Callable[[str, Line], None]) -> None:
+    def fork(self, names: Sequence[str], hear: Callable[[str, Pipe], None]) -> None:
         """Have these children forked; `hear` is called with a child's name and line when it has said something."""
         theirs = []
         for name in names:
             here, there = make_pair()
-            line = Line(here, hears=channels.FROM_CHILD, says=channels.TO_CHILD)
-            listen = self._listener(name, line, hear)
-            self.children[name] = Child(line, listen)
-            self._loop.watch(line.fileno(), listen, line)
+            pipe = Pipe(here, receives=channels.FROM_CHILD, sends=channels.TO_CHILD)
+            listen = self._listener(name, pipe, hear)
+            self.children[name] = Child(pipe, listen)
+            self._loop.watch(pipe.fileno(), listen, pipe)
             theirs.append(there)
-        self._line.send(messages.ForkChildren(tuple(names)), [there.fileno() for there in theirs])
+        self._pipe.send(messages.ForkChildren(tuple(names)), [there.fileno() for there in theirs])
         for there in theirs:
             there.close()
 
-    def _listener(self, name: str, line: Line, hear: Callable[[str, Line], None]) -> Callable[[], None]:
+    def _listener(self, name: str, pipe: Pipe, hear: Callable[[str, Pipe], None]) -> Callable[[], None]:
         def listen() -> None:
-            hear(name, line)
-            if line.ended:
-                self._loop.forget(line.fileno())
+            hear(name, pipe)
+            if pipe.ended:
+                self._loop.forget(pipe.fileno())
 
         return listen
 
     def _hear(self) -> None:
-        for message in self._line.receive():
+        for message in self._pipe.receive():
             child = self.children.get(message.name)
             if child is None:
                 continue
             if isinstance(message, messages.ChildStarted):
                 child.pid = message.pid
             elif child.pid == message.pid:
-                if not child.line.ended:
+                if not child.pipe.ended:
                     child.listen()  # what it said before it ended
-                self._loop.forget(child.line.fileno())
-                child.line.close()
+                self._loop.forget(child.pipe.fileno())
+                child.pipe.close()
                 del self.children[message.name]
                 self._ended(message.name, message.reason)
-        if self._line.ended:
-            self._loop.forget(self._line.fileno())
+        if self._pipe.ended:
+            self._loop.forget(self._pipe.fileno())
             self._lost()
 
     def end(self) -> None:
         """End all processes and wait until the keeper is gone; may be called again."""
         if not self.keeper_pid:
             return
-        self._line.send(messages.EndAll())
-        self._line.socket.settimeout(END_S)
+        self._pipe.send(messages.EndAll())
+        self._pipe.socket.settimeout(END_S)
         try:
-            while not self._line.ended:
-                self._line.receive()
+            while not self._pipe.ended:
+                self._pipe.receive()
         except (TimeoutError, BadMessage):
             os.kill(self.keeper_pid, signal.SIGKILL)
         for child in self.children.values():
-            child.line.close()
+            child.pipe.close()
         self.children.clear()
-        self._line.close()
+        self._pipe.close()
         try:
             os.waitpid(self.keeper_pid, 0)
         except ChildProcessError:
@@ -151,7 +151,7 @@ def _fork_keeper(here: socket.socket, there: socket.socket, spec: KeeperSpec) ->
         if pid == 0:
             here.close()
             os.setsid()
-            keeper.serve(keeper.make_line(there), spec)
+            keeper.serve(keeper.make_pipe(there), spec)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
     return pid

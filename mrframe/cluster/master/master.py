@@ -24,7 +24,7 @@ from mrframe.cluster.master.client_sessions import CLIENT, MASTER, Clients
 from mrframe.cluster.master.fact_journal import DiskJournal, Journal, MemoryJournal
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Doorkeeper, Keys
-from mrframe.cluster.transport.pipes import Line
+from mrframe.cluster.transport.pipes import Pipe
 from mrframe.cluster.transport.process import leave
 from mrframe.cluster.transport.transport import Loop, Received
 from mrframe.core.fast_dataclass import dataclass
@@ -214,18 +214,18 @@ class Master:
 
 def main(end: socket.socket, _work: str) -> None:
     """Be the master: `end` is its line to the client, which ends with the client."""
-    line = Line(end, hears=channels.TO_CHILD, says=channels.FROM_CHILD, blocking=True)
-    setup = line.wait()
+    pipe = Pipe(end, receives=channels.TO_CHILD, sends=channels.FROM_CHILD, blocking=True)
+    setup = pipe.wait()
     if setup is None:
         return
     try:
         master = make(setup)
-        line.send(messages.ChildReady(master.address))
-        master.loop.watch(line.fileno(), lambda: os._exit(0))  # nothing more is said here: it can only have ended
+        pipe.send(messages.ChildReady(master.address))
+        master.loop.watch(pipe.fileno(), lambda: os._exit(0))  # nothing more is said here: it can only have ended
         while True:
             master.turn()
     except MrframeError as error:  # the journal cannot be used; what it has said until then is on the disk
-        line.send(messages.ChildFault(str(error)))
+        pipe.send(messages.ChildFault(str(error)))
         leave(1)
 
 

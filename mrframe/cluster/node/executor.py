@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from mrframe.cluster.transport.pipes import Line
+from mrframe.cluster.transport.pipes import Pipe
 from mrframe.core.model.events import ExecutorBeat, ExecutorBlock, ExecutorFailed, ExecutorSealed
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import DecodeOrder, Failure, Order, Split
@@ -41,11 +41,11 @@ def work_function(name: str) -> Work:
     return found
 
 
-class LineReporter:
+class PipeReporter:
     """What the work function may say while it works (`task.attempt.Reporter`)."""
 
-    def __init__(self, line: Line, executor: int, order: Order) -> None:
-        self._line = line
+    def __init__(self, pipe: Pipe, executor: int, order: Order) -> None:
+        self._pipe = pipe
         self._executor = executor
         self._attempt = order.attempt
         self._blocks_max = order.blocks_ahead_max if isinstance(order, DecodeOrder) else 0
@@ -57,48 +57,48 @@ class LineReporter:
         now_s = time.monotonic()
         if now_s >= self._next_beat_s:
             self._next_beat_s = now_s + BEAT_S
-            self._line.send(ExecutorBeat(self._executor, self._attempt, records, bytes_done))
+            self._pipe.send(ExecutorBeat(self._executor, self._attempt, records, bytes_done))
 
     def block_sealed(self, split: Split) -> None:
         """A block of a decode attempt is complete; wait until there are not too many that are not mapped yet.
 
         Decoding is faster than mapping, and would fill the disk. Ends, too, when the node is gone.
         """
-        self._line.send(ExecutorBlock(self._executor, self._attempt, split))
+        self._pipe.send(ExecutorBlock(self._executor, self._attempt, split))
         self._blocks += 1
-        while self._blocks >= self._blocks_max > 0 and (message := self._line.wait()) is not None:
+        while self._blocks >= self._blocks_max > 0 and (message := self._pipe.wait()) is not None:
             self._blocks -= message == messages.BlockDeleted(self._attempt)
 
 
 def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> None:
     """Work until the node closes the line; `end` is this executor's end, `budget` what all of the node may print."""
-    line = Line(end, hears=channels.TO_EXECUTOR, says=channels.FROM_EXECUTOR, blocking=True)
+    pipe = Pipe(end, receives=channels.TO_EXECUTOR, sends=channels.FROM_EXECUTOR, blocking=True)
     run = work_function(work)
     confine()
     printed = PrintLimit(budget)
     printed.install()
     gc.set_threshold(*THRESHOLDS)
     packages: dict[str, bytes] = {}
-    while (message := line.wait()) is not None:
+    while (message := pipe.wait()) is not None:
         if isinstance(message, messages.BlockDeleted):
             continue  # of an attempt that waits for none any more
         order = message.order
         if isinstance(message, messages.BlockWork):
-            line.send(_block_done(executor, order))
+            pipe.send(_block_done(executor, order))
             continue
         try:
             package = _package(message.package, packages)
         except OSError as error:  # a run that is ended removes its folder while this process is still to end
             gone = Failure("io", f"the job's code cannot be read: {error}", error_slug="job-failed")
-            line.send(ExecutorFailed(executor, order.attempt, gone))
+            pipe.send(ExecutorFailed(executor, order.attempt, gone))
             continue
         printed.begin()
-        outcome = run(package, order, LineReporter(line, executor, order))
+        outcome = run(package, order, PipeReporter(pipe, executor, order))
         _flush()
         cut = printed.end(order.attempt)
         if isinstance(outcome, TaskReport):
             outcome.prints_cut_bytes = cut
-        _answer(line, executor, order.attempt, outcome)
+        _answer(pipe, executor, order.attempt, outcome)
 
 
 def _block_done(executor: int, order: Any) -> Any:
@@ -107,15 +107,15 @@ def _block_done(executor: int, order: Any) -> Any:
     return do_block(executor, order)
 
 
-def _answer(line: Line, executor: int, attempt: str, outcome: TaskReport | Failure) -> None:
+def _answer(pipe: Pipe, executor: int, attempt: str, outcome: TaskReport | Failure) -> None:
     if isinstance(outcome, Failure):
-        line.send(ExecutorFailed(executor, attempt, outcome))
+        pipe.send(ExecutorFailed(executor, attempt, outcome))
         return
     try:
-        line.send(ExecutorSealed(executor, attempt, outcome))
+        pipe.send(ExecutorSealed(executor, attempt, outcome))
     except BadMessage as error:  # what user code counts is in it
         said = f"the report of {attempt} cannot be sent ({error}); count fewer things, and count them in ints"
-        line.send(ExecutorFailed(executor, attempt, Failure("refused", said, error_slug="job-failed")))
+        pipe.send(ExecutorFailed(executor, attempt, Failure("refused", said, error_slug="job-failed")))
 
 
 def _package(path: str, kept: dict[str, bytes]) -> bytes:

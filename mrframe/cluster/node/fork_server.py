@@ -13,7 +13,7 @@ import socket
 
 from mrframe.cluster.node import executor
 from mrframe.cluster.transport import process
-from mrframe.cluster.transport.pipes import Line
+from mrframe.cluster.transport.pipes import Pipe
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.task.isolation.print_limit import PrintBudget
 from mrframe.wire import channels, messages
@@ -28,7 +28,7 @@ def name_of(number: int) -> str:
 class WarmParent:
     """The warm parent's loop."""
 
-    line: Line
+    pipe: Pipe
     children: process.Children
     work: str
     budget: PrintBudget
@@ -36,15 +36,15 @@ class WarmParent:
     def run(self) -> None:
         """Serve until the node goes."""
         poll = select.poll()
-        poll.register(self.line.fileno(), select.POLLIN)
+        poll.register(self.pipe.fileno(), select.POLLIN)
         poll.register(self.children.fileno(), select.POLLIN)
-        while not self.line.ended:
+        while not self.pipe.ended:
             ready = {fd for fd, _ in poll.poll()}
             if self.children.fileno() in ready:
                 for one in self.children.reap():
-                    self.line.send(messages.ChildEnded(one.name, one.pid, one.reason))
-            if self.line.fileno() in ready:
-                for message in self.line.receive():
+                    self.pipe.send(messages.ChildEnded(one.name, one.pid, one.reason))
+            if self.pipe.fileno() in ready:
+                for message in self.pipe.receive():
                     self._do(message)
         self.children.end_all()
 
@@ -57,11 +57,11 @@ class WarmParent:
             process.kill_group(pid)
 
     def _fork(self, number: int) -> None:
-        fd = self.line.fds.popleft()
-        waiting = list(self.line.fds)
+        fd = self.pipe.fds.popleft()
+        waiting = list(self.pipe.fds)
 
         def be() -> None:
-            self.line.socket.close()
+            self.pipe.socket.close()
             for other in waiting:
                 os.close(other)
             process.set_title(f"mrframe exec {number}")
@@ -69,10 +69,10 @@ class WarmParent:
 
         pid = self.children.fork(name_of(number), be)
         os.close(fd)
-        self.line.send(messages.ChildStarted(name_of(number), pid))
+        self.pipe.send(messages.ChildStarted(name_of(number), pid))
 
 
-def start(others: list[socket.socket], work: str) -> tuple[Line, int]:
+def start(others: list[socket.socket], work: str) -> tuple[Pipe, int]:
     """Fork the warm parent, which closes `others`: (the node's line to it, its pid)."""
     here, there = socket.socketpair()
 
@@ -82,9 +82,9 @@ def start(others: list[socket.socket], work: str) -> tuple[Line, int]:
             other.close()
         process.set_title("mrframe warm")
         gc.freeze()
-        line = Line(there, hears=channels.TO_WARM_PARENT, says=channels.FROM_PARENT, blocking=True)
-        WarmParent(line, process.Children(), work, PrintBudget()).run()
+        pipe = Pipe(there, receives=channels.TO_WARM_PARENT, sends=channels.FROM_PARENT, blocking=True)
+        WarmParent(pipe, process.Children(), work, PrintBudget()).run()
 
     pid = process.fork(be)
     there.close()
-    return Line(here, hears=channels.FROM_PARENT, says=channels.TO_WARM_PARENT), pid
+    return Pipe(here, receives=channels.FROM_PARENT, sends=channels.TO_WARM_PARENT), pid

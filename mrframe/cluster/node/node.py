@@ -29,7 +29,7 @@ from mrframe.cluster.node.pool import ExecutorEvent, Pool
 from mrframe.cluster.node.serving import FileServer
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Doorkeeper, Keys
-from mrframe.cluster.transport.pipes import Line
+from mrframe.cluster.transport.pipes import Pipe
 from mrframe.cluster.transport.process import leave
 from mrframe.cluster.transport.transport import Loop, Outbox
 from mrframe.core.model import actions, events
@@ -53,7 +53,7 @@ _MASTER = "master"
 class Node:
     """The driver. `turn()` is one round of its loop."""
 
-    def __init__(self, setup: NodeSetup, parent: Line, warm_line: Line) -> None:
+    def __init__(self, setup: NodeSetup, parent: Pipe, warm_pipe: Pipe) -> None:
         self.bad = 0
         self._setup = setup
         self._events: deque[events.NodeEvent] = deque()
@@ -70,7 +70,7 @@ class Node:
         self._server = FileServer(router, self._folder.file)
         self._inputs = Inputs(setup.name, self._folder, by_path=setup.by_path, tell=self._events.append)
         self._fetcher = Fetcher(context, keys, servers, self.loop, self._fetched)
-        self._pool = Pool(self.loop, warm_line, self._of_executor, gone=lambda: leave(1))
+        self._pool = Pool(self.loop, warm_pipe, self._of_executor, gone=lambda: leave(1))
         self._master = Outbox(transport.connect(context, keys, setup.master_address, servers[_MASTER]))
         self._storage = self._open_storage() if setup.storage else None
         self._parent = parent
@@ -288,13 +288,13 @@ class Node:
 
 def main(end: socket.socket, work: str) -> None:
     """Be a node: `end` is its line to the client, which ends with the client."""
-    warm_line, _ = fork_server.start([end], work)
-    parent = Line(end, hears=channels.TO_CHILD, says=channels.FROM_CHILD, blocking=True)
+    warm_pipe, _ = fork_server.start([end], work)
+    parent = Pipe(end, receives=channels.TO_CHILD, sends=channels.FROM_CHILD, blocking=True)
     setup = parent.wait()
     if setup is None:
         return
     try:
-        node = Node(setup, parent, warm_line)
+        node = Node(setup, parent, warm_pipe)
         parent.send(messages.ChildReady(node.address))
         parent.set_blocking(blocking=False)
         while True:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from mrframe.cluster.node.fork_server import name_of
 from mrframe.cluster.transport import process
-from mrframe.cluster.transport.pipes import Line, make_pair
+from mrframe.cluster.transport.pipes import Pipe, make_pair
 from mrframe.cluster.transport.transport import Loop
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.block_messages import BlockDone, JudgeOrder, StoreOrder
@@ -40,7 +40,7 @@ class Executor:
     """One executor process as the node sees it."""
 
     number: int
-    line: Line
+    pipe: Pipe
     pid: int = 0
     fault: str = ""
 
@@ -49,7 +49,7 @@ class Pool:
     """The executors of a node. `tell` gets what happens to them; `gone` is called when the warm parent ends."""
 
     def __init__(
-        self, loop: Loop, warm: Line, tell: Callable[[ExecutorEvent], None], gone: Callable[[], None]
+        self, loop: Loop, warm: Pipe, tell: Callable[[ExecutorEvent], None], gone: Callable[[], None]
     ) -> None:
         self._loop = loop
         self._warm = warm
@@ -65,11 +65,11 @@ class Pool:
     def spawn(self, number: int) -> None:
         """Start an executor; `ExecutorReady` follows."""
         here, there = make_pair()
-        line = Line(here, hears=channels.FROM_EXECUTOR, says=channels.TO_EXECUTOR)
-        executor = self._executors[name_of(number)] = Executor(number, line)
+        pipe = Pipe(here, receives=channels.FROM_EXECUTOR, sends=channels.TO_EXECUTOR)
+        executor = self._executors[name_of(number)] = Executor(number, pipe)
         self._warm.send(messages.ForkExecutor(number), [there.fileno()])
         there.close()
-        self._loop.watch(line.fileno(), lambda: self._hear(executor), line)
+        self._loop.watch(pipe.fileno(), lambda: self._hear(executor), pipe)
 
     def kill(self, number: int) -> None:
         """End an executor at once; `ExecutorDied` follows."""
@@ -79,19 +79,19 @@ class Pool:
         """Hand an order to an executor."""
         executor = self._executors.get(name_of(number))
         if executor is not None:
-            executor.line.send(messages.Work(package, order))
+            executor.pipe.send(messages.Work(package, order))
 
     def block_deleted(self, number: int, attempt: str) -> None:
         """Tell the executor that decodes in this attempt that there is room for another block."""
         executor = self._executors.get(name_of(number))
         if executor is not None:
-            executor.line.send(messages.BlockDeleted(attempt))
+            executor.pipe.send(messages.BlockDeleted(attempt))
 
     def work_on(self, number: int, order: StoreOrder | JudgeOrder) -> None:
         """Hand an order to a block executor."""
         executor = self._executors.get(name_of(number))
         if executor is not None:
-            executor.line.send(messages.BlockWork(order))
+            executor.pipe.send(messages.BlockWork(order))
 
     def tick(self) -> None:
         """Look how many processes each executor has."""
@@ -115,25 +115,25 @@ class Pool:
 
     def _hear(self, executor: Executor) -> None:
         try:
-            for event in executor.line.receive():
+            for event in executor.pipe.receive():
                 if event.executor == executor.number:
                     self._tell(event)
                 else:
                     self._condemn(executor, f"it spoke for executor {event.executor}")
         except BadMessage as error:
             self._condemn(executor, f"it sent what is no message ({error})")
-        if executor.line.ended:
-            self._loop.forget(executor.line.fileno())
+        if executor.pipe.ended:
+            self._loop.forget(executor.pipe.fileno())
 
     def _condemn(self, executor: Executor, fault: str) -> None:
         executor.fault = fault
-        executor.line.ended = True
+        executor.pipe.ended = True
         self.kill(executor.number)
 
     def _bury(self, executor: Executor, reason: str) -> None:
-        if not executor.line.ended:
+        if not executor.pipe.ended:
             self._hear(executor)
-        self._loop.forget(executor.line.fileno())
-        executor.line.close()
+        self._loop.forget(executor.pipe.fileno())
+        executor.pipe.close()
         del self._executors[name_of(executor.number)]
         self._tell(ExecutorDied(executor.number, executor.fault or reason))

@@ -28,19 +28,21 @@ def make_pair() -> tuple[socket.socket, socket.socket]:
     return socket.socketpair()
 
 
-class Line:
+class Pipe:
     """One end of a line: hears messages of one vocabulary and says those of another."""
 
-    def __init__(self, end: socket.socket, *, hears: Vocabulary, says: Vocabulary, blocking: bool = False) -> None:
+    def __init__(
+        self, end: socket.socket, *, receives: Vocabulary, sends: Vocabulary, blocking: bool = False
+    ) -> None:
         self.socket = end
         self.set_blocking(blocking=blocking)
         self.ended = False
         self.fds: deque[int] = deque()
-        self._hears = hears
-        self._says = says
-        self._frames = Frames(hears.bytes_max)
+        self._receives = receives
+        self._sends = sends
+        self._frames = Frames(receives.bytes_max)
         self._pending: deque[memoryview] = deque()
-        self._heard: deque[Any] = deque()
+        self._received: deque[Any] = deque()
 
     def set_blocking(self, *, blocking: bool) -> None:
         """Whether `receive` waits for something to arrive."""
@@ -56,13 +58,13 @@ class Line:
         return bool(self._pending)
 
     @property
-    def heard(self) -> bool:
+    def buffered(self) -> bool:
         """Whether `receive` has something without reading the socket."""
-        return bool(self._heard)
+        return bool(self._received)
 
     def send(self, message: Any, fds: Sequence[int] = ()) -> None:
         """Say a message, now or at a later `flush`; nothing when the other end is gone."""
-        data = frame(self._says.encode(message))
+        data = frame(self._sends.encode(message))
         assert len(fds) <= len(data) * _FDS_MAX
         if self.ended:
             return
@@ -106,7 +108,7 @@ class Line:
 
     def receive(self) -> list[Any]:
         """What has arrived; `ended` is set when nothing more will. BadMessage when it is no message."""
-        while not self.ended and not (self._heard and self.socket.getblocking()):
+        while not self.ended and not (self._received and self.socket.getblocking()):
             try:
                 data, fds, _, _ = socket.recv_fds(self.socket, _READ_BYTES, _FDS_MAX)
             except BlockingIOError:
@@ -118,20 +120,20 @@ class Line:
             self.fds.extend(fds)
             self.ended = not data
             for payload in self._frames.feed(data):
-                self._heard.append(self._hears.decode(payload))
+                self._received.append(self._receives.decode(payload))
             if self.socket.getblocking() or len(data) < _READ_BYTES:
                 break
-        heard = list(self._heard)
-        self._heard.clear()
-        return heard
+        buffered = list(self._received)
+        self._received.clear()
+        return buffered
 
     def wait(self) -> Any:
         """The next message, waiting for it (a blocking line); None when the other end is gone."""
-        while not self._heard:
+        while not self._received:
             if self.ended:
                 return None
-            self._heard.extend(self.receive())
-        return self._heard.popleft()
+            self._received.extend(self.receive())
+        return self._received.popleft()
 
     def close(self) -> None:
         """Close this end, and descriptors that arrived and were not taken."""

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import zmq
 
 from mrframe.cluster.transport.auth import DOMAIN, Keys
-from mrframe.cluster.transport.pipes import Line
+from mrframe.cluster.transport.pipes import Pipe
 from mrframe.errors import ClusterUnreachable
 from mrframe.wire.codec import MESSAGE_BYTES_MAX, BadMessage
 
@@ -212,10 +212,10 @@ class Loop:
     def __init__(self) -> None:
         self._poller = zmq.Poller()
         self._calls: dict[Any, Callable[[], None]] = {}
-        self._senders: dict[Any, Line | Outbox] = {}
+        self._senders: dict[Any, Pipe | Outbox] = {}
         self._flushing: set[Any] = set()  # senders whose source is polled for writing, too
 
-    def watch(self, source: Socket | int, call: Callable[[], None], sender: Line | Outbox | None = None) -> None:
+    def watch(self, source: Socket | int, call: Callable[[], None], sender: Pipe | Outbox | None = None) -> None:
         """Call when there is something to read; flush `sender` when what waits there can be sent."""
         self._poller.register(source, _IN)
         self._flushing.discard(source)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from mrframe.cluster.node import executor
-from mrframe.cluster.transport.pipes import Line, make_pair
+from mrframe.cluster.transport.pipes import Pipe, make_pair
 from mrframe.core.model.events import ExecutorFailed
 from mrframe.core.model.spec import MapOrder, Split
 from mrframe.task.isolation.print_limit import PrintBudget
@@ -23,15 +23,15 @@ def test_a_package_that_is_gone_fails_its_attempt_and_ends_nobody(tmp_path, capf
         executor.serve(there, 1, "mrframe.task.attempt:run_attempt", PrintBudget())
         os._exit(0)
     there.close()
-    line = Line(here, hears=channels.FROM_EXECUTOR, says=channels.TO_EXECUTOR, blocking=True)
+    pipe = Pipe(here, receives=channels.FROM_EXECUTOR, sends=channels.TO_EXECUTOR, blocking=True)
     split = Split("file", "log", "log", 0, 1, (0, 0))
     for _ in range(2):
-        line.send(BlockDeleted("job-1/d0000.1.1"))  # of an attempt before, and nothing to answer
-        line.send(Work(str(tmp_path / "package"), MapOrder(ATTEMPT, 0, split, 1, str(tmp_path / "out"), ())))
-        said = line.wait()
+        pipe.send(BlockDeleted("job-1/d0000.1.1"))  # of an attempt before, and nothing to answer
+        pipe.send(Work(str(tmp_path / "package"), MapOrder(ATTEMPT, 0, split, 1, str(tmp_path / "out"), ())))
+        said = pipe.wait()
         assert isinstance(said, ExecutorFailed)
         assert (said.attempt, said.failure.kind) == (ATTEMPT, "io")
         assert "package" in said.failure.message
-    line.close()
+    pipe.close()
     assert os.waitpid(pid, 0)[1] == 0
     assert capfd.readouterr().err == ""

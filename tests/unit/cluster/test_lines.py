@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from mrframe.cluster.transport.pipes import Line, make_pair
+from mrframe.cluster.transport.pipes import Pipe, make_pair
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
@@ -13,8 +13,8 @@ from mrframe.wire.codec import BadMessage
 @pytest.fixture
 def ends():
     here, there = make_pair()
-    client = Line(here, hears=channels.FROM_PARENT, says=channels.TO_KEEPER)
-    keeper = Line(there, hears=channels.TO_KEEPER, says=channels.FROM_PARENT)
+    client = Pipe(here, receives=channels.FROM_PARENT, sends=channels.TO_KEEPER)
+    keeper = Pipe(there, receives=channels.TO_KEEPER, sends=channels.FROM_PARENT)
     yield client, keeper
     client.close()
     keeper.close()
@@ -95,12 +95,12 @@ def test_what_is_no_message_is_bad(ends):
 
 def test_a_blocking_line_waits_and_keeps_what_came_together():
     here, there = socket.socketpair()
-    client = Line(here, hears=channels.FROM_PARENT, says=channels.TO_KEEPER)
-    keeper = Line(there, hears=channels.TO_KEEPER, says=channels.FROM_PARENT, blocking=True)
+    client = Pipe(here, receives=channels.FROM_PARENT, sends=channels.TO_KEEPER)
+    keeper = Pipe(there, receives=channels.TO_KEEPER, sends=channels.FROM_PARENT, blocking=True)
     client.send(messages.ForkChildren(("master",)))
     client.send(messages.EndAll())
     assert keeper.wait() == messages.ForkChildren(("master",))
-    assert keeper.heard
+    assert keeper.buffered
     assert keeper.receive() == [messages.EndAll()]
     client.close()
     assert keeper.wait() is None
