@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Literal, Self
 
 from mrframe.cluster.client.keeper import KeeperSpec
-from mrframe.cluster.client.master_session import PACKAGE_BYTES_MAX, MasterClient
+from mrframe.cluster.client.master_session import PACKAGE_BYTES_MAX, MasterSession
 from mrframe.cluster.client.process_tree import ProcessTree
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER
 from mrframe.cluster.transport.auth import Keys, make_keys
@@ -36,7 +36,7 @@ RESTARTS_MAX = 50
 __all__ = ["PACKAGE_BYTES_MAX", "LocalCluster"]
 
 
-class LocalCluster(MasterClient):
+class LocalCluster(MasterSession):
     """A master and nodes on this machine. Made by `start`; a context manager."""
 
     def __init__(self, *, nodes: int, slots: int, scratch: str, by_path: bool, limits: NodeLimits) -> None:

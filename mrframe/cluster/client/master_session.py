@@ -38,7 +38,7 @@ TICK_S = 0.1
 FETCH_S = 60.0
 
 
-class MasterClient:
+class MasterSession:
     """One session with a master, from `_connect` on. `place` names the cluster in messages.
 
     `copies` is the directory for what is fetched; `nodes` the one that has the nodes' own, when they may be read by

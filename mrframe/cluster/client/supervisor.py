@@ -34,7 +34,7 @@ from mrframe import errors
 from mrframe.cluster.client.client import RUN_ATTEMPT, LocalCluster
 from mrframe.cluster.client.cluster_dir import Access, Home
 from mrframe.cluster.client.keeper import KeeperSpec
-from mrframe.cluster.client.master_session import MasterClient
+from mrframe.cluster.client.master_session import MasterSession
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER
 from mrframe.cluster.master.fact_journal import DiskJournal
 from mrframe.cluster.node.node_dir import Folder
@@ -297,7 +297,7 @@ def stop(path: str) -> None:
         os.close(handle)
 
 
-class Visitor(MasterClient):
+class Visitor(MasterSession):
     """A client of a standing cluster; `copies` is a directory for what is fetched. A context manager."""
 
     def __init__(self, home: Home, copies: str) -> None:
