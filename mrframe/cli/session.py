@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from mrframe.cluster.client.cluster_dir import Home
+    from mrframe.cluster.client.cluster_dir import ClusterDir
     from mrframe.cluster.client.supervisor import Visitor
     from mrframe.wire.messages import JobState
 
@@ -24,15 +24,15 @@ def dir_option(command: C) -> C:
     return click.option("--dir", "directory", metavar="DIR", default=None, help=text)(command)
 
 
-def home_of(directory: str | None) -> Home:
+def home_of(directory: str | None) -> ClusterDir:
     """The cluster's home; NotPrivate when it is not this user's alone."""
-    from mrframe.cluster.client.cluster_dir import Home, default_home
+    from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
 
-    return Home(directory or default_home())
+    return ClusterDir(directory or default_home())
 
 
 @contextmanager
-def visit(home: Home) -> Iterator[Visitor]:
+def visit(home: ClusterDir) -> Iterator[Visitor]:
     """A session with the cluster that runs there; what is fetched goes when it ends. ClusterUnreachable."""
     from mrframe.cluster.client.supervisor import Visitor
     from mrframe.store.scratch import Scratch

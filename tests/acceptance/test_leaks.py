@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from test_standing_cluster import Place
 
-from mrframe.cluster.client.cluster_dir import Home
+from mrframe.cluster.client.cluster_dir import ClusterDir
 from mrframe.cluster.client.supervisor import Visitor
 from mrframe.core.model.actions import JobEnded
 from mrframe.core.model.options import RunOptions
@@ -49,7 +49,7 @@ class Many:
 
     def __init__(self, folder, place):
         self.folder, self.place = folder, place
-        self.home = Home(str(place.home))
+        self.home = ClusterDir(str(place.home))
         (folder / "job.py").write_text(JOB)
         (folder / "log").write_text("a b a\nb c\n" * 20)
         self.number = 0

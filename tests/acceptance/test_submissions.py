@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from test_standing_cluster import LOG, Place, answer
 
-from mrframe.cluster.client.cluster_dir import LOG_BYTES_MAX, Home
+from mrframe.cluster.client.cluster_dir import LOG_BYTES_MAX, ClusterDir
 from mrframe.shuffle.run_file.run_writer import RunReader
 
 END_S = 20.0
@@ -251,6 +251,8 @@ def test_what_was_never_submitted_is_refused_by_name(cluster):
 
 
 def test_what_the_cluster_has_not_accepted_is_not_removed(cluster):
-    job = Home(str(cluster.home)).add_submission(b"{}", b"package")  # as `mrframe submit` does before it submits
+    job = ClusterDir(str(cluster.home)).add_submission(
+        b"{}", b"package"
+    )  # as `mrframe submit` does before it submits
     assert "has not accepted" in cluster.do("rm", "@", code=2).stderr.decode()
     assert sorted(os.listdir(cluster.home / "submissions" / job)) == ["package", "record"]

@@ -12,7 +12,7 @@ from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import columns_text, escaped, sample
 
 if TYPE_CHECKING:
-    from mrframe.cluster.client.cluster_dir import Home
+    from mrframe.cluster.client.cluster_dir import ClusterDir
     from mrframe.wire.messages import JobState
 
 _HEAD = ["id", "name", "state", "progress", "submitted", "ended"]
@@ -36,7 +36,7 @@ def command(*, as_json: bool, directory: str | None) -> None:
         say(line)
 
 
-def _row(home: Home, one: JobState) -> list[str]:
+def _row(home: ClusterDir, one: JobState) -> list[str]:
     at = _submitted(home, one.job)
     return [
         one.job,
@@ -48,7 +48,7 @@ def _row(home: Home, one: JobState) -> list[str]:
     ]
 
 
-def _plain(home: Home, one: JobState) -> dict[str, object]:
+def _plain(home: ClusterDir, one: JobState) -> dict[str, object]:
     at = _submitted(home, one.job)
     return {
         "id": one.job,
@@ -62,12 +62,12 @@ def _plain(home: Home, one: JobState) -> dict[str, object]:
     }
 
 
-def _submitted(home: Home, job: str) -> datetime | None:
+def _submitted(home: ClusterDir, job: str) -> datetime | None:
     at_s = home.submitted_s(job)
     return None if at_s is None else datetime.fromtimestamp(at_s).astimezone()
 
 
-def _name(home: Home, job: str) -> str | None:
+def _name(home: ClusterDir, job: str) -> str | None:
     """The name of the job; None when its record is gone (a removal broke off) or damaged, as `result` will say."""
     from mrframe.engines.submissions import name_of
     from mrframe.errors import CorruptData, UsageError

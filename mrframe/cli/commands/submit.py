@@ -16,7 +16,7 @@ from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import escaped
 
 if TYPE_CHECKING:
-    from mrframe.cluster.client.cluster_dir import Home
+    from mrframe.cluster.client.cluster_dir import ClusterDir
     from mrframe.cluster.client.supervisor import Visitor
     from mrframe.engines.submissions import Submission
 
@@ -97,7 +97,7 @@ def command(
         say(name)
 
 
-def _sampled(home: Home, visitor: Visitor, submission: Submission) -> list[bytes]:
+def _sampled(home: ClusterDir, visitor: Visitor, submission: Submission) -> list[bytes]:
     """Have the cluster sample the keys; the files of what it found. Nothing of that is left, whatever comes of it."""
     from mrframe.engines import submissions
 

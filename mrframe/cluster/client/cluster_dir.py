@@ -64,7 +64,7 @@ def default_home() -> str:
     return os.path.join(state, "mrframe", "cluster")
 
 
-class Home:
+class ClusterDir:
     """The directory at `path`, which `make` makes. NotPrivate when it is there and is not this user's alone."""
 
     def __init__(self, path: str) -> None:

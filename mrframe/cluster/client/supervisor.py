@@ -32,7 +32,7 @@ from typing import NoReturn, Self
 
 from mrframe import errors
 from mrframe.cluster.client.client import RUN_ATTEMPT, LocalCluster
-from mrframe.cluster.client.cluster_dir import Access, Home
+from mrframe.cluster.client.cluster_dir import Access, ClusterDir
 from mrframe.cluster.client.keeper import KeeperSpec
 from mrframe.cluster.client.master_session import MasterSession
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER
@@ -57,7 +57,7 @@ FAULT_S = 4.0
 class StandingCluster(LocalCluster):
     """The supervisor's cluster, in a home that it has claimed."""
 
-    def __init__(self, home: Home, *, nodes: int, slots: int, by_path: bool) -> None:
+    def __init__(self, home: ClusterDir, *, nodes: int, slots: int, by_path: bool) -> None:
         super().__init__(nodes=nodes, slots=slots, scratch=home.nodes, by_path=by_path, limits=NodeLimits())
         self.stopping = False
         self._home = home
@@ -197,7 +197,7 @@ def main() -> NoReturn:
     set_title("mrframe super")
     status = 0
     try:
-        home = Home(path)
+        home = ClusterDir(path)
         home.claim()
     except MrframeError as error:
         _say(report, error)
@@ -249,7 +249,7 @@ def _say(report: int, error: MrframeError | None) -> None:
 
 def start(path: str, *, nodes: int, slots: int, shuffle: str) -> None:
     """Start a standing cluster in the home at `path`, and wait until it serves. Raises why it does not."""
-    Home(path).make()  # refused here with its own words
+    ClusterDir(path).make()  # refused here with its own words
     ours, theirs = os.pipe()
     words = [path, str(nodes), str(slots), shuffle, str(theirs)]
     started = subprocess.Popen(  # noqa: S603 -- runs this Python with this package, nothing that a user names
@@ -279,7 +279,7 @@ def start(path: str, *, nodes: int, slots: int, shuffle: str) -> None:
 
 def stop(path: str) -> None:
     """End the cluster in this home and wait until nothing of it runs. ClusterUnreachable when there is none."""
-    home = Home(path)
+    home = ClusterDir(path)
     pid = home.access().pid
     handle = os.pidfd_open(pid)
     try:
@@ -300,7 +300,7 @@ def stop(path: str) -> None:
 class Visitor(MasterSession):
     """A client of a standing cluster; `copies` is a directory for what is fetched. A context manager."""
 
-    def __init__(self, home: Home, copies: str) -> None:
+    def __init__(self, home: ClusterDir, copies: str) -> None:
         access = home.access()
         super().__init__(home.path, copies=copies, nodes=home.nodes if access.by_path else None)
         self.access = access

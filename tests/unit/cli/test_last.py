@@ -7,7 +7,7 @@ import os
 import pytest
 
 from mrframe.cli.last_id import named, named_submission
-from mrframe.cluster.client.cluster_dir import Home
+from mrframe.cluster.client.cluster_dir import ClusterDir
 from mrframe.errors import UsageError
 from mrframe.store.run_records import Runs, default_folder
 
@@ -26,9 +26,9 @@ def things(tmp_path, monkeypatch):
             name = runs.add({"record": b""})
             os.utime(os.path.join(runs.path, name), (at_s, at_s))
         else:
-            Home(home).make()
-            name = Home(home).add_submission(b"", b"")
-            os.utime(os.path.join(Home(home).submissions, name, "record"), (at_s, at_s))
+            ClusterDir(home).make()
+            name = ClusterDir(home).add_submission(b"", b"")
+            os.utime(os.path.join(ClusterDir(home).submissions, name, "record"), (at_s, at_s))
         return name
 
     return add, home

@@ -4,14 +4,14 @@ import os
 
 import pytest
 
-from mrframe.cluster.client.cluster_dir import FAULT_BYTES, LOG_BYTES_MAX, Home
+from mrframe.cluster.client.cluster_dir import FAULT_BYTES, LOG_BYTES_MAX, ClusterDir
 from mrframe.errors import OutputError, UsageError
 from mrframe.store.private import write_private
 
 
 @pytest.fixture
 def home(tmp_path):
-    made = Home(str(tmp_path / "cluster"))
+    made = ClusterDir(str(tmp_path / "cluster"))
     made.make()
     return made
 

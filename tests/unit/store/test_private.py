@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mrframe.cluster.client.cluster_dir import Home
+from mrframe.cluster.client.cluster_dir import ClusterDir
 from mrframe.store.private import write_private
 
 
@@ -17,7 +17,7 @@ def test_content_then_name_are_on_the_disk_before_it_is_written(tmp_path, disk_c
 
 
 def test_a_submission_is_on_the_disk_with_its_directory_before_it_has_an_id(tmp_path, disk_calls):
-    home = Home(str(tmp_path / "cluster"))
+    home = ClusterDir(str(tmp_path / "cluster"))
     home.make()
     disk_calls.clear()
     job = home.add_submission(b"record", b"package")
