@@ -37,7 +37,7 @@ from mrframe.cluster.client.keeper import KeeperSpec
 from mrframe.cluster.client.master_session import MasterSession
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER
 from mrframe.cluster.master.fact_journal import DiskJournal
-from mrframe.cluster.node.node_dir import Folder
+from mrframe.cluster.node.node_dir import NodeDir
 from mrframe.cluster.transport.auth import Keys
 from mrframe.cluster.transport.process import leave, log, set_title
 from mrframe.core.model.limits import NodeLimits, SchedulerLimits
@@ -165,8 +165,8 @@ class StandingCluster(LocalCluster):
     def _storage_of(self, node: str) -> str:
         return os.path.join(self._home.blocks, node)
 
-    def _folder(self, node: str) -> Folder:
-        return Folder(os.path.join(self._home.nodes, node))
+    def _folder(self, node: str) -> NodeDir:
+        return NodeDir(os.path.join(self._home.nodes, node))
 
     def _log(self, text: str) -> None:
         log(f"supervisor: {text}")

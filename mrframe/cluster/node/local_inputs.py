@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 
 from mrframe.cluster.node.fetching import Fetcher, Outcome, Wanted
-from mrframe.cluster.node.node_dir import Folder, file_in
+from mrframe.cluster.node.node_dir import NodeDir, file_in
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.actions import Fetch
 from mrframe.core.model.events import Fetched, FetchFailed
@@ -30,10 +30,10 @@ class Inputs:
     """What the attempts of a node read. `tell` gets `Fetched` or `FetchFailed`, once per attempt."""
 
     def __init__(
-        self, node: str, folder: Folder, *, by_path: bool, tell: Callable[[Fetched | FetchFailed], None]
+        self, node: str, node_dir: NodeDir, *, by_path: bool, tell: Callable[[Fetched | FetchFailed], None]
     ) -> None:
         self._node = node
-        self._folder = folder
+        self._dir = node_dir
         self._by_path = by_path
         self._tell = tell
         self._gathering: dict[str, Gathering] = {}
@@ -45,7 +45,7 @@ class Inputs:
         for place, (attempt, node, name) in enumerate(fetch.sources):
             path = self._here(fetcher, attempt, node, name)
             if path is None:
-                path = os.path.join(self._folder.fetched(fetch.attempt), f"{place:05d}")
+                path = os.path.join(self._dir.fetched(fetch.attempt), f"{place:05d}")
                 absent.append(Wanted((fetch.attempt, place), node, attempt, name, slots, path))
             gathering.paths.append(path)
         gathering.missing = len(absent)
@@ -58,7 +58,7 @@ class Inputs:
     def _here(self, fetcher: Fetcher, attempt: str, node: str, name: str) -> str | None:
         """The path at which a source can be read without fetching it, or None."""
         if node == self._node:
-            return self._folder.file(attempt, name)
+            return self._dir.file(attempt, name)
         address = fetcher.address(node)
         if not self._by_path or address is None:
             return None

@@ -24,7 +24,7 @@ from mrframe.cluster.node import fork_server
 from mrframe.cluster.node.block_store import BLOCK_EXECUTOR, Storage
 from mrframe.cluster.node.fetching import Fetcher, Outcome
 from mrframe.cluster.node.local_inputs import Inputs
-from mrframe.cluster.node.node_dir import Folder
+from mrframe.cluster.node.node_dir import NodeDir
 from mrframe.cluster.node.pool import ExecutorEvent, Pool
 from mrframe.cluster.node.serving import FileServer
 from mrframe.cluster.transport import transport
@@ -59,16 +59,16 @@ class Node:
         self._events: deque[events.NodeEvent] = deque()
         self._partitions: dict[str, int] = {}  # of reduce attempts that have not begun to fetch
         self._no_code: dict[str, list[actions.Execute]] = {}
-        self._folder = Folder(setup.directory, setup.storage)
-        self._core = NodeCore(setup.name, setup.incarnation, setup.slots, setup.limits, self._folder.held())
+        self._dir = NodeDir(setup.directory, setup.storage)
+        self._core = NodeCore(setup.name, setup.incarnation, setup.slots, setup.limits, self._dir.held())
         keys = Keys(setup.public_key, setup.secret_key)
         servers = {member.name: member.public_key for member in setup.members}
         context = transport.make_context()
         self.loop = Loop()
         self._doorkeeper = Doorkeeper(context, setup.members)
         router, self.address = transport.listen(context, keys)
-        self._server = FileServer(router, self._folder.file)
-        self._inputs = Inputs(setup.name, self._folder, by_path=setup.by_path, tell=self._events.append)
+        self._server = FileServer(router, self._dir.file)
+        self._inputs = Inputs(setup.name, self._dir, by_path=setup.by_path, tell=self._events.append)
         self._fetcher = Fetcher(context, keys, servers, self.loop, self._fetched)
         self._pool = Pool(self.loop, warm_pipe, self._of_executor, gone=lambda: leave(1))
         self._master = Outbox(transport.connect(context, keys, setup.master_address, servers[_MASTER]))
@@ -172,15 +172,15 @@ class Node:
     def _check(self, name: str) -> None:
         """ValueError when this names neither a job nor an attempt: it is going to be part of a path."""
         if "/" in name:
-            self._folder.attempt(name)
+            self._dir.attempt(name)
         else:
-            self._folder.package(name)
+            self._dir.package(name)
 
     def _take_code(self, code: messages.JobCode) -> None:
         """Keep a job's package, and begin what waits for it."""
         fault = None
         try:
-            self._folder.store_package(code.job, code.package)
+            self._dir.store_package(code.job, code.package)
         except OSError as error:
             fault = error
         for action in self._no_code.pop(code.job, []):
@@ -191,7 +191,7 @@ class Node:
 
     def _failed(self, executor: int, attempt: str, error: OSError) -> events.ExecutorFailed:
         """What becomes of an attempt when this node's disk does not do what it needs."""
-        said = f"{self._folder.path} cannot be written: {fault_text(error, self._folder.path)}"
+        said = f"{self._dir.path} cannot be written: {fault_text(error, self._dir.path)}"
         return events.ExecutorFailed(executor, attempt, Failure("io", said, error_slug=JobFailed.slug))
 
     def _note(self, event: events.NodeEvent) -> events.NodeEvent:
@@ -205,14 +205,14 @@ class Node:
             case events.ExecutorSealed():
                 return self._seal(event)
             case events.ExecutorFailed():
-                self._folder.drop_fetched(event.attempt)
+                self._dir.drop_fetched(event.attempt)
             case events.ExecutorReady() | events.ExecutorDied():
                 self._tell_pids()
         return event
 
     def _seal(self, event: events.ExecutorSealed) -> events.NodeEvent:
         try:
-            self._folder.seal(event.attempt)
+            self._dir.seal(event.attempt)
         except FileNotFoundError:
             pass  # its job was forgotten while it ran, and its files are gone
         except OSError as error:
@@ -235,9 +235,9 @@ class Node:
                 self._fetch(action, now_s)
             case actions.DeleteAttempt():
                 self._inputs.cancel(self._fetcher, action.attempt)
-                self._folder.delete_attempt(action.attempt)
+                self._dir.delete_attempt(action.attempt)
             case actions.DeleteBlock():
-                self._folder.delete_block(action.attempt, action.name)
+                self._dir.delete_block(action.attempt, action.name)
                 if action.executor:
                     self._pool.block_deleted(action.executor, action.attempt)
             case actions.DeleteJob():
@@ -246,7 +246,7 @@ class Node:
     def _say(self, message: Any) -> None:
         if isinstance(message, events.NodeJoined):
             name, incarnation = self._setup.name, self._setup.incarnation
-            where = messages.NodeAddress(name, incarnation, self.address, self._folder.path, self._setup.storage)
+            where = messages.NodeAddress(name, incarnation, self.address, self._dir.path, self._setup.storage)
             self._to_say.append(channels.FROM_NODE.encode(where))
         self._to_say.append(channels.FROM_NODE.encode(message))
         if len(self._to_say) >= transport.TOGETHER_MAX:
@@ -258,12 +258,12 @@ class Node:
         self._to_say.clear()
 
     def _execute(self, action: actions.Execute) -> None:
-        package = self._folder.package(action.job)
+        package = self._dir.package(action.job)
         if not os.path.exists(package):
             self._no_code.setdefault(action.job, []).append(action)
             self._say(messages.CodeWanted(self._setup.name, self._setup.incarnation, action.job))
             return
-        out_dir = self._folder.attempt(action.order.attempt)
+        out_dir = self._dir.attempt(action.order.attempt)
         self._pool.execute(action.executor, package, replace(action.order, out_dir=out_dir))
 
     def _fetch(self, action: actions.Fetch, now_s: float) -> None:
@@ -277,7 +277,7 @@ class Node:
     def _forget(self, job: str) -> None:
         self._inputs.cancel(self._fetcher, job)
         self._no_code.pop(job, None)
-        self._folder.delete_job(job)
+        self._dir.delete_job(job)
 
     def _tell_pids(self) -> None:
         pids = self._pool.pids()

@@ -31,7 +31,7 @@ LOGS_MAX = 16
 """Lists of sealed attempts that are open at a time, one for each job."""
 
 
-class Folder:
+class NodeDir:
     """The directory of one node."""
 
     def __init__(self, path: str, storage: str = "") -> None:

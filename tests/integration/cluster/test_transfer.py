@@ -10,7 +10,7 @@ import pytest
 
 from mrframe.cluster.node import fetching, serving
 from mrframe.cluster.node.fetching import Fetcher, Wanted
-from mrframe.cluster.node.node_dir import Folder
+from mrframe.cluster.node.node_dir import NodeDir
 from mrframe.cluster.node.serving import FileServer
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Doorkeeper, make_keys
@@ -32,7 +32,7 @@ class Pair:
         self.server_keys, self.fetcher_keys = make_keys(), make_keys()
         self.doorkeeper = Doorkeeper(self.context, [Member("node-2", self.fetcher_keys.public)])
         self.loop.watch(self.doorkeeper.socket, self.doorkeeper.answer)
-        self.folder = Folder(str(folder / "node-1"))
+        self.folder = NodeDir(str(folder / "node-1"))
         self.outcomes = []
         self.now_s = 0.0
         self.sent = []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mrframe.cluster.node.node_dir import LOGS_MAX, Folder, file_in
+from mrframe.cluster.node.node_dir import LOGS_MAX, NodeDir, file_in
 
 SEALED, OPEN = "job-1/m0000.1.1", "job-1/m0001.1.1"
 
@@ -18,61 +18,61 @@ def write(path, data=b"x"):
 
 
 def test_what_is_sealed_is_held_and_the_rest_is_deleted(tmp_path):
-    folder = Folder(str(tmp_path / "node-1"))
+    folder = NodeDir(str(tmp_path / "node-1"))
     for attempt in (SEALED, OPEN):
         write(folder.file(attempt, "map.mrf"))
         write(os.path.join(folder.fetched(attempt), "00000"))
     folder.store_package("job-1", b"code")
     folder.seal(SEALED)
-    again = Folder(str(tmp_path / "node-1"))
+    again = NodeDir(str(tmp_path / "node-1"))
     assert again.held() == [SEALED]
     assert sorted(os.listdir(tmp_path / "node-1" / "job-1")) == ["m0000.1.1", "package", "sealed"]
     assert Path(again.package("job-1")).read_bytes() == b"code"
 
 
 def test_the_highest_epoch_of_what_is_sealed_is_known(tmp_path):
-    folder = Folder(str(tmp_path))
+    folder = NodeDir(str(tmp_path))
     assert folder.last_epoch() == 0
     for attempt in ("job-1/m0000.12.1", "job-2/m0000.3.1"):
         write(folder.file(attempt, "map.mrf"))
         folder.seal(attempt)
     write(folder.file("job-1/m0001.40.1", "map.mrf"))
-    assert Folder(str(tmp_path)).last_epoch() == 12
+    assert NodeDir(str(tmp_path)).last_epoch() == 12
 
 
 def test_a_line_that_was_cut_off_seals_nothing_and_the_next_is_not_lost(tmp_path):
-    folder = Folder(str(tmp_path))
+    folder = NodeDir(str(tmp_path))
     for attempt in (SEALED, OPEN):
         write(folder.file(attempt, "map.mrf"))
         folder.seal(attempt)
     path = tmp_path / "job-1" / "sealed"
     path.write_bytes(path.read_bytes()[:-3])
-    again = Folder(str(tmp_path))
+    again = NodeDir(str(tmp_path))
     assert again.held() == [SEALED]
     write(again.file(OPEN, "map.mrf"))
     again.seal(OPEN)
-    assert Folder(str(tmp_path)).held() == [SEALED, OPEN]
+    assert NodeDir(str(tmp_path)).held() == [SEALED, OPEN]
 
 
 def test_an_attempt_that_wrote_nothing_is_held_without_a_directory(tmp_path):
-    folder = Folder(str(tmp_path))
+    folder = NodeDir(str(tmp_path))
     write(folder.file(SEALED, "map.mrf"))
     folder.seal(SEALED)
     folder.seal(OPEN)
-    assert Folder(str(tmp_path)).held() == [OPEN, SEALED]
+    assert NodeDir(str(tmp_path)).held() == [OPEN, SEALED]
     assert sorted(os.listdir(tmp_path / "job-1")) == ["m0000.1.1", "sealed"]
 
 
 def test_what_was_sealed_and_deleted_is_not_held(tmp_path):
-    folder = Folder(str(tmp_path))
+    folder = NodeDir(str(tmp_path))
     write(folder.file(SEALED, "map.mrf"))
     folder.seal(SEALED)
     folder.delete_attempt(SEALED)
-    assert Folder(str(tmp_path)).held() == []
+    assert NodeDir(str(tmp_path)).held() == []
 
 
 def test_attempts_and_jobs_are_deleted_with_all_that_is_theirs(tmp_path):
-    folder = Folder(str(tmp_path))
+    folder = NodeDir(str(tmp_path))
     write(folder.file(SEALED, "map.mrf"))
     write(folder.file(OPEN, "map.mrf"))
     write(os.path.join(folder.fetched(OPEN), "00000"))
@@ -84,7 +84,7 @@ def test_attempts_and_jobs_are_deleted_with_all_that_is_theirs(tmp_path):
 
 
 def test_the_package_is_private(tmp_path):
-    folder = Folder(str(tmp_path / "node-1"))
+    folder = NodeDir(str(tmp_path / "node-1"))
     folder.store_package("job-1", b"code")
     assert os.stat(folder.package("job-1")).st_mode & 0o777 == 0o600
     assert os.stat(tmp_path / "node-1").st_mode & 0o777 == 0o700
@@ -94,7 +94,7 @@ def test_the_package_is_private(tmp_path):
     "attempt", ["", "..", "../job-1/m0000.1.1", "job-1/../m0000.1.1", "job-1/m0000.1.1/", "/etc"]
 )
 def test_no_attempt_leads_out(tmp_path, attempt):
-    folder = Folder(str(tmp_path))
+    folder = NodeDir(str(tmp_path))
     for use in (folder.attempt, folder.fetched, folder.seal, folder.delete_attempt):
         with pytest.raises(ValueError, match="attempt"):
             use(attempt)
@@ -102,7 +102,7 @@ def test_no_attempt_leads_out(tmp_path, attempt):
 
 @pytest.mark.parametrize("job", ["", "..", ".", "job-1/..", "/", "job", "job-1\n"])
 def test_no_job_leads_out(tmp_path, job):
-    folder = Folder(str(tmp_path))
+    folder = NodeDir(str(tmp_path))
     for use in (folder.package, folder.delete_job):
         with pytest.raises(ValueError, match="job"):
             use(job)
@@ -116,7 +116,7 @@ def test_no_file_name_leads_out(name):
 
 def test_a_seal_that_the_disk_refuses_is_an_error_and_the_next_is_not_lost(tmp_path, monkeypatch):
     """Half of the line was written before the disk was full."""
-    folder, real = Folder(str(tmp_path)), os.write
+    folder, real = NodeDir(str(tmp_path)), os.write
     for attempt in (SEALED, OPEN):
         write(folder.file(attempt, "map.mrf"))
 
@@ -129,15 +129,15 @@ def test_a_seal_that_the_disk_refuses_is_an_error_and_the_next_is_not_lost(tmp_p
         folder.seal(SEALED)
     monkeypatch.setattr(os, "write", real)
     folder.seal(OPEN)
-    assert Folder(str(tmp_path)).held() == [OPEN]
+    assert NodeDir(str(tmp_path)).held() == [OPEN]
 
 
 def test_many_jobs_that_stay_keep_few_files_open(tmp_path):
-    folder = Folder(str(tmp_path))
+    folder = NodeDir(str(tmp_path))
     before = len(os.listdir("/proc/self/fd"))
     for number, job in enumerate([*range(1, 101), 1, 50]):
         attempt = f"job-{job}/m{number:04d}.1.1"
         write(folder.file(attempt, "map.mrf"))
         folder.seal(attempt)
     assert len(os.listdir("/proc/self/fd")) - before <= LOGS_MAX
-    assert len(Folder(str(tmp_path)).held()) == 102
+    assert len(NodeDir(str(tmp_path)).held()) == 102

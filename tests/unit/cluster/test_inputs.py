@@ -6,7 +6,7 @@ import pytest
 
 from mrframe.cluster.node.fetching import Outcome
 from mrframe.cluster.node.local_inputs import Inputs
-from mrframe.cluster.node.node_dir import Folder
+from mrframe.cluster.node.node_dir import NodeDir
 from mrframe.core.model.actions import Fetch
 from mrframe.core.model.events import Fetched, FetchFailed
 from mrframe.wire.messages import NodeAddress
@@ -39,7 +39,7 @@ def sealed(folder, attempt):
 
 @pytest.fixture
 def folders(tmp_path):
-    return Folder(str(tmp_path / "node-1")), Folder(str(tmp_path / "node-2"))
+    return NodeDir(str(tmp_path / "node-1")), NodeDir(str(tmp_path / "node-2"))
 
 
 def test_sealed_files_of_this_host_are_read_where_they_lie(folders):
