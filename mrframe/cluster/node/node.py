@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from mrframe.cluster.node import fork_server
-from mrframe.cluster.node.block_store import BLOCK_EXECUTOR, Storage
+from mrframe.cluster.node.block_service import BLOCK_EXECUTOR, BlockService
 from mrframe.cluster.node.fetching import Fetcher, Outcome
 from mrframe.cluster.node.local_inputs import Inputs
 from mrframe.cluster.node.node_dir import NodeDir
@@ -72,7 +72,7 @@ class Node:
         self._fetcher = Fetcher(context, keys, servers, self.loop, self._fetched)
         self._pool = Pool(self.loop, warm_pipe, self._of_executor, gone=lambda: leave(1))
         self._master = Outbox(transport.connect(context, keys, setup.master_address, servers[_MASTER]))
-        self._storage = self._open_storage() if setup.storage else None
+        self._block_service = self._make_block_service() if setup.storage else None
         self._parent = parent
         self._told_pids: list[tuple[str, int]] = []
         self.loop.watch(self._doorkeeper.socket, self._doorkeeper.answer)
@@ -82,9 +82,9 @@ class Node:
         self._next_tick_s = self._spoke_s = 0.0
         self._to_say: list[bytes] = []
 
-    def _open_storage(self) -> Storage:
+    def _make_block_service(self) -> BlockService:
         setup = self._setup
-        return Storage(
+        return BlockService(
             setup.storage,
             node=(setup.name, setup.incarnation),
             by_path=setup.by_path,
@@ -104,8 +104,8 @@ class Node:
             self._next_tick_s = now_s + TICK_S
             self._fetcher.tick(now_s)
             self._pool.tick()
-            if self._storage is not None and self._core.welcome:
-                self._storage.tick(now_s)
+            if self._block_service is not None and self._core.welcome:
+                self._block_service.tick(now_s)
             self._events.append(events.Tick())
         while self._events:
             event = self._note(self._events.popleft())
@@ -137,11 +137,11 @@ class Node:
             case messages.Refused():
                 self.bad += 1
             case StoreBlock() | DropBlock() | JudgeBlocks() | KeepVersion() | DropVersion() | VersionAsked():
-                if self._storage is not None:
-                    self._storage.hear(message, time.monotonic())
+                if self._block_service is not None:
+                    self._block_service.hear(message, time.monotonic())
             case _:
-                if isinstance(message, events.Welcome) and message.epoch != self._core.epoch and self._storage:
-                    self._storage.welcomed()
+                if isinstance(message, events.Welcome) and message.epoch != self._core.epoch and self._block_service:
+                    self._block_service.welcomed()
                 for name in (getattr(message, "attempt", None), getattr(message, "job", None)):
                     if name is not None:
                         self._check(name)
@@ -149,8 +149,8 @@ class Node:
 
     def _fetched(self, outcome: Outcome) -> None:
         """A transfer has ended, of an attempt's input or of a block for the store."""
-        if outcome.wanted.key[0] == STORED and self._storage is not None:
-            self._storage.outcome(outcome)
+        if outcome.wanted.key[0] == STORED and self._block_service is not None:
+            self._block_service.outcome(outcome)
         else:
             self._inputs.outcome(outcome)
 
@@ -159,14 +159,14 @@ class Node:
         if event.executor != BLOCK_EXECUTOR:
             assert not isinstance(event, BlockDone)
             self._events.append(event)
-        elif self._storage is not None:
+        elif self._block_service is not None:
             match event:
                 case BlockDone():
-                    self._storage.done(event)
+                    self._block_service.done(event)
                 case events.ExecutorReady():
-                    self._storage.executor_ready()
+                    self._block_service.executor_ready()
                 case events.ExecutorDied():
-                    self._storage.executor_died(event.reason)
+                    self._block_service.executor_died(event.reason)
         self._tell_pids()
 
     def _check(self, name: str) -> None:

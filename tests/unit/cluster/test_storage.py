@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from mrframe.cluster.node.block_store import BLOCK_EXECUTOR, Storage
+from mrframe.cluster.node.block_service import BLOCK_EXECUTOR, BlockService
 from mrframe.core.model.block_messages import BlockDone
 
 DAY_S = 24 * 3600.0
@@ -26,7 +26,7 @@ class PlayedPool:
 def scrubbed(folder, hours):
     """The blocks that a node judges by itself in the first hours after its start, in order."""
     pool = PlayedPool()
-    node = Storage(
+    node = BlockService(
         str(folder), node=("node-1", "x"), by_path=True, pool=pool, fetcher=None, say=lambda _: None, scrub_s=DAY_S
     )
     node.executor_ready()

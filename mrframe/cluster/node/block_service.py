@@ -69,7 +69,7 @@ class Judging:
     blocks: int
 
 
-class Storage:
+class BlockService:
     """The store in `folder` of this node (`name`, `incarnation`). `say` sends to the master."""
 
     def __init__(
