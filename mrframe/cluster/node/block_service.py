@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mrframe.cluster.node.fetching import Fetcher, Outcome, Wanted
-from mrframe.cluster.node.manifest_store import Versions
+from mrframe.cluster.node.manifest_store import ManifestStore
 from mrframe.cluster.node.pool import Pool
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.block_messages import (
@@ -86,7 +86,7 @@ class BlockService:
         self._store = BlockStore(folder)
         self._store.sweep()
         self._node = node
-        self._versions = Versions(self._store, node, say)
+        self._manifests = ManifestStore(self._store, node, say)
         self._by_path = by_path
         self._pool = pool
         self._fetcher = fetcher
@@ -112,9 +112,9 @@ class BlockService:
                 self._store.file(message.name)
                 self._get(message, now_s)
             case KeepVersion() | DropVersion() | VersionAsked():
-                self._versions.hear(message)
+                self._manifests.hear(message)
             case DropBlock(name, moved):
-                if self._versions.name(name) and not moved:
+                if self._manifests.name(name) and not moved:
                     return  # a version that the master does not know yet needs it
                 try:
                     self._store.delete(name)
@@ -256,12 +256,12 @@ class BlockService:
             self._scrub_next(now_s)
 
     def _tell(self) -> None:
-        for message in self._versions.held():
+        for message in self._manifests.held():
             self._say(message)
         names = self._store.names()
         marked = self._store.provisional()
-        provisional = {name for name in marked if not self._versions.name(name)}
-        unknown = {name for name in names if name not in marked and not self._versions.name(name)}
+        provisional = {name for name in marked if not self._manifests.name(name)}
+        unknown = {name for name in names if name not in marked and not self._manifests.name(name)}
         after = ""
         for first in range(0, max(1, len(names)), TELL_BLOCKS):
             some = tuple(names[first : first + TELL_BLOCKS])

@@ -35,17 +35,17 @@ TELL_KEYS = 2_000
 _WORDS = Vocabulary(Version)
 
 
-class Versions:
+class ManifestStore:
     """The manifests beside the blocks of `store`, of this node (`name`, `incarnation`). `say` sends to the master."""
 
     def __init__(self, store: BlockStore, node: tuple[str, str], say: Callable[[Any], None]) -> None:
         self._store = store
         self._node = node
         self._say = say
-        self._manifests = Manifests(store.path)
+        self._files = Manifests(store.path)
         self._blocks: dict[str, frozenset[str]] = {}  # key -> names of its blocks
         self._counts: Counter[str] = Counter()  # block -> how many of them name it
-        for key in self._manifests.names():
+        for key in self._files.names():
             version = self._read(key)
             if version is not None:
                 self._add(version)
@@ -78,7 +78,7 @@ class Versions:
 
     def _read(self, key: str) -> Version | None:
         try:
-            version: Version = _WORDS.decode(self._manifests.read(key))
+            version: Version = _WORDS.decode(self._files.read(key))
         except (CorruptData, BadMessage) as error:
             log(f"{self._node[0]}: {error}")
             return None
@@ -92,14 +92,12 @@ class Versions:
     def _keep(self, version: Version) -> None:
         try:
             if version.key not in self._blocks:
-                self._manifests.write(version.key, _WORDS.encode(version))
+                self._files.write(version.key, _WORDS.encode(version))
                 self._add(version)
             for name in self._blocks[version.key] & self._store.provisional():
                 self._store.adopt(name)
         except (OSError, OutputError) as error:
-            log(
-                f"{self._node[0]}: the manifest of {version.key} cannot be kept: {_text(error, self._manifests.path)}"
-            )
+            log(f"{self._node[0]}: the manifest of {version.key} cannot be kept: {_text(error, self._files.path)}")
             return
         self._say(VersionKept(*self._node, version.key))
 
@@ -109,9 +107,9 @@ class Versions:
             for name in self._blocks.get(key, frozenset()) & here:
                 if self._counts[name] == 1:
                     self._store.mark_provisional(name)
-            self._manifests.delete(key)
+            self._files.delete(key)
         except (OSError, OutputError) as error:
-            log(f"{self._node[0]}: the manifest of {key} cannot be deleted: {_text(error, self._manifests.path)}")
+            log(f"{self._node[0]}: the manifest of {key} cannot be deleted: {_text(error, self._files.path)}")
             return
         self._counts -= Counter(self._blocks.pop(key, frozenset()))
 
