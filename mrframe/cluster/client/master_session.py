@@ -15,7 +15,7 @@ from collections import deque
 from typing import Any
 
 from mrframe.cluster.master.client_sessions import MASTER, REQUEST
-from mrframe.cluster.node.fetching import Fetcher, Outcome, Wanted
+from mrframe.cluster.node.fetching import Fetcher, FetchResult, Wanted
 from mrframe.cluster.node.node_dir import file_in
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Keys
@@ -63,7 +63,7 @@ class MasterSession:
         self._progress: JobProgress | None = None
         self._state: messages.ClusterState | None = None
         self._answer: store_status.Answer | None = None
-        self._outcomes: dict[int, Outcome] = {}
+        self._results: dict[int, FetchResult] = {}
         self._next_fetch = 1
         self._fault = ""
         self._unknown = ""
@@ -216,12 +216,12 @@ class MasterSession:
             self._turn(TICK_S)  # the node has just died, and its next process has not said hello yet
         number, self._next_fetch = self._next_fetch, self._next_fetch + 1
         self._fetcher.fetch(Wanted(number, node, attempt, name, None, path), time.monotonic())
-        while number not in self._outcomes:
+        while number not in self._results:
             self._turn(TICK_S)
-        outcome = self._outcomes.pop(number)
-        if outcome.reason:
-            said = f"{name} of {attempt} could not be fetched from {node}: {outcome.reason}; run the job again"
-            raise (OutputError if outcome.here else JobFailed)(said)
+        result = self._results.pop(number)
+        if result.reason:
+            said = f"{name} of {attempt} could not be fetched from {node}: {result.reason}; run the job again"
+            raise (OutputError if result.here else JobFailed)(said)
         return path
 
     # ---- the loop -----------------------------------------------------------------------------------
@@ -302,5 +302,5 @@ class MasterSession:
         self._reports.pop((ended.job, ended.number), None)
         self._ask(messages.EndHeard(ended.job, ended.number))
 
-    def _fetched(self, outcome: Outcome) -> None:
-        self._outcomes[outcome.wanted.key] = outcome
+    def _fetched(self, result: FetchResult) -> None:
+        self._results[result.wanted.key] = result

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from mrframe.cluster.node.fetching import Fetcher, Outcome, Wanted
+from mrframe.cluster.node.fetching import Fetcher, FetchResult, Wanted
 from mrframe.cluster.node.manifest_store import ManifestStore
 from mrframe.cluster.node.pool import Pool
 from mrframe.core.fast_dataclass import dataclass
@@ -149,15 +149,15 @@ class BlockService:
         path = self._store.staged(message.name)
         self._fetcher.fetch(Wanted((STORED, message.name), holder, STORED, message.name, None, path), now_s)
 
-    def outcome(self, outcome: Outcome) -> None:
+    def result(self, result: FetchResult) -> None:
         """A block has been fetched, or could not be."""
-        message = self._fetching.pop(outcome.wanted.name, None)
+        message = self._fetching.pop(result.wanted.name, None)
         if message is None:
             return
-        if outcome.reason:
-            self._refuse(message.name, "failed" if outcome.here else "gone", outcome.reason)
+        if result.reason:
+            self._refuse(message.name, "failed" if result.here else "gone", result.reason)
         else:
-            self._store_from(message, outcome.wanted.path, is_block=True, fetched=outcome.wanted.path)
+            self._store_from(message, result.wanted.path, is_block=True, fetched=result.wanted.path)
 
     def _store_from(self, message: StoreBlock, path: str, *, is_block: bool, fetched: str = "") -> None:
         folder = self._store.path

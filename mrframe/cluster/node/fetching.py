@@ -45,7 +45,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FetchResult:
     """A transfer has ended: well when `reason` is empty; `here`: it failed as the copy cannot be written."""
 
     wanted: Wanted
@@ -81,10 +81,15 @@ class Peer:
 
 
 class Fetcher:
-    """The receiving side. `done` is called with each `Outcome`, from within any of the methods."""
+    """The receiving side. `done` is called with each `FetchResult`, from within any of the methods."""
 
     def __init__(
-        self, context: Context, keys: Keys, server_keys: dict[str, bytes], loop: Loop, done: Callable[[Outcome], None]
+        self,
+        context: Context,
+        keys: Keys,
+        server_keys: dict[str, bytes],
+        loop: Loop,
+        done: Callable[[FetchResult], None],
     ) -> None:
         self.bytes_fetched = 0
         self._context = context
@@ -136,7 +141,7 @@ class Fetcher:
         self._now_s = now_s
         peer = self._peer(wanted.node)
         if peer is None:
-            self._done(Outcome(wanted, f"{wanted.node} is not there"))
+            self._done(FetchResult(wanted, f"{wanted.node} is not there"))
             return
         peer.waiting.append((wanted, 1))
         self._start(peer)
@@ -184,7 +189,7 @@ class Fetcher:
         if incoming.tries < TRIES_MAX:
             peer.waiting.append((incoming.wanted, incoming.tries + 1))
         else:
-            self._done(Outcome(incoming.wanted, reason))
+            self._done(FetchResult(incoming.wanted, reason))
         self._start(peer)
 
     # ---- what arrives -------------------------------------------------------------------------------
@@ -243,16 +248,18 @@ class Fetcher:
         try:
             incoming.file.close()
             os.replace(f"{incoming.wanted.path}.new", incoming.wanted.path)
-            outcome = Outcome(incoming.wanted, "")
+            result = FetchResult(incoming.wanted, "")
         except OSError as error:
-            outcome = _unwritten(incoming.wanted, error)
+            result = _unwritten(incoming.wanted, error)
         self.bytes_fetched += incoming.size_bytes
-        self._done(outcome)
+        self._done(result)
         self._start(peer)
 
 
-def _unwritten(wanted: Wanted, error: OSError) -> Outcome:
-    return Outcome(wanted, f"its copy {wanted.path} cannot be written: {fault_text(error, wanted.path)}", here=True)
+def _unwritten(wanted: Wanted, error: OSError) -> FetchResult:
+    return FetchResult(
+        wanted, f"its copy {wanted.path} cannot be written: {fault_text(error, wanted.path)}", here=True
+    )
 
 
 def _discard(incoming: Incoming) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from mrframe.cluster.node.fetching import Fetcher, Outcome, Wanted
+from mrframe.cluster.node.fetching import Fetcher, FetchResult, Wanted
 from mrframe.cluster.node.node_dir import NodeDir, file_in
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.actions import Fetch
@@ -65,16 +65,16 @@ class Inputs:
         path = file_in(address.directory, attempt, name, address.storage)
         return path if os.path.exists(path) else None
 
-    def outcome(self, outcome: Outcome) -> None:
+    def result(self, result: FetchResult) -> None:
         """A transfer has ended."""
-        attempt, _ = outcome.wanted.key
+        attempt, _ = result.wanted.key
         gathering = self._gathering.get(attempt)
         if gathering is None:
             return
-        if outcome.reason:
+        if result.reason:
             del self._gathering[attempt]
-            wanted = outcome.wanted
-            self._tell(FetchFailed(attempt, wanted.attempt, wanted.node, outcome.reason, outcome.here))
+            wanted = result.wanted
+            self._tell(FetchFailed(attempt, wanted.attempt, wanted.node, result.reason, result.here))
             return
         gathering.missing -= 1
         if not gathering.missing:

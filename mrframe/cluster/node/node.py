@@ -22,7 +22,7 @@ from typing import Any
 
 from mrframe.cluster.node import fork_server
 from mrframe.cluster.node.block_service import BLOCK_EXECUTOR, BlockService
-from mrframe.cluster.node.fetching import Fetcher, Outcome
+from mrframe.cluster.node.fetching import Fetcher, FetchResult
 from mrframe.cluster.node.local_inputs import Inputs
 from mrframe.cluster.node.node_dir import NodeDir
 from mrframe.cluster.node.pool import ExecutorEvent, Pool
@@ -147,12 +147,12 @@ class Node:
                         self._check(name)
                 self._events.append(message)
 
-    def _fetched(self, outcome: Outcome) -> None:
+    def _fetched(self, result: FetchResult) -> None:
         """A transfer has ended, of an attempt's input or of a block for the store."""
-        if outcome.wanted.key[0] == STORED and self._block_service is not None:
-            self._block_service.outcome(outcome)
+        if result.wanted.key[0] == STORED and self._block_service is not None:
+            self._block_service.result(result)
         else:
-            self._inputs.outcome(outcome)
+            self._inputs.result(result)
 
     def _of_executor(self, event: ExecutorEvent) -> None:
         """What happens to executors is the core's; what happens to the block executor is not."""

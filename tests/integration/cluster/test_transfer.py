@@ -33,12 +33,12 @@ class Pair:
         self.doorkeeper = Doorkeeper(self.context, [Member("node-2", self.fetcher_keys.public)])
         self.loop.watch(self.doorkeeper.socket, self.doorkeeper.answer)
         self.folder = NodeDir(str(folder / "node-1"))
-        self.outcomes = []
+        self.results = []
         self.now_s = 0.0
         self.sent = []
         self.serve()
         keys = {"node-1": self.server_keys.public}
-        self.fetcher = Fetcher(self.context, self.fetcher_keys, keys, self.loop, self.outcomes.append)
+        self.fetcher = Fetcher(self.context, self.fetcher_keys, keys, self.loop, self.results.append)
         self.fetcher.know([self.address])
         self.to = folder / "here"
         self.number = 0
@@ -76,8 +76,8 @@ class Pair:
             self.server.turn(self.now_s)
 
     def wait(self, count=1):
-        self.turn_until(lambda: len(self.outcomes) >= count)
-        return [outcome.reason for outcome in self.outcomes]
+        self.turn_until(lambda: len(self.results) >= count)
+        return [result.reason for result in self.results]
 
 
 @pytest.fixture
@@ -235,8 +235,8 @@ def test_a_transfer_that_stalls_is_tried_twice(pair, monkeypatch):
             pair.server._drop(key)
         pair.now_s += fetching.STALL_S + 1
         pair.fetcher.tick(pair.now_s)
-        assert len(pair.outcomes) == expected
-    assert "nothing was heard" in pair.outcomes[0].reason
+        assert len(pair.results) == expected
+    assert "nothing was heard" in pair.results[0].reason
 
 
 def test_when_a_node_restarts_its_next_process_is_asked(pair, monkeypatch):
@@ -256,9 +256,9 @@ def test_when_a_node_is_gone_its_transfers_fail_at_once(pair):
     pair.fetch("block-00000")
     pair.turn_until(lambda: pair.server._sendings)
     pair.fetcher.know([])
-    assert [outcome.reason for outcome in pair.outcomes] == ["node-1 is not there"] * 2
+    assert [result.reason for result in pair.results] == ["node-1 is not there"] * 2
     pair.fetch("block-00000")
-    assert len(pair.outcomes) == 3
+    assert len(pair.results) == 3
     assert os.listdir(pair.to) == []
 
 
@@ -269,7 +269,7 @@ def test_what_is_cancelled_has_no_outcome(pair):
     pair.turn_until(lambda: pair.server._sendings)
     pair.fetcher.cancel(lambda wanted: wanted.key != 7)
     assert pair.wait() == [""]
-    assert pair.outcomes[0].wanted.key == 7
+    assert pair.results[0].wanted.key == 7
     pair.turn_until(lambda: not pair.server._sendings)
     assert os.listdir(pair.to) == ["00007"]
 

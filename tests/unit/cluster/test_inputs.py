@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mrframe.cluster.node.fetching import Outcome
+from mrframe.cluster.node.fetching import FetchResult
 from mrframe.cluster.node.local_inputs import Inputs
 from mrframe.cluster.node.node_dir import NodeDir
 from mrframe.core.model.actions import Fetch
@@ -63,5 +63,5 @@ def test_a_file_that_is_gone_when_all_others_have_arrived_is_named_with_its_hold
     with open(wanted.path, "wb") as file:
         file.write(b"x")
     os.unlink(own)
-    inputs.outcome(Outcome(wanted, ""))
+    inputs.result(FetchResult(wanted, ""))
     assert told == [FetchFailed(FETCH.attempt, OWN, "node-1", "map.mrf is not there")]
