@@ -15,7 +15,7 @@ from collections import deque
 from typing import Any
 
 from mrframe.cluster.master.client_sessions import MASTER, REQUEST
-from mrframe.cluster.node.fetching import Fetcher, FetchResult, Wanted
+from mrframe.cluster.node.fetching import Fetcher, FetchRequest, FetchResult
 from mrframe.cluster.node.node_dir import file_in
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Keys
@@ -215,7 +215,7 @@ class MasterSession:
         while self._fetcher.address(node) is None and time.monotonic() < deadline_s:
             self._turn(TICK_S)  # the node has just died, and its next process has not said hello yet
         number, self._next_fetch = self._next_fetch, self._next_fetch + 1
-        self._fetcher.fetch(Wanted(number, node, attempt, name, None, path), time.monotonic())
+        self._fetcher.fetch(FetchRequest(number, node, attempt, name, None, path), time.monotonic())
         while number not in self._results:
             self._turn(TICK_S)
         result = self._results.pop(number)
@@ -303,4 +303,4 @@ class MasterSession:
         self._ask(messages.EndHeard(ended.job, ended.number))
 
     def _fetched(self, result: FetchResult) -> None:
-        self._results[result.wanted.key] = result
+        self._results[result.request.key] = result

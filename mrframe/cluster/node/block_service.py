@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from mrframe.cluster.node.fetching import Fetcher, FetchResult, Wanted
+from mrframe.cluster.node.fetching import Fetcher, FetchRequest, FetchResult
 from mrframe.cluster.node.manifest_store import ManifestStore
 from mrframe.cluster.node.pool import Pool
 from mrframe.core.fast_dataclass import dataclass
@@ -147,17 +147,17 @@ class BlockService:
         self._fetching[message.name] = message
         holder = message.holders[0] if message.holders else ""
         path = self._store.staged(message.name)
-        self._fetcher.fetch(Wanted((STORED, message.name), holder, STORED, message.name, None, path), now_s)
+        self._fetcher.fetch(FetchRequest((STORED, message.name), holder, STORED, message.name, None, path), now_s)
 
     def result(self, result: FetchResult) -> None:
         """A block has been fetched, or could not be."""
-        message = self._fetching.pop(result.wanted.name, None)
+        message = self._fetching.pop(result.request.name, None)
         if message is None:
             return
         if result.reason:
             self._refuse(message.name, "failed" if result.here else "gone", result.reason)
         else:
-            self._store_from(message, result.wanted.path, is_block=True, fetched=result.wanted.path)
+            self._store_from(message, result.request.path, is_block=True, fetched=result.request.path)
 
     def _store_from(self, message: StoreBlock, path: str, *, is_block: bool, fetched: str = "") -> None:
         folder = self._store.path

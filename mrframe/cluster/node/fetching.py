@@ -33,7 +33,7 @@ TRIES_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FetchRequest:
     """A file to fetch to `path`. `slots` limits a run file to these; None is the whole file. `key` is the asker's."""
 
     key: Any
@@ -48,16 +48,16 @@ class Wanted:
 class FetchResult:
     """A transfer has ended: well when `reason` is empty; `here`: it failed as the copy cannot be written."""
 
-    wanted: Wanted
+    request: FetchRequest
     reason: str
     here: bool = False
 
 
 @dataclass(slots=True, eq=False)
-class Incoming:
+class Download:
     """A transfer under way."""
 
-    wanted: Wanted
+    request: FetchRequest
     file: BinaryIO
     heard_s: float
     tries: int
@@ -72,12 +72,12 @@ class Peer:
     def __init__(self, address: NodeAddress, outbox: Outbox) -> None:
         self.address = address
         self.outbox = outbox
-        self.active: dict[int, Incoming] = {}
-        self.waiting: deque[tuple[Wanted, int]] = deque()
+        self.active: dict[int, Download] = {}
+        self.waiting: deque[tuple[FetchRequest, int]] = deque()
 
-    def all_wanted(self) -> list[Wanted]:
+    def requests(self) -> list[FetchRequest]:
         """What is under way or waits."""
-        return [incoming.wanted for incoming in self.active.values()] + [wanted for wanted, _ in self.waiting]
+        return [download.request for download in self.active.values()] + [request for request, _ in self.waiting]
 
 
 class Fetcher:
@@ -99,7 +99,7 @@ class Fetcher:
         self._done = done
         self._addresses: dict[str, NodeAddress] = {}
         self._peers: dict[str, Peer] = {}
-        self._next_request = 1
+        self._next_number = 1
         self._now_s = 0.0
 
     # ---- who is there -------------------------------------------------------------------------------
@@ -129,67 +129,67 @@ class Fetcher:
         del self._peers[node]
         self._loop.forget(peer.outbox.socket)
         peer.outbox.socket.close(0)
-        for incoming in peer.active.values():
-            _discard(incoming)
-        for wanted in peer.all_wanted():
-            self.fetch(wanted, self._now_s)
+        for download in peer.active.values():
+            _discard(download)
+        for request in peer.requests():
+            self.fetch(request, self._now_s)
 
     # ---- what is wanted -----------------------------------------------------------------------------
 
-    def fetch(self, wanted: Wanted, now_s: float) -> None:
+    def fetch(self, request: FetchRequest, now_s: float) -> None:
         """Fetch a file; its outcome comes later, or at once when the node is not there."""
         self._now_s = now_s
-        peer = self._peer(wanted.node)
+        peer = self._peer(request.node)
         if peer is None:
-            self._done(FetchResult(wanted, f"{wanted.node} is not there"))
+            self._done(FetchResult(request, f"{request.node} is not there"))
             return
-        peer.waiting.append((wanted, 1))
+        peer.waiting.append((request, 1))
         self._start(peer)
 
-    def cancel(self, unwanted: Callable[[Wanted], bool]) -> None:
+    def cancel(self, unneeded: Callable[[FetchRequest], bool]) -> None:
         """Fetch no more of these; they get no outcome."""
         for peer in self._peers.values():
-            peer.waiting = deque(one for one in peer.waiting if not unwanted(one[0]))
-            for request, incoming in list(peer.active.items()):
-                if unwanted(incoming.wanted):
-                    self._stop(peer, request)
+            peer.waiting = deque(one for one in peer.waiting if not unneeded(one[0]))
+            for number, download in list(peer.active.items()):
+                if unneeded(download.request):
+                    self._stop(peer, number)
             self._start(peer)
 
     def tick(self, now_s: float) -> None:
         """Look for transfers that have stalled."""
         self._now_s = now_s
         for peer in list(self._peers.values()):
-            for request, incoming in list(peer.active.items()):
-                if now_s - incoming.heard_s > STALL_S:
-                    self._again(peer, request, f"nothing was heard for {STALL_S:g} s")
+            for number, download in list(peer.active.items()):
+                if now_s - download.heard_s > STALL_S:
+                    self._again(peer, number, f"nothing was heard for {STALL_S:g} s")
 
     def _start(self, peer: Peer) -> None:
         while peer.waiting and len(peer.active) < ACTIVE_MAX:
-            wanted, tries = peer.waiting.popleft()
+            request, tries = peer.waiting.popleft()
             try:
-                os.makedirs(os.path.dirname(wanted.path), mode=0o700, exist_ok=True)
-                file = open(f"{wanted.path}.new", "wb")  # noqa: SIM115 -- closed with the transfer
+                os.makedirs(os.path.dirname(request.path), mode=0o700, exist_ok=True)
+                file = open(f"{request.path}.new", "wb")  # noqa: SIM115 -- closed with the transfer
             except OSError as error:
-                self._done(_unwritten(wanted, error))
+                self._done(_unwritten(request, error))
                 continue
-            request, self._next_request = self._next_request, self._next_request + 1
-            peer.active[request] = Incoming(wanted, file, self._now_s, tries)
-            slots = wanted.slots if wanted.slots is not None else range(-1, -1)
-            ask = messages.FetchFile(request, wanted.attempt, wanted.name, slots.start, slots.stop, CREDITS)
+            number, self._next_number = self._next_number, self._next_number + 1
+            peer.active[number] = Download(request, file, self._now_s, tries)
+            slots = request.slots if request.slots is not None else range(-1, -1)
+            ask = messages.FetchFile(number, request.attempt, request.name, slots.start, slots.stop, CREDITS)
             peer.outbox.send(channels.FETCH_ASKED.encode(ask))
 
-    def _stop(self, peer: Peer, request: int) -> Incoming:
-        incoming = peer.active.pop(request)
-        _discard(incoming)
-        peer.outbox.send(channels.FETCH_ASKED.encode(messages.FetchStop(request)))
-        return incoming
+    def _stop(self, peer: Peer, number: int) -> Download:
+        download = peer.active.pop(number)
+        _discard(download)
+        peer.outbox.send(channels.FETCH_ASKED.encode(messages.FetchStop(number)))
+        return download
 
-    def _again(self, peer: Peer, request: int, reason: str) -> None:
-        incoming = self._stop(peer, request)
-        if incoming.tries < TRIES_MAX:
-            peer.waiting.append((incoming.wanted, incoming.tries + 1))
+    def _again(self, peer: Peer, number: int, reason: str) -> None:
+        download = self._stop(peer, number)
+        if download.tries < TRIES_MAX:
+            peer.waiting.append((download.request, download.tries + 1))
         else:
-            self._done(FetchResult(incoming.wanted, reason))
+            self._done(FetchResult(download.request, reason))
         self._start(peer)
 
     # ---- what arrives -------------------------------------------------------------------------------
@@ -210,60 +210,60 @@ class Fetcher:
                 self._take(peer, message, frames[1:])
 
     def _take(self, peer: Peer, message: Any, frames: list[zmq.Frame]) -> None:
-        incoming = peer.active[message.request]
-        incoming.heard_s = self._now_s
+        download = peer.active[message.request]
+        download.heard_s = self._now_s
         match message:
             case messages.FilePiece():
-                self._piece(peer, incoming, message, frames)
+                self._piece(peer, download, message, frames)
             case messages.FileEnd():
-                self._end(peer, incoming, message)
+                self._end(peer, download, message)
             case messages.FileRefused():
                 self._again(peer, message.request, message.reason)
 
-    def _piece(self, peer: Peer, incoming: Incoming, head: messages.FilePiece, frames: list[zmq.Frame]) -> None:
+    def _piece(self, peer: Peer, download: Download, head: messages.FilePiece, frames: list[zmq.Frame]) -> None:
         data = frames[0].buffer if len(frames) == 1 else b""
-        crc = zlib.crc32(data, incoming.crc)
-        if head.number != incoming.pieces or crc != head.crc:
+        crc = zlib.crc32(data, download.crc)
+        if head.number != download.pieces or crc != head.crc:
             self._again(peer, head.request, f"piece {head.number} does not match its checksum")
             return
         try:
-            incoming.file.write(data)
+            download.file.write(data)
         except OSError as error:
             self._stop(peer, head.request)
-            self._done(_unwritten(incoming.wanted, error))
+            self._done(_unwritten(download.request, error))
             self._start(peer)
             return
-        incoming.crc = crc
-        incoming.pieces += 1
-        incoming.size_bytes += len(data)
-        if incoming.pieces % (CREDITS // 2) == 0:
+        download.crc = crc
+        download.pieces += 1
+        download.size_bytes += len(data)
+        if download.pieces % (CREDITS // 2) == 0:
             more = messages.FetchMore(head.request, CREDITS // 2)
             peer.outbox.send(channels.FETCH_ASKED.encode(more))
 
-    def _end(self, peer: Peer, incoming: Incoming, end: messages.FileEnd) -> None:
-        if (end.pieces, end.size_bytes, end.crc) != (incoming.pieces, incoming.size_bytes, incoming.crc):
+    def _end(self, peer: Peer, download: Download, end: messages.FileEnd) -> None:
+        if (end.pieces, end.size_bytes, end.crc) != (download.pieces, download.size_bytes, download.crc):
             self._again(peer, end.request, "its end does not match what arrived")
             return
         del peer.active[end.request]
         try:
-            incoming.file.close()
-            os.replace(f"{incoming.wanted.path}.new", incoming.wanted.path)
-            result = FetchResult(incoming.wanted, "")
+            download.file.close()
+            os.replace(f"{download.request.path}.new", download.request.path)
+            result = FetchResult(download.request, "")
         except OSError as error:
-            result = _unwritten(incoming.wanted, error)
-        self.bytes_fetched += incoming.size_bytes
+            result = _unwritten(download.request, error)
+        self.bytes_fetched += download.size_bytes
         self._done(result)
         self._start(peer)
 
 
-def _unwritten(wanted: Wanted, error: OSError) -> FetchResult:
+def _unwritten(request: FetchRequest, error: OSError) -> FetchResult:
     return FetchResult(
-        wanted, f"its copy {wanted.path} cannot be written: {fault_text(error, wanted.path)}", here=True
+        request, f"its copy {request.path} cannot be written: {fault_text(error, request.path)}", here=True
     )
 
 
-def _discard(incoming: Incoming) -> None:
-    for undo in (incoming.file.close, lambda: os.unlink(f"{incoming.wanted.path}.new")):
+def _discard(download: Download) -> None:
+    for undo in (download.file.close, lambda: os.unlink(f"{download.request.path}.new")):
         try:
             undo()
         except OSError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from mrframe.cluster.node.fetching import Fetcher, FetchResult, Wanted
+from mrframe.cluster.node.fetching import Fetcher, FetchRequest, FetchResult
 from mrframe.cluster.node.node_dir import NodeDir, file_in
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.actions import Fetch
@@ -41,19 +41,19 @@ class Inputs:
     def gather(self, fetch: Fetch, slots: range | None, fetcher: Fetcher, now_s: float) -> None:
         """Make the sources of an attempt local; `slots` are those of run files that are wanted."""
         gathering = self._gathering[fetch.attempt] = Gathering(fetch, [])
-        absent: list[Wanted] = []
+        absent: list[FetchRequest] = []
         for place, (attempt, node, name) in enumerate(fetch.sources):
             path = self._here(fetcher, attempt, node, name)
             if path is None:
                 path = os.path.join(self._dir.fetched(fetch.attempt), f"{place:05d}")
-                absent.append(Wanted((fetch.attempt, place), node, attempt, name, slots, path))
+                absent.append(FetchRequest((fetch.attempt, place), node, attempt, name, slots, path))
             gathering.paths.append(path)
         gathering.missing = len(absent)
         if not absent:
             self._finish(gathering)
-        for wanted in absent:
+        for request in absent:
             if fetch.attempt in self._gathering:
-                fetcher.fetch(wanted, now_s)
+                fetcher.fetch(request, now_s)
 
     def _here(self, fetcher: Fetcher, attempt: str, node: str, name: str) -> str | None:
         """The path at which a source can be read without fetching it, or None."""
@@ -67,14 +67,14 @@ class Inputs:
 
     def result(self, result: FetchResult) -> None:
         """A transfer has ended."""
-        attempt, _ = result.wanted.key
+        attempt, _ = result.request.key
         gathering = self._gathering.get(attempt)
         if gathering is None:
             return
         if result.reason:
             del self._gathering[attempt]
-            wanted = result.wanted
-            self._tell(FetchFailed(attempt, wanted.attempt, wanted.node, result.reason, result.here))
+            request = result.request
+            self._tell(FetchFailed(attempt, request.attempt, request.node, result.reason, result.here))
             return
         gathering.missing -= 1
         if not gathering.missing:
@@ -97,4 +97,4 @@ class Inputs:
 
         for attempt in [name for name in self._gathering if unwanted(name)]:
             del self._gathering[attempt]
-        fetcher.cancel(lambda wanted: unwanted(wanted.key[0]))
+        fetcher.cancel(lambda request: unwanted(request.key[0]))

@@ -149,7 +149,7 @@ class Node:
 
     def _fetched(self, result: FetchResult) -> None:
         """A transfer has ended, of an attempt's input or of a block for the store."""
-        if result.wanted.key[0] == STORED and self._block_service is not None:
+        if result.request.key[0] == STORED and self._block_service is not None:
             self._block_service.result(result)
         else:
             self._inputs.result(result)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mrframe.cluster.node import fetching, serving
-from mrframe.cluster.node.fetching import Fetcher, Wanted
+from mrframe.cluster.node.fetching import Fetcher, FetchRequest
 from mrframe.cluster.node.node_dir import NodeDir
 from mrframe.cluster.node.serving import FileServer
 from mrframe.cluster.transport import transport
@@ -65,7 +65,7 @@ class Pair:
     def fetch(self, name="map.mrf", slots=None, attempt=ATTEMPT, node="node-1"):
         self.number += 1
         path = str(self.to / f"{self.number:05d}")
-        self.fetcher.fetch(Wanted(self.number, node, attempt, name, slots, path), self.now_s)
+        self.fetcher.fetch(FetchRequest(self.number, node, attempt, name, slots, path), self.now_s)
         return path
 
     def turn_until(self, condition):
@@ -267,9 +267,9 @@ def test_what_is_cancelled_has_no_outcome(pair):
     for _ in range(10):
         pair.fetch("block-00000")
     pair.turn_until(lambda: pair.server._sendings)
-    pair.fetcher.cancel(lambda wanted: wanted.key != 7)
+    pair.fetcher.cancel(lambda request: request.key != 7)
     assert pair.wait() == [""]
-    assert pair.results[0].wanted.key == 7
+    assert pair.results[0].request.key == 7
     pair.turn_until(lambda: not pair.server._sendings)
     assert os.listdir(pair.to) == ["00007"]
 

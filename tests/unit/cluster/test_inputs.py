@@ -20,13 +20,13 @@ class Peers:
 
     def __init__(self, address=None):
         self.known = address
-        self.wanted = []
+        self.requests = []
 
     def address(self, node):
         return self.known if self.known is not None and self.known.node == node else None
 
-    def fetch(self, wanted, now_s):
-        self.wanted.append(wanted)
+    def fetch(self, request, now_s):
+        self.requests.append(request)
 
 
 def sealed(folder, attempt):
@@ -48,7 +48,7 @@ def test_sealed_files_of_this_host_are_read_where_they_lie(folders):
     peers = Peers(NodeAddress("node-2", "node-2#1", "tcp://127.0.0.1:1", folders[1].path))
     Inputs("node-1", folders[0], by_path=True, tell=told.append).gather(FETCH, None, peers, 0.0)
     assert told == [Fetched(FETCH.attempt, paths)]
-    assert not peers.wanted
+    assert not peers.requests
 
 
 def test_a_file_that_is_gone_when_all_others_have_arrived_is_named_with_its_holder(folders):
@@ -57,11 +57,11 @@ def test_a_file_that_is_gone_when_all_others_have_arrived_is_named_with_its_hold
     peers = Peers()
     inputs = Inputs("node-1", folders[0], by_path=False, tell=told.append)
     inputs.gather(FETCH, None, peers, 0.0)
-    (wanted,) = peers.wanted
+    (request,) = peers.requests
     assert not told
-    os.makedirs(os.path.dirname(wanted.path))
-    with open(wanted.path, "wb") as file:
+    os.makedirs(os.path.dirname(request.path))
+    with open(request.path, "wb") as file:
         file.write(b"x")
     os.unlink(own)
-    inputs.result(FetchResult(wanted, ""))
+    inputs.result(FetchResult(request, ""))
     assert told == [FetchFailed(FETCH.attempt, OWN, "node-1", "map.mrf is not there")]
