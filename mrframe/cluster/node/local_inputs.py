@@ -18,7 +18,7 @@ from mrframe.core.model.events import Fetched, FetchFailed
 
 
 @dataclass(slots=True, eq=False)
-class Gathering:
+class PendingInputs:
     """The sources of one attempt; `missing` of the `paths` are still to come."""
 
     fetch: Fetch
@@ -26,7 +26,7 @@ class Gathering:
     missing: int = 0
 
 
-class Inputs:
+class LocalInputs:
     """What the attempts of a node read. `tell` gets `Fetched` or `FetchFailed`, once per attempt."""
 
     def __init__(
@@ -36,23 +36,23 @@ class Inputs:
         self._dir = node_dir
         self._by_path = by_path
         self._tell = tell
-        self._gathering: dict[str, Gathering] = {}
+        self._pending: dict[str, PendingInputs] = {}
 
     def gather(self, fetch: Fetch, slots: range | None, fetcher: Fetcher, now_s: float) -> None:
         """Make the sources of an attempt local; `slots` are those of run files that are wanted."""
-        gathering = self._gathering[fetch.attempt] = Gathering(fetch, [])
+        pending = self._pending[fetch.attempt] = PendingInputs(fetch, [])
         absent: list[FetchRequest] = []
         for place, (attempt, node, name) in enumerate(fetch.sources):
             path = self._here(fetcher, attempt, node, name)
             if path is None:
                 path = os.path.join(self._dir.fetched(fetch.attempt), f"{place:05d}")
                 absent.append(FetchRequest((fetch.attempt, place), node, attempt, name, slots, path))
-            gathering.paths.append(path)
-        gathering.missing = len(absent)
+            pending.paths.append(path)
+        pending.missing = len(absent)
         if not absent:
-            self._finish(gathering)
+            self._finish(pending)
         for request in absent:
-            if fetch.attempt in self._gathering:
+            if fetch.attempt in self._pending:
                 fetcher.fetch(request, now_s)
 
     def _here(self, fetcher: Fetcher, attempt: str, node: str, name: str) -> str | None:
@@ -68,26 +68,26 @@ class Inputs:
     def result(self, result: FetchResult) -> None:
         """A transfer has ended."""
         attempt, _ = result.request.key
-        gathering = self._gathering.get(attempt)
-        if gathering is None:
+        pending = self._pending.get(attempt)
+        if pending is None:
             return
         if result.reason:
-            del self._gathering[attempt]
+            del self._pending[attempt]
             request = result.request
             self._tell(FetchFailed(attempt, request.attempt, request.node, result.reason, result.here))
             return
-        gathering.missing -= 1
-        if not gathering.missing:
-            self._finish(gathering)
+        pending.missing -= 1
+        if not pending.missing:
+            self._finish(pending)
 
-    def _finish(self, gathering: Gathering) -> None:
-        fetch = gathering.fetch
-        del self._gathering[fetch.attempt]
-        for path, (attempt, node, name) in zip(gathering.paths, fetch.sources, strict=True):
+    def _finish(self, pending: PendingInputs) -> None:
+        fetch = pending.fetch
+        del self._pending[fetch.attempt]
+        for path, (attempt, node, name) in zip(pending.paths, fetch.sources, strict=True):
             if not os.path.exists(path):
                 self._tell(FetchFailed(fetch.attempt, attempt, node, f"{name} is not there"))
                 return
-        self._tell(Fetched(fetch.attempt, tuple(gathering.paths)))
+        self._tell(Fetched(fetch.attempt, tuple(pending.paths)))
 
     def cancel(self, fetcher: Fetcher, of: str) -> None:
         """Gather no more for an attempt, or for all of a job (`job-1`)."""
@@ -95,6 +95,6 @@ class Inputs:
         def unwanted(attempt: str) -> bool:
             return attempt == of or attempt.partition("/")[0] == of
 
-        for attempt in [name for name in self._gathering if unwanted(name)]:
-            del self._gathering[attempt]
+        for attempt in [name for name in self._pending if unwanted(name)]:
+            del self._pending[attempt]
         fetcher.cancel(lambda request: unwanted(request.key[0]))

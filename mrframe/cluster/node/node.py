@@ -23,7 +23,7 @@ from typing import Any
 from mrframe.cluster.node import fork_server
 from mrframe.cluster.node.block_service import BLOCK_EXECUTOR, BlockService
 from mrframe.cluster.node.fetching import Fetcher, FetchResult
-from mrframe.cluster.node.local_inputs import Inputs
+from mrframe.cluster.node.local_inputs import LocalInputs
 from mrframe.cluster.node.node_dir import NodeDir
 from mrframe.cluster.node.pool import ExecutorEvent, Pool
 from mrframe.cluster.node.serving import FileServer
@@ -68,7 +68,7 @@ class Node:
         self._doorkeeper = Doorkeeper(context, setup.members)
         router, self.address = transport.listen(context, keys)
         self._server = FileServer(router, self._dir.file)
-        self._inputs = Inputs(setup.name, self._dir, by_path=setup.by_path, tell=self._events.append)
+        self._inputs = LocalInputs(setup.name, self._dir, by_path=setup.by_path, tell=self._events.append)
         self._fetcher = Fetcher(context, keys, servers, self.loop, self._fetched)
         self._pool = Pool(self.loop, warm_pipe, self._of_executor, gone=lambda: leave(1))
         self._master = Outbox(transport.connect(context, keys, setup.master_address, servers[_MASTER]))
