@@ -23,7 +23,7 @@ from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import FETCH_FRAME_BYTES
 
-SENDINGS_MAX = 64
+UPLOADS_MAX = 64
 """Transfers under way to one receiver; more are refused."""
 
 IDLE_S = 30.0
@@ -31,7 +31,7 @@ IDLE_S = 30.0
 
 
 @dataclass(slots=True, eq=False)
-class Sending:
+class Upload:
     """One transfer."""
 
     route: bytes
@@ -52,12 +52,12 @@ class FileServer:
         self.refused = 0
         self._router = router
         self._find = find
-        self._sendings: dict[tuple[bytes, int], Sending] = {}
+        self._uploads: dict[tuple[bytes, int], Upload] = {}
 
     @property
     def busy(self) -> bool:
         """Whether there is something to send now."""
-        return any(sending.credits for sending in self._sendings.values())
+        return any(upload.credits for upload in self._uploads.values())
 
     def receive(self, now_s: float) -> None:
         """Take the requests that have arrived."""
@@ -72,28 +72,28 @@ class FileServer:
 
     def turn(self, now_s: float) -> None:
         """Send one piece of each file for which there is a credit."""
-        for key, sending in list(self._sendings.items()):
-            if sending.credits:
-                if not self._send_piece(sending):
+        for key, upload in list(self._uploads.items()):
+            if upload.credits:
+                if not self._send_piece(upload):
                     self._drop(key)
-            elif now_s - sending.heard_s > IDLE_S:
+            elif now_s - upload.heard_s > IDLE_S:
                 self._drop(key)
 
     def _hear(self, received: Received, now_s: float) -> None:
         message = channels.FETCH_ASKED.decode(received.frames[0].buffer)
         key = (received.route, message.request)
-        sending = self._sendings.get(key)
+        upload = self._uploads.get(key)
         match message:
-            case messages.FetchFile() if sending is None:
+            case messages.FetchFile() if upload is None:
                 self._open(received.route, message, now_s)
-            case messages.FetchMore() if sending is not None and message.credits > 0:
-                sending.credits = min(sending.credits + message.credits, 1024)
-                sending.heard_s = now_s
+            case messages.FetchMore() if upload is not None and message.credits > 0:
+                upload.credits = min(upload.credits + message.credits, 1024)
+                upload.heard_s = now_s
             case messages.FetchStop():
                 self._drop(key)
 
     def _open(self, route: bytes, ask: messages.FetchFile, now_s: float) -> None:
-        if sum(known == route for known, _ in self._sendings) >= SENDINGS_MAX:
+        if sum(known == route for known, _ in self._uploads) >= UPLOADS_MAX:
             self._refuse(route, ask.request, "too many transfers at once")
             return
         try:
@@ -105,34 +105,34 @@ class FileServer:
         wanted = range(ask.first_slot, ask.end_slot)
         pieces = _whole(file) if ask.first_slot < 0 else extract(file, path, wanted)
         granted = max(0, min(ask.credits, 1024))
-        self._sendings[route, ask.request] = Sending(route, ask.request, file, pieces, granted, now_s)
+        self._uploads[route, ask.request] = Upload(route, ask.request, file, pieces, granted, now_s)
 
-    def _send_piece(self, sending: Sending) -> bool:
+    def _send_piece(self, upload: Upload) -> bool:
         """Send the next piece, or the end; False when the transfer is over."""
         try:
-            piece = next(sending.pieces, None)
+            piece = next(upload.pieces, None)
         except (OSError, CorruptData) as error:
-            self._refuse(sending.route, sending.request, str(error))
+            self._refuse(upload.route, upload.request, str(error))
             return False
         if piece is None:
-            end = messages.FileEnd(sending.request, sending.number, sending.size_bytes, sending.crc)
-            transport.send(self._router, sending.route, channels.FETCH_ANSWER.encode(end))
+            end = messages.FileEnd(upload.request, upload.number, upload.size_bytes, upload.crc)
+            transport.send(self._router, upload.route, channels.FETCH_ANSWER.encode(end))
             return False
-        sending.crc = zlib.crc32(piece, sending.crc)
-        head = messages.FilePiece(sending.request, sending.number, sending.crc)
-        sending.number += 1
-        sending.size_bytes += len(piece)
-        sending.credits -= 1
-        return transport.send(self._router, sending.route, channels.FETCH_ANSWER.encode(head), piece)
+        upload.crc = zlib.crc32(piece, upload.crc)
+        head = messages.FilePiece(upload.request, upload.number, upload.crc)
+        upload.number += 1
+        upload.size_bytes += len(piece)
+        upload.credits -= 1
+        return transport.send(self._router, upload.route, channels.FETCH_ANSWER.encode(head), piece)
 
     def _refuse(self, route: bytes, request: int, reason: str) -> None:
         refused = messages.FileRefused(request, reason[:1000])
         transport.send(self._router, route, channels.FETCH_ANSWER.encode(refused))
 
     def _drop(self, key: tuple[bytes, int]) -> None:
-        sending = self._sendings.pop(key, None)
-        if sending is not None:
-            sending.file.close()
+        upload = self._uploads.pop(key, None)
+        if upload is not None:
+            upload.file.close()
 
 
 def _whole(file: BinaryIO) -> Iterator[bytes]:

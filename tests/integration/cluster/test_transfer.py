@@ -51,7 +51,7 @@ class Pair:
 
     def stop_serving(self):
         self.loop.forget(self.router)
-        for key in list(self.server._sendings):
+        for key in list(self.server._uploads):
             self.server._drop(key)
         self.router.close(0)
 
@@ -217,11 +217,11 @@ def test_a_file_that_never_matches_fails(pair, monkeypatch):
     assert pair.wait() == ["its end does not match what arrived"]
 
 
-def _send_wrong_end(self, sending):
+def _send_wrong_end(self, upload):
     from mrframe.wire import channels, messages
 
-    end = messages.FileEnd(sending.request, 0, 5, 0)
-    transport.send(self._router, sending.route, channels.FETCH_ANSWER.encode(end))
+    end = messages.FileEnd(upload.request, 0, 5, 0)
+    transport.send(self._router, upload.route, channels.FETCH_ANSWER.encode(end))
     return False
 
 
@@ -230,8 +230,8 @@ def test_a_transfer_that_stalls_is_tried_twice(pair, monkeypatch):
     pair.put("block-00000", b"x")
     pair.fetch("block-00000")
     for expected in (0, 1):
-        pair.turn_until(lambda: pair.server._sendings)
-        for key in list(pair.server._sendings):
+        pair.turn_until(lambda: pair.server._uploads)
+        for key in list(pair.server._uploads):
             pair.server._drop(key)
         pair.now_s += fetching.STALL_S + 1
         pair.fetcher.tick(pair.now_s)
@@ -242,7 +242,7 @@ def test_a_transfer_that_stalls_is_tried_twice(pair, monkeypatch):
 def test_when_a_node_restarts_its_next_process_is_asked(pair, monkeypatch):
     pair.put("block-00000", b"x" * (30 << 20))
     path = pair.fetch("block-00000")
-    pair.turn_until(lambda: pair.server._sendings)
+    pair.turn_until(lambda: pair.server._uploads)
     pair.stop_serving()
     pair.serve()
     pair.fetcher.know([pair.address])
@@ -254,7 +254,7 @@ def test_when_a_node_is_gone_its_transfers_fail_at_once(pair):
     pair.put("block-00000", b"x" * (30 << 20))
     pair.fetch("block-00000")
     pair.fetch("block-00000")
-    pair.turn_until(lambda: pair.server._sendings)
+    pair.turn_until(lambda: pair.server._uploads)
     pair.fetcher.know([])
     assert [result.reason for result in pair.results] == ["node-1 is not there"] * 2
     pair.fetch("block-00000")
@@ -266,11 +266,11 @@ def test_what_is_cancelled_has_no_outcome(pair):
     pair.put("block-00000", b"x" * (30 << 20))
     for _ in range(10):
         pair.fetch("block-00000")
-    pair.turn_until(lambda: pair.server._sendings)
+    pair.turn_until(lambda: pair.server._uploads)
     pair.fetcher.cancel(lambda request: request.key != 7)
     assert pair.wait() == [""]
     assert pair.results[0].request.key == 7
-    pair.turn_until(lambda: not pair.server._sendings)
+    pair.turn_until(lambda: not pair.server._uploads)
     assert os.listdir(pair.to) == ["00007"]
 
 
