@@ -41,13 +41,13 @@ PROGRESS_S = 0.1
 REPORTS_PER_MESSAGE = 200
 GONE_S = 10.0
 SESSIONS_MAX = 1000
-SAID_CHARACTERS_MAX = 200
+FAILURE_CHARACTERS_MAX = 200
 """Of the message of each failed job in a `ClusterState`, which is one message for all jobs."""
 _PIECES = (messages.JobCode, events.JobSubmitted, events.SplitsAdded)
 
 
 @dataclass(slots=True)
-class Ending:
+class PendingEnd:
     """An end that a session has not heard of yet."""
 
     event: JobEnded
@@ -56,7 +56,7 @@ class Ending:
 
 
 @dataclass(slots=True)
-class Session:
+class ClientSession:
     """One process of a client.
 
     accepted  requests up to this number need not be sent again; `taken` may be ahead of it by pieces that wait
@@ -71,17 +71,17 @@ class Session:
     failed_s: float = 0.0
     pieces: list[Any] = field(default_factory=list)
     follows: dict[str, JobProgress | None] = field(default_factory=dict)
-    endings: dict[str, Ending] = field(default_factory=dict)
+    pending_ends: dict[str, PendingEnd] = field(default_factory=dict)
 
 
-class Clients:
+class ClientSessions:
     """What the master knows of its clients. `whole`: see above."""
 
     def __init__(self, router: Socket, scheduler: Scheduler, *, whole: bool) -> None:
         self.router = router
         self._scheduler = scheduler
         self._whole = whole
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, ClientSession] = {}
         self._ends: dict[str, int] = {}
         self._next_progress_s = 0.0
 
@@ -106,13 +106,13 @@ class Clients:
         session.taken = number
         return self._take(session, request)
 
-    def _open(self, name: int, route: bytes, base: int) -> Session:
+    def _open(self, name: int, route: bytes, base: int) -> ClientSession:
         if len(self._sessions) >= SESSIONS_MAX:
             del self._sessions[next(iter(self._sessions))]
-        session = self._sessions[name] = Session(route, base, base)
+        session = self._sessions[name] = ClientSession(route, base, base)
         return session
 
-    def _take(self, session: Session, request: Any) -> list[Any]:
+    def _take(self, session: ClientSession, request: Any) -> list[Any]:
         if self._whole and isinstance(request, _PIECES):
             session.pieces.append(request)
             return []
@@ -125,9 +125,9 @@ class Clients:
             case PutWanted() | VersionsWanted() | VersionWanted() | StorageWanted():
                 self._send(session, self._scheduler.answer(request, time.monotonic()))
             case messages.EndHeard():
-                ending = session.endings.get(request.job)
-                if ending is not None and ending.number == request.number:
-                    del session.endings[request.job]
+                pending_end = session.pending_ends.get(request.job)
+                if pending_end is not None and pending_end.number == request.number:
+                    del session.pending_ends[request.job]
             case events.InputsClosed():
                 pieces, session.pieces = session.pieces, []
                 session.follows.setdefault(request.job, None)
@@ -138,14 +138,14 @@ class Clients:
                 return [request]
         return []
 
-    def _follow(self, session: Session, job: str) -> None:
+    def _follow(self, session: ClientSession, job: str) -> None:
         session.follows.setdefault(job, None)
         if self._scheduler.progress(job) is None:
             self._send(session, messages.JobUnknown(job))
             return
         event = self._scheduler.ending(job)
-        if event is not None and job not in session.endings:
-            session.endings[job] = Ending(event, self._number(job), 0.0)
+        if event is not None and job not in session.pending_ends:
+            session.pending_ends[job] = PendingEnd(event, self._number(job), 0.0)
 
     def _state(self) -> messages.ClusterState:
         state = self._scheduler.state
@@ -159,7 +159,7 @@ class Clients:
             if progress is not None:
                 figures = (progress.stage, progress.tasks_done, progress.tasks_total)
                 failure = submission.failure
-                why = (failure.error_slug, failure.message[:SAID_CHARACTERS_MAX]) if failure is not None else ()
+                why = (failure.error_slug, failure.message[:FAILURE_CHARACTERS_MAX]) if failure is not None else ()
                 jobs.append(messages.JobState(name, submission.state.value, *figures, *why))
         return messages.ClusterState(state.epoch, tuple(nodes), tuple(jobs))
 
@@ -170,7 +170,7 @@ class Clients:
         for session in list(self._sessions.values()):
             self._send(session, message)
 
-    def _send(self, session: Session, message: Any) -> bool:
+    def _send(self, session: ClientSession, message: Any) -> bool:
         """Say something to one session; False when it is not there or does not read."""
         return transport.send(self.router, session.route, channels.TO_CLIENT.encode(message))
 
@@ -179,7 +179,7 @@ class Clients:
         self._ends.pop(job, None)
         for session in self._sessions.values():
             session.follows.pop(job, None)
-            session.endings.pop(job, None)
+            session.pending_ends.pop(job, None)
 
     def ended(self, event: JobEnded, now_s: float) -> None:
         """Tell of this end, to those who follow the job, until it is heard."""
@@ -187,7 +187,7 @@ class Clients:
         number = self._number(event.job)
         for session in self._sessions.values():
             if event.job in session.follows:
-                session.endings[event.job] = Ending(event, number, now_s)
+                session.pending_ends[event.job] = PendingEnd(event, number, now_s)
 
     def _number(self, job: str) -> int:
         """The number of a job's last end, above all that earlier masters have told."""
@@ -209,16 +209,16 @@ class Clients:
             self._next_progress_s = now_s + PROGRESS_S
             self._tell_progress()
 
-    def _tell(self, session: Session, now_s: float) -> bool | None:
+    def _tell(self, session: ClientSession, now_s: float) -> bool | None:
         """Answer a session and tell it of ends; whether it was reached, None when nothing was due."""
         reached = None
         if session.answer:
             session.answer = False
             reached = self._send(session, messages.Accepted(session.accepted))
-        for ending in session.endings.values():
-            if now_s >= ending.at_s:
-                ending.at_s = now_s + AGAIN_S
-                reached = self._send_end(session, ending)
+        for pending_end in session.pending_ends.values():
+            if now_s >= pending_end.at_s:
+                pending_end.at_s = now_s + AGAIN_S
+                reached = self._send_end(session, pending_end)
         return reached
 
     def _tell_progress(self) -> None:
@@ -231,22 +231,26 @@ class Clients:
                 if progress is not None and progress != before and self._send(session, progress):
                     session.follows[job] = progress
 
-    def _send_reports(self, session: Session, ending: Ending, first: int, end: int) -> bool:
+    def _send_reports(self, session: ClientSession, pending_end: PendingEnd, first: int, end: int) -> bool:
         """Reports `first` … `end` - 1, in as many messages as their size needs; one alone always fits."""
-        event = ending.event
+        event = pending_end.event
         try:
-            return self._send(session, messages.Reports(event.job, ending.number, first, event.reports[first:end]))
+            return self._send(
+                session, messages.Reports(event.job, pending_end.number, first, event.reports[first:end])
+            )
         except BadMessage:
             if end - first == 1:
                 raise
             middle = (first + end) // 2
-            sent = self._send_reports(session, ending, first, middle)
-            return sent and self._send_reports(session, ending, middle, end)
+            sent = self._send_reports(session, pending_end, first, middle)
+            return sent and self._send_reports(session, pending_end, middle, end)
 
-    def _send_end(self, session: Session, ending: Ending) -> bool:
-        event = ending.event
+    def _send_end(self, session: ClientSession, pending_end: PendingEnd) -> bool:
+        event = pending_end.event
         for first in range(0, len(event.reports), REPORTS_PER_MESSAGE):
-            if not self._send_reports(session, ending, first, min(first + REPORTS_PER_MESSAGE, len(event.reports))):
+            if not self._send_reports(
+                session, pending_end, first, min(first + REPORTS_PER_MESSAGE, len(event.reports))
+            ):
                 return False
-        ended = messages.Ended(event.job, ending.number, event.outputs, event.failure, len(event.reports))
+        ended = messages.Ended(event.job, pending_end.number, event.outputs, event.failure, len(event.reports))
         return self._send(session, ended)

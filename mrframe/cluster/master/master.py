@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from mrframe.cluster.master.client_sessions import CLIENT, MASTER, Clients
+from mrframe.cluster.master.client_sessions import CLIENT, MASTER, ClientSessions
 from mrframe.cluster.master.fact_journal import DiskJournal, Journal, MemoryJournal
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Doorkeeper, Keys
@@ -73,7 +73,7 @@ class Master:
         context = transport.make_context()
         self.doorkeeper = Doorkeeper(context, members)
         self._router, self.address = transport.listen(context, keys, address)
-        self._clients = Clients(self._router, scheduler, whole=durable)
+        self._clients = ClientSessions(self._router, scheduler, whole=durable)
         self.loop = Loop()
         self.loop.watch(self.doorkeeper.socket, self.doorkeeper.answer)
         self.loop.watch(self._router, self._receive)
