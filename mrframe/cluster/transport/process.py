@@ -129,7 +129,7 @@ def run_and_leave(main: Callable[[], None]) -> NoReturn:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ChildExit:
     """A child that has ended; `name` is empty for an orphan that was adopted."""
 
     name: str
@@ -170,19 +170,19 @@ class Children:
         """The pid of a living child of this name."""
         return next((pid for pid, known in self._names.items() if known == name), None)
 
-    def reap(self) -> list[Ended]:
+    def reap(self) -> list[ChildExit]:
         """The children that have ended since the last time."""
         try:
             while os.read(self._readable, 4096):
                 pass
         except BlockingIOError:
             pass
-        ended = []
+        exits = []
         while (one := _wait(os.WNOHANG)) is not None:
             pid, status = one
             _kill_rest(pid)
-            ended.append(Ended(self._names.pop(pid, ""), pid, describe_status(status)))
-        return ended
+            exits.append(ChildExit(self._names.pop(pid, ""), pid, describe_status(status)))
+        return exits
 
     def kill_orphans(self) -> None:
         """Kill adopted descendants of children that have ended (Linux)."""
