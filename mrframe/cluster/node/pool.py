@@ -36,7 +36,7 @@ ExecutorEvent = (
 
 
 @dataclass(slots=True, eq=False)
-class Executor:
+class ExecutorHandle:
     """One executor process as the node sees it."""
 
     number: int
@@ -55,7 +55,7 @@ class Pool:
         self._warm = warm
         self._tell = tell
         self._gone = gone
-        self._executors: dict[str, Executor] = {}
+        self._executors: dict[str, ExecutorHandle] = {}
         loop.watch(warm.fileno(), self._hear_warm, warm)
 
     def pids(self) -> list[tuple[str, int]]:
@@ -66,7 +66,7 @@ class Pool:
         """Start an executor; `ExecutorReady` follows."""
         here, there = make_pair()
         pipe = Pipe(here, receives=channels.FROM_EXECUTOR, sends=channels.TO_EXECUTOR)
-        executor = self._executors[name_of(number)] = Executor(number, pipe)
+        executor = self._executors[name_of(number)] = ExecutorHandle(number, pipe)
         self._warm.send(messages.ForkExecutor(number), [there.fileno()])
         there.close()
         self._loop.watch(pipe.fileno(), lambda: self._hear(executor), pipe)
@@ -113,7 +113,7 @@ class Pool:
         if self._warm.ended:
             self._gone()
 
-    def _hear(self, executor: Executor) -> None:
+    def _hear(self, executor: ExecutorHandle) -> None:
         try:
             for event in executor.pipe.receive():
                 if event.executor == executor.number:
@@ -125,12 +125,12 @@ class Pool:
         if executor.pipe.ended:
             self._loop.forget(executor.pipe.fileno())
 
-    def _condemn(self, executor: Executor, fault: str) -> None:
+    def _condemn(self, executor: ExecutorHandle, fault: str) -> None:
         executor.fault = fault
         executor.pipe.ended = True
         self.kill(executor.number)
 
-    def _bury(self, executor: Executor, reason: str) -> None:
+    def _bury(self, executor: ExecutorHandle, reason: str) -> None:
         if not executor.pipe.ended:
             self._hear(executor)
         self._loop.forget(executor.pipe.fileno())
