@@ -45,7 +45,7 @@ class NodeRoute:
 
     route: bytes
     incarnation: str
-    coded: set[str]
+    has_package: set[str]
     address: messages.NodeAddress | None = None
 
 
@@ -67,7 +67,7 @@ class Master:
         self._scheduler = scheduler
         self._journal = journal
         self._nodes: dict[str, NodeRoute] = {}
-        self._codes: dict[str, bytes] = packages or {}
+        self._packages: dict[str, bytes] = packages or {}
         self._events: list[events.SchedulerEvent] = []
         self._to_say: dict[bytes, list[bytes]] = {}  # by route: what the turn says to a node
         context = transport.make_context()
@@ -91,7 +91,7 @@ class Master:
         facts = [action.fact for action in actions if isinstance(action, Persist)]
         if facts:
             begun = [fact.job for fact in facts if isinstance(fact, events.JobSubmitted)]
-            self._journal.append(facts, {job: self._codes[job] for job in begun if job in self._codes})
+            self._journal.append(facts, {job: self._packages[job] for job in begun if job in self._packages})
         for action in actions:
             self._perform(action, now_s)
         self._speak()
@@ -128,13 +128,13 @@ class Master:
     def _of_client(self, message: Any) -> None:
         match message:
             case messages.JobCode():
-                self._codes[message.job] = message.package
+                self._packages[message.job] = message.package
             case events.NodeGone():
                 self._forget_node(message)
                 self._events.append(message)
             case _:
                 if isinstance(message, events.JobReleased):
-                    self._codes.pop(message.job, None)
+                    self._packages.pop(message.job, None)
                     self._clients.release(message.job)
                 self._events.append(message)
 
@@ -152,8 +152,8 @@ class Master:
             known.route = route
             self._tell_peers()
         if isinstance(message, messages.CodeWanted):
-            known.coded.discard(message.job)
-            self._send_code(known, message.job)
+            known.has_package.discard(message.job)
+            self._send_package(known, message.job)
         elif not isinstance(message, messages.NodeAddress):
             self._events.append(message)
 
@@ -177,9 +177,9 @@ class Master:
         if node is None:
             return
         if isinstance(message, events.StartAttempt):
-            self._send_code(node, message.job)
+            self._send_package(node, message.job)
         elif isinstance(message, events.ForgetJob):
-            node.coded.discard(message.job)
+            node.has_package.discard(message.job)
         self._to_say.setdefault(node.route, []).append(channels.TO_NODE.encode(message))
 
     def _speak(self) -> None:
@@ -189,12 +189,12 @@ class Master:
                     self.counts["unsent"] += len(some)  # the scheduler repeats what is not answered
         self._to_say.clear()
 
-    def _send_code(self, node: NodeRoute, job: str) -> None:
-        package = self._codes.get(job)
-        if package is None or job in node.coded:
+    def _send_package(self, node: NodeRoute, job: str) -> None:
+        package = self._packages.get(job)
+        if package is None or job in node.has_package:
             return
         if transport.send(self._router, node.route, channels.TO_NODE.encode(messages.JobCode(job, package))):
-            node.coded.add(job)
+            node.has_package.add(job)
 
     def _forget_node(self, event: events.NodeGone) -> None:
         known = self._nodes.get(event.node)

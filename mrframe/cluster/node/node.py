@@ -58,7 +58,7 @@ class Node:
         self._setup = setup
         self._events: deque[events.NodeEvent] = deque()
         self._partitions: dict[str, int] = {}  # of reduce attempts that have not begun to fetch
-        self._no_code: dict[str, list[actions.Execute]] = {}
+        self._awaiting_package: dict[str, list[actions.Execute]] = {}
         self._dir = NodeDir(setup.directory, setup.storage)
         self._core = NodeCore(setup.name, setup.incarnation, setup.slots, setup.limits, self._dir.held())
         keys = Keys(setup.public_key, setup.secret_key)
@@ -133,7 +133,7 @@ class Node:
             case messages.Peers():
                 self._fetcher.know(message.nodes)
             case messages.JobCode():
-                self._take_code(message)
+                self._store_package(message)
             case messages.Refused():
                 self.bad += 1
             case StoreBlock() | DropBlock() | JudgeBlocks() | KeepVersion() | DropVersion() | VersionAsked():
@@ -176,14 +176,14 @@ class Node:
         else:
             self._dir.package(name)
 
-    def _take_code(self, code: messages.JobCode) -> None:
+    def _store_package(self, message: messages.JobCode) -> None:
         """Keep a job's package, and begin what waits for it."""
         fault = None
         try:
-            self._dir.store_package(code.job, code.package)
+            self._dir.store_package(message.job, message.package)
         except OSError as error:
             fault = error
-        for action in self._no_code.pop(code.job, []):
+        for action in self._awaiting_package.pop(message.job, []):
             if fault is None:
                 self._perform(action, time.monotonic())
             else:
@@ -260,7 +260,7 @@ class Node:
     def _execute(self, action: actions.Execute) -> None:
         package = self._dir.package(action.job)
         if not os.path.exists(package):
-            self._no_code.setdefault(action.job, []).append(action)
+            self._awaiting_package.setdefault(action.job, []).append(action)
             self._say(messages.CodeWanted(self._setup.name, self._setup.incarnation, action.job))
             return
         out_dir = self._dir.attempt(action.order.attempt)
@@ -276,7 +276,7 @@ class Node:
 
     def _forget(self, job: str) -> None:
         self._inputs.cancel(self._fetcher, job)
-        self._no_code.pop(job, None)
+        self._awaiting_package.pop(job, None)
         self._dir.delete_job(job)
 
     def _tell_pids(self) -> None:
