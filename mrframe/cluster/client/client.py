@@ -88,14 +88,14 @@ class LocalCluster(MasterSession):
         try:
             outer = os.path.abspath(run_scratch or scratch)
             spec = KeeperSpec(os.getpid(), cluster.scratch, outer, work)
-            cluster._keep(spec, make_run_scratch, exec_keeper=exec_keeper)
+            cluster._start_keeper(spec, make_run_scratch, exec_keeper=exec_keeper)
             cluster._open(scheduler_limits or SchedulerLimits())
         except BaseException:
             cluster.close()
             raise
         return cluster
 
-    def _keep(self, spec: KeeperSpec, make_run_scratch: Callable[[], object], *, exec_keeper: bool) -> None:
+    def _start_keeper(self, spec: KeeperSpec, make_run_scratch: Callable[[], object], *, exec_keeper: bool) -> None:
         """Start the keeper, and only then make what it removes: a kill between the two would leave it for ever."""
         self._tree = ProcessTree(
             spec, exec_keeper=exec_keeper, loop=self._loop, ended=self._child_ended, lost=self._keeper_lost
@@ -104,14 +104,14 @@ class LocalCluster(MasterSession):
         try:
             os.makedirs(self.scratch, mode=0o700, exist_ok=True)
         except OSError as error:
-            said = fault_text(error, self.scratch)
-            raise ClusterUnreachable(f"the directory {self.scratch} cannot be made: {said}") from None
+            fault = fault_text(error, self.scratch)
+            raise ClusterUnreachable(f"the directory {self.scratch} cannot be made: {fault}") from None
 
     def _open(self, limits: SchedulerLimits) -> None:
         assert self._tree is not None
-        self._tree.fork([MASTER, *self.restarts], self._hear_child)
+        self._tree.fork([MASTER, *self.restarts], self._on_child_message)
         self._scheduler_limits = replace(limits, by_path=self._by_path)
-        self._introduce_master()
+        self._send_master_setup()
         deadline_s = time.monotonic() + START_S
         while not self._master_address:
             self._check()
@@ -119,11 +119,11 @@ class LocalCluster(MasterSession):
                 raise ClusterUnreachable(f"the master did not start within {START_S:g} s; is the machine overloaded?")
             self._loop.turn(deadline_s - time.monotonic())
         for name in self.restarts:
-            self._introduce(name)
+            self._send_node_setup(name)
         servers = {member.name: member.public_key for member in self._members}
         self._connect(self._keys[CLIENT], self._master_address, servers)
 
-    def _introduce_master(self) -> None:
+    def _send_master_setup(self) -> None:
         """Tell the master who it is."""
         assert self._tree is not None
         keys = self._keys[MASTER]
@@ -133,7 +133,7 @@ class LocalCluster(MasterSession):
             )
         )
 
-    def _introduce(self, name: str) -> None:
+    def _send_node_setup(self, name: str) -> None:
         """Tell a node who it is."""
         assert self._tree is not None
         child = self._tree.children.get(name)
@@ -191,7 +191,7 @@ class LocalCluster(MasterSession):
 
     # ---- processes ----------------------------------------------------------------------------------
 
-    def _hear_child(self, name: str, pipe: Pipe) -> None:
+    def _on_child_message(self, name: str, pipe: Pipe) -> None:
         for message in pipe.receive():
             if isinstance(message, messages.ExecutorPids):
                 self._executors[name] = message.pids
@@ -221,9 +221,9 @@ class LocalCluster(MasterSession):
     def _start_node(self, name: str, _reason: str, *, refused: bool) -> None:  # noqa: ARG002
         """Start a node again that has ended; `refused`: as its disk refused."""
         assert self._tree is not None
-        self._tree.fork([name], self._hear_child)
+        self._tree.fork([name], self._on_child_message)
         if self._master_address:
-            self._introduce(name)
+            self._send_node_setup(name)
 
     def _master_ended(self, reason: str) -> None:
         self._fault = self._fault or f"its master {reason}; run the job again"

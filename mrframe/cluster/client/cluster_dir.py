@@ -138,7 +138,7 @@ class ClusterDir:
         with contextlib.suppress(OSError):
             os.truncate(self.log, 0)
 
-    def tell_fault(self, reason: str) -> None:
+    def report_fault(self, reason: str) -> None:
         """Tell clients why the master cannot go on, or with "" that it can."""
         text = reason.encode("utf-8", "surrogatepass")[:FAULT_BYTES].ljust(FAULT_BYTES)
         try:
@@ -147,9 +147,9 @@ class ClusterDir:
         except OSError:
             pass  # the disk refuses even that: it is in the log at best
 
-    def leave(self, *, as_told: bool = True) -> None:
+    def leave(self, *, clean_exit: bool = True) -> None:
         """The cluster is over: what only a running one needs goes, but for the log of one that ended otherwise."""
-        if as_told:
+        if clean_exit:
             with contextlib.suppress(OSError):
                 os.unlink(self.last_log)
         else:

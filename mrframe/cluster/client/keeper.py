@@ -102,10 +102,10 @@ class Keeper:
 
     def _serve(self) -> bool:
         try:
-            heard = self._pipe.receive()
+            received = self._pipe.receive()
         except BadMessage:
             return False
-        for message in heard:
+        for message in received:
             match message:
                 case messages.ForkChildren():
                     self._start(message.names)
@@ -190,7 +190,7 @@ def make_pipe(end: socket.socket) -> Pipe:
 def serve(pipe: Pipe, spec: KeeperSpec) -> NoReturn:
     """Be the keeper, in a process that was forked or started for it."""
 
-    def keep() -> None:
+    def main_loop() -> None:
         os.umask(0o077)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
@@ -202,7 +202,7 @@ def serve(pipe: Pipe, spec: KeeperSpec) -> NoReturn:
         _preload(spec.work)
         Keeper(pipe, spec).run()
 
-    process.run_and_leave(keep)
+    process.run_and_leave(main_loop)
 
 
 def main() -> None:

@@ -45,8 +45,8 @@ class MasterSession:
     path, else None.
     """
 
-    def __init__(self, place: str, *, copies: str, nodes: str | None) -> None:
-        self._place = place
+    def __init__(self, cluster_name: str, *, copies: str, nodes: str | None) -> None:
+        self._cluster_name = cluster_name
         self._copies = copies
         self._nodes = nodes
         self._loop = Loop()
@@ -56,9 +56,9 @@ class MasterSession:
         self._unaccepted: dict[int, bytes] = {}
         self._again_s = 0.0
         self._follows: set[str] = set()
-        self._heard_s = 0.0
+        self._received_s = 0.0
         self._reports: dict[tuple[str, int], dict[int, tuple[Any, ...]]] = {}
-        self._heard: dict[str, int] = {}
+        self._last_ends: dict[str, int] = {}
         self._ends: deque[JobEnded] = deque()
         self._progress: JobProgress | None = None
         self._state: messages.ClusterState | None = None
@@ -75,7 +75,7 @@ class MasterSession:
         self._master = Outbox(transport.connect(self._context, keys, address, servers[MASTER]))
         self._fetcher = Fetcher(self._context, keys, servers, self._loop, self._fetched)
         self._loop.watch(self._master.socket, self._receive, self._master)
-        self._heard_s = time.monotonic()
+        self._received_s = time.monotonic()
 
     def _disconnect(self) -> None:
         if self._context is not None:
@@ -165,7 +165,8 @@ class MasterSession:
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             raise ClusterUnreachable(
-                f"the master of the cluster in {self._place} did not answer within {timeout_s:g} s; its log says more"
+                f"the master of the cluster in {self._cluster_name} did not answer within {timeout_s:g} s; "
+                "its log says more"
             )
         return left_s
 
@@ -174,9 +175,9 @@ class MasterSession:
         self._asked += 1
         data = self._unaccepted[self._asked] = channels.FROM_CLIENT.encode(message)
         self._again_s = time.monotonic() + AGAIN_S
-        self._say(self._asked, data)
+        self._send(self._asked, data)
 
-    def _say(self, number: int, data: bytes) -> None:
+    def _send(self, number: int, data: bytes) -> None:
         base = next(iter(self._unaccepted), self._asked + 1) - 1
         self._master.send(REQUEST.pack(self._session, number, base), data)
 
@@ -220,8 +221,8 @@ class MasterSession:
             self._turn(TICK_S)
         result = self._results.pop(number)
         if result.reason:
-            said = f"{name} of {attempt} could not be fetched from {node}: {result.reason}; run the job again"
-            raise (OutputError if result.here else JobFailed)(said)
+            text = f"{name} of {attempt} could not be fetched from {node}: {result.reason}; run the job again"
+            raise (OutputError if result.here else JobFailed)(text)
         return path
 
     # ---- the loop -----------------------------------------------------------------------------------
@@ -229,10 +230,10 @@ class MasterSession:
     def _check(self) -> None:
         if self._unknown:
             raise UsageError(
-                f"the cluster in {self._place} has no submission {self._unknown}; `mrframe jobs` lists them"
+                f"the cluster in {self._cluster_name} has no submission {self._unknown}; `mrframe jobs` lists them"
             )
         if self._fault:
-            raise ClusterUnreachable(f"the cluster in {self._place} is gone: {self._fault}")
+            raise ClusterUnreachable(f"the cluster in {self._cluster_name} is gone: {self._fault}")
 
     def _turn(self, timeout_s: float) -> None:
         """One round: hear what there is, repeat what is due. ClusterUnreachable when the cluster is gone."""
@@ -245,9 +246,9 @@ class MasterSession:
         if self._unaccepted and now_s >= self._again_s:
             self._again_s = now_s + AGAIN_S
             for number, data in self._unaccepted.items():
-                self._say(number, data)
-        if self._follows and not self._unaccepted and now_s - self._heard_s > SILENT_S:
-            self._heard_s = now_s
+                self._send(number, data)
+        if self._follows and not self._unaccepted and now_s - self._received_s > SILENT_S:
+            self._received_s = now_s
             for job in sorted(self._follows):
                 self._ask(messages.FollowJob(job))
         if not self._ends:
@@ -259,12 +260,12 @@ class MasterSession:
                 frames = transport.receive_answer(self._master.socket)
                 if frames is None:
                     return
-                self._heard_s = time.monotonic()
-                self._hear(channels.TO_CLIENT.decode(frames[0].buffer))
+                self._received_s = time.monotonic()
+                self._handle_message(channels.TO_CLIENT.decode(frames[0].buffer))
             except BadMessage as error:
                 self._fault = f"the master sent what is no message ({error})"
 
-    def _hear(self, message: Any) -> None:
+    def _handle_message(self, message: Any) -> None:
         match message:
             case messages.Accepted():
                 for number in [number for number in self._unaccepted if number <= message.number]:
@@ -294,10 +295,10 @@ class MasterSession:
     def _end(self, ended: messages.Ended) -> None:
         pieces = self._reports.get((ended.job, ended.number), {})
         reports = tuple(report for _, piece in sorted(pieces.items()) for report in piece)
-        if self._heard.get(ended.job, 0) < ended.number:
+        if self._last_ends.get(ended.job, 0) < ended.number:
             if len(reports) != ended.reports:
                 return  # some were lost on the way, and all come again
-            self._heard[ended.job] = ended.number
+            self._last_ends[ended.job] = ended.number
             self._ends.append(JobEnded(ended.job, ended.outputs, reports, ended.failure))
         self._reports.pop((ended.job, ended.number), None)
         self._ask(messages.EndHeard(ended.job, ended.number))

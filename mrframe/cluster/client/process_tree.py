@@ -32,7 +32,7 @@ class Child:
     """A master or node: its line, and its pid once the keeper has told it."""
 
     pipe: Pipe
-    listen: Callable[[], None]
+    read: Callable[[], None]
     pid: int = 0
 
 
@@ -61,10 +61,10 @@ class ProcessTree:
         there.close()
         self._pipe = Pipe(here, receives=channels.FROM_PARENT, sends=channels.TO_KEEPER)
         if by_exec:
-            self._introduce(spec)
-        loop.watch(here.fileno(), self._hear, self._pipe)
+            self._send_setup(spec)
+        loop.watch(here.fileno(), self._receive, self._pipe)
 
-    def _introduce(self, spec: KeeperSpec) -> None:
+    def _send_setup(self, spec: KeeperSpec) -> None:
         python_path = os.environ.get("PYTHONPATH")
         self._pipe.send(
             messages.KeeperSetup(
@@ -72,29 +72,29 @@ class ProcessTree:
             )
         )
 
-    def fork(self, names: Sequence[str], hear: Callable[[str, Pipe], None]) -> None:
+    def fork(self, names: Sequence[str], on_message: Callable[[str, Pipe], None]) -> None:
         """Have these children forked; `hear` is called with a child's name and line when it has said something."""
         theirs = []
         for name in names:
             here, there = make_pair()
             pipe = Pipe(here, receives=channels.FROM_CHILD, sends=channels.TO_CHILD)
-            listen = self._listener(name, pipe, hear)
-            self.children[name] = Child(pipe, listen)
-            self._loop.watch(pipe.fileno(), listen, pipe)
+            read = self._reader(name, pipe, on_message)
+            self.children[name] = Child(pipe, read)
+            self._loop.watch(pipe.fileno(), read, pipe)
             theirs.append(there)
         self._pipe.send(messages.ForkChildren(tuple(names)), [there.fileno() for there in theirs])
         for there in theirs:
             there.close()
 
-    def _listener(self, name: str, pipe: Pipe, hear: Callable[[str, Pipe], None]) -> Callable[[], None]:
-        def listen() -> None:
-            hear(name, pipe)
+    def _reader(self, name: str, pipe: Pipe, on_message: Callable[[str, Pipe], None]) -> Callable[[], None]:
+        def read() -> None:
+            on_message(name, pipe)
             if pipe.ended:
                 self._loop.forget(pipe.fileno())
 
-        return listen
+        return read
 
-    def _hear(self) -> None:
+    def _receive(self) -> None:
         for message in self._pipe.receive():
             child = self.children.get(message.name)
             if child is None:
@@ -103,7 +103,7 @@ class ProcessTree:
                 child.pid = message.pid
             elif child.pid == message.pid:
                 if not child.pipe.ended:
-                    child.listen()  # what it said before it ended
+                    child.read()  # what it said before it ended
                 self._loop.forget(child.pipe.fileno())
                 child.pipe.close()
                 del self.children[message.name]

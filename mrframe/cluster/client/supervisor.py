@@ -75,7 +75,7 @@ class StandingCluster(LocalCluster):
         finally:
             journal.close()
         spec = KeeperSpec(os.getpid(), "", "", RUN_ATTEMPT)  # nothing is to be removed at the end
-        self._keep(spec, lambda: None, exec_keeper=True)
+        self._start_keeper(spec, lambda: None, exec_keeper=True)
         self._open(SchedulerLimits())
         keys = self._keys[CLIENT]
         self._home.announce(
@@ -123,7 +123,7 @@ class StandingCluster(LocalCluster):
             return
         self._log(f"the master ended: {reason}; it is started again")
         if self._refused:
-            self._home.tell_fault(self._refused)
+            self._home.report_fault(self._refused)
             self._due_s[MASTER] = time.monotonic() + RESPITE_S
         else:
             self._start_again(MASTER)
@@ -140,21 +140,21 @@ class StandingCluster(LocalCluster):
         if self._tree is None:
             return
         try:
-            self._tree.fork([name], self._hear_child)
+            self._tree.fork([name], self._on_child_message)
         except OSError as error:
             self._log(f"{name} cannot be started: {error.strerror}; it is tried again")
             self._due_s[name] = time.monotonic() + RESPITE_S
             return
         if name == MASTER:
-            self._introduce_master()
+            self._send_master_setup()
         else:
-            self._introduce(name)
+            self._send_node_setup(name)
 
     def _master_serves(self, address: str) -> None:
         super()._master_serves(address)
         if self._refused:
             self._refused = ""
-            self._home.tell_fault("")
+            self._home.report_fault("")
 
     def _may_restart(self, name: str) -> bool:
         now_s = time.monotonic()
@@ -219,7 +219,7 @@ def main() -> NoReturn:
         status = 1
     finally:
         cluster.close()
-        home.leave(as_told=not status)
+        home.leave(clean_exit=not status)
     leave(status)
 
 
@@ -322,7 +322,7 @@ class Visitor(MasterSession):
             self._refused_s = now_s
         self._refused = fault
         if fault and (now_s - self._refused_s > FAULT_S or now_s >= deadline_s):
-            raise ClusterUnreachable(f"the master of the cluster in {self._place} cannot go on: {fault}")
+            raise ClusterUnreachable(f"the master of the cluster in {self._cluster_name} cannot go on: {fault}")
         return super()._left_s(deadline_s, timeout_s)
 
     def _stopped(self) -> None:

@@ -87,7 +87,7 @@ class ClientSessions:
 
     # ---- what they ask ------------------------------------------------------------------------------
 
-    def hear(self, received: Received, peers: messages.Peers) -> list[Any]:
+    def receive(self, received: Received, peers: messages.Peers) -> list[Any]:
         """The requests that are to be done now, in order. BadMessage when it is none."""
         if len(received.frames) != 2 or len(received.frames[0]) != REQUEST.size:
             raise BadMessage("a request is three numbers and a message")
@@ -165,7 +165,7 @@ class ClientSessions:
 
     # ---- what they are told -------------------------------------------------------------------------
 
-    def tell_all(self, message: Any) -> None:
+    def send_to_all(self, message: Any) -> None:
         """Say something to all that are there."""
         for session in list(self._sessions.values()):
             self._send(session, message)
@@ -193,10 +193,10 @@ class ClientSessions:
         """The number of a job's last end, above all that earlier masters have told."""
         return (self._scheduler.state.epoch << 32) + self._ends.setdefault(job, 1)
 
-    def tell(self, now_s: float) -> None:
+    def send_due(self, now_s: float) -> None:
         """Send what is due; the facts of the turn are in the journal."""
         for name, session in list(self._sessions.items()):
-            reached = self._tell(session, now_s)
+            reached = self._send_due_to(session, now_s)
             if reached:
                 session.failed_s = 0.0
             elif reached is None:
@@ -207,9 +207,9 @@ class ClientSessions:
                 del self._sessions[name]
         if now_s >= self._next_progress_s:
             self._next_progress_s = now_s + PROGRESS_S
-            self._tell_progress()
+            self._send_progress()
 
-    def _tell(self, session: ClientSession, now_s: float) -> bool | None:
+    def _send_due_to(self, session: ClientSession, now_s: float) -> bool | None:
         """Answer a session and tell it of ends; whether it was reached, None when nothing was due."""
         reached = None
         if session.answer:
@@ -221,7 +221,7 @@ class ClientSessions:
                 reached = self._send_end(session, pending_end)
         return reached
 
-    def _tell_progress(self) -> None:
+    def _send_progress(self) -> None:
         known: dict[str, JobProgress | None] = {}
         for session in self._sessions.values():
             for job, before in session.follows.items():

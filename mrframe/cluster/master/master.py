@@ -69,7 +69,7 @@ class Master:
         self._nodes: dict[str, NodeRoute] = {}
         self._packages: dict[str, bytes] = packages or {}
         self._events: list[events.SchedulerEvent] = []
-        self._to_say: dict[bytes, list[bytes]] = {}  # by route: what the turn says to a node
+        self._outgoing: dict[bytes, list[bytes]] = {}  # by route: what the turn says to a node
         context = transport.make_context()
         self.doorkeeper = Doorkeeper(context, members)
         self._router, self.address = transport.listen(context, keys, address)
@@ -86,16 +86,16 @@ class Master:
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + TICK_S
             self._events.append(events.Tick())
-        told, self._events = self._events, []
-        actions = [action for event in told for action in self._scheduler.handle(event, now_s)]
+        received, self._events = self._events, []
+        actions = [action for event in received for action in self._scheduler.handle(event, now_s)]
         facts = [action.fact for action in actions if isinstance(action, Persist)]
         if facts:
             begun = [fact.job for fact in facts if isinstance(fact, events.JobSubmitted)]
             self._journal.append(facts, {job: self._packages[job] for job in begun if job in self._packages})
         for action in actions:
             self._perform(action, now_s)
-        self._speak()
-        self._clients.tell(now_s)
+        self._flush()
+        self._clients.send_due(now_s)
 
     # ---- receive ------------------------------------------------------------------------------------
 
@@ -109,23 +109,23 @@ class Master:
             if received is None:
                 return
             try:
-                self._hear(received)
+                self._handle(received)
             except BadMessage as error:
                 self.counts["bad"] += 1
                 self._refuse(received, str(error))
 
-    def _hear(self, received: Received) -> None:
+    def _handle(self, received: Received) -> None:
         if received.name == CLIENT:
-            for request in self._clients.hear(received, self._peers()):
-                self._of_client(request)
+            for request in self._clients.receive(received, self._peers()):
+                self._handle_client(request)
             return
         for frame in received.frames:
             message = channels.FROM_NODE.decode(frame.buffer)
             if message.node != received.name:
                 raise BadMessage(f"{received.name} may not speak for {message.node!r}")
-            self._of_node(message, received.route)
+            self._handle_node(message, received.route)
 
-    def _of_client(self, message: Any) -> None:
+    def _handle_client(self, message: Any) -> None:
         match message:
             case messages.JobCode():
                 self._packages[message.job] = message.package
@@ -138,19 +138,19 @@ class Master:
                     self._clients.release(message.job)
                 self._events.append(message)
 
-    def _of_node(self, message: Any, route: bytes) -> None:
+    def _handle_node(self, message: Any, route: bytes) -> None:
         known = self._nodes.get(message.node)
         if known is None or known.incarnation != message.incarnation:
             if isinstance(message, messages.NodeAddress):
                 self._nodes[message.node] = NodeRoute(route, message.incarnation, set(), message)
-                self._tell_peers()
+                self._send_peers()
             elif known is None:  # it speaks to an earlier process of this master: let it say hello
                 hello = events.Welcome(message.node, self._scheduler.state.epoch)
                 transport.send(self._router, route, channels.TO_NODE.encode(hello))
             return  # a node says where it is before anything else, and again with every hello
         if known.route != route:  # it has connected anew: what was sent to the old connection may be lost
             known.route = route
-            self._tell_peers()
+            self._send_peers()
         if isinstance(message, messages.CodeWanted):
             known.has_package.discard(message.job)
             self._send_package(known, message.job)
@@ -180,14 +180,14 @@ class Master:
             self._send_package(node, message.job)
         elif isinstance(message, events.ForgetJob):
             node.has_package.discard(message.job)
-        self._to_say.setdefault(node.route, []).append(channels.TO_NODE.encode(message))
+        self._outgoing.setdefault(node.route, []).append(channels.TO_NODE.encode(message))
 
-    def _speak(self) -> None:
-        for route, said in self._to_say.items():
-            for some in transport.together(said):
+    def _flush(self) -> None:
+        for route, frames in self._outgoing.items():
+            for some in transport.batches(frames):
                 if not transport.send(self._router, route, *some):
                     self.counts["unsent"] += len(some)  # the scheduler repeats what is not answered
-        self._to_say.clear()
+        self._outgoing.clear()
 
     def _send_package(self, node: NodeRoute, job: str) -> None:
         package = self._packages.get(job)
@@ -200,16 +200,16 @@ class Master:
         known = self._nodes.get(event.node)
         if known is not None and known.incarnation == event.incarnation:
             del self._nodes[event.node]
-            self._tell_peers()
+            self._send_peers()
 
     def _peers(self) -> messages.Peers:
         return messages.Peers(tuple(node.address for _, node in sorted(self._nodes.items()) if node.address))
 
-    def _tell_peers(self) -> None:
+    def _send_peers(self) -> None:
         peers = self._peers()
         for node in self._nodes.values():
             transport.send(self._router, node.route, channels.TO_NODE.encode(peers))
-        self._clients.tell_all(peers)
+        self._clients.send_to_all(peers)
 
 
 def main(end: socket.socket, _work: str) -> None:

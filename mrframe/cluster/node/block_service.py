@@ -47,8 +47,8 @@ from mrframe.store.blocks import BlockStore, block_path
 BLOCK_EXECUTOR = 0
 """The number of the block executor among the executors, which count from 1."""
 StorageMessage = StoreBlock | DropBlock | JudgeBlocks | KeepVersion | DropVersion | VersionAsked
-TELL_S = 20.0
-TELL_BLOCKS = 2_000
+REPORT_S = 20.0
+REPORT_BLOCKS = 2_000
 WORK_S = 120.0
 
 
@@ -80,17 +80,17 @@ class BlockService:
         by_path: bool,
         pool: Pool,
         fetcher: Fetcher,
-        say: Callable[[Any], None],
+        send: Callable[[Any], None],
         scrub_s: float,
     ) -> None:
         self._store = BlockStore(folder)
         self._store.sweep()
         self._node = node
-        self._manifests = ManifestStore(self._store, node, say)
+        self._manifests = ManifestStore(self._store, node, send)
         self._by_path = by_path
         self._pool = pool
         self._fetcher = fetcher
-        self._say = say
+        self._send = send
         self._waiting: deque[Job] = deque()
         self._fetching: dict[str, StoreBlock] = {}
         self._current: Job | None = None
@@ -98,21 +98,21 @@ class BlockService:
         self._has_executor = False
         self._ready = False
         self._judgings: dict[int, Judging] = {}
-        self._next_tell_s = 0.0
+        self._next_report_s = 0.0
         self._scrub_s = scrub_s
         self._scrubbed = os.urandom(32).hex()  # as blocks are named
         self._next_scrub_s = time.monotonic() + self._scrub_pause_s(self._store.names())
 
     # ---- what the master wants ----------------------------------------------------------------------
 
-    def hear(self, message: StorageMessage, now_s: float) -> None:
+    def handle(self, message: StorageMessage, now_s: float) -> None:
         """Do what the master says; ValueError when it names no block or version."""
         match message:
             case StoreBlock():
                 self._store.file(message.name)
                 self._get(message, now_s)
             case KeepVersion() | DropVersion() | VersionAsked():
-                self._manifests.hear(message)
+                self._manifests.handle(message)
             case DropBlock(name, moved):
                 if self._manifests.name(name) and not moved:
                     return  # a version that the master does not know yet needs it
@@ -213,7 +213,7 @@ class BlockService:
             self._judged(job, done)
         elif done.kind in ("", "damaged"):
             stored = BlockStored(*self._node, done.name, job.order.length, done.file_bytes, done.new)
-            self._say(stored)
+            self._send(stored)
         else:
             self._refuse(done.name, done.kind, done.reason)
         self._work()
@@ -221,9 +221,9 @@ class BlockService:
     def _judged(self, job: Job, done: BlockDone) -> None:
         name = done.name
         if done.kind == "" and not job.judging:
-            self._say(BlockStored(*self._node, name, 0, 0, new=False))
+            self._send(BlockStored(*self._node, name, 0, 0, new=False))
         elif done.kind:
-            self._say(BlockDamaged(*self._node, name, job.judging, done.reason))
+            self._send(BlockDamaged(*self._node, name, job.judging, done.reason))
         judging = self._judgings.get(job.judging)
         if judging is not None:
             judging.left -= 1
@@ -233,41 +233,41 @@ class BlockService:
         judging = self._judgings[number]
         if judging.left <= 0:
             del self._judgings[number]
-            self._say(BlocksJudged(*self._node, number, judging.blocks))
+            self._send(BlocksJudged(*self._node, number, judging.blocks))
 
     def _refuse(self, name: str, kind: Any, reason: str) -> None:
-        self._say(BlockRefused(*self._node, name, kind, reason))
+        self._send(BlockRefused(*self._node, name, kind, reason))
 
     # ---- time ---------------------------------------------------------------------------------------
 
     def welcomed(self) -> None:
         """A new master is there, who knows nothing of what is here."""
-        self._next_tell_s = 0.0
+        self._next_report_s = 0.0
 
     def tick(self, now_s: float) -> None:
         """Tell what is here, scrub, and end an executor that hangs, as time passes."""
-        if now_s >= self._next_tell_s:
-            self._next_tell_s = now_s + TELL_S
-            self._tell()
+        if now_s >= self._next_report_s:
+            self._next_report_s = now_s + REPORT_S
+            self._report()
         if self._current is not None and now_s - self._since_s > WORK_S:
             self._since_s = now_s
             self._pool.kill(BLOCK_EXECUTOR)
         if now_s >= self._next_scrub_s and self._current is None:
             self._scrub_next(now_s)
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         for message in self._manifests.held():
-            self._say(message)
+            self._send(message)
         names = self._store.names()
         marked = self._store.provisional()
         provisional = {name for name in marked if not self._manifests.name(name)}
         unknown = {name for name in names if name not in marked and not self._manifests.name(name)}
         after = ""
-        for first in range(0, max(1, len(names)), TELL_BLOCKS):
-            some = tuple(names[first : first + TELL_BLOCKS])
-            to = some[-1] if first + TELL_BLOCKS < len(names) else ""
+        for first in range(0, max(1, len(names)), REPORT_BLOCKS):
+            some = tuple(names[first : first + REPORT_BLOCKS])
+            to = some[-1] if first + REPORT_BLOCKS < len(names) else ""
             sizes = tuple((name, self._store.size(name)) for name in some if name in unknown)
-            self._say(BlocksHeld(*self._node, after, to, some, tuple(n for n in some if n in provisional), sizes))
+            self._send(BlocksHeld(*self._node, after, to, some, tuple(n for n in some if n in provisional), sizes))
             after = to
 
     def _scrub_pause_s(self, names: list[str]) -> float:

@@ -114,8 +114,8 @@ def _answer(pipe: Pipe, executor: int, attempt: str, outcome: TaskReport | Failu
     try:
         pipe.send(ExecutorSealed(executor, attempt, outcome))
     except BadMessage as error:  # what user code counts is in it
-        said = f"the report of {attempt} cannot be sent ({error}); count fewer things, and count them in ints"
-        pipe.send(ExecutorFailed(executor, attempt, Failure("refused", said, error_slug="job-failed")))
+        text = f"the report of {attempt} cannot be sent ({error}); count fewer things, and count them in ints"
+        pipe.send(ExecutorFailed(executor, attempt, Failure("refused", text, error_slug="job-failed")))
 
 
 def _package(path: str, kept: dict[str, bytes]) -> bytes:

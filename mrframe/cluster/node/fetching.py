@@ -59,7 +59,7 @@ class Download:
 
     request: FetchRequest
     file: BinaryIO
-    heard_s: float
+    received_s: float
     tries: int
     pieces: int = 0
     size_bytes: int = 0
@@ -160,7 +160,7 @@ class Fetcher:
         self._now_s = now_s
         for peer in list(self._peers.values()):
             for number, download in list(peer.active.items()):
-                if now_s - download.heard_s > STALL_S:
+                if now_s - download.received_s > STALL_S:
                     self._again(peer, number, f"nothing was heard for {STALL_S:g} s")
 
     def _start(self, peer: Peer) -> None:
@@ -211,7 +211,7 @@ class Fetcher:
 
     def _take(self, peer: Peer, message: Any, frames: list[zmq.Frame]) -> None:
         download = peer.active[message.request]
-        download.heard_s = self._now_s
+        download.received_s = self._now_s
         match message:
             case messages.FilePiece():
                 self._piece(peer, download, message, frames)

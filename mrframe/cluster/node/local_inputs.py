@@ -30,12 +30,12 @@ class LocalInputs:
     """What the attempts of a node read. `tell` gets `Fetched` or `FetchFailed`, once per attempt."""
 
     def __init__(
-        self, node: str, node_dir: NodeDir, *, by_path: bool, tell: Callable[[Fetched | FetchFailed], None]
+        self, node: str, node_dir: NodeDir, *, by_path: bool, report: Callable[[Fetched | FetchFailed], None]
     ) -> None:
         self._node = node
         self._dir = node_dir
         self._by_path = by_path
-        self._tell = tell
+        self._report = report
         self._pending: dict[str, PendingInputs] = {}
 
     def gather(self, fetch: Fetch, slots: range | None, fetcher: Fetcher, now_s: float) -> None:
@@ -74,7 +74,7 @@ class LocalInputs:
         if result.reason:
             del self._pending[attempt]
             request = result.request
-            self._tell(FetchFailed(attempt, request.attempt, request.node, result.reason, result.here))
+            self._report(FetchFailed(attempt, request.attempt, request.node, result.reason, result.here))
             return
         pending.missing -= 1
         if not pending.missing:
@@ -85,9 +85,9 @@ class LocalInputs:
         del self._pending[fetch.attempt]
         for path, (attempt, node, name) in zip(pending.paths, fetch.sources, strict=True):
             if not os.path.exists(path):
-                self._tell(FetchFailed(fetch.attempt, attempt, node, f"{name} is not there"))
+                self._report(FetchFailed(fetch.attempt, attempt, node, f"{name} is not there"))
                 return
-        self._tell(Fetched(fetch.attempt, tuple(pending.paths)))
+        self._report(Fetched(fetch.attempt, tuple(pending.paths)))
 
     def cancel(self, fetcher: Fetcher, of: str) -> None:
         """Gather no more for an attempt, or for all of a job (`job-1`)."""

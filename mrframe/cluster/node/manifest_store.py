@@ -31,17 +31,17 @@ from mrframe.store.disk import fault_text
 from mrframe.store.manifests import Manifests
 from mrframe.wire.codec import BadMessage, Vocabulary
 
-TELL_KEYS = 2_000
+REPORT_KEYS = 2_000
 _WORDS = Vocabulary(Version)
 
 
 class ManifestStore:
     """The manifests beside the blocks of `store`, of this node (`name`, `incarnation`). `say` sends to the master."""
 
-    def __init__(self, store: BlockStore, node: tuple[str, str], say: Callable[[Any], None]) -> None:
+    def __init__(self, store: BlockStore, node: tuple[str, str], send: Callable[[Any], None]) -> None:
         self._store = store
         self._node = node
-        self._say = say
+        self._send = send
         self._files = Manifests(store.path)
         self._blocks: dict[str, frozenset[str]] = {}  # key -> names of its blocks
         self._counts: Counter[str] = Counter()  # block -> how many of them name it
@@ -54,25 +54,25 @@ class ManifestStore:
         """Whether a manifest here names this block."""
         return block in self._counts
 
-    def hear(self, message: KeepVersion | DropVersion | VersionAsked) -> None:
+    def handle(self, message: KeepVersion | DropVersion | VersionAsked) -> None:
         """Do what the master says; ValueError when it names no version."""
         match message:
             case KeepVersion(version):
-                self._keep(version)
+                self._write_manifest(version)
             case DropVersion(key):
                 self._drop(key)
             case VersionAsked(key):
                 found = self._read(key) if key in self._blocks else None
                 if found is not None:
-                    self._say(VersionTold(*self._node, found))
+                    self._send(VersionTold(*self._node, found))
 
     def held(self) -> Iterator[VersionsHeld]:
         """What is here, in as many messages as are needed."""
         keys = sorted(self._blocks)
         after = ""
-        for first in range(0, max(1, len(keys)), TELL_KEYS):
-            some = tuple(keys[first : first + TELL_KEYS])
-            to = some[-1] if first + TELL_KEYS < len(keys) else ""
+        for first in range(0, max(1, len(keys)), REPORT_KEYS):
+            some = tuple(keys[first : first + REPORT_KEYS])
+            to = some[-1] if first + REPORT_KEYS < len(keys) else ""
             yield VersionsHeld(*self._node, after, to, some)
             after = to
 
@@ -89,7 +89,7 @@ class ManifestStore:
         self._counts.update(names - self._blocks.get(version.key, frozenset()))
         self._blocks[version.key] = names
 
-    def _keep(self, version: Version) -> None:
+    def _write_manifest(self, version: Version) -> None:
         try:
             if version.key not in self._blocks:
                 self._files.write(version.key, _WORDS.encode(version))
@@ -99,7 +99,7 @@ class ManifestStore:
         except (OSError, OutputError) as error:
             log(f"{self._node[0]}: the manifest of {version.key} cannot be kept: {_text(error, self._files.path)}")
             return
-        self._say(VersionKept(*self._node, version.key))
+        self._send(VersionKept(*self._node, version.key))
 
     def _drop(self, key: str) -> None:
         here = set(self._store.names())

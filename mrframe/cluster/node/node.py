@@ -68,19 +68,19 @@ class Node:
         self._doorkeeper = Doorkeeper(context, setup.members)
         router, self.address = transport.listen(context, keys)
         self._server = FileServer(router, self._dir.file)
-        self._inputs = LocalInputs(setup.name, self._dir, by_path=setup.by_path, tell=self._events.append)
+        self._inputs = LocalInputs(setup.name, self._dir, by_path=setup.by_path, report=self._events.append)
         self._fetcher = Fetcher(context, keys, servers, self.loop, self._fetched)
-        self._pool = Pool(self.loop, warm_pipe, self._of_executor, gone=lambda: leave(1))
+        self._pool = Pool(self.loop, warm_pipe, self._handle_executor, gone=lambda: leave(1))
         self._master = Outbox(transport.connect(context, keys, setup.master_address, servers[_MASTER]))
         self._block_service = self._make_block_service() if setup.storage else None
         self._parent = parent
-        self._told_pids: list[tuple[str, int]] = []
+        self._reported_pids: list[tuple[str, int]] = []
         self.loop.watch(self._doorkeeper.socket, self._doorkeeper.answer)
         self.loop.watch(router, lambda: self._server.receive(time.monotonic()))
         self.loop.watch(self._master.socket, self._receive, self._master)
         self.loop.watch(parent.fileno(), lambda: os._exit(0), parent)  # it says nothing: it can only have ended
-        self._next_tick_s = self._spoke_s = 0.0
-        self._to_say: list[bytes] = []
+        self._next_tick_s = self._flushed_s = 0.0
+        self._outgoing: list[bytes] = []
 
     def _make_block_service(self) -> BlockService:
         setup = self._setup
@@ -90,13 +90,13 @@ class Node:
             by_path=setup.by_path,
             pool=self._pool,
             fetcher=self._fetcher,
-            say=self._say,
+            send=self._send,
             scrub_s=setup.limits.scrub_s,
         )
 
     def turn(self) -> None:
         """Receive what there is, decide, perform."""
-        until_s = min(self._next_tick_s, self._spoke_s + TOGETHER_S) if self._to_say else self._next_tick_s
+        until_s = min(self._next_tick_s, self._flushed_s + TOGETHER_S) if self._outgoing else self._next_tick_s
         self.loop.turn(0.0 if self._server.busy else until_s - time.monotonic())
         now_s = time.monotonic()
         self._server.turn(now_s)
@@ -108,12 +108,12 @@ class Node:
                 self._block_service.tick(now_s)
             self._events.append(events.Tick())
         while self._events:
-            event = self._note(self._events.popleft())
+            event = self._before_core(self._events.popleft())
             for action in self._core.handle(event, now_s):
                 self._perform(action, now_s)
-        if self._to_say and not (self._core.has_queued and now_s < self._spoke_s + TOGETHER_S):
-            self._speak()
-            self._spoke_s = now_s
+        if self._outgoing and not (self._core.has_queued and now_s < self._flushed_s + TOGETHER_S):
+            self._flush()
+            self._flushed_s = now_s
 
     # ---- receive ------------------------------------------------------------------------------------
 
@@ -124,11 +124,11 @@ class Node:
                 if frames is None:
                     return
                 for frame in frames:
-                    self._hear(channels.TO_NODE.decode(frame.buffer))
+                    self._handle(channels.TO_NODE.decode(frame.buffer))
             except (BadMessage, ValueError):  # ValueError: a name in it is none of a job or attempt
                 self.bad += 1
 
-    def _hear(self, message: Any) -> None:
+    def _handle(self, message: Any) -> None:
         match message:
             case messages.Peers():
                 self._fetcher.know(message.nodes)
@@ -138,13 +138,13 @@ class Node:
                 self.bad += 1
             case StoreBlock() | DropBlock() | JudgeBlocks() | KeepVersion() | DropVersion() | VersionAsked():
                 if self._block_service is not None:
-                    self._block_service.hear(message, time.monotonic())
+                    self._block_service.handle(message, time.monotonic())
             case _:
                 if isinstance(message, events.Welcome) and message.epoch != self._core.epoch and self._block_service:
                     self._block_service.welcomed()
                 for name in (getattr(message, "attempt", None), getattr(message, "job", None)):
                     if name is not None:
-                        self._check(name)
+                        self._check_name(name)
                 self._events.append(message)
 
     def _fetched(self, result: FetchResult) -> None:
@@ -154,7 +154,7 @@ class Node:
         else:
             self._inputs.result(result)
 
-    def _of_executor(self, event: ExecutorEvent) -> None:
+    def _handle_executor(self, event: ExecutorEvent) -> None:
         """What happens to executors is the core's; what happens to the block executor is not."""
         if event.executor != BLOCK_EXECUTOR:
             assert not isinstance(event, BlockDone)
@@ -167,9 +167,9 @@ class Node:
                     self._block_service.executor_ready()
                 case events.ExecutorDied():
                     self._block_service.executor_died(event.reason)
-        self._tell_pids()
+        self._report_pids()
 
-    def _check(self, name: str) -> None:
+    def _check_name(self, name: str) -> None:
         """ValueError when this names neither a job nor an attempt: it is going to be part of a path."""
         if "/" in name:
             self._dir.attempt(name)
@@ -191,10 +191,10 @@ class Node:
 
     def _failed(self, executor: int, attempt: str, error: OSError) -> events.ExecutorFailed:
         """What becomes of an attempt when this node's disk does not do what it needs."""
-        said = f"{self._dir.path} cannot be written: {fault_text(error, self._dir.path)}"
-        return events.ExecutorFailed(executor, attempt, Failure("io", said, error_slug=JobFailed.slug))
+        text = f"{self._dir.path} cannot be written: {fault_text(error, self._dir.path)}"
+        return events.ExecutorFailed(executor, attempt, Failure("io", text, error_slug=JobFailed.slug))
 
-    def _note(self, event: events.NodeEvent) -> events.NodeEvent:
+    def _before_core(self, event: events.NodeEvent) -> events.NodeEvent:
         """What the driver itself does about an event before the core decides; the event that it decides on."""
         match event:
             case events.StartAttempt():
@@ -207,7 +207,7 @@ class Node:
             case events.ExecutorFailed():
                 self._dir.drop_fetched(event.attempt)
             case events.ExecutorReady() | events.ExecutorDied():
-                self._tell_pids()
+                self._report_pids()
         return event
 
     def _seal(self, event: events.ExecutorSealed) -> events.NodeEvent:
@@ -224,7 +224,7 @@ class Node:
     def _perform(self, action: actions.NodeAction, now_s: float) -> None:
         match action:
             case actions.SendMaster():
-                self._say(action.message)
+                self._send(action.message)
             case actions.SpawnExecutor():
                 self._pool.spawn(action.executor)
             case actions.KillExecutor():
@@ -243,25 +243,25 @@ class Node:
             case actions.DeleteJob():
                 self._forget(action.job)
 
-    def _say(self, message: Any) -> None:
+    def _send(self, message: Any) -> None:
         if isinstance(message, events.NodeJoined):
             name, incarnation = self._setup.name, self._setup.incarnation
             where = messages.NodeAddress(name, incarnation, self.address, self._dir.path, self._setup.storage)
-            self._to_say.append(channels.FROM_NODE.encode(where))
-        self._to_say.append(channels.FROM_NODE.encode(message))
-        if len(self._to_say) >= transport.TOGETHER_MAX:
-            self._speak()
+            self._outgoing.append(channels.FROM_NODE.encode(where))
+        self._outgoing.append(channels.FROM_NODE.encode(message))
+        if len(self._outgoing) >= transport.TOGETHER_MAX:
+            self._flush()
 
-    def _speak(self) -> None:
-        for some in transport.together(self._to_say):
+    def _flush(self) -> None:
+        for some in transport.batches(self._outgoing):
             self._master.send(*some)
-        self._to_say.clear()
+        self._outgoing.clear()
 
     def _execute(self, action: actions.Execute) -> None:
         package = self._dir.package(action.job)
         if not os.path.exists(package):
             self._awaiting_package.setdefault(action.job, []).append(action)
-            self._say(messages.CodeWanted(self._setup.name, self._setup.incarnation, action.job))
+            self._send(messages.CodeWanted(self._setup.name, self._setup.incarnation, action.job))
             return
         out_dir = self._dir.attempt(action.order.attempt)
         self._pool.execute(action.executor, package, replace(action.order, out_dir=out_dir))
@@ -279,10 +279,10 @@ class Node:
         self._awaiting_package.pop(job, None)
         self._dir.delete_job(job)
 
-    def _tell_pids(self) -> None:
+    def _report_pids(self) -> None:
         pids = self._pool.pids()
-        if pids != self._told_pids:
-            self._told_pids = pids
+        if pids != self._reported_pids:
+            self._reported_pids = pids
             self._parent.send(messages.ExecutorPids(tuple(pids)))
 
 

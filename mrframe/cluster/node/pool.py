@@ -49,14 +49,14 @@ class Pool:
     """The executors of a node. `tell` gets what happens to them; `gone` is called when the warm parent ends."""
 
     def __init__(
-        self, loop: Loop, warm: Pipe, tell: Callable[[ExecutorEvent], None], gone: Callable[[], None]
+        self, loop: Loop, warm: Pipe, report: Callable[[ExecutorEvent], None], gone: Callable[[], None]
     ) -> None:
         self._loop = loop
         self._warm = warm
-        self._tell = tell
+        self._report = report
         self._gone = gone
         self._executors: dict[str, ExecutorHandle] = {}
-        loop.watch(warm.fileno(), self._hear_warm, warm)
+        loop.watch(warm.fileno(), self._receive_warm, warm)
 
     def pids(self) -> list[tuple[str, int]]:
         """(name, pid) of the executors that are up."""
@@ -69,7 +69,7 @@ class Pool:
         executor = self._executors[name_of(number)] = ExecutorHandle(number, pipe)
         self._warm.send(messages.ForkExecutor(number), [there.fileno()])
         there.close()
-        self._loop.watch(pipe.fileno(), lambda: self._hear(executor), pipe)
+        self._loop.watch(pipe.fileno(), lambda: self._receive(executor), pipe)
 
     def kill(self, number: int) -> None:
         """End an executor at once; `ExecutorDied` follows."""
@@ -100,40 +100,40 @@ class Pool:
                 executor.fault = f"it had more than {BELOW_MAX} processes below it; start fewer at a time"
                 self.kill(executor.number)
 
-    def _hear_warm(self) -> None:
+    def _receive_warm(self) -> None:
         for message in self._warm.receive():
             executor = self._executors.get(message.name)
             if executor is None:
                 continue
             if isinstance(message, messages.ChildStarted):
                 executor.pid = message.pid
-                self._tell(ExecutorReady(executor.number))
+                self._report(ExecutorReady(executor.number))
             else:
-                self._bury(executor, message.reason)
+                self._remove(executor, message.reason)
         if self._warm.ended:
             self._gone()
 
-    def _hear(self, executor: ExecutorHandle) -> None:
+    def _receive(self, executor: ExecutorHandle) -> None:
         try:
             for event in executor.pipe.receive():
                 if event.executor == executor.number:
-                    self._tell(event)
+                    self._report(event)
                 else:
-                    self._condemn(executor, f"it spoke for executor {event.executor}")
+                    self._kill_for(executor, f"it spoke for executor {event.executor}")
         except BadMessage as error:
-            self._condemn(executor, f"it sent what is no message ({error})")
+            self._kill_for(executor, f"it sent what is no message ({error})")
         if executor.pipe.ended:
             self._loop.forget(executor.pipe.fileno())
 
-    def _condemn(self, executor: ExecutorHandle, fault: str) -> None:
+    def _kill_for(self, executor: ExecutorHandle, fault: str) -> None:
         executor.fault = fault
         executor.pipe.ended = True
         self.kill(executor.number)
 
-    def _bury(self, executor: ExecutorHandle, reason: str) -> None:
+    def _remove(self, executor: ExecutorHandle, reason: str) -> None:
         if not executor.pipe.ended:
-            self._hear(executor)
+            self._receive(executor)
         self._loop.forget(executor.pipe.fileno())
         executor.pipe.close()
         del self._executors[name_of(executor.number)]
-        self._tell(ExecutorDied(executor.number, executor.fault or reason))
+        self._report(ExecutorDied(executor.number, executor.fault or reason))

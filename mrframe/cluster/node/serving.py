@@ -39,7 +39,7 @@ class Upload:
     file: BinaryIO
     pieces: Iterator[bytes]
     credits: int
-    heard_s: float
+    received_s: float
     number: int = 0
     size_bytes: int = 0
     crc: int = 0
@@ -66,7 +66,7 @@ class FileServer:
                 received = transport.receive(self._router)
                 if received is None:
                     return
-                self._hear(received, now_s)
+                self._handle(received, now_s)
             except BadMessage:
                 self.refused += 1
 
@@ -76,10 +76,10 @@ class FileServer:
             if upload.credits:
                 if not self._send_piece(upload):
                     self._drop(key)
-            elif now_s - upload.heard_s > IDLE_S:
+            elif now_s - upload.received_s > IDLE_S:
                 self._drop(key)
 
-    def _hear(self, received: Received, now_s: float) -> None:
+    def _handle(self, received: Received, now_s: float) -> None:
         message = channels.FETCH_ASKED.decode(received.frames[0].buffer)
         key = (received.route, message.request)
         upload = self._uploads.get(key)
@@ -88,7 +88,7 @@ class FileServer:
                 self._open(received.route, message, now_s)
             case messages.FetchMore() if upload is not None and message.credits > 0:
                 upload.credits = min(upload.credits + message.credits, 1024)
-                upload.heard_s = now_s
+                upload.received_s = now_s
             case messages.FetchStop():
                 self._drop(key)
 

@@ -59,9 +59,9 @@ class Doorkeeper:
                 question = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self.socket.send_multipart(self._judge(question))
+            self.socket.send_multipart(self._authorize(question))
 
-    def _judge(self, question: list[bytes]) -> list[bytes]:
+    def _authorize(self, question: list[bytes]) -> list[bytes]:
         version, request = (*question, b"", b"")[:2]
         name = None
         if len(question) == _FIELDS and version == b"1.0" and question[2] == DOMAIN and question[5] == b"CURVE":

@@ -158,10 +158,10 @@ def _frames(socket: Socket) -> list[zmq.Frame] | None:
         return None
 
 
-def together(said: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+def batches(messages: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     """Messages to one peer, in order, as many at once as may travel together."""
-    for at in range(0, len(said), TOGETHER_MAX):
-        yield said[at : at + TOGETHER_MAX]
+    for at in range(0, len(messages), TOGETHER_MAX):
+        yield messages[at : at + TOGETHER_MAX]
 
 
 def send(socket: Socket, *frames: bytes) -> bool:

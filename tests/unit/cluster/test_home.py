@@ -81,7 +81,7 @@ def test_why_the_master_cannot_go_on_is_told_in_room_that_was_there_before(home)
     assert home.fault() == ""
     before = os.stat(f"{home.run}/fault")
     for reason in ("no space left on caf\udce9", "x" * 10_000, ""):
-        home.tell_fault(reason)
+        home.report_fault(reason)
         assert home.fault() == reason[:FAULT_BYTES].encode("utf-8", "surrogatepass").decode("utf-8", "replace")
         now = os.stat(f"{home.run}/fault")
         assert (now.st_ino, now.st_size) == (before.st_ino, before.st_size)

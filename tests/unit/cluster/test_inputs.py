@@ -46,7 +46,7 @@ def test_sealed_files_of_this_host_are_read_where_they_lie(folders):
     told = []
     paths = tuple(sealed(folder, attempt) for folder, attempt in zip(folders, (OWN, OTHERS), strict=True))
     peers = Peers(NodeAddress("node-2", "node-2#1", "tcp://127.0.0.1:1", folders[1].path))
-    LocalInputs("node-1", folders[0], by_path=True, tell=told.append).gather(FETCH, None, peers, 0.0)
+    LocalInputs("node-1", folders[0], by_path=True, report=told.append).gather(FETCH, None, peers, 0.0)
     assert told == [Fetched(FETCH.attempt, paths)]
     assert not peers.requests
 
@@ -55,7 +55,7 @@ def test_a_file_that_is_gone_when_all_others_have_arrived_is_named_with_its_hold
     told = []
     own = sealed(folders[0], OWN)
     peers = Peers()
-    inputs = LocalInputs("node-1", folders[0], by_path=False, tell=told.append)
+    inputs = LocalInputs("node-1", folders[0], by_path=False, report=told.append)
     inputs.gather(FETCH, None, peers, 0.0)
     (request,) = peers.requests
     assert not told

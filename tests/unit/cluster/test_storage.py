@@ -27,7 +27,7 @@ def scrubbed(folder, hours):
     """The blocks that a node judges by itself in the first hours after its start, in order."""
     pool = PlayedPool()
     node = BlockService(
-        str(folder), node=("node-1", "x"), by_path=True, pool=pool, fetcher=None, say=lambda _: None, scrub_s=DAY_S
+        str(folder), node=("node-1", "x"), by_path=True, pool=pool, fetcher=None, send=lambda _: None, scrub_s=DAY_S
     )
     node.executor_ready()
     begun_s = time.monotonic()
