@@ -39,7 +39,7 @@ Piece = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class FileStat:
     """What the file system says of a file."""
 
     device: int
@@ -49,42 +49,42 @@ class State:
     ctime_ns: int
 
     @classmethod
-    def of(cls, path: str) -> State | None:
+    def of(cls, path: str) -> FileStat | None:
         """Of this file as it is now; None when it is not there."""
         try:
-            found = os.stat(path)
+            status = os.stat(path)
         except OSError:
             return None
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def settled(self, now_s: float) -> bool:
         """Whether it last changed long enough before this wall-clock time."""
         return max(self.ctime_ns, self.mtime_ns) / 1e9 + SETTLED_S < now_s
 
 
-NOWHERE = State(0, 0, 0, 0, 0)
+NO_FILE = FileStat(0, 0, 0, 0, 0)
 """The state of no file: of what could not be taken as seen, only `split_bytes` is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FileRecord:
     """A file as it was read: in pieces of about `split_bytes`."""
 
-    state: State
+    state: FileStat
     split_bytes: int
     pieces: tuple[Piece, ...]
 
 
-class SeenFiles:
+class FileIndex:
     """The records, one small file for each path, in a folder of this user's alone."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def look_up(self, path: str) -> Seen | None:
+    def look_up(self, path: str) -> FileRecord | None:
         """What was recorded of this path, whether or not the file is still the same; None when nothing was."""
         try:
-            with open(self._place(path), "rb") as file:
+            with open(self._record_path(path), "rb") as file:
                 data = file.read()
             body = data[_DIGEST_BYTES:]
             if _digest(body) != data[:_DIGEST_BYTES]:
@@ -92,22 +92,26 @@ class SeenFiles:
             version, name, state, split_bytes, pieces = msgpack.unpackb(body, unicode_errors="surrogateescape")
             if version != VERSION or name != path:
                 return None
-            return Seen(State(*state), split_bytes, tuple((at, length, digest) for at, length, digest in pieces))
+            return FileRecord(
+                FileStat(*state), split_bytes, tuple((at, length, digest) for at, length, digest in pieces)
+            )
         except (OSError, ValueError, TypeError):
             return None  # never needed to get an answer: read the file
 
-    def record(self, path: str, seen: Seen) -> str:
+    def record(self, path: str, record: FileRecord) -> str:
         """Remember a file; why the disk will not have it, or ""."""
-        state = seen.state
-        plain = [state.device, state.inode, state.size_bytes, state.mtime_ns, state.ctime_ns]
-        body = msgpack.packb([VERSION, path, plain, seen.split_bytes, seen.pieces], unicode_errors="surrogateescape")
-        place = self._place(path)
-        new = f"{place}.{token()}"
+        state = record.state
+        values = [state.device, state.inode, state.size_bytes, state.mtime_ns, state.ctime_ns]
+        body = msgpack.packb(
+            [VERSION, path, values, record.split_bytes, record.pieces], unicode_errors="surrogateescape"
+        )
+        record_path = self._record_path(path)
+        new = f"{record_path}.{token()}"
         try:
             private_directory(self.path)
             with open(new, "xb") as file:
                 file.write(_digest(body) + body)
-            os.replace(new, place)
+            os.replace(new, record_path)
         except NotPrivate as error:
             return str(error)
         except OSError as error:
@@ -119,21 +123,21 @@ class SeenFiles:
         """Delete the oldest records over this number; what is no record stays."""
         dated = []
         try:
-            with os.scandir(self.path) as found:
-                for entry in found:
+            with os.scandir(self.path) as entries:
+                for entry in entries:
                     state = entry.stat(follow_symlinks=False)
                     if _RECORD.fullmatch(entry.name) and stat.S_ISREG(state.st_mode):
                         dated.append((state.st_mtime, entry.path))
         except OSError:
             return
-        for _, place in sorted(dated)[: max(0, len(dated) - files_max)]:
-            _unlink(place)
+        for _, record_path in sorted(dated)[: max(0, len(dated) - files_max)]:
+            _unlink(record_path)
 
     def clear(self) -> None:
         """Delete all records."""
         self.trim(0)
 
-    def _place(self, path: str) -> str:
+    def _record_path(self, path: str) -> str:
         return os.path.join(self.path, _digest(os.fsencode(path)).hex()[:32])
 
 

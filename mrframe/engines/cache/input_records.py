@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.engines.protocol import Done
 from mrframe.formats.inputs.files import InputFile
-from mrframe.store.file_index import NOWHERE, Piece, Seen, SeenFiles, State, now_s
+from mrframe.store.file_index import NO_FILE, FileIndex, FileRecord, FileStat, Piece, now_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class _Input:
     """An input file as it was when the run began. `seen` is the record of an earlier reading of its path."""
 
     file: InputFile
-    state: State | None
-    seen: Seen | None
+    state: FileStat | None
+    seen: FileRecord | None
 
     def pieces(self, split_bytes: int) -> tuple[Piece, ...] | None:
         """The recorded pieces, None when the file has changed since or was cut at another length."""
@@ -35,11 +35,13 @@ class _Input:
 class InputRecords:
     """What is recorded of the inputs of one run, in the order of their input index."""
 
-    def __init__(self, files: Iterable[InputFile], records: SeenFiles) -> None:
+    def __init__(self, files: Iterable[InputFile], records: FileIndex) -> None:
         self._began_s = now_s()
         self._records = records
         self._inputs = [
-            _Input(file, State(*file.state), records.look_up(file.path)) if file.state else _Input(file, None, None)
+            _Input(file, FileStat(*file.state), records.look_up(file.path))
+            if file.state
+            else _Input(file, None, None)
             for file in files
         ]
 
@@ -62,7 +64,9 @@ class InputRecords:
             return ""
         pieces = sorted((d.split.order[1], d.split.length, d.report.content) for d in maps if d.split)
         state = one.state if self._is_sure(one, pieces) else None
-        seen = Seen(NOWHERE, split_bytes, ()) if state is None else Seen(state, split_bytes, tuple(pieces))
+        seen = (
+            FileRecord(NO_FILE, split_bytes, ()) if state is None else FileRecord(state, split_bytes, tuple(pieces))
+        )
         return self._records.record(one.file.path, seen)
 
     def _is_sure(self, one: _Input, pieces: Sequence[Piece]) -> bool:
@@ -73,7 +77,7 @@ class InputRecords:
             return False
         if not one.file.compression and ends[-1] != one.state.size_bytes:
             return False
-        return State.of(one.file.path) == one.state
+        return FileStat.of(one.file.path) == one.state
 
     def trim(self) -> None:
         """Delete the oldest records when there are too many."""

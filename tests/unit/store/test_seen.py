@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from mrframe.store.file_index import SETTLED_S, Seen, SeenFiles, State
+from mrframe.store.file_index import SETTLED_S, FileIndex, FileRecord, FileStat
 
 PIECES = ((0, 100, "ab" * 32), (100, 50, "cd" * 32))
 
@@ -13,11 +13,11 @@ PIECES = ((0, 100, "ab" * 32), (100, 50, "cd" * 32))
 def test_a_record_is_what_was_recorded(tmp_path):
     path = tmp_path / "a\udcff.log"
     path.write_bytes(b"x" * 150)
-    files = SeenFiles(str(tmp_path / "seen"))
+    files = FileIndex(str(tmp_path / "seen"))
     assert files.look_up(str(path)) is None
-    state = State.of(str(path))
-    files.record(str(path), Seen(state, 64, PIECES))
-    assert files.look_up(str(path)) == Seen(state, 64, PIECES)
+    state = FileStat.of(str(path))
+    files.record(str(path), FileRecord(state, 64, PIECES))
+    assert files.look_up(str(path)) == FileRecord(state, 64, PIECES)
     assert files.look_up(str(tmp_path / "b.log")) is None
 
 
@@ -25,15 +25,15 @@ def test_every_change_changes_the_state(tmp_path):
     path = tmp_path / "a.log"
     path.write_bytes(b"x")
     os.utime(path, ns=(0, 0))
-    states = {State.of(str(path))}
+    states = {FileStat.of(str(path))}
     os.utime(path, ns=(0, 5))
-    states.add(State.of(str(path)))
+    states.add(FileStat.of(str(path)))
     path.write_bytes(b"xy")
-    states.add(State.of(str(path)))
+    states.add(FileStat.of(str(path)))
     path.rename(tmp_path / "b.log")
-    assert State.of(str(path)) is None
+    assert FileStat.of(str(path)) is None
     path.write_bytes(b"xy")
-    states.add(State.of(str(path)))
+    states.add(FileStat.of(str(path)))
     assert len(states) == 4
 
 
@@ -41,7 +41,7 @@ def test_fresh_changes_are_not_settled(tmp_path):
     path = tmp_path / "a.log"
     path.write_bytes(b"x")
     os.utime(path, ns=(0, 0))
-    state = State.of(str(path))
+    state = FileStat.of(str(path))
     assert not state.settled(time.time()), "its mtime is old, its ctime is not"
     assert state.settled(state.ctime_ns / 1e9 + SETTLED_S + 0.1)
 
@@ -49,8 +49,8 @@ def test_fresh_changes_are_not_settled(tmp_path):
 def test_a_damaged_record_is_none(tmp_path):
     path = tmp_path / "a.log"
     path.write_bytes(b"x")
-    files = SeenFiles(str(tmp_path / "seen"))
-    files.record(str(path), Seen(State.of(str(path)), 64, PIECES))
+    files = FileIndex(str(tmp_path / "seen"))
+    files.record(str(path), FileRecord(FileStat.of(str(path)), 64, PIECES))
     (place,) = (tmp_path / "seen").iterdir()
     whole = place.read_bytes()
     for at in range(len(whole)):
@@ -59,12 +59,12 @@ def test_a_damaged_record_is_none(tmp_path):
 
 
 def test_records_are_bounded(tmp_path):
-    files = SeenFiles(str(tmp_path / "seen"))
+    files = FileIndex(str(tmp_path / "seen"))
     path = tmp_path / "a.log"
     path.write_bytes(b"x")
-    state = State.of(str(path))
+    state = FileStat.of(str(path))
     for number in range(5):
-        files.record(f"/logs/{number}", Seen(state, 64, PIECES))
+        files.record(f"/logs/{number}", FileRecord(state, 64, PIECES))
         os.utime(next(p for p in (tmp_path / "seen").iterdir() if p.stat().st_mtime > 1000), (number, number))
     files.trim(2)
     assert [files.look_up(f"/logs/{number}") is not None for number in range(5)] == [False] * 3 + [True] * 2
@@ -73,8 +73,8 @@ def test_records_are_bounded(tmp_path):
 
 
 def test_what_is_no_record_is_never_deleted(tmp_path):
-    files = SeenFiles(str(tmp_path / "seen"))
-    files.record("/logs/a", Seen(State(1, 2, 3, 4, 5), 64, PIECES))
+    files = FileIndex(str(tmp_path / "seen"))
+    files.record("/logs/a", FileRecord(FileStat(1, 2, 3, 4, 5), 64, PIECES))
     foreign = tmp_path / "seen" / "notes.txt"
     foreign.write_text("mine")
     (tmp_path / "seen" / ("0" * 32)).mkdir()
@@ -85,10 +85,10 @@ def test_what_is_no_record_is_never_deleted(tmp_path):
 
 
 def test_a_folder_that_cannot_be_used_is_told_and_is_no_error(tmp_path):
-    seen = Seen(State(1, 2, 3, 4, 5), 64, PIECES)
+    seen = FileRecord(FileStat(1, 2, 3, 4, 5), 64, PIECES)
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "open").mkdir(mode=0o755)
     for path, said in ((tmp_path / "file" / "seen", "Not a directory"), (tmp_path / "open", "0755")):
-        told = SeenFiles(str(path)).record("/logs/a", seen)
+        told = FileIndex(str(path)).record("/logs/a", seen)
         assert str(path) in told and said in told
-    assert SeenFiles(str(tmp_path / "seen")).record("/logs/a", seen) == ""
+    assert FileIndex(str(tmp_path / "seen")).record("/logs/a", seen) == ""
