@@ -55,7 +55,7 @@ class SavedJob:
         return str(self.about.get("name", ""))
 
 
-class Results:
+class ResultStore:
     """The folder of saved results at `path`, made when something is saved; NotPrivate when it is not ours."""
 
     def __init__(self, path: str) -> None:
@@ -91,9 +91,9 @@ class Results:
 
         OSError when `run_path` cannot be written.
         """
-        place = os.path.join(self._folder(job), key)
+        path = os.path.join(self._folder(job), key)
         try:
-            file = open(place, "rb")  # noqa: SIM115  (closed below; only its absence is no fault)
+            file = open(path, "rb")  # noqa: SIM115  (closed below; only its absence is no fault)
         except OSError:
             return None
         with file:
@@ -157,10 +157,10 @@ class Results:
         names = self._jobs()
         entries = sorted(entry for job in names for entry in self._entries(job))
         left = before = sum(size for _, size, _ in entries)
-        for _, size, place in entries:
+        for _, size, path in entries:
             if left <= bytes_max:
                 break
-            _unlink(place)
+            _unlink(path)
             left -= size
         for job in names:
             if not any(self._entries(job)):

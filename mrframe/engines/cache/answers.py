@@ -19,7 +19,7 @@ from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MIB, Split
 from mrframe.engines.history.summary import input_maps
 from mrframe.engines.protocol import Done, Feature, OnProgress, Outcome, Plan
-from mrframe.store.result_store import Results
+from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.map_results import identity
 
 VERSION = 1
@@ -42,7 +42,7 @@ class AnswerEngine:
         return self._outcome
 
 
-def load_answer(plan: Plan, results: Results) -> AnswerEngine | None:
+def load_answer(plan: Plan, results: ResultStore) -> AnswerEngine | None:
     """The saved answer to what is planned, None when there is none. OSError when the scratch directory is full."""
     saving = plan.settings.saving
     if saving is None or saving.verify or not _may_be_saved(plan):
@@ -62,7 +62,7 @@ def load_answer(plan: Plan, results: Results) -> AnswerEngine | None:
     return AnswerEngine(Outcome(parts, _done(reports[0], splits)))
 
 
-def save_answer(plan: Plan, outcome: Outcome, results: Results) -> str:
+def save_answer(plan: Plan, outcome: Outcome, results: ResultStore) -> str:
     """Save what a run has made, where it can be known again; why the disk will not have it, or ""."""
     saving = plan.settings.saving
     maps = input_maps(outcome.done)

@@ -22,7 +22,7 @@ from mrframe.errors import MrframeError, NotPrivate
 from mrframe.formats.inputs.files import InputFile
 from mrframe.store.file_index import FileIndex
 from mrframe.store.private import home_folder
-from mrframe.store.result_store import Results
+from mrframe.store.result_store import ResultStore
 from mrframe.task.code.package import Saving
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ def cache_folder(options: RunOptions) -> str:
     return os.path.abspath(options.cache_dir or os.path.join(home_folder("XDG_CACHE_HOME", ".cache"), "mrframe"))
 
 
-def folders(options: RunOptions) -> tuple[Results, FileIndex]:
+def folders(options: RunOptions) -> tuple[ResultStore, FileIndex]:
     """The saved results, and the records of files, that these options name."""
     folder = cache_folder(options)
-    return Results(os.path.join(folder, "results")), FileIndex(os.path.join(folder, "seen"))
+    return ResultStore(os.path.join(folder, "results")), FileIndex(os.path.join(folder, "seen"))
 
 
 def open_cache(options: RunOptions, files: Sequence[InputFile], total_bytes: int) -> NoCache:
@@ -96,7 +96,7 @@ class RunCache(NoCache):
         try:
             self._results, records = folders(options)
         except (NotPrivate, OSError) as error:
-            self._results, records = Results(os.devnull), FileIndex(os.devnull)
+            self._results, records = ResultStore(os.devnull), FileIndex(os.devnull)
             self._failed(str(error))
         self._records = InputRecords(files, records)
 

@@ -13,7 +13,7 @@ from mrframe.core.model.spec import Split
 from mrframe.engines.protocol import Plan
 from mrframe.formats.inputs.splits import COMPRESSION_RATIO
 from mrframe.formats.readers.time_window import INSIDE, OUTSIDE
-from mrframe.store.result_store import Results
+from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.map_results import identity, spans_of
 from mrframe.task.code.package import Saving
 
@@ -21,7 +21,7 @@ from mrframe.task.code.package import Saving
 class SavedMaps:
     """The saved map results of the job of one plan, whose settings say where they are (`saving`)."""
 
-    def __init__(self, plan: Plan, saving: Saving, results: Results) -> None:
+    def __init__(self, plan: Plan, saving: Saving, results: ResultStore) -> None:
         self._plan = plan
         self._saving = saving
         self._results = results

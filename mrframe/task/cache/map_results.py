@@ -30,7 +30,7 @@ from mrframe.formats.inputs.splits import LongLine, read_split
 from mrframe.formats.readers.time_window import INSIDE, OUTSIDE, Window
 from mrframe.shuffle.partition import slots_for
 from mrframe.shuffle.run_file.run_writer import RunReader
-from mrframe.store.result_store import Results
+from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.time_spans import Spans
 from mrframe.task.code.package import Saving, TaskSettings
 from mrframe.task.isolation import effects
@@ -63,7 +63,7 @@ class _SavedMap:
         self._order = order
         self._settings = settings
         self._saving = saving
-        self._results = Results(saving.path)
+        self._results = ResultStore(saving.path)
         self._run_path = os.path.join(order.out_dir, MAP_FILE)
         self._spans = spans_of(order.split, settings, self._results) if saving.windowed else None
 
@@ -171,7 +171,7 @@ class _SavedMap:
         report.save_fault = self._results.save(self._saving.job, key, data, [self._run_path], about)
 
 
-def spans_of(split: Split, settings: TaskSettings, results: Results) -> Spans:
+def spans_of(split: Split, settings: TaskSettings, results: ResultStore) -> Spans:
     """The saved spans of splits like this one, for the window of these settings."""
     assert settings.window is not None
     reader = settings.reader if isinstance(settings.reader, Reader) else settings.reader[split.input_name]

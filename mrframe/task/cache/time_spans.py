@@ -27,7 +27,7 @@ from mrframe.core.model.reports import Ledger, Malformed, TaskReport
 from mrframe.core.model.spec import Split
 from mrframe.formats.factory import make_reader
 from mrframe.formats.readers.time_window import EDGE, INSIDE, OUTSIDE, Window, WindowReader
-from mrframe.store.result_store import Results
+from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.fingerprint import own_code
 from mrframe.task.code.package import TaskSettings
 
@@ -72,7 +72,7 @@ def shares(job: Job, settings: TaskSettings) -> bool:
 class Spans:
     """The saved spans of splits, for one reader."""
 
-    def __init__(self, results: Results, reader: Reader, window: Window) -> None:
+    def __init__(self, results: ResultStore, reader: Reader, window: Window) -> None:
         self._results = results
         self._window = window
         plain = [VERSION, own_code(), reader.kind, reader.format, window.zone]

@@ -20,7 +20,7 @@ from mrframe.formats.inputs.splits import LongLine, read_split
 from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.run_file.run_writer import RunReader
-from mrframe.store.result_store import Results
+from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.map_results import identity
 from mrframe.task.code.package import LoadedJob, Saving
 from mrframe.task.debug.find_key import Finder, Key
@@ -76,7 +76,7 @@ def _may_hold(traced: Traced, view: Job, split: Split, key: Key, folder: str) ->
         return True
     name = identity(view, split, traced.partitions, split.content)
     path = os.path.join(folder, "known")
-    if Results(traced.saving.path).load(traced.saving.job, name, path) is None:
+    if ResultStore(traced.saving.path).load(traced.saving.job, name, path) is None:
         return True
     with open(path, "rb") as file:
         found = _is_in(key, RunReader(file, path, unpickle=True))

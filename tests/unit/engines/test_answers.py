@@ -12,7 +12,7 @@ from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.engines.cache.answers import load_answer, save_answer
 from mrframe.engines.protocol import Done, Outcome
-from mrframe.store.result_store import Results
+from mrframe.store.result_store import ResultStore
 from mrframe.task.code.package import Saving, TaskSettings
 
 SPLIT = Split("file", "a.log", "a.log", 0, 8, (0, 0), content="c" * 64)
@@ -22,7 +22,7 @@ class Answer:
     """A run of one map and one reduce that is done, and the folder of saved results."""
 
     def __init__(self, tmp_path) -> None:
-        self.results = Results(str(tmp_path / "results"))
+        self.results = ResultStore(str(tmp_path / "results"))
         self.map, self.reduce = TaskReport(content=SPLIT.content), TaskReport()
         (tmp_path / "part").write_bytes(b"sealed")
         self._tmp_path = tmp_path

@@ -11,7 +11,7 @@ from zlib import crc32
 import pytest
 
 from mrframe.errors import NotPrivate
-from mrframe.store.result_store import Results
+from mrframe.store.result_store import ResultStore
 
 JOB = "a" * 40
 K1, K2, OLD, NEW, USED = (digit * 40 for digit in "12345")
@@ -19,7 +19,7 @@ K1, K2, OLD, NEW, USED = (digit * 40 for digit in "12345")
 
 @pytest.fixture
 def results(tmp_path):
-    return Results(str(tmp_path / "results"))
+    return ResultStore(str(tmp_path / "results"))
 
 
 def save(results, key: str, tmp_path, data: bytes = b"run", report: bytes = b"report") -> str:
@@ -66,7 +66,7 @@ def test_the_least_recently_used_go_first(results, tmp_path):
 
 def test_nothing_goes_while_another_run_uses_it(results, tmp_path):
     save(results, K1, tmp_path)
-    other = Results(results.path)
+    other = ResultStore(results.path)
     other.use()
     assert results.clear() == 0
     assert results.load(JOB, K1, None) is not None

@@ -10,7 +10,7 @@ from mrframe import Job, count, text
 from mrframe.core.model.reports import Malformed, TaskReport
 from mrframe.core.model.spec import MapOrder, Split
 from mrframe.shuffle.run_file.run_writer import RunWriter
-from mrframe.store.result_store import Results
+from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.map_results import Digest, map_or_load
 from mrframe.task.code.package import Saving, TaskSettings
 from mrframe.task.isolation import effects
@@ -23,7 +23,7 @@ def saved_by(tmp_path, report: TaskReport, **saving) -> list[str]:
     """The entries that an attempt with this report has saved."""
     log = tmp_path / "a.log"
     log.write_bytes(CONTENT)
-    results = Results(str(tmp_path / "results"))
+    results = ResultStore(str(tmp_path / "results"))
     split = Split("file", str(log), str(log), 0, len(CONTENT), (0, 0))
     order = MapOrder("a", 0, split, 1, str(tmp_path / "attempt"))
     settings = TaskSettings(text, saving=Saving(results.path, "a" * 40, "name", **saving))
