@@ -50,9 +50,9 @@ def _say(name: str) -> None:
 
 
 def _last_run() -> tuple[float, str] | None:
-    from mrframe.store.run_records import Runs, default_folder
+    from mrframe.store.run_records import RunRecords, default_folder
 
-    return Runs(default_folder()).last()
+    return RunRecords(default_folder()).last()
 
 
 def _last_job(directory: str | None) -> tuple[float, str] | None:

@@ -23,7 +23,7 @@ AGE_S = 7 * 86_400.0
 BYTES_MAX = 100 << 20
 _RUN = re.compile(r"run-([1-9][0-9]{0,8})")
 
-LOOK_EVERY = 16  # small runs, between two looks at all that is kept: a look costs as much as there is
+TRIM_EVERY = 16  # small runs, between two looks at all that is kept: a look costs as much as there is
 SMALL_BYTES = 256 << 10
 
 
@@ -32,7 +32,7 @@ def default_folder() -> str:
     return os.path.join(home_folder("XDG_STATE_HOME", os.path.join(".local", "state")), "mrframe", "runs")
 
 
-class Runs:
+class RunRecords:
     """The runs kept in the folder at `path`, which `add` makes. NotPrivate when it is not ours alone."""
 
     def __init__(self, path: str) -> None:
@@ -43,7 +43,7 @@ class Runs:
         """Keep these files; the id of the run. OSError when the disk will not have them."""
         private_directory(self.path)
         number = max(self._numbers(), default=0) + 1
-        if number % LOOK_EVERY == 0 or sum(map(len, files.values())) > SMALL_BYTES:
+        if number % TRIM_EVERY == 0 or sum(map(len, files.values())) > SMALL_BYTES:
             self._trim()
         while True:
             run = f"run-{number}"
@@ -97,18 +97,18 @@ class Runs:
 
     def _trim(self) -> None:
         """Delete what is too old or too much; the last run stays, so that no id is given twice in a row."""
-        now_s, size = time.time(), LOOK_EVERY * SMALL_BYTES  # of those that come before the next look
+        now_s, size = time.time(), TRIM_EVERY * SMALL_BYTES  # of those that come before the next look
         numbers = sorted(self._numbers(), reverse=True)
         for number in numbers:
-            place = os.path.join(self.path, f"run-{number}")
+            path = os.path.join(self.path, f"run-{number}")
             try:
-                with os.scandir(place) as entries:
+                with os.scandir(path) as entries:
                     size += sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
-                old = now_s - os.stat(place).st_mtime > AGE_S
+                old = now_s - os.stat(path).st_mtime > AGE_S
             except OSError:
                 continue  # another run deletes it
             if (old or size > BYTES_MAX) and number != numbers[0]:
-                shutil.rmtree(place, ignore_errors=True)
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _private(path: str, flags: int) -> int:

@@ -19,7 +19,7 @@ from mrframe.errors import UsageError
 from mrframe.task.isolation import stdout
 
 if TYPE_CHECKING:
-    from mrframe.store.run_records import Runs
+    from mrframe.store.run_records import RunRecords
     from mrframe.task.debug.capsule import Capsule
 
 RECORD_CHARACTERS_MAX = 500
@@ -70,14 +70,14 @@ class _Kept:
     """What is kept of a run, or of a submission to the cluster in `directory`."""
 
     def __init__(self, text: str, directory: str | None) -> None:
-        from mrframe.store.run_records import Runs, default_folder
+        from mrframe.store.run_records import RunRecords, default_folder
 
         self._submission: tuple[Capsule, bytes] | None = None
         if text.startswith("job-"):
             self.id, self.names = text, ["failure"]
             self._submission = _of_submission(text, directory)
             return
-        self._runs: Runs = Runs(default_folder())
+        self._runs: RunRecords = RunRecords(default_folder())
         self.id = self._runs.find(text)
         self.names = sorted(
             (name for name in self._runs.names(self.id) if name.startswith("failure-")),

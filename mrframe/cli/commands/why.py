@@ -51,9 +51,9 @@ def command(*, run: str, key: str, lines_max: int, as_json: bool, directory: str
 
 def _kept(run: str) -> tuple[str, KeptMaps]:
     from mrframe.engines.history.kept_runs import kept_maps
-    from mrframe.store.run_records import Runs, default_folder
+    from mrframe.store.run_records import RunRecords, default_folder
 
-    runs = Runs(default_folder())
+    runs = RunRecords(default_folder())
     name = runs.find(run)
     return name, kept_maps(runs, name)
 

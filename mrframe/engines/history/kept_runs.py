@@ -22,7 +22,7 @@ from mrframe.core.model.spec import Split
 from mrframe.engines.history.summary import MalformedSample, Summary, input_maps
 from mrframe.engines.protocol import Outcome, Plan
 from mrframe.errors import MrframeError, UsageError, UserCodeError
-from mrframe.store.run_records import Runs, default_folder
+from mrframe.store.run_records import RunRecords, default_folder
 from mrframe.task.code.package import LoadedJob, Saving, TaskSettings, loaded, pack, unpack
 from mrframe.task.debug.capsule import Capsule
 from mrframe.task.report.rejects import SAMPLE_BYTES_MAX
@@ -198,7 +198,7 @@ class SubmittedMaps:
         return job
 
 
-def kept_maps(runs: Runs, run: str) -> KeptMaps:
+def kept_maps(runs: RunRecords, run: str) -> KeptMaps:
     """What was mapped in this run. UsageError when that is not kept, CorruptData when it is damaged."""
     names = runs.names(run)
     record = json.loads(runs.read(run, RECORD))
@@ -227,4 +227,4 @@ def _keep(plan: Plan, outcome: dict[str, Any], capsules: Sequence[Capsule], maps
         files[MAPS] = maps
     if capsules or plan.file is not None:  # a job without a file is slow to pack
         files[PACKAGE] = pack(plan.job, plan.settings, plan.file, plan.job_options)
-    return Runs(default_folder()).add(files)
+    return RunRecords(default_folder()).add(files)

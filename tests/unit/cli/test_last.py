@@ -9,7 +9,7 @@ import pytest
 from mrframe.cli.last_id import named, named_submission
 from mrframe.cluster.client.cluster_dir import ClusterDir
 from mrframe.errors import UsageError
-from mrframe.store.run_records import Runs, default_folder
+from mrframe.store.run_records import RunRecords, default_folder
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def things(tmp_path, monkeypatch):
     def add(kind: str) -> str:
         at_s = next(clock)
         if kind == "run":
-            runs = Runs(default_folder())
+            runs = RunRecords(default_folder())
             name = runs.add({"record": b""})
             os.utime(os.path.join(runs.path, name), (at_s, at_s))
         else:

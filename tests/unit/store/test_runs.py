@@ -8,12 +8,12 @@ import pytest
 
 from mrframe.errors import CorruptData, NotPrivate, UsageError
 from mrframe.store import run_records
-from mrframe.store.run_records import Runs
+from mrframe.store.run_records import RunRecords
 
 
 @pytest.fixture
 def kept(tmp_path):
-    return Runs(str(tmp_path / "runs"))
+    return RunRecords(str(tmp_path / "runs"))
 
 
 def test_a_run_is_found_by_its_id_and_as_the_last(kept):
@@ -50,17 +50,17 @@ def test_small_runs_are_looked_through_now_and_then_and_never_too_much_is_kept(k
     for _ in range(200):
         kept.add({"record": b"x" * size})
         assert sum(path.stat().st_size for path in (tmp_path / "runs").glob("*/record")) <= 1000
-    assert len(looks) == (200 // run_records.LOOK_EVERY if size == 10 else 200)
+    assert len(looks) == (200 // run_records.TRIM_EVERY if size == 10 else 200)
 
 
 def test_two_at_once_get_two_ids(kept, tmp_path):
     first = kept.add({})
     os.mkdir(tmp_path / "runs" / "run-2")
-    assert (first, Runs(kept.path).add({})) == ("run-1", "run-3")
+    assert (first, RunRecords(kept.path).add({})) == ("run-1", "run-3")
 
 
 def test_a_folder_that_is_open_to_others_is_refused(kept):
     kept.add({"record": b"1"})
     os.chmod(kept.path, 0o755)
     with pytest.raises(NotPrivate):
-        Runs(kept.path)
+        RunRecords(kept.path)
