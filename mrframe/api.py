@@ -37,7 +37,7 @@ from mrframe.shuffle.columns import decode, lines_of
 from mrframe.shuffle.keys import order
 from mrframe.shuffle.merge import merge
 from mrframe.shuffle.run_file.run_writer import Block, RunReader
-from mrframe.store.file_pool import ManyFiles
+from mrframe.store.file_pool import FilePool
 from mrframe.store.output import check_inputs_stay, whole_file
 from mrframe.store.scratch import Scratch, sweep_stale
 from mrframe.task.code.job_file import JobFile, find, made, ready_names
@@ -155,7 +155,7 @@ class Result:
 
 
 def _opened(parts: Sequence[str | bytes], stack: ExitStack) -> list[BinaryIO]:
-    files = stack.enter_context(ManyFiles())
+    files = stack.enter_context(FilePool())
     return [io.BytesIO(part) if isinstance(part, bytes) else files.open(part) for part in parts]
 
 

@@ -14,20 +14,20 @@ OPEN_MAX = 200
 """Usually a process may have 1,024; merge passes, sockets and the job itself want some, too."""
 
 
-class ManyFiles:
+class FilePool:
     """Opens files; a context manager that closes them all."""
 
     def __init__(self, open_max: int | None = None) -> None:
         self._open_max = open_max or OPEN_MAX
-        self._files: OrderedDict[_File, BinaryIO] = OrderedDict()
+        self._files: OrderedDict[_PooledFile, BinaryIO] = OrderedDict()
 
     def open(self, path: str) -> BinaryIO:
         """The file at `path`, of which `seek` and `read` may be used; OSError now or then."""
-        file = _File(self, path)
+        file = _PooledFile(self, path)
         self.real(file)
         return cast("BinaryIO", file)
 
-    def real(self, file: _File) -> BinaryIO:
+    def real(self, file: _PooledFile) -> BinaryIO:
         """The open file behind this one, at the place where it was left."""
         real = self._files.get(file)
         if real is not None:
@@ -50,12 +50,12 @@ class ManyFiles:
         self._files.clear()
 
 
-class _File:
+class _PooledFile:
     """One of them: enough of a BinaryIO for a reader of run files."""
 
     __slots__ = ("_files", "at", "path")
 
-    def __init__(self, files: ManyFiles, path: str) -> None:
+    def __init__(self, files: FilePool, path: str) -> None:
         self._files = files
         self.path = path
         self.at = 0

@@ -26,7 +26,7 @@ from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle.partition import slot_column, slot_range, slots_for
 from mrframe.shuffle.run_file.pair_blocks import Block
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
-from mrframe.store.file_pool import ManyFiles
+from mrframe.store.file_pool import FilePool
 from mrframe.task.report.blame import GroupFailed
 
 VERSION = 1
@@ -119,7 +119,7 @@ def group_of(job: Job, order: ReduceOrder, key: object) -> bytes:
     kind = kind_of([key])
     files, whole = [], True
     with ExitStack() as stack:
-        opened = stack.enter_context(ManyFiles())
+        opened = stack.enter_context(FilePool())
         readers = [RunReader(opened.open(path), path, unpickle=True) for path in order.sources]
         slots, seed = slots_for(order.partitions), readers[0].seed if readers else 0
         wanted: Sequence[int] = slot_range(order.partition, slots, order.partitions)

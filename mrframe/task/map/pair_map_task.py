@@ -24,7 +24,7 @@ from mrframe.shuffle.range_partition import choose_cuts
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.run_file.run_writer import Block, RunReader
 from mrframe.store.attempt_files import TemporaryFiles
-from mrframe.store.file_pool import ManyFiles
+from mrframe.store.file_pool import FilePool
 from mrframe.task.code.package import TaskSettings
 from mrframe.task.isolation.hook_guard import combiner, is_refusal, no_pair, no_pairs, passes
 from mrframe.task.map.emit import EmitFailed, Emitter, is_pair
@@ -38,7 +38,7 @@ TOP_BUFFER_ROWS = 65_536  # rows held beyond the n best before they are cut to n
 
 def read_pairs(sources: Sequence[str], stack: ExitStack, temporary: TemporaryFiles) -> Iterator[Block]:
     """The pairs of sealed reduce output: of one partition as it is, of several merged by key."""
-    files = stack.enter_context(ManyFiles())
+    files = stack.enter_context(FilePool())
     streams = []
     for path in sources:
         streams.extend(RunReader(files.open(path), path, unpickle=False).streams(0))

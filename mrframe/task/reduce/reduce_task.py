@@ -30,7 +30,7 @@ from mrframe.shuffle.partition import slot_range, slots_for
 from mrframe.shuffle.reducers import Fold, as_fold
 from mrframe.shuffle.run_file.run_writer import Block, RunReader, RunWriter
 from mrframe.store.attempt_files import TemporaryFiles, create
-from mrframe.store.file_pool import ManyFiles
+from mrframe.store.file_pool import FilePool
 from mrframe.task.code.package import TaskSettings
 from mrframe.task.columnar.packed_sums import packed_groups, reduce_packed
 from mrframe.task.isolation.hook_guard import is_refusal, is_the_jobs, no_pair, no_pairs, passes
@@ -76,7 +76,7 @@ class ReduceTask:
         """Do it; raises GroupFailed for the user's code, and what reading and writing raise."""
         with ExitStack() as stack:
             temporary = stack.enter_context(TemporaryFiles(self._order.out_dir, self._settings.scratch_bytes_max))
-            files = stack.enter_context(ManyFiles())
+            files = stack.enter_context(FilePool())
             readers = []
             for path in self._order.sources:
                 readers.append(RunReader(files.open(path), path, unpickle=True))

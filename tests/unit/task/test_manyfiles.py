@@ -9,7 +9,7 @@ import pytest
 from mrframe import Job, api, count, words
 from mrframe.core.model.options import RunOptions
 from mrframe.store import file_pool
-from mrframe.store.file_pool import ManyFiles
+from mrframe.store.file_pool import FilePool
 
 FDS = "/proc/self/fd" if os.path.isdir("/proc/self/fd") else "/dev/fd"
 
@@ -20,7 +20,7 @@ def test_files_read_on_where_they_were_left(tmp_path):
     for number, data in enumerate(contents):
         (tmp_path / str(number)).write_bytes(data)
     before = len(os.listdir(FDS))
-    with ManyFiles(open_max=3) as files:
+    with FilePool(open_max=3) as files:
         opened = [files.open(str(tmp_path / str(number))) for number in range(20)]
         places = [0] * 20
         for _ in range(400):
@@ -36,7 +36,7 @@ def test_files_read_on_where_they_were_left(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_told_at_once(tmp_path):
-    with ManyFiles() as files, pytest.raises(FileNotFoundError):
+    with FilePool() as files, pytest.raises(FileNotFoundError):
         files.open(str(tmp_path / "gone"))
 
 
