@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from mrframe.formats.output.named_outputs import output_format
 from mrframe.formats.output.writing import write_rows
 from mrframe.sinks.base import Answer, Delivery
-from mrframe.store.output import Folder, Sink, check_target, whole_file, whole_folder
+from mrframe.store.output import OutputFolder, Sink, check_target, whole_file, whole_folder
 
 Row = tuple[Any, Any]
 PART_BYTES = 64 * (1 << 20)  # a part of a folder ends after the block of rows that reaches this
@@ -66,7 +66,7 @@ class FileSink(_Target[Sink]):
         return whole_file(self._target, overwrite=self._delivery.overwrite)
 
 
-class FolderSink(_Target[Folder]):
+class FolderSink(_Target[OutputFolder]):
     """An answer as a folder of parts of about 64 MiB, whose manifest states the rows and the hash of each."""
 
     def write(self, answer: Answer) -> None:
@@ -79,13 +79,13 @@ class FolderSink(_Target[Folder]):
             lambda rows, sink: write_rows(rows, sink, form, text=text),
         )
 
-    def _opened(self, about: Mapping[str, Any]) -> AbstractContextManager[Folder]:
+    def _opened(self, about: Mapping[str, Any]) -> AbstractContextManager[OutputFolder]:
         said = {"job": about["job"], "format": self._delivery.form, "hash_seed": about["hash_seed"]}
         return whole_folder(self._target, said, overwrite=self._delivery.overwrite)
 
 
 def add_parts(
-    folder: Folder,
+    folder: OutputFolder,
     ending: str,
     rows: Iterator[Row],
     write_rows: Callable[[Iterator[Row], Sink], int],

@@ -146,7 +146,7 @@ def whole_file(target: str, *, overwrite: bool = False) -> Iterator[Sink]:
             os.unlink(private)
 
 
-class Folder:
+class OutputFolder:
     """A folder in the making: parts `part-00000.ENDING`…, and in the end the manifest."""
 
     def __init__(self, path: str, target: str) -> None:
@@ -178,7 +178,7 @@ class Folder:
 
 
 @contextlib.contextmanager
-def whole_folder(target: str, about: dict[str, Any], *, overwrite: bool = False) -> Iterator[Folder]:
+def whole_folder(target: str, about: dict[str, Any], *, overwrite: bool = False) -> Iterator[OutputFolder]:
     """A folder that is at `target` when the block ends without an error, and leaves no trace otherwise.
 
     `about` goes into the manifest (job, format…); it may be filled while the block runs.
@@ -188,7 +188,7 @@ def whole_folder(target: str, about: dict[str, Any], *, overwrite: bool = False)
     with faults(target):
         private, fd = new_private(place, make_folder)
     try:
-        folder = Folder(private, target)
+        folder = OutputFolder(private, target)
         yield folder
         folder.finish(about)
         with faults(target):
