@@ -25,17 +25,17 @@ from mrframe.core.model.spec import MANIFEST
 from mrframe.errors import OutputError
 from mrframe.store.disk import sync_directory
 from mrframe.store.publish import (
+    already_exists,
     check_folder,
     check_makeable,
-    exists,
-    faults,
     is_stream,
     make_file,
     make_folder,
-    new_private,
+    new_staged,
+    output_errors,
     publish_file,
     publish_folder,
-    settle,
+    recover_leftovers,
 )
 
 MANIFEST_VERSION = 1
@@ -52,7 +52,7 @@ class Sink:
     def write(self, data: bytes) -> int:
         """Take all of the data; best given in large pieces."""
         left = memoryview(data)
-        with faults(self._target):
+        with output_errors(self._target):
             while left:
                 left = left[self._file.write(left) or 0 :]
         self.bytes_written += len(data)
@@ -82,39 +82,39 @@ def check_target(target: str, *, overwrite: bool) -> None:
     """Raise OutputError when the target may not or cannot be written; to be called before the work is done."""
     if is_stream(target):
         return
-    place = os.path.realpath(target)
-    parent = os.path.dirname(place)
+    dest = os.path.realpath(target)
+    parent = os.path.dirname(dest)
     if not os.path.isdir(parent):
         raise OutputError(f"the output {target} cannot be made: the folder {parent} does not exist; make it first")
-    with faults(target):
-        settle(place)
-    if os.path.islink(target.rstrip("/")) and not os.path.lexists(place):
+    with output_errors(target):
+        recover_leftovers(dest)
+    if os.path.islink(target.rstrip("/")) and not os.path.lexists(dest):
         raise OutputError(
-            f"the output {target} is a link to {place}, which does not exist; name that, or remove the link"
+            f"the output {target} is a link to {dest}, which does not exist; name that, or remove the link"
         )
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(f"the output {target} cannot be made: {parent} may not be written; choose another place")
-    with faults(target):
-        check_makeable(place)
-    if os.path.isdir(place):
-        check_folder(target, place, overwrite=overwrite)
-    elif os.path.lexists(place) and not overwrite:
-        raise exists(target)
-    elif os.path.lexists(place) and target.endswith("/"):
+    with output_errors(target):
+        check_makeable(dest)
+    if os.path.isdir(dest):
+        check_folder(target, dest, overwrite=overwrite)
+    elif os.path.lexists(dest) and not overwrite:
+        raise already_exists(target)
+    elif os.path.lexists(dest) and target.endswith("/"):
         raise OutputError(f"the output {target} names a folder, but it is a file; leave out the slash or remove it")
 
 
 def check_inputs_stay(targets: Sequence[str], inputs: Iterable[str]) -> None:
     """Raise OutputError when a target is one of these files, or a folder that holds one: it would be replaced."""
-    places = {os.path.realpath(target): target for target in targets if not is_stream(target)}
-    if not any(map(os.path.exists, places)):
+    dests = {os.path.realpath(target): target for target in targets if not is_stream(target)}
+    if not any(map(os.path.exists, dests)):
         return
     for path in inputs:
-        place = os.path.realpath(path)
-        for one in (place, os.path.dirname(place)):
-            if one in places and (one == place or os.path.isdir(one)):
+        dest = os.path.realpath(path)
+        for one in (dest, os.path.dirname(dest)):
+            if one in dests and (one == dest or os.path.isdir(one)):
                 raise OutputError(
-                    f"the output {places[one]} is where the input {path} is, which would be gone; choose another name"
+                    f"the output {dests[one]} is where the input {path} is, which would be gone; choose another name"
                 )
 
 
@@ -124,26 +124,26 @@ def whole_file(target: str, *, overwrite: bool = False) -> Iterator[Sink]:
     check_target(target, overwrite=overwrite)
     if is_folder_target(target):
         raise OutputError(f"the output {target} is a folder; name a file")
-    place = os.path.realpath(target)
+    dest = os.path.realpath(target)
     if is_stream(target):
-        with faults(target):
+        with output_errors(target):
             stream = open(target, "wb", buffering=0)  # noqa: SIM115 (closed below, outside this guard)
         with stream:
             yield Sink(stream, target)
         return
-    with faults(target):
-        private, fd = new_private(place, make_file)
+    with output_errors(target):
+        staged, fd = new_staged(dest, make_file)
     try:
         with open(fd, "wb", buffering=0) as file:
             yield Sink(file, target)
-            with faults(target):
-                if overwrite and os.path.lexists(place):
-                    os.fchmod(fd, stat.S_IMODE(os.stat(place).st_mode))
+            with output_errors(target):
+                if overwrite and os.path.lexists(dest):
+                    os.fchmod(fd, stat.S_IMODE(os.stat(dest).st_mode))
                 os.fsync(fd)
-                publish_file(private, place, target, overwrite=overwrite)
+                publish_file(staged, dest, target, overwrite=overwrite)
     finally:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(private)
+            os.unlink(staged)
 
 
 class OutputFolder:
@@ -157,12 +157,12 @@ class OutputFolder:
     def add_part(self, ending: str, write: Callable[[Sink], int]) -> None:
         """Make the next part with what `write` writes; it gives the number of rows."""
         name = f"part-{len(self._parts):05d}.{ending}"
-        with faults(self._target):
+        with output_errors(self._target):
             file = open(os.path.join(self._path, name), "xb", buffering=0)  # noqa: SIM115 (closed below)
         with file:
             sink = _Part(file, os.path.join(self._target, name))
             rows = write(sink)
-            with faults(self._target):
+            with output_errors(self._target):
                 os.fsync(file.fileno())
         sha256 = sink.hash.hexdigest()
         self._parts.append({"name": name, "rows": rows, "bytes": sink.bytes_written, "sha256": sha256})
@@ -171,7 +171,7 @@ class OutputFolder:
         """Write the manifest: `about` (plain values), and the parts."""
         rows = sum(part["rows"] for part in self._parts)
         manifest = {"mrframe_output": MANIFEST_VERSION, **about, "rows": rows, "parts": self._parts}
-        with faults(self._target), open(os.path.join(self._path, MANIFEST), "xb", buffering=0) as file:
+        with output_errors(self._target), open(os.path.join(self._path, MANIFEST), "xb", buffering=0) as file:
             Sink(file, self._target).write(json.dumps(manifest, indent=2).encode() + b"\n")
             os.fsync(file.fileno())
             sync_directory(self._path)
@@ -184,15 +184,15 @@ def whole_folder(target: str, about: dict[str, Any], *, overwrite: bool = False)
     `about` goes into the manifest (job, format…); it may be filled while the block runs.
     """
     check_target(target, overwrite=overwrite)
-    place = os.path.realpath(target)
-    with faults(target):
-        private, fd = new_private(place, make_folder)
+    dest = os.path.realpath(target)
+    with output_errors(target):
+        staged, fd = new_staged(dest, make_folder)
     try:
-        folder = OutputFolder(private, target)
+        folder = OutputFolder(staged, target)
         yield folder
         folder.finish(about)
-        with faults(target):
-            publish_folder(private, place, target, overwrite=overwrite)
+        with output_errors(target):
+            publish_folder(staged, dest, target, overwrite=overwrite)
     finally:
         os.close(fd)
-        shutil.rmtree(private, ignore_errors=True)
+        shutil.rmtree(staged, ignore_errors=True)

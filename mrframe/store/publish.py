@@ -19,49 +19,49 @@ from mrframe.core.model.spec import MANIFEST
 from mrframe.errors import OutputError
 from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, sync_directory, token, try_lock
 
-PRIVATE_TRIES = 100  # at a private file or folder that others sweep at the very moment
+STAGED_TRIES = 100  # at a private file or folder that others sweep at the very moment
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
 
 # ---- making it visible ----------------------------------------------------------------------------
 
 
-def publish_file(private: str, place: str, target: str, *, overwrite: bool) -> None:
+def publish_file(staged: str, dest: str, target: str, *, overwrite: bool) -> None:
     """Move the file to its place; without `overwrite` in a way that fails when something is there by now."""
     if overwrite:
-        os.replace(private, place)
+        os.replace(staged, dest)
     else:
         try:
-            os.link(private, place)
+            os.link(staged, dest)
         except FileExistsError:
-            raise exists(target) from None
+            raise already_exists(target) from None
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            if os.path.lexists(place):  # a file system without hard links cannot do this in one step
-                raise exists(target) from None
-            os.rename(private, place)
-    _confirm(place, target)
+            if os.path.lexists(dest):  # a file system without hard links cannot do this in one step
+                raise already_exists(target) from None
+            os.rename(staged, dest)
+    _confirm(dest, target)
 
 
-def publish_folder(private: str, place: str, target: str, *, overwrite: bool) -> None:
+def publish_folder(staged: str, dest: str, target: str, *, overwrite: bool) -> None:
     """Move the folder to its place, that of an empty folder included."""
-    if os.path.lexists(place):
-        check_folder(target, place, overwrite=overwrite)  # it may have appeared while the job ran
-    with _aside(place):
+    if os.path.lexists(dest):
+        check_folder(target, dest, overwrite=overwrite)  # it may have appeared while the job ran
+    with _moved_aside(dest):
         try:
-            os.rename(private, place)
+            os.rename(staged, dest)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                raise exists(target) from None
+                raise already_exists(target) from None
             raise
-    _confirm(place, target)
+    _confirm(dest, target)
 
 
-def _confirm(place: str, target: str) -> None:
+def _confirm(dest: str, target: str) -> None:
     """Make the move durable; it cannot be undone any more, and is not: what is in place is complete."""
     try:
-        sync_directory(os.path.dirname(place))
+        sync_directory(os.path.dirname(dest))
     except OSError as error:
         raise OutputError(
             f"the output {target} is in place and complete, but the disk did not confirm it ({error.strerror}), "
@@ -70,40 +70,40 @@ def _confirm(place: str, target: str) -> None:
 
 
 @contextlib.contextmanager
-def _aside(place: str) -> Iterator[None]:
+def _moved_aside(dest: str) -> Iterator[None]:
     """A folder steps aside while the block puts another in its place; it is deleted then, or comes back.
 
     It is locked meanwhile, so that nobody takes it for what a killed run left (`settle`).
     """
-    if not os.path.isdir(place) or not os.listdir(place):
+    if not os.path.isdir(dest) or not os.listdir(dest):
         yield
         return
-    aside = _beside(place, "old-")
-    fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    aside = _beside(dest, "old-")
+    fd = os.open(dest, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try_lock(fd)
-        os.rename(place, aside)
+        os.rename(dest, aside)
         try:
             yield
         except BaseException:
-            os.rename(aside, place)
+            os.rename(aside, dest)
             raise
         shutil.rmtree(aside, ignore_errors=True)  # what will not go is cleared by the next run to this target
     finally:
         os.close(fd)
 
 
-def check_folder(target: str, place: str, *, overwrite: bool) -> None:
+def check_folder(target: str, dest: str, *, overwrite: bool) -> None:
     """OutputError unless the folder is empty, or to be replaced and wholly mrframe's."""
-    if not os.path.isdir(place):
-        raise exists(target)
-    inside = set(os.listdir(place))
+    if not os.path.isdir(dest):
+        raise already_exists(target)
+    inside = set(os.listdir(dest))
     if not inside:
         return
     if not overwrite:
-        raise exists(target)
+        raise already_exists(target)
     try:
-        with open(os.path.join(place, MANIFEST), "rb") as file:
+        with open(os.path.join(dest, MANIFEST), "rb") as file:
             manifest = json.load(file)
         listed = {part["name"] for part in manifest["parts"]} if "mrframe_output" in manifest else set()
     except (OSError, ValueError, KeyError, TypeError):
@@ -119,20 +119,20 @@ def check_folder(target: str, place: str, *, overwrite: bool) -> None:
 # ---- beside the target ----------------------------------------------------------------------------
 
 
-def _beside(place: str, kind: str = "") -> str:
-    parent, name = os.path.split(place)
+def _beside(dest: str, kind: str = "") -> str:
+    parent, name = os.path.split(dest)
     return os.path.join(parent, f".{name}.mrframe-{kind}{token()}")
 
 
-def new_private(place: str, make: Callable[[str], int]) -> tuple[str, int]:
+def new_staged(dest: str, make: Callable[[str], int]) -> tuple[str, int]:
     """A new private file or folder beside the target, and its locked descriptor.
 
     Other runs to the same target may sweep it before it is opened or locked; then another is made. A folder that
     takes no files (/proc) says the same as a sweep, so that ends after some tries.
     """
     fault: OSError = FileNotFoundError(errno.ENOENT, "what is made beside it is removed again and again")
-    for _ in range(PRIVATE_TRIES):
-        path = _beside(place)
+    for _ in range(STAGED_TRIES):
+        path = _beside(dest)
         try:
             fd = make(path)
         except FileNotFoundError as error:
@@ -144,9 +144,9 @@ def new_private(place: str, make: Callable[[str], int]) -> tuple[str, int]:
     raise fault
 
 
-def check_makeable(place: str) -> None:
+def check_makeable(dest: str) -> None:
     """Raise OSError when nothing can be made beside this place, by making and removing a file."""
-    path, fd = new_private(place, make_file)
+    path, fd = new_staged(dest, make_file)
     os.close(fd)
     os.unlink(path)
 
@@ -162,17 +162,17 @@ def make_folder(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def settle(place: str) -> None:
+def recover_leftovers(dest: str) -> None:
     """Undo what a killed run left half-way: bring back what stepped aside, remove what was never finished."""
-    parent, name = os.path.split(place)
+    parent, name = os.path.split(dest)
     pattern = re.compile(re.escape(f".{name}.mrframe-") + f"(old-)?{RANDOM_NAME}")
     for left in sorted(os.listdir(parent)):
         match = pattern.fullmatch(left)
         if match is not None:
-            _settle_one(os.path.join(parent, left), place, stepped_aside=match[1] is not None)
+            _recover_leftover(os.path.join(parent, left), dest, moved_aside=match[1] is not None)
 
 
-def _settle_one(path: str, place: str, *, stepped_aside: bool) -> None:
+def _recover_leftover(path: str, dest: str, *, moved_aside: bool) -> None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -181,8 +181,8 @@ def _settle_one(path: str, place: str, *, stepped_aside: bool) -> None:
         status = os.fstat(fd)
         if status.st_uid != os.geteuid() or not try_lock(fd) or not is_at(fd, path):
             return
-        if stepped_aside and not os.path.lexists(place):
-            os.rename(path, place)
+        if moved_aside and not os.path.lexists(dest):
+            os.rename(path, dest)
         elif stat.S_ISDIR(status.st_mode):
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -191,22 +191,22 @@ def _settle_one(path: str, place: str, *, stepped_aside: bool) -> None:
         os.close(fd)
 
 
-def is_stream(place: str) -> bool:
+def is_stream(dest: str) -> bool:
     """Whether the target is a device, a pipe or a socket, which is written as it is."""
     try:
-        mode = os.stat(place).st_mode
+        mode = os.stat(dest).st_mode
     except OSError:
         return False
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def exists(target: str) -> OutputError:
+def already_exists(target: str) -> OutputError:
     """The error that says so."""
     return OutputError(f"the output {target} exists already; choose another name, or replace it with --overwrite")
 
 
 @contextlib.contextmanager
-def faults(target: str) -> Iterator[None]:
+def output_errors(target: str) -> Iterator[None]:
     """Around the system's calls alone, never around the making of rows, whose faults are their own."""
     try:
         yield

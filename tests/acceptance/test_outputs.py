@@ -19,13 +19,13 @@ from mrframe import Job, RunOptions, each, text
 from mrframe.errors import JobError, OutputError, ResultClosed
 from mrframe.sinks.named_sinks import form_for
 from mrframe.store.output import whole_file, whole_folder
-from mrframe.store.publish import PRIVATE_TRIES, new_private
+from mrframe.store.publish import STAGED_TRIES, new_staged
 
 LINE = '1.2.3.4 - - [10/Oct/2024:13:55:36 +0000] "GET /caf{} HTTP/1.1" 200 5 "-" "-"\n'
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def run_cli(tmp_path, monkeypatch):
     """A folder with a log, the current one; gives what runs the command in it."""
     monkeypatch.chdir(tmp_path)
     data = (LINE.format("e") * 2).encode() + LINE.format("\0").encode().replace(b"\0", b"\xe9") + b"torn \xff\n"
@@ -44,8 +44,8 @@ def place(tmp_path, monkeypatch):
 ASK = ("count", "path", "access.log", "--max-bad", "9")
 
 
-def test_an_output_that_cannot_be_made_is_an_error_at_once(place):
-    done = place(*ASK, "-o", "/proc/x.csv", code=2)
+def test_an_output_that_cannot_be_made_is_an_error_at_once(run_cli):
+    done = run_cli(*ASK, "-o", "/proc/x.csv", code=2)
     assert b"the output /proc/x.csv cannot be written" in done.stderr
     assert b"records" not in done.stderr  # the job did not run for it
 
@@ -58,8 +58,8 @@ def test_a_private_place_is_not_tried_for_ever(tmp_path):
         raise FileNotFoundError(2, "swept")
 
     with pytest.raises(FileNotFoundError):
-        new_private(str(tmp_path / "x"), vanishing)
-    assert len(tried) == PRIVATE_TRIES
+        new_staged(str(tmp_path / "x"), vanishing)
+    assert len(tried) == STAGED_TRIES
     tried.clear()
 
     def late(path: str) -> int:
@@ -67,39 +67,39 @@ def test_a_private_place_is_not_tried_for_ever(tmp_path):
             vanishing(path)
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
-    private, fd = new_private(str(tmp_path / "x"), late)
+    staged, fd = new_staged(str(tmp_path / "x"), late)
     os.close(fd)
-    assert os.path.exists(private)
+    assert os.path.exists(staged)
 
 
 @pytest.mark.parametrize("how", [("--engine", "inline"), ("--engine", "local", "--nodes", "1")])
-def test_a_timeout_ends_a_run_whose_standard_input_does_not_come(place, how):
+def test_a_timeout_ends_a_run_whose_standard_input_does_not_come(run_cli, how):
     reader, writer = os.pipe()
     os.write(writer, LINE.format("a").encode())
     started_s = time.monotonic()
     with open(reader, "rb") as stdin:
-        done = place("count", "path", "-", "--timeout-s", "1", *how, code=5, stdin=stdin)
+        done = run_cli("count", "path", "-", "--timeout-s", "1", *how, code=5, stdin=stdin)
     os.close(writer)
     assert b"within 1 s" in done.stderr
     assert time.monotonic() - started_s < 30
 
 
-def test_an_ending_that_is_not_known_is_refused_before_the_job_runs(place):
+def test_an_ending_that_is_not_known_is_refused_before_the_job_runs(run_cli):
     for name in ("x.parquet", "x.xlsx", "x.md", "x.html", "x.json", "x.csv.gz", "x.2024", "a/b.XML"):
         with pytest.raises(OutputError, match=rf"the ending {os.path.splitext(name)[1].lower()}.*\.csv.*--format"):
             form_for(name, None, terminal=True)
         assert form_for(name, "csv", terminal=True) == "csv"
-    done = place(*ASK, "-o", "x.parquet", code=2)
+    done = run_cli(*ASK, "-o", "x.parquet", code=2)
     assert b"the ending .parquet" in done.stderr
     assert b"records" not in done.stderr
     assert not os.path.exists("x.parquet")
 
 
-def test_known_endings_and_none_give_their_form(place):
+def test_known_endings_and_none_give_their_form(run_cli):
     forms = {"a.CSV": "csv", "a.tsv": "tsv", "a.log": "text", "a.txt": "text", "a": "jsonl", "a.ndjson": "jsonl"}
     for name, form in {**forms, "out.d/": "jsonl", "/dev/null": "jsonl", "-": "table"}.items():
         assert form_for(name, None, terminal=True) == form
-    place(*ASK, "-o", "x.parquet", "--format", "csv")
+    run_cli(*ASK, "-o", "x.parquet", "--format", "csv")
     assert Path("x.parquet").read_bytes().startswith(b"key,value\n")
 
 
@@ -107,11 +107,11 @@ def test_known_endings_and_none_give_their_form(place):
     ("how", "spelled"),
     [((), "/caf\\xe9"), (("--text", "replace"), "/caf\ufffd"), (("--text", "bytes"), "/caf\udce9")],
 )
-def test_every_output_is_valid_utf8_unless_bytes_are_asked_for(place, how, spelled):
+def test_every_output_is_valid_utf8_unless_bytes_are_asked_for(run_cli, how, spelled):
     torn = spelled.replace("/caf", "torn ").replace("e9", "ff").replace("\udce9", "\udcff")
-    place(*ASK, *how, "-o", "a.jsonl", "--rejects", "r.jsonl", "--summary", "s.json")
-    place(*ASK, *how, "-o", "a/", "--format", "csv")
-    stdout = place(*ASK, *how, "--json").stdout
+    run_cli(*ASK, *how, "-o", "a.jsonl", "--rejects", "r.jsonl", "--summary", "s.json")
+    run_cli(*ASK, *how, "-o", "a/", "--format", "csv")
+    stdout = run_cli(*ASK, *how, "--json").stdout
     read = [json.loads(line)["key"] for line in Path("a.jsonl").read_text("utf-8").splitlines()]
     assert spelled in read
     assert spelled in [row["key"] for row in json.loads(stdout)["answer"]]
@@ -120,50 +120,50 @@ def test_every_output_is_valid_utf8_unless_bytes_are_asked_for(place, how, spell
     assert spelled in [row[0] for row in csv.reader(io.StringIO(cells, newline=""))]
     if "bytes" not in how:
         assert "\\ud" not in (Path("s.json").read_text() + Path("r.jsonl").read_text() + stdout.decode())
-    back = place("count", "key", "a.jsonl", "--read", "json", "--format", "text", *how).stdout
+    back = run_cli("count", "key", "a.jsonl", "--read", "json", "--format", "text", *how).stdout
     assert spelled.encode("utf-8", "surrogateescape") in back  # its own output, read back
 
 
-def test_lines_that_were_asked_for_come_out_byte_for_byte(place):
-    whole = place("run", "sort", "access.log", "--format", "text").stdout
+def test_lines_that_were_asked_for_come_out_byte_for_byte(run_cli):
+    whole = run_cli("run", "sort", "access.log", "--format", "text").stdout
     assert sorted(whole.splitlines()) == sorted(Path("access.log").read_bytes().splitlines())
-    assert b"caf\\xe9" in place("run", "sort", "access.log", "--format", "text", "--text", "escape").stdout
+    assert b"caf\\xe9" in run_cli("run", "sort", "access.log", "--format", "text", "--text", "escape").stdout
 
 
-def test_an_input_is_not_replaced_by_an_output(place):
+def test_an_input_is_not_replaced_by_an_output(run_cli):
     before = Path("access.log").read_bytes()
     os.symlink("access.log", "link.log")
     for flag, target in [("-o", "access.log"), ("--rejects", "./link.log"), ("--summary", "access.log")]:
-        done = place("count", "path", "acc*.log", flag, target, "--overwrite", code=2)
+        done = run_cli("count", "path", "acc*.log", flag, target, "--overwrite", code=2)
         assert b"where the input" in done.stderr
-    place(*ASK, "-o", "parts/")
-    done = place("count", "key", "parts", "--read", "json", "-o", "parts/", "--overwrite", code=2)
+    run_cli(*ASK, "-o", "parts/")
+    done = run_cli("count", "key", "parts", "--read", "json", "-o", "parts/", "--overwrite", code=2)
     assert b"where the input" in done.stderr
     assert Path("access.log").read_bytes() == before
 
 
-def test_a_link_to_nothing_is_no_output(place):
+def test_a_link_to_nothing_is_no_output(run_cli):
     os.symlink("nowhere.csv", "link.csv")
     for how in ((), ("--overwrite",)):
-        assert b"is a link to" in place(*ASK, "-o", "link.csv", *how, code=2).stderr
+        assert b"is a link to" in run_cli(*ASK, "-o", "link.csv", *how, code=2).stderr
     assert not os.path.exists("nowhere.csv")
 
 
-def test_a_name_of_a_ready_job_that_is_also_a_file_here_is_refused(place):
+def test_a_name_of_a_ready_job_that_is_also_a_file_here_is_refused(run_cli):
     """Else the ready one would run, while the user edits his own."""
     ready = os.path.join(os.path.dirname(os.path.dirname(mrframe.__file__)), "jobs", "status_codes.py")
-    place("run", "status_codes", "access.log", "--max-bad", "9")
+    run_cli("run", "status_codes", "access.log", "--max-bad", "9")
     Path("status_codes.py").write_text(
         "from mrframe import Job, count, logs\njob = Job(read=logs.access, key='path', reduce=count)\n"
     )
-    done = place("run", "status_codes", "access.log", code=2)
+    done = run_cli("run", "status_codes", "access.log", code=2)
     assert b"./status_codes.py" in done.stderr
     assert ready.encode() in done.stderr
     with pytest.raises(JobError, match=r"\./status_codes\.py"):
         mrframe.run("status_codes", ["access.log"])
-    mine = place("run", "./status_codes.py", "access.log", "--max-bad", "9").stdout
+    mine = run_cli("run", "./status_codes.py", "access.log", "--max-bad", "9").stdout
     assert b"caf" in mine
-    assert b"200" in place("run", ready, "access.log", "--max-bad", "9").stdout
+    assert b"200" in run_cli("run", ready, "access.log", "--max-bad", "9").stdout
 
 
 def result(lines: int = 3) -> mrframe.Result:
@@ -171,7 +171,7 @@ def result(lines: int = 3) -> mrframe.Result:
     return mrframe.run(Job(read=text, key="line", reduce=each), ["in.txt"], RunOptions(engine="inline", splits=3))
 
 
-def test_a_closed_result_is_no_empty_one(place):
+def test_a_closed_result_is_no_empty_one(run_cli):
     with result() as closed:
         taken, later = list(closed), closed.rows()
         assert "3 rows>" in repr(closed)
@@ -194,7 +194,7 @@ def test_a_closed_result_is_no_empty_one(place):
             closed.write(io.BytesIO(), form)
 
 
-def test_rows_that_are_being_read_while_a_result_is_closed_end_whole_or_with_an_error(place):
+def test_rows_that_are_being_read_while_a_result_is_closed_end_whole_or_with_an_error(run_cli):
     closed = result(20_000)
     rows = closed.rows()
     next(rows)
@@ -206,7 +206,7 @@ def test_rows_that_are_being_read_while_a_result_is_closed_end_whole_or_with_an_
 # ---- delivery -----------------------------------------------------------------------------------------------
 
 
-def test_a_full_device_is_told(place):
+def test_a_full_device_is_told(run_cli):
     for form in ("jsonl", "text"):
         with open("/dev/full", "wb") as full:
             done = subprocess.run(
@@ -218,10 +218,10 @@ def test_a_full_device_is_told(place):
             )
         assert done.returncode == 2
         assert b"No space left" in done.stderr
-    assert b"No space left" in place(*ASK, "-o", "/dev/full", code=2).stderr
+    assert b"No space left" in run_cli(*ASK, "-o", "/dev/full", code=2).stderr
 
 
-def test_a_value_that_no_form_can_write_at_the_end_of_many_leaves_nothing(place):
+def test_a_value_that_no_form_can_write_at_the_end_of_many_leaves_nothing(run_cli):
     Path("late.py").write_text(
         "from mrframe import Job, text, each\n"
         "def pairs(line):\n    n = int(line)\n    yield n, (10 ** 5000 if n == 29_999 else n)\n"
@@ -229,9 +229,9 @@ def test_a_value_that_no_form_can_write_at_the_end_of_many_leaves_nothing(place)
     )
     Path("in.txt").write_text("".join(f"{n}\n" for n in range(30_000)))
     for target in ("a.csv", "folder/"):
-        done = place("run", "late.py", "in.txt", "-o", target, code=1)
+        done = run_cli("run", "late.py", "in.txt", "-o", target, code=1)
         assert b"cannot be written" in done.stderr
-    assert b"cannot be written" in place("run", "late.py", "in.txt", "--json", code=1).stderr
+    assert b"cannot be written" in run_cli("run", "late.py", "in.txt", "--json", code=1).stderr
     assert sorted(os.listdir()) == sorted([".local", "access.log", "in.txt", "late.py"])
 
 
@@ -254,7 +254,7 @@ def test_a_disk_that_is_full_at_the_last_byte_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_reader_that_leaves_ends_the_command_quietly_and_a_closed_output_does_not(place):
+def test_a_reader_that_leaves_ends_the_command_quietly_and_a_closed_output_does_not(run_cli):
     Path("in.txt").write_text("".join(f"{n}\n" for n in range(200_000)))
     command = f"{sys.executable} -m mrframe run sort in.txt --format text -q"
     shell = f"{command} | head -c 1 >/dev/null; exit ${{PIPESTATUS[0]}}"

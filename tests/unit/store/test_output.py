@@ -284,8 +284,8 @@ def test_a_folder_being_replaced_is_not_brought_back_by_another_run(tmp_path):
     target = tmp_path / "out"
     with whole_folder(str(target), {}) as folder:
         fill(folder, [b"old\n"])
-    with publish._aside(str(target)):
-        publish.settle(str(target))
+    with publish._moved_aside(str(target)):
+        publish.recover_leftovers(str(target))
         assert not target.exists()
         target.mkdir()
     assert os.listdir(tmp_path) == ["out"] and os.listdir(target) == []
@@ -298,7 +298,7 @@ def test_a_sweep_between_making_and_locking_costs_only_another_name(tmp_path, mo
         real(path, *args)
         if not swept:
             swept.append(path)
-            publish.settle(str(tmp_path / "out"))
+            publish.recover_leftovers(str(tmp_path / "out"))
             assert not os.path.exists(path)
 
     monkeypatch.setattr(os, "mkdir", then_swept)
