@@ -79,18 +79,18 @@ class BlockStore:
     def mark_provisional(self, name: str) -> None:
         """Say that a block is of no use unless a version names it. OutputError when the disk refuses."""
         try:
-            os.close(os.open(self._mark(name), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            os.close(os.open(self._mark_path(name), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         except OSError as error:
             raise self._refusal(error) from None
 
     def adopt(self, name: str) -> None:
         """Say that a version needs a block. OutputError when the disk refuses."""
         try:
-            _unlink(self._mark(name))
+            _unlink(self._mark_path(name))
         except OSError as error:
             raise self._refusal(error) from None
 
-    def _mark(self, name: str) -> str:
+    def _mark_path(self, name: str) -> str:
         return os.path.join(self._provisional, os.path.basename(self.file(name)))
 
     def staged(self, name: str) -> str:
@@ -113,12 +113,12 @@ class BlockStore:
         finally:
             _unlink(path)
 
-    def keep(self, staged: BinaryIO, name: str) -> None:
+    def publish(self, staged: BinaryIO, name: str) -> None:
         """Make a staged file the block of this name, in place of any other; it is durable when this returns."""
-        place = self.file(name)
+        path = self.file(name)
         staged.flush()
         os.fsync(staged.fileno())
-        os.replace(staged.name, place)
+        os.replace(staged.name, path)
         sync_directory(self._blocks)
 
     def _check_room(self, length: int) -> None:
@@ -139,7 +139,7 @@ class BlockStore:
         try:
             os.unlink(self.file(name))
             sync_directory(self._blocks)
-            _unlink(self._mark(name))
+            _unlink(self._mark_path(name))
         except FileNotFoundError:
             return False
         except OSError as error:

@@ -119,11 +119,11 @@ def _usual_parent() -> str:
 
     That one tries it out with a file, which is left there when this process is killed meanwhile.
     """
-    places = (os.environ.get("TMPDIR"), os.environ.get("TEMP"), os.environ.get("TMP"), "/tmp")  # noqa: S108
+    folders = (os.environ.get("TMPDIR"), os.environ.get("TEMP"), os.environ.get("TMP"), "/tmp")  # noqa: S108
     if tempfile.tempdir is None:
-        for place in places:
-            if place and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
-                return place
+        for path in folders:
+            if path and os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK):
+                return path
     return tempfile.gettempdir()
 
 

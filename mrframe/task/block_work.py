@@ -62,7 +62,7 @@ def _store(executor: int, order: StoreOrder) -> BlockDone:
             raise InputChanged(f"{order.path} was written to while it was put; put it again, or a copy of it")
         if order.provisional and not os.path.lexists(store.file(order.name)):  # not in place of one that has rotted
             store.mark_provisional(order.name)
-        store.keep(file, order.name)
+        store.publish(file, order.name)
     return BlockDone(executor, order.name, file_bytes=written.file_bytes, new=True)
 
 

@@ -34,7 +34,7 @@ def store(folder):
 def keep(store, name=NAME, data=b"content"):
     with store.stage(len(data)) as file:
         file.write(data)
-        store.keep(file, name)
+        store.publish(file, name)
 
 
 def files(folder: Path) -> list[str]:
