@@ -21,7 +21,8 @@ from dataclasses import replace
 from typing import Any
 
 from mrframe.cluster.node import fork_server
-from mrframe.cluster.node.block_service import BLOCK_EXECUTOR, BlockService
+from mrframe.cluster.node.block_executor import BLOCK_EXECUTOR
+from mrframe.cluster.node.block_service import BlockService
 from mrframe.cluster.node.fetching import Fetcher, FetchResult
 from mrframe.cluster.node.local_inputs import LocalInputs
 from mrframe.cluster.node.node_dir import NodeDir
@@ -48,6 +49,7 @@ TICK_S = 0.1
 TOGETHER_S = 0.005
 """So long at most what is to be said to the master waits for more of it, while there is work here in any case."""
 _MASTER = "master"
+_OF_BLOCK_EXECUTOR = (events.ExecutorReady, events.ExecutorDied, BlockDone)
 
 
 class Node:
@@ -150,23 +152,17 @@ class Node:
     def _fetched(self, result: FetchResult) -> None:
         """A transfer has ended, of an attempt's input or of a block for the store."""
         if result.request.key[0] == STORED and self._block_service is not None:
-            self._block_service.result(result)
+            self._block_service.fetched(result)
         else:
             self._inputs.result(result)
 
     def _handle_executor(self, event: ExecutorEvent) -> None:
-        """What happens to executors is the core's; what happens to the block executor is not."""
+        """Pass events of the block executor to its service and all others to the core."""
         if event.executor != BLOCK_EXECUTOR:
             assert not isinstance(event, BlockDone)
             self._events.append(event)
-        elif self._block_service is not None:
-            match event:
-                case BlockDone():
-                    self._block_service.done(event)
-                case events.ExecutorReady():
-                    self._block_service.executor_ready()
-                case events.ExecutorDied():
-                    self._block_service.executor_died(event.reason)
+        elif self._block_service is not None and isinstance(event, _OF_BLOCK_EXECUTOR):
+            self._block_service.handle_executor(event)
         self._report_pids()
 
     def _check_name(self, name: str) -> None:

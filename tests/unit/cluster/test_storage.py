@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
-from mrframe.cluster.node.block_service import BLOCK_EXECUTOR, BlockService
+from mrframe.cluster.node.block_executor import BLOCK_EXECUTOR
+from mrframe.cluster.node.block_service import BlockService
 from mrframe.core.model.block_messages import BlockDone
+from mrframe.core.model.events import ExecutorReady
 
 DAY_S = 24 * 3600.0
 
@@ -29,13 +31,13 @@ def scrubbed(folder, hours):
     node = BlockService(
         str(folder), node=("node-1", "x"), by_path=True, pool=pool, fetcher=None, send=lambda _: None, scrub_s=DAY_S
     )
-    node.executor_ready()
+    node.handle_executor(ExecutorReady(BLOCK_EXECUTOR))
     begun_s = time.monotonic()
     for minute in range(0, hours * 60 + 1, 10):
         before = len(pool.orders)
         node.tick(begun_s + minute * 60)
         for name in pool.orders[before:]:
-            node.done(BlockDone(BLOCK_EXECUTOR, name, "", "", file_bytes=1, new=False))
+            node.handle_executor(BlockDone(BLOCK_EXECUTOR, name, "", "", file_bytes=1, new=False))
     return pool.orders
 
 
