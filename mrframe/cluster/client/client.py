@@ -236,6 +236,6 @@ class LocalCluster(MasterSession):
         if not self._context:
             self._fault = f"{name} {reason} at its start"
             return
-        self._ask(events.NodeGone(name, self._incarnations[name]))
+        self._request(events.NodeGone(name, self._incarnations[name]))
         if not any(child != MASTER for child in self._tree.children) if self._tree else True:
             self._fault = f"all its nodes have ended, {name} last ({reason}), too often"

@@ -1,8 +1,7 @@
-"""A client's talk with a master: submit, follow, fetch. Whose processes those are is not known here.
+"""A client's session with a master: submit, follow, ask, fetch. It does not know whose processes those are.
 
-What the client wants it says in numbered requests that are repeated until accepted; see `client_sessions.py` for the
-other side. While it follows jobs and hears nothing, it says again that it does: the master may be another process by
-now.
+Everything that the client wants goes to the master in numbered requests (`request_queue.py`). A client that follows
+jobs and receives nothing for a while says again that it follows them, since the master may be another process by now.
 
 Not thread-safe: one thread at a time. Works in processes that have threads and ZeroMQ contexts of their own.
 """
@@ -14,7 +13,9 @@ import time
 from collections import deque
 from typing import Any
 
-from mrframe.cluster.master.client_sessions import MASTER, REQUEST
+from mrframe.cluster.client.job_ends import JobEnds
+from mrframe.cluster.client.request_queue import AGAIN_S, RequestQueue
+from mrframe.cluster.master.client_sessions import MASTER
 from mrframe.cluster.node.fetching import Fetcher, FetchRequest, FetchResult
 from mrframe.cluster.node.node_dir import file_in
 from mrframe.cluster.transport import transport
@@ -31,18 +32,25 @@ from mrframe.wire.codec import MESSAGE_BYTES_MAX, BadMessage
 
 SPLITS_PER_MESSAGE = 1000
 PACKAGE_BYTES_MAX = MESSAGE_BYTES_MAX - 1024
-AGAIN_S = 1.0
 SILENT_S = 3.0
-"""A client that follows a job and has heard nothing for so long says again that it does."""
+"""A client that follows a job and receives nothing for this long says again that it follows it."""
 TICK_S = 0.1
 FETCH_S = 60.0
+_ANSWERS: dict[type, type] = {
+    messages.ClusterWanted: messages.ClusterState,
+    block_messages.PutWanted: block_messages.PutState,
+    block_messages.VersionsWanted: block_messages.VersionsState,
+    block_messages.VersionWanted: block_messages.VersionState,
+    block_messages.StorageWanted: block_messages.StorageState,
+}
 
 
 class MasterSession:
-    """One session with a master, from `_connect` on. `place` names the cluster in messages.
+    """One session with a master, from `_connect` on.
 
-    `copies` is the directory for what is fetched; `nodes` the one that has the nodes' own, when they may be read by
-    path, else None.
+    cluster_name  names the cluster in messages to the user
+    copies        directory for fetched files
+    nodes         directory that holds the nodes' own directories, if they may be read by path; else None
     """
 
     def __init__(self, cluster_name: str, *, copies: str, nodes: str | None) -> None:
@@ -51,28 +59,23 @@ class MasterSession:
         self._nodes = nodes
         self._loop = Loop()
         self._context: transport.Context | None = None
-        self._session = int.from_bytes(os.urandom(8))  # `secrets` would load OpenSSL
-        self._asked = 0
-        self._unaccepted: dict[int, bytes] = {}
-        self._again_s = 0.0
         self._follows: set[str] = set()
         self._received_s = 0.0
-        self._reports: dict[tuple[str, int], dict[int, tuple[Any, ...]]] = {}
-        self._last_ends: dict[str, int] = {}
-        self._ends: deque[JobEnded] = deque()
+        self._job_ends = JobEnds()
+        self._ended: deque[JobEnded] = deque()  # not given by `poll` yet
         self._progress: JobProgress | None = None
-        self._state: messages.ClusterState | None = None
-        self._answer: store_status.Answer | None = None
+        self._answer: Any = None
         self._results: dict[int, FetchResult] = {}
         self._next_fetch = 1
         self._fault = ""
-        self._unknown = ""
+        self._unknown = ""  # a job that is followed and that the master does not know
         self._next_tick_s = 0.0
 
     def _connect(self, keys: Keys, address: str, servers: dict[str, bytes]) -> None:
-        """Talk to the master there, and to nodes, all known by their public keys in `servers`."""
+        """Connect to the master at `address`, and later to nodes, by their public keys in `servers`."""
         self._context = transport.make_context()
         self._master = Outbox(transport.connect(self._context, keys, address, servers[MASTER]))
+        self._requests = RequestQueue(self._master)
         self._fetcher = Fetcher(self._context, keys, servers, self._loop, self._fetched)
         self._loop.watch(self._master.socket, self._receive, self._master)
         self._received_s = time.monotonic()
@@ -82,84 +85,77 @@ class MasterSession:
             transport.end_context(self._context)
             self._context = None
 
-    # ---- what is asked ------------------------------------------------------------------------------
+    # ---- requests -----------------------------------------------------------------------------------
 
     def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes, priority: int = 0) -> None:
-        """Submit a job; its splits follow. CannotTravel when the package is too large for a message."""
+        """Submit a job; its splits follow. Raises CannotTravel when the package is too large for a message."""
         if len(package) > PACKAGE_BYTES_MAX:
             raise CannotTravel(
                 f"the code of {job} with all that it refers to takes {len(package):,} bytes; at most "
                 f"{PACKAGE_BYTES_MAX:,} travel: read large data from a file inside the job instead of capturing it"
             )
         self._follows.add(job)
-        self._ask(messages.JobCode(job, package))
-        self._ask(events.JobSubmitted(job, steps, priority))
+        self._request(messages.JobCode(job, package))
+        self._request(events.JobSubmitted(job, steps, priority))
 
     def add_splits(self, job: str, splits: tuple[Split, ...]) -> None:
         """Add input to a job."""
         for first in range(0, len(splits), SPLITS_PER_MESSAGE):
-            self._ask(events.SplitsAdded(job, splits[first : first + SPLITS_PER_MESSAGE]))
+            self._request(events.SplitsAdded(job, splits[first : first + SPLITS_PER_MESSAGE]))
 
     def close_inputs(self, job: str) -> None:
-        """No more splits follow."""
-        self._ask(events.InputsClosed(job))
+        """Say that no more splits follow."""
+        self._request(events.InputsClosed(job))
 
     def cancel(self, job: str) -> None:
-        """End a job now; `poll` gives its `JobEnded`."""
-        self._ask(events.CancelRequested(job))
+        """End a job now. `poll` returns its `JobEnded`."""
+        self._request(events.CancelRequested(job))
 
     def forget(self, job: str) -> None:
-        """Delete everything of a job on all nodes, and end it if it runs; what was fetched stays."""
+        """Delete everything of a job on all nodes, and end it if it runs. Files already fetched stay."""
         self._follows.discard(job)
-        self._ask(events.JobReleased(job))
+        self._request(events.JobReleased(job))
 
     def follow(self, job: str) -> None:
-        """Have `poll` tell of a job that another session has submitted; UsageError there when there is none."""
+        """Have `poll` report a job that another session submitted. `poll` raises UsageError if it is unknown."""
         self._follows.add(job)
-        self._ask(messages.FollowJob(job))
+        self._request(messages.FollowJob(job))
 
     def settle(self, timeout_s: float) -> None:
-        """Wait until the master has accepted all that was asked; ClusterUnreachable when it does not in time."""
+        """Wait until the master has accepted all requests. Raises ClusterUnreachable if it does not in time."""
         deadline_s = time.monotonic() + timeout_s
-        while self._unaccepted:
+        while self._requests:
             self._turn(self._left_s(deadline_s, timeout_s))
 
-    def _storage_of(self, _node: str) -> str:
-        """The folder of a node's block store, "" when this cluster has none."""
-        return ""
+    def ask(self, question: store_status.Question | messages.ClusterWanted, timeout_s: float) -> Any:
+        """Return the answer to a question about the cluster or its block store.
 
-    def ask(self, question: store_status.Question, timeout_s: float) -> Any:
-        """The answer to a question about the store; ClusterUnreachable when the master does not give it in time."""
+        Raises ClusterUnreachable when the master does not answer in time.
+        """
         deadline_s = time.monotonic() + timeout_s
         self._answer, asked_s = None, 0.0
-        while self._answer is None:
-            if time.monotonic() - asked_s > AGAIN_S:  # what was answered may have been lost on the way
+        while not isinstance(self._answer, _ANSWERS[type(question)]):
+            if time.monotonic() - asked_s > AGAIN_S:  # the answer may have been lost on the way
                 asked_s = time.monotonic()
-                self._ask(question)
+                self._request(question)
             self._turn(min(TICK_S, self._left_s(deadline_s, timeout_s)))
         return self._answer
 
+    def state(self, timeout_s: float) -> messages.ClusterState:
+        """Return the state of the cluster. Raises ClusterUnreachable when the master does not answer in time."""
+        state: messages.ClusterState = self.ask(messages.ClusterWanted(), timeout_s)
+        return state
+
+    def want(self, event: Any, timeout_s: float) -> None:
+        """Send a request about the block store and wait until it is accepted. `ask` tells what came of it."""
+        self._request(event)
+        self.settle(timeout_s)
+
     def rest(self, seconds: float) -> None:
-        """Hear what the cluster says for so long."""
+        """Take messages from the cluster for this long."""
         deadline_s = time.monotonic() + seconds
         while (left_s := deadline_s - time.monotonic()) > 0:
             self._turn(left_s)
-
-    def want(self, event: Any, timeout_s: float) -> None:
-        """Tell the master what is wanted of the store, and wait until it has taken it; what comes of it is asked."""
-        self._ask(event)
-        self.settle(timeout_s)
-
-    def state(self, timeout_s: float) -> messages.ClusterState:
-        """How the cluster is; ClusterUnreachable when the master does not say so in time."""
-        deadline_s = time.monotonic() + timeout_s
-        self._state, asked_s = None, 0.0
-        while self._state is None:
-            if time.monotonic() - asked_s > AGAIN_S:  # what was answered may have been lost on the way
-                asked_s = time.monotonic()
-                self._ask(messages.ClusterWanted())
-            self._turn(min(TICK_S, self._left_s(deadline_s, timeout_s)))
-        return self._state
 
     def _left_s(self, deadline_s: float, timeout_s: float) -> float:
         left_s = deadline_s - time.monotonic()
@@ -170,42 +166,35 @@ class MasterSession:
             )
         return left_s
 
-    def _ask(self, message: Any) -> None:
+    def _request(self, message: Any) -> None:
         self._check()
-        self._asked += 1
-        data = self._unaccepted[self._asked] = channels.FROM_CLIENT.encode(message)
-        self._again_s = time.monotonic() + AGAIN_S
-        self._send(self._asked, data)
+        self._requests.add(channels.FROM_CLIENT.encode(message), time.monotonic())
 
-    def _send(self, number: int, data: bytes) -> None:
-        base = next(iter(self._unaccepted), self._asked + 1) - 1
-        self._master.send(REQUEST.pack(self._session, number, base), data)
-
-    # ---- what happens -------------------------------------------------------------------------------
+    # ---- results ------------------------------------------------------------------------------------
 
     def poll(self, timeout_s: float) -> JobProgress | JobEnded | None:
-        """What happened last, waiting for it at most so long; None when nothing did.
+        """Return the next end of a job or the latest progress; None when nothing happens within the timeout.
 
         A job that was done can end a second time: an output was lost with its node and has been made again.
 
-        ClusterUnreachable when the master, the keeper or all nodes have ended: the cluster's jobs are lost.
+        Raises ClusterUnreachable when the master, the keeper or all nodes have ended: the cluster's jobs are lost.
         """
         deadline_s = time.monotonic() + timeout_s
         self._turn(0.0)
-        while not self._ends and self._progress is None:
+        while not self._ended and self._progress is None:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return None
             self._turn(left_s)
-        if self._ends:
-            return self._ends.popleft()
+        if self._ended:
+            return self._ended.popleft()
         progress, self._progress = self._progress, None
         return progress
 
     def fetch(self, node: str, attempt: str, name: str) -> str:
-        """The path of a local copy of a file of a committed attempt, or of the file itself.
+        """Return the path of a file of a committed attempt: the node's own file if readable here, else a copy.
 
-        JobFailed when the node does not give it, OutputError when the copy cannot be written here.
+        Raises JobFailed when the node does not give it, OutputError when the copy cannot be written here.
         """
         if self._nodes is not None:
             path = file_in(os.path.join(self._nodes, node), attempt, name, self._storage_of(node))
@@ -225,6 +214,10 @@ class MasterSession:
             raise (OutputError if result.here else JobFailed)(text)
         return path
 
+    def _storage_of(self, _node: str) -> str:
+        """Return the folder of a node's block store; "" when this cluster has none."""
+        return ""
+
     # ---- the loop -----------------------------------------------------------------------------------
 
     def _check(self) -> None:
@@ -236,22 +229,19 @@ class MasterSession:
             raise ClusterUnreachable(f"the cluster in {self._cluster_name} is gone: {self._fault}")
 
     def _turn(self, timeout_s: float) -> None:
-        """One round: hear what there is, repeat what is due. ClusterUnreachable when the cluster is gone."""
+        """Receive messages and repeat what is due. Raises ClusterUnreachable if the cluster is gone."""
         self._check()
         self._loop.turn(max(0.0, min(timeout_s, self._next_tick_s - time.monotonic())))
         now_s = time.monotonic()
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + TICK_S
             self._fetcher.tick(now_s)
-        if self._unaccepted and now_s >= self._again_s:
-            self._again_s = now_s + AGAIN_S
-            for number, data in self._unaccepted.items():
-                self._send(number, data)
-        if self._follows and not self._unaccepted and now_s - self._received_s > SILENT_S:
+        self._requests.tick(now_s)
+        if self._follows and not self._requests and now_s - self._received_s > SILENT_S:
             self._received_s = now_s
             for job in sorted(self._follows):
-                self._ask(messages.FollowJob(job))
-        if not self._ends:
+                self._request(messages.FollowJob(job))
+        if not self._ended:
             self._check()
 
     def _receive(self) -> None:
@@ -268,40 +258,29 @@ class MasterSession:
     def _handle_message(self, message: Any) -> None:
         match message:
             case messages.Accepted():
-                for number in [number for number in self._unaccepted if number <= message.number]:
-                    del self._unaccepted[number]
+                self._requests.accepted(message.number)
             case messages.Peers():
                 self._fetcher.know(message.nodes)
             case JobProgress():
                 self._progress = message
-            case messages.ClusterState():
-                self._state = message
-            case (
-                block_messages.PutState()
-                | block_messages.VersionsState()
-                | block_messages.VersionState()
-                | block_messages.StorageState()
-            ):
-                self._answer = message
             case messages.JobUnknown():
                 self._unknown = message.job
             case messages.Reports():
-                self._reports.setdefault((message.job, message.number), {})[message.first] = message.reports
+                self._job_ends.add_reports(message)
             case messages.Ended():
                 self._end(message)
             case messages.Refused():
                 self._fault = f"the master refused a request ({message.reason})"
+            case _ if isinstance(message, tuple(_ANSWERS.values())):
+                self._answer = message
 
-    def _end(self, ended: messages.Ended) -> None:
-        pieces = self._reports.get((ended.job, ended.number), {})
-        reports = tuple(report for _, piece in sorted(pieces.items()) for report in piece)
-        if self._last_ends.get(ended.job, 0) < ended.number:
-            if len(reports) != ended.reports:
-                return  # some were lost on the way, and all come again
-            self._last_ends[ended.job] = ended.number
-            self._ends.append(JobEnded(ended.job, ended.outputs, reports, ended.failure))
-        self._reports.pop((ended.job, ended.number), None)
-        self._ask(messages.EndHeard(ended.job, ended.number))
+    def _end(self, message: messages.Ended) -> None:
+        if not self._job_ends.is_complete(message):
+            return  # some reports were lost on the way; the master sends all of them again
+        end = self._job_ends.take(message)
+        if end is not None:
+            self._ended.append(end)
+        self._request(messages.EndHeard(message.job, message.number))
 
     def _fetched(self, result: FetchResult) -> None:
         self._results[result.request.key] = result
