@@ -1,1 +1,1 @@
-"""The client of a cluster, and the processes that it starts."""
+"""The client of a cluster and the processes that it starts."""

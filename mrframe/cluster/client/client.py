@@ -1,8 +1,7 @@
-"""A cluster of processes on this machine, as its client sees it: start, submit, follow, fetch, close.
+"""A cluster of processes on this machine, from its client's side: start, submit, follow, fetch, close.
 
-The client owns the cluster: all of it ends with `close()` or with the client's process, however that ends.
-It makes the keys, starts again nodes that die, and tells the master what it wants in numbered requests that
-are repeated until accepted. A master is not started again: its jobs are lost, and `poll` says so.
+The client owns the cluster: all processes end with `close()` or with the client's process, however that ends. It
+makes the keys and restarts nodes that die. It does not restart the master: the jobs are lost then, and `poll` raises.
 
 Not thread-safe: one thread at a time. Works in processes that have threads and ZeroMQ contexts of their own.
 """
@@ -52,10 +51,10 @@ class LocalCluster(MasterSession):
         self._keys: dict[str, Keys] = {name: make_keys() for name in (CLIENT, MASTER, *self.restarts)}
         self._members = tuple(Member(name, keys.public) for name, keys in self._keys.items())
         self._incarnations: dict[str, str] = {}
-        self._faults: dict[str, str] = {}  # what a node has said of its end
+        self._faults: dict[str, str] = {}  # reasons that a node gave for its own end
         self._executors: dict[str, tuple[tuple[str, int], ...]] = {}
         self._master_address = ""
-        self._journal = ""  # the directory of the master's journal; none: it is in memory
+        self._journal = ""  # directory of the master's journal; "": it is kept in memory
         self._scheduler_limits = SchedulerLimits()
 
     @classmethod
@@ -73,15 +72,15 @@ class LocalCluster(MasterSession):
         node_limits: NodeLimits | None = None,
         scheduler_limits: SchedulerLimits | None = None,
     ) -> LocalCluster:
-        """Start a master and `nodes` nodes with `slots` executors each; ClusterUnreachable when that fails.
+        """Start a master and `nodes` nodes with `slots` executors each. Raises ClusterUnreachable when that fails.
 
-        scratch      the cluster's directory, made when needed and removed at the end
-        run_scratch  the directory of the whole run around `scratch`: removed at the end too, and when this process
+        scratch      the cluster's directory, made if needed and removed at the end
+        run_scratch  the directory of the whole run around `scratch`, also removed at the end and when this process
                      dies; `make_run_scratch` makes it, once there is a keeper that will remove it
         shuffle      "zmq": never read another node's file by path
         exec_keeper  start the keeper by exec; False forks it from this process, which is faster and needs a
                      process without threads
-        work         what executors run, as `module:function` (see `cluster/node/executor.py`)
+        work         the function that executors run, as `module:function` (see `cluster/node/executor.py`)
         """
         by_path = shuffle == "auto"
         cluster = cls(nodes=nodes, slots=slots, scratch=scratch, by_path=by_path, limits=node_limits or NodeLimits())
@@ -96,7 +95,7 @@ class LocalCluster(MasterSession):
         return cluster
 
     def _start_keeper(self, spec: KeeperSpec, make_run_scratch: Callable[[], object], *, exec_keeper: bool) -> None:
-        """Start the keeper, and only then make what it removes: a kill between the two would leave it for ever."""
+        """Start the keeper before the directory that it removes: a kill in between would leave that for ever."""
         self._tree = ProcessTree(
             spec, exec_keeper=exec_keeper, loop=self._loop, ended=self._child_ended, lost=self._keeper_lost
         )
@@ -124,7 +123,7 @@ class LocalCluster(MasterSession):
         self._connect(self._keys[CLIENT], self._master_address, servers)
 
     def _send_master_setup(self) -> None:
-        """Tell the master who it is."""
+        """Send the master its identity: keys, members, limits, journal."""
         assert self._tree is not None
         keys = self._keys[MASTER]
         self._tree.children[MASTER].pipe.send(
@@ -134,7 +133,7 @@ class LocalCluster(MasterSession):
         )
 
     def _send_node_setup(self, name: str) -> None:
-        """Tell a node who it is."""
+        """Send a node its identity: name, keys, members, directories."""
         assert self._tree is not None
         child = self._tree.children.get(name)
         if child is None:
@@ -158,11 +157,11 @@ class LocalCluster(MasterSession):
         )
 
     def _storage_of(self, _node: str) -> str:
-        """The folder of a node's block store: a cluster that lives for one run has none."""
+        """Return the folder of a node's block store: a cluster that lives for one run has none."""
         return ""
 
     def pids(self) -> dict[str, int]:
-        """The processes of the cluster: `keeper`, `master`, `node-1`, `node-1/executor-1`, …"""
+        """Return the pid of each process of the cluster: `keeper`, `master`, `node-1`, `node-1/executor-1`, …"""
         self._turn(0.0)
         if self._tree is None:
             return {}
@@ -171,7 +170,7 @@ class LocalCluster(MasterSession):
         return {"keeper": self._tree.keeper_pid, **children, **executors}
 
     def close(self) -> None:
-        """End all processes and remove the scratch directory; may be called again."""
+        """End all processes and remove the scratch directory. May be called again."""
         tree, self._tree = self._tree, None
         self._fault = self._fault or "it was closed"
         if tree is not None:
@@ -180,7 +179,7 @@ class LocalCluster(MasterSession):
         self._clean()
 
     def _clean(self) -> None:
-        """Remove what the processes leave on the disk."""
+        """Remove the files that the processes leave behind."""
         remove_tree(self.scratch)
 
     def __enter__(self) -> Self:
@@ -219,7 +218,7 @@ class LocalCluster(MasterSession):
             self._give_up(name, reason)
 
     def _start_node(self, name: str, _reason: str, *, refused: bool) -> None:  # noqa: ARG002
-        """Start a node again that has ended; `refused`: as its disk refused."""
+        """Restart a node that has ended. `refused`: it ended because its disk refused."""
         assert self._tree is not None
         self._tree.fork([name], self._on_child_message)
         if self._master_address:
@@ -232,7 +231,7 @@ class LocalCluster(MasterSession):
         return self.restarts[name] < RESTARTS_MAX
 
     def _give_up(self, name: str, reason: str) -> None:
-        """A node has died too often: the cluster goes on without it, unless it was the last."""
+        """Go on without a node that has died too often. If it was the last one, the cluster is gone."""
         if not self._context:
             self._fault = f"{name} {reason} at its start"
             return

@@ -1,17 +1,17 @@
-"""The directory of a standing cluster: what is where, who may look, and whether a cluster lives there now.
+"""The directory of a standing cluster: its layout, its privacy, and whether a cluster runs there now.
 
     <home>/lock              held by the supervisor while it lives
     <home>/journal/          the master's journal
-    <home>/nodes/node-1/     what that node has sealed
+    <home>/nodes/node-1/     the sealed attempts of that node
     <home>/blocks/node-1/    the blocks of datasets that this node keeps
-    <home>/submissions/job-7/record    what its client wrote about a submission, before it was submitted
+    <home>/submissions/job-7/record    written by the client before it submits
     <home>/submissions/job-7/package   the job itself, for `mrframe replay`
-    <home>/submissions/job-6/          empty: it was removed, and its id is not given to another
-    <home>/run/              while the cluster runs: `access` (addresses and keys), the processes' log, and `log.1`,
-                             what was in that before; `fault` says why the master cannot go on, else it is blank
-    <home>/last.log          the log of the last cluster that ended otherwise than by `stop`, until one does
+    <home>/submissions/job-6/          empty: it was removed, and its id is not used again
+    <home>/run/              while the cluster runs: `access` (addresses and keys), the processes' `log` and its
+                             predecessor `log.1`, and `fault`: why the master cannot go on, else blank
+    <home>/last.log          the log of the last cluster that failed; the next clean `stop` deletes it
 
-All of it is this user's alone (`store/private.py`) and refused otherwise. `run/` and `lock` go when it stops.
+All of it is private to this user (`store/private.py`) and refused otherwise. `run/` and `lock` go when it stops.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from mrframe.store.private import (
 from mrframe.store.scratch import remove_tree
 
 LOG_BYTES_MAX = 8 << 20
-"""Of the log, and of `log.1`. It is looked at every second, and what is written in between comes on top."""
+"""Limit of the log and of `log.1`, in bytes. It is checked every second; output in between comes on top."""
 FAULT_BYTES = 4096
 _JOB = re.compile(r"job-([1-9][0-9]{0,8})")
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a client needs to talk to a cluster. Keys are in Z85; `members` are (name, public key)."""
+    """Everything that a client needs to talk to a cluster. Keys are in Z85; `members` are (name, public key)."""
 
     pid: int
     address: str
@@ -59,13 +59,13 @@ class Access:
 
 
 def default_home() -> str:
-    """Where a cluster lives when nothing else is said: in the user's state directory."""
+    """Return the directory of the default cluster, in the user's state directory."""
     state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(state, "mrframe", "cluster")
 
 
 class ClusterDir:
-    """The directory at `path`, which `make` makes. NotPrivate when it is there and is not this user's alone."""
+    """The directory at `path`, which `make` makes. Raises NotPrivate if it exists and is not private to this user."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
@@ -84,14 +84,17 @@ class ClusterDir:
             check_private_directory(place)
 
     def make(self) -> None:
-        """Make the directories that are not there."""
+        """Make the directories that are missing."""
         for place in (self.path, self.nodes, self.blocks, self.submissions):
             private_directory(place)
 
-    # ---- of the supervisor --------------------------------------------------------------------------
+    # ---- for the supervisor -------------------------------------------------------------------------
 
     def claim(self) -> None:
-        """Be the one cluster here, until this process ends. ClusterUnreachable when another one lives here."""
+        """Become the one cluster here until this process ends.
+
+        Raises ClusterUnreachable when another one runs here.
+        """
         self.make()
         while self._lock < 0:
             fd = open_private(self._lock_path)
@@ -100,31 +103,31 @@ class ClusterDir:
                 raise ClusterUnreachable(
                     f"a cluster runs in {self.path} already; stop it, or name another place with --dir"
                 )
-            if is_at(fd, self._lock_path):  # the one before may just have removed it
+            if is_at(fd, self._lock_path):  # the previous cluster may just have removed it
                 self._lock = fd
             else:
                 os.close(fd)
-        self._keep_log()  # of a cluster that was killed
+        self._keep_log()  # left by a cluster that was killed
         remove_tree(self.run)
         private_directory(self.run)
-        with contextlib.suppress(OSError):  # what is told in it later takes no more room on a disk that is full
+        with contextlib.suppress(OSError):  # a fault written here later takes no more room on a full disk
             write_private(self._fault, b" " * FAULT_BYTES)
 
     def _keep_log(self) -> None:
         try:
             os.replace(self.log, self.last_log)
         except OSError:
-            pass  # there is none; or the disk refuses, and that ends nothing
+            pass  # there is no log, or the disk refuses; neither ends the cluster
 
     def announce(self, access: Access) -> None:
-        """Let clients in."""
+        """Write the access file, which lets clients in."""
         try:
             write_private(self._access, json.dumps(dataclasses.asdict(access)).encode())
         except OSError as error:
             raise OutputError(f"{self._access} cannot be written: {fault_text(error, self.run)}") from None
 
     def bound_log(self) -> None:
-        """Begin the log anew when it is too long; its end is kept as `log.1`. Its writers append."""
+        """Truncate the log when it is too long and keep its tail as `log.1`. The processes append to it."""
         try:
             if os.path.getsize(self.log) <= LOG_BYTES_MAX:
                 return
@@ -132,14 +135,14 @@ class ClusterDir:
                 file.seek(-LOG_BYTES_MAX, os.SEEK_END)
                 end = file.read(LOG_BYTES_MAX)
         except OSError:
-            return  # a person has removed it, and who writes to it goes on where nobody reads; or the disk errs
-        with contextlib.suppress(OSError):  # the disk may be full, which is a reason more to truncate it
+            return  # a person has removed it and its writers go on unread, or the disk fails
+        with contextlib.suppress(OSError):  # the disk may be full: one more reason to truncate
             write_private(f"{self.log}.1", end)
         with contextlib.suppress(OSError):
             os.truncate(self.log, 0)
 
     def report_fault(self, reason: str) -> None:
-        """Tell clients why the master cannot go on, or with "" that it can."""
+        """Tell clients why the master cannot go on; "" means that it can."""
         text = reason.encode("utf-8", "surrogatepass")[:FAULT_BYTES].ljust(FAULT_BYTES)
         try:
             with open(open_private(self._fault), "r+b", buffering=0) as file:
@@ -148,7 +151,7 @@ class ClusterDir:
             pass  # the disk refuses even that: it is in the log at best
 
     def leave(self, *, clean_exit: bool = True) -> None:
-        """The cluster is over: what only a running one needs goes, but for the log of one that ended otherwise."""
+        """Remove the files of a running cluster. The log of a cluster that failed is kept as `last.log`."""
         if clean_exit:
             with contextlib.suppress(OSError):
                 os.unlink(self.last_log)
@@ -160,10 +163,10 @@ class ClusterDir:
             os.close(self._lock)
             self._lock = -1
 
-    # ---- of clients ---------------------------------------------------------------------------------
+    # ---- for clients --------------------------------------------------------------------------------
 
     def is_alive(self) -> bool:
-        """Whether a supervisor lives here."""
+        """Return whether a supervisor runs here."""
         if not check_private(self._lock_path):
             return False
         fd = open_private(self._lock_path)
@@ -173,14 +176,14 @@ class ClusterDir:
             os.close(fd)
 
     def fault(self) -> str:
-        """Why the master cannot go on; "" when it can, as far as is known."""
+        """Return why the master cannot go on; "" when it can, as far as is known."""
         try:
             return read_private(self._fault).decode("utf-8", "replace").rstrip()
         except FileNotFoundError:
             return ""
 
     def access(self) -> Access:
-        """How to talk to the cluster that runs here. ClusterUnreachable when none does."""
+        """Return how to reach the cluster that runs here. Raises ClusterUnreachable when none does."""
         if not self.is_alive():
             ended = next(filter(os.path.exists, (self.log, self.last_log)), "")
             why = f" the last one ended by itself, and {ended} may say why;" if ended else ""
@@ -196,7 +199,7 @@ class ClusterDir:
             raise CorruptData(f"{self._access} is damaged; stop the cluster and start it again") from None
 
     def add_submission(self, record: bytes, package: bytes) -> str:
-        """A new job id, with its record and its package kept; an id is given once, ever."""
+        """Reserve a new job id and write its record and package. An id is used only once, ever."""
         private_directory(self.submissions)
         number = max(self._numbers(), default=0) + 1
         while True:
@@ -212,33 +215,33 @@ class ClusterDir:
             return job
 
     def record(self, job: str) -> bytes:
-        """What was kept of a submission. UsageError when there is none."""
+        """Return the record of a submission. Raises UsageError for an unknown one."""
         return self._kept(job, "record")
 
     def package(self, job: str) -> bytes:
-        """The job that was submitted, opaque. UsageError when there is none."""
+        """Return the package of a submission, opaque. Raises UsageError for an unknown one."""
         return self._kept(job, "package")
 
     def submitted_s(self, job: str) -> float | None:
-        """When it was submitted, as a time of the wall clock for people; None when nothing is kept of it."""
+        """Return when a job was submitted, in wall-clock seconds for display; None when no record of it is left."""
         try:
             return os.stat(os.path.join(self.submissions, job, "record")).st_mtime
         except FileNotFoundError:
             return None
 
     def forget(self, job: str) -> None:
-        """Delete what is kept of a submission; may be done again. OutputError when the disk refuses."""
+        """Delete the files of a submission. May be repeated. Raises OutputError when the disk refuses."""
         for name in ("package", "record"):
             path = os.path.join(self.submissions, job, name)
             try:
                 os.unlink(path)
             except FileNotFoundError:
-                pass  # it was removed before, or not quite
+                pass  # it was removed before, perhaps only in part
             except OSError as error:
                 raise OutputError(f"{path} cannot be removed: {fault_text(error, path)}") from None
 
     def was_given(self, job: str) -> bool:
-        """Whether this id was given to a submission, ever."""
+        """Return whether this id was ever given to a submission."""
         return os.path.isdir(os.path.join(self.submissions, job))
 
     def _kept(self, job: str, name: str) -> bytes:
@@ -248,13 +251,13 @@ class ClusterDir:
             raise UsageError(f"{self.path} knows no submission {job}; `mrframe jobs` lists them") from None
 
     def job(self, text: str) -> str:
-        """The text, if it can be the id of a submission; else UsageError."""
+        """Return the text if it has the form of a submission's id. Raises UsageError otherwise."""
         if _JOB.fullmatch(text) is None:
             raise UsageError(f"{text!r} is no id of a submission; ids are like job-7, and @ is the last one")
         return text
 
     def last(self) -> tuple[float, str] | None:
-        """When the last submission was made that is not removed, and its id; None when there is none."""
+        """Return (wall-clock seconds, id) of the latest submission that is not removed; None when there is none."""
         for number in sorted(self._numbers(), reverse=True):
             submitted_s = self.submitted_s(f"job-{number}")
             if submitted_s is not None:
@@ -265,5 +268,5 @@ class ClusterDir:
         try:
             found = [_JOB.fullmatch(name) for name in os.listdir(self.submissions)]
         except FileNotFoundError:
-            return []  # no cluster has been here
+            return []  # no cluster has run here yet
         return [int(match[1]) for match in found if match]

@@ -1,14 +1,13 @@
-"""The keeper: forks master and nodes, tells the client when one ends, and ends them all when the client goes.
+"""The keeper: forks master and nodes, reports to the client when one ends, and ends them all when the client goes.
 
-It is the root of a cluster's processes, in a session of its own: forked by the command line before anything
-else, or started by exec (`python -m mrframe.cluster.client.keeper FD`) from a process that may have threads or
-ZeroMQ contexts. It is single-threaded, never makes a ZeroMQ context and never knows a key: each child gets
-its keys over a line of its own, which the client makes and the keeper only hands down.
+It is the root of a cluster's processes, in a session of its own. The command line forks it before anything else; a
+process that may have threads or ZeroMQ contexts starts it by exec (`python -m mrframe.cluster.client.keeper FD`). It
+is single-threaded, never makes a ZeroMQ context and never knows a key: each child gets its keys over a pipe of its
+own, which the client makes and the keeper only hands down.
 
-It decides nothing: what is forked, and whether what died is forked again, is the client's business. What it
-does on its own is the end: when the client's line closes, or the client's process ends (kill -9 included),
-or the client says so, it kills every descendant, those adopted from dead children included, removes the
-scratch directory and leaves.
+The client decides which processes are forked, and which of the dead are forked again. The keeper decides only the
+end: when the client's pipe closes, the client's process ends (kill -9 included), or the client asks for it, the
+keeper kills every descendant, also those adopted from dead children, removes the scratch directory and leaves.
 """
 
 from __future__ import annotations
@@ -35,15 +34,15 @@ _MASTER = "mrframe.cluster.master.master"
 _NODE = "mrframe.cluster.node.node"
 
 DEATH_MS = 1000
-"""How long after the end of its line a client may still be seen alive."""
+"""A client may still be seen alive for this long after the end of its pipe."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeeperSpec:
-    """What a keeper is given: whose client, what executors run, and what to remove.
+    """The keeper's task: the client to watch, the function that executors run, and the directories to remove.
 
-    `scratch` is the cluster's directory. `run_scratch` holds that and more of the client's, and is removed with
-    it, unless the client lives and has only lost its line. None of them need exist yet.
+    `scratch` is the cluster's directory. `run_scratch` contains it and more of the client's files. It is removed too,
+    unless the client lives and has only lost its pipe. Neither need exist yet.
     """
 
     client_pid: int
@@ -67,7 +66,7 @@ class Keeper:
                 self._poll.register(fd, select.POLLIN)
 
     def run(self) -> None:
-        """Serve until the client goes; then end everything."""
+        """Serve until the client goes, then end everything."""
         try:
             going = not self._pipe.buffered or self._serve()
             while going:
@@ -78,7 +77,7 @@ class Keeper:
             remove_tree(self._spec.run_scratch if over else self._spec.scratch)
 
     def _client_is_dead(self) -> bool:
-        """Whether the client has ended; its line is closed a little before that can be seen."""
+        """Return whether the client has ended. Its pipe closes shortly before that can be seen."""
         if self._client_fd < 0:
             return not _is_there(self._spec.client_pid)
         poll = select.poll()
@@ -115,9 +114,9 @@ class Keeper:
         return not self._pipe.ended
 
     def _start(self, names: tuple[str, ...]) -> None:
-        """Fork children; one that cannot be forked now has ended as far as the client is concerned."""
+        """Fork children. One that cannot be forked now is reported as ended."""
         fds = self._pipe.fds
-        if len(fds) < len(names):  # this process has too many open to receive them: which is whose is not known
+        if len(fds) < len(names):  # this process has too many open to receive them all, so it cannot tell them apart
             while fds:
                 os.close(fds.popleft())
             for name in names:
@@ -148,13 +147,13 @@ class Keeper:
 
 
 def _main_of(name: str) -> Main:
-    """What a child of this name runs; its module was imported by `_preload`."""
+    """Return the main function of the child of this name, from a module that `_preload` has imported."""
     main: Main = sys.modules[_MASTER if name == "master" else _NODE].__dict__["main"]
     return main
 
 
 def _preload(work: str) -> None:
-    """Import everything that children need, so that it is paid for once and its memory is shared."""
+    """Import all modules that children need: it is paid for once, and the memory is shared."""
     for name in (_MASTER, _NODE, work.partition(":")[0]):
         importlib.import_module(name)
     process.prepare()
@@ -173,7 +172,7 @@ def _is_there(pid: int) -> bool:
 
 
 def _watch_process(pid: int) -> int:
-    """A descriptor that becomes readable when the process ends; -1 where there is none (the line tells then)."""
+    """Return a descriptor that becomes readable when the process ends; -1 where the system has none."""
     if not hasattr(os, "pidfd_open"):
         return -1
     try:
@@ -183,12 +182,12 @@ def _watch_process(pid: int) -> int:
 
 
 def make_pipe(end: socket.socket) -> Pipe:
-    """The keeper's end of its line to the client."""
+    """Return the keeper's end of its pipe to the client."""
     return Pipe(end, receives=channels.TO_KEEPER, sends=channels.FROM_PARENT, blocking=True)
 
 
 def serve(pipe: Pipe, spec: KeeperSpec) -> NoReturn:
-    """Be the keeper, in a process that was forked or started for it."""
+    """Run the keeper in a process that was forked or started for it. Never returns."""
 
     def main_loop() -> None:
         os.umask(0o077)
@@ -206,7 +205,7 @@ def serve(pipe: Pipe, spec: KeeperSpec) -> NoReturn:
 
 
 def main() -> None:
-    """Entry point of the process that is started by exec: FD is the keeper's end of the client's line."""
+    """Run a keeper that was started by exec. The argument is the descriptor of its end of the client's pipe."""
     end = socket.socket(fileno=int(sys.argv[1]))
     os.set_inheritable(end.fileno(), False)  # noqa: FBT003 -- as the function is
     pipe = make_pipe(end)

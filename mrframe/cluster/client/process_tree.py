@@ -1,8 +1,8 @@
-"""The keeper and its children, as the client sees them: started, forked, ended.
+"""The client's handle on the keeper and its children: start, fork, end.
 
-The client makes a line for every child and has the keeper hand it down; keys go over that line only. The
-keeper is forked where the process is the client's own and has a single thread; else it is started by exec,
-since forking a process with threads or ZeroMQ contexts of a caller is unsafe.
+The client makes a pipe for every child and has the keeper hand it down. Keys go over that pipe only. The keeper is
+forked from a single-threaded process of the client's own. Otherwise it is started by exec, since forking a caller's
+process with threads or ZeroMQ contexts is unsafe.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
 END_S = 5.0
-"""How long the keeper is given to end everything before it is killed, and with it everything else."""
+"""Time for the keeper to end everything. After that it is killed, and everything else with it."""
 
 
 @dataclass(slots=True, eq=False)
 class Child:
-    """A master or node: its line, and its pid once the keeper has told it."""
+    """A master or node: its pipe, and its pid once the keeper has reported it."""
 
     pipe: Pipe
     read: Callable[[], None]
@@ -37,7 +37,10 @@ class Child:
 
 
 class ProcessTree:
-    """The processes of a cluster. `ended` is called with (name, reason) when one ends, `lost` when the keeper has."""
+    """The processes of a cluster.
+
+    Calls `ended` with (name, reason) when one ends, `lost` when the keeper has ended.
+    """
 
     def __init__(
         self,
@@ -73,7 +76,10 @@ class ProcessTree:
         )
 
     def fork(self, names: Sequence[str], on_message: Callable[[str, Pipe], None]) -> None:
-        """Have these children forked; `hear` is called with a child's name and line when it has said something."""
+        """Have these children forked.
+
+        `on_message` is called with a child's name and pipe when a message has arrived.
+        """
         theirs = []
         for name in names:
             here, there = make_pair()
@@ -103,7 +109,7 @@ class ProcessTree:
                 child.pid = message.pid
             elif child.pid == message.pid:
                 if not child.pipe.ended:
-                    child.read()  # what it said before it ended
+                    child.read()  # messages that it sent before it ended
                 self._loop.forget(child.pipe.fileno())
                 child.pipe.close()
                 del self.children[message.name]
@@ -113,7 +119,7 @@ class ProcessTree:
             self._lost()
 
     def end(self) -> None:
-        """End all processes and wait until the keeper is gone; may be called again."""
+        """End all processes and wait until the keeper is gone. May be called again."""
         if not self.keeper_pid:
             return
         self._pipe.send(messages.EndAll())
@@ -135,7 +141,7 @@ class ProcessTree:
 
 
 def _may_fork() -> bool:
-    """Whether this process has a single thread, as far as can be known."""
+    """Return whether this process has a single thread, as far as can be known."""
     try:
         return len(os.listdir("/proc/self/task")) == 1
     except OSError:
@@ -158,7 +164,7 @@ def _fork_keeper(here: socket.socket, there: socket.socket, spec: KeeperSpec) ->
 
 
 def _exec_keeper(there: socket.socket) -> int:
-    started = subprocess.Popen(  # noqa: S603 -- runs this Python with this package, nothing that a user names
+    started = subprocess.Popen(  # noqa: S603 -- runs this Python with this package, nothing named by a user
         [sys.executable, "-m", keeper.__name__, str(there.fileno())],
         env={**os.environ, "PYTHONPATH": python_path()},
         stdin=subprocess.DEVNULL,
@@ -166,5 +172,5 @@ def _exec_keeper(there: socket.socket) -> int:
         pass_fds=[there.fileno()],
         start_new_session=True,
     )
-    started.returncode = 0  # it is waited for in `ProcessTree.end`, by its pid
+    started.returncode = 0  # `ProcessTree.end` waits for it by its pid
     return started.pid

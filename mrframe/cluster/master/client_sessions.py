@@ -1,18 +1,19 @@
-"""The master's side of the talk with its clients: numbered requests, progress, ends of jobs, the cluster's state.
+"""The master's side of its clients: numbered requests, progress, ends of jobs, the state of the cluster.
 
-A client's process is a *session*, by a random number of its own; all have the client's key. Its requests arrive as
-(session, number, base, message) and are taken strictly in order, each once: what comes twice is answered again and
-not taken, what comes before its turn is dropped, and sent again by the client. `base` is what the client knows to be
-accepted: a master that does not know the session, as it has restarted, goes on from there.
+A *session* is one process of a client, named by a random number of its own; all sessions have the client's key.
+Requests arrive as (session, number, base, message). They are taken strictly in order, each once: a request that comes
+twice is acknowledged again but not taken, and one that comes early is dropped, since the client repeats it. `base` is
+the last number that the client knows to be accepted. A restarted master, which does not know the session, goes on
+from there.
 
 Rules.
 - `Accepted` is sent after the turn's facts are in the journal, never before.
-- With `whole`, what a submission consists of is taken when its last piece, `InputsClosed`, is there, and accepted
-  then: a client that dies while it submits leaves nothing, and a master that dies asks for all of it again.
+- With `whole`, the pieces of a submission are taken and accepted together when the last one, `InputsClosed`, has
+  arrived. A client that dies while it submits leaves nothing, and a master that dies gets all pieces again.
 - All of these requests may be taken twice without harm, by one master and its successor.
-- An end with its reports is sent again every `AGAIN_S` until the session has heard it. Progress is a hint: it is sent
-  when it has changed, not too often, and never again.
-- A session that cannot be reached for `GONE_S` is forgotten; one that is still there says again what it follows.
+- An end with its reports is repeated every `AGAIN_S` until the session confirms it. Progress is only a hint: it is
+  sent when it has changed, not too often, and never repeated.
+- A session that cannot be reached for `GONE_S` is forgotten. A live one follows its jobs again.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ REPORTS_PER_MESSAGE = 200
 GONE_S = 10.0
 SESSIONS_MAX = 1000
 FAILURE_CHARACTERS_MAX = 200
-"""Of the message of each failed job in a `ClusterState`, which is one message for all jobs."""
+"""Limit per failed job in a `ClusterState`, which is one message for all jobs."""
 _PIECES = (messages.JobCode, events.JobSubmitted, events.SplitsAdded)
 
 
 @dataclass(slots=True)
 class PendingEnd:
-    """An end that a session has not heard of yet."""
+    """An end that a session has not confirmed yet."""
 
     event: JobEnded
     number: int
@@ -59,9 +60,9 @@ class PendingEnd:
 class ClientSession:
     """One process of a client.
 
-    accepted  requests up to this number need not be sent again; `taken` may be ahead of it by pieces that wait
+    accepted  the client need not repeat requests up to this number; `taken` may be ahead by pieces that wait
     failed_s  since when it cannot be reached; 0: it can
-    follows   the jobs that it wants to hear of, with the progress that it was told last
+    follows   the jobs that it follows, each with the progress sent last
     """
 
     route: bytes
@@ -75,7 +76,7 @@ class ClientSession:
 
 
 class ClientSessions:
-    """What the master knows of its clients. `whole`: see above."""
+    """The sessions that the master knows. `whole`: see above."""
 
     def __init__(self, router: Socket, scheduler: Scheduler, *, whole: bool) -> None:
         self.router = router
@@ -85,10 +86,10 @@ class ClientSessions:
         self._ends: dict[str, int] = {}
         self._next_progress_s = 0.0
 
-    # ---- what they ask ------------------------------------------------------------------------------
+    # ---- requests -----------------------------------------------------------------------------------
 
     def receive(self, received: Received, peers: messages.Peers) -> list[Any]:
-        """The requests that are to be done now, in order. BadMessage when it is none."""
+        """Return the requests to perform now, in order. Raises BadMessage when the frames are not a request."""
         if len(received.frames) != 2 or len(received.frames[0]) != REQUEST.size:
             raise BadMessage("a request is three numbers and a message")
         name, number, base = REQUEST.unpack(received.frames[0].bytes)
@@ -97,7 +98,7 @@ class ClientSessions:
         if session is None:
             session = self._open(name, received.route, base)
             self._send(session, peers)
-        elif session.route != received.route:  # it has connected anew: what was sent before may be lost
+        elif session.route != received.route:  # it has connected anew, so earlier messages may be lost
             session.route = received.route
             self._send(session, peers)
         session.answer = True
@@ -163,26 +164,26 @@ class ClientSessions:
                 jobs.append(messages.JobState(name, submission.state.value, *figures, *why))
         return messages.ClusterState(state.epoch, tuple(nodes), tuple(jobs))
 
-    # ---- what they are told -------------------------------------------------------------------------
+    # ---- reports ------------------------------------------------------------------------------------
 
     def send_to_all(self, message: Any) -> None:
-        """Say something to all that are there."""
+        """Send a message to all sessions."""
         for session in list(self._sessions.values()):
             self._send(session, message)
 
     def _send(self, session: ClientSession, message: Any) -> bool:
-        """Say something to one session; False when it is not there or does not read."""
+        """Send a message to one session. Returns False when it is gone or does not read."""
         return transport.send(self.router, session.route, channels.TO_CLIENT.encode(message))
 
     def release(self, job: str) -> None:
-        """A job is forgotten."""
+        """Forget a job."""
         self._ends.pop(job, None)
         for session in self._sessions.values():
             session.follows.pop(job, None)
             session.pending_ends.pop(job, None)
 
     def ended(self, event: JobEnded, now_s: float) -> None:
-        """Tell of this end, to those who follow the job, until it is heard."""
+        """Report this end to the sessions that follow the job until they confirm it."""
         self._ends[event.job] = self._ends.get(event.job, 0) + 1
         number = self._number(event.job)
         for session in self._sessions.values():
@@ -190,11 +191,11 @@ class ClientSessions:
                 session.pending_ends[event.job] = PendingEnd(event, number, now_s)
 
     def _number(self, job: str) -> int:
-        """The number of a job's last end, above all that earlier masters have told."""
+        """Return the number of a job's last end, higher than any that an earlier master has sent."""
         return (self._scheduler.state.epoch << 32) + self._ends.setdefault(job, 1)
 
     def send_due(self, now_s: float) -> None:
-        """Send what is due; the facts of the turn are in the journal."""
+        """Send what is due. The facts of the turn are in the journal by now."""
         for name, session in list(self._sessions.items()):
             reached = self._send_due_to(session, now_s)
             if reached:
@@ -210,7 +211,7 @@ class ClientSessions:
             self._send_progress()
 
     def _send_due_to(self, session: ClientSession, now_s: float) -> bool | None:
-        """Answer a session and tell it of ends; whether it was reached, None when nothing was due."""
+        """Send a session its acknowledgement and ends. Returns whether it was reached, None when nothing was due."""
         reached = None
         if session.answer:
             session.answer = False
@@ -232,7 +233,7 @@ class ClientSessions:
                     session.follows[job] = progress
 
     def _send_reports(self, session: ClientSession, pending_end: PendingEnd, first: int, end: int) -> bool:
-        """Reports `first` … `end` - 1, in as many messages as their size needs; one alone always fits."""
+        """Send reports `first` … `end` - 1 in as many messages as their size needs. A single report always fits."""
         event = pending_end.event
         try:
             return self._send(

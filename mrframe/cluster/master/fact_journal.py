@@ -1,6 +1,6 @@
-"""Where a master's facts are kept: in memory for a cluster of one job, in a file for a standing one.
+"""The master's journal of facts: in memory for the cluster of one job, on disk for a standing one.
 
-Not here: what the facts mean (`core/model/facts.py`, `core/scheduling/recovery.py`), and how a file keeps them
+Not here: the meaning of facts (`core/model/facts.py`, `core/scheduling/recovery.py`) and the file
 (`store/journal.py`).
 """
 
@@ -20,35 +20,38 @@ _NO_PACKAGES: Mapping[str, bytes] = {}
 
 
 class Journal(Protocol):
-    """Where facts are kept. `append` returns when all of them are as safe as this journal makes them."""
+    """A journal. `append` returns when all facts are as safe as this journal makes them."""
 
     def append(self, facts: Sequence[Fact], packages: Mapping[str, bytes] = _NO_PACKAGES) -> None:
-        """Keep these facts of one turn and the packages of jobs that begin with it, all or none."""
+        """Append the facts of one turn, with the packages of jobs that begin in it: all or none."""
         ...
 
 
 class MemoryJournal:
-    """The journal of a cluster that lives for one job: it ends with the master."""
+    """The journal of a cluster that lives for one job and ends with its master."""
 
     def __init__(self) -> None:
         self.size = 0
 
     def append(self, facts: Sequence[Fact], packages: Mapping[str, bytes] = _NO_PACKAGES) -> None:  # noqa: ARG002
-        """Count the facts; nobody will ask for them, since this master is not restarted."""
+        """Count the facts. Nobody reads them again, since this master is not restarted."""
         self.size += len(facts)
 
 
 class DiskJournal:
-    """A journal that outlives its master, in a private directory. Raises what `JournalFile` raises."""
+    """A journal that outlives its master, in a private directory. Raises the errors of `JournalFile`."""
 
     def __init__(self, directory: str, *, wait_s: float = 0.0) -> None:
-        """`wait_s`: how long another process may still have it, one that is being ended."""
-        from mrframe.store.journal import JournalFile  # and with it SQLite, which a run's own cluster does not need
+        """Wait up to `wait_s` for another process, which is being ended, to release the journal."""
+        from mrframe.store.journal import JournalFile  # loads SQLite, which a cluster of one run does not need
 
         self._file = JournalFile(directory, wait_s=wait_s)
 
     def recall(self) -> tuple[list[Fact], dict[str, bytes]]:
-        """All facts in order, and the packages of jobs; once, before the first `append`. CorruptData: see above."""
+        """Return all facts in order and the packages by job. Call it once, before the first `append`.
+
+        Raises CorruptData when a row is no fact of this version.
+        """
         rows, packages = self._file.rows, self._file.packages
         self._file.rows, self._file.packages = [], {}
         try:
@@ -59,18 +62,18 @@ class DiskJournal:
             ) from None
 
     def pass_epoch(self, seen: int) -> None:
-        """Masters that begin from now on have higher numbers than this one, which a node has seen."""
+        """Let later masters count from above `seen`, an epoch that a node has seen."""
         self._file.pass_epoch(seen)
 
     def begin_epoch(self) -> int:
-        """The number of this master among all that have begun with this journal."""
+        """Return the number of this master among all that have begun with this journal."""
         return self._file.begin_epoch()
 
     def append(self, facts: Sequence[Fact], packages: Mapping[str, bytes] = _NO_PACKAGES) -> None:
-        """Keep these facts and packages, in one transaction; of a job that is released, or a
-        version of a dataset that is removed, only that it was.
+        """Append these facts and packages in one transaction.
 
-        OutputError when the disk refuses: the master must end then.
+        A job that is released, or a version of a dataset that is removed, is reduced to the fact that says so. Raises
+        OutputError when the disk refuses; the master must end then.
         """
         from mrframe.store.journal import Row
 
@@ -80,12 +83,12 @@ class DiskJournal:
         self._file.append(rows, packages, released)
 
     def close(self) -> None:
-        """Give the journal free for another process."""
+        """Release the journal for another process."""
         self._file.close()
 
 
 def job_of(fact: Fact) -> str:
-    """What a fact is about: a job, a version of a dataset, a node."""
+    """Return the subject of a fact: a job, a version of a dataset, or a node."""
     if isinstance(fact, DatasetPut):
         return f"mrfs:{fact.version.dataset}@{fact.version.number}"
     if isinstance(fact, NodeDrained):

@@ -1,14 +1,15 @@
-"""The master's driver: receive a batch, decide, persist all facts of the turn, perform. It decides nothing.
+"""The master's driver: receive a batch, decide, persist all facts of the turn, perform. It decides nothing itself.
 
 Rules.
 - Nothing is sent that depends on a fact which the journal has not taken.
-- Who speaks is known by the key of the connection, not by what a message says: a node may speak for itself
-  only, and what clients may say a node may not. What is not allowed, is no message, or is too large is
-  counted, dropped and answered with `Refused`; nothing a peer sends comes through the loop as an exception.
-- What clients ask is numbered, taken in order, each once, and accepted when its facts are in the journal.
-- The package of a job is opaque here, and kept in the journal with the submission. A node gets it before its first
-  attempt of the job.
-- A master of a standing cluster that cannot write its journal ends: what it has said until then is on the disk.
+- The key of a connection says who sends, not the message: a node may speak for itself only, and may not send the
+  messages of clients. A message that is not allowed, malformed or too large is counted, dropped and answered with
+  `Refused`. Nothing that a peer sends reaches the loop as an exception.
+- Requests of clients are numbered, taken in order, each once, and accepted when their facts are in the journal.
+- A job's package is opaque here and kept in the journal with the submission. A node gets it before its first attempt
+  of the job.
+- The master of a standing cluster ends when it cannot write its journal. Everything that it has sent until then is on
+  the disk.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ TICK_S = 0.1
 
 @dataclass(slots=True)
 class NodeRoute:
-    """Where a node is reached: the connection of its last message, and what it said of itself."""
+    """How to reach a node: the connection of its last message, and the address that it reported."""
 
     route: bytes
     incarnation: str
@@ -69,7 +70,7 @@ class Master:
         self._nodes: dict[str, NodeRoute] = {}
         self._packages: dict[str, bytes] = packages or {}
         self._events: list[events.SchedulerEvent] = []
-        self._outgoing: dict[bytes, list[bytes]] = {}  # by route: what the turn says to a node
+        self._outgoing: dict[bytes, list[bytes]] = {}  # by route: messages of this turn to a node
         context = transport.make_context()
         self.doorkeeper = Doorkeeper(context, members)
         self._router, self.address = transport.listen(context, keys, address)
@@ -144,11 +145,11 @@ class Master:
             if isinstance(message, messages.NodeAddress):
                 self._nodes[message.node] = NodeRoute(route, message.incarnation, set(), message)
                 self._send_peers()
-            elif known is None:  # it speaks to an earlier process of this master: let it say hello
+            elif known is None:  # it knows an earlier process of this master: let it join again
                 hello = events.Welcome(message.node, self._scheduler.state.epoch)
                 transport.send(self._router, route, channels.TO_NODE.encode(hello))
-            return  # a node says where it is before anything else, and again with every hello
-        if known.route != route:  # it has connected anew: what was sent to the old connection may be lost
+            return  # a node sends its address before anything else, and again with every `NodeJoined`
+        if known.route != route:  # it has connected anew, so messages to the old connection may be lost
             known.route = route
             self._send_peers()
         if isinstance(message, messages.CodeWanted):
@@ -170,7 +171,7 @@ class Master:
             case JobEnded():
                 self._clients.ended(action, now_s)
             case Persist():
-                pass  # done, before everything else of the turn
+                pass  # done before all other actions of the turn
 
     def _send_node(self, name: str, message: Any) -> None:
         node = self._nodes.get(name)
@@ -213,7 +214,7 @@ class Master:
 
 
 def main(end: socket.socket, _work: str) -> None:
-    """Be the master: `end` is its line to the client, which ends with the client."""
+    """Run the master. `end` is its pipe to the client, which ends with the client."""
     pipe = Pipe(end, receives=channels.TO_CHILD, sends=channels.FROM_CHILD, blocking=True)
     setup = pipe.wait()
     if setup is None:
@@ -221,16 +222,18 @@ def main(end: socket.socket, _work: str) -> None:
     try:
         master = make(setup)
         pipe.send(messages.ChildReady(master.address))
-        master.loop.watch(pipe.fileno(), lambda: os._exit(0))  # nothing more is said here: it can only have ended
+        master.loop.watch(
+            pipe.fileno(), lambda: os._exit(0)
+        )  # the client sends nothing more here: readable means that it has ended
         while True:
             master.turn()
-    except MrframeError as error:  # the journal cannot be used; what it has said until then is on the disk
+    except MrframeError as error:  # the journal cannot be used; everything sent until now is on the disk
         pipe.send(messages.ChildFault(str(error)))
         leave(1)
 
 
 def make(setup: messages.MasterSetup) -> Master:
-    """A master: a new one with its journal in memory, or the next one of the journal that the setup names."""
+    """Make a master: a new one with its journal in memory, or the successor in the journal that the setup names."""
     keys = Keys(setup.public_key, setup.secret_key)
     if not setup.journal:
         return Master(keys, setup.members, Scheduler(1, setup.limits), MemoryJournal())
