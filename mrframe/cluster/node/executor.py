@@ -1,11 +1,11 @@
-"""An executor: the only process in which user code runs. One order after the other, until its line closes.
+"""An executor: the only process in which user code runs. It takes one order after the other until its pipe closes.
 
-It holds no socket but its line to the node, no key, and no ZeroMQ context. The function that does the work is
-given by name (`module:function`, called with package, order and reporter) and imported by the parent of all
-executors, so that a new one costs a fork.
+It holds no socket but its pipe to the node, no key and no ZeroMQ context. The work function is given by name
+(`module:function`, called with package, order and reporter). The parent of all executors has imported it, so a new
+executor costs only a fork.
 
-What it is not: it does not judge what the work function says, nor catch what it raises: a function that
-raises ends the executor, and the node reports that.
+Not here: checks of the work function's results, and its exceptions. A function that raises ends the executor, and the
+node reports that.
 """
 
 from __future__ import annotations
@@ -29,40 +29,40 @@ from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
 BEAT_S = 0.15
-"""A beat is passed on at most so often, whatever the work function does."""
+"""Shortest time between two beats, however often the work function reports."""
 
 Work = Callable[[bytes, Order, Any], TaskReport | Failure]
 
 
 def work_function(name: str) -> Work:
-    """The function named `module:function`."""
+    """Return the function named `module:function`."""
     module, _, function = name.partition(":")
     found: Work = getattr(importlib.import_module(module), function)
     return found
 
 
 class PipeReporter:
-    """What the work function may say while it works (`task.attempt.Reporter`)."""
+    """The work function's reports to the node while it works (`task.attempt.Reporter`)."""
 
     def __init__(self, pipe: Pipe, executor: int, order: Order) -> None:
         self._pipe = pipe
         self._executor = executor
         self._attempt = order.attempt
         self._blocks_max = order.blocks_ahead_max if isinstance(order, DecodeOrder) else 0
-        self._blocks = 0  # that were sealed, and are still to be mapped
+        self._blocks = 0  # sealed and not mapped yet
         self._next_beat_s = time.monotonic() + BEAT_S
 
     def beat(self, records: int, bytes_done: int) -> None:
-        """So many records and bytes of the attempt are done."""
+        """Report how many records and bytes of the attempt are done."""
         now_s = time.monotonic()
         if now_s >= self._next_beat_s:
             self._next_beat_s = now_s + BEAT_S
             self._pipe.send(ExecutorBeat(self._executor, self._attempt, records, bytes_done))
 
     def block_sealed(self, split: Split) -> None:
-        """A block of a decode attempt is complete; wait until there are not too many that are not mapped yet.
+        """Report a complete block of a decode attempt, and wait while too many blocks are not mapped yet.
 
-        Decoding is faster than mapping, and would fill the disk. Ends, too, when the node is gone.
+        Decoding is faster than mapping and would fill the disk. The wait also ends when the node is gone.
         """
         self._pipe.send(ExecutorBlock(self._executor, self._attempt, split))
         self._blocks += 1
@@ -71,7 +71,10 @@ class PipeReporter:
 
 
 def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> None:
-    """Work until the node closes the line; `end` is this executor's end, `budget` what all of the node may print."""
+    """Work until the node closes the pipe.
+
+    `end` is this executor's end of the pipe, `budget` the limit on output shared by all executors of the node.
+    """
     pipe = Pipe(end, receives=channels.TO_EXECUTOR, sends=channels.FROM_EXECUTOR, blocking=True)
     run = work_function(work)
     confine()
@@ -81,14 +84,14 @@ def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> 
     packages: dict[str, bytes] = {}
     while (message := pipe.wait()) is not None:
         if isinstance(message, messages.BlockDeleted):
-            continue  # of an attempt that waits for none any more
+            continue  # of an earlier attempt, which no longer waits
         order = message.order
         if isinstance(message, messages.BlockWork):
             pipe.send(_block_done(executor, order))
             continue
         try:
             package = _package(message.package, packages)
-        except OSError as error:  # a run that is ended removes its folder while this process is still to end
+        except OSError as error:  # a run that ends removes its folder before this process has ended
             gone = Failure("io", f"the job's code cannot be read: {error}", error_slug="job-failed")
             pipe.send(ExecutorFailed(executor, order.attempt, gone))
             continue
@@ -113,13 +116,13 @@ def _answer(pipe: Pipe, executor: int, attempt: str, outcome: TaskReport | Failu
         return
     try:
         pipe.send(ExecutorSealed(executor, attempt, outcome))
-    except BadMessage as error:  # what user code counts is in it
+    except BadMessage as error:  # it holds the counters of user code
         text = f"the report of {attempt} cannot be sent ({error}); count fewer things, and count them in ints"
         pipe.send(ExecutorFailed(executor, attempt, Failure("refused", text, error_slug="job-failed")))
 
 
 def _package(path: str, kept: dict[str, bytes]) -> bytes:
-    """The bytes of a job's package; the last one is kept, since attempts of one job follow each other."""
+    """Return a job's package. The last one is kept, since attempts of one job follow each other."""
     if path not in kept:
         kept.clear()
         with open(path, "rb") as file:
@@ -128,9 +131,9 @@ def _package(path: str, kept: dict[str, bytes]) -> bytes:
 
 
 def _flush() -> None:
-    """What user code has printed is shown when its attempt ends."""
+    """Show the output of user code when its attempt ends."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError, AttributeError):
-            continue  # user code has closed it, or nobody reads it any more
+            continue  # user code has closed it, or its reader is gone

@@ -1,10 +1,13 @@
-"""Fetches files of attempts from the nodes that hold them, over ZeroMQ; the receiving side of a transfer.
+"""Fetches files of attempts from other nodes over ZeroMQ: the receiving side of a transfer.
 
-One connection per node and incarnation. At most `ACTIVE_MAX` files of a node are under way, each with
-`CREDITS` pieces granted; the others wait. Every piece carries the CRC-32 of the file up to its end, so one
-pass checks each piece and the whole. A transfer that stalls or does not match is asked for once more under a
-new number (what comes late for the old one is ignored), then it has failed; when the node is gone it has
-failed at once. A file gets its name when it is complete.
+How it works. There is one connection per node and incarnation. At most `ACTIVE_MAX` files of a node are under way,
+the others wait. The receiver grants each transfer `CREDITS` pieces at first and more as pieces arrive, so a fast
+sender never has more than that in flight. Every piece carries the CRC-32 of the file up to its end, so one pass
+checks each piece and the whole.
+
+A transfer that stalls or does not match is requested once more under a new number; pieces that arrive late under the
+old one are ignored. The second time it has failed. When the node is gone, it fails at once. A file gets its name when
+it is complete.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ TRIES_MAX = 2
 
 @dataclass(frozen=True, slots=True)
 class FetchRequest:
-    """A file to fetch to `path`. `slots` limits a run file to these; None is the whole file. `key` is the asker's."""
+    """A file to fetch to `path`.
+
+    `slots` limits a run file to these slots; None: the whole file. `key` is the caller's.
+    """
 
     key: Any
     node: str
@@ -46,7 +52,10 @@ class FetchRequest:
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """A transfer has ended: well when `reason` is empty; `here`: it failed as the copy cannot be written."""
+    """The end of a transfer:
+
+    `reason` is empty when it succeeded, `here` is set when the copy could not be written.
+    """
 
     request: FetchRequest
     reason: str
@@ -67,7 +76,7 @@ class Download:
 
 
 class Peer:
-    """The connection to one incarnation of a node, and what is wanted from it."""
+    """The connection to one incarnation of a node, with the requests to it."""
 
     def __init__(self, address: NodeAddress, outbox: Outbox) -> None:
         self.address = address
@@ -76,7 +85,7 @@ class Peer:
         self.waiting: deque[tuple[FetchRequest, int]] = deque()
 
     def requests(self) -> list[FetchRequest]:
-        """What is under way or waits."""
+        """Return the requests that are under way or wait."""
         return [download.request for download in self.active.values()] + [request for request, _ in self.waiting]
 
 
@@ -102,17 +111,17 @@ class Fetcher:
         self._next_number = 1
         self._now_s = 0.0
 
-    # ---- who is there -------------------------------------------------------------------------------
+    # ---- nodes --------------------------------------------------------------------------------------
 
     def know(self, nodes: Iterable[NodeAddress]) -> None:
-        """These nodes are there, and no others."""
+        """Take the addresses of all nodes that are there now."""
         self._addresses = {node.node: node for node in nodes}
         for name, peer in list(self._peers.items()):
             if self._addresses.get(name) != peer.address:
                 self._leave(name, peer)
 
     def address(self, node: str) -> NodeAddress | None:
-        """Where a node is, None when it is not there."""
+        """Return the address of a node; None when it is not there."""
         return self._addresses.get(node)
 
     def _peer(self, node: str) -> Peer | None:
@@ -125,7 +134,7 @@ class Fetcher:
         return peer
 
     def _leave(self, node: str, peer: Peer) -> None:
-        """The node's process has ended. What was wanted is asked of the next, or has failed when there is none."""
+        """Leave a node's process that has ended: send its requests to the next one, or fail them if there is none."""
         del self._peers[node]
         self._loop.forget(peer.outbox.socket)
         peer.outbox.socket.close(0)
@@ -134,10 +143,10 @@ class Fetcher:
         for request in peer.requests():
             self.fetch(request, self._now_s)
 
-    # ---- what is wanted -----------------------------------------------------------------------------
+    # ---- requests -----------------------------------------------------------------------------------
 
     def fetch(self, request: FetchRequest, now_s: float) -> None:
-        """Fetch a file; its outcome comes later, or at once when the node is not there."""
+        """Fetch a file. Its result comes later, or at once when the node is not there."""
         self._now_s = now_s
         peer = self._peer(request.node)
         if peer is None:
@@ -147,7 +156,7 @@ class Fetcher:
         self._start(peer)
 
     def cancel(self, unneeded: Callable[[FetchRequest], bool]) -> None:
-        """Fetch no more of these; they get no outcome."""
+        """Drop these requests without a result."""
         for peer in self._peers.values():
             peer.waiting = deque(one for one in peer.waiting if not unneeded(one[0]))
             for number, download in list(peer.active.items()):
@@ -156,7 +165,7 @@ class Fetcher:
             self._start(peer)
 
     def tick(self, now_s: float) -> None:
-        """Look for transfers that have stalled."""
+        """Retry transfers that have stalled."""
         self._now_s = now_s
         for peer in list(self._peers.values()):
             for number, download in list(peer.active.items()):
@@ -192,7 +201,7 @@ class Fetcher:
             self._done(FetchResult(download.request, reason))
         self._start(peer)
 
-    # ---- what arrives -------------------------------------------------------------------------------
+    # ---- messages -----------------------------------------------------------------------------------
 
     def _receive(self, node: str) -> None:
         for _ in range(transport.BATCH_MAX):
@@ -205,7 +214,7 @@ class Fetcher:
                     return
                 message = channels.FETCH_ANSWER.decode(frames[0].buffer)
             except BadMessage:
-                continue  # the transfer it was for stalls, and is asked for again
+                continue  # the transfer stalls then and is requested again
             if message.request in peer.active:
                 self._take(peer, message, frames[1:])
 

@@ -1,7 +1,9 @@
-"""The warm parent of a node's executors: forked from the node before any ZeroMQ context exists there.
+"""The fork server of a node ("warm parent"): forks executors that have everything imported already.
 
-It imports nothing and forks on request; each executor gets its end of a line to the node, which the node made
-and passed with the request. When an executor ends it tells the node how. It ends with its node.
+How it works. A node forks it before it makes its ZeroMQ context, since a process with ZeroMQ's threads cannot be
+forked safely. All modules are imported by then, so a new executor costs a fork and no import, and shares their
+memory. On request it forks an executor and hands it its end of a pipe to the node, which came with the request. It
+reports each executor's end to the node, and ends with its node.
 """
 
 from __future__ import annotations
@@ -20,13 +22,13 @@ from mrframe.wire import channels, messages
 
 
 def name_of(number: int) -> str:
-    """How executor `number` is called."""
+    """Return the name of executor `number`."""
     return f"executor-{number}"
 
 
 @dataclass(slots=True)
 class WarmParent:
-    """The warm parent's loop."""
+    """The fork server's loop."""
 
     pipe: Pipe
     children: process.Children
@@ -73,7 +75,7 @@ class WarmParent:
 
 
 def start(others: list[socket.socket], work: str) -> tuple[Pipe, int]:
-    """Fork the warm parent, which closes `others`: (the node's line to it, its pid)."""
+    """Fork the warm parent, which closes `others`. Returns the node's pipe to it, and its pid."""
     here, there = socket.socketpair()
 
     def be() -> None:

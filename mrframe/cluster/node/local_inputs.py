@@ -1,8 +1,7 @@
-"""Makes the inputs of attempts local to their node: what is here or readable by path stays where it is.
+"""Makes the inputs of attempts readable on their node: fetches those that no path leads to.
 
-An attempt's sources are answered together: all paths, in order, or the first failure. On the same host, and
-when the run allows it, a peer's sealed file is read where it lies; the reader verifies its checksums as
-always.
+An attempt's sources are answered together: with all paths, in order, or with the first failure. On the same host, if
+the run allows it, a peer's sealed file is read in place; the reader verifies its checksums as always.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from mrframe.core.model.events import Fetched, FetchFailed
 
 @dataclass(slots=True, eq=False)
 class PendingInputs:
-    """The sources of one attempt; `missing` of the `paths` are still to come."""
+    """The sources of one attempt. `missing` of the `paths` are not there yet."""
 
     fetch: Fetch
     paths: list[str]
@@ -27,7 +26,7 @@ class PendingInputs:
 
 
 class LocalInputs:
-    """What the attempts of a node read. `tell` gets `Fetched` or `FetchFailed`, once per attempt."""
+    """The inputs of a node's attempts. `report` gets `Fetched` or `FetchFailed`, once per attempt."""
 
     def __init__(
         self, node: str, node_dir: NodeDir, *, by_path: bool, report: Callable[[Fetched | FetchFailed], None]
@@ -39,7 +38,7 @@ class LocalInputs:
         self._pending: dict[str, PendingInputs] = {}
 
     def gather(self, fetch: Fetch, slots: range | None, fetcher: Fetcher, now_s: float) -> None:
-        """Make the sources of an attempt local; `slots` are those of run files that are wanted."""
+        """Make the sources of an attempt readable here. `slots` limits run files to these slots."""
         pending = self._pending[fetch.attempt] = PendingInputs(fetch, [])
         absent: list[FetchRequest] = []
         for place, (attempt, node, name) in enumerate(fetch.sources):
@@ -56,7 +55,7 @@ class LocalInputs:
                 fetcher.fetch(request, now_s)
 
     def _here(self, fetcher: Fetcher, attempt: str, node: str, name: str) -> str | None:
-        """The path at which a source can be read without fetching it, or None."""
+        """Return the path at which a source can be read without fetching it; None when there is none."""
         if node == self._node:
             return self._dir.file(attempt, name)
         address = fetcher.address(node)
@@ -66,7 +65,7 @@ class LocalInputs:
         return path if os.path.exists(path) else None
 
     def result(self, result: FetchResult) -> None:
-        """A transfer has ended."""
+        """Take the result of a transfer."""
         attempt, _ = result.request.key
         pending = self._pending.get(attempt)
         if pending is None:
@@ -90,7 +89,7 @@ class LocalInputs:
         self._report(Fetched(fetch.attempt, tuple(pending.paths)))
 
     def cancel(self, fetcher: Fetcher, of: str) -> None:
-        """Gather no more for an attempt, or for all of a job (`job-1`)."""
+        """Stop gathering for an attempt (`job-1/m0000.1.1`) or for all of a job (`job-1`)."""
 
         def unwanted(attempt: str) -> bool:
             return attempt == of or attempt.partition("/")[0] == of

@@ -1,12 +1,12 @@
-"""A node's manifests, as its driver: what the master asks for is done at once, for they are small.
+"""A node's side of manifests: does what the master asks for at once, since manifests are small.
 
-`store/manifests.py` keeps them; `core/replication/manifest_sync.py` decides, in the master.
+`store/manifests.py` has the files. `core/replication/manifest_sync.py`, in the master, decides.
 
 Rules.
-- That a version is kept is said when its manifest is durable, and no sooner.
-- A version that is dropped leaves its blocks: those that no other manifest here names become provisional, before the
-  manifest goes. Whether they are deleted is decided elsewhere.
-- A manifest that is damaged is none: it names no blocks, so that these are unknown here, and are kept.
+- The node reports a version as kept only when its manifest is durable.
+- Dropping a version leaves its blocks. Those that no other manifest here names become provisional before the manifest
+  goes. Their deletion is decided elsewhere.
+- A damaged manifest counts as missing: it names no blocks, so its blocks are unknown here and are kept.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _WORDS = Vocabulary(Version)
 
 
 class ManifestStore:
-    """The manifests beside the blocks of `store`, of this node (`name`, `incarnation`). `say` sends to the master."""
+    """The manifests beside the blocks of `store` on this node (`name`, `incarnation`). `send` sends to the master."""
 
     def __init__(self, store: BlockStore, node: tuple[str, str], send: Callable[[Any], None]) -> None:
         self._store = store
@@ -44,18 +44,18 @@ class ManifestStore:
         self._send = send
         self._files = Manifests(store.path)
         self._blocks: dict[str, frozenset[str]] = {}  # key -> names of its blocks
-        self._counts: Counter[str] = Counter()  # block -> how many of them name it
+        self._counts: Counter[str] = Counter()  # block -> number of manifests that name it
         for key in self._files.names():
             version = self._read(key)
             if version is not None:
                 self._add(version)
 
     def name(self, block: str) -> bool:
-        """Whether a manifest here names this block."""
+        """Return whether a manifest here names this block."""
         return block in self._counts
 
     def handle(self, message: KeepVersion | DropVersion | VersionAsked) -> None:
-        """Do what the master says; ValueError when it names no version."""
+        """Do what the master asks for. Raises ValueError when the message names no version."""
         match message:
             case KeepVersion(version):
                 self._write_manifest(version)
@@ -67,7 +67,7 @@ class ManifestStore:
                     self._send(VersionTold(*self._node, found))
 
     def held(self) -> Iterator[VersionsHeld]:
-        """What is here, in as many messages as are needed."""
+        """Report all manifests, in as many messages as are needed."""
         keys = sorted(self._blocks)
         after = ""
         for first in range(0, max(1, len(keys)), REPORT_KEYS):

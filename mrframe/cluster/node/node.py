@@ -1,14 +1,15 @@
-"""A node's driver: it hears the master, its executors, its peers and the clock, asks `NodeCore`, and performs.
+"""A node's driver: takes messages of master, executors, peers and the clock, asks `NodeCore`, performs its actions.
 
-User code never runs here. A node ends with its warm parent (which cannot be forked again, as this process has
-a ZeroMQ context by now) and with its client's line; whoever keeps it starts it again. What an earlier process
-of this node has sealed is still in its directory and is offered to the master again.
+User code never runs here. A node ends with its warm parent, which it cannot fork again since it has a ZeroMQ context
+by now, and with its client's pipe. Its client restarts it. The attempts sealed by an earlier process of this node are
+still in its directory, and it offers them to the master again.
 
 Rules.
 - The warm parent is forked before the keys arrive and before the first ZeroMQ context is made.
-- The master and the peers are authenticated by their keys (CURVE), those who fetch by the doorkeeper.
-- An attempt whose job's package is not here yet waits for it; the order of messages is nothing to rely on.
-- What the disk refuses fails the attempt that needs it (it is tried elsewhere); what no attempt needs ends the node.
+- Master and peers are authenticated by their keys (CURVE), receivers of files by the doorkeeper.
+- An attempt whose job's package is not here yet waits for it; nothing relies on the order of messages.
+- A write that the disk refuses fails the attempt that needs it, which is tried elsewhere. If no attempt needs it, the
+  node ends.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from mrframe.wire.messages import NodeSetup
 
 TICK_S = 0.1
 TOGETHER_S = 0.005
-"""So long at most what is to be said to the master waits for more of it, while there is work here in any case."""
+"""Longest wait for more messages to the master, while this node has work anyway."""
 _MASTER = "master"
 _OF_BLOCK_EXECUTOR = (events.ExecutorReady, events.ExecutorDied, BlockDone)
 
@@ -80,7 +81,7 @@ class Node:
         self.loop.watch(self._doorkeeper.socket, self._doorkeeper.answer)
         self.loop.watch(router, lambda: self._server.receive(time.monotonic()))
         self.loop.watch(self._master.socket, self._receive, self._master)
-        self.loop.watch(parent.fileno(), lambda: os._exit(0), parent)  # it says nothing: it can only have ended
+        self.loop.watch(parent.fileno(), lambda: os._exit(0), parent)  # the client only ends, it sends nothing
         self._next_tick_s = self._flushed_s = 0.0
         self._outgoing: list[bytes] = []
 
@@ -97,7 +98,7 @@ class Node:
         )
 
     def turn(self) -> None:
-        """Receive what there is, decide, perform."""
+        """Receive, decide, perform."""
         until_s = min(self._next_tick_s, self._flushed_s + TOGETHER_S) if self._outgoing else self._next_tick_s
         self.loop.turn(0.0 if self._server.busy else until_s - time.monotonic())
         now_s = time.monotonic()
@@ -127,7 +128,7 @@ class Node:
                     return
                 for frame in frames:
                     self._handle(channels.TO_NODE.decode(frame.buffer))
-            except (BadMessage, ValueError):  # ValueError: a name in it is none of a job or attempt
+            except (BadMessage, ValueError):  # ValueError: it names something that is neither a job nor an attempt
                 self.bad += 1
 
     def _handle(self, message: Any) -> None:
@@ -150,7 +151,7 @@ class Node:
                 self._events.append(message)
 
     def _fetched(self, result: FetchResult) -> None:
-        """A transfer has ended, of an attempt's input or of a block for the store."""
+        """Take the result of a transfer: of an attempt's input, or of a block for the store."""
         if result.request.key[0] == STORED and self._block_service is not None:
             self._block_service.fetched(result)
         else:
@@ -166,14 +167,14 @@ class Node:
         self._report_pids()
 
     def _check_name(self, name: str) -> None:
-        """ValueError when this names neither a job nor an attempt: it is going to be part of a path."""
+        """Raise ValueError when this names neither a job nor an attempt: it will be part of a path."""
         if "/" in name:
             self._dir.attempt(name)
         else:
             self._dir.package(name)
 
     def _store_package(self, message: messages.JobCode) -> None:
-        """Keep a job's package, and begin what waits for it."""
+        """Store a job's package and start the attempts that wait for it."""
         fault = None
         try:
             self._dir.store_package(message.job, message.package)
@@ -186,12 +187,12 @@ class Node:
                 self._events.append(self._failed(action.executor, action.order.attempt, fault))
 
     def _failed(self, executor: int, attempt: str, error: OSError) -> events.ExecutorFailed:
-        """What becomes of an attempt when this node's disk does not do what it needs."""
+        """Return the failure of an attempt that needs a write which this node's disk refuses."""
         text = f"{self._dir.path} cannot be written: {fault_text(error, self._dir.path)}"
         return events.ExecutorFailed(executor, attempt, Failure("io", text, error_slug=JobFailed.slug))
 
     def _before_core(self, event: events.NodeEvent) -> events.NodeEvent:
-        """What the driver itself does about an event before the core decides; the event that it decides on."""
+        """Do the driver's part about an event. Returns the event for the core to decide on."""
         match event:
             case events.StartAttempt():
                 if event.partition >= 0:
@@ -283,7 +284,7 @@ class Node:
 
 
 def main(end: socket.socket, work: str) -> None:
-    """Be a node: `end` is its line to the client, which ends with the client."""
+    """Run a node. `end` is its pipe to the client, which ends with the client."""
     warm_pipe, _ = fork_server.start([end], work)
     parent = Pipe(end, receives=channels.TO_CHILD, sends=channels.FROM_CHILD, blocking=True)
     setup = parent.wait()

@@ -1,8 +1,8 @@
-"""The node's side of its executors: lines to them, and the warm parent that forks and reaps them.
+"""The node's executors: pipes to them, and the warm parent that forks and reaps them.
 
-What an executor says is checked: it runs user code. One that sends what is no message, or speaks for another,
-is killed, and so is one with too many processes below it: the limit that the system knows is one for all processes
-of a user, and none for root. That an executor has died is told after everything it has said before.
+Messages of an executor are checked, since it runs user code. An executor that sends a malformed message or one in the
+name of another is killed. So is one with too many processes below it: the system's own limit counts all processes of
+a user, and does not apply to root. The death of an executor is reported after all of its messages.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
 BELOW_MAX = 64
-"""Processes that may live below an executor at a time."""
+"""Most processes that may live below an executor at a time."""
 
 ExecutorEvent = (
     ExecutorReady | ExecutorDied | ExecutorSealed | ExecutorFailed | ExecutorBlock | ExecutorBeat | BlockDone
@@ -46,7 +46,7 @@ class ExecutorHandle:
 
 
 class Pool:
-    """The executors of a node. `tell` gets what happens to them; `gone` is called when the warm parent ends."""
+    """The executors of a node. `report` gets their events, `gone` is called when the warm parent ends."""
 
     def __init__(
         self, loop: Loop, warm: Pipe, report: Callable[[ExecutorEvent], None], gone: Callable[[], None]
@@ -59,11 +59,11 @@ class Pool:
         loop.watch(warm.fileno(), self._receive_warm, warm)
 
     def pids(self) -> list[tuple[str, int]]:
-        """(name, pid) of the executors that are up."""
+        """Return (name, pid) of the executors that are up."""
         return [(name, executor.pid) for name, executor in sorted(self._executors.items()) if executor.pid]
 
     def spawn(self, number: int) -> None:
-        """Start an executor; `ExecutorReady` follows."""
+        """Start an executor. `ExecutorReady` follows."""
         here, there = make_pair()
         pipe = Pipe(here, receives=channels.FROM_EXECUTOR, sends=channels.TO_EXECUTOR)
         executor = self._executors[name_of(number)] = ExecutorHandle(number, pipe)
@@ -72,11 +72,11 @@ class Pool:
         self._loop.watch(pipe.fileno(), lambda: self._receive(executor), pipe)
 
     def kill(self, number: int) -> None:
-        """End an executor at once; `ExecutorDied` follows."""
+        """Kill an executor. `ExecutorDied` follows."""
         self._warm.send(messages.EndExecutor(number))
 
     def execute(self, number: int, package: str, order: Order) -> None:
-        """Hand an order to an executor."""
+        """Send an order to an executor."""
         executor = self._executors.get(name_of(number))
         if executor is not None:
             executor.pipe.send(messages.Work(package, order))
@@ -88,13 +88,13 @@ class Pool:
             executor.pipe.send(messages.BlockDeleted(attempt))
 
     def work_on(self, number: int, order: StoreOrder | JudgeOrder) -> None:
-        """Hand an order to a block executor."""
+        """Send an order to a block executor."""
         executor = self._executors.get(name_of(number))
         if executor is not None:
             executor.pipe.send(messages.BlockWork(order))
 
     def tick(self) -> None:
-        """Look how many processes each executor has."""
+        """Kill executors with too many processes."""
         for executor in self._executors.values():
             if executor.pid and not executor.fault and process.count_below(executor.pid, BELOW_MAX) > BELOW_MAX:
                 executor.fault = f"it had more than {BELOW_MAX} processes below it; start fewer at a time"

@@ -1,11 +1,11 @@
-"""Serves files of sealed attempts to other nodes and to the client, by credits that the receiver grants.
+"""Serves files of sealed attempts to other nodes and to the client: the sending side of a transfer.
 
-One piece of at most 1 MiB per file and turn, so that serving never holds up the node's loop. Nothing is sent
-beyond what the receiver has granted; with ROUTER_MANDATORY a receiver that is gone ends its transfers. A run
-file is cut to the sections wanted (`shuffle.run_file.run_writer.extract`) without being decoded.
+The receiver grants credits, and nothing is sent beyond them. Each file gets one piece of at most 1 MiB per turn, so
+serving never holds up the node's loop. ROUTER_MANDATORY ends the transfers of a receiver that is gone. A run file is
+cut to the sections wanted (`shuffle.run_file.run_reader.extract`) without being decoded.
 
-What it is not: it does not know which attempts are committed; readers are told by the scheduler which to ask
-for, and a file is written once and never changed.
+Not here: which attempts are committed. The scheduler tells readers which to ask for. A file is written once and never
+changed.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import FETCH_FRAME_BYTES
 
 UPLOADS_MAX = 64
-"""Transfers under way to one receiver; more are refused."""
+"""Most transfers under way to one receiver; more are refused."""
 
 IDLE_S = 30.0
-"""A transfer whose receiver grants nothing for so long is given up."""
+"""A transfer is given up when its receiver grants nothing for this long."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +46,7 @@ class Upload:
 
 
 class FileServer:
-    """The serving side; `find` gives the path of (attempt, name), or raises ValueError."""
+    """The sending side. `find` returns the path of (attempt, name) or raises ValueError."""
 
     def __init__(self, router: Socket, find: Callable[[str, str], str]) -> None:
         self.refused = 0
@@ -71,7 +71,7 @@ class FileServer:
                 self.refused += 1
 
     def turn(self, now_s: float) -> None:
-        """Send one piece of each file for which there is a credit."""
+        """Send one piece of each file that has a credit."""
         for key, upload in list(self._uploads.items()):
             if upload.credits:
                 if not self._send_piece(upload):
@@ -108,7 +108,7 @@ class FileServer:
         self._uploads[route, ask.request] = Upload(route, ask.request, file, pieces, granted, now_s)
 
     def _send_piece(self, upload: Upload) -> bool:
-        """Send the next piece, or the end; False when the transfer is over."""
+        """Send the next piece, or the end. Returns False when the transfer is over."""
         try:
             piece = next(upload.pieces, None)
         except (OSError, CorruptData) as error:

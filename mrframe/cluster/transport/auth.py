@@ -1,12 +1,12 @@
-"""Who may talk: keys of one run, and the door at which every connection shows its key.
+"""Authentication: the key pairs of a cluster, and the check of every connection's key.
 
-Every process of a cluster has a CURVE key pair, made by the client when the cluster starts and held in memory
-only. A socket that listens lets in nobody whose public key the doorkeeper does not know, and names each
-connection by its key: that name (`client`, `node-1`), not what a message claims, is who is speaking.
+Every process of a cluster has a CURVE key pair, made by the client when the cluster starts and held in memory only. A
+listening socket accepts only public keys that the doorkeeper knows. The doorkeeper names each connection by its key
+(`client`, `node-1`): that name is the sender's, whatever a message claims.
 
 Rules.
-- The doorkeeper is a socket in the process's own poll loop, not a thread: it cannot die alone and leave the
-  door open, and ZAP_ENFORCE_DOMAIN refuses everybody while nobody answers.
+- The doorkeeper is a socket in the process's own poll loop, not a thread. It cannot die alone and leave the door
+  open: ZAP_ENFORCE_DOMAIN refuses every connection while nothing answers.
 - It is made before the first socket listens.
 - Keys are never logged, written to a file or passed to executors.
 """
@@ -38,12 +38,12 @@ class Keys:
 
 
 def make_keys() -> Keys:
-    """A new key pair."""
+    """Make a new key pair."""
     return Keys(*zmq.curve_keypair())
 
 
 class Doorkeeper:
-    """Answers libzmq's question, once per connection, whether a key may come in (ZAP, ZeroMQ RFC 27)."""
+    """Answers libzmq's question, once per connection, whether to accept a key (ZAP, ZeroMQ RFC 27)."""
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], members: Iterable[Member]) -> None:
         self._names = {z85.decode(member.public_key): member.name for member in members}

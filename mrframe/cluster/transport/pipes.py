@@ -1,10 +1,10 @@
-"""A line: messages between a parent and a child process over a socketpair, with file descriptors if need be.
+"""Pipes: messages between a parent and a child process over a socketpair, with file descriptors if needed.
 
-A line is trusted in who is at its other end, which holds the socket by inheritance, but not in what is said:
-an executor runs user code. ZeroMQ is not used here, so that keeper, warm parent and executors need none.
+The other end of a pipe is known, since it holds the socket by inheritance. Its messages are not trusted: an executor
+runs user code. ZeroMQ is not used here, so that keeper, warm parent and executors need none.
 
-Sending never blocks a process that polls: what the socket does not take waits in the line until `flush`. A
-process that has nothing else to do (an executor) makes its line blocking.
+Sending never blocks a process that polls: bytes that the socket does not take wait in the pipe until `flush`. An
+executor, which has nothing else to do, makes its pipe blocking.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from mrframe.wire.framing import Frames, frame
 
 _READ_BYTES = 1 << 16
 _FDS_MAX = 32
-"""Descriptors that go with one piece of a message; what is over it is cut off. The system has a limit of its own."""
+"""Descriptors that go with one piece of a message. The system cuts off what exceeds its own limit."""
 
 
 def make_pair() -> tuple[socket.socket, socket.socket]:
-    """Two connected sockets, for the two ends of a line; neither survives an exec."""
+    """Make two connected sockets for the ends of a pipe. Neither survives an exec."""
     return socket.socketpair()
 
 
 class Pipe:
-    """One end of a line: hears messages of one vocabulary and says those of another."""
+    """One end of a pipe: receives messages of one vocabulary and sends those of another."""
 
     def __init__(
         self, end: socket.socket, *, receives: Vocabulary, sends: Vocabulary, blocking: bool = False
@@ -45,11 +45,11 @@ class Pipe:
         self._received: deque[Any] = deque()
 
     def set_blocking(self, *, blocking: bool) -> None:
-        """Whether `receive` waits for something to arrive."""
+        """Set whether `receive` waits for something to arrive."""
         self.socket.setblocking(blocking)
 
     def fileno(self) -> int:
-        """For a poll."""
+        """Return the descriptor, for a poll."""
         return self.socket.fileno()
 
     @property
@@ -59,11 +59,11 @@ class Pipe:
 
     @property
     def buffered(self) -> bool:
-        """Whether `receive` has something without reading the socket."""
+        """Whether `receive` has a message without reading the socket."""
         return bool(self._received)
 
     def send(self, message: Any, fds: Sequence[int] = ()) -> None:
-        """Say a message, now or at a later `flush`; nothing when the other end is gone."""
+        """Send a message now or at a later `flush`. Does nothing when the other end is gone."""
         data = frame(self._sends.encode(message))
         assert len(fds) <= len(data) * _FDS_MAX
         if self.ended:
@@ -75,14 +75,17 @@ class Pipe:
         self.flush()
 
     def _send_fds(self, data: bytes, fds: Sequence[int]) -> int:
-        """Descriptors cannot wait: what is pending is sent first, and this may block until the other end reads."""
+        """Send the first bytes with their descriptors. Returns the number of bytes sent.
+
+        Descriptors cannot wait, so pending bytes are sent first, and this may block until the other end reads.
+        """
         blocking = self.socket.getblocking()
         self.set_blocking(blocking=True)
         try:
             self.flush()
             last = (
                 len(fds) - 1
-            ) // _FDS_MAX  # all go before the end of the message: some with each of its first bytes
+            ) // _FDS_MAX  # all go before the end of the message, some with each of its first bytes
             for part in range(last):
                 some = fds[part * _FDS_MAX : (part + 1) * _FDS_MAX]
                 socket.send_fds(self.socket, [data[part : part + 1]], some)
@@ -93,7 +96,7 @@ class Pipe:
             self.set_blocking(blocking=blocking)
 
     def flush(self) -> None:
-        """Send what waits, as far as the socket takes it."""
+        """Send the bytes that wait, as far as the socket takes them."""
         while self._pending and not self.ended:
             try:
                 sent = self.socket.send(self._pending[0])
@@ -107,7 +110,10 @@ class Pipe:
                 self._pending.appendleft(rest)
 
     def receive(self) -> list[Any]:
-        """What has arrived; `ended` is set when nothing more will. BadMessage when it is no message."""
+        """Return the messages that have arrived, and set `ended` after the last.
+
+        Raises BadMessage for malformed ones.
+        """
         while not self.ended and not (self._received and self.socket.getblocking()):
             try:
                 data, fds, _, _ = socket.recv_fds(self.socket, _READ_BYTES, _FDS_MAX)
@@ -128,7 +134,7 @@ class Pipe:
         return buffered
 
     def wait(self) -> Any:
-        """The next message, waiting for it (a blocking line); None when the other end is gone."""
+        """Return the next message, waiting for it on a blocking pipe; None when the other end is gone."""
         while not self._received:
             if self.ended:
                 return None

@@ -1,13 +1,13 @@
-"""Processes as operating systems have them: fork a child, bind its life to its parent's, see it end.
+"""Processes of the operating system: fork a child, bind its life to its parent's, see it end.
 
-Used by the two processes that fork, the keeper and a node's warm parent; both are single-threaded and never
-have a ZeroMQ context. This knows nothing of messages.
+Used by the two processes that fork, the keeper and a node's warm parent. Both are single-threaded and never have a
+ZeroMQ context. Messages are not known here.
 
 Rules.
 - A child never returns into the code that forked it: it leaves by `os._exit`, after flushing.
-- A child dies with its parent (Linux: parent-death signal, and a look at the parent's id after setting it,
-  since the parent may have died before). Elsewhere the end of its line tells it.
-- Every child leads a process group, so that what user code starts can be ended with it.
+- A child dies with its parent. On Linux it sets the parent-death signal and then checks its parent's id, since the
+  parent may have died before. Elsewhere the end of its pipe ends it.
+- Every child leads a process group, so that processes started by user code can be killed with it.
 - Ctrl-C is for the client alone: SIGINT is ignored everywhere below it.
 """
 
@@ -42,7 +42,7 @@ def _prctl(option: int, value: Any) -> None:
 
 
 def prepare() -> None:
-    """Load what `die_with`, `set_title` and `adopt_orphans` need, before the first fork."""
+    """Load the library for `die_with`, `set_title` and `adopt_orphans` before the first fork."""
     _libc()
 
 
@@ -54,7 +54,7 @@ def die_with(parent: int) -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends, so that none can hide."""
+    """Become the parent of descendants whose own parent ends, so that none can escape."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -64,7 +64,7 @@ def set_title(title: str) -> None:
 
 
 def log(text: str) -> None:
-    """Write a line to standard error, as far as that is possible: what cannot be logged ends nobody."""
+    """Write a line to standard error if possible. A failure to log ends no process."""
     try:
         os.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))
     except OSError:
@@ -72,7 +72,7 @@ def log(text: str) -> None:
 
 
 def settle_streams() -> None:
-    """Read nothing, and write to standard error only: standard output belongs to the client's data."""
+    """Close standard input and send standard output to standard error: the former belongs to the client's data."""
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, 0)
     os.close(nothing)
@@ -81,7 +81,7 @@ def settle_streams() -> None:
 
 
 def describe_status(status: int) -> str:
-    """A wait status for people: "killed by SIGKILL", "exited with status 1"."""
+    """Describe a wait status for people: "killed by SIGKILL", "exited with status 1"."""
     code = os.waitstatus_to_exitcode(status)
     if code >= 0:
         return f"exited with status {code}"
@@ -92,7 +92,7 @@ def describe_status(status: int) -> str:
 
 
 def kill_group(pid: int) -> None:
-    """Kill a child and what it has started in its process group; nothing when it has ended."""
+    """Kill a child and the rest of its process group. Does nothing when it has ended."""
     for kill in (os.killpg, os.kill):
         try:
             kill(pid, signal.SIGKILL)
@@ -101,7 +101,7 @@ def kill_group(pid: int) -> None:
 
 
 def fork(main: Callable[[], None]) -> int:
-    """Fork a child that runs `main`, leads a process group, dies with this process and leaves; its pid."""
+    """Fork a child that runs `main`, leads a process group, dies with this process and leaves. Returns its pid."""
     parent = os.getpid()
 
     def be() -> None:
@@ -117,7 +117,7 @@ def fork(main: Callable[[], None]) -> int:
 
 
 def run_and_leave(main: Callable[[], None]) -> NoReturn:
-    """Run `main` as the whole rest of this process; what it raises is printed."""
+    """Run `main` as the whole rest of this process and print the exception that it raises."""
     status = 1
     try:
         main()
@@ -130,7 +130,7 @@ def run_and_leave(main: Callable[[], None]) -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class ChildExit:
-    """A child that has ended; `name` is empty for an orphan that was adopted."""
+    """A child that has ended. `name` is empty for an adopted orphan."""
 
     name: str
     pid: int
@@ -149,11 +149,11 @@ class Children:
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
 
     def fileno(self) -> int:
-        """For a poll."""
+        """Return the descriptor, for a poll."""
         return self._readable
 
     def fork(self, name: str, main: Callable[[], None]) -> int:
-        """Fork a child that runs `main` and leaves; its pid."""
+        """Fork a child that runs `main` and leaves. Returns its pid."""
 
         def be() -> None:
             signal.set_wakeup_fd(-1)
@@ -167,11 +167,11 @@ class Children:
         return pid
 
     def pid_of(self, name: str) -> int | None:
-        """The pid of a living child of this name."""
+        """Return the pid of a living child of this name; None when there is none."""
         return next((pid for pid, known in self._names.items() if known == name), None)
 
     def reap(self) -> list[ChildExit]:
-        """The children that have ended since the last time."""
+        """Return the children that have ended since the last call."""
         try:
             while os.read(self._readable, 4096):
                 pass
@@ -203,17 +203,17 @@ class Children:
 
 
 def leave(status: int) -> NoReturn:
-    """End this process at once, after flushing what user code has printed."""
+    """End this process at once, after flushing the output of user code."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError, AttributeError):
-            continue  # the stream is closed, or nobody reads it any more
+            continue  # the stream is closed, or its reader is gone
     os._exit(status)
 
 
 def _kill_rest(pid: int) -> None:
-    """Kill what a child that has ended has left in its process group."""
+    """Kill the rest of the process group of a child that has ended."""
     try:
         os.killpg(pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -228,7 +228,7 @@ def _lead_group(pid: int) -> None:
 
 
 def _wait(options: int) -> tuple[int, int] | None:
-    """(pid, status) of a child that has ended; None when there is none."""
+    """Return (pid, status) of a child that has ended; None when there is none."""
     try:
         pid, status = os.waitpid(-1, options)
     except ChildProcessError:
@@ -237,7 +237,7 @@ def _wait(options: int) -> tuple[int, int] | None:
 
 
 def count_below(pid: int, enough: int) -> int:
-    """How many processes descend from this one (Linux; elsewhere 0); counting stops above `enough`."""
+    """Count the descendants of a process (Linux; elsewhere 0). Counting stops above `enough`."""
     count, waiting = 0, [pid]
     while waiting and count <= enough:
         found = _children_of(waiting.pop())
@@ -247,7 +247,7 @@ def count_below(pid: int, enough: int) -> int:
 
 
 def _children_of(pid: int) -> list[int]:
-    """The children that its threads have started."""
+    """Return the pids of the children that its threads have started."""
     found: list[int] = []
     try:
         for thread in os.listdir(f"/proc/{pid}/task"):

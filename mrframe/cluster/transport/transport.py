@@ -1,14 +1,14 @@
-"""Sockets as they all must be, and the one poll loop of a process.
+"""Sockets with the options that all must have, and the poll loop of a process.
 
-Every socket is made here: CURVE, loopback, limits on sizes and on unfinished handshakes, heartbeats so that a
-stopped peer is noticed, no lingering. Sending never blocks. What a message means is not known here.
+Every socket is made here: CURVE, loopback, limits on sizes and on unfinished handshakes, heartbeats that detect a
+stopped peer, no lingering. Sending never blocks. The meaning of messages is not known here.
 
 Rules (each was measured; see the zguide and docs/protocol.md).
-- A ROUTER names its connections itself. Routing ids chosen by peers are neither used nor handed over, so that
-  nobody can take over another's; who speaks is the name that the doorkeeper gave to the key (`User-Id`).
-- ROUTER_MANDATORY: a message to a peer that is gone, or that does not read, is refused and not swallowed.
-- A DEALER queues nothing while it is not connected (IMMEDIATE); the `Outbox` holds what waits, bounded.
-- MAXMSGSIZE limits one frame, not a message: the number of frames is limited in `receive`.
+- A ROUTER names its connections itself. Routing ids chosen by peers are neither used nor handed over, so that no peer
+  can take over another's. The sender's name is the one that the doorkeeper gave to its key (`User-Id`).
+- ROUTER_MANDATORY: a message to a peer that is gone or does not read is refused, not swallowed.
+- A DEALER queues nothing while it is not connected (IMMEDIATE). The `Outbox` holds waiting messages, bounded.
+- MAXMSGSIZE limits one frame, not a message: `receive` limits the number of frames.
 - Sent is not delivered: every protocol above repeats what is not answered.
 """
 
@@ -31,8 +31,10 @@ Socket = zmq.Socket[bytes]
 
 FRAMES_MAX = 10
 TOGETHER_MAX = FRAMES_MAX - 2
-"""Messages between master and node that may travel as the frames of one: most of what a small one costs is that its
-receiver is woken. A route and one more frame have room beside them."""
+"""Messages between master and node that may travel as the frames of one.
+
+Most of the cost of a small message is waking its receiver. A route and one more frame have room beside them.
+"""
 FRAME_BYTES_MAX = MESSAGE_BYTES_MAX + 1024
 OUTBOX_MAX = 10_000
 BATCH_MAX = 256
@@ -60,7 +62,7 @@ _OPTIONS = {
 
 
 class Received(NamedTuple):
-    """A message that has arrived: the connection, the peer's name by its key, and the frames after these."""
+    """A message that has arrived: its connection, the peer's name by its key, and the other frames."""
 
     route: bytes
     name: str
@@ -68,7 +70,7 @@ class Received(NamedTuple):
 
 
 def make_context() -> Context:
-    """The process's one ZeroMQ context. ClusterUnreachable when this libzmq cannot be used."""
+    """Make the process's one ZeroMQ context. Raises ClusterUnreachable when this libzmq cannot be used."""
     if zmq.zmq_version_info() < _LIBZMQ_MIN or not zmq.has("curve"):
         raise ClusterUnreachable(
             f"libzmq {zmq.zmq_version()} with CURVE: {zmq.has('curve')}; mrframe needs 4.3.5 or later with CURVE, "
@@ -80,10 +82,10 @@ def make_context() -> Context:
 
 
 def end_context(context: Context) -> None:
-    """Close all sockets of a context and end it; without waiting for ever.
+    """Close all sockets of a context and end it, waiting for `END_CONTEXT_S` at most.
 
-    A socket that an interrupt has kept from being known would keep the context from its end, and a client that
-    was interrupted while it connected from its own.
+    Ending a context waits for its sockets for ever. An interrupt can hide a socket from `destroy`, or stop a client
+    while it connects.
     """
     ending = threading.Thread(target=context.destroy, kwargs={"linger": 0}, daemon=True)
     ending.start()
@@ -91,9 +93,9 @@ def end_context(context: Context) -> None:
 
 
 def listen(context: Context, keys: Keys, address: str = "") -> tuple[Socket, str]:
-    """A ROUTER on loopback for those whom the context's doorkeeper lets in; and its address.
+    """Make a ROUTER on loopback for the peers that the context's doorkeeper accepts. Returns it and its address.
 
-    Its port is a random one, or that of an earlier process: ClusterUnreachable when somebody else has that by now.
+    Its port is random, or that of an earlier process. Raises ClusterUnreachable when another process has taken it.
     """
     socket = _secure(context.socket(zmq.ROUTER), keys)
     socket.setsockopt(zmq.CURVE_SERVER, 1)
@@ -108,7 +110,7 @@ def listen(context: Context, keys: Keys, address: str = "") -> tuple[Socket, str
 
 
 def connect(context: Context, keys: Keys, address: str, server_key: bytes) -> Socket:
-    """A DEALER to the one listener at `address` that has the secret of `server_key`."""
+    """Make a DEALER to the one listener at `address` that has the secret of `server_key`."""
     socket = _secure(context.socket(zmq.DEALER), keys)
     socket.setsockopt(zmq.CURVE_SERVERKEY, server_key)
     socket.setsockopt(zmq.IMMEDIATE, 1)
@@ -127,7 +129,7 @@ def _secure(socket: Socket, keys: Keys) -> Socket:
 
 
 def receive(socket: Socket) -> Received | None:
-    """The next message at a ROUTER; None when there is none. BadMessage when it has too many or no frames."""
+    """Return the next message at a ROUTER; None when there is none. Raises BadMessage for too many or no frames."""
     frames = _frames(socket)
     if frames is None:
         return None
@@ -137,7 +139,7 @@ def receive(socket: Socket) -> Received | None:
 
 
 def receive_answer(socket: Socket) -> list[zmq.Frame] | None:
-    """The frames of the next message at a DEALER; None when there is none. BadMessage when they are too many."""
+    """Return the frames of the next message at a DEALER; None when there is none. Raises BadMessage for too many."""
     frames = _frames(socket)
     if frames is not None and len(frames) > FRAMES_MAX:
         raise BadMessage("a message of too many frames")
@@ -145,7 +147,7 @@ def receive_answer(socket: Socket) -> list[zmq.Frame] | None:
 
 
 def _frames(socket: Socket) -> list[zmq.Frame] | None:
-    """All frames of one message, of which no more are kept than are needed to see that they are too many."""
+    """Return all frames of one message, but keep no more than show that there are too many."""
     frames: list[zmq.Frame] = []
     try:
         while True:
@@ -159,13 +161,13 @@ def _frames(socket: Socket) -> list[zmq.Frame] | None:
 
 
 def batches(messages: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Messages to one peer, in order, as many at once as may travel together."""
+    """Group messages to one peer, in order, into as many at once as may travel together."""
     for at in range(0, len(messages), TOGETHER_MAX):
         yield messages[at : at + TOGETHER_MAX]
 
 
 def send(socket: Socket, *frames: bytes) -> bool:
-    """Send over a ROUTER, the route first; False when that peer is gone or does not read."""
+    """Send over a ROUTER, the route first. Returns False when that peer is gone or does not read."""
     try:
         socket.send_multipart(frames, zmq.NOBLOCK)
     except zmq.ZMQError as error:
@@ -176,7 +178,7 @@ def send(socket: Socket, *frames: bytes) -> bool:
 
 
 class Outbox:
-    """What a DEALER has still to send, in order, until it is connected and the peer reads."""
+    """Messages that a DEALER has still to send, in order, until it is connected and the peer reads."""
 
     def __init__(self, socket: Socket) -> None:
         self.socket = socket
@@ -189,7 +191,7 @@ class Outbox:
         return bool(self._waiting)
 
     def send(self, *frames: bytes) -> None:
-        """Send now or at a later `flush`; when too much waits the oldest is dropped (and repeated by its sender)."""
+        """Send now or at a later `flush`. If too many wait, the oldest is dropped; its sender repeats it."""
         if len(self._waiting) >= OUTBOX_MAX:
             self._waiting.popleft()
             self.dropped += 1
@@ -197,7 +199,7 @@ class Outbox:
         self.flush()
 
     def flush(self) -> None:
-        """Send what waits, as far as the peer takes it."""
+        """Send the messages that wait, as far as the peer takes them."""
         while self._waiting:
             try:
                 self.socket.send_multipart(self._waiting[0], zmq.NOBLOCK)
@@ -207,7 +209,7 @@ class Outbox:
 
 
 class Loop:
-    """One poll over all that a process waits for. Each source has a function that is called when it is ready."""
+    """One poll over everything that a process waits for. Each source has a function to call when it is ready."""
 
     def __init__(self) -> None:
         self._poller = zmq.Poller()
@@ -216,7 +218,7 @@ class Loop:
         self._flushing: set[Any] = set()  # senders whose source is polled for writing, too
 
     def watch(self, source: Socket | int, call: Callable[[], None], sender: Pipe | Outbox | None = None) -> None:
-        """Call when there is something to read; flush `sender` when what waits there can be sent."""
+        """Call a function when there is something to read, and flush `sender` when it can send."""
         self._poller.register(source, _IN)
         self._flushing.discard(source)
         self._calls[source] = call
@@ -224,7 +226,7 @@ class Loop:
             self._senders[source] = sender
 
     def forget(self, source: Socket | int) -> None:
-        """Watch it no longer."""
+        """Stop watching a source."""
         if source in self._calls:
             self._poller.unregister(source)
             del self._calls[source]
@@ -232,7 +234,7 @@ class Loop:
             self._flushing.discard(source)
 
     def turn(self, timeout_s: float) -> None:
-        """Wait until something is ready, at most so long, and make the calls."""
+        """Wait until something is ready, at most for the timeout, and make the calls."""
         for source, sender in self._senders.items():
             if sender.pending != (source in self._flushing):
                 self._poller.register(source, _BOTH if sender.pending else _IN)
