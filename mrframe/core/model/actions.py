@@ -116,13 +116,14 @@ class Execute:
 class Fetch:
     """Make these sources of an attempt local: (attempt id, node, name of the file in its directory).
 
-    `partition` says which sections of a run file are wanted, -1 for the whole file. Answered by `Fetched`
-    with local paths in the same order, or `FetchFailed`.
+    `partition`, of `partitions`, says which sections of a run file are wanted, -1 for the whole file. Answered by
+    `Fetched` with local paths in the same order, or `FetchFailed`.
     """
 
     attempt: str
     sources: tuple[tuple[str, str, str], ...]
     partition: int
+    partitions: int = 0
 
 
 @dataclass(frozen=True, slots=True)

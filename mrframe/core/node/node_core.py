@@ -167,7 +167,9 @@ class NodeCore:
         if not inputs:
             return []
         attempt.move("fetch")
-        return [Fetch(event.attempt, inputs, event.partition if name.kind == "reduce" else -1)]
+        if name.kind == "reduce":
+            return [Fetch(event.attempt, inputs, event.partition, event.partitions)]
+        return [Fetch(event.attempt, inputs, -1)]
 
     def _commit(self, name: str) -> None:
         attempt = self.attempts.get(name)

@@ -125,7 +125,7 @@ def test_a_start_that_arrives_twice_is_one_attempt(node):
 def test_the_inputs_of_a_reduce_are_fetched_while_another_attempt_runs(node):
     node.map(M0)
     sources = (("job-1/m0001.1.1", "node-1"), ("job-1/m0002.1.1", "node-2"))
-    assert node.reduce(*sources) == [a.Fetch(R0, tuple((*source, "map.mrf") for source in sources), 1)]
+    assert node.reduce(*sources) == [a.Fetch(R0, tuple((*source, "map.mrf") for source in sources), 1, 2)]
     assert node.handle(e.Fetched(R0, ("p1", "p2"))) == []
     actions = node.handle(e.ExecutorSealed(1, M0, TaskReport()))
     assert a.Execute(1, "job-1", ReduceOrder(R0, 0, 1, ("p1", "p2"), R0, 2)) in actions
