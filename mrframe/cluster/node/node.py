@@ -26,6 +26,7 @@ from mrframe.cluster.node.block_executor import BLOCK_EXECUTOR
 from mrframe.cluster.node.block_service import BlockService
 from mrframe.cluster.node.fetching import Fetcher, FetchResult
 from mrframe.cluster.node.local_inputs import LocalInputs
+from mrframe.cluster.node.master_link import MasterLink
 from mrframe.cluster.node.node_dir import NodeDir
 from mrframe.cluster.node.pool import ExecutorEvent, Pool
 from mrframe.cluster.node.serving import FileServer
@@ -33,7 +34,7 @@ from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Doorkeeper, Keys
 from mrframe.cluster.transport.pipes import Pipe
 from mrframe.cluster.transport.process import leave
-from mrframe.cluster.transport.transport import Loop, Outbox
+from mrframe.cluster.transport.transport import Loop
 from mrframe.core.model import actions, events
 from mrframe.core.model.block_messages import STORED, BlockDone, DropBlock, JudgeBlocks, StoreBlock
 from mrframe.core.model.manifest_messages import DropVersion, KeepVersion, VersionAsked
@@ -43,12 +44,9 @@ from mrframe.errors import JobFailed
 from mrframe.shuffle.partition import slot_range, slots_for
 from mrframe.store.disk import fault_text
 from mrframe.wire import channels, messages
-from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import NodeSetup
 
 TICK_S = 0.1
-TOGETHER_S = 0.005
-"""Longest wait for more messages to the master, while this node has work anyway."""
 _MASTER = "master"
 _OF_BLOCK_EXECUTOR = (events.ExecutorReady, events.ExecutorDied, BlockDone)
 
@@ -57,10 +55,8 @@ class Node:
     """The driver. `turn()` is one round of its loop."""
 
     def __init__(self, setup: NodeSetup, parent: Pipe, warm_pipe: Pipe) -> None:
-        self.bad = 0
         self._setup = setup
         self._events: deque[events.NodeEvent] = deque()
-        self._partitions: dict[str, int] = {}  # of reduce attempts that have not begun to fetch
         self._awaiting_package: dict[str, list[actions.Execute]] = {}
         self._dir = NodeDir(setup.directory, setup.storage)
         self._core = NodeCore(setup.name, setup.incarnation, setup.slots, setup.limits, self._dir.held())
@@ -74,16 +70,19 @@ class Node:
         self._inputs = LocalInputs(setup.name, self._dir, by_path=setup.by_path, report=self._events.append)
         self._fetcher = Fetcher(context, keys, servers, self.loop, self._fetched)
         self._pool = Pool(self.loop, warm_pipe, self._handle_executor, gone=lambda: leave(1))
-        self._master = Outbox(transport.connect(context, keys, setup.master_address, servers[_MASTER]))
+        connected = transport.connect(context, keys, setup.master_address, servers[_MASTER])
+        self._master = MasterLink(connected, self.loop, self._own_address(), self._handle)
         self._block_service = self._make_block_service() if setup.storage else None
         self._parent = parent
         self._reported_pids: list[tuple[str, int]] = []
         self.loop.watch(self._doorkeeper.socket, self._doorkeeper.answer)
         self.loop.watch(router, lambda: self._server.receive(time.monotonic()))
-        self.loop.watch(self._master.socket, self._receive, self._master)
         self.loop.watch(parent.fileno(), lambda: os._exit(0), parent)  # the client only ends, it sends nothing
-        self._next_tick_s = self._flushed_s = 0.0
-        self._outgoing: list[bytes] = []
+        self._next_tick_s = 0.0
+
+    def _own_address(self) -> messages.NodeAddress:
+        setup = self._setup
+        return messages.NodeAddress(setup.name, setup.incarnation, self.address, self._dir.path, setup.storage)
 
     def _make_block_service(self) -> BlockService:
         setup = self._setup
@@ -93,14 +92,13 @@ class Node:
             by_path=setup.by_path,
             pool=self._pool,
             fetcher=self._fetcher,
-            send=self._send,
+            send=self._master.send,
             scrub_s=setup.limits.scrub_s,
         )
 
     def turn(self) -> None:
         """Receive, decide, perform."""
-        until_s = min(self._next_tick_s, self._flushed_s + TOGETHER_S) if self._outgoing else self._next_tick_s
-        self.loop.turn(0.0 if self._server.busy else until_s - time.monotonic())
+        self.loop.turn(0.0 if self._server.busy else self._master.due_s(self._next_tick_s) - time.monotonic())
         now_s = time.monotonic()
         self._server.turn(now_s)
         if now_s >= self._next_tick_s:
@@ -114,22 +112,9 @@ class Node:
             event = self._before_core(self._events.popleft())
             for action in self._core.handle(event, now_s):
                 self._perform(action, now_s)
-        if self._outgoing and not (self._core.has_queued and now_s < self._flushed_s + TOGETHER_S):
-            self._flush()
-            self._flushed_s = now_s
+        self._master.flush(now_s, may_wait=self._core.has_queued)
 
     # ---- receive ------------------------------------------------------------------------------------
-
-    def _receive(self) -> None:
-        for _ in range(transport.BATCH_MAX):
-            try:
-                frames = transport.receive_answer(self._master.socket)
-                if frames is None:
-                    return
-                for frame in frames:
-                    self._handle(channels.TO_NODE.decode(frame.buffer))
-            except (BadMessage, ValueError):  # ValueError: it names something that is neither a job nor an attempt
-                self.bad += 1
 
     def _handle(self, message: Any) -> None:
         match message:
@@ -138,7 +123,7 @@ class Node:
             case messages.JobCode():
                 self._store_package(message)
             case messages.Refused():
-                self.bad += 1
+                self._master.bad += 1
             case StoreBlock() | DropBlock() | JudgeBlocks() | KeepVersion() | DropVersion() | VersionAsked():
                 if self._block_service is not None:
                     self._block_service.handle(message, time.monotonic())
@@ -194,11 +179,6 @@ class Node:
     def _before_core(self, event: events.NodeEvent) -> events.NodeEvent:
         """Do the driver's part about an event. Returns the event for the core to decide on."""
         match event:
-            case events.StartAttempt():
-                if event.partition >= 0:
-                    self._partitions[event.attempt] = event.partitions
-            case events.DiscardAttempt():
-                self._partitions.pop(event.attempt, None)
             case events.ExecutorSealed():
                 return self._seal(event)
             case events.ExecutorFailed():
@@ -221,7 +201,7 @@ class Node:
     def _perform(self, action: actions.NodeAction, now_s: float) -> None:
         match action:
             case actions.SendMaster():
-                self._send(action.message)
+                self._master.send(action.message)
             case actions.SpawnExecutor():
                 self._pool.spawn(action.executor)
             case actions.KillExecutor():
@@ -240,35 +220,19 @@ class Node:
             case actions.DeleteJob():
                 self._forget(action.job)
 
-    def _send(self, message: Any) -> None:
-        if isinstance(message, events.NodeJoined):
-            name, incarnation = self._setup.name, self._setup.incarnation
-            where = messages.NodeAddress(name, incarnation, self.address, self._dir.path, self._setup.storage)
-            self._outgoing.append(channels.FROM_NODE.encode(where))
-        self._outgoing.append(channels.FROM_NODE.encode(message))
-        if len(self._outgoing) >= transport.TOGETHER_MAX:
-            self._flush()
-
-    def _flush(self) -> None:
-        for some in transport.batches(self._outgoing):
-            self._master.send(*some)
-        self._outgoing.clear()
-
     def _execute(self, action: actions.Execute) -> None:
         package = self._dir.package(action.job)
         if not os.path.exists(package):
             self._awaiting_package.setdefault(action.job, []).append(action)
-            self._send(messages.CodeWanted(self._setup.name, self._setup.incarnation, action.job))
+            self._master.send(messages.CodeWanted(self._setup.name, self._setup.incarnation, action.job))
             return
         out_dir = self._dir.attempt(action.order.attempt)
         self._pool.execute(action.executor, package, replace(action.order, out_dir=out_dir))
 
     def _fetch(self, action: actions.Fetch, now_s: float) -> None:
-        partitions = self._partitions.pop(action.attempt, 0)
         slots = None
         if action.partition >= 0:
-            count = slots_for(partitions)
-            slots = slot_range(action.partition, count, partitions)
+            slots = slot_range(action.partition, slots_for(action.partitions), action.partitions)
         self._inputs.gather(action, slots, self._fetcher, now_s)
 
     def _forget(self, job: str) -> None:
