@@ -1,4 +1,4 @@
-"""The one module that picks real parts for what the engines only name: the cluster, and how it is started."""
+"""Picks the real cluster for the engines, which only name the parts they need, and knows how to start it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def claim_process() -> None:
 
 
 def start_cluster(options: RunOptions, nodes: int, slots: int, scratch: Scratch) -> LocalCluster:
-    """A running cluster on this machine; ClusterUnreachable when it does not start.
+    """Start a cluster on this machine. ClusterUnreachable when it does not start.
 
     It works in a directory of its own inside `scratch`, which is made once there is a keeper to remove it.
     Its keeper is forked from the command, and started by exec from a notebook, a test or a script.

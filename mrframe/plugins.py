@@ -2,7 +2,7 @@
 
 An installed package declares one in its own pyproject.toml, such as `toy = "mrframe_toy:ToyEngine"` in the table
 [project.entry-points."mrframe.engines"]. They are looked up only for a name that is not built in, since that takes
-longer than a small run. Not here: what an object of a group must offer, which the registry of each group says.
+longer than a small run. Not here: the interface that the objects of a group must have, which its registry checks.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def is_registered(group: str, name: str, built_in: Iterable[str]) -> bool:
 
 
 def check_name(group: str, name: str, built_in: Iterable[str], origin: str) -> None:
-    """Raise UsageError unless a name of the group is built in or registered; `origin` begins the message."""
+    """Raise UsageError, with a message that begins with `origin`, unless a name is built in or registered."""
     built_in = list(built_in)
     if name not in built_in:
         _entry(group, name, built_in, origin)
@@ -46,7 +46,7 @@ def load_plugin(group: str, name: str, built_in: Iterable[str], origin: str) -> 
 
 
 def broken(group: str, name: str, fault: str) -> PluginBroken:
-    """The error of a plug-in that cannot be used; it names the package it comes from."""
+    """The error of a plug-in that cannot be used. It names the package that the plug-in comes from."""
     found = [_package(entry) for entry in _entries(group) if entry.name == name]
     return PluginBroken(
         f"{name!r} in the entry points {group} of {' and '.join(found) or 'an unknown package'} cannot be used: "

@@ -1,7 +1,7 @@
 """The local engine: a private master and nodes on this machine, for one job.
 
-It feeds splits to the cluster, passes progress on, and gathers the output from the nodes. Starting, talking
-and ending are `cluster/`; what a task does is `task/`.
+It feeds splits to the cluster, passes progress on, and gathers the output from the nodes. Not here: starting,
+messages and ending (`cluster/`), and the work of a task (`task/`).
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from mrframe.task.code.package import pack
 
 POLL_S = 0.1
 AGAIN_S = 60.0
-"""How long a job whose output cannot be fetched is given to be made again: longer than a lease."""
+"""The time that lost output is given to be made again: longer than a lease."""
 
 
 class Cluster(Protocol):
-    """What this engine needs of `cluster.client.client.LocalCluster`, which says what each does."""
+    """The part of `cluster.client.client.LocalCluster` that this engine needs; see there."""
 
     # ruff: noqa: D102
     def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes) -> None: ...
@@ -118,7 +118,7 @@ class _Run:
         self._ended: JobEnded | None = None
 
     def submit(self, package: bytes) -> None:
-        """Give the job and all its inputs to the cluster; standard input as it arrives."""
+        """Give the job and all its inputs to the cluster, standard input as it arrives."""
         self._cluster.submit(self._job, self._plan.steps, package)
         if self._plan.splits:
             self._cluster.add_splits(self._job, self._plan.splits)

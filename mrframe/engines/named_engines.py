@@ -46,7 +46,7 @@ def engine_name(plan: Plan) -> str:
 def engine_for(plan: Plan) -> Engine:
     """The engine for a plan.
 
-    Raises UsageError when there is none or it lacks what the plan needs, PluginBroken for one that cannot be used.
+    Raises UsageError when there is none or it lacks a feature that is needed, PluginBroken if it cannot be used.
     """
     name = engine_name(plan)
     engine = _BUILT_IN[name]() if name in _BUILT_IN else _plugin(name)

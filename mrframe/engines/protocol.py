@@ -1,7 +1,7 @@
-"""What every engine is given and gives back: a `Plan` in, an `Outcome` out. `Engine` is the protocol.
+"""The protocol of engines: `Engine` takes a `Plan` and gives an `Outcome`.
 
-An engine moves work; the work itself is `task/`. Nothing here chooses an engine (`bootstrap.py`) or
-makes a plan (`planning.py`).
+An engine moves work, and the work itself is `task/`. Not here: the choice of an engine (`named_engines.py`), making a
+plan (`plan/planning.py`).
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ Stage = Literal["start", "map", "shuffle", "reduce", "output"]
 class Plan:
     """A job with all that is decided before it starts.
 
-    splits       of the inputs that are files; `feed` gives more (standard input) as they arrive
-    bytes_total  of the inputs, 0 when not known before they are read; `estimated_bytes` guesses for compressed ones,
-                 and leaves out what is known from saved results, and of the rest the longest split (`saved_maps.py`)
-    notes        about the inputs, for people: what was given twice, or left out
-    paths        of all inputs that are files, whatever is known of them
-    file         where the job came from, None when it is not a file's; `job_options` were given to it
+    splits           of the inputs that are files, while `feed` gives those of standard input as they arrive
+    bytes_total      of the inputs, 0 when not known before they are read
+    estimated_bytes  the same with a guess for compressed inputs, without the inputs that have saved results and
+                     without the longest of the other splits (`cache/saved_maps.py`)
+    notes            about the inputs, for people: files that were given twice, or left out
+    paths            of all inputs that are files, whatever is known of them
+    file             the job file, None for a job that did not come from one
+    job_options      the options that the job function of the file was called with
     """
 
     job: Job
@@ -57,7 +59,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One committed attempt, as the engine reports it; `split` is None for reduces."""
+    """One committed attempt, as the engine reports it. `split` is None for reduces."""
 
     attempt: str
     step: int
@@ -67,9 +69,9 @@ class Done:
 
 @dataclass(slots=True)
 class Outcome:
-    """What an engine has done.
+    """The output of a job that is done, and the reports of its tasks.
 
-    parts     paths of the last step's part files, in partition order; readable until `close`
+    parts     paths of the last step's part files, in partition order, readable until `close`
     done      every committed attempt
     rejects   (split, path) of each map attempt's file of malformed lines, in input order
     quarantine  the same of records on which the job's code failed
@@ -90,7 +92,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a run is. `bytes_total` is 0 when it is not known; `seconds` since the start of the run."""
+    """The progress of a run. `bytes_total` is 0 when it is not known, `seconds` are since the start of the run."""
 
     stage: Stage
     step: int
@@ -107,14 +109,14 @@ OnProgress = Callable[[Progress], None]
 
 
 Feature = Literal["standard input", "total order", "rejects", "quarantine", "several steps"]
-"""What a plan may need of an engine beyond maps and reduces; see `needed_features`."""
+"""A feature that a plan may need beyond maps and reduces: see `needed_features`."""
 
 
 class Engine(Protocol):
     """A place where a job can run: it carries out the tasks of a plan, and gives the output of the last step.
 
     name   as in `--engine NAME`, for the summary
-    lacks  features that the engine does not have; a plan that needs one is refused before `run` is called
+    lacks  features that the engine does not have: a plan that needs one is refused before `run` is called
 
     The work of a task is `task/`'s: an engine has `task.attempt.run_attempt` carry out orders (`core.model.spec`),
     anywhere, and moves the files that they read and write. From the committed attempts `gather.outcome_of` makes the
@@ -160,7 +162,7 @@ _BY_SLUG = {
 
 
 def limited(plan: Plan, executors: int) -> Plan:
-    """The plan with what each of so many executors may hold, unless the user has said it."""
+    """The plan with the memory limit of each of this many executors, unless the user has set one."""
     limit = plan.settings.memory_limit_bytes or memory_share(executors)
     return replace(plan, settings=replace(plan.settings, memory_limit_bytes=limit))
 
@@ -196,7 +198,7 @@ def raise_failure(failure: Failure, cause: BaseException | None = None) -> NoRet
 
 
 def _whereabouts(failure: Failure) -> Iterator[tuple[str, str]]:
-    """What Python shows below the error: the command shows its own, and no notes."""
+    """The notes that Python shows below the error. The command shows words of its own instead."""
     if failure.hook:
         yield "hook", failure.hook
     if failure.source:

@@ -52,7 +52,7 @@ Orders are made as they are taken: the next one may be long in coming, and takin
 
 
 def run_stages(plan: Plan, runner_of: Callable[[Plan], RunTasks], on_progress: OnProgress | None) -> Outcome:
-    """Run a job to its end; `runner_of` is asked once for the job, and once before for a sample of its keys."""
+    """Run a job to its end. `runner_of` is asked once for the job, and before that for a sample of its keys."""
     plan, sample = sample_plan(plan)
     if sample is not None:
         plan = with_cuts(plan, _Stages(sample, runner_of(sample), None, SAMPLE_ID).run().parts)
@@ -213,7 +213,7 @@ class _StageProgress:
         self._before = (0, 0, 0)  # records, bytes and malformed lines of the maps that are done
 
     def begin(self, stage: str, step: int, tasks: int) -> None:
-        """A stage of so many tasks, as far as is known."""
+        """Begin a stage of this many tasks, as far as is known."""
         self._mapping, self._step = stage == "map", step
         self._tasks_done, self._tasks = 0, tasks
         if self._mapping:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Answer(Protocol):
-    """What a sink needs of a `Result`: it may read the rows as often as it likes, in either way."""
+    """The part of a `Result` that a sink needs. It may read the rows as often as it likes, in either way."""
 
     def rows(self) -> Iterator[tuple[Any, Any]]:
         """(key, value) of each row, in order."""
@@ -30,10 +30,10 @@ class Answer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How an answer is wanted.
+    """The form and manner in which an answer is wanted.
 
     form       the name of an output format, for a sink that writes one
-    text       how bytes that are not UTF-8 are written; None: as is usual for the form
+    text       the spelling of bytes that are not UTF-8, None for the one that is usual for the form
     overwrite  replace what is there already
     """
 
@@ -63,16 +63,16 @@ class AnswerSink(Protocol):
         ...
 
     def commit(self) -> None:
-        """Make the answer visible in one step. What fails here has left nothing, as after `abort`."""
+        """Make the answer visible in one step. When that fails it leaves nothing, as `abort` does."""
         ...
 
     def abort(self) -> None:
-        """Remove what `begin` and `write` have made. Called once, whichever of them failed; does not raise."""
+        """Remove all that `begin` and `write` have made. Called once, when `write` has failed. Does not raise."""
         ...
 
 
 def deliver(answer: Answer, sink: AnswerSink, about: Mapping[str, Any]) -> None:
-    """Write an answer to a sink, whole or not at all. Raises what the sink raises."""
+    """Write an answer to a sink, whole or not at all. Raises the errors of the sink."""
     sink.begin(about)
     try:
         sink.write(answer)

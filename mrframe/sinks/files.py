@@ -67,7 +67,7 @@ class FileSink(_Target[Sink]):
 
 
 class FolderSink(_Target[OutputFolder]):
-    """An answer as a folder of parts of about 64 MiB, whose manifest states the rows and the hash of each."""
+    """An answer as a folder of parts of about 64 MiB, with a manifest of their rows and hashes."""
 
     def write(self, answer: Answer) -> None:
         """See `AnswerSink`."""
@@ -91,7 +91,7 @@ def add_parts(
     write_rows: Callable[[Iterator[Row], Sink], int],
     part_bytes: int = PART_BYTES,
 ) -> None:
-    """Write all rows as parts of a folder; an empty answer is one empty part.
+    """Write all rows as parts of a folder. An empty answer is one empty part.
 
     Where a part ends depends on the rows and their form alone, not on how they were computed (law 6).
     """

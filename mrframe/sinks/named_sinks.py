@@ -26,7 +26,7 @@ _PARTS = ("check", "begin", "write", "commit", "abort")
 
 
 def scheme_of(target: str) -> str:
-    """The scheme of a target such as `sqlite://…`; "" for a file or folder."""
+    """The scheme of a target such as `sqlite://…`, "" for a file or folder."""
     found = _SCHEME.match(target)
     return found[1] if found else ""
 
@@ -59,9 +59,9 @@ def _plugin(scheme: str, target: str, delivery: Delivery) -> AnswerSink:
 
 
 def form_for(target: str | None, wanted: str | None, *, terminal: bool) -> str:
-    """The form of the answer: what was asked for, else what the file's ending says, else by who reads it.
+    """The form of the answer: the one asked for, else that of the file's ending, else `table` on a terminal only.
 
-    OutputError for a file whose ending says something else: its content would not be what its name says.
+    OutputError for a file with an ending that no form has, as its content would not match its name.
     """
     if wanted is not None:
         return wanted

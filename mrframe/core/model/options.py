@@ -1,7 +1,7 @@
 """Every setting of a run, declared once: name, default, unit and help.
 
 The command line, the environment (`MRFRAME_…`), the configuration files and docs/cli.md are made from
-these fields (`cli/parse/settings.py` reads them); nothing else declares a setting. Units are in the names.
+these fields (`cli/parse/settings.py` reads them), and nothing else declares a setting. Units are in the names.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def setting(default: Any, help_text: str, kind: Kind, metavar: str = "") -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """The settings of one run; see each field's help. UsageError for a value that cannot be."""
+    """The settings of one run: see the help of each field. UsageError for a value that is not of the field's kind."""
 
     engine: str = setting(
         "auto",

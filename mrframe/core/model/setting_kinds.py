@@ -1,4 +1,4 @@
-"""The kinds of values that settings have: which values one accepts, and the words for what is needed instead.
+"""The kinds of values that settings have: which values one accepts, and the words that describe them.
 
 `RunOptions` checks its fields by these, wherever they come from. The command line, which knows where a text was
 given, uses the same words. Not here: units in texts, such as `64MiB` (`cli/parse/settings.py`).
@@ -21,11 +21,11 @@ SEED_MAX = (1 << 64) - 1
 class Kind:
     """A kind of value.
 
-    wanted   what is needed, for a message that ends in "is needed"
+    wanted   the words for a value of the kind, in a message that ends in "is needed"
     accepts  whether a value of the right type is one
     python   the type of the value in Python
     choices  all values that there are
-    group    the entry points whose names are values too, beside the choices; "" for none
+    group    of entry points, whose names are values beside the choices, "" for none
     """
 
     wanted: str
@@ -51,7 +51,7 @@ def one_of_group(group: str, *choices: str) -> Kind:
 
 
 def parse_share(text: str) -> float | None:
-    """`2%` or `0.02` as 0.02; None for a text that is no share."""
+    """`2%` or `0.02` as 0.02, None for any other text."""
     try:
         share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:

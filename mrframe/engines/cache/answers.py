@@ -1,9 +1,9 @@
 """Whole answers that are saved: the same job over the same content, in the same order, needs no engine at all.
 
-An answer is known by the results of its maps (`task/cache/map_results.py` says what makes two of those the same), in
-input order, and by what is decided after them: the number of partitions, and the limits that a run must keep, so
-that a stricter run is judged anew. Only what was asked of an unchanged input is found here; a log that grew is the
-maps' business.
+An answer is identified by the results of its maps in input order (`task/cache/map_results.py` has their identity),
+and by the settings that apply after them: the number of partitions, and the limits on malformed lines and failed
+records, so that a stricter run is judged anew. Only the answer for an unchanged input is found here. For a log that
+grew, the saved results of its maps are used.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class AnswerEngine:
 
 
 def load_answer(plan: Plan, results: ResultStore) -> AnswerEngine | None:
-    """The saved answer to what is planned, None when there is none. OSError when the scratch directory is full."""
+    """The saved answer for a plan, None when there is none. OSError when the scratch directory is full."""
     saving = plan.settings.saving
     if saving is None or saving.verify or not _may_be_saved(plan):
         return None
@@ -63,7 +63,7 @@ def load_answer(plan: Plan, results: ResultStore) -> AnswerEngine | None:
 
 
 def save_answer(plan: Plan, outcome: Outcome, results: ResultStore) -> str:
-    """Save what a run has made, where it can be known again; why the disk will not have it, or ""."""
+    """Save the answer of a run if it can be identified again. Returns the fault of the disk, or ""."""
     saving = plan.settings.saving
     maps = input_maps(outcome.done)
     contents = [done.report.content for done in maps]

@@ -1,16 +1,16 @@
-"""Reading changed inputs for the hash of their content before anything is started: are the results of it saved?
+"""Hash changed inputs up front, to see whether their map results are saved already.
 
 A log that was renamed, copied or compressed has all its results saved, one that grew nearly all. To know that takes a
-hash, and for a compressed log a decoding that nobody else needs: here both happen in a few threads, nothing is
+hash, and for a compressed log a decoding that nobody else needs. Here both happen in a few threads, nothing is
 written, and a run that finds everything needs no cluster. Rules:
-- content is only ever given to a split whose result is saved; what is not known is left to the task that maps it,
-  which hashes what it maps;
-- the first piece of an input that is not known ends the look at that input, and no look takes longer than
-  `LOOK_S_MAX` (a piece that was begun is finished), so that new logs cost little more than without it;
-- what cannot be read here is told by the task that reads it; any other error of a thread is raised here;
-- all threads have ended when `scan` returns or raises: what forks afterwards has no threads of it beside it.
-Not here: what makes two results the same (`task/cache/map_results.py`), and which files need not even be hashed
-(`run_cache.py`).
+- Only a split with a saved result is given its content. All others are left to the tasks that map them, which hash
+  their input as they read it.
+- The first piece of an input without a result ends the scan of that input, and no scan takes longer than `SCAN_S_MAX`
+  (a piece that was begun is finished), so that new logs cost little more than without a scan.
+- An input that cannot be read here is reported by the task that reads it. Any other error of a thread is raised here.
+- All threads have ended when `scan` returns or raises, so that no fork happens beside them.
+Not here: the identity of results (`task/cache/map_results.py`), and which files need not even be hashed
+(`input_records.py`).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from mrframe.formats.inputs.digest import new_digest
 from mrframe.formats.inputs.line_blocks import cut_stream
 from mrframe.task.cache.map_results import content_of
 
-LOOK_S_MAX = 3.0
+SCAN_S_MAX = 3.0
 THREADS_MAX = 8
 CHUNKS_MAX = 8
 """Decoded chunks of at most 1 MiB each that wait for their hash."""
 
 IsSaved = Callable[[Split], bool]
-"""Whether the result of mapping a split with `content` is saved; called by one thread at a time."""
+"""Returns whether the result of mapping a split with `content` is saved. Called by one thread at a time."""
 
 
 def scan(splits: Sequence[Split], is_saved: IsSaved, *, block_bytes: int, threads: int) -> list[Split]:
@@ -48,31 +48,31 @@ def scan(splits: Sequence[Split], is_saved: IsSaved, *, block_bytes: int, thread
     work = [split for split in splits if split.kind in ("file", "gzip") and not split.content]
     if not work:
         return list(splits)
-    found = _Look(work, is_saved, block_bytes).run(min(threads, len(work), THREADS_MAX))
+    found = _Scan(work, is_saved, block_bytes).run(min(threads, len(work), THREADS_MAX))
     return [known for split in splits for known in found.get(split.order, (split,))]
 
 
-class _Look:
-    """One look at inputs: what is still to be read, and what was found; shared by the threads."""
+class _Scan:
+    """One scan of inputs, shared by its threads: the splits that are left to read, and those found."""
 
     def __init__(self, work: Iterable[Split], is_saved: IsSaved, block_bytes: int) -> None:
-        # what is compressed takes longest; then the first pieces of all files, since most that are new end there
+        # compressed inputs take longest; then the first pieces of all files, since the scan of a new file ends there
         self._work = deque(sorted(work, key=lambda split: (split.kind != "gzip", split.offset, split.order)))
         self._is_saved = is_saved
         self._block_bytes = block_bytes
-        self._until_s = time.monotonic() + LOOK_S_MAX
+        self._until_s = time.monotonic() + SCAN_S_MAX
         self._judging = threading.Lock()
         self._unknown: set[int] = set()  # inputs of which a piece is not known
         self._found: dict[tuple[int, int], list[Split]] = {}
 
     def run(self, threads: int) -> dict[tuple[int, int], list[Split]]:
-        """By the order of a split: what is to be in its place."""
+        """{order of a split: the splits to put in its place}."""
         helpers = [_Thread(self._take_all) for _ in range(threads - 1)]
         try:
             self._take_all()
             for helper in helpers:
                 helper.join()
-        except BaseException:  # an interrupt, too: nobody waits for what the others would still find
+        except BaseException:  # also an interrupt: the other threads need not go on
             self._until_s = 0.0
             raise
         finally:
@@ -83,11 +83,11 @@ class _Look:
         return self._found
 
     def is_over(self) -> bool:
-        """Whether no time is left."""
+        """Return whether no time is left."""
         return time.monotonic() >= self._until_s
 
     def judge(self, split: Split) -> bool:
-        """Whether the result of mapping this split is saved."""
+        """Return whether the result of mapping this split is saved."""
         with self._judging:
             return bool(split.content) and self._is_saved(split)
 
@@ -113,7 +113,7 @@ class _Look:
         return [known] if self.judge(known) else []
 
     def _blocks(self, split: Split) -> list[Split]:
-        """The blocks of a compressed file; none when one is not known."""
+        """The blocks of a compressed file, or none unless the results of all are saved."""
         with _Blocks(split, self) as blocks:
             for data, ends in cut_stream(decoded_chunks(split.path, split.source, split.state), self._block_bytes):
                 if not blocks.go_on or self.is_over():
@@ -126,11 +126,11 @@ class _Look:
 class _Blocks:
     """The blocks of one compressed file, hashed in a thread of their own while the next bytes are decoded."""
 
-    def __init__(self, split: Split, looking: _Look) -> None:
+    def __init__(self, split: Split, scan: _Scan) -> None:
         self.found: list[Split] = []
         self.go_on = True
         self._split = split
-        self._looking = looking
+        self._scan = scan
         self._queue: SimpleQueue[tuple[bytes, bool] | None] = SimpleQueue()
         self._room = threading.BoundedSemaphore(CHUNKS_MAX)
         self._thread = _Thread(self._hash_all)
@@ -141,7 +141,7 @@ class _Blocks:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        """Wait until all is hashed, and raise what went wrong there."""
+        """Wait until all is hashed, and raise the error of the hashing thread."""
         self._queue.put(None)
         self._thread.join()
         if kind is None:
@@ -169,7 +169,7 @@ class _Blocks:
             if ends and length:
                 order, content = (self._split.order[0], start), digest.hexdigest()
                 block = replace(self._split, kind="saved", length=length, order=order, content=content)
-                self.go_on = self._looking.judge(block)
+                self.go_on = self._scan.judge(block)
                 if not self.go_on:
                     return
                 self.found.append(block)
@@ -178,12 +178,12 @@ class _Blocks:
 
 
 class _Thread:
-    """A thread that has begun, and keeps what it raises for who waits for it."""
+    """A started thread. An error in it is raised again where it is waited for."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
         self._fault: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="mrframe-look")
+        self._thread = threading.Thread(target=self._run, name="mrframe-scan")
         self._thread.start()
 
     def _run(self) -> None:
@@ -196,6 +196,6 @@ class _Thread:
         self._thread.join()
 
     def raise_fault(self) -> None:
-        """Raise what the work has raised."""
+        """Raise the error of the work, if it has failed."""
         if self._fault is not None:
             raise self._fault

@@ -33,7 +33,7 @@ class _Input:
 
 
 class InputRecords:
-    """What is recorded of the inputs of one run, in the order of their input index."""
+    """The records of the inputs of one run, in the order of their input index."""
 
     def __init__(self, files: Iterable[InputFile], records: FileIndex) -> None:
         self._began_s = now_s()

@@ -1,9 +1,9 @@
-"""The cache of one run: which results are known before it starts, and what it remembers when it is done.
+"""The cache of one run: find the results that are saved before it starts, and record its inputs when it is done.
 
 The executors load and save map results (`task/cache/map_results.py`), wherever they are. Here is the client's side:
 `consult` gives a plan the content of inputs that need no reading, `answer` the whole answer where it is saved, and
-`remember` records what was read. Nothing here is needed for an answer: a fault of the folder means that nothing is
-saved, and a warning. Not here: the records of inputs (`input_records.py`), which splits have results
+`remember` records the inputs as they were read. Nothing here is needed for an answer: a fault of the folder means
+that nothing is saved, and a warning. Not here: the records of inputs (`input_records.py`), which splits have results
 (`saved_maps.py`), hashing changed inputs (`content_scan.py`), whole answers (`answers.py`).
 """
 
@@ -54,7 +54,7 @@ class NoCache:
     """A cache that knows nothing and remembers nothing, and the interface of `RunCache`.
 
     reason  why results of this run are not saved, "" when they are, or are not wanted
-    fault   what is wrong with the folder of saved results, "" for nothing
+    fault   of the folder of saved results, "" for none
     """
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class NoCache:
     def consult(self, plan: Plan, *, later: bool = False) -> Plan:  # noqa: ARG002  (see RunCache)
         """The plan with everything that is known of its inputs.
 
-        With `later` it may be carried out long after: it leaves out no input whose results are saved now.
+        With `later` it may be carried out long after, so all inputs stay in it, even those with saved results.
         """
         return plan
 
@@ -76,7 +76,7 @@ class NoCache:
         return None
 
     def remember(self, plan: Plan, outcome: Outcome, *, answered: bool) -> None:
-        """Record what was read, and evict what is too much. Call it once, when all is done; it closes the cache.
+        """Record the inputs, save the answer, and evict old results. Call it once, at the end; it closes the cache.
 
         `answered` says that the whole answer came from `answer`. Faults are only noted: the answer is there.
         """
@@ -124,7 +124,7 @@ class RunCache(NoCache):
         return replace(plan, splits=tuple(splits), estimated_bytes=work_bytes)
 
     def _saving(self, plan: Plan) -> Saving | None:
-        """Where the results of this plan are saved; None, with a `reason`, when they cannot be."""
+        """Where the results of this plan are saved. None, with a `reason`, when they cannot be."""
         if self.fault:
             return None
         from mrframe.task.cache.fingerprint import fingerprint

@@ -19,7 +19,7 @@ from mrframe.task.code.package import Saving
 
 
 class SavedMaps:
-    """The saved map results of the job of one plan, whose settings say where they are (`saving`)."""
+    """The saved map results for the job of one plan; `saving` says where they are."""
 
     def __init__(self, plan: Plan, saving: Saving, results: ResultStore) -> None:
         self._plan = plan

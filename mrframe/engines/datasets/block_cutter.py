@@ -1,11 +1,11 @@
-"""What a `put` of files would store: their blocks, named by their content.
+"""Cuts files into the blocks that a `put` stores, named by their content.
 
 A block is a piece of the file by the one rule of `formats/inputs/line_blocks.py`, after decompression. So a log that
 has grown, was rotated or was compressed since it was put has the same blocks but for its last, and only those after
-it are new. Not here: where blocks go, and what a dataset is (`core/model/catalog.py`).
+it are new. Not here: where blocks go, and the catalog of datasets (`core/model/catalog.py`).
 
-The file is read twice, once here for the names and once by whoever stores a block, who judges its content by its
-name: a file which was written to in between is noticed.
+The file is read twice, here for the names and again by the node that stores a block. The node verifies the content
+against the name, so a file that was written to in between is noticed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mrframe.task.block_work import read_piece
 
 
 def cuts(file: InputFile, block_bytes: int, folder: str) -> Iterator[OfferedBlock]:
-    """The blocks of a file, in order; none of an empty one. Standard input has none here.
+    """The blocks of a file, in order. An empty file and standard input have none.
 
     Those of a compressed file are decoded into `folder`, a private directory, and are the caller's to delete. Raises
     InputChanged when the file becomes shorter or goes meanwhile, InputError when it is compressed and damaged.

@@ -1,8 +1,8 @@
-"""Datasets of a standing cluster, from its client: put, found, read.
+"""Datasets of a standing cluster, from its client: put, find, read and remove them.
 
-The client cuts files and names their blocks (`block_cutter.py`); the nodes read and keep them, and the master says
-when they do (`core/replication/reconcile.py`). Nothing is a version before all its blocks lie on as many disks as
-they are to. Whether all is well with them is asked in `fsck.py`.
+The client cuts files and names their blocks (`block_cutter.py`). The nodes read and store them, and the master
+decides where (`core/replication/reconcile.py`). A version exists once all its blocks have all their replicas. Not
+here: checks of the whole store (`fsck.py`).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from mrframe.formats.inputs.files import InputFile, StoredBlock, expand
 
 ANSWER_S = 30.0
 STALL_S = 150.0
-"""How long the nodes may take for the next block; longer than any of them may take for one."""
+"""The time the nodes have to store the next block, which is more than one of them may take for a block."""
 LOOK_S = 0.1
 AGAIN_S = 5.0
 MANIFEST_S = 0.02
@@ -57,7 +57,7 @@ READ_BYTES = 1 << 20
 
 
 class Cluster(Protocol):
-    """What is needed of `cluster.client.supervisor.Visitor`, which says what each does."""
+    """The part of `cluster.client.supervisor.Visitor` that is needed here; see there."""
 
     # ruff: noqa: D102
     def ask(self, question: Any, timeout_s: float) -> Any: ...
@@ -71,9 +71,10 @@ class Cluster(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """What came of a put: the version, whether it is new, the blocks that had to be stored, their bytes on disks.
+    """The result of a put.
 
-    `notes` are about the inputs, for people.
+    stored        blocks that were not in the store before, and `stored_bytes` of all their replicas
+    notes         about the inputs, for people
     """
 
     version: Version
@@ -86,10 +87,10 @@ class Put:
 def put(
     cluster: Cluster, dataset: str, inputs: Sequence[str], *, block_bytes: int, replicas: int, folder: str
 ) -> Put:
-    """Make the inputs the next version of a dataset; the same version when it has exactly these files already.
+    """Make the inputs the next version of a dataset, or keep its version when that has exactly these files already.
 
-    `folder` is a private directory for what is decoded. Raises InputError for what cannot be put, InputChanged when a
-    file is written to meanwhile, StoreFull when the nodes have no room for it; then nothing of it is kept.
+    `folder` is a private directory for decoded blocks. Raises InputError for an input that cannot be put,
+    InputChanged when a file is written to meanwhile, StoreFull when the nodes have no room. Nothing is stored then.
     """
     check_name(dataset)
     notes: list[str] = []
@@ -121,7 +122,7 @@ def check_name(dataset: str) -> None:
 
 
 class _Putting:
-    """A put under way: what was offered, and how far the nodes are with it."""
+    """A put under way: the blocks that were offered, and how many of them the nodes have stored."""
 
     def __init__(self, cluster: Cluster, replicas: int, folder: str) -> None:
         self.number = secrets.randbits(62)
@@ -164,7 +165,7 @@ class _Putting:
         moved_s, before = time.monotonic(), -1
         while True:
             state = self.state = self._cluster.ask(PutWanted(self.number), ANSWER_S)
-            if state.known < len(self._offered):  # another master, who knows nothing of this put
+            if state.known < len(self._offered):  # a new master, which does not know this put
                 self._ahead = list(self._offered.values())
                 self._offer()
             elif state.failed:
@@ -262,7 +263,7 @@ def find(cluster: Cluster, reference: str) -> VersionState:
 
 
 def remove(cluster: Cluster, reference: str, *, all_versions: bool) -> list[str]:
-    """Remove a version, or with `all_versions` all of the dataset; their names. UsageError when there is none."""
+    """Remove a version, or with `all_versions` the dataset. Returns the names. UsageError when there is none."""
     version = find(cluster, reference).version
     assert version is not None
     numbers = [version.number]
@@ -274,7 +275,7 @@ def remove(cluster: Cluster, reference: str, *, all_versions: bool) -> list[str]
 
 
 def inputs_of(cluster: Cluster) -> Callable[[str], list[InputFile]]:
-    """What `expand` asks for the files of a dataset. InputError when there is none."""
+    """Return the function by which `expand` finds the files of a dataset. It raises InputError when there is none."""
 
     def stored(reference: str) -> list[InputFile]:
         try:
@@ -301,7 +302,7 @@ def _input_files(cluster: Cluster, state: VersionState) -> list[InputFile]:
 
 
 def replica_of(cluster: Cluster) -> Callable[[Split], str]:
-    """What gives the path of a replica of a stored split that can be read; CorruptData when there is none."""
+    """Return a function from a stored split to the path of a readable replica. It raises CorruptData for none."""
 
     def path(split: Split) -> str:
         return _replica(cluster, StoredBlock(split.path, split.length, split.locations))
@@ -310,7 +311,7 @@ def replica_of(cluster: Cluster) -> Callable[[Split], str]:
 
 
 def _replica(cluster: Cluster, block: StoredBlock) -> str:
-    """The path of a replica that can be read; CorruptData when there is none."""
+    """The path of a readable replica. CorruptData when there is none."""
     reasons = ["no node that is there has it"]
     for node in block.nodes:
         try:

@@ -1,7 +1,7 @@
-"""Looking after the store of a standing cluster, from its client: is all of it sound, and where it is to be?
+"""Checks the store of a standing cluster from its client: damaged and missing replicas, balance, decommission.
 
-Nothing is repaired here: the master and its nodes do that by themselves (`core/replication/reconcile.py`); this asks
-and waits.
+Nothing is repaired here. The master and its nodes do that by themselves (`core/replication/reconcile.py`). The client
+asks and waits.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a look through the store has found.
+    """The findings of a check of the whole store.
 
     faults   damaged replicas, with the places of their blocks and whether the block has all its replicas again
     lacking  blocks with fewer replicas than they are to have, or none, with their places
@@ -59,12 +59,12 @@ class Report:
 
     @property
     def lost(self) -> list[tuple[Lacking, list[Place]]]:
-        """The blocks of which there is no replica."""
+        """The blocks that have no replica left."""
         return [(one, places) for one, places in self.lacking if not one.nodes]
 
 
 def fsck(cluster: Cluster, *, repair: bool) -> Report:
-    """Have every replica on every node that is there read and judged; with `repair`, wait until all is made again."""
+    """Have all joined nodes read and verify all their replicas. With `repair`, wait until all faults are repaired."""
     number = secrets.randbits(62) or 1
     _watch(cluster, lambda _: True)
     state = _watch(cluster, lambda state: _is_judged(state, number), JudgingWanted(number))
@@ -90,9 +90,10 @@ def _is_judged(state: StorageState, number: int) -> bool:
 def _watch(
     cluster: Cluster, is_over: Callable[[StorageState], bool], want: Any = None, *, give_up: bool = True
 ) -> StorageState:
-    """The state of the store once it is as wanted. When nothing moves for long: ClusterUnreachable, or as it is.
+    """Wait until the state of the store is as wanted, and return it.
 
-    What is wanted is said again from time to time: a node or the master may have started anew.
+    When nothing changes for `STALL_S`, raise ClusterUnreachable, or without `give_up` return the state as it is. The
+    request `want` is sent again from time to time, since a node or the master may have restarted.
     """
     moved_s, before, said_s = time.monotonic(), None, -AGAIN_S
     while True:
@@ -134,7 +135,8 @@ def aside(cluster: Cluster) -> tuple[AsideVersion, ...]:
 def recover(cluster: Cluster, dataset: str, *, name: str = "") -> tuple[list[str], tuple[AsideVersion, ...]]:
     """Put the versions of a dataset ("": of all) that only nodes know into the catalog again, or into that of `name`.
 
-    The names of those that are there now, and what could not be put there. UsageError when there are none.
+    Returns the names of those that are in the catalog now, and the versions that could not be put there. UsageError
+    when no node knows any.
     """
     before = aside(cluster)
     wanted = [one for one in before if dataset in ("", one.line.dataset)]

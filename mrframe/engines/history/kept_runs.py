@@ -1,7 +1,7 @@
-"""What is kept of a run when it is over: its record, its job, and the failures that can be run again alone.
+"""Records of finished runs: the figures, the job, and the failures that can be run again alone.
 
-Only commands keep runs (`store/run_records.py` says where, and how many); runs from Python keep nothing. Keeping is a
-service: a folder that cannot be used costs a warning, never the run.
+Only commands keep such records (`store/run_records.py` has their place and number). Runs from Python keep none unless
+asked to. A folder that cannot be used costs a warning, never the run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FAILURE = "failure-"
 
 
 def capsule_of(error: UserCodeError) -> Capsule | None:
-    """The record or group that an error is about; None when it is about neither, or neither was kept."""
+    """The record or group that an error is about. None when it is about neither, or neither was kept."""
     if error.record is None and not error.group:
         return None
     return Capsule(
@@ -58,7 +58,7 @@ def keep_failure(plan: Plan, error: UserCodeError) -> None:
 
 
 def keep_run(plan: Plan, outcome: Outcome, summary: Summary, question: Mapping[str, Any]) -> None:
-    """Keep a run that is done, and note its id in the summary; `question` is what `mrframe count` was asked."""
+    """Keep a run that is done, and note its id in the summary. `question` is that of `mrframe count`, or empty."""
 
     def keep() -> str:
         names = {split.source: split.input_name for split in plan.splits}
@@ -73,13 +73,13 @@ def _guarded(keep: Callable[[], str]) -> tuple[str, str]:
     """(id, why there is none), one of them "": whatever goes wrong, the answer or the error is there already."""
     try:
         return keep(), ""
-    except Exception as error:  # also a fault of ours costs no more than what is kept
+    except Exception as error:  # also a bug of mrframe costs no more than the record
         named = "" if isinstance(error, (MrframeError, OSError)) else f"{type(error).__name__}: "
         return "", f"nothing of this run is kept: {named}{error}"
 
 
 def _maps(plan: Plan, outcome: Outcome) -> bytes:
-    """What was mapped, for `mrframe why`: splits in input order, the lines of each, and what the files were."""
+    """The map tasks, for `mrframe why`: splits in input order, the lines of each, and the state of the files."""
     packed = {split.order[0]: split.path for split in plan.splits if split.kind == "gzip"}
     maps = input_maps(outcome.done)
     splits = []
@@ -105,12 +105,12 @@ def _maps(plan: Plan, outcome: Outcome) -> bytes:
 
 
 def stamps(paths: Iterable[str]) -> dict[str, list[int]]:
-    """What shows of each file that it has changed."""
+    """The state of each file, by which a change shows."""
     return {path: _stamp(path) for path in sorted(set(paths))}
 
 
 def _stamp(path: str) -> list[int]:
-    """What shows that a file has changed; [] when it is not there."""
+    """The state of a file, by which a change shows, or [] when the file does not exist."""
     try:
         found = os.stat(path)
     except OSError:
@@ -127,7 +127,7 @@ def _split(row: list[Any]) -> Split:
 
 
 class KeptMaps:
-    """What was mapped in a run that was kept, and by which job."""
+    """The splits that were mapped in a run that was kept, and the job."""
 
     def __init__(self, plain: dict[str, Any], package: bytes, question: dict[str, Any]) -> None:
         from mrframe.task.debug.provenance import Traced
@@ -144,18 +144,19 @@ class KeptMaps:
         self._question = question
 
     def changed(self) -> list[str]:
-        """The files that are not what they were."""
+        """The files that have changed since."""
         return [path for path, stamp in self._files.items() if _stamp(path) != stamp]
 
     def job(self, of_question: Callable[[dict[str, Any]], Job]) -> LoadedJob:
-        """The job; to be called where its code may run."""
+        """The job. Call this only where its code may run."""
         return loaded(of_question(self._question), self._settings) if self._question else unpack(self._package)
 
 
 class SubmittedMaps:
-    """What was mapped for a submission that is done: see `KeptMaps`. `replica` gives the path of a stored block.
+    """The splits that were mapped for a submission that is done: see `KeptMaps`.
 
-    Where results are saved is known to its package, so that they are looked at only once that is opened.
+    `replica` gives the path of a stored block. The place of saved results is in the package, so they are only used
+    once that is opened.
     """
 
     def __init__(
@@ -188,18 +189,18 @@ class SubmittedMaps:
         return replace(split, path=path, held_by=(), locations=())
 
     def changed(self) -> list[str]:
-        """The files that are not what they were."""
+        """The files that have changed since."""
         return [path for path, stamp in self._files.items() if _stamp(path) != stamp]
 
     def job(self, _of_question: object) -> LoadedJob:
-        """The job; to be called where its code may run."""
+        """The job. Call this only where its code may run."""
         job = unpack(self._package)
         self.traced = replace(self.traced, saving=job.settings.saving)
         return job
 
 
 def kept_maps(runs: RunRecords, run: str) -> KeptMaps:
-    """What was mapped in this run. UsageError when that is not kept, CorruptData when it is damaged."""
+    """The map tasks of this run. UsageError when they are not kept, CorruptData when the record is damaged."""
     names = runs.names(run)
     record = json.loads(runs.read(run, RECORD))
     question = record.get("question", {})
@@ -218,7 +219,7 @@ def _of_sample(one: MalformedSample, input_name: str) -> Capsule:
 
 
 def _keep(plan: Plan, outcome: dict[str, Any], capsules: Sequence[Capsule], maps: bytes = b"") -> str:
-    """The id of what is kept."""
+    """Keep a run. Returns its id."""
     record = {"job": plan.job.name or "job", "ended_s": time.time(), "failures": len(capsules), **outcome}
     files = {RECORD: json.dumps(record).encode()}
     for number, capsule in enumerate(capsules, 1):

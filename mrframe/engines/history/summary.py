@@ -1,4 +1,4 @@
-"""The figures of a finished run, from the reports of its committed attempts; the ledger is balanced here.
+"""The figures of a finished run, from the reports of its committed attempts. The ledger is balanced here.
 
 Law 7: every input byte is in one class, and the sum is checked at the end of every job. Line numbers of
 malformed lines become those of the source here, by prefix sums over its splits.
@@ -36,16 +36,19 @@ class MalformedSample:
 
 @dataclass(slots=True)
 class Summary:
-    """The figures of a run; `seconds` is by stage, `ledger` where every input byte went.
+    """The figures of a run.
 
-    `prints_cut_bytes` of what the job's code printed were not shown.
-    `saved_maps` of the map tasks were not made again, as their results were saved; `not_saved` says why none are.
-    `warnings` are of what went wrong beside the answer: with the folder of saved results, say.
-    `window` is that of time that was asked for, as instants. `kept` is the id under which the run is kept, `not_kept`
-    why it is not. `samples` are of malformed lines, `failed` of records that were left out as the job's code failed.
-
-    `sources`, for a join, is {source: {"records", "lines", "malformed", "bytes_in"}}. `notes` are about the inputs:
-    what was given twice, or left out.
+    seconds           by stage
+    ledger            {class: bytes}, the class that every input byte went to
+    prints_cut_bytes  printed by the job's code, and not shown
+    saved_maps        map tasks that were not carried out because their results were saved
+    not_saved         why no results are saved, "" when they are
+    warnings          of faults that do not concern the answer, such as those of the folder of saved results
+    window            the window of time that was asked for, as instants
+    kept              the id under which the run is kept, or "" and the reason in `not_kept`
+    samples, failed   of malformed lines, and of records that were left out because the job's code failed
+    sources           for a join: {source: {"records", "lines", "malformed", "bytes_in"}}
+    notes             about the inputs: files that were given twice, or left out
     """
 
     job: str
@@ -89,7 +92,7 @@ class Summary:
 
 
 def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
-    """The figures; LedgerUnbalanced when bytes are missing or counted twice."""
+    """The figures. LedgerUnbalanced when bytes are missing or counted twice."""
     maps = input_maps(outcome.done)
     ledger = Ledger()
     for done in maps:
@@ -138,7 +141,7 @@ def _window(plan: Plan) -> dict[str, str]:
 
 
 def format_of(plan: Plan) -> str:
-    """What the inputs are, for people: the name of a format or reader; of a join one for each source."""
+    """The format of the inputs, for people: the name of a format or reader, for a join one for each source."""
     reader = plan.settings.reader
     if isinstance(reader, Reader):
         return reader.format or reader.kind

@@ -18,7 +18,7 @@ from mrframe.formats.inputs.splits import estimated_bytes
 
 Path = str | os.PathLike[str]
 GivenInputs = Sequence[Path] | Mapping[str, Path | Sequence[Path]]
-"""Inputs as a caller names them; a mapping {source: its inputs} for a join."""
+"""Inputs as a caller names them. For a join a mapping {source: its inputs}."""
 
 DatasetFiles = Callable[[str], list[InputFile]]
 """The files of a dataset (its name without `mrfs:`)."""
@@ -28,7 +28,7 @@ DatasetFiles = Callable[[str], list[InputFile]]
 class JobInputs:
     """The files that a job reads, found but not read yet.
 
-    by_source  {source: its files}, in the order of the job's sources; {"": files} for a job that is no join
+    by_source  {source: its files}, in the order of the job's sources, {"": files} for a job without a join
     notes      for people: files that were given twice, or left out
     """
 
@@ -37,12 +37,12 @@ class JobInputs:
 
     @property
     def files(self) -> list[InputFile]:
-        """All files; the position of one is its input index (`Split.order[0]`)."""
+        """All files. The position of one is its input index (`Split.order[0]`)."""
         return list(chain.from_iterable(self.by_source.values()))
 
     @property
     def estimated_bytes(self) -> int:
-        """Bytes once decoded, a guess for compressed files; 0 for standard input."""
+        """Bytes once decoded, a guess for compressed files and 0 for standard input."""
         return estimated_bytes(self.files)
 
     @property
@@ -53,9 +53,9 @@ class JobInputs:
 
 
 def find_inputs(job: Job, inputs: GivenInputs | Path, stored: DatasetFiles | None = None) -> JobInputs:
-    """Find the files of each source. Raises what `by_source` and `formats.inputs.files.expand` raise.
+    """Find the files of each source. Raises as `by_source` and `formats.inputs.files.expand` do.
 
-    `stored` gives the files of a dataset; without it none can be an input.
+    `stored` gives the files of a dataset. Without it none can be an input.
     """
     notes: list[str] = []
     found = {name: expand(some, stored, notes.append) for name, some in by_source(job, inputs).items()}
@@ -63,7 +63,7 @@ def find_inputs(job: Job, inputs: GivenInputs | Path, stored: DatasetFiles | Non
 
 
 def by_source(job: Job, inputs: GivenInputs | Path) -> dict[str, list[str]]:
-    """{source: its inputs}, in the order of the job's sources; {"": inputs} for a job that is no join.
+    """{source: its inputs}, in the order of the job's sources, {"": inputs} for a job without a join.
 
     The inputs of a join are a mapping, or texts NAME=INPUT, of which several may have the same name. Raises
     UsageError when a name is unknown or missing, InputError when a source has no input.

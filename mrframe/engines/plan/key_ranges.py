@@ -24,7 +24,7 @@ COMPRESSED_MAX = 32  # compressed files of which the beginning is sampled
 
 
 def sample_plan(plan: Plan) -> tuple[Plan, Plan | None]:
-    """(the plan, to be used in place of the one given; the plan of its sampling job, None where none is needed)."""
+    """(the plan to use in place of the one given, the plan of its sampling job or None where none is needed)."""
     if plan.job.key_order != "total" or plan.steps[0].partitions == 1:
         return plan, None
     first: list[Split] = []

@@ -39,7 +39,7 @@ from mrframe.task.code.job_file import JobFile
 from mrframe.task.code.package import TaskSettings
 from mrframe.task.columnar.arrow import check_extra
 
-SEEDS = (1 << 53) - 1  # that may be drawn: what every reader of JSON gives back as it was
+SEEDS = (1 << 53) - 1  # that may be drawn: integers that every reader of JSON keeps exactly
 
 
 def make_plan(
@@ -53,7 +53,7 @@ def make_plan(
     keep_rejects: bool = False,
     keep_quarantine: bool = False,
 ) -> Plan:
-    """The plan of a run; raises InputError, FormatError, UnknownField, TooManyMalformed, UsageError.
+    """Make the plan of a run. Raises InputError, FormatError, UnknownField, TooManyMalformed, UsageError.
 
     Saved results are not considered: `RunCache.consult` makes use of them in a plan.
     """
@@ -95,7 +95,7 @@ def make_plan(
 def _readers(
     job: Job, inputs: JobInputs, stdin: Split | None, options: RunOptions, window: Window | None
 ) -> Reader | dict[str, Reader]:
-    """The concrete reader of the job, or of each source of a join; `stdin` is the first split of standard input."""
+    """The concrete reader of the job, or of each source of a join. `stdin` is the first split of standard input."""
     views = job.sources()
     heads = {name: first_head(inputs.by_source[name], stdin) for name in views}
     readers = {
@@ -107,13 +107,13 @@ def _readers(
 
 
 def _check_log_format(views: Mapping[str, Job], options: RunOptions) -> None:
-    """Refuse --log-format for a join of which no source is an access log; a single source says so itself."""
+    """Refuse --log-format for a join without an access log. For a single source, `reader_of` does."""
     if len(views) > 1 and options.log_format is not None and all(v.read.kind != "access" for v in views.values()):
         raise UsageError("--log-format does not apply: none of the job's sources is an access log; leave it out")
 
 
 def _splits_of(named: Mapping[str, Sequence[InputFile]], options: RunOptions) -> Iterator[Split]:
-    """The splits of all files; a file's input index counts through all sources."""
+    """The splits of all files. The input index of a file counts through all sources."""
     index = 0
     for name, files in named.items():
         yield from plan_splits(
@@ -136,7 +136,7 @@ def _check_times(view: Job, reader: Reader, first: Head, window: Window | None) 
 
 
 def plan_steps(job: Job, options: RunOptions, total_bytes: int, *, keeps_maps: bool = False) -> tuple[StepSpec, ...]:
-    """What the scheduler is to know of each step of the job; `keeps_maps` is of the first one."""
+    """The steps of the job as the scheduler knows them. `keeps_maps` is for the first one."""
     usual = options.partitions or default_partitions(total_bytes)
     steps = []
     for index, step in enumerate(job.steps()):
@@ -168,7 +168,7 @@ def max_failed(options: RunOptions) -> int | float:
 
 
 def hash_seed(options: RunOptions) -> int:
-    """The seed of the hash; a random one is drawn here, once, and is part of the run from then on."""
+    """The seed of the hash. A random one is drawn here, once, and is part of the run from then on."""
     if options.hash_seed == "random":
         return int.from_bytes(os.urandom(8)) % SEEDS + 1
     return int(options.hash_seed)

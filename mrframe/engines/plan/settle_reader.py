@@ -1,4 +1,4 @@
-"""With which reader the inputs of a source are read, settled from their beginnings; and what these show to be wrong.
+"""With which reader the inputs of a source are read, settled from their heads, and faults that the heads show.
 
 One reader reads all inputs of a source. It is what `--log-format` says, else the job's, else what the first input
 that has anything looks like; the beginnings of the others must not be of another format. Nothing is read here but
@@ -23,7 +23,7 @@ from mrframe.formats.readers.json_lines import has, paths_of, read_object
 from mrframe.formats.schema import check_fields, grammar_of
 
 FILES_MAX = 64
-"""Of how many inputs the beginning is looked at; of bzip2, which decodes 900 kB at least, of `SLOW_MAX`."""
+"""Inputs of which the head is checked; `SLOW_MAX` of bzip2, where at least 900 kB are decoded for a head."""
 SLOW_MAX = 8
 SAMPLE_BYTES = 64 << 10
 SAMPLE_LINES = 100
@@ -38,7 +38,7 @@ class Head(NamedTuple):
 
 
 def reader_of(view: Job, source: str, files: Sequence[InputFile], first: Head, options: RunOptions) -> Reader:
-    """The concrete reader of one source, which has the fields that the job asks for; `first` is its `first_head`.
+    """The concrete reader of one source, which has the fields that the job asks for. `first` is its `first_head`.
 
     Raises FormatError when no format fits, or another one fits another input, UnknownField, TooManyMalformed,
     UsageError.
@@ -57,7 +57,7 @@ def reader_of(view: Job, source: str, files: Sequence[InputFile], first: Head, o
 
 
 def first_head(files: Sequence[InputFile], first: Split | None) -> Head:
-    """The head of the first input that has any bytes; `first` is the first split of standard input."""
+    """The head of the first input that has any bytes. `first` is the first split of standard input."""
     for file in files:
         head = (head_at(first.path) if first else b"") if file.is_stdin else head_of(file)
         if head:
@@ -86,7 +86,7 @@ def _check_others(files: Sequence[InputFile], reader: Reader, name: str, *, dete
 
 
 def _settled(read: Reader, log_format: str | None, head: bytes, name: str) -> Reader:
-    """The concrete reader: what `--log-format` says, else the job's, else what the data looks like."""
+    """The concrete reader: that of `--log-format`, else the job's, else the one detected from the data."""
     if log_format is not None:
         if read.kind in ("text", "words"):
             raise UsageError(f"--log-format does not apply: the job reads {read.kind}, which has one form only")
@@ -103,7 +103,7 @@ def _settled(read: Reader, log_format: str | None, head: bytes, name: str) -> Re
 
 
 def _check_head(job: Job, reader: Reader, head: bytes, name: str) -> None:
-    """Refuse what the first 1,000 lines show to be wrong: no line that matches, no record with a field."""
+    """Refuse a format that matches none of the first 1,000 lines, and a field that no record has."""
     lines = head.split(b"\n")
     tail = lines.pop()
     if tail and len(head) < HEAD_BYTES:
@@ -140,7 +140,7 @@ def _check_json_fields(job: Job, parsed: Any, block: bytes, name: str) -> None:
 
 
 def _known(records: Sequence[dict[str, Any]], path: str) -> Iterator[str]:
-    """What might have been meant by a path that is in none of these records: paths of as many parts as it has."""
+    """The paths in these records with as many parts as `path`, one of which may have been meant."""
     depth = path.count(".") + 1
     for record in records:
         yield from paths_of(record, depth)

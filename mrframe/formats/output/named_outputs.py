@@ -40,8 +40,8 @@ class OutputFormat:
 
     name         as in `--format NAME`
     help         one line, for people
-    endings      of files in this form, such as ".csv"; the first one is that of parts in a folder
-    writer       imports and returns what makes a writer
+    endings      of files in this form, such as ".csv", the first of which is that of parts in a folder
+    writer       imports and returns the function or class that makes a writer
     keeps_bytes  bytes of a log that are not UTF-8 leave as they came, unless `--text` says otherwise
     """
 

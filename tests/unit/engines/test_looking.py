@@ -127,7 +127,7 @@ def test_an_error_of_a_thread_beside_this_one_is_raised_here(tmp_path):
             raise ZeroDivisionError
         return True
 
-    class Judge(content_scan._Look):
+    class Judge(content_scan._Scan):
         def judge(self, split) -> bool:  # without its lock, so that this thread can wait for the other
             if threading.current_thread() is here:
                 assert other_began.wait(10)
@@ -139,6 +139,6 @@ def test_an_error_of_a_thread_beside_this_one_is_raised_here(tmp_path):
 
 
 def test_a_look_takes_no_longer_than_it_may(tmp_path, monkeypatch):
-    monkeypatch.setattr(content_scan, "LOOK_S_MAX", 0.0)
+    monkeypatch.setattr(content_scan, "SCAN_S_MAX", 0.0)
     splits = splits_of(tmp_path, plain=LINES, packed=gzip.compress(LINES))
     assert looked(splits, contents()) == splits
