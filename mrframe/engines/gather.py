@@ -13,7 +13,7 @@ from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Split
 from mrframe.core.state.ready_queue import locality
-from mrframe.engines.protocol import Done, Outcome
+from mrframe.engines.protocol import CommittedAttempt, Outcome
 from mrframe.task.reduce.reduce_task import PART_FILE
 from mrframe.task.report.rejects import QUARANTINE_FILE, REJECTS_FILE
 
@@ -43,7 +43,7 @@ def outcome_of(
     outcome = Outcome(parts, [])
     for attempt, step, node, split, report in reports:
         kind = parse_attempt(attempt).kind
-        outcome.done.append(Done(attempt, step, split if kind != "reduce" else None, report))
+        outcome.done.append(CommittedAttempt(attempt, step, split if kind != "reduce" else None, report))
         if kind != "map":
             continue
         if node:

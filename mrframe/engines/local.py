@@ -39,7 +39,7 @@ AGAIN_S = 60.0
 """The time that lost output is given to be made again: longer than a lease."""
 
 
-class Cluster(Protocol):
+class JobCluster(Protocol):
     """The part of `cluster.client.client.LocalCluster` that this engine needs; see there."""
 
     # ruff: noqa: D102
@@ -52,7 +52,7 @@ class Cluster(Protocol):
     def close(self) -> None: ...
 
 
-StartCluster = Callable[[RunOptions, int, int, Scratch], Cluster]
+StartCluster = Callable[[RunOptions, int, int, Scratch], JobCluster]
 
 
 def default_nodes(options_nodes: int | None) -> int:
@@ -80,12 +80,12 @@ class LocalEngine:
         cluster = self._start(options, nodes, slots, plan.scratch)
         try:
             if sample is not None:
-                first = _Run(cluster, sample, None, started_s, SAMPLE_ID)
+                first = _JobRun(cluster, sample, None, started_s, SAMPLE_ID)
                 first.submit(package)
                 plan = with_cuts(plan, first.wait().parts)
                 cluster.forget(SAMPLE_ID)
                 package = _package(plan)
-            run = _Run(cluster, plan, on_progress, started_s, JOB_ID)
+            run = _JobRun(cluster, plan, on_progress, started_s, JOB_ID)
             run.submit(package)
             outcome = run.wait()
             outcome.nodes = nodes
@@ -101,11 +101,11 @@ def _package(plan: Plan) -> bytes:
     return pack(plan.job, plan.settings, plan.file, plan.job_options)
 
 
-class _Run:
+class _JobRun:
     """One job on a running cluster."""
 
     def __init__(
-        self, cluster: Cluster, plan: Plan, on_progress: OnProgress | None, started_s: float, job: str
+        self, cluster: JobCluster, plan: Plan, on_progress: OnProgress | None, started_s: float, job: str
     ) -> None:
         self._cluster = cluster
         self._job = job
@@ -133,10 +133,10 @@ class _Run:
         for split in self._plan.feed:
             self._cluster.add_splits(self._job, (split,))
             while self._ended is None:
-                self._look(0)
+                self._poll(0)
                 if select.select([sys.stdin], [], [], 0)[0]:
                     break
-                self._look(POLL_S)
+                self._poll(POLL_S)
                 self._check_time()
             if self._ended is not None:
                 return
@@ -155,7 +155,7 @@ class _Run:
 
     def _end(self) -> JobEnded:
         while self._ended is None:
-            self._look(POLL_S)
+            self._poll(POLL_S)
             self._check_time()
         self._count_stage("output")
         return self._ended
@@ -172,10 +172,10 @@ class _Run:
         if self._plan.options.timeout_s is not None:
             until_s = min(until_s, self._started_s + self._plan.options.timeout_s)
         while self._ended is None and time.monotonic() < until_s:
-            self._look(POLL_S)
+            self._poll(POLL_S)
         return self._ended is not None
 
-    def _look(self, wait_s: float) -> None:
+    def _poll(self, wait_s: float) -> None:
         event = self._cluster.poll(wait_s)
         if event is None or event.job != self._job:
             return  # a job that was done can end again

@@ -58,7 +58,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CommittedAttempt:
     """One committed attempt, as the engine reports it. `split` is None for reduces."""
 
     attempt: str
@@ -79,7 +79,7 @@ class Outcome:
     """
 
     parts: list[str]
-    done: list[Done]
+    done: list[CommittedAttempt]
     rejects: list[tuple[Split, str]] = field(default_factory=list)
     quarantine: list[tuple[Split, str]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)

@@ -23,7 +23,7 @@ from mrframe.core.model.shuffle_checksum import map_checksum, shuffle_mismatch, 
 from mrframe.core.model.spec import DecodeOrder, MapOrder, Order, ReduceOrder, Split, StepSpec
 from mrframe.engines.gather import outcome_of
 from mrframe.engines.plan.key_ranges import SAMPLE_ID, sample_plan, with_cuts
-from mrframe.engines.protocol import JOB_ID, Done, OnProgress, Outcome, Plan, Progress, raise_failure
+from mrframe.engines.protocol import JOB_ID, CommittedAttempt, OnProgress, Outcome, Plan, Progress, raise_failure
 from mrframe.errors import OutputError, ShuffleUnbalanced
 from mrframe.store.disk import fault_text
 from mrframe.task.map.map_task import MAP_FILE
@@ -66,7 +66,7 @@ class _Stages:
         self._plan = plan
         self._id = job
         self._run_tasks = run_tasks
-        self._done: list[Done] = []
+        self._done: list[CommittedAttempt] = []
         self._tasks = 0
         self._progress = _StageProgress(plan, on_progress)
         self._folder = os.path.join(plan.scratch.make(), "inline")
@@ -120,7 +120,7 @@ class _Stages:
         name = self._next("decode")
         order = DecodeOrder(name, split, step.block_bytes, self._path(name))
         (done,) = self._run_tasks([order], self._progress.beat)
-        self._done.append(Done(name, 0, split, done.report))
+        self._done.append(CommittedAttempt(name, 0, split, done.report))
         return [replace(block, path=self._path(name, block.path)) for block in done.blocks]
 
     def _pair_orders(self, step: StepSpec, number: int, outputs: list[str]) -> Iterator[MapOrder]:
@@ -136,20 +136,20 @@ class _Stages:
 
     # ---- stages --------------------------------------------------------------------------------------
 
-    def _map(self, orders: Iterable[MapOrder]) -> list[Done]:
+    def _map(self, orders: Iterable[MapOrder]) -> list[CommittedAttempt]:
         """Carry out map tasks. Returns them in input order."""
-        maps: list[Done] = []
+        maps: list[CommittedAttempt] = []
         for done in self._run_tasks(orders, self._progress.beat):
             order = done.order
             assert isinstance(order, MapOrder)
-            maps.append(Done(order.attempt, order.step, order.split, done.report))
+            maps.append(CommittedAttempt(order.attempt, order.step, order.split, done.report))
             self._progress.map_done(done.report)
             if os.path.dirname(order.split.path).startswith(self._folder):  # a block that was decoded for this task
                 os.unlink(order.split.path)
         self._done += maps
         return sorted(maps, key=_input_order)
 
-    def _reduce(self, step: StepSpec, number: int, maps: list[Done]) -> list[str]:
+    def _reduce(self, step: StepSpec, number: int, maps: list[CommittedAttempt]) -> list[str]:
         """Carry out the reduces of a step. Returns the attempts that have the parts, in partition order."""
         orders: list[ReduceOrder] = []
         names: list[str] = []
@@ -173,7 +173,7 @@ class _Stages:
             made = sum_checksums(map_checksum(done.report, partition) for done in maps)
             if wrong := shuffle_mismatch(made, reports[output]):
                 raise ShuffleUnbalanced(f"{task_id(self._id, 'reduce', partition)}: {wrong}")
-            self._done.append(Done(name, number, None, reports[output]))
+            self._done.append(CommittedAttempt(name, number, None, reports[output]))
         for done in maps:
             if done.report.partitions:  # else it has written none, or one without pairs
                 os.unlink(self._path(done.attempt, MAP_FILE))
@@ -188,7 +188,7 @@ class _Stages:
         return os.path.join(self._folder, attempt, *more)
 
 
-def _check_limits(step: StepSpec, maps: Iterable[Done]) -> None:
+def _check_limits(step: StepSpec, maps: Iterable[CommittedAttempt]) -> None:
     """Raise TooManyMalformed or its like when the maps of the inputs have left out more than is allowed."""
     ledger = Ledger()
     for done in maps:
@@ -253,6 +253,6 @@ class _StageProgress:
         )
 
 
-def _input_order(done: Done) -> tuple[int, int]:
+def _input_order(done: CommittedAttempt) -> tuple[int, int]:
     assert done.split is not None
     return done.split.order

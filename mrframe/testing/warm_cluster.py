@@ -73,7 +73,7 @@ class WarmCluster:
 
 
 class _Lent:
-    """The cluster as one run sees it: `engines.local.Cluster`, which says what each method does."""
+    """The cluster as one run sees it: `engines.local.JobCluster`, which says what each method does."""
 
     def __init__(self, cluster: LocalCluster, number: int) -> None:
         self._cluster = cluster

@@ -18,7 +18,7 @@ import msgpack
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MIB, Split
 from mrframe.engines.history.summary import input_maps
-from mrframe.engines.protocol import Done, Feature, OnProgress, Outcome, Plan
+from mrframe.engines.protocol import CommittedAttempt, Feature, OnProgress, Outcome, Plan
 from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.map_results import identity
 
@@ -92,7 +92,7 @@ def _may_be_saved(plan: Plan) -> bool:
     return plan.feed is None and not plan.settings.keep_rejects and not plan.settings.keep_quarantine
 
 
-def _decodes(done: Done) -> bool:
+def _decodes(done: CommittedAttempt) -> bool:
     return done.split is not None and done.split.kind == "gzip"
 
 
@@ -106,10 +106,16 @@ def _key(plan: Plan, splits: Sequence[Split], contents: Sequence[str]) -> str:
     return sha256(msgpack.packb([VERSION, maps, steps, plan.settings.window])).hexdigest()[:40]
 
 
-def _done(report: bytes, splits: Sequence[Split]) -> list[Done]:
+def _done(report: bytes, splits: Sequence[Split]) -> list[CommittedAttempt]:
     firsts, others = msgpack.unpackb(report, unicode_errors="surrogateescape", strict_map_key=False)
-    done = [Done(attempt, 0, split, _saved(plain)) for (attempt, plain), split in zip(firsts, splits, strict=True)]
-    done += [Done(attempt, step, _PAIRS if maps else None, _saved(plain)) for attempt, step, maps, plain in others]
+    done = [
+        CommittedAttempt(attempt, 0, split, _saved(plain))
+        for (attempt, plain), split in zip(firsts, splits, strict=True)
+    ]
+    done += [
+        CommittedAttempt(attempt, step, _PAIRS if maps else None, _saved(plain))
+        for attempt, step, maps, plain in others
+    ]
     return done
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.engines.protocol import Done
+from mrframe.engines.protocol import CommittedAttempt
 from mrframe.formats.inputs.files import InputFile
 from mrframe.store.file_index import NO_FILE, FileIndex, FileRecord, FileStat, Piece, now_s
 
@@ -57,7 +57,7 @@ class InputRecords:
         """The pieces of an input that is as it was when it was read at this length of splits, else None."""
         return self._inputs[index].pieces(split_bytes)
 
-    def record(self, index: int, maps: Sequence[Done], split_bytes: int) -> str:
+    def record(self, index: int, maps: Sequence[CommittedAttempt], split_bytes: int) -> str:
         """Record an input as these maps have read it. Returns the fault of the disk, or ""."""
         one = self._inputs[index]
         if one.pieces(split_bytes) is not None:

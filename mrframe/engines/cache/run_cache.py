@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from mrframe.core.model.options import RunOptions
 from mrframe.core.model.setting_kinds import parse_share
 from mrframe.core.model.spec import MIB, Split
-from mrframe.engines.protocol import Done, Engine, Outcome, Plan, cores
+from mrframe.engines.protocol import CommittedAttempt, Engine, Outcome, Plan, cores
 from mrframe.errors import MrframeError, NotPrivate
 from mrframe.formats.inputs.files import InputFile
 from mrframe.store.file_index import FileIndex
@@ -220,7 +220,7 @@ class RunCache(NoCache):
             return
         if not answered and not self.reason and (fault := save_answer(plan, outcome, self._results)):
             self._failed(fault)
-        by_input: dict[int, list[Done]] = {}
+        by_input: dict[int, list[CommittedAttempt]] = {}
         added = False
         for one in outcome.done:
             if one.step == 0 and one.split is not None and one.split.kind != "gzip":

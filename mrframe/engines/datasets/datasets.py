@@ -46,7 +46,7 @@ from mrframe.formats.inputs.files import InputFile, StoredBlock, expand
 ANSWER_S = 30.0
 STALL_S = 150.0
 """The time the nodes have to store the next block, which is more than one of them may take for a block."""
-LOOK_S = 0.1
+POLL_S = 0.1
 AGAIN_S = 5.0
 MANIFEST_S = 0.02
 OFFER_BLOCKS = 100
@@ -56,7 +56,7 @@ TRIES_MAX = 20
 READ_BYTES = 1 << 20
 
 
-class Cluster(Protocol):
+class StoreClient(Protocol):
     """The part of `cluster.client.supervisor.Visitor` that is needed here; see there."""
 
     # ruff: noqa: D102
@@ -85,7 +85,7 @@ class Put:
 
 
 def put(
-    cluster: Cluster, dataset: str, inputs: Sequence[str], *, block_bytes: int, replicas: int, folder: str
+    cluster: StoreClient, dataset: str, inputs: Sequence[str], *, block_bytes: int, replicas: int, folder: str
 ) -> Put:
     """Make the inputs the next version of a dataset, or keep its version when that has exactly these files already.
 
@@ -124,7 +124,7 @@ def check_name(dataset: str) -> None:
 class _Putting:
     """A put under way: the blocks that were offered, and how many of them the nodes have stored."""
 
-    def __init__(self, cluster: Cluster, replicas: int, folder: str) -> None:
+    def __init__(self, cluster: StoreClient, replicas: int, folder: str) -> None:
         self.number = secrets.randbits(62)
         self.state = PutState(self.number, 0, (), 0, 0, ())
         self._cluster = cluster
@@ -181,7 +181,7 @@ class _Putting:
                     f"no block was stored for {STALL_S:g} s, and {len(state.pending):,} are missing; "
                     "`mrframe cluster status` shows the nodes, the cluster's log says more"
                 )
-            self._cluster.rest(LOOK_S)
+            self._cluster.rest(POLL_S)
 
     def _drop_spooled(self) -> None:
         pending = set(self.state.pending)
@@ -197,7 +197,7 @@ def _raise_failed(failed: tuple[str, str, str]) -> None:
 
 
 def _version(
-    cluster: Cluster, putting: _Putting, dataset: str, files: tuple[DatasetFile, ...]
+    cluster: StoreClient, putting: _Putting, dataset: str, files: tuple[DatasetFile, ...]
 ) -> tuple[Version, bool]:
     """The version with these files, and whether it is new: others may be putting to the same dataset."""
     for _ in range(TRIES_MAX):
@@ -220,7 +220,7 @@ def _version(
     )
 
 
-def _wait_for_manifests(cluster: Cluster, version: Version) -> None:
+def _wait_for_manifests(cluster: StoreClient, version: Version) -> None:
     """Wait until the nodes that have blocks of a version have its manifest, too: the version outlives the journal."""
     begun_s = time.monotonic()
     while True:
@@ -238,7 +238,7 @@ def _wait_for_manifests(cluster: Cluster, version: Version) -> None:
 # ---- find and read ----------------------------------------------------------------------------------
 
 
-def find(cluster: Cluster, reference: str) -> VersionState:
+def find(cluster: StoreClient, reference: str) -> VersionState:
     """The version that `mrfs:access` or `mrfs:access@3` names, and where it is. UsageError when there is none.
 
     Of a cluster that has just started, some blocks may not be known to be anywhere: the nodes are waited for.
@@ -252,7 +252,7 @@ def find(cluster: Cluster, reference: str) -> VersionState:
     while state.version is not None and not all(state.holders) and not settled:
         settled = cluster.ask(StorageWanted(), ANSWER_S).settled
         if not settled:
-            cluster.rest(LOOK_S)
+            cluster.rest(POLL_S)
         state = cluster.ask(VersionWanted(name, number), ANSWER_S)
     if state.version is None:
         known = cluster.ask(VersionsWanted(name), ANSWER_S).versions
@@ -262,7 +262,7 @@ def find(cluster: Cluster, reference: str) -> VersionState:
     return state
 
 
-def remove(cluster: Cluster, reference: str, *, all_versions: bool) -> list[str]:
+def remove(cluster: StoreClient, reference: str, *, all_versions: bool) -> list[str]:
     """Remove a version, or with `all_versions` the dataset. Returns the names. UsageError when there is none."""
     version = find(cluster, reference).version
     assert version is not None
@@ -274,7 +274,7 @@ def remove(cluster: Cluster, reference: str, *, all_versions: bool) -> list[str]
     return [f"mrfs:{version.dataset}@{number}" for number in numbers]
 
 
-def inputs_of(cluster: Cluster) -> Callable[[str], list[InputFile]]:
+def inputs_of(cluster: StoreClient) -> Callable[[str], list[InputFile]]:
     """Return the function by which `expand` finds the files of a dataset. It raises InputError when there is none."""
 
     def stored(reference: str) -> list[InputFile]:
@@ -286,7 +286,7 @@ def inputs_of(cluster: Cluster) -> Callable[[str], list[InputFile]]:
     return stored
 
 
-def _input_files(cluster: Cluster, state: VersionState) -> list[InputFile]:
+def _input_files(cluster: StoreClient, state: VersionState) -> list[InputFile]:
     assert state.version is not None
     place = f"mrfs:{state.version.dataset}@{state.version.number}"
     holders = iter(state.holders)
@@ -301,7 +301,7 @@ def _input_files(cluster: Cluster, state: VersionState) -> list[InputFile]:
     return files
 
 
-def replica_of(cluster: Cluster) -> Callable[[Split], str]:
+def replica_of(cluster: StoreClient) -> Callable[[Split], str]:
     """Return a function from a stored split to the path of a readable replica. It raises CorruptData for none."""
 
     def path(split: Split) -> str:
@@ -310,7 +310,7 @@ def replica_of(cluster: Cluster) -> Callable[[Split], str]:
     return path
 
 
-def _replica(cluster: Cluster, block: StoredBlock) -> str:
+def _replica(cluster: StoreClient, block: StoredBlock) -> str:
     """The path of a readable replica. CorruptData when there is none."""
     reasons = ["no node that is there has it"]
     for node in block.nodes:
@@ -324,7 +324,7 @@ def _replica(cluster: Cluster, block: StoredBlock) -> str:
     raise CorruptData(f"the block {block.name} cannot be read: {reasons[-1]}; see `mrframe fs fsck`")
 
 
-def content(cluster: Cluster, state: VersionState, names: Sequence[str] = ()) -> Iterator[bytes]:
+def content(cluster: StoreClient, state: VersionState, names: Sequence[str] = ()) -> Iterator[bytes]:
     """The content of a version's files, or of those with these names, in order.
 
     UsageError when it has no such file, CorruptData when no replica of a block can be read.
@@ -342,7 +342,7 @@ def content(cluster: Cluster, state: VersionState, names: Sequence[str] = ()) ->
                 yield from _block(cluster, StoredBlock(block.name, block.length, nodes))
 
 
-def _block(cluster: Cluster, block: StoredBlock) -> Iterator[bytes]:
+def _block(cluster: StoreClient, block: StoredBlock) -> Iterator[bytes]:
     at, failed = 0, ""
     for node in block.nodes:
         try:

@@ -25,7 +25,7 @@ from mrframe.core.model.block_messages import (
 )
 from mrframe.core.model.events import NodeDrained
 from mrframe.core.model.manifest_messages import RecoverVersions
-from mrframe.engines.datasets.datasets import ANSWER_S, LOOK_S, STALL_S, Cluster
+from mrframe.engines.datasets.datasets import ANSWER_S, POLL_S, STALL_S, StoreClient
 from mrframe.errors import ClusterUnreachable, UsageError
 
 AGAIN_S = 5.0
@@ -63,7 +63,7 @@ class Report:
         return [(one, places) for one, places in self.lacking if not one.nodes]
 
 
-def fsck(cluster: Cluster, *, repair: bool) -> Report:
+def fsck(cluster: StoreClient, *, repair: bool) -> Report:
     """Have all joined nodes read and verify all their replicas. With `repair`, wait until all faults are repaired."""
     number = secrets.randbits(62) or 1
     _watch(cluster, lambda _: True)
@@ -88,7 +88,7 @@ def _is_judged(state: StorageState, number: int) -> bool:
 
 
 def _watch(
-    cluster: Cluster, is_over: Callable[[StorageState], bool], want: Any = None, *, give_up: bool = True
+    cluster: StoreClient, is_over: Callable[[StorageState], bool], want: Any = None, *, give_up: bool = True
 ) -> StorageState:
     """Wait until the state of the store is as wanted, and return it.
 
@@ -109,10 +109,10 @@ def _watch(
             if not give_up:
                 return state
             raise ClusterUnreachable(f"nothing moved in the store for {STALL_S:g} s; the cluster's log says more")
-        cluster.rest(LOOK_S)
+        cluster.rest(POLL_S)
 
 
-def _places(cluster: Cluster, aside: tuple[AsideVersion, ...]) -> dict[str, list[Place]]:
+def _places(cluster: StoreClient, aside: tuple[AsideVersion, ...]) -> dict[str, list[Place]]:
     """For each block that is needed, where it belongs."""
     places: dict[str, list[Place]] = {}
     known = [(line, "") for line in cluster.ask(VersionsWanted(""), ANSWER_S).versions]
@@ -127,12 +127,12 @@ def _places(cluster: Cluster, aside: tuple[AsideVersion, ...]) -> dict[str, list
     return places
 
 
-def aside(cluster: Cluster) -> tuple[AsideVersion, ...]:
+def aside(cluster: StoreClient) -> tuple[AsideVersion, ...]:
     """The versions that nodes have manifests of, and the catalog does not know."""
     return _watch(cluster, lambda _: True).aside
 
 
-def recover(cluster: Cluster, dataset: str, *, name: str = "") -> tuple[list[str], tuple[AsideVersion, ...]]:
+def recover(cluster: StoreClient, dataset: str, *, name: str = "") -> tuple[list[str], tuple[AsideVersion, ...]]:
     """Put the versions of a dataset ("": of all) that only nodes know into the catalog again, or into that of `name`.
 
     Returns the names of those that are in the catalog now, and the versions that could not be put there. UsageError
@@ -154,12 +154,12 @@ def recover(cluster: Cluster, dataset: str, *, name: str = "") -> tuple[list[str
     return [f"mrfs:{line.dataset}@{line.number}" for line in found], left
 
 
-def balance(cluster: Cluster) -> StorageState:
+def balance(cluster: StoreClient) -> StorageState:
     """Wait until all blocks are where they are to be, and nowhere else."""
     return _watch(cluster, lambda state: not state.lacking_count and not state.extra)
 
 
-def decommission(cluster: Cluster, node: str, *, undo: bool) -> StorageState:
+def decommission(cluster: StoreClient, node: str, *, undo: bool) -> StorageState:
     """Have a node give its blocks to the others, and wait until it has none. UsageError: it is none, or the last."""
     state: StorageState = cluster.ask(StorageWanted(), ANSWER_S)
     names = [one.node for one in state.nodes]

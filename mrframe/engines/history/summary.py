@@ -14,7 +14,7 @@ from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Reader
 from mrframe.core.model.reports import Ledger
 from mrframe.core.model.spec import Split
-from mrframe.engines.protocol import Done, Outcome, Plan
+from mrframe.engines.protocol import CommittedAttempt, Outcome, Plan
 from mrframe.errors import LedgerUnbalanced
 
 SAMPLES_SHOWN_MAX = 10
@@ -148,7 +148,7 @@ def format_of(plan: Plan) -> str:
     return ", ".join(f"{name}: {one.format or one.kind}" for name, one in reader.items())
 
 
-def _by_source(plan: Plan, maps: Iterable[Done]) -> dict[str, dict[str, int]]:
+def _by_source(plan: Plan, maps: Iterable[CommittedAttempt]) -> dict[str, dict[str, int]]:
     if not plan.job.is_join:
         return {}
     ledgers = {name: Ledger() for name in plan.job.source_names}
@@ -159,13 +159,13 @@ def _by_source(plan: Plan, maps: Iterable[Done]) -> dict[str, dict[str, int]]:
     return {name: {figure: getattr(ledger, figure) for figure in shown} for name, ledger in ledgers.items()}
 
 
-def input_maps(done: Iterable[Done]) -> list[Done]:
+def input_maps(done: Iterable[CommittedAttempt]) -> list[CommittedAttempt]:
     """The map attempts that read the inputs, in input order."""
     maps = [d for d in done if d.step == 0 and d.split is not None and d.split.kind != "gzip"]
     return sorted(maps, key=lambda d: d.split.order if d.split else (0, 0))
 
 
-def first_lines(maps: Iterable[Done]) -> list[tuple[Split, int]]:
+def first_lines(maps: Iterable[CommittedAttempt]) -> list[tuple[Split, int]]:
     """(split, lines of its source before it) for each, in input order."""
     lines: dict[int, int] = {}
     found = []
@@ -177,7 +177,7 @@ def first_lines(maps: Iterable[Done]) -> list[tuple[Split, int]]:
     return found
 
 
-def _balance(ledger: Ledger, maps: list[Done], plan: Plan) -> None:
+def _balance(ledger: Ledger, maps: list[CommittedAttempt], plan: Plan) -> None:
     expected = sum(done.split.length for done in maps if done.split)
     planned = sum(split.length for split in plan.splits if split.kind in ("file", "stored"))
     read = sum(
@@ -191,7 +191,7 @@ def _balance(ledger: Ledger, maps: list[Done], plan: Plan) -> None:
         )
 
 
-def _samples(maps: list[Done], kind: Literal["samples", "failed"]) -> list[MalformedSample]:
+def _samples(maps: list[CommittedAttempt], kind: Literal["samples", "failed"]) -> list[MalformedSample]:
     samples: list[MalformedSample] = []
     for done, (split, before) in zip(maps, first_lines(maps), strict=True):
         for one in getattr(done.report, kind):

@@ -1,8 +1,7 @@
-"""With which reader the inputs of a source are read, settled from their heads, and faults that the heads show.
+"""Settles the reader of a source from the heads of its inputs, and refuses what the heads show to be wrong.
 
-One reader reads all inputs of a source. It is what `--log-format` says, else the job's, else what the first input
-that has anything looks like; the beginnings of the others must not be of another format. Nothing is read here but
-heads.
+One reader reads all inputs of a source. It is that of `--log-format`, else the job's, else the one detected from the
+first input that has any bytes. The heads of the others must not be of another format. Only heads are read here.
 """
 
 from __future__ import annotations

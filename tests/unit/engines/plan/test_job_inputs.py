@@ -141,7 +141,7 @@ def test_blame_in_reduce_names_the_key_and_is_the_users_own_traceback(folder):
     assert caught.value.key == "'bob'"
     assert "joining.py" not in caught.value.traceback_text
     forgot = Job(read=JOIN.read, map=JOIN.map, reduce=lambda key, hits, users: None)
-    with pytest.raises(UserCodeError, match=r"reduce=.*test_joined_run.py.* returned None; it must yield"):
+    with pytest.raises(UserCodeError, match=r"reduce=.*test_job_inputs.py.* returned None; it must yield"):
         mrframe.run(forgot, ["hits=one.log", "users=users.jsonl"], INLINE)
 
 

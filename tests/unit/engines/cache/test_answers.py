@@ -11,7 +11,7 @@ from mrframe import Job, RunOptions, count, text
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.engines.cache.answers import load_answer, save_answer
-from mrframe.engines.protocol import Done, Outcome
+from mrframe.engines.protocol import CommittedAttempt, Outcome
 from mrframe.store.result_store import ResultStore
 from mrframe.task.code.package import Saving, TaskSettings
 
@@ -37,7 +37,7 @@ class Answer:
         )
 
     def is_saved(self) -> bool:
-        done = [Done("map", 0, SPLIT, self.map), Done("reduce", 0, None, self.reduce)]
+        done = [CommittedAttempt("map", 0, SPLIT, self.map), CommittedAttempt("reduce", 0, None, self.reduce)]
         assert save_answer(self.plan, Outcome([str(self._tmp_path / "part")], done), self.results) == ""
         return load_answer(self.plan, self.results) is not None
 
