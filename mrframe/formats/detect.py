@@ -8,16 +8,14 @@ Plain text is never guessed: anything is text, so it is chosen by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.job.job import JSON_LINES, Reader
+from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError
-from mrframe.formats.grammar.patterns import compile_patterns
 from mrframe.formats.readers.base import plain_lines
-from mrframe.formats.readers.json_lines import read_object
-from mrframe.formats.registry import FORMATS
-from mrframe.formats.schema import grammar_of
+from mrframe.formats.readers.kind import Matches, ReaderKind
+from mrframe.formats.registry import kind_of, kinds_of_lines, logs
 
 LINES_MAX = 1_000
 SHOWN_BYTES = 80
@@ -27,7 +25,7 @@ _NAME_IT = (
     "log_format string"
 )
 
-Matches = Callable[[bytes], bool]
+Candidates = dict[str, tuple[Reader, Matches]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +47,19 @@ def detect(sample: bytes, name: str) -> Detection:
     """
     lines = _sample_lines(sample, name)
     if not lines:
-        return Detection(Reader("access", "combined"), 0, 0, "combined: there is no line to tell from")
-    tests = _candidates()
-    counts = {label: sum(map(matches, lines)) for label, matches in tests.items()}
+        return Detection(logs.combined, 0, 0, "combined: there is no line to tell from")
+    tests = _candidates(kinds_of_lines())
+    counts = _counts(tests, lines)
     best = max(counts, key=lambda label: counts[label])  # of equals, the first
     if not _is_enough(counts[best], len(lines)):
-        raise FormatError(_no_format(lines, counts, best, tests[best], name))
+        raise FormatError(_no_format(lines, counts, best, tests[best][1], name))
     others = ", ".join(f"{label} {count}" for label, count in counts.items() if label != best)
-    reader = JSON_LINES if best == "json" else Reader("access", best)
     why = f"{best}: matches {counts[best]:,} of {_looked_at(lines)} ({others})"
-    return Detection(reader, counts[best], len(lines), why)
+    return Detection(tests[best][0], counts[best], len(lines), why)
+
+
+def _counts(tests: Candidates, lines: Sequence[bytes]) -> dict[str, int]:
+    return {label: sum(map(matches, lines)) for label, (_, matches) in tests.items()}
 
 
 def misfit(sample: bytes, name: str, reader: Reader, *, lines_max: int, at_all: bool) -> str | None:
@@ -67,14 +68,14 @@ def misfit(sample: bytes, name: str, reader: Reader, *, lines_max: int, at_all: 
     It does when another known format fits, and this one does not fit enough of the lines (`at_all`: any of them).
     """
     lines = _sample_lines(sample, name)[:lines_max]
-    matched = sum(map(_test_of(reader), lines))
+    matched = sum(map(kind_of(reader).matches(reader.format), lines))
     if not lines or _is_enough(matched, len(lines)) or (at_all and matched):
         return None
     try:
         other = detect(b"".join(line + b"\n" for line in lines), name)
     except FormatError:
         return None
-    label, mine = (one.format or one.kind for one in (other.reader, reader))
+    label, mine = other.reader.label, reader.label
     return None if label == mine else f"{label} fits {other.matched:,} of {_looked_at(lines)}, {mine} {matched:,}"
 
 
@@ -104,20 +105,15 @@ def _no_format(lines: Sequence[bytes], counts: dict[str, int], best: str, test: 
     )
 
 
-def _candidates() -> dict[str, Matches]:
-    """What tells whether a line matches, by name of format; the most specific first."""
-    return {label: _test_of(Reader("access", label)) for label in [known.name for known in FORMATS]} | {
-        "json": _test_of(JSON_LINES)
+def _candidates(kinds: Iterable[ReaderKind]) -> Candidates:
+    """Return the reader and the test of a line for each format of these kinds, the most specific first."""
+    return {
+        known.name: (reader, kind.matches(reader.format))
+        for kind in kinds
+        if not kind.fits_any_text
+        for known in kind.formats
+        for reader in (kind.reader(known),)
     }
-
-
-def _test_of(reader: Reader) -> Matches:
-    if reader.kind == "json":
-        return lambda line: line.lstrip()[:1] == b"{" and isinstance(read_object(line), dict)
-    strict = compile_patterns(grammar_of(reader.format), ()).strict
-    if reader.format == "vhost":  # "192.0.2.1 - jean paul [" begins with a client, and its user has two words
-        return lambda line: strict.fullmatch(line) is not None and line.split(b" ", 2)[1] != b"-"
-    return lambda line: strict.fullmatch(line) is not None
 
 
 def _sample_lines(sample: bytes, name: str) -> list[bytes]:

@@ -1,18 +1,28 @@
-"""The readers that a job names: `logs.combined`, `logs.format("…")`, `text`, `words`, `json_lines`; and the
-format strings behind the names.
+"""The registry of readers: what a job names (`logs.combined`, `logs.format("…")`, `text`, `words`, `json_lines`), the
+format strings behind the names, and every kind of reader.
 
-Light to import, since every job file imports it: nothing is compiled here.
+A new format of an access log is a row of `FORMATS`; a new grammar is a file in `readers/` and an entry in `BUILT_IN`
+(docs/formats.md). Light to import, since every job file imports it: nothing is compiled here, and the modules of the
+kinds are named as text, to be imported when a kind is first asked for.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
 
 from mrframe.core.job.job import JSON_LINES, TEXT, WORDS, Reader
 
+if TYPE_CHECKING:
+    from mrframe.formats.readers.kind import ReaderKind
+
+AUTO = "auto"
+"""As `Reader.format`: to be detected from the data."""
+
 
 class NamedFormat(NamedTuple):
-    """A format known by name: its string, an example line, and what it is."""
+    """A format known by name: its format string ("" where the kind has one form), an example line, a description."""
 
     name: str
     string: str
@@ -64,7 +74,7 @@ STRINGS = {known.name: known.string for known in FORMATS} | {"vhost_combined": F
 class logs:  # noqa: N801 (a namespace: jobs say logs.combined)
     """Readers of web servers' access logs."""
 
-    access = Reader("access", "auto")
+    access = Reader("access", AUTO)
     combined = Reader("access", "combined")
     common = Reader("access", "common")
     vhost = Reader("access", "vhost")
@@ -86,20 +96,84 @@ words = WORDS
 json_lines = JSON_LINES
 
 
+class BuiltIn(NamedTuple):
+    """A built-in kind of reader: where its `ReaderKind` lies, and the names that --log-format has for it.
+
+    own_field  a field that no other kind has, by which `mrframe count` knows it; "" for none
+    """
+
+    home: str
+    names: tuple[str, ...] = ()
+    own_field: str = ""
+
+
+BUILT_IN = {
+    "access": BuiltIn("mrframe.formats.readers.access:KIND", ("auto", "access", *STRINGS)),
+    "json": BuiltIn("mrframe.formats.readers.json_lines:KIND", ("json", "jsonl", "json_lines")),
+    "text": BuiltIn("mrframe.formats.readers.text:LINES", ("text",)),
+    "words": BuiltIn("mrframe.formats.readers.text:WORDS", ("words",), "word"),
+    "pairs": BuiltIn("mrframe.formats.readers.pairs:KIND"),
+}
+"""Every kind of reader, by `Reader.kind`; modules are imported when their kind is first asked for."""
+
+
+def kind_of(reader: Reader) -> ReaderKind:
+    """Return everything known of a reader's kind: the one place where `Reader.kind` is looked up."""
+    return kind_named(reader.kind)
+
+
+def kind_named(name: str) -> ReaderKind:
+    """Return the kind with this name."""
+    kind = _loaded.get(name)
+    if kind is None:
+        module, _, attribute = BUILT_IN[name].home.partition(":")
+        kind = _loaded[name] = getattr(import_module(module), attribute)
+    return kind
+
+
+_loaded: dict[str, ReaderKind] = {}
+
+
+def kinds_of_lines() -> list[ReaderKind]:
+    """Return all built-in kinds that read lines."""
+    return [kind_named(name) for name, entry in BUILT_IN.items() if entry.names]
+
+
+def readers_by_name() -> dict[str, Reader]:
+    """Return the reader of each kind by its name, with its format still to be detected where it takes several."""
+    return {name: reader_named(name) for name, entry in BUILT_IN.items() if entry.names}
+
+
+def undetected(reader: Reader) -> Reader:
+    """Return the reader of the same kind whose format is still to be detected; the same one if it has one form."""
+    return Reader(reader.kind, AUTO) if kind_of(reader).takes_formats else reader
+
+
+def is_undetected(reader: Reader) -> bool:
+    """Return whether the format of a reader is still to be detected from the data."""
+    return reader.format == AUTO and kind_of(reader).takes_formats
+
+
+def reader_with(fields: Iterable[str]) -> Reader | None:
+    """Return the reader that alone has one of these fields, if there is one."""
+    wanted = set(fields)
+    return next((Reader(name) for name, entry in BUILT_IN.items() if entry.own_field in wanted), None)
+
+
 def reader_named(name: str) -> Reader:
-    """The reader that `--log-format` means: a known name, or else a format string."""
-    plain = {"text": TEXT, "words": WORDS, "json": JSON_LINES, "jsonl": JSON_LINES, "json_lines": JSON_LINES}
-    if name in plain:
-        return plain[name]
-    return Reader("access", "auto" if name in ("auto", "access") else name)
+    """Return the reader that `--log-format` means: a known name, or else a format string."""
+    for kind, entry in BUILT_IN.items():
+        if name in entry.names:
+            if name in STRINGS:
+                return Reader(kind, name)
+            return logs.access if kind == logs.access.kind else Reader(kind)
+    return logs.format(name)
 
 
 def formats_table() -> list[tuple[str, str, str]]:
-    """(name, example, description) of each format that has a name, for `mrframe formats list`."""
-    table = [(known.name, known.example, known.description) for known in reversed(FORMATS)]
-    table.append(
-        ("json", '{"status": 200, "request": {"method": "GET"}}', "one JSON object on each line (Caddy, Traefik, …)")
-    )
-    table.append(("text", "any line", "lines of text: file, offset, line"))
-    table.append(("words", "any line", "the words of a text, split on ASCII whitespace"))
-    return table
+    """Return (name, example, description) of each format that has a name, for `mrframe formats list`."""
+    return [
+        (known.name, known.example, known.description)
+        for kind in kinds_of_lines()
+        for known in reversed(kind.formats)
+    ]

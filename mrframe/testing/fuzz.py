@@ -36,8 +36,8 @@ from mrframe.formats.inputs.compression import compression_of, decode_file
 from mrframe.formats.inputs.line_blocks import pieces
 from mrframe.formats.inputs.magic import HEAD_BYTES
 from mrframe.formats.inputs.splits import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
+from mrframe.formats.readers.access import grammar_of
 from mrframe.formats.readers.base import Column, RawBytes, Values, as_raw
-from mrframe.formats.schema import grammar_of
 from mrframe.testing import oracle
 from mrframe.testing.mutations import mutate, packed, samples_of, some_lines
 
@@ -199,6 +199,7 @@ class Fuzz:
         self._seed = seed
         self._samples = samples
         self._path = os.path.join(folder, "log")
+        _reader.cache_clear()
         self.records = self.malformed = self.refused = 0
 
     def play(self, number: int) -> None:

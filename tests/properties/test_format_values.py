@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError
 from mrframe.formats.factory import make_reader
+from mrframe.formats.readers.access import grammar_of
 from mrframe.formats.readers.base import as_raw, raw_of
-from mrframe.formats.schema import grammar_of
 from mrframe.testing import oracle
 
 Could = Callable[[bytes, bytes], bool]  # may this be a value, before this literal?

@@ -13,13 +13,13 @@ from mrframe.cli.commands.run import carry_out, taken_apart
 from mrframe.cli.parse.flags import answer_flags, setting_flags
 from mrframe.cli.parse.job_command import JobCommand
 from mrframe.cli.parse.question import fields_and_inputs, make_job
-from mrframe.core.job.job import JSON_LINES, TEXT, WORDS, Job, Reader
+from mrframe.core.job.job import Job, Reader
 from mrframe.errors import UsageError
+from mrframe.formats.registry import logs, reader_named, reader_with, readers_by_name, undetected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-READERS = {"access": Reader("access", "auto"), "json": JSON_LINES, "text": TEXT, "words": WORDS}
 REDUCERS = ("count", "total", "smallest", "largest", "mean", "distinct", "collect")
 
 
@@ -36,7 +36,9 @@ class CountCommand(JobCommand):
 @click.option("--top", "limit", type=click.IntRange(min=1), metavar="N", help="only the N largest, largest first")
 @click.option("--value", metavar="FIELD", help="reduce this field instead of counting")
 @click.option("--reduce", "reducer", type=click.Choice(REDUCERS), help="how values are reduced [count, or total]")
-@click.option("--read", "kind", type=click.Choice(tuple(READERS)), help="what the inputs are [found from the data]")
+@click.option(
+    "--read", "kind", type=click.Choice(tuple(readers_by_name())), help="what the inputs are [found from the data]"
+)
 @answer_flags()
 @setting_flags()
 @click.argument("words", nargs=-1, metavar="FIELD... INPUT...")
@@ -77,7 +79,7 @@ def asked(
         raise UsageError(f"--reduce {reducer} needs --value FIELD: it says which values are reduced")
     if value is not None and reducer == "count":
         raise UsageError("--reduce count counts records, so --value means nothing to it; leave one of them out")
-    reader = READERS[kind] if kind else find_reader(fields, inputs, log_format)
+    reader = reader_named(kind) if kind else find_reader(fields, inputs, log_format)
     chosen = ready_reducer(reducer or ("total" if value else "count"))
     return make_job(reader, fields, value=value, reducer=chosen, where=where, limit=limit)
 
@@ -91,17 +93,15 @@ def ready_reducer(name: str) -> Any:
 
 def find_reader(fields: Sequence[str], inputs: Sequence[str], log_format: str | None) -> Reader:
     """The reader for the inputs: what their fields can only mean, else what the first input looks like."""
-    if "word" in fields:
-        return WORDS
+    own = reader_with(fields)
+    if own is not None:
+        return own
     if log_format is not None:
-        from mrframe.formats.registry import reader_named
-
         return reader_named(log_format)
     if inputs[0] == "-":
-        return READERS["access"]
+        return logs.access
     from mrframe.cli.parse.peek import first_bytes
     from mrframe.formats.detect import detect
 
     name, sample = first_bytes(inputs)
-    found = detect(sample, name).reader
-    return READERS["access"] if found.kind == "access" else found
+    return undetected(detect(sample, name).reader)

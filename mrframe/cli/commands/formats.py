@@ -45,7 +45,7 @@ def detect_format(file: str, *, as_json: bool) -> None:
 
     name, data = first_bytes([file])
     found = detect(data, name)
-    label = found.reader.format or found.reader.kind
+    label = found.reader.label
     fields = _first_fields(data, found.reader)
     if as_json:
         print_json(

@@ -46,18 +46,6 @@ _GIVEN_A_FILE = """\
     Path("input.log").write_text(LINES)
     rows = mr_run(JOB, Path("input.log"))
 """
-_ACCESS_LINES = """\
-192.0.2.1 - - [17/May/2026:10:05:03 +0000] "GET /a.html HTTP/1.1" 200 1000 "https://example.org/" "Mozilla/5.0"
-192.0.2.2 - - [17/May/2026:10:05:09 +0000] "GET /b.html HTTP/1.1" 404 50 "-" "curl/8.0"
-192.0.2.1 - - [17/May/2026:11:00:00 +0000] "GET /a.html HTTP/1.1" 200 1000 "-" "Mozilla/5.0"
-"""
-_JSON_LINES = """\
-{"time": "2026-05-17T10:05:03Z", "service": "web", "level": "info", "ms": 20}
-{"time": "2026-05-17T10:05:09Z", "service": "web", "level": "error", "ms": 40}
-{"time": "2026-05-17T11:00:00Z", "service": "mail", "level": "info", "ms": 5}
-"""
-_TEXT_LINES = "an error here\nnothing there\nan error again\n"
-_LINES = {"access": _ACCESS_LINES, "json": _JSON_LINES, "text": _TEXT_LINES, "words": _TEXT_LINES}
 
 
 @click.command("init")
@@ -99,8 +87,9 @@ def text_of_test(name: str, origin: str) -> str:
     """The test of a job that is, so far, the ready job `origin`."""
     from mrframe import api
     from mrframe.core.model.options import RunOptions
+    from mrframe.formats.registry import kind_of
 
-    lines = _LINES[api.load_job(origin, {}).read.kind]
+    lines = kind_of(api.load_job(origin, {}).read).sample
     with tempfile.TemporaryDirectory(prefix="mrframe-init-") as folder:
         path = os.path.join(folder, "input.log")
         with open(path, "w", encoding="ascii") as file:

@@ -117,11 +117,12 @@ def _as_json(line: Any) -> str:
 
 def _question(asked: dict[str, Any]) -> Any:
     """The job of `mrframe count`, made again from what was asked."""
-    from mrframe.cli.commands.count import READERS, ready_reducer
+    from mrframe.cli.commands.count import ready_reducer
     from mrframe.cli.parse.question import make_job
+    from mrframe.formats.registry import reader_named
 
     return make_job(
-        READERS[asked["read"]],
+        reader_named(asked["read"]),
         asked["fields"],
         value=asked["value"],
         reducer=ready_reducer(asked["reducer"] or ("total" if asked["value"] else "count")),

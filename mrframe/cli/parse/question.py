@@ -16,6 +16,7 @@ from typing import Any
 
 from mrframe.core.job.job import Job, Reader, Reducer, top
 from mrframe.errors import InputError, UsageError
+from mrframe.formats.registry import kind_of
 
 _FIELD = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _GUARDLESS = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)
@@ -89,7 +90,7 @@ def make_job(
 ) -> Job:
     """The job that counts (or reduces `value`) by the fields, of the records for which `where` holds."""
     paths = {word.replace(".", "_"): word for word in (*fields, *([value] if value else []))}
-    condition, more = compile_where(where, nested=reader.kind == "json") if where else (None, {})
+    condition, more = compile_where(where, nested=kind_of(reader).nested) if where else (None, {})
     dotted = any("." in path for path in (*paths.values(), *more.values()))
     names = list(paths)[: len(fields)]
     job = Job(

@@ -16,7 +16,6 @@ from mrframe.core.job.joins import check_join, view
 from mrframe.core.job.signature import describe, parameter_fields
 from mrframe.errors import JobError
 
-ReaderKind = Literal["text", "words", "access", "json", "pairs"]
 KeyOrder = Literal["hash", "total"]
 
 
@@ -24,12 +23,18 @@ KeyOrder = Literal["hash", "total"]
 class Reader:
     """How the bytes of an input become records: a kind, and for access logs the format's name or string.
 
-    `format` is "auto" (detect from the data), a known name ("common", "combined", "vhost") or a format
+    `kind` is a name in the registry of readers (`mrframe.formats.registry`), built in or from a package that
+    extends it. `format` is "auto" (detect from the data), a known name ("common", "combined", "vhost") or a format
     string of the server, pasted verbatim (Apache `LogFormat` or nginx `log_format`).
     """
 
-    kind: ReaderKind
+    kind: str
     format: str = ""
+
+    @property
+    def label(self) -> str:
+        """The name shown to people: the format's, else the kind's."""
+        return self.format or self.kind
 
 
 TEXT = Reader("text")
@@ -134,7 +139,7 @@ class Job:
         """This job followed by another one, which reads the fields `key` and `value` of its output."""
         if following.is_join:
             raise JobError("the job given to .then() is a join, which reads files; it can only be the first step")
-        if following.read.kind != "pairs":
+        if following.read != PAIRS:
             if following.read != Reader("access", "auto"):
                 raise JobError(
                     f"the job given to .then() reads {following.read.kind!r}: a following job reads the pairs of "

@@ -144,8 +144,8 @@ def format_of(plan: Plan) -> str:
     """The format of the inputs, for people: the name of a format or reader, for a join one for each source."""
     reader = plan.settings.reader
     if isinstance(reader, Reader):
-        return reader.format or reader.kind
-    return ", ".join(f"{name}: {one.format or one.kind}" for name, one in reader.items())
+        return reader.label
+    return ", ".join(f"{name}: {one.label}" for name, one in reader.items())
 
 
 def _by_source(plan: Plan, maps: Iterable[CommittedAttempt]) -> dict[str, dict[str, int]]:

@@ -32,7 +32,8 @@ from mrframe.formats.inputs.splits import (
     plan_splits,
 )
 from mrframe.formats.inputs.stdin import InTime, spool
-from mrframe.formats.readers.time_window import JSON_TIMES, Window, window_of
+from mrframe.formats.readers.time_window import Window, window_of
+from mrframe.formats.registry import kind_of
 from mrframe.shuffle.reducers import as_fold
 from mrframe.store.scratch import Scratch
 from mrframe.task.code.job_file import JobFile
@@ -108,7 +109,9 @@ def _readers(
 
 def _check_log_format(views: Mapping[str, Job], options: RunOptions) -> None:
     """Refuse --log-format for a join without an access log. For a single source, `reader_of` does."""
-    if len(views) > 1 and options.log_format is not None and all(v.read.kind != "access" for v in views.values()):
+    if len(views) == 1 or options.log_format is None:
+        return
+    if not any(kind_of(view.read).takes_formats for view in views.values()):
         raise UsageError("--log-format does not apply: none of the job's sources is an access log; leave it out")
 
 
@@ -128,10 +131,12 @@ def _check_times(view: Job, reader: Reader, first: Head, window: Window | None) 
     made = make_reader(reader, view.projection(), view.paths(), window)
     block = head[: head.rfind(b"\n") + 1]
     parsed = made.parse(block, name, 0)
-    if reader.kind == "json" and parsed.without_time and not parsed.records and not parsed.outside_time:
+    found = kind_of(reader).times(reader.format)
+    looked_for = found.names if found is not None else ()
+    if len(looked_for) > 1 and parsed.without_time and not parsed.records and not parsed.outside_time:
         raise UsageError(
             f"--since and --until do not apply: none of the first {parsed.without_time:,} records of {name} says its "
-            f"time (looked for: {', '.join(JSON_TIMES)})"
+            f"time (looked for: {', '.join(looked_for)})"
         )
 
 

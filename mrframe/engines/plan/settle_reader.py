@@ -6,8 +6,8 @@ first input that has any bytes. The heads of the others must not be of another f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from mrframe.core.job.job import Job, Reader
 from mrframe.core.model.options import RunOptions
@@ -18,8 +18,9 @@ from mrframe.formats.factory import make_reader
 from mrframe.formats.inputs.files import InputFile
 from mrframe.formats.inputs.head import HEAD_BYTES, head_at, head_of
 from mrframe.formats.readers.base import plain_lines
-from mrframe.formats.readers.json_lines import has, paths_of, read_object
-from mrframe.formats.schema import check_fields, grammar_of
+from mrframe.formats.readers.kind import LINE_FIELDS
+from mrframe.formats.registry import AUTO, is_undetected, kind_of, logs, reader_named
+from mrframe.formats.schema import check_fields
 
 FILES_MAX = 64
 """Inputs of which the head is checked; `SLOW_MAX` of bzip2, where at least 900 kB are decoded for a head."""
@@ -43,15 +44,15 @@ def reader_of(view: Job, source: str, files: Sequence[InputFile], first: Head, o
     UsageError.
     """
     name, head = first
-    forced = options.log_format if not source or view.read.kind == "access" else None
+    forced = options.log_format if not source or kind_of(view.read).takes_formats else None
     reader = _settled(view.read, forced, head, name)
     try:
         check_fields(reader, view.projection(), view.paths())
     except UnknownField as error:
         raise UnknownField(f"source {source!r}: {error}" if source else str(error)) from None
     _check_head(view, reader, head, name)
-    if forced in (None, "auto") and reader.kind in ("access", "json"):
-        _check_others(files, reader, name, detected="auto" in (forced, view.read.format))
+    if forced in (None, AUTO) and not kind_of(reader).fits_any_text:
+        _check_others(files, reader, name, detected=AUTO in (forced, view.read.format))
     return reader
 
 
@@ -79,7 +80,7 @@ def _check_others(files: Sequence[InputFile], reader: Reader, name: str, *, dete
         if wrong is not None:
             whose = f"which {name} has" if detected else "which the job reads"
             raise FormatError(
-                f"{file.name} is of another format than {reader.format or reader.kind}, {whose}: {wrong}. "
+                f"{file.name} is of another format than {reader.label}, {whose}: {wrong}. "
                 "One run reads one format: run the files apart, or name the one to be read with --log-format"
             )
 
@@ -87,17 +88,13 @@ def _check_others(files: Sequence[InputFile], reader: Reader, name: str, *, dete
 def _settled(read: Reader, log_format: str | None, head: bytes, name: str) -> Reader:
     """The concrete reader: that of `--log-format`, else the job's, else the one detected from the data."""
     if log_format is not None:
-        if read.kind in ("text", "words"):
+        if kind_of(read).fits_any_text:
             raise UsageError(f"--log-format does not apply: the job reads {read.kind}, which has one form only")
-        if log_format in ("json", "text", "words"):
-            return Reader("json") if log_format == "json" else Reader("text" if log_format == "text" else "words")
-        if log_format != "auto":
-            grammar_of(log_format)  # raises FormatError, which names the known ones
-            return Reader("access", log_format)
-    elif read.kind != "access" or read.format != "auto":
+        read = reader_named(log_format)
+    if not is_undetected(read):
         return read
     if not head:
-        return Reader("access", "combined")  # nothing will be read: any format gives the same answer
+        return logs.combined  # nothing will be read: any format gives the same answer
     return detect(head, name).reader
 
 
@@ -112,34 +109,17 @@ def _check_head(job: Job, reader: Reader, head: bytes, name: str) -> None:
     block = b"\n".join(lines[:LINES_MAX]) + b"\n"
     parsed = make_reader(reader, job.projection(), job.paths()).parse(block, name, 0)
     if parsed.records == 0 and parsed.lines >= LINES_MAX:
-        said = reader.format or reader.kind
         raise TooManyMalformed(
-            f"none of the first {parsed.lines:,} lines of {name} is of the format {said!r}; "
+            f"none of the first {parsed.lines:,} lines of {name} is of the format {reader.label!r}; "
             f"`mrframe formats detect {name}` says what they are, --log-format NAME|STRING reads them so"
         )
-    if reader.kind == "json":
-        _check_json_fields(job, parsed, block, name)
-
-
-def _check_json_fields(job: Job, parsed: Any, block: bytes, name: str) -> None:
-    """UnknownField when a name or a path is in none of the records."""
-    values = [read_object(line) for line in plain_lines(block).split()]
-    records = [value for value in values if isinstance(value, dict)]
     paths: Mapping[str, str] = job.paths()
-    for field in job.projection() if records else ():
-        path = paths.get(field, field)
-        if field in ("file", "offset", "line") or any(has(record, path) for record in records):
-            continue
-        known = list(dict.fromkeys(_known(records, path)))
+    fields = [paths.get(field, field) for field in job.projection() if field not in LINE_FIELDS]
+    absent = kind_of(reader).absent(plain_lines(block).split(), fields)
+    if absent is not None:
+        path, known = absent
         shown = ", ".join(known[:NAMES_SHOWN]) + (", …" if len(known) > NAMES_SHOWN else "")
         raise UnknownField(
             f"none of the first {parsed.records:,} records of {name} has the field {path!r}"
             f"{did_you_mean(path, known) or ';'} they have: {shown}"
         )
-
-
-def _known(records: Sequence[dict[str, Any]], path: str) -> Iterator[str]:
-    """The paths in these records with as many parts as `path`, one of which may have been meant."""
-    depth = path.count(".") + 1
-    for record in records:
-        yield from paths_of(record, depth)

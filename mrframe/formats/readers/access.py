@@ -6,13 +6,18 @@ every line of the block is judged by the strict pattern; the result is the same,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import compress
 from typing import Any
 
 from mrframe.core.model.reports import Malformed
+from mrframe.errors import FormatError
+from mrframe.formats.grammar.format_string import parse_format
 from mrframe.formats.grammar.grammar import Grammar
 from mrframe.formats.grammar.patterns import capture_of, compile_patterns, diagnose, part
+from mrframe.formats.grammar.strftime import has_zone
+from mrframe.formats.readers.access_fields import field_of
 from mrframe.formats.readers.base import (
     ALL_VALUES,
     Forms,
@@ -25,6 +30,8 @@ from mrframe.formats.readers.base import (
     plain_lines,
 )
 from mrframe.formats.readers.convert import Text, converter_for
+from mrframe.formats.readers.kind import LINE_FIELDS, Field, Matches, ReaderKind, TimeFields
+from mrframe.formats.registry import FORMATS, STRINGS
 
 RawColumns = list[list[bytes | None]]
 _LINE_FIELDS = ("file", "offset", "line")
@@ -113,10 +120,6 @@ class AccessReader:
                 return line_offsets(block)[at], line
         raise IndexError(f"the block has {seen + 1} records, so none has the index {record}")
 
-    def explain(self, line: bytes) -> tuple[int, str] | None:
-        """Where the line stops to match and what was expected; None when it matches."""
-        return diagnose(self._grammar, line)
-
     def _fast(self, lines: Lines) -> tuple[RawColumns, list[bytes | None]]:
         """A column for each capture, and the lines that are still to be judged (None elsewhere)."""
         groups = len(self._patterns.captures) + 1
@@ -180,3 +183,65 @@ def _line_column(name: str, block: bytes, lines: Lines, source: str, offset: int
 
 def _add(counts: dict[str, int], name: str, number: int) -> None:
     counts[name] = counts.get(name, 0) + number
+
+
+@lru_cache(maxsize=64)
+def grammar_of(log_format: str) -> Grammar:
+    """Return the grammar of a format's name or string. Raises FormatError when it is neither."""
+    return parse_format(STRINGS.get(log_format, log_format), log_format if log_format in STRINGS else "")
+
+
+_DIGITS = {"clf": (16, 19), "iso": (15, 18)}  # 17/May/2015:10:05:03 +0000, 2015-05-17T10:05:03Z
+
+
+class AccessLogs(ReaderKind):
+    """Access logs of web servers, of a known format or of a format string."""
+
+    name = "access"
+    formats = FORMATS
+    takes_formats = True
+    has_raw_bytes = True
+    sample = (
+        '192.0.2.1 - - [17/May/2026:10:05:03 +0000] "GET /a.html HTTP/1.1" 200 1000 "https://example.org/" '
+        '"Mozilla/5.0"\n'
+        '192.0.2.2 - - [17/May/2026:10:05:09 +0000] "GET /b.html HTTP/1.1" 404 50 "-" "curl/8.0"\n'
+        '192.0.2.1 - - [17/May/2026:11:00:00 +0000] "GET /a.html HTTP/1.1" 200 1000 "-" "Mozilla/5.0"\n'
+    )
+
+    def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> AccessReader:
+        """Make the reader of blocks; see `ReaderKind`."""
+        if form == "auto":
+            raise FormatError("the reader 'access' with the format 'auto' cannot read lines; detect it first")
+        return AccessReader(grammar_of(form), [paths.get(name, name) for name in names], names)
+
+    def fields(self, form: str) -> Mapping[str, Field] | None:
+        """Return the fields of a format; None when it is not yet detected."""
+        if form == "auto":
+            return None
+        known = grammar_of(form).field_map()
+        return {name: field_of(name, slot, role) for name, (slot, role) in known.items()} | LINE_FIELDS
+
+    def times(self, form: str) -> TimeFields | None:
+        """Return the field `time` of a format that has one."""
+        slot, role = grammar_of(form).field_map().get("time", (None, ""))
+        if slot is None or role != "time":
+            return None
+        return TimeFields(("time",), slot.kind == "strftime" and not has_zone(slot.detail), _DIGITS.get(slot.kind))
+
+    def matches(self, form: str) -> Matches:
+        """Return a test of one line; see `ReaderKind`."""
+        strict = compile_patterns(grammar_of(form), ()).strict
+        if form == "vhost":  # "192.0.2.1 - jean paul [" begins with a client, and its user has two words
+            return lambda line: strict.fullmatch(line) is not None and line.split(b" ", 2)[1] != b"-"
+        return lambda line: strict.fullmatch(line) is not None
+
+    def explain(self, form: str, line: bytes) -> dict[str, Any] | tuple[int, str]:
+        """Return the fields of a line, or where it stops to match and what was expected there."""
+        return diagnose(grammar_of(form), line) or super().explain(form, line)
+
+    def title(self, form: str) -> str:
+        """Name the format in messages."""
+        return f"the log format {form!r}"
+
+
+KIND = AccessLogs()

@@ -13,95 +13,64 @@ proof of its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from mrframe.core.model.reports import Malformed
-from mrframe.formats.readers.base import (
-    ALL_VALUES,
-    Forms,
-    Lines,
-    Parsed,
-    Values,
-    good_lines,
-    line_offsets,
-    plain_lines,
-)
-from mrframe.formats.readers.convert import Text, decode
+from mrframe.formats.readers.convert import decode
+from mrframe.formats.readers.kind import Matches, ReaderKind, TimeFields
+from mrframe.formats.readers.line_reader import MISSING, LineReader
+from mrframe.formats.registry import NamedFormat
 
-_MISSING = object()
 _BLANKS = " \t\r"
 
 
-class JsonReader:
-    """Reads JSON lines; `fields` are the names, `paths` where they are found when that is not the name."""
+class JsonLines(ReaderKind):
+    """One JSON object on each line; any name or dotted path is a field."""
 
-    def __init__(self, fields: Sequence[str], paths: dict[str, str]) -> None:
-        self._fields = tuple(fields)
-        self._finders = [
-            None if name in ("file", "offset", "line") and name not in paths else finder(paths.get(name, name))
-            for name in self._fields
-        ]
+    name = "json"
+    formats = (
+        NamedFormat(
+            "json",
+            "",
+            '{"status": 200, "request": {"method": "GET"}}',
+            "one JSON object on each line (Caddy, Traefik, …)",
+        ),
+    )
+    nested = True
+    sample = (
+        '{"time": "2026-05-17T10:05:03Z", "service": "web", "level": "info", "ms": 20}\n'
+        '{"time": "2026-05-17T10:05:09Z", "service": "web", "level": "error", "ms": 40}\n'
+        '{"time": "2026-05-17T11:00:00Z", "service": "mail", "level": "info", "ms": 5}\n'
+    )
 
-    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:  # noqa: ARG002
-        """Parse a block; values of JSON have no raw form, so `forms` changes nothing. See `BlockReader`."""
-        lines = plain_lines(block)
-        texts = lines.split()
-        objects: list[Any] = []
-        malformed: list[Malformed] = []
-        offsets: list[int] = []
-        for number, line in enumerate(texts):
-            value = read_object(line)
-            if isinstance(value, dict):
-                objects.append(value)
-                continue
-            offsets = offsets or line_offsets(block)
-            malformed.append(Malformed(number, offsets[number], line, value))
-        wrong = {m.line for m in malformed}
-        malformed_bytes = sum(len(m.data) for m in malformed)
-        parsed = Parsed(
-            columns=[],
-            records=len(objects),
-            lines=lines.count,
-            parsed_bytes=lines.text_bytes - malformed_bytes,
-            malformed_bytes=malformed_bytes,
-            delimiter_bytes=lines.delimiter_bytes,
-            malformed=malformed,
-            nul_bytes=lines.nul_bytes,
-            bom_bytes=lines.bom_bytes,
-        )
-        for name, find in zip(self._fields, self._finders, strict=True):
-            if find is None:
-                column = _line_column(name, block, lines, source, offset)
-                parsed.columns.append(
-                    Values([v for at, v in enumerate(column) if at not in wrong] if wrong else column)
-                )
-                continue
-            column = [find(value) for value in objects]
-            missing = sum(value is _MISSING for value in column)
-            if missing:
-                parsed.bad_fields[f"missing.{name}"] = missing
-                column = [None if value is _MISSING else value for value in column]
-            parsed.columns.append(Values(column))
-        return parsed
+    def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> LineReader:  # noqa: ARG002
+        """Make the reader of blocks; see `ReaderKind`."""
+        return LineReader(read_object, names, paths, finder, any_name=True)
 
-    def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:  # noqa: ARG002
-        """The column as it is; see `BlockReader`."""
-        return list(column), 0
+    def times(self, form: str) -> TimeFields:  # noqa: ARG002
+        """Return the names under which a time is looked for."""
+        return TimeFields(("time", "timestamp", "@timestamp", "ts", "datetime", "date"))
 
-    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
-        """A record is a line; see `BlockReader`."""
-        return good_lines(parsed)
+    def matches(self, form: str) -> Matches:  # noqa: ARG002
+        """Return a test of one line; see `ReaderKind`."""
+        return lambda line: line.lstrip()[:1] == b"{" and isinstance(read_object(line), dict)
 
-    def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
-        """Where the line of the n-th record begins, and the line; see `BlockReader`."""
-        seen = -1
-        for at, line in enumerate(plain_lines(block).split()):
-            seen += isinstance(read_object(line), dict)
-            if seen == record:
-                return line_offsets(block)[at], line
-        raise IndexError(f"the block has {seen + 1} records, so none has the index {record}")
+    def explain(self, form: str, line: bytes) -> dict[str, Any] | tuple[int, str]:  # noqa: ARG002
+        """Return the object of a line, or why it is none."""
+        value = read_object(line)
+        return value if isinstance(value, dict) else (0, value)
 
+    def absent(self, lines: Sequence[bytes], fields: Sequence[str]) -> tuple[str, list[str]] | None:
+        """Return the first of these paths that no object has; see `ReaderKind`."""
+        records = [value for value in map(read_object, lines) if isinstance(value, dict)]
+        for path in fields if records else ():
+            if not any(has(record, path) for record in records):
+                depth = path.count(".") + 1
+                return path, list(dict.fromkeys(name for record in records for name in paths_of(record, depth)))
+        return None
+
+
+KIND = JsonLines()
 
 _decoder = json.JSONDecoder()
 
@@ -123,21 +92,21 @@ def read_object(line: bytes) -> dict[str, Any] | str:
 
 
 def finder(path: str) -> Callable[[dict[str, Any]], Any]:
-    """What takes the value at a path out of an object (`_MISSING` when it is not there)."""
+    """What takes the value at a path out of an object (`MISSING` when it is not there)."""
     steps = path.split(".")
     if len(steps) == 1:
-        return lambda value: value.get(path, _MISSING)
+        return lambda value: value.get(path, MISSING)
 
     def find(value: Any) -> Any:
         if path in value:
             return value[path]
         for step in steps:
             if isinstance(value, dict):
-                value = value.get(step, _MISSING)
+                value = value.get(step, MISSING)
             elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
                 value = value[int(step)]
             else:
-                return _MISSING
+                return MISSING
         return value
 
     return find
@@ -145,7 +114,7 @@ def finder(path: str) -> Callable[[dict[str, Any]], Any]:
 
 def has(record: dict[str, Any], path: str) -> bool:
     """Whether a record has this field; of a list that is there, any item."""
-    if finder(path)(record) is not _MISSING:
+    if finder(path)(record) is not MISSING:
         return True
     above, _, item = path.rpartition(".")
     return item.isdecimal() and isinstance(finder(above)(record), list)
@@ -158,11 +127,3 @@ def paths_of(value: dict[str, Any], depth: int, above: str = "") -> Iterator[str
             yield from paths_of(inner, depth - 1, f"{above}{name}.")
         else:
             yield above + name
-
-
-def _line_column(name: str, block: bytes, lines: Lines, source: str, offset: int) -> list[Any]:
-    if name == "file":
-        return [source] * lines.count
-    if name == "line":
-        return Text(dash=False)(list(lines.split()))[0]
-    return [offset + at for at in line_offsets(block)]

@@ -7,7 +7,7 @@ line that it stands on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mrframe.formats.readers.base import (
@@ -24,6 +24,8 @@ from mrframe.formats.readers.base import (
     plain_lines,
 )
 from mrframe.formats.readers.convert import Text
+from mrframe.formats.readers.kind import LINE_FIELDS, Field, ReaderKind
+from mrframe.formats.registry import NamedFormat
 
 _TEXT = Text(dash=False)
 
@@ -108,3 +110,49 @@ class WordsReader(TextReader):
             if left < 0:
                 return line_offsets(block)[at], line
         raise IndexError(f"the block has {record - left} words, so none has the index {record}")
+
+
+class _AnyText(ReaderKind):
+    """What lines and words have in common."""
+
+    fits_any_text = True
+    has_raw_bytes = True
+    sample = "an error here\nnothing there\nan error again\n"
+
+
+class TextLines(_AnyText):
+    """Lines of text."""
+
+    name = "text"
+    formats = (NamedFormat("text", "", "any line", "lines of text: file, offset, line"),)
+
+    def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> TextReader:  # noqa: ARG002
+        """Make the reader of blocks; see `ReaderKind`."""
+        return TextReader([paths.get(name, name) for name in names])
+
+    def fields(self, form: str) -> Mapping[str, Field]:  # noqa: ARG002
+        """Return the fields that every reader of lines has."""
+        return LINE_FIELDS
+
+
+class Words(_AnyText):
+    """The words of a text."""
+
+    name = "words"
+    formats = (NamedFormat("words", "", "any line", "the words of a text, split on ASCII whitespace"),)
+
+    def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> WordsReader:  # noqa: ARG002
+        """Make the reader of blocks; see `ReaderKind`."""
+        return WordsReader([paths.get(name, name) for name in names])
+
+    def fields(self, form: str) -> Mapping[str, Field]:  # noqa: ARG002
+        """Return the fields; see `ReaderKind`."""
+        return {"word": Field("a word: text between ASCII whitespace", as_written=True), **LINE_FIELDS}
+
+    def explain(self, form: str, line: bytes) -> dict[str, Any]:
+        """Return the words of a line, as a list."""
+        return {"word": self.make(form, ("word",), {}).parse(line, "", 0).values[0]}
+
+
+LINES = TextLines()
+WORDS = Words()

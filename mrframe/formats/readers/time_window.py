@@ -37,13 +37,10 @@ _SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _EPOCH_MS_FROM = 100_000_000_000  # a number from here on counts milliseconds: as seconds it would be the year 5138
-JSON_TIMES = ("time", "timestamp", "@timestamp", "ts", "datetime", "date")
-"""Where the time of a JSON record is looked for: the first of these that it has."""
 FORMS = (
     "a date (2026-05-17), a time (2026-05-17T10:05, with +02:00 or Z or without), 24h, 90m, 7d, today, yesterday, now"
 )
 INSIDE, OUTSIDE, WITHOUT, EDGE = 0, 1, 2, 3  # EDGE: of several times, perhaps some
-DIGITS = {"clf": (16, 19), "iso": (15, 18)}  # 17/May/2015:10:05:03 +0000, 2015-05-17T10:05:03Z
 STATES_MAX = 1 << 16
 HIDDEN = "\0"  # begins the names of columns that only the window wants
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from mrframe.core.job.job import Job, Reader
+from mrframe.core.job.job import Job
 from mrframe.formats.factory import BlockReader
-from mrframe.formats.readers.access import AccessReader
 from mrframe.formats.readers.base import (
     ALL_VALUES,
     Arrow,
@@ -26,10 +25,11 @@ from mrframe.formats.readers.base import (
     values_of,
 )
 from mrframe.formats.readers.text import TextReader, WordsReader
-from mrframe.formats.schema import grammar_of, kinds_of
+from mrframe.formats.readers.time_window import WindowReader
+from mrframe.formats.registry import kind_of
+from mrframe.formats.schema import fields_as_written, kinds_of
 from mrframe.task.columnar.arrow import MAYBE_STAND_IN, need_arrow, to_table
 
-_ROLES_CONVERTED = ("day", "hour", "minute")  # whose text is not what the log has
 _BLANKS = b" \t\n\v\f\r"
 _IS_BLANK = bytes(byte in _BLANKS for byte in range(256))
 
@@ -42,12 +42,8 @@ class RawBatches:
         self._kinds = kinds_of(job.read, self._names, job.paths())
         wanted = [job.paths().get(name, name) for name in self._names]
         self.reader = _straight(reader, wanted) if find_spec("numpy") is not None else reader
-        apart = _converted_fields(job.read)
-        self.forms: Forms = {
-            index: Arrow
-            for index, (name, kind) in enumerate(zip(wanted, self._kinds, strict=True))
-            if kind in ("text", "int") and name not in apart
-        }
+        as_written = fields_as_written(job.read)
+        self.forms: Forms = {index: Arrow for index, name in enumerate(wanted) if name in as_written}
         # Made once: with each scalar that it makes of a Python value, pyarrow looks for dateutil again.
         dash, empty, self._null = need_arrow().array([b"-", b"", None], need_arrow().binary())
         self._nothing = {
@@ -104,7 +100,7 @@ class RawBatches:
 
 def raw_batches(job: Job, reader: BlockReader) -> RawBatches | None:
     """The columns of this reader straight from its bytes; None where they are made of values."""
-    if job.where is not None or type(reader) not in (AccessReader, TextReader, WordsReader):
+    if job.where is not None or isinstance(reader, WindowReader) or not kind_of(job.read).has_raw_bytes:
         return None
     return RawBatches(job, reader)
 
@@ -114,12 +110,6 @@ def _straight(reader: BlockReader, wanted: list[str]) -> BlockReader:
     if type(reader) is WordsReader and wanted == ["word"]:
         return _Words(wanted)
     return _Lines(wanted) if type(reader) is TextReader and wanted == ["line"] else reader
-
-
-def _converted_fields(read: Reader) -> set[str]:
-    """The fields whose values are not the text that the log has."""
-    known = grammar_of(read.format).field_map() if read.kind == "access" else {}
-    return {"file", "offset", *(name for name, (_, role) in known.items() if role in _ROLES_CONVERTED)}
 
 
 def _is_plain(array: Any) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any
 
-from mrframe.core.job.job import Job
+from mrframe.core.job.job import WORDS, Job
 from mrframe.core.model.spec import MIB, Split
 from mrframe.formats.readers.base import (
     ALL_VALUES,
@@ -41,7 +41,7 @@ RECORD_BYTES = 64  # of memory that a state takes on its way through a reduce
 def maps_packed(job: Job, split: Split, settings: TaskSettings) -> bool:
     """Whether a map of this job over this split is fast: it counts words, by the usual hash."""
     return (
-        job.read.kind == "words"
+        job.read == WORDS
         and job.projection() == ("word",)
         and bool(counts_raw(job))
         and _may_pack(job, split, settings)

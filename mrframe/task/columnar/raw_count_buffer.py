@@ -15,6 +15,7 @@ from typing import Any
 from mrframe.core.job.job import Job
 from mrframe.formats.factory import BlockReader
 from mrframe.formats.readers.base import Column, raw_of
+from mrframe.formats.registry import kind_of
 from mrframe.shuffle.reducers import Count, Total
 from mrframe.task.columnar.declared_map import Constant, declared_picks
 
@@ -23,7 +24,7 @@ _NO_RAW_FORM = {"file", "offset", "line"}
 
 def counts_raw(job: Job) -> frozenset[int]:
     """The columns to be counted raw: those of the key, or none when the job is of another form."""
-    if job.where is not None or job.read.kind in ("json", "pairs") or not isinstance(job.reduce, Count | Total):
+    if job.where is not None or not kind_of(job.read).has_raw_bytes or not isinstance(job.reduce, Count | Total):
         return frozenset()
     names, picks = job.projection(), declared_picks(job)
     every = tuple(range(len(names)))

@@ -9,9 +9,9 @@ from itertools import product
 import pytest
 
 from mrframe.formats.factory import explain, make_reader
+from mrframe.formats.readers.access import grammar_of
 from mrframe.formats.readers.base import as_raw, raw_of
 from mrframe.formats.registry import logs
-from mrframe.formats.schema import grammar_of
 from mrframe.testing.oracle import parse_line
 
 HEAD = b"192.0.2.7 - alice [17/May/2015:10:05:03 -0330] "

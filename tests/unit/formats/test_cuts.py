@@ -9,8 +9,8 @@ import pytest
 from mrframe.errors import FormatError
 from mrframe.formats.detect import detect
 from mrframe.formats.factory import explain, make_reader
+from mrframe.formats.readers.access import grammar_of
 from mrframe.formats.registry import logs
-from mrframe.formats.schema import grammar_of
 from mrframe.testing.oracle import parse_line
 
 TIME = "[17/May/2015:10:05:03 +0200]"

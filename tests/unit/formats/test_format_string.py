@@ -6,8 +6,9 @@ from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError
 from mrframe.formats.factory import explain
 from mrframe.formats.grammar.format_string import parse_format
+from mrframe.formats.readers.access import grammar_of
 from mrframe.formats.registry import logs
-from mrframe.formats.schema import fields_of, grammar_of
+from mrframe.formats.schema import fields_of
 
 COMBINED = grammar_of("combined").elements
 

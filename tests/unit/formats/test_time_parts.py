@@ -8,15 +8,20 @@ import pytest
 
 from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError
-from mrframe.formats.factory import explain, has_times, make_reader
+from mrframe.formats.factory import explain, make_reader
+from mrframe.formats.readers.access import grammar_of
 from mrframe.formats.readers.time_window import Window
-from mrframe.formats.registry import logs
-from mrframe.formats.schema import fields_of, grammar_of
+from mrframe.formats.registry import kind_of, logs
+from mrframe.formats.schema import fields_of
 from mrframe.testing.oracle import parse_line
 
 EAST = timezone(timedelta(hours=2))
 WANTED = datetime(2023, 10, 10, 13, 55, 36, tzinfo=EAST)
 MS, US = WANTED.replace(microsecond=483_000), WANTED.replace(microsecond=483_123)
+
+
+def times_of(reader):
+    return kind_of(reader).times(reader.format)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +106,8 @@ def test_a_time_that_cannot_be_put_together_is_refused(string: str, says: str) -
 
 def test_a_clock_without_a_date_is_no_time() -> None:
     assert "time" not in (fields_of(logs.format("%h %{%T}t %s")) or {})
-    assert not has_times(logs.format("%h %{%T}t %s"))
-    assert not has_times(logs.format("%h %{Time}i"))  # a header of that name
+    assert times_of(logs.format("%h %{%T}t %s")) is None
+    assert times_of(logs.format("%h %{Time}i")) is None  # a header of that name
 
 
 def test_a_header_named_as_the_time_does_not_take_its_name() -> None:

@@ -1,0 +1,122 @@
+"""`ReaderKind`: everything that mrframe asks of a kind of reader, in one value.
+
+To add a grammar, write one file with a `ReaderKind` and enter it in `formats/registry.py`, or name it as an entry
+point of the group `mrframe.readers` in a package of your own (docs/formats.md). No other code tests the name of a
+kind. Not here: the readers of blocks themselves (`base.BlockReader`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from mrframe.core.job.job import Reader
+from mrframe.formats.readers.base import BlockReader
+from mrframe.formats.registry import NamedFormat
+
+ValueKind = Literal["text", "int", "float", "time", "any"]
+Matches = Callable[[bytes], bool]
+
+
+class Field(NamedTuple):
+    """A field of a reader.
+
+    doc         a line for people
+    kind        the type of its values beside None; "any" where no schema says
+    as_written  whether a value of kind text or int is spelled by the bytes that `RawBytes` holds, so that Arrow
+                may read them (`-` and empty text aside, which `convert` turns into None or not)
+    """
+
+    doc: str
+    kind: ValueKind = "text"
+    as_written: bool = False
+
+
+LINE_FIELDS: dict[str, Field] = {
+    "file": Field("the name of the file that the record was read from"),
+    "offset": Field(
+        "the byte at which the record's line begins in the file (of a compressed file: in its content)", "int"
+    ),
+    "line": Field("the text of the record's line, without its end", as_written=True),
+}
+"""Fields that every reader of lines has."""
+
+
+class TimeFields(NamedTuple):
+    """Where a record has its time, for `--since` and `--until`.
+
+    names   the fields that may hold it; of several, the first that a record has with a time in it
+    naive   whether the times have no zone in the log
+    digits  where the last digits of minute and second stand in the raw text of a time; None: not in one place
+    """
+
+    names: tuple[str, ...]
+    naive: bool = False
+    digits: tuple[int, int] | None = None
+
+
+class ReaderKind:
+    """A kind of reader. Subclass it, set `name`, and override what differs; only `make` has no default.
+
+    `form` is `Reader.format` in every method: a known name or a format string, "" for kinds that have one form.
+
+    name           what `Reader.kind` says
+    formats        the formats that have a name, with an example line; of several that fit a file equally well
+                   the first is preferred
+    fits_any_text  whether any line matches, so that the kind is never guessed and --log-format does not apply
+    takes_formats  whether `Reader.format` names one of several formats, "auto" being one not yet detected
+    has_raw_bytes  whether `BlockReader.parse` gives text fields as `RawBytes` where that is asked for
+    nested         whether a field may be a dotted path into a record
+    sample         lines of input for the test that `mrframe init` writes, if the ready jobs read this kind
+    """
+
+    name: str = ""
+    formats: tuple[NamedFormat, ...] = ()
+    fits_any_text: bool = False
+    takes_formats: bool = False
+    has_raw_bytes: bool = False
+    nested: bool = False
+    sample: str = ""
+
+    def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> BlockReader:
+        """Make the reader of blocks for these fields, in this order.
+
+        `paths` gives a field's own name where it is not the projected one. The names are checked already. Raises
+        FormatError for a format that cannot be read.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no make()")
+
+    def fields(self, form: str) -> Mapping[str, Field] | None:  # noqa: ARG002
+        """Return the fields by name; None if the kind takes any name (it has no schema)."""
+        return None
+
+    def times(self, form: str) -> TimeFields | None:  # noqa: ARG002
+        """Return where records have their times; None if they have none."""
+        return None
+
+    def matches(self, form: str) -> Matches:
+        """Return a test of one line (without its end), for detection."""
+        return lambda line: isinstance(self.explain(form, line), dict)
+
+    def explain(self, form: str, line: bytes) -> dict[str, Any] | tuple[int, str]:
+        """Parse one line (without its end): its fields, or where it stops to match (from 0) and what was expected."""
+        names = [name for name in self.fields(form) or {} if name not in ("file", "offset")]
+        parsed = self.make(form, names, {}).parse(line + b"\n", "", 0)
+        if parsed.malformed or not parsed.records:
+            return 0, parsed.malformed[0].reason if parsed.malformed else "no record"
+        return {name: column[0] for name, column in zip(names, parsed.values, strict=True)}
+
+    def absent(self, lines: Sequence[bytes], fields: Sequence[str]) -> tuple[str, list[str]] | None:  # noqa: ARG002
+        """For a kind without a schema: (the first of these fields that no line has, the names that lines have).
+
+        None if each is in some line, or if no line is a record.
+        """
+        return None
+
+    def title(self, form: str) -> str:  # noqa: ARG002
+        """Name the reader in messages."""
+        return f"the reader {self.name!r}"
+
+    def reader(self, known: NamedFormat) -> Reader:
+        """Return the reader of one of `formats`."""
+        return Reader(self.name, known.name if self.takes_formats else "")
