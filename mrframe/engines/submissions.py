@@ -1,41 +1,38 @@
-"""Jobs on a standing cluster: submitted by one process, and their answers fetched by another, later.
+"""Jobs on a standing cluster: one process submits them, another fetches their answers later.
 
-What the second one needs to know of the plan is kept beside the submission as its *record*: plain values, of which
-the summary is made. The job itself is not needed for that, nor its inputs.
+What the second one must know of the plan is kept as the submission's record (`submission_record.py`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, cast
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.job.job import Reader
+from mrframe.core.job.job import Job
 from mrframe.core.model.actions import JobEnded
 from mrframe.core.model.options import RunOptions
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.engines.cache.run_cache import open_cache
 from mrframe.engines.gather import outcome_of
-from mrframe.engines.history.kept_runs import stamps
 from mrframe.engines.history.summary import Summary, summarise
 from mrframe.engines.plan.job_inputs import GivenInputs, find_inputs
 from mrframe.engines.plan.key_ranges import sample_plan, with_cuts
-from mrframe.engines.plan.planning import make_plan, with_name
+from mrframe.engines.plan.planning import make_plan
 from mrframe.engines.protocol import Outcome, Plan, limited, raise_failure
-from mrframe.errors import CorruptData, UsageError
+from mrframe.engines.submission_record import record_of, recorded_plan
+from mrframe.errors import UsageError
 from mrframe.formats.inputs.files import InputFile
 from mrframe.store.scratch import Scratch
-from mrframe.task.code.job_file import find
+from mrframe.task.code.job_file import JobFile
 from mrframe.task.code.package import pack
-from mrframe.task.isolation import effects
 from mrframe.task.reduce.reduce_task import PART_FILE
 
 
 class Cluster(Protocol):
-    """What is needed of `cluster.client.supervisor.Visitor`, which says what each does."""
+    """What is needed of `cluster.client.visitor.Visitor`, which says what each does."""
 
     # ruff: noqa: D102
     def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes, priority: int) -> None: ...
@@ -43,36 +40,6 @@ class Cluster(Protocol):
     def close_inputs(self, job: str) -> None: ...
     def settle(self, timeout_s: float) -> None: ...
     def fetch(self, node: str, attempt: str, name: str) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedJob:
-    """What a record says of the job: enough of a `Job` for the summary. `ranked`: its last step is a `top`."""
-
-    name: str
-    is_join: bool
-    source_names: tuple[str, ...]
-    ranked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedSettings:
-    """What a record says of the settings of tasks."""
-
-    reader: Reader | dict[str, Reader]
-    window: tuple[str, str, str] | None = None
-    hash_seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedPlan:
-    """What a record says of the plan: enough of a `Plan` for the summary; one split stands for all plain files."""
-
-    job: RecordedJob
-    settings: RecordedSettings
-    steps: tuple[StepSpec, ...]
-    splits: tuple[Split, ...]
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +57,8 @@ class Submission:
 
 
 def prepare(
-    job: str,
+    job: Job,
+    file: JobFile | None,
     inputs: GivenInputs,
     options: RunOptions,
     job_options: Mapping[str, Any],
@@ -99,22 +67,19 @@ def prepare(
     sampled: Callable[[Submission], list[bytes]],
     stored: Callable[[str], list[InputFile]] | None = None,
 ) -> Submission:
-    """Plan a job (what JOB is on the command line) over inputs, for a cluster of so many executors.
+    """Plan a job over inputs, for a cluster of so many executors; `file` is the one that it was made from.
 
     `stored` gives the files of a dataset of that cluster. `sampled` has the cluster carry out another submission,
     which samples the keys of a job in total order, and gives the files of its output.
     Raises what `planning.make_plan` and `sampled` raise.
     """
-    effects.forget()
-    file = find(job)
-    made = with_name(file.make(job_options), os.path.basename(file.path).removesuffix(".py"))
     with Scratch(options.scratch_dir, later=True) as scratch:
         if "-" in inputs:
             raise UsageError("standard input cannot be submitted, as the command does not wait; name a file")
-        found = find_inputs(made, inputs, stored)
+        found = find_inputs(job, inputs, stored)
         cache = open_cache(options, found.files, found.estimated_bytes)
         options = cache.cut_as_before(options)
-        plan = make_plan(made, found, options, scratch=scratch, file=file, job_options=job_options)
+        plan = make_plan(job, found, options, scratch=scratch, file=file, job_options=job_options)
         plan = cache.consult(plan, later=True)
         cache.close()
         plan, sample = sample_plan(limited(plan, executors))
@@ -130,7 +95,7 @@ def _submission(plan: Plan) -> Submission:
         for split in plan.splits
     )
     package = pack(plan.job, plan.settings, plan.file, plan.job_options)
-    return Submission(plan.steps, splits, package, _record(plan), plan.notes)
+    return Submission(plan.steps, splits, package, record_of(plan), plan.notes)
 
 
 def submit(submission: Submission, cluster: Cluster, job: str, timeout_s: float, *, priority: int = 0) -> None:
@@ -150,7 +115,7 @@ def parts_of(cluster: Cluster, ended: JobEnded) -> list[str]:
 def gather(cluster: Cluster, ended: JobEnded, record: bytes, nodes: int) -> tuple[Outcome, Summary, bool]:
     """The output of a job that is done, its summary, and whether its rows are ranked. Raises its failure."""
     _raise_failure_of(ended)
-    plan = _recorded(record)
+    plan = recorded_plan(record)
     outcome = outcome_of(ended.reports, ended.outputs, cluster.fetch)
     outcome.nodes = nodes
     return outcome, summarise(cast("Plan", plan), outcome, "cluster"), plan.job.ranked
@@ -159,47 +124,3 @@ def gather(cluster: Cluster, ended: JobEnded, record: bytes, nodes: int) -> tupl
 def _raise_failure_of(ended: JobEnded) -> None:
     if ended.failure is not None:
         raise_failure(ended.failure)
-
-
-def name_of(record: bytes) -> str:
-    """The name of the job that a record is of. CorruptData when it is damaged."""
-    return _recorded(record).job.name
-
-
-def _record(plan: Plan) -> bytes:
-    reader = plan.settings.reader
-    readers = {"": reader} if isinstance(reader, Reader) else reader
-    return json.dumps(
-        {
-            "name": plan.job.name,
-            "is_join": plan.job.is_join,
-            "source_names": list(plan.job.source_names),
-            "ranked": plan.job.steps()[-1].top is not None,
-            "readers": [[name, one.kind, one.format] for name, one in readers.items()],
-            "partitions": [step.partitions for step in plan.steps],
-            "window": plan.settings.window,
-            "hash_seed": plan.settings.hash_seed,
-            "block_bytes": plan.steps[0].block_bytes,
-            "files": stamps(os.path.abspath(split.path) for split in plan.splits if split.kind != "stored"),
-            "notes": list(plan.notes),
-            "planned_bytes": sum(split.length for split in plan.splits if split.kind in ("file", "stored")),
-        }
-    ).encode()
-
-
-def _recorded(record: bytes) -> RecordedPlan:
-    try:
-        plain = json.loads(record)
-        job = RecordedJob(plain["name"], plain["is_join"], tuple(plain["source_names"]), plain["ranked"])
-        readers = {name: Reader(kind, text) for name, kind, text in plain["readers"]}
-        settings = RecordedSettings(
-            readers if job.is_join else readers[""],
-            plain["window"] and tuple(plain["window"]),
-            plain.get("hash_seed", 0),  # there was none once
-        )
-        steps = tuple(StepSpec(partitions) for partitions in plain["partitions"])
-        splits = (Split("file", "", "", 0, plain["planned_bytes"], (0, 0)),)
-        notes = tuple(plain.get("notes", ()))  # nor these
-    except (ValueError, KeyError, TypeError):
-        raise CorruptData("the record of the submission is damaged, so its answer cannot be checked") from None
-    return RecordedPlan(job, settings, steps, splits, notes)

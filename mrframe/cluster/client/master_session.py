@@ -121,6 +121,12 @@ class MasterSession:
         self._follows.add(job)
         self._request(messages.FollowJob(job))
 
+    def unfollow(self, job: str) -> None:
+        """Hear of a job no more; one that the master does not know is no error of the session any longer."""
+        self._follows.discard(job)
+        if self._unknown == job:
+            self._unknown = ""
+
     def settle(self, timeout_s: float) -> None:
         """Wait until the master has accepted all requests. Raises ClusterUnreachable if it does not in time."""
         deadline_s = time.monotonic() + timeout_s

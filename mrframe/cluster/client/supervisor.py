@@ -1,6 +1,6 @@
-"""A standing cluster: its supervisor, a daemon of its own, and the clients that come and go.
+"""The supervisor of a standing cluster: a daemon of its own.
 
-The supervisor is to a standing cluster what the client is to a private one (`client.py`): it makes the keys, has the
+It is to a standing cluster what the client is to a private one (`client.py`): it makes the keys, has the
 keeper fork master and nodes, and starts again what dies. Unlike there that is also the master, which goes on from its
 journal, at the same address and under the same keys: clients and nodes find it again by themselves. When the
 supervisor itself ends, however it does, the keeper ends all the rest; the journal and what nodes have sealed stay,
@@ -12,46 +12,39 @@ Rules.
   once there is space it goes on. Meanwhile clients are told why the master does not answer.
 - A journal may be an older copy, whose masters have given numbers to attempts that it does not know: the next master
   counts on from the highest epoch of what its nodes have sealed, so that no id is given twice.
-- What cannot be logged, or told to clients, ends nothing. The log of a cluster that ended otherwise than by `stop` is
-  kept as `last.log`.
-- Who starts the daemon hears over a pipe that it serves, or why it does not.
+- A log that cannot be written, or a fault that clients cannot be told, ends nothing. The log of a cluster that ended
+  otherwise than by `stop` is kept as `last.log`.
+- `standing.start` learns over a pipe that the daemon serves, or why it does not.
+
+Not here: starting and stopping the daemon (`standing.py`), and sessions with it (`visitor.py`).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import select
 import signal
-import subprocess
 import sys
 import time
 import traceback
 from collections import deque
-from typing import NoReturn, Self
+from typing import NoReturn
 
-from mrframe import errors
 from mrframe.cluster.client.client import RUN_ATTEMPT, LocalCluster
 from mrframe.cluster.client.cluster_dir import Access, ClusterDir
 from mrframe.cluster.client.keeper import KeeperSpec
-from mrframe.cluster.client.master_session import MasterSession
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER
 from mrframe.cluster.master.fact_journal import DiskJournal
 from mrframe.cluster.node.node_dir import NodeDir
-from mrframe.cluster.transport.auth import Keys
 from mrframe.cluster.transport.process import leave, log, set_title
 from mrframe.core.model.limits import NodeLimits, SchedulerLimits
 from mrframe.errors import ClusterUnreachable, MrframeError
-from mrframe.paths import python_path
 
 DEATHS_MAX = 100
 DEATHS_S = 60.0
-START_S = 30.0
-STOP_S = 20.0
+JOURNAL_S = 20.0  # how long the master of the cluster before may still hold the journal
 WAIT_S = 1.0
 RESPITE_S = 1.0
-FAULT_S = 4.0
-"""How long a client waits for a master that is known to be unable to go on."""
 
 
 class StandingCluster(LocalCluster):
@@ -68,7 +61,7 @@ class StandingCluster(LocalCluster):
 
     def begin(self) -> None:
         """Start all processes and let clients in. CorruptData when the journal is damaged."""
-        journal = DiskJournal(self._journal, wait_s=STOP_S)  # here whoever starts the cluster hears what is wrong
+        journal = DiskJournal(self._journal, wait_s=JOURNAL_S)  # here whoever starts the cluster hears what is wrong
         try:
             sealed = [self._folder(name).last_epoch() for name in os.listdir(self._home.nodes)]
             journal.pass_epoch(max(sealed, default=0))
@@ -242,103 +235,6 @@ def _say(report: int, error: MrframeError | None) -> None:
         os.close(report)
     except OSError:
         pass  # it was told, or nobody waits for it any more
-
-
-# ---- the command's side -----------------------------------------------------------------------------
-
-
-def start(path: str, *, nodes: int, slots: int, shuffle: str) -> None:
-    """Start a standing cluster in the home at `path`, and wait until it serves. Raises why it does not."""
-    ClusterDir(path).make()  # refused here with its own words
-    ours, theirs = os.pipe()
-    words = [path, str(nodes), str(slots), shuffle, str(theirs)]
-    started = subprocess.Popen(  # noqa: S603 -- runs this Python with this package, nothing that a user names
-        [sys.executable, "-m", "mrframe.cluster.client.supervisor", *words],
-        env={**os.environ, "PYTHONPATH": python_path()},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        pass_fds=[theirs],
-        start_new_session=True,
-    )
-    os.close(theirs)
-    started.returncode = 0  # it outlives this process
-    with open(ours, "rb") as pipe:
-        poll = select.poll()
-        poll.register(ours, select.POLLIN)
-        if not poll.poll(START_S * 1000):
-            os.kill(started.pid, signal.SIGTERM)
-            raise ClusterUnreachable(f"the cluster did not start within {START_S:g} s; is the machine overloaded?")
-        said = pipe.readline()
-    if not said:
-        raise ClusterUnreachable(f"the supervisor ended at its start; {os.path.join(path, 'run', 'log')} may say why")
-    outcome = json.loads(said)
-    if outcome:
-        raise getattr(errors, outcome["error"], ClusterUnreachable)(outcome["message"])
-
-
-def stop(path: str) -> None:
-    """End the cluster in this home and wait until nothing of it runs. ClusterUnreachable when there is none."""
-    home = ClusterDir(path)
-    pid = home.access().pid
-    handle = os.pidfd_open(pid)
-    try:
-        if not home.is_alive():  # it ended before its number was taken hold of
-            return
-        poll = select.poll()
-        poll.register(handle, select.POLLIN)
-        signal.pidfd_send_signal(handle, signal.SIGTERM)
-        if not poll.poll(STOP_S * 1000):
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-            poll.poll(STOP_S * 1000)
-            home.claim()  # its keeper ends the rest
-            home.leave()
-    finally:
-        os.close(handle)
-
-
-class Visitor(MasterSession):
-    """A client of a standing cluster; `copies` is a directory for what is fetched. A context manager."""
-
-    def __init__(self, home: ClusterDir, copies: str) -> None:
-        access = home.access()
-        super().__init__(home.path, copies=copies, nodes=home.nodes if access.by_path else None)
-        self.access = access
-        self._home = home
-        self._refused, self._refused_s = "", 0.0  # why the master cannot go on, and since when that is known
-        self._home_blocks = home.blocks
-        self._handle = os.pidfd_open(access.pid)
-        self._loop.watch(self._handle, self._stopped)
-        servers = {name: key.encode() for name, key in access.members}
-        self._connect(Keys(access.public_key.encode(), access.secret_key.encode()), access.address, servers)
-
-    def _storage_of(self, node: str) -> str:
-        return os.path.join(self._home_blocks, node)
-
-    def _left_s(self, deadline_s: float, timeout_s: float) -> float:
-        now_s = time.monotonic()
-        fault = self._home.fault()
-        if fault and not self._refused:
-            self._refused_s = now_s
-        self._refused = fault
-        if fault and (now_s - self._refused_s > FAULT_S or now_s >= deadline_s):
-            raise ClusterUnreachable(f"the master of the cluster in {self._cluster_name} cannot go on: {fault}")
-        return super()._left_s(deadline_s, timeout_s)
-
-    def _stopped(self) -> None:
-        self._loop.forget(self._handle)
-        self._fault = "it was stopped; what it has accepted goes on when it is started again"
-
-    def close(self) -> None:
-        """Leave; the cluster goes on."""
-        self._disconnect()
-        os.close(self._handle)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 if __name__ == "__main__":

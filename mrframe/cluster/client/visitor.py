@@ -1,0 +1,59 @@
+"""A session with a standing cluster that others started: it comes, asks, and leaves; the cluster goes on."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Self
+
+from mrframe.cluster.client.cluster_dir import ClusterDir
+from mrframe.cluster.client.master_session import MasterSession
+from mrframe.cluster.transport.auth import Keys
+from mrframe.errors import ClusterUnreachable
+
+FAULT_S = 4.0
+"""How long a client waits for a master that is known to be unable to go on."""
+
+
+class Visitor(MasterSession):
+    """A client of a standing cluster; `copies` is a directory for what is fetched. A context manager."""
+
+    def __init__(self, home: ClusterDir, copies: str) -> None:
+        access = home.access()
+        super().__init__(home.path, copies=copies, nodes=home.nodes if access.by_path else None)
+        self.access = access
+        self._home = home
+        self._refused, self._refused_s = "", 0.0  # why the master cannot go on, and since when that is known
+        self._home_blocks = home.blocks
+        self._handle = os.pidfd_open(access.pid)
+        self._loop.watch(self._handle, self._stopped)
+        servers = {name: key.encode() for name, key in access.members}
+        self._connect(Keys(access.public_key.encode(), access.secret_key.encode()), access.address, servers)
+
+    def _storage_of(self, node: str) -> str:
+        return os.path.join(self._home_blocks, node)
+
+    def _left_s(self, deadline_s: float, timeout_s: float) -> float:
+        now_s = time.monotonic()
+        fault = self._home.fault()
+        if fault and not self._refused:
+            self._refused_s = now_s
+        self._refused = fault
+        if fault and (now_s - self._refused_s > FAULT_S or now_s >= deadline_s):
+            raise ClusterUnreachable(f"the master of the cluster in {self._cluster_name} cannot go on: {fault}")
+        return super()._left_s(deadline_s, timeout_s)
+
+    def _stopped(self) -> None:
+        self._loop.forget(self._handle)
+        self._fault = "it was stopped; what it has accepted goes on when it is started again"
+
+    def close(self) -> None:
+        """Leave; the cluster goes on."""
+        self._disconnect()
+        os.close(self._handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,93 @@
+"""The record of a submission: what `result`, asked later by another process, must know of its plan.
+
+Plain values as JSON, kept in the cluster's directory beside the submission. The summary is made of them; neither the
+job nor its inputs are needed for that. Not here: planning, submitting and fetching (`submissions.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.job.job import Reader
+from mrframe.core.model.spec import Split, StepSpec
+from mrframe.engines.history.kept_runs import stamps
+from mrframe.engines.protocol import Plan
+from mrframe.errors import CorruptData
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedJob:
+    """What a record says of the job: enough of a `Job` for the summary. `ranked`: its last step is a `top`."""
+
+    name: str
+    is_join: bool
+    source_names: tuple[str, ...]
+    ranked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSettings:
+    """What a record says of the settings of tasks."""
+
+    reader: Reader | dict[str, Reader]
+    window: tuple[str, str, str] | None = None
+    hash_seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedPlan:
+    """What a record says of the plan: enough of a `Plan` for the summary; one split stands for all plain files."""
+
+    job: RecordedJob
+    settings: RecordedSettings
+    steps: tuple[StepSpec, ...]
+    splits: tuple[Split, ...]
+    notes: tuple[str, ...] = ()
+
+
+def name_of(record: bytes) -> str:
+    """The name of the job that a record is of. CorruptData when it is damaged."""
+    return recorded_plan(record).job.name
+
+
+def record_of(plan: Plan) -> bytes:
+    """The record of a planned job, as JSON."""
+    reader = plan.settings.reader
+    readers = {"": reader} if isinstance(reader, Reader) else reader
+    return json.dumps(
+        {
+            "name": plan.job.name,
+            "is_join": plan.job.is_join,
+            "source_names": list(plan.job.source_names),
+            "ranked": plan.job.steps()[-1].top is not None,
+            "readers": [[name, one.kind, one.format] for name, one in readers.items()],
+            "partitions": [step.partitions for step in plan.steps],
+            "window": plan.settings.window,
+            "hash_seed": plan.settings.hash_seed,
+            "block_bytes": plan.steps[0].block_bytes,
+            "files": stamps(os.path.abspath(split.path) for split in plan.splits if split.kind != "stored"),
+            "notes": list(plan.notes),
+            "planned_bytes": sum(split.length for split in plan.splits if split.kind in ("file", "stored")),
+        }
+    ).encode()
+
+
+def recorded_plan(record: bytes) -> RecordedPlan:
+    """The plan that a record is of, as far as it says. CorruptData when it is damaged."""
+    try:
+        plain = json.loads(record)
+        job = RecordedJob(plain["name"], plain["is_join"], tuple(plain["source_names"]), plain["ranked"])
+        readers = {name: Reader(kind, text) for name, kind, text in plain["readers"]}
+        settings = RecordedSettings(
+            readers if job.is_join else readers[""],
+            plain["window"] and tuple(plain["window"]),
+            plain.get("hash_seed", 0),  # there was none once
+        )
+        steps = tuple(StepSpec(partitions) for partitions in plain["partitions"])
+        splits = (Split("file", "", "", 0, plain["planned_bytes"], (0, 0)),)
+        notes = tuple(plain.get("notes", ()))  # nor these
+    except (ValueError, KeyError, TypeError):
+        raise CorruptData("the record of the submission is damaged, so its answer cannot be checked") from None
+    return RecordedPlan(job, settings, steps, splits, notes)
