@@ -9,7 +9,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mrframe.api import Progress, Result, Summary, run
+    from mrframe.api import (
+        Client,
+        Progress,
+        Result,
+        Submission,
+        Summary,
+        cluster_status,
+        connect,
+        run,
+        start_cluster,
+        stop_cluster,
+    )
     from mrframe.cli.commands.script import main
     from mrframe.core.job.job import Job, Reader, each, top
     from mrframe.core.model.options import RunOptions
@@ -21,7 +32,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "api": ("Progress", "Result", "Summary", "run"),
+    "api": (
+        *("Client", "Progress", "Result", "Submission", "Summary"),
+        *("cluster_status", "connect", "run", "start_cluster", "stop_cluster"),
+    ),
     "cli.commands.script": ("main",),
     "core.job.job": ("Job", "Reader", "each", "top"),
     "core.model.options": ("RunOptions",),
@@ -33,14 +47,18 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Client",
     "Job",
     "MrframeError",
     "Progress",
     "Reader",
     "Result",
     "RunOptions",
+    "Submission",
     "Summary",
+    "cluster_status",
     "collect",
+    "connect",
     "count",
     "distinct",
     "each",
@@ -52,6 +70,8 @@ __all__ = [
     "mean",
     "run",
     "smallest",
+    "start_cluster",
+    "stop_cluster",
     "text",
     "top",
     "total",

@@ -16,31 +16,40 @@ import click
 from mrframe.cli import COMPLETE_VARIABLE
 from mrframe.cli.show.exit import catch_lost_signals, leave, refuse_exit, run_to_exit_code, say
 
-COMMANDS = {
-    "run": "Run one job over log files and print its answer.",
-    "count": "Answer a question about log fields without a job file.",
-    "submit": "Submit a job to the standing cluster; prints its id and returns at once.",
-    "wait": "Wait until a submission has ended; the exit code says how, as that of `mrframe run` does.",
-    "result": "Print the answer of a submission, as `mrframe run` would have.",
-    "jobs": "List the submissions of the standing cluster.",
-    "cancel": "End a submission now: what runs of it is stopped, and it has no answer.",
-    "rm": "Remove an ended submission: its answer, all that was kept for it, and its record.",
-    "cluster": "Start, stop or look at a standing cluster on this machine.",
-    "fs": "Keep logs in the standing cluster, in replicated blocks on its nodes.",
-    "cache": "Show or delete the results that are saved of earlier runs.",
-    "why": "Show the input lines behind a key of an answer.",
-    "replay": "Run a failed record or group again, alone.",
-    "init": "Write a ready job, with a test, to start your own from.",
-    "check": "Is this job safe to distribute? Runs it in many ways and compares.",
-    "formats": "List log formats, detect a file's, or try a format string.",
-    "config": "Show the settings in force and where each comes from.",
-    "doctor": "Check that this machine has what mrframe needs.",
-    "completion": "Print a shell's completion script.",
+SECTIONS = {
+    "Run a job": {
+        "run": "Run one job over log files and print its answer.",
+        "count": "Answer a question about log fields without a job file.",
+        "init": "Write a ready job, with a test, to start your own from.",
+        "check": "Is this job safe to distribute? Runs it in many ways and compares.",
+    },
+    "Look into a run": {
+        "why": "Show the input lines behind a key of an answer.",
+        "replay": "Run a failed record or group again, alone.",
+        "cache": "Show or delete the results that are saved of earlier runs.",
+    },
+    "The standing cluster": {
+        "cluster": "Start, stop or look at a standing cluster on this machine.",
+        "submit": "Submit a job to the standing cluster; prints its id and returns at once.",
+        "jobs": "List the submissions of the standing cluster.",
+        "wait": "Wait until a submission has ended; the exit code says how, as that of `mrframe run` does.",
+        "result": "Print the answer of a submission, as `mrframe run` would have.",
+        "cancel": "End a submission now: its tasks are stopped, and it has no answer.",
+        "rm": "Remove an ended submission: its answer, its record, and all else that was kept for it.",
+        "fs": "Keep logs in the standing cluster, in replicated blocks on its nodes.",
+    },
+    "Formats, settings, this machine": {
+        "formats": "List log formats, detect a file's, or try a format string.",
+        "config": "Show the settings in force and where each comes from.",
+        "doctor": "Check that this machine has what mrframe needs.",
+        "completion": "Print a shell's completion script.",
+    },
 }
+COMMANDS = {name: text for section in SECTIONS.values() for name, text in section.items()}
 
 
 class LazyGroup(click.Group):
-    """A group that knows its subcommands by name and imports `mrframe.cli.commands.<name>` for one that is used."""
+    """A group that knows its subcommands by name, and imports the module of one when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
         """The names, in the order of the help."""
@@ -52,21 +61,24 @@ class LazyGroup(click.Group):
             return None
         import importlib
 
-        module = importlib.import_module(f"mrframe.cli.commands.{cmd_name}")
+        folder = "standing" if cmd_name in SECTIONS["The standing cluster"] else "commands"
+        module = importlib.import_module(f"mrframe.cli.{folder}.{cmd_name}")
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """The list of subcommands, without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        """The subcommands in sections, without importing any."""
+        width = max(map(len, COMMANDS))
+        for title, section in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), text) for name, text in section.items()])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The subcommand that the arguments name; an unknown one is an error with the nearest match."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            from mrframe.cli.parse.settings import nearest
+            from mrframe.api.units import nearest
 
             raise click.UsageError(f"mrframe has no command {args[0]!r}{nearest(args[0], COMMANDS)}", ctx)
         return super().resolve_command(ctx, args)
@@ -96,16 +108,15 @@ def group() -> None:
 
 def run_as_command(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command as its own process does, with exit codes and signals; never returns."""
-    from mrframe.bootstrap import claim_process
-    from mrframe.task.isolation import stdout
+    from mrframe import api
 
-    claim_process()
+    api.claim_process()
     catch_lost_signals()
     instruction = os.environ.get(COMPLETE_VARIABLE)
     if instruction:
         from click.shell_completion import shell_complete
 
         sys.exit(shell_complete(group, {}, "mrframe", COMPLETE_VARIABLE, instruction))
-    stdout.begin()
+    api.stdout.begin()
     refuse_exit()
     leave(run_to_exit_code(group, sys.argv[1:] if args is None else args, "mrframe"))

@@ -92,7 +92,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of a run. `bytes_total` is 0 when it is not known, `seconds` are since the start of the run."""
+    """The progress of a run. `bytes_total` is 0 when it is not known, `seconds` are since the start of the run.
+
+    >>> seen = []
+    >>> mrframe.run("status_codes", ["sample_logs/access.log"], on_progress=seen.append).close()
+    >>> seen[-1].records, seen[-1].malformed
+    (606, 0)
+    """
 
     stage: Stage
     step: int

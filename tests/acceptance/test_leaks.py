@@ -7,16 +7,12 @@ its node. Afterwards the processes are as many as before, and have as many files
 import os
 import random
 import time
-from pathlib import Path
 
 import pytest
 from test_standing_cluster import Place
 
-from mrframe.cluster.client.cluster_dir import ClusterDir
-from mrframe.cluster.client.supervisor import Visitor
-from mrframe.core.model.actions import JobEnded
-from mrframe.core.model.options import RunOptions
-from mrframe.engines import submissions
+from mrframe import RunOptions
+from mrframe.api import connect
 
 JOB = """
 import os, signal
@@ -49,7 +45,6 @@ class Many:
 
     def __init__(self, folder, place):
         self.folder, self.place = folder, place
-        self.home = ClusterDir(str(place.home))
         (folder / "job.py").write_text(JOB)
         (folder / "log").write_text("a b a\nb c\n" * 20)
         self.number = 0
@@ -58,23 +53,12 @@ class Many:
         """Submit a job, of which this dies; wait for its end, unless the client leaves."""
         self.number += 1
         options = {"victim": "" if victim == "client" else victim, "mark": str(self.folder / f"mark-{self.number}")}
-        with Visitor(self.home, str(self.folder / "copies")) as visitor:
-            job = submissions.prepare(
-                str(self.folder / "job.py"),
-                [str(self.folder / "log")],
-                RunOptions(split_bytes=100, partitions=1),
-                options,
-                executors=2,
-                sampled=lambda _sample: [],
-            )
-            name = self.home.add_submission(job.record, job.package)
-            submissions.submit(job, visitor, name, 20)
-            while victim != "client":
-                event = visitor.poll(20)
-                assert event is not None, f"{name} does not end"
-                if isinstance(event, JobEnded):
-                    assert event.failure is None, event.failure
-                    return
+        run_options = RunOptions(split_bytes=100, partitions=1)
+        with connect(str(self.place.home)) as client:
+            job, log = str(self.folder / "job.py"), str(self.folder / "log")
+            submission = client.submit(job, [log], run_options, job_options=options)
+            if victim != "client":
+                submission.wait(timeout_s=20)
 
     def open_now(self):
         """{title of a process: files and sockets that it has open}, and those of this process."""
@@ -109,7 +93,6 @@ def many(folder, number, *, killed):
     finally:
         place.cluster("stop")
     assert place.processes() == {}
-    assert not Path(folder / "copies").exists() or not any((folder / "copies").rglob("*.new"))
 
 
 @pytest.mark.slow

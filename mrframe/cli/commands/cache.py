@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import Any
 
 import click
 
+from mrframe import api
+from mrframe.api.units import bytes_text, counted
 from mrframe.cli.parse import settings
 from mrframe.cli.show.exit import print_json, say
-from mrframe.cli.show.terminal import bytes_text, columns_text, counted, escaped
-from mrframe.core.model.options import RunOptions
+from mrframe.cli.show.terminal import columns_text, escaped
 
 _DAY_S = 86_400
 
@@ -21,8 +21,8 @@ def _cache_dir_option(command: Any) -> Any:
     return click.option("--cache-dir", "cache_dir", metavar="DIR", default=None, help=text)(command)
 
 
-def _options(cache_dir: str | None, bytes_max: str | None = None) -> RunOptions:
-    return settings.run_options({"cache_dir": cache_dir, "cache_bytes_max": bytes_max})
+def _saved(cache_dir: str | None, bytes_max: str | None = None) -> api.SavedResults:
+    return api.SavedResults(settings.run_options({"cache_dir": cache_dir, "cache_bytes_max": bytes_max}))
 
 
 @click.group("cache")
@@ -39,38 +39,15 @@ def command() -> None:
 @_cache_dir_option
 def list_results(*, as_json: bool, cache_dir: str | None) -> None:
     """List the jobs whose results are saved, with how much of them there is and when it was used last."""
-    from mrframe.engines.cache.run_cache import folders
-
-    results, _ = folders(_options(cache_dir))
-    jobs = results.jobs()
+    saved = _saved(cache_dir)
+    jobs = saved.jobs()
     if as_json:
-        plain = [
-            {
-                "job": j.job,
-                "name": j.name,
-                "results": j.entries,
-                "bytes": j.size_bytes,
-                "used": j.used_s,
-            }
-            for j in jobs
-        ]
-        print_json({"dir": os.path.dirname(results.path), "jobs": plain})
+        print_json({"dir": saved.directory, "jobs": [job.to_plain() for job in jobs]})
         return
     now_s = time.time()
-    rows = [
-        [
-            j.job[:12],
-            j.name,
-            counted(j.entries, "result"),
-            bytes_text(j.size_bytes),
-            _ago(now_s - j.used_s),
-        ]
-        for j in jobs
-    ]
-    for line in columns_text(rows):
+    for line in columns_text([[*map(str, job.cells().values()), _ago(now_s - job.used_s)] for job in jobs]):
         say(escaped(line))
-    total = sum(job.size_bytes for job in jobs)
-    say(f"{counted(len(jobs), 'job')}, {bytes_text(total)} in {os.path.dirname(results.path)}")
+    say(f"{counted(len(jobs), 'job')}, {bytes_text(sum(job.bytes for job in jobs))} in {saved.directory}")
 
 
 def _ago(seconds: float) -> str:
@@ -84,24 +61,14 @@ def _ago(seconds: float) -> str:
 @_cache_dir_option
 def collect_garbage(cache_dir: str | None, bytes_max: str | None) -> None:
     """Delete what was not used for longest, until the rest is within the limit."""
-    from mrframe.engines.cache.run_cache import folders
-
-    options = _options(cache_dir, bytes_max)
-    results, files = folders(options)
-    files.trim()
-    say(f"{bytes_text(results.evict(options.cache_bytes_max))} deleted")
+    say(f"{bytes_text(_saved(cache_dir, bytes_max).trim())} deleted")
 
 
 @command.command("clear")
 @_cache_dir_option
 def clear(cache_dir: str | None) -> None:
     """Delete all saved results, unless a run is using them now."""
-    from mrframe.engines.cache.run_cache import folders
-
-    results, files = folders(_options(cache_dir))
-    freed = results.clear()
-    left = sum(job.size_bytes for job in results.jobs())
+    freed, left = _saved(cache_dir).clear()
     if left:
         raise click.ClickException(f"a run is using the saved results now, so {bytes_text(left)} were left")
-    files.clear()
     say(f"{bytes_text(freed)} deleted")

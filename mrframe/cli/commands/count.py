@@ -5,22 +5,17 @@ The words are sorted into fields and inputs, the reader is found from the data, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from mrframe import api
+from mrframe.api.questions.count_job import REDUCERS
 from mrframe.cli.commands.run import carry_out, taken_apart
-from mrframe.cli.parse.flags import answer_flags, setting_flags
+from mrframe.cli.parse.answer import answer_flags
+from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand
-from mrframe.cli.parse.question import fields_and_inputs, make_job
-from mrframe.core.job.job import Job, Reader
-from mrframe.errors import UsageError
-from mrframe.formats.registry import logs, reader_named, reader_with, readers_by_name, undetected
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-REDUCERS = ("count", "total", "smallest", "largest", "mean", "distinct", "collect")
+from mrframe.cli.parse.words import fields_and_inputs
 
 
 class CountCommand(JobCommand):
@@ -37,7 +32,10 @@ class CountCommand(JobCommand):
 @click.option("--value", metavar="FIELD", help="reduce this field instead of counting")
 @click.option("--reduce", "reducer", type=click.Choice(REDUCERS), help="how values are reduced [count, or total]")
 @click.option(
-    "--read", "kind", type=click.Choice(tuple(readers_by_name())), help="what the inputs are [found from the data]"
+    "--read",
+    "kind",
+    type=click.Choice(tuple(api.readers_by_name())),
+    help="what the inputs are [found from the data]",
 )
 @answer_flags()
 @setting_flags()
@@ -57,51 +55,7 @@ def command(context: click.Context, /, words: tuple[str, ...], **values: Any) ->
     """
     fields, inputs = fields_and_inputs(words)
     options, answer, _ = taken_apart(values, context)
-    job = asked(fields, inputs, options.log_format, **values)
+    job = api.count_job(fields, inputs, log_format=options.log_format, **values)
     flags = {name: values[name] for name in ("where", "value", "reducer")}
     question = {"read": job.read.kind, "fields": fields, **flags}
     carry_out(job, inputs, options, answer, question=question)
-
-
-def asked(
-    fields: Sequence[str],
-    inputs: Sequence[str],
-    log_format: str | None,
-    *,
-    where: str | None,
-    limit: int | None,
-    value: str | None,
-    reducer: str | None,
-    kind: str | None,
-) -> Job:
-    """The job that the flags ask for; UsageError when they contradict each other."""
-    if value is None and reducer not in (None, "count"):
-        raise UsageError(f"--reduce {reducer} needs --value FIELD: it says which values are reduced")
-    if value is not None and reducer == "count":
-        raise UsageError("--reduce count counts records, so --value means nothing to it; leave one of them out")
-    reader = reader_named(kind) if kind else find_reader(fields, inputs, log_format)
-    chosen = ready_reducer(reducer or ("total" if value else "count"))
-    return make_job(reader, fields, value=value, reducer=chosen, where=where, limit=limit)
-
-
-def ready_reducer(name: str) -> Any:
-    """The ready reducer of this name."""
-    from mrframe.shuffle import reducers
-
-    return getattr(reducers, name)
-
-
-def find_reader(fields: Sequence[str], inputs: Sequence[str], log_format: str | None) -> Reader:
-    """The reader for the inputs: what their fields can only mean, else what the first input looks like."""
-    own = reader_with(fields)
-    if own is not None:
-        return own
-    if log_format is not None:
-        return reader_named(log_format)
-    if inputs[0] == "-":
-        return logs.access
-    from mrframe.cli.parse.peek import first_bytes
-    from mrframe.formats.detect import detect
-
-    name, sample = first_bytes(inputs)
-    return undetected(detect(sample, name).reader)

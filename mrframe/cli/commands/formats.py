@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrframe.cli.parse.peek import first_bytes
+from mrframe import api
 from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import columns_text, escaped, sample
-from mrframe.core.job.job import Reader
 
-LINES_TRIED = 1000
+if TYPE_CHECKING:
+    from mrframe.api import Mismatch
+
 SHOWN_MISMATCHES = 3
 
 
@@ -25,14 +25,12 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def list_formats(*, as_json: bool) -> None:
     """List the formats that have a name, each with an example line."""
-    from mrframe.formats.registry import formats_table
-
-    table = formats_table()
+    formats = api.log_formats()
     if as_json:
-        print_json({"formats": [{"name": name, "example": line, "what": what} for name, line, what in table]})
+        print_json({"formats": [one.to_plain() for one in formats]})
         return
-    for name, line, what in table:
-        say(f"{name.ljust(10)}  {what}\n{' ' * 12}{escaped(line)}")
+    for one in formats:
+        say(f"{one.name.ljust(10)}  {one.description}\n{' ' * 12}{escaped(one.example)}")
     say("\nor the server's own string, pasted: --log-format 'LogFormat \"%h …\"' or 'log_format x …'")
 
 
@@ -41,19 +39,12 @@ def list_formats(*, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def detect_format(file: str, *, as_json: bool) -> None:
     """Say which format a file has, why, and what the fields of its first matching line are."""
-    from mrframe.formats.detect import detect
-
-    name, data = first_bytes([file])
-    found = detect(data, name)
-    label = found.reader.label
-    fields = _first_fields(data, found.reader)
+    found = api.detect_format(file)
     if as_json:
-        print_json(
-            {"format": label, "matched": found.matched, "lines": found.lines, "why": found.why, "fields": fields}
-        )
+        print_json(found.to_plain())
         return
-    say(f"{escaped(name)}: {found.why}")
-    _print_fields(fields)
+    say(f"{escaped(found.file)}: {found.why}")
+    _print_fields(found.fields)
 
 
 @command.command("test")
@@ -66,62 +57,27 @@ def test_format(format_string: str, file: str | None, *, as_json: bool) -> None:
     FORMAT is a name, or Apache's LogFormat or nginx's log_format as it stands in the server's configuration. Exit
     code 3 when lines do not match.
     """
-    from mrframe.formats.registry import reader_named
-    from mrframe.formats.schema import check_fields, fields_of
-
-    reader = reader_named(format_string)
-    check_fields(reader, [], {})
-    known = fields_of(reader) or {}
+    known = api.format_fields(format_string)
     if file is None:
         if as_json:
             print_json({"fields": known})
         else:
             _print_pairs(known)
         return
-    _, data = first_bytes([file])
-    lines, wrong = _tried(data, reader)
-    mismatches = [
-        {"line": number, "text": sample(_text(line)), "at": at, "reason": why} for number, line, at, why in wrong
-    ]
-    fields = _first_fields(data, reader)
+    tried = api.try_format(format_string, file)
     if as_json:
-        print_json({"lines": lines, "matched": lines - len(wrong), "fields": fields, "mismatches": mismatches})
+        wrong = [
+            {"line": one.line, "text": sample(_text(one.text)), "at": one.at, "reason": one.reason}
+            for one in tried.mismatches
+        ]
+        print_json({"lines": tried.lines, "matched": tried.matched, "fields": tried.fields, "mismatches": wrong})
     else:
-        say(f"matches {lines - len(wrong):,} of the first {lines:,} lines of {escaped(file)}")
-        _print_fields(fields)
-        for number, line, at, why in wrong[:SHOWN_MISMATCHES]:
-            _print_mismatch(file, number, line, at, why)
-    if wrong:
+        say(f"matches {tried.matched:,} of the first {tried.lines:,} lines of {escaped(file)}")
+        _print_fields(tried.fields)
+        for one in tried.mismatches[:SHOWN_MISMATCHES]:
+            _print_mismatch(file, one)
+    if tried.mismatches:
         raise click.exceptions.Exit(3)
-
-
-def _tried(data: bytes, reader: Reader) -> tuple[int, list[tuple[int, bytes, int, str]]]:
-    """(lines tried, [(line number, line, where it stops to match, what was expected there)])."""
-    from mrframe.formats.factory import explain
-
-    lines = data.split(b"\n")[:LINES_TRIED]
-    if lines and not lines[-1]:
-        lines.pop()
-    wrong = []
-    for number, line in enumerate(lines, 1):
-        outcome = explain(line, reader)
-        if isinstance(outcome, tuple):
-            wrong.append((number, line, *outcome))
-    return len(lines), wrong
-
-
-def _first_fields(data: bytes, reader: Reader) -> dict[str, Any]:
-    """The fields of the first line that matches; empty when none does."""
-    from mrframe.formats.factory import explain
-
-    for line in islice(data.split(b"\n"), LINES_TRIED):
-        outcome = explain(line, reader)
-        if isinstance(outcome, dict):
-            return {
-                str(name): value if isinstance(value, (int, float, type(None))) else str(value)
-                for name, value in outcome.items()
-            }
-    return {}
 
 
 def _print_fields(fields: dict[str, Any]) -> None:
@@ -135,12 +91,12 @@ def _print_pairs(pairs: dict[str, Any]) -> None:
         say(line)
 
 
-def _print_mismatch(file: str, number: int, line: bytes, at: int, why: str) -> None:
+def _print_mismatch(file: str, one: Mismatch) -> None:
     """A line with a mark where it stops to match."""
-    start = max(0, at - 60)
-    head, tail = sample(_text(line[start:at]), 400), sample(_text(line[at : at + 60]))
-    lead = f"  {escaped(file)}:{number}: " + ("…" if start else "")
-    say(f"{lead}{head}{tail}\n{' ' * (len(lead) + len(head))}^ {escaped(why)}")
+    start = max(0, one.at - 60)
+    head, tail = sample(_text(one.text[start : one.at]), 400), sample(_text(one.text[one.at : one.at + 60]))
+    lead = f"  {escaped(file)}:{one.line}: " + ("…" if start else "")
+    say(f"{lead}{head}{tail}\n{' ' * (len(lead) + len(head))}^ {escaped(one.reason)}")
 
 
 def _text(line: bytes) -> str:

@@ -1,51 +1,12 @@
-"""`mrframe init NAME`: a ready job, and a test of it, to start one's own from.
-
-The test holds a few lines that the job can read and the answer that the job gives on them now, so that it passes
-at once and fails when the job is changed: then the reader says what the answer ought to be.
-"""
+"""`mrframe init NAME`: a ready job, and a test of it, to start one's own from."""
 
 from __future__ import annotations
 
-import keyword
-import os
-import tempfile
-
 import click
 
-from mrframe.cli.parse.settings import nearest
 from mrframe.cli.show.exit import say
-from mrframe.errors import OutputError, UsageError
-from mrframe.store.output import whole_file
 
 DEFAULT_START = "status_codes"
-_HEADER = """\
-# Started from the ready job `{start}`. It is yours now: change what it asks.
-#   run it                       mrframe run {path} FILE
-#   test it                      pytest {test}
-#   is it safe to distribute?    mrframe check {path} FILE
-"""
-_TEST = '''\
-"""{name}: the answer on a few lines that one can count by hand."""
-
-{imports}
-
-JOB = str(Path(__file__).with_name("{name}.py"))
-LINES = r"""
-{lines}
-""".lstrip()
-
-
-def test_{name}({fixtures}):
-    """Put lines of your own log above, and here what you expect of them."""
-{given}    assert rows == [
-{rows}    ]
-'''
-_GIVEN = "    rows = mr_run(JOB, LINES)\n"
-_GIVEN_A_FILE = """\
-    monkeypatch.chdir(tmp_path)  # the answer names the file
-    Path("input.log").write_text(LINES)
-    rows = mr_run(JOB, Path("input.log"))
-"""
 
 
 @click.command("init")
@@ -60,53 +21,6 @@ def command(name: str, start: str | None) -> None:
       mrframe init top_urls                      a copy of a ready job
       mrframe init my_question --from top_urls   the same under a name of your own
     """
-    from mrframe.task.code.job_file import ready_jobs
-
-    ready = ready_jobs()
-    folder, base = os.path.split(name.removesuffix(".py"))
-    if not base.isidentifier() or keyword.iskeyword(base):
-        raise UsageError(f"{base!r} cannot be the name of a Python file to import; use letters, digits and _")
-    origin = start or (base if base in ready else DEFAULT_START)
-    if origin not in ready:
-        raise UsageError(f"there is no ready job {origin!r}{nearest(origin, sorted(ready))}")
-    path, test = os.path.join(folder, f"{base}.py"), os.path.join(folder, f"test_{base}.py")
-    for target in (path, test):
-        if os.path.lexists(target):
-            raise OutputError(f"{target} exists already, and init replaces nothing; choose another name")
-    with open(ready[origin], encoding="utf-8") as file:
-        source = file.read()
-    tested = text_of_test(base, origin)
-    if folder:
-        os.makedirs(folder, exist_ok=True)
-    _write(path, _HEADER.format(start=origin, path=path, test=test) + source)
-    _write(test, tested)
-    say(f"{path}\n{test}")
-
-
-def text_of_test(name: str, origin: str) -> str:
-    """The test of a job that is, so far, the ready job `origin`."""
     from mrframe import api
-    from mrframe.core.model.options import RunOptions
-    from mrframe.formats.registry import kind_of
 
-    lines = kind_of(api.load_job(origin, {}).read).sample
-    with tempfile.TemporaryDirectory(prefix="mrframe-init-") as folder:
-        path = os.path.join(folder, "input.log")
-        with open(path, "w", encoding="ascii") as file:
-            file.write(lines)
-        with api.run(origin, [path], RunOptions(engine="inline")) as result:
-            rows = "".join(f"        {row!r},\n" for row in result.rows())
-    named = path in rows
-    return _TEST.format(
-        name=name,
-        imports=("import datetime\n" if "datetime." in rows else "") + "from pathlib import Path",
-        lines=lines.rstrip("\n"),
-        fixtures="mr_run, tmp_path, monkeypatch" if named else "mr_run",
-        given=_GIVEN_A_FILE if named else _GIVEN,
-        rows=rows.replace(path, "input.log"),
-    )
-
-
-def _write(path: str, text: str) -> None:
-    with whole_file(path) as sink:
-        sink.write(text.encode())
+    say("\n".join(api.start_job(name, start)))

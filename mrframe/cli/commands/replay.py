@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mrframe import api
 from mrframe.cli.child import in_child
 from mrframe.cli.last_id import named
-from mrframe.cli.session import dir_option
+from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import escaped, sample
 from mrframe.errors import UsageError
-from mrframe.task.isolation import stdout
 
 if TYPE_CHECKING:
-    from mrframe.store.run_records import RunRecords
-    from mrframe.task.debug.capsule import Capsule
+    from mrframe.api import Capsule, FailureInfo, KeptFailures
 
 RECORD_CHARACTERS_MAX = 500
 
@@ -49,95 +48,36 @@ def command(
     job-7), or @ for whichever was the last. Exit code 0 when the job's code does not fail on it any more, else 1.
     --job JOB tries today's version of the job file.
     """
-    kept = _Kept(named(run, directory), directory)
+    kept = api.kept_failures(named(run, directory), directory)
     if listed:
         _list(kept, as_json=as_json)
         return
-    if not kept.names:
+    if not len(kept):
         raise UsageError(f"{kept.id} has no failure that can be run again")
-    if number > len(kept.names):
-        raise UsageError(f"{kept.id} has {len(kept.names)} failures, so there is none with the number {number}")
+    if number > len(kept):
+        raise UsageError(f"{kept.id} has {len(kept)} failures, so there is none with the number {number}")
     capsule = kept.capsule(number)
-    for line in _described(kept.id, number, len(kept.names), capsule):
+    for line in _described(kept.id, number, len(kept), capsule):
         click.echo(line, err=True)
     package = kept.package()
-    stdout.claim()
+    api.stdout.claim()
     code = in_child(lambda: _replay(capsule, package, path, debug=debug))
     click.get_current_context().exit(code)
 
 
-class _Kept:
-    """What is kept of a run, or of a submission to the cluster in `directory`."""
-
-    def __init__(self, text: str, directory: str | None) -> None:
-        from mrframe.store.run_records import RunRecords, default_folder
-
-        self._submission: tuple[Capsule, bytes] | None = None
-        if text.startswith("job-"):
-            self.id, self.names = text, ["failure"]
-            self._submission = _of_submission(text, directory)
-            return
-        self._runs: RunRecords = RunRecords(default_folder())
-        self.id = self._runs.find(text)
-        self.names = sorted(
-            (name for name in self._runs.names(self.id) if name.startswith("failure-")),
-            key=lambda name: int(name.rpartition("-")[2]),
-        )
-
-    def capsule(self, number: int) -> Capsule:
-        """The failure with this number, from 1."""
-        from mrframe.task.debug.capsule import Capsule
-
-        if self._submission is not None:
-            return self._submission[0]
-        return Capsule.unpack(self._runs.read(self.id, self.names[number - 1]))
-
-    def package(self) -> bytes:
-        """The job that failed."""
-        return self._runs.read(self.id, "package") if self._submission is None else self._submission[1]
-
-
-def _of_submission(job: str, directory: str | None) -> tuple[Capsule, bytes]:
-    """The failure of a submission, asked of the cluster that has it."""
-    from mrframe.cli.commands.wait import ended
-    from mrframe.cli.session import ANSWER_S, home_of, visit
-    from mrframe.engines.history.kept_runs import capsule_of
-    from mrframe.engines.protocol import raise_failure
-    from mrframe.errors import UserCodeError
-
-    home = home_of(directory)
-    name = home.job(job)
-    package = home.package(name)
-    with visit(home) as visitor:
-        event = ended(visitor, name, ANSWER_S)
-    if event.failure is None:
-        raise UsageError(f"{name} did not fail")
-    try:
-        raise_failure(event.failure)
-    except UserCodeError as error:
-        capsule = capsule_of(error)
-    if capsule is None:
-        raise UsageError(f"{name} failed on no single record or group: {event.failure.message}")
-    return capsule, package
-
-
-def _list(kept: _Kept, *, as_json: bool) -> None:
-    found = [(number, kept.capsule(number)) for number in range(1, len(kept.names) + 1)]
+def _list(kept: KeptFailures, *, as_json: bool) -> None:
+    rows = kept.listed()
     if as_json:
-        rows = [
-            {"failure": n, "message": c.message, "source": c.source, "line": c.line, "offset": c.offset, "key": c.key}
-            for n, c in found
-        ]
-        print_json({"id": kept.id, "failures": rows})
+        print_json({"id": kept.id, "failures": [row.to_plain() for row in rows]})
         return
-    for number, capsule in found:
-        say(f"{number}  {escaped(_place(capsule))}  {sample(capsule.message)}")
+    for row in rows:
+        say(f"{row.failure}  {escaped(_place(row))}  {sample(row.message)}")
 
 
-def _place(capsule: Capsule) -> str:
-    if capsule.source:
-        return f"{capsule.source}:{capsule.line}" if capsule.line > 0 else f"{capsule.source}, byte {capsule.offset}"
-    return f"key {capsule.key}"
+def _place(failure: Capsule | FailureInfo) -> str:
+    if failure.source:
+        return f"{failure.source}:{failure.line}" if failure.line > 0 else f"{failure.source}, byte {failure.offset}"
+    return f"key {failure.key}"
 
 
 def _described(run: str, number: int, of: int, capsule: Capsule) -> list[str]:
@@ -159,23 +99,14 @@ def _described(run: str, number: int, of: int, capsule: Capsule) -> list[str]:
 
 
 def _replay(capsule: Capsule, package: bytes, path: str | None, *, debug: bool) -> int:
-    from mrframe.errors import MrframeError
-    from mrframe.store.scratch import Scratch
-    from mrframe.task.debug.rerun import job_for, replay, rows_of
-
-    try:
-        with Scratch() as scratch:
-            said = replay(capsule, job_for(package, path), scratch.path, _debugger if debug else None)
-            rows = rows_of(scratch.path) if not said else []
-    except MrframeError as error:
-        said, rows = f"{error}\n", []
-    if said:
+    again = api.run_again(capsule, package, path, _debugger if debug else None)
+    if again.fails:
         if not debug:
-            sys.stderr.write("\n" + escaped_lines(said))
+            sys.stderr.write("\n" + escaped_lines(again.traceback_text))
         sys.stderr.write("it fails again\n")
         return 1
     sys.stderr.write("the job's code does not fail on it any more\n")
-    for key, value in rows:
+    for key, value in again.rows:
         sys.stderr.write(f"  {sample(repr(key))}: {sample(repr(value))}\n")
     return 0
 

@@ -8,12 +8,12 @@ from typing import Any, NoReturn
 
 import click
 
+from mrframe import api
 from mrframe.cli.commands.run import carry_out, taken_apart
 from mrframe.cli.commands.run import command as run_command
 from mrframe.cli.parse.job_command import JobCommand
 from mrframe.cli.show.exit import leave, refuse_exit, run_to_exit_code
 from mrframe.core.job.job import Job
-from mrframe.task.isolation import stdout
 
 
 def main(job: Job | Callable[..., Job], argv: Sequence[str] | None = None) -> NoReturn:
@@ -21,8 +21,8 @@ def main(job: Job | Callable[..., Job], argv: Sequence[str] | None = None) -> No
 
     `argv` is the arguments without the script's name, by default those of the process.
     """
-    stdout.begin()
-    stdout.claim()
+    api.stdout.begin()
+    api.stdout.claim()
     refuse_exit()
     leave(run_script(job, sys.argv[1:] if argv is None else argv))
 

@@ -1,4 +1,4 @@
-"""Flags that several commands share, as click options: the settings of a run, and what becomes of its answer.
+"""The settings of a run as flags of commands, and the kinds of flags that the help shows in sections.
 
 The settings come from `core/model/options.py` through `settings.declared()`; they stay texts here and are checked
 in `settings.py`, where a flag, a variable and a file are treated alike.
@@ -13,14 +13,11 @@ import click
 from click.shell_completion import CompletionItem
 
 from mrframe.cli.parse.settings import Setting, declared
-from mrframe.formats.output.named_outputs import FORMATS, OUTPUTS
 
-TEXTS = ("escape", "replace", "bytes")
 if TYPE_CHECKING:
     _TextType = click.ParamType[str]
-    _Choice = click.Choice[str]
 else:
-    _TextType, _Choice = click.ParamType, click.Choice  # older clicks cannot be subscripted
+    _TextType = click.ParamType  # older clicks cannot be subscripted
 C = TypeVar("C", bound=Callable[..., Any])
 
 
@@ -39,18 +36,6 @@ class SettingType(_TextType):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
         """The choices that begin like this."""
         return [CompletionItem(choice) for choice in self.setting.choices if choice.startswith(incomplete)]
-
-
-class OutputChoice(_Choice):
-    """The name of an output format, one of those that are built in or of another package."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The name; UsageError when there is no such format."""
-        from mrframe import plugins
-
-        if plugins.is_registered(OUTPUTS, value, FORMATS):
-            return value
-        return super().convert(value, param, ctx)
 
 
 class SettingOption(click.Option):
@@ -81,71 +66,15 @@ def setting_flags(*without: str) -> Callable[[C], C]:
                 continue
             if setting.name == "cache":
                 text = "the same as --cache off"
-                _attach(command, SettingOption(["--no-cache", "cache"], flag_value="off", help=text))
-            _attach(command, setting_option(setting))
+                attach(command, SettingOption(["--no-cache", "cache"], flag_value="off", help=text))
+            attach(command, setting_option(setting))
         return command
 
     return decorate
 
 
-def answer_flags(*without: str) -> Callable[[C], C]:
-    """Decorator: the command takes the flags of `run.Answer`, but for those with these names."""
-
-    def decorate(command: C) -> C:
-        for option in reversed(_answer_options()):
-            if option.name not in without:
-                _attach(command, option)
-        return command
-
-    return decorate
-
-
-def _attach(command: Any, option: click.Option) -> None:
+def attach(command: Any, option: click.Option) -> None:
     """Add a ready option to a function that click will make a command of, as click's own decorators do."""
     if not hasattr(command, "__click_params__"):
         command.__click_params__ = []
     command.__click_params__.append(option)
-
-
-def _answer_options() -> list[click.Option]:
-    def flag(*names: str, text: str) -> click.Option:
-        return AnswerOption(list(names), is_flag=True, help=text)
-
-    def value(*names: str, text: str, metavar: str | None = None, kind: Any = str) -> click.Option:
-        return AnswerOption(list(names), type=kind, default=None, metavar=metavar, help=text)
-
-    return [
-        value(
-            "-o",
-            "--output",
-            metavar="FILE|DIR|-",
-            text="where the answer goes: a file, a folder of parts (a name ending in /), or -",
-        ),
-        value(
-            "--format",
-            kind=OutputChoice(FORMATS),
-            text="form of the answer [by the file's ending; without one table on a terminal, else jsonl]",
-        ),
-        value(
-            "--text",
-            kind=click.Choice(TEXTS),
-            text="what becomes of bytes of a log that are not UTF-8: \\xe9 in four characters, U+FFFD, or they stay, "
-            "which other programs may refuse [escape; of the form text bytes]",
-        ),
-        flag("--overwrite", text="replace files that exist already"),
-        value("--summary", metavar="FILE", text="write the figures of the job to this file, as one JSON object"),
-        value(
-            "--rejects",
-            metavar="FILE",
-            text="write all malformed lines and their places to this file, as JSON lines",
-        ),
-        value(
-            "--quarantine",
-            metavar="FILE",
-            text="write all records that --max-failed left out, and why, to this file, as JSON lines",
-        ),
-        flag("--json", text="print one JSON object with the answer and the figures on standard output"),
-        flag("--dry-run", text="print what would be done (inputs, splits, format, tasks) and do nothing"),
-        flag("-q", "--quiet", text="no progress and no summary"),
-        flag("-v", "--verbose", text="progress as lines where there is no terminal; mrframe's own frames on errors"),
-    ]

@@ -1,7 +1,8 @@
 """A click command that grows options from the job it is given: the job's signature is the command line.
 
 `mrframe run JOB INPUT… --limit 20`: options may stand anywhere, also before the JOB that declares them, so the
-arguments are searched for the JOB first. What a job's function says is never run here, only its signature read.
+arguments are searched for the JOB first. The file of the job is executed here, and its function is not called: only
+its signature is read. What was found is kept, so that the command that runs the job does not execute its file again.
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ import re
 import types
 import typing
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
+from mrframe import api
 from mrframe.cli.parse.flags import AnswerOption, JobOption, SettingOption
 from mrframe.cli.show.exit import say
 from mrframe.core.job.job import Job
 from mrframe.errors import JobError, MrframeError
-from mrframe.task.isolation import stdout
 
+if TYPE_CHECKING:
+    from mrframe.api import FoundJob
+
+F = TypeVar("F")
 _META = "mrframe.job_options"
+_FOUND = "mrframe.found_job"
 _KINDS: dict[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 _HELP = ("-h", "--help")
 
@@ -34,7 +40,7 @@ class JobCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Find the job, take up its options, then parse all arguments in any order."""
-        stdout.claim()  # the job file runs here
+        api.stdout.claim()  # the job file runs here
         ctx.meta[_META] = self._job_options(ctx, args)
         return super().parse_args(ctx, args)
 
@@ -72,8 +78,11 @@ class JobCommand(click.Command):
         if self.given is not None:
             return options_of(list(inspect.signature(self.given).parameters.values()), own)
         try:
-            found = find_job(args, own, _parameters)
-            return options_of(found[1], own) if found else []
+            found = find_job(args, own, _taken)
+            if found is None:
+                return []
+            ctx.meta[_FOUND] = found
+            return options_of(found.parameters(), own)
         except MrframeError:
             if ctx.resilient_parsing or set(args) & set(_HELP):
                 return []
@@ -100,19 +109,29 @@ def section_of(param: click.Parameter) -> str:
     return "Other" if param.name == "help" else "Options"
 
 
-def _parameters(text: str) -> list[inspect.Parameter]:
-    from mrframe import api
+def _taken(text: str) -> FoundJob:
+    found = api.find_job(text)
+    found.parameters()  # the file is executed, and raises what it raises
+    return found
 
-    return api.job_parameters(text)
+
+def job_of(context: click.Context, text: str) -> FoundJob | str:
+    """The job that was found while the arguments were parsed; the text when that was not this one."""
+    found: FoundJob | None = context.meta.get(_FOUND)
+    return found if found is not None and found.text == text else text
 
 
-def find_job(
-    args: Sequence[str], options: Sequence[click.Option], parameters: Callable[[str], list[inspect.Parameter]]
-) -> tuple[str, list[inspect.Parameter]] | None:
-    """The JOB among the arguments and its parameters; None when there is none.
+def options_of_job(context: click.Context, values: dict[str, Any]) -> dict[str, Any]:
+    """Take the job's own options out of the parsed parameters of a command."""
+    names = [param.name for param in context.command.get_params(context) if isinstance(param, JobOption)]
+    return {name: values.pop(name) for name in names if name}
+
+
+def find_job(args: Sequence[str], options: Sequence[click.Option], find: Callable[[str], F]) -> F | None:
+    """The JOB among the arguments, found; None when there is none.
 
     It is the first argument that is no option and no option's value. What follows an option that is not known
-    (yet) may be either: it is taken as the JOB only when `parameters`, which raises JobError, accepts it.
+    (yet) may be either: it is taken as the JOB only when `find`, which raises JobError, accepts it.
     """
     takes_value = {name: not (option.is_flag or option.count) for option in options for name in option.opts}
     takes_value |= {name: False for option in options for name in option.secondary_opts}
@@ -131,10 +150,10 @@ def find_job(
                 doubtful = word.startswith("--") and not equals
             continue
         if not doubtful:
-            return (word, parameters(word)) if word else None
+            return find(word) if word else None
         doubtful = False
         try:
-            return word, parameters(word)
+            return find(word)
         except JobError as error:
             first_doubt = first_doubt or error
     return None

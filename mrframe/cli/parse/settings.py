@@ -12,10 +12,10 @@ import functools
 import math
 import os
 import re
-import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mrframe.api.units import nearest
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.options import RunOptions, needed
 from mrframe.core.model.setting_kinds import COUNT, COUNT_OR_0, SIZE, SIZE_OR_0, SPAN, Kind
@@ -219,8 +219,3 @@ _PARSERS: dict[Kind, Callable[[str], Any]] = {
     COUNT_OR_0: parse_count,
     SPAN: parse_span,
 }
-
-
-def nearest(name: str, known: Mapping[str, Any] | typing.Iterable[str]) -> str:
-    """`; did you mean 'nodes'?` when something known is similar to the name, else all that is known."""
-    return did_you_mean(name, known) or f"; known are {', '.join(known)}"

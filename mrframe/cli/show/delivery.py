@@ -1,17 +1,83 @@
-"""Standard output as a place for an answer, guarded: it may lose its reader, or be full, or be closed.
+"""The answer and its figures, to where they are wanted; standard output is guarded.
 
-All other places are `sinks/`.
+Standard output may lose its reader, or be full, or be closed. Files and folders are written by `api/answer_files.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
+import sys
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mrframe.cli.show.exit import ReaderLeft
+from mrframe import api
+from mrframe.api import stdout
+from mrframe.cli.show.exit import SCHEMA_VERSION, ReaderLeft, print_json
+from mrframe.cli.show.terminal import is_terminal, may_colour
 from mrframe.errors import OutputError
-from mrframe.task.isolation import stdout
+
+if TYPE_CHECKING:
+    from mrframe.api import Result, Summary
+    from mrframe.cli.parse.answer import Answer
+
+
+def deliver(result: Result, answer: Answer) -> None:
+    """The rows to where they are wanted, with --json as part of one JSON object; then the figures."""
+    show_rows(result, answer)
+    if answer.summary is not None:
+        write_summary(answer, result.summary)
+    if not answer.quiet:
+        show_summary(result.summary, verbose=answer.verbose)
+
+
+def show_rows(result: Result, answer: Answer) -> None:
+    """The rows to standard output, or to the file or folder that the answer names."""
+    form = api.form_for(answer.output, answer.format, terminal=is_terminal(stdout.stream()))
+    if answer.to_stdout:
+        with standard_output() as stream:
+            if answer.json:
+                _write_json(result, stream, answer.json_text)
+            else:
+                result.write(stream, form, escape=is_terminal(stdout.stream()), text=answer.text)
+        return
+    target = str(answer.output)
+    sink = api.sink_for(target, api.Delivery(form, answer.text, answer.overwrite))
+    api.deliver(result, sink, {"job": result.summary.job, "hash_seed": result.summary.hash_seed})
+    if answer.json:
+        print_json({"output": target, "summary": result.summary.to_plain()}, answer.json_text)
+
+
+def _write_json(result: Result, sink: StandardOutput, text: Any) -> None:
+    """Answer and figures as one object, the rows as they come."""
+    separator = b""
+    sink.write(f'{{"schema_version": {SCHEMA_VERSION}, "answer": ['.encode())
+    for line in api.jsonl_lines(result.rows(), text):
+        sink.write(separator + b"\n" + line.rstrip())
+        separator = b","
+    figures = api.plain_as_utf8(result.summary.to_plain(), text)
+    sink.write(b'\n], "summary": ' + json.dumps(figures, ensure_ascii=True).encode() + b"}\n")
+
+
+def write_summary(answer: Answer, summary: Summary) -> None:
+    """Write the summary as JSON where the user wants it."""
+    from mrframe.cli.show.figures import json_text
+
+    with api.whole_file(str(answer.summary), overwrite=answer.overwrite) as sink:
+        sink.write(json_text(summary, answer.json_text).encode())
+
+
+def show_summary(summary: Summary, *, verbose: bool = False) -> None:
+    """Show the summary on standard error, for people."""
+    from mrframe.cli.show.figures import lines_of
+
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write("\n".join(lines_of(summary, colour=may_colour(sys.stderr), verbose=verbose)) + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # nobody reads it; the answer is delivered
 
 
 class StandardOutput:

@@ -17,8 +17,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from mrframe import api
+from mrframe.api import stdout
 from mrframe.errors import MrframeError, OutputError
-from mrframe.task.isolation import stdout
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -137,10 +138,9 @@ class _Shown:
 
     def bug(self, error: BaseException) -> int:
         from mrframe.cli.show import failures
-        from mrframe.task.report.blame import said
 
         slug = failures.show_unexpected(error, _stderr())
-        return self._as_json(slug, said(error), 1)
+        return self._as_json(slug, api.said(error), 1)
 
     def _as_json(self, slug: str, message: str, code: int, **where: Any) -> int:
         if self.json:
@@ -188,9 +188,7 @@ def print_json(value: dict[str, Any], text: Any = "escape") -> None:
     """One JSON object with its schema version on standard output; `text` as in `formats.output.value_text.Text`."""
     import json
 
-    from mrframe.formats.output.value_text import plain_as_utf8
-
-    say(json.dumps(plain_as_utf8({"schema_version": SCHEMA_VERSION, **value}, text), ensure_ascii=True))
+    say(json.dumps(api.plain_as_utf8({"schema_version": SCHEMA_VERSION, **value}, text), ensure_ascii=True))
 
 
 def say(text: str) -> None:

@@ -13,10 +13,9 @@ import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from mrframe import api
 from mrframe.cli.show.terminal import escaped, may_colour, painted, sample
 from mrframe.errors import MrframeError, UserCodeError, did_you_mean
-from mrframe.task.isolation.hook_guard import is_the_jobs
-from mrframe.task.report.blame import said, user_traceback
 
 if TYPE_CHECKING:
     import click
@@ -139,10 +138,10 @@ def show_usage(error: click.ClickException, stream: TextIO) -> None:
 
 def show_unexpected(error: BaseException, stream: TextIO) -> str:
     """Print an exception that nothing caught, and give its slug: the job's own, or a bug."""
-    if not is_the_jobs(error):
+    if not api.is_the_jobs(error):
         show_bug(error, stream)
         return "bug"
-    show(UserCodeError(said(error), traceback_text=user_traceback(error)), stream, verbose=False)
+    show(UserCodeError(api.said(error), traceback_text=api.user_traceback(error)), stream, verbose=False)
     return UserCodeError.slug
 
 

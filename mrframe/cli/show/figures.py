@@ -9,9 +9,10 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mrframe import api
+from mrframe.api.units import bytes_text, counted, seconds_text
 from mrframe.cli.show.exit import SCHEMA_VERSION
-from mrframe.cli.show.terminal import bytes_text, counted, escaped, painted, sample, seconds_text
-from mrframe.formats.output.value_text import plain_as_utf8
+from mrframe.cli.show.terminal import escaped, painted, sample
 
 if TYPE_CHECKING:
     from mrframe.api import MalformedSample, Summary
@@ -99,5 +100,5 @@ def _shown(samples: Sequence[MalformedSample], number: int, flag: str) -> list[s
 
 def json_text(summary: Summary, text: Any) -> str:
     """All figures as one JSON object, with a final newline; `text` as in `formats.output.value_text.Text`."""
-    plain = plain_as_utf8({"schema_version": SCHEMA_VERSION, **summary.to_plain()}, text)
+    plain = api.plain_as_utf8({"schema_version": SCHEMA_VERSION, **summary.to_plain()}, text)
     return json.dumps(plain, ensure_ascii=True, indent=2) + "\n"

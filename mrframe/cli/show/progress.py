@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
-from mrframe.cli.show.terminal import bytes_text, counted, may_colour, painted, seconds_text
+from mrframe.api.units import bytes_text, counted, seconds_text
+from mrframe.cli.show.terminal import may_colour, painted
 
 if TYPE_CHECKING:
     from mrframe.api import Progress

@@ -1,6 +1,7 @@
-"""What a person reads: sizes, counts, times and text from logs, made fit for a terminal or a file.
+"""Text from logs made fit for a terminal or a file: escapes, colours, aligned columns.
 
-Pure but for the questions to a stream (is it a terminal, may it be coloured). It writes nothing.
+Pure but for the questions to a stream (is it a terminal, may it be coloured). It writes nothing. Sizes and counts as
+text are in `api/units.py`.
 """
 
 from __future__ import annotations
@@ -52,37 +53,6 @@ def sample(text: str, limit: int = SAMPLE_CHARACTERS_MAX) -> str:
     """A log line for a message: on one line, escaped, cut after `limit` characters with a mark."""
     line = escaped(text.rstrip("\r\n")).replace("\n", "\\n").replace("\t", "\\t")
     return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def bytes_text(count: float) -> str:
-    """A number of bytes in decimal units, as disks and networks count: `2.4 MB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
-def number_text(count: int) -> str:
-    """A count with thousands marked: `10,000`."""
-    return f"{count:,}"
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """A count with its noun in the right number: `1 row`, `2 rows`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
-def seconds_text(seconds: float) -> str:
-    """A span of time: `0.31 s`, `42 s`, `3 min 20 s`, `2 h 05 min`."""
-    if seconds < 10:
-        return f"{seconds:.2f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def columns_text(rows: list[list[str]], indent: str = "") -> list[str]:

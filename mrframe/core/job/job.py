@@ -85,7 +85,12 @@ Reduce = Callable[..., Iterable[tuple[Any, Any]]] | Reducer | Mapping[str, Reduc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One map-shuffle-reduce over logs, with what follows it.
+    """One map-shuffle-reduce over logs, with the steps that follow it.
+
+        >>> from mrframe import Job, count, logs
+        >>> job = Job(read=logs.access, key="path", reduce=count)
+        >>> [(step.key, step.top is not None) for step in job.then(mrframe.top(3)).steps()]
+        [('path', False), (None, True)]
 
     read        the reader: `logs.combined`, `logs.access`, `text`, `words`, `json_lines`, …
     map         function of fields (its parameters name them) that yields (key, value) pairs

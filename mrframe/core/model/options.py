@@ -45,7 +45,14 @@ def setting(default: Any, help_text: str, kind: Kind, metavar: str = "") -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """The settings of one run: see the help of each field. UsageError for a value that is not of the field's kind."""
+    """The settings of one run: see the help of each field.
+
+        >>> options = mrframe.RunOptions(engine="inline", partitions=3)
+        >>> options.partitions, options.max_bad
+        (3, '10%')
+
+    Raises UsageError for a value that is not of the field's kind.
+    """
 
     engine: str = setting(
         "auto",

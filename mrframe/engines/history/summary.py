@@ -38,6 +38,10 @@ class MalformedSample:
 class Summary:
     """The figures of a run.
 
+        >>> summary = mrframe.run("status_codes", ["sample_logs/access.log"]).summary
+        >>> summary.records, summary.malformed, summary.samples[0].line
+        (606, 3, 11)
+
     seconds           by stage
     ledger            {class: bytes}, the class that every input byte went to
     prints_cut_bytes  printed by the job's code, and not shown

@@ -205,8 +205,3 @@ def _spooled(
     feed = spool(stream, folder, block_bytes=_length(options), index=index, input_name=name)
     first = next(feed, None)
     return chain([] if first is None else [first], feed), first
-
-
-def with_name(job: Job, name: str) -> Job:
-    """The job under the name of its file, unless it has one."""
-    return job if job.name else dataclasses.replace(job, name=name)

@@ -29,7 +29,7 @@ from mrframe.formats.inputs.file_identity import State, state_of
 from mrframe.formats.inputs.magic import HEAD_BYTES
 from mrframe.formats.inputs.output_folder import parts_of
 
-_STDIN_PATHS = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+STDIN_PATHS = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _PIPE_REMEDY = "give - as the input and pipe it in: … | mrframe run JOB -"
 
 
@@ -94,7 +94,7 @@ def expand(
         raise InputError("no input was given; name files, globs or directories, or - for standard input")
     files: list[InputFile] = []
     for argument in inputs:
-        if argument in _STDIN_PATHS:
+        if argument in STDIN_PATHS:
             if any(f.is_stdin for f in files):
                 raise InputError("standard input (-) is given twice, but it can be read only once; give it once")
             files.append(InputFile("-", "-", 0, is_stdin=True))

@@ -72,6 +72,17 @@ class FakeResult:
 
 
 @dataclass
+class FoundFake:
+    """Stands in for `api.FoundJob`."""
+
+    text: str
+    function: Any
+
+    def parameters(self):
+        return list(inspect.signature(self.function).parameters.values())
+
+
+@dataclass
 class FakeApi:
     """Stands in for `mrframe.api`. `jobs` maps a JOB's name to the function whose signature is its options."""
 
@@ -84,7 +95,7 @@ class FakeApi:
     def run(self, job, inputs, options, *, job_options=None, rejects=None, quarantine=None, **how):
         self.calls.append(
             SimpleNamespace(
-                job=job,
+                job=getattr(job, "text", job),
                 inputs=tuple(inputs),
                 options=options,
                 job_options=job_options,
@@ -97,10 +108,10 @@ class FakeApi:
             raise self.raises
         return FakeResult(self.rows, self.summary)
 
-    def job_parameters(self, text):
+    def find_job(self, text):
         if text not in self.jobs:
             raise JobError(f"{text!r} is no job")
-        return list(inspect.signature(self.jobs[text]).parameters.values())
+        return FoundFake(text, self.jobs[text])
 
     @property
     def call(self) -> SimpleNamespace:
@@ -114,7 +125,7 @@ def fake_api(monkeypatch, tmp_path):
     from mrframe import api
 
     fake = FakeApi()
-    for name in ("run", "job_parameters"):
+    for name in ("run", "find_job"):
         monkeypatch.setattr(api, name, getattr(fake, name), raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrframe.cli.parse.question import compile_where, fields_and_inputs, make_job
+from mrframe.api.questions.count_job import make_job
+from mrframe.api.questions.where import compile_where
+from mrframe.cli.parse.words import fields_and_inputs
 from mrframe.core.job.job import JSON_LINES, Reader
 from mrframe.errors import InputError, UsageError
 from mrframe.shuffle import reducers

@@ -240,8 +240,10 @@ def test_malformed_lines_are_shown_with_their_place_and_without_control_characte
 
 def test_dry_run_runs_nothing_and_prints_the_plan(fake_api, mrframe, tmp_path, monkeypatch):
     from mrframe import api
+    from mrframe.api.run_plan import plan_run
 
-    monkeypatch.setattr(api, "load_job", lambda *_: Job(read=WORDS, key="word", reduce=count), raising=False)
+    job = Job(read=WORDS, key="word", reduce=count)
+    monkeypatch.setattr(api, "plan_run", lambda _job, *asked, **_options: plan_run(job, *asked))
     (tmp_path / "x.txt").write_text("one two\n" * 100)
     plan = json.loads(mrframe("run", "plain", "x.txt", "--dry-run", "--json", "--splits", "4").stdout)["plan"]
     assert (plan["bytes"], plan["engine"], plan["map_tasks"], plan["reduce_tasks"]) == (800, "inline", 4, 1)

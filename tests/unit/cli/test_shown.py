@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrframe.cli.commands.check import first_difference
+from mrframe.api import units
+from mrframe.api.explain.trial import first_difference
 from mrframe.cli.show import failures, terminal
 from mrframe.cli.show.progress import LINE_EVERY_S, QUIET_FIRST_S, REDRAW_S, ProgressLine, text_of
 from mrframe.errors import InputError, UserCodeError
@@ -47,14 +48,14 @@ def test_bytes_that_are_no_text_are_shown_as_bytes():
     ("count", "text"), [(0, "0 B"), (999, "999 B"), (2_400_000, "2.4 MB"), (123_456_789, "123 MB"), (5e12, "5.0 TB")]
 )
 def test_sizes(count, text):
-    assert terminal.bytes_text(count) == text
+    assert units.bytes_text(count) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.307, "0.31 s"), (42.4, "42 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")]
 )
 def test_times(seconds, text):
-    assert terminal.seconds_text(seconds) == text
+    assert units.seconds_text(seconds) == text
 
 
 def test_colours_follow_the_terminal_and_no_color(monkeypatch):
@@ -166,9 +167,9 @@ def test_other_errors_are_one_message_with_its_further_lines_indented():
 
 
 def test_the_first_difference_of_two_answers():
-    assert first_difference((b"a", b"b"), (b"a", b"c")) == ("b", "c")
-    assert first_difference((b"a",), (b"a", b"c")) == ("(no row)", "c")
-    assert first_difference((b"a",), (b"a",)) == ("", "")
+    assert first_difference((b"a", b"b"), (b"a", b"c")) == (b"b", b"c")
+    assert first_difference((b"a",), (b"a", b"c")) == (None, b"c")
+    assert first_difference((b"a",), (b"a",)) == (None, None)
 
 
 def test_a_failing_line_of_a_join_is_repeated_with_the_other_sources():

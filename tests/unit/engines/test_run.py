@@ -214,9 +214,9 @@ def test_rows_can_be_read_again_until_the_result_is_closed(access, tmp_path):
 
 
 def test_large_output_is_read_from_the_disk(access, tmp_path, monkeypatch):
-    from mrframe import api
+    from mrframe.api import result as api_result
 
-    monkeypatch.setattr(api, "HELD_BYTES_MAX", 0)
+    monkeypatch.setattr(api_result, "HELD_BYTES_MAX", 0)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     with mrframe.run(BY_STATUS, [str(access)], RunOptions(engine="inline", scratch_dir=str(scratch))) as result:

@@ -125,7 +125,7 @@ def test_a_function_gets_its_options(write):
         """,
     )
     file = find("f.py")
-    assert [p.name for p in api.job_parameters("f.py")] == ["word"]
+    assert [p.name for p in api.find_job("f.py").parameters()] == ["word"]
     package = pack(file.make({"word": "b"}), SETTINGS, file, {"word": "b"})
     assert elsewhere(package) == "[('bx', 1)]"
     with pytest.raises(JobError, match="wrod"):

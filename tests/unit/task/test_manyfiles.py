@@ -7,6 +7,7 @@ import resource
 import pytest
 
 from mrframe import Job, api, count, words
+from mrframe.api import result as api_result
 from mrframe.core.model.options import RunOptions
 from mrframe.store import file_pool
 from mrframe.store.file_pool import FilePool
@@ -52,7 +53,7 @@ def few_descriptors():
 @pytest.mark.usefixtures("few_descriptors")
 def test_a_job_has_more_map_tasks_and_more_parts_than_descriptors(tmp_path, monkeypatch):
     monkeypatch.setattr(file_pool, "OPEN_MAX", 50)
-    monkeypatch.setattr(api, "HELD_BYTES_MAX", 0)
+    monkeypatch.setattr(api_result, "HELD_BYTES_MAX", 0)
     path = tmp_path / "words"
     path.write_text("".join(f"word{i % 700} and again\n" for i in range(1500)))
     job = Job(read=words, key="word", reduce=count)

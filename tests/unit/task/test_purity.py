@@ -15,7 +15,7 @@ import pytest
 
 import mrframe
 from mrframe import Job, increment, run, text, total
-from mrframe.cli.parse.question import compile_where
+from mrframe.api.questions.where import compile_where
 from mrframe.task.cache import pure_names
 from mrframe.task.cache.fingerprint import unsaved_because
 from mrframe.task.cache.purity import Unsaved, check_sources

@@ -1,22 +1,19 @@
-"""A question without a job file: from words of the command line to a `Job`.
+"""The condition of a question: from the text of `--where` to a function of fields.
 
-The condition of `--where` is a Python expression over fields. It is read as a syntax tree and only what is listed
-here is let through, so that a condition can neither reach anything but its fields nor run for ever; what is refused
-is named. A comparison with a field that has no value is false, as in SQL, where Python would raise: each part of
-the condition that would raise on None is guarded.
+It is a Python expression over fields. It is read as a syntax tree and only the nodes listed here are let through, so
+that a condition can neither reach anything but its fields nor run for ever. A refusal names what was refused. A
+comparison with a field that has no value is false, as in SQL, where Python would raise: each part of the condition
+that would raise on None is guarded.
 """
 
 from __future__ import annotations
 
 import ast
-import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from mrframe.core.job.job import Job, Reader, Reducer, top
-from mrframe.errors import InputError, UsageError
-from mrframe.formats.registry import kind_of
+from mrframe.errors import UsageError
 
 _FIELD = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _GUARDLESS = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)
@@ -54,58 +51,6 @@ _CALLED = {
 def is_field_name(word: str) -> bool:
     """Whether a word has the form of a field: an identifier, or a dotted path into JSON."""
     return _FIELD.fullmatch(word) is not None
-
-
-def fields_and_inputs(
-    words: Sequence[str], exists: Callable[[str], bool] = os.path.exists
-) -> tuple[list[str], list[str]]:
-    """The leading words that name fields, and the inputs after them.
-
-    The first word is always a field; the following ones are as long as they have a field's form and no file of
-    that name exists (`./status` is always a file). UsageError or InputError when one of the two is missing.
-    """
-    fields: list[str] = []
-    for word in words:
-        if not is_field_name(word) or (fields and exists(word)):
-            break
-        fields.append(word)
-    inputs = list(words[len(fields) :])
-    if not fields:
-        named = f"{words[0]!r} is no name of a field" if words else "none was given"
-        raise UsageError(f"count needs a field first ({named}); such as: mrframe count status access.log")
-    if not inputs:
-        taken = ", ".join(fields)
-        raise InputError(f"no input was given: no file is called {taken}; name a log file, or - for standard input")
-    return fields, inputs
-
-
-def make_job(
-    reader: Reader,
-    fields: Sequence[str],
-    *,
-    value: str | None = None,
-    reducer: Reducer,
-    where: str | None = None,
-    limit: int | None = None,
-) -> Job:
-    """The job that counts (or reduces `value`) by the fields, of the records for which `where` holds."""
-    paths = {word.replace(".", "_"): word for word in (*fields, *([value] if value else []))}
-    condition, more = compile_where(where, nested=kind_of(reader).nested) if where else (None, {})
-    dotted = any("." in path for path in (*paths.values(), *more.values()))
-    names = list(paths)[: len(fields)]
-    job = Job(
-        read=reader,
-        key=names[0] if len(names) == 1 else tuple(names),
-        value=value.replace(".", "_") if value else None,
-        reduce=reducer,
-        where=condition,
-        fields={**paths, **more} if dotted else None,
-        name="count",
-    )
-    return job.then(top(limit)) if limit else job
-
-
-# ── the condition ──
 
 
 def compile_where(text: str, *, nested: bool = False) -> tuple[Callable[..., bool], dict[str, str]]:

@@ -1,0 +1,212 @@
+"""The one door: everything that a command does, as functions and classes that a program can call.
+
+    run a job here and now            run, Result, Summary, Progress, plan_run, Trial
+    the standing cluster              start_cluster, stop_cluster, cluster_status, connect, Client, Submission
+    questions and formats             count_job, log_formats, detect_format, format_fields, try_format
+    what was kept of runs and jobs    input_lines, kept_failures, last_id, SavedResults
+    jobs and this machine             find_job, load_job, start_job, ready_names, examine
+
+Names are loaded when they are first used, so that a command imports no more than it needs. The last group below are
+values and tools of lower rooms that the command line and the pytest plugin need, handed on here, so that they reach
+into no other room.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mrframe.api.explain.health import Finding, examine
+    from mrframe.api.explain.input_lines import InputLine, InputLines
+    from mrframe.api.explain.kept_failures import FailureInfo, KeptFailures, Replayed, run_again
+    from mrframe.api.explain.saved_results import SavedJobInfo, SavedResults
+    from mrframe.api.explain.started_job import start_job
+    from mrframe.api.explain.trial import Trial, TriedWay
+    from mrframe.api.found_job import FoundJob, JobLike, find_job, load_job
+    from mrframe.api.job_run import run
+    from mrframe.api.questions.count_job import count_job
+    from mrframe.api.questions.log_formats import (
+        DetectedFormat,
+        LogFormat,
+        Mismatch,
+        TriedFormat,
+        detect_format,
+        format_fields,
+        log_formats,
+        try_format,
+    )
+    from mrframe.api.result import Result
+    from mrframe.api.run_plan import PlannedFile, RunPlan, plan_run
+    from mrframe.api.standing.by_id import (
+        input_lines,
+        kept_failures,
+        last_id,
+        last_submission_id,
+        submission_id,
+    )
+    from mrframe.api.standing.clusters import StartedCluster, cluster_status, start_cluster, stop_cluster
+    from mrframe.api.standing.connection import Client, connect
+    from mrframe.api.standing.dataset_client import BLOCK_BYTES_MIN
+    from mrframe.api.standing.dataset_rows import DatasetInfo, NodeStore, StoredDataset, StoreReport
+    from mrframe.api.standing.rows import Cancelled, ClusterStatus, SubmissionInfo
+    from mrframe.api.standing.submission import Submission
+    from mrframe.bootstrap import claim_process
+    from mrframe.core.model.options import RunOptions
+    from mrframe.engines.datasets.datasets import check_name as check_dataset_name
+    from mrframe.engines.datasets.fsck import Place
+    from mrframe.engines.history.summary import MalformedSample, Summary
+    from mrframe.engines.protocol import Progress
+    from mrframe.formats.output.named_outputs import FORMATS, OUTPUTS
+    from mrframe.formats.output.value_text import plain_as_utf8
+    from mrframe.formats.output.writing import jsonl_lines
+    from mrframe.formats.registry import readers_by_name
+    from mrframe.plugins import is_registered
+    from mrframe.sinks.base import Delivery, deliver
+    from mrframe.sinks.named_sinks import form_for, sink_for
+    from mrframe.store.output import check_target, whole_file
+    from mrframe.task.code.job_file import ready_names
+    from mrframe.task.debug.capsule import Capsule
+    from mrframe.task.isolation import stdout
+    from mrframe.task.isolation.hook_guard import is_the_jobs
+    from mrframe.task.report.blame import said, user_traceback
+
+_HOMES = {
+    "api.explain.health": ("Finding", "examine"),
+    "api.explain.input_lines": ("InputLine", "InputLines"),
+    "api.explain.kept_failures": ("FailureInfo", "KeptFailures", "Replayed", "run_again"),
+    "api.explain.saved_results": ("SavedJobInfo", "SavedResults"),
+    "api.explain.started_job": ("start_job",),
+    "api.explain.trial": ("Trial", "TriedWay"),
+    "api.found_job": ("FoundJob", "JobLike", "find_job", "load_job"),
+    "api.job_run": ("run",),
+    "api.questions.count_job": ("count_job",),
+    "api.questions.log_formats": (
+        *("DetectedFormat", "LogFormat", "Mismatch", "TriedFormat"),
+        *("detect_format", "format_fields", "log_formats", "try_format"),
+    ),
+    "api.result": ("Result",),
+    "api.run_plan": ("PlannedFile", "RunPlan", "plan_run"),
+    "api.standing.by_id": ("input_lines", "kept_failures", "last_id", "last_submission_id", "submission_id"),
+    "api.standing.clusters": ("StartedCluster", "cluster_status", "start_cluster", "stop_cluster"),
+    "api.standing.connection": ("Client", "connect"),
+    "api.standing.dataset_client": ("BLOCK_BYTES_MIN",),
+    "api.standing.dataset_rows": ("DatasetInfo", "NodeStore", "StoreReport", "StoredDataset"),
+    "api.standing.rows": ("Cancelled", "ClusterStatus", "SubmissionInfo"),
+    "api.standing.submission": ("Submission",),
+    # of lower rooms
+    "bootstrap": ("claim_process",),
+    "core.model.options": ("RunOptions",),
+    "engines.datasets.fsck": ("Place",),
+    "engines.history.summary": ("MalformedSample", "Summary"),
+    "engines.protocol": ("Progress",),
+    "formats.output.named_outputs": ("FORMATS", "OUTPUTS"),
+    "formats.output.value_text": ("plain_as_utf8",),
+    "formats.output.writing": ("jsonl_lines",),
+    "formats.registry": ("readers_by_name",),
+    "plugins": ("is_registered",),
+    "sinks.base": ("Delivery", "deliver"),
+    "sinks.named_sinks": ("form_for", "sink_for"),
+    "store.output": ("check_target", "whole_file"),
+    "task.code.job_file": ("ready_names",),
+    "task.debug.capsule": ("Capsule",),
+    "task.isolation.hook_guard": ("is_the_jobs",),
+    "task.report.blame": ("said", "user_traceback"),
+}
+_HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names}
+_HOME_OF["check_dataset_name"] = ("engines.datasets.datasets", "check_name")
+
+__all__ = [
+    "BLOCK_BYTES_MIN",
+    "FORMATS",
+    "OUTPUTS",
+    "Cancelled",
+    "Capsule",
+    "Client",
+    "ClusterStatus",
+    "DatasetInfo",
+    "Delivery",
+    "DetectedFormat",
+    "FailureInfo",
+    "Finding",
+    "FoundJob",
+    "InputLine",
+    "InputLines",
+    "JobLike",
+    "KeptFailures",
+    "LogFormat",
+    "MalformedSample",
+    "Mismatch",
+    "NodeStore",
+    "Place",
+    "PlannedFile",
+    "Progress",
+    "Replayed",
+    "Result",
+    "RunOptions",
+    "RunPlan",
+    "SavedJobInfo",
+    "SavedResults",
+    "StartedCluster",
+    "StoreReport",
+    "StoredDataset",
+    "Submission",
+    "SubmissionInfo",
+    "Summary",
+    "Trial",
+    "TriedFormat",
+    "TriedWay",
+    "check_dataset_name",
+    "check_target",
+    "claim_process",
+    "cluster_status",
+    "connect",
+    "count_job",
+    "deliver",
+    "detect_format",
+    "examine",
+    "find_job",
+    "form_for",
+    "format_fields",
+    "input_lines",
+    "is_registered",
+    "is_the_jobs",
+    "jsonl_lines",
+    "kept_failures",
+    "last_id",
+    "last_submission_id",
+    "load_job",
+    "log_formats",
+    "plain_as_utf8",
+    "plan_run",
+    "readers_by_name",
+    "ready_names",
+    "run",
+    "run_again",
+    "said",
+    "sink_for",
+    "start_cluster",
+    "start_job",
+    "stdout",
+    "stop_cluster",
+    "submission_id",
+    "try_format",
+    "user_traceback",
+    "whole_file",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "stdout":
+        value: Any = importlib.import_module("mrframe.task.isolation.stdout")
+    elif name in _HOME_OF:
+        home, theirs = _HOME_OF[name]
+        value = getattr(importlib.import_module(f"mrframe.{home}"), theirs)
+    else:
+        raise AttributeError(f"module 'mrframe.api' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""Looking into runs that were kept, jobs, saved results and this machine."""

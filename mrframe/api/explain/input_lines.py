@@ -1,0 +1,81 @@
+"""The input lines behind a key of an answer, of a run that was kept. The job's code runs where they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+from mrframe.api.questions.count_job import job_of_question
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.engines.history.kept_runs import KeptMaps, SubmittedMaps, kept_maps
+from mrframe.store.run_records import RunRecords, default_folder
+from mrframe.store.scratch import Scratch
+from mrframe.task.debug.provenance import lines_behind
+
+
+@dataclass(frozen=True, slots=True)
+class InputLine:
+    """A line that yields the key: its file, number from 1, offset in bytes, and text.
+
+    Bytes that are not UTF-8 are lone surrogates in the text (`surrogateescape`).
+    """
+
+    file: str
+    line: int
+    offset: int
+    text: str
+
+    def to_plain(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return {"file": self.file, "line": self.line, "offset": self.offset, "text": self.text}
+
+
+class InputLines:
+    """What a run or submission has read, for those who ask for the lines behind a key. A context manager.
+
+    `name` is its id; `changed` are the files that are not what they were, whose lines are given as they are now.
+    """
+
+    def __init__(self, name: str, maps: KeptMaps | SubmittedMaps, close: Callable[[], None] = lambda: None) -> None:
+        self.name = name
+        self.changed = maps.changed()
+        self._maps = maps
+        self._close = close
+
+    def lines(self, key: str) -> Iterator[InputLine]:
+        """The lines whose records yield the key, in input order; `key` as the answer writes it, or as JSON.
+
+        Of a job of several steps it is a key of the first. Splits whose saved results do not hold it are not read.
+        """
+        for block in self.blocks(key):
+            yield from block
+
+    def blocks(self, key: str) -> Iterator[list[InputLine]]:
+        """The same, those of a block of the input together."""
+        job = self._maps.job(job_of_question)
+        with Scratch() as scratch:
+            for found in lines_behind(self._maps.traced, job, key, scratch.path):
+                yield [
+                    InputLine(line.source, line.line, line.offset, line.data.decode("utf-8", "surrogateescape"))
+                    for line in found
+                ]
+
+    def close(self) -> None:
+        """Delete what was fetched for it."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<InputLines of {self.name}>"
+
+
+def lines_of_run(run: str) -> InputLines:
+    """Those of a run that was kept (`run-7`). UsageError when it is not, CorruptData when it is damaged."""
+    runs = RunRecords(default_folder())
+    name = runs.find(run)
+    return InputLines(name, kept_maps(runs, name))

@@ -1,0 +1,81 @@
+"""A job that was named: its file is found and read once, and executed once, whatever is asked of it.
+
+A command asks for the parameters of a job before it can parse its own line, and makes the job afterwards. Both use
+one execution of the file. Not here: what a name may be, and how the file is executed (`task/code/job_file.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mrframe.core.job.job import Job
+from mrframe.task.code.job_file import JobFile, find, made
+from mrframe.task.isolation import effects
+
+
+class FoundJob:
+    """A job file and the text that named it. Its code has not run before something is asked of it.
+
+    Each `make` after the first executes the file again, so that no run sees what an earlier one left in its globals.
+    """
+
+    def __init__(self, text: str, file: JobFile) -> None:
+        self.text = text
+        self.file = file
+        self._target: Job | Callable[..., Job] | None = None
+
+    def parameters(self) -> list[inspect.Parameter]:
+        """The parameters of a job that is a function, which are its options; [] for a plain job."""
+        target = self._executed()
+        return [] if isinstance(target, Job) else list(inspect.signature(target).parameters.values())
+
+    def make(self, options: Mapping[str, Any]) -> Job:
+        """The job, named after its file; JobError or UserCodeError when it cannot be made.
+
+        Nothing else may be run between `parameters` and this, since one place notes what the code of jobs does.
+        """
+        target, self._target = self._executed(), None
+        return _named(made(target, options, self.file.path), os.path.basename(self.file.path).removesuffix(".py"))
+
+    def _executed(self) -> Job | Callable[..., Job]:
+        if self._target is None:
+            effects.forget()
+            self._target = self.file.target()
+        return self._target
+
+    def __repr__(self) -> str:
+        return f"<FoundJob {self.text!r} in {self.file.path}>"
+
+
+JobLike = Job | Callable[..., Job] | str | FoundJob
+"""What can be run: a job, a function that makes one of its options, the text of JOB, or what that was found to be."""
+
+
+def find_job(text: str) -> FoundJob:
+    """Find what JOB on a command line names; JobError says what was looked for, and the nearest."""
+    return FoundJob(text, find(text))
+
+
+def resolve(job: JobLike, options: Mapping[str, Any]) -> tuple[JobFile | None, Job]:
+    """The job, and the file to ship it from when it is named by one."""
+    if isinstance(job, str):
+        job = find_job(job)
+    if isinstance(job, FoundJob):
+        return job.file, job.make(options)
+    effects.forget()
+    target = made(job, options, getattr(job, "__qualname__", "this call"))
+    return None, _named(target, getattr(job, "__name__", ""))
+
+
+def load_job(job: JobLike, options: Mapping[str, Any]) -> Job:
+    """The job that `run` would run; JobError or UserCodeError when it cannot be made."""
+    return resolve(job, options)[1]
+
+
+def _named(job: Job, name: str) -> Job:
+    """The job under the name of its file, unless it has one."""
+    return job if job.name else dataclasses.replace(job, name=name)

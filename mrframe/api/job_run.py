@@ -1,0 +1,183 @@
+"""Run a job here and now, in this process or on a private cluster, and wait for its answer.
+
+The standing cluster, to which jobs are submitted, is in `standing/`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import msgpack
+
+from mrframe.api.found_job import JobLike, resolve
+from mrframe.api.result import Result, held
+from mrframe.core.model.options import RunOptions
+from mrframe.core.model.spec import Split
+from mrframe.engines.cache.run_cache import NoCache, open_cache
+from mrframe.engines.history.kept_runs import keep_failure, keep_run
+from mrframe.engines.history.summary import Summary, first_lines, input_maps, summarise
+from mrframe.engines.named_engines import check_engine, engine_for
+from mrframe.engines.plan.job_inputs import GivenInputs, find_inputs
+from mrframe.engines.plan.planning import make_plan
+from mrframe.engines.protocol import Engine, OnProgress, Outcome, Plan
+from mrframe.errors import CorruptData, OutputError, UserCodeError
+from mrframe.store.output import check_inputs_stay, whole_file
+from mrframe.store.scratch import Scratch, sweep_stale
+
+if TYPE_CHECKING:
+    from mrframe.formats.output.value_text import Text
+
+
+def run(
+    job: JobLike,
+    inputs: GivenInputs,
+    options: RunOptions = RunOptions(),  # noqa: B008  (frozen)
+    *,
+    job_options: Mapping[str, Any] | None = None,
+    on_progress: OnProgress | None = None,
+    rejects: str | None = None,
+    quarantine: str | None = None,
+    text: Text = "escape",
+    targets: Sequence[str] = (),
+    keep: Mapping[str, Any] | None = None,
+) -> Result:
+    """Run a job over inputs and wait for its answer.
+
+        >>> dict(mrframe.run("status_codes", ["sample_logs/access.log"]))[404]
+        7
+
+    job          a Job, a function that makes one of `job_options`, or the text of JOB on the command line
+    inputs       paths, globs, directories, `-`; of a join {source: such a list}, or texts NAME=PATH
+    on_progress  called with a `Progress`, at most ten times a second
+    rejects      a file for all malformed lines, as JSON lines {source, line, offset, reason, text}
+    quarantine   the same for all records that were left out because the job's code failed on them (max_failed)
+    text         how those two files hold bytes that are not UTF-8: see `Result.write`
+    targets      files and folders that will be written with the answer: an error when one of the inputs is among them
+    keep         when given, the run is kept for a week in the user's state directory, for `mrframe replay` and `why`;
+                 its id is in `summary.kept`, or in the error's `kept`. `mrframe count` gives its question here
+
+    Raises errors of `mrframe.errors`: UsageError and its kin before anything runs, UserCodeError with the user's
+    own traceback, TooManyMalformed, TimedOut, JobFailed, ClusterUnreachable.
+    """
+    check_engine(options.engine)
+    started_s, warnings = time.monotonic(), list[str]()
+    file, made_job = resolve(job, job_options or {})
+    with ExitStack() as stack:
+        scratch = _scratch(options, stack, warnings)
+        keeps: Any = {"keep_rejects": rejects is not None, "keep_quarantine": quarantine is not None}
+        found = find_inputs(made_job, inputs)
+        cache = open_cache(options, found.files, found.estimated_bytes)
+        stack.callback(cache.close)
+        cut = cache.cut_as_before(options)
+        made = make_plan(made_job, found, cut, scratch=scratch, file=file, job_options=job_options, **keeps)
+        plan = cache.consult(made)
+        check_inputs_stay([*targets, *filter(None, (rejects, quarantine))], plan.paths)
+        chosen = cache.answer(plan) or engine_for(plan)
+        try:
+            outcome = _carried_out(chosen, plan, on_progress, keep=keep is not None)
+        except CorruptData as error:
+            if not _counts_on_saved(plan):
+                raise
+            again = partial(run, job_options=job_options, on_progress=on_progress, rejects=rejects, keep=keep)
+            result = again(job, inputs, replace(options, cache="off"), quarantine=quarantine, text=text)
+            return _with_warning(result, f"saved results were gone, so all of the input was read: {error}")
+        stack.callback(outcome.close)
+        summary = _summarised(plan, outcome, chosen, cache, warnings)
+        _write_left_out(outcome, rejects, quarantine, text)
+        summary.seconds["total"] = round(time.monotonic() - started_s, 4)
+        if keep is not None:
+            keep_run(plan, outcome, summary, keep)
+        return held(outcome.parts, summary, stack, ranked=plan.job.steps()[-1].top is not None)
+
+
+def _with_warning(result: Result, text: str) -> Result:
+    result.summary.warnings.append(text)
+    return result
+
+
+def _write_left_out(outcome: Outcome, rejects: str | None, quarantine: str | None, text: Text) -> None:
+    """Write the files that were asked for: malformed lines, and records on which the job's code failed."""
+    for path, kept in ((rejects, outcome.rejects), (quarantine, outcome.quarantine)):
+        if path is not None:
+            write_rejects(path, outcome, kept, text)
+
+
+def _summarised(plan: Plan, outcome: Outcome, engine: Engine, cache: NoCache, warnings: list[str]) -> Summary:
+    """The summary of a run, whose results are saved; it has the list of warnings, to which more may come."""
+    summary = summarise(plan, outcome, engine.name)
+    summary.warnings = warnings
+    cache.remember(plan, outcome, answered=engine.name == "saved")
+    summary.not_saved = cache.reason or summary.not_saved
+    if cache.fault:
+        warnings.append(cache.fault)
+    return summary
+
+
+def _scratch(options: RunOptions, stack: ExitStack, warnings: list[str]) -> Scratch:
+    """A scratch directory that is removed with the stack, after those that others have left."""
+    sweep_stale(options.scratch_dir)
+    scratch = Scratch(options.scratch_dir, later=True)
+    stack.callback(_remove, scratch, warnings)
+    return scratch
+
+
+def _remove(scratch: Scratch, warnings: list[str]) -> None:
+    """Remove the scratch directory; what goes wrong must not take the answer with it."""
+    try:
+        scratch.close()
+    except OutputError as error:
+        warnings.append(str(error))
+
+
+def _counts_on_saved(plan: Plan) -> bool:
+    """Whether parts of the input are not to be read, as what their maps made is saved, and all can be read again."""
+    return plan.feed is None and any(split.kind == "saved" for split in plan.splits)
+
+
+def _carried_out(engine: Engine, plan: Plan, on_progress: OnProgress | None, *, keep: bool) -> Outcome:
+    try:
+        return engine.run(plan, on_progress)
+    except UserCodeError as error:
+        if keep:
+            keep_failure(plan, error)
+        raise
+
+
+def write_rejects(path: str, outcome: Outcome, files: Sequence[tuple[Split, str]], how: Text = "escape") -> None:
+    """Malformed lines, or failed records, of a run to a file, in input order, whole or not at all; OutputError."""
+    from mrframe.formats.output.value_text import as_utf8
+
+    before = {split.order: lines for split, lines in first_lines(input_maps(outcome.done))}
+    with whole_file(path, overwrite=True) as target:
+        for split, kept in files:
+            for rows in _batches(_kept_lines(kept), 1000):
+                lines = [
+                    json.dumps(
+                        {
+                            "source": as_utf8(split.source, how),
+                            "line": before[split.order] + line + 1,
+                            "offset": offset,
+                            "reason": as_utf8(reason, how),
+                            "text": as_utf8(data.decode("utf-8", "surrogateescape"), how),
+                        }
+                    )
+                    for line, offset, data, reason in rows
+                ]
+                target.write("".join([f"{line}\n" for line in lines]).encode())
+
+
+def _kept_lines(path: str) -> Iterator[tuple[int, int, bytes, str]]:
+    with open(path, "rb") as file:
+        yield from msgpack.Unpacker(file, max_buffer_size=1 << 30)
+
+
+def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    while some := list(islice(items, size)):
+        yield some

@@ -1,0 +1,1 @@
+"""Questions about fields without a job file, and about the formats of logs."""

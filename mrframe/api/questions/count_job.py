@@ -1,0 +1,96 @@
+"""A question about fields without a job file: from names of fields to a `Job`, as `mrframe count` asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mrframe.api.questions.where import compile_where
+from mrframe.core.job.job import Job, Reader, Reducer, top
+from mrframe.errors import UsageError
+from mrframe.formats.registry import kind_of, logs, reader_named, reader_with, undetected
+
+REDUCERS = ("count", "total", "smallest", "largest", "mean", "distinct", "collect")
+
+
+def count_job(
+    fields: Sequence[str],
+    inputs: Sequence[str],
+    *,
+    log_format: str | None = None,
+    where: str | None = None,
+    limit: int | None = None,
+    value: str | None = None,
+    reducer: str | None = None,
+    kind: str | None = None,
+) -> Job:
+    """The job that counts the records of the inputs by their fields, or reduces the field `value` of them.
+
+    where    only records for which this condition holds: "status >= 500"
+    limit    only so many rows, the largest first
+    reducer  one of `REDUCERS`; by default "count", or "total" when there is a `value`
+    kind     the name of a kind of reader; by default it is found from the first input
+
+    Raises UsageError when they contradict each other, InputError when the first input cannot be read.
+    """
+    if value is None and reducer not in (None, "count"):
+        raise UsageError(f"--reduce {reducer} needs --value FIELD: it says which values are reduced")
+    if value is not None and reducer == "count":
+        raise UsageError("--reduce count counts records, so --value means nothing to it; leave one of them out")
+    reader = reader_named(kind) if kind else find_reader(fields, inputs, log_format)
+    return make_job(reader, fields, value=value, reducer=_reducer(reducer, value), where=where, limit=limit)
+
+
+def job_of_question(asked: Mapping[str, Any]) -> Job:
+    """The job of a question that was kept with its run (`read`, `fields`, `where`, `value`, `reducer`)."""
+    reducer = _reducer(asked["reducer"], asked["value"])
+    reader = reader_named(asked["read"])
+    return make_job(reader, asked["fields"], value=asked["value"], reducer=reducer, where=asked["where"])
+
+
+def _reducer(name: str | None, value: str | None) -> Any:
+    from mrframe.shuffle import reducers
+
+    return getattr(reducers, name or ("total" if value else "count"))
+
+
+def find_reader(fields: Sequence[str], inputs: Sequence[str], log_format: str | None) -> Reader:
+    """The reader for the inputs: what their fields can only mean, else what the first input looks like."""
+    own = reader_with(fields)
+    if own is not None:
+        return own
+    if log_format is not None:
+        return reader_named(log_format)
+    if inputs[0] == "-":
+        return logs.access
+    from mrframe.api.questions.first_bytes import first_bytes
+    from mrframe.formats.detect import detect
+
+    name, sample = first_bytes(inputs)
+    return undetected(detect(sample, name).reader)
+
+
+def make_job(
+    reader: Reader,
+    fields: Sequence[str],
+    *,
+    value: str | None = None,
+    reducer: Reducer,
+    where: str | None = None,
+    limit: int | None = None,
+) -> Job:
+    """The job that counts (or reduces `value`) by the fields, of the records for which `where` holds."""
+    paths = {word.replace(".", "_"): word for word in (*fields, *([value] if value else []))}
+    condition, more = compile_where(where, nested=kind_of(reader).nested) if where else (None, {})
+    dotted = any("." in path for path in (*paths.values(), *more.values()))
+    names = list(paths)[: len(fields)]
+    job = Job(
+        read=reader,
+        key=names[0] if len(names) == 1 else tuple(names),
+        value=value.replace(".", "_") if value else None,
+        reduce=reducer,
+        where=condition,
+        fields={**paths, **more} if dotted else None,
+        name="count",
+    )
+    return job.then(top(limit)) if limit else job

@@ -1,0 +1,199 @@
+"""The answer of a run: rows in order, as tuples or as columns, and how they are written.
+
+The rows are read from the sealed output of the reduce tasks. `held` takes small output into memory, so that the
+scratch directory and the cluster may go at once; large output keeps them until `close()`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import chain, islice, starmap
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from mrframe.engines.history.summary import Summary
+from mrframe.errors import ResultClosed
+from mrframe.shuffle.columns import decode, lines_of
+from mrframe.shuffle.keys import order
+from mrframe.shuffle.merge import merge
+from mrframe.shuffle.run_file.run_writer import Block, RunReader
+from mrframe.store.file_pool import FilePool
+
+if TYPE_CHECKING:
+    from mrframe.formats.output.value_text import Text
+    from mrframe.formats.output.writing import Stream
+
+HELD_BYTES_MAX = 64 << 20  # output up to this size is held in memory
+HTML_ROWS_MAX = 20  # of the table that a notebook shows
+
+
+class Result:
+    """The answer of a run: iterate it for (key, value) rows in key order (a `top` step: in rank order).
+
+        >>> with mrframe.run("status_codes", ["sample_logs/access.log"]) as result:
+        ...     rows = list(result)
+        >>> rows[:2]
+        [(200, 551), (301, 1)]
+        >>> result.summary.records
+        606
+
+    A context manager; `close()` frees the scratch directory and the cluster that large output still holds. A notebook
+    shows the first rows as a table.
+    """
+
+    def __init__(self, parts: Sequence[str | bytes], summary: Summary, stack: ExitStack, *, ranked: bool) -> None:
+        self._parts = parts
+        self._closed = False
+        self._ranked = ranked
+        self._stack = stack
+        self.summary = summary
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """The job's own counters (`mrframe.increment`)."""
+        return self.summary.counters
+
+    def rows(self) -> Iterator[tuple[Any, Any]]:
+        """All rows, as often as asked for until `close()`; ResultClosed afterwards."""
+        return chain.from_iterable(starmap(zip, self.blocks()))
+
+    def blocks(self) -> Iterator[tuple[list[Any], list[Any]]]:
+        """The same as columns: some keys and their values at a time, which is faster for many rows."""
+        self._check_open()
+        return self._blocks()
+
+    def _blocks(self) -> Iterator[tuple[list[Any], list[Any]]]:
+        self._check_open()
+        with ExitStack() as stack:
+            files = _opened(self._parts, stack)
+            for _, keys, values in _merged(files, ranked=self._ranked):
+                yield keys, values
+                self._check_open()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ResultClosed(
+                "the result is closed, so its rows cannot be read any more; read them before close(), or before the "
+                "end of its `with` block"
+            )
+
+    def write(self, stream: Stream, form: str, *, escape: bool = False, text: Text | None = None) -> None:
+        """All rows to a binary stream as "table", "jsonl", "csv", "tsv" or "text"; `escape` for a terminal.
+
+        `text` says how bytes of a log that are not UTF-8 are written: "escape" as `\\xe9` in four characters,
+        "replace" as U+FFFD, "bytes" as they are, which other programs may refuse. The default is "escape"; for the
+        form "text" it is "bytes".
+
+        Raises ValueRefused for what the form cannot hold, ResultClosed.
+        """
+        from mrframe.formats.output.writing import write_blocks
+
+        self._check_open()
+        if form != "text" or escape:
+            write_blocks(self.blocks(), stream, form, escape=escape, text=text)
+            return
+        with ExitStack() as stack:
+            files = _opened(self._parts, stack)
+            readers = _readers(files)
+            if not self._ranked and not _follow(readers):
+                write_blocks(self.blocks(), stream, form, text=text)
+                return
+            for reader in readers:
+                for _, keys, values in reader.encoded(0):
+                    lines = lines_of(keys, values)
+                    if lines is not None:
+                        stream.write(lines)
+                    else:
+                        columns = decode(keys, unpickle=False), decode(values, unpickle=False)
+                        write_blocks([columns], stream, form, text=text)
+
+    def save(
+        self, target: str, form: str | None = None, *, overwrite: bool = False, text: Text | None = None
+    ) -> None:
+        """Write all rows to a file, a folder of parts (a name ending in /), or a sink of a package (SCHEME://…).
+
+        The answer appears whole or not at all. Without `form` the file's ending says which form it takes. Raises
+        OutputError for a target that exists, unless `overwrite` is given, or that cannot be written; ValueRefused,
+        ResultClosed.
+        """
+        from mrframe.sinks.base import Delivery, deliver
+        from mrframe.sinks.named_sinks import form_for, sink_for
+
+        wanted = Delivery(form_for(target, form, terminal=False), text, overwrite)
+        deliver(self, sink_for(target, wanted), {"job": self.summary.job, "hash_seed": self.summary.hash_seed})
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        return self.rows()
+
+    def close(self) -> None:
+        """Free everything; rows cannot be read afterwards, while those that were taken, and `summary`, stay."""
+        self._parts = ()
+        self._closed = True
+        self._stack.close()
+
+    def __repr__(self) -> str:
+        return f"<Result of {self.summary.job!r}: {self.summary.rows:,} rows{', closed' if self._closed else ''}>"
+
+    def _repr_html_(self) -> str:
+        from mrframe.api.html_table import html_table
+
+        if self._closed:
+            return html_table(["key", "value"], [], repr(self))
+        rows = list(islice(self.rows(), HTML_ROWS_MAX))
+        more = self.summary.rows - len(rows)
+        return html_table(["key", "value"], rows, f"and {more:,} rows more" if more > 0 else "")
+
+    def __enter__(self) -> Self:
+        self._check_open()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def _opened(parts: Sequence[str | bytes], stack: ExitStack) -> list[BinaryIO]:
+    files = stack.enter_context(FilePool())
+    return [io.BytesIO(part) if isinstance(part, bytes) else files.open(part) for part in parts]
+
+
+def _merged(files: Sequence[BinaryIO], *, ranked: bool) -> Iterator[Block]:
+    readers = _readers(files)
+    streams = [stream for reader in readers for stream in reader.streams(0)]
+    if ranked or len(streams) == 1 or _follow(readers):
+        return (block for stream in streams for block in stream)
+    return merge(streams, make_file=TemporaryFile)
+
+
+def _readers(files: Sequence[BinaryIO]) -> list[RunReader]:
+    return [RunReader(file, f"part {number}", unpickle=False) for number, file in enumerate(files)]
+
+
+def _follow(readers: Sequence[RunReader]) -> bool:
+    """Whether each part is in order, and ends before the next begins: output in total order."""
+    last: Any = None
+    for reader in readers:
+        if reader.runs > 1:
+            return False
+        ends = reader.some_blocks(0, 2)
+        if ends:
+            first = order(ends[0][1][0])
+            if last is not None and first < last:
+                return False
+            last = order(ends[-1][1][-1])
+    return True
+
+
+def held(parts: Sequence[str], summary: Summary, stack: ExitStack, *, ranked: bool) -> Result:
+    """A result of these files: taken into memory unless they are large; then it owns the stack, and closes it."""
+    size = sum(os.path.getsize(part) for part in parts)
+    if size > HELD_BYTES_MAX:
+        return Result(parts, summary, stack.pop_all(), ranked=ranked)
+    return Result([_read(part) for part in parts], summary, ExitStack(), ranked=ranked)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

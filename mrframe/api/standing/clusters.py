@@ -1,0 +1,71 @@
+"""Start and stop a standing cluster on this machine, and ask how it is."""
+
+from __future__ import annotations
+
+from mrframe.api.html_table import html_table
+from mrframe.api.standing.connection import connect
+from mrframe.api.standing.rows import ClusterStatus
+from mrframe.api.standing.session_calls import ANSWER_S
+from mrframe.cluster.client import standing
+from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.options import Shuffle
+from mrframe.engines.local import default_nodes
+from mrframe.engines.protocol import cores
+
+
+@dataclass(frozen=True, slots=True)
+class StartedCluster:
+    """A cluster that serves: where it lives, its nodes, and the executors on each."""
+
+    directory: str
+    nodes: int
+    slots: int
+
+    def _repr_html_(self) -> str:
+        return html_table(["directory", "nodes", "slots"], [[self.directory, self.nodes, self.slots]])
+
+
+def start_cluster(
+    directory: str | None = None, *, nodes: int | None = None, slots: int | None = None, shuffle: Shuffle = "auto"
+) -> StartedCluster:
+    """Start a standing cluster, going on with what was submitted before, and return when it serves.
+
+        >>> started = mrframe.start_cluster(elsewhere, nodes=1, slots=1)
+        >>> started.nodes, started.slots
+        (1, 1)
+        >>> mrframe.stop_cluster(elsewhere) == started.directory
+        True
+
+    directory  where it lives; by default in the user's state directory
+    nodes      by default 2, or 1 on one core
+    slots      executors on each node; by default as many as there are cores for it
+    shuffle    "zmq": nodes read nothing of each other by path
+
+    It goes on when this process ends. Raises ClusterUnreachable when one runs there already, or does not start.
+    """
+    home = ClusterDir(directory or default_home())
+    many = default_nodes(nodes)
+    each = slots or max(1, cores() // many)
+    standing.start(home.path, nodes=many, slots=each, shuffle=shuffle)
+    return StartedCluster(home.path, many, each)
+
+
+def stop_cluster(directory: str | None = None) -> str:
+    """End all processes of a standing cluster; its journal and what its nodes have done stay for the next start.
+
+    Gives the directory. ClusterUnreachable when none runs there.
+    """
+    home = ClusterDir(directory or default_home())
+    standing.stop(home.path)
+    return home.path
+
+
+def cluster_status(directory: str | None = None, *, answer_s: float = ANSWER_S) -> ClusterStatus:
+    """The nodes and submissions of a standing cluster. ClusterUnreachable when none runs there.
+
+    >>> mrframe.cluster_status(directory).epoch  # the starts of its master
+    1
+    """
+    with connect(directory, answer_s=answer_s) as client:
+        return client.status()

@@ -1,0 +1,271 @@
+"""A client of a standing cluster: submissions, their answers, and datasets.
+
+Rules.
+- One session, one thread: a client is used by the thread that made it, and is closed.
+- An end is told to a session once, so it is remembered here: a submission can be waited for and asked again.
+- Removal: what the client had kept goes first, and then the cluster is told to forget. A removal that is killed
+  between the two leaves a submission that the cluster still lists, and that can be removed again. The other way round
+  nobody would know of what is left. The id is never given again (`cluster/client/cluster_dir.py`), since the journal
+  has it as over.
+
+Not here: starting and stopping a cluster (`clusters.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
+
+from mrframe.api.found_job import JobLike, resolve
+from mrframe.api.html_table import Listing
+from mrframe.api.result import Result, held
+from mrframe.api.standing.dataset_client import DatasetClient
+from mrframe.api.standing.rows import Cancelled, ClusterStatus, SubmissionInfo, state_text, status_of
+from mrframe.api.standing.session_calls import ANSWER_S, ended, submitted_maps
+from mrframe.api.standing.submission import Submission
+from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
+from mrframe.cluster.client.visitor import Visitor
+from mrframe.core.model.actions import JobEnded
+from mrframe.core.model.options import RunOptions
+from mrframe.engines import submissions
+from mrframe.engines.datasets.datasets import inputs_of
+from mrframe.engines.plan.job_inputs import GivenInputs
+from mrframe.engines.protocol import raise_failure
+from mrframe.engines.submission_record import name_of
+from mrframe.errors import CorruptData, UsageError
+from mrframe.store.scratch import Scratch
+
+if TYPE_CHECKING:
+    from mrframe.api.explain.input_lines import InputLine
+    from mrframe.wire.messages import JobState
+
+
+class Client(DatasetClient):
+    """A session with a standing cluster: `mrframe.connect()` makes one. A context manager; `close` ends it.
+
+        >>> with mrframe.connect(directory) as client:
+        ...     submission = client.submit("status_codes", ["sample_logs/access.log"])
+        ...     with submission.result(timeout_s=60) as result:
+        ...         rows = dict(result)
+        >>> rows[404]
+        7
+
+    A submission outlives the client: it ends, once, whatever is killed meanwhile. Methods raise ClusterUnreachable
+    when the cluster does not answer or is stopped, and UsageError for ids that it does not know.
+    """
+
+    def __init__(self, home: ClusterDir, answer_s: float) -> None:
+        self._home = home
+        self._ends: dict[str, JobEnded] = {}
+        with ExitStack() as stack:
+            scratch = stack.enter_context(Scratch(later=True))  # what is fetched goes when the session ends
+            visitor = stack.enter_context(Visitor(home, scratch.path))
+            super().__init__(visitor, home.blocks, answer_s)
+            self._stack = stack.pop_all()
+
+    @property
+    def directory(self) -> str:
+        """Where the cluster lives."""
+        return self._home.path
+
+    # ---- submissions --------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        job: JobLike,
+        inputs: GivenInputs,
+        options: RunOptions = RunOptions(),  # noqa: B008  (frozen)
+        *,
+        job_options: Mapping[str, Any] | None = None,
+        priority: int = 0,
+    ) -> Submission:
+        """Submit a job, and return once the cluster has it in its journal.
+
+        job       as for `mrframe.run`; one without a file travels by value
+        inputs    as for `mrframe.run`, but for standard input; also datasets: `mrfs:access`, `mrfs:access@3`
+        options   those about engines, nodes and time limits mean nothing here: the cluster has its own
+        priority  tasks of submissions with a higher one go first; those with the same share the cluster
+
+        The keys of a job in total order are sampled first, by another submission, which is waited for and removed.
+        """
+        file, made = resolve(job, job_options or {})
+        planned = submissions.prepare(
+            made,
+            file,
+            inputs,
+            options,
+            job_options or {},
+            executors=self._visitor.access.nodes * self._visitor.access.slots,
+            sampled=self._sampled,
+            stored=inputs_of(self._visitor),
+        )
+        name = self._home.add_submission(planned.record, planned.package)
+        submissions.submit(planned, self._visitor, name, self._answer_s, priority=priority)
+        return Submission(self, name, planned.notes)
+
+    def submission(self, id: str) -> Submission:  # noqa: A002  (the word of the commands)
+        """A handle on a submission that was made before. The cluster is not asked."""
+        return Submission(self, self._home.job(id))
+
+    def jobs(self) -> Listing[SubmissionInfo]:
+        """The submissions that are not removed, by id."""
+        return Listing(self._info(one) for one in self._visitor.state(self._answer_s).jobs)
+
+    def status(self) -> ClusterStatus:
+        """The nodes and submissions of the cluster."""
+        return status_of(self.directory, self._home.log, self._visitor.state(self._answer_s))
+
+    def wait(self, id: str, timeout_s: float | None = None) -> None:  # noqa: A002
+        """Wait until a submission has ended. Raises its failure, TimedOut when it goes on for longer."""
+        event = self._ended(self._home.job(id), timeout_s)
+        if event.failure is not None:
+            raise_failure(event.failure)
+
+    def result(self, id: str, timeout_s: float = 0.0) -> Result:  # noqa: A002
+        """The answer of a submission, as often as it is asked for; waits at most so long for its end.
+
+        Large answers are read from the client's own files, so they end with it. Raises the submission's failure,
+        UsageError while it still runs.
+        """
+        name = self._home.job(id)
+        if timeout_s:
+            self._ended(name, timeout_s)
+        one = self._seen(name)
+        if one is not None and one.state == "running":
+            raise UsageError(f"{_still_runs(one)}; wait for it with: mrframe wait {name}")
+        event = self._ended(name, self._answer_s)
+        visitor = self._visitor
+        outcome, summary, ranked = submissions.gather(visitor, event, self._home.record(name), visitor.access.nodes)
+        return held([os.fspath(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked)
+
+    def why(self, id: str, key: str) -> Iterator[InputLine]:  # noqa: A002
+        """The input lines behind a key of the answer, in input order; `key` as the answer writes it.
+
+        The job's code runs in this process, as the inline engine has it.
+        """
+        from mrframe.api.explain.input_lines import InputLines
+
+        name = self._home.job(id)
+        return InputLines(name, submitted_maps(self._home, self._visitor, name, self._answer_s, self._ends)).lines(
+            key
+        )
+
+    def cancel(self, id: str) -> Cancelled:  # noqa: A002
+        """End a submission now: what runs of it is stopped, and it has no answer. One that has ended stays so."""
+        name = self._home.job(id)
+        before = self._seen(name)
+        if before is None:
+            raise self._unknown(name)
+        self._visitor.cancel(name)
+        self._visitor.settle(self._answer_s)
+        after = self._seen(name)
+        if after is None:
+            return Cancelled(name, "removed", now=False)
+        state = state_text(after)
+        return Cancelled(name, state, now=before.state == "running" and state == "cancelled")
+
+    def rm(self, id: str) -> None:  # noqa: A002
+        """Remove an ended submission: its answer, all that was kept for it, and its record.
+
+        UsageError for one that still runs. To remove what is removed already is no error.
+        """
+        name = self._home.job(id)
+        one = self._seen(name)
+        if one is not None and one.state == "running":
+            raise UsageError(
+                f"{_still_runs(one)} and is not removed; "
+                f"wait for it with: mrframe wait {name}, or end it with: mrframe cancel {name}"
+            )
+        if one is None and not self._home.was_given(name):
+            raise self._unknown(name)
+        if one is None and self._home.submitted_s(name) is not None:
+            raise UsageError(
+                f"the cluster in {self.directory} has not accepted {name} yet; if no `mrframe submit` runs any more, "
+                f"it never will, and what is left of it can be deleted by hand: {self._home.submissions}/{name}"
+            )
+        self._home.forget(name)
+        self._ends.pop(name, None)
+        if one is not None:
+            self._visitor.forget(name)
+            self._visitor.settle(self._answer_s)
+
+    # ---- the session --------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Leave; the cluster goes on."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client of the cluster in {self.directory}>"
+
+    def _seen(self, job: str) -> JobState | None:
+        """What the master says of this submission; None when it has none of this id."""
+        return next((one for one in self._visitor.state(self._answer_s).jobs if one.job == job), None)
+
+    def _unknown(self, job: str) -> UsageError:
+        return UsageError(f"the cluster in {self.directory} has no submission {job}; `mrframe jobs` lists them")
+
+    def _info(self, one: JobState) -> SubmissionInfo:
+        at_s = self._home.submitted_s(one.job)
+        return SubmissionInfo(
+            one.job,
+            self._name(one.job),
+            state_text(one),
+            one.stage,
+            one.tasks_done,
+            one.tasks_total,
+            None if at_s is None else datetime.fromtimestamp(at_s).astimezone(),
+            one.error_slug,
+            one.said,
+        )
+
+    def _name(self, job: str) -> str | None:
+        try:
+            return name_of(self._home.record(job))
+        except (CorruptData, UsageError):
+            return None  # a removal broke off, or the record is damaged, as `result` will say
+
+    def _ended(self, job: str, timeout_s: float | None) -> JobEnded:
+        return ended(self._visitor, job, timeout_s, self._ends)
+
+    def _sampled(self, planned: submissions.Submission) -> list[bytes]:
+        """Have the cluster sample keys; the files of what it found. Nothing of that is left, whatever comes of it."""
+        name = self._home.add_submission(planned.record, planned.package)
+        try:
+            submissions.submit(planned, self._visitor, name, self._answer_s)
+            parts = []
+            for path in submissions.parts_of(self._visitor, self._ended(name, None)):
+                with open(path, "rb") as file:
+                    parts.append(file.read())
+            return parts
+        finally:
+            self._ends.pop(name, None)
+            self._home.forget(name)
+            self._visitor.forget(name)
+            self._visitor.settle(self._answer_s)
+
+
+def connect(directory: str | None = None, *, answer_s: float = ANSWER_S) -> Client:
+    """A client of the standing cluster of this user, or of the one that lives in `directory`.
+
+        >>> with mrframe.connect(directory) as client:
+        ...     [job.name for job in client.jobs()]
+        []
+
+    `answer_s` is how long its master may take to answer, its restart included. Raises ClusterUnreachable when no
+    cluster runs there, NotPrivate when others may write to the directory.
+    """
+    return Client(ClusterDir(directory or default_home()), answer_s)
+
+
+def _still_runs(one: JobState) -> str:
+    return f"{one.job} still runs ({one.stage}, {one.tasks_done} of {one.tasks_total} tasks)"

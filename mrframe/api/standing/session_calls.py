@@ -1,0 +1,48 @@
+"""What is asked of a cluster in several steps: the end of a submission, and what it has mapped."""
+
+from __future__ import annotations
+
+import time
+
+from mrframe.cluster.client.cluster_dir import ClusterDir
+from mrframe.cluster.client.visitor import Visitor
+from mrframe.core.model.actions import JobEnded
+from mrframe.engines.datasets.datasets import replica_of
+from mrframe.engines.history.kept_runs import SubmittedMaps
+from mrframe.errors import TimedOut, UsageError
+
+POLL_S = 1.0
+ANSWER_S = 30.0
+"""How long a master may take to answer, its restart included."""
+
+
+def ended(visitor: Visitor, job: str, timeout_s: float | None, known: dict[str, JobEnded]) -> JobEnded:
+    """The end of this job, which may be known; TimedOut when it does not come in time, UsageError when there is none.
+
+    Ends of other jobs that come meanwhile are added to what is known.
+    """
+    started_s = time.monotonic()
+    visitor.follow(job)
+    try:
+        while True:
+            left_s = POLL_S if timeout_s is None else timeout_s - (time.monotonic() - started_s)
+            event = visitor.poll(0.0 if job in known else max(0.0, min(POLL_S, left_s)))
+            if isinstance(event, JobEnded):
+                known[event.job] = event
+            elif event is None and job in known:
+                return known[job]
+            elif event is None and timeout_s is not None and left_s <= 0:
+                raise TimedOut(f"{job} did not end within {timeout_s:g} s; it goes on, and can be waited for again")
+    except UsageError:
+        visitor.unfollow(job)  # the session goes on
+        raise
+
+
+def submitted_maps(
+    home: ClusterDir, visitor: Visitor, job: str, answer_s: float, known: dict[str, JobEnded]
+) -> SubmittedMaps:
+    """What a submission has mapped, and by which job. UsageError when it is not done."""
+    if any(one.job == job and one.state != "done" for one in visitor.state(answer_s).jobs):
+        raise UsageError(f"{job} is not done, so there are no lines yet; wait for it with: mrframe wait {job}")
+    reports = ended(visitor, job, answer_s, known).reports
+    return SubmittedMaps(reports, home.record(job), home.package(job), replica_of(visitor))

@@ -1,0 +1,61 @@
+"""A handle on one submission: its id, and what its client says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mrframe.api.standing.rows import Cancelled
+
+if TYPE_CHECKING:
+    from mrframe.api.explain.input_lines import InputLine
+    from mrframe.api.result import Result
+    from mrframe.api.standing.connection import Client
+
+
+class Submission:
+    """A job that was submitted to a standing cluster: `Client.submit` and `Client.submission` give one.
+
+        >>> submission = client.submit("word_count", ["sample_logs/harbour.txt"])
+        >>> submission.wait(timeout_s=60).state
+        'done'
+        >>> [line.line for line in submission.why("ferry")][:2]
+        [1, 7]
+
+    It is as alive as its client; another client can make a handle of its `id`.
+    """
+
+    def __init__(self, client: Client, id: str, notes: tuple[str, ...] = ()) -> None:  # noqa: A002
+        self._client = client
+        self.id = id
+        self.notes = notes
+        """About the inputs, for people: what was given twice, or left out."""
+
+    @property
+    def state(self) -> str:
+        """ "running", "done", "failed", "cancelled", or "removed"."""
+        return next((one.state for one in self._client.jobs() if one.id == self.id), "removed")
+
+    def wait(self, timeout_s: float | None = None) -> Submission:
+        """Wait until it has ended. Raises its failure, TimedOut when it goes on for longer."""
+        self._client.wait(self.id, timeout_s)
+        return self
+
+    def result(self, timeout_s: float = 0.0) -> Result:
+        """Its answer, waiting at most so long for its end."""
+        return self._client.result(self.id, timeout_s)
+
+    def why(self, key: str) -> Iterator[InputLine]:
+        """The input lines behind a key of its answer."""
+        return self._client.why(self.id, key)
+
+    def cancel(self) -> Cancelled:
+        """End it now."""
+        return self._client.cancel(self.id)
+
+    def rm(self) -> None:
+        """Remove it, when it has ended."""
+        self._client.rm(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Submission {self.id} to the cluster in {self._client.directory}>"

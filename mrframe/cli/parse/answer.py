@@ -1,0 +1,137 @@
+"""What becomes of the answer and of messages. Each flag is declared once, as a field of `Answer`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mrframe import api
+from mrframe.cli.parse.flags import AnswerOption, attach
+from mrframe.core.fast_dataclass import dataclass
+
+TEXTS = ("escape", "replace", "bytes")
+if TYPE_CHECKING:
+    _Choice = click.Choice[str]
+else:
+    _Choice = click.Choice  # older clicks cannot be subscripted
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+class OutputChoice(_Choice):
+    """The name of an output format, one of those that are built in or of another package."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name; UsageError when there is no such format."""
+        if api.is_registered(api.OUTPUTS, value, api.FORMATS):
+            return value
+        return super().convert(value, param, ctx)
+
+
+def flag(*names: str, help: str) -> Any:  # noqa: A002  (click's word)
+    """A flag that takes no value."""
+    return field(default=False, metadata={"names": names, "is_flag": True, "help": help})
+
+
+def value(*names: str, help: str, metavar: str | None = None, kind: Any = str) -> Any:  # noqa: A002
+    """A flag that takes a value, None when it is not given."""
+    how = {"names": names, "type": kind, "default": None, "metavar": metavar, "help": help}
+    return field(default=None, metadata=how)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What becomes of the answer and of messages, as the command line says."""
+
+    output: str | None = value(
+        *("-o", "--output"),
+        metavar="FILE|DIR|-",
+        help="where the answer goes: a file, a folder of parts (a name ending in /), or -",
+    )
+    format: Any = value(
+        "--format",
+        kind=OutputChoice(api.FORMATS),
+        help="form of the answer [by the file's ending; without one table on a terminal, else jsonl]",
+    )
+    text: Any = value(
+        "--text",
+        kind=click.Choice(TEXTS),
+        help="how bytes of a log that are not UTF-8 are written: \\xe9 in four characters, U+FFFD, or as they are, "
+        "which other programs may refuse [escape; bytes for the form text]",
+    )
+    overwrite: bool = flag("--overwrite", help="replace files that exist already")
+    summary: str | None = value(
+        "--summary", metavar="FILE", help="write the figures of the job to this file, as one JSON object"
+    )
+    rejects: str | None = value(
+        "--rejects",
+        metavar="FILE",
+        help="write all malformed lines and their places to this file, as JSON lines",
+    )
+    quarantine: str | None = value(
+        "--quarantine",
+        metavar="FILE",
+        help="write all records that --max-failed left out, and why, to this file, as JSON lines",
+    )
+    json: bool = flag("--json", help="print one JSON object with the answer and the figures on standard output")
+    dry_run: bool = flag("--dry-run", help="print what would be done (inputs, splits, format, tasks) and do nothing")
+    quiet: bool = flag("-q", "--quiet", help="no progress and no summary")
+    verbose: bool = flag(
+        "-v", "--verbose", help="progress as lines where there is no terminal; mrframe's own frames on errors"
+    )
+
+    @property
+    def to_stdout(self) -> bool:
+        """Whether the rows themselves go to standard output."""
+        return self.output in (None, "-")
+
+    @property
+    def json_text(self) -> Any:
+        """How JSON of a fixed form holds bytes that are not UTF-8."""
+        return self.text or "escape"
+
+    @property
+    def targets(self) -> list[str]:
+        """The files and folders that are written."""
+        asked = (None if self.to_stdout else self.output, self.summary, self.rejects, self.quarantine)
+        return [path for path in asked if path is not None]
+
+    def check(self) -> None:
+        """Raise UsageError for flags that contradict each other and OutputError for targets that cannot be."""
+        if self.json and self.to_stdout and self.format is not None:
+            raise click.UsageError("--json prints JSON of its own form; leave --format out, or name a file with -o")
+        if self.quiet and self.verbose:
+            raise click.UsageError("-q and -v contradict each other; give one of them")
+        targets = self.targets
+        places = [os.path.realpath(path) for path in targets if not path.startswith("/dev/")]
+        if len(set(places)) < len(places):
+            raise click.UsageError(
+                "two of -o, --summary, --rejects and --quarantine name the same file; give each its own"
+            )
+        form = api.form_for(self.output, self.format, terminal=False)
+        if not self.to_stdout:
+            api.sink_for(str(self.output), api.Delivery(form, self.text, self.overwrite)).check()
+        for path in filter(None, (self.summary, self.rejects, self.quarantine)):
+            api.check_target(path, overwrite=self.overwrite)
+
+
+def answer_flags(*without: str) -> Callable[[C], C]:
+    """Decorator: the command takes the flags of `Answer`, but for those with these names."""
+
+    def decorate(command: C) -> C:
+        for declared in reversed(dataclasses.fields(Answer)):
+            if declared.name not in without:
+                how = dict(declared.metadata)
+                attach(command, AnswerOption([*how.pop("names"), declared.name], **how))
+        return command
+
+    return decorate
+
+
+def answer_of(values: dict[str, Any]) -> Answer:
+    """Take the flags of the answer out of the parsed parameters of a command."""
+    return Answer(**{one.name: values.pop(one.name) for one in dataclasses.fields(Answer) if one.name in values})

@@ -1,0 +1,1 @@
+"""The commands that talk to a standing cluster, one module for each."""

@@ -1,0 +1,60 @@
+"""`mrframe cluster`: start, stop and look at a standing cluster, to which jobs are submitted."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from mrframe import api
+from mrframe.cli.parse.dir_option import dir_option
+from mrframe.cli.show.exit import print_json, say
+from mrframe.cli.show.terminal import columns_text
+
+
+@click.group("cluster")
+def command() -> None:
+    """Start, stop or look at a standing cluster on this machine."""
+
+
+@command.command("start")
+@click.option(
+    "--nodes", type=click.IntRange(1, 64), default=None, metavar="N", help="worker nodes [2, or 1 on one core]"
+)
+@click.option(
+    "--slots", type=click.IntRange(1, 256), default=None, metavar="N", help="executors on each [cores by nodes]"
+)
+@click.option("--shuffle", type=click.Choice(["auto", "zmq"]), default="auto", help="as for `mrframe run` [auto]")
+@dir_option
+def start_cluster(nodes: int | None, slots: int | None, shuffle: Any, directory: str | None) -> None:
+    """Start it, going on with what was submitted before, and return when it serves."""
+    started = api.start_cluster(directory, nodes=nodes, slots=slots, shuffle=shuffle)
+    click.echo(
+        f"a cluster runs in {started.directory}: {started.nodes} nodes with {started.slots} slots each", err=True
+    )
+
+
+@command.command("stop")
+@dir_option
+def stop_cluster(directory: str | None) -> None:
+    """End all its processes; its journal and what its nodes have done stay for the next start."""
+    click.echo(f"the cluster in {api.stop_cluster(directory)} has stopped", err=True)
+
+
+@command.command("status")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+@dir_option
+def cluster_status(*, as_json: bool, directory: str | None) -> None:
+    """Show its nodes and its submissions."""
+    status = api.cluster_status(directory)
+    if as_json:
+        print_json(status.to_plain())
+        return
+    say(f"{status.dir}, master's start {status.epoch}, log {os.path.relpath(status.log, status.dir)}")
+    nodes = [[node.node, node.state, f"{node.slots} slots", f"{node.attempts} attempts"] for node in status.nodes]
+    jobs = [
+        [job.job, job.state, job.stage, f"{job.tasks_done} of {job.tasks_total} tasks"] for job in status.submissions
+    ]
+    for line in columns_text([*nodes, *jobs]):
+        say(line)

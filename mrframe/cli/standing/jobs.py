@@ -1,0 +1,33 @@
+"""`mrframe jobs`: the submissions of the standing cluster, how far each is and how it ended."""
+
+from __future__ import annotations
+
+import click
+
+from mrframe import api
+from mrframe.cli.parse.dir_option import dir_option
+from mrframe.cli.show.exit import print_json, say
+from mrframe.cli.show.terminal import columns_text, escaped, sample
+
+_HEAD = ["id", "name", "state", "progress", "submitted", "ended"]
+
+
+@click.command("jobs")
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+@dir_option
+def command(*, as_json: bool, directory: str | None) -> None:
+    """List the submissions of the standing cluster.
+
+    Those that were removed are not listed. The time of submission is that of this machine's clock.
+    """
+    with api.connect(directory) as client:
+        jobs = client.jobs()
+    if as_json:
+        print_json({"dir": client.directory, "submissions": [one.to_plain() for one in jobs]})
+        return
+    rows = [one.cells() for one in jobs]
+    shown = [
+        [escaped(str(row[name])) if name == "name" else sample(str(row[name])) for name in _HEAD] for row in rows
+    ]
+    for line in columns_text([_HEAD, *shown]):
+        say(line)

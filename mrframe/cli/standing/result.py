@@ -1,0 +1,33 @@
+"""`mrframe result ID`: the answer of a submission that is done, as often as it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mrframe import api
+from mrframe.cli.last_id import named_submission
+from mrframe.cli.parse.answer import answer_flags, answer_of
+from mrframe.cli.parse.dir_option import dir_option
+from mrframe.cli.show.delivery import deliver
+
+NOT_HERE = ("rejects", "quarantine", "dry_run", "verbose")
+"""Flags of `mrframe run` about things that a submission does not keep."""
+
+
+@click.command("result")
+@answer_flags(*NOT_HERE)
+@dir_option
+@click.argument("job", metavar="ID")
+def command(*, job: str, directory: str | None, **values: Any) -> None:
+    """Print the answer of a submission, as `mrframe run` would have.
+
+    ID is the id that `mrframe submit` printed, or @ when that was the last thing that you did. A submission
+    that still runs is refused.
+    """
+    answer = answer_of(values)
+    answer.check()
+    name = named_submission(job, directory)
+    with api.connect(directory) as client, client.result(name) as result:
+        deliver(result, answer)
