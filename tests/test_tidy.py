@@ -105,6 +105,19 @@ def test_the_hash_of_python_is_never_used():
     ]  # the `__hash__` of dataclasses
 
 
+def test_every_dataclass_takes_the_fast_decorator():
+    """But for those of `mrframe/testing`, which no command loads; `core/fast_dataclass.py` has the reason."""
+    excepted = (ROOT / "mrframe/testing", ROOT / "mrframe/core/fast_dataclass.py")
+    found = [
+        place(path, node)
+        for path, node in nodes([p for p in PRODUCT if not p.is_relative_to(excepted[0])], ast.ImportFrom)
+        if path != excepted[1]
+        and node.module == "dataclasses"
+        and "dataclass" in [alias.name for alias in node.names]
+    ]
+    assert not found
+
+
 def test_nothing_is_cleaned_up_by_chance():
     assert not [place(path, n) for path, n in nodes(PRODUCT, ast.FunctionDef) if n.name == "__del__"]
 

@@ -1,11 +1,18 @@
-"""`dataclass`, as in the standard library, for classes that are made at every start of the command.
+"""A `dataclass` decorator that is cheaper to apply than the standard one. For a type checker it is the standard one.
 
-There are nearly two hundred of them, and until Python 3.13 the standard one compiles six functions for each, a
-quarter of what a small run took. Here one is compiled, `__init__`; the others are closures over the fields. The class
-is the same afterwards: `fields`, `replace`, `asdict`, `match` and pickling work, with slots or without.
+Why: mrframe has nearly two hundred dataclasses, and every start of the command defines most of them. Up to Python
+3.12 the standard decorator compiles six functions for each, a quarter of the time of a small run. Here only
+`__init__` is compiled, and the other methods are closures over the fields. The class is the same afterwards:
+`fields`, `replace`, `asdict`, `match` and pickling work, with slots or without.
 
-What it is not: complete. Fields that are left out of `__init__`, of the comparison or of the text are refused, and
-there is no `order=`. For a type checker it is the standard one.
+Rule: every dataclass of mrframe takes this decorator, except those of `mrframe/testing`, which no command loads
+(tests/test_tidy.py).
+
+Removal: Python 3.13 compiles the methods of a class together. Once 3.13 is the oldest version that mrframe supports,
+measure `mrframe --help` with the standard decorator. If it is as fast, delete this file but for `field_types`.
+
+What it is not: complete. It refuses fields that are left out of `__init__`, of the comparison or of the text, and has
+no `order=`.
 """
 
 from __future__ import annotations
@@ -22,7 +29,7 @@ if TYPE_CHECKING:
 else:
 
     def dataclass(cls=None, /, *, frozen=False, slots=False, eq=True, kw_only=False):
-        """The class with the methods of a dataclass, as `dataclasses.dataclass` would make them."""
+        """Give the class the methods of a dataclass, as `dataclasses.dataclass` would."""
 
         def made(cls):
             own = frozenset(vars(cls))
@@ -44,16 +51,16 @@ _Methods = dict[str, Any]
 
 
 def field_types(cls: type) -> dict[str, Any]:
-    """The types of a dataclass's fields, by name. Like `typing.get_type_hints`, which takes five times as long.
+    """Return {name: type} of a dataclass's fields. Like `typing.get_type_hints`, which takes five times as long.
 
-    It is asked for each message that a process says or hears for the first time, in each process of a run.
+    Each process of a run calls it once for every class of message that it sends or receives.
     """
     known = vars(sys.modules[cls.__module__])
     found: dict[str, Any] = {}
     for field in dataclasses.fields(cls):
         hint: Any = field.type
         if isinstance(hint, str):
-            hint = _BY_NAME.get(hint) or eval(hint, known)  # noqa: S307  (what our own source says)
+            hint = _BY_NAME.get(hint) or eval(hint, known)  # noqa: S307  (an annotation of our own source)
         found[field.name] = hint
     return found
 
@@ -62,7 +69,7 @@ _BY_NAME = {hint.__name__: hint for hint in (str, bytes, bool, int, float)}
 
 
 def _add(cls: type, own: frozenset[str], methods: _Methods) -> None:
-    """Give the class these methods, but for those that it has written itself."""
+    """Give the class these methods, except those that it defines itself."""
     for name, method in methods.items():
         if name not in own:
             if method is not None:
@@ -71,12 +78,12 @@ def _add(cls: type, own: frozenset[str], methods: _Methods) -> None:
 
 
 def _init(cls: type, fields: tuple[dataclasses.Field[Any], ...], *, frozen: bool) -> Callable[..., None]:
-    """`__init__` of its fields, compiled: the only method that is called so often that a closure would cost."""
+    """Compile `__init__`: the one method that is called so often that a closure would cost."""
     names: _Methods = {"_set": object.__setattr__, "_missing": MISSING}
     parameters, body = ["self"], []
     for field in sorted(fields, key=lambda field: bool(field.kw_only)):
         if not (field.init and field.repr and field.compare):
-            raise TypeError(f"{cls.__name__}.{field.name}: take `dataclasses.dataclass` for a field that is left out")
+            raise TypeError(f"{cls.__name__}.{field.name}: a field that is left out needs `dataclasses.dataclass`")
         if field.kw_only and "*" not in parameters:
             parameters.append("*")
         name = value = field.name
@@ -98,7 +105,7 @@ def _init(cls: type, fields: tuple[dataclasses.Field[Any], ...], *, frozen: bool
 
 
 def _values(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    """What gives the fields of an object as a tuple."""
+    """Return a function that gives the fields of an object as a tuple."""
     if len(names) > 1:
         return attrgetter(*names)
     return lambda one: tuple([getattr(one, name) for name in names])
@@ -122,7 +129,7 @@ def _comparison(values: Callable[[Any], tuple[Any, ...]], *, frozen: bool) -> _M
 
 
 def _pickling(names: tuple[str, ...]) -> _Methods:
-    """Without these a frozen object with slots could be pickled, but not made again."""
+    """Return the methods that pickle needs to restore a frozen object with slots."""
 
     def __getstate__(self: Any) -> list[Any]:  # noqa: N807
         return [getattr(self, name) for name in names]

@@ -20,11 +20,12 @@ from __future__ import annotations
 
 import struct
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.transport import Received, Socket
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model import events
 from mrframe.core.model.actions import JobEnded
 from mrframe.core.model.block_messages import PutWanted, StorageWanted, VersionsWanted, VersionWanted

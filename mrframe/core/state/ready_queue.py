@@ -12,10 +12,10 @@ stale, recognised by a number.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Any
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.spec import Split
 from mrframe.core.state.locality_matching import LocalityMatching
