@@ -61,14 +61,14 @@ def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport 
         return _tried(None, order, reporter)
     began_s = time.monotonic()
     effects.begin(package)
-    if order.careful:
+    if order.isolated:
         gc.collect()  # what an attempt that ran out of memory has left, which its exception may hold in a circle
     try:
         job = unpack(package)
     except BaseException as error:  # the user's modules run when the job is made again
         return failure_of(error, None)
     try:
-        outcome = _attempted(job if not order.careful else _leaner(job), order, reporter, apart=True)
+        outcome = _attempted(job if not order.isolated else _leaner(job), order, reporter, apart=True)
         if isinstance(outcome, TaskReport):
             outcome.seconds = time.monotonic() - began_s
         return outcome
@@ -99,7 +99,7 @@ def _attempted(
     if isinstance(order, DecodeOrder):
         return _tried(None, order, reporter)
     limit = job.settings.memory_limit_bytes if apart else None
-    if not (apart and order.careful):
+    if not (apart and order.isolated):
         outcome = _tried(job, order, reporter, memory_limit_bytes=limit, causes=causes)
         if isinstance(outcome, TaskReport) or not _is_for_care(job, order, outcome):
             return outcome
@@ -232,7 +232,7 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | 
 
     saving = job.settings.saving
     elsewhere = saving is not None and order.split.kind != "saved" and saving.surroundings != surroundings.digest()
-    if saving is None or care is not None or order.careful or elsewhere:
+    if saving is None or care is not None or order.isolated or elsewhere:
         return run()[0]
     from mrframe.task.cache.map_results import map_or_load
 

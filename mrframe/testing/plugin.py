@@ -83,12 +83,12 @@ def mr_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     yield marked
     left = _outliving(_marked(mark) | (children & _children()), LEAVE_S)
     if left:
-        said = ", ".join(f"{pid} ({_command_line(pid)})" for pid in sorted(left))
+        listed = ", ".join(f"{pid} ({_command_line(pid)})" for pid in sorted(left))
         for pid in left:
             _kill(pid)
         pytest.fail(
             f"the cluster of this test left processes that still ran {LEAVE_S:g} s after it was closed, and were "
-            f"killed now: {said}",
+            f"killed now: {listed}",
             pytrace=False,
         )
 

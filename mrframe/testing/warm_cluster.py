@@ -38,7 +38,7 @@ class WarmCluster:
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        """Have the local engine use this cluster in place of one of its own."""
+        """Have the local engine use this cluster in folder of one of its own."""
         with patch.object(local, "LocalEngine", partial(local.LocalEngine, self._start)):
             yield
 
@@ -54,10 +54,10 @@ class WarmCluster:
         if self._cluster is None:
             number = self._clusters
             self._clusters += 1
-            place = os.path.join(self._folder, f"cluster-{number}")
+            folder = os.path.join(self._folder, f"cluster-{number}")
             with patch.dict(os.environ, {"PYTHONHASHSEED": str(number)}):
                 self._cluster = LocalCluster.start(
-                    nodes=2 - number % 2, slots=1, scratch=place, shuffle="zmq" if number % 3 == 2 else "auto"
+                    nodes=2 - number % 2, slots=1, scratch=folder, shuffle="zmq" if number % 3 == 2 else "auto"
                 )
         scratch.make()
         self._jobs += 1

@@ -171,7 +171,7 @@ def maps_a_block_that_is_reported_twice(patch):
 @mutant("I10|I3|I9")
 def a_seal_overtakes_the_blocks_of_its_attempt(patch):
     def due(self, attempt, now_s):
-        repeats = [*attempt.blocks.values(), *([attempt.answer] if attempt.answer else [])]
+        repeats = [*attempt.blocks.values(), *([attempt.unanswered] if attempt.unanswered else [])]
         return [action for repeat in repeats for action in repeat.due(now_s, self._limits)]
 
     patch(ReportOutbox, "due", due)
@@ -300,8 +300,8 @@ def speculates_on_a_task_whose_input_is_gone(patch):
 def the_loser_of_two_attempts_is_left_to_itself(patch):
     real = SchedulerState.drop
 
-    def drop(self, turn, attempt, *, tell=True):
-        real(self, turn, attempt, tell=tell and not attempt.task.speculative)
+    def drop(self, turn, attempt, *, notify=True):
+        real(self, turn, attempt, notify=notify and not attempt.task.speculative)
 
     patch(SchedulerState, "drop", drop)
     patch(membership, "check_held", lambda *_: None)

@@ -49,7 +49,7 @@ def test_the_weather_is_bad_enough():
     again = [line for trace in traces for line in trace.lines if " runs " in line and not line.endswith(".1.1")]
     assert len(again) >= 500
     for outcome in (("raised", ""), ("refused", "too-many-malformed"), ("refused", "cancelled")):
-        assert any(outcome in trace.answers.values() for trace in traces), outcome
+        assert any(outcome in trace.results.values() for trace in traces), outcome
 
 
 def test_stragglers_are_speculated_on_and_a_job_ends_sooner_for_it():

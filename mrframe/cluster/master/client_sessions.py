@@ -125,7 +125,7 @@ class ClientSessions:
             case messages.ClusterWanted():
                 self._send(session, self._state())
             case PutWanted() | VersionsWanted() | VersionWanted() | StorageWanted():
-                self._send(session, self._scheduler.answer(request, time.monotonic()))
+                self._send(session, self._scheduler.reply(request, time.monotonic()))
             case messages.EndHeard():
                 pending_end = session.pending_ends.get(request.job)
                 if pending_end is not None and pending_end.number == request.number:

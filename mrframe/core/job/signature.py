@@ -34,10 +34,10 @@ def _plain_parameters(function: FunctionType) -> tuple[str, ...] | None:
     code = function.__code__
     if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
         return None
-    by_place = code.co_varnames[: code.co_argcount - len(function.__defaults__ or ())]
+    positional = code.co_varnames[: code.co_argcount - len(function.__defaults__ or ())]
     by_name = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     given = function.__kwdefaults__ or {}
-    return (*by_place, *(name for name in by_name if name not in given))
+    return (*positional, *(name for name in by_name if name not in given))
 
 
 def _signature_fields(function: Callable[..., Any], role: str) -> tuple[str, ...]:

@@ -208,7 +208,7 @@ class StorageState:
     lacking_count: int
     extra: int
     faults: tuple[Fault, ...]
-    judged: tuple[tuple[str, int, int], ...]
+    verified: tuple[tuple[str, int, int], ...]
     aside: tuple[AsideVersion, ...] = ()
     unknown: tuple[UnknownBlocks, ...] = ()
 

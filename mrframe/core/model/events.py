@@ -230,7 +230,7 @@ class StartAttempt:
     """Do this attempt. May arrive more than once.
 
     `split` for map and decode attempts; for reduce `partition` and `sources`: the committed map attempts,
-    in input order, with the node that holds each: the only ones that may be read. `careful`: an attempt
+    in input order, with the node that holds each: the only ones that may be read. `isolated`: an attempt
     before has died, so find out what is to blame. `stall_s`: kill it after so long without progress.
     """
 
@@ -242,7 +242,7 @@ class StartAttempt:
     partition: int = -1
     sources: tuple[tuple[str, str], ...] = ()
     block_bytes: int = SPLIT_BYTES
-    careful: bool = False
+    isolated: bool = False
     stall_s: float | None = None
 
 

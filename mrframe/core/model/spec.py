@@ -98,7 +98,7 @@ class MapOrder:
     """Order to an executor: map one split into a sealed file `map.mrf` in `out_dir`.
 
     `split.path` is already a path that the executor can open. For "pairs", `sources` are the run files.
-    `careful`: an attempt before has died; go record by record, and find out which one is to blame.
+    `isolated`: an attempt before has died; go record by record, and find out which one is to blame.
     """
 
     attempt: str
@@ -107,7 +107,7 @@ class MapOrder:
     partitions: int
     out_dir: str
     sources: tuple[str, ...] = ()
-    careful: bool = False
+    isolated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class ReduceOrder:
     """Order to an executor: merge and reduce one partition into `part.mrf` in `out_dir`.
 
     `sources` are run files in input order; each is read for this partition, one of `partitions`, only.
-    `careful`: an attempt before has died; find out which key is to blame.
+    `isolated`: an attempt before has died; find out which key is to blame.
     """
 
     attempt: str
@@ -138,7 +138,7 @@ class ReduceOrder:
     sources: tuple[str, ...]
     out_dir: str
     partitions: int = 1
-    careful: bool = False
+    isolated: bool = False
 
 
 Order = MapOrder | DecodeOrder | ReduceOrder

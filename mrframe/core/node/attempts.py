@@ -41,7 +41,7 @@ class NodeAttempt:
 
     blocks  for a decode attempt: its blocks that are not yet acknowledged, by place
     kept    those that are, and have still to be mapped: asked for again now and then, since who decodes waits for it
-    answer  the seal or failure that waits for its answer
+    unanswered  the seal or failure that waits for its answer
     moved_s when it was given to its executor, or last showed progress
     """
 
@@ -57,7 +57,7 @@ class NodeAttempt:
     moved_s: float = 0.0
     blocks: dict[tuple[int, int], Repeat] = field(default_factory=dict)
     kept: dict[tuple[int, int], Repeat] = field(default_factory=dict)
-    answer: Repeat | None = None
+    unanswered: Repeat | None = None
 
     def move(self, cause: str) -> None:
         """Change the state as the table says."""
@@ -107,7 +107,7 @@ class NodeAttempt:
         assert start is not None
         if self.kind == "reduce":
             return ReduceOrder(
-                self.name, start.step, start.partition, self.paths, self.name, start.partitions, start.careful
+                self.name, start.step, start.partition, self.paths, self.name, start.partitions, start.isolated
             )
         split = start.split
         assert split is not None
@@ -115,7 +115,7 @@ class NodeAttempt:
             return DecodeOrder(self.name, split, start.block_bytes, self.name, limits.blocks_ahead_max)
         sources = self.paths if split.kind == "pairs" else ()
         here = self._local(split)
-        return MapOrder(self.name, start.step, here, start.partitions, self.name, sources, start.careful)
+        return MapOrder(self.name, start.step, here, start.partitions, self.name, sources, start.isolated)
 
     def _local(self, split: Split) -> Split:
         return replace(split, path=self.paths[0]) if split.kind in ("held", "stored") else split

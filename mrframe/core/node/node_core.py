@@ -81,7 +81,7 @@ class NodeCore:
         self._queue: dict[str, NodeAttempt] = {}  # not yet running, in order of arrival
         self._decodes: set[str] = set()  # attempts at decode tasks that have not ended
         self._next_beat_s: float | None = None
-        self._heard_s = 0.0
+        self._last_welcome_s = 0.0
         for name in held:
             self.attempts[name] = NodeAttempt(name, parse_attempt(name).job, state=AttemptState.COMMITTED)
 
@@ -141,7 +141,7 @@ class NodeCore:
         if event.epoch < self.epoch:
             return []
         if accepted:
-            self._heard_s = now_s
+            self._last_welcome_s = now_s
         if event.epoch == self.epoch and self.welcome and accepted:
             return []
         self.epoch = event.epoch
@@ -175,7 +175,7 @@ class NodeCore:
         attempt = self.attempts.get(name)
         if attempt is not None and attempt.state is AttemptState.SEALED:
             attempt.move("commit")
-            attempt.answer = None
+            attempt.unanswered = None
 
     def _discard(self, name: str) -> list[NodeAction]:
         attempt = self.attempts.pop(name, None)
@@ -239,7 +239,7 @@ class NodeCore:
         attempt.blocks.clear()
         attempt.kept.clear()
         message = AttemptFailed(self.node, self.incarnation, attempt.name, failure)
-        attempt.answer = Repeat(message, now_s, self.limits.repeat_s)
+        attempt.unanswered = Repeat(message, now_s, self.limits.repeat_s)
         return self.outbox.due(attempt, now_s)
 
     # ---- executors ----------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ class NodeCore:
     def _tick(self, now_s: float) -> list[NodeAction]:
         actions = self._speak(now_s)
         for attempt in self.attempts.values():
-            if attempt.answer is not None or attempt.blocks or attempt.kept:
+            if attempt.unanswered is not None or attempt.blocks or attempt.kept:
                 actions += self.outbox.due(attempt, now_s)
             stall_s = attempt.stalled(now_s)
             if stall_s is not None:
@@ -332,7 +332,7 @@ class NodeCore:
         if self._next_beat_s is None or now_s < self._next_beat_s:
             return []
         self._next_beat_s = now_s + self.limits.beat_s
-        if now_s - self._heard_s > self.limits.unheard_s:
+        if now_s - self._last_welcome_s > self.limits.unheard_s:
             self.welcome = False
         if not self.welcome:
             held = tuple(sorted(a.name for a in self.attempts.values() if a.state in _HOLDING))

@@ -26,7 +26,7 @@ class ReportOutbox:
     def seal(self, attempt: NodeAttempt, report: TaskReport, now_s: float) -> None:
         """An attempt is sealed: to be said until it is answered."""
         message = AttemptSealed(self._node, self._incarnation, attempt.name, report)
-        attempt.answer = Repeat(message, now_s, self._limits.repeat_s)
+        attempt.unanswered = Repeat(message, now_s, self._limits.repeat_s)
 
     def block(self, attempt: NodeAttempt, split: Split, now_s: float) -> list[NodeAction]:
         """A decode attempt has sealed a block: to be said until it is acknowledged."""
@@ -40,8 +40,8 @@ class ReportOutbox:
         waiting = [*attempt.blocks.values()]
         if attempt.state is AttemptState.RUNNING:
             waiting += attempt.kept.values()
-        if not attempt.blocks and attempt.answer:
-            waiting.append(attempt.answer)
+        if not attempt.blocks and attempt.unanswered:
+            waiting.append(attempt.unanswered)
         return [a for one in waiting for a in one.due(now_s, self._limits)]
 
     def acknowledged(self, attempt: NodeAttempt, order: tuple[int, int], now_s: float) -> None:
@@ -59,7 +59,7 @@ class ReportOutbox:
     def hurry(self, attempts: Iterable[NodeAttempt], now_s: float) -> None:
         """A master has just been met: everything unanswered is said at the next occasion."""
         for attempt in attempts:
-            repeats = [*attempt.blocks.values(), *([attempt.answer] if attempt.answer else [])]
+            repeats = [*attempt.blocks.values(), *([attempt.unanswered] if attempt.unanswered else [])]
             for repeat in repeats:
                 repeat.at_s = now_s
                 repeat.pause_s = self._limits.repeat_s

@@ -14,7 +14,7 @@ def offer(block_map: BlockMap, event: BlocksOffered, now_s: float) -> None:
     put = block_map.puts.get(event.put)
     if put is None:
         put = block_map.puts[event.put] = PendingPut(event.put, max(1, event.replicas), now_s)
-    put.heard_s = now_s
+    put.last_contact_s = now_s
     for block in event.blocks:
         if block.name not in put.blocks:
             put.pending[block.name] = None
@@ -27,7 +27,7 @@ def touch(block_map: BlockMap, number: int, now_s: float) -> PendingPut | None:
     """A put, whose client asks for it."""
     put = block_map.puts.get(number)
     if put is not None:
-        put.heard_s = now_s
+        put.last_contact_s = now_s
     return put
 
 
@@ -41,7 +41,7 @@ def end(block_map: BlockMap, number: int) -> None:
 def end_abandoned(block_map: BlockMap, now_s: float) -> None:
     """End the puts whose clients are gone."""
     for put in list(block_map.puts.values()):
-        if now_s - put.heard_s > SILENT_S:
+        if now_s - put.last_contact_s > SILENT_S:
             end(block_map, put.number)
 
 

@@ -28,10 +28,10 @@ from mrframe.core.state.block_map import BlockMap
 from mrframe.core.state.scheduler_state import SchedulerState
 
 Question = PutWanted | VersionsWanted | VersionWanted | StorageWanted
-Answer = PutState | VersionsState | VersionState | StorageState
+Reply = PutState | VersionsState | VersionState | StorageState
 
 
-def answer(state: SchedulerState, question: Question, now_s: float) -> Answer:
+def reply(state: SchedulerState, question: Question, now_s: float) -> Reply:
     """The answer to a client's question."""
     match question:
         case PutWanted(put):

@@ -180,7 +180,7 @@ def start_attempt(
         partition=task.partition,
         sources=submission.inputs(task) if task.kind == "reduce" else (),
         block_bytes=spec.block_bytes,
-        careful=task.failures > 0,
+        isolated=task.failures > 0,
         stall_s=spec.stall_s,
     )
     expected_read = (

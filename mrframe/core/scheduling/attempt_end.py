@@ -76,10 +76,10 @@ def _release_block(turn: Turn, task: Task) -> None:
 def differs(attempt: Attempt, report: TaskReport) -> bool:
     """Whether an attempt shows that the code of the job does not give the same for the same input.
 
-    A careful attempt is no witness: it may leave out records.
+    An isolated attempt is no witness: it may leave out records.
     """
     first = attempt.task.first_report
-    witness = not attempt.start.careful and not report.ledger.quarantined
+    witness = not attempt.start.isolated and not report.ledger.quarantined
     return first is not None and witness and report.differs(first)
 
 

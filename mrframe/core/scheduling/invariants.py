@@ -148,8 +148,8 @@ class Checker:
         _require("I3", f"{start.attempt} starts before {open_maps} are committed", holds=not open_maps)
         maps = sorted(step.maps, key=lambda task: task.split.order if task.split else ())
         having = [task.id for task in maps if start.partition in self.reports[task.id].report.partitions]
-        told = [parse_attempt(attempt).task for attempt, _ in start.sources]
-        _require("I3", f"{start.attempt} reads {told}, not {having}", holds=told == having)
+        named = [parse_attempt(attempt).task for attempt, _ in start.sources]
+        _require("I3", f"{start.attempt} reads {named}, not {having}", holds=named == having)
 
     def _all_committed(self, attempt: str, sources: Iterable[tuple[str, str]]) -> None:
         for source in sources:

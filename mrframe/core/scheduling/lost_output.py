@@ -36,7 +36,7 @@ def lose_node(state: SchedulerState, turn: Turn, node: NodeRecord, kept: Collect
 def lose_attempt(state: SchedulerState, turn: Turn, attempt: Attempt) -> None:
     """An attempt's node is gone: its task waits again, unless another attempt works on it."""
     task = attempt.task
-    state.drop(turn, attempt, tell=False)
+    state.drop(turn, attempt, notify=False)
     task.losses += 1
     gone = Failure("died", "the node was lost: its process ended, hung, or could not be reached")
     if not task.attempts:

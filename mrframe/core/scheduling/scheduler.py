@@ -101,9 +101,9 @@ class Scheduler:
             None if submission is None or submission.state is JobStatus.RUNNING else job_end.ended_action(submission)
         )
 
-    def answer(self, question: store_status.Question, now_s: float) -> store_status.Answer:
+    def reply(self, question: store_status.Question, now_s: float) -> store_status.Reply:
         """How the store is."""
-        return store_status.answer(self.state, question, now_s)
+        return store_status.reply(self.state, question, now_s)
 
     def snapshot(self) -> dict[str, Any]:
         """The lasting state as plain values, equal after `recover` from the facts so far."""

@@ -22,7 +22,7 @@ class PendingPut:
 
     number: int
     replicas: int
-    heard_s: float
+    last_contact_s: float
     blocks: dict[str, OfferedBlock] = field(default_factory=dict)
     pending: dict[str, None] = field(default_factory=dict)
     failed: dict[str, tuple[str, str]] = field(default_factory=dict)

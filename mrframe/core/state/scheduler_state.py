@@ -200,11 +200,11 @@ class SchedulerState:
         """Where a task of this kind waits."""
         return self.decoding if task.kind == "decode" else self.waiting
 
-    def drop(self, turn: Turn, attempt: Attempt, *, tell: bool = True) -> None:
+    def drop(self, turn: Turn, attempt: Attempt, *, notify: bool = True) -> None:
         """An attempt is over without being the result: forget it, and have its node delete it."""
         name = attempt.start.attempt
         self.end(attempt)
         if attempt.task.kind == "decode":
             self.jobs[attempt.task.job].drop_blocks(attempt.task, name)
-        if tell:
+        if notify:
             turn.send(attempt.node, DiscardAttempt(name))

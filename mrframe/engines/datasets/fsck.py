@@ -76,14 +76,14 @@ def fsck(cluster: StoreClient, *, repair: bool) -> Report:
     return Report(
         [(one, places.get(one.name, []), one.name not in missing) for one in faults],
         [(one, places.get(one.name, [])) for one in state.lacking],
-        sum(blocks for _, judging, blocks in state.judged if judging == number),
+        sum(blocks for _, judging, blocks in state.verified if judging == number),
         state.aside,
         state.unknown,
     )
 
 
 def _is_judged(state: StorageState, number: int) -> bool:
-    done = {node for node, judging, _ in state.judged if judging == number}
+    done = {node for node, judging, _ in state.verified if judging == number}
     return all(node.node in done for node in state.nodes if node.state == "joined")
 
 

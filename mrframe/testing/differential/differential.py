@@ -74,7 +74,7 @@ class Player:
     def __init__(self, folder: str, cluster: WarmCluster | None = None) -> None:
         self._folder = folder
         self._cluster = cluster
-        self.answers = self.errors = self.rows = 0
+        self.results = self.errors = self.rows = 0
 
     def play(self, one: Case) -> None:
         """Run a case in each of its worlds; raises Differs."""
@@ -88,9 +88,9 @@ class Player:
                 expected = expect(text, [known for known, _ in inputs], one.options)
             with entered(world, one.kind, side), _tight(one):
                 outcome = self._run(one, folder, job, [path for _, path in inputs])
-            said = f"in world {number}: " if len(one.worlds) > 1 else ""
-            _compare(expected, outcome, said)
-            self.answers += outcome.error is None
+            prefix = f"in world {number}: " if len(one.worlds) > 1 else ""
+            _compare(expected, outcome, prefix)
+            self.results += outcome.error is None
             self.errors += outcome.error is not None
             self.rows += len(outcome.rows)
         if one.command:
@@ -110,8 +110,8 @@ class Player:
     def _run(self, one: Case, folder: str, job: str, paths: list[str]) -> Outcome:
         rejects = os.path.join(folder, "rejects") if one.rejects else None
         engine = "local" if one.local else "inline"
-        places = {"scratch_dir": folder, "cache_dir": os.path.join(folder, "cache")}
-        settings: dict[str, Any] = {"cache": "off", **one.options, **places, "engine": engine}
+        folders = {"scratch_dir": folder, "cache_dir": os.path.join(folder, "cache")}
+        settings: dict[str, Any] = {"cache": "off", **one.options, **folders, "engine": engine}
         with ExitStack() as stack:
             if one.local and self._cluster is not None:
                 stack.enter_context(self._cluster.used())
@@ -187,38 +187,40 @@ def _short_blocks(read: Any, *rest: Any, block_bytes: int, **more: Any) -> Any:
 # ---- comparing -----------------------------------------------------------------------------------------
 
 
-def _compare(expected: Expected, outcome: Outcome, said: str) -> None:
+def _compare(expected: Expected, outcome: Outcome, prefix: str) -> None:
     """Raise Differs when a run was not as it must be."""
     if outcome.error is not None:
-        _compare_error(expected, outcome.error, said)
+        _compare_error(expected, outcome.error, prefix)
         return
     if expected.rows is None:
         raise Differs(
-            f"{said}an answer, where an error must be: {sorted(expected.slugs)}\n{_listed(outcome.rows)}",
+            f"{prefix}an answer, where an error must be: {sorted(expected.slugs)}\n{_listed(outcome.rows)}",
             silently=True,
         )
     if not _same_rows(expected, outcome.rows):
-        raise Differs(f"{said}must be\n{_listed(expected.rows)}\nand is\n{_listed(outcome.rows)}", silently=True)
+        raise Differs(f"{prefix}must be\n{_listed(expected.rows)}\nand is\n{_listed(outcome.rows)}", silently=True)
     figures = {**outcome.figures, **{name: outcome.figures["ledger"].get(name, 0) for name in LEDGER}}
     for name, must in expected.figures.items():
         if figures[name] != must:
-            raise Differs(f"{said}{name} must be {must!r} and is {figures[name]!r}", silently=True)
-    rejects = [(*place, escaped(line)) for *place, line in expected.rejects]
+            raise Differs(f"{prefix}{name} must be {must!r} and is {figures[name]!r}", silently=True)
+    rejects = [(*location, escaped(line)) for *location, line in expected.rejects]
     if outcome.rejects is not None and outcome.rejects != rejects:
-        raise Differs(f"{said}rejects must be\n{rejects}\nand are\n{outcome.rejects}", silently=True)
+        raise Differs(f"{prefix}rejects must be\n{rejects}\nand are\n{outcome.rejects}", silently=True)
 
 
-def _compare_error(expected: Expected, error: BaseException, said: str) -> None:
+def _compare_error(expected: Expected, error: BaseException, prefix: str) -> None:
     shown = f"{type(error).__name__}: {_text(error)}"
     if not isinstance(error, MrframeError):
-        raise Differs(f"{said}not an error of mrframe: {shown}", silently=False)
+        raise Differs(f"{prefix}not an error of mrframe: {shown}", silently=False)
     if error.slug not in expected.slugs:
         must = "an answer" if expected.rows is not None and not expected.slugs else f"one of {sorted(expected.slugs)}"
-        raise Differs(f"{said}{error.slug} ({shown}), and must be {must}", silently=False)
+        raise Differs(f"{prefix}{error.slug} ({shown}), and must be {must}", silently=False)
     if isinstance(error, UserCodeError) and error.source is not None and not expected.folds:
-        place = (error.source, error.line)
-        if place not in {(source, line) for source, line, _ in expected.places}:
-            raise Differs(f"{said}{shown} is said of {place}; only {expected.places} fail", silently=False)
+        location = (error.source, error.line)
+        if location not in {(source, line) for source, line, _ in expected.failing_records}:
+            raise Differs(
+                f"{prefix}{shown} is said of {location}; only {expected.failing_records} fail", silently=False
+            )
 
 
 def _same_rows(expected: Expected, rows: Sequence[Pair]) -> bool:
@@ -330,8 +332,8 @@ def described(one: Case) -> str:
     """A case for people: its job, its inputs, its command."""
     files = "".join(f"  {f.name}: {f.content!r}\n" for f in one.files)[:SHOWN_CHARS]
     worlds = f"worlds: {one.worlds} ({one.kind})\n" if len(one.worlds) > 1 else ""
-    said = f"mrframe {' '.join(words(one, '.', 'job.py'))}{' (tight)' if one.tight else ''}"
-    return f"---- job.py\n{one.job.strip()}\n---- inputs\n{files}{worlds}---- {said}\n"
+    prefix = f"mrframe {' '.join(words(one, '.', 'job.py'))}{' (tight)' if one.tight else ''}"
+    return f"---- job.py\n{one.job.strip()}\n---- inputs\n{files}{worlds}---- {prefix}\n"
 
 
 @dataclass(frozen=True)
@@ -371,7 +373,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"==== seed {one.seed} {'differs silently' if one.silently else 'fails'}: {one.why}\n")
         sys.stdout.write(described(case(one.seed)) + "\n")
     sys.stdout.write(
-        f"{chosen.cases:,} cases from seed {chosen.seed} in {perf_counter() - begun:.1f} s: {player.answers:,} "
+        f"{chosen.cases:,} cases from seed {chosen.seed} in {perf_counter() - begun:.1f} s: {player.results:,} "
         f"answers of {player.rows:,} rows, {player.errors:,} errors as expected; {len(failed)} failed, "
         f"{sum(one.silently for one in failed)} of them without an error message\n"
     )

@@ -46,7 +46,7 @@ class Expected:
     rows     the answer; None when there can be none
     slugs    the errors that may be raised in its place; empty when none may
     failing  the errors that say so of records
-    places   (source, line, number) of the records on which the job's code fails, when only they can be named
+    failing_records  (source, line, number) of the records on which the job's code fails, when only they can be named
     any_order  whether rows of equal keys may come in any order
     folds    whether a combiner or partitioner may fail, too, which belongs to no record
     """
@@ -54,7 +54,7 @@ class Expected:
     rows: list[Pair] | None = None
     slugs: set[str] = field(default_factory=set)
     failing: set[str] = field(default_factory=set)
-    places: set[tuple[str, int, int]] = field(default_factory=set)
+    failing_records: set[tuple[str, int, int]] = field(default_factory=set)
     figures: dict[str, Any] = field(default_factory=dict)
     rejects: list[tuple[str, int, int, bytes]] = field(default_factory=list)
     any_order: bool = False
@@ -272,11 +272,11 @@ def _run(
     if any(reading.without_time for reading in readings.values()):
         expected.slugs |= {"usage"}  # when none of the first records says its time
     sides = [list(_pairs(views[name], readings[name].records, expected, counters)) for name in names]
-    left_out, lines = len(expected.places), sum(reading.lines for reading in readings.values())
+    left_out, lines = len(expected.failing_records), sum(reading.lines for reading in readings.values())
     records = sum(len(reading.records) for reading in readings.values())
     malformed = sum(len(reading.malformed) for reading in readings.values())
     try:
-        _judge(expected.failing, options, (left_out, records), (malformed, lines))
+        _expect_limits(expected.failing, options, (left_out, records), (malformed, lines))
     except Refused as refused:  # or what the combiner or the partitioner does wrong, which may be found first
         raise Refused(*refused.slugs, *(("user-code", "bad-job") if expected.folds else ())) from None
     expected.rejects = [row for name in names for row in readings[name].malformed]
@@ -329,12 +329,12 @@ def _pairs(view: StubJob, records: list[Record], expected: Expected, counters: C
             expected.failing |= refused.slugs
             if view.map_batch:  # of a batch it is not always known which record is to be left out
                 expected.slugs |= refused.slugs
-            expected.places.add((record.source, record.line, record.number))
+            expected.failing_records.add((record.source, record.line, record.number))
             counters.clear()
             counters.update(before)
 
 
-def _judge(
+def _expect_limits(
     failing: set[str], options: Mapping[str, Any], left_out: tuple[int, int], malformed: tuple[int, int]
 ) -> None:
     """Refused when more records are left out, or lines malformed, than the limits bear; each (number, of so many)."""

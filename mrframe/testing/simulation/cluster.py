@@ -108,7 +108,7 @@ class SimulatedCluster(World):
             raise InvariantBroken(f"{broken}\nseed {self.trace.seed}, {self.faults}\n{tail}") from broken
         self.trace.virtual_s, self.trace.events = self.now_s, self.events
         self.trace.attempts, self.trace.epochs = len(self.executed), self.master.epoch
-        self.trace.answers = self.client.answers
+        self.trace.results = self.client.results
         return self.trace
 
     def _step(self) -> None:
@@ -116,9 +116,9 @@ class SimulatedCluster(World):
         do(*args)
         if self.now_s > self.faults.until_s + LIMIT_S or self.events > EVENTS_MAX:
             left = [f"{node.name}: {sorted(node.core.attempts)}" for node in self.nodes.values() if node.core]
-            done = sorted(self.client.answers)
-            said = f"answers of {done or 'no job'}; on the nodes {left}"
-            raise InvariantBroken(f"I9: stuck after {self.now_s:.0f} s and {self.events} events with {said}")
+            done = sorted(self.client.results)
+            message = f"answers of {done or 'no job'}; on the nodes {left}"
+            raise InvariantBroken(f"I9: stuck after {self.now_s:.0f} s and {self.events} events with {message}")
 
     def _over(self) -> bool:
         if self.faulty or not self.client.finished:

@@ -21,7 +21,7 @@ class SimulatedClient:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.answers: dict[str, Any] = {}
+        self.results: dict[str, Any] = {}
         self._sent: list[Any] = []
         self._ended: dict[str, JobEnded] = {}
         self._cancelled: set[str] = set()
@@ -30,7 +30,7 @@ class SimulatedClient:
     def finished(self) -> bool:
         """Whether every job has ended as it should and the master has heard of its release."""
         scheduler = self.world.master.scheduler
-        return len(self.answers) == len(self.world.cases) and scheduler is not None and not scheduler.state.jobs
+        return len(self.results) == len(self.world.cases) and scheduler is not None and not scheduler.state.jobs
 
     def begin(self) -> None:
         """Submit the jobs, their splits in pieces over the first second."""
@@ -68,21 +68,21 @@ class SimulatedClient:
 
     def collect(self, job: str) -> None:
         """Fetch the answer; when a part cannot be had now, try again later, with what was told last."""
-        if job in self.answers:
+        if job in self.results:
             return
         ended = self._ended[job]
         failure = ended.failure
-        answer: Any = (failure.kind, failure.error_slug) if failure else self._fetch(ended)
-        if answer is None:
+        result: Any = (failure.kind, failure.error_slug) if failure else self._fetch(ended)
+        if result is None:
             self.world.at(0.5, self.collect, job)
             return
         expected = self.world.cases[job].expected
-        if answer != expected and not (job in self._cancelled and answer == CANCELLED):
-            said = failure.message if failure else answer
-            raise InvariantBroken(f"I10: {job} ends with {said}, not {expected}")
+        if result != expected and not (job in self._cancelled and result == CANCELLED):
+            message = failure.message if failure else result
+            raise InvariantBroken(f"I10: {job} ends with {message}, not {expected}")
         if failure is None:
             self._count(ended)
-        self.answers[job] = answer
+        self.results[job] = result
         self.world.note("client", f"has the answer of {job}")
         self.send(JobReleased(job))
 

@@ -63,13 +63,13 @@ def _lines(random: Random, number: int) -> tuple[str, ...]:
 
 def _splits(random: Random, number: int, size: int, nodes: tuple[str, ...]) -> list[Split]:
     name = f"input-{number}"
-    homes = tuple(random.sample(nodes, 1)) if random.random() < 0.5 else ()
+    locations = tuple(random.sample(nodes, 1)) if random.random() < 0.5 else ()
     if random.random() < 0.35:
-        return [Split("gzip", name, name, 0, size, (number, 0), locations=homes)]
+        return [Split("gzip", name, name, 0, size, (number, 0), locations=locations)]
     cuts = sorted({0, *(random.randrange(size) for _ in range(random.randint(0, 6)) if size)})
     ends = [*cuts[1:], size]
     return [
-        Split("file", name, name, a, b - a, (number, a), locations=homes) for a, b in zip(cuts, ends, strict=True)
+        Split("file", name, name, a, b - a, (number, a), locations=locations) for a, b in zip(cuts, ends, strict=True)
     ]
 
 

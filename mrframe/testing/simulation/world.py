@@ -83,7 +83,7 @@ class Trace:
     events: int = 0
     attempts: int = 0
     epochs: int = 1
-    answers: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, Any] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:

@@ -159,7 +159,7 @@ class World:
         self.handle(BlocksOffered(put, replicas, offered))
 
     def state(self, put: int):
-        return self.scheduler.answer(PutWanted(put), self.now_s)
+        return self.scheduler.reply(PutWanted(put), self.now_s)
 
     def put(self, dataset: str, blocks, replicas: int = 2) -> int:
         """Put blocks as the next version; its number."""
@@ -174,7 +174,7 @@ class World:
         self.handle(DatasetPut(Version(dataset, number, self.puts, replicas, files)))
         found = self.scheduler.state.datasets.find(dataset, number)
         for _ in range(200):
-            if not found or not self.scheduler.answer(VersionWanted(dataset, number), self.now_s).unrecorded:
+            if not found or not self.scheduler.reply(VersionWanted(dataset, number), self.now_s).unrecorded:
                 break
             self.run(1)
         else:

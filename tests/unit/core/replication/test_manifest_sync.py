@@ -20,12 +20,12 @@ LONG_S = ORPHANS_S + 100
 
 def versions(world: World) -> dict[str, int]:
     """{name of a version that the catalog has: its put}"""
-    lines = world.scheduler.answer(VersionsWanted(""), world.now_s).versions
+    lines = world.scheduler.reply(VersionsWanted(""), world.now_s).versions
     return {f"{line.dataset}@{line.number}": line.put for line in lines}
 
 
 def aside(world: World) -> list[str]:
-    found = world.scheduler.answer(StorageWanted(), world.now_s).aside
+    found = world.scheduler.reply(StorageWanted(), world.now_s).aside
     return [f"{one.line.dataset}@{one.line.number}" for one in found]
 
 

@@ -78,7 +78,7 @@ def test_one_node_more_takes_its_share_and_nothing_else_moves(nodes):
         world.run(TICK_S)
         stores = [node for node, message in world.sent if isinstance(message, StoreBlock)]
         moves.append(stores)
-        if world.scheduler.answer(StorageWanted(), world.now_s).lacking_count == 0:
+        if world.scheduler.reply(StorageWanted(), world.now_s).lacking_count == 0:
             break
     world.settle()
     for block in range(200):
@@ -169,11 +169,11 @@ def test_a_block_of_which_nobody_knows_is_kept_and_told():
     world.disks["node-1"] = {name_of(1)}
     world.run(ORPHANS_S + 100)
     assert world.where(1) == {"node-1"}
-    state = world.scheduler.answer(StorageWanted(), world.now_s)
+    state = world.scheduler.reply(StorageWanted(), world.now_s)
     assert state.unknown == (UnknownBlocks("node-1", 1, 5, (name_of(1),)),)
     assert state.extra == 0
     assert world.put("access", [1]) == 1  # it is of use again
-    assert world.scheduler.answer(StorageWanted(), world.now_s).unknown == ()
+    assert world.scheduler.reply(StorageWanted(), world.now_s).unknown == ()
 
 
 def test_a_put_whose_client_is_gone_is_dropped_and_one_that_failed_says_so():
