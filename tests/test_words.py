@@ -1,0 +1,116 @@
+"""Names in mrframe use the words of docs/glossary.md, and none of those that its table "Words not to use" forbids.
+
+Held to it: names of files, classes, functions, parameters and variables, split at underscores and capitals. Names on
+the wire and in the journal, which that section of the glossary lists, are exempt. Words that a room
+still uses stand in `NOT_YET`, and leave it as soon as it does not.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GLOSSARY = ROOT / "docs" / "glossary.md"
+HEADING = "## Words not to use"
+NOT_YET: dict[str, set[str]] = {
+    "__init__": {"home", "homes"},
+    "api": {"place"},
+    "cli": {"answer", "home", "keeping", "place", "places", "said", "told", "visitor"},
+    "cluster": {"answer", "answers", "home", "place", "said", "visitor"},
+    "engines": {"answer", "answers", "judge", "judged", "look", "looking", "place", "places", "said"},
+    "formats": {"judge", "judged", "look", "place", "places", "said"},
+    "shuffle": {"look", "place", "places"},
+    "sinks": {"answer", "said"},
+    "store": {"home", "look", "place", "said"},
+    "task": {"box", "care", "careful", "carefully", "judge", "judged", "look", "place", "places", "portions", "said", "tell", "told"},
+    "wire": {"answer", "places", "said"},
+}
+
+
+@cache
+def section() -> str:
+    """The section of the glossary with the table of forbidden words."""
+    _, heading, rest = GLOSSARY.read_text(encoding="utf-8").partition(HEADING)
+    assert heading, f"{GLOSSARY.name} has no section {HEADING!r}"
+    return rest.partition("\n## ")[0]
+
+
+@cache
+def forbidden() -> dict[str, str]:
+    """{word not to use: what to say}."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section().splitlines() if line[:1] == "|"]
+    return {word.strip(): row[1] for row in rows[2:] for word in row[0].split(",")}
+
+
+@cache
+def exempt() -> set[str]:
+    """Names that other versions of mrframe must be able to read."""
+    return set(re.findall(r"`([A-Za-z]+)`", section()))
+
+
+def defined_names(tree: ast.AST):
+    """(line, name) of each class, function, parameter and variable."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.lineno, node.name
+        elif isinstance(node, ast.arg):
+            yield node.lineno, node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.lineno, node.attr
+
+
+def words_of(name: str) -> set[str]:
+    """The words of a name, in lower case: `AsideVersion` and `aside_version` have two."""
+    return {part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+
+
+@cache
+def uses() -> dict[str, list[str]]:
+    """{forbidden word: the names in which it is used, with their places}."""
+    found: dict[str, list[str]] = {word: [] for word in forbidden()}
+    for path in sorted((ROOT / "mrframe").rglob("*.py")):
+        where = path.relative_to(ROOT).as_posix()
+        names = [(0, path.stem), *defined_names(ast.parse(path.read_text(encoding="utf-8")))]
+        for line, name in names:
+            for word in words_of(name) & found.keys():
+                if name not in exempt():
+                    found[word].append(f"{where}:{line} {name}")
+    return found
+
+
+def rooms_of(places: list[str]) -> dict[str, list[str]]:
+    """The places by room: a folder, or a module, of the package."""
+    found: dict[str, list[str]] = {}
+    for one in places:
+        found.setdefault(re.split(r"[/:]", one.removeprefix("mrframe/"))[0].removesuffix(".py"), []).append(one)
+    return found
+
+
+@pytest.mark.parametrize("word", sorted(forbidden()))
+def test_names_do_not_use_a_forbidden_word(word):
+    found = {room: places for room, places in rooms_of(uses()[word]).items() if word not in NOT_YET.get(room, ())}
+    assert not found, f"say {forbidden()[word]} in place of {word!r}"
+
+
+@pytest.mark.parametrize("room", sorted(NOT_YET))
+def test_a_room_that_has_given_up_a_word_is_held_to_it(room):
+    gone = {word for word in NOT_YET[room] if room not in rooms_of(uses().get(word, []))}
+    assert not gone, f"{room} uses these no more: take them out of NOT_YET"
+
+
+def test_the_table_is_read():
+    assert forbidden()["shard"] == "split"
+    assert {"worker", "workers", "slave", "coordinator"} <= forbidden().keys()
+    assert "AsideVersion" in exempt()
+
+
+def test_names_are_split_into_words():
+    assert words_of("AsideVersion") == words_of("aside_version") == {"aside", "version"}
+    assert words_of("HTTPStatus") == {"http", "status"}
