@@ -13,8 +13,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
-# what the glossary calls otherwise: split, partition, node or executor, master, run file, partitioner, map, attempt
-UNWANTED = {"shard", "bucket", "slave", "worker", "workers", "coordinator", "segment", "segments", "hasher", "mapper"}
 VAGUE_FILES = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py"}
 
 
@@ -120,26 +118,6 @@ def test_every_dataclass_takes_the_fast_decorator():
 
 def test_nothing_is_cleaned_up_by_chance():
     assert not [place(path, n) for path, n in nodes(PRODUCT, ast.FunctionDef) if n.name == "__del__"]
-
-
-def defined_names(tree: ast.AST):
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            yield node, node.name
-        elif isinstance(node, ast.arg):
-            yield node, node.arg
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node, node.id
-
-
-def test_a_thing_has_one_word():
-    found = [
-        f"{place(path, node)} {name}"
-        for path in PRODUCT
-        for node, name in defined_names(TREES[path])
-        if UNWANTED & {part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
-    ]
-    assert not found
 
 
 def test_jobs_import_nothing_but_mrframe():

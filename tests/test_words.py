@@ -27,7 +27,21 @@ NOT_YET: dict[str, set[str]] = {
     "shuffle": {"look", "place", "places"},
     "sinks": {"answer", "said"},
     "store": {"home", "look", "place", "said"},
-    "task": {"box", "care", "careful", "carefully", "judge", "judged", "look", "place", "places", "portions", "said", "tell", "told"},
+    "task": {
+        "box",
+        "care",
+        "careful",
+        "carefully",
+        "judge",
+        "judged",
+        "look",
+        "place",
+        "places",
+        "portions",
+        "said",
+        "tell",
+        "told",
+    },
     "wire": {"answer", "places", "said"},
 }
 
@@ -43,7 +57,9 @@ def section() -> str:
 @cache
 def forbidden() -> dict[str, str]:
     """{word not to use: what to say}."""
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section().splitlines() if line[:1] == "|"]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in section().splitlines() if line[:1] == "|"
+    ]
     return {word.strip(): row[1] for row in rows[2:] for word in row[0].split(",")}
 
 

@@ -187,7 +187,7 @@ def test_a_store_without_room_is_an_error_and_nothing_is_half_stored(store, tmp_
     store.cluster("stop")
 
 
-SOON = "from mrframe.core.replication import reconcile\nreconcile.ORPHANS_S = 0.5\n"
+SOON = "from mrframe.core.replication import reconcile\nreconcile.ORPHAN_S = 0.5\n"
 
 
 def test_a_journal_that_was_moved_away_as_its_error_advises_takes_no_block_and_no_answer_with_it(store, tmp_path):

@@ -1,22 +1,31 @@
-"""The keeping of blocks: what nodes are asked to store and to drop, so that each block is where it is to be.
+"""Block replication: decides which replicas each node must store or delete.
 
-Part of the scheduler, and pure. Where replicas lie is never written down: nodes say it (`BlocksHeld` with each hello
-and from time to time, `BlockStored`, `BlockDamaged`), so that no record of it can be wrong for long. What is needed
-follows from the catalog, whose facts are in the journal, and from the puts that are under way.
+Part of the scheduler, and pure. The locations of replicas are never written down. Nodes report them (`BlocksHeld`
+with each hello and from time to time, `BlockStored`, `BlockDamaged`), so no record of them can be wrong for long. The
+blocks that are needed follow from the catalog, whose facts are in the journal, and from the puts under way.
+
+Theory of operation. This is a reconciliation loop: each tick compares the wanted state with the reported one, block
+by block, and requests one step towards it. A step that is lost is requested again after `REQUEST_S`, so nothing has
+to be remembered about it. A block is checked when something about it changed, and all are when a node comes or goes.
+
+A node is in one of four states for this purpose:
+- *joined*: it has joined and reported its blocks. It gets requests, and its replicas count.
+- *away*: it had joined and is silent. It keeps its share for `AWAY_S`, since moving the blocks of a node that only
+  restarts would cost more than the wait. Only replicas of a put under way are made elsewhere at once, because a
+  client waits for them.
+- *skipped*: it has refused a block (full disk, failure). The next best node takes its share meanwhile.
+- *drained*: it should have no blocks. Its replicas count until they are on other nodes.
 
 Rules.
-- A block that is needed has replicas on its homes (`rendezvous.py`), as many as are wanted or as there are nodes.
-  What it lacks is made from the file of whoever puts it, or from another replica, and asked for again until it is
-  there. A node that is full or fails is passed over for a while, for the next best one.
-- Nothing is dropped while there is too little of it: a replica that is not on a home goes once all homes have it. So
-  a node that joins takes its share bit by bit, and one that is drained gives its own away.
-- A node counts once it has said what it has. One that is away for a moment keeps its place: only after `AWAY_S` are
-  its replicas made again elsewhere.
-- That nobody is known to need a block is no reason to delete it: the journal may have been begun anew, or be an older
-  copy. It is dropped when its version was removed, or when the node says that it is provisional, that is stored for a
-  put that came to nothing; then not before `ORPHANS_S` after the master's start: the put may be under way. All other
-  blocks of which nobody knows stay, and are told as unknown. See `manifest_sync.py` for versions.
-- A version is taken only when all its blocks lie on disks as often as they are to.
+- A needed block has replicas on its target nodes (`rendezvous.py`): as many as wanted, or as there are nodes. A
+  missing replica is made from the file of its put or from another replica.
+- No replica is deleted while the block lacks one. A replica on another node is deleted once all targets have theirs.
+  So a joining node takes its share bit by bit, and a drained one gives its own away.
+- A block is not deleted merely because no owner is known: the journal may be new, or an older copy. It is deleted
+  when its version was removed, or when its node says that it is provisional (stored for a put that did not end in a
+  version), and then not before `ORPHAN_S` after the master's start, since the put may be under way. All other blocks
+  without an owner stay, and are reported as unknown. `manifest_sync.py` does the same for versions.
+- A version is accepted only once all its blocks have their replicas (`store_events.py`).
 """
 
 from __future__ import annotations
@@ -24,243 +33,53 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-from mrframe.core.model.block_messages import (
-    BlockDamaged,
-    BlockRefused,
-    BlocksHeld,
-    BlocksJudged,
-    BlocksOffered,
-    BlockStored,
-    DropBlock,
-    Fault,
-    JudgeBlocks,
-    JudgingWanted,
-    PutEnded,
-    StoreBlock,
-)
-from mrframe.core.model.catalog import Version
-from mrframe.core.model.events import DatasetPut, DatasetRemoved, NodeDrained
-from mrframe.core.model.facts import VersionRemoved
-from mrframe.core.model.manifest_messages import RecoverVersions
+from mrframe.core.model.block_messages import DropBlock, StoreBlock
 from mrframe.core.model.states import NodeMembership
 from mrframe.core.replication import manifest_sync, puts
+from mrframe.core.replication.replicas import is_replicated, is_settled, readable, target_nodes
 from mrframe.core.state.block_map import BlockMap
-from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
+from mrframe.core.state.scheduler_state import SchedulerState, Turn
 
 AWAY_S = 15.0
-SETTLE_S = 5.0
-"""So long after the master's start nothing but puts is looked after, unless all nodes have said what they have."""
-ORPHANS_S = 60.0
-ORDER_S = 30.0
-"""What a node was asked to store, and neither has nor refused, is asked for again after so long."""
-PASS_OVER_S = 10.0
+"""How long a silent node keeps its share: a process that is started again is back before that."""
+ORPHAN_S = 60.0
+"""How long after the master's start provisional blocks are kept: by then the put of a silent client is over, too."""
+REQUEST_S = 30.0
+"""A store request without an answer is repeated after so long: a block of 64 MiB takes seconds to copy."""
 STORES_MAX = 4
-"""Blocks that a node is asked to store at a time …"""
+"""Store requests per node at a time, for blocks that lack a replica: enough to keep disk and network busy."""
 MOVES_MAX = 1
-"""… and if only since they are to be there and not elsewhere: a joining node takes its share slowly."""
-LOOKS_MAX = 500
-"""Blocks that are looked at in one turn."""
-
-# ---- what is told -----------------------------------------------------------------------------------
-
-
-def handle_client(
-    state: SchedulerState,
-    turn: Turn,
-    event: DatasetPut | DatasetRemoved | NodeDrained | BlocksOffered | PutEnded | JudgingWanted | RecoverVersions,
-) -> None:
-    """A client wants something of the store."""
-    block_map = state.block_map
-    match event:
-        case DatasetPut(version):
-            _put(state, turn, version)
-        case DatasetRemoved(dataset, number):
-            gone = state.datasets.find(dataset, number) if number else None
-            if gone is not None:
-                turn.persist(VersionRemoved(dataset, number, gone.put))
-                remove(state, dataset, number, gone.put)
-                manifest_sync.drop_manifests(state, turn, gone)
-        case RecoverVersions():
-            for version in manifest_sync.recover(state, turn, event):
-                add(state, version)
-            manifest_sync.forget_uncatalogued(state)
-        case NodeDrained(node, drained):
-            last = not (block_map.present - block_map.drained - {node})
-            if node in state.nodes and drained != (node in block_map.drained) and not (drained and last):
-                turn.persist(event)
-                drain(state, event)
-        case BlocksOffered():
-            puts.offer(block_map, event, turn.now_s)
-            reconcile(state, turn)
-        case PutEnded(number):
-            puts.end(block_map, number)
-        case JudgingWanted(number):
-            for there in state.joined():
-                if block_map.verified.get(there.name, (0, 0))[0] == number:
-                    continue
-                turn.send(there.name, JudgeBlocks(number, tuple(sorted(block_map.held.get(there.name, ())))))
-
-
-def handle_node(
-    state: SchedulerState,
-    turn: Turn,
-    node: NodeRecord,
-    event: BlocksHeld | BlockStored | BlockRefused | BlockDamaged | BlocksJudged,
-) -> None:
-    """A joined node says something of its store."""
-    block_map = state.block_map
-    match event:
-        case BlocksHeld():
-            _held(block_map, event)
-            if not event.to and block_map.reported.get(node.name) != event.incarnation:
-                block_map.reported[node.name] = event.incarnation
-                block_map.store_requests.pop(node.name, None)  # they were given to a process that is over
-                block_map.manifests_missing = True
-                block_map.schedule_all_checks()
-        case BlockStored():
-            block_map.store_requests.get(node.name, {}).pop(event.name, None)
-            block_map.add(node.name, event.name)
-            if event.new and block_map.is_provisional(event.name):
-                block_map.provisional.setdefault(node.name, set()).add(event.name)
-            for put in block_map.puts.values():
-                if event.name in put.blocks and event.new:
-                    put.stored += 1
-                    put.stored_bytes += event.file_bytes
-            _look_at_some(state, turn, block_map.urgent_checks, STORES_MAX)  # the node has room for another one
-        case BlockRefused():
-            _refused(state, turn, node, event)
-        case BlockDamaged():
-            block_map.faults.append(Fault(event.number, node.name, event.name, event.reason))
-            block_map.discard(node.name, event.name)
-        case BlocksJudged():
-            block_map.verified[node.name] = event.number, event.blocks
-
-
-def _held(block_map: BlockMap, event: BlocksHeld) -> None:
-    """The names in a part of the range of all names, and no others there."""
-    named = set(event.names)
-    known = {name for name in block_map.held.get(event.node, ()) if _is_between(event, name)}
-    for name in known - named:
-        block_map.discard(event.node, name)
-    for name in named - known:
-        block_map.add(event.node, name)
-    provisional = block_map.provisional.get(event.node, set())
-    block_map.provisional[event.node] = {one for one in provisional if not _is_between(event, one)}
-    block_map.provisional[event.node].update(event.provisional)
-    unknown = block_map.unknown.get(event.node, {})
-    block_map.unknown[event.node] = {one: size for one, size in unknown.items() if not _is_between(event, one)}
-    block_map.unknown[event.node].update(event.unknown)
-    for name in event.provisional:
-        if not block_map.replicas_wanted(name):
-            block_map.schedule_check(name)
-
-
-def _is_between(event: BlocksHeld, name: str) -> bool:
-    return event.after < name and (not event.to or name <= event.to)
-
-
-def _refused(state: SchedulerState, turn: Turn, node: NodeRecord, event: BlockRefused) -> None:
-    block_map = state.block_map
-    block_map.store_requests.get(node.name, {}).pop(event.name, None)
-    block_map.schedule_check(event.name)
-    if event.kind == "changed":  # the file is at fault, whoever reads it
-        for put in block_map.puts.values():
-            if event.name in put.blocks:
-                put.failed[event.name] = event.kind, event.reason
-    elif event.kind == "gone":  # a replica that could not be had: its holder is to look
-        for holder in sorted(readable(state, event.name)):
-            turn.send(holder, JudgeBlocks(0, (event.name,)))
-        block_map.skipped_until_s[node.name] = turn.now_s + 1.0
-    else:
-        block_map.skipped_until_s[node.name] = turn.now_s + PASS_OVER_S
-        block_map.full_reasons[node.name] = event.reason
-
-
-def suspect(state: SchedulerState, turn: Turn, node: str, name: str) -> None:
-    """A reader could not use this replica: nobody is sent to it until its node has judged it."""
-    if node in state.block_map.holders.get(name, ()):
-        state.block_map.discard(node, name)
-        turn.send(node, JudgeBlocks(0, (name,)))
-
-
-def readable(state: SchedulerState, name: str) -> list[str]:
-    """The nodes that are there and have a block, by name."""
-    nodes = state.block_map.holders.get(name, ())
-    return sorted(node for node in nodes if state.nodes[node].state is NodeMembership.JOINED)
-
-
-# ---- datasets and puts ------------------------------------------------------------------------------
-
-
-def _put(state: SchedulerState, turn: Turn, version: Version) -> None:
-    if not state.datasets.may_put(version):
-        return
-    lacking = [b.name for b in version.blocks() if not _is_kept(state, b.name, version.replicas)]
-    if not lacking:
-        turn.persist(DatasetPut(version))
-        add(state, version)
-    elif (put := state.block_map.puts.get(version.put)) is not None:
-        for name in lacking:  # a node was lost since: the client waits for these again
-            put.pending[name] = None
-            state.block_map.schedule_check(name)
-
-
-def add(state: SchedulerState, version: Version) -> None:
-    """A version is there: as a client has put it, or as the journal says."""
-    state.datasets.put(version)
-    state.block_map.need_version(version, (version.dataset, version.number))
-    state.block_map.manifests_missing = True
-
-
-def remove(state: SchedulerState, dataset: str, number: int, put: int) -> None:
-    """A version is there no more."""
-    version = state.datasets.find(dataset, number)
-    if version is not None:
-        state.block_map.release((dataset, number), [block.name for block in version.blocks()], removed=True)
-    state.datasets.remove(dataset, number, put)
-
-
-def drain(state: SchedulerState, event: NodeDrained) -> None:
-    """A node is to keep no blocks, or to keep them again."""
-    (state.block_map.drained.add if event.drained else state.block_map.drained.discard)(event.node)
-    state.block_map.schedule_all_checks()
-
-
-# ---- what is done about it --------------------------------------------------------------------------
+"""The same for blocks that only move: a joining node takes its share slowly, so that jobs hardly notice."""
+CHECKS_MAX = 500
+"""Blocks checked in one turn, so that a turn stays short however many blocks there are."""
 
 
 def reconcile(state: SchedulerState, turn: Turn) -> None:
-    """Look at blocks and manifests, and ask nodes for what is to be done; to be called with every tick."""
+    """Check blocks and manifests, and send the requests that follow. To be called with every tick."""
     block_map = state.block_map
     if block_map.started_s is None:
         block_map.started_s = turn.now_s
-    _see_who_is_there(state, turn)
+    _update_present(state, turn)
     puts.end_abandoned(block_map, turn.now_s)
-    _expire_orders(block_map, turn.now_s)
-    _look_at_some(state, turn, block_map.urgent_checks, LOOKS_MAX)
+    _expire_requests(block_map, turn.now_s)
+    check_some(state, turn, block_map.urgent_checks, CHECKS_MAX)
     if is_settled(state, turn.now_s):
-        _look_at_some(state, turn, block_map.other_checks, LOOKS_MAX)
+        check_some(state, turn, block_map.other_checks, CHECKS_MAX)
     manifest_sync.request_missing(state, turn)
     for put in block_map.puts.values():
-        for name in [name for name in put.pending if _is_kept(state, name, put.replicas)]:
+        for name in [name for name in put.pending if is_replicated(state, name, put.replicas)]:
             del put.pending[name]
 
 
-def is_settled(state: SchedulerState, now_s: float) -> bool:
-    """Whether all nodes have said what they have, or have had the time to."""
-    block_map = state.block_map
-    all_there = bool(block_map.expected) and block_map.expected <= block_map.present
-    return all_there or (block_map.started_s is not None and now_s - block_map.started_s >= SETTLE_S)
-
-
-def _look_at_some(state: SchedulerState, turn: Turn, names: dict[str, None], count: int) -> None:
+def check_some(state: SchedulerState, turn: Turn, names: dict[str, None], count: int) -> None:
+    """Check up to `count` of these blocks, and take those that are done out of `names`."""
     for name in list(islice(names, count)):
         del names[name]
-        if not _look(state, turn, name):
-            names[name] = None  # there is more to do than may be asked for now
+        if not _check_block(state, turn, name):
+            names[name] = None  # more is to be requested than a node may be sent now
 
 
-def _see_who_is_there(state: SchedulerState, turn: Turn) -> None:
+def _update_present(state: SchedulerState, turn: Turn) -> None:
     block_map = state.block_map
     joined = {node.name for node in state.joined() if block_map.reported.get(node.name) == node.incarnation}
     for name in state.nodes:
@@ -279,10 +98,10 @@ def _see_who_is_there(state: SchedulerState, turn: Turn) -> None:
         block_map.schedule_all_checks()
 
 
-def _expire_orders(block_map: BlockMap, now_s: float) -> None:
-    for orders in block_map.store_requests.values():
-        for name in [name for name, at_s in orders.items() if now_s >= at_s]:
-            del orders[name]
+def _expire_requests(block_map: BlockMap, now_s: float) -> None:
+    for requests in block_map.store_requests.values():
+        for name in [name for name, at_s in requests.items() if now_s >= at_s]:
+            del requests[name]
             block_map.schedule_check(name)
     for node in [node for node, until_s in block_map.skipped_until_s.items() if now_s >= until_s]:
         del block_map.skipped_until_s[node]
@@ -290,25 +109,8 @@ def _expire_orders(block_map: BlockMap, now_s: float) -> None:
         block_map.schedule_all_checks()
 
 
-def target_nodes(state: SchedulerState, name: str, *, but: Iterable[str] = ()) -> tuple[str, ...]:
-    """The nodes that are to have a block, out of those that are there; `but` for these."""
-    from mrframe.core.replication.rendezvous import (
-        replica_nodes,  # it loads OpenSSL, which a cluster without blocks does not need
-    )
-
-    block_map = state.block_map
-    weights = dict.fromkeys(block_map.present - block_map.drained - set(but), 1.0)
-    return replica_nodes(name, weights, block_map.replicas_wanted(name))
-
-
-def _is_kept(state: SchedulerState, name: str, replicas: int) -> bool:
-    """Whether as many nodes that are there have it as can."""
-    usable = {node.name for node in state.joined()} - state.block_map.drained
-    return len(readable(state, name)) >= max(1, min(replicas, len(usable)))
-
-
-def _look(state: SchedulerState, turn: Turn, name: str) -> bool:
-    """Ask for what a block needs; False when more is to be asked for later."""
+def _check_block(state: SchedulerState, turn: Turn, name: str) -> bool:
+    """Request what a block needs. Returns False when more is to be requested later."""
     block_map = state.block_map
     holders = block_map.holders.get(name, set()) & block_map.present
     if not block_map.replicas_wanted(name):
@@ -318,7 +120,7 @@ def _look(state: SchedulerState, turn: Turn, name: str) -> bool:
     live = holders - away if is_put else holders
     wanted = target_nodes(state, name)
     if not wanted:
-        return True  # there is nobody to keep it: what there is of it stays
+        return True  # no node may have it: the replicas that exist stay
     targets = target_nodes(state, name, but=(away | block_map.skipped_until_s.keys()) - live)
     if len(targets) < len(wanted) and is_put:
         puts.fail_for_lack_of_room(block_map, name)
@@ -326,28 +128,28 @@ def _look(state: SchedulerState, turn: Turn, name: str) -> bool:
     if set(wanted) <= holders - away - unsure:
         _drop(state, turn, name, holders - set(wanted), moved=True)
     missing = [node for node in targets if node not in live]
-    return _ask(state, turn, name, missing, STORES_MAX if len(live) < len(wanted) else MOVES_MAX)
+    return _request_replicas(state, turn, name, missing, STORES_MAX if len(live) < len(wanted) else MOVES_MAX)
 
 
-def _ask(state: SchedulerState, turn: Turn, name: str, nodes: Iterable[str], stores_max: int) -> bool:
-    """Ask nodes to store a block, unless they are storing so many; False when one of them is."""
+def _request_replicas(state: SchedulerState, turn: Turn, name: str, nodes: Iterable[str], stores_max: int) -> bool:
+    """Send store requests, except to nodes that have `stores_max` of them. Returns False if there was one."""
     done = True
     for node in nodes:
-        orders = state.block_map.store_requests.setdefault(node, {})
-        if name in orders:
+        requests = state.block_map.store_requests.setdefault(node, {})
+        if name in requests:
             continue
-        if len(orders) >= stores_max:
+        if len(requests) >= stores_max:
             done = False
             continue
-        source = _source(state, name)
+        source = _store_message(state, name)
         if source is None:
-            return True  # nobody has it: it is looked at again when somebody does
-        orders[name] = turn.now_s + ORDER_S
+            return True  # no node has it: it is checked again when one does
+        requests[name] = turn.now_s + REQUEST_S
         turn.send(node, source)
     return done
 
 
-def _source(state: SchedulerState, name: str) -> StoreBlock | None:
+def _store_message(state: SchedulerState, name: str) -> StoreBlock | None:
     block_map = state.block_map
     holders = tuple(readable(state, name))
     provisional = block_map.is_provisional(name)
@@ -361,11 +163,11 @@ def _source(state: SchedulerState, name: str) -> StoreBlock | None:
 
 
 def _drop_unneeded(state: SchedulerState, turn: Turn, name: str, nodes: set[str]) -> bool:
-    """Have a block that nobody needs dropped where it may be; False when it is too early for that."""
+    """Delete replicas of a block without an owner where that is safe. Returns False when it is too early."""
     block_map = state.block_map
     assert block_map.started_s is not None
     nodes = nodes & block_map.useless_replicas(name)
-    if nodes and name not in block_map.freed and turn.now_s - block_map.started_s < ORPHANS_S:
+    if nodes and name not in block_map.freed and turn.now_s - block_map.started_s < ORPHAN_S:
         return False
     _drop(state, turn, name, nodes, moved=False)
     return True

@@ -1,16 +1,19 @@
-"""Which nodes keep the replicas of a block: weighted rendezvous hashing.
+"""Choose the nodes that store the replicas of a block, by weighted rendezvous hashing.
 
-Each node has a score for each block, from the hash of both names and the node's weight; the nodes with the highest
-scores keep the replicas. So a block's homes are known from the names alone, a node that comes takes its share from
-all others and nothing else moves, and one that goes leaves its share to all others.
+Theory (highest random weight: Thaler and Ravishankar, IEEE/ACM Transactions on Networking 1998; the weighted form:
+Schindelhauer and Schomaker, SPAA 2005). Each node has a score for each block, from the hash of both names and the
+node's weight. The nodes with the highest scores store the replicas. So the replica nodes follow from the names alone,
+without a table. A node that joins wins some blocks from each of the others, and no block moves between those. A node
+that leaves passes each of its blocks to the next best node.
 
-What it is not: `core/state/ready_queue.py` says on which node a *task* runs. It knows no free space and no faults: a
-node that should get nothing has weight 0.
+What it is not: `core/state/ready_queue.py` decides on which node a *task* runs. Rendezvous hashing knows no free
+space and no faults: a node that should get nothing has weight 0.
 
 Rules.
-- The score is -weight / ln(u) with u in (0, 1) from the hash: shares are then proportional to the weights, and a
+- The score is -weight / ln(u) with u in (0, 1) from the hash. Shares are then proportional to the weights, and a
   change of one weight moves only blocks to or from that node.
-- Scores depend on nothing but names and weight, in every process and for ever: blocks are found again by them.
+- Scores depend on nothing but names and weight, in every process and for ever, because blocks are found again by
+  them.
 """
 
 from __future__ import annotations
@@ -25,13 +28,13 @@ _SCALE = float(1 << _BITS)
 
 
 def score(block: str, node: str, weight: float) -> float:
-    """How much this node is a home of this block; above 0 for a weight above 0, never infinite for a finite one."""
+    """Return the score of a node for a block: above 0 for a weight above 0, and finite for a finite one."""
     hashed = blake2b(f"{block}\0{node}".encode(), digest_size=8, person=b"mrframe-home").digest()
     drawn = (int.from_bytes(hashed) >> (64 - _BITS)) + 0.5
     return -weight / log(drawn / _SCALE)
 
 
 def replica_nodes(block: str, weights: Mapping[str, float], count: int) -> tuple[str, ...]:
-    """The `count` nodes that keep the block, the best first; fewer when fewer have a weight above 0."""
+    """Return the `count` nodes that store the block, the best first. Fewer if fewer have a weight above 0."""
     scored = ((-score(block, node, weight), node) for node, weight in weights.items() if weight > 0)
     return tuple(node for _, node in nsmallest(count, scored))

@@ -23,7 +23,7 @@ from mrframe.core.model.block_messages import (
 )
 from mrframe.core.model.catalog import Version
 from mrframe.core.replication import manifest_sync, puts
-from mrframe.core.replication.reconcile import is_settled, readable, target_nodes
+from mrframe.core.replication.replicas import is_settled, readable, target_nodes
 from mrframe.core.state.block_map import BlockMap
 from mrframe.core.state.scheduler_state import SchedulerState
 
@@ -90,7 +90,7 @@ def _storage(state: SchedulerState, now_s: float) -> StorageState:
             if len(lacking) < LISTED_MAX:
                 lacking.append(Lacking(name, have, wanted))
     extra += sum(len(block_map.useless_replicas(name)) for name in block_map.holders if name not in block_map.needs)
-    judged = tuple((node, *result) for node, result in sorted(block_map.verified.items()))
+    verified = tuple((node, *result) for node, result in sorted(block_map.verified.items()))
     return StorageState(
         is_settled(state, now_s) and manifest_sync.all_known(state),
         tuple(nodes),
@@ -98,7 +98,7 @@ def _storage(state: SchedulerState, now_s: float) -> StorageState:
         count,
         extra,
         tuple(block_map.faults),
-        judged,
+        verified,
         tuple(_aside(block_map)),
         tuple(_unknown(block_map)),
     )

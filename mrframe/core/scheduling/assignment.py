@@ -20,7 +20,7 @@ from mrframe.core.model.ids import attempt_id
 from mrframe.core.model.shuffle_checksum import EMPTY_CHECKSUM
 from mrframe.core.model.spec import Split
 from mrframe.core.model.states import JobStatus, TaskState
-from mrframe.core.replication.reconcile import readable
+from mrframe.core.replication.replicas import readable
 from mrframe.core.scheduling.node_exclusion import usable
 from mrframe.core.state.queue import FairQueue
 from mrframe.core.state.ready_queue import data_nodes, locality_wait_s

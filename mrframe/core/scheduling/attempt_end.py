@@ -17,7 +17,7 @@ from mrframe.core.model.facts import AttemptCommitted, BlockRecorded
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.shuffle_checksum import shuffle_mismatch
 from mrframe.core.model.spec import Failure
-from mrframe.core.replication.reconcile import suspect
+from mrframe.core.replication.replicas import suspect
 from mrframe.core.scheduling.assignment import postpone, wake
 from mrframe.core.scheduling.job_end import advance_job, fail, fail_if_exhausted
 from mrframe.core.scheduling.lost_output import report_unfetchable

@@ -13,7 +13,7 @@ from mrframe.core.model.events import ForgetJob, JobReleased
 from mrframe.core.model.facts import JobFinished
 from mrframe.core.model.spec import Failure
 from mrframe.core.model.states import JobStatus, NodeMembership, TaskState
-from mrframe.core.replication.reconcile import readable
+from mrframe.core.replication.replicas import readable
 from mrframe.core.scheduling.assignment import wake
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
 from mrframe.core.state.submission import SubmissionRecord

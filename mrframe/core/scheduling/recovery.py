@@ -24,7 +24,7 @@ from mrframe.core.model.events import (
 from mrframe.core.model.facts import AttemptCommitted, BlockRecorded, Fact, JobFinished, OutputLost, VersionRemoved
 from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.states import JobStatus
-from mrframe.core.replication import reconcile
+from mrframe.core.replication import store_events
 from mrframe.core.scheduling.assignment import wake
 from mrframe.core.scheduling.job_end import advance_job, ended_action, forget
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
@@ -84,13 +84,13 @@ def _apply(state: SchedulerState, fact: Fact) -> None:
         case JobReleased(job):
             _release(state, job)
         case DatasetPut(version):
-            reconcile.add(state, version)
+            store_events.add(state, version)
         case VersionRemoved(dataset, number, put):
-            reconcile.remove(state, dataset, number, put)
+            store_events.remove(state, dataset, number, put)
         case DatasetRemoved(dataset, number):
-            reconcile.remove(state, dataset, number, 0)
+            store_events.remove(state, dataset, number, 0)
         case NodeDrained():
-            reconcile.drain(state, fact)
+            store_events.drain(state, fact)
         case CancelRequested():
             pass  # the `JobFinished` of the same turn says it all
 

@@ -49,7 +49,7 @@ from mrframe.core.model.manifest_messages import RecoverVersions, VersionKept, V
 from mrframe.core.model.reports import JobProgress
 from mrframe.core.model.spec import Failure
 from mrframe.core.model.states import JobStatus
-from mrframe.core.replication import manifest_sync, reconcile, store_status
+from mrframe.core.replication import manifest_sync, reconcile, store_events, store_status
 from mrframe.core.scheduling import attempt_end, job_end, membership, recovery
 from mrframe.core.scheduling.assignment import assign, wake, wake_postponed
 from mrframe.core.scheduling.job_progress import progress
@@ -134,11 +134,11 @@ class Scheduler:
                 | JudgingWanted()
                 | RecoverVersions()
             ):
-                reconcile.handle_client(self.state, turn, event)
+                store_events.handle_client(self.state, turn, event)
             case BlocksHeld() | BlockStored() | BlockRefused() | BlockDamaged() | BlocksJudged():
                 node = membership.sender(self.state, turn, event.node, event.incarnation)
                 if node is not None:
-                    reconcile.handle_node(self.state, turn, node, event)
+                    store_events.handle_node(self.state, turn, node, event)
             case VersionsHeld() | VersionTold() | VersionKept():
                 node = membership.sender(self.state, turn, event.node, event.incarnation)
                 if node is not None:

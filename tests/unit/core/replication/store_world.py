@@ -30,8 +30,9 @@ from mrframe.core.model.manifest_messages import (
     VersionsHeld,
     VersionTold,
 )
-from mrframe.core.replication.reconcile import AWAY_S, ORDER_S, SETTLE_S
+from mrframe.core.replication.reconcile import AWAY_S, REQUEST_S
 from mrframe.core.replication.rendezvous import replica_nodes
+from mrframe.core.replication.replicas import SETTLE_S
 from mrframe.core.scheduling.scheduler import Scheduler
 
 TICK_S = 0.5
@@ -186,7 +187,7 @@ class World:
         return {node for node, disk in self.disks.items() if name_of(block) in disk}
 
     def settle(self) -> None:
-        self.run(SETTLE_S + AWAY_S + ORDER_S + 10)
+        self.run(SETTLE_S + AWAY_S + REQUEST_S + 10)
 
 
 def wanted(world: World, block: int, replicas: int = 2) -> set[str]:

@@ -13,9 +13,9 @@ from store_world import World, wanted
 from mrframe.core.model.block_messages import DropBlock, StorageWanted, VersionsWanted
 from mrframe.core.model.events import DatasetRemoved, NodeDrained
 from mrframe.core.model.manifest_messages import DropVersion, RecoverVersions
-from mrframe.core.replication.reconcile import ORPHANS_S
+from mrframe.core.replication.reconcile import ORPHAN_S
 
-LONG_S = ORPHANS_S + 100
+LONG_S = ORPHAN_S + 100
 
 
 def versions(world: World) -> dict[str, int]:

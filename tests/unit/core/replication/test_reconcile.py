@@ -17,7 +17,7 @@ from mrframe.core.model.block_messages import (
 )
 from mrframe.core.model.catalog import DatasetBlock, DatasetFile, Version
 from mrframe.core.model.events import DatasetPut, DatasetRemoved, NodeDrained
-from mrframe.core.replication.reconcile import ORPHANS_S
+from mrframe.core.replication.reconcile import ORPHAN_S
 from mrframe.core.replication.rendezvous import replica_nodes
 
 
@@ -158,7 +158,7 @@ def test_what_was_stored_for_a_put_that_came_to_nothing_goes_but_not_at_once_aft
     world.run(5)
     assert world.where(1) == {"node-1", "node-2"}
     world.restart_master()
-    world.run(ORPHANS_S - 5)
+    world.run(ORPHAN_S - 5)
     assert world.where(1) == {"node-1", "node-2"}
     world.run(10)
     assert world.where(1) == set()
@@ -167,7 +167,7 @@ def test_what_was_stored_for_a_put_that_came_to_nothing_goes_but_not_at_once_aft
 def test_a_block_of_which_nobody_knows_is_kept_and_told():
     world = World(2)
     world.disks["node-1"] = {name_of(1)}
-    world.run(ORPHANS_S + 100)
+    world.run(ORPHAN_S + 100)
     assert world.where(1) == {"node-1"}
     state = world.scheduler.reply(StorageWanted(), world.now_s)
     assert state.unknown == (UnknownBlocks("node-1", 1, 5, (name_of(1),)),)
@@ -255,7 +255,7 @@ def test_whatever_happens_one_at_a_time_all_versions_end_on_their_homes_and_noth
                 world.run(how)
     world.full, world.lose = set(), 0
     world.settle()
-    world.run(ORPHANS_S + 100)
+    world.run(ORPHAN_S + 100)
     needed = {block for blocks in versions.values() for block in blocks}
     drained = world.scheduler.state.block_map.drained
     for block in range(13):
