@@ -58,7 +58,7 @@ def damaged(folder, values: str) -> Run:
 def test_other_values_for_the_same_keys_are_noticed(tmp_path, values):
     run = damaged(tmp_path, values)
     assert (run.code, run.out) == (1, b""), run.err
-    assert "was made again after its output was lost, and gave something else" in run.err
+    assert "was run again after its output was lost, and gave another result" in run.err
     assert run.left() == []
 
 

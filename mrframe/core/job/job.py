@@ -1,8 +1,8 @@
-"""`Job`: what the user wrote, as a value.
+"""`Job`: the user's work, as a value.
 
-A job names a reader, a map in one of three forms (functions, a declaration, nothing), a combiner, a
-reducer and what follows. It is checked when it is made, as far as it can be without seeing data; field
-names are checked against the reader's schema when the job is submitted. It does nothing by itself.
+A job names a reader, a map in one of three forms (functions, a declaration, nothing), a combiner, a reducer and the
+steps that follow. It is checked when it is made, as far as that is possible without data. Field names are checked
+against the reader's schema when the job is submitted. A job does nothing by itself.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A job of several named sources: the rules of its parts, and its views, one ordinary job for each source.
 
-`read={"hits": logs.combined, "users": json_lines}` makes a job a join. The parts that say what becomes of a
-record (`map`, `key`, `where`, …) are then {source: part}, or one part that serves every source. A view is the
-job as if one source were all it had, and is checked as any job is; so whoever maps knows nothing of joins.
-Not here: how values of several sources meet in the reduce (`task/reduce/join.py`).
+`read={"hits": logs.combined, "users": json_lines}` makes a job a join. The parts that process a record (`map`, `key`,
+`where`, …) are then {source: part}, or one part for all sources. A view is the job over one source alone. It is
+checked as any job is, and the code that maps it needs to know nothing of joins. Not here: how values of several
+sources meet in the reduce (`task/reduce/join.py`).
 """
 
 from __future__ import annotations

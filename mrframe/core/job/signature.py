@@ -1,6 +1,6 @@
-"""Which fields a function asks for: its parameters are a projection of the reader's fields.
+"""The fields that a function asks for: its parameters are a projection of the reader's fields.
 
-Signatures follow `__wrapped__`; parameters that are bound or have a default are not fields.
+Signatures follow `__wrapped__`. Parameters that are bound or have a default are not fields.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the scheduler and a node ask for.
+"""Actions: the results of a decision of the scheduler or of a node.
 
-The driver performs the actions of one turn in order, `Persist` first: nothing is sent that depends on
-a fact not yet on disk. Messages to a node are the node's own events (`core/model/events.py`).
+The driver performs the actions of one turn in order, `Persist` first: nothing is sent that depends on a fact not yet
+on disk. Messages to a node are the node's own events (`core/model/events.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Blocks of the cluster's store, as the master, the nodes and their block executors speak of them.
+"""Messages about blocks of the cluster's store, between the master, the nodes and their block executors.
 
-Plain values: what is asked of a node and of its block executor, and what they answer. `core/replication/reconcile.py`
+Plain values: requests to a node and to its block executor, and their replies. `core/replication/reconcile.py`
 decides.
 """
 

@@ -1,14 +1,15 @@
-"""Datasets: named and numbered lists of files, each a list of blocks; and the catalog of all of them.
+"""Datasets, which are named and numbered lists of files, each a list of blocks; and the catalog of all datasets.
 
 Pure, and part of the scheduler's state: the journal has a fact for each version that was put or removed, and the
-catalog is what these facts amount to. Not here: where replicas lie (`core/replication/rendezvous.py`), and the blocks
-themselves.
+catalog is the sum of these facts. Not here: the locations of replicas (`core/replication/rendezvous.py`), and the
+blocks themselves.
 
 Rules.
-- A version is written once: the first to put number `last + 1` has it, and anybody else is turned away, to look what
-  is there and try the next one. Numbers are never given again, not even those of versions that were removed.
-- Whatever is told twice changes nothing the second time.
-- What a client says is judged before it is a fact: names, numbers, and lengths that add up.
+- A version is written once. The first to put number `last + 1` has it. Any other put of that number is refused, and
+  its client looks up the latest version and tries the next number. Numbers are never given again, not even those of
+  removed versions.
+- A repeated event changes nothing.
+- A client's version is checked before it becomes a fact: names, numbers, and lengths that add up.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How many malformed lines and failing records a job bears, judged once, when all maps are done.
+"""The numbers of malformed lines and failing records that a job tolerates, checked once, when all maps are done.
 
-The limits are `--max-bad` (lines that do not match the format) and `--max-failed` (records on which user code
-fails; a task gives up by itself when it alone has more than a number allows).
+The limits are `--max-bad` (lines that do not match the format) and `--max-failed` (records on which user code fails).
+A task stops by itself when it alone exceeds a limit that is a number.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the scheduler and a node are told.
+"""Events: the input of the scheduler and of a node.
 
-Each event is a fact about the world that has just become known. The events that a node tells the
-scheduler are also the messages on the wire (`wire/messages.py`): one word, one place.
+Each event is a fact about the world that has just become known. The events that a node sends to the scheduler are
+also the messages on the wire (`wire/messages.py`).
 """
 
 from __future__ import annotations

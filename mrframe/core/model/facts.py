@@ -1,12 +1,12 @@
-"""The scheduler's decisions that must outlive the master: what goes into the journal, in order.
+"""Facts: the scheduler's decisions that must outlive the master. The journal holds them in order.
 
 A fact is written before anything that depends on it is sent (`actions.Persist`). The events of clients
 (`JobSubmitted`, `SplitsAdded`, `InputsClosed`, `CancelRequested`, `JobReleased`, `DatasetPut`, `DatasetRemoved`,
-`NodeDrained`) are facts as they are; here are the others. `Scheduler.recover` takes them all back, in the same order.
+`NodeDrained`) are facts as they are. The others are here. `Scheduler.recover` replays all of them in the same order.
 Attempts under way are not facts: a new epoch starts new ones.
 
-Compaction: once a job is released, its `JobReleased` may stand for all its facts, in the place of the first one. So
-may the `VersionRemoved` of a version.
+Compaction: once a job is released, its `JobReleased` may replace all its facts, at the position of the first. So may
+the `VersionRemoved` of a version.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ BLOCKS_AHEAD_MAX = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerLimits:
-    """What the scheduler waits for, and how often it tries.
+    """Waits and retries of the scheduler.
 
     lease_s               a node that has not been heard for so long is taken to be gone. A process that ends
                           is reported by its keeper at once; the lease is for one that hangs.
@@ -19,14 +19,14 @@ class SchedulerLimits:
     locality_wait_s       a task waits so long at most for a node that has its data, and never longer than
                           moving the data would take
     locality_wait_s_min   a wait shorter than this is none
-    transfer_bytes_per_s  what moving data is taken to cost, for that comparison
+    transfer_bytes_per_s  assumed rate of moving data, for that comparison
     tries_max             attempts at a task that may end by themselves ("died", "io") before the job fails
     losses_max            attempts at a task that may be lost to nodes and fetches before the job fails
     block_losses_max      the same for a task whose block no node has any more
-    by_path               nodes read by path what others have sealed: moving that costs nothing, and is not waited for
+    by_path               nodes read the sealed output of others by path, so no task waits for a near node
     fetch_reports_max     reports that an output cannot be fetched, before it is taken to be lost
-    fetch_pause_s          pause before a task whose source could not be fetched is tried again; doubles
-    fetch_pause_s_max      bound of that pause
+    fetch_pause_s         pause before a task whose source could not be fetched is tried again; doubles
+    fetch_pause_s_max     bound of that pause
     queued_per_slot       attempts that a node is given beyond its slots, per slot, so that executors need not
                           wait for the master
     small_bytes           a node whose attempts read no more than this together has small ones, which may take less
@@ -38,9 +38,9 @@ class SchedulerLimits:
     speculate_times       an attempt is late that will take so many times as long as a task of its kind usually does
     speculative_share     of all slots, so many may work on second attempts at a time (but one in any case)
     speculative_max       speculative attempts at a task
-    faults_max            tasks whose attempts end by themselves on a node, before it is set aside
+    faults_max            tasks whose attempts end by themselves on a node, before it is excluded
     faults_window_s       within so long
-    exclusion_s               a node that is set aside gets no attempts for so long
+    exclusion_s           an excluded node gets no attempts for so long
     """
 
     lease_s: float = 10.0
@@ -71,7 +71,7 @@ class SchedulerLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeLimits:
-    """How often a node speaks, and how long it keeps an executor.
+    """Heartbeats, repeats and executors of a node.
 
     beat_s                 time between heartbeats, and between hellos until one is answered
     unheard_s              a node that has had no answer for so long says hello again

@@ -1,7 +1,7 @@
-"""Manifests of versions of datasets, as the master, the nodes and clients speak of them.
+"""Messages about manifests of dataset versions, between the master, the nodes and clients.
 
-A manifest is a version as a node keeps it beside its blocks, so that a catalog that is lost can be made again from
-what nodes have. Plain values; `core/replication/manifest_sync.py` decides.
+A manifest is the copy of a version that a node stores beside its blocks, so that a lost catalog can be rebuilt from
+the nodes. Plain values: `core/replication/manifest_sync.py` decides.
 """
 
 from __future__ import annotations

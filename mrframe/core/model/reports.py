@@ -1,7 +1,7 @@
-"""Where every input byte went: the ledger, and what a task reports when it is done.
+"""The ledger, which accounts for every input byte, and the report of a finished task.
 
-Law 7: the classes of the ledger add up to the bytes read, and that is checked at the end of every job.
-These are plain values; who reads the bytes is `task/`, who adds the reports up is `core/scheduling/scheduler`.
+Law 7: the classes of the ledger add up to the bytes read, and that is checked at the end of every job. These are
+plain values: `task/` reads the bytes, `core/scheduling/scheduler` adds up the reports.
 """
 
 from __future__ import annotations

@@ -1,7 +1,11 @@
-"""What a task is to do, as plain values: splits, steps of a job, and the orders that executors get.
+"""The work of a task, as plain values: splits, steps of a job, and the orders that executors get.
 
-No user code here and nothing that needs it: the scheduler plans with these, nodes pass them on, and
-`task/` carries them out. Every value survives a trip through msgpack (`wire/`).
+Nothing here needs the user's code. The scheduler plans with these values, nodes pass them on, and `task/` carries
+them out. Every value survives a trip through msgpack (`wire/`).
+
+Three words mean one thing each in names here, and are part of the wire. `source` is the name of an input as people
+know it (`Split.source`), and in orders the run files to read (`sources`). `order` alone is a position in the input
+(`Split.order`). `MapOrder`, `DecodeOrder` and `ReduceOrder` are instructions to an executor.
 """
 
 from __future__ import annotations

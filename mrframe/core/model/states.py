@@ -1,9 +1,9 @@
 """States and moves of jobs, tasks, nodes and attempts, as tables.
 
-A thing changes its state only by `Machine.move(state, cause)`; a move that is not in its table raises
-`IllegalMove` and changes nothing. docs/scheduler.md shows these tables (`markdown`), and a test holds the
-page to them. Jobs, tasks and nodes live in the scheduler; attempts, as given here, on a node: the scheduler
-knows only whether it has given one out.
+A state changes only by `Machine.move(state, cause)`. A move that is not in the table raises `IllegalMove` and changes
+nothing. docs/scheduler.md shows these tables (`markdown`), and a test compares the page with them. Jobs, tasks and
+nodes have their states in the scheduler. Attempts have theirs on a node: the scheduler knows only whether it has
+given one out.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""The executors of a node, each given one attempt at a time: one for each slot, and one more for each decoder.
+"""The executors of a node, each with one attempt at a time: one for each slot, and one more for each decoder.
 
-Who decodes a compressed input waits when there are enough blocks, and then somebody else works in its slot.
+An executor that decodes a compressed input waits while there are enough blocks. Meanwhile another executor works in
+its slot.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""A node: told what the master sends and what its executors do, it answers with actions. Pure, as the scheduler.
+"""The decisions of a node. Events from the master and from executors go in, actions come out. Pure, as the scheduler.
 
-Rules. An attempt id is run at most once here, however often its start arrives: what has been discarded is
-remembered until its job is forgotten, and a forgotten job for ever. Seals, failures and blocks are repeated,
-with growing pauses, until they are answered; a decode attempt's seal waits until all its blocks are
-acknowledged. A directory that an executor may still be writing to is deleted after that executor has died.
-Inputs are fetched as soon as an attempt arrives, so that fetching overlaps with what runs before it. The
-driver answers a `Fetch` with local paths for all sources, copying nothing of those that this node holds.
+Rules. An attempt id is run at most once here, however often its start arrives: discarded ids are remembered until
+their job is forgotten, and forgotten jobs for ever. Seals, failures and blocks are repeated, with growing pauses,
+until they are answered. The seal of a decode attempt waits until all its blocks are acknowledged. A directory that an
+executor may still be writing to is deleted after that executor has died. Inputs are fetched as soon as an attempt
+arrives, so that fetching overlaps with the attempts that run before it. The driver answers a `Fetch` with local paths
+for all sources, and copies none of those that this node holds.
 
-What it is not: it does not decide what is committed or lost, and knows no other node.
+What it is not: it does not decide which output is committed or lost, and knows no other node.
 """
 
 from __future__ import annotations

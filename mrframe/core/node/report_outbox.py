@@ -1,4 +1,4 @@
-"""What a node says to the master about its attempts, and repeats until it is answered."""
+"""The outbox of a node: reports about its attempts, repeated until the master answers them."""
 
 from __future__ import annotations
 

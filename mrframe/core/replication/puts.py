@@ -1,4 +1,4 @@
-"""Puts that are under way: what was offered, and which of them are over. `reconcile.py` asks the nodes for it."""
+"""Puts that are under way: their blocks, and when a put is over. `reconcile.py` sends the requests to nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients are told of the store: how a put, a version, and all blocks are. Nothing is decided here."""
+"""Replies to clients about the store: the status of a put, of a version, and of all blocks. No decisions."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Giving ready tasks to nodes: which tasks may start, which node gets which, and repeating lost starts.
+"""Assign ready tasks to nodes: which tasks may start, which node gets which, and repeating lost starts.
 
-Rules. A node is given at most `slots * (1 + queued_per_slot)` attempts; more than `slots` only while at
-least one task for every slot of the cluster still waits, so that the last tasks go where a slot is free.
-At decode tasks a node has no more attempts than slots, and one that waits for others takes none (`NodeRecord.load`).
-Of small tasks more may be queued, but the fewer, the fewer still wait: nothing is known of how long they take.
-Nodes take turns, the least loaded first, ties by name. An attempt id is `<task>.<epoch>.<number>`; the
-number only grows, and the epoch is new with each start of the master: no id is used twice.
+Rules. A node gets at most `slots * (1 + queued_per_slot)` attempts, and more than `slots` only while at least one
+task for every slot of the cluster still waits, so that the last tasks go where a slot is free. A node has no more
+attempts at decode tasks than slots, and a decode attempt that waits for maps does not count (`NodeRecord.load`). More
+small tasks may be queued, but fewer as fewer still wait, because their duration is unknown. Nodes take turns, the
+least loaded first, ties by name. An attempt id is `<task>.<epoch>.<number>`. The number only grows, and the epoch is
+new with each start of the master, so no id is used twice.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Task
 
 NOBODY = "no node"
-"""Whom a block is to be fetched from that no node has: it fails, and is tried again, for a while."""
+"""The holder of a block that no node has. Fetching from it fails, and is tried again for a while."""
 
 _SMALL_KINDS = ("file", "held", "stored")  # the others may be more work than their bytes say
 
 
 def may_start(state: SchedulerState, submission: SubmissionRecord, task: Task) -> bool:
-    """Whether everything that the task reads is there, on nodes that have joined."""
+    """Whether all input of the task is available on joined nodes."""
     if submission.state is not JobStatus.RUNNING or not submission.inputs_ready(task):
         return False
     free = task.kind == "decode" or (task.kind == "map" and task.step == 0 and task.decode_task is None)
@@ -44,7 +44,7 @@ def may_start(state: SchedulerState, submission: SubmissionRecord, task: Task) -
 
 
 def wake(state: SchedulerState, turn: Turn, tasks: Iterable[Task]) -> None:
-    """Queue those of the tasks that wait and whose inputs are there now."""
+    """Queue those of the tasks that wait and whose inputs are available now."""
     for task in tasks:
         if task.state is TaskState.WAITING and may_start(state, state.jobs[task.job], task):
             task.move("inputs there")
@@ -57,7 +57,7 @@ def enqueue(state: SchedulerState, turn: Turn, task: Task) -> None:
     nodes, size = data_nodes(submission, task)
     if task.split is not None and task.split.kind == "stored":
         nodes = tuple(readable(state, task.split.path))
-    elif state.limits.by_path:  # of what was sealed nothing is moved; near nodes are only asked first
+    elif state.limits.by_path:  # sealed output is read where it lies; near nodes are only preferred
         size = 0
     wait = locality_wait_s(state.limits, size)
     nearest = [name for name in nodes if state.is_joined(name) and name not in task.avoid]
@@ -69,14 +69,14 @@ def enqueue(state: SchedulerState, turn: Turn, task: Task) -> None:
 
 
 def postpone(state: SchedulerState, turn: Turn, task: Task) -> None:
-    """Let a task whose source could not be fetched rest before it is tried again, longer each time."""
+    """Postpone a task whose input could not be fetched, for longer each time."""
     limits = state.limits
     pause_s = min(limits.fetch_pause_s * 2 ** min(task.losses, 16), limits.fetch_pause_s_max)
     heappush(state.postponed, (turn.now_s + pause_s, task.id))
 
 
 def wake_postponed(state: SchedulerState, turn: Turn) -> None:
-    """Queue the tasks that have rested long enough."""
+    """Queue the postponed tasks whose pause is over."""
     while state.postponed and state.postponed[0][0] <= turn.now_s:
         _, name = heappop(state.postponed)
         submission = state.jobs.get(name.partition("/")[0])
@@ -85,7 +85,7 @@ def wake_postponed(state: SchedulerState, turn: Turn) -> None:
 
 
 def assign(state: SchedulerState, turn: Turn) -> None:
-    """Give waiting tasks to nodes until no node has room or none of what waits suits one."""
+    """Give waiting tasks to nodes until no node has room, or no waiting task suits one."""
     if len(state.decoding):
         _assign_decodes(state, turn)
     if not len(state.waiting):
@@ -109,7 +109,7 @@ def _assign_decodes(state: SchedulerState, turn: Turn) -> None:
 
 
 def _offer(state: SchedulerState, turn: Turn, node: NodeRecord, slots: int) -> bool:
-    """Whether the node has taken a task; one without room is not asked again until it may have some."""
+    """Offer a node a task. Returns whether it took one. A node without room is skipped until it may have some."""
     if _has_room(state, node, slots):
         return _assign_next(state, turn, node, state.waiting, idle=node.load < node.slots)
     if state.may_have_room is not None:
@@ -167,7 +167,7 @@ def start_task(state: SchedulerState, turn: Turn, submission: SubmissionRecord, 
 def start_attempt(
     state: SchedulerState, turn: Turn, submission: SubmissionRecord, task: Task, node: NodeRecord
 ) -> None:
-    """Give a new attempt at a task to a node, besides others that it may have."""
+    """Give a node a new attempt at a task, which may have others."""
     task.number += 1
     name = attempt_id(task.id, state.epoch, task.number)
     spec = submission.steps[task.step].spec
@@ -193,9 +193,9 @@ def start_attempt(
 
 
 def resolve_split(state: SchedulerState, submission: SubmissionRecord, task: Task, node: NodeRecord) -> Split | None:
-    """The split of a map or decode task as it is to be read now: for pairs, with who holds them.
+    """Return the split of a map or decode task with the nodes that hold it now.
 
-    Of a stored block a replica is named: the node's own, or else another one with each attempt.
+    For a stored block this is one replica: the node's own, or else a different one with each attempt.
     """
     if task.split is not None and task.split.kind == "stored":
         nodes = readable(state, task.split.path)
@@ -209,7 +209,7 @@ def resolve_split(state: SchedulerState, submission: SubmissionRecord, task: Tas
 
 
 def resend(state: SchedulerState, turn: Turn, node: NodeRecord, known: Iterable[str]) -> None:
-    """Send again what was given to the node long enough ago and is not among the attempts it knows."""
+    """Repeat the starts that the node was sent long enough ago and does not know."""
     missing = node.live.keys() - set(known)
     for name in sorted(missing):
         attempt = node.live[name]

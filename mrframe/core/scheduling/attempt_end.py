@@ -1,11 +1,11 @@
-"""How attempts end: sealed, committed, discarded, failed; and the blocks that decode attempts make.
+"""The end of attempts: sealed, committed, discarded, failed. Also the blocks that decode attempts make.
 
-Rules. The first sealed attempt of a task wins: the fact first, then `CommitAttempt` to its node and
-`DiscardAttempt` to all others. Everything else that arrives (a second seal, a stale attempt, another epoch)
-is answered with a discard, so that nodes may repeat themselves until they hear something. "raised" and
-"refused" end the job at once: they would happen again. "died" and "io" are tried `tries_max` times, on
-other nodes where there are any. "fetch" is not the task's fault: it rests and is tried again. A reduce that has not
-read what its maps have made is no result, whatever it sealed: it counts as "io".
+Rules. The first sealed attempt of a task wins: the fact first, then `CommitAttempt` to its node and `DiscardAttempt`
+to all others. Any other report (a second seal, a stale attempt, another epoch) is answered with a discard, so that
+nodes may repeat their reports until they get an answer. "raised" and "refused" end the job at once, because they
+would happen again. "died" and "io" are tried `tries_max` times, on other nodes if there are any. "fetch" is not the
+task's fault: the task pauses and is tried again. A reduce that did not read exactly the pairs that its maps made has
+no result: it counts as "io".
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from mrframe.errors import NotRepeatable, ShuffleUnbalanced
 
 
 def on_sealed(state: SchedulerState, turn: Turn, node: NodeRecord, event: AttemptSealed) -> None:
-    """A node says that an attempt is sealed: commit it, confirm it again, or discard it."""
+    """Handle a sealed attempt: commit it, confirm it again, or discard it."""
     task = state.task_of(event.attempt)
     if task is not None and task.commit == (event.attempt, node.name):
         turn.send(node.name, CommitAttempt(event.attempt))
@@ -39,13 +39,13 @@ def on_sealed(state: SchedulerState, turn: Turn, node: NodeRecord, event: Attemp
 
 
 def commit(state: SchedulerState, turn: Turn, attempt: Attempt, event: AttemptSealed) -> None:
-    """Make a sealed attempt its task's result and see what follows."""
+    """Make a sealed attempt the result of its task, and advance the job."""
     task = attempt.task
     node = state.nodes[attempt.node]
     submission = state.jobs[task.job]
     if differs(attempt, event.report):
         message = (
-            f"{task.id} was made again after its output was lost, and gave something else: the job's code is not a "
+            f"{task.id} was run again after its output was lost, and gave another result: the job's code is not a "
             "function of its input alone, so no answer would be right; `mrframe check` may say where"
         )
         fail(state, turn, submission, Failure("refused", message, error_slug=NotRepeatable.slug))
@@ -66,7 +66,7 @@ def commit(state: SchedulerState, turn: Turn, attempt: Attempt, event: AttemptSe
 
 
 def _release_block(turn: Turn, task: Task) -> None:
-    """A map over a decoded block is done: its file can go. Should the map's output be lost, all is decoded again."""
+    """Delete a decoded block that has been mapped. If the map's output is lost, the input is decoded again."""
     split = task.split
     if task.kind == "map" and split is not None and split.kind == "held" and split.held_by:
         ((attempt, node),) = split.held_by
@@ -84,7 +84,7 @@ def differs(attempt: Attempt, report: TaskReport) -> bool:
 
 
 def on_failed(state: SchedulerState, turn: Turn, node: NodeRecord, event: AttemptFailed) -> None:
-    """A node says that an attempt failed: fail the job, or try the task again."""
+    """Handle a failed attempt: fail the job, or try the task again."""
     attempt = node.live.get(event.attempt)
     if attempt is None:
         state.refuse(turn, node.name, event.attempt)
@@ -93,7 +93,7 @@ def on_failed(state: SchedulerState, turn: Turn, node: NodeRecord, event: Attemp
 
 
 def _end_without_result(state: SchedulerState, turn: Turn, attempt: Attempt, failure: Failure) -> None:
-    """An attempt has ended without being the result, and this is why."""
+    """End an attempt that is not the result, and fail the job or try the task again."""
     task = attempt.task
     submission = state.jobs[task.job]
     state.drop(turn, attempt)
@@ -122,7 +122,7 @@ def _end_without_result(state: SchedulerState, turn: Turn, attempt: Attempt, fai
 
 
 def on_block_sealed(state: SchedulerState, turn: Turn, node: NodeRecord, event: BlockSealed) -> None:
-    """A decode attempt has made a block: record it, have it mapped, acknowledge it."""
+    """Handle a block of a decode attempt: record it, have it mapped, acknowledge it."""
     decode = state.task_of(event.attempt)
     holder = (event.attempt, node.name)
     if decode is None or (event.attempt not in node.live and decode.commit != holder):

@@ -1,10 +1,9 @@
-"""What must hold at every step, whatever happens: I1 to I10 of the design, as checks.
+"""The invariants I1 to I10 of the design, as checks that must hold at every step, whatever happens.
 
-`Checker` watches a scheduler from outside: it is shown each turn's actions, builds its own small model from
-the facts alone, and raises `InvariantBroken` naming the invariant and what broke it. I6 is a check of its
-own (`repeat_changes_nothing`), as is I8 (`recovers`). Of the ten, what only the driver can see stays with
-the driver, that is the simulator: what executors do (the other half of I2 and I4), that jobs end (I9), and
-that the output is right (I10).
+`Checker` watches a scheduler from outside. It takes each turn's actions, builds its own small model from the facts
+alone, and raises `InvariantBroken`, which names the invariant and the cause. I6 is a check of its own
+(`repeat_changes_nothing`), as is I8 (`recovers`). Some can be seen by the driver only, that is the simulator: the
+actions of executors (the other half of I2 and I4), that jobs end (I9), and that the output is right (I10).
 """
 
 from __future__ import annotations

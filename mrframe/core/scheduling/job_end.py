@@ -1,7 +1,7 @@
-"""How jobs end: done, failed, cancelled, released.
+"""The end of jobs: done, failed, cancelled, released.
 
-Rules. The end of a job is a fact before the client hears of it. Outputs are kept, also those of failed jobs,
-until the client releases the job; only then are the nodes told to forget it.
+Rules. The end of a job is a fact before the client is notified. Outputs are kept, also those of failed jobs, until
+the client releases the job. Only then do the nodes get `ForgetJob`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from mrframe.core.state.tasks import Task
 
 
 def cancelled(job: str) -> Failure:
-    """The failure of a job that somebody has cancelled."""
+    """Return the failure of a cancelled job."""
     return Failure(
         "refused", f"{job} was cancelled, so it has no answer; submit it again for one", error_slug="cancelled"
     )
 
 
 def advance_job(state: SchedulerState, turn: Turn, submission: SubmissionRecord, readers: list[Task]) -> None:
-    """After a submission has changed: wake what can start, and end the job when it is over."""
+    """Start the tasks that can start after a change, and end the job when it is over."""
     if submission.state is not JobStatus.RUNNING:
         return
     new, failure = submission.advance()
@@ -42,7 +42,7 @@ def advance_job(state: SchedulerState, turn: Turn, submission: SubmissionRecord,
 
 
 def fail_if_exhausted(state: SchedulerState, turn: Turn, task: Task, node: str, failure: Failure) -> bool:
-    """Fail the job when the task has been tried or lost too often, `failure` on `node` being the last time."""
+    """Fail the job if the task was tried or lost too often. `failure` on `node` is the latest one."""
     if task.failures >= state.limits.tries_max:
         times = f"{task.failures} attempts failed"
     elif task.losses >= _losses_max(state, task):
@@ -55,14 +55,14 @@ def fail_if_exhausted(state: SchedulerState, turn: Turn, task: Task, node: str, 
 
 
 def _losses_max(state: SchedulerState, task: Task) -> int:
-    """How often attempts at a task may be lost: less often, when what is lost is a block that no node has."""
+    """Return how many attempts at a task may be lost: fewer, when its block is on no node."""
     stored = task.split is not None and task.split.kind == "stored"
     gone = stored and task.split is not None and not readable(state, task.split.path)
     return state.limits.block_losses_max if gone else state.limits.losses_max
 
 
 def fail(state: SchedulerState, turn: Turn, submission: SubmissionRecord, failure: Failure) -> None:
-    """End a job with a failure, and stop its attempts; nothing when it has failed already."""
+    """End a job with a failure, and stop its attempts. Nothing happens when it has failed already."""
     if submission.state is JobStatus.FAILED:
         return
     turn.persist(JobFinished(submission.job, failure))

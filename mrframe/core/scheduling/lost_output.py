@@ -20,7 +20,7 @@ from mrframe.core.state.tasks import Attempt, Task
 
 
 def lose_node(state: SchedulerState, turn: Turn, node: NodeRecord, kept: Collection[str] = ()) -> None:
-    """All attempts on the node are lost, and its outputs but for those in `kept`."""
+    """Lose all attempts on a node, and its outputs except those in `kept`."""
     live = [node.live[name] for name in sorted(node.live)]
     for attempt in live:
         if attempt.start.attempt in node.live:  # not stopped with its job by an earlier one
@@ -34,7 +34,7 @@ def lose_node(state: SchedulerState, turn: Turn, node: NodeRecord, kept: Collect
 
 
 def lose_attempt(state: SchedulerState, turn: Turn, attempt: Attempt) -> None:
-    """An attempt's node is gone: its task waits again, unless another attempt works on it."""
+    """Lose an attempt with its node. Its task waits again, unless another attempt works on it."""
     task = attempt.task
     state.drop(turn, attempt, notify=False)
     task.losses += 1
@@ -45,25 +45,25 @@ def lose_attempt(state: SchedulerState, turn: Turn, attempt: Attempt) -> None:
 
 
 def withdraw_commit(state: SchedulerState, turn: Turn, task: Task, holder: Holder) -> None:
-    """A committed output is gone."""
+    """Withdraw a commit whose output is gone."""
     turn.persist(OutputLost(*holder))
     state.nodes[holder[1]].outputs.pop(holder[0], None)
     state.jobs[task.job].lose(task)
 
 
 def requeue_lost(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> None:
-    """Queue what is needed again, and the tasks that lost their attempt, as far as they can start."""
+    """Queue the tasks that are needed again or have lost their attempt, if they can start."""
     submission.reopen_needed()
     if submission.state is JobStatus.RUNNING:
         wake(state, turn, submission.tasks.values())
 
 
 def report_unfetchable(state: SchedulerState, turn: Turn, submission: SubmissionRecord, source: Holder) -> None:
-    """A source could not be fetched. It is given up after `fetch_reports_max` reports from readers.
+    """Note that a reader could not fetch an output, and lose it after `fetch_reports_max` reports.
 
-    A node that is down is noticed by its lease or its keeper; this finds output that is gone from a node
-    that is up. A source that is no longer the result of its task needs nothing: the reader is told the new
-    one with its next attempt.
+    A node that is down is noticed by its lease or its keeper. This finds output that is gone from a node that is
+    up. Nothing happens when `source` is no longer the result of its task: the reader's next attempt names the new
+    one.
     """
     task = state.task_of(source[0])
     if task is None or task.job != submission.job:

@@ -1,15 +1,18 @@
-"""Which nodes there are: hellos, heartbeats, leases.
+"""Membership of nodes: hellos, heartbeats, leases.
 
-Rules. A node belongs to the cluster from its hello on, answered by `Welcome`, as is every heartbeat: a node
-that hears none says hello again. The same name with a new incarnation has restarted: its attempts are lost,
-and of its outputs it keeps what the hello says. An incarnation that has ended, as its keeper saw, is never
-listened to again; one that was replaced, only when the one in its place has been silent for its lease. (The
-hello of an incarnation that is over may arrive after its successor's: which is which, time tells.) A hello
-that repeats itself changes nothing: what it says it holds may be older than what has been committed since.
-A node that the scheduler does not know (it restarted, say) is sent a `Welcome` that names no incarnation, and
-says hello again. A node that was silent for its lease and speaks again is taken back with nothing: what it
-still works on or holds is discarded, as it is no longer anybody's.
-The transport must not deliver to a master what was sent to an earlier process of it.
+Rules.
+- A node belongs to the cluster from its hello on. `Welcome` answers the hello and every heartbeat. A node that gets
+  no `Welcome` says hello again.
+- The same name with a new incarnation has restarted. Its attempts are lost, and of its outputs those remain that the
+  hello names. A hello that is repeated changes nothing, since its list may be older than the last commits.
+- An incarnation that has ended, as reported by its keeper, is never listened to again. One that was replaced is
+  listened to only when its successor has been silent for its lease, because the hello of a dead incarnation may
+  arrive after its successor's.
+- A node that the scheduler does not know (after a restart, say) gets a `Welcome` that names no incarnation, and says
+  hello again.
+- A node that was silent for its lease and speaks again is taken back with nothing: its attempts and outputs are
+  discarded, as other nodes have them now.
+- The transport must not deliver messages to a master that were sent to an earlier process of it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 
 
 def on_joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
-    """A node says hello."""
+    """Handle a node's hello."""
     node = state.node(event.node)
     if node.is_past(event.incarnation):
         return
@@ -43,9 +46,9 @@ def on_joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
 
 
 def sender(state: SchedulerState, turn: Turn, name: str, incarnation: str) -> NodeRecord | None:
-    """The joined node that a message comes from; None when it must not be listened to.
+    """Return the joined node that sent a message, or None when the message is to be ignored.
 
-    Renews the lease. A node that is not known yet in this epoch is asked to say hello.
+    Renews the lease. A node that is unknown in this epoch is asked to say hello.
     """
     node = state.nodes.get(name)
     if node is not None and node.is_past(incarnation):
@@ -60,7 +63,7 @@ def sender(state: SchedulerState, turn: Turn, name: str, incarnation: str) -> No
 
 
 def on_heartbeat(state: SchedulerState, turn: Turn, event: NodeBeat) -> None:
-    """A heartbeat: note progress, discard what nobody wants, repeat starts that seem lost."""
+    """Handle a heartbeat: note progress, discard useless attempts, repeat starts that seem lost."""
     node = sender(state, turn, event.node, event.incarnation)
     if node is None:
         return
@@ -81,14 +84,14 @@ def on_heartbeat(state: SchedulerState, turn: Turn, event: NodeBeat) -> None:
 
 
 def check_held(state: SchedulerState, turn: Turn, node: NodeRecord, held: tuple[str, ...]) -> None:
-    """Have the node delete sealed attempts that are nobody's result and wait for no answer."""
+    """Have the node delete sealed attempts that are no result and do not wait for an answer."""
     for name in held:
         if name not in node.outputs and name not in node.live:
             state.refuse_sealed(turn, node.name, name)
 
 
 def on_process_ended(state: SchedulerState, turn: Turn, event: NodeGone) -> None:
-    """A node's process has ended, as its keeper saw."""
+    """Handle the end of a node's process, as its keeper reported it."""
     node = state.nodes.get(event.node)
     if node is None or event.incarnation in node.ended:
         return
@@ -103,7 +106,7 @@ def on_process_ended(state: SchedulerState, turn: Turn, event: NodeGone) -> None
 
 
 def check_leases(state: SchedulerState, turn: Turn) -> None:
-    """Give up the nodes that have not been heard for the lease."""
+    """Give up the nodes that were silent for the lease."""
     settling = state.settling()
     for name in sorted(state.nodes):
         node = state.nodes[name]

@@ -1,13 +1,14 @@
-"""Nodes that fail more than others: they are set aside for a while, and their tasks are tried elsewhere.
+"""Node exclusion: a node on which tasks keep failing gets no attempts for a while, and they are tried elsewhere.
 
-A node is blamed when attempts at several tasks have ended on it by themselves ("died", "io") within a short time,
-and hardly any on some other node: a disk that refuses, memory that is gone, a processor that errs. It keeps what it
-has sealed and serves it, but gets no new attempts until its time is over. Where all nodes fail alike none is set
-aside: then it is the job.
+(Hadoop and Spark do the same under the names blacklist and exclude on failure.) A fault is recorded against a node
+when an attempt ends on it by itself ("died", "io"). It is excluded when several tasks have failed on it within a
+short time, and hardly any on some other node: a disk that refuses, memory that is gone, a processor that errs. It
+keeps its sealed outputs and serves them. Where all nodes fail alike none is excluded, because then the job is at
+fault.
 
-A node that is drained (`mrframe fs decommission`) is treated in the same way, for as long as it is.
+A drained node (`mrframe fs decommission`) is treated in the same way for as long as it is drained.
 
-What it is not: a node that is silent or has ended is `membership`'s business.
+What it is not: silent and ended nodes are handled in `membership.py`.
 """
 
 from __future__ import annotations

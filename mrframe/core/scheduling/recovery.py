@@ -1,8 +1,8 @@
 """Restart: rebuild the scheduler's state from the facts of the journal, without attempts.
 
-The facts go through the same methods that made them, in the same order. What the nodes hold is not known
-until they join: nodes that the journal names are *expected*, for one lease; until they have joined or been
-given up, tasks that read outputs wait.
+The facts go through the same methods that made them, in the same order. The outputs that nodes hold are not known
+until the nodes join. Nodes that the journal names are *expected* for one lease. Until they have joined or been given
+up, tasks that read outputs wait.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""The scheduler: told an event, it answers with actions. It is the door; the deciding is in the rooms behind.
+"""The scheduler: events in, actions out. This is its entrance. The decisions are in the modules that it imports.
 
-Pure: no clock (the time is an argument, monotonic seconds), no chance, no waiting; what is iterated is in
-sorted order or in the order of earlier events. The driver's loop is: receive a batch, `handle` each event,
-persist all facts of the turn in one transaction, perform the rest in order. `Tick` must come a few times a
-second: leases, rests and the end of waiting for a near node are looked at then.
+Pure: it has no clock (the time is an argument, in monotonic seconds), no randomness and no waiting. It iterates in
+sorted order or in the order of earlier events. The driver's loop is: receive a batch, `handle` each event, persist
+all facts of the turn in one transaction, perform the rest in order. `Tick` must come a few times a second: leases,
+pauses and the waiting for a near node are checked then.
 
-Anything may be repeated and much may be lost. An event told twice has no second effect; starts are repeated
-while heartbeats do not show them; whatever a node repeats is answered. See docs/scheduler.md.
+Any message may be repeated, and many may be lost. A repeated event has no second effect. Starts are repeated while
+heartbeats do not show them, and every report that a node repeats is answered. See docs/scheduler.md.
 """
 
 from __future__ import annotations
@@ -65,21 +65,21 @@ class Scheduler:
         self._resume = False
 
     def recover(self, facts: Iterable[Fact]) -> None:
-        """Take up where an earlier master stopped: its facts, in the order in which they were persisted.
+        """Replay the facts of an earlier master, in the order in which they were persisted.
 
-        To be called once, before the first event; what follows from it comes with that event's actions
-        (jobs that are over and not released are reported again). Raises KeyError or IllegalMove when the
-        facts contradict each other: the journal is then not what was written.
+        To be called once, before the first event. The resulting actions come with those of that event (jobs that
+        are over and not released are reported again). Raises KeyError or IllegalMove when the facts contradict
+        each other, because the journal was altered.
         """
         recovery.recover(self.state, facts)
         self._resume = True
 
     def expect(self, nodes: Iterable[str]) -> None:
-        """The cluster was started with these nodes."""
+        """Set the nodes that the cluster was started with."""
         self.state.block_map.expected = frozenset(nodes)
 
     def handle(self, event: SchedulerEvent, now_s: float) -> list[SchedulerAction]:
-        """What is to be done because of `event`, facts first; `now_s` is monotonic."""
+        """Handle an event and return the resulting actions, facts first. `now_s` is monotonic."""
         turn = Turn(now_s)
         if self._resume:
             self._resume = False
@@ -91,22 +91,22 @@ class Scheduler:
         return turn.actions()
 
     def progress(self, job: str) -> JobProgress | None:
-        """How far a job is; None when it is not known."""
+        """Return the progress of a job, or None when it is unknown."""
         return progress(self.state, job)
 
     def ending(self, job: str) -> JobEnded | None:
-        """How a job has ended; None when it still runs, or is not known."""
+        """Return the end of a job, or None while it runs or when it is unknown."""
         submission = self.state.jobs.get(job)
         return (
             None if submission is None or submission.state is JobStatus.RUNNING else job_end.ended_action(submission)
         )
 
     def reply(self, question: store_status.Question, now_s: float) -> store_status.Reply:
-        """How the store is."""
+        """Answer a client's question about the store."""
         return store_status.reply(self.state, question, now_s)
 
     def snapshot(self) -> dict[str, Any]:
-        """The lasting state as plain values, equal after `recover` from the facts so far."""
+        """Return the lasting state as plain values: equal after `recover` from the facts so far."""
         return recovery.snapshot(self.state)
 
     def _dispatch(self, event: SchedulerEvent, turn: Turn) -> None:

@@ -1,16 +1,16 @@
-"""Speculative attempts: a task whose attempt is slow is tried again on another node, and the first to seal wins.
+"""Speculative attempts: a slow task gets a second attempt on another node, and the first one to seal wins.
 
-When nothing waits any more and a node has a free slot, the running attempts of each step are looked at. How long a
-task should take is known from those of its step that are done; how long an attempt will take from how much of its
-input it has read since it began. Where that is not known (a reduce, or nothing was read yet) it counts for as long as
-it has run, and is taken to run for as long again. The attempt that will end last gets the second try, when a new one
-would probably end before it.
+Once nothing waits any more and a node has a free slot, the running attempts of each step are examined. The usual
+duration of a task is the mean of those of its step that are done. The end of an attempt is extrapolated from the part
+of its input that it has read. Where that is unknown (a reduce, or nothing read yet), the attempt is assumed to run
+for as long again as it has run. The attempt that will end last gets the second try, if a new one would probably end
+before it.
 (Zaharia et al., "Improving MapReduce Performance in Heterogeneous Environments", OSDI 2008, which estimates the end
-by rate; ours compares it with the mean of what is done.)
+by rate. Ours compares it with the mean of the tasks that are done.)
 
-What it is not: it never stops an attempt. Losers are discarded when the first is committed (`outcomes.commit`).
-Decode tasks are left alone, since others already read their blocks; so are tasks that have failed, which are being
-blamed on a record.
+What it is not: it never stops an attempt. The losers are discarded when the first is committed
+(`attempt_end.commit`). Decode tasks get no speculative attempts, since others already read their blocks. Neither do
+tasks that have failed, whose attempts are looking for the record that is to blame.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Records of the keeping of blocks: who has which, who needs which, what was asked of whom. No decisions.
+"""The block map: which nodes have which blocks, which owners need them, and the requests under way. No decisions.
 
-`reconcile.py`, `puts.py` and `manifest_sync.py` decide. An *owner* is who needs a block: ("access", 3), a version,
-("", number), a put, or ("?access@3.…", 0), a version that a node has a manifest of, and the catalog does not know.
+`reconcile.py`, `puts.py` and `manifest_sync.py` decide. An *owner* needs a block: ("access", 3) is a version,
+("", number) a put, and ("?access@3.…", 0) a version that a node has a manifest of and the catalog does not know.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Whose turn it is: the ready tasks of all jobs, the jobs in the order in which they are served.
+"""Fair queue: the ready tasks of all jobs, and the order in which the jobs are served.
 
-Of jobs with the same priority the one that has the fewest attempts under way is served first, so that they share
-the cluster and a small job does not wait for a large one; jobs with a higher priority are served before. Which task
-of a job a node gets is `ready_queue.ReadyQueue`'s to say.
+Jobs with a higher priority are served first. Of jobs with the same priority the one with the fewest attempts under
+way is served first, so that they share the cluster and a small job does not wait for a large one. Which task of a job
+a node gets is decided by `ready_queue.ReadyQueue`.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Where a task runs best: the queue of ready tasks, locality with a bounded wait, then stealing.
+"""The queue of ready tasks, with delay scheduling: a task waits a bounded time for a node that has its data.
 
-A task that has its data on some nodes waits for one of them. Another one takes it when it has been idle for as long
-as moving the data would take, and never longer than `locality_wait_s`: so it does not lose more than twice what the
-better choice would have cost, however long the tasks of the others still take, which nobody knows. Small inputs are
-not worth any waiting. (Delay scheduling: Zaharia et al., EuroSys 2010; the bound by transfer time is ours.)
+Another node takes the task once that node has been idle for as long as moving the data would take, and never longer
+than `locality_wait_s`. So the task never loses more than twice the cost of the better choice, however long the tasks
+of the nodes with the data still run, which is unknown. Small inputs are not worth any waiting.
+(Delay scheduling: Zaharia et al., EuroSys 2010. The bound by transfer time is ours.)
 
-`ReadyQueue` costs O(log n) for each operation, beside its plan (`locality_matching.py`): heaps with entries that go
-stale, recognised by a number.
+`ReadyQueue` costs O(log n) for each operation, beside its plan (`locality_matching.py`): heaps whose stale entries
+are recognised by a number.
 """
 
 from __future__ import annotations

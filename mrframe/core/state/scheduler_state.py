@@ -1,10 +1,10 @@
-"""The scheduler's state: the jobs, the nodes, the queue; and a turn: what one event makes it do.
+"""The scheduler's state: the jobs, the nodes, the queues; and a turn, which collects the effects of one event.
 
-Records only. Who decides what is in `assignment`, `outcomes`, `losses`, `membership` and `recovery`, which
-all take the state and the turn; `scheduler` is the door.
+Records only. The decisions are in `core/scheduling/` and `core/replication/`, in functions that take the state and
+the turn. `scheduling/scheduler.py` is their entrance.
 
-A turn's actions come out facts first, whatever order they were asked for in: nothing is sent before the
-facts it depends on are on disk.
+A turn's actions come out facts first, in whatever order they were added: nothing is sent before the facts that it
+depends on are on disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mrframe.core.state.tasks import Attempt, Task
 
 @dataclass(slots=True, eq=False)
 class NodeRecord:
-    """What the scheduler knows of a node.
+    """The scheduler's record of a node.
 
     live     attempts given to it that are not over, by id; `decodes` of them are at decode tasks
     outputs  committed attempts whose output it holds, by id
@@ -63,7 +63,7 @@ class NodeRecord:
 
 
 class Turn:
-    """What one event leads to: facts to persist, then messages and ends of jobs."""
+    """The effects of one event: facts to persist, then messages and ends of jobs."""
 
     def __init__(self, now_s: float) -> None:
         self.now_s = now_s
@@ -88,7 +88,7 @@ class Turn:
 
 
 class SchedulerState:
-    """All that the scheduler knows, and how things in it are found."""
+    """Everything that the scheduler knows, with its indexes."""
 
     def __init__(self, epoch: int, limits: SchedulerLimits) -> None:
         self.epoch = epoch
@@ -113,7 +113,7 @@ class SchedulerState:
         self.next_speculation_s = 0.0  # when attempts that are late are looked for again
 
     def node(self, name: str) -> NodeRecord:
-        """The node of this name, which need not have been known before."""
+        """Return the node of this name, and make it when it is new."""
         if name not in self.nodes:
             self.nodes[name] = NodeRecord(name)
             self._nodes_changed = True
@@ -125,12 +125,12 @@ class SchedulerState:
         self._nodes_changed = True
 
     def joined(self) -> list[NodeRecord]:
-        """The nodes that may be given work, by name; looked for only when one has moved, since there may be many."""
+        """Return the nodes that may get work, by name. The list is rebuilt when a node has changed."""
         self._rebuild()
         return self._joined
 
     def slots(self) -> int:
-        """How many slots the joined nodes have together."""
+        """Return the number of slots of all joined nodes."""
         self._rebuild()
         return self._slots
 
@@ -149,17 +149,17 @@ class SchedulerState:
             self.may_have_room = None
 
     def is_joined(self, name: str) -> bool:
-        """Whether this node may be given work."""
+        """Whether this node may get work."""
         return name in self.nodes and self.nodes[name].state is NodeMembership.JOINED
 
     def task_of(self, attempt: str) -> Task | None:
-        """The task that an attempt id belongs to; None when there is none, or it is no id at all."""
+        """Return the task that an attempt id belongs to, or None if there is none or it is no id at all."""
         job, _, rest = attempt.partition("/")
         submission = self.jobs.get(job)
         return submission.tasks.get(f"{job}/{rest.partition('.')[0]}") if submission else None
 
     def refuse(self, turn: Turn, node: str, attempt: str) -> None:
-        """Tell a node that an attempt it names is of no use; that a job is over, when that is why."""
+        """Have a node discard an attempt, or forget its job when that is over."""
         try:
             job = parse_attempt(attempt).job
         except ValueError:
@@ -167,10 +167,10 @@ class SchedulerState:
         turn.send(node, ForgetJob(job) if job in self.released else DiscardAttempt(attempt))
 
     def refuse_sealed(self, turn: Turn, node: str, attempt: str) -> None:
-        """A node holds a sealed attempt that is no result here: have it deleted, if it cannot be anybody's answer.
+        """Have a node delete a sealed attempt that is no result here, if it cannot be a result anywhere.
 
-        What an earlier master has committed may not be in this journal, which may have been begun anew, or be an
-        older copy. So of an earlier epoch nothing is deleted but with its job, once that is released.
+        A commit of an earlier master may be missing in this journal, which may be new or an older copy. So output of
+        an earlier epoch is deleted only with its job, once that is released.
         """
         try:
             name = parse_attempt(attempt)
@@ -197,11 +197,11 @@ class SchedulerState:
             self.may_have_room.add(attempt.node)
 
     def queue(self, task: Task) -> FairQueue:
-        """Where a task of this kind waits."""
+        """Return the queue for a task of this kind."""
         return self.decoding if task.kind == "decode" else self.waiting
 
     def drop(self, turn: Turn, attempt: Attempt, *, notify: bool = True) -> None:
-        """An attempt is over without being the result: forget it, and have its node delete it."""
+        """Forget an attempt that is not the result, and have its node delete it."""
         name = attempt.start.attempt
         self.end(attempt)
         if attempt.task.kind == "decode":

@@ -1,13 +1,12 @@
-"""One accepted job: its steps, which tasks exist, what each reads, and when it is over.
+"""One accepted job: its steps, the tasks that exist, the inputs of each, and when the job is over.
 
-Every change of a submission follows from a fact, and the same methods are used live and in recovery, so
-that `Scheduler.recover` arrives at the same tasks with the same ids. It knows no nodes' state, no time and
-no messages.
+Every change of a submission follows from a fact, and the same methods are used live and in recovery, so that
+`Scheduler.recover` arrives at the same tasks with the same ids. It knows no nodes' state, no time and no messages.
 
-Rules. Indexes of tasks run on across steps, in order of creation, which the facts determine. A reduce task
-exists once all map tasks of its step have been committed, the map tasks of the next step once all reduce
-tasks of this one have. What is lost later is made again only as far as something unfinished needs it
-(`reopen_needed`): lineage, walked backwards from the last step.
+Rules. Indexes of tasks run on across steps, in order of creation, which the facts determine. A reduce task exists
+once all map tasks of its step have been committed, the map tasks of the next step once all reduce tasks of this one
+have. Output that is lost later is made again only if an unfinished task needs it (`reopen_needed`): the lineage is
+walked backwards from the last step.
 """
 
 from __future__ import annotations

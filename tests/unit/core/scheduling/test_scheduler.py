@@ -372,7 +372,7 @@ def test_a_map_that_is_made_again_and_gives_something_else_fails_the_job(mapped)
     mapped.handle(e.NodeGone("node-1", "node-1#1"))
     mapped.seal("job-1/m0000.1.2", other(2))
     assert mapped.ended[0].failure.error_slug == "not-repeatable"
-    assert "job-1/m0000 was made again" in mapped.ended[0].failure.message
+    assert "job-1/m0000 was run again" in mapped.ended[0].failure.message
     assert [type(fact) for fact in mapped.facts] == [JobFinished]
 
 
