@@ -1,1 +1,1 @@
-"""What lies on disk: scratch directories and their locks."""
+"""Files on disk: outputs, blocks, manifests, journal, saved results, kept runs, scratch directories and locks."""

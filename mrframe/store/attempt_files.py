@@ -1,7 +1,7 @@
 """Files of one attempt, in its own directory: the sealed ones, and temporary ones without a name.
 
-The directory is made with the first file in it. Many small attempts write nothing, and to make a directory, to look
-for it and to remove it would cost them more than their work does.
+The directory is made with the first file in it. Many small attempts write nothing; making, checking and removing a
+directory would cost them more than their work does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mrframe.errors import TooMuchScratch
 
 
 def create(path: str) -> BinaryIO:
-    """A new file of an attempt, open for writing; FileExistsError when it is there."""
+    """Open a new file of an attempt for writing. Raises FileExistsError when it exists."""
     try:
         return open(path, "xb")
     except FileNotFoundError:
@@ -25,7 +25,7 @@ def create(path: str) -> BinaryIO:
 
 
 def check_bytes(size: int, bytes_max: int) -> None:
-    """Raise TooMuchScratch when an attempt's files have `size` bytes, and that is too much."""
+    """Raise TooMuchScratch when an attempt's files have `size` bytes and may have only `bytes_max`."""
     if size > bytes_max:
         raise TooMuchScratch(
             f"a task has {size:,} bytes of intermediate data on disk, and --scratch-bytes-max allows {bytes_max:,}; "
@@ -34,7 +34,7 @@ def check_bytes(size: int, bytes_max: int) -> None:
 
 
 class TemporaryFiles:
-    """Makes files for merge passes and spilled output, and closes what is left at the end."""
+    """Makes files for merge passes and spilled output. Closes those that are left at the end."""
 
     def __init__(self, directory: str, bytes_max: int) -> None:
         self._directory = directory
@@ -51,7 +51,10 @@ class TemporaryFiles:
         self._stack.close()
 
     def make(self) -> BinaryIO:
-        """A new empty file, open for writing and reading; TooMuchScratch when those before it are too large."""
+        """Open a new empty file for writing and reading.
+
+        Raises TooMuchScratch when the earlier ones are too large.
+        """
         self._made = [file for file in self._made if not file.closed]
         check_bytes(sum(os.fstat(file.fileno()).st_size for file in self._made), self._bytes_max)
         os.makedirs(self._directory, 0o700, exist_ok=True)

@@ -1,8 +1,8 @@
-"""What the disk says no to, in words; and the lock that tells a live owner from one that was killed.
+"""Disk faults in words, and the lock that tells a live owner from one that was killed.
 
-Rules: a lock is an flock, so it is free the moment the last process that shares it is gone, however it
-went (forked children share it, exec'd programs do not). Who makes a thing that others may sweep locks it
-and then looks whether it is still there; who sweeps locks it first, then deletes: neither can lose.
+Rules. A lock is an flock, so it is free as soon as the last process that shares it is gone, however that ended
+(forked children share it, exec'd programs do not). A process that makes something others may sweep locks it and then
+checks that it still exists. A process that sweeps locks first and then deletes. So neither can lose.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ RANDOM_NAME = r"[0-9a-f]{16}"
 
 
 def token() -> str:
-    """Sixteen random hex digits, to make a name that nobody else has."""
+    """Return sixteen random hex digits, for a unique name."""
     return os.urandom(8).hex()
 
 
 def is_full(error: OSError) -> bool:
-    """Whether the disk, or what this user may have of it, is full."""
+    """Return whether the error says that the disk or the user's quota is full."""
     return error.errno in _FULL
 
 
 def fault_text(error: OSError, path: str) -> str:
-    """What is wrong with writing below `path`, and its remedy: `No space left on device (0 bytes free) …`."""
+    """Return what is wrong with writing below `path`, and the remedy: `No space left on device (0 bytes free) …`."""
     state = error.strerror or str(error)
     if is_full(error):
         return f"{state} ({_free_text(path)}); free some space or choose another disk"
@@ -50,7 +50,7 @@ def _free_text(path: str) -> str:
 
 
 def try_lock(fd: int) -> bool:
-    """Take the lock of an open file or directory; False when another process has it."""
+    """Take the lock of an open file or directory. Returns False when another process has it."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -59,12 +59,12 @@ def try_lock(fd: int) -> bool:
 
 
 def wait_for_lock(fd: int) -> None:
-    """Take the lock of an open file or directory once no other process has it."""
+    """Wait until no other process has the lock of an open file or directory, and take it."""
     fcntl.flock(fd, fcntl.LOCK_EX)
 
 
 def is_at(fd: int, path: str, *, dir_fd: int | None = None) -> bool:
-    """Whether `path` (no link followed) is still the file or directory that is open as `fd`."""
+    """Return whether `path` (no link followed) is still the file or directory that is open as `fd`."""
     try:
         found = os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
     except FileNotFoundError:

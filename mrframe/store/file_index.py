@@ -1,14 +1,14 @@
-"""Which input files have been read before, and what their pieces were: so that unchanged ones need no reading.
+"""Index of input files that were read before: a file that has not changed need not be read again to be hashed.
 
-A file is known again by what the file system says of it: device, inode, size, and the times of its last change to
-data and to anything (mtime and ctime, in ns). Nobody can set a ctime, so a file that was rewritten in place and given
-its old mtime again is noticed. The race that git's index has is shut the same way: what is so fresh that it could
-change again within the same tick of the clock is not recorded (`SETTLED_S`), and a file is only recorded when it was
-the same before its first byte was read and after the last. What this does not see: writes through a mapping of the
-file that was dirty before, until the system notes them.
+How it works. A file is recognised by its status: device, inode, size, and the times of its last change to data and to
+anything (mtime and ctime, in ns). Nobody can set a ctime, so a file that was rewritten in place and given its old
+mtime again is noticed. The race that git's index has is closed in the same way: a file so fresh that it could change
+again within the same tick of the clock is not recorded (`SETTLED_S`), and a file is recorded only when its status was
+the same before its first byte was read and after the last. Not noticed: writes through a mapping of the file that was
+dirty before, until the system records them.
 
-The pieces are named by the digest of their content, which is what results are saved by; a path is never an identity,
-only a place to look first. Not here: the results (`result_store.py`).
+Pieces are named by the digest of their content, the name under which results are saved. A path is never an identity,
+only where to look first. Not here: the results (`result_store.py`).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from mrframe.store.disk import RANDOM_NAME, fault_text, token
 from mrframe.store.private import private_directory
 
 SETTLED_S = 2.0
-"""A file changed so shortly before it was read is not recorded: file systems keep time in steps."""
+"""A file that changed this shortly before it was read is not recorded: file systems keep time in steps."""
 VERSION = 2
 FILES_MAX = 20_000
-"""Records kept; when there are more, the ones that were not looked at for longest go."""
+"""Limit of records; beyond it, those that were not used for longest are deleted."""
 
 _RECORD = re.compile(rf"[0-9a-f]{{32}}(\.{RANDOM_NAME})?")
 _DIGEST_BYTES = 32
@@ -40,7 +40,7 @@ Piece = tuple[int, int, str]
 
 @dataclass(frozen=True, slots=True)
 class FileStat:
-    """What the file system says of a file."""
+    """The status of a file, as the file system reports it."""
 
     device: int
     inode: int
@@ -50,7 +50,7 @@ class FileStat:
 
     @classmethod
     def of(cls, path: str) -> FileStat | None:
-        """Of this file as it is now; None when it is not there."""
+        """Return the current status of a file; None when it does not exist."""
         try:
             status = os.stat(path)
         except OSError:
@@ -58,17 +58,17 @@ class FileStat:
         return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def settled(self, now_s: float) -> bool:
-        """Whether it last changed long enough before this wall-clock time."""
+        """Return whether the file last changed long enough before this wall-clock time."""
         return max(self.ctime_ns, self.mtime_ns) / 1e9 + SETTLED_S < now_s
 
 
 NO_FILE = FileStat(0, 0, 0, 0, 0)
-"""The state of no file: of what could not be taken as seen, only `split_bytes` is remembered."""
+"""Stands for the status of a file that could not be recorded: only its `split_bytes` is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """A file as it was read: in pieces of about `split_bytes`."""
+    """A file as it was read: its status, and its pieces of about `split_bytes`."""
 
     state: FileStat
     split_bytes: int
@@ -76,13 +76,13 @@ class FileRecord:
 
 
 class FileIndex:
-    """The records, one small file for each path, in a folder of this user's alone."""
+    """The records, one small file per path, in a private folder."""
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def look_up(self, path: str) -> FileRecord | None:
-        """What was recorded of this path, whether or not the file is still the same; None when nothing was."""
+        """Return the record of this path, whether or not the file is still the same; None when there is none."""
         try:
             with open(self._record_path(path), "rb") as file:
                 data = file.read()
@@ -96,10 +96,10 @@ class FileIndex:
                 FileStat(*state), split_bytes, tuple((at, length, digest) for at, length, digest in pieces)
             )
         except (OSError, ValueError, TypeError):
-            return None  # never needed to get an answer: read the file
+            return None  # no answer depends on it: the file is read instead
 
     def record(self, path: str, record: FileRecord) -> str:
-        """Remember a file; why the disk will not have it, or ""."""
+        """Write the record of a file. Returns the reason if the disk refuses, else ""."""
         state = record.state
         values = [state.device, state.inode, state.size_bytes, state.mtime_ns, state.ctime_ns]
         body = msgpack.packb(
@@ -120,7 +120,7 @@ class FileIndex:
         return ""
 
     def trim(self, files_max: int = FILES_MAX) -> None:
-        """Delete the oldest records over this number; what is no record stays."""
+        """Delete the oldest records beyond this number. Other files stay."""
         dated = []
         try:
             with os.scandir(self.path) as entries:
@@ -142,7 +142,7 @@ class FileIndex:
 
 
 def _digest(data: bytes) -> bytes:
-    from hashlib import sha256  # it loads OpenSSL, which a run without saved results does not need
+    from hashlib import sha256  # loads OpenSSL, which a run without saved results does not need
 
     return sha256(data).digest()
 
@@ -151,9 +151,9 @@ def _unlink(path: str) -> None:
     try:
         os.unlink(path)
     except OSError:
-        pass  # it is gone, or it is the next one's to delete
+        pass  # it is gone, or another process may delete it
 
 
 def now_s() -> float:
-    """The wall clock, to compare with the times of files."""
+    """Return the wall-clock time, to compare with the times of files."""
     return time.time()

@@ -1,7 +1,7 @@
-"""More files than a process may have open, for reading: each is open while it is among the last that were read.
+"""Reads more files than a process may have open: only those that were read last stay open.
 
-Not here: files that are written (`attempt_files.py`). A file that is deleted while it is not open is gone, as for
-anyone who opens it later.
+Not here: files that are written (`attempt_files.py`). A file that is deleted while it is not open is gone, as for any
+process that opens it later.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from types import TracebackType
 from typing import BinaryIO, Self, cast
 
 OPEN_MAX = 200
-"""Usually a process may have 1,024; merge passes, sockets and the job itself want some, too."""
+"""Most files open at a time. A process usually may have 1,024; merge passes, sockets and the job itself need some."""
 
 
 class FilePool:
-    """Opens files; a context manager that closes them all."""
+    """Opens files. A context manager that closes them all."""
 
     def __init__(self, open_max: int | None = None) -> None:
         self._open_max = open_max or OPEN_MAX
         self._files: OrderedDict[_PooledFile, BinaryIO] = OrderedDict()
 
     def open(self, path: str) -> BinaryIO:
-        """The file at `path`, of which `seek` and `read` may be used; OSError now or then."""
+        """Return the file at `path`, for `seek` and `read`. Opening may raise OSError now or later."""
         file = _PooledFile(self, path)
         self.real(file)
         return cast("BinaryIO", file)
 
     def real(self, file: _PooledFile) -> BinaryIO:
-        """The open file behind this one, at the place where it was left."""
+        """Return the open file behind this one, at its own position."""
         real = self._files.get(file)
         if real is not None:
             self._files.move_to_end(file)
@@ -51,7 +51,7 @@ class FilePool:
 
 
 class _PooledFile:
-    """One of them: enough of a BinaryIO for a reader of run files."""
+    """One file of a pool: enough of a BinaryIO for a reader of run files."""
 
     __slots__ = ("_files", "at", "path")
 
@@ -61,12 +61,12 @@ class _PooledFile:
         self.at = 0
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """As a file does."""
+        """As `io.IOBase.seek`."""
         self.at = self._files.real(self).seek(offset, whence)
         return self.at
 
     def read(self, size: int = -1) -> bytes:
-        """As a file does."""
+        """As `io.RawIOBase.read`."""
         data = self._files.real(self).read(size)
         self.at += len(data)
         return data

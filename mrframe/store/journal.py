@@ -1,22 +1,22 @@
-"""The file that a master's memory is: rows of opaque bytes in SQLite, appended turn by turn, checked when opened.
+"""The journal's file: rows of opaque bytes in SQLite, appended turn by turn and checked when opened.
 
-What it is not: it knows no facts and no jobs but their names; `cluster/master/fact_journal.py` gives the bytes their
+Not here: facts, and anything about jobs but their names. `cluster/master/fact_journal.py` gives the bytes their
 meaning.
 
 Rules.
 - All rows of one turn are one transaction, on the disk when `append` returns (WAL, synchronous=FULL). A turn that
   failed is never tried again: after a failed fsync nobody knows what is on the disk, so the master ends.
-- A file of which a sync has failed is not synced again: a second fsync says yes to what the first one has lost. And
-  who opens a journal may read from memory what is not on the disk, so all that the WAL holds is written into the
+- A file whose sync has failed is not synced again: a second fsync succeeds though the first has lost data. A process
+  that opens a journal may also read from memory what is not on the disk. So everything in the WAL is written into the
   database and synced there before anything depends on it.
-- One process has the journal at a time (SQLite's exclusive lock); a second one is refused.
-- Nothing that was appended may be missing or changed without being noticed. SQLite itself drops the end of a damaged
-  WAL without a word, and has no checksums on its pages. So each row carries a hash, the row `total` counts the turns
-  and adds the hashes up in the same transaction, and the file `journal.mark`, written after each transaction, says
-  how far the journal was at least. A journal that is behind its mark has lost turns that somebody relied on. One that
-  is ahead of it belongs to a master that was killed between the two.
-- A job that is released is compacted in the same transaction: its first row is replaced by one that stands for all of
-  them, the rest and its package are deleted. Other jobs' rows keep their places.
+- One process has the journal at a time (SQLite's exclusive lock). A second one is refused.
+- No appended row may be lost or changed unnoticed. SQLite itself drops the end of a damaged WAL silently and has no
+  checksums on its pages. So each row carries a hash. The row `total` counts the turns and adds up the hashes in the
+  same transaction. The file `journal.mark`, written after each transaction, says how far the journal had come at
+  least. A journal behind its mark has lost turns that something relied on. One that is ahead of it belongs to a
+  master that was killed between the two writes.
+- A released job is compacted in the same transaction: one row that stands for all replaces its first row, and the
+  others and its package are deleted. Rows of other jobs keep their places.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Row(NamedTuple):
 
 @dataclass(slots=True)
 class _Total:
-    """What all rows and packages amount to: turns so far, starts of masters, rows, and the sum of all hashes."""
+    """Sums over all rows and packages: turns so far, starts of masters, rows, and the sum of all hashes."""
 
     turn: int = 0
     epoch: int = 0
@@ -86,12 +86,12 @@ class _Total:
 
 
 class JournalFile:
-    """The journal in `directory`, which is private. Open until `close`; not thread-safe.
+    """The journal in `directory`, which is private. Open until `close`. Not thread-safe.
 
-    `rows` are all rows in order and `packages` all packages, by job, as they were when it was opened; the caller
-    takes them and may clear both. Raises NotPrivate when the directory or its files are not this user's alone,
-    CorruptData when anything in it was lost or changed, ClusterUnreachable when another process has it
-    open (and still has after `wait_s`), OutputError when the disk refuses.
+    `rows` are all rows in order and `packages` all packages by job, as they were when the journal was opened. The
+    caller takes them and may clear both. Raises NotPrivate when the directory or its files are not private to this
+    user, CorruptData when anything in it was lost or changed, ClusterUnreachable when another process has it open
+    (and still has it after `wait_s`), OutputError when the disk refuses.
     """
 
     def __init__(self, directory: str, *, wait_s: float = 0.0) -> None:
@@ -100,7 +100,7 @@ class JournalFile:
         self.packages: dict[str, bytes] = {}
         self._total = _Total()
         self._mark_fd = -1
-        self._database = nothing = sqlite3.Connection(":memory:")  # in place of one that cannot be opened
+        self._database = nothing = sqlite3.Connection(":memory:")  # stands for one that cannot be opened
         try:
             mark = self._prepare(directory)
             self._database = sqlite3.connect(self.path, isolation_level=None, timeout=wait_s, check_same_thread=False)
@@ -117,7 +117,7 @@ class JournalFile:
     # ---- opening ------------------------------------------------------------------------------------
 
     def _prepare(self, directory: str) -> tuple[int, int, int]:
-        """Have the files there that are ours alone; what the mark says (see `_read_mark`)."""
+        """Check or make the files, all private. Returns the mark (see `_read_mark`)."""
         mark_path = os.path.join(directory, MARK)
         there = check_private(mark_path)
         if not there and os.path.lexists(self.path):
@@ -127,7 +127,7 @@ class JournalFile:
         try:
             self._mark_fd = open_private(mark_path)
             self._clear_unborn()
-            if os.path.lexists(f"{self.path}-journal"):  # we never make one, and SQLite would play it back
+            if os.path.lexists(f"{self.path}-journal"):  # mrframe never makes one, and SQLite would play it back
                 self._damaged("a rollback journal lies beside it that is not ours")
             os.close(open_private(self.path))
             sync_directory(directory)
@@ -136,9 +136,9 @@ class JournalFile:
         return self._read_mark()
 
     def _clear_unborn(self) -> None:
-        """Delete what a process has left that ended while it made the journal, before anything was kept in it.
+        """Delete the files of a process that ended while it made the journal, before anything was kept in it.
 
-        SQLite makes a rollback journal then, for the first page; what is kept later has a mark, or is in a WAL.
+        SQLite makes a rollback journal for the first page only. Data that was kept has a mark, or is in a WAL.
         """
         made, rollback, wal = (_size(self.path + suffix) for suffix in ("", "-journal", "-wal"))
         if not os.fstat(self._mark_fd).st_size and rollback >= 0 and made <= PAGE_BYTES and wal <= 0:
@@ -147,7 +147,7 @@ class JournalFile:
                 os.unlink(self.path)
 
     def _read_mark(self) -> tuple[int, int, int]:
-        """(turn, rows, digest) of the mark; zeros when the journal is new."""
+        """Return (turn, rows, digest) of the mark; zeros when the journal is new."""
         data = os.pread(self._mark_fd, _MARK.size + 1, 0)
         if not data:
             return 0, 0, 0
@@ -159,7 +159,7 @@ class JournalFile:
     def _open(self, mark: tuple[int, int, int]) -> None:
         run = self._database.execute
         run("PRAGMA locking_mode = EXCLUSIVE")
-        if run("PRAGMA journal_mode = WAL").fetchall() != [("wal",)]:  # to the end: what goes wrong is told last
+        if run("PRAGMA journal_mode = WAL").fetchall() != [("wal",)]:  # fetchall: an error is raised by the last step
             raise OutputError(f"the journal {self.path} cannot be kept there: SQLite has no WAL on that file system")
         run("PRAGMA synchronous = FULL")
         run("BEGIN IMMEDIATE")
@@ -195,7 +195,7 @@ class JournalFile:
             self._damaged(found)
 
     def _load(self) -> None:
-        """Read all, and compare with the sums that were kept while it was written."""
+        """Read everything and compare it with the sums that were kept while it was written."""
         run = self._database.execute
         totals = run("SELECT turn, epoch, rows, digest, hash FROM total").fetchall()
         if len(totals) != 1:
@@ -231,13 +231,13 @@ class JournalFile:
         return self._total.epoch
 
     def pass_epoch(self, seen: int) -> None:
-        """The next start counts from `seen` on, if that is more than is known here: this may be an older copy."""
+        """Let the next start count from `seen` if that is more than is known here: this may be an older copy."""
         if seen > self._total.epoch:
             self._total.epoch = seen
             self.append(())
 
     def begin_epoch(self) -> int:
-        """Count one more start of a master; the new count is on the disk before it is given."""
+        """Count one more start of a master. The new count is on the disk before it is returned."""
         self._total.epoch += 1
         self.append(())
         return self._total.epoch
@@ -248,10 +248,10 @@ class JournalFile:
         packages: Mapping[str, bytes] | None = None,
         released: Mapping[str, bytes] | None = None,
     ) -> None:
-        """Keep one turn: its rows, packages by job, and jobs to compact with the row that remains; all or none.
+        """Append one turn: its rows, packages by job, and jobs to compact with the row that remains. All or nothing.
 
-        When it raises (OutputError: the disk refuses), nobody knows whether they are kept until it is opened again,
-        and this object must not be used any more.
+        Raises OutputError when the disk refuses. Then nobody knows whether the turn was kept until the journal is
+        opened again, and this object must not be used any more.
         """
         try:
             self._database.execute("BEGIN IMMEDIATE")
@@ -304,7 +304,7 @@ class JournalFile:
     # ---- the end ------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Give the journal free; may be called again."""
+        """Release the journal. May be called again."""
         self._database.close()
         if self._mark_fd >= 0:
             os.close(self._mark_fd)
@@ -318,7 +318,7 @@ class JournalFile:
         )
 
     def _fail(self, error: sqlite3.Error) -> NoReturn:
-        """Raise what an error of SQLite amounts to, and let go of the journal."""
+        """Close the journal and raise the error that stands for one of SQLite."""
         self.close()
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
         directory = os.path.dirname(self.path)
@@ -336,13 +336,13 @@ class JournalFile:
         self._damaged(str(error))
 
     def _refused(self, error: OSError) -> NoReturn:
-        """Raise what a fault of the mark amounts to, and let go of the journal."""
+        """Close the journal and raise the error for a fault of the mark."""
         self.close()
         raise OutputError(f"the journal {self.path} cannot be written: {fault_text(error, self.path)}") from None
 
 
 def _size(path: str) -> int:
-    """Bytes of a file, -1 when it is not there."""
+    """Return the size of a file in bytes; -1 when it does not exist."""
     try:
         return os.lstat(path).st_size
     except FileNotFoundError:
@@ -350,7 +350,7 @@ def _size(path: str) -> int:
 
 
 def _hash(kind: str, *parts: object) -> bytes:
-    """Eight bytes for a row, a package, a total or a mark, of everything in it."""
+    """Return eight bytes that cover a row, a package, a total or a mark."""
     hashed = blake2b(kind.encode(), digest_size=8)
     for part in parts:
         data = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")

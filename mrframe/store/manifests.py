@@ -1,13 +1,13 @@
 """A node's manifests: one small file for each version of a dataset, beside the blocks that the version names.
 
-    <folder>/manifests/access@3.<put>   the version, as opaque bytes behind their hash
+    <folder>/manifests/access@3.<put>   the version, as opaque bytes after their hash
 
-What a version is, and which node keeps which, is not known here.
+Not here: the content of a version, and which node keeps which.
 
 Rules.
-- A manifest is whole and on the disk (file and directory) when `write` returns. What was never finished lies in the
-  block store's staging, and goes with that.
-- Keys come from peers: what is no plain name is never made a path.
+- When `write` returns, a manifest is complete and on the disk (file and directory). Unfinished ones lie in the block
+  store's staging and are swept with it.
+- Keys come from peers: nothing but a plain name is ever made a path.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ _HASH_BYTES = 16
 
 
 class Manifests:
-    """The manifests in `folder`, a block store. NotPrivate when the folder is not this user's alone."""
+    """The manifests of the block store in `folder`. Raises NotPrivate when the folder is not private to this user."""
 
     def __init__(self, folder: str) -> None:
         self.path = private_directory(os.path.join(folder, "manifests"))
         self._staging = private_directory(os.path.join(folder, "staging"))
 
     def names(self) -> list[str]:
-        """The keys of all manifests that there are files of, sorted."""
+        """Return the keys of all manifests, sorted."""
         return sorted(filter(_KEY.fullmatch, os.listdir(self.path)))
 
     def file(self, key: str) -> str:
-        """The path of a manifest, which need not be there; ValueError when this is no key."""
+        """Return the path of a manifest, which need not exist. Raises ValueError when this is no key."""
         if _KEY.fullmatch(key) is None:
             raise ValueError(f"not the key of a version: {key[:80]!r}")
         return os.path.join(self.path, key)
 
     def read(self, key: str) -> bytes:
-        """What was written; CorruptData when it is not that."""
+        """Return the bytes that were written. Raises CorruptData when the file holds others."""
         path = self.file(key)
         try:
             data = read_private(path)
@@ -55,7 +55,7 @@ class Manifests:
         return body
 
     def write(self, key: str, body: bytes) -> None:
-        """Keep a manifest, in place of another one of that key; durable when this returns. OSError."""
+        """Write a manifest, replacing another of that key. It is durable when this returns. Raises OSError."""
         path = self.file(key)
         new = os.path.join(self._staging, token())
         with open(new, "xb", opener=_private) as file:
@@ -66,7 +66,7 @@ class Manifests:
         sync_directory(self.path)
 
     def delete(self, key: str) -> None:
-        """Delete a manifest, for good when this returns; it may be gone already. OSError."""
+        """Delete a manifest durably; it may be gone already. Raises OSError."""
         try:
             os.unlink(self.file(key))
         except FileNotFoundError:

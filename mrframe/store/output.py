@@ -1,13 +1,13 @@
 """All-or-nothing output: a file or a folder that appears complete, or not at all.
 
-Rules:
-- Bytes go to a private file or folder beside the target (`.NAME.mrframe-<token>`), are synced, and move to
-  the target in one step; only then does the target exist. A failed sync is final: the bytes are dropped.
-- An existing target is refused unless `overwrite` is given, also when it appeared while the job ran. A
-  folder is replaced only when all in it is what its manifest lists: what mrframe did not write, it never
-  deletes. An empty folder is no target yet and may be filled.
-- What a killed run left beside a target (its lock is free) is cleared away by the next run to that target.
-- Devices and pipes are written as they are: `/dev/null`, `/dev/stderr`. Standard output is the caller's.
+Rules.
+- Bytes go to a staged file or folder beside the target (`.NAME.mrframe-<token>`), are synced, and move to the target
+  in one step. Only then does the target exist. A failed sync is final: the bytes are dropped.
+- An existing target is refused unless `overwrite` is given, also when it appeared while the job ran. A folder is
+  replaced only when it holds nothing but the files in its manifest: mrframe never deletes files of others. An empty
+  folder is no target yet and may be filled.
+- A staged file that a killed run left beside a target (its lock is free) is removed by the next run to that target.
+- Devices and pipes are written directly: `/dev/null`, `/dev/stderr`. Standard output is the caller's.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ MANIFEST_VERSION = 1
 
 
 class Sink:
-    """A binary stream to a target, unbuffered: a fault is an OutputError that names the target, at once."""
+    """An unbuffered binary stream to a target. A fault raises OutputError, which names the target, at once."""
 
     def __init__(self, file: RawIOBase, target: str) -> None:
         self._file = file
@@ -50,7 +50,7 @@ class Sink:
         self.bytes_written = 0
 
     def write(self, data: bytes) -> int:
-        """Take all of the data; best given in large pieces."""
+        """Write all of the data; best given in large pieces."""
         left = memoryview(data)
         with output_errors(self._target):
             while left:
@@ -60,11 +60,11 @@ class Sink:
 
 
 class _Part(Sink):
-    """A part of a folder, which the manifest states the hash of."""
+    """A part of a folder, with its hash for the manifest."""
 
     def __init__(self, file: RawIOBase, target: str) -> None:
         super().__init__(file, target)
-        import hashlib  # it loads OpenSSL, which only who writes a folder of parts needs
+        import hashlib  # loads OpenSSL, which only folders of parts need
 
         self.hash = hashlib.sha256()
 
@@ -74,12 +74,12 @@ class _Part(Sink):
 
 
 def is_folder_target(target: str) -> bool:
-    """Whether `-o` names a folder: a name that ends in a slash, or an existing folder."""
+    """Return whether `-o` names a folder: the name ends in a slash, or the folder exists."""
     return target.endswith("/") or os.path.isdir(target)
 
 
 def check_target(target: str, *, overwrite: bool) -> None:
-    """Raise OutputError when the target may not or cannot be written; to be called before the work is done."""
+    """Raise OutputError when the target may not or cannot be written. Call it before the job runs."""
     if is_stream(target):
         return
     dest = os.path.realpath(target)
@@ -105,7 +105,7 @@ def check_target(target: str, *, overwrite: bool) -> None:
 
 
 def check_inputs_stay(targets: Sequence[str], inputs: Iterable[str]) -> None:
-    """Raise OutputError when a target is one of these files, or a folder that holds one: it would be replaced."""
+    """Raise OutputError when a target would replace one of these inputs, or a folder that holds one."""
     dests = {os.path.realpath(target): target for target in targets if not is_stream(target)}
     if not any(map(os.path.exists, dests)):
         return
@@ -120,7 +120,7 @@ def check_inputs_stay(targets: Sequence[str], inputs: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def whole_file(target: str, *, overwrite: bool = False) -> Iterator[Sink]:
-    """A file that is at `target` when the block ends without an error, and leaves no trace otherwise."""
+    """Open a file that appears at `target` when the block ends without an error, and otherwise leaves no trace."""
     check_target(target, overwrite=overwrite)
     if is_folder_target(target):
         raise OutputError(f"the output {target} is a folder; name a file")
@@ -155,7 +155,7 @@ class OutputFolder:
         self._parts: list[dict[str, Any]] = []
 
     def add_part(self, ending: str, write: Callable[[Sink], int]) -> None:
-        """Make the next part with what `write` writes; it gives the number of rows."""
+        """Write the next part by calling `write`, which returns the number of rows."""
         name = f"part-{len(self._parts):05d}.{ending}"
         with output_errors(self._target):
             file = open(os.path.join(self._path, name), "xb", buffering=0)  # noqa: SIM115 (closed below)
@@ -168,7 +168,7 @@ class OutputFolder:
         self._parts.append({"name": name, "rows": rows, "bytes": sink.bytes_written, "sha256": sha256})
 
     def finish(self, about: dict[str, Any]) -> None:
-        """Write the manifest: `about` (plain values), and the parts."""
+        """Write the manifest: `about` (plain values) and the parts."""
         rows = sum(part["rows"] for part in self._parts)
         manifest = {"mrframe_output": MANIFEST_VERSION, **about, "rows": rows, "parts": self._parts}
         with output_errors(self._target), open(os.path.join(self._path, MANIFEST), "xb", buffering=0) as file:
@@ -179,9 +179,9 @@ class OutputFolder:
 
 @contextlib.contextmanager
 def whole_folder(target: str, about: dict[str, Any], *, overwrite: bool = False) -> Iterator[OutputFolder]:
-    """A folder that is at `target` when the block ends without an error, and leaves no trace otherwise.
+    """Open a folder that appears at `target` when the block ends without an error, and otherwise leaves no trace.
 
-    `about` goes into the manifest (job, format…); it may be filled while the block runs.
+    `about` goes into the manifest (job, format…). It may be filled while the block runs.
     """
     check_target(target, overwrite=overwrite)
     dest = os.path.realpath(target)

@@ -1,8 +1,8 @@
-"""Directories and files that are this user's alone: made so, and looked at before they are used.
+"""Files and directories that are private to this user: made so, and checked before they are used.
 
-What holds keys, the journal or a cluster's data lies in a directory of mode 0700, in files of mode 0600, of this
-user. What is found otherwise (another owner, open to others, a link, something else of that name) is refused and
-never put right: it may have been planted, and what it holds may have been read or written by others.
+Keys, the journal and a cluster's data lie in files of mode 0600 in directories of mode 0700 that belong to this user.
+Anything else found there (another owner, open to others, a link, another kind of file) is refused and never repaired:
+it may have been planted, and others may have read or written it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _OTHERS = 0o077
 
 
 def private_directory(path: str) -> str:
-    """The absolute path of this directory, made when it is not there. NotPrivate when it is not ours alone."""
+    """Return the absolute path of this directory, made if missing. Raises NotPrivate when it is not private."""
     path = os.path.abspath(path)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -31,18 +31,21 @@ def private_directory(path: str) -> str:
 
 
 def home_folder(variable: str, usual: str) -> str:
-    """The folder that this environment variable names, or `usual` below the home; NotPrivate without a home."""
+    """Return the folder named by an environment variable, or `usual` below the home.
+
+    Raises NotPrivate without a home.
+    """
     named = os.environ.get(variable)
     if named:
         return named
     home = os.path.expanduser("~")
-    if not os.path.isabs(home):  # else a folder `~` would be made where this process happens to be
+    if not os.path.isabs(home):  # otherwise a folder `~` would be made in the working directory
         raise NotPrivate(f"this user has no home directory ($HOME), and ${variable} names no other folder")
     return os.path.join(home, usual)
 
 
 def check_private(path: str) -> bool:
-    """Whether this file or directory is there. NotPrivate when it is, and is not ours alone."""
+    """Return whether this file or directory exists. Raises NotPrivate when it does and is not private."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -52,7 +55,7 @@ def check_private(path: str) -> bool:
 
 
 def check_private_directory(path: str) -> bool:
-    """Whether this directory is there. NotPrivate when something is, and is no directory that is ours alone."""
+    """Return whether this directory exists. Raises NotPrivate when the path is anything but a private directory."""
     try:
         found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -75,7 +78,7 @@ def _check(path: str, found: os.stat_result, *, directory: bool) -> None:
 
 
 def open_private(path: str) -> int:
-    """A descriptor of this file, for reading and writing; made empty when it is not there. NotPrivate as above."""
+    """Open this file for reading and writing, made empty if missing. Raises NotPrivate as above."""
     check_private(path)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -87,7 +90,7 @@ def open_private(path: str) -> int:
 
 
 def write_private(path: str, data: bytes) -> None:
-    """Put a file there, in the place of another one: whole, and on the disk when this returns, or not at all."""
+    """Write a file, replacing another: complete and on the disk when this returns, or not at all."""
     new = f"{path}.{token()}"
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
@@ -103,7 +106,7 @@ def write_private(path: str, data: bytes) -> None:
 
 
 def read_private(path: str) -> bytes:
-    """The bytes of a file. FileNotFoundError when it is not there, NotPrivate when it is not ours alone."""
+    """Return the bytes of a file. Raises FileNotFoundError if it is missing, NotPrivate if it is not private."""
     check_private(path)
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
         _check(path, os.fstat(file.fileno()), directory=False)

@@ -1,7 +1,12 @@
-"""The place of an output: what may stand there already, private things beside it, and the move to it.
+"""Moves a finished output to its destination in one step, and cleans up after runs that were killed before that.
 
-Rules are in `output.py`. A place is a real path (links resolved); a target is what the user called it. Not here:
-what is written.
+`dest` is a real path (links resolved); `target` is the user's name for it. The rules are in `output.py`. Not here:
+the content.
+
+How it works. An output is staged in a locked file or folder beside its destination, `.NAME.mrframe-<token>`. A lock
+that is free means that its owner was killed: the next run to the same destination deletes it. A folder that is to be
+replaced is moved aside, to `.NAME.mrframe-old-<token>`, and locked. If its owner is killed before the new one is in
+place, the next run brings it back.
 """
 
 from __future__ import annotations
@@ -19,15 +24,15 @@ from mrframe.core.model.spec import MANIFEST
 from mrframe.errors import OutputError
 from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, sync_directory, token, try_lock
 
-STAGED_TRIES = 100  # at a private file or folder that others sweep at the very moment
+STAGED_TRIES = 100  # others may sweep a staged file before it is locked
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
 
-# ---- making it visible ----------------------------------------------------------------------------
+# ---- publishing -----------------------------------------------------------------------------------
 
 
 def publish_file(staged: str, dest: str, target: str, *, overwrite: bool) -> None:
-    """Move the file to its place; without `overwrite` in a way that fails when something is there by now."""
+    """Move the file to its destination. Without `overwrite`, fails if something has appeared there."""
     if overwrite:
         os.replace(staged, dest)
     else:
@@ -45,7 +50,7 @@ def publish_file(staged: str, dest: str, target: str, *, overwrite: bool) -> Non
 
 
 def publish_folder(staged: str, dest: str, target: str, *, overwrite: bool) -> None:
-    """Move the folder to its place, that of an empty folder included."""
+    """Move the folder to its destination, which may be an empty folder."""
     if os.path.lexists(dest):
         check_folder(target, dest, overwrite=overwrite)  # it may have appeared while the job ran
     with _moved_aside(dest):
@@ -59,7 +64,7 @@ def publish_folder(staged: str, dest: str, target: str, *, overwrite: bool) -> N
 
 
 def _confirm(dest: str, target: str) -> None:
-    """Make the move durable; it cannot be undone any more, and is not: what is in place is complete."""
+    """Make the move durable. If that fails, the output stays in place, since it is complete."""
     try:
         sync_directory(os.path.dirname(dest))
     except OSError as error:
@@ -71,9 +76,9 @@ def _confirm(dest: str, target: str) -> None:
 
 @contextlib.contextmanager
 def _moved_aside(dest: str) -> Iterator[None]:
-    """A folder steps aside while the block puts another in its place; it is deleted then, or comes back.
+    """Move a folder aside while the block puts another in its place. Then delete it, or bring it back on an error.
 
-    It is locked meanwhile, so that nobody takes it for what a killed run left (`settle`).
+    It is locked meanwhile, so that no other run takes it for the leftover of a killed one (`recover_leftovers`).
     """
     if not os.path.isdir(dest) or not os.listdir(dest):
         yield
@@ -88,13 +93,13 @@ def _moved_aside(dest: str) -> Iterator[None]:
         except BaseException:
             os.rename(aside, dest)
             raise
-        shutil.rmtree(aside, ignore_errors=True)  # what will not go is cleared by the next run to this target
+        shutil.rmtree(aside, ignore_errors=True)  # the next run to this target deletes what remains
     finally:
         os.close(fd)
 
 
 def check_folder(target: str, dest: str, *, overwrite: bool) -> None:
-    """OutputError unless the folder is empty, or to be replaced and wholly mrframe's."""
+    """Raise OutputError unless the folder is empty, or may be replaced and holds only files of mrframe."""
     if not os.path.isdir(dest):
         raise already_exists(target)
     inside = set(os.listdir(dest))
@@ -116,7 +121,7 @@ def check_folder(target: str, dest: str, *, overwrite: bool) -> None:
         )
 
 
-# ---- beside the target ----------------------------------------------------------------------------
+# ---- staging --------------------------------------------------------------------------------------
 
 
 def _beside(dest: str, kind: str = "") -> str:
@@ -125,10 +130,10 @@ def _beside(dest: str, kind: str = "") -> str:
 
 
 def new_staged(dest: str, make: Callable[[str], int]) -> tuple[str, int]:
-    """A new private file or folder beside the target, and its locked descriptor.
+    """Make a staged file or folder beside the destination. Returns its path and its locked descriptor.
 
-    Other runs to the same target may sweep it before it is opened or locked; then another is made. A folder that
-    takes no files (/proc) says the same as a sweep, so that ends after some tries.
+    Other runs to the same target may sweep it before it is opened or locked; then another one is made. A folder that
+    takes no files (/proc) fails in the same way as a sweep, so the number of tries is limited.
     """
     fault: OSError = FileNotFoundError(errno.ENOENT, "what is made beside it is removed again and again")
     for _ in range(STAGED_TRIES):
@@ -145,25 +150,25 @@ def new_staged(dest: str, make: Callable[[str], int]) -> tuple[str, int]:
 
 
 def check_makeable(dest: str) -> None:
-    """Raise OSError when nothing can be made beside this place, by making and removing a file."""
+    """Raise OSError when nothing can be made beside this path. Makes and removes a file to find out."""
     path, fd = new_staged(dest, make_file)
     os.close(fd)
     os.unlink(path)
 
 
 def make_file(path: str) -> int:
-    """For `new_private`."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)  # the umask takes its share
+    """For `new_staged`."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)  # the umask applies
 
 
 def make_folder(path: str) -> int:
-    """For `new_private`."""
+    """For `new_staged`."""
     os.mkdir(path)
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def recover_leftovers(dest: str) -> None:
-    """Undo what a killed run left half-way: bring back what stepped aside, remove what was never finished."""
+    """Clean up after killed runs: bring back folders that were moved aside, delete staged files and folders."""
     parent, name = os.path.split(dest)
     pattern = re.compile(re.escape(f".{name}.mrframe-") + f"(old-)?{RANDOM_NAME}")
     for left in sorted(os.listdir(parent)):
@@ -176,7 +181,7 @@ def _recover_leftover(path: str, dest: str, *, moved_aside: bool) -> None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return  # gone meanwhile, or not ours
+        return  # gone meanwhile, or not this user's
     try:
         status = os.fstat(fd)
         if status.st_uid != os.geteuid() or not try_lock(fd) or not is_at(fd, path):
@@ -192,7 +197,7 @@ def _recover_leftover(path: str, dest: str, *, moved_aside: bool) -> None:
 
 
 def is_stream(dest: str) -> bool:
-    """Whether the target is a device, a pipe or a socket, which is written as it is."""
+    """Return whether the target is a device, a pipe or a socket, which is written directly."""
     try:
         mode = os.stat(dest).st_mode
     except OSError:
@@ -201,16 +206,16 @@ def is_stream(dest: str) -> bool:
 
 
 def already_exists(target: str) -> OutputError:
-    """The error that says so."""
+    """Return the error for a target that exists."""
     return OutputError(f"the output {target} exists already; choose another name, or replace it with --overwrite")
 
 
 @contextlib.contextmanager
 def output_errors(target: str) -> Iterator[None]:
-    """Around the system's calls alone, never around the making of rows, whose faults are their own."""
+    """Raise OSErrors as OutputErrors. Put it around system calls only, since errors while making rows are others."""
     try:
         yield
     except BrokenPipeError:
-        raise  # the reader of a pipe left: the command line knows what that means
+        raise  # the reader of a pipe has left, which the command line handles
     except OSError as error:
         raise OutputError(f"the output {target} cannot be written: {fault_text(error, target)}") from None

@@ -1,16 +1,17 @@
-"""Saved results on disk: a bounded folder of what map attempts have sealed, for runs that read the same bytes again.
+"""Saved results on disk: a bounded folder of sealed map results, for runs that read the same bytes again.
 
-    <folder>/lock                 shared by runs, taken alone by who evicts
-    <folder>/jobs/<job>/about     what the job is called, for people (JSON)
+    <folder>/lock                 shared by runs, exclusive while entries are evicted
+    <folder>/jobs/<job>/about     the job's name, for people (JSON)
     <folder>/jobs/<job>/<key>     one entry: header, a report, the bytes of a run file
 
-`job` and `key` are digests in hex that their makers answer for (`task/cache/map_results.py`): what has the same key
-is the same result. The key of a part of a whole answer ends with its number (`-0`), so no entry of a map has it. An
-entry appears whole or not at all. Its SHA-256 covers job, key and content, so one that is damaged, of an older form
-or in the place of another is no entry. It may be gone at any time: nothing here is ever needed to get an answer, and
-a fault of the disk is "no entry". Entries may hold pickled values, which executors open, so the folder must be this
-user's alone. What has another name than these is not ours, and is never deleted. Not here: what makes two results
-the same.
+`job` and `key` are digests in hex that their makers answer for (`task/cache/map_results.py`): the same key means the
+same result. The key of a part of a whole answer ends with its number (`-0`), so no entry of a map has it.
+
+An entry appears complete or not at all. Its SHA-256 covers job, key and content, so a file that is damaged, of an
+older form or in the place of another is no entry. An entry may disappear at any time: no answer depends on it, and a
+fault of the disk counts as "no entry". Entries may hold pickled values, which executors open, so the folder must be
+private to this user. Files with other names are not mrframe's and are never deleted. Not here: which results are the
+same.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _ENTRY = re.compile(rf"[0-9a-f]{{40}}(-[0-9]+)?|{re.escape(_NEW)}{RANDOM_NAME}")
 
 @dataclass(frozen=True, slots=True)
 class SavedJob:
-    """One job's entries: its folder, what is known about it, their number and bytes, and the last use (epoch)."""
+    """One job's entries: its folder, its description, their number and bytes, and the last use (epoch)."""
 
     job: str
     about: dict[str, str]
@@ -51,12 +52,15 @@ class SavedJob:
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The job's name, for people."""
         return str(self.about.get("name", ""))
 
 
 class ResultStore:
-    """The folder of saved results at `path`, made when something is saved; NotPrivate when it is not ours."""
+    """The saved results in the folder at `path`, made at the first `save`.
+
+    Raises NotPrivate when it is not private.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -70,26 +74,26 @@ class ResultStore:
             fcntl.flock(self._lock, fcntl.LOCK_SH)
 
     def close(self) -> None:
-        """Let others evict."""
+        """Let other runs evict entries."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
 
     def knows(self, job: str) -> bool:
-        """Whether this job has ever saved something that may still be there."""
+        """Return whether this job has saved something that may still be there."""
         return os.path.isdir(self._folder(job))
 
     def size_bytes(self, job: str, key: str) -> int | None:
-        """Bytes of an entry; None when there is none."""
+        """Return the size of an entry in bytes; None when there is none."""
         try:
             return os.stat(os.path.join(self._folder(job), key)).st_size
         except OSError:
             return None
 
     def load(self, job: str, key: str, run_path: str | None) -> bytes | None:
-        """The report of an entry, its run file copied to `run_path` (None: only judged); None when there is none.
+        """Return the report of an entry and copy its run file to `run_path`; None when there is no such entry.
 
-        OSError when `run_path` cannot be written.
+        Without `run_path` the entry is only verified. Raises OSError when `run_path` cannot be written.
         """
         path = os.path.join(self._folder(job), key)
         try:
@@ -103,7 +107,10 @@ class ResultStore:
             return report
 
     def save(self, job: str, key: str, report: bytes, run_paths: list[str], about: dict[str, str]) -> str:
-        """Add an entry of a report and the run files, one behind the other; why the disk will not have it, or ""."""
+        """Save a report and run files, one after the other, as an entry.
+
+        Returns the reason if the disk refuses, else "".
+        """
         folder = self._folder(job)
         new = os.path.join(folder, f"{_NEW}{token()}")
         try:
@@ -126,7 +133,7 @@ class ResultStore:
         _unlink(os.path.join(self._folder(job), key))
 
     def jobs(self) -> list[SavedJob]:
-        """All jobs with entries, last used first."""
+        """Return all jobs with entries, the last used first."""
         found = []
         for job in self._jobs():
             entries = list(self._entries(job))
@@ -135,9 +142,9 @@ class ResultStore:
         return sorted(found, key=lambda job: (-job.used_s, job.job))
 
     def evict(self, bytes_max: int) -> int:
-        """Delete entries that were not used for longest, until no more than this is left; the bytes deleted.
+        """Delete the entries unused for longest until at most `bytes_max` is left. Returns the bytes deleted.
 
-        Nothing while another run uses the folder: whoever is last does it.
+        Does nothing while another run uses the folder: the last run does it.
         """
         self.close()
         try:
@@ -150,7 +157,7 @@ class ResultStore:
             os.close(lock)
 
     def clear(self) -> int:
-        """Delete everything that no run uses at the moment; the bytes deleted."""
+        """Delete everything that no run uses now. Returns the number of bytes deleted."""
         return self.evict(0)
 
     def _evict(self, bytes_max: int) -> int:
@@ -168,7 +175,7 @@ class ResultStore:
         return before - left
 
     def _forget(self, job: str) -> None:
-        """Delete the folder of a job without entries, unless something else lies there."""
+        """Delete the folder of a job without entries, unless it holds other files."""
         if set(_names(self._folder(job))) <= {ABOUT}:
             _unlink(os.path.join(self._folder(job), ABOUT))
             try:
@@ -195,7 +202,7 @@ class ResultStore:
         return about if isinstance(about, dict) else {}
 
     def _entries(self, job: str) -> Iterator[tuple[float, int, str]]:
-        """(last use, bytes, path) of each; of what a killed process has left unfinished, too."""
+        """Yield (last use, bytes, path) of each entry, and of unfinished ones that a killed process has left."""
         try:
             with os.scandir(self._folder(job)) as found:
                 for entry in found:
@@ -209,14 +216,17 @@ class ResultStore:
 
 
 def _begun(job: str, key: str) -> Any:
-    """The hash of an entry, begun with its name, so that it is none in the place of another."""
-    from hashlib import sha256  # it loads OpenSSL, which a run without saved results does not need
+    """Return the hash of an entry, begun with its name, so that no entry passes for another."""
+    from hashlib import sha256  # loads OpenSSL, which a run without saved results does not need
 
     return sha256(f"{job}/{key}\n".encode())
 
 
 def _read(file: BinaryIO, run_path: str | None, digest: Any) -> bytes | None:
-    """The report; None when this is no entry of this name. OSError when `run_path` cannot be written."""
+    """Return the report; None when this is no entry of this name.
+
+    Raises OSError when `run_path` cannot be written.
+    """
     head = _bytes_of(file, _HEAD.size)
     if len(head) < _HEAD.size:
         return None
@@ -243,7 +253,7 @@ def _read(file: BinaryIO, run_path: str | None, digest: Any) -> bytes | None:
 
 
 def _bytes_of(file: BinaryIO, length: int) -> bytes:
-    """The next bytes; fewer where the disk does not give them, which the digest then shows."""
+    """Return the next bytes; fewer when the disk does not give them, which the digest then shows."""
     try:
         return file.read(length)
     except OSError:
@@ -255,7 +265,7 @@ def _use(file: BinaryIO) -> None:
     try:
         os.utime(file.fileno())
     except OSError:
-        return  # the file system can only be read
+        return  # the file system is read-only
 
 
 def _write(file: BinaryIO, report: bytes, run_paths: list[str], digest: Any) -> None:
@@ -291,7 +301,7 @@ def _unlink(path: str) -> None:
     try:
         os.unlink(path)
     except OSError:
-        pass  # it is gone, or it is the next one's to delete
+        pass  # it is gone, or another process may delete it
 
 
 def _private(path: str, flags: int) -> int:

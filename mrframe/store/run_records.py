@@ -1,12 +1,12 @@
-"""What is kept of one-shot runs: a bounded number of small folders, `run-7`, in the user's state directory.
+"""Records of one-shot runs: a bounded number of small folders, `run-7`, in the user's state directory.
 
-    <folder>/run-7/record     what the run was and what came of it
+    <folder>/run-7/record     the run and its outcome
     <folder>/run-7/package    its job, opaque
     <folder>/run-7/failure-1  a record or group on which the job's code failed
 
-Files are written once, and all of them before anybody is told the id. What is older than `AGE_S` goes when some more
-are kept, and the oldest before there is more than `BYTES_MAX`. All of it is this user's alone and refused otherwise,
-since a package is code that `replay` runs. Not here: what is in the files.
+Files are written once, all of them before the id is reported. A later run deletes records older than `AGE_S`, and the
+oldest ones beyond `BYTES_MAX`. All of it is private to this user and refused otherwise, since a package is code that
+`replay` runs. Not here: the content of the files.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ AGE_S = 7 * 86_400.0
 BYTES_MAX = 100 << 20
 _RUN = re.compile(r"run-([1-9][0-9]{0,8})")
 
-TRIM_EVERY = 16  # small runs, between two looks at all that is kept: a look costs as much as there is
+TRIM_EVERY = 16  # small runs between two calls of `_trim`, whose cost grows with the number of records
 SMALL_BYTES = 256 << 10
 
 
 def default_folder() -> str:
-    """Where runs are kept: in the user's state directory. NotPrivate when the user has no home."""
+    """Return the folder of the runs, in the user's state directory. Raises NotPrivate when the user has no home."""
     return os.path.join(home_folder("XDG_STATE_HOME", os.path.join(".local", "state")), "mrframe", "runs")
 
 
 class RunRecords:
-    """The runs kept in the folder at `path`, which `add` makes. NotPrivate when it is not ours alone."""
+    """The runs kept in the folder at `path`, made by `add`. Raises NotPrivate when it is not private."""
 
     def __init__(self, path: str) -> None:
         self.path = os.path.abspath(path)
         check_private_directory(self.path)
 
     def add(self, files: dict[str, bytes]) -> str:
-        """Keep these files; the id of the run. OSError when the disk will not have them."""
+        """Keep these files. Returns the id of the run. Raises OSError when the disk refuses."""
         private_directory(self.path)
         number = max(self._numbers(), default=0) + 1
         if number % TRIM_EVERY == 0 or sum(map(len, files.values())) > SMALL_BYTES:
@@ -62,25 +62,25 @@ class RunRecords:
         return run
 
     def read(self, run: str, name: str) -> bytes:
-        """A file of a run. CorruptData when it is not there."""
+        """Return a file of a run. Raises CorruptData when it does not exist."""
         try:
             return read_private(os.path.join(self.path, run, name))
         except FileNotFoundError:
             raise CorruptData(f"{run} has no {name} in {self.path}; it was not kept, or is gone") from None
 
     def names(self, run: str) -> list[str]:
-        """The names of a run's files, sorted."""
+        """Return the names of a run's files, sorted."""
         return sorted(os.listdir(os.path.join(self.path, run)))
 
     def find(self, text: str) -> str:
-        """The run with this id. UsageError when there is none."""
+        """Return the run with this id. Raises UsageError when there is none."""
         if _RUN.fullmatch(text) is None or not os.path.isdir(os.path.join(self.path, text)):
             known = ", ".join(f"run-{number}" for number in sorted(self._numbers())[-5:])
             raise UsageError(f"no run {text!r} is kept in {self.path}; the last ones are: {known or 'none'}")
         return text
 
     def last(self) -> tuple[float, str] | None:
-        """When the last run was kept, as a time of the wall clock, and its id; None when there is none."""
+        """Return (wall-clock seconds, id) of the last run; None when there is none."""
         for number in sorted(self._numbers(), reverse=True):
             try:
                 return os.stat(os.path.join(self.path, f"run-{number}")).st_mtime, f"run-{number}"
@@ -96,8 +96,8 @@ class RunRecords:
         return [int(match[1]) for match in found if match]
 
     def _trim(self) -> None:
-        """Delete what is too old or too much; the last run stays, so that no id is given twice in a row."""
-        now_s, size = time.time(), TRIM_EVERY * SMALL_BYTES  # of those that come before the next look
+        """Delete records that are too old or too many. The last run stays, so that no id is used twice in a row."""
+        now_s, size = time.time(), TRIM_EVERY * SMALL_BYTES  # reserved for the runs until the next call
         numbers = sorted(self._numbers(), reverse=True)
         for number in numbers:
             path = os.path.join(self.path, f"run-{number}")

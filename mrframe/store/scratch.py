@@ -1,9 +1,9 @@
-"""Scratch directories: private, locked while in use, removed at the end, and swept when that end never came.
+"""Scratch directories: private, locked while in use, removed at the end, and swept if that end never came.
 
-A scratch directory is `mrframe-<16 hex digits>`, mode 0700, in the parent folder, with a file `lock` that is
-flocked for as long as a process of the run lives (see `disk.py`). Sweeping takes only directories of this
-user, under such a name, whose lock is free; it never follows a symbolic link, and a name that turns into
-something else meanwhile is left alone. Not here: what lies in a scratch directory.
+A scratch directory is `mrframe-<16 hex digits>`, mode 0700, in the parent folder. Its file `lock` is flocked for as
+long as a process of the run lives (see `disk.py`). Sweeping takes only directories of this user with such a name
+whose lock is free. It never follows a symbolic link, and leaves a name alone that turns into something else
+meanwhile. Not here: the content of a scratch directory.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import Self
 from mrframe.errors import OutputError
 from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, token, try_lock, wait_for_lock
 
-RACES_MAX = 100  # lost in a row to others who remove the same
+RACES_MAX = 100  # lost in a row to other processes that remove the same directory
 LOCK = "lock"
 _NAME = re.compile(f"mrframe-{RANDOM_NAME}")
 
 
 class Scratch:
-    """A fresh scratch directory at `path`, until `close()`; a context manager.
+    """A fresh scratch directory at `path`, until `close()`. A context manager.
 
-    `parent` defaults to $TMPDIR. Raises OutputError when nothing can be made there. Only the process that
-    made it removes it: in a forked child `close()` does nothing.
+    `parent` defaults to $TMPDIR. Raises OutputError when nothing can be made there. Only the process that made it
+    removes it: in a forked child `close()` does nothing.
 
-    With `later` only its path is settled, and `make()` makes it: a process that is to remove it if this one is
-    killed must know of it before it is there.
+    With `later` only its path is chosen, and `make()` makes it. A process that must remove it if this one is killed
+    has to know of it before it exists.
     """
 
     def __init__(self, parent: str | None = None, *, later: bool = False) -> None:
@@ -46,7 +46,7 @@ class Scratch:
             self.make()
 
     def make(self) -> str:
-        """Make it, unless it is there; gives its path. OutputError when it cannot be made."""
+        """Make it, unless it exists. Returns its path. Raises OutputError when it cannot be made."""
         if self._lock < 0:
             parent = os.path.dirname(self.path)
             try:
@@ -58,7 +58,10 @@ class Scratch:
         return self.path
 
     def close(self) -> None:
-        """Remove the directory with all that is in it; may be called again. OutputError when it will not go."""
+        """Remove the directory with everything in it.
+
+        May be called again. Raises OutputError when it cannot be removed.
+        """
         if self._closed or os.getpid() != self._owner:
             return
         self._closed = True
@@ -76,10 +79,10 @@ class Scratch:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a directory, without following links out of it; it may be gone already.
+    """Remove a directory without following links out of it; it may be gone already.
 
-    A file that a dying process made meanwhile is removed in a second pass, and what somebody else removes at
-    the same time is not missed. OutputError when it will not go.
+    A file that a dying process made meanwhile is removed in a second pass. A file that another process removes at the
+    same time is no error. Raises OutputError when the directory cannot be removed.
     """
     again = True
     races = 0
@@ -88,7 +91,7 @@ def remove_tree(path: str) -> None:
             shutil.rmtree(path)
         except OSError as error:
             if isinstance(error, FileNotFoundError) and races < RACES_MAX:
-                races += 1  # another one removes it too, and has just been here
+                races += 1  # another process removes it too, and has just been here
                 continue
             if not again:
                 raise OutputError(
@@ -99,25 +102,25 @@ def remove_tree(path: str) -> None:
 
 
 def sweep_stale(parent: str | None = None) -> list[str]:
-    """Remove this user's scratch directories in `parent` whose owners are gone; gives their paths."""
+    """Remove this user's scratch directories in `parent` whose owners are gone. Returns their paths."""
     parent = os.path.abspath(parent or _usual_parent())
     try:
         parent_fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
-        return []  # nothing can be there; who wants to write there is told by Scratch
+        return []  # nothing can be there; `Scratch` reports the fault to a run that wants to write there
     try:
         names = [name for name in sorted(os.listdir(parent_fd)) if _NAME.fullmatch(name)]
         return [os.path.join(parent, name) for name in names if _sweep(parent_fd, name)]
     except OSError:
-        return []  # what cannot be listed is left to another run
+        return []  # another run may be able to list them
     finally:
         os.close(parent_fd)
 
 
 def _usual_parent() -> str:
-    """The folder that `tempfile` would choose: $TMPDIR, say.
+    """Return the folder that `tempfile` would choose, such as $TMPDIR.
 
-    That one tries it out with a file, which is left there when this process is killed meanwhile.
+    `tempfile` tests it with a file, which stays there when this process is killed meanwhile.
     """
     folders = (os.environ.get("TMPDIR"), os.environ.get("TEMP"), os.environ.get("TMP"), "/tmp")  # noqa: S108
     if tempfile.tempdir is None:
@@ -128,7 +131,7 @@ def _usual_parent() -> str:
 
 
 def _make(path: str) -> int:
-    """Make the directory, and its lock, which is given; again when a sweep came between."""
+    """Make the directory and return its lock. Try again when a sweep came between."""
     races = 0
     while True:
         os.mkdir(path, 0o700)
@@ -146,7 +149,7 @@ def _make(path: str) -> int:
 
 
 def _sweep(parent_fd: int, name: str) -> bool:
-    """Remove one directory if it is stale; whether it was."""
+    """Remove one directory if it is stale. Returns whether it was."""
     opened: list[int] = []
     try:
         directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent_fd)
@@ -161,7 +164,7 @@ def _sweep(parent_fd: int, name: str) -> bool:
             return False
         shutil.rmtree(name, dir_fd=parent_fd)
     except OSError:
-        return False  # another process sweeps it, or it is not what its name says; never ours to force
+        return False  # another process sweeps it, or it is not what its name says: never force it
     else:
         return True
     finally:
