@@ -1,1 +1,1 @@
-"""Keys, partitions, run files, merge and group: pure, over file objects that others open."""
+"""Keys, partitions, run files, merge and group: pure, over file objects that callers open."""

@@ -1,11 +1,11 @@
-"""Where map output waits before it is written as a run: pairs, folded as far as the job allows.
+"""Buffers for map output until it is written as a run. Pairs are folded in them as far as the job allows.
 
-Three kinds: `FoldBuffer` for ready reducers, `CombineBuffer` for the user's combiner, `PairBuffer` for
-neither. Each takes columns of pairs, says how many bytes it holds (an estimate by sampling) and gives
-columns back. They do not write, sort or decide when to spill.
+Three kinds: `FoldBuffer` for ready reducers, `CombineBuffer` for the user's combiner, `PairBuffer` for neither. Each
+takes columns of pairs, estimates by sampling how many bytes it holds, and returns columns. They do not write, sort or
+decide when to spill.
 
-Delicate: a dict takes 1, 1.0 and True for one key, and mrframe does not. A table is keyed by the keys
-themselves only while their types, over all blocks together, cannot be confused; then by canonical bytes.
+Delicate: a dict takes 1, 1.0 and True for one key, and mrframe does not. A table uses the keys themselves as dict
+keys only while their types, over all blocks together, cannot be confused. After that it uses their canonical bytes.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ Combine = Callable[[Any, list[Any]], list[Any]]
 
 _SAFE = {str, bytes, type(None), date, int, bool, tuple}
 STATE_ITEMS_MAX = 16_384  # values in one state of `distinct` or `collect` as it travels
-_SAMPLE = 16  # objects whose size is looked at, per block
-_DEPTH = 3  # containers within containers that are looked into
+_SAMPLE = 16  # objects per block whose size is measured
+_DEPTH = 3  # levels of nested containers that are measured
 _CONTAINERS = (dict, list, set)
 _ENTRY_BYTES = 70  # of a dict, at the worst size that it has between two growths
 _PENDING_BYTES_MAX = 24 << 20  # of uncombined values; combining pays when keys repeat within it
 
 
 class Buffer(Protocol):
-    """What the map side needs of a buffer."""
+    """The interface that the map side needs of a buffer."""
 
     def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """Take columns of pairs; KeyRefused or TypeError for what cannot be taken."""
+        """Add columns of pairs. Raises KeyRefused or TypeError for values that cannot be taken."""
 
     def size_bytes(self) -> int:
-        """About how much memory the buffer holds."""
+        """Return about how much memory the buffer holds."""
 
     def drain(self) -> Columns:
-        """All that was added, folded, in the order of first arrival; the buffer is empty afterwards."""
+        """Return all pairs, folded, in the order of first arrival, and empty the buffer."""
 
 
 class KeyGuard:
@@ -54,7 +54,7 @@ class KeyGuard:
         self.types: set[type] = set()
 
     def allows(self, keys: Sequence[Any]) -> bool:
-        """Whether these keys and all before them can be told apart by a dict."""
+        """Return whether a dict can tell these keys and all before them apart."""
         types = set(map(type, keys))
         if tuple in types:
             inner = set(map(type, chain.from_iterable(key for key in keys if type(key) is tuple)))
@@ -66,14 +66,14 @@ class KeyGuard:
 
 
 class _Table:
-    """Keys as dict keys: natively while that is safe, by canonical bytes from then on."""
+    """Keys as dict keys: the keys themselves while that is safe, then their canonical bytes."""
 
     def __init__(self) -> None:
         self._guard = KeyGuard()
         self._keys: dict[bytes, Any] | None = None  # canonical bytes -> key, once in use
 
     def tokens(self, keys: Sequence[Any], rekey: Callable[[Callable[[Any], bytes]], None]) -> Sequence[Any]:
-        """What to use in place of `keys`; `rekey` is called once, when the table must change its keys."""
+        """Return the dict keys for `keys`. `rekey` is called once, when the table must change its keys."""
         if self._keys is None:
             if self._guard.allows(keys):
                 return keys
@@ -92,7 +92,7 @@ class _Table:
         return tokens
 
     def keys_of(self, tokens: Iterable[Any]) -> list[Any]:
-        """The keys behind tokens."""
+        """Return the keys behind dict keys."""
         return list(tokens) if self._keys is None else [self._keys[token] for token in tokens]
 
     @property
@@ -113,15 +113,15 @@ class FoldBuffer:
         self.fold.fold(self._states, self._table.tokens(keys, self._rekey), values)
 
     def add_states(self, keys: Sequence[Any], states: Sequence[Any]) -> None:
-        """Take columns of keys and their states, as the reducer's `start` makes them of values that come now."""
+        """Add columns of keys and their states, as the reducer's `start` makes them."""
         self.fold.absorb(self._states, self._table.tokens(keys, self._rekey), states)
 
     def __len__(self) -> int:
-        """How many keys it holds."""
+        """Return the number of keys."""
         return len(self.fold.tables(self._states)[0])
 
     def some_keys(self, count: int) -> list[Any]:
-        """At most so many of the keys it holds."""
+        """Return at most `count` of the keys."""
         return self._table.keys_of(islice(self.fold.tables(self._states)[0], count))
 
     def _rekey(self, token_of: Callable[[Any], bytes]) -> None:
@@ -143,7 +143,7 @@ class FoldBuffer:
 
 
 def _in_pieces(keys: list[Any], states: list[Any]) -> Columns:
-    """The same with states that are long lists cut into several of the same key: a block is held whole."""
+    """Yield the same columns with long states cut into several of the same key: a block is held in memory whole."""
     if max(map(len, states), default=0) <= STATE_ITEMS_MAX:
         return keys, states
     cut = [
@@ -155,7 +155,7 @@ def _in_pieces(keys: list[Any], states: list[Any]) -> Columns:
 
 
 class CombineBuffer:
-    """Values by key, folded by the user's combiner whenever enough of them wait."""
+    """Values by key. The user's combiner folds them whenever enough of them wait."""
 
     def __init__(self, combine: Combine) -> None:
         self._combine = combine
@@ -164,7 +164,7 @@ class CombineBuffer:
         self._pending_bytes = 0
 
     def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """See `Buffer`; combines when many values wait. The combiner sees values as they are after they travelled."""
+        """See `Buffer`. Combines when many values wait. The combiner sees values as they are after travelling."""
         table, values = self._values, as_travelled(values)
         for token, value in zip(self._table.tokens(keys, self._rekey), values, strict=True):
             table[token].append(value)
@@ -200,7 +200,7 @@ class CombineBuffer:
 
 
 class PairBuffer:
-    """Pairs as they come."""
+    """Pairs as they come, not folded."""
 
     def __init__(self) -> None:
         self._keys: list[Any] = []
@@ -225,9 +225,9 @@ class PairBuffer:
 
 
 def _weight(objects: Iterable[Any], count: int) -> int:
-    """About the bytes of `count` objects, judged by the first and, of a sequence, evenly spread ones.
+    """Estimate the bytes of `count` objects from the first one and, for a sequence, from evenly spread ones.
 
-    Of a sequence of containers each is looked at, since one may hold nearly all that there is.
+    In a sequence of containers each is measured, since one may hold nearly everything.
     """
     if not count:
         return 0
@@ -241,7 +241,10 @@ def _weight(objects: Iterable[Any], count: int) -> int:
 
 
 def _contained(containers: Sequence[Any], sample: Sequence[Any]) -> int:
-    """The bytes of containers of one type: themselves exactly, their items by the fullest and some others."""
+    """Return the bytes of containers of one type:
+
+    their own exactly, those of their items from the fullest and some others.
+    """
     some = [item for one in (max(containers, key=len), *sample) for item in _items(one, _SAMPLE * 4)]
     each = sum([_deep(one) for one in some]) / max(1, len(some))
     items = sum(map(len, containers)) * (2 if isinstance(sample[0], dict) else 1)
@@ -249,7 +252,7 @@ def _contained(containers: Sequence[Any], sample: Sequence[Any]) -> int:
 
 
 def _deep(value: Any, depth: int = 0) -> int:
-    """About the bytes of a value and of what it holds, down to a few levels."""
+    """Estimate the bytes of a value and its content, down to a few levels."""
     if value is None or (type(value) is int and -5 <= value <= 256):  # they exist once, in Python
         return 0
     size = getsizeof(value)
@@ -261,14 +264,14 @@ def _deep(value: Any, depth: int = 0) -> int:
 
 
 def _items(container: Any, count: int) -> list[Any]:
-    """About so many of what a container holds: of a dict keys and values."""
+    """Return about `count` of a container's items; for a dict, keys and values."""
     if isinstance(container, dict):
         return list(chain.from_iterable(islice(container.items(), count // 2)))
     return list(islice(container, count))
 
 
 def buffer_for(fold: Fold | None, combine: Combine | None = None) -> Buffer:
-    """The buffer that suits a job."""
+    """Return the buffer that suits a job."""
     if fold is not None:
         return FoldBuffer(fold)
     return CombineBuffer(combine) if combine is not None else PairBuffer()

@@ -1,10 +1,10 @@
-"""One column of keys or values to bytes and back.
+"""Converts one column of keys or values to bytes and back.
 
-Not here: single values of any other type (`values.py`), the blocks that columns lie in (`pair_blocks.py`).
+Not here: single values of other types (`values.py`), and the blocks that hold columns (`pair_blocks.py`).
 
-A column is a tag byte and a body that runs to its end; docs/formats.md shows every form byte by byte.
-Columns of one exact type have a form of their own that is made and read at C speed; the rest is msgpack.
-Every count follows from the length of the body, so no column can claim more than its bytes hold.
+A column is a tag byte and a body that runs to its end. docs/formats.md shows every form byte by byte. Columns of one
+exact type have a form of their own that is made and read at C speed. All others are msgpack. Every count follows from
+the length of the body, so no column can claim more than its bytes hold.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from mrframe.shuffle.values import all_plain, datetime_from, datetime_numbers, i
 __all__ = ["all_plain", "decode", "encode", "is_plain"]
 
 TUPLE_ITEMS_MAX = 255  # longer tuples are packed one by one
-TUPLE_LEVELS_MAX = 32  # of tuples within tuples; what is nested deeper is packed one by one
+TUPLE_LEVELS_MAX = 32  # of nested tuples; deeper ones are packed one by one
 _LENGTH = struct.Struct("<I")
-_WIDTHS = ((1, "b"), (2, "h"), (4, "i"), (8, "q"))  # bytes of an int, and what array calls it
+_WIDTHS = ((1, "b"), (2, "h"), (4, "i"), (8, "q"))  # bytes of an int -> its type code in `array`
 _CODES = dict(_WIDTHS)
-_LISTED = {str, bytes, float}  # what lists may hold to have a column of their own; ints may be too large for one
-_SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")  # a lone one, as surrogatepass writes it
+_LISTED = {str, bytes, float}  # item types of lists with a column form of their own; ints may be too large for one
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")  # a lone surrogate, as surrogatepass writes it
 _SWAP = sys.byteorder == "big"  # numbers lie little-endian
 
 
 def encode(column: list[Any]) -> bytes:
-    """The column as bytes; `decode` gives equal values of the same types.
+    """Return the column as bytes. `decode` gives equal values of the same types.
 
     Raises CannotTravel for a value that is neither plain nor can be pickled.
     """
@@ -43,22 +43,23 @@ def encode(column: list[Any]) -> bytes:
 
 
 def encode_text(column: list[str]) -> bytes:
-    """The same of a column that is known to be str."""
+    """Return a column that is known to be str as bytes."""
     return _encode_str(column)
 
 
 def decode(data: bytes | memoryview, *, unpickle: bool) -> list[Any]:
-    """The column that `encode` made into these bytes.
+    """Return the column that `encode` made into these bytes.
 
-    Raises CorruptData on anything else, and on pickled values when `unpickle` is false.
+    Raises CorruptData for other bytes, and for pickled values when `unpickle` is false.
     """
     return _decode(memoryview(data), unpickle=unpickle, level=0)
 
 
 def lines_of(keys: bytes | memoryview, values: bytes | memoryview) -> bytes | None:
-    """Encoded columns of text and of None as lines of UTF-8, without decoding them; None for any other columns.
+    """Return encoded columns of text and None as lines of UTF-8, without decoding them; None for other columns.
 
-    What was no UTF-8 in a log is its own bytes again only when it is decoded, so columns with such text are others.
+    Text that was no UTF-8 in a log gets its own bytes back only when it is decoded, so columns with such text count
+    as others.
     """
     if bytes(keys[:1]) != b"s" or bytes(values[:1]) != b"n":
         return None
@@ -197,7 +198,7 @@ def _decode_some_bytes(body: memoryview) -> list[bytes]:
     return read(body[1:])
 
 
-# ---- tuples, dates, all else ----------------------------------------------------------------------
+# ---- tuples, dates, everything else ---------------------------------------------------------------
 
 
 def _encode_tuple(column: list[tuple[Any, ...]], level: int) -> bytes | None:
@@ -227,7 +228,7 @@ def _decode_tuple(body: memoryview, *, unpickle: bool, level: int) -> list[tuple
 
 
 def _encode_list(column: list[list[Any]]) -> bytes | None:
-    """Lists of single values of one type: their lengths, and the items of all as one column."""
+    """Encode lists of single values of one type: their lengths, and the items of all as one column."""
     items = list(chain.from_iterable(column))
     types = set(map(type, items))
     if len(types) != 1 or not types < _LISTED:

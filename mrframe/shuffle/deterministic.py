@@ -1,8 +1,8 @@
-"""Whether a column of values has the same bytes, and takes the same memory, wherever it is made again.
+"""Says whether a column of values has the same bytes and takes the same memory in every process that makes it.
 
-Only then may digests of two attempts at one map be compared: pickles and sets have another order in another process,
-a dict may have been made from a set, and what sets seem to weigh moves the places at which a buffer is spilled.
-Keys need no such look, since none of these can be one. Not here: the digests (`pair_blocks.py`).
+Only then may digests of two attempts at one map be compared. Pickles and sets have another order in another process,
+a dict may have been made from a set, and the estimated size of sets shifts the points at which a buffer spills. Keys
+need no check, since none of these can be a key. Not here: the digests (`pair_blocks.py`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import Any
 
 from mrframe.shuffle.values import FIXED, types_within
 
-_SIMPLE = frozenset(b"noifsSbBldm")  # tags of columns that hold values of one fixed type, or lists of one
+_SIMPLE = frozenset(b"noifsSbBldm")  # tags of columns of one deterministic type, or of lists of one
 _TUPLES = ord("t")
 _LENGTH = struct.Struct("<I")
 
 
 def is_fixed(data: bytes, column: list[Any]) -> bool:
-    """Whether equal columns always have these bytes; its values are looked at only where its tags do not say."""
+    """Return whether equal columns always have these bytes.
+
+    Values are inspected only where their tag does not say.
+    """
     return _is_fixed(memoryview(data), column)
 
 

@@ -1,15 +1,15 @@
 """Exact sums: the same result for any grouping and order of the additions.
 
-Numbers are kept as a *state* until the end: an int; or for floats a canonical expansion, the list of
-correctly rounded remainders of the exact sum (each is `math.fsum` of what the ones before left over, so it
-depends only on the exact sum; after Shewchuk, "Adaptive Precision Floating-Point Arithmetic", 1997); or a
-Decimal added without rounding. Only `finish` rounds, once.
+How it works. Numbers are kept as a *state* until the end. A sum of ints is an int. A sum of floats is a canonical
+expansion: the list of correctly rounded remainders of the exact sum (after Shewchuk, "Adaptive Precision
+Floating-Point Arithmetic", 1997). Each part is the `math.fsum` of what the parts before it left over, so it depends
+only on the exact sum. A sum of Decimals is a Decimal added without rounding. Only `finish` rounds, once.
 
-Infinity and NaN are values, of Decimals as of floats: infinities of both signs, and NaN with anything, make NaN (a
-quiet one without payload or sign, which would depend on the order). No decimal context but those here has a say: the
-user's own is that of one process.
+Infinity and NaN are values, of Decimals as of floats. Infinities of both signs, and NaN with anything, make NaN: a
+quiet one without payload or sign, which would depend on the order. Only the decimal contexts in this file matter,
+since the user's own context is that of one process.
 
-States: int | Decimal | ("f", int part, (float, …), special) where special is 0.0 or the inf/nan met.
+States: int | Decimal | ("f", int part, (float, …), special), where special is 0.0 or the inf or nan that occurred.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ _PLAIN_INT = {int}
 
 
 def add(values: Sequence[Any]) -> State:
-    """The state of the sum of numbers (None is left out); TypeError names a value that is no number."""
+    """Return the state of the sum of numbers; None is left out.
+
+    Raises TypeError, which names a value that is no number.
+    """
     kinds = set(map(type, values))
     if kinds == _PLAIN_INT:
         return sum(values)
@@ -56,7 +59,7 @@ def add(values: Sequence[Any]) -> State:
 
 
 def merge(states: Sequence[State]) -> State:
-    """The state of several states' sum."""
+    """Return the state of the sum of several states."""
     kinds = set(map(type, states))
     if kinds == _PLAIN_INT:
         return sum(states)
@@ -76,7 +79,7 @@ def merge(states: Sequence[State]) -> State:
 
 
 def finish(state: State) -> int | float | Decimal:
-    """The sum: an int of ints, a correctly rounded float when there was a float, a Decimal of Decimals."""
+    """Return the sum: an int of ints, a correctly rounded float if there was a float, a Decimal of Decimals."""
     if type(state) is not tuple:
         return state  # type: ignore[no-any-return]
     _, whole, parts, special = state
@@ -88,7 +91,7 @@ def finish(state: State) -> int | float | Decimal:
 
 
 def mean(state: State, count: int) -> float | Decimal:
-    """The sum divided by a positive count, rounded once. TypeError when it is larger than any float."""
+    """Return the sum divided by a positive count, rounded once. Raises TypeError if it is larger than any float."""
     if isinstance(state, Decimal):
         return _MEAN.divide(state, count)
     if type(state) is not tuple:
@@ -117,12 +120,12 @@ def _floats(values: list[Any]) -> State:
 
 
 def _unsigned(special: float) -> float:
-    """NaN as the one that has no sign: a processor gives its own a sign, by the order of the operands."""
+    """Return NaN without a sign: a processor gives its own a sign that depends on the order of the operands."""
     return math.nan if math.isnan(special) else special
 
 
 def _expansion(values: Sequence[float]) -> tuple[float, ...]:
-    """The canonical expansion of the exact sum: largest part first, each the rounded rest."""
+    """Return the canonical expansion of the exact sum: largest part first, each the rounded rest."""
     rest: list[float] = list(values)
     parts: list[float] = []
     try:
@@ -135,7 +138,7 @@ def _expansion(values: Sequence[float]) -> tuple[float, ...]:
 
 
 def _huge(values: Sequence[float]) -> tuple[float, ...]:
-    """The same where the sum overflows on the way; OverflowError when its result is no float at all."""
+    """Return the same where the sum overflows on the way. Raises OverflowError when its result is no float at all."""
     rest = sum(map(Fraction, values), Fraction(0))
     parts: list[float] = []
     while rest:

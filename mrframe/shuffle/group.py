@@ -1,9 +1,9 @@
-"""Sorted blocks to keys with the stream of their values.
+"""Groups sorted blocks by key, with the values of each key as a stream.
 
-Not here: merging (`merge.py`), what a reducer does with the values.
+Not here: merging (`merge.py`), and what a reducer does with the values.
 
-The values of a key are a stream, also where they fill many blocks: at most one block is held. As with
-`itertools.groupby`, asking for the next key passes over the values that were not read.
+The values of a key are a stream even if they fill many blocks: at most one block is held. As with
+`itertools.groupby`, asking for the next key skips the values that were not read.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from mrframe.shuffle.run_file.pair_blocks import Block
 
 
 def runs_of_equal(kind: str, keys: list[Any]) -> list[int]:
-    """Where the runs of equal keys in a sorted column start, and its length at the end.
+    """Return the starts of the runs of equal keys in a sorted column, and its length at the end.
 
-    The i-th run is `keys[starts[i]:starts[i + 1]]`; [0] for no keys. `kind` is that of the block.
+    The i-th run is `keys[starts[i]:starts[i + 1]]`. Returns [0] for no keys. `kind` is that of the block.
     """
     if not keys:
         return [0]
@@ -32,23 +32,23 @@ def runs_of_equal(kind: str, keys: list[Any]) -> list[int]:
 
 
 def same_key(kind: str, key: Any, other_kind: str, other: Any) -> bool:
-    """True when the two keys, each of a block of that kind, are the same key."""
+    """Return whether two keys, each of a block of this kind, are the same key."""
     if kind == other_kind and sorts_natively(kind):
         return bool(key == other)
     return canonical(key) == canonical(other)
 
 
 def group(blocks: Iterator[Block]) -> Iterator[tuple[Any, Iterator[Any]]]:
-    """(key, iterator of its values) for each key of sorted blocks, in order.
+    """Yield (key, iterator of its values) for each key of sorted blocks, in order.
 
-    The values come in the order of the blocks. An iterator is good until the next key is asked for.
+    The values come in the order of the blocks. An iterator is valid until the next key is asked for.
     """
     blocks = (block for block in blocks if block[1])
     kind, keys, values = next(blocks, ("", [], []))
     while keys:
         starts = runs_of_equal(kind, keys)
         last = starts[-2]
-        if len(starts) == len(keys) + 1:  # each key once: the usual case behind a combiner
+        if len(starts) == len(keys) + 1:  # each key once: usual after a combiner
             for i in range(last):
                 yield keys[i], iter(values[i : i + 1])
         else:
@@ -60,7 +60,7 @@ def group(blocks: Iterator[Block]) -> Iterator[tuple[Any, Iterator[Any]]]:
 
 
 class _Tail:
-    """The values of the last key of a block, on into the blocks that follow."""
+    """The values of the last key of a block, continued in the blocks that follow."""
 
     def __init__(self, last: Block, blocks: Iterator[Block]) -> None:
         self._blocks = blocks
@@ -68,7 +68,7 @@ class _Tail:
         self.values = self._stream(last)
 
     def finish(self) -> Block:
-        """Pass over what was not read; the block that starts with the next key, without pairs at the end."""
+        """Skip the unread values. Returns the block that starts with the next key; one without pairs at the end."""
         for _ in self.values:
             pass
         return self._following

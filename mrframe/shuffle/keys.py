@@ -1,17 +1,17 @@
 """Keys: which are legal, when two are the same key, and which comes first.
 
-Not here: which slot a key belongs to (`partition.py`), how a column of keys becomes bytes (`columns.py`).
+Not here: the slot of a key (`partition.py`), and the bytes of a column of keys (`columns.py`).
 
-Rules:
-- A key is None, bool, int, float (not NaN), bytes, str, date, datetime, or a tuple of keys; of exactly
-  these types, so that a subclass cannot change what equality or order mean. All else is `KeyRefused`.
-- Two keys are the same when their canonical bytes are equal, and then their `order` is equal too:
-  `1`, `1.0` and `True` are three keys, `-0.0` is `0.0`. Python's `==` must not be used between keys of
-  different types; within one native kind (see `kind_of`) it says the same as the canonical bytes do.
-- None < bool < numbers by value, int before float when equal < bytes < str by code point < date <
-  datetime < tuple, item by item. This is the order of every run file, merge and output.
-- An aware datetime is identified and ordered by its instant (UTC), whatever its zone. A naive one is a key
-  of its own, ordered as if it were UTC, before an aware one of the same reading.
+Rules.
+- A key is None, bool, int, float (not NaN), bytes, str, date, datetime, or a tuple of keys. It is of exactly these
+  types, so that a subclass cannot change equality or order. Everything else is `KeyRefused`.
+- Two keys are the same when their canonical bytes are equal, and then their `order` is equal too. `1`, `1.0` and
+  `True` are three keys, `-0.0` is `0.0`. Python's `==` must not be used between keys of different types. Within one
+  native kind (see `kind_of`) it agrees with the canonical bytes.
+- None < bool < numbers by value, int before float when equal < bytes < str by code point < date < datetime < tuple,
+  item by item. This is the order of every run file, merge and output.
+- An aware datetime is identified and ordered by its instant (UTC), whatever its zone. A naive one is a key of its
+  own, ordered as if it were UTC, before an aware one of the same reading.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from typing import Any, NoReturn
 
 from mrframe.errors import KeyRefused
 
-DEPTH_MAX = 32  # levels of tuples within tuples in a key
+DEPTH_MAX = 32  # levels of nested tuples in a key
 
 _ATOMS: dict[type, str] = {int: "i", str: "s", bytes: "b", float: "f", type(None): "n", bool: "o", date: "d"}
-_FORMED = frozenset("fmw")  # kinds of which equal keys may look different
+_FORMED = frozenset("fmw")  # kinds whose equal keys may look different
 _LEGAL = "None, bool, int, float, bytes, str, date, datetime, or a tuple of these"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (naive on purpose: readings of a wall clock are counted from it)
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,18 +43,18 @@ _F64 = struct.Struct(">d")
 
 
 def kind_of(keys: list[Any]) -> str:
-    """The native kind of a column of keys, or "" when it has none.
+    """Return the native kind of a column of keys, "" when it has none.
 
-    A kind says that `normal(keys, kind)` may be sorted and compared natively, with the order and identity
-    of `order` and `canonical`: "i" int, "s" str, "b" bytes, "f" float, "n" None (all equal: they compare
-    with `==` only), "o" bool, "d" date, "m" aware datetime, "w" naive datetime, "t(…)" tuples of one
-    length with a native kind at each position. Raises KeyRefused if any key is not legal.
+    A kind means that `normal(keys, kind)` may be sorted and compared natively, with the order and identity of `order`
+    and `canonical`: "i" int, "s" str, "b" bytes, "f" float, "n" None (all equal: they compare with `==` only), "o"
+    bool, "d" date, "m" aware datetime, "w" naive datetime, "t(…)" tuples of one length with a native kind at each
+    position. Raises KeyRefused if any key is not legal.
     """
     return _kind(keys, 0)
 
 
 def sorts_natively(kind: str) -> bool:
-    """True when keys of this kind can be compared with `<`; None cannot, and mixed keys must not."""
+    """Return whether keys of this kind can be compared with `<`. None cannot, and mixed keys must not."""
     return kind not in {"", "n"}
 
 
@@ -95,7 +95,7 @@ def _kind_of_tuples(keys: list[Any], depth: int) -> str:
 
 @lru_cache(maxsize=256)
 def item_kinds(kind: str) -> tuple[str, ...]:
-    """The kinds of the items of a tuple kind: ("s", "t(ii)") for "t(st(ii))"."""
+    """Return the kinds of the items of a tuple kind: ("s", "t(ii)") for "t(st(ii))"."""
     kinds: list[str] = []
     depth, start = 0, 2
     for at in range(2, len(kind) - 1):
@@ -106,14 +106,14 @@ def item_kinds(kind: str) -> tuple[str, ...]:
     return tuple(kinds)
 
 
-# ---- one form for keys that are the same -----------------------------------------------------------
+# ---- one form for equal keys -----------------------------------------------------------------------
 
 
 def normal(keys: list[Any], kind: str) -> list[Any]:
-    """The column with each key in its one native form; the same list when there is nothing to do.
+    """Return the column with each key in its one native form; the same list when nothing changes.
 
-    -0.0 becomes 0.0, and the zone of a datetime its fixed offset (so that two of one zone compare by
-    instant, which Python does not do across a change of clocks). Beside an offset `fold` says nothing, so it goes.
+    -0.0 becomes 0.0. The zone of a datetime becomes its fixed offset, so that two of one zone compare by instant,
+    which Python does not do across a change of clocks. `fold` means nothing beside an offset, so it is dropped.
     `kind` is `kind_of(keys)`.
     """
     if kind == "f":
@@ -146,7 +146,7 @@ def _normal_key(key: Any) -> Any:
 
 
 def identity_forms(keys: list[Any]) -> list[Any]:
-    """The keys in the one form that all equal keys share: datetimes in UTC, 0.0 for -0.0."""
+    """Return the keys in the form that all equal keys share: datetimes in UTC, 0.0 for -0.0."""
     kind = kind_of(keys)
     return keys if kind and _FORMED.isdisjoint(kind) else list(map(_identity_form, keys))
 
@@ -158,10 +158,10 @@ def _identity_form(key: Any) -> Any:
 
 
 def extreme(values: list[Any], kind: str, pick: Callable[..., Any]) -> Any:
-    """The smallest or largest (`pick` is `min` or `max`) of at least one value by `order`.
+    """Return the smallest or largest (`pick` is `min` or `max`) of at least one value by `order`.
 
-    `kind` is `kind_of(values)`. Of equal values with different offsets from UTC the offset decides, so that the order
-    of arrival never does.
+    `kind` is `kind_of(values)`. Among equal values with different offsets from UTC the offset decides, so that the
+    order of arrival never does.
     """
     if kind and _FORMED.isdisjoint(kind):
         return pick(values)
@@ -179,10 +179,10 @@ def _offsets(key: Any) -> Any:
 
 
 def canonical(key: Any) -> bytes:
-    """The identity of a key as bytes: equal exactly when the keys are the same. KeyRefused otherwise.
+    """Return the identity of a key as bytes, equal exactly when the keys are the same. Raises KeyRefused.
 
-    A tag and a body that runs to the end; the items of a tuple carry their lengths. docs/formats.md has
-    the table. These bytes are hashed, so they never change.
+    A tag and a body that runs to the end. The items of a tuple carry their lengths. docs/formats.md has the table.
+    These bytes are hashed, so they never change.
     """
     make = _CANONICAL.get(type(key))
     if make is None:
@@ -191,7 +191,7 @@ def canonical(key: Any) -> bytes:
 
 
 def canonical_bodies(keys: list[Any], kind: str) -> tuple[bytes, Iterable[bytes]]:
-    """(tag, bodies) with `tag + body` the canonical bytes of each key; lazily, and at C speed where it matters."""
+    """Return (tag, bodies) with `tag + body` the canonical bytes of each key, lazily and mostly at C speed."""
     if kind == "s":
         return b"s", chain.from_iterable(_utf8(keys))
     if kind == "b":
@@ -212,7 +212,7 @@ def canonical_bodies(keys: list[Any], kind: str) -> tuple[bytes, Iterable[bytes]
 
 
 def _utf8(keys: list[str]) -> Iterator[list[bytes]]:
-    """The keys as UTF-8, some at a time: joined, encoded and split, which is twice as fast as one by one."""
+    """Yield the keys as UTF-8, many at a time: joining, encoding and splitting is twice as fast as one by one."""
     for at in range(0, len(keys), 4096):
         some = keys[at : at + 4096]
         encoded = "\0".join(some).encode("utf-8", "surrogatepass").split(b"\0")
@@ -259,7 +259,7 @@ _CANONICAL: dict[type, Callable[[Any], bytes]] = {
 
 
 def order(key: Any) -> Any:
-    """Something that sorts as the key does among all legal keys; equal exactly for the same keys."""
+    """Return a value that sorts as the key does among all legal keys, equal exactly for the same keys."""
     make = _ORDER.get(type(key))
     if make is None:
         _refuse(key)
@@ -267,12 +267,12 @@ def order(key: Any) -> Any:
 
 
 def sort_keys(keys: list[Any], kind: str) -> list[Any]:
-    """What to sort and compare in place of the keys: the column itself where its kind allows it."""
+    """Return the column to sort and compare in place of the keys: the keys themselves if their kind allows it."""
     return keys if sorts_natively(kind) else list(map(order, keys))
 
 
 def sort_order(keys: list[Any], kind: str) -> list[int]:
-    """The indexes of the keys in their order; stable."""
+    """Return the indexes of the keys in their order; stable."""
     return sorted(range(len(keys)), key=sort_keys(keys, kind).__getitem__)
 
 
@@ -301,7 +301,7 @@ _ORDER: dict[type, Callable[[Any], Any]] = {
 
 
 def _instant(key: datetime) -> tuple[bool, int]:
-    """(aware?, microseconds since 1970 in UTC; for a naive one, of its reading)."""
+    """Return (aware?, microseconds since 1970 in UTC; for a naive one, of its reading)."""
     if key.utcoffset() is not None:
         return True, (key - _EPOCH_UTC) // _MICROSECOND
     return False, (key.replace(tzinfo=None) - _EPOCH) // _MICROSECOND
@@ -319,7 +319,7 @@ _REMEDY: dict[type, str] = {
 
 
 def _refuse(key: Any) -> NoReturn:
-    """Raise KeyRefused for a key that is not legal; the message names its type and a remedy."""
+    """Raise KeyRefused for a key that is not legal. The message names its type and a remedy."""
     one = type(key)
     if one is float:
         raise KeyRefused("NaN was yielded as a key: it equals no key, itself included; yield None instead", key="nan")

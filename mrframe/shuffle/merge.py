@@ -1,15 +1,15 @@
-"""Several sorted streams of blocks to one, stable and in bounded memory.
+"""Merges several sorted streams of blocks into one, stable and in bounded memory.
 
-Not here: what makes the streams (`run_reader.py`), who gives out values by key (`group.py`).
+Not here: the source of the streams (`run_reader.py`), and grouping the values by key (`group.py`).
 
-Each round takes from every stream's current block what cannot be preceded by anything not yet read: all up
-to the smallest of the blocks' last keys. The pieces are concatenated in stream order and sorted stably;
-Timsort finds the sorted pieces and merges them at C speed (T. Peters, `Objects/listsort.txt` in CPython).
+Each round takes from every stream's current block what cannot be preceded by anything not yet read: all up to the
+smallest of the blocks' last keys. The pieces are concatenated in stream order and sorted stably; Timsort finds the
+sorted pieces and merges them at C speed (T. Peters, `Objects/listsort.txt` in CPython).
 
-The delicate part is the bound itself. The first stream whose block ends with it may go on with the same
-key in its next block; streams before it have no more of that key, streams after it must wait. So streams up
-to that one give what is <= the bound, those after it only what is < the bound. A key that fills many blocks
-thus passes block by block, stream after stream, and is never collected.
+The delicate part is the bound itself. The first stream whose block ends with it may go on with the same key in its
+next block; streams before it have no more of that key, streams after it must wait. So streams up to that one give
+what is <= the bound, those after it only what is < the bound. A key that fills many blocks thus passes block by
+block, stream after stream, and is never collected.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from mrframe.shuffle.run_file.pair_blocks import Block
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 from mrframe.shuffle.sort_keys import PairKind, is_native, pair_kind, ranks, sorted_pairs
 
-AT_ONCE_BYTES = 32 << 20  # of memory that is sorted in one piece; above it, block by block
-_WEIGHED = 8  # pairs of a block that are looked at to know its size
+AT_ONCE_BYTES = 32 << 20  # memory that is sorted in one piece; above it, block by block
+_WEIGHED = 8  # pairs of a block that are measured to estimate its size
 
 _Ranked = tuple[PairKind, list[Any], list[Any], list[Any]]  # (kinds, keys, values, ranks): the ranks sorted
 
@@ -38,13 +38,13 @@ def merge(
     by_value: bool = False,
     at_once_bytes: int = AT_ONCE_BYTES,
 ) -> Iterator[Block]:
-    """One stream of blocks, sorted by key; equal keys in the order of the streams, then as each has them.
+    """Merge streams of blocks by key; equal keys in the order of the streams, then as each stream has them.
 
-    Each stream must be sorted, with `by_value` by key and value, and then the result is. What fits into about
-    `at_once_bytes` of memory is sorted in one piece. At most `fan_in` (at least 2) are merged at once; where there
-    are more, neighbours are merged first into files that `make_file` opens (new, binary, for writing and reading) and
-    that are closed here when read. Blocks of the result are as large as the rounds make them, at most
-    `fan_in` blocks of the streams, or `at_once_bytes`. Raises whatever the streams raise.
+    Each stream must be sorted, with `by_value` by key and value, and then so is the result. What fits into about
+    `at_once_bytes` of memory is sorted in one piece. At most `fan_in` (at least 2) streams are merged at once. If
+    there are more, neighbours are merged first into files that `make_file` opens (new, binary, for writing and
+    reading) and that are closed here when read. Blocks of the result are as large as the rounds make them, at most
+    `fan_in` blocks of the streams, or `at_once_bytes`. Raises the errors of the streams.
     """
     if fan_in < 2:
         raise ValueError(f"fan_in={fan_in}: a merge takes at least two streams")
@@ -66,7 +66,7 @@ def merge(
 def _taken_whole(
     streams: Sequence[Iterator[Block]], limit_bytes: int
 ) -> tuple[list[Block] | None, list[Iterator[Block]]]:
-    """(all blocks, in order, if they take little memory, else None; the streams from their start)."""
+    """Return (all blocks in order if they take little memory, else None; the streams from their start)."""
     if limit_bytes <= 0 or len(streams) < 2:
         return None, list(streams)
     taken: list[list[Block]] = [[] for _ in streams]
@@ -82,7 +82,7 @@ def _taken_whole(
 
 
 def _about_bytes(block: Block) -> int:
-    """About the memory of a block, judged by a few of its pairs."""
+    """Estimate the memory of a block from a few of its pairs."""
     _, keys, values = block
     step = max(1, len(keys) // _WEIGHED)
     some = [*keys[::step], *values[::step]]
@@ -90,7 +90,7 @@ def _about_bytes(block: Block) -> int:
 
 
 def _weight(item: Any) -> int:
-    """Of containers the items, too, as if all were like the first."""
+    """Estimate the bytes of objects; in containers, as if all items were like the first."""
     size = getsizeof(item)
     if isinstance(item, (tuple, list, dict, set, frozenset)) and item:
         size += len(item) * _weight(next(iter(item)))
@@ -105,7 +105,7 @@ def _merge_neighbours(
     *,
     by_value: bool,
 ) -> list[Iterator[Block]]:
-    """Fewer streams with the same content: groups of neighbours merged to files, no more than are needed."""
+    """Return fewer streams with the same content: groups of neighbours merged to files, no more than needed."""
     excess = len(streams) - fan_in
     fewer: list[Iterator[Block]] = []
     at = 0
@@ -123,7 +123,7 @@ def _merge_neighbours(
 
 
 def _through_file(blocks: Iterator[Block], file: BinaryIO) -> Iterator[Block]:
-    """Write the blocks out now; give them back, and close the file, later."""
+    """Write the blocks out now. Read them back, and close the file, later."""
     writer = RunWriter(file, slots=1)
     writer.add_merged(0, blocks)
     writer.close()
@@ -131,14 +131,14 @@ def _through_file(blocks: Iterator[Block], file: BinaryIO) -> Iterator[Block]:
 
 
 def _from_file(file: BinaryIO) -> Iterator[Block]:
-    # What may be pickled in there was unpickled by this process's own streams, which judged whether it may be.
+    # Pickled values in there were unpickled by this process's own streams, which checked that they may be.
     reader = RunReader(file, "of a merge pass", unpickle=True)
     yield from chain.from_iterable(reader.streams(0))
     file.close()
 
 
 class _Head:
-    """The current block of a stream, and how far it has been taken."""
+    """The current block of a stream, and the position reached in it."""
 
     __slots__ = ("_by_value", "_stream", "at", "keys", "kinds", "native", "ranks", "values")
 
@@ -153,7 +153,7 @@ class _Head:
         self.native = False
 
     def advance(self) -> bool:
-        """Go to the stream's next block that has pairs; False at its end."""
+        """Go to the stream's next block that has pairs. Returns False at its end."""
         for kind, keys, values in self._stream:
             if keys:
                 self.at = 0
@@ -165,13 +165,13 @@ class _Head:
         return False
 
     def rank_by_order(self) -> None:
-        """Compare by `order` from now on: blocks of another kind are in play."""
+        """Compare by `order` from now on: blocks of different kinds have met."""
         if self.native:
             self.native = False
             self.ranks = ranks(self.kinds, self.keys, self.values, by_order=True)
 
     def take(self, end: int) -> _Ranked:
-        """The pairs from where it stands up to `end`."""
+        """Return the pairs from the current position up to `end`."""
         start, self.at = self.at, end
         if start == 0 and end == len(self.keys):
             return self.kinds, self.keys, self.values, self.ranks
@@ -184,7 +184,7 @@ def _merge_all(streams: Sequence[Iterator[Block]], *, by_value: bool) -> Iterato
     heads = [head for head in (_Head(stream, by_value=by_value) for stream in streams) if head.advance()]
     while len(heads) > 1:
         yield _round(heads)
-        # whoever is used up goes on, or out
+        # exhausted streams load their next block or drop out
         heads = [head for head in heads if head.at < len(head.keys) or head.advance()]
     if heads:
         (head,) = heads
@@ -194,7 +194,7 @@ def _merge_all(streams: Sequence[Iterator[Block]], *, by_value: bool) -> Iterato
 
 
 def _round(heads: list[_Head]) -> Block:
-    """Take what is certain to come next from all heads, as one sorted block."""
+    """Take the pairs that are certain to come next from all heads, as one sorted block."""
     if len({head.kinds for head in heads}) > 1 or not all(head.native for head in heads):
         for head in heads:
             head.rank_by_order()
@@ -211,7 +211,7 @@ def _round(heads: list[_Head]) -> Block:
 
 
 def _ranked(blocks: Sequence[Block], *, by_value: bool) -> list[_Ranked]:
-    """The blocks with ranks that can be compared with one another."""
+    """Return the blocks with ranks that are comparable with one another."""
     kinds = [pair_kind(kind, values, by_value=by_value) for kind, _, values in blocks]
     by_order = len(set(kinds)) > 1 or not is_native(kinds[0])
     return [

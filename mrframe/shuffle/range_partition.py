@@ -1,12 +1,12 @@
-"""Total order: the slots of a run file as ranges of keys, between cuts that come from a sample.
+"""Total order: the slots of a run file are ranges of keys, between cuts that come from a sample.
 
-Not here: taking the sample (`task/map/key_sample.py`), hashing (`partition.py`), which is what ranges replace.
+Not here: taking the sample (`task/map/key_sample.py`), and hashing (`partition.py`), which ranges replace.
 
-Range j holds the keys from cut j - 1 (included) to cut j (not included), in the order of `keys.order`. Every
-partition has as many ranges as the next, in its first slots, so slots in rising order are keys in rising
-order, and a reduce task has its partition in pieces that fit the cache. Cuts may be equal: what lies between
-them is empty then, and keys before and behind a frequent one still spread over the other partitions.
-Where the cuts lie changes who does the work, and never the output.
+Range j holds the keys from cut j - 1 (included) to cut j (excluded), in the order of `keys.order`. Every partition
+has the same number of ranges, in its first slots. So slots in ascending order are keys in ascending order, and a
+reduce task has its partition in pieces that fit the cache. Cuts may be equal: the range between them is empty, and
+keys before and after a frequent one still spread over the other partitions. The cuts decide which task does the work,
+never the output.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import Any
 from mrframe.shuffle.keys import kind_of, normal, order, sorts_natively
 from mrframe.shuffle.partition import slot_range, slots_for
 
-RANGES_EACH = 8  # of a partition, as far as it has slots
-CUT_CHARS = 64  # of text or bytes in a cut: it only has to tell neighbours apart
+RANGES_EACH = 8  # ranges of a partition, as far as it has slots
+CUT_CHARS = 64  # of text or bytes in a cut, which only has to tell neighbours apart
 
 
 def ranges_each(partitions: int) -> int:
-    """How many ranges each of so many partitions has."""
+    """Return the number of ranges of each of `partitions` partitions."""
     return max(1, min(RANGES_EACH, slots_for(partitions) // partitions))
 
 
 def choose_cuts(sample: Sequence[tuple[Any, int]], partitions: int) -> list[Any]:
-    """Cuts that give each range about the same share of the (key, weight) pairs; [] for no pairs.
+    """Return cuts that give each range about the same share of the (key, weight) pairs; [] for no pairs.
 
     The weighted quantiles of the sample (as in D. DeWitt, J. Naughton, D. Schneider, "Parallel sorting on a
-    shared-nothing architecture using probabilistic splitting", 1991). KeyRefused for what is no key.
+    shared-nothing architecture using probabilistic splitting", 1991). Raises KeyRefused for a value that is no key.
     """
     if not sample:
         return []
@@ -43,14 +43,14 @@ def choose_cuts(sample: Sequence[tuple[Any, int]], partitions: int) -> list[Any]
 
 
 def short(key: Any) -> Any:
-    """A key, or for long text and bytes in it their beginning: fit for a cut, and it travels at little cost."""
+    """Return a key with long text and bytes in it shortened to their beginning: fit for a cut, and cheap to send."""
     if type(key) in (str, bytes):
         return key[:CUT_CHARS]
     return tuple(map(short, key)) if type(key) is tuple else key
 
 
 class Ranges:
-    """The ranges between sorted cuts, for a run file of so many partitions."""
+    """The ranges between sorted cuts, for a run file of this many partitions."""
 
     def __init__(self, cuts: list[Any], partitions: int) -> None:
         slots = slots_for(partitions)
@@ -61,7 +61,7 @@ class Ranges:
         self._slots = [first + number for first in firsts for number in range(each)]
 
     def pieces(self, keys: list[Any], kind: str) -> Iterator[tuple[int, int, int]]:
-        """(slot, start, end) of the sorted keys that lie in each range, without the empty ones."""
+        """Yield (slot, start, end) of the sorted keys that lie in each range, without the empty ones."""
         native = kind == self._kind and sorts_natively(kind)
         start = 0
         for number, cut in enumerate(self._cuts):

@@ -1,9 +1,9 @@
 """The ready-made reducers: `total count smallest largest mean distinct collect`, and a dict of them.
 
-Each is its own combiner: values of a key fold into a *state*, states merge, and only `finish` makes the
-result, so that the answer is the same for any cutting of the input. None is left out of the values by
-all but `count` and `collect`. States travel in run files like any value. How a block of pairs is folded
-fast is here too (`fold`); where the tables of states live and when they spill is `buffers.py`.
+Each is its own combiner: values of a key fold into a *state*, states merge, and only `finish` makes the result. So
+the answer is the same however the input is cut. All but `count` and `collect` ignore None. States travel in run files
+like any value. This file also folds a block of pairs fast (`fold`). The tables of states, and when they spill, are in
+`buffers.py`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ State = Any
 
 _INT: set[type] = {int}
 _INT_OR_NONE = {int, type(None)}
-_ONE_FORM = frozenset("isbod")  # kinds of which equal values are the same
-_CACHED_ITEMS = 32_768  # of a dict that lies in the processor's cache
+_ONE_FORM = frozenset("isbod")  # kinds whose equal values are the same
+_CACHED_ITEMS = 32_768  # size of a dict that fits the processor's cache
 
 
 class Fold(Reducer):
@@ -34,31 +34,31 @@ class Fold(Reducer):
     divisible = False
 
     def start(self, values: Sequence[Any]) -> State:
-        """The state of some values; TypeError says which value is wrong and why."""
+        """Return the state of some values. Raises TypeError, which names the wrong value and the reason."""
         raise NotImplementedError
 
     def merge(self, states: Sequence[State]) -> State:
-        """The state of all the values that went into these states."""
+        """Return the state of all the values in these states."""
         raise NotImplementedError
 
     def finish(self, state: State) -> Any:
-        """The result."""
+        """Return the result."""
         return state
 
     def sealed(self, states: list[State]) -> list[State]:
-        """States of a table in the form in which they travel; `merge` and `finish` take both forms."""
+        """Return the states of a table in the form in which they travel. `merge` and `finish` take both forms."""
         return states
 
     def new_table(self) -> Any:
-        """An empty table of states by key."""
+        """Return an empty table of states by key."""
         return {}
 
     def entries(self, table: Any) -> tuple[Collection[Any], Iterable[State]]:
-        """The keys of a table and their states, in the same order."""
+        """Return the keys of a table and their states, in the same order."""
         return table.keys(), table.values()
 
     def tables(self, table: Any) -> list[dict[Any, Any]]:
-        """The dicts by key that a table consists of."""
+        """Return the dicts by key that a table consists of."""
         return [table]
 
     def rekey(self, table: Any, new_key: Callable[[Any], Any]) -> None:
@@ -72,7 +72,7 @@ class Fold(Reducer):
         self.absorb(table, [key for key, _ in grouped], [self.start(some) for _, some in grouped])
 
     def absorb(self, table: Any, keys: Iterable[Any], states: Iterable[State]) -> None:
-        """Merge columns of keys and states, as `start` makes them, into a table; a key may come again."""
+        """Merge columns of keys and states, as `start` makes them, into a table. A key may come again."""
         for key, state in zip(keys, states, strict=True):
             table[key] = self.merge((table[key], state)) if key in table else state
 
@@ -91,15 +91,15 @@ class Total(Fold):
         return exact_sum.merge(states)
 
     def finish(self, state: State) -> Any:
-        """The sum; 0 when there was nothing to add."""
+        """Return the sum; 0 when there was nothing to add."""
         return exact_sum.finish(state)
 
     def new_table(self) -> Any:
-        """A Counter, in which counting ones is a loop in C, and which knows whether all its states are ints."""
+        """Return a Counter: it counts ones in a C loop, and knows whether all its states are ints."""
         return _Sums()
 
     def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """Counts ones and adds ints directly; anything else goes by groups."""
+        """Count ones and add ints directly; group everything else."""
         kinds = set(map(type, values))
         if kinds == _INT_OR_NONE:
             values, kinds = [0 if value is None else value for value in values], _INT
@@ -132,7 +132,7 @@ class _Sums(Counter[Any]):
 
 
 class Count(Fold):
-    """How many values there are, None included."""
+    """The number of values, None included."""
 
     name = "count"
     needs_value = False
@@ -146,11 +146,11 @@ class Count(Fold):
         return sum(states)
 
     def new_table(self) -> Any:
-        """A Counter: counting is its own loop in C."""
+        """Return a Counter: counting is its own loop in C."""
         return Counter()
 
     def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:  # noqa: ARG002
-        """Counts the keys alone."""
+        """Count the keys alone."""
         table.update(keys)
 
     def absorb(self, table: Any, keys: Iterable[Any], states: Iterable[State]) -> None:
@@ -159,13 +159,13 @@ class Count(Fold):
 
 
 class Smallest(Fold):
-    """The smallest value in the order of keys (design: one order for all types); None when there is none."""
+    """The smallest value in the order of keys, one order for all types; None when there is none."""
 
     name = "smallest"
     _pick: Callable[..., Any] = staticmethod(min)
 
     def start(self, values: Sequence[Any]) -> State:
-        """As the base class says; KeyRefused for values that have no order (NaN, sets, objects)."""
+        """As the base class says. Raises KeyRefused for values that have no order (NaN, sets, objects)."""
         some = [value for value in values if value is not None]
         if not some:
             return None
@@ -201,16 +201,16 @@ class Mean(Fold):
         return (exact_sum.merge([state[0] for state in states]), sum(state[1] for state in states))
 
     def finish(self, state: State) -> Any:
-        """The mean."""
+        """Return the mean."""
         return exact_sum.mean(*state) if state[1] else None
 
 
 class Distinct(Fold):
-    """How many different values there are, exactly; equal means equal as keys (`1`, `1.0` and `True` differ).
+    """The exact number of different values. Equal means equal as keys (`1`, `1.0` and `True` differ).
 
-    A state is a dict used as a set, or the list of its keys: str as they are, all else as canonical bytes. A dict
-    keeps the order of arrival, so that map output has the same bytes under any PYTHONHASHSEED. What is merged does
-    not travel any more, and is a set: that takes less memory, so fewer look-ups wait for it.
+    A state is a dict used as a set, or the list of its keys: str as they are, everything else as canonical bytes. A
+    dict keeps the order of arrival, so that map output has the same bytes under any PYTHONHASHSEED. Merged states no
+    longer travel, so they are sets: those take less memory, and fewer look-ups wait for it.
     """
 
     name = "distinct"
@@ -227,25 +227,25 @@ class Distinct(Fold):
         return set().union(*states)
 
     def finish(self, state: State) -> Any:
-        """The number of different values."""
+        """Return the number of different values."""
         return len(state)
 
     def new_table(self) -> Any:
-        """A dict in which a key that is new has an empty state."""
+        """Return a dict in which a new key has an empty state."""
         return defaultdict(dict)
 
     def sealed(self, states: list[State]) -> list[State]:
-        """Each as a list."""
+        """Return each state as a list."""
         return list(map(list, states))
 
     def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """Adds to the states in place, by groups."""
+        """Add to the states in place, by groups."""
         for key, some in _grouped(keys, _tokens(values)):
             state = table[key]
             if len(state) < _CACHED_ITEMS:
                 for token in some:
                     state[token] = None
-            else:  # look-ups that wait for memory wait together here, which is worth a dict of the new ones
+            else:  # look-ups that wait for memory wait together here, which pays for a dict of the new ones
                 state.update(dict.fromkeys(some))
             state.pop(None, None)
 
@@ -259,7 +259,7 @@ class Distinct(Fold):
 
 
 def _grouped(keys: Sequence[Any], values: Sequence[Any]) -> Iterable[tuple[Any, Sequence[Any]]]:
-    """Each key with its values. Logs are in order, so a block often has one key, such as the hour."""
+    """Yield each key with its values. Logs are in order, so a block often has one key, such as the hour."""
     if keys and keys[0] == keys[-1] and keys.count(keys[0]) == len(keys) == len(values):
         return ((keys[0], values),)
     groups: defaultdict[Any, list[Any]] = defaultdict(list)
@@ -269,7 +269,7 @@ def _grouped(keys: Sequence[Any], values: Sequence[Any]) -> Iterable[tuple[Any, 
 
 
 def _tokens(values: Sequence[Any]) -> Sequence[Any]:
-    """What stands for each value in a state; None for None, which is not counted."""
+    """Return the form of each value in a state; None for None, which is not counted."""
     kinds = set(map(type, values))
     if kinds == {str}:
         return values
@@ -295,7 +295,7 @@ class Collect(Fold):
         return [value for state in states for value in state]
 
     def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """Appends in place."""
+        """Append in place."""
         for key, value in zip(keys, values, strict=True):
             if key in table:
                 table[key].append(value)
@@ -306,7 +306,7 @@ class Collect(Fold):
 class Measures(Fold):
     """Several reducers at once: a dict of results by name.
 
-    A value that is a dict gives each reducer its item of the same name; any other value goes to all.
+    A value that is a dict gives each reducer its item of the same name. Any other value goes to all.
     """
 
     name = "measures"
@@ -320,7 +320,7 @@ class Measures(Fold):
         return tuple(part.start(_items(name, values)) for name, part in self.parts.items())
 
     def new_table(self) -> Any:
-        """{name: table of the part}, with the same keys in the same order."""
+        """Return {name: table of the part}, with the same keys in the same order."""
         return {name: part.new_table() for name, part in self.parts.items()}
 
     def entries(self, table: Any) -> tuple[Collection[Any], Iterable[State]]:
@@ -338,7 +338,7 @@ class Measures(Fold):
             part.rekey(table[name], new_key)
 
     def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """Each part folds its own column into its own table."""
+        """Fold each part's own column into its own table."""
         for name, part in self.parts.items():
             part.fold(table[name], keys, _items(name, values))
 
@@ -349,7 +349,7 @@ class Measures(Fold):
             part.absorb(table[name], keys, column)
 
     def sealed(self, states: list[State]) -> list[State]:
-        """Each as a tuple of what its parts make of theirs."""
+        """Return each state as a tuple of the sealed states of its parts."""
         if not states:
             return []
         columns = [
@@ -365,7 +365,7 @@ class Measures(Fold):
         )
 
     def finish(self, state: State) -> Any:
-        """{name: result}."""
+        """Return {name: result}."""
         return {name: part.finish(one) for (name, part), one in zip(self.parts.items(), state, strict=True)}
 
 
@@ -379,7 +379,7 @@ def _items(name: str, values: Sequence[Any]) -> Sequence[Any]:
 
 
 def as_fold(reduce: Any) -> Fold | None:
-    """The reducer behind a job's `reduce`: itself, one made of a dict of them, or None for a function."""
+    """Return the reducer behind a job's `reduce`: itself, one made of a dict of them, or None for a function."""
     if isinstance(reduce, Fold):
         return reduce
     return Measures(reduce) if isinstance(reduce, Mapping) else None

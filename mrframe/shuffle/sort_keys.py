@@ -1,7 +1,7 @@
-"""What pairs are sorted by: their keys, or with `sort_values` their keys and then their values.
+"""Sort keys of pairs: the pair's key, or with `sort_values` its key and then its value.
 
-Not here: the order itself (`keys.py`). A rank is compared with ranks of the same `PairKind` only, or where
-kinds differ with ranks that were all made by `order`.
+Not here: the order itself (`keys.py`). A sort key, or rank, may be compared only with ranks of the same `PairKind`,
+or, where kinds differ, with ranks that were all made by `order`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 from mrframe.errors import KeyRefused, ValueRefused
 from mrframe.shuffle.keys import kind_of, normal, order, sort_keys, sorts_natively
 
-PairKind = tuple[str, str | None]  # of keys and of values; None where values have no say
+PairKind = tuple[str, str | None]  # kinds of keys and of values; None where values do not count
 
 
 def pair_kind(kind: str, values: list[Any], *, by_value: bool) -> PairKind:
-    """The kinds that count. Raises ValueRefused for values without an order."""
+    """Return the kinds that count. Raises ValueRefused for values without an order."""
     if not by_value:
         return kind, None
     try:
@@ -27,12 +27,12 @@ def pair_kind(kind: str, values: list[Any], *, by_value: bool) -> PairKind:
 
 
 def is_native(kinds: PairKind) -> bool:
-    """Whether ranks of these kinds are the keys, or pairs, themselves."""
+    """Return whether ranks of these kinds are the keys, or pairs, themselves."""
     return sorts_natively(kinds[0]) and (kinds[1] is None or sorts_natively(kinds[1]))
 
 
 def ranks(kinds: PairKind, keys: list[Any], values: list[Any], *, by_order: bool = False) -> list[Any]:
-    """What to sort and compare in place of the pairs; the keys are in their normal form."""
+    """Return the ranks to sort and compare in place of the pairs. The keys are in their normal form."""
     of_keys = list(map(order, keys)) if by_order else sort_keys(keys, kinds[0])
     if kinds[1] is None:
         return of_keys
@@ -43,7 +43,7 @@ def ranks(kinds: PairKind, keys: list[Any], values: list[Any], *, by_order: bool
 def sorted_pairs(
     kinds: PairKind, keys: list[Any], values: list[Any], ranks: list[Any]
 ) -> tuple[list[Any], list[Any]]:
-    """The pairs sorted by their ranks, stably."""
+    """Return the pairs sorted by their ranks, stably."""
     if ranks is keys and values.count(None) == len(values):
         return sorted(keys), values  # half the time: nothing has to be carried along
     if kinds[0] == "n" and kinds[1] is None:

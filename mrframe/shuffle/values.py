@@ -1,15 +1,16 @@
-"""Single values as msgpack, with extensions for what msgpack lacks; the last resort of `columns.py`.
+"""Single values as msgpack, with extensions for types that msgpack lacks: the last resort of `columns.py`.
 
 Not here: columns of one type, which have faster encodings of their own (`columns.py`).
 
-Rules:
-- What comes out equals what went in, types included: a tuple is no list, True is not 1, bytes are not str.
-- A value is *plain* when it and all within it are exactly of the types in `PLAIN`, at most `DEPTH_MAX`
-  levels deep. Anything else travels pickled by value (cloudpickle), alone, and is opened only where
-  `unpickle` allows it: in executors. Reading anywhere else refuses pickles.
-- A datetime keeps its reading and its offset from UTC, not the name of its zone. Python compares two datetimes
-  of one zone by their readings and those of fixed offsets by instant, so whoever compares values, or gives them to
-  code that may, does it to what `as_travelled` makes of them: it is the same before and after they have travelled.
+Rules.
+- The values that come out equal those that went in, types included: a tuple is no list, True is not 1, bytes are not
+  str.
+- A value is *plain* when it and everything in it are exactly of the types in `PLAIN`, at most `DEPTH_MAX` levels
+  deep. Any other value travels pickled by value (cloudpickle), alone, and is opened only where `unpickle` allows it:
+  in executors. Reading anywhere else refuses pickles.
+- A datetime keeps its reading and its offset from UTC, not the name of its zone. Python compares two datetimes of one
+  zone by their readings and those of fixed offsets by instant. So code that compares values, or gives them to code
+  that may, uses what `as_travelled` makes of them: it is the same before and after they have travelled.
 """
 
 from __future__ import annotations
@@ -27,19 +28,19 @@ import msgpack
 from mrframe.core.safe_text import safe_str
 from mrframe.errors import CannotTravel, CorruptData
 
-DEPTH_MAX = 64  # levels of containers within containers in a plain value
+DEPTH_MAX = 64  # levels of nested containers in a plain value
 
 TUPLE, SET, FROZENSET, DATE, DATETIME, DECIMAL, BIGINT, PICKLE = range(1, 9)  # extension codes, never reused
 
 _CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
 _SCALARS = frozenset({type(None), bool, int, float, bytes, str, date, datetime, Decimal})
 PLAIN = _CONTAINERS | _SCALARS
-FIXED = _SCALARS | {list, tuple}  # what equal values of look the same in every process, in bytes and in memory
-# msgpack packs these as if they were bytes or extensions of ours, so they must not reach it
+FIXED = _SCALARS | {list, tuple}  # types whose equal values look the same in every process, in bytes and in memory
+# msgpack takes these for bytes or for our extensions, so they must not reach it
 _DISGUISED = frozenset({bytearray, memoryview, msgpack.ExtType, msgpack.Timestamp})
 
-_STEADY = _SCALARS - {datetime}  # as Python sees them, they are the same before and after
-_ZONED = frozenset({datetime, object})  # `object` stands for what is nested too deep
+_STEADY = _SCALARS - {datetime}  # types that Python treats the same before and after travelling
+_ZONED = frozenset({datetime, object})  # `object` stands for values that are nested too deep
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (readings of a wall clock are counted from it)
 _MICROSECOND = timedelta(microseconds=1)
@@ -49,17 +50,17 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def is_plain(value: Any) -> bool:
-    """True when the value needs no pickle: what a job may finally yield."""
+    """Return whether the value needs no pickle, as everything must that a job finally yields."""
     return type(value) in _SCALARS or (type(value) in _CONTAINERS and all_plain([value]))
 
 
 def all_plain(values: Iterable[Any]) -> bool:
-    """True when every one of the values is plain."""
+    """Return whether all of the values are plain."""
     return types_within(values) <= PLAIN
 
 
 def types_within(values: Iterable[Any]) -> set[type]:
-    """The types of the values and of all within them; `object` stands for what is nested too deep."""
+    """Return the types of the values and of everything in them; `object` stands for values too deep."""
     level = list(values)
     seen: set[type] = set()
     for _ in range(DEPTH_MAX + 1):
@@ -73,12 +74,12 @@ def types_within(values: Iterable[Any]) -> set[type]:
     return seen | {object}
 
 
-# ---- the same before and after ---------------------------------------------------------------------
+# ---- before and after travelling -------------------------------------------------------------------
 
 
 def as_travelled(values: Sequence[Any]) -> Sequence[Any]:
-    """The values as they are once they have travelled; the same sequence when no zone of a datetime will be lost."""
-    if len(tzinfo.__subclasses__()) == 1:  # no zones are loaded: `timezone` alone is left, of which none can be made
+    """Return the values as they are after travelling; the same sequence when no datetime will lose its zone."""
+    if len(tzinfo.__subclasses__()) == 1:  # no zones are loaded: only `timezone` is left, which no zone is made of
         return values
     types = set(map(type, values))
     if types <= _STEADY:
@@ -90,13 +91,16 @@ def as_travelled(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _settled(value: Any) -> Any:
-    """The value with the zones of all datetimes in it as fixed offsets; what is nested too deep is left as it is."""
+    """Return the value with the zones of all its datetimes as fixed offsets.
+
+    Values nested too deep stay as they are.
+    """
     within = types_within((value,))
     return value if datetime not in within or object in within else _with_offsets(value, {})
 
 
 def _with_offsets(value: Any, known: dict[int, Any]) -> Any:
-    """`known` are the containers that were met already, by their `id`: a value may hold one of them many times."""
+    """`known` are the containers that were met already, by `id`: a value may hold one of them many times."""
     one = type(value)
     if one is datetime and value.tzinfo is not None and type(value.tzinfo) is not timezone:
         return datetime_from(*datetime_numbers(value))
@@ -115,7 +119,7 @@ def _with_offsets(value: Any, known: dict[int, Any]) -> Any:
 
 
 def pack_values(values: list[Any]) -> bytes:
-    """The values as one msgpack array. Raises CannotTravel for a value that cannot be pickled either."""
+    """Return the values as one msgpack array. Raises CannotTravel for a value that cannot be pickled either."""
     types = types_within(values)
     if object in types or not types.isdisjoint(_DISGUISED):
         return _pack([value if _packs(value) else _pickled(_settled(value)) for value in values])
@@ -135,19 +139,19 @@ def _pack(value: Any) -> bytes:
 
 
 def _extension(value: Any) -> Any:
-    """What msgpack is to write for a value that it does not know itself."""
+    """Return the msgpack form of a value that msgpack does not know."""
     make = _TO_EXTENSION.get(type(value))
     return make(value) if make is not None else _pickled(value)
 
 
 def _set_items(value: Iterable[Any]) -> bytes:
-    """The items in the order of their bytes: the same for every hash seed."""
+    """Return the items in the order of their bytes: the same for every hash seed."""
     items = sorted(map(_pack, value))
     return bytes(msgpack.Packer(buf_size=64).pack_array_header(len(items))) + b"".join(items)
 
 
 def datetime_numbers(value: datetime) -> tuple[int, int, int]:
-    """(flags: 1 aware + 2 fold, microseconds of its reading since 1970, offset from UTC in microseconds)."""
+    """Return (flags: 1 aware + 2 fold, microseconds of its reading since 1970, offset from UTC in microseconds)."""
     offset = value.utcoffset()
     reading = (value.replace(tzinfo=None) - _EPOCH) // _MICROSECOND
     if offset is None:
@@ -156,7 +160,7 @@ def datetime_numbers(value: datetime) -> tuple[int, int, int]:
 
 
 def _pickled(value: Any) -> Any:
-    import cloudpickle  # lazily: most jobs never need it
+    import cloudpickle  # imported lazily: most jobs never need it
 
     try:
         data = cloudpickle.dumps(value)
@@ -186,7 +190,7 @@ _TO_EXTENSION: dict[type, Callable[[Any], Any]] = {
 
 
 def unpack_values(data: bytes | memoryview, *, unpickle: bool) -> list[Any]:
-    """Back from `pack_values`; `unpickle=False` refuses pickles. CorruptData on anything that is not its form."""
+    """Undo `pack_values`. `unpickle=False` refuses pickles. Raises CorruptData for bytes of another form."""
     values = _Opener(unpickle=unpickle).open(data)
     if type(values) is not list:
         raise CorruptData("a column of values is not an array")
@@ -194,7 +198,7 @@ def unpack_values(data: bytes | memoryview, *, unpickle: bool) -> list[Any]:
 
 
 def datetime_from(flags: int, reading: int, offset: int) -> datetime:
-    """Back from `datetime_numbers`."""
+    """Undo `datetime_numbers`."""
     if flags not in {0, 1, 2, 3}:
         raise CorruptData(f"a datetime with flags {flags}")
     value = _EPOCH + timedelta(microseconds=reading)
@@ -209,7 +213,7 @@ def _zone(offset: int) -> timezone:
 
 
 class _Opener:
-    """Unpacks one array of values; counts how deep its extensions are nested, so that none is without bound."""
+    """Unpacks one array of values and counts how deep its extensions are nested, to limit it."""
 
     def __init__(self, *, unpickle: bool) -> None:
         self._unpickle = unpickle

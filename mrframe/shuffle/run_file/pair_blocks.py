@@ -1,13 +1,13 @@
 """One block: a few thousand pairs of one slot as bytes, compressed where that pays, with a checksum.
 
-Not here: what blocks make up (`run_writer.py`), what a column looks like (`columns.py`).
+Not here: files of blocks (`run_writer.py`), and the form of a column (`columns.py`).
 
-Rules:
-- The checksum covers all of a block but itself, and is judged before anything is decompressed or decoded.
-- A block inflates to exactly the length it states, never to more; columns hold exactly the pairs it states.
-- Whether a block is compressed follows from the data and the job alone, so that the same pairs give the same bytes.
-- The digest of a block is the same for the same columns, compressed or not: the checksum that the block has when it
-  is not compressed, and what that is after the keys, 32 bits each. So it costs nothing where nothing is compressed.
+Rules.
+- The checksum covers all of a block but itself, and is verified before anything is decompressed or decoded.
+- A block inflates to exactly the length it states, never to more. Columns hold exactly the pairs it states.
+- Compression depends on the data and the job alone, so that the same pairs give the same bytes.
+- The digest of a block is the same for the same columns, compressed or not. It is the checksum of the uncompressed
+  block, and the state of that checksum after the keys, 32 bits each. So it costs nothing where nothing is compressed.
   Digests are added up (`core/model/shuffle_checksum.py`) and not stored with the blocks.
 """
 
@@ -23,7 +23,7 @@ from mrframe.shuffle.columns import decode, encode, encode_text
 Block = tuple[str, list[Any], list[Any]]  # (kind, keys, values): the keys sorted, kind as kind_of(keys)
 
 BLOCK_RECORDS_MAX = 4_096  # pairs in a block
-BLOCK_BYTES = 256 * 1024  # what a block should hold before compression; a single pair may be larger
+BLOCK_BYTES = 256 * 1024  # target size of a block before compression; a single pair may be larger
 BLOCK_BYTES_MAX = (1 << 31) - 1  # before compression, of a single pair
 
 # crc32, stored bytes, bytes before compression, of them the keys', pairs, flags, length of the kind
@@ -31,22 +31,22 @@ HEAD = struct.Struct("<IIIIIBB")
 _CRC_BYTES = 4
 _COMPRESSED = 1  # flag
 _RAW_DEFLATE = -15  # zlib's wbits: no header, no checksum of its own
-_COMPRESS_BYTES_MIN = 16 << 10  # below this it costs more than it saves: run files are read once, soon
-_COMPRESS_GAIN = 0.4  # deflating takes ten times as long as writing: it has to save most of the bytes …
-_COMPRESS_PAUSE = 15  # … and so many blocks after it, untried
+_COMPRESS_BYTES_MIN = 16 << 10  # smaller ones cost more than they save: run files are read once, soon
+_COMPRESS_GAIN = 0.4  # deflating takes ten times as long as writing, so it has to save most of the bytes
+_COMPRESS_PAUSE = 15  # blocks stored untried after one that did not shrink
 _COMPRESS_SAMPLE = 16 << 10  # bytes of a large block that are tried first
 _COMPRESS_SAMPLE_GAIN = 0.5  # a part shrinks a little less than the whole
 
 
 class Compressor:
-    """Compresses what shrinks, and leaves off for a while when it does not."""
+    """Compresses blocks that shrink, and stops trying for a while after one that does not."""
 
     def __init__(self, *, tries: bool = True) -> None:
         self._tries = tries
         self._pause = 0
 
     def shrink(self, raw: bytes) -> bytes | None:
-        """The bytes compressed, or None when they are better stored as they are."""
+        """Return the bytes compressed, or None when they are better stored as they are."""
         if not self._tries or len(raw) < _COMPRESS_BYTES_MIN:
             return None
         if self._pause:
@@ -61,7 +61,7 @@ class Compressor:
 
 
 def _may_shrink(raw: bytes) -> bool:
-    """Whether it is worth compressing all of it, judged by a part in the middle, where the values are."""
+    """Return whether compressing all of it may pay, judging by a part in the middle, where the values are."""
     if len(raw) < 4 * _COMPRESS_SAMPLE:
         return True
     middle = len(raw) // 2
@@ -70,7 +70,7 @@ def _may_shrink(raw: bytes) -> bool:
 
 
 def encode_pairs(kind: str, keys: list[Any], values: list[Any]) -> tuple[bytes, bytes]:
-    """The two columns as bytes; `kind` is that of the keys.
+    """Return the two columns as bytes. `kind` is that of the keys.
 
     Raises ValueRefused when they are larger than a block can ever be.
     """
@@ -87,11 +87,13 @@ def encode_pairs(kind: str, keys: list[Any], values: list[Any]) -> tuple[bytes, 
 
 
 def pack_block(kind: str, records: int, columns: tuple[bytes, bytes], compressor: Compressor) -> tuple[bytes, int]:
-    """(one block as it is stored, its digest)."""
+    """Return one block as it is stored, and its digest."""
     keys, values = columns
     raw = b"".join(columns)
     packed = compressor.shrink(raw)
-    name = kind.encode("ascii") if len(kind) < 256 else b""  # a longer one is not worth its bytes: "" is always right
+    name = (
+        kind.encode("ascii") if len(kind) < 256 else b""
+    )  # a longer kind is not worth its bytes: "" is always right
     head = HEAD.pack(0, len(raw), len(raw), len(keys), records, 0, len(name))[_CRC_BYTES:] + name
     middle, crc = _checksums(head, keys, values)
     digest = middle << 32 | crc
@@ -103,19 +105,19 @@ def pack_block(kind: str, records: int, columns: tuple[bytes, bytes], compressor
 
 
 def _checksums(head: bytes, keys: bytes | memoryview, values: bytes | memoryview) -> tuple[int, int]:
-    """The CRC-32 of head and keys, and that of all three."""
+    """Return the CRC-32 of head and keys, and that of all three."""
     middle = zlib.crc32(keys, zlib.crc32(head))
     return middle, zlib.crc32(values, middle)
 
 
 def rest_bytes(head: bytes) -> int:
-    """How many bytes follow the head of a block."""
+    """Return how many bytes follow the head of a block."""
     _, stored, _, _, _, _, name = HEAD.unpack(head)
     return int(stored + name)
 
 
 def unpack_block(head: bytes, rest: bytes, *, unpickle: bool) -> tuple[Block, int]:
-    """The block with this head and the bytes that follow it, and its digest; CorruptData when anything is wrong."""
+    """Return the block with this head and the bytes that follow it, and its digest. Raises CorruptData."""
     kind, records, key_bytes, value_bytes, digest = open_block(head, rest)
     keys = decode(key_bytes, unpickle=False)  # a key is never pickled
     values = decode(value_bytes, unpickle=unpickle)
@@ -125,7 +127,10 @@ def unpack_block(head: bytes, rest: bytes, *, unpickle: bool) -> tuple[Block, in
 
 
 def open_block(head: bytes, rest: bytes) -> tuple[str, int, memoryview, memoryview, int]:
-    """(kind, number of pairs, keys, values, digest) of a block, its columns still encoded; CorruptData as above."""
+    """Return (kind, number of pairs, keys, values, digest) of a block with its columns encoded.
+
+    Raises CorruptData.
+    """
     crc, _, raw_bytes, key_bytes, records, flags, name = HEAD.unpack(head)
     raw = memoryview(rest)[name:]
     middle, found = _checksums(head[_CRC_BYTES:] + rest[:name], raw[:key_bytes], raw[key_bytes:])

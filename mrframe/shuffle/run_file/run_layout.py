@@ -1,14 +1,14 @@
-"""The frame of a run file: header, footer and trailer; docs/formats.md shows them byte by byte.
+"""The frame of a run file: header, footer and trailer. docs/formats.md shows them byte by byte.
 
-Not here: the blocks between them (`pair_blocks.py`), reading and writing (`run_writer.py`, `run_reader.py`).
+Not here: the blocks between them (`pair_blocks.py`), writing and reading (`run_writer.py`, `run_reader.py`).
 
     header | sections | pages | footer | trailer
 
-A section is the blocks of one slot in one run; sections lie one after the other without gaps, so that every
-byte of the file is under some checksum. The pages list them, some hundred each; the footer lists the pages,
-the trailer, at the very end, says where the footer is. With 10,000 partitions a file can have 65,536 sections
-for each run, and every reduce task wants a few: it reads the pages that they are on. Fields that are reserved
-are written as 0, and a file in which they are not is refused.
+A section is the blocks of one slot in one run. Sections follow each other without gaps, so that every byte of the
+file is under some checksum. The pages list them, some hundred each. The footer lists the pages, and the trailer, at
+the very end, locates the footer. With 10,000 partitions a file can have 65,536 sections for each run, and every
+reduce task needs a few of them: it reads the pages that list those. Reserved fields are written as 0, and a file in
+which they are not is refused.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Section(NamedTuple):
 
     run: int
     slot: int
-    source: int  # which of the job's sources the pairs come from; 0 for a job that is no join
+    source: int  # which of the job's sources the pairs come from; 0 if the job is no join
     order: int  # BY_KEY or AS_GIVEN
     offset: int  # in bytes, from the start of the file
     length: int  # in bytes
@@ -53,7 +53,7 @@ class Section(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Some sections that follow each other in the file, as the footer lists them."""
+    """Some consecutive sections of the file, as the footer lists them."""
 
     first_slot: int  # the lowest of its sections' slots
     last_slot: int  # and the highest
@@ -64,7 +64,7 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What header and footer say: slots and seed of the hash, number of runs, pages, where the sections end.
+    """The content of header and footer: slots and seed of the hash, number of runs, pages, end of the sections.
 
     `by_value` says that the values of a key are sorted, too.
     """
@@ -77,14 +77,14 @@ class Layout:
     end: int
 
     def overlapping(self, wanted: range | None) -> list[int]:
-        """The numbers of the pages that can have sections of these slots (None: of any)."""
+        """Return the numbers of the pages that can have sections of these slots (None: of any)."""
         if wanted is None:
             return list(range(len(self.pages)))
         low, high = wanted.start, wanted.stop
         return [i for i, page in enumerate(self.pages) if page.first_slot < high and page.last_slot >= low]
 
     def sections(self, file: BinaryIO, name: str, number: int) -> list[Section]:
-        """The sections of one page, read from the file; CorruptData when they are not what they must be."""
+        """Read the sections of one page from the file. Raises CorruptData when they are not valid."""
         page = self.pages[number]
         at = self.end + sum(earlier.length for earlier in self.pages[:number])
         data = read_at(file, name, at, page.length)
@@ -96,7 +96,7 @@ class Layout:
         return sections
 
     def _check(self, sections: list[Section], page: Page, end: int, name: str, place: int) -> None:
-        """Sections must fill the file up to the next page's, so that no byte is without a checksum."""
+        """Check that sections fill the file up to the next page's, so that no byte is without a checksum."""
         at = page.start
         for section in sections:
             known = section.order <= AS_GIVEN and section.run < self.runs
@@ -109,13 +109,13 @@ class Layout:
 
 
 def header(slots: int, seed: int, *, by_value: bool = False) -> bytes:
-    """The first bytes of a run file."""
+    """Return the first bytes of a run file."""
     start = _HEADER.pack(HEADER_MAGIC, VERSION, by_value, 0, slots, seed, 0)[:-4]
     return start + zlib.crc32(start).to_bytes(4, "little")
 
 
 def ending(offset: int, runs: int, sections: list[Section]) -> bytes:
-    """Pages, footer and trailer, for a file whose sections end at `offset`."""
+    """Return pages, footer and trailer for a file whose sections end at `offset`."""
     pages: list[Page] = []
     data = b""
     for first in range(0, len(sections), PAGE_SECTIONS):
@@ -131,7 +131,10 @@ def ending(offset: int, runs: int, sections: list[Section]) -> bytes:
 
 
 def read_layout(file: BinaryIO, name: str) -> Layout:
-    """Header, footer and trailer of a file, checked. Raises CorruptData, which names the file and the place."""
+    """Read and check header, footer and trailer of a file.
+
+    Raises CorruptData, which names the file and the position.
+    """
     size = file.seek(0, 2)
     if size < HEADER_BYTES + TRAILER_BYTES:
         raise corrupt(name, 0, f"it has {size} bytes, too few for a run file: it was cut off or never finished")
@@ -150,10 +153,10 @@ def read_layout(file: BinaryIO, name: str) -> Layout:
 
 
 def read_at(file: BinaryIO, name: str, offset: int, length: int) -> bytes:
-    """Exactly `length` bytes from `offset`; CorruptData when the file ends before."""
+    """Read exactly `length` bytes from `offset`. Raises CorruptData when the file ends before."""
     file.seek(offset)
     data = file.read(length)
-    while len(data) < length:  # an unbuffered file may give less than was asked for
+    while len(data) < length:  # an unbuffered file may return fewer than asked for
         more = file.read(length - len(data))
         if not more:
             raise corrupt(name, offset + len(data), f"it ends {length - len(data)} bytes too early")
@@ -162,7 +165,7 @@ def read_at(file: BinaryIO, name: str, offset: int, length: int) -> bytes:
 
 
 def corrupt(name: str, offset: int, what: str) -> CorruptData:
-    """The error for a damaged run file, to be raised."""
+    """Return the error for a damaged run file."""
     return CorruptData(
         f"run file {name} is damaged at byte {offset}: {what}; the attempt that made it must run again", file=name
     )
@@ -200,7 +203,7 @@ def _rows(data: bytes, width: int, name: str, offset: int) -> list[list[int]]:
 
 
 def _whole_rows(rows: Any, width: int) -> list[list[int]]:
-    """The rows, each of so many counts; TypeError and ValueError when they are something else."""
+    """Return rows of `width` counts each. Raises TypeError or ValueError when they are something else."""
     for row in rows:
         if type(row) is not list or len(row) != width or set(map(type, row)) != {int} or min(row) < 0:
             raise ValueError(f"{row!r} is no row of {width} counts")
@@ -208,7 +211,7 @@ def _whole_rows(rows: Any, width: int) -> list[list[int]]:
 
 
 def _check_pages(layout: Layout, name: str, offset: int) -> None:
-    """Pages must cover all that lies between header and pages, in order."""
+    """Check that pages cover everything between header and pages, in order."""
     starts = [*(page.start for page in layout.pages), layout.end]
     ascending = all(before < after for before, after in pairwise(starts))
     slots = all(page.first_slot <= page.last_slot < layout.slots for page in layout.pages)

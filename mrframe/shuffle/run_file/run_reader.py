@@ -1,7 +1,7 @@
-"""Run files, read: the blocks of a slot run by run, and the part of a file that a partition needs.
+"""Reads run files: the blocks of a slot run by run, and the part of a file that a partition needs.
 
-Not here: writing (`run_writer.py`), merging runs (`merge.py`). Nothing is given out before its checksum was
-judged, and everything that can be wrong with the bytes is `CorruptData` with the file's name and the place.
+Not here: writing (`run_writer.py`), merging runs (`merge.py`). Nothing is returned before its checksum is verified,
+and every fault of the bytes is `CorruptData` with the file's name and the position.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from mrframe.errors import CorruptData
 from mrframe.shuffle.run_file.pair_blocks import HEAD, Block, open_block, rest_bytes, unpack_block
 from mrframe.shuffle.run_file.run_layout import HEADER_BYTES, Section, corrupt, ending, header, read_at, read_layout
 
-CHUNK_BYTES = 1 << 20  # the most that `extract` gives at once
+CHUNK_BYTES = 1 << 20  # longest chunk of `extract`
 
 
 class RunReader:
     """One run file. `name` is for messages; `unpickle` allows pickled values (in executors only).
 
-    The file stays the caller's, who closes it; streams of one reader share its position, so they are for
-    one thread. `slots`, `seed` (of the hash), `by_value`, `runs` and `records` are what the file states.
+    The caller owns the file and closes it. Streams of one reader share its position, so they are for one thread.
+    `slots`, `seed` (of the hash), `by_value`, `runs` and `records` are those that the file states.
     """
 
     def __init__(self, file: BinaryIO, name: str, *, unpickle: bool) -> None:
@@ -36,20 +36,18 @@ class RunReader:
         self._name = name
         self._unpickle = unpickle
         self._by_slot: dict[int, list[Section]] = {}
-        self._listed: set[int] = set()  # the pages that are in it
-        self._covered = range(0)  # slots of which all sections are in it
-        self.taken = (
-            EMPTY_CHECKSUM  # of the blocks that were read as streams or encoded: who reads again sets it back
-        )
+        self._listed: set[int] = set()  # the pages that `sections` covers
+        self._covered = range(0)  # slots whose sections are all in it
+        self.taken = EMPTY_CHECKSUM  # of the blocks read as streams or encoded; to read again, reset it
 
     @property
     def records(self) -> int:
-        """The number of pairs in the file."""
+        """Return the number of pairs in the file."""
         self.look_up(range(self.slots))
         return sum(section.records for sections in self._by_slot.values() for section in sections)
 
     def look_up(self, wanted: range) -> None:
-        """Find the sections of these slots now, all at once; others are found when they are asked for."""
+        """Find the sections of these slots now, all at once. Others are found when they are asked for."""
         if wanted.start >= self._covered.start and wanted.stop <= self._covered.stop:
             return
         numbers = [number for number in self._layout.overlapping(wanted) if number not in self._listed]
@@ -69,25 +67,25 @@ class RunReader:
         return self._by_slot.get(slot, [])
 
     def slots_present(self, wanted: range | None = None) -> list[int]:
-        """The slots that have pairs, ascending; only those within `wanted`, if given."""
+        """Return the slots that have pairs, ascending; only those within `wanted`, if given."""
         wanted = range(self.slots) if wanted is None else wanted
         self.look_up(wanted)
         return sorted(slot for slot in self._by_slot if slot in wanted)
 
     def streams(self, slot: int, source: int | None = None) -> list[Iterator[Block]]:
-        """One stream of blocks for each run that has the slot, in the order of the runs; of one source, if given."""
+        """Return one stream of blocks per run that has the slot, in their order; of one source if given."""
         sections = self._sections(slot)
         return [self._blocks(section) for section in sections if source is None or section.source == source]
 
     def some_blocks(self, slot: int, wanted: int) -> list[Block]:
-        """At most so many of the blocks of a slot, evenly spread, the first and the last among them."""
+        """Return at most `count` of the blocks of a slot, evenly spread, the first and the last among them."""
         places = [place for section in self._sections(slot) for place in self._places(section)]
         if len(places) > wanted:
             places = [places[i * (len(places) - 1) // max(1, wanted - 1)] for i in range(wanted)]
         return [self._block(at, end)[0] for at, end in places]
 
     def _places(self, section: Section) -> Iterator[tuple[int, int]]:
-        """Where each block of a section starts and the section ends; only the heads of the blocks are read."""
+        """Return the offset of each block of a section, and its end. Only the heads of the blocks are read."""
         at, end = section.offset, section.offset + section.length
         for _ in range(section.blocks):
             if at + HEAD.size > end:
@@ -107,11 +105,11 @@ class RunReader:
             raise corrupt(self._name, at, f"a section of slot {section.slot} does not hold what is stated")
 
     def records_in(self, slot: int) -> int:
-        """How many pairs a slot has."""
+        """Return the number of pairs in a slot."""
         return sum(section.records for section in self._sections(slot))
 
     def sizes(self) -> dict[int, tuple[int, int]]:
-        """{slot: (pairs, bytes)} of all slots that have pairs."""
+        """Return {slot: (pairs, bytes)} of all slots that have pairs."""
         self.look_up(range(self.slots))
         return {
             slot: (sum(s.records for s in sections), sum(s.length for s in sections))
@@ -119,7 +117,7 @@ class RunReader:
         }
 
     def encoded(self, slot: int) -> Iterator[tuple[int, memoryview, memoryview]]:
-        """(pairs, keys, values) of each block of a slot, run by run, with its columns as they are encoded."""
+        """Yield (pairs, keys, values) of each block of a slot, run by run, with its columns encoded."""
         for section in self._sections(slot):
             for at, end in self._places(section):
                 head, data = self._stored(at, end)
@@ -131,7 +129,7 @@ class RunReader:
                 yield records, keys, values
 
     def _block(self, at: int, end: int) -> tuple[Block, int, int]:
-        """The block at this place, its length in bytes, its digest."""
+        """Return the block at this offset, its length in bytes, and its digest."""
         head, data = self._stored(at, end)
         try:
             block, digest = unpack_block(head, data, unpickle=self._unpickle)
@@ -140,7 +138,7 @@ class RunReader:
         return block, HEAD.size + len(data), digest
 
     def _stored(self, at: int, end: int) -> tuple[bytes, bytes]:
-        """Head and rest of the block at this place."""
+        """Return head and rest of the block at this offset."""
         if at + HEAD.size > end:
             raise corrupt(self._name, at, "a section ends within the head of a block")
         head = read_at(self._file, self._name, at, HEAD.size)
@@ -154,10 +152,10 @@ _offset = attrgetter("offset")
 
 
 def extract(file: BinaryIO, name: str, wanted: range) -> Iterator[bytes]:
-    """The bytes of a complete run file with only the slots in `wanted`, in chunks of at most 1 MiB.
+    """Yield a complete run file with only the slots in `wanted`, in chunks of at most 1 MiB.
 
-    Blocks are copied as they lie, neither decoded nor checked: the reader of the copy checks them. Raises
-    CorruptData when header or footer of the file are damaged.
+    Blocks are copied as they are, neither decoded nor checked: the reader of the copy checks them. Raises CorruptData
+    when header or footer of the file are damaged.
     """
     layout = read_layout(file, name)
     yield header(layout.slots, layout.seed, by_value=layout.by_value)
@@ -176,7 +174,7 @@ def extract(file: BinaryIO, name: str, wanted: range) -> Iterator[bytes]:
 
 
 def _pieces(sections: list[Section]) -> list[tuple[int, int]]:
-    """(offset, length) of what the sections cover, neighbours joined."""
+    """Return (offset, length) of the bytes that sections cover, neighbours joined."""
     pieces: list[tuple[int, int]] = []
     for section in sections:
         if pieces and sum(pieces[-1]) == section.offset:

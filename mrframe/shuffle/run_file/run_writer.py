@@ -1,11 +1,11 @@
-"""Run files, written: the one container for what a sealed attempt holds, sorted by slot and key.
+"""Writes run files: the one container for the content of a sealed attempt, sorted by slot and key.
 
-Not here: reading (`run_reader.py`, whose names are here too), the bytes (`run_layout.py`, `pair_blocks.py`). Files
-are opened, synced and renamed by others; this takes binary file objects and writes them from start to end.
+Not here: reading (`run_reader.py`, whose names are here too), the bytes (`run_layout.py`, `pair_blocks.py`). Callers
+open, sync and rename files. This takes binary file objects and writes them from start to end.
 
-Rules:
-- A run is one batch of pairs sorted by (slot, key), equal keys in the order given (or of their values); a file
-  holds any number of runs, in the order they were added. A reader merges the runs of a slot.
+Rules.
+- A run is one batch of pairs sorted by (slot, key), equal keys in the order given (or of their values). A file holds
+  any number of runs, in the order they were added. A reader merges the runs of a slot.
 - The same calls with the same pairs give the same bytes.
 - A writer whose `add_…` raised is spoilt: it cannot be closed into a file that looks complete.
 """
@@ -38,12 +38,12 @@ from mrframe.shuffle.sort_keys import PairKind, pair_kind, ranks, sorted_pairs
 
 __all__ = ["Block", "RunReader", "RunTotals", "RunWriter", "extract"]
 
-_FIRST_GUESS = 512  # pairs in the first large block, before it is known how large pairs are
+_FIRST_GUESS = 512  # pairs in the first large block, before the size of pairs is known
 
 
 @dataclass(slots=True)
 class RunTotals:
-    """What a finished run file holds: pairs, bytes of the file, runs, and {slot: (pairs, bytes)}.
+    """Totals of a finished run file: pairs, bytes of the file, runs, and {slot: (pairs, bytes)}.
 
     `digests` has for each slot the sum of the digests of its blocks. `fixed` says that equal pairs in the same order
     would have given the same digests in any other process.
@@ -60,11 +60,14 @@ class RunTotals:
 class RunWriter:
     """Writes one run file.
 
-    `slots` is the number of slots of the hash (a power of two up to 65,536; 1 for output that is not
-    partitioned), `seed` its seed, `source` which of a join's sources all the pairs come from. With `ranges` the
-    slots are those, in place of the hash. `by_value` sorts the values of a key, too. `compress=False` is for what
-    is read once, soon, and is not folded: to compress costs more than to write. The file is written from its
-    current position, which must be its start.
+    slots     number of slots of the hash: a power of two up to 65,536; 1 for output that is not partitioned
+    seed      seed of the hash
+    source    the source of a join that all the pairs come from
+    ranges    use these ranges of keys as slots in place of the hash
+    by_value  sort the values of a key, too
+    compress  False for files that are read once, soon, and are not folded: compressing costs more than writing
+
+    The file is written from its current position, which must be its start.
     """
 
     def __init__(
@@ -97,14 +100,15 @@ class RunWriter:
 
     @property
     def size_bytes(self) -> int:
-        """What has been written so far."""
+        """Return the number of bytes written so far."""
         return self._offset
 
     def add_run(self, keys: list[Any], values: list[Any], slot_of: list[int] | None = None) -> None:
         """Sort the pairs by (slot, key), equal keys as given, and append them as one run.
 
-        `slot_of` gives each pair's slot in place of the hash (a user's partitioner). No pairs, no run.
-        Raises KeyRefused before anything is written, CannotTravel and ValueRefused (by_value: before, too).
+        `slot_of` gives each pair's slot in place of the hash (a user's partitioner). Without pairs there is no run.
+        Raises KeyRefused (and with `by_value` ValueRefused) before anything is written, CannotTravel and ValueRefused
+        later.
         """
         if not len(keys) == len(values) == (len(keys) if slot_of is None else len(slot_of)):
             raise ValueError(f"{len(keys)} keys and {len(values)} values do not make pairs")
@@ -127,7 +131,7 @@ class RunWriter:
         self._runs += 1
 
     def _add_ranges(self, ranges: Ranges, kinds: PairKind, keys: list[Any], values: list[Any]) -> None:
-        """Sort all, then cut: each range is a slice."""
+        """Sort all pairs, then cut: each range is a slice."""
         keys, values = sorted_pairs(kinds, keys, values, ranks(kinds, keys, values))
         for slot, start, end in ranges.pieces(keys, kinds[0]):
             self._add_section(slot, [(keys[start:end], values[start:end])], kinds[0], BY_KEY)
@@ -135,8 +139,8 @@ class RunWriter:
     def add_sorted(self, slot: int, blocks: Iterable[tuple[list[Any], list[Any]]], *, in_order: bool = False) -> None:
         """Append blocks of (keys, values) of one slot, already sorted across all of them, as one run.
 
-        They are consumed one by one. `in_order=True` keeps them as given and requires no order by key.
-        Raises ValueError when the keys are not sorted, and as `add_run` does.
+        They are consumed one by one. `in_order=True` keeps them as given and requires no order by key. Raises
+        ValueError when the keys are not sorted, and the errors of `add_run`.
         """
         if not 0 <= slot < self._slots:
             raise ValueError(f"slot {slot} of {self._slots}")
@@ -144,7 +148,7 @@ class RunWriter:
             self._runs += 1
 
     def add_merged(self, slot: int, blocks: Iterable[Block]) -> None:
-        """The same of what a merge gives, whose kinds and order are not judged again."""
+        """Append the blocks of a merge, whose kinds and order are not checked again."""
         pairs, count = self._offset, 0
         self._whole = False
         records = 0
@@ -161,7 +165,7 @@ class RunWriter:
     def add_encoded(self, sections: Iterable[tuple[int, str, Sequence[tuple[int, bytes, bytes]]]]) -> None:
         """Append a run of blocks that were encoded elsewhere: (slot, kind, [(pairs, keys, values)]), at least one.
 
-        Slots ascend, and keys within each of them: whoever encodes answers for it. No sections, no run.
+        Slots ascend, and so do keys within each slot; the caller answers for it. Without sections there is no run.
         """
         before = len(self._sections)
         for slot, kind, blocks in sections:
@@ -174,7 +178,7 @@ class RunWriter:
         self._runs += len(self._sections) > before
 
     def close(self) -> RunTotals:
-        """Write the footer and say what the file holds. The file itself is left open, at its end."""
+        """Write the footer and return the file's totals. The file itself is left open, at its end."""
         if not self._whole:
             raise ValueError("a section was left unfinished; the run file is to be thrown away")
         end = ending(self._offset, self._runs, self._sections)
@@ -189,7 +193,7 @@ class RunWriter:
     def _add_section(
         self, slot: int, blocks: Iterable[tuple[list[Any], list[Any]]], kind: str | None, key_order: int
     ) -> bool:
-        """Write one section; False when there are no pairs. `kind` None: to be found, block by block."""
+        """Write one section. Returns False when there are no pairs. With `kind` None each block's kind is found."""
         self._whole = False
         start, records, count = self._offset, 0, 0
         last: list[Any] = []
@@ -211,7 +215,7 @@ class RunWriter:
         return count > 0
 
     def _write_pairs(self, slot: int, kind: str, keys: list[Any], values: list[Any]) -> int:
-        """Cut pairs into blocks of about BLOCK_BYTES and write them; the number of blocks."""
+        """Cut pairs into blocks of about BLOCK_BYTES and write them. Returns the number of blocks."""
         at = count = 0
         while at < len(keys):
             end = min(at + self._guess, len(keys))
@@ -221,7 +225,7 @@ class RunWriter:
                 end = at + max(1, min((end - at) // 2, BLOCK_BYTES * (end - at) // size))
                 columns = encode_pairs(kind, keys[at:end], values[at:end])
                 size = len(columns[0]) + len(columns[1])
-            # by the size of these pairs, but never much more at once than was good so far
+            # by the size of these pairs, but never much more at once than before
             self._guess = max(1, min(BLOCK_RECORDS_MAX, BLOCK_BYTES * (end - at) // size, 8 * self._guess))
             self._fixed = self._fixed and is_fixed(columns[1], values[at:end])
             self._write_block(slot, kind or kind_of(keys[at:end]), end - at, columns)
@@ -237,7 +241,7 @@ class RunWriter:
 
 
 def _by_slot(slot_of: list[int], slots: int) -> Iterable[tuple[int, list[int]]]:
-    """(slot, indexes of its pairs, ascending), by slot. Raises ValueError for a slot that does not exist."""
+    """Yield (slot, indexes of its pairs, ascending), by slot. Raises ValueError for a slot that does not exist."""
     present = sorted(set(slot_of))
     if present[0] < 0 or present[-1] >= slots:
         raise ValueError(f"slots from {present[0]} to {present[-1]}, in a file of {slots}")
@@ -248,7 +252,10 @@ def _by_slot(slot_of: list[int], slots: int) -> Iterable[tuple[int, list[int]]]:
 
 
 def _check_sorted(last: list[Any], keys: list[Any], kind: str) -> list[Any]:
-    """Raise ValueError when the keys, or the step from `last` to them, are out of order; [order of the last key]."""
+    """Raise ValueError when the keys, or the step from `last` to them, are out of order.
+
+    Returns [order of the last key].
+    """
     if not keys:
         return last
     ranks = sort_keys(keys, kind)
