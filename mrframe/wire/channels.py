@@ -1,4 +1,4 @@
-"""The channels: what may be said over each, in each direction. `messages.py` says what it means."""
+"""The channels: the messages allowed over each in each direction. `messages.py` says what they mean."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mrframe.wire import messages
 from mrframe.wire.codec import MESSAGE_BYTES_MAX, Vocabulary
 
 _FORWARDED_BYTES_MAX = MESSAGE_BYTES_MAX + 512
-"""What a client may say in one message must fit when the master and a node pass it on."""
+"""A message of a client must still fit when the master and a node pass it on."""
 
 FROM_CLIENT = Vocabulary(
     messages.JobCode,

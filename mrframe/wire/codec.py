@@ -1,18 +1,18 @@
-"""Dataclasses as bytes and back: a version byte, then msgpack of the class's name and its fields in order.
+"""Encodes dataclasses as bytes and back: a version byte, then msgpack of the class's name and its fields in order.
 
-The schema is the dataclass's own type hints; there is no second description of a message. Decoding checks
-everything against it: names, number of fields, types all the way down, sizes. Bytes from a peer lead to a
-message of the vocabulary or to `BadMessage`, never to anything else.
+The schema is the dataclass's own type hints; a message has no second description. Decoding checks everything against
+it: names, number of fields, types at every level, sizes. Bytes from a peer lead to a message of the vocabulary or to
+`BadMessage`, never to anything else.
 
-This is not the encoding of keys and values of a job (`shuffle/columns.py`): no user data but names, counts
-and sampled lines passes here.
+This is not the encoding of keys and values of a job (`shuffle/columns.py`): the only user data here are names, counts
+and sampled lines.
 
 Rules.
-- A vocabulary is what may be said over one channel in one direction; what is not in it is not decoded.
+- A vocabulary lists the messages allowed over one channel in one direction. Others are not decoded.
 - Text may hold lone surrogates (log bytes decoded with surrogateescape): both ways use "surrogatepass".
 - `True` is not an int here, and an int is accepted where a float is declared.
 - Ints beyond 64 bits travel as decimal text in extension type 1.
-- A field that is marked as added later (`core/model/spec.py`, ADDED) may be missing at the end; it has its default
+- A field that is marked as added later (`core/model/spec.py`, ADDED) may be missing at the end. It has its default
   then.
 - In a union of dataclasses a value is (name, fields); elsewhere the fields alone.
 """
@@ -37,7 +37,7 @@ _BIG_INT = 1
 _BIG_INT_DIGITS_MAX = 4000  # Python's own limit on int <-> text is 4300 digits
 
 Convert = Callable[[Any], Any]
-Coder = tuple[Convert, Convert]  # (to msgpack, from msgpack and checked)
+Coder = tuple[Convert, Convert]  # (to msgpack, from msgpack with checks)
 
 
 class BadMessage(CorruptData):
@@ -47,7 +47,7 @@ class BadMessage(CorruptData):
 
 
 class Vocabulary:
-    """The messages that may be said in one direction over one channel."""
+    """The messages allowed in one direction over one channel."""
 
     def __init__(self, *classes: type, bytes_max: int = MESSAGE_BYTES_MAX) -> None:
         self.bytes_max = bytes_max
@@ -56,7 +56,10 @@ class Vocabulary:
         assert len(self._classes) == len(classes), "two messages of a vocabulary have the same name"
 
     def encode(self, message: Any) -> bytes:
-        """The message as bytes; BadMessage when it is not of this vocabulary, too large, or not of its own types."""
+        """Return the message as bytes.
+
+        Raises BadMessage for a foreign class, wrong types of fields, or too large a message.
+        """
         name = self._names.get(type(message))
         if name is None:
             raise BadMessage(f"{type(message).__name__} is no message of this channel")
@@ -70,7 +73,7 @@ class Vocabulary:
         return bytes((VERSION,)) + body
 
     def decode(self, data: bytes | memoryview) -> Any:
-        """The message that these bytes are; BadMessage when they are none."""
+        """Return the message in these bytes. Raises BadMessage when there is none."""
         if not 0 < len(data) <= self.bytes_max:
             raise BadMessage(f"a message of {len(data):,} bytes; 1 to {self.bytes_max:,} are allowed")
         if data[0] != VERSION:
@@ -109,7 +112,10 @@ _coders: dict[Any, Coder] = {}
 
 
 def coder(hint: Any) -> Coder:
-    """The two conversions of a type hint; made once. TypeError for a hint that has no form on the wire."""
+    """Return the two conversions of a type hint, made once.
+
+    Raises TypeError for a hint without a form on the wire.
+    """
     made = _coders.get(hint)
     if made is None:
         made = _coders[hint] = _make(hint)
@@ -146,7 +152,7 @@ def _exactly(*allowed: type) -> Convert:
 
 
 def _pack_big_int(value: Any) -> msgpack.ExtType:
-    """What msgpack asks about values that it does not know, and about ints that are too large for it."""
+    """Convert values that msgpack does not know: ints that are too large for it. Raises TypeError for others."""
     if type(value) is not int:
         raise TypeError(f"a {type(value).__name__}")
     return msgpack.ExtType(_BIG_INT, str(value).encode())
@@ -173,7 +179,7 @@ def _dataclass(cls: type) -> Coder:
     types_ = tuple([hints[names[i]] for i in plain])
     plain_of = _items_of(plain)
     added = [field.default for field in dataclasses.fields(cls) if "added" in field.metadata]
-    coders: list[tuple[int, Convert, Convert]] = []  # of the fields that have more than a type to check
+    coders: list[tuple[int, Convert, Convert]] = []  # of the fields that need more than a check of one type
 
     def prepare() -> None:  # at first use: a class may hold another of its own kind
         coders.extend((i, *coder(hints[name])) for i, name in enumerate(names) if hints[name] not in _ONE_TYPE)
@@ -194,7 +200,7 @@ def _dataclass(cls: type) -> Coder:
         return items
 
     def unpack(value: Any) -> Any:
-        if added and type(value) is tuple and count - len(added) <= len(value) < count:  # of a journal from before
+        if added and type(value) is tuple and count - len(added) <= len(value) < count:  # of an older journal
             value += tuple(added[len(value) - count :])
         if type(value) is not tuple or len(value) != count:
             raise BadMessage(f"{cls.__name__} has {count} fields; these bytes hold something else")

@@ -1,6 +1,6 @@
-"""Messages on a byte stream: four bytes of length (big-endian), then so many bytes.
+"""Messages on a byte stream: four bytes of length (big-endian), then that many bytes.
 
-Used on socketpairs between parent and child processes. Not on ZeroMQ, which has frames of its own.
+Used on socketpairs between parent and child processes, but not on ZeroMQ, which has frames of its own.
 """
 
 from __future__ import annotations
@@ -13,19 +13,22 @@ _LENGTH = struct.Struct(">I")
 
 
 def frame(payload: bytes) -> bytes:
-    """The payload with its length before it."""
+    """Return the payload with its length before it."""
     return _LENGTH.pack(len(payload)) + payload
 
 
 class Frames:
-    """Puts frames together again from pieces of a stream, however it was cut."""
+    """Reassembles frames from pieces of a stream, however it was cut."""
 
     def __init__(self, bytes_max: int = MESSAGE_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The payloads that are complete with `data`; BadMessage when a frame is longer than allowed."""
+        """Return the payloads that are complete with `data`.
+
+        Raises BadMessage when a frame is longer than allowed.
+        """
         self._rest += data
         payloads = []
         start = 0

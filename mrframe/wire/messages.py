@@ -1,7 +1,8 @@
-"""What may be said: the vocabularies of every channel, and the messages that are not events of the core.
+"""The messages that are not events of the core.
 
-The events of `core/model/events.py` travel as they are. Defined here is what only the drivers need: code of
-jobs, who is where, numbers of requests, transfers of files, and the talk between parent and child.
+The events of `core/model/events.py` travel as they are. Defined here are the messages that only the drivers need:
+packages of jobs, addresses, numbers of requests, transfers of files, and messages between parent and child. Class
+names and the order of fields are part of the protocol.
 """
 
 from __future__ import annotations
@@ -17,21 +18,21 @@ FETCH_FRAME_BYTES = 1 << 20
 """Longest piece of a file in one data frame."""
 
 REPORT_BYTES_MAX = MESSAGE_BYTES_MAX - (64 << 10)
-"""Longest message of an executor, so that what the node and the master make of it fits in theirs."""
+"""Longest message of an executor, so that the messages which node and master make of it fit, too."""
 
 # ---- client, master, node -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The master has taken the client's requests up to this number; the next may be sent again otherwise."""
+    """The master has accepted the client's requests up to this number. The client may repeat the later ones."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class JobCode:
-    """The package of a job: opaque to all but executors. From the client to the master, then to nodes."""
+    """The package of a job, opaque to all but executors. From the client to the master, then to nodes."""
 
     job: str
     package: bytes
@@ -39,7 +40,7 @@ class JobCode:
 
 @dataclass(frozen=True, slots=True)
 class CodeWanted:
-    """A node has an attempt of a job whose code it does not have (any more)."""
+    """A node has an attempt of a job whose package it does not have (any more)."""
 
     node: str
     incarnation: str
@@ -50,7 +51,7 @@ class CodeWanted:
 class NodeAddress:
     """Where a node serves files: a ZeroMQ address, and its directory for readers on the same host.
 
-    `storage` is the folder of its block store, empty when it has none.
+    `storage` is the folder of its block store; "" when it has none.
     """
 
     node: str
@@ -62,14 +63,14 @@ class NodeAddress:
 
 @dataclass(frozen=True, slots=True)
 class Peers:
-    """All nodes that are there, to everybody, whenever that changes."""
+    """All nodes that are there. Sent to everybody whenever that changes."""
 
     nodes: tuple[NodeAddress, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """Some of the reports of a job that is over (`JobEnded.reports`), from place `first` on; see `Ended`."""
+    """Some of the reports of a finished job (`JobEnded.reports`), from index `first` on. See `Ended`."""
 
     job: str
     number: int
@@ -79,7 +80,7 @@ class Reports:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A job is over; its reports were sent before, all again with each repetition until `EndHeard`.
+    """A job has ended. Its reports were sent before, and all is repeated until `EndHeard`.
 
     `number` counts the ends of the job: when an output of a job that was done is lost, it ends again.
     """
@@ -93,7 +94,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class EndHeard:
-    """The client knows this end of the job and has all its reports."""
+    """The client confirms this end of the job: it has all its reports."""
 
     job: str
     number: int
@@ -101,7 +102,7 @@ class EndHeard:
 
 @dataclass(frozen=True, slots=True)
 class FollowJob:
-    """The client wants to hear of this job's progress and end. May be said again; a new master must be told."""
+    """The client follows this job's progress and end. May be repeated; a new master must be told again."""
 
     job: str
 
@@ -115,12 +116,12 @@ class JobUnknown:
 
 @dataclass(frozen=True, slots=True)
 class ClusterWanted:
-    """The client wants to know how the cluster is: answered by `ClusterState`."""
+    """The client asks for the state of the cluster. `ClusterState` is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeState:
-    """A node as the master sees it; `state` as in docs/scheduler.md, `attempts` those that it has been given."""
+    """A node as the master sees it: `state` as in docs/scheduler.md, `attempts` those that it was given."""
 
     node: str
     state: str
@@ -130,9 +131,9 @@ class NodeState:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A job as the master sees it: "running", "done" or "failed"; tasks of the step that it is at.
+    """A job as the master sees it: "running", "done" or "failed", with the tasks of its current step.
 
-    `error_slug` and `said` are of the failure of one that has failed; `said` is the beginning of its message.
+    `error_slug` and `said` describe the failure of a failed one; `said` is the beginning of the failure's message.
     """
 
     job: str
@@ -146,7 +147,7 @@ class JobState:
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
-    """How the cluster is; `epoch` counts the starts of its master."""
+    """The state of the cluster. `epoch` counts the starts of its master."""
 
     epoch: int
     nodes: tuple[NodeState, ...]
@@ -167,7 +168,7 @@ class Refused:
 class FetchFile:
     """Send file `name` of an attempt: all of it, or of a run file only the slots first_slot … end_slot - 1.
 
-    `first_slot` is -1 for all. At most `credits` data frames may be under way; `FetchMore` grants more.
+    `first_slot` is -1 for the whole file. At most `credits` data frames may be under way; `FetchMore` grants more.
     """
 
     request: int
@@ -180,7 +181,7 @@ class FetchFile:
 
 @dataclass(frozen=True, slots=True)
 class FetchMore:
-    """`credits` more data frames may be sent for this request."""
+    """The sender may send `credits` more data frames for this request."""
 
     request: int
     credits: int
@@ -188,14 +189,14 @@ class FetchMore:
 
 @dataclass(frozen=True, slots=True)
 class FetchStop:
-    """The receiver has no more use for this request."""
+    """The receiver no longer needs this request."""
 
     request: int
 
 
 @dataclass(frozen=True, slots=True)
 class FilePiece:
-    """One piece of a file follows as a frame of its own; `crc` is the CRC-32 of the file up to its end."""
+    """One piece of a file follows as a frame of its own. `crc` is the CRC-32 of the file up to the piece's end."""
 
     request: int
     number: int
@@ -204,7 +205,7 @@ class FilePiece:
 
 @dataclass(frozen=True, slots=True)
 class FileEnd:
-    """The file is complete: so many pieces, so many bytes, this CRC-32."""
+    """The file is complete: the number of its pieces, its size and its CRC-32."""
 
     request: int
     pieces: int
@@ -225,7 +226,7 @@ class FileRefused:
 
 @dataclass(frozen=True, slots=True)
 class KeeperSetup:
-    """First words to a keeper that was started by exec: what a forked one has from its parent's memory."""
+    """First message to a keeper that was started by exec. A forked one has all this in its memory."""
 
     client_pid: int
     scratch: str
@@ -237,14 +238,14 @@ class KeeperSetup:
 
 @dataclass(frozen=True, slots=True)
 class ForkChildren:
-    """Fork these children; with it come as many file descriptors, each child's line to the client."""
+    """Fork these children. Comes with as many file descriptors: each child's pipe to the client."""
 
     names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ForkExecutor:
-    """Fork executor `number`; with it comes its line to the node."""
+    """Fork executor `number`. Comes with the descriptor of its pipe to the node."""
 
     number: int
 
@@ -275,12 +276,12 @@ class ChildEnded:
 
 @dataclass(frozen=True, slots=True)
 class EndAll:
-    """End everything, remove the scratch directory, leave."""
+    """End everything, remove the scratch directory, and leave."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A process that may talk in this cluster: its name (`client`, `master`, `node-1`) and public key (Z85)."""
+    """A process of this cluster: its name (`client`, `master`, `node-1`) and public key (Z85)."""
 
     name: str
     public_key: bytes
@@ -288,10 +289,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class MasterSetup:
-    """First words of the client to the master, over its line: it is known by these keys, and knows these.
+    """First message of the client to the master, over its pipe: its keys, and those of the members.
 
-    `journal` is the directory of its journal, empty for one in memory. `address` is where an earlier process of this
-    master was reached, and this one is to be; empty: anywhere.
+    `journal` is the directory of its journal; "" for one in memory. `address` is where an earlier process of this
+    master listened, and this one is to listen; "": anywhere.
     """
 
     public_key: bytes
@@ -304,7 +305,7 @@ class MasterSetup:
 
 @dataclass(frozen=True, slots=True)
 class NodeSetup:
-    """First words of the client to a node, over its line. `storage`: the folder of its block store, or empty."""
+    """First message of the client to a node, over its pipe. `storage` is the folder of its block store, or ""."""
 
     name: str
     incarnation: str
@@ -328,7 +329,7 @@ class ChildReady:
 
 @dataclass(frozen=True, slots=True)
 class ChildFault:
-    """The last words of a master or node that cannot go on: why, for people, after its name."""
+    """Last message of a master or node that cannot go on. `reason` follows its name in texts for people."""
 
     reason: str
 
@@ -342,7 +343,7 @@ class ExecutorPids:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An order to an executor; the job's package is the file `package`."""
+    """An order to an executor. `package` is the path of the job's package."""
 
     package: str
     order: Order
@@ -350,7 +351,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class BlockDeleted:
-    """To the executor of a decode attempt: one of its blocks has been mapped, and is gone."""
+    """To the executor of a decode attempt: one of its blocks has been mapped and deleted."""
 
     attempt: str
 
