@@ -18,15 +18,15 @@ _TUPLES = ord("t")
 _LENGTH = struct.Struct("<I")
 
 
-def is_fixed(data: bytes, column: list[Any]) -> bool:
+def is_deterministic(data: bytes, column: list[Any]) -> bool:
     """Return whether equal columns always have these bytes.
 
     Values are inspected only where their tag does not say.
     """
-    return _is_fixed(memoryview(data), column)
+    return _is_deterministic(memoryview(data), column)
 
 
-def _is_fixed(view: memoryview, column: list[Any]) -> bool:
+def _is_deterministic(view: memoryview, column: list[Any]) -> bool:
     if view[0] in _SIMPLE:
         return True
     if view[0] != _TUPLES:
@@ -35,7 +35,7 @@ def _is_fixed(view: memoryview, column: list[Any]) -> bool:
     for position in range(view[1]):
         (length,) = _LENGTH.unpack_from(view, at)
         inner = view[at + 4 : at + 4 + length]
-        if inner[0] not in _SIMPLE and not _is_fixed(inner, list(map(itemgetter(position), column))):
+        if inner[0] not in _SIMPLE and not _is_deterministic(inner, list(map(itemgetter(position), column))):
             return False
         at += 4 + length
     return True

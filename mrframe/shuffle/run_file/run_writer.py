@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.shuffle_checksum import DIGEST_MASK
-from mrframe.shuffle.deterministic import is_fixed
+from mrframe.shuffle.deterministic import is_deterministic
 from mrframe.shuffle.keys import kind_of, normal, order, sort_keys
 from mrframe.shuffle.partition import slot_column, slots_bits
 from mrframe.shuffle.range_partition import Ranges
@@ -95,7 +95,7 @@ class RunWriter:
         self._guess = _FIRST_GUESS
         self._whole = True
         self._digests: dict[int, int] = {}
-        self._fixed = True
+        self._deterministic = True
         file.write(header(slots, seed, by_value=by_value))
 
     @property
@@ -183,7 +183,9 @@ class RunWriter:
             raise ValueError("a section was left unfinished; the run file is to be thrown away")
         end = ending(self._offset, self._runs, self._sections)
         self._file.write(end)
-        totals = RunTotals(bytes=self._offset + len(end), runs=self._runs, digests=self._digests, fixed=self._fixed)
+        totals = RunTotals(
+            bytes=self._offset + len(end), runs=self._runs, digests=self._digests, fixed=self._deterministic
+        )
         for section in self._sections:
             totals.records += section.records
             records, length = totals.by_slot.get(section.slot, (0, 0))
@@ -227,7 +229,7 @@ class RunWriter:
                 size = len(columns[0]) + len(columns[1])
             # by the size of these pairs, but never much more at once than before
             self._guess = max(1, min(BLOCK_RECORDS_MAX, BLOCK_BYTES * (end - at) // size, 8 * self._guess))
-            self._fixed = self._fixed and is_fixed(columns[1], values[at:end])
+            self._deterministic = self._deterministic and is_deterministic(columns[1], values[at:end])
             self._write_block(slot, kind or kind_of(keys[at:end]), end - at, columns)
             at = end
             count += 1

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from mrframe.shuffle.columns import encode
-from mrframe.shuffle.deterministic import is_fixed
+from mrframe.shuffle.deterministic import is_deterministic
 from mrframe.shuffle.run_file.run_writer import RunWriter
 
 
@@ -49,12 +49,12 @@ LOOSE = [
 
 @pytest.mark.parametrize("column", FIXED)
 def test_these_have_one_form(column):
-    assert is_fixed(encode(column), column)
+    assert is_deterministic(encode(column), column)
 
 
 @pytest.mark.parametrize("column", LOOSE)
 def test_these_may_have_others(column):
-    assert not is_fixed(encode(column), column)
+    assert not is_deterministic(encode(column), column)
 
 
 def test_one_loose_block_makes_a_whole_file_loose():
