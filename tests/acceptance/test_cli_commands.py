@@ -87,7 +87,7 @@ def test_questions(mrframe, args, rows):
         (["status", "book.txt"], FormatError, "no known log format"),
     ],
 )
-def test_questions_that_cannot_be_answered(mrframe, args, kind, said):
+def test_impossible_questions_are_refused(mrframe, args, kind, said):
     result = mrframe("count", *args)
     assert isinstance(result.exception, kind), result.exception
     assert said in str(result.exception)
@@ -108,7 +108,7 @@ def test_every_ready_job_can_be_started_from_and_its_test_passes(mrframe, folder
     assert f"{len(jobs)} passed" in done.stdout
 
 
-def test_init_replaces_nothing(mrframe, folder):
+def test_init_does_not_overwrite_a_file(mrframe, folder):
     (folder / "test_mine.py").write_text("mine")
     assert isinstance(mrframe("init", "mine").exception, OutputError)
     assert not (folder / "mine.py").exists()
@@ -116,7 +116,7 @@ def test_init_replaces_nothing(mrframe, folder):
     assert "busiest paths" in (folder / "sub" / "top_urls.py").read_text()
 
 
-def test_init_says_what_is_near(mrframe):
+def test_init_suggests_the_nearest_name(mrframe):
     assert "did you mean 'top_urls'?" in str(mrframe("init", "x", "--from", "top_url").exception)
     assert "cannot be the name" in str(mrframe("init", "my-job").exception)
 
@@ -150,7 +150,7 @@ def test_a_format_string_is_tried_and_shows_where_a_line_stops_to_match(mrframe,
     assert isinstance(mrframe("formats", "test", "nonsense").exception, FormatError)
 
 
-def test_a_plan_says_what_would_be_done(mrframe):
+def test_a_dry_run_shows_the_plan(mrframe):
     text = mrframe("run", "top_urls", "access.log", "--dry-run", "--splits", "3").stdout
     assert "format  combined" in text
     assert "3 map tasks, 2 reduce tasks" in text
@@ -227,7 +227,7 @@ def test_check_refuses_standard_input(mrframe):
     assert isinstance(mrframe("check", "top_urls", "-").exception, UsageError)
 
 
-def test_the_doctor_finds_this_machine_well(mrframe):
+def test_the_doctor_finds_no_fault_on_this_machine(mrframe):
     result = mrframe("doctor", "--json")
     report = json.loads(result.stdout)
     assert report["healthy"], report
@@ -235,7 +235,7 @@ def test_the_doctor_finds_this_machine_well(mrframe):
     assert result.exit_code == 0
 
 
-def test_the_doctor_says_what_is_wrong(mrframe, folder, monkeypatch):
+def test_the_doctor_names_faults(mrframe, folder, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(folder / "nowhere"))
     result = mrframe("doctor")
     assert result.exit_code == 1

@@ -97,7 +97,7 @@ def nothing_is_left(folder: Path) -> bool:
     return os.listdir(folder / "scratch") == []
 
 
-def test_data_on_standard_output_and_all_else_on_standard_error(mrframe, folder):
+def test_only_data_goes_to_standard_output(mrframe, folder):
     done = mrframe("run", "paths.py", "access.log")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert rows[0] == {"key": "/0", "value": 15}
@@ -117,7 +117,7 @@ def rows_of(text: bytes) -> list[dict]:
 
 
 @pytest.mark.parametrize("engine", ["inline", "local"])
-def test_what_a_job_prints_goes_to_standard_error(mrframe, folder, engine):
+def test_prints_of_a_job_go_to_standard_error(mrframe, folder, engine):
     (folder / "prints.py").write_text(PRINTS)
     done = mrframe("run", "prints.py", "access.log", "--engine", engine, "--limit", "2")
     assert (rows_of(done.stdout), done.returncode) == (ROWS, 0), done.stderr
@@ -128,7 +128,7 @@ def test_what_a_job_prints_goes_to_standard_error(mrframe, folder, engine):
     assert "exit handler by print" in said
 
 
-def test_what_a_job_prints_is_in_no_answer_of_another_command(mrframe, folder):
+def test_prints_of_a_job_stay_out_of_the_output_of_other_commands(mrframe, folder):
     (folder / "prints.py").write_text(PRINTS)
     as_json = json.loads(mrframe("run", "prints.py", "access.log", "--json").stdout)
     assert as_json["answer"] == ROWS
@@ -145,7 +145,7 @@ def test_what_a_job_prints_is_in_no_answer_of_another_command(mrframe, folder):
     assert b"--limit" in shown
 
 
-def test_what_a_job_prints_is_in_no_answer_of_check_and_replay(mrframe, folder):
+def test_prints_of_a_job_stay_out_of_the_output_of_check_and_replay(mrframe, folder):
     (folder / "prints.py").write_text(PRINTS.replace("return [(path, 1)]", "return [(path, 1 / (path != '/6'))]"))
     assert mrframe("run", "prints.py", "access.log").returncode == 1
     again = mrframe("replay", "@")
@@ -156,7 +156,7 @@ def test_what_a_job_prints_is_in_no_answer_of_check_and_replay(mrframe, folder):
     assert checked["safe"]
 
 
-def test_a_job_that_takes_standard_output_away_loses_no_answer(mrframe, folder):
+def test_the_answer_is_written_even_if_the_job_closes_standard_output(mrframe, folder):
     for statement in (
         "sys.stdout = open(os.devnull, 'w')",
         "sys.stdout.close()",
@@ -168,7 +168,7 @@ def test_a_job_that_takes_standard_output_away_loses_no_answer(mrframe, folder):
         assert (rows_of(done.stdout), done.returncode) == (ROWS, 0), done.stderr
 
 
-def test_prints_that_nobody_reads_fail_no_job(mrframe, folder):
+def test_unread_prints_do_not_fail_the_job(mrframe, folder):
     (folder / "prints.py").write_text(COUNT.replace("job =", "print('import')\njob ="))
     with open("/dev/full", "w") as full:
         done = mrframe("run", "prints.py", "access.log", "-q", stderr=full)
@@ -287,7 +287,7 @@ def test_the_first_thing_shown_is_the_users_own_line_then_the_record(mrframe, fo
     assert b"ValueError: three" in alone.stderr
 
 
-def test_verbose_shows_our_frames_too(mrframe, folder):
+def test_verbose_shows_the_frames_of_mrframe_too(mrframe, folder):
     (folder / "fields.py").write_text(COUNT.replace('key="path"', 'key="pth"'))
     assert b"mrframe's own frames" in mrframe("run", "fields.py", "access.log", "-v").stderr
     assert b"mrframe's own frames" in mrframe("run", "fields.py", "access.log", env={"MRFRAME_DEBUG": "1"}).stderr
@@ -413,7 +413,7 @@ def on_terminal(command: list[str], folder: Path, environment: dict[str, str]) -
     return seen.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def test_a_terminal_gets_a_table_and_never_what_a_log_line_commands(folder, environment):
+def test_a_terminal_gets_a_table_with_control_bytes_escaped(folder, environment):
     with open(folder / "access.log", "ab") as log:
         log.write(b"\x1b[2Jevil \xff\n")
     seen, code = on_terminal([*COMMAND, "run", "paths.py", "access.log"], folder, environment)
@@ -426,7 +426,7 @@ def test_a_terminal_gets_a_table_and_never_what_a_log_line_commands(folder, envi
     assert "\x1b[3" not in plain
 
 
-def test_progress_is_redrawn_on_a_terminal_and_taken_away(folder, environment):
+def test_progress_is_redrawn_on_a_terminal_and_cleared_at_the_end(folder, environment):
     (folder / "long.py").write_text(
         "import time\nfrom mrframe import Job, count, logs\n"
         "def by_path(path):\n"

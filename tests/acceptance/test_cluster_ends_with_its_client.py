@@ -113,7 +113,7 @@ def test_nothing_outlives_a_killed_client(tmp_path, how, seed):
     assert client.left() == ([], [])
 
 
-def test_what_is_looked_for_would_be_found(tmp_path):
+def test_leftovers_would_be_found(tmp_path):
     """The other tests here look for processes by a mark; a living cluster has it."""
     client = Client(tmp_path, "-c", SCRIPT, "fork")
     deadline = time.monotonic() + 10

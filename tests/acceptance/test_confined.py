@@ -103,7 +103,7 @@ def test_executors_have_limits_and_see_no_secrets_and_no_descriptors_of_others(t
     assert facts["fds"].count("socket") == 1  # the line to its node
 
 
-def test_a_flood_of_prints_is_cut_and_told(tmp_path):
+def test_a_flood_of_prints_is_truncated_and_reported(tmp_path):
     done = run(tmp_path, FLOODS)
     assert done.returncode == 0
     assert len(done.stderr) < PRINT_BYTES_MAX + 10_000
@@ -111,7 +111,7 @@ def test_a_flood_of_prints_is_cut_and_told(tmp_path):
     assert json.loads(done.stdout)["value"] == LINES
 
 
-def test_floods_of_many_attempts_are_cut_together_counted_and_told_once(tmp_path):
+def test_truncated_output_of_many_attempts_is_reported_once(tmp_path):
     """Each of them prints less than an attempt may; what a node shows is bounded by the time it takes."""
     began_s = time.monotonic()
     done = run(tmp_path, FLOODS, "--splits", "60", "--summary", str(tmp_path / "summary"))
@@ -126,7 +126,7 @@ def test_floods_of_many_attempts_are_cut_together_counted_and_told_once(tmp_path
     assert json.loads(done.stdout)["value"] == LINES
 
 
-def test_a_terminal_that_stands_still_stops_nothing(tmp_path):
+def test_a_stopped_terminal_does_not_stop_the_job(tmp_path):
     """Nobody reads standard error, which is a pipe that is soon full."""
     readable, writable = os.pipe()
     try:
@@ -141,7 +141,7 @@ def test_a_terminal_that_stands_still_stops_nothing(tmp_path):
         os.close(writable)
 
 
-def test_processes_without_end_are_ended_and_told(tmp_path):
+def test_a_fork_bomb_is_killed_and_reported(tmp_path):
     before = set(os.listdir("/proc"))
     done = run(tmp_path, FORKS)
     assert done.returncode == 1
@@ -163,7 +163,7 @@ def test_too_large_files_and_too_many_are_failures_that_name_the_line(tmp_path, 
     assert b"access.log" in done.stderr
 
 
-def test_buffers_that_take_all_memory_are_smaller_the_next_time(tmp_path):
+def test_an_attempt_out_of_memory_is_repeated_with_smaller_buffers(tmp_path):
     """Values of 150 MB do not fit beside the limit, nor does their buffer; a careful attempt spills them sooner."""
     (tmp_path / "log").write_text("".join(f"{number:09d}\n" for number in range(100_000)))
     (tmp_path / "job.py").write_text(

@@ -124,7 +124,7 @@ def test_the_answer_is_right_or_an_error_says_where(trial, place, kth, errno, ho
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("place", PLACES)
-def test_each_call_fails_once_and_from_then_on(trial, place):
+def test_every_disk_call_fails_once_and_permanently(trial, place):
     """Each of the first 200, as far as there are so many; both errors, in turn."""
     usual = trial.run(place)
     assert usual.calls > 10

@@ -69,7 +69,7 @@ def flip(path, seed=1):
     path.write_bytes(data)
 
 
-def test_what_was_put_is_read_counted_and_only_what_is_new_is_stored(store, tmp_path):
+def test_a_dataset_is_read_and_a_second_put_stores_only_new_blocks(store, tmp_path):
     store.start("--nodes", 2, "--slots", 1)
     whole = LOG.read_bytes()
     log = tmp_path / "access.log"
@@ -115,7 +115,7 @@ def test_what_was_put_is_read_counted_and_only_what_is_new_is_stored(store, tmp_
     assert store.processes() == {}
 
 
-def test_a_flipped_bit_is_named_the_answer_stays_exact_and_the_block_is_made_again(store):
+def test_a_damaged_block_is_named_and_repaired_and_the_answer_stays_exact(store):
     store.start("--nodes", 2, "--slots", 1)
     store.put("access", LOG)
     block, nodes = store.blocks("access")[1]
@@ -137,7 +137,7 @@ def test_a_flipped_bit_is_named_the_answer_stays_exact_and_the_block_is_made_aga
     store.cluster("stop")
 
 
-def test_a_node_that_dies_while_a_put_and_a_job_run_costs_nothing(store, tmp_path):
+def test_the_death_of_a_node_fails_neither_a_put_nor_a_job(store, tmp_path):
     store.start("--nodes", 4, "--slots", 1)
     log = tmp_path / "access.log"
     log.write_bytes(LOG.read_bytes() * 5)
@@ -166,7 +166,7 @@ def test_a_node_that_dies_while_a_put_and_a_job_run_costs_nothing(store, tmp_pat
     assert store.processes() == {}
 
 
-def test_a_store_without_room_is_an_error_and_nothing_is_half_stored(store, tmp_path):
+def test_a_full_store_is_an_error_and_leaves_no_partial_dataset(store, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
         "from mrframe.store import blocks\n"
         "import os, types\n"
@@ -190,7 +190,7 @@ def test_a_store_without_room_is_an_error_and_nothing_is_half_stored(store, tmp_
 SOON = "from mrframe.core.replication import reconcile\nreconcile.ORPHAN_S = 0.5\n"
 
 
-def test_a_journal_that_was_moved_away_as_its_error_advises_takes_no_block_and_no_answer_with_it(store, tmp_path):
+def test_moving_a_damaged_journal_away_loses_no_block_and_no_result(store, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(SOON)  # what no put needs is deleted at once
     store.environment["PYTHONPATH"] += os.pathsep + str(tmp_path)
     store.start("--nodes", 2, "--slots", 1)
@@ -228,7 +228,7 @@ def test_a_journal_that_was_moved_away_as_its_error_advises_takes_no_block_and_n
 
 
 @pytest.mark.slow
-def test_an_older_copy_of_the_journal_takes_nothing_with_it_that_came_later(store, tmp_path):
+def test_restoring_an_older_journal_loses_no_later_dataset(store, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(SOON)
     store.environment["PYTHONPATH"] += os.pathsep + str(tmp_path)
     store.start("--nodes", 2, "--slots", 1)
@@ -260,7 +260,7 @@ def test_an_older_copy_of_the_journal_takes_nothing_with_it_that_came_later(stor
     store.cluster("stop")
 
 
-def test_what_cannot_be_put_is_refused_with_the_remedy(store, tmp_path):
+def test_put_refuses_unusable_input_with_the_remedy(store, tmp_path):
     store.start("--nodes", 1, "--slots", 1)
     empty = tmp_path / "empty.log"
     empty.touch()
@@ -283,7 +283,7 @@ def test_what_cannot_be_put_is_refused_with_the_remedy(store, tmp_path):
     store.cluster("stop")
 
 
-def test_nodes_come_and_go_and_each_gives_or_takes_its_share(store):
+def test_blocks_are_rebalanced_when_nodes_come_and_go(store):
     store.start("--nodes", 2, "--slots", 1)
     store.put("access", LOG)
     store.cluster("stop")
@@ -314,7 +314,7 @@ def test_blocks_travel_by_the_network_when_they_may_not_be_read_by_path(store):
 
 
 @pytest.mark.slow
-def test_a_block_that_no_node_has_fails_the_job_with_its_name_and_is_told_as_lost(store):
+def test_a_lost_block_fails_the_job_and_is_reported_as_lost(store):
     store.start("--nodes", 2, "--slots", 1)
     store.put("access", LOG)
     block, nodes = store.blocks("access")[2]
@@ -346,7 +346,7 @@ job = Job(read=text, map=look, reduce=count)
 
 @pytest.mark.parametrize("how", ["raise ValueError(line)", "os.abort()"])
 @pytest.mark.parametrize("number", [5, 9000])
-def test_a_record_of_a_block_that_fails_is_named(store, tmp_path, how, number):
+def test_a_failing_record_of_a_stored_block_is_named(store, tmp_path, how, number):
     """Its line is known in the first block alone: those before another one may lie on other nodes."""
     store.start("--nodes", 2, "--slots", 1)
     lines = [b"line %d of a log\n" % i for i in range(10_000)]

@@ -34,7 +34,7 @@ def place(tmp_path):
             os.kill(pid, signal.SIGKILL)
 
 
-def test_a_log_on_a_full_disk_ends_nothing_whatever_is_killed(place, tmp_path):
+def test_a_log_on_a_full_disk_ends_no_process(place, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(FULL_LOG)
     place.environment["PYTHONPATH"] += os.pathsep + str(tmp_path)
     place.cluster("start", "--nodes", 2, "--slots", 1)

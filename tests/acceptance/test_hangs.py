@@ -120,7 +120,7 @@ def time_out(folder, kind, timeout_s):
     return seen
 
 
-def test_five_that_hang_are_ended_in_time_and_named(tmp_path):
+def test_records_that_hang_are_stopped_in_time_and_named(tmp_path):
     leave_out(tmp_path, KINDS[:5], 0.5)
 
 
@@ -130,7 +130,7 @@ def test_a_run_that_hangs_ends_when_its_time_is_over(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_two_hundred_that_hang(tmp_path):
+def test_two_hundred_hanging_records_and_runs_are_stopped_in_time(tmp_path):
     """160 records in 20 runs, each hanging twice, and 40 runs that are out of time."""
     chance, longest_s = random.Random(10), []
     for number in range(20):

@@ -124,7 +124,7 @@ def goes_on(place):
     assert place.processes() == {}
 
 
-def test_what_was_accepted_ends_once_whichever_call_fails(place):
+def test_an_accepted_submission_ends_once_whichever_call_fails(place):
     for kth, number, how, begins in (
         (4, "EIO", "once", False),
         (3, "ENOSPC", "on", False),
@@ -139,7 +139,7 @@ def test_what_was_accepted_ends_once_whichever_call_fails(place):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("begins", [False, True])
-def test_each_call_fails_once_and_from_then_on(place, begins):
+def test_every_disk_call_fails_once_and_permanently(place, begins):
     """Each of the first 200, as far as a submission has so many; both errors, in turn."""
     calls = place.fails_at(10**9, "EIO", "once", begins=begins)
     assert calls > 20

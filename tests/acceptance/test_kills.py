@@ -217,7 +217,7 @@ def fail_clearly(trial, victim, seed, times):
 
 
 @pytest.mark.parametrize("victim", ["master", "keeper"])
-def test_what_cannot_be_replaced_ends_the_run_clearly(trial, victim):
+def test_killing_the_master_or_keeper_fails_the_run_clearly(trial, victim):
     fail_clearly(trial("twice"), victim, 1, 2)
 
 
@@ -225,5 +225,5 @@ def test_what_cannot_be_replaced_ends_the_run_clearly(trial, victim):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("victim", ["master", "keeper"])
 @pytest.mark.parametrize("name", ["order", "twice", "gz"])
-def test_what_cannot_be_replaced_ends_the_run_clearly_each_time(trial, victim, name):
+def test_killing_the_master_or_keeper_fails_every_run_clearly(trial, victim, name):
     fail_clearly(trial(name, "--shuffle", "zmq"), victim, 2, 20)

@@ -97,5 +97,5 @@ def many(folder, number, *, killed):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_thousand_jobs_leave_a_cluster_as_it_was(tmp_path):
+def test_a_thousand_jobs_leak_nothing_in_a_standing_cluster(tmp_path):
     many(tmp_path, 1000, killed=300)

@@ -119,7 +119,7 @@ def test_many_runs_at_once_clean_up_after_dead_ones_and_after_no_other(tmp_path,
 
 
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
-def test_ctrl_c_again_and_again_changes_nothing(tmp_path, usual, part):
+def test_repeated_ctrl_c_still_cleans_up(tmp_path, usual, part):
     """People press it more than once."""
     run = Run(tmp_path / "run", *LOCAL)
     run.runs_for(usual[1] * part)
@@ -129,7 +129,7 @@ def test_ctrl_c_again_and_again_changes_nothing(tmp_path, usual, part):
     assert run.code in (130, -signal.SIGINT, 0, 1)
 
 
-def test_what_is_looked_for_would_be_found(tmp_path):
+def test_leftovers_would_be_found(tmp_path):
     """A living run has processes, sockets that listen and a scratch directory; all of them are seen."""
     run = Run(tmp_path / "run", *LOCAL, "--split-bytes", "200")
     while len(run.pids("exec")) < 2:
@@ -160,7 +160,7 @@ job = Job(read=text, map=forever, reduce=count)
 
 
 @pytest.mark.parametrize("how", ["interrupt", "kill", "master"])
-def test_code_that_never_ends_and_what_it_has_started_end_with_the_run(tmp_path, how):
+def test_endless_code_and_its_child_processes_end_with_the_run(tmp_path, how):
     job = tmp_path / "stubborn.py"
     job.write_text(STUBBORN)
     run = Run(tmp_path / "run", job, *sorted(SAMPLES.glob("*.txt")), "--engine", "local", "--nodes", "2", "-q")

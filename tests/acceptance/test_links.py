@@ -42,7 +42,7 @@ def cut(tmp_path_factory):
     return Cut(tmp_path_factory.mktemp("links"))
 
 
-def test_who_is_cut_off_for_a_while_changes_nothing(cut):
+def test_cutting_a_link_does_not_change_the_answer(cut):
     chance, failed = random.Random(3), 0
     while failed < 3:
         failed += cut.cut_off(chance.sample(FAULTS[:3], 3), chance, 1)
@@ -50,7 +50,7 @@ def test_who_is_cut_off_for_a_while_changes_nothing(cut):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_two_hundred_cuts(cut):
+def test_two_hundred_cut_links_do_not_change_the_answer(cut):
     chance, failed, start_s = random.Random(4), dict.fromkeys(FAULTS, 0), time.monotonic()
     slowest_s = 0.0
     while sum(failed.values()) < 200:

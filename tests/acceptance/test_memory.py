@@ -64,7 +64,7 @@ def lines(tmp_path, number):
     (tmp_path / "input.txt").write_text("".join(f"line {i:08d} {'.' * 200}\n" for i in range(number)))
 
 
-def test_one_hot_key_larger_than_memory(tmp_path):
+def test_a_hot_key_larger_than_memory_stays_within_the_budget(tmp_path):
     lines(tmp_path, 10_000)
     peak, rows = run(tmp_path, "hot")
     size = sum(len(str(n)) + 214 + 180 for n in range(40)) * 10_000
@@ -73,7 +73,7 @@ def test_one_hot_key_larger_than_memory(tmp_path):
 
 
 @pytest.mark.parametrize("job", ["wide", "rows"])
-def test_many_keys(tmp_path, job):
+def test_many_keys_stay_within_the_memory_budget(tmp_path, job):
     lines(tmp_path, 15_000)
     peak, rows = run(tmp_path, job)
     assert len(rows) == 300_000

@@ -50,7 +50,7 @@ def test_an_output_that_cannot_be_made_is_an_error_at_once(run_cli):
     assert b"records" not in done.stderr  # the job did not run for it
 
 
-def test_a_private_place_is_not_tried_for_ever(tmp_path):
+def test_staging_gives_up_after_some_tries(tmp_path):
     tried = []
 
     def vanishing(path: str) -> int:
@@ -84,7 +84,7 @@ def test_a_timeout_ends_a_run_whose_standard_input_does_not_come(run_cli, how):
     assert time.monotonic() - started_s < 30
 
 
-def test_an_ending_that_is_not_known_is_refused_before_the_job_runs(run_cli):
+def test_an_unknown_file_ending_is_refused_before_the_job_runs(run_cli):
     for name in ("x.parquet", "x.xlsx", "x.md", "x.html", "x.json", "x.csv.gz", "x.2024", "a/b.XML"):
         with pytest.raises(OutputError, match=rf"the ending {os.path.splitext(name)[1].lower()}.*\.csv.*--format"):
             form_for(name, None, terminal=True)
@@ -95,7 +95,7 @@ def test_an_ending_that_is_not_known_is_refused_before_the_job_runs(run_cli):
     assert not os.path.exists("x.parquet")
 
 
-def test_known_endings_and_none_give_their_form(run_cli):
+def test_file_endings_choose_the_output_format(run_cli):
     forms = {"a.CSV": "csv", "a.tsv": "tsv", "a.log": "text", "a.txt": "text", "a": "jsonl", "a.ndjson": "jsonl"}
     for name, form in {**forms, "out.d/": "jsonl", "/dev/null": "jsonl", "-": "table"}.items():
         assert form_for(name, None, terminal=True) == form
@@ -124,7 +124,7 @@ def test_every_output_is_valid_utf8_unless_bytes_are_asked_for(run_cli, how, spe
     assert spelled.encode("utf-8", "surrogateescape") in back  # its own output, read back
 
 
-def test_lines_that_were_asked_for_come_out_byte_for_byte(run_cli):
+def test_text_output_keeps_the_bytes_of_lines(run_cli):
     whole = run_cli("run", "sort", "access.log", "--format", "text").stdout
     assert sorted(whole.splitlines()) == sorted(Path("access.log").read_bytes().splitlines())
     assert b"caf\\xe9" in run_cli("run", "sort", "access.log", "--format", "text", "--text", "escape").stdout
@@ -142,14 +142,14 @@ def test_an_input_is_not_replaced_by_an_output(run_cli):
     assert Path("access.log").read_bytes() == before
 
 
-def test_a_link_to_nothing_is_no_output(run_cli):
+def test_a_dangling_link_is_refused_as_output(run_cli):
     os.symlink("nowhere.csv", "link.csv")
     for how in ((), ("--overwrite",)):
         assert b"is a link to" in run_cli(*ASK, "-o", "link.csv", *how, code=2).stderr
     assert not os.path.exists("nowhere.csv")
 
 
-def test_a_name_of_a_ready_job_that_is_also_a_file_here_is_refused(run_cli):
+def test_a_job_name_that_is_both_ready_job_and_local_file_is_refused(run_cli):
     """Else the ready one would run, while the user edits his own."""
     ready = os.path.join(os.path.dirname(os.path.dirname(mrframe.__file__)), "jobs", "status_codes.py")
     run_cli("run", "status_codes", "access.log", "--max-bad", "9")
@@ -171,7 +171,7 @@ def result(lines: int = 3) -> mrframe.Result:
     return mrframe.run(Job(read=text, key="line", reduce=each), ["in.txt"], RunOptions(engine="inline", splits=3))
 
 
-def test_a_closed_result_is_no_empty_one(run_cli):
+def test_a_closed_result_raises_instead_of_being_empty(run_cli):
     with result() as closed:
         taken, later = list(closed), closed.rows()
         assert "3 rows>" in repr(closed)
@@ -206,7 +206,7 @@ def test_rows_that_are_being_read_while_a_result_is_closed_end_whole_or_with_an_
 # ---- delivery -----------------------------------------------------------------------------------------------
 
 
-def test_a_full_device_is_told(run_cli):
+def test_a_full_device_is_reported(run_cli):
     for form in ("jsonl", "text"):
         with open("/dev/full", "wb") as full:
             done = subprocess.run(
@@ -221,7 +221,7 @@ def test_a_full_device_is_told(run_cli):
     assert b"No space left" in run_cli(*ASK, "-o", "/dev/full", code=2).stderr
 
 
-def test_a_value_that_no_form_can_write_at_the_end_of_many_leaves_nothing(run_cli):
+def test_a_late_value_that_cannot_be_written_leaves_no_output(run_cli):
     Path("late.py").write_text(
         "from mrframe import Job, text, each\n"
         "def pairs(line):\n    n = int(line)\n    yield n, (10 ** 5000 if n == 29_999 else n)\n"

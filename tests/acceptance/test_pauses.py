@@ -111,7 +111,7 @@ def pauses(paused, number, shuffle):
     print(f"{done} pauses in {time.monotonic() - start_s:.0f} s")
 
 
-def test_who_was_away_for_a_while_changes_nothing(paused):
+def test_pausing_a_process_does_not_change_the_answer(paused):
     pauses(paused, 3, "auto")
     pauses(paused, 2, "zmq")
 
@@ -119,5 +119,5 @@ def test_who_was_away_for_a_while_changes_nothing(paused):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("shuffle", ["auto", "zmq"])
-def test_two_hundred_pauses(paused, shuffle):
+def test_two_hundred_pauses_do_not_change_the_answer(paused, shuffle):
     pauses(paused, 100, shuffle)

@@ -108,7 +108,7 @@ def test_a_record_that_kills_is_named(tmp_path, how):
         pytest.param("poison.py", 100_000, marks=pytest.mark.slow),
     ],
 )
-def test_all_of_them_are_left_out_and_the_rest_is_exact(tmp_path, job, many):
+def test_killer_records_are_left_out_and_the_rest_is_exact(tmp_path, job, many):
     lines = [f"line {number}" for number in range(many)]
     places = {how: many * (index + 1) // 7 for index, how in enumerate(SAID)}
     for how, place in places.items():
@@ -131,7 +131,7 @@ def test_all_of_them_are_left_out_and_the_rest_is_exact(tmp_path, job, many):
     assert classes == ledger["bytes_in"] == (tmp_path / "log").stat().st_size
 
 
-def test_one_more_than_is_allowed_fails_the_job_with_its_record(tmp_path):
+def test_one_failed_record_too_many_fails_the_job(tmp_path):
     write(tmp_path, ["a", "!crash", "b", "!leave", "c"])
     ended = run(tmp_path, *LOCAL, "--max-failed", "1")
     assert ended.returncode == 1
@@ -150,7 +150,7 @@ def test_a_filter_that_kills_is_blamed_on_its_record_too(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_thousand_among_a_million(tmp_path):
+def test_a_thousand_killer_records_among_a_million_are_left_out(tmp_path):
     lines = [f"line {number}" for number in range(1_000_000)]
     kinds = ["raise", "crash", "leave", "raise", "crash"] * 199 + ["hang", "hoard", "raise", "crash", "leave"]
     places = [999 * (index + 1) for index in range(len(kinds))]

@@ -36,7 +36,7 @@ ASKING = [
 
 
 @pytest.mark.parametrize("words", ASKING, ids=" ".join)
-def test_nothing_is_made_where_no_cluster_is(words, tmp_path, monkeypatch):
+def test_queries_create_no_files_where_no_cluster_is(words, tmp_path, monkeypatch):
     for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "TMPDIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     (tmp_path / "tmpdir").mkdir()

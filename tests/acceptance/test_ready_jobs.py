@@ -117,7 +117,7 @@ def test_visitors_per_hour_adds_hours_up_to_at_least_days():
         assert sum(count for hour, count in hours.items() if hour.startswith(day)) >= hosts
 
 
-def test_a_copy_of_a_job_works_where_mrframe_is_all_there_is(tmp_path):
+def test_a_copied_job_needs_nothing_but_mrframe(tmp_path):
     """The files are there to be copied: one alone in a folder runs, from a folder that is not the project's."""
     (tmp_path / "mine.py").write_bytes((ROOT / "jobs" / "status_codes.py").read_bytes())
     command = [

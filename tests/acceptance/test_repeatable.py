@@ -63,7 +63,7 @@ def test_other_values_for_the_same_keys_are_noticed(tmp_path, values):
 
 
 @pytest.mark.parametrize("values", ["word", "Own([word, 1, 2])"], ids=["text", "pickled sets"])
-def test_a_map_that_gives_the_same_again_ends_with_its_answer(tmp_path, values):
+def test_a_repeatable_map_gives_its_answer_when_repeated(tmp_path, values):
     run = damaged(tmp_path, values)
     assert run.code == 0, run.err
     assert run.out.count(b"\n") == 41

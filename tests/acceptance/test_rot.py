@@ -78,13 +78,13 @@ def one_run(world, number: int, shuffle: str) -> None:
 
 
 @pytest.mark.parametrize("shuffle", ["auto", "zmq"])
-def test_rotten_map_output_is_made_again(world, shuffle):
+def test_map_output_with_flipped_bits_is_made_again(world, shuffle):
     for number in range(2):
         one_run(world, number, shuffle)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shuffle", ["auto", "zmq"])
-def test_two_hundred_times(world, shuffle):
+def test_flipped_bits_in_two_hundred_runs_do_not_change_the_answer(world, shuffle):
     for number in range(100, 200):
         one_run(world, number, shuffle)

@@ -38,7 +38,7 @@ def mrframe(tmp_path):
 QUESTION = ("count", "path", "access.log", "--split-bytes", "20000", "--cache", "on")
 
 
-def test_a_question_asked_again(mrframe, tmp_path):
+def test_a_repeated_question_uses_saved_results(mrframe, tmp_path):
     first, second = mrframe(*QUESTION), mrframe(*QUESTION)
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     assert first.stdout == second.stdout != ""
@@ -66,7 +66,7 @@ def test_listing_and_deleting_what_is_saved(mrframe):
 
 
 @pytest.mark.parametrize("share", ["x", "200%", "-1"])
-def test_a_share_that_cannot_be_is_refused(mrframe, share):
+def test_an_impossible_share_to_verify_is_refused(mrframe, share):
     done = mrframe(*QUESTION, f"--verify={share}")
     assert done.returncode == 2
     assert "--verify" in done.stderr

@@ -16,7 +16,7 @@ SCRUB_S = 1.0
 PATIENCE_S = 40.0
 
 
-def test_what_rots_at_rest_is_found_and_made_again_though_nobody_reads_it(store):
+def test_scrubbing_finds_and_repairs_a_damaged_block_that_is_not_read(store):
     store.environment["PYTHONPATH"] = f"{SEAM}{os.pathsep}{ROOT}"
     store.environment["SEAM_LIMITS"] = json.dumps({"NodeLimits": {"scrub_s": SCRUB_S}})
     store.start("--nodes", 2, "--slots", 1)

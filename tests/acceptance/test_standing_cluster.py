@@ -153,7 +153,7 @@ def test_without_a_cluster_there_is_an_error_with_the_remedy(place):
 
 
 @pytest.mark.slow
-def test_a_job_that_fails_says_so_to_who_waits_for_it(place, tmp_path):
+def test_wait_reports_the_failure_of_a_job(place, tmp_path):
     job = tmp_path / "bad.py"
     job.write_text(
         "from mrframe import Job, logs, count\n\n\ndef fail(status):\n    raise ValueError('no good')\n"
@@ -177,6 +177,6 @@ def test_a_damaged_journal_is_an_error_and_not_an_empty_one(place):
     assert place.processes() == {}
 
 
-def test_a_home_that_lets_others_in_is_refused(place):
+def test_a_cluster_directory_open_to_others_is_refused(place):
     place.home.mkdir(mode=0o755)
     assert b"lets others in" in place.cluster("start", code=2).stderr

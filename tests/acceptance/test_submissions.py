@@ -89,7 +89,7 @@ def is_gone(pid):
         return True
 
 
-def test_what_runs_is_stopped_when_it_is_cancelled(cluster, tmp_path):
+def test_cancel_stops_a_running_submission(cluster, tmp_path):
     job, marks = cluster.hanging(tmp_path / "job")
     shown = cluster.jobs()[job]
     assert (shown["name"], shown["state"], shown["stage"], shown["error"]) == ("hangs", "running", "map", None)
@@ -103,7 +103,7 @@ def test_what_runs_is_stopped_when_it_is_cancelled(cluster, tmp_path):
     assert "had ended before: it is cancelled" in cluster.do("cancel", job).stderr.decode()
 
 
-def test_what_is_cancelled_stays_so_whatever_becomes_of_the_master(cluster, tmp_path):
+def test_a_cancelled_submission_stays_cancelled_after_the_master_dies(cluster, tmp_path):
     job, marks = cluster.hanging(tmp_path / "job")
     cluster.kill("mrframe master")
     assert f"{job} is cancelled" in cluster.do("cancel", job).stderr.decode()
@@ -117,7 +117,7 @@ def test_what_is_cancelled_stays_so_whatever_becomes_of_the_master(cluster, tmp_
     assert marks() == begun  # the next master has started nothing of it
 
 
-def test_what_has_ended_is_removed_and_its_id_is_not_given_again(cluster):
+def test_rm_removes_a_finished_submission_and_its_id_is_not_reused(cluster):
     job = cluster.submit("status_codes", LOG, "--split-bytes", 20_000)
     cluster.do("wait", job)
     assert "had ended before: it is done" in cluster.do("cancel", "@").stderr.decode()
@@ -181,7 +181,7 @@ def test_a_job_in_total_order_is_submitted_as_any_other(cluster, tmp_path):
     assert cluster.on_nodes(f"job-{int(job.removeprefix('job-')) - 1}") == []  # the sample
 
 
-def test_stored_blocks_are_sampled_where_they_lie(cluster, tmp_path):
+def test_stored_blocks_are_sampled_in_place(cluster, tmp_path):
     lines = [f"{number * 7919 % 100_003:06} {'x' * 40}\n" for number in range(20_000)]
     (tmp_path / "plain.txt").write_text("".join(lines))
     cluster.do("fs", "put", "lines", tmp_path / "plain.txt", "--block-size", 300_000)
@@ -201,7 +201,7 @@ def rows_by_part(cluster, job):
     return rows
 
 
-def test_a_sample_that_is_interrupted_leaves_nothing_that_runs(cluster, tmp_path):
+def test_an_interrupted_sample_leaves_no_process(cluster, tmp_path):
     (tmp_path / "marks").mkdir()
     (tmp_path / "hangs.py").write_text(HANGS.replace("reduce=count", "reduce=count, key_order='total'"))
     words = ("submit", tmp_path / "hangs.py", LOG, "--marks", tmp_path / "marks", "--partitions", "2")
@@ -232,7 +232,7 @@ job = Job(read=text, map=flood, reduce=count)
 """
 
 
-def test_the_log_of_a_cluster_is_bounded_whoever_writes_to_it(cluster, tmp_path):
+def test_the_log_of_a_cluster_is_bounded(cluster, tmp_path):
     (tmp_path / "floods.py").write_text(FLOODS)
     run, flood = cluster.home / "run", 30_000 * LOG.read_bytes().count(b"\n")
     assert flood > 2 * LOG_BYTES_MAX
@@ -243,14 +243,14 @@ def test_the_log_of_a_cluster_is_bounded_whoever_writes_to_it(cluster, tmp_path)
     assert (run / "log.1").stat().st_size <= LOG_BYTES_MAX
 
 
-def test_what_was_never_submitted_is_refused_by_name(cluster):
+def test_an_unknown_submission_is_refused_by_name(cluster):
     for word in ("cancel", "rm"):
         refused = cluster.do(word, "job-99", code=2).stderr.decode()
         assert "no submission job-99" in refused
         assert "mrframe jobs" in refused
 
 
-def test_what_the_cluster_has_not_accepted_is_not_removed(cluster):
+def test_rm_keeps_a_submission_that_the_cluster_has_not_accepted(cluster):
     job = ClusterDir(str(cluster.home)).add_submission(
         b"{}", b"package"
     )  # as `mrframe submit` does before it submits

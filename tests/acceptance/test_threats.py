@@ -107,12 +107,12 @@ def attacked(place, count):
     assert place.processes() == {}
 
 
-def test_two_hundred_strangers_at_the_masters_door_change_nothing(place):
+def test_two_hundred_hostile_connections_do_not_disturb_the_cluster(place):
     attacked(place, 200)
 
 
 @pytest.mark.slow
-def test_ten_thousand_strangers_change_nothing(place):
+def test_ten_thousand_hostile_connections_do_not_disturb_the_cluster(place):
     attacked(place, 10_000)
 
 

@@ -83,7 +83,7 @@ def test_the_lines_are_those_that_plain_python_finds(mrframe, world, how):
     assert mrframe("why", "run-1", "500").returncode == 1, "500 alone is no key of this job"
 
 
-def test_a_question_is_asked_again_within_its_window(mrframe, world):
+def test_why_reads_only_records_within_the_time_window(mrframe, world):
     window = ("--since", "2026-05-17T10:10", "--until", "2026-05-17T10:20")
     asked = mrframe("count", "status", *INPUTS, "--where", "path != '/p0'", *window)
     assert asked.returncode == 0, asked.stderr
@@ -115,7 +115,7 @@ def test_a_split_without_the_key_is_not_read(mrframe, world, tmp_path):
     assert "a.log has changed since run-1" in done.stderr
 
 
-def test_what_cannot_be_traced_says_why(mrframe, world):
+def test_why_explains_what_it_cannot_trace(mrframe, world):
     assert "no run is kept" in mrframe("why", "@", "/p1").stderr
     mrframe("run", "lines.py", "a.log")
     done = mrframe("why", "@", "torn")
@@ -127,7 +127,7 @@ def test_what_cannot_be_traced_says_why(mrframe, world):
     assert "standard input" in done.stderr
 
 
-def test_of_a_submission_over_files_and_a_dataset_the_lines_are_the_same(world, mrframe, tmp_path):
+def test_why_finds_the_same_lines_for_a_submission_over_files_and_a_dataset(world, mrframe, tmp_path):
     home = ["--dir", str(tmp_path / "cluster")]
     logs = [str(tmp_path / "a.log"), str(tmp_path / "b.log.gz")]
     run = mrframe("run", str(tmp_path / "errors.py"), *logs, "--engine", "inline")

@@ -88,7 +88,7 @@ def judged(monkeypatch):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_a_reduce_says_what_it_has_read(form, log, judged, monkeypatch):
+def test_every_kind_of_reduce_reports_the_pairs_it_has_read(form, log, judged, monkeypatch):
     if "packed" in form:
         monkeypatch.setattr(packed_sums, "WORTH_BYTES", 0)
         monkeypatch.setattr(packed_sums, "WORTH_RECORDS", 0)
@@ -101,7 +101,7 @@ def test_every_form_of_a_reduce_says_what_it_has_read(form, log, judged, monkeyp
 
 
 @pytest.mark.parametrize("form", ["ready", "each", "total order"])
-def test_a_source_in_place_of_another_of_as_many_pairs_is_noticed(form, tmp_path, monkeypatch):
+def test_a_swapped_source_with_the_same_number_of_pairs_is_noticed(form, tmp_path, monkeypatch):
     """Splits of the same words with other values: no number shows it, and every checksum is right."""
     real = inline.run_loaded
 
@@ -178,7 +178,7 @@ print(json.dumps(found))
 """
 
 
-def test_what_has_one_form_has_one_digest_in_every_process(tmp_path, log):
+def test_deterministic_values_have_the_same_digest_in_every_process(tmp_path, log):
     lines = Path(log).read_text()
     for name, times in ("log", 14), ("long", 34):  # more than is looked at between two spills, and so where one folds
         (tmp_path / name).write_text(lines * times)
@@ -210,7 +210,7 @@ def raising(line):
     yield line, 1 // (line != "0 w0 word-0 longer-than-eight-0")
 
 
-def test_attempts_whose_buffers_may_fill_otherwise_are_no_witnesses(log, tmp_path):
+def test_attempts_with_unrepeatable_spills_have_no_comparable_digest(log, tmp_path):
     size = os.path.getsize(log)
 
     def mapped(job, folder, **how):
@@ -232,7 +232,7 @@ def test_attempts_whose_buffers_may_fill_otherwise_are_no_witnesses(log, tmp_pat
     assert made.digests == found.digests
 
 
-def test_a_map_over_batches_is_no_witness(log, tmp_path):
+def test_a_map_over_batches_has_no_comparable_digest(log, tmp_path):
     pyarrow = pytest.importorskip("pyarrow")
 
     def batch(table):
@@ -249,7 +249,7 @@ def test_a_map_over_batches_is_no_witness(log, tmp_path):
 @pytest.mark.parametrize(
     ("memory_bytes", "careful", "fixed"), [(1 << 28, 0, True), (1, 0, False), (1 << 28, 1, False)]
 )
-def test_a_map_of_a_later_step_is_a_witness_unless_it_spills_or_is_careful(tmp_path, memory_bytes, careful, fixed):
+def test_a_later_map_has_a_comparable_digest_unless_it_spills_or_is_careful(tmp_path, memory_bytes, careful, fixed):
     part = str(tmp_path / "part.mrf")
     with open(part, "wb") as file:
         writer = RunWriter(file, slots=1)

@@ -132,7 +132,7 @@ def value(x): return datetime(2026, 5, 17, tzinfo=timezone.utc).astimezone().hou
 
 @pytest.mark.parametrize("code", READERS.values(), ids=READERS.keys())
 @pytest.mark.filterwarnings("ignore")
-def test_an_answer_that_hangs_on_the_world_is_not_stale(world, code):
+def test_an_answer_that_depends_on_the_environment_is_not_stale(world, code):
     world.write(code)
     first, summary = world.ask()
     assert summary.not_saved.startswith(str(world.folder / "job.py"))
@@ -224,7 +224,7 @@ def value(x, table=Table()): return table.text""",
     [*((name, "inline") for name in SLIPS), ("in the map", "local"), ("once, and remembered", "local")],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_what_the_names_do_not_show_is_seen_when_it_is_done(world, holes, name, engine):
+def test_effects_that_names_do_not_show_are_noticed_at_run_time(world, holes, name, engine):
     world.write(SLIPS[name])
     options = {"engine": engine, "split_bytes": 4, "nodes": 1 if engine == "local" else None}
     first, summary = world.ask(**options)

@@ -91,7 +91,7 @@ def place(tmp_path, monkeypatch):
     return Place(tmp_path)
 
 
-def test_a_second_run_makes_no_map_again(place):
+def test_a_second_run_repeats_no_map(place):
     assert place.run()[1].saved_maps == 0
     assert place.run()[1].saved_maps == place.maps() > 10
 
@@ -157,7 +157,7 @@ def test_renamed_copied_and_compressed_content_is_known_again(place):
     assert place.run()[1].engine == "saved"
 
 
-def test_what_was_compressed_is_decoded_once_and_written_nowhere(place, monkeypatch):
+def test_a_compressed_file_is_decoded_once_and_not_written_to_disk(place, monkeypatch):
     place.run()
     place.write("a.log.gz", gzip.compress((place.logs / "a.log").read_bytes()))
     (place.logs / "a.log").unlink()
@@ -185,7 +185,7 @@ def test_a_compressed_log_that_ends_with_something_new_is_decoded_and_mapped_the
 
 
 @pytest.mark.parametrize("name", ["a.log", "a.log.gz"])
-def test_malformed_lines_are_wanted_of_a_file_whose_results_are_saved(place, tmp_path, name):
+def test_rejects_of_a_file_with_saved_results_are_still_written(place, tmp_path, name):
     data = b'1.2.3.4 - - [17/May/2026:10:05:03 +0000] "GET / HTTP/1.1" 200 10\n' * 20 + b"torn\n"
     (place.logs / "a.log").unlink()
     place.write(name, gzip.compress(data) if name.endswith(".gz") else data)
@@ -199,7 +199,7 @@ def test_malformed_lines_are_wanted_of_a_file_whose_results_are_saved(place, tmp
     assert rejects.read_text().count("torn") == 1
 
 
-def test_a_file_that_is_rewritten_after_the_look_saves_nothing_under_its_old_content(place, monkeypatch):
+def test_a_file_rewritten_after_hashing_saves_nothing_under_its_old_content(place, monkeypatch):
     place.run()
     old, new = lines(30, 90), lines(30, 90).replace(b"line7", b"LINE7").replace(b"line8", b"LINE8")
     place.write("b.log", old)
@@ -221,7 +221,7 @@ def test_a_file_that_is_rewritten_after_the_look_saves_nothing_under_its_old_con
     assert "line80" in dict(place.run()[0]), "what was mapped of the new content is not taken for the old"
 
 
-def test_what_is_left_to_one_executor_runs_inline(place):
+def test_a_run_with_work_for_one_executor_runs_inline(place):
     place.run(split_bytes=20_000)
     place.write("c.log", lines(60, 1000))
     assert place.run(engine="auto", split_bytes=20_000, inline_bytes_max=10_000)[1].engine == "inline"
@@ -248,7 +248,7 @@ def test_a_rewrite_in_place_of_the_same_size_and_time_is_noticed(place):
     assert "LINE7" in dict(place.run()[0])
 
 
-def test_a_file_that_may_still_change_within_its_tick_is_not_taken_as_seen(place, monkeypatch):
+def test_a_file_too_fresh_to_trust_is_not_recorded(place, monkeypatch):
     monkeypatch.setattr(file_index, "SETTLED_S", 3600.0)
     place.run()
     monkeypatch.setattr("mrframe.task.cache.map_results.read_split", unreadable)
@@ -310,7 +310,7 @@ def test_an_option_of_the_job_is_part_of_it(place):
             assert (result.summary.saved_maps > 0) is saved
 
 
-def test_the_name_and_the_place_are_part_of_it_where_the_job_asks_for_them(place):
+def test_file_name_and_offset_count_only_where_the_job_reads_them(place):
     place.write_job(fields="file, offset", key="(word, file, offset)")
     place.run()
     os.rename(place.logs / "b.log", place.logs / "c.log")
@@ -318,7 +318,7 @@ def test_the_name_and_the_place_are_part_of_it_where_the_job_asks_for_them(place
     assert {os.path.basename(key[1]) for key, _ in rows} == {"a.log", "c.log"}
 
 
-def test_a_mark_counts_at_the_head_of_no_line(place):
+def test_a_byte_order_mark_is_no_part_of_a_line(place):
     mark = b"\xef\xbb\xbf"
     block = mark + b"x" * 95 + b"\n"  # as long as a split
     place.write("a.log", block + block)
@@ -400,7 +400,7 @@ def entries(place) -> list[Path]:
 
 
 @pytest.mark.parametrize("at", [3, 30, -30, -1])
-def test_a_damaged_entry_is_made_again(place, at):
+def test_a_damaged_saved_result_is_made_again(place, at):
     place.run()
     for path in entries(place):
         data = bytearray(path.read_bytes())
@@ -410,7 +410,7 @@ def test_a_damaged_entry_is_made_again(place, at):
     assert place.run()[1].saved_maps == place.maps()
 
 
-def test_entries_that_are_gone_are_made_again(place):
+def test_missing_saved_results_are_made_again(place):
     place.run()
     answers = [path for path in entries(place) if "-" in path.name]
     for path in answers + sorted(set(entries(place)) - set(answers))[::2]:
@@ -419,7 +419,7 @@ def test_entries_that_are_gone_are_made_again(place):
     assert 0 < place.run()[1].saved_maps < place.maps()
 
 
-def test_what_was_used_last_stays_within_the_limit(place):
+def test_the_least_recently_used_results_are_evicted(place):
     place.run()
     size = sum(path.stat().st_size for path in entries(place))
     place.write("c.log", lines(60, 64))
@@ -515,7 +515,7 @@ def hours(tmp_path, monkeypatch):
     return place
 
 
-def test_what_lies_in_a_window_is_saved_for_all_windows_and_for_none(hours):
+def test_results_of_splits_within_a_window_serve_all_windows_and_none(hours):
     _, first = hours.run(since="2026-05-17T09:30", until="2026-05-17T11:30")
     assert first.saved_maps == 0
     _, other = hours.run(since="2026-05-17T10", until="2026-05-17T11:20")
@@ -544,7 +544,7 @@ def test_a_split_outside_the_window_is_not_read_and_one_that_is_cut_is_read_and_
     assert once_more.saved_maps == 8  # those of the other hours; the hour that is cut was read, and is read again
 
 
-def test_where_a_window_changes_what_the_job_sees_nothing_is_shared(hours):
+def test_nothing_is_shared_where_a_window_changes_the_records_a_job_sees(hours):
     hours.write_job(zone=False)
     hours.write_hours(zone=False)
     _, first = hours.run(since="2026-05-17T09")
@@ -560,7 +560,7 @@ def test_a_split_that_a_window_cuts_through_is_read_though_its_whole_result_is_s
         assert cut.records == int(until) - 2
 
 
-def test_of_a_split_with_a_record_without_a_time_no_times_are_saved(hours):
+def test_no_time_span_is_saved_for_a_split_with_a_record_without_a_time(hours):
     for name in sorted(os.listdir(hours.logs)):
         data = (hours.logs / name).read_bytes()
         hours.write(name, data.replace(b"17/May/2026", b"31/Feb/2026", 1))

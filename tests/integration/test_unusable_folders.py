@@ -77,7 +77,7 @@ def test_a_folder_with_the_wrong_mode(log, tmp_path, name, engine):
 
 
 @pytest.mark.parametrize("name", ["", "results", "seen", "results/jobs", "results/lock"])
-def test_something_else_in_the_place_of_a_folder_or_file(log, tmp_path, name):
+def test_another_kind_of_file_where_a_folder_or_file_belongs(log, tmp_path, name):
     place = tmp_path / "cache" / name
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if name == "results/lock":
@@ -90,19 +90,19 @@ def test_something_else_in_the_place_of_a_folder_or_file(log, tmp_path, name):
     assert str(tmp_path / "cache") in warning
 
 
-def test_a_place_where_nothing_can_be_made(log):
+def test_a_folder_that_cannot_be_made(log):
     """Also for root: nobody makes a directory in /proc."""
     (warning,) = run(log, Path("/proc/mrframe"))[0]
     assert "the directory /proc/mrframe/results cannot be made" in warning
 
 
-def test_a_disk_that_can_only_be_read(log, tiny_disk):
+def test_a_read_only_disk(log, tiny_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
     (warning,) = run(log, tiny_disk / "cache")[0]
     assert str(tiny_disk) in warning and "Read-only file system" in warning
 
 
-def test_a_disk_that_became_one_that_can_only_be_read_still_gives_what_is_saved(log, tiny_disk):
+def test_saved_results_are_used_from_a_disk_that_became_read_only(log, tiny_disk):
     subprocess.run(["mount", "-o", "remount,size=10m", str(tiny_disk)], check=True)
     run(log, tiny_disk / "cache")
     subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
@@ -197,7 +197,7 @@ def test_a_run_that_cannot_be_kept_has_its_answer_whatever_the_reason(log, tmp_p
     assert "TypeError" in result.summary.not_kept
 
 
-def test_a_failure_that_cannot_be_kept_is_told_all_the_same(log, tmp_path, monkeypatch):
+def test_a_failure_that_cannot_be_kept_is_still_reported(log, tmp_path, monkeypatch):
     def fails(line):
         yield line, 1 // (line != "line 3")
 
@@ -207,7 +207,7 @@ def test_a_failure_that_cannot_be_kept_is_told_all_the_same(log, tmp_path, monke
     assert "TypeError" in raised.value.not_kept
 
 
-def test_a_scratch_directory_that_will_not_go_costs_no_answer(log, tmp_path, monkeypatch):
+def test_a_scratch_directory_that_cannot_be_removed_costs_no_answer(log, tmp_path, monkeypatch):
     def stuck(path):
         raise OutputError(f"the scratch directory {path} cannot be removed")
 
@@ -229,7 +229,7 @@ def test_a_scratch_folder_that_cannot_be_listed_is_not_swept(log, tmp_path, monk
     assert scratch.sweep_stale(str(tmp_path)) == []
 
 
-def test_a_job_that_cannot_be_judged_has_its_answer(log, tmp_path, monkeypatch):
+def test_a_job_whose_fingerprint_fails_has_its_answer(log, tmp_path, monkeypatch):
     monkeypatch.setattr("mrframe.task.cache.fingerprint.own_code", None)
     (warning,) = run(log, tmp_path / "cache")[0]
     assert "cannot be judged: TypeError" in warning

@@ -94,7 +94,7 @@ def node_words(node, name="node-1", incarnation="i"):
     return channels.FROM_NODE.encode(where), channels.FROM_NODE.encode(events.NodeJoined(name, incarnation, 1))
 
 
-def test_a_node_is_heard_and_answered(house):
+def test_a_message_of_a_node_is_answered(house):
     dealer = house.connect("node-1")
     for words in node_words("node-1"):
         house.say(dealer, words)
@@ -110,7 +110,7 @@ def test_messages_of_a_node_may_travel_together(house):
     assert house.master.counts["bad"] == 0
 
 
-def test_each_of_them_is_judged(house):
+def test_each_of_several_messages_together_is_checked(house):
     where, _ = node_words("node-1")
     house.say(house.connect("node-1"), where, node_words("node-2", "node-2")[1])
     house.turn_until(lambda: house.master.counts["bad"] == 1)
@@ -118,7 +118,7 @@ def test_each_of_them_is_judged(house):
     house.still_works()
 
 
-def test_a_client_that_comes_after_the_nodes_is_told_of_them(house):
+def test_a_late_client_gets_the_addresses_of_the_nodes(house):
     node = house.connect("node-1")
     for words in node_words("node-1"):
         house.say(node, words)
@@ -130,7 +130,7 @@ def test_a_client_that_comes_after_the_nodes_is_told_of_them(house):
     assert [address.node for address in peers[0].nodes] == ["node-1"]
 
 
-def test_a_stranger_is_refused_at_the_door(house):
+def test_a_connection_with_an_unknown_key_is_refused(house):
     stranger = house.connect("stranger")
     house.turn_until(lambda: house.master.doorkeeper.refused > 0)
     with pytest.raises(zmq.Again):
@@ -139,7 +139,7 @@ def test_a_stranger_is_refused_at_the_door(house):
     house.still_works()
 
 
-def test_who_does_not_know_the_masters_key_gets_nothing(house):
+def test_a_connection_without_the_masters_key_gets_nothing(house):
     wrong = house.connect("node-1", server=make_keys().public)
     plain = house.context.socket(zmq.DEALER)
     plain.setsockopt(zmq.LINGER, 0)
@@ -156,7 +156,7 @@ def test_who_does_not_know_the_masters_key_gets_nothing(house):
 @pytest.mark.parametrize(
     "data", [b"", b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 4096, b"\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL"]
 )
-def test_garbage_connections_disturb_nobody(house, data):
+def test_garbage_connections_do_not_disturb_others(house, data):
     host, _, port = house.master.address.rpartition("/")[2].rpartition(":")
     assert host == "127.0.0.1"
     connections = [socket.create_connection((host, int(port))) for _ in range(20)]
@@ -168,7 +168,7 @@ def test_garbage_connections_disturb_nobody(house, data):
         connection.close()
 
 
-def test_without_a_doorkeeper_nobody_comes_in():
+def test_without_a_doorkeeper_every_connection_is_refused():
     """ZAP_ENFORCE_DOMAIN: a process that forgot its doorkeeper is closed, not open."""
     context = zmq.Context()
     server, client = make_keys(), make_keys()
@@ -327,7 +327,7 @@ def test_half_open_connections_are_closed(house):
     connection.close()
 
 
-def test_a_context_whose_socket_nobody_knows_ends_in_time(monkeypatch):
+def test_a_context_with_a_hidden_socket_ends_in_time(monkeypatch):
     """An interrupt within the making of a socket leaves one that the context waits for."""
     monkeypatch.setattr(transport, "END_CONTEXT_S", 0.2)
     context = transport.make_context()

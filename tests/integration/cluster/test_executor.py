@@ -15,7 +15,7 @@ from mrframe.wire.messages import BlockDeleted, Work
 ATTEMPT = "job-1/m0000.1.1"
 
 
-def test_a_package_that_is_gone_fails_its_attempt_and_ends_nobody(tmp_path, capfd):
+def test_a_missing_package_fails_only_its_attempt(tmp_path, capfd):
     here, there = make_pair()
     pid = os.fork()
     if pid == 0:

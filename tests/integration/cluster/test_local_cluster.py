@@ -184,7 +184,7 @@ def memory_of(pid):
     return b"".join(parts)
 
 
-def test_executors_hold_no_key_and_no_socket_but_their_line(start):
+def test_executors_hold_no_key_and_no_socket_but_their_pipe(start):
     cluster = start(nodes=1)
     submit(cluster, package(), 2)
     wait_end(cluster)
@@ -240,7 +240,7 @@ def test_reports_larger_than_a_message_together_arrive(start):
     assert all(len(report.counters) == 1000 for *_, report in ended.reports)
 
 
-def test_the_code_of_a_job_is_asked_for_when_it_is_missing(start, tmp_path):
+def test_a_node_requests_a_missing_package(start, tmp_path):
     go = tmp_path / "go"
     cluster = start(nodes=1)
     submit(cluster, package(wait_for=str(go)), 4)
@@ -332,7 +332,7 @@ def test_when_the_keeper_is_killed_all_others_end(start):
     assert wait_gone(start.pids - {cluster._tree.keeper_pid}) == []
 
 
-def test_a_stopped_node_is_given_up_after_its_lease_and_disturbs_nobody_later(start):
+def test_a_stopped_node_is_given_up_after_its_lease_and_does_no_harm_later(start):
     cluster = start(scheduler_limits=SchedulerLimits(lease_s=0.7))
     submit(cluster, package(busy_s=0.05), 6)
     assert poll_for(cluster, 0.15) is None
@@ -346,7 +346,7 @@ def test_a_stopped_node_is_given_up_after_its_lease_and_disturbs_nobody_later(st
     assert answer(cluster, wait_end(cluster)) == expected(4)
 
 
-def test_what_user_code_starts_ends_with_it(start, tmp_path):
+def test_processes_started_by_user_code_end_with_it(start, tmp_path):
     """A child goes with its executor, a daemon in a session of its own with the cluster at the latest."""
     written = tmp_path / "pids"
     cluster = start()
@@ -361,7 +361,7 @@ def test_what_user_code_starts_ends_with_it(start, tmp_path):
     assert wait_gone([daemon]) == []
 
 
-def test_what_cannot_start_says_so(tmp_path, start):
+def test_a_cluster_that_cannot_start_says_why(tmp_path, start):
     with pytest.raises(ClusterUnreachable):
         start(work="no_such_module:run")
     blocked = tmp_path / "file"

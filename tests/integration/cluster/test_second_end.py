@@ -51,11 +51,11 @@ def run(monkeypatch, tmp_path, *, again):
         return dict(result)
 
 
-def test_the_second_end_is_waited_for(monkeypatch, tmp_path):
+def test_the_second_end_of_a_job_is_waited_for(monkeypatch, tmp_path):
     assert run(monkeypatch, tmp_path, again=True) == {"one": 2, "two": 1}
 
 
-def test_without_one_the_first_failure_is_told(monkeypatch, tmp_path):
+def test_without_a_second_end_the_first_failure_is_reported(monkeypatch, tmp_path):
     monkeypatch.setattr(local, "AGAIN_S", 0.3)
     with pytest.raises(JobFailed, match="run the job again"):
         run(monkeypatch, tmp_path, again=False)

@@ -146,7 +146,7 @@ def test_many_files_at_once(pair):
         ("", ""),
     ],
 )
-def test_what_is_not_there_or_no_file_of_an_attempt_is_refused(pair, attempt, name):
+def test_a_missing_or_foreign_file_is_refused(pair, attempt, name):
     pair.put("map.mrf", b"secret")
     pair.folder.store_package("job-1", b"code")
     pair.fetch(name, attempt=attempt)
@@ -262,7 +262,7 @@ def test_when_a_node_is_gone_its_transfers_fail_at_once(pair):
     assert os.listdir(pair.to) == []
 
 
-def test_what_is_cancelled_has_no_outcome(pair):
+def test_a_cancelled_transfer_has_no_result(pair):
     pair.put("block-00000", b"x" * (30 << 20))
     for _ in range(10):
         pair.fetch("block-00000")
@@ -274,7 +274,7 @@ def test_what_is_cancelled_has_no_outcome(pair):
     assert os.listdir(pair.to) == ["00007"]
 
 
-def test_a_full_disk_here_is_said(pair):
+def test_a_full_disk_of_the_receiver_is_reported(pair):
     pair.to.write_bytes(b"a file where a directory should be")
     pair.put("block-00000", b"x")
     pair.fetch("block-00000")

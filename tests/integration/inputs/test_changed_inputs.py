@@ -110,7 +110,7 @@ def test_a_file_that_changes_before_it_is_read_is_an_error(tmp_path, change, pac
 @pytest.mark.parametrize("pack", PACKS)
 @pytest.mark.parametrize("change", [appended, touched_otherwise])
 @pytest.mark.parametrize("order", ["hash", "total"])
-def test_of_a_file_that_grows_the_planned_bytes_are_read(tmp_path, pack, change, order):
+def test_only_the_planned_bytes_of_a_growing_file_are_read(tmp_path, pack, change, order):
     path = str(tmp_path / "log")
     (tmp_path / "log").write_bytes(PACKS[pack](content("a")))
     (tmp_path / "first").write_bytes(content("z", 1))
@@ -215,7 +215,7 @@ def test_a_hole_of_many_megabytes_takes_no_memory_and_makes_no_line_too_long(tmp
         assert result.summary.lines == LINES
 
 
-def test_the_head_behind_a_hole_is_what_a_format_is_told_from(tmp_path):
+def test_the_format_is_detected_from_the_text_after_a_hole(tmp_path):
     line = b'192.0.2.7 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 12\n'
     path = str(tmp_path / "log")
     with open(path, "xb") as file:

@@ -154,7 +154,7 @@ def test_a_name_may_hold_anything(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["fifo", "dangling", "loop", "kernel", "missing", "device"])
-def test_what_is_no_regular_file_is_refused(kind, tmp_path):
+def test_inputs_that_are_no_regular_files_are_refused(kind, tmp_path):
     path = tmp_path / "input"
     if kind == "fifo":
         os.mkfifo(path)

@@ -45,7 +45,7 @@ def test_every_flipped_bit_of_a_decoded_block_is_found_before_a_line_is_read(tmp
             next(read_split(chosen))
 
 
-def test_a_flipped_bit_of_what_was_copied_from_a_pipe_is_found(tmp_path):
+def test_a_flipped_bit_in_the_copy_of_a_pipe_is_found(tmp_path):
     splits = list(spool(io.BytesIO(LINES), str(tmp_path), block_bytes=1000))
     assert read(splits) == LINES
     flipped(tmp_path / "stdin-00001", Random(1))

@@ -110,7 +110,7 @@ def test_a_datetime_keeps_reading_and_offset_and_fold():
     assert [m.fold for m in back] == [0, 1, 0]
 
 
-def test_plain_is_judged_to_the_bottom():
+def test_is_plain_checks_every_level():
     assert is_plain({"a": [(1, {2}), frozenset({date(2024, 1, 1)})], (1,): Decimal("1")})
     assert not is_plain(Counter("a"))
     assert not is_plain({"a": [(1, bytearray())]})
@@ -145,14 +145,14 @@ def test_classes_of_main_travel_by_value():
     assert back.n == 7
 
 
-def test_each_value_is_its_own(capsys):
+def test_equal_values_are_decoded_as_separate_objects(capsys):
     shared = [1]
     a, b = trip([shared, shared])
     a.append(2)
     assert b == [1]
 
 
-def test_a_pickle_is_not_opened_unasked(capsys):
+def test_a_pickle_is_opened_only_where_it_is_allowed(capsys):
     data = encode([Bomb()])
     with pytest.raises(CorruptData):
         decode(data, unpickle=False)

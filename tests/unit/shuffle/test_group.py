@@ -53,7 +53,7 @@ def test_a_group_over_many_blocks_ends_within_one():
     ]
 
 
-def test_values_that_are_not_read_are_passed_over():
+def test_unread_values_are_skipped():
     def blocks():
         yield block(["a", "a", "b", "b"], [1, 2, 3, 4])
         yield block(["b", "b"], [5, 6])

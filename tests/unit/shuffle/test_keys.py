@@ -4,6 +4,7 @@ import enum
 import math
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -91,7 +92,7 @@ def test_item_kinds():
     ],
 )
 @pytest.mark.parametrize("wrap", [lambda key: key, lambda key: ("a", key), lambda key: (("a", (key,)),)])
-def test_refused_by_name_wherever_it_is_met(key, told, wrap):
+def test_an_illegal_key_is_refused_by_name_at_every_depth(key, told, wrap):
     for refuse in (
         canonical,
         order,
@@ -106,7 +107,7 @@ def test_refused_by_name_wherever_it_is_met(key, told, wrap):
         assert caught.value.key
 
 
-def test_a_key_of_tuples_without_end_is_refused():
+def test_a_key_of_tuples_nested_too_deep_is_refused():
     key = ()
     for _ in range(200):
         key = (key,)
@@ -176,7 +177,7 @@ def test_times_of_one_zone_sort_by_instant_across_a_change_of_clocks():
     assert [canonical(key) for key in column] == [canonical(after), canonical(before)]
 
 
-def test_normal_gives_the_same_list_when_nothing_is_to_do():
+def test_normal_returns_the_same_list_when_nothing_changes():
     for column in ([1, 2], ["a"], [1.5, 2.0], [NAIVE], [AWARE], [("a", 1.5), ("b", 2.0)], [None]):
         assert normal(column, kind_of(column)) is column
 
@@ -184,3 +185,17 @@ def test_normal_gives_the_same_list_when_nothing_is_to_do():
 def test_normal_has_no_negative_zero():
     for column in ([-0.0, 1.0], [("a", -0.0), ("b", 1.0)], [-0.0, "a", (1, (-0.0,))]):
         assert "-0.0" not in repr(normal(column, kind_of(column)))
+
+
+SUMMER = timezone(timedelta(hours=2))
+READING = datetime(2024, 10, 27, 2, 30, fold=1)
+
+
+@pytest.mark.parametrize("zone", [None, SUMMER, UTC, ZoneInfo("Europe/Berlin")])
+@pytest.mark.parametrize("beside", [[], ["text"], [(1, READING)], [READING], [READING.replace(tzinfo=SUMMER)]])
+def test_canonical_forms_have_no_fold(zone, beside):
+    for key in (READING.replace(tzinfo=zone), (1, READING.replace(tzinfo=zone))):
+        keys = [key, *beside]
+        found = normal(keys, kind_of(keys))[0]
+        one = found[1] if isinstance(found, tuple) else found
+        assert (one.fold, one.utcoffset()) == (0, READING.replace(tzinfo=zone).utcoffset())

@@ -34,7 +34,7 @@ def test_nothing_and_one_stream():
     assert list(merge([iter(only)], make_file=no_file)) == [only[0], only[2]]
 
 
-def test_a_key_that_goes_on_in_the_next_block_of_an_earlier_stream():
+def test_a_key_continues_in_the_next_block_of_an_earlier_stream():
     first = [block([1, 2], ["a1", "a2"]), block([2], ["a3"]), block([2, 3], ["a4", "a5"])]
     second = [block([2, 2], ["b1", "b2"]), block([2, 4], ["b3", "b4"])]
     third = [block([0, 2], ["c1", "c2"]), block([2], ["c3"])]
@@ -63,7 +63,7 @@ def test_a_hot_key_is_streamed_and_never_collected():
     assert most <= 10 * (3 + 2)
 
 
-def test_a_key_of_another_kind_on_the_way():
+def test_a_key_of_another_kind_in_a_later_block():
     streams = [
         [block([1, 5], ["a", "b"]), block([None, None][:0], []), block(["x", "y"], ["c", "d"])],
         [block([None, 1.0], ["e", "f"]), block([5.0], ["g"]), block(["x"], ["h"]), block([()], ["i"])],
@@ -125,7 +125,7 @@ def test_fan_in_is_at_least_two():
         next(merge([], fan_in=1, make_file=no_file))
 
 
-def test_what_is_small_is_sorted_in_one_piece_and_what_is_not_loses_nothing():
+def test_small_streams_are_sorted_in_one_piece_and_large_ones_merged():
     def streams():
         return [iter([block([1, 3], ["a", "b"]), block([3, 7], ["c", "d"])]), iter([block([3, 9], ["e", "f"])])]
 
@@ -144,7 +144,7 @@ def test_a_hot_key_beyond_the_limit_is_not_collected():
     assert max(len(keys) for _, keys, _ in blocks) <= 200
 
 
-def test_values_of_a_key_by_their_order():
+def test_merge_by_value_sorts_the_values_of_a_key():
     streams = [
         [block(["k"] * 3, [1, 2.0, "x"]), block(["l"], [(3,)])],
         [block(["k"], [None]), block(["k", "k", "l"], [2, "a", (1, "z")])],

@@ -12,11 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from mrframe.core.model.block_messages import JudgeOrder, StoreOrder
 from mrframe.errors import NotPrivate, OutputError, StoreFull
 from mrframe.store import blocks
 from mrframe.store.blocks import BlockStore
-from mrframe.task.block_work import do_block
 
 NAME, OTHER = "a" * 64, "b" * 64
 
@@ -41,7 +39,7 @@ def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
 
 
-def test_what_is_kept_is_there_until_it_is_deleted(store, folder):
+def test_a_published_block_exists_until_it_is_deleted(store, folder):
     keep(store, OTHER)
     keep(store)
     keep(store, data=b"again")
@@ -53,7 +51,7 @@ def test_what_is_kept_is_there_until_it_is_deleted(store, folder):
 
 
 @pytest.mark.parametrize("name", ["", "../lock", "a" * 63, "A" * 64, "a" * 64 + "\n", "a" * 64 + "/x"])
-def test_what_is_no_name_of_a_block_is_never_a_path(store, folder, name):
+def test_only_names_of_blocks_become_paths(store, folder, name):
     for use in (store.file, store.delete):
         with pytest.raises(ValueError, match="not the name of a block"):
             use(name)
@@ -65,7 +63,7 @@ def test_what_is_no_name_of_a_block_is_never_a_path(store, folder, name):
 # ---- whole or not at all ----------------------------------------------------------------------------
 
 
-def test_what_breaks_off_leaves_nothing(store, folder):
+def test_an_interrupted_write_leaves_nothing(store, folder):
     with pytest.raises(RuntimeError), store.stage(10) as file:
         file.write(b"half")
         raise RuntimeError
@@ -95,7 +93,7 @@ with BlockStore({str(folder)!r}).stage(10) as file:
     assert files(folder) == []
 
 
-def test_file_then_name_are_on_the_disk_before_it_is_kept(store, disk_calls):
+def test_file_and_then_name_are_synced_before_publish_returns(store, disk_calls):
     keep(store)
     assert [what for what, _ in disk_calls] == ["fsync", "replace", "fsync"]
     assert "/staging/" in disk_calls[0][1]
@@ -122,60 +120,17 @@ def test_a_disk_that_refuses_meanwhile_is_named_and_nothing_is_kept(store, folde
     assert files(folder) == []
 
 
-# ---- what a block executor makes of orders ------------------------------------------------------------
+# ---- privacy -----------------------------------------------------------------------------------------
 
 
-def test_a_block_is_stored_once_judged_and_put_right(store, folder, tmp_path):
-    from hashlib import sha256
-
-    log = tmp_path / "access.log"
-    log.write_bytes(b"skipped\n" + b"a line\n" * 1000 + b"more\n")
-    name = sha256(b"a line\n" * 1000).hexdigest()
-    order = StoreOrder(name, 7000, str(folder), str(log), 8, is_block=False)
-    assert (done := do_block(0, order)).kind == ""
-    assert done.new
-    assert not do_block(0, order).new
-    path = Path(store.file(name))
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert do_block(0, JudgeOrder(name, str(folder))).kind == "damaged"
-    copy = tmp_path / "other"
-    BlockStore(str(copy))
-    from_damaged = StoreOrder(name, 7000, str(copy), str(path), 0, is_block=True)
-    assert do_block(0, from_damaged).kind == "gone"
-    assert files(copy) == []
-    assert do_block(0, order).new
-    assert path.read_bytes() == whole
-    assert do_block(0, JudgeOrder(name, str(folder))).kind == ""
-    assert do_block(0, from_damaged).new
-    assert files(copy) == [name]
-
-
-def test_a_file_that_is_not_what_was_offered_is_refused_and_nothing_is_kept(folder, tmp_path):
-    log = tmp_path / "access.log"
-    log.write_bytes(b"a line\n")
-    for order in (
-        StoreOrder(NAME, 7, str(folder), str(log), 0, is_block=False),
-        StoreOrder(NAME, 8, str(folder), str(log), 0, is_block=False),
-        StoreOrder(NAME, 7, str(folder), str(tmp_path / "none"), 0, is_block=False),
-    ):
-        done = do_block(0, order)
-        assert done.kind == "changed"
-        assert str(tmp_path) in done.reason
-    assert files(folder) == []
-
-
-# ---- whose it is ------------------------------------------------------------------------------------
-
-
-def test_all_of_it_is_this_users_alone(store, folder):
+def test_the_store_is_private(store, folder):
     keep(store)
     assert {oct(path.stat().st_mode & 0o777) for path in (folder, *folder.rglob("*")) if path.is_dir()} == {"0o700"}
     assert {oct(path.stat().st_mode & 0o777) for path in folder.rglob("*") if path.is_file()} == {"0o600"}
 
 
 @pytest.mark.parametrize("part", [".", "blocks", "staging"])
-def test_a_folder_that_lets_others_in_is_refused(store, folder, part):
+def test_a_store_open_to_others_is_refused(store, folder, part):
     (folder / part).chmod(0o755)
     with pytest.raises(NotPrivate):
         BlockStore(store.path)

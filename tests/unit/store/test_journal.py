@@ -43,7 +43,7 @@ def wanted(turns):
     return [row for number in range(turns) for row in turn(number)]
 
 
-def test_what_was_appended_is_there_again(folder):
+def test_appended_rows_are_read_again(folder):
     write(folder, 9)
     rows, packages = read(folder)
     assert rows == wanted(9)
@@ -57,7 +57,7 @@ def test_epochs_count_the_starts(folder):
         journal.close()
 
 
-def test_what_a_killed_process_leaves_is_whole(folder, tmp_path):
+def test_a_killed_process_leaves_a_valid_journal(folder, tmp_path):
     """The files are copied while the journal is open: the last turns are in the WAL alone."""
     journal = write(folder, 5, close=False)
     assert os.path.getsize(os.path.join(folder, FILE + "-wal")) > 0
@@ -113,7 +113,7 @@ def test_a_released_job_shrinks_to_one_row_in_its_first_place(folder):
     assert sorted(packages) == ["job-1", "job-3"]
 
 
-def test_the_files_are_this_users_alone(folder):
+def test_the_files_are_private(folder):
     journal = write(folder, 2, close=False)
     for name in (FILE, FILE + "-wal", MARK):
         assert os.stat(os.path.join(folder, name)).st_mode & 0o777 == 0o600, name
@@ -122,7 +122,7 @@ def test_the_files_are_this_users_alone(folder):
 
 
 @pytest.mark.parametrize("name", ["", FILE, MARK])
-def test_what_lets_others_in_is_refused(folder, name):
+def test_files_open_to_others_are_refused(folder, name):
     write(folder, 1)
     os.chmod(os.path.join(folder, name), 0o755 if not name else 0o644)
     with pytest.raises(NotPrivate, match=r"lets others in.* chmod"):
@@ -139,7 +139,7 @@ def test_a_link_is_refused(folder, name, tmp_path):
         JournalFile(folder)
 
 
-def test_what_belongs_to_another_user_is_refused(folder, monkeypatch):
+def test_files_of_another_user_are_refused(folder, monkeypatch):
     write(folder, 1)
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(NotPrivate, match="belongs to user"):
@@ -147,14 +147,14 @@ def test_what_belongs_to_another_user_is_refused(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [FILE, MARK])
-def test_a_file_that_is_gone_is_noticed(folder, name):
+def test_a_missing_file_is_noticed(folder, name):
     write(folder, 3)
     os.unlink(os.path.join(folder, name))
     with pytest.raises(CorruptData, match="damaged"):
         JournalFile(folder)
 
 
-def test_rows_that_are_gone_or_changed_are_noticed(folder, tmp_path):
+def test_missing_and_changed_rows_are_noticed(folder, tmp_path):
     write(folder, 6)
     changes = (
         "DELETE FROM row WHERE place = 3",

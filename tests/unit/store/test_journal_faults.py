@@ -149,7 +149,7 @@ def test_each_call_fails_and_no_turn_that_was_kept_is_lost(place, number, how, b
     assert refused > calls // 2 > 15
 
 
-def test_what_the_disk_may_have_lost_is_written_again_before_it_counts(place):
+def test_data_that_the_disk_may_have_lost_is_written_again_before_use(place):
     """The turns of the WAL may be in memory alone; the next process has them in the database before it is open."""
     folder = f"{place}/journal"
     written(folder, 0, errno.EIO, "once", range(3))
@@ -161,7 +161,7 @@ def test_what_the_disk_may_have_lost_is_written_again_before_it_counts(place):
     journal.close()
 
 
-def test_a_journal_that_was_never_made_whole_is_begun_again(place):
+def test_an_unfinished_new_journal_is_begun_again(place):
     """A process was killed while SQLite made it, with the rollback journal of its first page beside it."""
     folder = f"{place}/journal"
     os.mkdir(folder, 0o700)
@@ -176,7 +176,7 @@ def test_a_journal_that_was_never_made_whole_is_begun_again(place):
         JournalFile(folder)
 
 
-def test_all_that_a_turn_has_written_is_synced_before_append_returns(place):
+def test_a_turn_is_synced_before_append_returns(place):
     """Seen in SQLite's own calls: after the last write of a turn comes a sync of the same file."""
     readable, said = os.pipe()
     pid = os.fork()

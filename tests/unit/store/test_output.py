@@ -94,7 +94,7 @@ def test_a_failure_at_any_step_leaves_the_file_as_it_was(tmp_path, monkeypatch, 
     assert tree(tmp_path) == ({"out": b"old"} if overwrite else {})
 
 
-def test_a_move_that_the_disk_does_not_confirm_is_told(tmp_path, monkeypatch):
+def test_a_move_that_the_disk_does_not_confirm_is_reported(tmp_path, monkeypatch):
     nth_call_fails(monkeypatch, "fsync", 2)
     with pytest.raises(OutputError, match="is in place and complete, but"), whole_file(str(tmp_path / "out")) as sink:
         sink.write(b"new")
@@ -138,7 +138,7 @@ def test_a_pipe_is_written_as_it_is():
     os.close(write)
 
 
-def test_targets_that_cannot_be_are_named(tmp_path):
+def test_impossible_targets_are_named(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(OutputError, match=r"no/out cannot be made: the folder .*/no does not exist; make it first"):
         check_target(str(tmp_path / "no/out"), overwrite=True)

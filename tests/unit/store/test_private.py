@@ -8,7 +8,7 @@ from mrframe.cluster.client.cluster_dir import ClusterDir
 from mrframe.store.private import write_private
 
 
-def test_content_then_name_are_on_the_disk_before_it_is_written(tmp_path, disk_calls):
+def test_content_and_then_name_are_synced_before_write_private_returns(tmp_path, disk_calls):
     path = str(tmp_path / "record")
     write_private(path, b"content")
     assert [what for what, _ in disk_calls] == ["fsync", "replace", "fsync"]
@@ -16,7 +16,7 @@ def test_content_then_name_are_on_the_disk_before_it_is_written(tmp_path, disk_c
     assert disk_calls[1:] == [("replace", path), ("fsync", str(tmp_path))]
 
 
-def test_a_submission_is_on_the_disk_with_its_directory_before_it_has_an_id(tmp_path, disk_calls):
+def test_a_submission_and_its_directory_are_synced_before_it_has_an_id(tmp_path, disk_calls):
     home = ClusterDir(str(tmp_path / "cluster"))
     home.make()
     disk_calls.clear()

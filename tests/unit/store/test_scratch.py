@@ -37,7 +37,7 @@ def holder(tmp_path):
     process.communicate()
 
 
-def test_it_is_private_locked_and_gone_after_close(tmp_path):
+def test_a_scratch_directory_is_private_locked_and_gone_after_close(tmp_path):
     with Scratch(str(tmp_path)) as scratch:
         assert os.path.dirname(scratch.path) == str(tmp_path)
         assert stat.S_IMODE(os.stat(scratch.path).st_mode) == 0o700
@@ -50,7 +50,7 @@ def test_it_is_private_locked_and_gone_after_close(tmp_path):
     scratch.close()
 
 
-def test_one_for_later_is_made_once_and_removed_also_when_it_never_was(tmp_path):
+def test_a_later_scratch_directory_is_made_once_and_close_works_without_it(tmp_path):
     with Scratch(str(tmp_path), later=True) as scratch:
         assert os.listdir(tmp_path) == []
         assert scratch.make() == scratch.make() == scratch.path
@@ -161,7 +161,7 @@ def test_a_sweep_between_making_and_locking_costs_only_another_try(tmp_path, mon
         assert sweep_stale(str(tmp_path)) == []
 
 
-def test_a_parent_that_is_not_there_is_named_with_the_remedy(tmp_path):
+def test_a_missing_parent_is_named_with_the_remedy(tmp_path):
     with pytest.raises(OutputError, match=r"no/where does not exist; make it, or .*--scratch-dir"):
         Scratch(str(tmp_path / "no/where"))
 
@@ -200,7 +200,7 @@ def test_a_file_made_while_the_tree_is_removed_is_removed_too(tmp_path, monkeypa
     remove_tree(str(tree))
 
 
-def test_a_tree_that_another_one_removes_too_is_gone_at_the_end(tmp_path, monkeypatch):
+def test_a_tree_that_two_processes_remove_is_gone_at_the_end(tmp_path, monkeypatch):
     tree = tmp_path / "tree"
     tree.mkdir()
     real, passes = shutil.rmtree, []
@@ -216,7 +216,7 @@ def test_a_tree_that_another_one_removes_too_is_gone_at_the_end(tmp_path, monkey
     assert not tree.exists()
 
 
-def test_a_tree_that_will_not_go_is_named(tmp_path, monkeypatch):
+def test_a_tree_that_cannot_be_removed_is_named(tmp_path, monkeypatch):
     def stuck(path):
         raise OSError(errno.EBUSY, "Device or resource busy", path)
 

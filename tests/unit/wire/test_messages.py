@@ -76,7 +76,7 @@ MESSAGES = [
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(MESSAGES), st.data())
-def test_changed_bytes_are_a_message_or_bad(example, data):
+def test_changed_bytes_decode_to_a_message_or_raise_bad_message(example, data):
     words, message = example
     raw = bytearray(words.encode(message))
     for _ in range(data.draw(st.integers(1, 3))):
@@ -97,7 +97,7 @@ def test_changed_bytes_are_a_message_or_bad(example, data):
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=60))
-def test_any_bytes_are_a_message_or_bad(data):
+def test_any_bytes_decode_to_a_message_or_raise_bad_message(data):
     for words in channels.ALL:
         for raw in (data, bytes((VERSION,)) + data):
             try:
@@ -131,7 +131,7 @@ def packed(*parts):
         packed("Welcome", ["n", 1]) + b"\x00",
     ],
 )
-def test_a_wrong_message_is_bad(data):
+def test_a_message_of_wrong_form_raises_bad_message(data):
     with pytest.raises(BadMessage):
         channels.TO_NODE.decode(data)
 
@@ -148,13 +148,13 @@ def test_a_wrong_message_is_bad(data):
         events.InputsClosed("job-1", 10**5000),
     ],
 )
-def test_what_is_not_of_its_declared_types_is_not_sent(message):
+def test_fields_of_undeclared_types_are_not_sent(message):
     words = Vocabulary(type(message))
     with pytest.raises(BadMessage):
         words.encode(message)
 
 
-def test_what_is_too_large_is_refused_on_both_sides():
+def test_a_message_too_large_is_refused_on_both_sides():
     small = Vocabulary(messages.JobCode, bytes_max=64)
     with pytest.raises(BadMessage, match="larger than"):
         small.encode(messages.JobCode("job-1", b"x" * 100))
@@ -173,13 +173,13 @@ def test_frames_survive_any_cut(payloads, step):
     assert got == payloads
 
 
-def test_a_frame_longer_than_allowed_is_bad():
+def test_a_frame_longer_than_allowed_raises_bad_message():
     with pytest.raises(BadMessage):
         Frames(100).feed(b"\x00\x00\x00\x65")
 
 
 @pytest.mark.parametrize("value", [Split("file", "s", "p", 0, 1, (0, 0)), Ledger(bytes_in=9)])
-def test_what_was_written_before_a_field_was_added_is_read_with_its_default(value):
+def test_a_message_written_before_a_field_was_added_is_read_with_its_default(value):
     """A journal outlives the version that wrote it: splits without a state, ledgers without NUL bytes."""
     pack, unpack = coder(type(value))
     now = msgpack.unpackb(msgpack.packb(pack(value)), use_list=False)

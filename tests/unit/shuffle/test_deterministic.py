@@ -48,16 +48,16 @@ LOOSE = [
 
 
 @pytest.mark.parametrize("column", FIXED)
-def test_these_have_one_form(column):
+def test_columns_of_these_types_are_deterministic(column):
     assert is_deterministic(encode(column), column)
 
 
 @pytest.mark.parametrize("column", LOOSE)
-def test_these_may_have_others(column):
+def test_columns_of_these_types_are_not_deterministic(column):
     assert not is_deterministic(encode(column), column)
 
 
-def test_one_loose_block_makes_a_whole_file_loose():
+def test_one_block_that_is_not_deterministic_makes_the_file_so():
     for values, fixed in (([1, 2], True), ([1, {2}], False)):
         writer = RunWriter(io.BytesIO(), slots=1)
         writer.add_run(["a", "b"], values)

@@ -53,7 +53,7 @@ def test_every_truncation_and_every_addition_is_found():
             read_all(data + more)
 
 
-def test_bytes_moved_within_the_file_are_found():
+def test_swapped_bytes_within_the_file_are_found():
     data = sample()
     for at in range(HEADER_BYTES, len(data) - 1):
         if data[at] != data[at + 1]:
@@ -62,7 +62,7 @@ def test_bytes_moved_within_the_file_are_found():
                 read_all(swapped)
 
 
-def test_a_damaged_block_travels_with_an_extract_and_is_found_there():
+def test_a_damaged_block_in_an_extract_is_found_by_its_reader():
     data = bytearray(sample())
     data[HEADER_BYTES + 30] ^= 1
     copy = b"".join(extract(io.BytesIO(bytes(data)), "part-7", range(4)))

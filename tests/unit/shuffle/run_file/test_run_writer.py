@@ -128,7 +128,7 @@ def test_add_sorted_refuses_what_is_not_sorted():
             writer.close()
 
 
-def test_output_in_the_order_of_its_rank():
+def test_add_sorted_keeps_the_given_order():
     file = io.BytesIO()
     writer = RunWriter(file, slots=1)
     writer.add_sorted(0, [(["b", "a"], [9, 8]), ([1, "a"], [7, 6])], in_order=True)
@@ -137,7 +137,7 @@ def test_output_in_the_order_of_its_rank():
     assert read_layout(file, "test").sections(file, "test", 0)[0].order == AS_GIVEN
 
 
-def test_what_does_not_fit_is_refused():
+def test_writing_refuses_arguments_that_do_not_fit_together():
     writer = RunWriter(io.BytesIO(), slots=2)
     for call in (
         lambda: writer.add_run([1], []),
@@ -189,7 +189,7 @@ def test_extract_in_chunks():
     assert read(io.BytesIO(b"".join(extract(file, "test", range(0))))) == {}
 
 
-def test_an_unbuffered_file_that_gives_little_at_once():
+def test_an_unbuffered_file_that_returns_short_reads():
     class Slow(io.BytesIO):
         def read(self, size=-1):
             return super().read(min(size, 7))

@@ -37,7 +37,7 @@ def test_every_partition_gets_its_share(partitions):
     assert max(counts) <= 1.5 * len(keys) / partitions + 20
 
 
-def test_weights_count():
+def test_cuts_follow_the_weights_of_the_sample():
     cuts = choose_cuts([("a", 1), ("b", 1), ("c", 98)], 2)
     assert cuts.count("c") >= len(cuts) - 1
 
@@ -49,7 +49,7 @@ def test_a_frequent_key_stays_whole_and_leaves_the_others_to_the_others():
     assert sum(1 for count in counts if count) >= 2
 
 
-def test_fewer_keys_than_partitions_and_none():
+def test_ranges_of_fewer_keys_than_partitions_and_of_none():
     assert sum(partitions_of([1, 2, 3], choose_cuts([(1, 1), (2, 1), (3, 1)], 50), 50)) == 3
     assert (
         len([count for count in partitions_of([1, 2, 3], choose_cuts([(1, 5), (2, 5), (3, 5)], 50), 50) if count])

@@ -75,7 +75,7 @@ def test_sending_never_blocks_and_nothing_is_lost(ends):
     assert not client.pending
 
 
-def test_the_end_is_seen_after_what_was_said(ends):
+def test_the_end_is_seen_after_all_messages(ends):
     client, keeper = ends
     client.send(messages.EndAll())
     client.close()
@@ -86,14 +86,14 @@ def test_the_end_is_seen_after_what_was_said(ends):
     assert not keeper.pending
 
 
-def test_what_is_no_message_is_bad(ends):
+def test_malformed_bytes_raise_bad_message(ends):
     client, keeper = ends
     client.socket.send(b"\0\0\0\1\xff")
     with pytest.raises(BadMessage):
         keeper.receive()
 
 
-def test_a_blocking_line_waits_and_keeps_what_came_together():
+def test_a_blocking_pipe_waits_and_keeps_messages_that_came_together():
     here, there = socket.socketpair()
     client = Pipe(here, receives=channels.FROM_PARENT, sends=channels.TO_KEEPER)
     keeper = Pipe(there, receives=channels.TO_KEEPER, sends=channels.FROM_PARENT, blocking=True)

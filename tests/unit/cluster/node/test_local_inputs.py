@@ -42,7 +42,7 @@ def folders(tmp_path):
     return NodeDir(str(tmp_path / "node-1")), NodeDir(str(tmp_path / "node-2"))
 
 
-def test_sealed_files_of_this_host_are_read_where_they_lie(folders):
+def test_sealed_files_of_this_host_are_read_in_place(folders):
     told = []
     paths = tuple(sealed(folder, attempt) for folder, attempt in zip(folders, (OWN, OTHERS), strict=True))
     peers = Peers(NodeAddress("node-2", "node-2#1", "tcp://127.0.0.1:1", folders[1].path))

@@ -10,7 +10,7 @@ from mrframe.store.file_index import SETTLED_S, FileIndex, FileRecord, FileStat
 PIECES = ((0, 100, "ab" * 32), (100, 50, "cd" * 32))
 
 
-def test_a_record_is_what_was_recorded(tmp_path):
+def test_a_record_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "a\udcff.log"
     path.write_bytes(b"x" * 150)
     files = FileIndex(str(tmp_path / "seen"))
@@ -21,7 +21,7 @@ def test_a_record_is_what_was_recorded(tmp_path):
     assert files.look_up(str(tmp_path / "b.log")) is None
 
 
-def test_every_change_changes_the_state(tmp_path):
+def test_every_change_of_a_file_changes_its_status(tmp_path):
     path = tmp_path / "a.log"
     path.write_bytes(b"x")
     os.utime(path, ns=(0, 0))
@@ -46,7 +46,7 @@ def test_fresh_changes_are_not_settled(tmp_path):
     assert state.settled(state.ctime_ns / 1e9 + SETTLED_S + 0.1)
 
 
-def test_a_damaged_record_is_none(tmp_path):
+def test_a_damaged_record_is_ignored(tmp_path):
     path = tmp_path / "a.log"
     path.write_bytes(b"x")
     files = FileIndex(str(tmp_path / "seen"))
@@ -72,7 +72,7 @@ def test_records_are_bounded(tmp_path):
     assert list((tmp_path / "seen").iterdir()) == []
 
 
-def test_what_is_no_record_is_never_deleted(tmp_path):
+def test_files_that_are_no_records_are_never_deleted(tmp_path):
     files = FileIndex(str(tmp_path / "seen"))
     files.record("/logs/a", FileRecord(FileStat(1, 2, 3, 4, 5), 64, PIECES))
     foreign = tmp_path / "seen" / "notes.txt"
@@ -84,7 +84,7 @@ def test_what_is_no_record_is_never_deleted(tmp_path):
     assert files.look_up("/logs/a") is None
 
 
-def test_a_folder_that_cannot_be_used_is_told_and_is_no_error(tmp_path):
+def test_an_unusable_folder_is_reported_and_raises_nothing(tmp_path):
     seen = FileRecord(FileStat(1, 2, 3, 4, 5), 64, PIECES)
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "open").mkdir(mode=0o755)

@@ -17,7 +17,7 @@ def write(path, data=b"x"):
         file.write(data)
 
 
-def test_what_is_sealed_is_held_and_the_rest_is_deleted(tmp_path):
+def test_sealed_attempts_are_held_and_others_deleted(tmp_path):
     folder = NodeDir(str(tmp_path / "node-1"))
     for attempt in (SEALED, OPEN):
         write(folder.file(attempt, "map.mrf"))
@@ -30,7 +30,7 @@ def test_what_is_sealed_is_held_and_the_rest_is_deleted(tmp_path):
     assert Path(again.package("job-1")).read_bytes() == b"code"
 
 
-def test_the_highest_epoch_of_what_is_sealed_is_known(tmp_path):
+def test_the_highest_epoch_of_sealed_attempts_is_known(tmp_path):
     folder = NodeDir(str(tmp_path))
     assert folder.last_epoch() == 0
     for attempt in ("job-1/m0000.12.1", "job-2/m0000.3.1"):
@@ -63,7 +63,7 @@ def test_an_attempt_that_wrote_nothing_is_held_without_a_directory(tmp_path):
     assert sorted(os.listdir(tmp_path / "job-1")) == ["m0000.1.1", "sealed"]
 
 
-def test_what_was_sealed_and_deleted_is_not_held(tmp_path):
+def test_a_deleted_attempt_is_not_held(tmp_path):
     folder = NodeDir(str(tmp_path))
     write(folder.file(SEALED, "map.mrf"))
     folder.seal(SEALED)
@@ -93,7 +93,7 @@ def test_the_package_is_private(tmp_path):
 @pytest.mark.parametrize(
     "attempt", ["", "..", "../job-1/m0000.1.1", "job-1/../m0000.1.1", "job-1/m0000.1.1/", "/etc"]
 )
-def test_no_attempt_leads_out(tmp_path, attempt):
+def test_no_attempt_id_leads_out_of_the_directory(tmp_path, attempt):
     folder = NodeDir(str(tmp_path))
     for use in (folder.attempt, folder.fetched, folder.seal, folder.delete_attempt):
         with pytest.raises(ValueError, match="attempt"):
@@ -101,7 +101,7 @@ def test_no_attempt_leads_out(tmp_path, attempt):
 
 
 @pytest.mark.parametrize("job", ["", "..", ".", "job-1/..", "/", "job", "job-1\n"])
-def test_no_job_leads_out(tmp_path, job):
+def test_no_job_id_leads_out_of_the_directory(tmp_path, job):
     folder = NodeDir(str(tmp_path))
     for use in (folder.package, folder.delete_job):
         with pytest.raises(ValueError, match="job"):
@@ -109,7 +109,7 @@ def test_no_job_leads_out(tmp_path, job):
 
 
 @pytest.mark.parametrize("name", ["", "..", ".sealed", "a/b", "map.mrf/", "map.mrf\n", "MAP.mrf", "a" * 60])
-def test_no_file_name_leads_out(name):
+def test_no_file_name_leads_out_of_the_directory(name):
     with pytest.raises(ValueError, match="file"):
         file_in("/d", SEALED, name)
 
@@ -132,7 +132,7 @@ def test_a_seal_that_the_disk_refuses_is_an_error_and_the_next_is_not_lost(tmp_p
     assert NodeDir(str(tmp_path)).held() == [OPEN]
 
 
-def test_many_jobs_that_stay_keep_few_files_open(tmp_path):
+def test_many_kept_jobs_hold_few_files_open(tmp_path):
     folder = NodeDir(str(tmp_path))
     before = len(os.listdir("/proc/self/fd"))
     for number, job in enumerate([*range(1, 101), 1, 50]):

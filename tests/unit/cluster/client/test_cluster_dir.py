@@ -16,7 +16,7 @@ def home(tmp_path):
     return made
 
 
-def test_the_id_of_what_was_removed_is_not_given_again(home):
+def test_the_id_of_a_removed_submission_is_not_reused(home):
     assert [home.add_submission(b"record", b"package") for _ in range(3)] == ["job-1", "job-2", "job-3"]
     for job in ("job-3", "job-1", "job-3"):
         home.forget(job)
@@ -29,13 +29,13 @@ def test_the_id_of_what_was_removed_is_not_given_again(home):
     assert home.add_submission(b"record", b"package") == "job-4"
 
 
-def test_when_all_are_removed_there_is_no_last_one(home):
+def test_there_is_no_last_submission_when_all_are_removed(home):
     home.forget(home.add_submission(b"record", b"package"))
     assert home.last() is None
     assert not home.was_given("job-2")
 
 
-def test_what_cannot_be_removed_is_named(home):
+def test_a_file_that_cannot_be_removed_is_named(home):
     job = home.add_submission(b"record", b"package")
     path = f"{home.submissions}/{job}/record"
     home.forget(job)
@@ -44,7 +44,7 @@ def test_what_cannot_be_removed_is_named(home):
         home.forget(job)
 
 
-def test_a_log_that_is_too_long_begins_anew_and_keeps_its_end(home):
+def test_a_long_log_is_truncated_and_its_tail_kept(home):
     os.mkdir(home.run, 0o700)
     home.bound_log()  # there is none
     write_private(home.log, b"x" * LOG_BYTES_MAX)
@@ -63,7 +63,7 @@ def test_a_log_that_is_too_long_begins_anew_and_keeps_its_end(home):
     assert sorted(os.listdir(home.run)) == ["log", "log.1"]
 
 
-def test_a_full_disk_does_not_keep_a_log_from_being_bounded(home, monkeypatch):
+def test_a_log_is_bounded_even_on_a_full_disk(home, monkeypatch):
     os.mkdir(home.run, 0o700)
     write_private(home.log, b"x" * (LOG_BYTES_MAX + 1))
     monkeypatch.setattr("mrframe.cluster.client.cluster_dir.write_private", full)
@@ -75,7 +75,7 @@ def full(_path, _data):
     raise OSError(28, os.strerror(28))
 
 
-def test_why_the_master_cannot_go_on_is_told_in_room_that_was_there_before(home):
+def test_a_fault_of_the_master_is_reported_in_space_reserved_before(home):
     """A disk that is full takes no new file, but lets those be written over that it has."""
     home.claim()
     assert home.fault() == ""

@@ -29,7 +29,7 @@ def test_a_run_is_found_by_its_id_and_as_the_last(kept):
             kept.find(text)
 
 
-def test_old_runs_and_too_much_of_them_go(kept, monkeypatch, tmp_path):
+def test_old_and_too_many_runs_are_deleted(kept, monkeypatch, tmp_path):
     monkeypatch.setattr(run_records, "BYTES_MAX", 2500)
     monkeypatch.setattr(run_records, "SMALL_BYTES", 0)
     for _ in range(5):
@@ -42,7 +42,7 @@ def test_old_runs_and_too_much_of_them_go(kept, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("size", [10, 30])
-def test_small_runs_are_looked_through_now_and_then_and_never_too_much_is_kept(kept, monkeypatch, tmp_path, size):
+def test_small_runs_are_trimmed_now_and_then(kept, monkeypatch, tmp_path, size):
     monkeypatch.setattr(run_records, "BYTES_MAX", 1000)
     monkeypatch.setattr(run_records, "SMALL_BYTES", 20)
     looks = []
@@ -53,7 +53,7 @@ def test_small_runs_are_looked_through_now_and_then_and_never_too_much_is_kept(k
     assert len(looks) == (200 // run_records.TRIM_EVERY if size == 10 else 200)
 
 
-def test_two_at_once_get_two_ids(kept, tmp_path):
+def test_two_runs_at_once_get_two_ids(kept, tmp_path):
     first = kept.add({})
     os.mkdir(tmp_path / "runs" / "run-2")
     assert (first, RunRecords(kept.path).add({})) == ("run-1", "run-3")

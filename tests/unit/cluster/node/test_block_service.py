@@ -41,7 +41,7 @@ def scrubbed(folder, hours):
     return pool.orders
 
 
-def test_all_blocks_are_judged_once_a_day_evenly_and_from_any_place(tmp_path):
+def test_all_blocks_are_verified_once_a_day_evenly_and_from_a_random_start(tmp_path):
     names = [f"{number:064x}" for number in range(1 << 252, 16 << 252, 1 << 252)]
     assert scrubbed(tmp_path, 24) == []
     for name in names:

@@ -28,7 +28,7 @@ def save(results, key: str, tmp_path, data: bytes = b"run", report: bytes = b"re
     return results.save(JOB, key, report, [str(run)], {"name": "top_urls"})
 
 
-def test_what_was_saved_is_loaded(results, tmp_path):
+def test_a_saved_result_is_loaded(results, tmp_path):
     assert not results.knows(JOB)
     assert not save(results, K1, tmp_path, b"x" * 3_000_000)
     assert results.knows(JOB)
@@ -64,7 +64,7 @@ def test_the_least_recently_used_go_first(results, tmp_path):
     assert sorted(os.listdir(tmp_path / "results" / "jobs" / JOB)) == [NEW, USED, "about"]
 
 
-def test_nothing_goes_while_another_run_uses_it(results, tmp_path):
+def test_nothing_is_evicted_while_another_run_uses_it(results, tmp_path):
     save(results, K1, tmp_path)
     other = ResultStore(results.path)
     other.use()
@@ -82,7 +82,7 @@ def test_jobs_are_listed_with_their_names(results, tmp_path):
     assert (job.job, job.about, job.entries) == (JOB, {"name": "top_urls"}, 2)
 
 
-def test_what_a_killed_process_left_is_evicted_like_the_rest(results, tmp_path):
+def test_unfinished_entries_of_a_killed_process_are_evicted(results, tmp_path):
     save(results, K1, tmp_path)
     (tmp_path / "results" / "jobs" / JOB / ".new-0123456789abcdef").write_bytes(b"half")
     results.use()
@@ -90,7 +90,7 @@ def test_what_a_killed_process_left_is_evicted_like_the_rest(results, tmp_path):
     assert not results.knows(JOB)
 
 
-def test_a_disk_that_will_not_have_it_is_no_error(results, tmp_path):
+def test_a_disk_that_refuses_is_no_error(results, tmp_path):
     (tmp_path / "results").write_bytes(b"no folder")
     with pytest.raises(NotPrivate):
         results.use()
@@ -99,7 +99,7 @@ def test_a_disk_that_will_not_have_it_is_no_error(results, tmp_path):
     assert "no plain directory" in save(results, K1, tmp_path)
 
 
-def test_an_entry_in_the_place_of_another_is_none(results, tmp_path):
+def test_an_entry_moved_to_another_key_is_ignored(results, tmp_path):
     other_job = "b" * 40
     for job in (JOB, other_job):
         for key in (K1, K2, f"{K1}-0"):
@@ -127,7 +127,7 @@ def test_content_that_has_the_same_crc_is_noticed(results, tmp_path):
     assert results.load(JOB, K1, None) is None
 
 
-def test_an_entry_of_the_old_form_is_none_and_is_evicted(results, tmp_path):
+def test_an_entry_of_an_older_form_is_ignored_and_evicted(results, tmp_path):
     save(results, K1, tmp_path)
     place = tmp_path / "results" / "jobs" / JOB / K1
     place.write_bytes(struct.pack("<16sIIQ", b"mrframe-saved 1\n", crc32(b"report"), 6, 0) + b"report")
@@ -136,7 +136,7 @@ def test_an_entry_of_the_old_form_is_none_and_is_evicted(results, tmp_path):
     assert not place.exists()
 
 
-def test_what_is_no_entry_is_never_deleted(results, tmp_path):
+def test_other_files_are_never_deleted(results, tmp_path):
     save(results, K1, tmp_path)
     jobs = tmp_path / "results" / "jobs"
     foreign = [jobs / "notes.txt", jobs / JOB / "notes.txt", jobs / "photos" / K1, tmp_path / "results" / "notes.txt"]
