@@ -7,12 +7,9 @@ People have such files.
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import importlib.util
 import json
-import os
-import signal
 import subprocess
 import sys
 import tarfile
@@ -20,7 +17,7 @@ import typing
 from pathlib import Path
 
 import pytest
-from test_standing_cluster import Place
+from standing import StandingCluster
 
 import mrframe
 from mrframe.core.model.facts import Fact
@@ -52,7 +49,7 @@ def unpack_corpus(folder: Path) -> None:
             path.chmod(member.mode)
 
 
-class Earlier(Place):
+class Earlier(StandingCluster):
     """The folder that the earlier revision left, and the present commands in it."""
 
     def __init__(self, folder):
@@ -99,9 +96,7 @@ def cluster(tmp_path_factory):
         place.run("cluster", "stop")
         assert place.processes() == {}
     finally:
-        for pid in place.processes():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        place.kill_all()
 
 
 # ---- the cluster ------------------------------------------------------------------------------------

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from test_standing_cluster import LOG, ROOT, Place, answer
+from standing import LOG, ROOT, StandingCluster, answer
 from test_submissions import until
 
 BLOCK = 40_000
 PUT = [sys.executable, "-m", "mrframe", "fs", "put", "--block-size", "20000", "--json", "access"]
 
 
-class Store(Place):
+class Store(StandingCluster):
     """A home whose cluster keeps datasets."""
 
     def fs(self, *words, code=0):
@@ -58,9 +56,7 @@ class Store(Place):
 def store(tmp_path):
     store = Store(tmp_path)
     yield store
-    for pid in store.processes():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    store.kill_all()
 
 
 def flip(path, seed=1):

@@ -6,16 +6,14 @@ One cluster serves all: a supervisor that starts masters again and again.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import signal
 import sys
 from pathlib import Path
 
 import pytest
-from test_standing_cluster import LOG, ROOT, Place, answer
+from standing import LOG, ROOT, StandingCluster, answer
 from test_submissions import until
 
 SEAM = Path(__file__).parent / "seam"
@@ -32,7 +30,7 @@ SAID = re.compile(
 WORDS = ("status_codes", LOG, "--split-bytes", 50_000, "--partitions", 2)
 
 
-class Faulty(Place):
+class Faulty(StandingCluster):
     """A cluster whose journal fails when it is told to."""
 
     def __init__(self, folder):
@@ -105,9 +103,7 @@ def place(tmp_path):
     place.expected = answer(place, *WORDS)
     place.cluster("start", "--nodes", 1, "--slots", 1)
     yield place
-    for pid in place.processes():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    place.kill_all()
 
 
 def goes_on(place):

@@ -9,7 +9,7 @@ import random
 import time
 
 import pytest
-from test_standing_cluster import Place
+from standing import StandingCluster
 
 from mrframe import RunOptions
 from mrframe.api import connect
@@ -71,7 +71,7 @@ class Many:
 
 
 def many(folder, number, *, killed):
-    place = Place(folder)
+    place = StandingCluster(folder)
     place.cluster("start", "--nodes", 2, "--slots", 1)
     try:
         jobs = Many(folder, place)

@@ -6,9 +6,9 @@ import json
 import os
 import time
 
+from standing import ROOT
 from test_fs import BLOCK, LOG, flip, store
 from test_pauses import SEAM
-from test_standing_cluster import ROOT
 
 __all__ = ["store"]  # the fixture
 

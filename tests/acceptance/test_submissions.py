@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_standing_cluster import LOG, Place, answer
+from standing import LOG, StandingCluster, answer
 
 from mrframe.cluster.client.cluster_dir import LOG_BYTES_MAX, ClusterDir
 from mrframe.shuffle.run_file.run_writer import RunReader
@@ -35,7 +35,7 @@ def job(marks: str = ""):
 """
 
 
-class Cluster(Place):
+class Cluster(StandingCluster):
     """A place whose commands name it, and that can be looked into."""
 
     def do(self, *words, code=0):

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import random
-import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import zmq
-from test_standing_cluster import LOG, ROOT, Place, answer
+from standing import LOG, ROOT, answer
 
 from mrframe.cluster.node.node_dir import file_in
 from mrframe.cluster.transport import transport
@@ -41,15 +40,6 @@ if __name__ == "__main__":
     with mrframe.run(job, [sys.argv[1]], RunOptions(engine="local", nodes=2)) as result:
         print(list(result))
 """
-
-
-@pytest.fixture
-def place(tmp_path):
-    place = Place(tmp_path)
-    yield place
-    for pid in place.processes():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
 
 
 def attack(address: str, count: int, dice: random.Random) -> None:
@@ -83,43 +73,43 @@ def attack(address: str, count: int, dice: random.Random) -> None:
     context.destroy(0)
 
 
-def memory_bytes(place, title):
+def memory_bytes(standing, title):
     """Resident memory of a process of the cluster."""
-    (pid,) = [pid for pid, name in place.processes().items() if name == title]
+    (pid,) = [pid for pid, name in standing.processes().items() if name == title]
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def attacked(place, count):
-    place.cluster("start", "--nodes", 2, "--slots", 1)
-    address = json.loads((place.home / "run" / "access").read_text())["address"]
-    wanted = answer(place, "visitors", LOG)
-    place.run("wait", place.submit("visitors", LOG), "--dir", place.home)  # all is warm
-    before = memory_bytes(place, "mrframe master")
-    job = place.submit("visitors", LOG, "--split-bytes", 5000)
+def attacked(standing, count):
+    standing.cluster("start", "--nodes", 2, "--slots", 1)
+    address = json.loads((standing.home / "run" / "access").read_text())["address"]
+    wanted = answer(standing, "visitors", LOG)
+    standing.run("wait", standing.submit("visitors", LOG), "--dir", standing.home)  # all is warm
+    before = memory_bytes(standing, "mrframe master")
+    job = standing.submit("visitors", LOG, "--split-bytes", 5000)
     attack(address, count, random.Random(count))
-    place.run("wait", job, "--timeout-s", 60, "--dir", place.home)
-    assert place.run("result", job, "--dir", place.home).stdout == wanted
-    assert memory_bytes(place, "mrframe master") - before <= 50 << 20
-    state = json.loads(place.cluster("status", "--json").stdout)
+    standing.run("wait", job, "--timeout-s", 60, "--dir", standing.home)
+    assert standing.run("result", job, "--dir", standing.home).stdout == wanted
+    assert memory_bytes(standing, "mrframe master") - before <= 50 << 20
+    state = json.loads(standing.cluster("status", "--json").stdout)
     assert state["epoch"] == 1
     assert [node["state"] for node in state["nodes"]] == ["joined", "joined"]
-    place.cluster("stop")
-    assert place.processes() == {}
+    standing.cluster("stop")
+    assert standing.processes() == {}
 
 
-def test_two_hundred_hostile_connections_do_not_disturb_the_cluster(place):
-    attacked(place, 200)
+def test_two_hundred_hostile_connections_do_not_disturb_the_cluster(standing):
+    attacked(standing, 200)
 
 
 @pytest.mark.slow
-def test_ten_thousand_hostile_connections_do_not_disturb_the_cluster(place):
-    attacked(place, 10_000)
+def test_ten_thousand_hostile_connections_do_not_disturb_the_cluster(standing):
+    attacked(standing, 10_000)
 
 
-def test_everything_listens_on_the_loopback_only(place):
-    place.cluster("start", "--nodes", 2, "--slots", 1)
+def test_everything_listens_on_the_loopback_only(standing):
+    standing.cluster("start", "--nodes", 2, "--slots", 1)
     mine = set()
-    for pid in place.processes():
+    for pid in standing.processes():
         for fd in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
                 mine.add(os.readlink(fd))
@@ -131,7 +121,7 @@ def test_everything_listens_on_the_loopback_only(place):
                 listening.append(words[1].partition(":")[0])
     assert len(listening) == 3  # the master and two nodes
     assert set(listening) == {"0100007F"}
-    place.cluster("stop")
+    standing.cluster("stop")
 
 
 def test_no_process_but_executors_and_the_client_opens_a_pickle(tmp_path):
