@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Split
-from mrframe.core.state.ready_queue import locality
 from mrframe.engines.protocol import CommittedAttempt, Outcome
 from mrframe.task.reduce.reduce_task import PART_FILE
 from mrframe.task.report.rejects import QUARANTINE_FILE, REJECTS_FILE
@@ -54,7 +53,10 @@ def outcome_of(
             outcome.quarantine.append((split, fetch(node, attempt, QUARANTINE_FILE)))
     for kept in outcome.rejects, outcome.quarantine:
         kept.sort(key=lambda item: item[0].order)
-    near = locality(report for report in reports if report[2])
-    outcome.data_local = near.data_local + near.anywhere
-    outcome.other_map = near.other
+    if on_nodes := [report for report in reports if report[2]]:
+        from mrframe.core.state.ready_queue import locality  # which a run in this process need not load
+
+        near = locality(on_nodes)
+        outcome.data_local = near.data_local + near.anywhere
+        outcome.other_map = near.other
     return outcome

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mrframe import plugins
 from mrframe.errors import OutputError
 from mrframe.formats.output.named_outputs import FORMATS, format_of_ending, known_endings
-from mrframe.sinks.base import AnswerSink, Delivery
 from mrframe.store.output import is_folder_target
 from mrframe.store.publish import is_stream
+
+if TYPE_CHECKING:
+    from mrframe.sinks.base import AnswerSink, Delivery
 
 SINKS = "mrframe.sinks"
 """The group of entry points by which a package adds sinks, each under the scheme of its targets."""
