@@ -7,7 +7,11 @@ longer than a small run. Not here: the interface that the objects of a group mus
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
+from importlib import invalidate_caches
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from mrframe.errors import PluginBroken, UsageError, did_you_mean
@@ -43,6 +47,48 @@ def load_plugin(group: str, name: str, built_in: Iterable[str], origin: str) -> 
         return entry.load()
     except Exception as error:  # whatever the package's own code raises
         raise broken(entry.group, name, f"{type(error).__name__}: {error}") from error
+
+
+def code_of(group: str, name: str, built_in: Iterable[str], origin: str) -> str:
+    """Return the distribution, its version and a digest of the source of a plug-in's package.
+
+    Two equal texts mean that the same code runs. Raises as `load_plugin` does.
+    """
+    from hashlib import sha256  # slow to load, as are entry points
+
+    entry = _entry(group, name, list(built_in), origin)
+    digest = sha256()
+    for path, _, _ in source_state(entry.value):
+        with open(path, "rb") as file:
+            digest.update(file.read() + b"\0")
+    return f"{_package(entry)} {digest.hexdigest()}"
+
+
+def source_state(value: str) -> tuple[tuple[str, int, int], ...]:
+    """Return (path, size, time of change in ns) of every file of code in the top package of `package.module:name`."""
+    found = find_spec(value.partition(":")[0].split(".")[0])
+    if found is None:
+        return ()
+    paths = [found.origin] if found.origin else []
+    for root in found.submodule_search_locations or ():
+        for folder, folders, names in os.walk(root):
+            folders.sort()
+            paths += [os.path.join(folder, name) for name in sorted(names) if name.endswith((".py", ".so"))]
+    states = [(path, os.stat(path)) for path in dict.fromkeys(paths) if os.path.isfile(path)]
+    return tuple((path, state.st_size, state.st_mtime_ns) for path, state in states)
+
+
+def forget(value: str) -> None:
+    """Drop the imported modules of the top package of `package.module:name`, so that they are imported anew."""
+    top = value.partition(":")[0].split(".")[0]
+    for module in [name for name in sys.modules if name == top or name.startswith(top + ".")]:
+        del sys.modules[module]
+    invalidate_caches()
+
+
+def entry_value(group: str, name: str) -> str:
+    """Return `package.module:name` of a registered plug-in."""
+    return _entry(group, name, [], repr(name)).value
 
 
 def broken(group: str, name: str, fault: str) -> PluginBroken:

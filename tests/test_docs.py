@@ -196,3 +196,8 @@ def test_python_of_the_readme_runs_from_the_project(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     exec(compile(BLOCKS[3], "python", "exec"), {})
     assert "3 malformed lines" in capsys.readouterr().out
+
+
+def test_the_reader_in_the_docs_is_the_toy_that_the_tests_run():
+    code = (ROOT / "tests" / "plugins" / "mrframe_toy" / "reader.py").read_text()
+    assert f"```python\n{code}```" in DOCS["plugins.md"]

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from mrframe.formats.output.named_outputs import FORMATS, OUTPUTS
     from mrframe.formats.output.value_text import plain_as_utf8
     from mrframe.formats.output.writing import jsonl_lines
-    from mrframe.formats.registry import readers_by_name
+    from mrframe.formats.registry import is_added, readers_by_name
     from mrframe.plugins import is_registered
     from mrframe.sinks.base import Delivery, deliver
     from mrframe.sinks.named_sinks import form_for, sink_for
@@ -103,7 +103,7 @@ _HOMES = {
     "formats.output.named_outputs": ("FORMATS", "OUTPUTS"),
     "formats.output.value_text": ("plain_as_utf8",),
     "formats.output.writing": ("jsonl_lines",),
-    "formats.registry": ("readers_by_name",),
+    "formats.registry": ("is_added", "readers_by_name"),
     "plugins": ("is_registered",),
     "sinks.base": ("Delivery", "deliver"),
     "sinks.named_sinks": ("form_for", "sink_for"),
@@ -169,6 +169,7 @@ __all__ = [
     "form_for",
     "format_fields",
     "input_lines",
+    "is_added",
     "is_registered",
     "is_the_jobs",
     "jsonl_lines",

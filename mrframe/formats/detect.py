@@ -15,7 +15,7 @@ from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError
 from mrframe.formats.readers.base import plain_lines
 from mrframe.formats.readers.kind import Matches, ReaderKind
-from mrframe.formats.registry import kind_of, kinds_of_lines, logs
+from mrframe.formats.registry import kind_of, kinds_of_lines, logs, plugin_kinds
 
 LINES_MAX = 1_000
 SHOWN_BYTES = 80
@@ -51,6 +51,10 @@ def detect(sample: bytes, name: str) -> Detection:
     tests = _candidates(kinds_of_lines())
     counts = _counts(tests, lines)
     best = max(counts, key=lambda label: counts[label])  # of equals, the first
+    if not _is_enough(counts[best], len(lines)):  # only now: to look for installed packages takes 10 ms
+        tests |= _candidates(plugin_kinds()[0])
+        counts = _counts(tests, lines)
+        best = max(counts, key=lambda label: counts[label])
     if not _is_enough(counts[best], len(lines)):
         raise FormatError(_no_format(lines, counts, best, tests[best][1], name))
     others = ", ".join(f"{label} {count}" for label, count in counts.items() if label != best)

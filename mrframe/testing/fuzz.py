@@ -27,17 +27,20 @@ from time import perf_counter
 from typing import Any, BinaryIO
 
 import mrframe
-from mrframe.core.job.job import JSON_LINES, TEXT, WORDS, Job, Reader
+from mrframe.core.job.job import Job
 from mrframe.core.model.options import RunOptions
 from mrframe.errors import ExtraMissing, FormatError, InputError, MrframeError
 from mrframe.formats.detect import detect
-from mrframe.formats.factory import BlockReader, make_reader
+from mrframe.formats.factory import BlockReader, explain, make_reader
 from mrframe.formats.inputs.compression import compression_of, decode_file
 from mrframe.formats.inputs.line_blocks import pieces
 from mrframe.formats.inputs.magic import HEAD_BYTES
 from mrframe.formats.inputs.splits import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
 from mrframe.formats.readers.access import grammar_of
-from mrframe.formats.readers.base import Column, RawBytes, Values, as_raw
+from mrframe.formats.readers.base import ALL_VALUES, Column, RawBytes, Values, as_raw
+from mrframe.formats.readers.kind import LINE_FIELDS
+from mrframe.formats.registry import STRINGS, reader_named
+from mrframe.formats.schema import fields_of
 from mrframe.testing import oracle
 from mrframe.testing.mutations import mutate, packed, samples_of, some_lines
 
@@ -47,6 +50,7 @@ FAILED_MAX = 10
 SHOWN_BYTES = 3000
 BOM = b"\xef\xbb\xbf"
 FORMATS = ("combined", "common", "vhost", "traefik")
+SAMPLED = (*FORMATS, "json", "text", "words")
 KINDS = ("combined", *FORMATS, "combined", "json", "json", "text", "words", "gzip", "detect")
 
 
@@ -112,8 +116,11 @@ def _rows(kind: str, line: bytes, offset: int, fields: Sequence[str]) -> list[tu
         except (ValueError, RecursionError):
             return None
         return [(line.decode("utf-8", "surrogateescape"), offset)] if isinstance(value, dict) else None
-    found = oracle.parse_line(grammar_of(kind), line)
-    return None if found is None else [(offset, *(found[name] for name in fields))]
+    if kind in STRINGS:
+        found = oracle.parse_line(grammar_of(kind), line)
+        return None if found is None else [(offset, *(found[name] for name in fields))]
+    record = explain(line, reader_named(kind))
+    return [(offset, *(record[name] for name in fields))] if isinstance(record, dict) else None
 
 
 # ---- what comes of it ---------------------------------------------------------------------------------
@@ -122,10 +129,10 @@ def _rows(kind: str, line: bytes, offset: int, fields: Sequence[str]) -> list[tu
 @cache
 def _reader(kind: str) -> tuple[BlockReader, tuple[str, ...]]:
     fields: tuple[str, ...] = ()
-    reader = {"json": JSON_LINES, "text": TEXT, "words": WORDS}.get(kind) or Reader("access", kind)
+    reader = reader_named(kind)
     names = {"text": ("offset", "line"), "words": ("word", "offset", "line"), "json": ("line", "offset")}.get(kind)
     if names is None:
-        fields = tuple(grammar_of(kind).field_map())
+        fields = tuple(name for name in fields_of(reader) or {} if name not in LINE_FIELDS)
         names = ("offset", *fields)
     return make_reader(reader, names, {}), fields
 
@@ -136,7 +143,7 @@ def by_reader(kind: str, path: str, sizes: tuple[int, int], line_bytes_max: int)
     size = os.path.getsize(path)
     reader, _ = _reader(kind)
     read = Read()
-    forms = as_raw(range(20))
+    forms = as_raw(range(20)) if kind in SAMPLED else ALL_VALUES
     counted = 0
 
     def pass_over(line: LongLine) -> None:
@@ -182,8 +189,7 @@ def _keep(offset: int, line: str) -> Iterator[tuple[int, str]]:
 
 def by_job(kind: str, path: str, split_bytes: int) -> list[tuple[int, bytes]]:
     """(offset, line) of each record, by the inline engine, which balances its own ledger."""
-    reader = {"json": JSON_LINES, "text": TEXT, "words": WORDS}.get(kind) or Reader("access", kind)
-    job = Job(read=reader, map=_keep, reduce=mrframe.each)
+    job = Job(read=reader_named(kind), map=_keep, reduce=mrframe.each)
     options = RunOptions(engine="inline", split_bytes=split_bytes, max_bad="100%")
     with mrframe.run(job, [path], options) as result:
         return [(offset, line.encode("utf-8", "surrogateescape")) for offset, line in result]
@@ -195,8 +201,9 @@ def by_job(kind: str, path: str, split_bytes: int) -> list[tuple[int, bytes]]:
 class Fuzz:
     """Mutations of the samples, by seed and number; `folder` is for their files."""
 
-    def __init__(self, seed: int, samples: dict[str, list[bytes]], folder: str) -> None:
+    def __init__(self, seed: int, samples: dict[str, list[bytes]], folder: str, kinds: Sequence[str] = KINDS) -> None:
         self._seed = seed
+        self._kinds = kinds
         self._samples = samples
         self._path = os.path.join(folder, "log")
         _reader.cache_clear()
@@ -205,7 +212,7 @@ class Fuzz:
     def play(self, number: int) -> None:
         """Make one mutation and judge what comes of it; raises FuzzFailed, Hung, and whatever is not expected."""
         random = Random(f"{self._seed}/{number}")
-        kind = random.choice(KINDS)
+        kind = random.choice(self._kinds)
         format_ = kind if kind in self._samples else random.choice(FORMATS)
         data = some_lines(random, self._samples[format_])
         if kind == "gzip":
@@ -314,11 +321,13 @@ def _alarm() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def fuzz(seed: int, first: int, mutations: int, logs: Sequence[bytes]) -> tuple[Fuzz, list[tuple[int, str]]]:
+def fuzz(
+    seed: int, first: int, mutations: int, logs: Sequence[bytes], kinds: Sequence[str] = KINDS
+) -> tuple[Fuzz, list[tuple[int, str]]]:
     """Play mutations in the main thread; what failed, as (number, why), at most `FAILED_MAX`."""
     failed: list[tuple[int, str]] = []
     with tempfile.TemporaryDirectory(prefix="mrframe-fuzz-") as folder, _alarm():
-        player = Fuzz(seed, samples_of(logs), folder)
+        player = Fuzz(seed, samples_of(logs, kinds), folder, kinds)
         for number in range(first, first + mutations):
             signal.setitimer(signal.ITIMER_REAL, HANG_S)
             try:
@@ -339,13 +348,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the mutations (default: 0)")
     parser.add_argument("--first", type=int, default=0, help="number of the first of them (default: 0)")
     parser.add_argument("logs", nargs="*", help="logs to be mutated: combined or JSON lines (default: examples)")
+    parser.add_argument("--kind", action="append", help="only this format, such as one that a package adds")
     chosen = parser.parse_args(arguments)
     logs = []
     for path in chosen.logs:
         with open(path, "rb") as file:
             logs.append(file.read())
     begun = perf_counter()
-    player, failed = fuzz(chosen.seed, chosen.first, chosen.mutations, logs)
+    player, failed = fuzz(chosen.seed, chosen.first, chosen.mutations, logs, chosen.kind or KINDS)
     for number, why in failed:
         sys.stdout.write(f"mutation {number} of seed {chosen.seed} failed: {why}\n")
     sys.stdout.write(

@@ -10,7 +10,7 @@ import gzip
 from collections.abc import Callable, Sequence
 from random import Random
 
-from mrframe.formats.registry import FORMATS
+from mrframe.formats.registry import FORMATS, is_added, kind_named
 
 LINES_MAX = 12
 CHANGES_MAX = 5
@@ -27,7 +27,7 @@ _JSON_LINE = (
 _TEXT_LINE = "a word, another one; caf\u00e9 and \u65e5\u672c".encode()
 
 
-def samples_of(logs: Sequence[bytes]) -> dict[str, list[bytes]]:
+def samples_of(logs: Sequence[bytes], kinds: Sequence[str] = ()) -> dict[str, list[bytes]]:
     """Lines by format: the example of each, and the lines of `logs` (combined, or JSON) in all formats they fit."""
     samples = {known.name: [known.example.encode()] for known in FORMATS}
     samples |= {"json": [_JSON_LINE, b"{}"], "text": [_TEXT_LINE, b""], "words": [_TEXT_LINE, b""]}
@@ -41,6 +41,9 @@ def samples_of(logs: Sequence[bytes]) -> dict[str, list[bytes]]:
         samples["traefik"].append(line + b' 7 "web@docker" "http://10.0.0.3:80" 4ms')
         samples["text"].append(line)
     samples["words"] = samples["text"]
+    for name in kinds:
+        if is_added(name):
+            samples[name] = [known.example.encode() for known in kind_named(name).formats]
     return samples
 
 

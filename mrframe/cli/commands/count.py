@@ -18,6 +18,14 @@ from mrframe.cli.parse.job_command import JobCommand
 from mrframe.cli.parse.words import fields_and_inputs
 
 
+class ReaderChoice(click.Choice):  # type: ignore[type-arg]
+    """A kind of reader: a built-in one, or one that an installed package adds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Take a registered name as it is; the others as click does."""
+        return value if api.is_added(value) else super().convert(value, param, ctx)
+
+
 class CountCommand(JobCommand):
     """Options in sections as `run` has them; there is no JOB to look for."""
 
@@ -34,7 +42,7 @@ class CountCommand(JobCommand):
 @click.option(
     "--read",
     "kind",
-    type=click.Choice(tuple(api.readers_by_name())),
+    type=ReaderChoice(tuple(api.readers_by_name())),
     help="what the inputs are [found from the data]",
 )
 @answer_flags()

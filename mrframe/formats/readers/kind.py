@@ -1,7 +1,7 @@
 """`ReaderKind`: everything that mrframe asks of a kind of reader, in one value.
 
 To add a grammar, write one file with a `ReaderKind` and enter it in `formats/registry.py`, or name it as an entry
-point of the group `mrframe.readers` in a package of your own (docs/formats.md). No other code tests the name of a
+point of the group `mrframe.readers` in a package of your own (docs/plugins.md). No other code tests the name of a
 kind. Not here: the readers of blocks themselves (`base.BlockReader`).
 """
 

@@ -27,6 +27,7 @@ from mrframe.core.model.reports import Ledger, Malformed, TaskReport
 from mrframe.core.model.spec import Split
 from mrframe.formats.factory import make_reader
 from mrframe.formats.readers.time_window import EDGE, INSIDE, OUTSIDE, Window, WindowReader
+from mrframe.formats.registry import code_of
 from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.fingerprint import own_code
 from mrframe.task.code.package import TaskSettings
@@ -75,7 +76,7 @@ class Spans:
     def __init__(self, results: ResultStore, reader: Reader, window: Window) -> None:
         self._results = results
         self._window = window
-        plain = [VERSION, own_code(), reader.kind, reader.format, window.zone]
+        plain = [VERSION, own_code(), code_of(reader), reader.kind, reader.format, window.zone]
         self._job = sha256(msgpack.packb(plain)).hexdigest()[:40]
 
     def _key(self, split: Split, content: str) -> str:
