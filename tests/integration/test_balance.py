@@ -14,7 +14,7 @@ import pytest
 import mrframe
 from mrframe import Job, RunOptions, collect, count, each, text, top, total, words
 from mrframe.core.model.spec import MapOrder, ReduceOrder, Split
-from mrframe.engines import inline
+from mrframe.engines import inline, stages
 from mrframe.errors import ShuffleUnbalanced
 from mrframe.shuffle.run_file.run_writer import RunWriter
 from mrframe.task.attempt import run_loaded
@@ -76,14 +76,14 @@ def log(tmp_path):
 def judged(monkeypatch):
     """The reports of the reduces that the inline engine has judged."""
     reports = []
-    real = inline.shuffle_mismatch
+    real = stages.shuffle_mismatch
 
     def shuffle_mismatch(made, report):
         reports.append(report)
         assert report.read == made
         return real(made, report)
 
-    monkeypatch.setattr(inline, "shuffle_mismatch", shuffle_mismatch)
+    monkeypatch.setattr(stages, "shuffle_mismatch", shuffle_mismatch)
     return reports
 
 
