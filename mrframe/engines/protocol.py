@@ -20,7 +20,7 @@ from mrframe.core.model.spec import Failure, Split, StepSpec
 from mrframe.core.safe_text import safe_repr
 from mrframe.store.scratch import Scratch
 from mrframe.task.code.job_file import JobFile
-from mrframe.task.code.package import TaskSettings
+from mrframe.task.code.settings import TaskSettings
 from mrframe.task.isolation.process_limits import memory_share
 
 RECORD_CHARS_MAX = 500  # of a record in a note

@@ -235,12 +235,17 @@ def _literal(allowed: tuple[Any, ...]) -> Coder:
 
 def _union(options: tuple[Any, ...]) -> Coder:
     plain = {option: coder(option) for option in options if option in _PRIMITIVES}
+    if float in plain:
+        plain.setdefault(int, plain[float])
+    mappings = [coder(option) for option in options if typing.get_origin(option) is dict]
+    if len(mappings) == 1:  # told from anything else by the form of the value
+        plain[dict] = mappings[0]
     classes = {
         option.__name__: coder(option)
         for option in options
         if isinstance(option, type) and option not in plain and dataclasses.is_dataclass(option)
     }
-    others = [option for option in options if option not in plain and not dataclasses.is_dataclass(option)]
+    others = [option for option in options if not _is_one_of(option, plain) and not dataclasses.is_dataclass(option)]
     if len(others) + min(len(classes), 1) > 1:
         raise TypeError(f"a union of {options} has no form on the wire")
     named = len(classes) > 1
@@ -257,7 +262,7 @@ def _union(options: tuple[Any, ...]) -> Coder:
 
     def unpack(value: Any) -> Any:
         if type(value) in plain:
-            return value
+            return value if type(value) is not dict else plain[dict][1](value)
         if named and type(value) is tuple and len(value) == 2 and type(value[0]) is str and value[0] in classes:
             return classes[value[0]][1](value[1])
         if only is None or named:
@@ -265,6 +270,10 @@ def _union(options: tuple[Any, ...]) -> Coder:
         return only[1](value)
 
     return pack, unpack
+
+
+def _is_one_of(option: Any, plain: dict[Any, Coder]) -> bool:
+    return option in plain or typing.get_origin(option) in plain
 
 
 def _sequence(item: Any) -> Coder:

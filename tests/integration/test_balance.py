@@ -18,7 +18,8 @@ from mrframe.engines import inline, stages
 from mrframe.errors import ShuffleUnbalanced
 from mrframe.shuffle.run_file.run_writer import RunWriter
 from mrframe.task.attempt import run_loaded
-from mrframe.task.code.package import Saving, TaskSettings, loaded
+from mrframe.task.code.package import loaded
+from mrframe.task.code.settings import Saving, TaskSettings
 from mrframe.task.columnar import packed_sums
 from mrframe.task.isolation import surroundings
 from mrframe.task.isolation.progress_page import Box
@@ -161,7 +162,8 @@ from mrframe.core.model.spec import MapOrder, Split
 from mrframe.task.attempt import run_loaded
 from mrframe.task.isolation.progress_page import Box
 from mrframe.task.map.record_guard import Care
-from mrframe.task.code.package import TaskSettings, loaded
+from mrframe.task.code.package import loaded
+from mrframe.task.code.settings import TaskSettings
 
 class Silent:
     def beat(self, records, bytes_done): pass

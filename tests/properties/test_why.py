@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from mrframe import Job, collect, count, logs, text, total, words
 from mrframe.core.model.spec import Split
 from mrframe.formats.inputs.line_blocks import pieces
-from mrframe.task.code.package import TaskSettings, loaded
+from mrframe.task.code.package import loaded
+from mrframe.task.code.settings import TaskSettings
 from mrframe.task.debug.provenance import Traced, lines_behind
 
 BEGIN = datetime(2026, 5, 17, 10, 0, tzinfo=UTC)

@@ -23,7 +23,7 @@ from mrframe.formats.inputs.files import InputFile
 from mrframe.store.file_index import FileIndex
 from mrframe.store.private import home_folder
 from mrframe.store.result_store import ResultStore
-from mrframe.task.code.package import Saving
+from mrframe.task.code.settings import Saving
 
 if TYPE_CHECKING:
     from mrframe.engines.cache.saved_maps import SavedMaps

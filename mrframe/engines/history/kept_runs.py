@@ -23,7 +23,8 @@ from mrframe.engines.history.summary import MalformedSample, Summary, input_maps
 from mrframe.engines.protocol import Outcome, Plan
 from mrframe.errors import MrframeError, UsageError, UserCodeError
 from mrframe.store.run_records import RunRecords, default_folder
-from mrframe.task.code.package import LoadedJob, Saving, TaskSettings, loaded, pack, unpack
+from mrframe.task.code.package import LoadedJob, loaded, pack, unpack
+from mrframe.task.code.settings import Saving, TaskSettings
 from mrframe.task.debug.capsule import Capsule
 from mrframe.task.report.rejects import SAMPLE_BYTES_MAX
 

@@ -15,6 +15,7 @@ from itertools import chain
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.engines.protocol import Plan
 from mrframe.formats.inputs.head import decoded_head
+from mrframe.shuffle.columns import encode
 from mrframe.shuffle.range_partition import choose_cuts
 from mrframe.shuffle.run_file.run_writer import RunReader
 
@@ -52,7 +53,7 @@ def with_cuts(plan: Plan, parts: Sequence[str | bytes]) -> Plan:
             for stream in RunReader(file, "the sample of the keys", unpickle=False).streams(0):
                 for _, _, rows in stream:
                     sample += rows
-    cuts = tuple(choose_cuts(sample, plan.steps[0].partitions))
+    cuts = encode(choose_cuts(sample, plan.steps[0].partitions))
     return dataclasses.replace(plan, settings=dataclasses.replace(plan.settings, cuts=cuts))
 
 

@@ -37,7 +37,7 @@ from mrframe.formats.registry import kind_of
 from mrframe.shuffle.reducers import as_fold
 from mrframe.store.scratch import Scratch
 from mrframe.task.code.job_file import JobFile
-from mrframe.task.code.package import TaskSettings
+from mrframe.task.code.settings import TaskSettings
 from mrframe.task.columnar.arrow import check_extra
 
 SEEDS = (1 << 53) - 1  # that may be drawn: integers that every reader of JSON keeps exactly

@@ -29,14 +29,10 @@ from mrframe.task.cache import pure_names
 from mrframe.task.cache.bytecode import check_code, modules_of
 from mrframe.task.cache.purity import REMEDY, Unsaved, check_sources, imported
 from mrframe.task.code.job_file import JobFile
-from mrframe.task.code.package import TaskSettings
+from mrframe.task.code.settings import TaskSettings
 from mrframe.task.isolation import effects, surroundings
 
 VERSION = 2
-_NOT_OF_RESULTS = frozenset(  # settings that change nothing in a sealed map attempt that may be saved
-    {"keep_rejects", "keep_quarantine", "max_failed", "stall_s", "memory_limit_bytes", "saving", "sampling", "cuts"}
-    | {"scratch_bytes_max"}
-)
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
@@ -53,7 +49,7 @@ def fingerprint(job: Job, settings: TaskSettings, file: JobFile | None, options:
         [
             [f.name, seen.of(getattr(settings, f.name))]
             for f in dataclasses.fields(settings)
-            if f.name not in _NOT_OF_RESULTS
+            if not f.metadata.get("not_of_results")
         ],
         described,
         packages,

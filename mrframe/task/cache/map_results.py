@@ -32,7 +32,7 @@ from mrframe.shuffle.partition import slots_for
 from mrframe.shuffle.run_file.run_writer import RunReader
 from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.time_spans import Spans
-from mrframe.task.code.package import Saving, TaskSettings
+from mrframe.task.code.settings import Saving, TaskSettings
 from mrframe.task.isolation import effects
 from mrframe.task.map.map_task import MAP_FILE
 from mrframe.task.map.portions import report_portions

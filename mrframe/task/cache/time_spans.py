@@ -30,7 +30,7 @@ from mrframe.formats.readers.time_window import EDGE, INSIDE, OUTSIDE, Window, W
 from mrframe.formats.registry import code_of
 from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.fingerprint import own_code
-from mrframe.task.code.package import TaskSettings
+from mrframe.task.code.settings import TaskSettings
 
 VERSION = 1
 NAME = "(spans of time)"

@@ -23,7 +23,7 @@ from mrframe.core.model.spec import Split
 from mrframe.shuffle.buffers import FoldBuffer, buffer_for
 from mrframe.shuffle.reducers import Fold
 from mrframe.shuffle.run_file.run_writer import RunWriter
-from mrframe.task.code.package import TaskSettings
+from mrframe.task.code.settings import TaskSettings
 from mrframe.task.columnar.packed_sums import PackedTable, sums_packed
 from mrframe.task.isolation.hook_guard import combiner
 

@@ -28,7 +28,7 @@ from mrframe.formats.readers.text import WordsReader
 from mrframe.shuffle.partition import slots_bits
 from mrframe.shuffle.reducers import Count, Total, as_fold
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
-from mrframe.task.code.package import TaskSettings
+from mrframe.task.code.settings import TaskSettings
 from mrframe.task.columnar.raw_count_buffer import RawCountBuffer, counts_raw
 
 WORTH_BYTES = 4 * MIB  # of input: below it, loading NumPy costs more than it saves

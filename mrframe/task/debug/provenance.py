@@ -22,7 +22,8 @@ from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.run_file.run_writer import RunReader
 from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.map_results import identity
-from mrframe.task.code.package import LoadedJob, Saving
+from mrframe.task.code.package import LoadedJob
+from mrframe.task.code.settings import Saving
 from mrframe.task.debug.find_key import Finder, Key
 from mrframe.task.map.map_task import block_reader
 from mrframe.task.map.record_guard import lines_of

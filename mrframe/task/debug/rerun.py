@@ -19,7 +19,8 @@ from mrframe.errors import JobError, MrframeError
 from mrframe.shuffle.partition import SLOTS, partition_of, slots_for
 from mrframe.shuffle.run_file.run_writer import RunReader
 from mrframe.task.code.job_file import find
-from mrframe.task.code.package import LoadedJob, TaskSettings, loaded, options_of, unpack
+from mrframe.task.code.package import LoadedJob, loaded, options_of, unpack
+from mrframe.task.code.settings import TaskSettings
 from mrframe.task.debug.capsule import Capsule, Group
 from mrframe.task.isolation.hook_guard import combiner, slots_by_user
 from mrframe.task.isolation.process_limits import memory_limited
@@ -43,7 +44,7 @@ def replay(capsule: Capsule, job: LoadedJob, folder: str, debug: Debug | None) -
 
     `debug` is called with the traceback of the user's exception while its frames are still there.
     """
-    settings = replace(job.settings, saving=None, cuts=(), max_failed=0, keep_rejects=False, keep_quarantine=False)
+    settings = replace(job.settings, saving=None, cuts=b"", max_failed=0, keep_rejects=False, keep_quarantine=False)
     try:
         with memory_limited(settings.memory_limit_bytes):
             report = _again(capsule, job, settings, folder)

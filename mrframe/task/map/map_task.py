@@ -20,12 +20,13 @@ from mrframe.errors import CannotTravel, LedgerUnbalanced, UserCodeError
 from mrframe.formats.factory import BlockReader, Parsed, make_reader
 from mrframe.formats.inputs.splits import BLOCK_BYTES, LongLine, read_split
 from mrframe.formats.readers.base import ALL_VALUES, Forms, Packed, as_raw, plain_lines
+from mrframe.shuffle.columns import decode
 from mrframe.shuffle.partition import slots_for
 from mrframe.shuffle.range_partition import Ranges
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.run_file.run_writer import RunWriter
 from mrframe.store.attempt_files import check_bytes, create
-from mrframe.task.code.package import TaskSettings
+from mrframe.task.code.settings import TaskSettings
 from mrframe.task.columnar.packed_buffer import PackedFold, buffer_of
 from mrframe.task.columnar.packed_sums import PackedCounts, PackedWordsReader, maps_packed
 from mrframe.task.columnar.raw_count_buffer import RawCountBuffer, counts_raw
@@ -203,7 +204,8 @@ class MapTask:
         else:
             buffer = buffer_of(job, fold, order.split, settings)
         self._fold = fold
-        self._output = Output(job, order, settings, buffer, source=source, cuts=settings.cuts)
+        cuts = decode(settings.cuts, unpickle=False) if settings.cuts else ()
+        self._output = Output(job, order, settings, buffer, source=source, cuts=cuts)
         self.digests = self._output.digests
         self._rejects = Rejects(order.out_dir, keep=settings.keep_rejects)
         self._quarantine = Rejects(order.out_dir, QUARANTINE_FILE, keep=settings.keep_quarantine)

@@ -25,7 +25,7 @@ from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.run_file.run_writer import Block, RunReader
 from mrframe.store.attempt_files import TemporaryFiles
 from mrframe.store.file_pool import FilePool
-from mrframe.task.code.package import TaskSettings
+from mrframe.task.code.settings import TaskSettings
 from mrframe.task.isolation.hook_guard import combiner, is_refusal, no_pair, no_pairs, passes
 from mrframe.task.map.emit import EmitFailed, Emitter, is_pair
 from mrframe.task.map.map_task import Output, Reporter

@@ -31,7 +31,7 @@ from mrframe.shuffle.reducers import Fold, as_fold
 from mrframe.shuffle.run_file.run_writer import Block, RunReader, RunWriter
 from mrframe.store.attempt_files import TemporaryFiles, create
 from mrframe.store.file_pool import FilePool
-from mrframe.task.code.package import TaskSettings
+from mrframe.task.code.settings import TaskSettings
 from mrframe.task.columnar.packed_sums import packed_groups, reduce_packed
 from mrframe.task.isolation.hook_guard import is_refusal, is_the_jobs, no_pair, no_pairs, passes
 from mrframe.task.map.emit import as_columns, is_pair

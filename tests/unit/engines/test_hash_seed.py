@@ -19,7 +19,8 @@ from mrframe.errors import CorruptData, UsageError, UserCodeError
 from mrframe.shuffle.partition import partition_of, slot_column
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 from mrframe.store import file_index
-from mrframe.task.code.package import TaskSettings, loaded, pack, unpack
+from mrframe.task.code.package import loaded, pack, unpack
+from mrframe.task.code.settings import TaskSettings
 from mrframe.task.columnar import packed_buffer, packed_sums
 from mrframe.task.debug.capsule import Capsule, Group
 from mrframe.task.debug.rerun import replay

@@ -9,7 +9,8 @@ from mrframe import Job, count, logs, text
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MapOrder, Split
 from mrframe.task.attempt import run_loaded
-from mrframe.task.code.package import Saving, TaskSettings, loaded
+from mrframe.task.code.package import loaded
+from mrframe.task.code.settings import Saving, TaskSettings
 from mrframe.task.isolation import surroundings
 
 

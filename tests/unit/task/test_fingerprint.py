@@ -17,7 +17,7 @@ from mrframe import Job, Reader, RunOptions, text, total
 from mrframe.paths import PACKAGE_DIR
 from mrframe.task.cache import fingerprint
 from mrframe.task.code.job_file import find
-from mrframe.task.code.package import TaskSettings
+from mrframe.task.code.settings import TaskSettings
 from mrframe.task.isolation import effects, surroundings
 
 JOB = """

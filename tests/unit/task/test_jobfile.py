@@ -17,7 +17,8 @@ from mrframe.formats.registry import TEXT
 from mrframe.paths import PROJECT_DIR
 from mrframe.task.code import job_file
 from mrframe.task.code.job_file import find, ready_jobs, ready_names
-from mrframe.task.code.package import TaskSettings, pack, unpack
+from mrframe.task.code.package import pack, unpack
+from mrframe.task.code.settings import TaskSettings
 
 SETTINGS = TaskSettings(TEXT)
 

@@ -12,7 +12,7 @@ from mrframe.core.model.spec import MapOrder, Split
 from mrframe.shuffle.run_file.run_writer import RunWriter
 from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.map_results import Digest, map_or_load
-from mrframe.task.code.package import Saving, TaskSettings
+from mrframe.task.code.settings import Saving, TaskSettings
 from mrframe.task.isolation import effects
 
 JOB = Job(read=text, key="line", reduce=count)

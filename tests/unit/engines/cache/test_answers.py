@@ -13,7 +13,7 @@ from mrframe.core.model.spec import Split, StepSpec
 from mrframe.engines.cache.answers import load_answer, save_answer
 from mrframe.engines.protocol import CommittedAttempt, Outcome
 from mrframe.store.result_store import ResultStore
-from mrframe.task.code.package import Saving, TaskSettings
+from mrframe.task.code.settings import Saving, TaskSettings
 
 SPLIT = Split("file", "a.log", "a.log", 0, 8, (0, 0), content="c" * 64)
 

@@ -14,7 +14,8 @@ from mrframe import Job, RunOptions, json_lines, logs, text
 from mrframe.engines.plan.job_inputs import by_source
 from mrframe.errors import InputError, TooManyMalformed, UnknownField, UsageError, UserCodeError
 from mrframe.task.code import pickled
-from mrframe.task.code.package import TaskSettings, pack, unpack
+from mrframe.task.code.package import pack, unpack
+from mrframe.task.code.settings import TaskSettings
 
 INLINE = RunOptions(engine="inline")
 LOG = '192.0.2.7 - {} [17/May/2015:10:05:03 +0000] "GET {} HTTP/1.1" 200 12 "-" "curl"\n'
