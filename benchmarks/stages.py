@@ -38,7 +38,7 @@ from mrframe.shuffle.merge import merge
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 from mrframe.task.map.emit import Emitter
-from mrframe.task.reduce.reduce_task import merged_states
+from mrframe.task.reduce.merged_states import merged_states
 
 YARDSTICK = "match + groups()"
 SLOTS = 256

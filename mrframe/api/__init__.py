@@ -69,7 +69,7 @@ if TYPE_CHECKING:
     from mrframe.task.debug.capsule import Capsule
     from mrframe.task.isolation import stdout
     from mrframe.task.isolation.hook_guard import is_the_jobs
-    from mrframe.task.report.blame import said, user_traceback
+    from mrframe.task.report.failures import exception_text, user_traceback
 
 _HOMES = {
     "api.explain.health": ("Finding", "examine"),
@@ -111,7 +111,7 @@ _HOMES = {
     "task.code.job_file": ("ready_names",),
     "task.debug.capsule": ("Capsule",),
     "task.isolation.hook_guard": ("is_the_jobs",),
-    "task.report.blame": ("said", "user_traceback"),
+    "task.report.failures": ("exception_text", "user_traceback"),
 }
 _HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names}
 _HOME_OF["check_dataset_name"] = ("engines.datasets.datasets", "check_name")
@@ -165,6 +165,7 @@ __all__ = [
     "deliver",
     "detect_format",
     "examine",
+    "exception_text",
     "find_job",
     "form_for",
     "format_fields",
@@ -184,7 +185,6 @@ __all__ = [
     "ready_names",
     "run",
     "run_again",
-    "said",
     "sink_for",
     "start_cluster",
     "start_job",

@@ -13,7 +13,7 @@ from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Split
 from mrframe.engines.protocol import CommittedAttempt, Outcome
-from mrframe.task.reduce.reduce_task import PART_FILE
+from mrframe.task.reduce.sorted_output import PART_FILE
 from mrframe.task.report.rejects import QUARANTINE_FILE, REJECTS_FILE
 
 Reported = tuple[str, int, str, Split | None, TaskReport]

@@ -13,7 +13,7 @@ from mrframe.engines.stages import Beat, RunTasks, TaskDone, run_stages
 from mrframe.task.attempt import run_loaded
 from mrframe.task.code.package import loaded
 from mrframe.task.isolation.gc_policy import few_collections
-from mrframe.task.report.blame import from_the_job
+from mrframe.task.report.failures import from_the_job
 
 
 class InlineEngine:

@@ -26,8 +26,8 @@ from mrframe.engines.plan.key_ranges import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.engines.protocol import JOB_ID, CommittedAttempt, OnProgress, Outcome, Plan, Progress, raise_failure
 from mrframe.errors import OutputError, ShuffleUnbalanced
 from mrframe.store.disk import fault_text
-from mrframe.task.map.map_task import MAP_FILE
-from mrframe.task.reduce.reduce_task import PART_FILE
+from mrframe.task.map.output import MAP_FILE
+from mrframe.task.reduce.sorted_output import PART_FILE
 
 REPORT_S = 0.1  # between two calls of on_progress
 

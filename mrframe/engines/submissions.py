@@ -28,7 +28,7 @@ from mrframe.formats.inputs.files import InputFile
 from mrframe.store.scratch import Scratch
 from mrframe.task.code.job_file import JobFile
 from mrframe.task.code.package import pack
-from mrframe.task.reduce.reduce_task import PART_FILE
+from mrframe.task.reduce.sorted_output import PART_FILE
 
 
 class Cluster(Protocol):

@@ -1,8 +1,9 @@
-"""Buffers for map output until it is written as a run. Pairs are folded in them as far as the job allows.
+"""Buffers of map output: hold pairs, folded as far as the job allows, until they are written as a run.
 
 Three kinds: `FoldBuffer` for ready reducers, `CombineBuffer` for the user's combiner, `PairBuffer` for neither. Each
-takes columns of pairs, estimates by sampling how many bytes it holds, and returns columns. They do not write, sort or
-decide when to spill.
+takes columns of pairs, estimates the bytes it holds by sampling, and writes them as one run. Other buffers take other
+columns (`task/columnar/`); `task/map/path.py` chooses. Not here: sorting and encoding (`run_file/run_writer.py`),
+when to spill (`task/map/output.py`).
 
 Delicate: a dict takes 1, 1.0 and True for one key, and mrframe does not. A table uses the keys themselves as dict
 keys only while their types, over all blocks together, cannot be confused. After that it uses their canonical bytes.
@@ -34,17 +35,71 @@ _ENTRY_BYTES = 70  # of a dict, at the worst size that it has between two growth
 _PENDING_BYTES_MAX = 24 << 20  # of uncombined values; combining pays when keys repeat within it
 
 
-class Buffer(Protocol):
-    """The interface that the map side needs of a buffer."""
+class RunTarget(Protocol):
+    """Takes the runs of a buffer: the run file of a map attempt, which is made when the first run comes."""
 
-    def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """Add columns of pairs. Raises KeyRefused or TypeError for values that cannot be taken."""
+    slots: int  # of its hash
+    seed: int  # of its hash
+
+    def add_run(self, keys: list[Any], values: list[Any]) -> None:
+        """Sort pairs and append them as one run; see `RunWriter.add_run`."""
+
+    def add_encoded(self, sections: Iterable[tuple[int, str, Sequence[tuple[int, bytes, bytes]]]]) -> None:
+        """Append a run that is sorted and encoded already; see `RunWriter.add_encoded`."""
+
+
+class Buffer(Protocol):
+    """Holds the output of a map until it is written. Which columns it takes depends on the path of the map."""
+
+    def add_block(self, columns: Sequence[Any], records: int) -> None:
+        """Take columns of `records` items each: keys and values, or the raw fields of keys that are counted.
+
+        Raises KeyRefused or TypeError for values that cannot be taken.
+        """
+
+    def add_table(self, table: Any) -> bool:
+        """Take a `pyarrow.Table` of keys and values. False, with nothing taken, if it must come pair by pair."""
 
     def size_bytes(self) -> int:
-        """Return about how much memory the buffer holds."""
+        """About the bytes of memory that the buffer holds."""
+
+    def write_runs(self, target: RunTarget) -> None:
+        """Write all that was added, as any number of runs. The buffer is empty afterwards."""
+
+
+class DrainedBuffer:
+    """A buffer whose contents come out as Python values, for one run."""
 
     def drain(self) -> Columns:
-        """Return all pairs, folded, in the order of first arrival, and empty the buffer."""
+        """Keys and values of all that was added, in the order of first arrival. The buffer is empty afterwards."""
+        raise NotImplementedError
+
+    def add_table(self, table: Any) -> bool:  # noqa: ARG002
+        """See `Buffer`. Tables come pair by pair."""
+        return False
+
+    def write_runs(self, target: RunTarget) -> None:
+        """See `Buffer`."""
+        keys, values = self.drain()
+        if keys:
+            target.add_run(keys, values)
+
+
+class PairsBuffer(DrainedBuffer):
+    """A buffer of keys and values."""
+
+    def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
+        """Take columns of pairs. Raises KeyRefused or TypeError for pairs that cannot be taken."""
+        raise NotImplementedError
+
+    def add_block(self, columns: Sequence[Any], records: int) -> None:  # noqa: ARG002
+        """See `Buffer`."""
+        keys, values = columns
+        self.add(keys, values)
+
+    def size_bytes(self) -> int:
+        """See `Buffer`."""
+        raise NotImplementedError
 
 
 class KeyGuard:
@@ -100,7 +155,7 @@ class _Table:
         return 0 if self._keys is None else getsizeof(self._keys) + 40 * len(self._keys)
 
 
-class FoldBuffer:
+class FoldBuffer(PairsBuffer):
     """States of a ready reducer by key."""
 
     def __init__(self, fold: Fold) -> None:
@@ -154,8 +209,8 @@ def _in_pieces(keys: list[Any], states: list[Any]) -> Columns:
     return [key for key, _ in cut], [state for _, state in cut]
 
 
-class CombineBuffer:
-    """Values by key. The user's combiner folds them whenever enough of them wait."""
+class CombineBuffer(PairsBuffer):
+    """Values by key, folded by the user's combiner whenever enough of them wait."""
 
     def __init__(self, combine: Combine) -> None:
         self._combine = combine
@@ -164,7 +219,10 @@ class CombineBuffer:
         self._pending_bytes = 0
 
     def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """See `Buffer`. Combines when many values wait. The combiner sees values as they are after travelling."""
+        """See `PairsBuffer`; combines when many values wait.
+
+        The combiner sees values as they are after they travelled.
+        """
         table, values = self._values, as_travelled(values)
         for token, value in zip(self._table.tokens(keys, self._rekey), values, strict=True):
             table[token].append(value)
@@ -199,8 +257,8 @@ class CombineBuffer:
         return [key for key, some in zip(keys, lists, strict=True) for _ in some], values
 
 
-class PairBuffer:
-    """Pairs as they come, not folded."""
+class PairBuffer(PairsBuffer):
+    """Pairs as they come."""
 
     def __init__(self) -> None:
         self._keys: list[Any] = []
@@ -270,8 +328,8 @@ def _items(container: Any, count: int) -> list[Any]:
     return list(islice(container, count))
 
 
-def buffer_for(fold: Fold | None, combine: Combine | None = None) -> Buffer:
-    """Return the buffer that suits a job."""
+def buffer_for(fold: Fold | None, combine: Combine | None = None) -> PairsBuffer:
+    """The buffer of pairs for a ready reducer, a combiner, or neither."""
     if fold is not None:
         return FoldBuffer(fold)
     return CombineBuffer(combine) if combine is not None else PairBuffer()

@@ -13,7 +13,7 @@ import sys
 import time
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
@@ -29,30 +29,21 @@ from mrframe.errors import (
 from mrframe.formats.inputs.compression import decode_file
 from mrframe.store.attempt_files import create
 from mrframe.task.code.package import LoadedJob, unpack
-from mrframe.task.isolated_attempt import CarefulAttempt, reads_lines
+from mrframe.task.isolated_attempt import IsolatedAttempt, reads_lines
 from mrframe.task.isolation import effects, surroundings
 from mrframe.task.isolation.hook_guard import is_interrupt, is_the_jobs
 from mrframe.task.isolation.process_limits import memory_limited
+from mrframe.task.isolation.record_guard import RecordGuard
 from mrframe.task.map.map_task import MapTask
-from mrframe.task.map.pair_map_task import StepTask
-from mrframe.task.map.record_guard import Care
+from mrframe.task.map.pair_map_task import PairMapTask
 from mrframe.task.reduce.reduce_task import ReduceTask
 from mrframe.task.report import counters
-from mrframe.task.report.blame import NO_KEY, GroupFailed, HookFailed, RecordFailed, failure_of
+from mrframe.task.report.failures import NO_KEY, GroupFailed, HookFailed, RecordFailed, failure_of
+from mrframe.task.report.progress import Reporter
 
 OUT_OF_MEMORY = "the task ran out of memory"
 LEANER = 8
 """A careful attempt buffers so many times less: what took all memory before may have been the buffers."""
-
-
-class Reporter(Protocol):
-    """Whom a running attempt tells how far it is."""
-
-    def beat(self, records: int, bytes_done: int) -> None:
-        """So much is done; called for every block, so it must cost little."""
-
-    def block_sealed(self, split: Split) -> None:
-        """A decode attempt has sealed a block; `split.path` is relative to the attempt's directory."""
 
 
 def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport | Failure:
@@ -101,16 +92,16 @@ def _attempted(
     limit = job.settings.memory_limit_bytes if apart else None
     if not (apart and order.isolated):
         outcome = _tried(job, order, reporter, memory_limit_bytes=limit, causes=causes)
-        if isinstance(outcome, TaskReport) or not _is_for_care(job, order, outcome):
+        if isinstance(outcome, TaskReport) or not _needs_guard(job, order, outcome):
             return outcome
 
-    def run(order: Order, reporter: Any, care: Care) -> TaskReport | Failure:
-        return _tried(job, order, reporter, care, memory_limit_bytes=limit, causes=causes)
+    def run(order: Order, reporter: Any, guard: RecordGuard) -> TaskReport | Failure:
+        return _tried(job, order, reporter, guard, memory_limit_bytes=limit, causes=causes)
 
-    return CarefulAttempt(job, order, reporter, run).outcome(apart=apart)
+    return IsolatedAttempt(job, order, reporter, run).outcome(apart=apart)
 
 
-def _is_for_care(job: LoadedJob, order: Order, failure: Failure) -> bool:
+def _needs_guard(job: LoadedJob, order: Order, failure: Failure) -> bool:
     """Whether a careful attempt finds more: records to leave out, or which record yields a pair that was refused."""
     if not reads_lines(order) or job.settings.sampling:
         return False
@@ -123,7 +114,7 @@ def _tried(
     job: LoadedJob | None,
     order: Order,
     reporter: Reporter,
-    care: Care | None = None,
+    guard: RecordGuard | None = None,
     *,
     memory_limit_bytes: int | None = None,
     causes: list[BaseException] | None = None,
@@ -132,9 +123,9 @@ def _tried(
     watched = job is not None and job.settings.saving is not None and job.settings.saving.watched
     try:
         with memory_limited(memory_limit_bytes), effects.watched() if watched else nullcontext():
-            report = _work(job, order, reporter, care)
+            report = _work(job, order, reporter, guard)
     except HookFailed as failed:
-        again = care is None and memory_limit_bytes is not None
+        again = guard is None and memory_limit_bytes is not None
         return _hook_failure(job, order, failed, causes, again=again)
     except BaseException as error:  # methods of the job's own objects run anywhere
         failure = _fault(error, order)
@@ -188,9 +179,9 @@ def _hook_failure(
         return replace(failure, group=_group(job, order, failed))
     if isinstance(cause, MemoryError) and again:
         return Failure("died", OUT_OF_MEMORY, error_slug="job-failed")  # perhaps by another record
-    place = failed.place if isinstance(failed, RecordFailed) else None
+    location = failed.location if isinstance(failed, RecordFailed) else None
     name = order.split.input_name if isinstance(order, MapOrder) else ""
-    return replace(failure_of(cause, place, hook=failed.hook), input_name=name)
+    return replace(failure_of(cause, location, hook=failed.hook), input_name=name)
 
 
 def _group(job: LoadedJob | None, order: Order, failed: GroupFailed) -> bytes:
@@ -207,16 +198,16 @@ def _group(job: LoadedJob | None, order: Order, failed: GroupFailed) -> bytes:
         return b""
 
 
-def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | None) -> TaskReport:
+def _work(job: LoadedJob | None, order: Order, reporter: Reporter, guard: RecordGuard | None) -> TaskReport:
     if isinstance(order, DecodeOrder):
         return _decode(order, reporter)
     assert job is not None
     step = job.steps[order.step]
     if isinstance(order, ReduceOrder):
-        return ReduceTask(step, order, order.partitions, job.settings, reporter, care=care).run()
+        return ReduceTask(step, order, order.partitions, job.settings, reporter, guard=guard).run()
     assert isinstance(order, MapOrder)
     if order.split.kind == "pairs":
-        return StepTask(step, order, job.settings, reporter, care=care).run()
+        return PairMapTask(step, order, job.settings, reporter, guard=guard).run()
     name = order.split.input_name
     if job.settings.sampling:
         from mrframe.task.map.key_sample import SampleTask
@@ -224,15 +215,15 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, care: Care | 
         return SampleTask(step.sources()[name], order, reporter).run()
     source, view = step.source_names.index(name), step.sources()[name]
 
-    def run(content: Any = None, order: MapOrder = order) -> tuple[TaskReport, dict[int, int]]:
-        task = MapTask(view, order, job.settings, reporter, source=source, care=care, content=content)
+    def run(hasher: Any = None, order: MapOrder = order) -> tuple[TaskReport, dict[int, int]]:
+        task = MapTask(view, order, job.settings, reporter, source=source, guard=guard, hasher=hasher)
         report = task.run()
         report.counters = counters.take()  # before it is saved
         return report, task.digests
 
     saving = job.settings.saving
     elsewhere = saving is not None and order.split.kind != "saved" and saving.surroundings != surroundings.digest()
-    if saving is None or care is not None or order.isolated or elsewhere:
+    if saving is None or guard is not None or order.isolated or elsewhere:
         return run()[0]
     from mrframe.task.cache.map_results import map_or_load
 

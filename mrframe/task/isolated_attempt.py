@@ -1,9 +1,9 @@
 """An attempt that finds out what is to blame: which record or key, when the job's code raises, dies, hangs or hoards.
 
 An executor runs it when an attempt at the task has died before, or a record has failed and may be left out. The work
-is done in a child process, watched, with its place in a `Box`. When the child dies the record it was at fails the
-job, or is left out and the work is done again without it; further such records are looked for first, from there on
-and without output, so that a thousand of them cost a thousand forks and not a thousand attempts.
+is done in a child process, watched, with its place in a `ProgressPage`. When the child dies the record it was at
+fails the job, or is left out and the work is done again without it; further such records are looked for first, from
+there on and without output, so that a thousand of them cost a thousand forks and not a thousand attempts.
 
 Without `apart` (the inline engine) there is no child: what raises is found and left out as well, what kills is not.
 
@@ -27,52 +27,54 @@ from mrframe.errors import UserCodeError
 from mrframe.formats.inputs.splits import content_of
 from mrframe.task.code.package import LoadedJob
 from mrframe.task.isolation.process_limits import memory_limited
-from mrframe.task.isolation.progress_page import Box, Standing
+from mrframe.task.isolation.progress_page import Position, ProgressPage
+from mrframe.task.isolation.record_guard import PageReporter, RecordGuard, RecordId
 from mrframe.task.isolation.watched_child import KILLED, Death, Outcome, watched
-from mrframe.task.map.emit import EmitFailed, Emitter
-from mrframe.task.map.map_task import MapTask, Reporter, block_reader
-from mrframe.task.map.record_guard import BoxReporter, Care, Position
-from mrframe.task.report.blame import RECORD_BYTES_MAX, Place, failure_of
+from mrframe.task.map.calls import EmitFailed
+from mrframe.task.map.emit import Emitter
+from mrframe.task.map.map_input import MapInput, block_reader
+from mrframe.task.report.failures import RECORD_BYTES_MAX, RecordLocation, failure_of
 from mrframe.task.report.line_numbers import lines_before, lines_within
+from mrframe.task.report.progress import Progress
 
 KILLS_MAX = 4  # deaths by SIGKILL at different places, after which the attempt is given up
-Run = Callable[[Order, Reporter, Care], TaskReport | Failure]
+Run = Callable[[Order, Progress, RecordGuard], TaskReport | Failure]
 
 
-class CarefulAttempt:
-    """One of them; `run` does the work once, as its `Care` says."""
+class IsolatedAttempt:
+    """One of them; `run` does the work once, as its `RecordGuard` says."""
 
-    def __init__(self, job: LoadedJob, order: MapOrder | ReduceOrder, reporter: Reporter, run: Run) -> None:
+    def __init__(self, job: LoadedJob, order: MapOrder | ReduceOrder, reporter: Progress, run: Run) -> None:
         self._job = job
         self._order = order
         self._reporter = reporter
         self._run = run
-        self._box = Box()
-        self._passed_over: dict[Position, str] = {}
+        self._page = ProgressPage()
+        self._skipped: dict[RecordId, str] = {}
         self._limit = job.settings.max_failed if reads_lines(order) and not job.settings.sampling else 0
 
     def outcome(self, *, apart: bool) -> TaskReport | Failure:
         """Do the task, apart (in a child) or here."""
-        killed: set[Standing] = set()
+        killed: set[Position] = set()
         while True:
             shutil.rmtree(self._order.out_dir, ignore_errors=True)
-            self._box.clear()
+            self._page.clear()
             ended = self._watched(self._once) if apart else self._once()
             if isinstance(ended, TaskReport):
                 return ended
             assert ended is not None
             if isinstance(ended, Death) and self._job.settings.sampling:
                 return self._no_sample()
-            standing = self._box.read()
-            if isinstance(ended, Death) and ended.reason == KILLED and standing not in killed:
-                killed.add(standing)
+            position = self._page.read()
+            if isinstance(ended, Death) and ended.reason == KILLED and position not in killed:
+                killed.add(position)
                 if len(killed) < KILLS_MAX:
                     continue
-            failure = self._blamed(ended, standing) if isinstance(ended, Death) else ended
-            if not self._pass_over(failure, standing):
+            failure = self._blamed(ended, position) if isinstance(ended, Death) else ended
+            if not self._skip(failure, position):
                 return failure
             if apart and self._by_record():
-                self._look_ahead((standing.offset, standing.record + 1))
+                self._look_ahead((position.offset, position.record + 1))
 
     def _no_sample(self) -> TaskReport:
         """What a sampling task gives on whose records the job's code does not live: the run itself will find them."""
@@ -83,50 +85,50 @@ class CarefulAttempt:
         return sealed(self._order, [])
 
     def _once(self) -> TaskReport | Failure:
-        care = Care(self._box, self._limit, self._passed_over)
-        return self._run(self._order, BoxReporter(self._box), care)
+        guard = RecordGuard(self._page, self._limit, self._skipped)
+        return self._run(self._order, PageReporter(self._page), guard)
 
     def _watched(self, work: Callable[[], Outcome]) -> Outcome | Death:
         directory = os.path.dirname(os.path.abspath(self._order.out_dir))
-        outcome = watched(work, self._box, self._job.settings.stall_s, self._alive, directory)
+        outcome = watched(work, self._page, self._job.settings.stall_s, self._alive, directory)
         self._alive()  # of children that die at once none lives long enough to be asked
         return outcome
 
     def _alive(self) -> None:
-        standing = self._box.read()
-        self._reporter.beat(standing.records_done, standing.bytes_done)
+        position = self._page.read()
+        self._reporter.beat(position.records_done, position.bytes_done)
 
     def _by_record(self) -> bool:
         step = self._job.steps[self._order.step]
         return step.map_split is None and step.map_batch is None
 
-    def _pass_over(self, failure: Failure, standing: Standing) -> bool:
+    def _skip(self, failure: Failure, position: Position) -> bool:
         """Leave the record that failed out from now on, when there is one and the limit allows it."""
-        blamed = failure.kind == "raised" and not failure.key and standing.record >= 0 and not standing.spent
-        if not blamed or not tolerates(self._limit, len(self._passed_over) + 1):
+        blamed = failure.kind == "raised" and not failure.key and position.record >= 0 and not position.spent
+        if not blamed or not tolerates(self._limit, len(self._skipped) + 1):
             return False
-        self._passed_over[standing.offset, standing.record] = failure.message.partition("\n")[0]
+        self._skipped[position.offset, position.record] = failure.message.partition("\n")[0]
         return True
 
     # ---- further on -------------------------------------------------------------------------------
 
-    def _look_ahead(self, start: Position) -> None:
+    def _look_ahead(self, start: RecordId) -> None:
         """Find the other records that kill, from `start` on; what raises is found when the work is done."""
         while True:
-            self._box.clear()
+            self._page.clear()
             ended = self._watched(partial(self._probe, start))
-            standing = self._box.read()
-            if ended is None or isinstance(ended, TaskReport) or standing.record < 0:
+            position = self._page.read()
+            if ended is None or isinstance(ended, TaskReport) or position.record < 0:
                 return
             if isinstance(ended, Death):
                 if ended.reason == KILLED:
                     return
                 ended = Failure("raised", _said(ended, "this record"))
-            if not self._pass_over(ended, standing):
+            if not self._skip(ended, position):
                 return
-            start = (standing.offset, standing.record + 1)
+            start = (position.offset, position.record + 1)
 
-    def _probe(self, start: Position) -> Failure | None:
+    def _probe(self, start: RecordId) -> Failure | None:
         """In a child: run the job's code over the records from `start` on, only to see whether it lives."""
         order = self._order
         assert isinstance(order, MapOrder)
@@ -137,55 +139,50 @@ class CarefulAttempt:
         if skipped > 0:  # blocks are cut alike from every block on
             place = (split.order[0], start[0])
             split = replace(split, offset=split.offset + skipped, length=split.length - skipped, order=place)
-        job, source = view_of(self._job, order)
-        task = MapTask(
-            job,
-            replace(order, split=split, out_dir=out_dir),
-            self._job.settings,
-            BoxReporter(self._box),
-            source=source,
-        )
+        job, settings = view_of(self._job, order), self._job.settings
+        order = replace(order, split=split, out_dir=out_dir)
+        source = MapInput(order, block_reader(job, settings), settings, PageReporter(self._page))
         emitter = Emitter(job)
-        for offset, block, parsed in task.blocks():
-            self._box.block(offset, len(block))
+        for offset, data, parsed in source.blocks():
+            columns = parsed.values
+            self._page.block(offset, len(data))
             for index in range(start[1] if offset == start[0] else 0, parsed.records):
-                self._box.record(index)
+                self._page.record(index)
                 try:
-                    with memory_limited(self._job.settings.memory_limit_bytes):
-                        emitter.emit([column[index : index + 1] for column in parsed.values], 1)
+                    with memory_limited(settings.memory_limit_bytes):
+                        emitter.emit([column[index : index + 1] for column in columns], 1)
                 except EmitFailed as failed:
                     if isinstance(failed.__cause__, MemoryError):
                         return failure_of(failed.__cause__, None)
-            task.handled = parsed.records  # nothing is mapped, so nothing is balanced
+            source.handled = parsed.records  # nothing is mapped, so nothing is balanced
         return None
 
     # ---- blame ------------------------------------------------------------------------------------
 
-    def _blamed(self, death: Death, standing: Standing) -> Failure:
+    def _blamed(self, death: Death, position: Position) -> Failure:
         """The failure that the death of the child amounts to: of the record or key that it was at."""
         order = self._order
-        if isinstance(order, MapOrder) and standing.record >= 0:
-            job, _ = view_of(self._job, order)
-            reader = block_reader(job, self._job.settings)
-            place = place_of(order, standing, reader.locate)
+        if isinstance(order, MapOrder) and position.record >= 0:
+            reader = block_reader(view_of(self._job, order), self._job.settings)
+            location = location_of(order, position, reader.locate)
             return Failure(
                 "raised",
                 _said(death, "this record"),
                 traceback_text=death.stack,
                 error_slug=UserCodeError.slug,
-                source=place.source,
-                offset=place.offset,
-                line=place.line,
-                record=place.record[:RECORD_BYTES_MAX],
+                source=location.source,
+                offset=location.offset,
+                line=location.line,
+                record=location.record[:RECORD_BYTES_MAX],
                 input_name=order.split.input_name,
             )
-        of_key = bool(standing.key)
+        of_key = bool(position.key)
         return Failure(
             "raised" if of_key else "died",
             _said(death, "this key" if of_key else order.attempt),
             traceback_text=death.stack,
             error_slug=UserCodeError.slug if of_key or death.stack else "",
-            key=standing.key,
+            key=position.key,
         )
 
 
@@ -198,20 +195,20 @@ def reads_lines(order: Order) -> bool:
     return isinstance(order, MapOrder) and order.split.kind != "pairs"
 
 
-def view_of(job: LoadedJob, order: MapOrder) -> tuple[Job, int]:
-    """(the job as the source that the order's split belongs to sees it, the number of the source)."""
-    step = job.steps[order.step]
-    name = order.split.input_name
-    return step.sources()[name], step.source_names.index(name)
+def view_of(job: LoadedJob, order: MapOrder) -> Job:
+    """The job as the source that the order's split belongs to sees it."""
+    return job.steps[order.step].sources()[order.split.input_name]
 
 
-def place_of(order: MapOrder, standing: Standing, locate: Callable[[bytes, int], tuple[int, bytes]]) -> Place:
-    """Where the record lies at which a box stands, with its bytes."""
+def location_of(
+    order: MapOrder, position: Position, locate: Callable[[bytes, int], tuple[int, bytes]]
+) -> RecordLocation:
+    """Where the record lies at which a page stands, with its bytes."""
     split = order.split
-    at = standing.offset - (split.order[1] - split.offset)
+    at = position.offset - (split.order[1] - split.offset)
     with content_of(split) as content:
-        block = content.read_at(at, standing.length)
-    within, line = locate(block, standing.record)
+        block = content.read_at(at, position.length)
+    within, line = locate(block, position.record)
     before = lines_before(split)
     number = before + lines_within(split, at) + block.count(b"\n", 0, within) + 1
-    return Place(split.source, standing.offset + within, number if before >= 0 else -1, line)
+    return RecordLocation(split.source, position.offset + within, number if before >= 0 else -1, line)

@@ -20,11 +20,12 @@ from mrframe.shuffle.run_file.run_writer import RunWriter
 from mrframe.task.attempt import run_loaded
 from mrframe.task.code.package import loaded
 from mrframe.task.code.settings import Saving, TaskSettings
-from mrframe.task.columnar import packed_sums
+from mrframe.task.columnar import packed_reduce
 from mrframe.task.isolation import surroundings
-from mrframe.task.isolation.progress_page import Box
-from mrframe.task.map.pair_map_task import StepTask
-from mrframe.task.map.record_guard import Care
+from mrframe.task.isolation.progress_page import ProgressPage
+from mrframe.task.isolation.record_guard import RecordGuard
+from mrframe.task.map import path
+from mrframe.task.map.pair_map_task import PairMapTask
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,8 +92,8 @@ def judged(monkeypatch):
 @pytest.mark.parametrize("form", FORMS)
 def test_every_kind_of_reduce_reports_the_pairs_it_has_read(form, log, judged, monkeypatch):
     if "packed" in form:
-        monkeypatch.setattr(packed_sums, "WORTH_BYTES", 0)
-        monkeypatch.setattr(packed_sums, "WORTH_RECORDS", 0)
+        monkeypatch.setattr(path, "WORTH_BYTES", 0)
+        monkeypatch.setattr(packed_reduce, "WORTH_RECORDS", 0)
     inputs = {"a": [log], "b": [log]} if form == "join" else [log]
     options = RunOptions(engine="inline", partitions=3, splits=4, memory_bytes=1 << 20)
     with mrframe.run(FORMS[form], inputs, options) as result:
@@ -160,8 +161,8 @@ sys.path.insert(0, sys.argv[1])
 import made
 from mrframe.core.model.spec import MapOrder, Split
 from mrframe.task.attempt import run_loaded
-from mrframe.task.isolation.progress_page import Box
-from mrframe.task.map.record_guard import Care
+from mrframe.task.isolation.progress_page import ProgressPage
+from mrframe.task.isolation.record_guard import RecordGuard
 from mrframe.task.code.package import loaded
 from mrframe.task.code.settings import TaskSettings
 
@@ -260,6 +261,6 @@ def test_a_later_map_has_a_comparable_digest_unless_it_spills_or_is_careful(tmp_
     job = Job(read=text, key="line", reduce=count).then(Job(map=lambda key, value: [(key, value)], reduce=some))
     settings = TaskSettings(job.read, memory_bytes=memory_bytes)
     order = MapOrder("job-1/m0001.1.1", 1, Split("pairs", "", "", 0, 0, (0, 0)), 1, str(tmp_path / "out"), (part,))
-    care = Care(Box(), 0, {}) if careful else None
-    report = StepTask(loaded(job, settings).steps[1], order, settings, Silent(), care=care).run()
+    guard = RecordGuard(ProgressPage(), 0, {}) if careful else None
+    report = PairMapTask(loaded(job, settings).steps[1], order, settings, Silent(), guard=guard).run()
     assert (report.partitions[0][0], bool(report.spills), report.fixed) == (1000, memory_bytes == 1, fixed)

@@ -19,8 +19,10 @@ from mrframe.formats.readers.text import WordsReader
 from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
-from mrframe.task.columnar import arrow, packed_buffer, packed_sums
-from mrframe.task.map import map_batch
+from mrframe.task.columnar import arrow, packed_buffer, packed_reduce
+from mrframe.task.columnar.table_fold_buffer import TableFoldBuffer
+from mrframe.task.map import output
+from mrframe.task.map import path as map_path
 
 np = pytest.importorskip("numpy")
 from mrframe.task.columnar import packed_keys  # noqa: E402  (needs NumPy)
@@ -71,7 +73,7 @@ def test_the_words_of_a_block_are_all_there_and_each_on_its_side(block):
 def test_the_reader_has_the_ledger_of_the_plain_one(block, last):
     block = block if last or block.endswith(b"\n") else block + b"\n"
     plain = WordsReader(("word",)).parse(block, "f", 7, forms={0: Packed})
-    fast = packed_sums.PackedWordsReader(("word",)).parse(block, "f", 7, forms={0: Packed})
+    fast = packed_buffer.PackedWordsReader(("word",)).parse(block, "f", 7, forms={0: Packed})
     for name in ("records", "lines", "parsed_bytes", "malformed_bytes", "delimiter_bytes"):
         assert getattr(fast, name) == getattr(plain, name), name
 
@@ -136,14 +138,12 @@ some_pairs = st.lists(
 
 
 def read_back(buffer, fold) -> dict:
-    """What a buffer that writes itself, or one that is drained, has summed."""
+    """What a buffer has summed, read back from the runs that it writes."""
     file = io.BytesIO()
     writer = RunWriter(file, slots=256)
-    if isinstance(buffer, packed_buffer.PackedFold):
-        buffer.write_to(writer, 256)
-        assert buffer.size_bytes() == packed_buffer.PackedFold(fold).size_bytes()
-    elif (drained := buffer.drain())[0]:
-        writer.add_run(*drained)
+    buffer.write_runs(writer)
+    if isinstance(buffer, packed_buffer.PackedSums):
+        assert buffer.size_bytes() == packed_buffer.PackedSums(FoldBuffer(fold)).size_bytes()
     writer.close()
     reader = RunReader(file, "run", unpickle=False)
     states: dict = {}
@@ -159,13 +159,13 @@ def read_back(buffer, fold) -> dict:
 @SETTINGS
 @given(some_pairs, st.sampled_from([total, count]), st.sampled_from([1, 3, 1000]), st.booleans())
 def test_a_packed_fold_sums_as_a_dict_does(columns, fold, pending, ready):
-    plain, fast = FoldBuffer(fold), packed_buffer.PackedFold(fold)
+    plain, fast = FoldBuffer(fold), packed_buffer.PackedSums(FoldBuffer(fold))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(packed_buffer, "MANY_KEYS", 0 if ready else 4)
-        patch.setattr(packed_sums, "PENDING_WORDS_MAX", pending)
+        patch.setattr(packed_buffer, "PENDING_WORDS_MAX", pending)
         for keys, values in columns:
             plain.add(keys, values)
-            fast.add(keys, values)
+            fast.add_block((keys, values), len(keys))
         assert read_back(fast, fold) == read_back(plain, fold)
         assert not read_back(fast, fold)
 
@@ -174,7 +174,7 @@ def test_a_packed_fold_sums_as_a_dict_does(columns, fold, pending, ready):
 @given(some_pairs, st.sampled_from([total, count]), st.sampled_from([4, 8]), st.integers(0, 2), st.booleans())
 def test_a_packed_fold_takes_a_table_as_its_pairs(columns, fold, item_bytes, cut, nulls):
     pa = pytest.importorskip("pyarrow")
-    plain, fast = FoldBuffer(fold), packed_buffer.PackedFold(fold)
+    plain, fast = FoldBuffer(fold), packed_buffer.PackedSums(FoldBuffer(fold))
     for keys, values in columns:
         texts = [None if nulls and key == "b" else key.replace("\udcff", "ÿ") for key in keys]
         ints = [value if type(value) is int and value < 2**63 else value and 7 for value in values]
@@ -183,14 +183,14 @@ def test_a_packed_fold_takes_a_table_as_its_pairs(columns, fold, item_bytes, cut
         pairs = arrow.pairs_of(table)
         plain.add(*pairs)
         if not fast.add_table(table):
-            fast.add(*pairs)
+            fast.add_block(pairs, len(pairs[0]))
     assert read_back(fast, fold) == read_back(plain, fold)
 
 
 def test_a_table_of_short_keys_and_ints_is_taken_whole():
     pa = pytest.importorskip("pyarrow")
-    keys = [str(number) for number in range(map_batch.ROWS_MIN)]
-    buffer = packed_buffer.PackedFold(total)
+    keys = [str(number) for number in range(output.TABLE_ROWS_MIN)]
+    buffer = packed_buffer.PackedSums(TableFoldBuffer(total))
     assert buffer.add_table(pa.table({"key": keys, "value": pa.array([2] * len(keys), pa.int32())}))
     assert not buffer.add_table(pa.table({"key": keys}))
     assert not buffer.add_table(pa.table({"key": keys, "value": [0.5] * len(keys)}))
@@ -214,14 +214,14 @@ def test_text_with_nulls_is_left_to_python_whatever_lies_below_them():
 
 
 def test_sums_beyond_64_bits_are_several_runs():
-    table = packed_sums.PackedTable()
+    table = packed_buffer.PackedTable()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packed_sums, "PENDING_WORDS_MAX", 1)
+        patch.setattr(packed_buffer, "PENDING_WORDS_MAX", 1)
         for _ in range(9):
             table.add(as_packed(["a"]), np.array([2**60]))
     file = io.BytesIO()
     writer = RunWriter(file, slots=1)
-    table.write_to(writer, 1)
+    table.write_runs(writer)
     writer.close()
     (values,) = [[v for s in RunReader(file, "run", unpickle=False).streams(0) for _, _, vs in s for v in vs]]
     assert sum(values) == 9 * 2**60
@@ -251,13 +251,13 @@ JOBS = {
 @given(blocks, st.integers(1, 60), st.integers(1, 4), st.sampled_from([0, 2000, 256 << 20]), st.data())
 def test_answer_and_ledger_are_the_same_with_and_without(name, content, split_bytes, partitions, memory, data):
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(packed_sums, "WORTH_BYTES", 0)
-        patch.setattr(packed_sums, "WORTH_RECORDS", 0)
+        patch.setattr(map_path, "WORTH_BYTES", 0)
+        patch.setattr(packed_reduce, "WORTH_RECORDS", 0)
         patch.setattr(packed_buffer, "MANY_KEYS", 0)
-        patch.setattr(map_batch, "ROWS_MIN", 1)
+        patch.setattr(output, "TABLE_ROWS_MIN", 1)
         patch.setattr(packed_buffer, "_are_short", lambda keys: bool(list(keys)))
-        patch.setattr(packed_sums, "PENDING_WORDS_MAX", data.draw(st.sampled_from([2, 1000])))
-        patch.setattr(packed_sums, "OTHERS_MAX", data.draw(st.sampled_from([1, 1000])))
+        patch.setattr(packed_buffer, "PENDING_WORDS_MAX", data.draw(st.sampled_from([2, 1000])))
+        patch.setattr(packed_reduce, "OTHERS_MAX", data.draw(st.sampled_from([1, 1000])))
         path = os.path.join(folder, "in.txt")
         with open(path, "wb") as file:
             file.write(b"a\n" + content)  # so that it does not look compressed
@@ -277,7 +277,7 @@ def test_both_engines_agree_on_an_input_that_is_worth_it(tmp_path):
     some = [" ".join("".join(dice.choices("abcdefgh", k=dice.randint(1, 9))) for _ in range(40)) for _ in range(5000)]
     path = tmp_path / "words.txt"
     path.write_text("".join(line + "\n" for line in some) * 8)
-    assert os.path.getsize(path) > 2 * packed_sums.WORTH_BYTES
+    assert os.path.getsize(path) > 2 * map_path.WORTH_BYTES
     answers = []
     for engine, fast in (("inline", "off"), ("local", "auto")):
         options = RunOptions(engine=engine, fast=fast, splits=2, partitions=1, memory_bytes=32 << 20)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from mrframe import collect, count, distinct, largest, mean, smallest, total
 from mrframe.errors import KeyRefused, UserCodeError
-from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.run_file.run_writer import RunWriter
 from mrframe.task.columnar import arrow
+from mrframe.task.columnar.table_fold_buffer import TableFoldBuffer
 
 np = pytest.importorskip("numpy")
 pa = pytest.importorskip("pyarrow")
@@ -105,7 +105,7 @@ def tables(draw):
 
 def outcome(fold, add, some):
     """The run file that the buffer makes of tables, or what it refuses."""
-    buffer = FoldBuffer(fold)
+    buffer = TableFoldBuffer(fold)
     try:
         for table in some:
             add(buffer, table)
@@ -131,7 +131,7 @@ def _always_worth_it():
 
 
 def by_columns(buffer, table):
-    if not arrow_groupby.take(buffer, table):
+    if not buffer.add_table(table):
         by_pairs(buffer, table)
 
 

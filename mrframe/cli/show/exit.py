@@ -140,7 +140,7 @@ class _Shown:
         from mrframe.cli.show import failures
 
         slug = failures.show_unexpected(error, _stderr())
-        return self._as_json(slug, api.said(error), 1)
+        return self._as_json(slug, api.exception_text(error), 1)
 
     def _as_json(self, slug: str, message: str, code: int, **where: Any) -> int:
         if self.json:

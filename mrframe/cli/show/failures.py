@@ -141,7 +141,7 @@ def show_unexpected(error: BaseException, stream: TextIO) -> str:
     if not api.is_the_jobs(error):
         show_bug(error, stream)
         return "bug"
-    show(UserCodeError(api.said(error), traceback_text=api.user_traceback(error)), stream, verbose=False)
+    show(UserCodeError(api.exception_text(error), traceback_text=api.user_traceback(error)), stream, verbose=False)
     return UserCodeError.slug
 
 

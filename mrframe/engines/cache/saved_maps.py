@@ -15,7 +15,7 @@ from mrframe.formats.inputs.splits import COMPRESSION_RATIO
 from mrframe.formats.readers.time_window import INSIDE, OUTSIDE
 from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.map_results import identity, spans_of
-from mrframe.task.code.package import Saving
+from mrframe.task.code.settings import Saving
 
 
 class SavedMaps:

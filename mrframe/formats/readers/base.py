@@ -108,6 +108,20 @@ def raw_of(column: Column) -> Sequence[bytes | None]:
     return column.items
 
 
+def array_of(column: Column) -> Any:
+    """The `pyarrow.Array` of a column. Raises TypeError if it is in another form."""
+    if not isinstance(column, Arrow):
+        raise TypeError(f"a column of {type(column).__name__} was given where an Arrow array is needed")
+    return column.array
+
+
+def length_of(column: Column) -> int:
+    """The number of records in a column, whatever its form."""
+    if isinstance(column, Packed):
+        return len(column.keys) + len(column.others)
+    return len(column.array if isinstance(column, Arrow) else column.items)
+
+
 class BlockReader(Protocol):
     """Reads blocks of whole lines; only the last block of a source may lack the final newline."""
 

@@ -83,7 +83,7 @@ class RunWriter:
     ) -> None:
         slots_bits(slots)
         self._file = file
-        self._slots = slots
+        self.slots = slots
         self.seed = seed
         self._source = source
         self._ranges = ranges
@@ -121,9 +121,9 @@ class RunWriter:
             self._add_ranges(self._ranges, kinds, keys, values)
         else:
             if slot_of is None:
-                slot_of = slot_column(keys, kind, self._slots, self.seed)
+                slot_of = slot_column(keys, kind, self.slots, self.seed)
             sort_key = ranks(kinds, keys, values).__getitem__
-            for slot, indexes in _by_slot(slot_of, self._slots):
+            for slot, indexes in _by_slot(slot_of, self.slots):
                 if len(indexes) > 1 and kinds != ("n", None):
                     indexes.sort(key=sort_key)
                 pairs = [keys[i] for i in indexes], [values[i] for i in indexes]
@@ -142,8 +142,8 @@ class RunWriter:
         They are consumed one by one. `in_order=True` keeps them as given and requires no order by key. Raises
         ValueError when the keys are not sorted, and the errors of `add_run`.
         """
-        if not 0 <= slot < self._slots:
-            raise ValueError(f"slot {slot} of {self._slots}")
+        if not 0 <= slot < self.slots:
+            raise ValueError(f"slot {slot} of {self.slots}")
         if self._add_section(slot, blocks, None, AS_GIVEN if in_order else BY_KEY):
             self._runs += 1
 

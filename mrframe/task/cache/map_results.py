@@ -34,8 +34,7 @@ from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.time_spans import Spans
 from mrframe.task.code.settings import Saving, TaskSettings
 from mrframe.task.isolation import effects
-from mrframe.task.map.map_task import MAP_FILE
-from mrframe.task.map.portions import report_portions
+from mrframe.task.map.output import MAP_FILE, report_partitions
 
 VERSION = 3
 HASH_BYTES = 1 << 20
@@ -149,7 +148,7 @@ class _SavedMap:
         report.samples = [replace(one, offset=one.offset + begins) for one in report.samples]
         with open(run_path, "rb") as file:
             reader = RunReader(file, run_path, unpickle=False)
-            report_portions(report, reader.sizes(), digests, reader.slots, self._order.partitions)
+            report_partitions(report, reader.sizes(), digests, reader.slots, self._order.partitions)
         report.saved = True
         return report
 

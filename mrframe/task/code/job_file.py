@@ -19,7 +19,7 @@ from mrframe.paths import PACKAGE_DIR, PROJECT_DIR
 from mrframe.task.code.modules import Sources, collect
 from mrframe.task.isolation import effects
 from mrframe.task.isolation.hook_guard import is_interrupt
-from mrframe.task.report.blame import from_the_job, said, user_traceback
+from mrframe.task.report.failures import exception_text, from_the_job, user_traceback
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class JobFile:
             if is_interrupt(error):
                 raise
             raise UserCodeError(
-                f"the job file {self.path} cannot be loaded: {said(error)}", traceback_text=user_traceback(error)
+                f"the job file {self.path} cannot be loaded: {exception_text(error)}",
+                traceback_text=user_traceback(error),
             ) from from_the_job(error)
         return _pick(vars(module), self.attribute, self.path)
 
@@ -73,7 +74,7 @@ def made(target: Job | Callable[..., Job], options: Mapping[str, Any], place: st
         if is_interrupt(error):
             raise
         raise UserCodeError(
-            f"the job function of {place} failed: {said(error)}", traceback_text=user_traceback(error)
+            f"the job function of {place} failed: {exception_text(error)}", traceback_text=user_traceback(error)
         ) from from_the_job(error)
     if not isinstance(job, Job):
         raise JobError(f"the job function of {place} returned {type(job).__name__}; it must return a Job(…)")

@@ -23,12 +23,10 @@ from typing import Any
 import numpy as np
 
 from mrframe.shuffle import exact_sum
-from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.keys import kind_of, sort_order
 from mrframe.shuffle.reducers import Count, Distinct, Fold, Largest, Mean, Measures, Smallest, Total
 from mrframe.task.columnar.arrow import MAYBE_STAND_IN, are_carried, is_any, need_arrow, text_of, whole
 from mrframe.task.columnar.dictionary import codes_of, repeats, unique_of
-from mrframe.task.columnar.packed_buffer import PackedFold
 
 _PIECE_BITS = 32
 _PIECES_MAX = 6
@@ -39,19 +37,6 @@ _HEADS = np.array([(1 << 64) - (1 << (64 - 8 * i)) for i in range(9)], np.uint64
 _PREFIXES = 4  # of 8 bytes, by which text is narrowed down before Python sees it
 
 States = Sequence[Any]
-
-
-def take(buffer: Any, table: Any) -> bool:
-    """Whether the buffer has taken the table as columns; False when it has taken nothing of it."""
-    if isinstance(buffer, PackedFold):
-        if buffer.add_table(table):
-            return True
-        buffer = buffer.others
-    found = states_of(buffer.fold, table) if isinstance(buffer, FoldBuffer) else None
-    if found is None:
-        return False
-    buffer.add_states(*found)
-    return True
 
 
 def states_of(fold: Fold, table: Any) -> tuple[list[Any], States] | None:

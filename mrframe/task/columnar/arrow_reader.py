@@ -1,12 +1,17 @@
 """Columns for `map_batch` straight from the bytes of a block: Arrow arrays, without Python text in between.
 
-Text that is not UTF-8 or might be a stand-in (`arrow.py`), and ints that Arrow does not read, are left to the
-reader's own conversion, column by column; so the arrays are those that its values make. Not here: any judging of
-lines, which is the reader's, and jobs with `where`, which sees values.
+The lines are parsed by the job's own reader, which leaves text and ints as bytes; Arrow casts a column of them at
+once. Text that is not UTF-8 or might be a stand-in (`arrow.py`), and ints that Arrow does not read, are left to the
+reader's own conversion, column by column, so the arrays equal those of its values. Of words and whole lines not even
+bytes objects are made: NumPy finds where they end, and Arrow takes the text of the block as its buffer.
+
+Not here: jobs with `where`, which sees values (`map/map_batch.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -34,40 +39,62 @@ _BLANKS = b" \t\n\v\f\r"
 _IS_BLANK = bytes(byte in _BLANKS for byte in range(256))
 
 
-class RawBatches:
-    """Reads blocks for a job, and makes a table of each."""
+class ArrowReader:
+    """A reader whose columns are Arrow arrays, those of text and ints straight from the bytes of the block.
+
+    `parse` gives all columns as Arrow when any is asked for in that form, and as Python values otherwise.
+    """
 
     def __init__(self, job: Job, reader: BlockReader) -> None:
         self._names = job.map_fields()
         self._kinds = kinds_of(job.read, self._names, job.paths())
         wanted = [job.paths().get(name, name) for name in self._names]
-        self.reader = _straight(reader, wanted) if find_spec("numpy") is not None else reader
+        self._reader = _straight(reader, wanted) if find_spec("numpy") is not None else reader
         as_written = fields_as_written(job.read)
-        self.forms: Forms = {index: Arrow for index, name in enumerate(wanted) if name in as_written}
+        self._inner_forms: Forms = {index: Arrow for index, name in enumerate(wanted) if name in as_written}
         # Made once: with each scalar that it makes of a Python value, pyarrow looks for dateutil again.
         dash, empty, self._null = need_arrow().array([b"-", b"", None], need_arrow().binary())
         self._nothing = {
             index: [scalar for text, scalar in ((b"-", dash), (b"", empty)) if self._is_none(index, text)]
-            for index in self.forms
+            for index in self._inner_forms
         }
 
     def _is_none(self, index: int, text: bytes) -> bool:
-        return self.reader.convert(index, [text])[0] == [None]
+        return self._reader.convert(index, [text])[0] == [None]
 
-    def table(self, parsed: Parsed) -> tuple[Any, dict[str, int]]:
-        """As `arrow.to_table`, of the columns that the reader gives for a block asked for in `forms`."""
-        pa = need_arrow()
-        arrays = []
-        bad: dict[str, int] = {}
-        for index, (name, kind) in enumerate(zip(self._names, self._kinds, strict=True)):
+    @property
+    def forms(self) -> Forms:
+        """Every column as Arrow, for `parse`."""
+        return dict.fromkeys(range(len(self._names)), Arrow)
+
+    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
+        """The block as Arrow columns; see `BlockReader`."""
+        if not forms:
+            return self._reader.parse(block, source, offset)
+        parsed = self._reader.parse(block, source, offset, forms=self._inner_forms)
+        bad = dict(parsed.bad_fields)
+        columns: list[Column] = []
+        for index, (name, kind) in enumerate(zip(self._names, self._kinds, strict=True)) if parsed.records else ():
             column = parsed.columns[index]
             array = self._array(index, kind, column)
             if array is None:
                 array, wrong = self._converted(index, name, kind, column)
                 if wrong:
-                    bad[name] = wrong
-            arrays.append(array)
-        return pa.Table.from_arrays(arrays, names=list(self._names)), bad
+                    bad[name] = bad.get(name, 0) + wrong
+            columns.append(Arrow(array))
+        return replace(parsed, columns=columns, bad_fields=bad)
+
+    def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
+        """Convert raw bytes; see `BlockReader`."""
+        return self._reader.convert(index, column)
+
+    def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:
+        """See `BlockReader`."""
+        return self._reader.lines_of_records(block, parsed)
+
+    def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
+        """See `BlockReader`."""
+        return self._reader.locate(block, record)
 
     def _array(self, index: int, kind: str, column: Column) -> Any:
         """Make an array of a column of bytes; None where each of them must be converted on its own."""
@@ -91,18 +118,16 @@ class RawBatches:
     def _converted(self, index: int, name: str, kind: str, column: Column) -> tuple[Any, int]:
         wrong = 0
         if isinstance(column, RawBytes):
-            values, wrong = self.reader.convert(index, column.items)
+            values, wrong = self._reader.convert(index, column.items)
         else:
             values = values_of(column)
         table, bad = to_table([name], [kind], [values])
         return table.column(0), wrong + bad.get(name, 0)
 
 
-def raw_batches(job: Job, reader: BlockReader) -> RawBatches | None:
-    """The columns of this reader straight from its bytes; None where they are made of values."""
-    if job.where is not None or isinstance(reader, WindowReader) or not kind_of(job.read).has_raw_bytes:
-        return None
-    return RawBatches(job, reader)
+def gives_arrow(job: Job, reader: BlockReader) -> bool:
+    """Whether the columns of this job can be made from the reader's bytes; else they are made of values."""
+    return job.where is None and not isinstance(reader, WindowReader) and kind_of(job.read).has_raw_bytes
 
 
 def _straight(reader: BlockReader, wanted: list[str]) -> BlockReader:

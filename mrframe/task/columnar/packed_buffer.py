@@ -1,14 +1,14 @@
-"""Counts and sums by key for maps that have many keys: the short ones as numbers (`packed_keys.py`), all others as
-ever.
+"""Buffers for counts and sums by many keys: short text as integers (`packed_keys.py`), all other keys as ever.
 
-It begins as a `FoldBuffer`. A table of few keys lies in the processor's cache, where nothing is faster than a
-dict; when there are many, each look-up waits for memory, and sorting numbers does not. Tables of Arrow columns
-are taken as they are from the start. Not here: the arrays (`packedtask.PackedTable`), when it is used
-(`map_task.py`).
+A table of few keys lies in the processor's cache, where nothing is faster than a dict. When there are many, each
+look-up waits for memory, and sorting an array of integers does not: so packed keys are gathered in a `PackedTable`,
+and everything else goes to another buffer beside it. The words of a split (`PackedWords`) are packed from the start,
+since the reader gives them so; pairs (`PackedSums`) once the dict has outgrown the cache and most of its keys are
+short. Tables of Arrow columns are packed from the start.
 
 Rules:
-- Only text is packed, with ints that are small; every other column of pairs goes to the `FoldBuffer`, which also
-  judges it. So a key may be on both sides: they are written as different runs, and the merge makes them one.
+- Only text is packed, with ints that are small; every other column of pairs goes to the other buffer, which also
+  refuses what it must. So a key may be on both sides: they are written as different runs, and the merge joins them.
 - Only for `count` and `total`, whose states of ints are ints and merge in any order.
 """
 
@@ -18,31 +18,126 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-from mrframe.core.job.job import Job
-from mrframe.core.model.spec import Split
-from mrframe.shuffle.buffers import FoldBuffer, buffer_for
-from mrframe.shuffle.reducers import Fold
-from mrframe.shuffle.run_file.run_writer import RunWriter
-from mrframe.task.code.settings import TaskSettings
-from mrframe.task.columnar.packed_sums import PackedTable, sums_packed
-from mrframe.task.isolation.hook_guard import combiner
+from mrframe.formats.readers.base import ALL_VALUES, Forms, Packed, Parsed, RawBytes, all_good, plain_lines
+from mrframe.formats.readers.text import WordsReader
+from mrframe.shuffle.buffers import Buffer, FoldBuffer, RunTarget
+from mrframe.shuffle.partition import slots_bits
 
+PENDING_WORDS_MAX = 4 << 20  # that wait to be sorted, of 8 bytes each
 MANY_KEYS = 50_000  # in a dict that no longer fits the cache
 _SAMPLE = 1_000  # keys that are looked at to see whether it is worth it
-_WIDTH = 8  # as `packed.WIDTH`, whose module is not loaded for this
+_WIDTH = 8  # as `packed_keys.WIDTH`, whose module is not loaded for this
 
 
-class PackedFold:
-    """A buffer for `count` and `total`; it writes its runs itself."""
+class PackedWordsReader(WordsReader):
+    """Reads words. Gives them packed where that form is asked for."""
 
-    def __init__(self, fold: Fold) -> None:
-        self._counts = not fold.needs_value
-        self.others = FoldBuffer(fold)
-        self._table = PackedTable()
+    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
+        """The block as columns; see `BlockReader`."""
+        if forms.get(0) is not Packed:
+            return super().parse(block, source, offset, forms=forms)
+        from mrframe.task.columnar.packed_keys import words
+
+        lines = plain_lines(block)
+        packed, others, records = words(lines.body)
+        return all_good(lines, records, [Packed(packed, others)])
+
+
+class PackedTable:
+    """Sums by packed key. Arrays of keys wait until they are many, and are sorted together then."""
+
+    def __init__(self) -> None:
+        self._ones: list[Any] = []
+        self._ints: list[tuple[Any, Any]] = []
+        self._pending_bytes = 0
+        self._counted: list[tuple[Any, Any]] = []
+
+    def add(self, packed: Any, values: Any = None) -> None:
+        """Add to each packed key its value (from `packed_keys.small_ints`), or 1."""
+        if values is None:
+            self._ones.append(packed)
+            self._pending_bytes += 8 * len(packed)
+        else:
+            self._ints.append((packed, values))
+            self._pending_bytes += 40 * len(packed)  # what it takes to sort them by their keys
+        if self._pending_bytes >= 8 * PENDING_WORDS_MAX:
+            self._count()
+
+    def _count(self) -> None:
+        from mrframe.task.columnar.packed_keys import counted, joined, summed
+
+        if self._ones:
+            self._counted.append(counted(joined(self._ones)))
+        if self._ints:
+            sums = summed(*(joined(column) for column in zip(*self._ints, strict=True)))
+            assert sums is not None  # the ints are small
+            self._counted.append(sums)
+        self._ones, self._ints, self._pending_bytes = [], [], 0
+
+    def size_bytes(self) -> int:
+        """About the bytes held."""
+        return self._pending_bytes + 16 * sum(len(packed) for packed, _ in self._counted)
+
+    def write_runs(self, target: RunTarget) -> None:
+        """Write all as a run, or as several where a sum might need over 64 bits. The table is empty afterwards."""
+        from mrframe.task.columnar.packed_keys import encoded, joined, summed
+
+        self._count()
+        runs = self._counted
+        if len(runs) > 1:
+            merged = summed(*(joined(column) for column in zip(*runs, strict=True)))
+            runs = runs if merged is None else [merged]
+        for packed, sums in runs:
+            if len(packed):
+                target.add_encoded(encoded(packed, sums, slots_bits(target.slots), target.seed))
+        self._counted = []
+
+
+class PackedBuffer:
+    """A `shuffle.buffers.Buffer` of a table of packed keys and, for all other keys, another buffer."""
+
+    def __init__(self, others: Buffer) -> None:
+        self.others = others
+        self.table = PackedTable()
+
+    def add_table(self, table: Any) -> bool:  # noqa: ARG002
+        """See `Buffer`."""
+        return False
+
+    def size_bytes(self) -> int:
+        """See `Buffer`."""
+        return self.table.size_bytes() + self.others.size_bytes()
+
+    def write_runs(self, target: RunTarget) -> None:
+        """See `Buffer`. The packed keys come first."""
+        self.table.write_runs(target)
+        self.others.write_runs(target)
+
+
+class PackedWords(PackedBuffer):
+    """Counts the words that a `PackedWordsReader` gives; `others` counts those that are not packed."""
+
+    def add_block(self, columns: Sequence[Any], records: int) -> None:  # noqa: ARG002
+        """See `Buffer`."""
+        words: Packed = columns[0]
+        if words.others:
+            self.others.add_block([RawBytes(words.others)], len(words.others))
+        self.table.add(words.keys)
+
+
+class PackedSums(PackedBuffer):
+    """A buffer of pairs for `count` and `total`; `others` is a buffer of the same reducer."""
+
+    others: FoldBuffer
+
+    def __init__(self, others: FoldBuffer) -> None:
+        super().__init__(others)
+        self._counts = not others.fold.needs_value
         self._packs: bool | None = None  # None: not yet decided
 
-    def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """See `shuffle.buffers.Buffer`."""
+    def add_block(self, columns: Sequence[Any], records: int) -> None:  # noqa: ARG002
+        """See `Buffer`."""
+        keys, values = columns
         if not self._packs or not self._pack(keys, values):
             self.others.add(keys, values)
             if self._packs is None and len(self.others) > MANY_KEYS:
@@ -61,11 +156,11 @@ class PackedFold:
         packed, (good, others) = found[0], split(found[1])
         if others:
             self.others.add([keys[i] for i in others], [values[i] for i in others])
-        self._table.add(packed[good], None if ints is None else ints[good])
+        self.table.add(packed[good], None if ints is None else ints[good])
         return True
 
     def add_table(self, table: Any) -> bool:
-        """Take a `pyarrow.Table` of keys and values as it is; False, and nothing is taken, where that cannot be."""
+        """See `Buffer`. Packs text keys; all others go to the other buffer, as a table if it takes one."""
         from mrframe.task.columnar.arrow import are_carried, ints_of, pairs_of, text_of
 
         text = text_of(table.column("key"))
@@ -74,37 +169,19 @@ class PackedFold:
         else:
             suits = not self._counts or are_carried(table.column("value"))
         if text is None or not suits:
-            return False
+            return self.others.add_table(table)
         from mrframe.task.columnar.packed_keys import pack_offsets, small_ints, split
 
         ints = None if self._counts else ints_of(table.column("value"))
         values = None if ints is None else small_ints(ints)
         found = pack_offsets(*text) if self._counts or values is not None else None
         if found is None:
-            return False
+            return self.others.add_table(table)
         packed, (good, others) = found[0], split(found[1])
         if others:
             self.others.add(*pairs_of(table.take(others)))
-        self._table.add(packed[good], None if values is None else values[good])
+        self.table.add(packed[good], None if values is None else values[good])
         return True
-
-    def size_bytes(self) -> int:
-        """See `shuffle.buffers.Buffer`."""
-        return self._table.size_bytes() + self.others.size_bytes()
-
-    def write_to(self, writer: RunWriter, slots: int) -> None:
-        """Write all that is held as runs, the packed keys first; the buffer is empty afterwards."""
-        self._table.write_to(writer, slots)
-        keys, states = self.others.drain()
-        if keys:
-            writer.add_run(keys, states)
-
-
-def buffer_of(job: Job, fold: Fold | None, split: Split, settings: TaskSettings) -> Any:
-    """The buffer that suits a map of lines, unless it is fed with raw columns."""
-    if fold is not None and sums_packed(job, split, settings):
-        return PackedFold(fold)
-    return buffer_for(fold, combiner(job))
 
 
 def _are_short(keys: Iterable[Any]) -> bool:

@@ -1,8 +1,8 @@
-"""Counting by declaration, at C speed: raw bytes are counted, and only the different ones converted.
+"""Count by declaration, in C: count the bytes of a key's fields as they stand in the log, and convert each text once.
 
 For `key=…, reduce=count` without `where`, and for a map that says the same (`yield status, 1`, `total`), the reader
-leaves the key's fields as they stand in the log; a Counter takes a block at a time; what a field's value is matters
-once for each different text, at the spill.
+leaves the key's fields as bytes and a Counter takes a block at a time. A different text is converted once, at the
+spill. Not here: which jobs count so (`map/path.py`).
 """
 
 from __future__ import annotations
@@ -12,50 +12,30 @@ from collections.abc import Sequence
 from sys import getsizeof
 from typing import Any
 
-from mrframe.core.job.job import Job
 from mrframe.formats.factory import BlockReader
-from mrframe.formats.readers.base import Column, raw_of
-from mrframe.formats.registry import kind_of
-from mrframe.shuffle.reducers import Count, Total
-from mrframe.task.columnar.declared_map import Constant, declared_picks
-
-_NO_RAW_FORM = {"file", "offset", "line"}
+from mrframe.formats.readers.base import raw_of
+from mrframe.shuffle.buffers import DrainedBuffer
 
 
-def counts_raw(job: Job) -> frozenset[int]:
-    """The columns to be counted raw: those of the key, or none when the job is of another form."""
-    if job.where is not None or not kind_of(job.read).has_raw_bytes or not isinstance(job.reduce, Count | Total):
-        return frozenset()
-    names, picks = job.projection(), declared_picks(job)
-    every = tuple(range(len(names)))
-    plain = (
-        picks is not None
-        and picks[0] == (every if len(every) > 1 else 0)  # a tuple of one field is a tuple all the same
-        and names == job.map_fields()  # each field once
-        and not _NO_RAW_FORM & set(names)
-        and isinstance(picks[1], Constant)
-        and (isinstance(job.reduce, Count) or (type(picks[1].value) is int and picks[1].value == 1))
-    )
-    return frozenset(every) if plain else frozenset()
+class RawCountBuffer(DrainedBuffer):
+    """A `shuffle.buffers.Buffer` that counts raw columns: the fields `names` of the key.
 
+    Fields that cannot be converted are counted in `bad_fields`, by name, when the buffer is drained.
+    """
 
-class RawCountBuffer:
-    """A `shuffle.buffers.Buffer` that is fed with raw columns."""
-
-    def __init__(self, reader: BlockReader, names: Sequence[str]) -> None:
+    def __init__(self, reader: BlockReader, names: Sequence[str], bad_fields: dict[str, int]) -> None:
         self._reader = reader
         self._names = names
         self._counts: Counter[Any] = Counter()
-        self.bad_fields: dict[str, int] = {}
+        self._bad_fields = bad_fields
 
-    def add_columns(self, columns: Sequence[Column]) -> int:
-        """Count the records of a block; how many there were."""
+    def add_block(self, columns: Sequence[Any], records: int) -> None:  # noqa: ARG002
+        """See `Buffer`."""
         texts = [raw_of(column) for column in columns]
         self._counts.update(texts[0] if len(texts) == 1 else zip(*texts, strict=True))
-        return len(texts[0])
 
     def size_bytes(self) -> int:
-        """About the bytes held: a key is small text, or a tuple of some."""
+        """See `Buffer`. A key is small text, or a tuple of some."""
         return getsizeof(self._counts) + len(self._counts) * 110 * len(self._names)
 
     def drain(self) -> tuple[list[Any], list[int]]:
@@ -80,5 +60,5 @@ class RawCountBuffer:
                 for text, value, count in zip(raw, values, counts, strict=True)
                 if value is None and self._reader.convert(index, [text])[1]
             )
-            self.bad_fields[name] = self.bad_fields.get(name, 0) + wrong
+            self._bad_fields[name] = self._bad_fields.get(name, 0) + wrong
         return values

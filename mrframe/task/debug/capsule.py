@@ -27,7 +27,7 @@ from mrframe.shuffle.partition import slot_column, slot_range, slots_for
 from mrframe.shuffle.run_file.pair_blocks import Block
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 from mrframe.store.file_pool import FilePool
-from mrframe.task.report.blame import GroupFailed
+from mrframe.task.report.failures import GroupFailed
 
 VERSION = 1
 VALUES_BYTES_MAX = 1 << 20  # of the values of a key, as they are written

@@ -18,10 +18,11 @@ from mrframe.core.job.job import Job
 from mrframe.errors import ExtraMissing, KeyRefused, UsageError
 from mrframe.shuffle.buffers import buffer_for
 from mrframe.shuffle.keys import canonical, kind_of
-from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.values import as_travelled
 from mrframe.task.isolation.hook_guard import is_interrupt, is_refusal
-from mrframe.task.map.emit import EmitFailed, Emitter, cause_of
+from mrframe.task.map.calls import EmitFailed, cause_of
+from mrframe.task.map.emit import Emitter
+from mrframe.task.map.pair_buffer import map_fold
 
 Columns = list[list[Any]]
 
@@ -71,8 +72,7 @@ class Finder:
             raise UsageError("the job maps a split as a whole (map_split), so its lines cannot be told apart")
         self._key = key
         self._emitter = Emitter(view)
-        fold = None if view.sort_values else as_fold(view.reduce)
-        self._new_buffer = partial(buffer_for, fold)
+        self._new_buffer = partial(buffer_for, map_fold(view))
         self._batches = None
         if view.map_batch is not None:
             from mrframe.task.map.map_batch import Batches

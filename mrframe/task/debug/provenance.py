@@ -25,9 +25,9 @@ from mrframe.task.cache.map_results import identity
 from mrframe.task.code.package import LoadedJob
 from mrframe.task.code.settings import Saving
 from mrframe.task.debug.find_key import Finder, Key
-from mrframe.task.map.map_task import block_reader
-from mrframe.task.map.record_guard import lines_of
+from mrframe.task.map.map_input import block_reader
 from mrframe.task.report import counters
+from mrframe.task.report.rejects import rejected_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _lines_of_split(split: Split, view: Job, job: LoadedJob, key: Key, first: in
         parsed = reader.parse(block, split.source, offset)
         wanted = [(index, "") for index in finder.records(parsed.values, parsed.records)]
         if wanted:
-            once = {one.line: one for one in lines_of(reader, block, parsed, wanted)}  # of several words, too
+            once = {one.line: one for one in rejected_records(reader, block, parsed, wanted)}  # of several words, too
             yield [
                 FoundLine(split.source, lines + one.line + 1, offset + one.offset, one.data) for one in once.values()
             ]

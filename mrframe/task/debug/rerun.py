@@ -25,8 +25,9 @@ from mrframe.task.debug.capsule import Capsule, Group
 from mrframe.task.isolation.hook_guard import combiner, slots_by_user
 from mrframe.task.isolation.process_limits import memory_limited
 from mrframe.task.map.map_task import MapTask
-from mrframe.task.reduce.reduce_task import PART_FILE, ReduceTask
-from mrframe.task.report.blame import HookFailed, failure_of
+from mrframe.task.reduce.reduce_task import ReduceTask
+from mrframe.task.reduce.sorted_output import PART_FILE
+from mrframe.task.report.failures import HookFailed, failure_of
 
 ATTEMPT = "replay"
 Debug = Callable[[TracebackType | None], None]

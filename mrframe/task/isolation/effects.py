@@ -19,7 +19,7 @@ from functools import lru_cache
 from types import FrameType
 from typing import Any
 
-from mrframe.task.report.blame import is_own
+from mrframe.task.report.failures import is_own
 
 HARMLESS = frozenset(
     (

@@ -21,14 +21,14 @@ from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-from mrframe.core.job.job import Job
+from mrframe.core.job.job import Job, Reducer
 from mrframe.core.job.signature import describe
 from mrframe.core.safe_text import safe_repr, safe_str
 from mrframe.errors import CannotTravel, KeyRefused, MrframeError, UserCodeError
 from mrframe.shuffle.keys import canonical, identity_forms
 from mrframe.shuffle.partition import slot_range
 from mrframe.shuffle.values import pack_values
-from mrframe.task.report.blame import NO_KEY, GroupFailed, HookFailed, is_library, is_own
+from mrframe.task.report.failures import NO_KEY, GroupFailed, HookFailed, is_library, is_own
 
 _RAISE = opcode.opmap["RAISE_VARARGS"]
 
@@ -52,6 +52,13 @@ def is_refusal(error: BaseException) -> bool:
     if isinstance(error, HookFailed) or is_interrupt(error):
         return False
     return isinstance(error, (KeyRefused, TypeError)) or is_the_jobs(error)
+
+
+def named_refusal(error: BaseException, reducer: Reducer | None) -> BaseException:
+    """The refusal of a pair in the user's terms: the TypeError of a ready reducer with the reducer's name."""
+    if reducer is None or not isinstance(error, TypeError) or is_the_jobs(error):
+        return error
+    return UserCodeError(f"reduce={reducer.name}: {error}")
 
 
 def is_interrupt(error: BaseException | None) -> bool:

@@ -27,7 +27,7 @@ NOWHERE = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Position:
     """What a box says: the record (index in the block of `length` bytes at `offset` of the source), or the key.
 
     `record` is -1 between records. `spent` says that the task has left out as many records as it may.
@@ -42,7 +42,7 @@ class Standing:
     key: str
 
 
-class Box:
+class ProgressPage:
     """A page shared with the children forked after it was made."""
 
     def __init__(self) -> None:
@@ -79,8 +79,8 @@ class Box:
         """All of it: two that differ mean progress."""
         return self._page[: _HEAD.size + KEY_BYTES_MAX]
 
-    def read(self) -> Standing:
+    def read(self) -> Position:
         """What it says now."""
         offset, length, record, records, done, spent, key_bytes = _HEAD.unpack_from(self._page, 0)
         key = self._page[_HEAD.size : _HEAD.size + key_bytes].decode("utf-8", "replace")
-        return Standing(offset, length, record, records, done, bool(spent), key)
+        return Position(offset, length, record, records, done, bool(spent), key)

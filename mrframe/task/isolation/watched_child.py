@@ -1,8 +1,8 @@
 """A piece of work in a child process that is watched: it reports, or it is known what it was at when it died.
 
-The child shares a `Box` with this process. It is killed when the box does not change for `stall_s`; before that it
-is asked where it is (faulthandler writes the Python stack on a signal, also when the interpreter hangs in C, and when
-a fault kills it). What the child is worth is for `isolated_attempt.py` to judge.
+The child shares a `ProgressPage` with this process. It is killed when the page does not change for `stall_s`; before
+that it is asked where it is (faulthandler writes the Python stack on a signal, also when the interpreter hangs in C,
+and when a fault kills it). What the child is worth is for `isolated_attempt.py` to judge.
 
 Rules. The child never returns into the code that forked it. It stays in this process's group, so that whoever kills
 that kills both. The work's own outcome comes over a pipe, as msgpack of plain values, never as a pickle.
@@ -29,8 +29,8 @@ import msgpack
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure
-from mrframe.task.isolation.progress_page import Box
-from mrframe.task.report.blame import is_own
+from mrframe.task.isolation.progress_page import ProgressPage
+from mrframe.task.report.failures import is_own
 
 LOOK_MS = 50  # between two looks at a child that says nothing
 KILLED = "it was killed by SIGKILL"
@@ -49,7 +49,7 @@ class Death:
 
 
 def watched(
-    work: Callable[[], Outcome], box: Box, stall_s: float | None, alive: Callable[[], None], directory: str
+    work: Callable[[], Outcome], page: ProgressPage, stall_s: float | None, alive: Callable[[], None], directory: str
 ) -> Outcome | Death:
     """What `work` gives when it is done in a child; `alive` is called now and then, while there is progress.
 
@@ -64,7 +64,7 @@ def watched(
             _be(work, writable, stack)
         os.close(writable)
         try:
-            said, status, fault = _Watch(pid, readable, box, stall_s, stack).wait(alive)
+            said, status, fault = _Watch(pid, readable, page, stall_s, stack).wait(alive)
         finally:
             os.close(readable)
         if not fault and said and os.waitstatus_to_exitcode(status) == 0:
@@ -75,10 +75,10 @@ def watched(
 class _Watch:
     """The parent's side of one child."""
 
-    def __init__(self, pid: int, readable: int, box: Box, stall_s: float | None, stack: IO[bytes]) -> None:
+    def __init__(self, pid: int, readable: int, page: ProgressPage, stall_s: float | None, stack: IO[bytes]) -> None:
         self._pid = pid
         self._readable = readable
-        self._box = box
+        self._page = page
         self._stall_s = stall_s
         self._stack = stack
         self._said = bytearray()
@@ -87,7 +87,7 @@ class _Watch:
         """(what it said, its wait status, why it was killed or "")."""
         poller = select.poll()
         poller.register(self._readable, select.POLLIN)
-        seen, moved_s = self._box.raw(), time.monotonic()
+        seen, moved_s = self._page.raw(), time.monotonic()
         while True:
             open_still = not poller.poll(LOOK_MS) or self._take()
             ended, status = os.waitpid(self._pid, 0 if not open_still else os.WNOHANG)
@@ -96,7 +96,7 @@ class _Watch:
                     pass  # what it wrote before it ended; a process it has left may hold the pipe open
                 return bytes(self._said), status, ""
             alive()
-            now, now_s = self._box.raw(), time.monotonic()
+            now, now_s = self._page.raw(), time.monotonic()
             if now != seen or self._said:
                 seen, moved_s = now, now_s
             elif self._stall_s is not None and now_s - moved_s > self._stall_s:

@@ -9,7 +9,6 @@ user's code fails are passed over here: the run itself will meet them, and say w
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -29,10 +28,11 @@ from mrframe.shuffle.range_partition import short
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 from mrframe.store.attempt_files import create
 from mrframe.task.isolation.hook_guard import is_interrupt
-from mrframe.task.map.emit import Emitter, cause_of
-from mrframe.task.map.map_task import MAP_FILE, Reporter
-from mrframe.task.map.portions import report_portions
+from mrframe.task.map.calls import cause_of
+from mrframe.task.map.emit import Emitter
+from mrframe.task.map.output import MAP_FILE, report_partitions
 from mrframe.task.report import counters
+from mrframe.task.report.progress import Progress
 
 PLACES = 8  # of a split
 PLACE_BYTES = 16 << 10  # that are read there, and the rest of the line
@@ -45,11 +45,11 @@ Weighted = tuple[Any, int]
 class SampleTask:
     """One attempt at sampling one split; of a join, `job` is the view of its source."""
 
-    def __init__(self, job: Job, order: MapOrder, reporter: Reporter) -> None:
+    def __init__(self, job: Job, order: MapOrder, progress: Progress) -> None:
         self._keys = KeyMaker(job)
         self._reader = make_reader(job.read, job.projection(), job.paths())
         self._order = order
-        self._reporter = reporter
+        self._progress = progress
 
     def run(self) -> TaskReport:
         """Do it; raises what reading and writing raise, and nothing of the user's code."""
@@ -60,7 +60,7 @@ class SampleTask:
             parsed = self._reader.parse(block, split.source, offset)
             keys += self._keys.of(parsed.values, parsed.records)
             read += len(block)
-            self._reporter.beat(parsed.records, read)
+            self._progress.beat(parsed.records, read)
         return sealed(self._order, weighted(keys, split.length / read if read else 1))
 
 
@@ -72,7 +72,7 @@ def sealed(order: MapOrder, rows: list[Weighted]) -> TaskReport:
         writer.add_run([None] * len(rows), rows)
         totals = writer.close()
     report.records_out, report.bytes_out = totals.records, totals.bytes
-    report_portions(report, totals.by_slot, totals.digests, slots_for(1), 1)
+    report_partitions(report, totals.by_slot, totals.digests, slots_for(1), 1)
     return report
 
 
@@ -111,13 +111,9 @@ class KeyMaker:
             return [key for keys, _ in self._batches.emit(columns, records)[0] for key in keys]
         if self._job.map_split is None:
             return list(self._emitter.emit(columns, records)[0])
-        job = self._job
-        names = job.projection()
-        make: Any = namedtuple("Record", job.map_fields())  # type: ignore[misc]  # noqa: PYI024  (known at run time)
-        columns, _, _ = self._emitter.passing(columns, records)
-        given = map(make, *(columns[names.index(name)] for name in job.map_fields()))
-        assert job.map_split is not None
-        return [key for key, _ in job.map_split(iter(list(given)))]
+        from mrframe.task.map.map_split import keys_of_split
+
+        return keys_of_split(self._job, columns, records)
 
 
 def weighted(keys: Sequence[Any], share: float) -> list[Weighted]:

@@ -1,50 +1,45 @@
 """`map_batch`: the user's function is given the records of a block as a `pyarrow.Table`, and gives tables of pairs.
 
-The blocks are parsed by the reader as for any other map, so the ledger, malformed lines and `where` are the
-same. How columns become Arrow's, and tables become pairs, is in `arrow.py`; pyarrow is an extra.
+The blocks are parsed by the reader as for any other map, so the ledger, malformed lines and `where` are the same. How
+columns become Arrow's, and tables become pairs, is in `columnar/arrow.py`; pyarrow is an extra.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mrframe.core.job.job import Job
 from mrframe.core.job.signature import describe
 from mrframe.errors import ExtraMissing
+from mrframe.formats.readers.base import array_of
 from mrframe.formats.schema import kinds_of
 from mrframe.task.columnar.arrow import need_arrow, pairs_of, tables_of, to_table
-from mrframe.task.columnar.arrow_reader import RawBatches, raw_batches
 from mrframe.task.isolation.hook_guard import is_interrupt, passes
 from mrframe.task.isolation.progress_page import NOWHERE
-from mrframe.task.map.emit import EmitFailed, Emitter, cause_of
-from mrframe.task.map.record_guard import Care
+from mrframe.task.isolation.record_guard import RecordGuard
+from mrframe.task.map.calls import EmitFailed, Where, cause_of
+from mrframe.task.map.map_input import MapInput, ReadBlock
+from mrframe.task.map.output import Output
 from mrframe.task.report import counters
-from mrframe.task.report.blame import Place, RecordFailed
-
-if TYPE_CHECKING:
-    from mrframe.task.map.map_task import MapTask, Output
+from mrframe.task.report.failures import RecordFailed, RecordLocation
 
 BATCH_BYTES = 2 << 20  # of input in a block: a function over columns costs the same for few records as for many
 
-ROWS_MIN = 1_000  # in a table of pairs: below it, a dict is as fast
-ROWS_MAX = 1 << 20  # that are folded together
-
 
 class Batches:
-    """Calls a job's `map_batch` with columns of the projected fields, and gives columns of pairs."""
+    """Calls a job's `map_batch` with columns of the projected fields, and gives tables or columns of pairs."""
 
     def __init__(self, job: Job) -> None:
         need_arrow()
         assert job.map_batch is not None
         self._function = job.map_batch
-        self._emitter = Emitter(job)
+        self._where = Where(job)
         self._names = job.map_fields()
         self._columns = [job.projection().index(name) for name in self._names]
         self._kinds = kinds_of(job.read, self._names, job.paths())
-        self.who = f"map_batch={describe(job.map_batch)}"
-        self._mapped = self._filtered = 0
+        self._who = f"map_batch={describe(job.map_batch)}"
+        self._mapped = 0
 
     def emit(
         self, columns: list[list[Any]], records: int
@@ -54,26 +49,30 @@ class Batches:
         return [pairs_of(one) for one in tables], bad
 
     def tables(self, columns: list[list[Any]], records: int) -> tuple[list[Any], dict[str, int]]:
-        """(tables of pairs, {field: ints beyond 64 bits}); EmitFailed for `where`, else whatever is raised."""
-        columns, records, _ = self._emitter.passing(columns, records)
-        self._mapped, self._filtered = 0, self._emitter.taken()
+        """(tables of pairs, {field: ints beyond 64 bits}). Raises EmitFailed for `where`, else whatever is raised."""
+        self._mapped = self._where.filtered = 0
+        columns, records, _ = self._where.select(columns, records)
         if not records:
             return [], {}
         table, bad = to_table(self._names, self._kinds, [columns[i] for i in self._columns])
-        return self.called(table), bad
+        return self._called(table), bad
 
-    def called(self, table: Any) -> list[Any]:
-        """The tables of pairs that the function makes of a table of fields; whatever is raised."""
+    def tables_of_arrays(self, arrays: Sequence[Any]) -> list[Any]:
+        """The tables of pairs for Arrow columns of the fields that the map is given. Raises whatever is raised."""
+        self._where.filtered = 0
+        return self._called(need_arrow().Table.from_arrays(arrays, names=list(self._names)))
+
+    def _called(self, table: Any) -> list[Any]:
         self._mapped = len(table)
-        return list(tables_of(self._function(table), self.who))
+        return list(tables_of(self._function(table), self._who))
 
     def taken(self) -> int:
-        """How many records were mapped or filtered since this was asked last."""
-        taken, self._mapped, self._filtered = self._mapped + self._filtered, 0, 0
+        """Records mapped or filtered since the last call."""
+        taken, self._mapped, self._where.filtered = self._mapped + self._where.filtered, 0, 0
         return taken
 
     def culprit(self, columns: list[list[Any]], records: int) -> int | None:
-        """The first record on which alone the function fails too; None when it fails on several together only."""
+        """The first record on which alone the function fails too. None when it fails on several together only."""
         for index in range(records):
             try:
                 self.emit([column[index : index + 1] for column in columns], 1)
@@ -83,11 +82,11 @@ class Batches:
                 return index
         return None
 
-    def try_singly(self, columns: list[list[Any]], kept: Sequence[int], care: Care) -> None:
-        """See whether the function survives each record alone, noting which it is at; what it raises is not asked."""
+    def try_singly(self, columns: list[list[Any]], kept: Sequence[int], guard: RecordGuard) -> None:
+        """Check that the function survives each record alone; each is noted first. What it raises is ignored."""
         before = counters.snapshot()
         for at, index in enumerate(kept):
-            care.box.record(index)
+            guard.page.record(index)
             try:
                 self.emit([column[at : at + 1] for column in columns], 1)
             except ExtraMissing:
@@ -98,85 +97,62 @@ class Batches:
                 if isinstance(cause_of(error), MemoryError):
                     raise RecordFailed(None, "map_batch") from cause_of(error)
         counters.restore(before)
-        care.box.record(NOWHERE)
+        guard.page.record(NOWHERE)
 
 
-def add_table(output: Output, table: Any) -> None:
-    """Put a table of pairs into the output's buffer, as columns where that can be; raises as `Buffer.add`."""
-    output.pairs += len(table)
-    for at in range(0, len(table), ROWS_MAX):
-        part = table.slice(at, ROWS_MAX)
-        if not _taken(output, part):
-            output.buffer.add(*pairs_of(part))
-
-
-def _taken(output: Output, table: Any) -> bool:
-    if not output.fast or len(table) < ROWS_MIN or find_spec("numpy") is None:
-        return False
-    from mrframe.task.columnar.arrow_groupby import take
-
-    return take(output.buffer, table)
-
-
-def map_batch(job: Job, task: MapTask, output: Output) -> None:
-    """Run the user's function over the blocks of the split of `task`; raises RecordFailed."""
+def feed_batches(job: Job, source: MapInput, output: Output, guard: RecordGuard | None) -> None:
+    """Run the job's function over the blocks of a split. A `Feed` (see `feeds.py`)."""
     batches = Batches(job)
-    raw = raw_batches(job, task.reader) if task.care is None else None
-    if raw is not None:
-        _map_raw(raw, batches, task, output)
-        return
-    care = task.care
-    for offset, block, parsed in task.blocks(BATCH_BYTES):
-        kept: Sequence[int] = range(parsed.records)
-        columns = parsed.values
-        if care is not None:
-            left_out = care.bad(offset, parsed.records)
-            task.quarantine(offset, block, parsed, left_out)
+    for block in source.blocks(BATCH_BYTES):
+        kept: Sequence[int] = range(block.parsed.records)
+        columns = block.parsed.values
+        if guard is not None:
+            left_out = guard.bad(block.offset, block.parsed.records)
+            source.quarantine(block, left_out)
             out = {index for index, _ in left_out}
             kept = [index for index in kept if index not in out]
             columns = [[column[index] for index in kept] for column in columns]
-            care.box.block(offset, len(block))
-            batches.try_singly(columns, kept, care)
+            guard.page.block(block.offset, len(block.data))
+            batches.try_singly(columns, kept, guard)
         try:
             tables, bad = batches.tables(columns, len(kept))
-            task.handled += batches.taken()
+            source.handled += batches.taken()
             for table in tables:
-                add_table(output, table)
+                output.add_table(table)
         except EmitFailed as failed:
-            place = _culprit(task, offset, block, kept[failed.record])
-            raise RecordFailed(place, failed.hook) from failed.__cause__
+            location = _culprit(source, block, kept[failed.record], guard)
+            raise RecordFailed(location, failed.hook) from failed.__cause__
         except BaseException as error:  # the user's function runs here
             if passes(error):
                 raise
             index = batches.culprit(columns, len(kept))
-            place_or_none = None if index is None else _culprit(task, offset, block, kept[index])
-            raise RecordFailed(place_or_none, "map_batch") from error
-        task.add_bad_fields(bad)
+            found = None if index is None else _culprit(source, block, kept[index], guard)
+            raise RecordFailed(found, "map_batch") from error
+        source.add_bad_fields(bad)
 
 
-def _map_raw(raw: RawBatches, batches: Batches, task: MapTask, output: Output) -> None:
-    """The same where all records are given, and their columns come from bytes."""
-    task.reader = raw.reader
-    for offset, block, parsed in task.blocks(BATCH_BYTES, forms=raw.forms):
-        if not parsed.records:
+def feed_arrays(job: Job, source: MapInput, output: Output, guard: RecordGuard | None) -> None:
+    """The same for a reader that gives Arrow columns of all records: no `where`, no guard. A `Feed`."""
+    assert guard is None
+    batches = Batches(job)
+    for block in source.blocks(BATCH_BYTES):
+        if not block.parsed.records:
             continue
-        table, bad = raw.table(parsed)
         try:
-            tables = batches.called(table)
-            task.handled += batches.taken()
+            tables = batches.tables_of_arrays([array_of(column) for column in block.parsed.columns])
+            source.handled += batches.taken()
             for pairs in tables:
-                add_table(output, pairs)
+                output.add_table(pairs)
         except BaseException as error:  # the user's function runs here
             if passes(error):
                 raise
-            index = batches.culprit(task.reader.parse(block, task.split.source, offset).values, parsed.records)
-            place = None if index is None else _culprit(task, offset, block, index)
-            raise RecordFailed(place, "map_batch") from error
-        task.add_bad_fields(bad)
+            index = batches.culprit(source.values(block), block.parsed.records)
+            location = None if index is None else _culprit(source, block, index, None)
+            raise RecordFailed(location, "map_batch") from error
 
 
-def _culprit(task: MapTask, offset: int, block: bytes, record: int) -> Place:
-    """Where the record lies that failed; a careful task's box says so too."""
-    if task.care is not None:
-        task.care.box.record(record)
-    return task.place(offset, block, record)
+def _culprit(source: MapInput, block: ReadBlock, record: int, guard: RecordGuard | None) -> RecordLocation:
+    """The location of the record that failed, which is also noted on the page of a guard."""
+    if guard is not None:
+        guard.page.record(record)
+    return source.locate(block, record)

@@ -12,11 +12,23 @@ from typing import BinaryIO
 import msgpack
 
 from mrframe.core.model.reports import SAMPLES_MAX, Malformed
+from mrframe.formats.readers.base import BlockReader, Parsed, line_at, line_offsets
 from mrframe.store.attempt_files import create
 
 REJECTS_FILE = "rejects"
 QUARANTINE_FILE = "quarantine"
 SAMPLE_BYTES_MAX = 400  # of a malformed line in the samples of a report
+
+
+def rejected_records(
+    reader: BlockReader, block: bytes, parsed: Parsed, bad: Sequence[tuple[int, str]]
+) -> list[Malformed]:
+    """The lines of records of a block, (index, reason) each, with number and offset within the block."""
+    if not bad:
+        return []
+    starts, numbers = line_offsets(block), reader.lines_of_records(block, parsed)
+    found = [(numbers[index], reason) for index, reason in bad]
+    return [Malformed(number, starts[number], line_at(block, starts[number]), reason) for number, reason in found]
 
 
 class Rejects:

@@ -33,6 +33,7 @@ import mrframe
 from mrframe.core.model.options import RunOptions
 from mrframe.errors import ClusterUnreachable, MrframeError, UserCodeError
 from mrframe.formats.inputs.splits import read_split
+from mrframe.task.map import map_input
 from mrframe.testing.differential.random_cases import Case, case
 from mrframe.testing.differential.random_inputs import packed
 from mrframe.testing.differential.random_worlds import SIDE, World, entered
@@ -150,14 +151,7 @@ def _tight(one: Case) -> Iterator[None]:
     with ExitStack() as stack:
         if one.tight:
             short = partial(_short_blocks, read_split)
-            small = {
-                "SPILL_CHECK_BYTES": 1,
-                "SPILL_CHECK_PAIRS": 1,
-                "SPILL_CHECK_PAIRS_FOLDED": 1,
-                "read_split": short,
-            }
-            for name, value in small.items():
-                stack.enter_context(patch(f"mrframe.task.map.map_task.{name}", value))
+            stack.enter_context(patch.object(map_input, "read_split", short))
             for name, value in TIGHT.items():
                 stack.enter_context(patch(f"mrframe.{name}", value))
         yield
@@ -169,12 +163,16 @@ TIGHT = {
     "shuffle.run_file.run_writer.BLOCK_RECORDS_MAX": 3,
     "shuffle.run_file.run_writer._FIRST_GUESS": 2,
     "task.reduce.reduce_task.ROWS_AT_ONCE": 2,
-    "task.reduce.reduce_task.STATES_AT_ONCE": 2,
-    "task.map.pair_map_task.TOP_BUFFER_ROWS": 1,
+    "task.reduce.sorted_output.ROWS_AT_ONCE": 2,
+    "task.reduce.merged_states.STATES_AT_ONCE": 2,
+    "shuffle.top.BUFFER_ROWS": 1,
     "task.map.map_split.PAIRS_AT_ONCE": 2,
-    "task.map.map_batch.ROWS_MIN": 1,
-    "task.columnar.packed_sums.WORTH_BYTES": 1,
-    "task.columnar.packed_sums.WORTH_RECORDS": 1,
+    "task.map.output.SPILL_CHECK_BYTES": 1,
+    "task.map.output.SPILL_CHECK_PAIRS": 1,
+    "task.map.output.SPILL_CHECK_PAIRS_FOLDED": 1,
+    "task.map.output.TABLE_ROWS_MIN": 1,
+    "task.map.path.WORTH_BYTES": 1,
+    "task.columnar.packed_reduce.WORTH_RECORDS": 1,
     "task.columnar.packed_buffer.MANY_KEYS": 2,
 }
 """Sizes from which on another way is taken."""

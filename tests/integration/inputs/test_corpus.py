@@ -18,7 +18,7 @@ import mrframe
 from mrframe import Job, RunOptions, each, json_lines, logs, text
 from mrframe.errors import InputError
 from mrframe.formats.inputs import splits
-from mrframe.task.map.map_task import MapTask
+from mrframe.task.map.map_input import MapInput
 
 BETWEEN = re.compile(rb"(?:\r?\n)?(?:\0|\xef\xbb\xbf)*")
 BEHIND = re.compile(rb"\r?\n?(?:\0|\xef\xbb\xbf)*")
@@ -58,7 +58,7 @@ def folder(tmp_path_factory):
 
 def judge(group: str, cases: list[Case], folder, options: RunOptions, monkeypatch, reader_block_bytes: int) -> None:
     """Run the cases of a group as one job, and hold what came of each against the table."""
-    monkeypatch.setattr(MapTask.blocks, "__defaults__", (reader_block_bytes,))
+    monkeypatch.setattr(MapInput.blocks, "__defaults__", (reader_block_bytes,))
     paths = [str(folder / f"{group}-{number:03d}") for number in range(len(cases))]
     rejects = str(folder / f"rejects-{group}")
     rows = defaultdict(list)

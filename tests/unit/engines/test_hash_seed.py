@@ -21,9 +21,10 @@ from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 from mrframe.store import file_index
 from mrframe.task.code.package import loaded, pack, unpack
 from mrframe.task.code.settings import TaskSettings
-from mrframe.task.columnar import packed_buffer, packed_sums
+from mrframe.task.columnar import packed_buffer
 from mrframe.task.debug.capsule import Capsule, Group
 from mrframe.task.debug.rerun import replay
+from mrframe.task.map import path as map_path
 from mrframe.task.reduce.reduce_task import ReduceTask
 
 PARTITIONS = 8
@@ -135,12 +136,12 @@ def test_a_cluster_gives_what_one_process_gives(log):
 def test_words_as_numbers_have_the_same_hash(tmp_path, monkeypatch, rows_by_partition, read):
     """NumPy has the slots of short keys from a formula of its own, for the usual hash."""
     pytest.importorskip("numpy")
-    monkeypatch.setattr(packed_sums, "WORTH_BYTES", 0)
+    monkeypatch.setattr(map_path, "WORTH_BYTES", 0)
     monkeypatch.setattr(packed_buffer, "MANY_KEYS", 10)
     path = tmp_path / "words"
     path.write_text("".join(f"{key}\n" for key in aimed(3000)) * 50)  # of several blocks
     taken = []
-    monkeypatch.setattr(packed_sums.PackedTable, "add", spying(packed_sums.PackedTable.add, taken))
+    monkeypatch.setattr(packed_buffer.PackedTable, "add", spying(packed_buffer.PackedTable.add, taken))
     job = Job(read=words, key="word", reduce=count) if read is words else Job(read=text, map=one_by_one, reduce=count)
     found = []
     for fast in ("auto", "off"):

@@ -17,7 +17,8 @@ from mrframe.store.scratch import Scratch
 from mrframe.task.code.job_file import made
 from mrframe.task.code.package import loaded
 from mrframe.task.isolation.hook_guard import is_interrupt, is_used_up
-from mrframe.task.map.emit import EmitFailed, Emitter
+from mrframe.task.map.calls import EmitFailed
+from mrframe.task.map.emit import Emitter
 from mrframe.task.map.map_task import MapTask
 
 INLINE = RunOptions(engine="inline")
@@ -649,7 +650,7 @@ def test_where_keeps_the_columns_together(kept):
     emitter = Emitter(job)
     columns = [["0", "1", "2"], ["a", "b", "c"]]
     assert emitter.emit(columns, 3) == ([str(n) for n in kept], ["abc"[n] for n in kept])
-    assert (emitter.mapped, emitter.filtered, emitter.taken()) == (len(kept), 3 - len(kept), 3)
+    assert (emitter.mapped, emitter.where.filtered, emitter.taken()) == (len(kept), 3 - len(kept), 3)
 
 
 def test_a_stop_iteration_that_does_not_come_again_is_named_all_the_same():
@@ -701,8 +702,11 @@ class Losing:
 def test_a_map_attempt_checks_its_own_ledger(lines, tmp_path, missing):
     """The check of the whole job stands behind it, which only counts what attempts report."""
 
+    def more(parsed):
+        return replace(parsed, parsed_bytes=parsed.parsed_bytes + missing)
+
     def lose(task):
-        task.reader = Losing(task.reader, lambda parsed: replace(parsed, parsed_bytes=parsed.parsed_bytes + missing))
+        task.input.reader = Losing(task.input.reader, more)
 
     job = Job(read=text, map=pairs_of, reduce=count)
     with pytest.raises(LedgerUnbalanced, match=f"{-missing} bytes of a split of"):
@@ -728,7 +732,7 @@ def test_a_map_attempt_checks_that_each_record_went_one_way(lines, tmp_path, par
     """A loop that ends early leaves records out, and nothing but their number says so."""
 
     def lose(task):
-        task.reader = Losing(task.reader, short)
+        task.input.reader = Losing(task.input.reader, short)
 
     with pytest.raises(LedgerUnbalanced, match=f"{LINES:,} records were read, and {LINES - 1:,} were mapped"):
         attempt(Job(read=text, reduce=count, **parts), lines, tmp_path, lose)

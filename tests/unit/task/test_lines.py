@@ -8,8 +8,8 @@ import pytest
 
 from mrframe.core.model.spec import MapOrder, Split
 from mrframe.formats.inputs.compression import OUTPUT_BYTES
-from mrframe.task.isolated_attempt import place_of
-from mrframe.task.isolation.progress_page import Standing
+from mrframe.task.isolated_attempt import location_of
+from mrframe.task.isolation.progress_page import Position
 from mrframe.task.report.line_numbers import lines_before
 
 TEXT = b"".join(b"%d\n" % number for number in range(400_000))  # more than two chunks of the decoder
@@ -45,12 +45,12 @@ def test_a_record_of_a_careful_attempt_is_placed_by_them(packed, tmp_path):
     at = TEXT.index(b"\n200000\n") + 1
     (tmp_path / "block-00001").write_bytes(TEXT[at : at + 21])
     order = MapOrder("job-1/m0001.1.1", 0, block(packed, at, tmp_path / "block-00001"), 1, str(tmp_path))
-    standing = Standing(at + 7, 14, 1, 0, 0, spent=False, key="")
+    position = Position(at + 7, 14, 1, 0, 0, spent=False, key="")
 
     def located(data, record):
         return 7, data[7:13]
 
-    place = place_of(order, standing, located)
+    place = location_of(order, position, located)
     assert (place.line, place.offset, place.record) == (200_003, at + 14, b"200002")
     packed.unlink()
-    assert place_of(order, standing, located).line == -1
+    assert location_of(order, position, located).line == -1

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mrframe import total
 from mrframe.shuffle.reducers import as_fold
-from mrframe.task.reduce.reduce_task import STATES_AT_ONCE, merged_states
+from mrframe.task.reduce.merged_states import STATES_AT_ONCE, merged_states
 
 FOLD = as_fold(total)
 

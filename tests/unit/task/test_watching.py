@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mrframe.task.isolation.progress_page import Box
+from mrframe.task.isolation.progress_page import ProgressPage
 from mrframe.task.isolation.watched_child import watched
 
 
@@ -23,7 +23,7 @@ def test_a_child_that_nobody_listens_to_any_more_leaves_without_a_word(tmp_path,
         raise Stopped
 
     with pytest.raises(Stopped):
-        watched(work, Box(), None, stop, str(tmp_path))
+        watched(work, ProgressPage(), None, stop, str(tmp_path))
     os.close(writable)
     _, status = os.wait()
     os.close(readable)

@@ -16,12 +16,12 @@ import pytest
 from mrframe.engines import inline
 from mrframe.formats.inputs.splits import read_split
 from mrframe.formats.readers import time_window
-from mrframe.shuffle import keys, merge
+from mrframe.shuffle import keys, merge, top
 from mrframe.shuffle.buffers import CombineBuffer, KeyGuard
 from mrframe.shuffle.reducers import Smallest
-from mrframe.task.map import pair_map_task
+from mrframe.task.map.calls import Where
 from mrframe.task.map.emit import Emitter
-from mrframe.task.map.map_task import MapTask
+from mrframe.task.map.map_input import MapInput
 from mrframe.testing.differential.differential import Differs, Player
 from mrframe.testing.differential.random_cases import case
 
@@ -45,17 +45,16 @@ def a_map_that_raises_stop_iteration_ends_the_block(patch):
 
 @mutant
 def a_where_that_raises_stop_iteration_ends_the_block(patch):
-    def kept(self, columns, records):
+    def mask(self, function, columns, records):
         found = []
         for index in range(records):
             try:
-                if self._where(*(column[index] for column in columns)):
-                    found.append(index)
+                found.append(function(*(column[index] for column in columns)))
             except StopIteration:
-                return [*found, *range(index, records)]
+                return [*found, *[True] * (records - index)]
         return found
 
-    patch(Emitter, "_kept", kept)
+    patch(Where, "_mask", mask)
 
 
 @mutant
@@ -114,7 +113,7 @@ def a_last_line_without_an_end_is_dropped(patch):
         for offset, data in blocks:
             yield offset, data if data.endswith(b"\n") else data[: data.rfind(b"\n") + 1]
 
-    patch("mrframe.task.map.map_task.read_split", read)
+    patch("mrframe.task.map.map_input.read_split", read)
 
 
 @mutant
@@ -162,7 +161,7 @@ def negative_zero_is_a_key_of_its_own(patch):
     monkey[float] = lambda key: b"f" + keys._F64.pack(key)
     patch(keys, "_CANONICAL", monkey)
     patch("mrframe.shuffle.run_file.run_writer.normal", lambda some, kind: some)
-    patch("mrframe.task.reduce.reduce_task.normal", lambda some, kind: some)
+    patch("mrframe.task.reduce.sorted_output.normal", lambda some, kind: some)
     patch(keys, "_ORDER", {**keys._ORDER, float: lambda key: (2, key, 1 + ("-" not in str(key)))})
 
 
@@ -185,8 +184,8 @@ def values_are_not_sorted(patch):
 
 @mutant
 def ties_of_a_top_step_are_turned_round(patch):
-    real = pair_map_task._ranked
-    patch(pair_map_task, "_ranked", lambda rows, top: real(rows[::-1], top)[::-1])
+    real = top._ranked
+    patch(top, "_ranked", lambda rows, step: real(rows[::-1], step)[::-1])
 
 
 @mutant
@@ -200,12 +199,12 @@ def the_end_of_a_window_belongs_to_it(patch):
 
 @mutant
 def where_is_not_asked(patch):
-    patch(Emitter, "passing", lambda self, columns, records: (columns, records, None))
+    patch(Where, "select", lambda self, columns, records: (columns, records, None))
 
 
 @mutant
 def a_missing_field_is_not_counted(patch):
-    patch(MapTask, "add_bad_fields", lambda self, bad: None)
+    patch(MapInput, "add_bad_fields", lambda self, bad: None)
 
 
 @mutant

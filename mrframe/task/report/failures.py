@@ -31,7 +31,7 @@ _SITE = ("sitecustomize", "usercustomize")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RecordLocation:
     """A record: its source, offset in bytes and line number from 1 (or -1), and its bytes."""
 
     source: str
@@ -49,11 +49,11 @@ class HookFailed(Exception):
 
 
 class RecordFailed(HookFailed):
-    """A hook failed on a record; `place` is None where it is not known on which."""
+    """A hook failed on a record; `location` is None where it is not known on which."""
 
-    def __init__(self, place: Place | None, hook: str = "map") -> None:
+    def __init__(self, location: RecordLocation | None, hook: str = "map") -> None:
         super().__init__(hook)
-        self.place = place
+        self.location = location
 
 
 class GroupFailed(HookFailed):
@@ -81,7 +81,7 @@ def user_traceback(error: BaseException) -> str:
     try:
         report = traceback.TracebackException.from_exception(error)
     except Exception:  # a method of the user's that is asked for a suggestion
-        return "".join(traceback.format_tb(error.__traceback__)) + said(error)
+        return "".join(traceback.format_tb(error.__traceback__)) + exception_text(error)
     _trim(report)
     return "".join(_cut(line) for line in report.format())[-TEXT_CHARS_MAX:]
 
@@ -150,15 +150,15 @@ def _trim(report: traceback.TracebackException) -> None:
         waiting += getattr(one, "exceptions", None) or ()
 
 
-def said(error: BaseException) -> str:
+def exception_text(error: BaseException) -> str:
     """An exception as the last line of a traceback has it."""
     text = safe_str(error)
     return _cut(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
-def failure_of(error: BaseException, place: Place | None, key: str = "", hook: str = "") -> Failure:
+def failure_of(error: BaseException, location: RecordLocation | None, key: str = "", hook: str = "") -> Failure:
     """The failure that an exception of the job's code or data amounts to; never retried."""
-    message, slug, text = said(error), UserCodeError.slug, user_traceback(error)
+    message, slug, text = exception_text(error), UserCodeError.slug, user_traceback(error)
     if isinstance(error, UserCodeError):
         message, slug, text = safe_str(error), error.slug, text or error.traceback_text
     elif hook and not text:
@@ -168,10 +168,10 @@ def failure_of(error: BaseException, place: Place | None, key: str = "", hook: s
         message,
         traceback_text=text,
         error_slug=slug,
-        source=place.source if place else "",
-        offset=place.offset if place else -1,
-        line=place.line if place else -1,
-        record=place.record[:RECORD_BYTES_MAX] if place else b"",
+        source=location.source if location else "",
+        offset=location.offset if location else -1,
+        line=location.line if location else -1,
+        record=location.record[:RECORD_BYTES_MAX] if location else b"",
         key=key,
         hook=hook,
     )

@@ -1,0 +1,138 @@
+"""Call the job's `map` and `where` over the columns of a block, and find the record at which one of them failed.
+
+The loops run in C (`map`, `chain`, `compress`), so no line of Python runs between two records and nothing counts
+them. The record that failed is found afterwards: `length_hint` of the iterator over the first column tells how many
+of its items are left.
+
+A loop in C takes a StopIteration that the user's function raises for its own end, and would drop the rest of the
+block without a word. So each loop checks that it has used its input up (`hook_guard.is_used_up`), and if not calls
+the function once more on the record at which it stopped, to get at the exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress, count
+from operator import itemgetter, length_hint
+from typing import Any, NamedTuple
+
+from mrframe.core.job.job import Job
+from mrframe.core.job.signature import describe
+from mrframe.errors import UserCodeError
+from mrframe.task.isolation.hook_guard import is_interrupt, is_used_up
+
+
+class EmitFailed(Exception):
+    """A hook ("map" or "where") failed, with `__cause__`, on the record with this index in the block."""
+
+    def __init__(self, record: int, hook: str = "map") -> None:
+        super().__init__()
+        self.record = record
+        self.hook = hook
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """The exception of the user's code, also when it is the cause of an EmitFailed."""
+    return error.__cause__ or error if isinstance(error, EmitFailed) else error
+
+
+def arguments_of(columns: list[list[Any]], records: int) -> tuple[Iterator[Any], list[Iterable[Any]]]:
+    """(an iterator over the first column, all arguments of the calls): `last_taken` reads the position off the first.
+
+    A function without parameters is not called: `check` refuses it, since it would ignore the data.
+    """
+    first = iter(columns[0] if columns else [None] * records)
+    return first, [first, *columns[1:]]
+
+
+def last_taken(position: Iterator[Any], records: int) -> int:
+    """The index of the record that was taken last."""
+    return max(0, records - length_hint(position) - 1)
+
+
+def stop_iteration_of(
+    use: Callable[[Any], Any], function: Callable[..., Any], columns: list[list[Any]], index: int, hook: str
+) -> BaseException:
+    """The StopIteration that a function raises on a record, which the loop in C has swallowed.
+
+    `use` does with the function's result what the loop did.
+    """
+    try:
+        use(function(*[column[index] for column in columns]))
+    except BaseException as error:  # the user's function runs here
+        return error
+    return UserCodeError(f"{hook}={describe(function)} raised StopIteration, and did not when it was called again")
+
+
+class Selected(NamedTuple):
+    """Records that `where` keeps: their columns, their number, their indexes in the block (None: all of it)."""
+
+    columns: list[list[Any]]
+    records: int
+    indexes: Sequence[int] | None
+
+
+class Where:
+    """Evaluates a job's `where=`, for every kind of map. No other code calls it.
+
+    `filtered` counts the records that it left out.
+    """
+
+    def __init__(self, job: Job) -> None:
+        names = job.projection()
+        self._function = job.where
+        self._wanted = [names.index(name) for name in job.where_fields()]
+        self.filtered = 0
+
+    def select(self, columns: list[list[Any]], records: int) -> Selected:
+        """The records of a block that `where` keeps; all of them without a `where`. Raises EmitFailed."""
+        if self._function is None:
+            return Selected(columns, records, None)
+        given = [columns[i] for i in self._wanted]
+        mask = self._mask(self._function, given, records)
+        if _all_true(mask):
+            return Selected(columns, records, None)
+        kept = self._kept(self._function, mask, given)
+        self.filtered += len(mask) - len(kept)
+        if len(kept) < 2:
+            return Selected([[column[i] for i in kept] for column in columns], len(kept), kept)
+        pick = itemgetter(*kept)
+        return Selected([list(pick(column)) for column in columns], len(kept), kept)
+
+    def _mask(self, function: Callable[..., Any], columns: list[list[Any]], records: int) -> list[Any]:
+        """The result of `where` for each record."""
+        position, arguments = arguments_of(columns, records)
+        try:
+            mask = list(map(function, *arguments))
+        except BaseException as error:  # the user's function runs here
+            raise EmitFailed(last_taken(position, records), "where") from error
+        self._check_end(function, position, columns, records)
+        return mask
+
+    def _kept(self, function: Callable[..., Any], mask: list[Any], columns: list[list[Any]]) -> list[int]:
+        """The indexes of true items. Each is asked once: an object of the user's may answer differently later."""
+        position = iter(mask)
+        try:
+            kept = list(compress(count(), position))
+        except BaseException as error:  # a method of the user's runs here
+            raise EmitFailed(last_taken(position, len(mask)), "where") from error
+        self._check_end(function, position, columns, len(mask))
+        return kept
+
+    @staticmethod
+    def _check_end(
+        function: Callable[..., Any], position: Iterator[Any], columns: list[list[Any]], records: int
+    ) -> None:
+        if not is_used_up(position):
+            index = last_taken(position, records)
+            raise EmitFailed(index, "where") from stop_iteration_of(bool, function, columns, index, "where")
+
+
+def _all_true(mask: list[Any]) -> bool:
+    """Whether all items are true, as far as that can be seen quickly."""
+    try:
+        return mask.count(True) == len(mask) and all(mask)
+    except BaseException as error:  # methods of the user's may run here; which one fails is found one by one
+        if is_interrupt(error):
+            raise
+        return False

@@ -1,0 +1,134 @@
+"""Feeds of a map without `map_split` and `map_batch`: how the blocks of the input get into the output.
+
+`feed_columns` hands the reader's columns to a buffer that knows what to do with them; `feed_pairs` calls the map a
+block at a time; `feed_guarded` goes record by record, notes each before the map is called on it, and leaves out those
+on which it fails. Not here: which of them a job gets (`path.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mrframe.core.job.job import Job
+from mrframe.core.safe_text import safe_str
+from mrframe.errors import UserCodeError
+from mrframe.formats.readers.base import length_of
+from mrframe.shuffle.reducers import Fold
+from mrframe.task.isolation.hook_guard import is_interrupt, is_refusal, named_refusal
+from mrframe.task.isolation.progress_page import NOWHERE
+from mrframe.task.isolation.record_guard import Bad, RecordGuard
+from mrframe.task.map.calls import EmitFailed
+from mrframe.task.map.emit import Columns, Emitter
+from mrframe.task.map.map_input import MapInput, ReadBlock
+from mrframe.task.map.output import Output
+from mrframe.task.map.pair_buffer import check_pairs, map_fold
+from mrframe.task.report import counters
+from mrframe.task.report.failures import RecordFailed, RecordLocation, exception_text
+
+REASON_CHARS_MAX = 300
+
+Feed = Callable[[Job, MapInput, Output, RecordGuard | None], None]
+"""Maps all blocks of an input into an output; raises RecordFailed for the user's code."""
+
+
+def feed_columns(job: Job, source: MapInput, output: Output, guard: RecordGuard | None) -> None:
+    """Hand the columns of each block to the buffer as they are: no code of the job runs."""
+    del job, guard
+    for block in source.blocks():
+        output.add_block(block.parsed.columns, block.parsed.records)
+        source.handled += length_of(block.parsed.columns[0])
+
+
+def feed_pairs(job: Job, source: MapInput, output: Output, guard: RecordGuard | None) -> None:
+    """Call the map, or pick the declared columns, a block at a time."""
+    del guard
+    emitter, fold = Emitter(job), map_fold(job)
+    for block in source.blocks():
+        try:
+            keys, values = emitter.emit(block.parsed.values, block.parsed.records)
+        except EmitFailed as failed:
+            raise RecordFailed(source.locate(block, failed.record), failed.hook) from failed.__cause__
+        source.handled += emitter.taken()
+        try:
+            output.add(keys, values)
+        except BaseException as error:
+            if not is_refusal(error):
+                raise
+            raise RecordFailed(_find_refused(emitter, fold, source, block)) from named_refusal(error, fold)
+
+
+def _find_refused(emitter: Emitter, fold: Fold | None, source: MapInput, block: ReadBlock) -> RecordLocation | None:
+    """The record that yields the refused pair, found by mapping each alone. None: each is fine, not all together."""
+    columns = block.parsed.values
+    for index in range(block.parsed.records):
+        try:
+            _emit_one(emitter, fold, columns, index)
+        except BaseException as error:  # the user's function runs here
+            if isinstance(error, EmitFailed) or is_refusal(error):
+                return source.locate(block, index)
+            raise
+    return None
+
+
+def _emit_one(emitter: Emitter, fold: Fold | None, columns: list[list[Any]], index: int) -> Columns:
+    """The pairs of one record, which the buffer will take; raises EmitFailed, KeyRefused, TypeError."""
+    keys, values = emitter.emit([[column[index]] for column in columns], 1)
+    check_pairs(fold, keys, values)
+    return keys, values
+
+
+def feed_guarded(job: Job, source: MapInput, output: Output, guard: RecordGuard | None) -> None:
+    """Call the map record by record, and leave out the records on which it fails as far as `--max-failed` allows."""
+    assert guard is not None
+    emitter, fold = Emitter(job), map_fold(job)
+    for block in source.blocks():
+        guard.page.block(block.offset, len(block.data))
+        keys, values, bad = _emit_singly(emitter, fold, source, block, guard)
+        guard.page.record(NOWHERE)
+        try:
+            output.add(keys, values)
+        except BaseException as error:
+            if not is_refusal(error):
+                raise
+            raise RecordFailed(None) from named_refusal(error, fold)
+        source.quarantine(block, sorted(bad))
+
+
+def _emit_singly(
+    emitter: Emitter, fold: Fold | None, source: MapInput, block: ReadBlock, guard: RecordGuard
+) -> tuple[list[Any], list[Any], Bad]:
+    """The pairs of a block as columns, and the records that are left out."""
+    columns = block.parsed.values
+    keys: list[Any] = []
+    values: list[Any] = []
+    bad = guard.bad(block.offset, block.parsed.records)
+    left_out = {index for index, _ in bad}
+    for index in range(block.parsed.records):
+        if index in left_out:
+            continue
+        guard.page.record(index)
+        before = counters.snapshot()
+        try:
+            some_keys, some_values = _emit_one(emitter, fold, columns, index)
+        except BaseException as error:  # the user's function runs here
+            if not isinstance(error, EmitFailed) and not is_refusal(error):
+                raise
+            cause = error.__cause__ if isinstance(error, EmitFailed) else named_refusal(error, fold)
+            assert cause is not None
+            if isinstance(cause, MemoryError) or is_interrupt(cause) or not guard.may_leave_out():
+                hook = error.hook if isinstance(error, EmitFailed) else "map"
+                raise RecordFailed(source.locate(block, index), hook) from cause
+            counters.restore(before)
+            bad.append((index, reason_of(cause)))
+        else:
+            source.handled += 1
+            keys.extend(some_keys)
+            values.extend(some_values)
+    return keys, values, bad
+
+
+def reason_of(cause: BaseException) -> str:
+    """The exception of the job's code, in one line."""
+    text = safe_str(cause) if isinstance(cause, UserCodeError) else exception_text(cause)
+    return " ".join(text.split())[:REASON_CHARS_MAX]

@@ -1,0 +1,188 @@
+"""The output of a map attempt: pairs are buffered, spilled when the budget is used up, and sealed as one run file.
+
+Not here: which buffer (`path.py`), sorting and encoding (`shuffle/run_file/run_writer.py`), the input
+(`map_input.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, BinaryIO
+
+from mrframe.core.job.job import Each, Job
+from mrframe.core.model.reports import TaskReport
+from mrframe.core.model.shuffle_checksum import DIGEST_MASK
+from mrframe.core.model.spec import MapOrder
+from mrframe.errors import CannotTravel
+from mrframe.shuffle.buffers import Buffer
+from mrframe.shuffle.partition import partition_of, slots_for
+from mrframe.shuffle.range_partition import Ranges
+from mrframe.shuffle.run_file.run_writer import RunTotals, RunWriter
+from mrframe.store.attempt_files import check_bytes, create
+from mrframe.task.code.settings import TaskSettings
+from mrframe.task.isolation.hook_guard import cannot_travel, slots_by_user
+from mrframe.task.map.pair_buffer import map_fold
+
+MAP_FILE = "map.mrf"
+RUN_BYTES = 5 << 20  # of pairs that are only sorted: a run that fits the cache is sorted a third faster
+SPILL_CHECK_BYTES = 4 << 20  # input between two looks at the size of the buffer …
+SPILL_CHECK_PAIRS = 50_000  # … and pairs: a map may yield many for a record
+SPILL_CHECK_PAIRS_FOLDED = 500_000  # they need not stay, and the states of a fold take longer to look at
+TABLE_ROWS_MIN = 1_000  # in a table of pairs: below it, a dict is as fast
+TABLE_ROWS_MAX = 1 << 20  # that are folded together
+
+Sizes = Mapping[int, tuple[int, int]]  # {slot: (pairs, bytes)}
+
+
+class Output:
+    """Pairs on their way to the run file of a map attempt. No pairs, no file.
+
+    `source` is the number of the join's source that the pairs come from, `cuts` the keys between the ranges of
+    `key_order="total"`. `pairs` and `spills` count what has come so far; `digests` are by slot, once sealed.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        order: MapOrder,
+        settings: TaskSettings,
+        buffer: Buffer,
+        *,
+        source: int = 0,
+        cuts: Sequence[Any] = (),
+    ) -> None:
+        self._buffer = buffer
+        self._runs = _Runs(job, order, settings, source, cuts)
+        self._partitions = order.partitions
+        self._budget_bytes = settings.memory_bytes
+        self._only_sorts = isinstance(job.reduce, Each) and job.key_order == "total"
+        self._keeps_empty = settings.saving is not None  # a file without pairs is a result, too
+        self._fixed = job.map_batch is None  # its libraries have threads, which may give rows in another order
+        self._unchecked_bytes = self._checked_pairs = 0
+        self._pairs_max = SPILL_CHECK_PAIRS if map_fold(job) is None else SPILL_CHECK_PAIRS_FOLDED
+        self.pairs = 0
+        self.spills = 0
+        self.digests: dict[int, int] = {}
+
+    def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
+        """Buffer columns of pairs. Raises KeyRefused or TypeError for a pair that cannot be taken."""
+        self.add_block((keys, values), len(keys))
+
+    def add_block(self, columns: Sequence[Any], records: int) -> None:
+        """Buffer columns of `records` items each, in the form that the buffer takes."""
+        self.pairs += records
+        self._buffer.add_block(columns, records)
+
+    def add_table(self, table: Any) -> None:
+        """Buffer a `pyarrow.Table` of keys and values, as columns where the buffer can; raises as `add`."""
+        from mrframe.task.columnar.arrow import pairs_of
+
+        for at in range(0, len(table), TABLE_ROWS_MAX):
+            part = table.slice(at, TABLE_ROWS_MAX)
+            if len(part) >= TABLE_ROWS_MIN and self._buffer.add_table(part):
+                self.pairs += len(part)
+            else:
+                self.add(*pairs_of(part))
+
+    def after_block(self, size_bytes: int) -> None:
+        """Note that a block of input was mapped; look at the size of the buffer now and then, and spill."""
+        self._unchecked_bytes += size_bytes
+        if self._unchecked_bytes >= SPILL_CHECK_BYTES or self.pairs - self._checked_pairs >= self._pairs_max:
+            self._unchecked_bytes, self._checked_pairs = 0, self.pairs
+            self.spill_if_full()
+
+    def spill_if_full(self) -> None:
+        """Write a run when the buffer has used up half of the budget (sorting takes as much again)."""
+        size = self._buffer.size_bytes()
+        if size > self._budget_bytes // 2:
+            self._buffer.write_runs(self._runs)
+            self.spills += 1
+        elif self._only_sorts and size > RUN_BYTES:
+            self._buffer.write_runs(self._runs)
+
+    def seal(self, report: TaskReport) -> None:
+        """Write what is buffered, close the file and put its totals into the report."""
+        self._buffer.write_runs(self._runs)
+        totals = self._runs.seal(even_empty=self._keeps_empty)
+        if totals is None:
+            return
+        report.spills = self.spills
+        report.records_out = totals.records
+        report.bytes_out = totals.bytes
+        report.fixed = self._fixed and totals.fixed
+        self.digests.update(totals.digests)
+        report_partitions(report, totals.by_slot, totals.digests, self._runs.slots, self._partitions)
+
+    def close(self) -> None:
+        """Close the file, sealed or not."""
+        self._runs.close()
+
+
+class _Runs:
+    """The run file of an attempt, made when the first run comes; a `shuffle.buffers.RunTarget`."""
+
+    def __init__(self, job: Job, order: MapOrder, settings: TaskSettings, source: int, cuts: Sequence[Any]) -> None:
+        self.slots = slots_for(order.partitions)
+        self.seed = settings.hash_seed
+        self._job = job
+        self._partitions = order.partitions
+        self._scratch_bytes_max = settings.scratch_bytes_max
+        self._path = os.path.join(order.out_dir, MAP_FILE)
+        self._file: BinaryIO | None = None
+        self._writer: RunWriter | None = None
+        self._make_writer = partial(
+            RunWriter,
+            slots=self.slots,
+            seed=self.seed,
+            source=source,
+            ranges=Ranges(list(cuts), order.partitions) if job.key_order == "total" else None,
+            by_value=job.sort_values,
+            compress=not isinstance(job.reduce, Each),
+        )
+
+    def add_run(self, keys: list[Any], values: list[Any]) -> None:
+        """Sort pairs and append them as one run, in the slots of the job's partitioner if it has one."""
+        slots = None
+        if self._job.partition is not None:
+            slots = slots_by_user(self._job, keys, self.slots, self._partitions)
+        writer = self._opened()
+        try:
+            writer.add_run(keys, values, slots)
+        except (CannotTravel, KeyboardInterrupt) as error:
+            raise cannot_travel(error, keys, values)  # noqa: B904  (it has its cause)
+        check_bytes(writer.size_bytes, self._scratch_bytes_max)
+
+    def add_encoded(self, sections: Iterable[tuple[int, str, Sequence[tuple[int, bytes, bytes]]]]) -> None:
+        """Append a run that is sorted and encoded already."""
+        self._opened().add_encoded(sections)
+
+    def _opened(self) -> RunWriter:
+        if self._writer is None:
+            self._file = create(self._path)
+            self._writer = self._make_writer(self._file)
+        return self._writer
+
+    def seal(self, *, even_empty: bool) -> RunTotals | None:
+        """Finish and close the file; its totals, or None when no run came and an empty file is not wanted."""
+        if self._writer is None and not even_empty:
+            return None
+        totals = self._opened().close()
+        self.close()
+        return totals
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def report_partitions(
+    report: TaskReport, sizes: Sizes, digests: Mapping[int, int], slots: int, partitions: int
+) -> None:
+    """Add pairs, bytes and digests of the slots of a run file to the report, by partition."""
+    for slot, (records, size) in sizes.items():
+        partition = partition_of(slot, slots, partitions)
+        before = report.partitions.get(partition, (0, 0))
+        report.partitions[partition] = (before[0] + records, before[1] + size)
+        report.digests[partition] = (report.digests.get(partition, 0) + digests[slot]) & DIGEST_MASK

@@ -1,0 +1,314 @@
+"""Choose the path of a map over lines: its reader, its buffer, and the feed that brings blocks from one to the other.
+
+`PATHS` and `BUFFERS` are the whole decision. Of each the first row that applies is taken, and the answer has the same
+bytes with any row further down. `docs/performance.md` shows both tables, and a test compares them.
+
+A fast path is one row: what it needs, a reader that gives columns in its form, a buffer that takes them
+(`shuffle.buffers.Buffer`), and mostly `feed_columns`. Not here: the paths themselves, and the pairs of a step before
+(`pair_map_task.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.job.job import WORDS, Job
+from mrframe.core.model.spec import MIB, Split
+from mrframe.formats.factory import BlockReader
+from mrframe.formats.readers.base import ALL_VALUES, Forms, Packed, as_raw
+from mrframe.formats.registry import kind_of
+from mrframe.shuffle.buffers import Buffer, FoldBuffer, buffer_for
+from mrframe.shuffle.reducers import Count, Total, as_fold
+from mrframe.task.code.settings import TaskSettings
+from mrframe.task.columnar.declared_map import Constant, declared_picks
+from mrframe.task.columnar.packed_buffer import PackedSums, PackedWords, PackedWordsReader
+from mrframe.task.columnar.raw_count_buffer import RawCountBuffer
+from mrframe.task.columnar.table_fold_buffer import TableFoldBuffer
+from mrframe.task.isolation.hook_guard import combiner
+from mrframe.task.map.feeds import Feed, feed_columns, feed_guarded, feed_pairs
+from mrframe.task.map.map_input import block_reader
+from mrframe.task.map.map_split import feed_split
+from mrframe.task.map.pair_buffer import map_fold
+
+WORTH_BYTES = 4 * MIB  # of input: below it, loading NumPy costs more than it saves
+_NO_RAW_FORM = {"file", "offset", "line"}
+
+
+class Path(NamedTuple):
+    """What a map attempt works with.
+
+    `forms` are those of the columns that the reader does not give as Python values. `bad_fields` counts, by name, the
+    fields that the buffer could not convert.
+    """
+
+    name: str
+    reader: BlockReader
+    forms: Forms
+    buffer: Buffer
+    feed: Feed
+    bad_fields: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What the choice depends on; `split` is None for the pairs of a step before."""
+
+    job: Job
+    split: Split | None
+    settings: TaskSettings
+    guarded: bool = False
+
+
+def choose(job: Job, split: Split, settings: TaskSettings, *, guarded: bool = False) -> Path:
+    """The path of a map over a split of lines; `guarded` if it must note each record before it maps it."""
+    case = Case(job, split, settings, guarded)
+    row = next(row for row in PATHS if row.applies(case))
+    reader, forms = row.reader(case)
+    bad_fields: dict[str, int] = {}
+    return Path(row.name, reader, forms, row.buffer(case, reader, bad_fields), row.feed, bad_fields)
+
+
+def choose_buffer(job: Job, settings: TaskSettings) -> Buffer:
+    """The buffer for the pairs of a map over the pairs of a step before."""
+    return _pairs(Case(job, None, settings))
+
+
+# ---- conditions -----------------------------------------------------------------------------------
+
+
+def counts_raw(job: Job) -> bool:
+    """Whether the job counts its key, and what it has of each record is the key's fields and nothing else.
+
+    So it has no `where`, and each field stands once in the key, in order, in the form that the log has.
+    """
+    if job.where is not None or not kind_of(job.read).has_raw_bytes or not isinstance(job.reduce, Count | Total):
+        return False
+    names, picks = job.projection(), declared_picks(job)
+    every = tuple(range(len(names)))
+    return (
+        bool(every)
+        and picks is not None
+        and picks[0] == (every if len(every) > 1 else 0)  # a tuple of one field is a tuple all the same
+        and names == job.map_fields()  # each field once
+        and not _NO_RAW_FORM & set(names)
+        and isinstance(picks[1], Constant)
+        and (isinstance(job.reduce, Count) or (type(picks[1].value) is int and picks[1].value == 1))
+    )
+
+
+def _may_use_numpy(case: Case) -> bool:
+    return case.settings.fast and find_spec("numpy") is not None
+
+
+def _may_pack(case: Case) -> bool:
+    """Whether runs may be encoded by NumPy, which knows the usual hash alone, and the split is worth loading it."""
+    job, split = case.job, case.split
+    return (
+        case.settings.fast
+        and job.partition is None
+        and job.key_order == "hash"
+        and split is not None
+        and split.length >= WORTH_BYTES
+        and find_spec("numpy") is not None
+    )
+
+
+def _counts_words(case: Case) -> bool:
+    job = case.job
+    return job.read == WORDS and job.projection() == ("word",) and counts_raw(job) and _may_pack(case)
+
+
+def _sums_packed(case: Case) -> bool:
+    job = case.job
+    return type(as_fold(job.reduce)) in (Count, Total) and not job.sort_values and _may_pack(case)
+
+
+def _gives_arrow(case: Case) -> bool:
+    from mrframe.task.columnar.arrow_reader import gives_arrow
+
+    return not case.guarded and gives_arrow(case.job, block_reader(case.job, case.settings))
+
+
+# ---- readers, buffers, and feeds that are loaded when they are needed ----------------------------
+
+
+Read = tuple[BlockReader, Forms]
+
+
+def _values(case: Case) -> Read:
+    return block_reader(case.job, case.settings), ALL_VALUES
+
+
+def _raw(case: Case) -> Read:
+    return block_reader(case.job, case.settings), as_raw(range(len(case.job.projection())))
+
+
+def _packed_words(case: Case) -> Read:
+    del case
+    return PackedWordsReader(("word",)), {0: Packed}
+
+
+def _arrow(case: Case) -> Read:
+    from mrframe.task.columnar.arrow_reader import ArrowReader
+
+    reader = ArrowReader(case.job, block_reader(case.job, case.settings))
+    return reader, reader.forms
+
+
+def _feed_arrays(*attempt: Any) -> None:
+    from mrframe.task.map.map_batch import feed_arrays
+
+    feed_arrays(*attempt)
+
+
+def _feed_batches(*attempt: Any) -> None:
+    from mrframe.task.map.map_batch import feed_batches
+
+    feed_batches(*attempt)
+
+
+def _raw_counts(case: Case, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
+    return RawCountBuffer(reader, case.job.projection(), bad_fields)
+
+
+def _word_counts(case: Case, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
+    return PackedWords(_raw_counts(case, reader, bad_fields))
+
+
+def _pairs_of_lines(case: Case, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
+    del reader, bad_fields
+    return _pairs(case)
+
+
+def _pairs(case: Case) -> Buffer:
+    return next(row for row in BUFFERS if row.applies(case)).make(case)
+
+
+def _fold_buffer(case: Case) -> FoldBuffer:
+    fold = map_fold(case.job)
+    assert fold is not None
+    takes_tables = case.job.map_batch is not None and _may_use_numpy(case)
+    return TableFoldBuffer(fold) if takes_tables else FoldBuffer(fold)
+
+
+# ---- the tables -----------------------------------------------------------------------------------
+
+
+class PathRow(NamedTuple):
+    """A path: its condition, as text and as a function, and its parts; `columns` and `pairs` say what they are."""
+
+    name: str
+    when: str
+    columns: str
+    pairs: str
+    applies: Callable[[Case], bool]
+    reader: Callable[[Case], Read]
+    buffer: Callable[[Case, BlockReader, dict[str, int]], Buffer]
+    feed: Feed
+
+
+class BufferRow(NamedTuple):
+    """A buffer of pairs: its condition, as text and as a function, and what makes it."""
+
+    name: str
+    when: str
+    applies: Callable[[Case], bool]
+    make: Callable[[Case], Buffer]
+
+
+PATHS: tuple[PathRow, ...] = (
+    PathRow(
+        "word counts",
+        "the words of a split of 4 MiB or more are counted, nothing else, by the usual hash, and there is NumPy",
+        "words as integers",
+        "`PackedWords`",
+        _counts_words,
+        _packed_words,
+        _word_counts,
+        feed_columns,
+    ),
+    PathRow(
+        "raw counts",
+        "the key's fields are counted as the log has them: `count`, or `total` of 1, without `where`",
+        "bytes as in the log",
+        "`RawCountBuffer`",
+        lambda case: counts_raw(case.job),
+        _raw,
+        _raw_counts,
+        feed_columns,
+    ),
+    PathRow(
+        "split",
+        "`map_split`",
+        "Python values",
+        "pairs of the one call",
+        lambda case: case.job.map_split is not None,
+        _values,
+        _pairs_of_lines,
+        feed_split,
+    ),
+    PathRow(
+        "arrays",
+        "`map_batch` without `where`, of text, words or access logs without a time window, unguarded",
+        "Arrow, from bytes",
+        "tables of a call a block",
+        lambda case: case.job.map_batch is not None and _gives_arrow(case),
+        _arrow,
+        _pairs_of_lines,
+        _feed_arrays,
+    ),
+    PathRow(
+        "batches",
+        "any other `map_batch`",
+        "Python values",
+        "tables of a call a block",
+        lambda case: case.job.map_batch is not None,
+        _values,
+        _pairs_of_lines,
+        _feed_batches,
+    ),
+    PathRow(
+        "guarded",
+        "the attempt is isolated, or may leave records out",
+        "Python values",
+        "pairs, record by record",
+        lambda case: case.guarded,
+        _values,
+        _pairs_of_lines,
+        feed_guarded,
+    ),
+    PathRow(
+        "pairs",
+        "everything else: a map that is called, or a declaration",
+        "Python values",
+        "pairs, a block at a time",
+        lambda _case: True,
+        _values,
+        _pairs_of_lines,
+        feed_pairs,
+    ),
+)
+
+BUFFERS: tuple[BufferRow, ...] = (
+    BufferRow(
+        "`PackedSums`",
+        "`count` or `total` over a split of 4 MiB or more, by the usual hash, and there is NumPy",
+        _sums_packed,
+        lambda case: PackedSums(_fold_buffer(case)),
+    ),
+    BufferRow(
+        "`FoldBuffer`",
+        "a ready reducer whose values need not be sorted (`TableFoldBuffer`: of a `map_batch`, and there is NumPy)",
+        lambda case: map_fold(case.job) is not None,
+        _fold_buffer,
+    ),
+    BufferRow(
+        "`CombineBuffer`, `PairBuffer`",
+        "everything else, with and without `combine`",
+        lambda _case: True,
+        lambda case: buffer_for(None, combiner(case.job)),
+    ),
+)

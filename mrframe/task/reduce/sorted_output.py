@@ -1,0 +1,127 @@
+"""The output of a reduce attempt: rows are checked, sorted by key, spilled when they are many, and sealed as a part
+file.
+
+Rows with equal keys keep the order in which they were yielded. Output that is in order already (a rank, ranges,
+packed keys) is written as it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from mrframe.core.model.reports import TaskReport
+from mrframe.core.safe_text import safe_repr
+from mrframe.errors import ValueRefused
+from mrframe.shuffle.buffers import PairBuffer
+from mrframe.shuffle.columns import all_plain, is_plain
+from mrframe.shuffle.keys import kind_of, normal, sort_order
+from mrframe.shuffle.merge import merge
+from mrframe.shuffle.run_file.run_writer import Block, RunReader, RunWriter
+from mrframe.store.attempt_files import TemporaryFiles, create
+from mrframe.task.report.failures import NO_KEY
+
+PART_FILE = "part.mrf"
+ROWS_AT_ONCE = 4096
+
+_PLAIN = {int, str, float, bytes, bool, type(None)}
+
+
+class SortedOutput:
+    """Rows on their way to the part file: checked, sorted by key, spilled when they are many."""
+
+    def __init__(self, path: str, temporary: TemporaryFiles, budget_bytes: int, *, compress: bool) -> None:
+        self._file = create(path)
+        self._writer = RunWriter(self._file, slots=1, compress=compress)
+        self._temporary = temporary
+        self._budget_bytes = budget_bytes
+        self._buffer = PairBuffer()
+        self._spilled: list[RunReader] = []
+        self._ranked: list[tuple[Any, Any]] | None = None
+        self._spills = 0
+
+    def add(self, keys: list[Any], values: list[Any]) -> None:
+        """Rows as columns; ValueRefused for what is not plain data."""
+        _check_plain(values)
+        self._buffer.add(keys, values)
+        if self._buffer.size_bytes() > self._budget_bytes // 2:
+            self._spill()
+
+    def keep_order(self, rows: list[tuple[Any, Any]]) -> None:
+        """These are all the rows, and their order is their rank."""
+        self._ranked = rows
+
+    def keep_sorted(self, blocks: Iterator[Block]) -> None:
+        """These are all the rows, and they are in order already: they are written as they come."""
+        self._writer.add_merged(0, map(_plain_block, blocks))
+
+    def keep_packed(self, packed: Any, sums: Any, keys: list[str], values: list[int]) -> None:
+        """These are all the rows, as two runs that are in order already."""
+        from mrframe.task.columnar.packed_keys import encoded
+
+        self._writer.add_encoded(encoded(packed, sums, 0))
+        self._writer.add_sorted(0, _cut(keys, values))
+
+    def refused_key(self, rows: Sequence[tuple[Any, Any]]) -> Any:
+        """The key of the first row that is not plain data."""
+        return next((key for key, value in rows if not is_plain(value)), NO_KEY)
+
+    def _spill(self) -> None:
+        file = self._temporary.make()
+        writer = RunWriter(file, slots=1)
+        writer.add_sorted(0, _sorted_blocks(*self._buffer.drain()))
+        writer.close()
+        self._spilled.append(RunReader(file, "spilled output", unpickle=False))
+        self._spills += 1
+
+    def seal(self, report: TaskReport) -> None:
+        """Write the part file and put its totals into the report."""
+        if self._ranked is not None:
+            keys, values = [key for key, _ in self._ranked], [value for _, value in self._ranked]
+            self.add(keys, values)  # for the check alone
+            self._writer.add_sorted(0, _cut(keys, values), in_order=True)
+        elif self._spilled:
+            self._spill()
+            streams = [stream for reader in self._spilled for stream in reader.streams(0)]
+            merged = merge(streams, make_file=self._temporary.make)
+            self._writer.add_sorted(0, ((keys, values) for _, keys, values in merged))
+        else:
+            self._writer.add_sorted(0, _sorted_blocks(*self._buffer.drain()))
+        totals = self._writer.close()
+        self._file.close()
+        report.records_out, report.bytes_out, report.spills = totals.records, totals.bytes, self._spills
+
+    def close(self) -> None:
+        """Give the file up, sealed or not."""
+        self._file.close()
+
+
+def _sorted_blocks(keys: list[Any], values: list[Any]) -> Iterator[tuple[list[Any], list[Any]]]:
+    """The rows sorted by key, stably, in blocks."""
+    if not keys:
+        return iter(())
+    kind = kind_of(keys)
+    keys = normal(keys, kind)
+    indexes = sort_order(keys, kind)
+    return _cut([keys[i] for i in indexes], [values[i] for i in indexes])
+
+
+def _cut(keys: list[Any], values: list[Any]) -> Iterator[tuple[list[Any], list[Any]]]:
+    both = iter(zip(keys, values, strict=True))
+    while some := list(islice(both, ROWS_AT_ONCE)):
+        yield [key for key, _ in some], [value for _, value in some]
+
+
+def _plain_block(block: Block) -> Block:
+    _check_plain(block[2])
+    return block
+
+
+def _check_plain(values: list[Any]) -> None:
+    if not set(map(type, values)) <= _PLAIN and not all_plain(values):
+        wrong = next(value for value in values if not is_plain(value))
+        raise ValueRefused(
+            f"the job yields {safe_repr(wrong)}, a {type(wrong).__name__}, which cannot be written out; yield plain "
+            "data: None, bool, int, float, str, bytes, dates, Decimal, and tuples, lists, sets or dicts of these"
+        )
