@@ -215,8 +215,8 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, guard: Record
         return SampleTask(step.sources()[name], order, reporter).run()
     source, view = step.source_names.index(name), step.sources()[name]
 
-    def run(hasher: Any = None, order: MapOrder = order) -> tuple[TaskReport, dict[int, int]]:
-        task = MapTask(view, order, job.settings, reporter, source=source, guard=guard, hasher=hasher)
+    def run(digest: Any = None, order: MapOrder = order) -> tuple[TaskReport, dict[int, int]]:
+        task = MapTask(view, order, job.settings, reporter, source=source, guard=guard, digest=digest)
         report = task.run()
         report.counters = counters.take()  # before it is saved
         return report, task.digests

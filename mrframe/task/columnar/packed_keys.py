@@ -2,8 +2,8 @@
 
 A *packed* key is text of 1 to 8 ASCII characters other than NUL, as the 8 bytes of an unsigned integer, first
 character first, zeros behind. Packed keys have the order of the text, and any other key is left to Python: whether a
-key is packed follows from the key alone, so no key is on both sides. Not here: when this is used
-(`packed_sums.py`). NumPy is imported here and for Arrow's columns, and such modules only where it is installed.
+key is packed follows from the key alone, so no key is on both sides. Not here: when this is used (`packed_buffer.py`,
+`packed_reduce.py`). NumPy is imported here and for Arrow's columns, and such modules only where it is installed.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class ReadBlock(NamedTuple):
     parsed: Parsed
 
 
-class Hasher(Protocol):
+class InputDigest(Protocol):
     """Is fed the input as it is read."""
 
     def update(self, data: bytes) -> None:
@@ -58,7 +58,7 @@ class MapInput:
     """Reads the split of a map order block by block.
 
     `forms` says in which form the columns are wanted (see `BlockReader.parse`). `after_block` is called with
-    the bytes of each block once it was mapped. `hasher` is fed all bytes that are read.
+    the bytes of each block once it was mapped. `digest` is fed all bytes that are read.
 
     `handled` are the records of the block read last that were mapped, filtered or left out.
     """
@@ -72,7 +72,7 @@ class MapInput:
         *,
         forms: Forms = ALL_VALUES,
         after_block: Callable[[int], None] = lambda _bytes: None,
-        hasher: Hasher | None = None,
+        digest: InputDigest | None = None,
     ) -> None:
         self.split = order.split
         self.report = TaskReport()
@@ -82,15 +82,15 @@ class MapInput:
         self._forms = forms
         self._progress = progress
         self._after_block = after_block
-        self._hasher = hasher
+        self._digest = digest
         self._rejects = Rejects(order.out_dir, keep=settings.keep_rejects)
         self._quarantine = Rejects(order.out_dir, QUARANTINE_FILE, keep=settings.keep_quarantine)
 
     def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[ReadBlock]:
         """The blocks of the split, of about so many bytes, in order. Raises LedgerUnbalanced."""
         for offset, data in read_split(self.split, block_bytes=block_bytes, on_long=self._pass_over):
-            if self._hasher is not None:
-                self._hasher.update(data)
+            if self._digest is not None:
+                self._digest.update(data)
             parsed = self.reader.parse(data, self.split.source, offset, forms=self._forms)
             self._count(parsed, len(data), offset)
             if parsed.lines:  # else it is a part of a hole before a line

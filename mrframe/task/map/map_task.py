@@ -15,7 +15,7 @@ from mrframe.core.model.spec import MapOrder
 from mrframe.shuffle.columns import decode
 from mrframe.task.code.settings import TaskSettings
 from mrframe.task.isolation.record_guard import RecordGuard
-from mrframe.task.map.map_input import Hasher, MapInput
+from mrframe.task.map.map_input import InputDigest, MapInput
 from mrframe.task.map.output import Output
 from mrframe.task.map.path import choose
 from mrframe.task.report.progress import Progress
@@ -24,7 +24,7 @@ from mrframe.task.report.progress import Progress
 class MapTask:
     """One attempt at a map task over lines; of a join, `job` is the view of the source with the number `source`.
 
-    `hasher` is fed the bytes of the input. After `run`, `digests` are those of the run file by slot.
+    `digest` is fed the bytes of the input. After `run`, `digests` are those of the run file by slot.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class MapTask:
         *,
         source: int = 0,
         guard: RecordGuard | None = None,
-        hasher: Hasher | None = None,
+        digest: InputDigest | None = None,
     ) -> None:
         self._job = job
         self._guard = guard
@@ -50,7 +50,7 @@ class MapTask:
             progress,
             forms=path.forms,
             after_block=self._output.after_block,
-            hasher=hasher,
+            digest=digest,
         )
         self.digests = self._output.digests
 

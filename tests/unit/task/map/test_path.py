@@ -1,0 +1,116 @@
+"""Each kind of job takes the path of its row, and the documentation shows the tables of the code."""
+
+from pathlib import Path
+
+import pytest
+
+from mrframe import Job, Reader, collect, count, json_lines, logs, text, total, words
+from mrframe.core.model.spec import MIB, Split
+from mrframe.task.code.settings import TaskSettings
+from mrframe.task.map.path import BUFFERS, PATHS, choose, choose_buffer
+
+DOCS = Path(__file__).parents[4] / "docs" / "performance.md"
+LARGE, SMALL = (Split("file", "log", "/log", 0, size, (0, 0)) for size in (4 * MIB, 4 * MIB - 1))
+
+
+def table(*rows):
+    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([head, "|---" * len(rows[0]) + "|", *body])
+
+
+def test_the_documentation_shows_the_tables_of_the_code():
+    paths = [(row.name, row.when, row.columns, row.pairs) for row in PATHS]
+    buffers = [(row.name, row.when) for row in BUFFERS]
+    shown = DOCS.read_text()
+    assert table(("path", "when", "columns", "into the buffer"), *paths) in shown
+    assert table(("buffer of pairs", "when"), *buffers) in shown
+
+
+def by_line(line):
+    if line:
+        yield line, 1
+
+
+def not_empty(word):
+    return word != ""
+
+
+def combine(key, values):
+    yield key, sum(values)
+
+
+def whole(records):
+    yield "n", sum(1 for _ in records)
+
+
+def own_reduce(key, values):
+    yield key, list(values)
+
+
+BATCH = {"map_batch": lambda table: table, "fields": ("line",)}
+CASES = {
+    "words": (Job(read=words, key="word", reduce=count), "word counts", "PackedWords"),
+    "words, where": (Job(read=words, key="word", where=not_empty, reduce=count), "pairs", "PackedSums"),
+    "status": (Job(read=logs.common, key="status", reduce=count), "raw counts", "RawCountBuffer"),
+    "status, two fields": (
+        Job(read=logs.common, key=("status", "path"), reduce=count),
+        "raw counts",
+        "RawCountBuffer",
+    ),
+    "offset has no raw form": (Job(read=text, key="offset", reduce=count), "pairs", "PackedSums"),
+    "a called map": (Job(read=text, map=by_line, reduce=total), "pairs", "PackedSums"),
+    "sorted values": (Job(read=text, map=by_line, reduce=collect, sort_values=True), "pairs", "PairBuffer"),
+    "collect": (Job(read=text, map=by_line, reduce=collect), "pairs", "FoldBuffer"),
+    "a combiner": (Job(read=text, map=by_line, combine=combine, reduce=own_reduce), "pairs", "CombineBuffer"),
+    "a reduce": (Job(read=text, map=by_line, reduce=own_reduce), "pairs", "PairBuffer"),
+    "map_split": (Job(read=text, map_split=whole, fields=("line",), reduce=total), "split", "PackedSums"),
+}
+
+
+def found(job, split=LARGE, **more):
+    path = choose(job, split, TaskSettings(job.read), **more)
+    return path.name, type(path.buffer).__name__
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_job_takes_the_path_of_its_row(case):
+    pytest.importorskip("numpy")
+    job, *expected = CASES[case]
+    assert found(job) == tuple(expected)
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        (Job(read=text, **BATCH, reduce=collect), ("arrays", "TableFoldBuffer")),
+        (Job(read=text, **BATCH, reduce=total), ("arrays", "PackedSums")),
+        (Job(read=text, **BATCH, where=lambda line: line, reduce=own_reduce), ("batches", "PairBuffer")),
+        (Job(read=json_lines, **BATCH, reduce=own_reduce), ("batches", "PairBuffer")),
+    ],
+)
+def test_a_job_over_batches_takes_the_path_of_its_row(job, expected):
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("numpy")
+    assert found(job) == expected
+
+
+def test_a_guarded_attempt_maps_record_by_record_unless_no_code_of_the_job_runs():
+    assert found(CASES["a called map"][0], guarded=True)[0] == "guarded"
+    assert found(CASES["status"][0], guarded=True)[0] == "raw counts"
+    assert found(CASES["map_split"][0], guarded=True)[0] == "split"
+
+
+@pytest.mark.parametrize(
+    ("split", "settings"),
+    [(SMALL, TaskSettings(words)), (LARGE, TaskSettings(words, fast=False))],
+    ids=["small split", "fast=False"],
+)
+@pytest.mark.parametrize(("case", "buffer"), [("words", "RawCountBuffer"), ("a called map", "FoldBuffer")])
+def test_numpy_is_used_for_large_splits_only_and_where_it_may_be(split, settings, case, buffer):
+    path = choose(CASES[case][0], split, settings)
+    assert type(path.buffer).__name__ == buffer
+
+
+def test_pairs_of_a_step_before_are_not_packed():
+    job = Job(read=Reader("pairs"), key="key", reduce=count)
+    assert type(choose_buffer(job, TaskSettings(job.read))).__name__ == "FoldBuffer"
