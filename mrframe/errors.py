@@ -1,6 +1,6 @@
 """The one tree of errors.
 
-Every error names the thing, the state it is in and the remedy, in its message. Its class says whose
+The message of every error names the thing, its state and the remedy. Its class says whose
 fault it is (`blame`), which exit code the command ends with (`exit_code`) and under which heading of
 docs/messages.md the condition is explained (`slug`). `did_you_mean` is the one wording for a name that is not known.
 Nothing here imports anything of mrframe.
@@ -27,7 +27,7 @@ def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "", cutoff: f
 
 
 class MrframeError(Exception):
-    """Base of all errors that mrframe raises on purpose; raise a leaf, never this."""
+    """Base of all errors that mrframe raises on purpose; raise a subclass, never this."""
 
     slug: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
@@ -35,7 +35,7 @@ class MrframeError(Exception):
 
 
 class UsageError(MrframeError):
-    """What was asked for cannot be done as asked: an option, a path or a job is at fault."""
+    """The request cannot be carried out: an option, a path or a job is at fault."""
 
     slug = "usage"
     exit_code = 2
@@ -55,7 +55,7 @@ class UnknownField(JobError):
 
 
 class CannotTravel(JobError):
-    """Something that the job's functions refer to cannot be sent to another process."""
+    """The job's functions refer to an object that cannot be sent to another process."""
 
     slug = "cannot-travel"
 
@@ -80,7 +80,7 @@ class FormatError(UsageError):
 
 
 class OutputError(UsageError):
-    """The output target exists already, or it or what is fetched for it cannot be written."""
+    """The output target exists already, or it or a file fetched for it cannot be written."""
 
     slug = "output"
 
@@ -92,14 +92,14 @@ class ResultClosed(UsageError):
 
 
 class NotRepeatable(MrframeError):
-    """A map gave something else for the same input than it gave before."""
+    """A map gave different results for the same input."""
 
     slug = "not-repeatable"
     blame = "user"
 
 
 class UserCodeError(MrframeError):
-    """The job's own code failed; carries the user's traceback and where in the input it happened.
+    """The job's own code failed. Carries the user's traceback and the position in the input.
 
     `traceback_text` starts at the user's own line. `source`, `offset` and `record` say which record
     was being worked on (None when the failure belongs to no record, as in a reduce, where `key` is set, and `group`
@@ -151,14 +151,14 @@ class ValueRefused(UserCodeError):
 
 
 class JobFailed(MrframeError):
-    """A task failed more often than is allowed, for a reason that is not the user's code."""
+    """A task failed more often than allowed, for a reason other than the user's code."""
 
     slug = "job-failed"
     blame = "cluster"
 
 
 class TooMuchScratch(MrframeError):
-    """A task's files of its own take more of the disk than --scratch-bytes-max allows."""
+    """A task's temporary files exceed --scratch-bytes-max."""
 
     slug = "too-much-scratch"
     blame = "user"
@@ -188,7 +188,7 @@ class ClusterUnreachable(MrframeError):
 
 
 class TimedOut(MrframeError):
-    """The job did not end within the time that was given to it."""
+    """The job did not end in time."""
 
     slug = "timeout"
     exit_code = 5
@@ -196,7 +196,7 @@ class TimedOut(MrframeError):
 
 
 class Cancelled(MrframeError):
-    """Somebody has ended the submission with `mrframe cancel`: it has no answer."""
+    """The submission was ended with `mrframe cancel` and has no answer."""
 
     slug = "cancelled"
     blame = "user"
@@ -205,7 +205,7 @@ class Cancelled(MrframeError):
 class CorruptData(MrframeError):
     """Bytes that mrframe wrote do not match their checksum, or are not in its format.
 
-    `file` is the path of what they were read from, where that is known and can be made again.
+    `file` is the path they were read from, if it is known and can be made again.
     """
 
     slug = "corrupt"
@@ -216,37 +216,37 @@ class CorruptData(MrframeError):
 
 
 class StoreFull(MrframeError):
-    """The disk of a block store has no room for a block; nothing of it is kept."""
+    """The disk of a block store has no room for a block. Nothing of the block is kept."""
 
     slug = "store-full"
     blame = "cluster"
 
 
 class LedgerUnbalanced(MrframeError):
-    """The bytes read do not add up to the bytes accounted for; a bug in mrframe, never ignored."""
+    """The bytes read do not add up to the bytes accounted for: a bug in mrframe, never ignored."""
 
     slug = "ledger"
 
 
 class ShuffleUnbalanced(MrframeError):
-    """A reduce has not read, each pair once, what the maps have made for it; a bug in mrframe or of the machine."""
+    """A reduce has not read each pair of its maps exactly once: a bug in mrframe or of the machine."""
 
     slug = "shuffle"
 
 
 class NotPrivate(UsageError):
-    """A directory or file for keys, the journal or a cluster's data is not this user's alone."""
+    """A directory or file for keys, the journal or a cluster's data is not private to this user."""
 
     slug = "not-private"
 
 
 class ExtraMissing(UsageError):
-    """A feature needs a library that is an optional extra; the message names the extra."""
+    """A feature needs a library that is an optional extra. The message names the extra."""
 
     slug = "extra-missing"
 
 
 class PluginBroken(UsageError):
-    """What an installed package adds to mrframe cannot be imported or is not what its group asks for."""
+    """An addition by an installed package cannot be imported or lacks what its group requires."""
 
     slug = "plugin-broken"
