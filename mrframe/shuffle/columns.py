@@ -56,7 +56,7 @@ def decode(data: bytes | memoryview, *, unpickle: bool) -> list[Any]:
 
 
 def lines_of(keys: bytes | memoryview, values: bytes | memoryview) -> bytes | None:
-    """Return encoded columns of text and None as lines of UTF-8, without decoding them; None for other columns.
+    """Return encoded columns of text and None as lines of UTF-8, without decoding them, or None for other columns.
 
     Text that was no UTF-8 in a log gets its own bytes back only when it is decoded, so columns with such text count
     as others.

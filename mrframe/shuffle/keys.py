@@ -110,7 +110,7 @@ def item_kinds(kind: str) -> tuple[str, ...]:
 
 
 def normal(keys: list[Any], kind: str) -> list[Any]:
-    """Return the column with each key in its one native form; the same list when nothing changes.
+    """Return the column with each key in its one native form, or the same list when nothing changes.
 
     -0.0 becomes 0.0. The zone of a datetime becomes its fixed offset, so that two of one zone compare by instant,
     which Python does not do across a change of clocks. `fold` means nothing beside an offset, so it is dropped.

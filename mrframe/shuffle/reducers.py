@@ -91,7 +91,7 @@ class Total(Fold):
         return exact_sum.merge(states)
 
     def finish(self, state: State) -> Any:
-        """Return the sum; 0 when there was nothing to add."""
+        """Return the sum, or 0 when there was nothing to add."""
         return exact_sum.finish(state)
 
     def new_table(self) -> Any:
@@ -159,7 +159,7 @@ class Count(Fold):
 
 
 class Smallest(Fold):
-    """The smallest value in the order of keys, one order for all types; None when there is none."""
+    """The smallest value in the order of keys, one order for all types, or None when there is none."""
 
     name = "smallest"
     _pick: Callable[..., Any] = staticmethod(min)
@@ -180,14 +180,14 @@ class Smallest(Fold):
 
 
 class Largest(Smallest):
-    """The largest value in the order of keys; None when there is none."""
+    """The largest value in the order of keys, or None when there is none."""
 
     name = "largest"
     _pick: Callable[..., Any] = staticmethod(max)
 
 
 class Mean(Fold):
-    """The arithmetic mean, exact until it is rounded once; None when there is no value."""
+    """The arithmetic mean, exact until it is rounded once, or None when there is no value."""
 
     name = "mean"
 
@@ -269,7 +269,7 @@ def _grouped(keys: Sequence[Any], values: Sequence[Any]) -> Iterable[tuple[Any, 
 
 
 def _tokens(values: Sequence[Any]) -> Sequence[Any]:
-    """Return the form of each value in a state; None for None, which is not counted."""
+    """Return the form of each value in a state, or None for None, which is not counted."""
     kinds = set(map(type, values))
     if kinds == {str}:
         return values

@@ -78,7 +78,7 @@ def types_within(values: Iterable[Any]) -> set[type]:
 
 
 def as_travelled(values: Sequence[Any]) -> Sequence[Any]:
-    """Return the values as they are after travelling; the same sequence when no datetime will lose its zone."""
+    """Return the values as they are after travelling, or the same sequence when no datetime will lose its zone."""
     if len(tzinfo.__subclasses__()) == 1:  # no zones are loaded: only `timezone` is left, which no zone is made of
         return values
     types = set(map(type, values))

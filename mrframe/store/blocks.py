@@ -69,7 +69,7 @@ class BlockStore:
         return sorted(filter(_NAME.fullmatch, os.listdir(self._blocks)))
 
     def size(self, name: str) -> int:
-        """Return the size of a block's file in bytes; 0 when there is none."""
+        """Return the size of a block's file in bytes, or 0 when there is none."""
         try:
             return os.stat(self.file(name)).st_size
         except OSError:

@@ -32,9 +32,9 @@ def fault_text(error: OSError, path: str) -> str:
     if is_full(error):
         return f"{state} ({_free_text(path)}); free some space or choose another disk"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return f"{state}; choose a place where this user may write"
+        return f"{state}; choose a folder that this user may write to"
     if error.errno == errno.ENOENT:
-        return f"{state}; choose another place"
+        return f"{state}; choose another folder"
     if error.errno == errno.EROFS:
         return f"{state}; choose another disk"
     return f"{state} ({_free_text(path)}); check the disk"

@@ -50,7 +50,7 @@ class FileStat:
 
     @classmethod
     def of(cls, path: str) -> FileStat | None:
-        """Return the current status of a file; None when it does not exist."""
+        """Return the current status of a file, or None when it does not exist."""
         try:
             status = os.stat(path)
         except OSError:
@@ -82,7 +82,7 @@ class FileIndex:
         self.path = path
 
     def look_up(self, path: str) -> FileRecord | None:
-        """Return the record of this path, whether or not the file is still the same; None when there is none."""
+        """Return the record of this path, whether or not the file is still the same, or None when there is none."""
         try:
             with open(self._record_path(path), "rb") as file:
                 data = file.read()

@@ -128,7 +128,7 @@ class JournalFile:
             self._mark_fd = open_private(mark_path)
             self._clear_unborn()
             if os.path.lexists(f"{self.path}-journal"):  # mrframe never makes one, and SQLite would play it back
-                self._damaged("a rollback journal lies beside it that is not ours")
+                self._damaged("a rollback journal beside it was not made by mrframe")
             os.close(open_private(self.path))
             sync_directory(directory)
         except OSError as error:
@@ -147,7 +147,7 @@ class JournalFile:
                 os.unlink(self.path)
 
     def _read_mark(self) -> tuple[int, int, int]:
-        """Return (turn, rows, digest) of the mark; zeros when the journal is new."""
+        """Return (turn, rows, digest) of the mark, or zeros when the journal is new."""
         data = os.pread(self._mark_fd, _MARK.size + 1, 0)
         if not data:
             return 0, 0, 0
@@ -183,7 +183,7 @@ class JournalFile:
     def _check_version(self) -> None:
         run = self._database.execute
         if run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            self._damaged("it is no journal of mrframe")
+            self._damaged("it is not a journal of mrframe")
         version = run("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
             raise CorruptData(
@@ -221,7 +221,7 @@ class JournalFile:
         if turn > total.turn:
             self._damaged(f"its last {turn - total.turn:,} of {turn:,} turns are gone")
         if turn == total.turn and (rows, digest) != (total.rows, total.digest):
-            self._damaged("it is not the one that its mark was written for")
+            self._damaged("its mark belongs to another journal")
 
     # ---- writing ------------------------------------------------------------------------------------
 
@@ -312,7 +312,7 @@ class JournalFile:
 
     def _damaged(self, said: str) -> NoReturn:
         raise CorruptData(
-            f"the journal {self.path} is damaged: {said}. What it says is not used; bring back a copy of "
+            f"the journal {self.path} is damaged: {said}. Its content is not used; restore a copy of "
             f"{os.path.dirname(self.path)}, or move that directory away to begin without its submissions; datasets "
             "stay on the nodes, and `mrframe fs recover` brings them back"
         )
@@ -324,7 +324,7 @@ class JournalFile:
         directory = os.path.dirname(self.path)
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise ClusterUnreachable(
-                f"another process has the journal {self.path} open: a master of it is running; stop that first"
+                f"another process has the journal {self.path} open: a master that uses it is running; stop that first"
             ) from None
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
             room = os.statvfs(directory)
@@ -342,7 +342,7 @@ class JournalFile:
 
 
 def _size(path: str) -> int:
-    """Return the size of a file in bytes; -1 when it does not exist."""
+    """Return the size of a file in bytes, or -1 when it does not exist."""
     try:
         return os.lstat(path).st_size
     except FileNotFoundError:

@@ -93,7 +93,7 @@ def check_target(target: str, *, overwrite: bool) -> None:
             f"the output {target} is a link to {dest}, which does not exist; name that, or remove the link"
         )
     if not os.access(parent, os.W_OK | os.X_OK):
-        raise OutputError(f"the output {target} cannot be made: {parent} may not be written; choose another place")
+        raise OutputError(f"the output {target} cannot be made: {parent} may not be written; choose another folder")
     with output_errors(target):
         check_makeable(dest)
     if os.path.isdir(dest):
@@ -113,9 +113,7 @@ def check_inputs_stay(targets: Sequence[str], inputs: Iterable[str]) -> None:
         dest = os.path.realpath(path)
         for one in (dest, os.path.dirname(dest)):
             if one in dests and (one == dest or os.path.isdir(one)):
-                raise OutputError(
-                    f"the output {dests[one]} is where the input {path} is, which would be gone; choose another name"
-                )
+                raise OutputError(f"the output {dests[one]} would replace the input {path}; choose another name")
 
 
 @contextlib.contextmanager

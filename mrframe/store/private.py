@@ -69,7 +69,9 @@ def _check(path: str, found: os.stat_result, *, directory: bool) -> None:
     if not (stat.S_ISDIR if directory else stat.S_ISREG)(found.st_mode):
         raise NotPrivate(f"{path} is no plain {kind}, so it is not used; remove it, or choose another place")
     if found.st_uid != os.geteuid():
-        raise NotPrivate(f"the {kind} {path} belongs to user {found.st_uid}, so it is not used; choose another place")
+        raise NotPrivate(
+            f"the {kind} {path} belongs to user {found.st_uid}, so it is not used; choose another folder"
+        )
     if found.st_mode & _OTHERS:
         raise NotPrivate(
             f"the {kind} {path} has mode {stat.S_IMODE(found.st_mode):04o}, which lets others in, so it is not used; "

@@ -116,7 +116,7 @@ def check_folder(target: str, dest: str, *, overwrite: bool) -> None:
     foreign = sorted(inside - listed - {MANIFEST}) if listed else sorted(inside)
     if foreign:
         raise OutputError(
-            f"the output folder {target} holds what mrframe did not write ({foreign[0]}), so it is not "
+            f"the output folder {target} holds files that mrframe did not write ({foreign[0]}), so it is not "
             "replaced; choose another name, or remove it yourself"
         )
 
@@ -135,7 +135,7 @@ def new_staged(dest: str, make: Callable[[str], int]) -> tuple[str, int]:
     Other runs to the same target may sweep it before it is opened or locked; then another one is made. A folder that
     takes no files (/proc) fails in the same way as a sweep, so the number of tries is limited.
     """
-    fault: OSError = FileNotFoundError(errno.ENOENT, "what is made beside it is removed again and again")
+    fault: OSError = FileNotFoundError(errno.ENOENT, "other processes keep removing what is made beside it")
     for _ in range(STAGED_TRIES):
         path = _beside(dest)
         try:

@@ -84,14 +84,14 @@ class ResultStore:
         return os.path.isdir(self._folder(job))
 
     def size_bytes(self, job: str, key: str) -> int | None:
-        """Return the size of an entry in bytes; None when there is none."""
+        """Return the size of an entry in bytes, or None when there is none."""
         try:
             return os.stat(os.path.join(self._folder(job), key)).st_size
         except OSError:
             return None
 
     def load(self, job: str, key: str, run_path: str | None) -> bytes | None:
-        """Return the report of an entry and copy its run file to `run_path`; None when there is no such entry.
+        """Return the report of an entry and copy its run file to `run_path`, or None when there is no such entry.
 
         Without `run_path` the entry is only verified. Raises OSError when `run_path` cannot be written.
         """
@@ -223,7 +223,7 @@ def _begun(job: str, key: str) -> Any:
 
 
 def _read(file: BinaryIO, run_path: str | None, digest: Any) -> bytes | None:
-    """Return the report; None when this is no entry of this name.
+    """Return the report, or None when this is no entry of this name.
 
     Raises OSError when `run_path` cannot be written.
     """
@@ -253,7 +253,7 @@ def _read(file: BinaryIO, run_path: str | None, digest: Any) -> bytes | None:
 
 
 def _bytes_of(file: BinaryIO, length: int) -> bytes:
-    """Return the next bytes; fewer when the disk does not give them, which the digest then shows."""
+    """Return the next bytes, or fewer when the disk does not give them, which the digest then shows."""
     try:
         return file.read(length)
     except OSError:

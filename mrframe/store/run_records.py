@@ -80,7 +80,7 @@ class RunRecords:
         return text
 
     def last(self) -> tuple[float, str] | None:
-        """Return (wall-clock seconds, id) of the last run; None when there is none."""
+        """Return (wall-clock seconds, id) of the last run, or None when there is none."""
         for number in sorted(self._numbers(), reverse=True):
             try:
                 return os.stat(os.path.join(self.path, f"run-{number}")).st_mtime, f"run-{number}"

@@ -1,6 +1,6 @@
 """Encodes dataclasses as bytes and back: a version byte, then msgpack of the class's name and its fields in order.
 
-The schema is the dataclass's own type hints; a message has no second description. Decoding checks everything against
+The schema is the dataclass's own type hints. A message has no second description. Decoding checks everything against
 it: names, number of fields, types at every level, sizes. Bytes from a peer lead to a message of the vocabulary or to
 `BadMessage`, never to anything else.
 

@@ -51,7 +51,7 @@ class CodeWanted:
 class NodeAddress:
     """Where a node serves files: a ZeroMQ address, and its directory for readers on the same host.
 
-    `storage` is the folder of its block store; "" when it has none.
+    `storage` is the folder of its block store, or "" when it has none.
     """
 
     node: str
@@ -102,7 +102,7 @@ class EndHeard:
 
 @dataclass(frozen=True, slots=True)
 class FollowJob:
-    """The client follows this job's progress and end. May be repeated; a new master must be told again."""
+    """The client follows this job's progress and end. May be repeated. A new master must be told again."""
 
     job: str
 
@@ -133,7 +133,7 @@ class NodeState:
 class JobState:
     """A job as the master sees it: "running", "done" or "failed", with the tasks of its current step.
 
-    `error_slug` and `said` describe the failure of a failed one; `said` is the beginning of the failure's message.
+    `error_slug` and `said` describe the failure of a failed one. `said` is the beginning of the failure's message.
     """
 
     job: str
@@ -156,7 +156,7 @@ class ClusterState:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The answer to a message that was dropped; `reason` is for people."""
+    """The answer to a message that was dropped. `reason` is for people."""
 
     reason: str
 
@@ -168,7 +168,7 @@ class Refused:
 class FetchFile:
     """Send file `name` of an attempt: all of it, or of a run file only the slots first_slot … end_slot - 1.
 
-    `first_slot` is -1 for the whole file. At most `credits` data frames may be under way; `FetchMore` grants more.
+    `first_slot` is -1 for the whole file. At most `credits` data frames may be under way. `FetchMore` grants more.
     """
 
     request: int
@@ -215,7 +215,7 @@ class FileEnd:
 
 @dataclass(frozen=True, slots=True)
 class FileRefused:
-    """The file cannot be sent; `reason` is for people."""
+    """The file cannot be sent. `reason` is for people."""
 
     request: int
     reason: str
@@ -267,7 +267,7 @@ class ChildStarted:
 
 @dataclass(frozen=True, slots=True)
 class ChildEnded:
-    """A child has ended; `reason` is for people: "killed by SIGKILL"."""
+    """A child has ended. `reason` is for people: "killed by SIGKILL"."""
 
     name: str
     pid: int
@@ -291,7 +291,7 @@ class Member:
 class MasterSetup:
     """First message of the client to the master, over its pipe: its keys, and those of the members.
 
-    `journal` is the directory of its journal; "" for one in memory. `address` is where an earlier process of this
+    `journal` is the directory of its journal, or "" for one in memory. `address` is where an earlier process of this
     master listened, and this one is to listen; "": anywhere.
     """
 

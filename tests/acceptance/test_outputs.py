@@ -135,10 +135,10 @@ def test_an_input_is_not_replaced_by_an_output(run_cli):
     os.symlink("access.log", "link.log")
     for flag, target in [("-o", "access.log"), ("--rejects", "./link.log"), ("--summary", "access.log")]:
         done = run_cli("count", "path", "acc*.log", flag, target, "--overwrite", code=2)
-        assert b"where the input" in done.stderr
+        assert b"would replace the input" in done.stderr
     run_cli(*ASK, "-o", "parts/")
     done = run_cli("count", "key", "parts", "--read", "json", "-o", "parts/", "--overwrite", code=2)
-    assert b"where the input" in done.stderr
+    assert b"would replace the input" in done.stderr
     assert Path("access.log").read_bytes() == before
 
 

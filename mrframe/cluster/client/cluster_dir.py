@@ -101,7 +101,7 @@ class ClusterDir:
             if not try_lock(fd):
                 os.close(fd)
                 raise ClusterUnreachable(
-                    f"a cluster runs in {self.path} already; stop it, or name another place with --dir"
+                    f"a cluster runs in {self.path} already; stop it, or name another directory with --dir"
                 )
             if is_at(fd, self._lock_path):  # the previous cluster may just have removed it
                 self._lock = fd
@@ -176,7 +176,7 @@ class ClusterDir:
             os.close(fd)
 
     def fault(self) -> str:
-        """Return why the master cannot go on; "" when it can, as far as is known."""
+        """Return why the master cannot go on, or "" when it can, as far as is known."""
         try:
             return read_private(self._fault).decode("utf-8", "replace").rstrip()
         except FileNotFoundError:
@@ -223,7 +223,7 @@ class ClusterDir:
         return self._kept(job, "package")
 
     def submitted_s(self, job: str) -> float | None:
-        """Return when a job was submitted, in wall-clock seconds for display; None when no record of it is left."""
+        """Return when a job was submitted, in wall-clock seconds for display, or None without a record."""
         try:
             return os.stat(os.path.join(self.submissions, job, "record")).st_mtime
         except FileNotFoundError:
@@ -253,11 +253,13 @@ class ClusterDir:
     def job(self, text: str) -> str:
         """Return the text if it has the form of a submission's id. Raises UsageError otherwise."""
         if _JOB.fullmatch(text) is None:
-            raise UsageError(f"{text!r} is no id of a submission; ids are like job-7, and @ is the last one")
+            raise UsageError(
+                f"{text!r} is not the id of a submission; ids look like job-7, and @ stands for the last one"
+            )
         return text
 
     def last(self) -> tuple[float, str] | None:
-        """Return (wall-clock seconds, id) of the latest submission that is not removed; None when there is none."""
+        """Return (wall-clock seconds, id) of the latest submission that is not removed, or None without one."""
         for number in sorted(self._numbers(), reverse=True):
             submitted_s = self.submitted_s(f"job-{number}")
             if submitted_s is not None:

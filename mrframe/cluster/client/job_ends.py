@@ -29,7 +29,7 @@ class JobEnds:
         return self._is_known(ended) or len(self._reports_of(ended)) == ended.reports
 
     def take(self, ended: messages.Ended) -> JobEnded | None:
-        """Return the end with its reports, once; None for one that is known already. It must be complete."""
+        """Return the end with its reports, once, or None for one that is known already. It must be complete."""
         end = None
         if not self._is_known(ended):
             self._last[ended.job] = ended.number

@@ -172,7 +172,7 @@ def _is_there(pid: int) -> bool:
 
 
 def _watch_process(pid: int) -> int:
-    """Return a descriptor that becomes readable when the process ends; -1 where the system has none."""
+    """Return a descriptor that becomes readable when the process ends, or -1 where the system has none."""
     if not hasattr(os, "pidfd_open"):
         return -1
     try:

@@ -179,7 +179,7 @@ class MasterSession:
     # ---- results ------------------------------------------------------------------------------------
 
     def poll(self, timeout_s: float) -> JobProgress | JobEnded | None:
-        """Return the next end of a job or the latest progress; None when nothing happens within the timeout.
+        """Return the next end of a job or the latest progress, or None when nothing happens within the timeout.
 
         A job that was done can end a second time: an output was lost with its node and has been made again.
 
@@ -221,7 +221,7 @@ class MasterSession:
         return path
 
     def _storage_of(self, _node: str) -> str:
-        """Return the folder of a node's block store; "" when this cluster has none."""
+        """Return the folder of a node's block store, or "" when this cluster has none."""
         return ""
 
     # ---- the loop -----------------------------------------------------------------------------------
@@ -259,7 +259,7 @@ class MasterSession:
                 self._received_s = time.monotonic()
                 self._handle_message(channels.TO_CLIENT.decode(frames[0].buffer))
             except BadMessage as error:
-                self._fault = f"the master sent what is no message ({error})"
+                self._fault = f"the master sent a malformed message ({error})"
 
     def _handle_message(self, message: Any) -> None:
         match message:

@@ -1,6 +1,6 @@
 """The master's side of its clients: numbered requests, progress, ends of jobs, the state of the cluster.
 
-A *session* is one process of a client, named by a random number of its own; all sessions have the client's key.
+A *session* is one process of a client, named by a random number of its own. All sessions have the client's key.
 Requests arrive as (session, number, base, message). They are taken strictly in order, each once: a request that comes
 twice is acknowledged again but not taken, and one that comes early is dropped, since the client repeats it. `base` is
 the last number that the client knows to be accepted. A restarted master, which does not know the session, goes on
@@ -92,7 +92,7 @@ class ClientSessions:
     def receive(self, received: Received, peers: messages.Peers) -> list[Any]:
         """Return the requests to perform now, in order. Raises BadMessage when the frames are not a request."""
         if len(received.frames) != 2 or len(received.frames[0]) != REQUEST.size:
-            raise BadMessage("a request is three numbers and a message")
+            raise BadMessage("a request must be three numbers and a message")
         name, number, base = REQUEST.unpack(received.frames[0].bytes)
         request = channels.FROM_CLIENT.decode(received.frames[1].buffer)
         session = self._sessions.get(name)

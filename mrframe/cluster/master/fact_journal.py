@@ -58,7 +58,7 @@ class DiskJournal:
             return [FACTS.decode(row.body) for row in rows], packages
         except BadMessage as error:
             raise CorruptData(
-                f"the journal {self._file.path} holds what is no fact of this version: {error}"
+                f"the journal {self._file.path} holds a row that is no fact of this version: {error}"
             ) from None
 
     def pass_epoch(self, seen: int) -> None:

@@ -5,7 +5,7 @@ the others wait. The receiver grants each transfer `CREDITS` pieces at first and
 sender never has more than that in flight. Every piece carries the CRC-32 of the file up to its end, so one pass
 checks each piece and the whole.
 
-A transfer that stalls or does not match is requested once more under a new number; pieces that arrive late under the
+A transfer that stalls or does not match is requested once more under a new number. Pieces that arrive late under the
 old one are ignored. The second time it has failed. When the node is gone, it fails at once. A file gets its name when
 it is complete.
 """
@@ -121,7 +121,7 @@ class Fetcher:
                 self._leave(name, peer)
 
     def address(self, node: str) -> NodeAddress | None:
-        """Return the address of a node; None when it is not there."""
+        """Return the address of a node, or None when it is not there."""
         return self._addresses.get(node)
 
     def _peer(self, node: str) -> Peer | None:

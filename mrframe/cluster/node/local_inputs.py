@@ -1,7 +1,7 @@
 """Makes the inputs of attempts readable on their node: fetches those that no path leads to.
 
 An attempt's sources are answered together: with all paths, in order, or with the first failure. On the same host, if
-the run allows it, a peer's sealed file is read in place; the reader verifies its checksums as always.
+the run allows it, a peer's sealed file is read in place. The reader verifies its checksums as always.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class LocalInputs:
                 fetcher.fetch(request, now_s)
 
     def _here(self, fetcher: Fetcher, attempt: str, node: str, name: str) -> str | None:
-        """Return the path at which a source can be read without fetching it; None when there is none."""
+        """Return the path at which a source can be read without fetching it, or None when there is none."""
         if node == self._node:
             return self._dir.file(attempt, name)
         address = fetcher.address(node)

@@ -57,7 +57,7 @@ class NodeDir:
         return held
 
     def last_epoch(self) -> int:
-        """Return the highest epoch of a sealed attempt; 0 when there is none."""
+        """Return the highest epoch of a sealed attempt, or 0 when there is none."""
         last = 0
         for job in os.listdir(self.path):
             for name in self._listed(job):

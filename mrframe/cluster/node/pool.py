@@ -119,9 +119,9 @@ class Pool:
                 if event.executor == executor.number:
                     self._report(event)
                 else:
-                    self._kill_for(executor, f"it spoke for executor {event.executor}")
+                    self._kill_for(executor, f"it sent a message in the name of executor {event.executor}")
         except BadMessage as error:
-            self._kill_for(executor, f"it sent what is no message ({error})")
+            self._kill_for(executor, f"it sent a malformed message ({error})")
         if executor.pipe.ended:
             self._loop.forget(executor.pipe.fileno())
 

@@ -134,7 +134,7 @@ class Pipe:
         return buffered
 
     def wait(self) -> Any:
-        """Return the next message, waiting for it on a blocking pipe; None when the other end is gone."""
+        """Return the next message, waiting for it on a blocking pipe, or None when the other end is gone."""
         while not self._received:
             if self.ended:
                 return None

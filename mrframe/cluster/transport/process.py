@@ -167,7 +167,7 @@ class Children:
         return pid
 
     def pid_of(self, name: str) -> int | None:
-        """Return the pid of a living child of this name; None when there is none."""
+        """Return the pid of a living child of this name, or None when there is none."""
         return next((pid for pid, known in self._names.items() if known == name), None)
 
     def reap(self) -> list[ChildExit]:
@@ -228,7 +228,7 @@ def _lead_group(pid: int) -> None:
 
 
 def _wait(options: int) -> tuple[int, int] | None:
-    """Return (pid, status) of a child that has ended; None when there is none."""
+    """Return (pid, status) of a child that has ended, or None when there is none."""
     try:
         pid, status = os.waitpid(-1, options)
     except ChildProcessError:

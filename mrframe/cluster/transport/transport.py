@@ -129,7 +129,7 @@ def _secure(socket: Socket, keys: Keys) -> Socket:
 
 
 def receive(socket: Socket) -> Received | None:
-    """Return the next message at a ROUTER; None when there is none. Raises BadMessage for too many or no frames."""
+    """Return the next message at a ROUTER, or None without one. Raises BadMessage for a wrong number of frames."""
     frames = _frames(socket)
     if frames is None:
         return None
@@ -139,7 +139,7 @@ def receive(socket: Socket) -> Received | None:
 
 
 def receive_answer(socket: Socket) -> list[zmq.Frame] | None:
-    """Return the frames of the next message at a DEALER; None when there is none. Raises BadMessage for too many."""
+    """Return the frames of the next message at a DEALER, or None without one. Raises BadMessage for too many."""
     frames = _frames(socket)
     if frames is not None and len(frames) > FRAMES_MAX:
         raise BadMessage("a message of too many frames")

@@ -249,7 +249,7 @@ def test_overwrite_never_deletes_what_mrframe_did_not_write(tmp_path, manifest):
     if manifest is not None:
         (target / "_manifest.json").write_bytes(manifest)
     before = tree(tmp_path)
-    with pytest.raises(OutputError, match="holds what mrframe did not write"):
+    with pytest.raises(OutputError, match="holds files that mrframe did not write"):
         check_target(str(target), overwrite=True)
     assert tree(tmp_path) == before
 
