@@ -57,6 +57,19 @@ def test_the_example_of_a_public_name_gives_what_it_shows(name, directory, clien
     assert doctest.DocTestRunner().run(example, out=shown.append).failed == 0, "".join(shown)
 
 
+def by_line(line):
+    yield line, 1
+
+
+def test_the_reprs_of_public_values_show_what_was_given():
+    assert repr(mrframe.RunOptions(partitions=3)) == "RunOptions(partitions=3)"
+    job = mrframe.Job(read=mrframe.text, map=by_line, reduce=mrframe.count, name="lines")
+    assert repr(job) == f"Job(read={mrframe.text!r}, map=by_line, reduce={mrframe.count!r}, name='lines')"
+    result = mrframe.run(job, ["sample_logs/harbour.txt"])
+    assert repr(result) == "<Result of 'lines': 120 rows>"
+    assert repr(result.summary) == "<Summary of 'lines': 120 records, 0 malformed, 120 rows>"
+
+
 def test_a_day_of_a_standing_cluster(capsys, tmp_path):
     """The program of docs/api.md: start, submit three jobs, wait, result, put, why, cancel, rm, stop."""
     (program,) = (program for program in PROGRAMS if "start_cluster" in program)

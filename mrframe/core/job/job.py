@@ -137,6 +137,13 @@ class Job:
     top: Top | None = None
     next: Job | None = None
 
+    def __repr__(self) -> str:
+        given = [
+            (f.name, getattr(self, f.name)) for f in dataclasses.fields(self) if getattr(self, f.name) != f.default
+        ]
+        shown = [f"{name}={getattr(part, '__qualname__', None) or repr(part)}" for name, part in given]
+        return f"Job({', '.join(shown)})"
+
     def __post_init__(self) -> None:
         check_parts(self)
 

@@ -162,6 +162,10 @@ class RunOptions:
     )
     scratch_dir: str | None = setting(None, "folder for intermediate files (default: $TMPDIR)", PATH, metavar="DIR")
 
+    def __repr__(self) -> str:
+        given = [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"RunOptions({', '.join(f'{name}={value!r}' for name, value in given)})"
+
     def __post_init__(self) -> None:
         for name, kind, optional in _checks():
             value = getattr(self, name)

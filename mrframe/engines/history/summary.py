@@ -94,6 +94,10 @@ class Summary:
         """As plain values for JSON."""
         return asdict(self)
 
+    def __repr__(self) -> str:
+        counts = f"{self.records:,} records, {self.malformed:,} malformed, {self.rows:,} rows"
+        return f"<Summary of {self.job!r}: {counts}>"
+
 
 def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
     """The figures. LedgerUnbalanced when bytes are missing or counted twice."""
