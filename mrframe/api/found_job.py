@@ -1,7 +1,8 @@
-"""A job that was named: its file is found and read once, and executed once, whatever is asked of it.
+"""A job file that was named: found, read and executed once.
 
 A command asks for the parameters of a job before it can parse its own line, and makes the job afterwards. Both use
-one execution of the file. Not here: what a name may be, and how the file is executed (`task/code/job_file.py`).
+one execution of the file. Not here: the forms of a name, and the execution of
+the file (`task/code/job_file.py`).
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from mrframe.task.isolation import effects
 
 
 class FoundJob:
-    """A job file and the text that named it. Its code has not run before something is asked of it.
+    """A job file and the text that named it. Its code runs when a method first needs it.
 
-    Each `make` after the first executes the file again, so that no run sees what an earlier one left in its globals.
+    Each `make` after the first executes the file again, so that no run sees the globals of an earlier one.
     """
 
     def __init__(self, text: str, file: JobFile) -> None:
@@ -34,9 +35,9 @@ class FoundJob:
         return [] if isinstance(target, Job) else list(inspect.signature(target).parameters.values())
 
     def make(self, options: Mapping[str, Any]) -> Job:
-        """The job, named after its file; JobError or UserCodeError when it cannot be made.
+        """The job, named after its file. JobError or UserCodeError when it cannot be made.
 
-        Nothing else may be run between `parameters` and this, since one place notes what the code of jobs does.
+        Run nothing else between `parameters` and this: the effects of all jobs are noted in one place.
         """
         target, self._target = self._executed(), None
         return _named(made(target, options, self.file.path), os.path.basename(self.file.path).removesuffix(".py"))
@@ -52,11 +53,11 @@ class FoundJob:
 
 
 JobLike = Job | Callable[..., Job] | str | FoundJob
-"""What can be run: a job, a function that makes one of its options, the text of JOB, or what that was found to be."""
+"""A job, a function that makes one of its options, the text of JOB, or the job file that was found for it."""
 
 
 def find_job(text: str) -> FoundJob:
-    """Find what JOB on a command line names; JobError says what was looked for, and the nearest."""
+    """Find the job file that JOB on a command line names. JobError says where it was looked for, and the nearest."""
     return FoundJob(text, find(text))
 
 
@@ -72,7 +73,7 @@ def resolve(job: JobLike, options: Mapping[str, Any]) -> tuple[JobFile | None, J
 
 
 def load_job(job: JobLike, options: Mapping[str, Any]) -> Job:
-    """The job that `run` would run; JobError or UserCodeError when it cannot be made."""
+    """The job that `run` would run. JobError or UserCodeError when it cannot be made."""
     return resolve(job, options)[1]
 
 

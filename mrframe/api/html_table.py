@@ -1,4 +1,4 @@
-"""Tables for notebooks: what `_repr_html_` gives. All text is escaped, since it may come from a log."""
+"""Tables for notebooks (`_repr_html_`). All text is escaped, since it may come from a log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CELL_CHARACTERS_MAX = 200
 
 
 class HasCells(Protocol):
-    """A row that says what stands in each column."""
+    """A row of a table."""
 
     def cells(self) -> Mapping[str, object]:
         """{column: value}, in the order of the columns."""
@@ -29,7 +29,7 @@ class Listing(list[R]):
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[Any]], below: str = "") -> str:
-    """An HTML table; `below` is a line of text under it."""
+    """An HTML table. `below` is a line of text under it."""
     lines = ["<table>", f"<tr>{''.join(f'<th>{_text(name)}</th>' for name in head)}</tr>"]
     lines += [f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows]
     lines.append("</table>")

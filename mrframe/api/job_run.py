@@ -54,14 +54,14 @@ def run(
         7
 
     job          a Job, a function that makes one of `job_options`, or the text of JOB on the command line
-    inputs       paths, globs, directories, `-`; of a join {source: such a list}, or texts NAME=PATH
+    inputs       paths, globs, directories, `-`. Of a join {source: such a list}, or texts NAME=PATH
     on_progress  called with a `Progress`, at most ten times a second
     rejects      a file for all malformed lines, as JSON lines {source, line, offset, reason, text}
     quarantine   the same for all records that were left out because the job's code failed on them (max_failed)
     text         how those two files hold bytes that are not UTF-8: see `Result.write`
     targets      files and folders that will be written with the answer: an error when one of the inputs is among them
-    keep         when given, the run is kept for a week in the user's state directory, for `mrframe replay` and `why`;
-                 its id is in `summary.kept`, or in the error's `kept`. `mrframe count` gives its question here
+    keep         when given, the run is kept for a week in the user's state directory, for `mrframe replay` and `why`.
+                 Its id is in `summary.kept`, or in the error's `kept`. `mrframe count` gives its question here
 
     Raises errors of `mrframe.errors`: UsageError and its kin before anything runs, UserCodeError with the user's
     own traceback, TooManyMalformed, TimedOut, JobFailed, ClusterUnreachable.
@@ -110,7 +110,7 @@ def _write_left_out(outcome: Outcome, rejects: str | None, quarantine: str | Non
 
 
 def _summarised(plan: Plan, outcome: Outcome, engine: Engine, cache: NoCache, warnings: list[str]) -> Summary:
-    """The summary of a run, whose results are saved; it has the list of warnings, to which more may come."""
+    """Save the results of a run and return its summary, which shares the list of warnings."""
     summary = summarise(plan, outcome, engine.name)
     summary.warnings = warnings
     cache.remember(plan, outcome, answered=engine.name == "saved")
@@ -129,7 +129,7 @@ def _scratch(options: RunOptions, stack: ExitStack, warnings: list[str]) -> Scra
 
 
 def _remove(scratch: Scratch, warnings: list[str]) -> None:
-    """Remove the scratch directory; what goes wrong must not take the answer with it."""
+    """Remove the scratch directory. A fault must not take the answer with it."""
     try:
         scratch.close()
     except OutputError as error:
@@ -137,7 +137,7 @@ def _remove(scratch: Scratch, warnings: list[str]) -> None:
 
 
 def _counts_on_saved(plan: Plan) -> bool:
-    """Whether parts of the input are not to be read, as what their maps made is saved, and all can be read again."""
+    """Return whether saved map results stand for parts of the input, and all of it can be read again."""
     return plan.feed is None and any(split.kind == "saved" for split in plan.splits)
 
 
@@ -151,7 +151,7 @@ def _carried_out(engine: Engine, plan: Plan, on_progress: OnProgress | None, *, 
 
 
 def write_rejects(path: str, outcome: Outcome, files: Sequence[tuple[Split, str]], how: Text = "escape") -> None:
-    """Malformed lines, or failed records, of a run to a file, in input order, whole or not at all; OutputError."""
+    """Malformed lines, or failed records, of a run to a file, in input order, whole or not at all. OutputError."""
     from mrframe.formats.output.value_text import as_utf8
 
     before = {split.order: lines for split, lines in first_lines(input_maps(outcome.done))}

@@ -1,7 +1,7 @@
 """The answer of a run: rows in order, as tuples or as columns, and how they are written.
 
 The rows are read from the sealed output of the reduce tasks. `held` takes small output into memory, so that the
-scratch directory and the cluster may go at once; large output keeps them until `close()`.
+scratch directory and the cluster may go at once. Large output keeps them until `close()`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Result:
         >>> result.summary.records
         606
 
-    A context manager; `close()` frees the scratch directory and the cluster that large output still holds. A notebook
+    A context manager. `close()` frees the scratch directory and the cluster that large output still holds. A notebook
     shows the first rows as a table.
     """
 
@@ -57,7 +57,7 @@ class Result:
         return self.summary.counters
 
     def rows(self) -> Iterator[tuple[Any, Any]]:
-        """All rows, as often as asked for until `close()`; ResultClosed afterwards."""
+        """All rows, as often as asked for until `close()`. ResultClosed afterwards."""
         return chain.from_iterable(starmap(zip, self.blocks()))
 
     def blocks(self) -> Iterator[tuple[list[Any], list[Any]]]:
@@ -81,13 +81,13 @@ class Result:
             )
 
     def write(self, stream: Stream, form: str, *, escape: bool = False, text: Text | None = None) -> None:
-        """All rows to a binary stream as "table", "jsonl", "csv", "tsv" or "text"; `escape` for a terminal.
+        """All rows to a binary stream as "table", "jsonl", "csv", "tsv" or "text". `escape` is for a terminal.
 
-        `text` says how bytes of a log that are not UTF-8 are written: "escape" as `\\xe9` in four characters,
-        "replace" as U+FFFD, "bytes" as they are, which other programs may refuse. The default is "escape"; for the
-        form "text" it is "bytes".
+        `text` is the form of bytes that are not UTF-8: "escape" as `\\xe9` in four characters, "replace" as
+        U+FFFD, "bytes" as they are, which other programs may refuse. The default is "escape", for the form "text" it
+        is "bytes".
 
-        Raises ValueRefused for what the form cannot hold, ResultClosed.
+        Raises ValueRefused for a value that the form cannot hold, ResultClosed.
         """
         from mrframe.formats.output.writing import write_blocks
 
@@ -116,7 +116,7 @@ class Result:
         """Write all rows to a file, a folder of parts (a name ending in /), or a sink of a package (SCHEME://…).
 
         The answer appears whole or not at all. Without `form` the file's ending says which form it takes. Raises
-        OutputError for a target that exists, unless `overwrite` is given, or that cannot be written; ValueRefused,
+        OutputError for a target that exists, unless `overwrite` is given, or that cannot be written. ValueRefused,
         ResultClosed.
         """
         from mrframe.sinks.base import Delivery, deliver
@@ -129,7 +129,7 @@ class Result:
         return self.rows()
 
     def close(self) -> None:
-        """Free everything; rows cannot be read afterwards, while those that were taken, and `summary`, stay."""
+        """Free everything. Rows cannot be read afterwards, while those that were taken, and `summary`, stay."""
         self._parts = ()
         self._closed = True
         self._stack.close()
@@ -172,7 +172,7 @@ def _readers(files: Sequence[BinaryIO]) -> list[RunReader]:
 
 
 def _follow(readers: Sequence[RunReader]) -> bool:
-    """Whether each part is in order, and ends before the next begins: output in total order."""
+    """Return whether each part is in order and ends before the next begins, as in output in total order."""
     last: Any = None
     for reader in readers:
         if reader.runs > 1:
@@ -187,7 +187,7 @@ def _follow(readers: Sequence[RunReader]) -> bool:
 
 
 def held(parts: Sequence[str], summary: Summary, stack: ExitStack, *, ranked: bool) -> Result:
-    """A result of these files: taken into memory unless they are large; then it owns the stack, and closes it."""
+    """A result of these files, taken into memory unless they are large. Else it owns the stack, and closes it."""
     size = sum(os.path.getsize(part) for part in parts)
     if size > HELD_BYTES_MAX:
         return Result(parts, summary, stack.pop_all(), ranked=ranked)

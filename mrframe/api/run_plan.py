@@ -55,7 +55,7 @@ class RunPlan:
 def plan_run(
     job: JobLike, inputs: GivenInputs, options: RunOptions, *, job_options: Mapping[str, Any] | None = None
 ) -> RunPlan:
-    """Plan a run; raises what the run itself would raise before it starts, UsageError for standard input."""
+    """Plan a run. Raises the errors of a run that come before it starts, and UsageError for standard input."""
     _, made = resolve(job, job_options or {})
     found = find_inputs(made, inputs)
     if any(file.is_stdin for file in found.files):

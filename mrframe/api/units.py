@@ -39,6 +39,6 @@ def seconds_text(seconds: float) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'nodes'?` when something known is similar to the name, else all that is known."""
+    """`. Did you mean 'nodes'?` when something known is similar to the name, else all that is known."""
     names = list(known)
     return did_you_mean(name, names) or f"; known are {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""A child process of a command, in which a job's code may run; the command itself only prints and waits."""
+"""A child process of a command, in which a job's code may run. The command itself only prints and waits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _work_and_leave(work: Callable[[], int]) -> NoReturn:
         flush_stdout()
         sys.stderr.flush()
     except OutputError as error:
-        if not code:  # else what went wrong has been said
+        if not code:  # else the error has been shown
             from mrframe.cli.show.failures import show
 
             show(error, sys.stderr, verbose=False)
@@ -49,7 +49,7 @@ def _work_and_leave(work: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         code = 130
     except (BrokenPipeError, ReaderLeft):
-        code = 0  # whoever reads has what it wanted
+        code = 0  # the reader has all that it wanted
     except BaseException as error:  # it would be lost with the child
         from mrframe.cli.show.failures import show_unexpected
 

@@ -12,12 +12,12 @@ from mrframe import api
 
 
 def named(text: str, directory: str | None) -> str:
-    """The id of a run or submission; `@` is whichever came last."""
+    """The id of a run or submission. `@` is whichever came last."""
     return _said(api.last_id(directory)) if text == "@" else text
 
 
 def named_submission(text: str, directory: str | None) -> str:
-    """The id of a submission, for commands that know no runs; UsageError when the last thing is a run."""
+    """The id of a submission, for commands that know no runs. UsageError when the last thing is a run."""
     name = api.submission_id(text, directory) if text != "@" else api.last_submission_id(directory)
     return _said(name) if text == "@" else name
 

@@ -1,7 +1,7 @@
-"""The entry of the command `mrframe`: a group whose subcommands are imported only when they are used.
+"""The entry of the command `mrframe`: a group that imports a subcommand only when it is used.
 
-The names and one-line helps stand here, so that `mrframe --help` imports click and nothing else; a test
-holds them equal to what the subcommands say themselves.
+The names and one-line helps stand here, so that `mrframe --help` imports click and nothing else. A test
+holds them equal to the help of the subcommands.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ SECTIONS = {
     },
     "The standing cluster": {
         "cluster": "Start, stop or look at a standing cluster on this machine.",
-        "submit": "Submit a job to the standing cluster; prints its id and returns at once.",
+        "submit": "Submit a job to the standing cluster. Prints its id and returns at once.",
         "jobs": "List the submissions of the standing cluster.",
-        "wait": "Wait until a submission has ended; the exit code says how, as that of `mrframe run` does.",
-        "result": "Print the answer of a submission, as `mrframe run` would have.",
+        "wait": "Wait until a submission has ended. The exit code says how, as that of `mrframe run` does.",
+        "result": "Print the answer of a submission, as `mrframe run` would.",
         "cancel": "End a submission now: its tasks are stopped, and it has no answer.",
         "rm": "Remove an ended submission: its answer, its record, and all else that was kept for it.",
         "fs": "Keep logs in the standing cluster, in replicated blocks on its nodes.",
@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The subcommand, imported now; None when there is none of this name."""
+        """The subcommand, imported now. None when there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
         import importlib
@@ -76,7 +76,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The subcommand that the arguments name; an unknown one is an error with the nearest match."""
+        """The subcommand that the arguments name. An unknown one is an error with the nearest match."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             from mrframe.api.units import nearest
 
@@ -107,7 +107,7 @@ def group() -> None:
 
 
 def run_as_command(args: Sequence[str] | None = None) -> NoReturn:
-    """Run the command as its own process does, with exit codes and signals; never returns."""
+    """Run the command as its own process does, with exit codes and signals. Never returns."""
     from mrframe import api
 
     api.claim_process()

@@ -1,7 +1,7 @@
 """The health of this machine for mrframe: libraries, cores, memory, disk, processes, and a small cluster.
 
-Each check is a function that gives one `Finding`; none of them changes anything but a temporary folder of its own.
-What is wrong says what to do. zmq is asked for its version in a process of its own, because only `cluster/` imports
+Each check is a function that gives one `Finding`. None of them changes anything but a temporary folder of its own.
+A fault comes with its remedy. zmq is asked for its version in a process of its own, because only `cluster/` imports
 it.
 """
 
@@ -36,7 +36,7 @@ State = Literal["good", "poor", "wrong"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found: good, poor (works, but read the text), or wrong (the command exits with 1)."""
+    """The finding of one check: good, poor (works, but read the text), or wrong (the command exits with 1)."""
 
     name: str
     state: State
@@ -106,7 +106,7 @@ def zeromq() -> Finding:
 
 
 def _asked(code: str) -> str | None:
-    """What a line of Python prints in a process of its own; None when it fails."""
+    """Run a line of Python in a process of its own and return its output, None when it fails."""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603 -- our own text
     return done.stdout.strip() if done.returncode == 0 else None
 
@@ -136,7 +136,7 @@ def memory() -> Finding:
 
 
 def available_memory_bytes(path: str) -> int | None:
-    """MemAvailable of a file like /proc/meminfo; None when it is not there."""
+    """MemAvailable of a file like /proc/meminfo. None when it is not there."""
     try:
         with open(path, encoding="ascii") as file:
             for line in file:
@@ -148,7 +148,7 @@ def available_memory_bytes(path: str) -> int | None:
 
 
 def open_files() -> Finding:
-    """How many files a process may have open: a merge reads many at once."""
+    """The limit of open files for a process: a merge reads many at once."""
     import resource
 
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -158,7 +158,7 @@ def open_files() -> Finding:
 
 
 def scratch() -> Finding:
-    """The folder for intermediate files: can it be written, is it large, is it memory?"""
+    """The folder for intermediate files: writable, private, and large enough."""
     folder = tempfile.gettempdir()
     try:
         with tempfile.TemporaryDirectory(prefix="mrframe-doctor-") as own:
@@ -180,7 +180,7 @@ def scratch() -> Finding:
 
 
 def processes() -> Finding:
-    """Whether a child can be forked and dies with its parent (PR_SET_PDEATHSIG)."""
+    """A child can be forked, and dies with its parent (PR_SET_PDEATHSIG)."""
     reader, writer = os.pipe()
     parent = os.fork()
     if parent == 0:
@@ -236,7 +236,7 @@ def leftovers() -> Finding:
 
 
 def cluster() -> Finding:
-    """A small cluster: started, used for one job, stopped; with the times."""
+    """A small cluster that is started, runs one job, and is stopped, with the time that it took."""
     from mrframe.api.job_run import run
     from mrframe.core.job.job import WORDS, Job
     from mrframe.core.model.options import RunOptions

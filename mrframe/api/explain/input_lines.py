@@ -31,9 +31,9 @@ class InputLine:
 
 
 class InputLines:
-    """What a run or submission has read, for those who ask for the lines behind a key. A context manager.
+    """The inputs of a run or submission, in which the lines behind a key are found. A context manager.
 
-    `name` is its id; `changed` are the files that are not what they were, whose lines are given as they are now.
+    `name` is its id. `changed` lists files that have changed since: their lines are given as they are now.
     """
 
     def __init__(self, name: str, maps: KeptMaps | SubmittedMaps, close: Callable[[], None] = lambda: None) -> None:
@@ -43,15 +43,15 @@ class InputLines:
         self._close = close
 
     def lines(self, key: str) -> Iterator[InputLine]:
-        """The lines whose records yield the key, in input order; `key` as the answer writes it, or as JSON.
+        """The lines with records that yield the key, in input order. `key` is as the answer writes it, or JSON.
 
-        Of a job of several steps it is a key of the first. Splits whose saved results do not hold it are not read.
+        In a job of several steps it is a key of the first. Splits are skipped if their saved results lack it.
         """
         for block in self.blocks(key):
             yield from block
 
     def blocks(self, key: str) -> Iterator[list[InputLine]]:
-        """The same, those of a block of the input together."""
+        """The same lines, one list for each block of the input."""
         job = self._maps.job(job_of_question)
         with Scratch() as scratch:
             for found in lines_behind(self._maps.traced, job, key, scratch.path):
@@ -61,7 +61,7 @@ class InputLines:
                 ]
 
     def close(self) -> None:
-        """Delete what was fetched for it."""
+        """Delete the copies that were fetched for it."""
         self._close()
 
     def __enter__(self) -> Self:
@@ -75,7 +75,7 @@ class InputLines:
 
 
 def lines_of_run(run: str) -> InputLines:
-    """Those of a run that was kept (`run-7`). UsageError when it is not, CorruptData when it is damaged."""
+    """The inputs of a run that was kept (`run-7`). UsageError when it was not, CorruptData when it is damaged."""
     runs = RunRecords(default_folder())
     name = runs.find(run)
     return InputLines(name, kept_maps(runs, name))

@@ -33,14 +33,14 @@ class FailureInfo:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What came of running a failure again: `traceback_text` when it fails again, else the rows that it yields."""
+    """The outcome of running a failure again: `traceback_text` if it fails again, else the rows that it yields."""
 
     traceback_text: str
     rows: list[tuple[object, object]]
 
     @property
     def fails(self) -> bool:
-        """Whether it fails again."""
+        """True if it fails again."""
         return bool(self.traceback_text)
 
 
@@ -95,7 +95,7 @@ def run_again(
 
 
 def failures_of_run(run: str) -> KeptFailures:
-    """Those of a run that was kept (`run-7`). UsageError when it is not."""
+    """The failures of a run that was kept (`run-7`). UsageError when it was not."""
     runs = RunRecords(default_folder())
     name = runs.find(run)
     files = sorted(

@@ -1,4 +1,4 @@
-"""The results of maps that are saved of earlier runs: listed, bounded, and let go. Nothing is lost but time."""
+"""Saved map results of earlier runs: list, bound and delete them. Deleting them costs only time."""
 
 from __future__ import annotations
 
@@ -60,16 +60,16 @@ class SavedResults:
         return os.path.dirname(self._results.path)
 
     def jobs(self) -> Listing[SavedJobInfo]:
-        """The jobs whose results are saved, last used first."""
+        """The jobs with saved results, last used first."""
         return Listing(SavedJobInfo(j.job, j.name, j.entries, j.size_bytes, j.used_s) for j in self._results.jobs())
 
     def trim(self) -> int:
-        """Delete what was not used for longest, until the rest is within `cache_bytes_max`; the bytes deleted."""
+        """Delete the least recently used until the rest is within `cache_bytes_max`. Returns the bytes deleted."""
         self._files.trim()
         return self._results.evict(self._options.cache_bytes_max)
 
     def clear(self) -> tuple[int, int]:
-        """Delete all, unless a run is using them now: (bytes deleted, bytes left)."""
+        """Delete all, unless a run is using them now. Returns (bytes deleted, bytes left)."""
         freed = self._results.clear()
         left = sum(job.size_bytes for job in self._results.jobs())
         if not left:

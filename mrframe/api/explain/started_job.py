@@ -1,7 +1,7 @@
 """A job of one's own, started from a ready one: a copy, and a test of it.
 
 The test holds a few lines that the job can read and the answer that the job gives on them now, so that it passes at
-once and fails when the job is changed: then the reader says what the answer ought to be.
+once and fails when the job is changed. Then its owner writes the expected answer.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _GIVEN_A_FILE = """\
 
 
 def start_job(name: str, start: str | None = None) -> tuple[str, str]:
-    """Write NAME.py, a copy of the ready job `start`, and test_NAME.py; gives their paths.
+    """Write NAME.py, a copy of the ready job `start`, and test_NAME.py. Gives their paths.
 
     `name` may begin with a folder, which is made. Without `start` the ready job of this name is copied, or
     `DEFAULT_START`. Raises UsageError for a name that cannot be, OutputError when one of the files exists.

@@ -1,8 +1,8 @@
-"""Whether a job is safe to distribute: run in many ways that must not matter, and compared.
+"""Check that a job is safe to distribute: run it in many ways that must not matter, and compare.
 
 The ways: again, cut into other splits, in another order, on a cluster, with another PYTHONHASHSEED. All answers must
 be the same bytes as the first, plain, inline run. When one differs, one more run without the combiner tells the
-likely reason. It also says whether results of the job are saved, and why not.
+likely reason. It also tells why results of the job are not saved.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _AGAIN = "inline, again"
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to run the job that must not matter. `asks` says what a difference would mean."""
+    """One way to run the job that must not matter. `python_seed` is its PYTHONHASHSEED, or ""."""
 
     name: str
     changes: dict[str, Any]
@@ -79,7 +79,7 @@ class Trial:
         >>> all(one.same for one in tried)  # doctest: +SKIP
         True
 
-    `job` is the text of JOB, or what it was found to be; standard input cannot be one of the inputs.
+    `job` is the text of JOB, or the job file that was found for it. Standard input cannot be an input.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Trial:
         return first_difference(self.reference, other.lines)
 
     def not_saved(self) -> str:
-        """Why results of the job are not saved; "" when they are."""
+        """The reason why results of the job are not saved, "" when they are."""
         return unsaved_because(self.job.make(self.job_options), self.job.file, self.job_options)
 
     def reason(self, outcomes: Sequence[TriedWay]) -> str:

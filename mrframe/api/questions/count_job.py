@@ -28,8 +28,8 @@ def count_job(
 
     where    only records for which this condition holds: "status >= 500"
     limit    only so many rows, the largest first
-    reducer  one of `REDUCERS`; by default "count", or "total" when there is a `value`
-    kind     the name of a kind of reader; by default it is found from the first input
+    reducer  one of `REDUCERS`. By default "count", or "total" when there is a `value`
+    kind     the name of a kind of reader. By default it is found from the first input
 
     Raises UsageError when they contradict each other, InputError when the first input cannot be read.
     """
@@ -55,7 +55,7 @@ def _reducer(name: str | None, value: str | None) -> Any:
 
 
 def find_reader(fields: Sequence[str], inputs: Sequence[str], log_format: str | None) -> Reader:
-    """The reader for the inputs: what their fields can only mean, else what the first input looks like."""
+    """The reader for the inputs: the one that the fields imply, else the one detected from the first input."""
     own = reader_with(fields)
     if own is not None:
         return own

@@ -1,4 +1,4 @@
-"""The first bytes of the first input, decompressed: what formats are detected from."""
+"""The first bytes of the first input, decompressed, from which its format is detected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SAMPLE_BYTES = 512 << 10  # holds the 1,000 lines that a format is told from, of
 def first_bytes(inputs: Sequence[str], limit_bytes: int = SAMPLE_BYTES) -> tuple[str, bytes]:
     """(name, at most `limit_bytes` of whole lines) of the first input that is not empty.
 
-    Raises InputError when there is none, or when it cannot be read; standard input is never read here.
+    Raises InputError when there is none, or when it cannot be read. Standard input is never read here.
     """
     for file in expand(inputs):
         head = head_of(file, limit_bytes)

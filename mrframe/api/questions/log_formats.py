@@ -1,4 +1,4 @@
-"""Log formats: which have a name, which one a file has, and what a format string makes of its lines."""
+"""Log formats: list those with a name, detect that of a file, and try a format string on one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LogFormat:
 class DetectedFormat:
     """The format that a file was found to have: `matched` of the first `lines` lines match it.
 
-    `fields` are those of the first line that matches; `why` is for people.
+    `fields` are those of the first line that matches. `why` is for people.
     """
 
     file: str
@@ -47,7 +47,7 @@ class DetectedFormat:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A line that does not match: number from 1, the byte where it stops to match, and what was expected there."""
+    """A line that does not match: number from 1, the byte where it stops to match, and the reason."""
 
     line: int
     text: bytes
@@ -77,7 +77,7 @@ def log_formats() -> list[LogFormat]:
 
 
 def detect_format(path: str) -> DetectedFormat:
-    """Find the format of a file; FormatError when it has none that is known, InputError when it cannot be read."""
+    """Find the format of a file. FormatError when it has none that is known, InputError when it cannot be read."""
     from mrframe.formats.detect import detect
 
     name, data = first_bytes([path])
@@ -87,7 +87,7 @@ def detect_format(path: str) -> DetectedFormat:
 
 
 def format_fields(format_string: str) -> dict[str, str]:
-    """The fields of a format, each with what it holds; FormatError when the string is none.
+    """The fields of a format, each with its meaning. FormatError when the string is not a format.
 
     The string is a name, or Apache's LogFormat or nginx's log_format as it stands in the server's configuration.
     """
@@ -124,7 +124,7 @@ def _tried(data: bytes, reader: Reader) -> tuple[int, list[Mismatch]]:
 
 
 def _first_fields(data: bytes, reader: Reader) -> dict[str, Any]:
-    """The fields of the first line that matches; empty when none does."""
+    """The fields of the first line that matches. Empty when none does."""
     from mrframe.formats.factory import explain
 
     for line in islice(data.split(b"\n"), LINES_TRIED):

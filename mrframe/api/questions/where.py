@@ -1,7 +1,7 @@
 """The condition of a question: from the text of `--where` to a function of fields.
 
 It is a Python expression over fields. It is read as a syntax tree and only the nodes listed here are let through, so
-that a condition can neither reach anything but its fields nor run for ever. A refusal names what was refused. A
+that a condition can neither reach anything but its fields nor run for ever. A refusal names the construct. A
 comparison with a field that has no value is false, as in SQL, where Python would raise: each part of the condition
 that would raise on None is guarded.
 """
@@ -49,16 +49,16 @@ _CALLED = {
 
 
 def is_field_name(word: str) -> bool:
-    """Whether a word has the form of a field: an identifier, or a dotted path into JSON."""
+    """Return whether a word has the form of a field: an identifier, or a dotted path into JSON."""
     return _FIELD.fullmatch(word) is not None
 
 
 def compile_where(text: str, *, nested: bool = False) -> tuple[Callable[..., bool], dict[str, str]]:
     """A function of fields from a condition such as `status >= 500 and path.startswith("/api")`.
 
-    Its parameters are the fields that the condition names, so it can serve as a job's `where`; the dict says
+    Its parameters are the fields that the condition names, so it can serve as a job's `where`. The dict says
     which field each stands for. With `nested` (JSON) `request.status` is a field too, as `request_status`.
-    Raises UsageError that names what is not possible.
+    Raises UsageError that names the construct that is not possible.
     """
     try:
         tree = ast.parse(text.strip(), mode="eval")
@@ -77,13 +77,13 @@ def compile_where(text: str, *, nested: bool = False) -> tuple[Callable[..., boo
 
 
 class _Nested(ast.NodeTransformer):
-    """Dotted paths into JSON as plain names; a method that is called on a field is no part of its path."""
+    """Dotted paths into JSON as plain names. A method that is called on a field is no part of its path."""
 
     def __init__(self, paths: dict[str, str]) -> None:
         self._paths = paths
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Go into what a method is called on and the arguments, past the method's name."""
+        """Visit the object and the arguments of a method call, and skip the method's name."""
         if isinstance(node.func, ast.Attribute):
             node.func.value = self.visit(node.func.value)
         node.args = [self.visit(argument) for argument in node.args]

@@ -1,4 +1,4 @@
-"""What an id names: a run that was kept (`run-7`) or a submission (`job-7`), and which of them came last."""
+"""From an id to a kept run (`run-7`) or a submission (`job-7`), and the ids that came last."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mrframe.task.debug.capsule import Capsule
 
 
 def input_lines(id: str, directory: str | None = None) -> InputLines:  # noqa: A002  (the word of the commands)
-    """What the lines behind a key of this run or submission are found in.
+    """The inputs of this run or submission, in which the lines behind a key are found.
 
     UsageError when there is none of this id, when it is not done, or read standard input. No connection is left open.
     """
@@ -56,7 +56,7 @@ def kept_failures(id: str, directory: str | None = None) -> KeptFailures:  # noq
 
 
 def last_id(directory: str | None = None) -> str:
-    """The id of the last thing that this user ran or submitted: what `@` means. UsageError when there is none."""
+    """The id of the last thing that this user ran or submitted, for `@`. UsageError when there is none."""
     run, job = _last_run(), _last_submission(directory)
     if run is None and job is None:
         raise UsageError(
@@ -66,7 +66,7 @@ def last_id(directory: str | None = None) -> str:
 
 
 def last_submission_id(directory: str | None = None) -> str:
-    """The same for those that know no runs; UsageError when the last thing is a run."""
+    """The same where only a submission will do. UsageError when the last thing is a run."""
     run, job = _last_run(), _last_submission(directory)
     if job is None:
         raise UsageError(f"{directory or default_home()} has no submission, so there is no last one (@)")
@@ -79,7 +79,7 @@ def last_submission_id(directory: str | None = None) -> str:
 
 
 def submission_id(text: str, directory: str | None = None) -> str:
-    """The text, if it can be the id of a submission; else UsageError. The cluster is not asked."""
+    """The text, if it can be the id of a submission, else UsageError. The cluster is not asked."""
     return ClusterDir(directory or default_home()).job(text)
 
 

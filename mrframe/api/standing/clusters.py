@@ -1,4 +1,4 @@
-"""Start and stop a standing cluster on this machine, and ask how it is."""
+"""Start and stop a standing cluster on this machine, and show its status."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StartedCluster:
 def start_cluster(
     directory: str | None = None, *, nodes: int | None = None, slots: int | None = None, shuffle: Shuffle = "auto"
 ) -> StartedCluster:
-    """Start a standing cluster, going on with what was submitted before, and return when it serves.
+    """Start a standing cluster and return when it serves. It goes on with earlier submissions.
 
         >>> started = mrframe.start_cluster(elsewhere, nodes=1, slots=1)
         >>> started.nodes, started.slots
@@ -37,9 +37,9 @@ def start_cluster(
         >>> mrframe.stop_cluster(elsewhere) == started.directory
         True
 
-    directory  where it lives; by default in the user's state directory
+    directory  where it lives. By default in the user's state directory
     nodes      by default 2, or 1 on one core
-    slots      executors on each node; by default as many as there are cores for it
+    slots      executors on each node. By default as many as there are cores for it
     shuffle    "zmq": nodes read nothing of each other by path
 
     It goes on when this process ends. Raises ClusterUnreachable when one runs there already, or does not start.
@@ -52,7 +52,7 @@ def start_cluster(
 
 
 def stop_cluster(directory: str | None = None) -> str:
-    """End all processes of a standing cluster; its journal and what its nodes have done stay for the next start.
+    """End all processes of a standing cluster. Its journal and the output on its nodes stay for the next start.
 
     Gives the directory. ClusterUnreachable when none runs there.
     """

@@ -2,11 +2,12 @@
 
 Rules.
 - One session, one thread: a client is used by the thread that made it, and is closed.
-- An end is told to a session once, so it is remembered here: a submission can be waited for and asked again.
-- Removal: what the client had kept goes first, and then the cluster is told to forget. A removal that is killed
-  between the two leaves a submission that the cluster still lists, and that can be removed again. The other way round
-  nobody would know of what is left. The id is never given again (`cluster/client/cluster_dir.py`), since the journal
-  has it as over.
+- The master reports the end of a submission to a session once. It is remembered here, so that one can wait for a
+  submission, and fetch its result, any number of times.
+- Removal deletes the files that the client kept first, and then has the cluster forget the submission. If it is
+  killed between the two, the cluster still lists the submission, and it can be removed again. In the other order the
+  files would be left, and nothing would name them. An id is never reused (`cluster/client/cluster_dir.py`), since the
+  journal has it as ended.
 
 Not here: starting and stopping a cluster (`clusters.py`).
 """
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 
 
 class Client(DatasetClient):
-    """A session with a standing cluster: `mrframe.connect()` makes one. A context manager; `close` ends it.
+    """A session with a standing cluster: `mrframe.connect()` makes one. It is a context manager, and `close` ends it.
 
         >>> with mrframe.connect(directory) as client:
         ...     submission = client.submit("status_codes", ["sample_logs/access.log"])
@@ -61,7 +62,7 @@ class Client(DatasetClient):
         self._home = home
         self._ends: dict[str, JobEnded] = {}
         with ExitStack() as stack:
-            scratch = stack.enter_context(Scratch(later=True))  # what is fetched goes when the session ends
+            scratch = stack.enter_context(Scratch(later=True))  # holds fetched files until the session ends
             visitor = stack.enter_context(Visitor(home, scratch.path))
             super().__init__(visitor, home.blocks, answer_s)
             self._stack = stack.pop_all()
@@ -84,10 +85,10 @@ class Client(DatasetClient):
     ) -> Submission:
         """Submit a job, and return once the cluster has it in its journal.
 
-        job       as for `mrframe.run`; one without a file travels by value
-        inputs    as for `mrframe.run`, but for standard input; also datasets: `mrfs:access`, `mrfs:access@3`
+        job       as for `mrframe.run`. One without a file travels by value
+        inputs    as for `mrframe.run`, but for standard input. Also datasets: `mrfs:access`, `mrfs:access@3`
         options   those about engines, nodes and time limits mean nothing here: the cluster has its own
-        priority  tasks of submissions with a higher one go first; those with the same share the cluster
+        priority  tasks of submissions with a higher one go first. Those with the same share the cluster
 
         The keys of a job in total order are sampled first, by another submission, which is waited for and removed.
         """
@@ -125,7 +126,7 @@ class Client(DatasetClient):
             raise_failure(event.failure)
 
     def result(self, id: str, timeout_s: float = 0.0) -> Result:  # noqa: A002
-        """The answer of a submission, as often as it is asked for; waits at most so long for its end.
+        """The answer of a submission, as often as it is asked for. Waits at most so long for its end.
 
         Large answers are read from the client's own files, so they end with it. Raises the submission's failure,
         UsageError while it still runs.
@@ -142,7 +143,7 @@ class Client(DatasetClient):
         return held([os.fspath(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked)
 
     def why(self, id: str, key: str) -> Iterator[InputLine]:  # noqa: A002
-        """The input lines behind a key of the answer, in input order; `key` as the answer writes it.
+        """The input lines behind a key of the answer, in input order. `key` as the answer writes it.
 
         The job's code runs in this process, as the inline engine has it.
         """
@@ -154,7 +155,7 @@ class Client(DatasetClient):
         )
 
     def cancel(self, id: str) -> Cancelled:  # noqa: A002
-        """End a submission now: what runs of it is stopped, and it has no answer. One that has ended stays so."""
+        """End a submission now: its tasks are stopped, and it has no answer. One that has ended stays as it is."""
         name = self._home.job(id)
         before = self._seen(name)
         if before is None:
@@ -168,9 +169,9 @@ class Client(DatasetClient):
         return Cancelled(name, state, now=before.state == "running" and state == "cancelled")
 
     def rm(self, id: str) -> None:  # noqa: A002
-        """Remove an ended submission: its answer, all that was kept for it, and its record.
+        """Remove an ended submission: its answer, its record, and all else that was kept for it.
 
-        UsageError for one that still runs. To remove what is removed already is no error.
+        UsageError for one that still runs. Removing it again is no error.
         """
         name = self._home.job(id)
         one = self._seen(name)
@@ -195,7 +196,7 @@ class Client(DatasetClient):
     # ---- the session --------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Leave; the cluster goes on."""
+        """Leave. The cluster goes on."""
         self._stack.close()
 
     def __enter__(self) -> Self:
@@ -208,7 +209,7 @@ class Client(DatasetClient):
         return f"<Client of the cluster in {self.directory}>"
 
     def _seen(self, job: str) -> JobState | None:
-        """What the master says of this submission; None when it has none of this id."""
+        """The state of this submission as the master reports it. None when it has none of this id."""
         return next((one for one in self._visitor.state(self._answer_s).jobs if one.job == job), None)
 
     def _unknown(self, job: str) -> UsageError:
@@ -238,7 +239,7 @@ class Client(DatasetClient):
         return ended(self._visitor, job, timeout_s, self._ends)
 
     def _sampled(self, planned: submissions.Submission) -> list[bytes]:
-        """Have the cluster sample keys; the files of what it found. Nothing of that is left, whatever comes of it."""
+        """Have the cluster sample keys, and return the files of its output. The sampling submission is removed."""
         name = self._home.add_submission(planned.record, planned.package)
         try:
             submissions.submit(planned, self._visitor, name, self._answer_s)

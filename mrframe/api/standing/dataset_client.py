@@ -30,7 +30,7 @@ BLOCK_BYTES_MIN = 4096
 
 
 class DatasetClient:
-    """Datasets of a standing cluster. A dataset is a name for a list of files; each put makes a version of it.
+    """Datasets of a standing cluster. A dataset is a name for a list of files. Each put makes a version of it.
 
     A version is named `access` (the last one) or `access@3`, with or without `mrfs:` before it.
     """
@@ -43,11 +43,11 @@ class DatasetClient:
     def put(
         self, dataset: str, inputs: Sequence[str], *, block_bytes: int = BLOCK_BYTES, replicas: int = 2
     ) -> StoredDataset:
-        """Make files the next version of a dataset; done when they lie on the disks of enough nodes.
+        """Make files the next version of a dataset. Done when they lie on the disks of enough nodes.
 
-        Only blocks that no dataset has are stored. What is compressed is stored decompressed, and compressed again
-        block by block. Raises InputError for what cannot be put, InputChanged when a file is written to meanwhile,
-        StoreFull when the nodes have no room for it; then nothing of it is kept.
+        Only blocks that no dataset has are stored. Compressed files are decompressed, and compressed again block by
+        block. Raises InputError for inputs that cannot be put, InputChanged when a file is written to meanwhile,
+        StoreFull when the nodes have no room for it. Then nothing of it is kept.
         """
         if block_bytes < BLOCK_BYTES_MIN:
             raise UsageError(f"blocks of {block_bytes:,} bytes are too small; not less than {BLOCK_BYTES_MIN:,}")
@@ -79,13 +79,13 @@ class DatasetClient:
         return datasets.content(self._visitor, datasets.find(self._visitor, reference), files)
 
     def rm_dataset(self, reference: str, *, all_versions: bool = False) -> list[str]:
-        """Remove a version, or all of its dataset; gives their names. Blocks that no other one needs are deleted."""
+        """Remove a version, or all of its dataset. Gives their names. Blocks that no other one needs are deleted."""
         return datasets.remove(self._visitor, reference, all_versions=all_versions)
 
     def fsck(self, *, repair: bool = False) -> StoreReport:
-        """Read every replica on every node, and name what is damaged or missing.
+        """Read every replica on every node, and name those that are damaged or missing.
 
-        The cluster makes again by itself what it can, from another replica; `repair` waits for that.
+        The cluster repairs by itself from other replicas. `repair` waits for that.
         """
         return store_report(fsck.fsck(self._visitor, repair=repair), self._blocks)
 
@@ -103,11 +103,11 @@ class DatasetClient:
         return names, [unlisted_version(one) for one in left]
 
     def balance(self) -> Listing[NodeStore]:
-        """Wait until every block is on the nodes that are to have it; gives what each has."""
+        """Wait until every block is on the nodes that are to have it. Returns the blocks on each node."""
         return _nodes(fsck.balance(self._visitor))
 
     def decommission(self, node: str, *, undo: bool = False) -> Listing[NodeStore]:
-        """Have a node give its blocks to the others, and wait until it has none; `undo` has it keep blocks again."""
+        """Have a node give its blocks to the others, and wait until it has none. `undo` has it keep blocks again."""
         return _nodes(fsck.decommission(self._visitor, node, undo=undo))
 
 

@@ -1,4 +1,4 @@
-"""What a client is told of datasets and the store, as values: for a program, for JSON, for a table."""
+"""Datasets and the store as values that a client returns: for a program, for JSON, for a table."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DatasetInfo:
 
     @property
     def name(self) -> str:
-        """What names this version as an input: `mrfs:access@3`."""
+        """The name of this version as an input: `mrfs:access@3`."""
         return f"mrfs:{self.dataset}@{self.number}"
 
     def to_plain(self) -> dict[str, Any]:
@@ -46,9 +46,9 @@ class DatasetInfo:
 
 @dataclass(frozen=True, slots=True)
 class StoredDataset:
-    """What came of a put. `new` is False when the last version had these files already; `bytes` are of content.
+    """The version that a put made. `new` is False when the last one had these files already. `bytes` are of content.
 
-    `stored_replicas` and `stored_bytes` (on disks) are what this put added; `notes` are about the inputs, for people.
+    This put added `stored_replicas`, with `stored_bytes` on disks. `notes` are about the inputs, for people.
     """
 
     name: str
@@ -98,7 +98,7 @@ class DatasetDetail:
 
 @dataclass(frozen=True, slots=True)
 class DamagedReplica:
-    """A replica that is not what its name says; `made_again` when the block has all its replicas again."""
+    """A replica whose content does not match its name. `made_again`: the block has all its replicas again."""
 
     node: str
     block: str
@@ -130,7 +130,7 @@ class UnlistedVersion:
 
     @property
     def name(self) -> str:
-        """What names this version: `mrfs:access@3`."""
+        """The name of this version: `mrfs:access@3`."""
         return f"mrfs:{self.dataset}@{self.number}"
 
     def to_plain(self) -> dict[str, Any]:
@@ -140,7 +140,7 @@ class UnlistedVersion:
 
 @dataclass(frozen=True, slots=True)
 class UnknownOnNode:
-    """Blocks on a node that no version names; `names` are some of them, `path` is the file of the first."""
+    """Blocks on a node that no version names. `names` are some of them, `path` is the file of the first."""
 
     node: str
     blocks: int
@@ -151,7 +151,7 @@ class UnknownOnNode:
 
 @dataclass(frozen=True, slots=True)
 class StoreReport:
-    """What a look through the store has found; `replicas` were read."""
+    """The findings of a check of the whole store, in which `replicas` were read."""
 
     replicas: int
     damaged: list[DamagedReplica]
@@ -160,7 +160,7 @@ class StoreReport:
     unknown: list[UnknownOnNode]
 
     def is_sound(self, *, repaired: bool = False) -> bool:
-        """Whether nothing is wrong; with `repaired` a damaged replica that was made again is not."""
+        """Return whether nothing is wrong. With `repaired`, a damaged replica that was made again does not count."""
         return not (self.lacking or (self.damaged and not repaired) or self.not_in_journal or self.unknown)
 
     def to_plain(self) -> dict[str, Any]:
@@ -174,7 +174,7 @@ class StoreReport:
 
 @dataclass(frozen=True, slots=True)
 class NodeStore:
-    """The blocks on a node; a decommissioned one gives them to the others."""
+    """The blocks on a node. A decommissioned one gives them to the others."""
 
     node: str
     state: str
@@ -202,7 +202,7 @@ def dataset_info(line: VersionLine) -> DatasetInfo:
 
 
 def stored_dataset(put: Put) -> StoredDataset:
-    """What came of a put."""
+    """The version that a put made."""
     version = put.version
     length = sum(file.length for file in version.files)
     name = f"mrfs:{version.dataset}@{version.number}"
@@ -229,7 +229,7 @@ def unlisted_version(one: AsideVersion) -> UnlistedVersion:
 
 
 def store_report(report: Report, folder: str) -> StoreReport:
-    """What `fsck` found, in the store below this folder."""
+    """The findings of `fsck`, in the store below this folder."""
 
     def path(node: str, name: str) -> str:
         return os.path.join(folder, node, "blocks", name)

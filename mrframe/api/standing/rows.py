@@ -1,4 +1,4 @@
-"""What a client is told of a cluster and its submissions, as values: for a program, for JSON, for a table."""
+"""A cluster and its submissions as values that a client returns: for a program, for JSON, for a table."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mrframe.wire.messages import ClusterState, JobState, NodeState
 
 @dataclass(frozen=True, slots=True)
 class SubmissionInfo:
-    """How a submission is.
+    """A submission in a list.
 
-    name       of its job; None when its record is gone (a removal broke off) or damaged
+    name       of its job, None when its record is gone (a removal broke off) or damaged
     state      "running", "done", "failed" or "cancelled"
     stage      "map", "shuffle" or "reduce", with the tasks of the step that it is at
-    submitted  by the clock of this machine; None when its record is gone
-    error      slug and beginning of the message of a failure; "" and "" for none
+    submitted  by the clock of this machine, None when its record is gone
+    error      slug and beginning of the message of a failure, both "" for none
     """
 
     id: str
@@ -81,9 +81,9 @@ class ClusterStatus:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """What came of a cancellation: `state` is that of the submission now ("removed": it was removed meanwhile).
+    """The outcome of a cancellation. `state` is that of the submission now ("removed": it was removed meanwhile).
 
-    `now` says that this call ended it; else it had ended before.
+    `now` says that this call ended it. Else it had ended before.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What is asked of a cluster in several steps: the end of a submission, and what it has mapped."""
+"""Calls to a cluster that take several steps: wait for the end of a submission, and find the splits it mapped."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ANSWER_S = 30.0
 
 
 def ended(visitor: Visitor, job: str, timeout_s: float | None, known: dict[str, JobEnded]) -> JobEnded:
-    """The end of this job, which may be known; TimedOut when it does not come in time, UsageError when there is none.
+    """Wait for the end of this job. TimedOut when it does not come in time, UsageError when there is no such job.
 
-    Ends of other jobs that come meanwhile are added to what is known.
+    Ends of other jobs that arrive meanwhile are added to `known`.
     """
     started_s = time.monotonic()
     visitor.follow(job)
@@ -41,7 +41,7 @@ def ended(visitor: Visitor, job: str, timeout_s: float | None, known: dict[str, 
 def submitted_maps(
     home: ClusterDir, visitor: Visitor, job: str, answer_s: float, known: dict[str, JobEnded]
 ) -> SubmittedMaps:
-    """What a submission has mapped, and by which job. UsageError when it is not done."""
+    """The splits that a submission mapped, and its job. UsageError when it is not done."""
     if any(one.job == job and one.state != "done" for one in visitor.state(answer_s).jobs):
         raise UsageError(f"{job} is not done, so there are no lines yet; wait for it with: mrframe wait {job}")
     reports = ended(visitor, job, answer_s, known).reports

@@ -1,4 +1,4 @@
-"""A handle on one submission: its id, and what its client says of it."""
+"""A handle on one submission: its id, and the calls of its client about it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Submission:
         >>> [line.line for line in submission.why("ferry")][:2]
         [1, 7]
 
-    It is as alive as its client; another client can make a handle of its `id`.
+    It is as alive as its client. Another client can make a handle of its `id`.
     """
 
     def __init__(self, client: Client, id: str, notes: tuple[str, ...] = ()) -> None:  # noqa: A002

@@ -1,4 +1,4 @@
-"""`mrframe cache`: what is saved of earlier runs, and letting it go."""
+"""`mrframe cache`: list and delete the saved results of earlier runs."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def _saved(cache_dir: str | None, bytes_max: str | None = None) -> api.SavedResu
 def command() -> None:
     """Show or delete the results that are saved of earlier runs.
 
-    A run saves what its maps made of each split, and a later run of the same job over the same bytes does not make it
-    again. Nothing is lost when it is deleted, but time.
+    A run saves the map results of each split, and a later run of the same job over the same bytes reuses them.
+    Deleting them costs only time.
     """
 
 
@@ -38,7 +38,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 @_cache_dir_option
 def list_results(*, as_json: bool, cache_dir: str | None) -> None:
-    """List the jobs whose results are saved, with how much of them there is and when it was used last."""
+    """List the jobs with saved results, their sizes, and when they were last used."""
     saved = _saved(cache_dir)
     jobs = saved.jobs()
     if as_json:
@@ -60,7 +60,7 @@ def _ago(seconds: float) -> str:
 @click.option("--cache-bytes-max", "bytes_max", metavar="BYTES", default=None, help="how much may stay [1GiB]")
 @_cache_dir_option
 def collect_garbage(cache_dir: str | None, bytes_max: str | None) -> None:
-    """Delete what was not used for longest, until the rest is within the limit."""
+    """Delete the least recently used results until the rest is within the limit."""
     say(f"{bytes_text(_saved(cache_dir, bytes_max).trim())} deleted")
 
 

@@ -55,7 +55,7 @@ def _line(outcome: TriedWay) -> str:
 
 
 def conclude(trial: Trial, tried: Sequence[TriedWay], *, as_json: bool) -> None:
-    """Print the verdict; exit code 1 when two answers differ."""
+    """Print the verdict. Exit code 1 when two answers differ."""
     wrong = next((one for one in tried if not one.same), None)
     reason = trial.reason(tried) if wrong else ""
     not_saved = trial.not_saved()

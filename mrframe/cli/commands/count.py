@@ -27,7 +27,7 @@ class ReaderChoice(click.Choice):  # type: ignore[type-arg]
 
 
 class CountCommand(JobCommand):
-    """Options in sections as `run` has them; there is no JOB to look for."""
+    """Options in sections as `run` has them. There is no JOB to look for."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse as click does."""

@@ -1,4 +1,4 @@
-"""`mrframe formats`: which log formats there are, which one a file has, and what a format string makes of lines."""
+"""`mrframe formats`: list log formats, detect that of a file, and try a format string."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def list_formats(*, as_json: bool) -> None:
 @click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def detect_format(file: str, *, as_json: bool) -> None:
-    """Say which format a file has, why, and what the fields of its first matching line are."""
+    """Show the format of a file, the reason, and the fields of its first matching line."""
     found = api.detect_format(file)
     if as_json:
         print_json(found.to_plain())

@@ -1,6 +1,6 @@
 """`mrframe replay ID`: a record or group on which a job's code failed, run again alone.
 
-The job's code runs in a child of this process, which only prints: what was kept is opened there.
+The job's code runs in a child of this process, which only prints. The kept failure is opened there.
 """
 
 from __future__ import annotations
@@ -112,11 +112,11 @@ def _replay(capsule: Capsule, package: bytes, path: str | None, *, debug: bool) 
 
 
 def escaped_lines(text: str) -> str:
-    """Several lines without what a terminal would obey."""
+    """Several lines, with control characters escaped."""
     return "".join(f"{escaped(line)}\n" for line in text.splitlines())
 
 
 def _debugger(traceback: Any) -> None:
-    import pdb  # noqa: T100  (what --pdb asks for)
+    import pdb  # noqa: T100  (--pdb asks for it)
 
     pdb.post_mortem(traceback)

@@ -1,7 +1,7 @@
-"""`mrframe run JOB INPUT…`, and what every command that runs a job shares: `carry_out`.
+"""`mrframe run JOB INPUT…`, and `carry_out`, which every command that runs a job shares.
 
 Parse, call `mrframe.api`, print. The order of things is: settings and targets are checked, the job runs, the
-answer is written (whole or not at all), then the figures; data goes to standard output and all else to stderr.
+answer is written (whole or not at all), then the figures. Data goes to standard output and all else to stderr.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def taken_apart(values: dict[str, Any], context: click.Context) -> tuple[RunOptions, Answer, dict[str, Any]]:
-    """The parsed parameters of a command as (settings of the run, what becomes of the answer, options of the job)."""
+    """The parsed parameters of a command as (settings of the run, flags of the answer, options of the job)."""
     flags = {name: values.pop(name) for name in settings.declared()}
     answer = answer_of(values)
     return settings.run_options(flags), answer, options_of_job(context, values)
@@ -44,7 +44,7 @@ def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **valu
     """Run one job over log files and print its answer.
 
     JOB is a file (jobs/top_urls.py), a name in a file (path.py:name), a dotted module, or a ready job (top_urls).
-    INPUT is a file, a pattern, a folder, a .gz file, or - for standard input; for a job that joins several sources
+    INPUT is a file, a pattern, a folder, a .gz file, or - for standard input. For a job that joins several sources
     it begins with the name of one: hits=access.log users=people.jsonl. The job's own options are shown by
     `mrframe run JOB --help`.
     """
@@ -61,9 +61,9 @@ def carry_out(
     *,
     question: dict[str, Any] | None = None,
 ) -> None:
-    """Run a job and deliver its answer and figures as `answer` says; raises what `api.run` raises.
+    """Run a job and deliver its answer and figures as `answer` says. Raises the errors of `api.run`.
 
-    `question` is what `mrframe count` was asked, from which the job can be made again.
+    `question` holds the words of `mrframe count`, from which the job can be made again.
     """
     if not inputs:
         raise click.UsageError("no INPUT was given; name a log file, or - for standard input")

@@ -17,7 +17,7 @@ from mrframe.core.job.job import Job
 
 
 def main(job: Job | Callable[..., Job], argv: Sequence[str] | None = None) -> NoReturn:
-    """Run a job on the inputs that the command line names, print the answer and exit; never returns.
+    """Run a job on the inputs that the command line names, print the answer and exit. Never returns.
 
     `argv` is the arguments without the script's name, by default those of the process.
     """

@@ -36,7 +36,7 @@ def command(*, run: str, key: str, lines_max: int, as_json: bool, directory: str
 
     ID is that of a run (run-7) or of a submission that is done (job-7), or @ for whichever was the last. KEY is
     written as in the answer: /index.html, 500, or as JSON, '["a", 1]'. Of a job of several steps it is a key of the
-    first. Splits whose saved results do not hold the key are not read again. Exit code 1 when there is no such line.
+    first. Splits are skipped if their saved results lack the key. Exit code 1 when there is no such line.
     """
     api.stdout.claim()
     with api.input_lines(named(run, directory), directory) as found:
@@ -49,7 +49,7 @@ def command(*, run: str, key: str, lines_max: int, as_json: bool, directory: str
 
 
 def _show(kept: InputLines, key: str, lines_max: int, *, as_json: bool) -> int:
-    """In the child: print the lines; the exit code."""
+    """In the child: print the lines, and return the exit code."""
     from mrframe.cli.show.failures import show
 
     number = 0

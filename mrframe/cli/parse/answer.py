@@ -1,4 +1,4 @@
-"""What becomes of the answer and of messages. Each flag is declared once, as a field of `Answer`."""
+"""The flags about the answer and messages. Each is declared once, as a field of `Answer`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class OutputChoice(_Choice):
     """The name of an output format, one of those that are built in or of another package."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The name; UsageError when there is no such format."""
+        """The name. UsageError when there is no such format."""
         if api.is_registered(api.OUTPUTS, value, api.FORMATS):
             return value
         return super().convert(value, param, ctx)
@@ -45,7 +45,7 @@ def value(*names: str, help: str, metavar: str | None = None, kind: Any = str) -
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What becomes of the answer and of messages, as the command line says."""
+    """Where the answer and messages go, and in which form, as the command line says."""
 
     output: str | None = value(
         *("-o", "--output"),
@@ -86,12 +86,12 @@ class Answer:
 
     @property
     def to_stdout(self) -> bool:
-        """Whether the rows themselves go to standard output."""
+        """True if the rows themselves go to standard output."""
         return self.output in (None, "-")
 
     @property
     def json_text(self) -> Any:
-        """How JSON of a fixed form holds bytes that are not UTF-8."""
+        """The form of bytes that are not UTF-8 in output that is always JSON."""
         return self.text or "escape"
 
     @property

@@ -1,6 +1,6 @@
 """The settings of a run as flags of commands, and the kinds of flags that the help shows in sections.
 
-The settings come from `core/model/options.py` through `settings.declared()`; they stay texts here and are checked
+The settings come from `core/model/options.py` through `settings.declared()`. They stay texts here and are checked
 in `settings.py`, where a flag, a variable and a file are treated alike.
 """
 
@@ -30,7 +30,7 @@ class SettingType(_TextType):
         self.setting = setting
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:  # noqa: ARG002
-        """The text as it is; `settings.value_of` judges it together with its origin."""
+        """The text as it is. `settings.value_of` judges it together with its origin."""
         return str(value)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
@@ -39,11 +39,11 @@ class SettingType(_TextType):
 
 
 class SettingOption(click.Option):
-    """A flag made from a setting; help lists these in a section of their own."""
+    """A flag made from a setting. Help lists these in a section of their own."""
 
 
 class AnswerOption(click.Option):
-    """A flag about what becomes of the answer and of messages."""
+    """A flag about the answer and messages."""
 
 
 class JobOption(click.Option):
@@ -58,7 +58,7 @@ def setting_option(setting: Setting) -> SettingOption:
 
 
 def setting_flags(*without: str) -> Callable[[C], C]:
-    """Decorator: the command takes every setting of a run but these; its function gets them as texts or None."""
+    """Decorator: the command takes every setting of a run but these. Its function gets them as texts or None."""
 
     def decorate(command: C) -> C:
         for setting in reversed(declared().values()):

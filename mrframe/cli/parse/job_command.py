@@ -2,7 +2,8 @@
 
 `mrframe run JOB INPUT… --limit 20`: options may stand anywhere, also before the JOB that declares them, so the
 arguments are searched for the JOB first. The file of the job is executed here, and its function is not called: only
-its signature is read. What was found is kept, so that the command that runs the job does not execute its file again.
+its signature is read. The job that was found is kept, so that the command that runs it does not execute its file
+again.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _HELP = ("-h", "--help")
 
 
 class JobCommand(click.Command):
-    """A command whose first argument is a JOB, or whose job is given (a script that calls `mrframe.main`)."""
+    """A command with a JOB as its first argument, or with a given job (a script that calls `mrframe.main`)."""
 
     given: Job | Callable[..., Any] | None = None
 
@@ -111,12 +112,12 @@ def section_of(param: click.Parameter) -> str:
 
 def _taken(text: str) -> FoundJob:
     found = api.find_job(text)
-    found.parameters()  # the file is executed, and raises what it raises
+    found.parameters()  # executes the file, whose errors are raised here
     return found
 
 
 def job_of(context: click.Context, text: str) -> FoundJob | str:
-    """The job that was found while the arguments were parsed; the text when that was not this one."""
+    """The job that was found while the arguments were parsed, or the text when that was another."""
     found: FoundJob | None = context.meta.get(_FOUND)
     return found if found is not None and found.text == text else text
 
@@ -128,7 +129,7 @@ def options_of_job(context: click.Context, values: dict[str, Any]) -> dict[str, 
 
 
 def find_job(args: Sequence[str], options: Sequence[click.Option], find: Callable[[str], F]) -> F | None:
-    """The JOB among the arguments, found; None when there is none.
+    """The JOB among the arguments, found. None when there is none.
 
     It is the first argument that is no option and no option's value. What follows an option that is not known
     (yet) may be either: it is taken as the JOB only when `find`, which raises JobError, accepts it.
@@ -163,7 +164,7 @@ def find_job(args: Sequence[str], options: Sequence[click.Option], find: Callabl
 
 
 def options_of(parameters: Sequence[inspect.Parameter], taken: Sequence[click.Option]) -> list[JobOption]:
-    """The options that a job's parameters declare; JobError for a parameter that cannot be one."""
+    """The options that a job's parameters declare. JobError for a parameter that cannot be one."""
     names = {name for option in taken for name in (*option.opts, *option.secondary_opts)}
     options = []
     for parameter in parameters:

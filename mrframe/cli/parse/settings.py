@@ -1,6 +1,6 @@
 """Where the settings of a run come from: flag > environment > project file > user's file > default.
 
-Each setting is declared once, as a field of `core/model/options.RunOptions`; this module reads the fields and looks
+Each setting is declared once, as a field of `core/model/options.RunOptions`. This module reads the fields and looks
 their values up. The kind of each (`core/model/setting_kinds.py`) says which values it takes. Here units are read, and
 the message about a wrong value names the place where it was given. It knows nothing of click and prints nothing.
 """
@@ -41,7 +41,7 @@ class Setting:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The values that are named in the help; all that there are, unless packages can add some."""
+        """The values that are named in the help. All that there are, unless packages can add some."""
         return self.kind.choices
 
     @property
@@ -56,7 +56,7 @@ class Setting:
 
     @property
     def default_text(self) -> str:
-        """The default for people; empty when it is decided at run time."""
+        """The default for people. Empty when it is decided at run time."""
         if self.default is None:
             return ""
         return size_text(self.default) if self.kind in _SIZES else str(self.default)
@@ -86,9 +86,9 @@ def declared() -> dict[str, Setting]:
 
 
 def resolve(flags: Mapping[str, str | None], environment: Mapping[str, str], folder: str) -> dict[str, Resolved]:
-    """Every setting's value and origin; `flags` holds the texts given on the command line.
+    """Every setting's value and origin. `flags` holds the texts given on the command line.
 
-    Raises UsageError for a value that cannot be, or an unknown name in a file; the message names the place.
+    Raises UsageError for a value that cannot be, or an unknown name in a file. The message names the place.
     """
     settings = declared()
     layers = [(f"{settings[name].flag} {text}", name, text) for name, text in flags.items() if text is not None]
@@ -112,7 +112,7 @@ def run_options(flags: Mapping[str, str | None]) -> RunOptions:
 
 
 def strange_variables(environment: Mapping[str, str]) -> list[str]:
-    """A warning for each variable that looks like a misspelt setting; not an error, since it may be another's."""
+    """A warning for each variable that looks like a misspelt setting. Not an error, since it may be another's."""
     known = [name.upper() for name in declared()]
     warnings = []
     for name in sorted(environment):
@@ -129,8 +129,8 @@ def strange_variables(environment: Mapping[str, str]) -> list[str]:
 def setting_files(environment: Mapping[str, str], folder: str) -> list[str]:
     """The files that hold settings and exist, nearest first.
 
-    In the folder `mrframe.toml`, or, where there is none, `pyproject.toml` with a table [tool.mrframe];
-    then the user's own `$XDG_CONFIG_HOME/mrframe/config.toml` (`~/.config` when the variable is not set).
+    In the folder `mrframe.toml`, or, where there is none, `pyproject.toml` with a table [tool.mrframe].
+    Then the user's own `$XDG_CONFIG_HOME/mrframe/config.toml` (`~/.config` when the variable is not set).
     """
     own, project = os.path.join(folder, "mrframe.toml"), os.path.join(folder, "pyproject.toml")
     base = environment.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
@@ -139,7 +139,7 @@ def setting_files(environment: Mapping[str, str], folder: str) -> list[str]:
 
 
 def read_file(path: str, settings: Mapping[str, Setting]) -> dict[str, Any]:
-    """The settings that one file gives; UsageError when it is no TOML or names a setting that is none."""
+    """The settings that one file gives. UsageError when it is no TOML or names a setting that is none."""
     table = _read_table(path)
     for name in table:
         if name not in settings:
@@ -156,7 +156,7 @@ def _read_table(path: str) -> dict[str, Any]:
     in_project = os.path.basename(path) == "pyproject.toml"
     if in_project and b"mrframe" not in data:
         return {}
-    import tomllib  # only those who have such a file pay for it
+    import tomllib  # costs time, and few have such a file
 
     try:
         table = tomllib.loads(data.decode("utf-8"))
@@ -169,7 +169,7 @@ def _read_table(path: str) -> dict[str, Any]:
 
 
 def value_of(setting: Setting, raw: Any, origin: str) -> Any:
-    """The value that a text (or a TOML value) stands for; UsageError names the origin and what is needed."""
+    """The value that a text (or a TOML value) stands for. UsageError names the origin and what is needed."""
     value: Any = None
     if isinstance(raw, (str, int, float)) and not isinstance(raw, bool):
         value = _PARSERS.get(setting.kind, str)(str(raw).strip())
@@ -183,7 +183,7 @@ def value_of(setting: Setting, raw: Any, origin: str) -> Any:
 
 
 def parse_size(text: str) -> int | None:
-    """Bytes in `64MiB`, `64M` (both binary), `64MB` (decimal), `1000`; None when the text is no size."""
+    """Bytes in `64MiB`, `64M` (both binary), `64MB` (decimal), `1000`. None when the text is no size."""
     match = _SIZE.fullmatch(text)
     if match is None:
         return None
@@ -193,7 +193,7 @@ def parse_size(text: str) -> int | None:
 
 
 def parse_count(text: str) -> int | None:
-    """The whole number that a text of digits stands for; None for any other text."""
+    """The whole number that a text of digits stands for. None for any other text."""
     return int(text) if text.isdecimal() else None
 
 
@@ -206,7 +206,7 @@ def size_text(count: int) -> str:
 
 
 def parse_span(text: str) -> float | None:
-    """Seconds in `90`, `90s`, `500ms`, `5m`, `5min`, `2h`; None when the text is no span of time."""
+    """Seconds in `90`, `90s`, `500ms`, `5m`, `5min`, `2h`. None when the text is no span of time."""
     match = _SPAN.fullmatch(text)
     return float(match[1]) * _SPAN_UNITS[match[2] or "s"] if match else None
 

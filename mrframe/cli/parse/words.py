@@ -14,7 +14,7 @@ def fields_and_inputs(
 ) -> tuple[list[str], list[str]]:
     """The leading words that name fields, and the inputs after them.
 
-    The first word is always a field; the following ones are as long as they have a field's form and no file of
+    The first word is always a field. The following ones are as long as they have a field's form and no file of
     that name exists (`./status` is always a file). UsageError or InputError when one of the two is missing.
     """
     fields: list[str] = []

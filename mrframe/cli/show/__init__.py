@@ -1,1 +1,1 @@
-"""What commands print, and how they end."""
+"""Printing: answers, figures, progress, errors and exit codes."""

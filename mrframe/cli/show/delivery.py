@@ -1,4 +1,4 @@
-"""The answer and its figures, to where they are wanted; standard output is guarded.
+"""The answer and its figures, to where they are wanted. Standard output is guarded.
 
 Standard output may lose its reader, or be full, or be closed. Files and folders are written by `api/answer_files.py`.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def deliver(result: Result, answer: Answer) -> None:
-    """The rows to where they are wanted, with --json as part of one JSON object; then the figures."""
+    """The rows to where they are wanted, with --json as part of one JSON object. Then the figures."""
     show_rows(result, answer)
     if answer.summary is not None:
         write_summary(answer, result.summary)

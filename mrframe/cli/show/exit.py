@@ -1,11 +1,11 @@
-"""How a command ends: exit codes, signals, readers that left.
+"""The end of a command: exit codes, signals, readers that left.
 
 0 done · 1 job failed · 2 usage · 3 too many malformed · 4 cluster unreachable · 5 timeout ·
 130 interrupted (SIGINT) · 143 terminated (SIGTERM). A reader of standard output that leaves early
-(`| head`) ends the command quietly with 0: it has what it wanted.
+(`| head`) ends the command quietly with 0: it has read all that it wanted.
 
-Rules: signals become exceptions, so that every `with` on the way out cleans up; nothing is printed twice;
-the interpreter never gets to flush a broken stream at exit.
+Rules: signals become exceptions, so that every `with` on the way out cleans up. Nothing is printed twice.
+The interpreter never gets to flush a broken stream at exit.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Terminated(KeyboardInterrupt):
 
 
 def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> int:
-    """Run a click command and say which exit code it ends with; what went wrong is shown on stderr."""
+    """Run a click command and return its exit code. Errors are shown on stderr."""
     shown = _Shown([name, *args])
     try:
         signal.signal(signal.SIGTERM, _terminate)
@@ -68,7 +68,7 @@ def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> 
         return shown.failure(error)
     except BrokenPipeError as error:  # click's own help ends here when nobody reads it
         return _abandon_stdout(0) if _reader_has_left() else shown.bug(error)
-    except BaseException as error:  # the boundary: what nobody meant is a bug, unless the job's code raised it
+    except BaseException as error:  # the boundary: an unexpected error is a bug, unless the job's code raised it
         if isinstance(error.__cause__, KeyboardInterrupt):  # it came while a class was made, as Python 3.11 tells it
             return shown.stop(error.__cause__)
         return shown.bug(error)
@@ -103,7 +103,7 @@ def refuse_exit() -> None:
 
 
 class _Shown:
-    """What the user is told at the end; with --json also as one object on standard output."""
+    """The report at the end, for the user. With --json it is also one object on standard output."""
 
     def __init__(self, words: list[str]) -> None:
         self.words = words
@@ -185,14 +185,14 @@ def _stderr() -> TextIO:
 
 
 def print_json(value: dict[str, Any], text: Any = "escape") -> None:
-    """One JSON object with its schema version on standard output; `text` as in `formats.output.value_text.Text`."""
+    """One JSON object with its schema version on standard output. `text` as in `formats.output.value_text.Text`."""
     import json
 
     say(json.dumps(api.plain_as_utf8({"schema_version": SCHEMA_VERSION, **value}, text), ensure_ascii=True))
 
 
 def say(text: str) -> None:
-    """One text and a newline on standard output; ReaderLeft when nobody reads it, OutputError when it is full."""
+    """One text and a newline on standard output. ReaderLeft when nobody reads it, OutputError when it is full."""
     out = stdout.stream()
     if out is None:
         raise OutputError("standard output is closed; open it, or send it to a file")
@@ -206,7 +206,7 @@ def say(text: str) -> None:
 
 
 def flush_stdout() -> None:
-    """Write out what is buffered; ReaderLeft when nobody reads it."""
+    """Flush buffered output. ReaderLeft when nobody reads it."""
     out = stdout.stream()
     if sys.stdout is not out:
         _flush_prints()
@@ -220,7 +220,7 @@ def flush_stdout() -> None:
 
 
 def _flush_prints() -> None:
-    """Show what the job's code has printed."""
+    """Show the output that the job's code printed."""
     try:
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError):
@@ -228,7 +228,7 @@ def _flush_prints() -> None:
 
 
 def _reader_has_left() -> bool:
-    """Whether standard output is a pipe that nobody reads any more."""
+    """Return whether standard output is a pipe that nobody reads any more."""
     poller = select.poll()
     for fd in stdout.descriptors():
         poller.register(fd, 0)
@@ -238,13 +238,13 @@ def _reader_has_left() -> bool:
 def _flushed(code: int) -> int:
     try:
         flush_stdout()
-    except (ReaderLeft, OutputError):  # what went wrong has been said
+    except (ReaderLeft, OutputError):  # the error has been shown
         return _abandon_stdout(code)
     return code
 
 
 def _abandon_stdout(code: int) -> int:
-    """Point standard output at nothing, so that the interpreter's last flush cannot fail; gives the code back."""
+    """Point standard output at nothing, so that the interpreter's last flush cannot fail. Gives the code back."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         for fd in stdout.descriptors():

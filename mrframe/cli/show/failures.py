@@ -1,8 +1,8 @@
-"""How errors are shown: first the user's own traceback, then where in the input, then what to do.
+"""Errors as they are shown: first the user's own traceback, then the place in the input, then the remedy.
 
 An error that mrframe raises on purpose shows one message and never mrframe's own frames, unless -v or
 MRFRAME_DEBUG asks for them. An exception that nobody meant is a bug, and says so with its traceback.
-This module prints to the stream it is given; which exit code follows is decided in `exit.py`.
+This module prints to the stream it is given. Which exit code follows is decided in `exit.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WRITING_EQUALS = tuple(f"{flag}=" for flag in _WRITING[1:])
 def show(
     error: MrframeError, stream: TextIO, *, verbose: bool, words: Sequence[str] = (), inputs: Sequence[str] = ()
 ) -> None:
-    """Print an error raised on purpose; `words` and `inputs` are of the command, to say how it is repeated."""
+    """Print an error raised on purpose. `words` and `inputs` are of the command, to say how it is repeated."""
     colour = may_colour(stream)
     lines: list[str] = []
     if isinstance(error, UserCodeError) and error.traceback_text:
@@ -44,7 +44,7 @@ def show(
 
 
 def _message(error: MrframeError) -> str:
-    """The message; where it only repeats the traceback's last line, whose fault that is."""
+    """The message. Where it only repeats the traceback's last line, whose fault that is."""
     text = str(error)
     if not isinstance(error, UserCodeError):
         return text
@@ -95,7 +95,7 @@ def _again(error: UserCodeError, words: Sequence[str], inputs: Sequence[str]) ->
 
 
 def _named(path: str, inputs: Sequence[str]) -> str | None:
-    """What stands before the input that is the file `path`: "hits=" in a join, else ""; None when it is not plain."""
+    """What stands before the input that is the file `path`: "hits=" in a join, else "". None when it is not plain."""
     apart = [name.partition("=") for name in inputs]
     if any(not equals or not name.isidentifier() or path.startswith(f"{name}=") for name, equals, _ in apart):
         return ""
@@ -146,7 +146,7 @@ def show_unexpected(error: BaseException, stream: TextIO) -> str:
 
 
 def show_bug(error: BaseException, stream: TextIO) -> None:
-    """Print an exception that nobody meant: whose fault it is, and what a report needs."""
+    """Print an unexpected exception, with all that a bug report needs."""
     lines = ["".join(traceback.format_exception(error)).rstrip("\n"), ""]
     lines.append(painted("error:", "red", on=may_colour(stream)) + f" a bug in mrframe ({type(error).__name__})")
     lines.append(f"       please report it with the traceback above; Python {sys.version.split()[0]}")
@@ -159,7 +159,7 @@ def warn(text: str, stream: TextIO) -> None:
 
 
 def _write(stream: TextIO, lines: list[str]) -> None:
-    """Write lines; a stream that nobody reads any more is no second error."""
+    """Write lines. A stream that nobody reads any more is no second error."""
     try:
         text = "\n".join(lines) + "\n"
         stream.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))

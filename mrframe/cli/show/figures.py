@@ -30,7 +30,7 @@ def total_seconds(summary: Summary) -> float:
 
 
 def lines_of(summary: Summary, *, colour: bool, verbose: bool = False) -> list[str]:
-    """The short summary, as lines; with `verbose` also why results are not saved."""
+    """The short summary, as lines. With `verbose` also why results are not saved."""
     seconds = total_seconds(summary)
     rate = f" ({bytes_text(summary.bytes_in / seconds)}/s)" if seconds >= RATE_FROM_S else ""
     malformed = f"{summary.malformed:,} malformed"
@@ -99,6 +99,6 @@ def _shown(samples: Sequence[MalformedSample], number: int, flag: str) -> list[s
 
 
 def json_text(summary: Summary, text: Any) -> str:
-    """All figures as one JSON object, with a final newline; `text` as in `formats.output.value_text.Text`."""
+    """All figures as one JSON object, with a final newline. `text` as in `formats.output.value_text.Text`."""
     plain = api.plain_as_utf8({"schema_version": SCHEMA_VERSION, **summary.to_plain()}, text)
     return json.dumps(plain, ensure_ascii=True, indent=2) + "\n"

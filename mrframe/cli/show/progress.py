@@ -1,6 +1,6 @@
 """Progress on standard error: one line that is redrawn on a terminal, plain lines elsewhere (with -v).
 
-It is told how far the job is and decides what to show and how often; it never slows the job down: at most ten
+It is told how far the job is and decides what to show and how often. It never slows the job down: at most ten
 drawings a second, none in the first moments, and a stream that fails is left alone from then on.
 """
 
@@ -25,7 +25,7 @@ _STAGES = {"start": "starting", "map": "map", "shuffle": "shuffle", "reduce": "r
 
 
 class ProgressLine:
-    """Shows `api.Progress` values; call it with each, and `close` it before anything else is printed."""
+    """Shows `api.Progress` values. Call it with each, and `close` it before anything else is printed."""
 
     def __init__(self, stream: TextIO, *, animated: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self.stream = stream
@@ -107,7 +107,7 @@ def text_of(progress: Progress) -> str:
 
 
 def seconds_left(progress: Progress) -> float | None:
-    """What the map stage still needs at the pace so far; None while nobody can say."""
+    """Seconds that the map stage still needs at the pace so far. None while that is not known."""
     share = share_done(progress)
     if progress.stage != "map" or not progress.bytes_total or share < 0.02 or progress.seconds < 1:
         return None

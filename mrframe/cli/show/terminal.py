@@ -16,12 +16,12 @@ _COLOURS = {"red": "31", "yellow": "33", "green": "32", "bold": "1", "dim": "2"}
 
 
 def is_terminal(stream: IO[Any] | None) -> bool:
-    """Whether a person sees this stream as it is written."""
+    """Return whether a person sees this stream as it is written."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
 def may_colour(stream: IO[Any] | None) -> bool:
-    """Whether colours are wanted: a terminal that is not dumb, and no NO_COLOR (no-color.org)."""
+    """Return whether colours are wanted: on a terminal that is not dumb, without NO_COLOR (no-color.org)."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return is_terminal(stream)
@@ -56,7 +56,7 @@ def sample(text: str, limit: int = SAMPLE_CHARACTERS_MAX) -> str:
 
 
 def columns_text(rows: list[list[str]], indent: str = "") -> list[str]:
-    """Rows of cells as lines with aligned columns, two spaces apart; the last column is left ragged."""
+    """Rows of cells as lines with aligned columns, two spaces apart. The last column is left ragged."""
     if not rows:
         return []
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]

@@ -1,6 +1,6 @@
 """`mrframe cancel ID`: end a submission of the standing cluster.
 
-What it is not: a removal. What the submission has left on the nodes stays until `mrframe rm`.
+Not a removal: the files of the submission stay on the nodes until `mrframe rm`.
 """
 
 from __future__ import annotations

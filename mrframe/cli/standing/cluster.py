@@ -28,7 +28,7 @@ def command() -> None:
 @click.option("--shuffle", type=click.Choice(["auto", "zmq"]), default="auto", help="as for `mrframe run` [auto]")
 @dir_option
 def start_cluster(nodes: int | None, slots: int | None, shuffle: Any, directory: str | None) -> None:
-    """Start it, going on with what was submitted before, and return when it serves."""
+    """Start it and return when it serves. It goes on with earlier submissions."""
     started = api.start_cluster(directory, nodes=nodes, slots=slots, shuffle=shuffle)
     click.echo(
         f"a cluster runs in {started.directory}: {started.nodes} nodes with {started.slots} slots each", err=True
@@ -38,7 +38,7 @@ def start_cluster(nodes: int | None, slots: int | None, shuffle: Any, directory:
 @command.command("stop")
 @dir_option
 def stop_cluster(directory: str | None) -> None:
-    """End all its processes; its journal and what its nodes have done stay for the next start."""
+    """End all its processes. Its journal and the output on its nodes stay for the next start."""
     click.echo(f"the cluster in {api.stop_cluster(directory)} has stopped", err=True)
 
 

@@ -26,7 +26,7 @@ def _json_option(command: Any) -> Any:
 def command() -> None:
     """Keep logs in the standing cluster, in replicated blocks on its nodes.
 
-    A dataset is a name for a list of files; each put makes a version of it: mrfs:access is the last one,
+    A dataset is a name for a list of files. Each put makes a version of it: mrfs:access is the last one,
     mrfs:access@3 the third. Jobs read them where they lie: mrframe submit JOB mrfs:access
     """
 
@@ -41,10 +41,10 @@ def command() -> None:
 def put(
     *, dataset: str, inputs: tuple[str, ...], block_size: str, replicas: int, as_json: bool, directory: str | None
 ) -> None:
-    """Make files the next version of a dataset; done when they lie on the disks of enough nodes.
+    """Make files the next version of a dataset. Done when they lie on the disks of enough nodes.
 
-    INPUT is as for `mrframe run`. Only blocks that no dataset has are stored: of a log that has grown, was rotated or
-    compressed, what is new. What is compressed is stored decompressed, and compressed again block by block.
+    INPUT is as for `mrframe run`. Only blocks that no dataset has are stored: the new part of a log that has grown,
+    was rotated or compressed. Compressed files are decompressed, and compressed again block by block.
     """
     from mrframe.cli.parse.settings import parse_size
 
@@ -119,7 +119,7 @@ def cat(*, reference: str, files: tuple[str, ...], directory: str | None) -> Non
 @dir_option
 @click.argument("reference", metavar="NAME[@N]")
 def remove(*, reference: str, all_versions: bool, directory: str | None) -> None:
-    """Remove a version; blocks that no other one needs are deleted."""
+    """Remove a version. Blocks that no other one needs are deleted."""
     if "@" not in reference and not all_versions:
         raise click.UsageError(f"which version? Name it ({reference}@1), or say --all")
     with api.connect(directory) as client:
@@ -128,15 +128,15 @@ def remove(*, reference: str, all_versions: bool, directory: str | None) -> None
 
 
 @command.command("fsck")
-@click.option("--repair", is_flag=True, help="wait until what is damaged or missing has been made again")
+@click.option("--repair", is_flag=True, help="wait until damaged and missing replicas have been made again")
 @_json_option
 @dir_option
 @click.pass_context
 def fsck(context: click.Context, /, *, repair: bool, as_json: bool, directory: str | None) -> None:
-    """Read every replica on every node, and name what is damaged or missing; exit code 1 if anything is.
+    """Read every replica on every node, and name those that are damaged or missing. Exit code 1 if there are any.
 
-    The cluster makes again by itself what it can, from another replica; --repair waits for that, and then the exit
-    code is 0 unless something remains.
+    The cluster repairs by itself from other replicas. --repair waits for that, and then the exit code is 0 unless
+    something remains.
     """
     with api.connect(directory) as client:
         report = client.fsck(repair=repair)
@@ -186,8 +186,8 @@ def _places_text(places: Sequence[Place]) -> str:
 def recover(context: click.Context, /, *, dataset: str, name: str, as_json: bool, directory: str | None) -> None:
     """Bring back versions that nodes have and the journal does not know, of one dataset or of all.
 
-    There are some when the journal was lost and begun anew, or is an older copy. They get the numbers that they had;
-    of a dataset that has used one of these numbers since, none is brought back without --as. Exit code 1 when some
+    There are some when the journal was lost and begun anew, or is an older copy. They get the numbers that they had.
+    Of a dataset that has used one of these numbers since, none is brought back without --as. Exit code 1 when some
     are left.
     """
     dataset, name = dataset.removeprefix("mrfs:"), name.removeprefix("mrfs:")

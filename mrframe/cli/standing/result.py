@@ -21,7 +21,7 @@ NOT_HERE = ("rejects", "quarantine", "dry_run", "verbose")
 @dir_option
 @click.argument("job", metavar="ID")
 def command(*, job: str, directory: str | None, **values: Any) -> None:
-    """Print the answer of a submission, as `mrframe run` would have.
+    """Print the answer of a submission, as `mrframe run` would.
 
     ID is the id that `mrframe submit` printed, or @ when that was the last thing that you did. A submission
     that still runs is refused.

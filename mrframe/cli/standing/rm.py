@@ -16,7 +16,7 @@ def command(*, job: str, directory: str | None) -> None:
     """Remove an ended submission: its answer, its record, and all else that was kept for it.
 
     ID is the id that `mrframe submit` printed, or @ when that was the last thing that you did. The logs that
-    it read are not touched. One that still runs is refused. To remove what is removed already is no error.
+    it read are not touched. One that still runs is refused. Removing it again is no error.
     """
     name = named_submission(job, directory)
     with api.connect(directory) as client:

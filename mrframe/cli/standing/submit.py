@@ -55,7 +55,7 @@ def command(
     directory: str | None,
     **values: Any,
 ) -> None:
-    """Submit a job to the standing cluster; prints its id and returns at once.
+    """Submit a job to the standing cluster. Prints its id and returns at once.
 
     JOB and INPUT are as for `mrframe run`, except that standard input cannot be submitted. The keys of a job in total
     order are sampled first, by a submission of its own, which is waited for and removed. Once the id is printed the

@@ -16,7 +16,7 @@ from mrframe.cli.show.exit import print_json
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 @dir_option
 def command(*, job: str, timeout_s: float | None, as_json: bool, directory: str | None) -> None:
-    """Wait until a submission has ended; the exit code says how, as that of `mrframe run` does.
+    """Wait until a submission has ended. The exit code says how, as that of `mrframe run` does.
 
     ID is the id that `mrframe submit` printed, or @ when that was the last thing that you did.
     """
