@@ -96,9 +96,8 @@ def mr_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 def _runner(factory: pytest.TempPathFactory, preset: dict[str, Any]) -> Runner:
     def run(job: Any, data: Data, *, job_options: dict[str, Any] | None = None, **options: Any) -> Rows:
         from mrframe import api
-        from mrframe.core.model.options import RunOptions
 
-        chosen = RunOptions(**{**preset, **options})
+        chosen = api.RunOptions(**{**preset, **options})
         inputs: Any = None
         if isinstance(data, Mapping) and api.load_job(job, job_options or {}).is_join:
             inputs = {source: _as_files(some, factory) for source, some in data.items()}
