@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from mrframe.task.isolation.hook_guard import is_the_jobs
     from mrframe.task.report.failures import exception_text, user_traceback
 
-_HOMES = {
+_MODULES = {
     "api.explain.health": ("Finding", "examine"),
     "api.explain.input_lines": ("InputLine", "InputLines"),
     "api.explain.kept_failures": ("FailureInfo", "KeptFailures", "Replayed", "run_again"),
@@ -113,8 +113,8 @@ _HOMES = {
     "task.isolation.hook_guard": ("is_the_jobs",),
     "task.report.failures": ("exception_text", "user_traceback"),
 }
-_HOME_OF = {name: (home, name) for home, names in _HOMES.items() for name in names}
-_HOME_OF["check_dataset_name"] = ("engines.datasets.datasets", "check_name")
+_MODULE_OF = {name: (module, name) for module, names in _MODULES.items() for name in names}
+_MODULE_OF["check_dataset_name"] = ("engines.datasets.datasets", "check_name")
 
 __all__ = [
     "BLOCK_BYTES_MIN",
@@ -200,9 +200,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name == "stdout":
         value: Any = importlib.import_module("mrframe.task.isolation.stdout")
-    elif name in _HOME_OF:
-        home, theirs = _HOME_OF[name]
-        value = getattr(importlib.import_module(f"mrframe.{home}"), theirs)
+    elif name in _MODULE_OF:
+        module, theirs = _MODULE_OF[name]
+        value = getattr(importlib.import_module(f"mrframe.{module}"), theirs)
     else:
         raise AttributeError(f"module 'mrframe.api' has no attribute {name!r}")
     globals()[name] = value

@@ -138,7 +138,7 @@ def test_an_unknown_submission_is_refused_and_the_session_goes_on(client):
     for ask in (client.wait, client.result, client.cancel, client.rm):
         with pytest.raises(errors.UsageError, match="has no submission job-99"):
             ask("job-99")
-    with pytest.raises(errors.UsageError, match="no id of a submission"):
+    with pytest.raises(errors.UsageError, match="not the id of a submission"):
         client.submission("seven")
     client.jobs()
 

@@ -204,14 +204,14 @@ def processes() -> Finding:
 def _child_with_grandchild(reader: int, writer: int) -> None:
     """In the forked child: leave behind a process that lives only if its parent's death does not end it."""
     os.close(reader)
-    ready, told = os.pipe()
+    ready, ready_end = os.pipe()
     if os.fork() == 0:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         libc = ctypes.CDLL(None)
         good = hasattr(libc, "prctl") and libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) == 0
         if good:
             os.write(writer, b"s")
-        os.write(told, b"r")
+        os.write(ready_end, b"r")
         signal.alarm(2)  # a grandchild that is not killed ends all the same, and says so first
         signal.signal(signal.SIGALRM, lambda *_: (os.write(writer, b"x"), os._exit(0)))
         if good:

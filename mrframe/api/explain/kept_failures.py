@@ -88,8 +88,8 @@ def run_again(
     """Run a failure again, in this process."""
     try:
         with Scratch() as scratch:
-            said = replay(capsule, job_for(package, job), scratch.path, debug)
-            return Replayed(said, rows_of(scratch.path) if not said else [])
+            text = replay(capsule, job_for(package, job), scratch.path, debug)
+            return Replayed(text, rows_of(scratch.path) if not text else [])
     except MrframeError as error:
         return Replayed(f"{error}\n", [])
 

@@ -134,8 +134,8 @@ class Trial:
         environment = {**os.environ, "PYTHONHASHSEED": way.python_seed}
         done = subprocess.run(args, env=environment, capture_output=True, check=False)  # noqa: S603 -- our own command
         if done.returncode:
-            said = done.stderr.decode(errors="replace").rstrip()
-            raise UsageError(f"the job fails with PYTHONHASHSEED={way.python_seed}:\n{said}")
+            shown = done.stderr.decode(errors="replace").rstrip()
+            raise UsageError(f"the job fails with PYTHONHASHSEED={way.python_seed}:\n{shown}")
         return tuple(done.stdout.splitlines(keepends=True))
 
     def difference(self, other: TriedWay) -> tuple[bytes | None, bytes | None]:

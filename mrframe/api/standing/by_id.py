@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from mrframe.api.explain.input_lines import InputLines, lines_of_run
 from mrframe.api.explain.kept_failures import KeptFailures, failures_of_run
-from mrframe.api.standing.session_calls import ANSWER_S, ended, submitted_maps
+from mrframe.api.standing.session_calls import REPLY_S, ended, submitted_maps
 from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
 from mrframe.cluster.client.visitor import Visitor
 from mrframe.engines.history.kept_runs import capsule_of
@@ -24,12 +24,12 @@ def input_lines(id: str, directory: str | None = None) -> InputLines:  # noqa: A
     """
     if not id.startswith("job-"):
         return lines_of_run(id)
-    home = ClusterDir(directory or default_home())
-    name = home.job(id)
+    cluster_dir = ClusterDir(directory or default_home())
+    name = cluster_dir.job(id)
     with ExitStack() as stack:
         copies = stack.enter_context(Scratch(later=True))  # they stay until the lines were read, the sockets do not
-        with Visitor(home, copies.path) as visitor:
-            maps = submitted_maps(home, visitor, name, ANSWER_S, {})
+        with Visitor(cluster_dir, copies.path) as session:
+            maps = submitted_maps(cluster_dir, session, name, REPLY_S, {})
         return InputLines(name, maps, stack.pop_all().close)
 
 
@@ -37,11 +37,11 @@ def kept_failures(id: str, directory: str | None = None) -> KeptFailures:  # noq
     """The failures of this run or submission that can be run again. UsageError when a submission has none."""
     if not id.startswith("job-"):
         return failures_of_run(id)
-    home = ClusterDir(directory or default_home())
-    name = home.job(id)
-    package = home.package(name)
-    with Scratch(later=True) as copies, Visitor(home, copies.path) as visitor:
-        event = ended(visitor, name, ANSWER_S, {})
+    cluster_dir = ClusterDir(directory or default_home())
+    name = cluster_dir.job(id)
+    package = cluster_dir.package(name)
+    with Scratch(later=True) as copies, Visitor(cluster_dir, copies.path) as session:
+        event = ended(session, name, REPLY_S, {})
     if event.failure is None:
         raise UsageError(f"{name} did not fail")
     capsule: Capsule | None = None

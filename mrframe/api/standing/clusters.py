@@ -5,7 +5,7 @@ from __future__ import annotations
 from mrframe.api.html_table import html_table
 from mrframe.api.standing.connection import connect
 from mrframe.api.standing.rows import ClusterStatus
-from mrframe.api.standing.session_calls import ANSWER_S
+from mrframe.api.standing.session_calls import REPLY_S
 from mrframe.cluster.client import standing
 from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
 from mrframe.core.fast_dataclass import dataclass
@@ -44,11 +44,11 @@ def start_cluster(
 
     It goes on when this process ends. Raises ClusterUnreachable when one runs there already, or does not start.
     """
-    home = ClusterDir(directory or default_home())
+    cluster_dir = ClusterDir(directory or default_home())
     many = default_nodes(nodes)
     each = slots or max(1, cores() // many)
-    standing.start(home.path, nodes=many, slots=each, shuffle=shuffle)
-    return StartedCluster(home.path, many, each)
+    standing.start(cluster_dir.path, nodes=many, slots=each, shuffle=shuffle)
+    return StartedCluster(cluster_dir.path, many, each)
 
 
 def stop_cluster(directory: str | None = None) -> str:
@@ -56,16 +56,16 @@ def stop_cluster(directory: str | None = None) -> str:
 
     Gives the directory. ClusterUnreachable when none runs there.
     """
-    home = ClusterDir(directory or default_home())
-    standing.stop(home.path)
-    return home.path
+    cluster_dir = ClusterDir(directory or default_home())
+    standing.stop(cluster_dir.path)
+    return cluster_dir.path
 
 
-def cluster_status(directory: str | None = None, *, answer_s: float = ANSWER_S) -> ClusterStatus:
+def cluster_status(directory: str | None = None, *, reply_s: float = REPLY_S) -> ClusterStatus:
     """The nodes and submissions of a standing cluster. ClusterUnreachable when none runs there.
 
     >>> mrframe.cluster_status(directory).epoch  # the starts of its master
     1
     """
-    with connect(directory, answer_s=answer_s) as client:
+    with connect(directory, reply_s=reply_s) as client:
         return client.status()

@@ -25,7 +25,7 @@ from mrframe.api.html_table import Listing
 from mrframe.api.result import Result, held
 from mrframe.api.standing.dataset_client import DatasetClient
 from mrframe.api.standing.rows import Cancelled, ClusterStatus, SubmissionInfo, state_text, status_of
-from mrframe.api.standing.session_calls import ANSWER_S, ended, submitted_maps
+from mrframe.api.standing.session_calls import REPLY_S, ended, submitted_maps
 from mrframe.api.standing.submission import Submission
 from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
 from mrframe.cluster.client.visitor import Visitor
@@ -58,19 +58,19 @@ class Client(DatasetClient):
     when the cluster does not answer or is stopped, and UsageError for ids that it does not know.
     """
 
-    def __init__(self, home: ClusterDir, answer_s: float) -> None:
-        self._home = home
+    def __init__(self, cluster_dir: ClusterDir, reply_s: float) -> None:
+        self._dir = cluster_dir
         self._ends: dict[str, JobEnded] = {}
         with ExitStack() as stack:
             scratch = stack.enter_context(Scratch(later=True))  # holds fetched files until the session ends
-            visitor = stack.enter_context(Visitor(home, scratch.path))
-            super().__init__(visitor, home.blocks, answer_s)
+            session = stack.enter_context(Visitor(cluster_dir, scratch.path))
+            super().__init__(session, cluster_dir.blocks, reply_s)
             self._stack = stack.pop_all()
 
     @property
     def directory(self) -> str:
         """Where the cluster lives."""
-        return self._home.path
+        return self._dir.path
 
     # ---- submissions --------------------------------------------------------------------------------
 
@@ -99,29 +99,29 @@ class Client(DatasetClient):
             inputs,
             options,
             job_options or {},
-            executors=self._visitor.access.nodes * self._visitor.access.slots,
+            executors=self._session.access.nodes * self._session.access.slots,
             sampled=self._sampled,
-            stored=inputs_of(self._visitor),
+            stored=inputs_of(self._session),
         )
-        name = self._home.add_submission(planned.record, planned.package)
-        submissions.submit(planned, self._visitor, name, self._answer_s, priority=priority)
+        name = self._dir.add_submission(planned.record, planned.package)
+        submissions.submit(planned, self._session, name, self._reply_s, priority=priority)
         return Submission(self, name, planned.notes)
 
     def submission(self, id: str) -> Submission:  # noqa: A002  (the word of the commands)
         """A handle on a submission that was made before. The cluster is not asked."""
-        return Submission(self, self._home.job(id))
+        return Submission(self, self._dir.job(id))
 
     def jobs(self) -> Listing[SubmissionInfo]:
         """The submissions that are not removed, by id."""
-        return Listing(self._info(one) for one in self._visitor.state(self._answer_s).jobs)
+        return Listing(self._info(one) for one in self._session.state(self._reply_s).jobs)
 
     def status(self) -> ClusterStatus:
         """The nodes and submissions of the cluster."""
-        return status_of(self.directory, self._home.log, self._visitor.state(self._answer_s))
+        return status_of(self.directory, self._dir.log, self._session.state(self._reply_s))
 
     def wait(self, id: str, timeout_s: float | None = None) -> None:  # noqa: A002
         """Wait until a submission has ended. Raises its failure, TimedOut when it goes on for longer."""
-        event = self._ended(self._home.job(id), timeout_s)
+        event = self._ended(self._dir.job(id), timeout_s)
         if event.failure is not None:
             raise_failure(event.failure)
 
@@ -131,15 +131,15 @@ class Client(DatasetClient):
         Large answers are read from the client's own files, so they end with it. Raises the submission's failure,
         UsageError while it still runs.
         """
-        name = self._home.job(id)
+        name = self._dir.job(id)
         if timeout_s:
             self._ended(name, timeout_s)
         one = self._seen(name)
         if one is not None and one.state == "running":
             raise UsageError(f"{_still_runs(one)}; wait for it with: mrframe wait {name}")
-        event = self._ended(name, self._answer_s)
-        visitor = self._visitor
-        outcome, summary, ranked = submissions.gather(visitor, event, self._home.record(name), visitor.access.nodes)
+        event = self._ended(name, self._reply_s)
+        session = self._session
+        outcome, summary, ranked = submissions.gather(session, event, self._dir.record(name), session.access.nodes)
         return held([os.fspath(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked)
 
     def why(self, id: str, key: str) -> Iterator[InputLine]:  # noqa: A002
@@ -149,19 +149,17 @@ class Client(DatasetClient):
         """
         from mrframe.api.explain.input_lines import InputLines
 
-        name = self._home.job(id)
-        return InputLines(name, submitted_maps(self._home, self._visitor, name, self._answer_s, self._ends)).lines(
-            key
-        )
+        name = self._dir.job(id)
+        return InputLines(name, submitted_maps(self._dir, self._session, name, self._reply_s, self._ends)).lines(key)
 
     def cancel(self, id: str) -> Cancelled:  # noqa: A002
         """End a submission now: its tasks are stopped, and it has no answer. One that has ended stays as it is."""
-        name = self._home.job(id)
+        name = self._dir.job(id)
         before = self._seen(name)
         if before is None:
             raise self._unknown(name)
-        self._visitor.cancel(name)
-        self._visitor.settle(self._answer_s)
+        self._session.cancel(name)
+        self._session.settle(self._reply_s)
         after = self._seen(name)
         if after is None:
             return Cancelled(name, "removed", now=False)
@@ -173,25 +171,25 @@ class Client(DatasetClient):
 
         UsageError for one that still runs. Removing it again is no error.
         """
-        name = self._home.job(id)
+        name = self._dir.job(id)
         one = self._seen(name)
         if one is not None and one.state == "running":
             raise UsageError(
                 f"{_still_runs(one)} and is not removed; "
                 f"wait for it with: mrframe wait {name}, or end it with: mrframe cancel {name}"
             )
-        if one is None and not self._home.was_given(name):
+        if one is None and not self._dir.was_given(name):
             raise self._unknown(name)
-        if one is None and self._home.submitted_s(name) is not None:
+        if one is None and self._dir.submitted_s(name) is not None:
             raise UsageError(
                 f"the cluster in {self.directory} has not accepted {name} yet; if no `mrframe submit` runs any more, "
-                f"it never will, and what is left of it can be deleted by hand: {self._home.submissions}/{name}"
+                f"it never will, and what is left of it can be deleted by hand: {self._dir.submissions}/{name}"
             )
-        self._home.forget(name)
+        self._dir.forget(name)
         self._ends.pop(name, None)
         if one is not None:
-            self._visitor.forget(name)
-            self._visitor.settle(self._answer_s)
+            self._session.forget(name)
+            self._session.settle(self._reply_s)
 
     # ---- the session --------------------------------------------------------------------------------
 
@@ -210,13 +208,13 @@ class Client(DatasetClient):
 
     def _seen(self, job: str) -> JobState | None:
         """The state of this submission as the master reports it. None when it has none of this id."""
-        return next((one for one in self._visitor.state(self._answer_s).jobs if one.job == job), None)
+        return next((one for one in self._session.state(self._reply_s).jobs if one.job == job), None)
 
     def _unknown(self, job: str) -> UsageError:
         return UsageError(f"the cluster in {self.directory} has no submission {job}; `mrframe jobs` lists them")
 
     def _info(self, one: JobState) -> SubmissionInfo:
-        at_s = self._home.submitted_s(one.job)
+        at_s = self._dir.submitted_s(one.job)
         return SubmissionInfo(
             one.job,
             self._name(one.job),
@@ -231,41 +229,41 @@ class Client(DatasetClient):
 
     def _name(self, job: str) -> str | None:
         try:
-            return name_of(self._home.record(job))
+            return name_of(self._dir.record(job))
         except (CorruptData, UsageError):
             return None  # a removal broke off, or the record is damaged, as `result` will say
 
     def _ended(self, job: str, timeout_s: float | None) -> JobEnded:
-        return ended(self._visitor, job, timeout_s, self._ends)
+        return ended(self._session, job, timeout_s, self._ends)
 
     def _sampled(self, planned: submissions.Submission) -> list[bytes]:
         """Have the cluster sample keys, and return the files of its output. The sampling submission is removed."""
-        name = self._home.add_submission(planned.record, planned.package)
+        name = self._dir.add_submission(planned.record, planned.package)
         try:
-            submissions.submit(planned, self._visitor, name, self._answer_s)
+            submissions.submit(planned, self._session, name, self._reply_s)
             parts = []
-            for path in submissions.parts_of(self._visitor, self._ended(name, None)):
+            for path in submissions.parts_of(self._session, self._ended(name, None)):
                 with open(path, "rb") as file:
                     parts.append(file.read())
             return parts
         finally:
             self._ends.pop(name, None)
-            self._home.forget(name)
-            self._visitor.forget(name)
-            self._visitor.settle(self._answer_s)
+            self._dir.forget(name)
+            self._session.forget(name)
+            self._session.settle(self._reply_s)
 
 
-def connect(directory: str | None = None, *, answer_s: float = ANSWER_S) -> Client:
+def connect(directory: str | None = None, *, reply_s: float = REPLY_S) -> Client:
     """A client of the standing cluster of this user, or of the one that lives in `directory`.
 
         >>> with mrframe.connect(directory) as client:
         ...     [job.name for job in client.jobs()]
         []
 
-    `answer_s` is how long its master may take to answer, its restart included. Raises ClusterUnreachable when no
+    `reply_s` is how long its master may take to answer, its restart included. Raises ClusterUnreachable when no
     cluster runs there, NotPrivate when others may write to the directory.
     """
-    return Client(ClusterDir(directory or default_home()), answer_s)
+    return Client(ClusterDir(directory or default_home()), reply_s)
 
 
 def _still_runs(one: JobState) -> str:

@@ -104,7 +104,7 @@ class DamagedReplica:
     block: str
     reason: str
     made_again: bool
-    places: list[Place]
+    positions: list[Place]
     path: str
 
 
@@ -115,7 +115,7 @@ class LackingBlock:
     block: str
     nodes: list[str]
     wanted: list[str]
-    places: list[Place]
+    positions: list[Place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +167,8 @@ class StoreReport:
         """As plain values for JSON, without the paths of files."""
         plain = asdict(self)
         plain["not_in_journal"] = [one.to_plain() for one in self.not_in_journal]
+        for row in (*plain["damaged"], *plain["lacking"]):
+            row["places"] = row.pop("positions")
         for row in (*plain["damaged"], *plain["unknown"]):
             del row["path"]
         return plain
@@ -237,10 +239,10 @@ def store_report(report: Report, folder: str) -> StoreReport:
     return StoreReport(
         report.blocks,
         [
-            DamagedReplica(one.node, one.name, one.reason, again, places, path(one.node, one.name))
-            for one, places, again in report.faults
+            DamagedReplica(one.node, one.name, one.reason, again, positions, path(one.node, one.name))
+            for one, positions, again in report.faults
         ],
-        [LackingBlock(one.name, list(one.nodes), list(one.wanted), places) for one, places in report.lacking],
+        [LackingBlock(one.name, list(one.nodes), list(one.wanted), positions) for one, positions in report.lacking],
         [unlisted_version(one) for one in report.aside],
         [
             UnknownOnNode(one.node, one.blocks, one.file_bytes, list(one.names), path(one.node, one.names[0]))

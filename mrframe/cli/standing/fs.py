@@ -157,11 +157,11 @@ def _fsck_lines(report: StoreReport) -> list[str]:
     lines = []
     for fault in report.damaged:
         state = "made again" if fault.made_again else "not yet made again"
-        lines.append(f"damaged: {_places_text(fault.places)} on {fault.node}, {fault.path}: {state}")
+        lines.append(f"damaged: {_positions_text(fault.positions)} on {fault.node}, {fault.path}: {state}")
     for lacking in report.lacking:
         has = f"only on {' '.join(lacking.nodes)}" if lacking.nodes else "on no node that is there"
         word = "too few" if lacking.nodes else "LOST"
-        lines.append(f"{word}: {_places_text(lacking.places)}, {lacking.block[:16]}, {has}")
+        lines.append(f"{word}: {_positions_text(lacking.positions)}, {lacking.block[:16]}, {has}")
     for version in report.not_in_journal:
         size = f"{bytes_text(version.bytes)} in {counted(version.blocks, 'block')}"
         where = f"on {' '.join(version.nodes)}"
@@ -172,9 +172,13 @@ def _fsck_lines(report: StoreReport) -> list[str]:
     return lines
 
 
-def _places_text(places: Sequence[Place]) -> str:
-    first = f"{places[0].dataset} {places[0].file} from byte {places[0].offset:,}" if places else "a block of a put"
-    return first + (f" and {len(places) - 1} more" if len(places) > 1 else "")
+def _positions_text(positions: Sequence[Place]) -> str:
+    first = (
+        f"{positions[0].dataset} {positions[0].file} from byte {positions[0].offset:,}"
+        if positions
+        else "a block of a put"
+    )
+    return first + (f" and {len(positions) - 1} more" if len(positions) > 1 else "")
 
 
 @command.command("recover")
