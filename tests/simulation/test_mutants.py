@@ -146,7 +146,7 @@ def leaves_out_a_source(patch):
     real = SubmissionRecord.inputs
     patch(
         SubmissionRecord,
-        "sources",
+        "inputs",
         lambda self, task: real(self, task)[1:] if task.kind == "reduce" else real(self, task),
     )
 
@@ -256,7 +256,7 @@ def what_lost_maps_have_made_stays_in_the_balance(patch):
     def count(self, task, node, report, sign):
         before = dict(self.map_checksums)
         real(self, task, node, report, sign)
-        self.map_checksums = before if sign < 0 else self.made
+        self.map_checksums = before if sign < 0 else self.map_checksums
 
     patch(Step, "count", count)
 
