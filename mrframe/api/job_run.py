@@ -138,7 +138,7 @@ def _remove(scratch: Scratch, warnings: list[str]) -> None:
 
 def _counts_on_saved(plan: Plan) -> bool:
     """Return whether saved map results stand for parts of the input, and all of it can be read again."""
-    return plan.feed is None and any(split.kind == "saved" for split in plan.splits)
+    return plan.feed is None and any(split.is_saved for split in plan.splits)
 
 
 def _carried_out(engine: Engine, plan: Plan, on_progress: OnProgress | None, *, keep: bool) -> Outcome:

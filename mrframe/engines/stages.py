@@ -112,7 +112,7 @@ class _Stages:
             random.Random(self._plan.options.order_seed).shuffle(shuffled)
             splits = shuffled
         for split in splits:
-            for one in self._blocks(split, step) if split.kind == "gzip" else (split,):
+            for one in self._blocks(split, step) if split.is_compressed else (split,):
                 yield self._map_order(step, 0, one)
 
     def _blocks(self, split: Split, step: StepSpec) -> list[Split]:

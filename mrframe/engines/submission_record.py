@@ -67,9 +67,9 @@ def record_of(plan: Plan) -> bytes:
             "window": plan.settings.window,
             "hash_seed": plan.settings.hash_seed,
             "block_bytes": plan.steps[0].block_bytes,
-            "files": stamps(os.path.abspath(split.path) for split in plan.splits if split.kind != "stored"),
+            "files": stamps(os.path.abspath(split.path) for split in plan.splits if not split.is_stored),
             "notes": list(plan.notes),
-            "planned_bytes": sum(split.length for split in plan.splits if split.kind in ("file", "stored")),
+            "planned_bytes": sum(split.length for split in plan.splits if split.is_planned_range),
         }
     ).encode()
 

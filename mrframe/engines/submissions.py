@@ -91,7 +91,7 @@ def prepare(
 
 def _submission(plan: Plan) -> Submission:
     splits = tuple(
-        split if split.kind == "stored" else dataclasses.replace(split, path=os.path.abspath(split.path))
+        split if split.is_stored else dataclasses.replace(split, path=os.path.abspath(split.path))
         for split in plan.splits
     )
     package = pack(plan.job, plan.settings, plan.file, plan.job_options)

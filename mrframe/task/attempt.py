@@ -147,7 +147,7 @@ def _fault(error: BaseException, order: Order) -> Failure | None:
     if isinstance(error, CannotTravel) and error.__cause__ is not None and is_the_jobs(error.__cause__):
         return failure_of(error.__cause__, None)
     if isinstance(error, MrframeError):
-        if isinstance(error, InputChanged) and isinstance(order, MapOrder) and order.split.kind == "held":
+        if isinstance(error, InputChanged) and isinstance(order, MapOrder) and order.split.is_decoded:
             return _block_gone(order.split)
         at_fault = isinstance(error, (UsageError, LedgerUnbalanced)) or error.blame in ("user", "data")
         return Failure("refused" if at_fault else "io", str(error), error_slug=error.slug)
@@ -206,7 +206,7 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, guard: Record
     if isinstance(order, ReduceOrder):
         return ReduceTask(step, order, order.partitions, job.settings, reporter, guard=guard).run()
     assert isinstance(order, MapOrder)
-    if order.split.kind == "pairs":
+    if order.split.is_pairs:
         return PairMapTask(step, order, job.settings, reporter, guard=guard).run()
     name = order.split.input_name
     if job.settings.sampling:
@@ -222,7 +222,7 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, guard: Record
         return report, task.digests
 
     saving = job.settings.saving
-    elsewhere = saving is not None and order.split.kind != "saved" and saving.surroundings != surroundings.digest()
+    elsewhere = saving is not None and not order.split.is_saved and saving.surroundings != surroundings.digest()
     if saving is None or guard is not None or order.isolated or elsewhere:
         return run()[0]
     from mrframe.task.cache.map_results import map_or_load

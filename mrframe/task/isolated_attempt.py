@@ -192,7 +192,7 @@ def _said(death: Death, what: str) -> str:
 
 def reads_lines(order: Order) -> bool:
     """Whether this is a map task over lines, whose records can be left out."""
-    return isinstance(order, MapOrder) and order.split.kind != "pairs"
+    return isinstance(order, MapOrder) and not order.split.is_pairs
 
 
 def view_of(job: LoadedJob, order: MapOrder) -> Job:

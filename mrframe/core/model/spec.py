@@ -72,6 +72,58 @@ class Split:
         """Whether this split begins its source."""
         return self.order[1] == 0
 
+    # What follows from the kind. No other code compares `kind`.
+
+    @property
+    def is_file(self) -> bool:
+        """Return whether it is a range of bytes of a plain file."""
+        return self.kind == "file"
+
+    @property
+    def is_compressed(self) -> bool:
+        """Return whether it is a compressed file, which a decode task cuts into blocks."""
+        return self.kind == "gzip"
+
+    @property
+    def is_decoded(self) -> bool:
+        """Return whether it is a block that a decode task has sealed on a node."""
+        return self.kind == "held"
+
+    @property
+    def is_pairs(self) -> bool:
+        """Return whether it is the output of the step before."""
+        return self.kind == "pairs"
+
+    @property
+    def is_saved(self) -> bool:
+        """Return whether only the saved result of its map is there, and no bytes of it."""
+        return self.kind == "saved"
+
+    @property
+    def is_stored(self) -> bool:
+        """Return whether it is a block of the cluster's store."""
+        return self.kind == "stored"
+
+    @property
+    def is_local_file(self) -> bool:
+        """Return whether its path is that of an input file as the user named it, compressed or not."""
+        return self.kind in ("file", "gzip")
+
+    @property
+    def needs_fetch(self) -> bool:
+        """Return whether a node must have its bytes fetched before an executor can open them."""
+        return self.kind in ("held", "stored")
+
+    @property
+    def is_planned_range(self) -> bool:
+        """Return whether its `length` is what the planner has cut from an input."""
+        return self.kind in ("file", "stored")
+
+    @property
+    def length_tells_work(self) -> bool:
+        """Return whether the work of its task follows from its length in bytes."""
+        return self.kind in ("file", "held", "stored")
+
 
 @dataclass(frozen=True, slots=True)
 class StepSpec:

@@ -82,9 +82,9 @@ class NodeAttempt:
         if self.kind == "reduce":
             return tuple((attempt, node, MAP_FILE) for attempt, node in self.start.sources)
         split = self.start.split
-        if split is None or split.kind in ("file", "gzip"):
+        if split is None or split.is_local_file:
             return ()
-        name = split.path if split.kind in ("held", "stored") else REDUCE_FILE
+        name = split.path if split.needs_fetch else REDUCE_FILE
         return tuple((attempt, node, name) for attempt, node in split.held_by)
 
     def input_text(self, source: str) -> str:
@@ -113,12 +113,12 @@ class NodeAttempt:
         assert split is not None
         if self.kind == "decode":
             return DecodeOrder(self.name, split, start.block_bytes, self.name, limits.blocks_ahead_max)
-        sources = self.paths if split.kind == "pairs" else ()
+        sources = self.paths if split.is_pairs else ()
         here = self._local(split)
         return MapOrder(self.name, start.step, here, start.partitions, self.name, sources, start.isolated)
 
     def _local(self, split: Split) -> Split:
-        return replace(split, path=self.paths[0]) if split.kind in ("held", "stored") else split
+        return replace(split, path=self.paths[0]) if split.needs_fetch else split
 
 
 @dataclass(slots=True, eq=False)

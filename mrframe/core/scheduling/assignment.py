@@ -31,15 +31,13 @@ from mrframe.core.state.tasks import Attempt, Task
 NOBODY = "no node"
 """The holder of a block that no node has. Fetching from it fails, and is tried again for a while."""
 
-_SMALL_KINDS = ("file", "held", "stored")  # the others may be more work than their bytes say
-
 
 def may_start(state: SchedulerState, submission: SubmissionRecord, task: Task) -> bool:
     """Whether all input of the task is available on joined nodes."""
     if submission.state is not JobStatus.RUNNING or not submission.inputs_ready(task):
         return False
     free = task.kind == "decode" or (task.kind == "map" and task.step == 0 and task.decode_task is None)
-    stored = task.split is not None and task.split.kind == "stored"
+    stored = task.split is not None and task.split.is_stored
     return (free and not stored) or not state.settling()
 
 
@@ -55,7 +53,7 @@ def enqueue(state: SchedulerState, turn: Turn, task: Task) -> None:
     """Queue a ready task, near the joined nodes that have its data and on which it has not failed."""
     submission = state.jobs[task.job]
     nodes, size = data_nodes(submission, task)
-    if task.split is not None and task.split.kind == "stored":
+    if task.split is not None and task.split.is_stored:
         nodes = tuple(readable(state, task.split.path))
     elif state.limits.by_path:  # sealed output is read where it lies; near nodes are only preferred
         size = 0
@@ -139,7 +137,7 @@ def _has_small_ones(state: SchedulerState, node: NodeRecord) -> bool:
         split = attempt.start.split
         if attempt.task.kind == "decode":
             continue
-        if split is None or split.kind not in _SMALL_KINDS:
+        if split is None or not split.length_tells_work:
             return False
         left -= split.length
     return left >= 0
@@ -197,12 +195,12 @@ def resolve_split(state: SchedulerState, submission: SubmissionRecord, task: Tas
 
     For a stored block this is one replica: the node's own, or else a different one with each attempt.
     """
-    if task.split is not None and task.split.kind == "stored":
+    if task.split is not None and task.split.is_stored:
         nodes = readable(state, task.split.path)
         task.split = replace(task.split, locations=tuple(nodes))
         holder = node.name if node.name in nodes else nodes[task.losses % len(nodes)] if nodes else NOBODY
         return replace(task.split, held_by=((STORED, holder),))
-    if task.split is None or task.split.kind != "pairs":
+    if task.split is None or not task.split.is_pairs:
         return task.split
     size = sum(feeder.report.bytes_out for feeder in submission.upstream_reduces(task) if feeder.report)
     return replace(task.split, held_by=submission.inputs(task), length=size)

@@ -68,7 +68,7 @@ def commit(state: SchedulerState, turn: Turn, attempt: Attempt, event: AttemptSe
 def _release_block(turn: Turn, task: Task) -> None:
     """Delete a decoded block that has been mapped. If the map's output is lost, the input is decoded again."""
     split = task.split
-    if task.kind == "map" and split is not None and split.kind == "held" and split.held_by:
+    if task.kind == "map" and split is not None and split.is_decoded and split.held_by:
         ((attempt, node),) = split.held_by
         turn.send(node, AcknowledgeBlock(attempt, split.order, mapped=True))
 
@@ -113,7 +113,7 @@ def _end_without_result(state: SchedulerState, turn: Turn, attempt: Attempt, fai
         return
     if fetch and failure.lost is not None:
         postpone(state, turn, task)
-        if task.split is not None and task.split.kind == "stored":
+        if task.split is not None and task.split.is_stored:
             suspect(state, turn, failure.lost[1], task.split.path)
         else:
             report_unfetchable(state, turn, submission, failure.lost)

@@ -130,9 +130,9 @@ class Checker:
         )
         if name.kind == "reduce":
             self._reads(scheduler, start)
-        elif start.split is not None and start.split.kind == "pairs":
+        elif start.split is not None and start.split.is_pairs:
             self._all_committed(start.attempt, start.split.held_by)
-        elif start.split is not None and start.split.kind == "held":
+        elif start.split is not None and start.split.is_decoded:
             _require("I3", f"{start.attempt} is started and nobody has its block", holds=bool(start.split.held_by))
 
     def _reads(self, scheduler: Scheduler, start: StartAttempt) -> None:

@@ -56,7 +56,7 @@ def fail_if_exhausted(state: SchedulerState, turn: Turn, task: Task, node: str, 
 
 def _losses_max(state: SchedulerState, task: Task) -> int:
     """Return how many attempts at a task may be lost: fewer, when its block is on no node."""
-    stored = task.split is not None and task.split.kind == "stored"
+    stored = task.split is not None and task.split.is_stored
     gone = stored and task.split is not None and not readable(state, task.split.path)
     return state.limits.block_losses_max if gone else state.limits.losses_max
 

@@ -184,7 +184,7 @@ def locality(reports: Iterable[tuple[str, int, str, Any, Any]]) -> Locality:
     """Count the map tasks among `JobEnded.reports` by where they ran."""
     counts = [0, 0, 0]
     for _, _, node, split, _ in reports:
-        if not isinstance(split, Split) or split.kind == "gzip":
+        if not isinstance(split, Split) or split.is_compressed:
             continue
         nodes = _split_nodes(split)
         counts[2 if not nodes else int(node not in nodes)] += 1

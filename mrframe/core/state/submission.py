@@ -75,7 +75,7 @@ class SubmissionRecord:
         """Those splits that have not been added before, each once."""
         new: dict[tuple[bool, tuple[int, int]], Split] = {}
         for split in splits:
-            gzip = split.kind == "gzip"
+            gzip = split.is_compressed
             if split.order not in (self.decodes if gzip else self.by_position):
                 new.setdefault((gzip, split.order), split)
         return tuple(new.values())
@@ -86,7 +86,7 @@ class SubmissionRecord:
 
     def _add_split(self, split: Split) -> Task:
         self.added += 1
-        if split.kind == "gzip":
+        if split.is_compressed:
             task = self.decodes[split.order] = self._make("decode", 0, split)
             self.unknown_decodes += 1
         else:

@@ -93,7 +93,7 @@ def _may_be_saved(plan: Plan) -> bool:
 
 
 def _decodes(done: CommittedAttempt) -> bool:
-    return done.split is not None and done.split.kind == "gzip"
+    return done.split is not None and done.split.is_compressed
 
 
 def _key(plan: Plan, splits: Sequence[Split], contents: Sequence[str]) -> str:

@@ -45,7 +45,7 @@ def scan(splits: Sequence[Split], is_saved: IsSaved, *, block_bytes: int, thread
 
     A compressed file becomes its blocks of `block_bytes`, of the kind "saved", when the results of all are saved.
     """
-    work = [split for split in splits if split.kind in ("file", "gzip") and not split.content]
+    work = [split for split in splits if split.is_local_file and not split.content]
     if not work:
         return list(splits)
     found = _Scan(work, is_saved, block_bytes).run(min(threads, len(work), THREADS_MAX))
@@ -57,7 +57,7 @@ class _Scan:
 
     def __init__(self, work: Iterable[Split], is_saved: IsSaved, block_bytes: int) -> None:
         # compressed inputs take longest; then the first pieces of all files, since the scan of a new file ends there
-        self._work = deque(sorted(work, key=lambda split: (split.kind != "gzip", split.offset, split.order)))
+        self._work = deque(sorted(work, key=lambda split: (not split.is_compressed, split.offset, split.order)))
         self._is_saved = is_saved
         self._block_bytes = block_bytes
         self._until_s = time.monotonic() + SCAN_S_MAX
@@ -100,7 +100,7 @@ class _Scan:
             if split.order[0] in self._unknown:
                 continue
             try:
-                known = self._blocks(split) if split.kind == "gzip" else self._piece(split)
+                known = self._blocks(split) if split.is_compressed else self._piece(split)
             except (MrframeError, OSError):
                 known = []
             if known:

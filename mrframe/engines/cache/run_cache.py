@@ -161,7 +161,7 @@ class RunCache(NoCache):
 
     def _with_content(self, split: Split, options: RunOptions) -> Split:
         """A split of a plain file with its recorded content, where the file has not changed."""
-        pieces = self._records.pieces(split.order[0], options.split_bytes or 0) if split.kind == "file" else None
+        pieces = self._records.pieces(split.order[0], options.split_bytes or 0) if split.is_file else None
         if pieces is None:
             return split
         contents = {(at, length): content for at, length, content in pieces}
@@ -171,7 +171,7 @@ class RunCache(NoCache):
         """The splits, an unchanged compressed file as its blocks, when the results of all of them are saved."""
         found: list[Split] = []
         for split in splits:
-            pieces = self._records.pieces(split.order[0], options.split_bytes or 0) if split.kind == "gzip" else None
+            pieces = self._records.pieces(split.order[0], options.split_bytes or 0) if split.is_compressed else None
             blocks = [
                 replace(split, kind="saved", length=length, order=(split.order[0], at), content=content)
                 for at, length, content in pieces or ()
@@ -182,7 +182,7 @@ class RunCache(NoCache):
 
     def _scanned(self, splits: list[Split], maps: SavedMaps, options: RunOptions) -> list[Split]:
         """The splits with the content of changed inputs, where the results for it are saved."""
-        if all(split.content or split.kind == "stored" for split in splits):
+        if all(split.content or split.is_stored for split in splits):
             return splits
         from mrframe.engines.cache.content_scan import scan
 
@@ -223,7 +223,7 @@ class RunCache(NoCache):
         by_input: dict[int, list[CommittedAttempt]] = {}
         added = False
         for one in outcome.done:
-            if one.step == 0 and one.split is not None and one.split.kind != "gzip":
+            if one.step == 0 and one.split is not None and not one.split.is_compressed:
                 by_input.setdefault(one.split.order[0], []).append(one)
                 added = added or not one.report.saved
         for index, maps in by_input.items():

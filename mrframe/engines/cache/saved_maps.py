@@ -50,8 +50,8 @@ class SavedMaps:
             if self._saving.windowed and split.content and self._is_outside(split):
                 continue
             size = self._size_bytes(self._key(split)) if split.content else None
-            work += size if size is not None else split.length * (COMPRESSION_RATIO if split.kind == "gzip" else 1)
-            if size is None and split.kind == "file":  # the blocks of a compressed one are shared
+            work += size if size is not None else split.length * (COMPRESSION_RATIO if split.is_compressed else 1)
+            if size is None and split.is_file:  # the blocks of a compressed one are shared
                 longest = max(longest, split.length)
         return max(1, work - longest)
 

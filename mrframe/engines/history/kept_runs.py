@@ -81,7 +81,7 @@ def _guarded(keep: Callable[[], str]) -> tuple[str, str]:
 
 def _maps(plan: Plan, outcome: Outcome) -> bytes:
     """The map tasks, for `mrframe why`: splits in input order, the lines of each, and the state of the files."""
-    packed = {split.order[0]: split.path for split in plan.splits if split.kind == "gzip"}
+    packed = {split.order[0]: split.path for split in plan.splits if split.is_compressed}
     maps = input_maps(outcome.done)
     splits = []
     for done in maps:
@@ -186,7 +186,7 @@ class SubmittedMaps:
 
     def _local(self, split: Split, packed: Mapping[int, str], replica: Callable[[Split], str]) -> Split:
         """The split with a path that can be read: that of the compressed file it is a block of, or of a replica."""
-        path = replica(split) if split.kind == "stored" else packed.get(split.order[0], split.path)
+        path = replica(split) if split.is_stored else packed.get(split.order[0], split.path)
         return replace(split, path=path, held_by=(), locations=())
 
     def changed(self) -> list[str]:

@@ -169,7 +169,7 @@ def _by_source(plan: Plan, maps: Iterable[CommittedAttempt]) -> dict[str, dict[s
 
 def input_maps(done: Iterable[CommittedAttempt]) -> list[CommittedAttempt]:
     """The map attempts that read the inputs, in input order."""
-    maps = [d for d in done if d.step == 0 and d.split is not None and d.split.kind != "gzip"]
+    maps = [d for d in done if d.step == 0 and d.split is not None and not d.split.is_compressed]
     return sorted(maps, key=lambda d: d.split.order if d.split else (0, 0))
 
 
@@ -187,10 +187,8 @@ def first_lines(maps: Iterable[CommittedAttempt]) -> list[tuple[Split, int]]:
 
 def _balance(ledger: Ledger, maps: list[CommittedAttempt], plan: Plan) -> None:
     expected = sum(done.split.length for done in maps if done.split)
-    planned = sum(split.length for split in plan.splits if split.kind in ("file", "stored"))
-    read = sum(
-        d.split.length for d in maps if d.split and d.split.kind in ("file", "stored") and d.split.source != "-"
-    )
+    planned = sum(split.length for split in plan.splits if split.is_planned_range)
+    read = sum(d.split.length for d in maps if d.split and d.split.is_planned_range and d.split.source != "-")
     missing = ledger.missing_bytes() or expected - ledger.bytes_in or planned - read
     if missing:
         raise LedgerUnbalanced(

@@ -32,8 +32,8 @@ def sample_plan(plan: Plan) -> tuple[Plan, Plan | None]:
     if plan.feed is not None:
         first = [split for split in [next(plan.feed, None)] if split is not None]
         plan = dataclasses.replace(plan, feed=chain(first, plan.feed))
-    plain = _spread([split for split in plan.splits if split.kind in ("file", "stored")], SPLITS_MAX)
-    packed = _spread([split for split in plan.splits if split.kind == "gzip"], COMPRESSED_MAX)
+    plain = _spread([split for split in plan.splits if split.is_planned_range], SPLITS_MAX)
+    packed = _spread([split for split in plan.splits if split.is_compressed], COMPRESSED_MAX)
     sample = dataclasses.replace(
         plan,
         settings=dataclasses.replace(plan.settings, sampling=True, keep_rejects=False, hash_seed=0),

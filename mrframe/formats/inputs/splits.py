@@ -182,7 +182,7 @@ def read_split(
         line_bytes_max=line_bytes_max,
         on_long=in_source if on_long else None,
         name=split.source,
-        stored=split.kind == "stored",
+        stored=split.is_stored,
         state=split.state,
     )
     for offset, block in blocks:
@@ -191,7 +191,7 @@ def read_split(
 
 def content_of(split: Split) -> Source:
     """What a split lies in: its file, or the content of its block if it is "stored". To be closed."""
-    if split.kind == "stored":
+    if split.is_stored:
         return _StoredSource(split.path, split.source)
     return Source(split.path, split.source, split.state)
 

@@ -78,7 +78,7 @@ class _SavedMap:
             if self._is_sampled():
                 return self._verified(content, run)
             report = self._load(content, self._run_path)
-        if report is None and split.kind == "saved":
+        if report is None and split.is_saved:
             raise CorruptData(
                 f"the saved result for {split.source} from byte {split.order[1]:,} was there when the job was "
                 "planned, and is gone or damaged; run the job again"
@@ -87,7 +87,7 @@ class _SavedMap:
 
     def _is_sampled(self) -> bool:
         saving = self._saving
-        return saving.known and self._order.split.kind != "saved" and random.random() < saving.verify
+        return saving.known and not self._order.split.is_saved and random.random() < saving.verify
 
     def _made(self, content: str, run: Map) -> TaskReport:
         """The attempt itself, saved when it may be."""
@@ -107,7 +107,9 @@ class _SavedMap:
         batches = self._job.map_batch is not None  # which may be called with a batch that has no rows
         if span is None or batches or (self._settings.keep_rejects and span.ledger.malformed):
             return None
-        nothing = replace(split, length=0, crc32=-1, kind="file" if split.kind == "saved" else split.kind)
+        nothing = replace(split, length=0, crc32=-1)
+        if split.is_saved:
+            nothing = replace(nothing, kind="file")
         made, _ = run(None, replace(self._order, split=nothing))
         samples = span.samples_at(split.order[1])
         return replace(made, ledger=replace(span.ledger), samples=samples, content=content, saved=True)

@@ -101,7 +101,7 @@ class _Compressed:
 
     def plain(self, split: Split) -> Split:
         """The split as a part of a plain file."""
-        if split.kind in ("file", "stored"):
+        if split.is_planned_range:
             return split
         if split.path not in self._blocks:
             prefix = os.path.join(self._folder, f"{len(self._blocks)}-")

@@ -22,7 +22,7 @@ def lines_before(split: Split) -> int:
 
     The blocks before a stored one may lie on other nodes.
     """
-    if split.lines_before >= 0 or split.kind == "stored":
+    if split.lines_before >= 0 or split.is_stored:
         return split.lines_before
     try:
         return _decoded_lines(split) if split.packed else _lines_of(replace(split, offset=0), split.offset)

@@ -146,13 +146,13 @@ def _decode(case: Case, order: DecodeOrder) -> Done:
 
 def _map(case: Case, order: MapOrder, read: Read) -> Done | Failure:
     split = order.split
-    if split.kind == "pairs":
+    if split.is_pairs:
         parts = [read(path) for path in order.sources]
         pairs = [_again(pair) for pair in merge(*parts)]
         ledger = Ledger(records=len(pairs), lines=len(pairs))
     else:
         found = case.inputs[split.order[0]][split.offset : split.offset + split.length]
-        lines = read(split.path) if split.kind == "held" else found
+        lines = read(split.path) if split.is_decoded else found
         if "!" in lines:
             return Failure("raised", "the map raised", source=split.source)
         pairs = [_split_line(line) for line in lines if line != "?"]
