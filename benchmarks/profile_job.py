@@ -128,7 +128,7 @@ def stage_of(path: str, name: str) -> str | None:
 def profile(job: str, inputs: list[str]) -> tuple[Sampler, int, float]:
     """Run the job; (what was seen, records, CPU seconds)."""
     import mrframe
-    from mrframe.core.model.options import RunOptions
+    from mrframe.core.settings.options import RunOptions
     from mrframe.formats.output.writing import write_rows
 
     started_s = time.process_time()

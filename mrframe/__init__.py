@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
     from mrframe.cli.commands.script import main
     from mrframe.core.job.job import Job, Reader, each, top
-    from mrframe.core.model.options import RunOptions
+    from mrframe.core.settings.options import RunOptions
     from mrframe.errors import MrframeError
     from mrframe.formats.registry import json_lines, logs, text, words
     from mrframe.shuffle.reducers import collect, count, distinct, largest, mean, smallest, total
@@ -38,7 +38,7 @@ _HOMES = {
     ),
     "cli.commands.script": ("main",),
     "core.job.job": ("Job", "Reader", "each", "top"),
-    "core.model.options": ("RunOptions",),
+    "core.settings.options": ("RunOptions",),
     "errors": ("MrframeError",),
     "formats.registry": ("json_lines", "logs", "text", "words"),
     "shuffle.reducers": ("collect", "count", "distinct", "largest", "mean", "smallest", "total"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mrframe.cluster.client.client import LocalCluster
-    from mrframe.core.model.options import RunOptions
+    from mrframe.core.settings.options import RunOptions
     from mrframe.store.scratch import Scratch
 
 _process_is_ours = False

@@ -13,7 +13,7 @@ import pytest
 import mrframe
 from mrframe import errors
 from mrframe.cli import main
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 from mrframe.wire.codec import BadMessage
 
 ROOT = Path(__file__).parents[1]

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from mrframe.api.standing.rows import Cancelled, ClusterStatus, SubmissionInfo
     from mrframe.api.standing.submission import Submission
     from mrframe.bootstrap import claim_process
-    from mrframe.core.model.options import RunOptions
+    from mrframe.core.settings.options import RunOptions
     from mrframe.engines.datasets.datasets import check_name as check_dataset_name
     from mrframe.engines.datasets.fsck import Place
     from mrframe.engines.history.summary import MalformedSample, Summary
@@ -96,7 +96,7 @@ _MODULES = {
     "api.standing.submission": ("Submission",),
     # of lower rooms
     "bootstrap": ("claim_process",),
-    "core.model.options": ("RunOptions",),
+    "core.settings.options": ("RunOptions",),
     "engines.datasets.fsck": ("Place",),
     "engines.history.summary": ("MalformedSample", "Summary"),
     "engines.protocol": ("Progress",),

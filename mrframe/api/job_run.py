@@ -18,8 +18,8 @@ import msgpack
 
 from mrframe.api.found_job import JobLike, resolve
 from mrframe.api.result import Result, held
-from mrframe.core.model.options import RunOptions
 from mrframe.core.model.spec import Split
+from mrframe.core.settings.options import RunOptions
 from mrframe.engines.cache.run_cache import NoCache, open_cache
 from mrframe.engines.history.kept_runs import keep_failure, keep_run
 from mrframe.engines.history.summary import Summary, first_lines, input_maps, summarise

@@ -9,7 +9,7 @@ from typing import Any
 
 from mrframe.api.found_job import JobLike, resolve
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 from mrframe.engines.cache.run_cache import open_cache
 from mrframe.engines.history.summary import format_of
 from mrframe.engines.named_engines import engine_name

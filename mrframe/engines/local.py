@@ -14,9 +14,9 @@ from typing import Protocol
 
 from mrframe.bootstrap import start_cluster
 from mrframe.core.model.actions import JobEnded
-from mrframe.core.model.options import RunOptions
 from mrframe.core.model.reports import JobProgress
 from mrframe.core.model.spec import Split, StepSpec
+from mrframe.core.settings.options import RunOptions
 from mrframe.engines.gather import outcome_of
 from mrframe.engines.plan.key_ranges import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.engines.protocol import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mrframe import plugins
-from mrframe.core.model.options import ENGINES
+from mrframe.core.settings.options import ENGINES
 from mrframe.engines.protocol import Engine, Plan, needed_features
 from mrframe.errors import UsageError
 

@@ -14,10 +14,10 @@ from typing import Any, Literal, NoReturn, Protocol
 from mrframe import errors
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
-from mrframe.core.model.options import RunOptions
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure, Split, StepSpec
 from mrframe.core.safe_text import safe_repr
+from mrframe.core.settings.options import RunOptions
 from mrframe.store.scratch import Scratch
 from mrframe.task.code.job_file import JobFile
 from mrframe.task.code.settings import TaskSettings

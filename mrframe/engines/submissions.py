@@ -13,8 +13,8 @@ from typing import Any, Protocol, cast
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
 from mrframe.core.model.actions import JobEnded
-from mrframe.core.model.options import RunOptions
 from mrframe.core.model.spec import Split, StepSpec
+from mrframe.core.settings.options import RunOptions
 from mrframe.engines.cache.run_cache import open_cache
 from mrframe.engines.gather import outcome_of
 from mrframe.engines.history.summary import Summary, summarise

@@ -28,7 +28,7 @@ from typing import Any, BinaryIO
 
 import mrframe
 from mrframe.core.job.job import Job
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 from mrframe.errors import ExtraMissing, FormatError, InputError, MrframeError
 from mrframe.formats.detect import detect
 from mrframe.formats.factory import BlockReader, explain, make_reader

@@ -18,9 +18,9 @@ from unittest.mock import patch
 
 from mrframe.cluster.client.client import LocalCluster
 from mrframe.core.model.actions import JobEnded
-from mrframe.core.model.options import RunOptions
 from mrframe.core.model.reports import JobProgress
 from mrframe.core.model.spec import Split, StepSpec
+from mrframe.core.settings.options import RunOptions
 from mrframe.engines import local
 from mrframe.store.scratch import Scratch
 

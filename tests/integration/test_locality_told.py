@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import mrframe
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 
 LOG = Path(__file__).parents[2] / "sample_logs" / "access.log"
 

@@ -239,7 +239,7 @@ def cluster() -> Finding:
     """A small cluster that is started, runs one job, and is stopped, with the time that it took."""
     from mrframe.api.job_run import run
     from mrframe.core.job.job import WORDS, Job
-    from mrframe.core.model.options import RunOptions
+    from mrframe.core.settings.options import RunOptions
     from mrframe.shuffle.reducers import count
 
     job = Job(read=WORDS, key="word", reduce=count, name="doctor")

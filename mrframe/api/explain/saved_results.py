@@ -8,7 +8,7 @@ from typing import Any
 from mrframe.api.html_table import Listing
 from mrframe.api.units import bytes_text, counted
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 from mrframe.engines.cache.run_cache import folders
 
 

@@ -13,7 +13,7 @@ import tempfile
 from mrframe.api.found_job import load_job
 from mrframe.api.job_run import run
 from mrframe.api.units import nearest
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 from mrframe.errors import OutputError, UsageError
 from mrframe.formats.registry import kind_of
 from mrframe.store.output import whole_file

@@ -21,7 +21,7 @@ from mrframe.api.found_job import FoundJob, find_job
 from mrframe.api.job_run import run
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 from mrframe.engines.plan.planning import hash_seed
 from mrframe.errors import UsageError
 from mrframe.formats.output.writing import jsonl_lines

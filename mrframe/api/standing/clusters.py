@@ -9,7 +9,7 @@ from mrframe.api.standing.session_calls import REPLY_S
 from mrframe.cluster.client import standing
 from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.model.options import Shuffle
+from mrframe.core.settings.options import Shuffle
 from mrframe.engines.local import default_nodes
 from mrframe.engines.protocol import cores
 

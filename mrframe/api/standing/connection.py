@@ -30,7 +30,7 @@ from mrframe.api.standing.submission import Submission
 from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
 from mrframe.cluster.client.visitor import Visitor
 from mrframe.core.model.actions import JobEnded
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 from mrframe.engines import submissions
 from mrframe.engines.datasets.datasets import inputs_of
 from mrframe.engines.plan.job_inputs import GivenInputs

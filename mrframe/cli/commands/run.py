@@ -21,7 +21,7 @@ from mrframe.cli.parse.job_command import JobCommand, job_of, options_of_job
 from mrframe.cli.show.delivery import deliver
 from mrframe.cli.show.exit import INPUTS
 from mrframe.cli.show.terminal import is_terminal
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 
 if TYPE_CHECKING:
     from mrframe.api import JobLike, Result, Summary

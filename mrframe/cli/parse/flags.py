@@ -1,6 +1,6 @@
 """The settings of a run as flags of commands, and the kinds of flags that the help shows in sections.
 
-The settings come from `core/model/options.py` through `settings.declared()`. They stay texts here and are checked
+The settings come from `core/settings/options.py` through `settings.declared()`. They stay texts here and are checked
 in `settings.py`, where a flag, a variable and a file are treated alike.
 """
 

@@ -1,8 +1,9 @@
 """Where the settings of a run come from: flag > environment > project file > user's file > default.
 
-Each setting is declared once, as a field of `core/model/options.RunOptions`. This module reads the fields and looks
-their values up. The kind of each (`core/model/setting_kinds.py`) says which values it takes. Here units are read, and
-the message about a wrong value names the place where it was given. It knows nothing of click and prints nothing.
+Each setting is declared once, as a field of `core/settings/options.RunOptions`. This module reads the fields and
+looks their values up. The kind of each (`core/settings/setting_kinds.py`) says which values it takes. Here units are
+read, and the message about a wrong value names the place where it was given. It knows nothing of click and prints
+nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import Any
 
 from mrframe.api.units import nearest
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.model.options import RunOptions, needed
-from mrframe.core.model.setting_kinds import COUNT, COUNT_OR_0, SIZE, SIZE_OR_0, SPAN, Kind
+from mrframe.core.settings.options import RunOptions, needed
+from mrframe.core.settings.setting_kinds import COUNT, COUNT_OR_0, SIZE, SIZE_OR_0, SPAN, Kind
 from mrframe.errors import UsageError, did_you_mean
 
 PREFIX = "MRFRAME_"

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mrframe.core.model.options import RunOptions
-from mrframe.core.model.setting_kinds import parse_share
 from mrframe.core.model.spec import MIB, Split
+from mrframe.core.settings.options import RunOptions
+from mrframe.core.settings.setting_kinds import parse_share
 from mrframe.engines.protocol import CommittedAttempt, Engine, Outcome, Plan, cores
 from mrframe.errors import MrframeError, NotPrivate
 from mrframe.formats.inputs.files import InputFile

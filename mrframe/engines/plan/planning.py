@@ -17,8 +17,8 @@ from typing import Any
 
 from mrframe.core.job.job import Job, Reader
 from mrframe.core.model.error_limits import parse_limit
-from mrframe.core.model.options import RunOptions
 from mrframe.core.model.spec import SPLIT_BYTES, Split, StepSpec
+from mrframe.core.settings.options import RunOptions
 from mrframe.engines.plan.job_inputs import JobInputs
 from mrframe.engines.plan.settle_reader import Head, first_head, reader_of
 from mrframe.engines.protocol import Plan

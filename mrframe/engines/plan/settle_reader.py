@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from mrframe.core.job.job import Job, Reader
-from mrframe.core.model.options import RunOptions
 from mrframe.core.model.spec import Split
+from mrframe.core.settings.options import RunOptions
 from mrframe.errors import FormatError, TooManyMalformed, UnknownField, UsageError, did_you_mean
 from mrframe.formats.detect import LINES_MAX, detect, misfit
 from mrframe.formats.factory import make_reader

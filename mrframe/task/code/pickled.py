@@ -24,7 +24,7 @@ from mrframe.task.isolation.hook_guard import is_interrupt
 
 FORMER_MODULES = {
     "mrframe.core.job": "mrframe.core.job.job",
-    "mrframe.core.options": "mrframe.core.model.options",
+    "mrframe.core.options": "mrframe.core.settings.options",
     "mrframe.formats.named": "mrframe.formats.registry",
     "mrframe.task.counters": "mrframe.task.report.counters",
 }

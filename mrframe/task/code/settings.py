@@ -4,7 +4,7 @@
 `cache/fingerprint.py` reads which fields shape a saved map result from their metadata. A new setting is one field at
 the end of the class, marked ADDED, so that packages written before it are still read.
 
-Not here: the options of a command (`core/model/options.py`), from which `engines/plan/planning.py` makes these.
+Not here: the options of a command (`core/settings/options.py`), from which `engines/plan/planning.py` makes these.
 """
 
 from __future__ import annotations

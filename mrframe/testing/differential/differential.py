@@ -30,7 +30,7 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 
 import mrframe
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 from mrframe.errors import ClusterUnreachable, MrframeError, UserCodeError
 from mrframe.formats.inputs.splits import read_split
 from mrframe.task.map import map_input

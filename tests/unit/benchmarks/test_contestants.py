@@ -44,7 +44,7 @@ def test_a_peer_that_is_installed_gives_it_too(tmp_path, data, job, name):
 @pytest.mark.parametrize("job", [job for job in JOBS if job not in ("latency", "empty_tasks")])
 def test_every_form_of_mrframe_gives_the_reference_answer(tmp_path, data, job):
     import mrframe
-    from mrframe.core.model.options import RunOptions
+    from mrframe.core.settings.options import RunOptions
     from mrframe.formats.output.writing import write_rows
 
     given = ready(JOBS[job], "tiny", data)

@@ -8,7 +8,7 @@ import pytest
 
 from mrframe.api import Trial
 from mrframe.cli.commands.check import conclude
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 
 JOB = """
 import gzip

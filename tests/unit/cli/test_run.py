@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from mrframe.core.job.job import WORDS, Job
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 from mrframe.errors import JobError, MrframeError, OutputError, UsageError
 from mrframe.shuffle.reducers import count
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrframe.cli.parse import settings
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 from mrframe.errors import UsageError
 
 MIB = 1 << 20

@@ -8,7 +8,7 @@ import pytest
 
 from mrframe import Job, api, count, words
 from mrframe.api import result as api_result
-from mrframe.core.model.options import RunOptions
+from mrframe.core.settings.options import RunOptions
 from mrframe.store import file_pool
 from mrframe.store.file_pool import FilePool
 

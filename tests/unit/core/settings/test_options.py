@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mrframe.core.model.options import RunOptions
-from mrframe.core.model.setting_kinds import parse_share
+from mrframe.core.settings.options import RunOptions
+from mrframe.core.settings.setting_kinds import parse_share
 from mrframe.errors import UsageError
 
 

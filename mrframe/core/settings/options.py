@@ -11,7 +11,8 @@ from dataclasses import field, fields
 from typing import Any, Literal
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.model.setting_kinds import (
+from mrframe.core.model.spec import MIB
+from mrframe.core.settings.setting_kinds import (
     COUNT,
     COUNT_OR_0,
     LIMIT,
@@ -26,7 +27,6 @@ from mrframe.core.model.setting_kinds import (
     one_of,
     one_of_group,
 )
-from mrframe.core.model.spec import MIB
 from mrframe.errors import UsageError, did_you_mean
 
 ENGINES = "mrframe.engines"
