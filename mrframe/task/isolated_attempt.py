@@ -24,7 +24,7 @@ from mrframe.core.model.error_limits import tolerates
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure, MapOrder, Order, ReduceOrder
 from mrframe.errors import UserCodeError
-from mrframe.formats.inputs.splits import content_of
+from mrframe.formats.inputs.splits import open_split
 from mrframe.task.code.package import LoadedJob
 from mrframe.task.isolation.process_limits import memory_limited
 from mrframe.task.isolation.progress_page import Position, ProgressPage
@@ -206,7 +206,7 @@ def location_of(
     """Where the record lies at which a page stands, with its bytes."""
     split = order.split
     at = position.offset - (split.order[1] - split.offset)
-    with content_of(split) as content:
+    with open_split(split) as content:
         block = content.read_at(at, position.length)
     within, line = locate(block, position.record)
     before = lines_before(split)

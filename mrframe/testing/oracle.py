@@ -6,7 +6,7 @@ not used for reading: the tests demand that the readers agree with it on any byt
 
 from __future__ import annotations
 
-from mrframe.formats.grammar.grammar import END, MONTHS, Element, Grammar, Slot
+from mrframe.formats.grammar.grammar import END, MONTHS, Element, Grammar, ValueSlot
 from mrframe.formats.grammar.strftime import expanded
 
 _DIGITS = frozenset(b"0123456789")
@@ -36,7 +36,7 @@ def parse_line(grammar: Grammar, line: bytes) -> dict[str, bytes | None] | None:
     return fields if at == len(line) else None
 
 
-def _end(slot: Slot, line: bytes, at: int) -> int | None:
+def _end(slot: ValueSlot, line: bytes, at: int) -> int | None:
     """Where the slot that begins at `at` ends; None when it is not there."""
     kind = slot.kind
     end: int | None
@@ -59,7 +59,7 @@ def _end(slot: Slot, line: bytes, at: int) -> int | None:
     return at if end is None and slot.maybe_empty else end
 
 
-def _run(slot: Slot, line: bytes, at: int) -> int:
+def _run(slot: ValueSlot, line: bytes, at: int) -> int:
     """The end of a value that runs up to its stop."""
     blanks_too = (bool(slot.stop) or slot.kind in ("rest", "request")) and slot.detail != "word"
     while at < len(line):
@@ -81,7 +81,7 @@ def _is_client(line: bytes, at: int) -> bool:
     return rest.startswith(b"- ") and word.count(b":") != 1 and word != b"" and all(byte in letters for byte in word)
 
 
-def _list_end(slot: Slot, line: bytes, at: int) -> int | None:
+def _list_end(slot: ValueSlot, line: bytes, at: int) -> int | None:
     """The end of items with `, ` and ` : ` between them, which are no part of what follows the list."""
     end = _item_end(slot, line, at)
     while end is not None:
@@ -95,7 +95,7 @@ def _list_end(slot: Slot, line: bytes, at: int) -> int | None:
     return None
 
 
-def _item_end(slot: Slot, line: bytes, at: int) -> int | None:
+def _item_end(slot: ValueSlot, line: bytes, at: int) -> int | None:
     if slot.detail == "numbers":
         return _number_end("float", line, at)
     end = at
@@ -114,7 +114,7 @@ def _commas_end(line: bytes, at: int) -> int:
     return end
 
 
-def _until_end(slot: Slot, line: bytes, at: int) -> int | None:
+def _until_end(slot: ValueSlot, line: bytes, at: int) -> int | None:
     """The first place where what follows the value can be read; None when the value there is none of the slot's."""
     end = _request_line_end(line, at) if slot.kind == "request" else None
     if end is not None and _can_read(slot.until, line, end):
@@ -154,7 +154,7 @@ def _can_read(elements: tuple[Element, ...], line: bytes, at: int | None) -> boo
     for element in elements:
         if at is None:
             return False
-        if isinstance(element, Slot):
+        if isinstance(element, ValueSlot):
             at = _end(element, line, at)
         elif element == END:
             at = at if at == len(line) else None
@@ -182,7 +182,7 @@ def _number_end(kind: str, line: bytes, at: int) -> int | None:
     return end
 
 
-def _time_end(slot: Slot, line: bytes, at: int) -> int | None:
+def _time_end(slot: ValueSlot, line: bytes, at: int) -> int | None:
     if slot.kind == "clf":
         return _shape(line, at, "99/Mon/9999:99:99:99 +9999")
     if slot.kind == "strftime":
@@ -243,7 +243,7 @@ def _shape(line: bytes, at: int, shape: str) -> int | None:
     return at + len(shape)
 
 
-def _fields(slot: Slot, value: bytes) -> dict[str, bytes | None]:
+def _fields(slot: ValueSlot, value: bytes) -> dict[str, bytes | None]:
     """The parts of a slot's value."""
     if slot.kind == "request":
         parts: tuple[bytes | None, ...] = (value, *(_request(value) or (None,) * 4))

@@ -29,7 +29,7 @@ from mrframe.errors import MrframeError
 from mrframe.formats.inputs.compression import decoded_chunks
 from mrframe.formats.inputs.digest import new_digest
 from mrframe.formats.inputs.line_blocks import cut_stream
-from mrframe.task.cache.map_results import content_of
+from mrframe.task.cache.map_results import content_digest
 
 SCAN_S_MAX = 3.0
 THREADS_MAX = 8
@@ -109,7 +109,7 @@ class _Scan:
                 self._unknown.add(split.order[0])
 
     def _piece(self, split: Split) -> list[Split]:
-        known = replace(split, content=content_of(split))
+        known = replace(split, content=content_digest(split))
         return [known] if self.judge(known) else []
 
     def _blocks(self, split: Split) -> list[Split]:

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mrframe.errors import FormatError
-from mrframe.formats.grammar.grammar import END, TIME_KINDS, Element, Kind, Slot
+from mrframe.formats.grammar.grammar import END, TIME_KINDS, Element, Kind, ValueSlot
 
 SEPARATORS = (b", ", b" : ")
 ADDRESSES = frozenset(("host", "client", "peer", "local_address", "vhost", "server_addr", "realip_remote_addr"))
@@ -33,7 +33,7 @@ _BLANKS = b" \t"
 
 
 def with_ends(
-    elements: Sequence[Element], free: frozenset[Slot], whole: str, *, escaped: bool
+    elements: Sequence[Element], free: frozenset[ValueSlot], whole: str, *, escaped: bool
 ) -> tuple[Element, ...]:
     """The elements of a format, with what ends each value.
 
@@ -42,14 +42,14 @@ def with_ends(
     """
     after: tuple[Element, ...] = ()
     for element in reversed(elements):
-        if isinstance(element, Slot):
+        if isinstance(element, ValueSlot):
             after = (_ended(element, after, whole, free=element in free, escaped=escaped), *after)
         else:
             after = (element, *after)
     return after
 
 
-def _ended(slot: Slot, after: tuple[Element, ...], whole: str, *, free: bool, escaped: bool) -> Slot:
+def _ended(slot: ValueSlot, after: tuple[Element, ...], whole: str, *, free: bool, escaped: bool) -> ValueSlot:
     stop = _stop(slot, after, whole)
     if not stop:
         return slot
@@ -75,7 +75,7 @@ def _ended(slot: Slot, after: tuple[Element, ...], whole: str, *, free: bool, es
     return replace(slot, stop=stop, until=() if alone else until)
 
 
-def _stop(slot: Slot, after: tuple[Element, ...], whole: str) -> bytes:
+def _stop(slot: ValueSlot, after: tuple[Element, ...], whole: str) -> bytes:
     """The bytes of which the first ends a value without blanks; none at the end of the line."""
     if not after:
         return b""
@@ -100,7 +100,7 @@ def _is_escaped(stop: bytes, *, escaped: bool) -> bool:
 # ---- lists ----------------------------------------------------------------------------------------
 
 
-def _ended_list(slot: Slot, stop: bytes, after: tuple[Element, ...], whole: str) -> Slot:
+def _ended_list(slot: ValueSlot, stop: bytes, after: tuple[Element, ...], whole: str) -> ValueSlot:
     """A list before a literal that begins as its separators do; before another sign it is text up to that sign."""
     literal = after[0] if isinstance(after[0], bytes) else b""
     if stop not in (b" ", b","):
@@ -124,7 +124,7 @@ def _may_begin(after: tuple[Element, ...], text: bytes) -> bool:
     """Whether what follows a literal may begin with the rest of a separator."""
     if not text:
         return True
-    if not after or not isinstance(after[0], Slot) or not after[0].maybe_empty:
+    if not after or not isinstance(after[0], ValueSlot) or not after[0].maybe_empty:
         return False
     literal = after[1] if len(after) > 1 else END
     return isinstance(literal, bytes) and (literal.startswith(text) or text.startswith(literal))
@@ -133,7 +133,7 @@ def _may_begin(after: tuple[Element, ...], text: bytes) -> bool:
 # ---- text with blanks -----------------------------------------------------------------------------
 
 
-def _until(slot: Slot, after: tuple[Element, ...], whole: str, *, escaped: bool) -> tuple[Element, ...]:
+def _until(slot: ValueSlot, after: tuple[Element, ...], whole: str, *, escaped: bool) -> tuple[Element, ...]:
     """What a text with blanks runs up to: as much of what follows as is needed to know its end."""
     taken: list[Element] = []
     sure, common = False, ""
@@ -157,7 +157,7 @@ def _until(slot: Slot, after: tuple[Element, ...], whole: str, *, escaped: bool)
     return (*taken, END)
 
 
-def _is_address(slot: Slot) -> bool:
+def _is_address(slot: ValueSlot) -> bool:
     """Whether this is an address, which of the common signs holds dots and colons alone."""
     return not ADDRESSES.isdisjoint(slot.names)
 
@@ -170,15 +170,15 @@ def _sign(element: Element) -> str:
 
 def _is_fixed(element: Element) -> bool:
     """Whether this is a value that is read as a number or time, and as nothing else."""
-    return isinstance(element, Slot) and element.kind in (*_NUMBERS, *TIME_KINDS)
+    return isinstance(element, ValueSlot) and element.kind in (*_NUMBERS, *TIME_KINDS)
 
 
-def _is_of_url(slot: Slot) -> bool:
+def _is_of_url(slot: ValueSlot) -> bool:
     """Whether a client writes this value: it has no blanks, and any other sign."""
     return slot.kind in ("target", "query") or "query" in slot.names
 
 
-def _has_no_blank(slot: Slot) -> bool:
+def _has_no_blank(slot: ValueSlot) -> bool:
     """Whether a value of this slot never holds a blank, so that blanks can be counted."""
     if slot.detail == "word":
         return True
@@ -190,8 +190,8 @@ def _has_no_blank(slot: Slot) -> bool:
     )
 
 
-def _unsure(slot: Slot, following: Element, whole: str, holds: str) -> str:
-    behind = following.directive if isinstance(following, Slot) else ""
+def _unsure(slot: ValueSlot, following: Element, whole: str, holds: str) -> str:
+    behind = following.directive if isinstance(following, ValueSlot) else ""
     return (
         f"a value of {slot.directive} may hold {holds}, and nothing in {whole!r} tells where it ends, since "
         f'{behind} behind it may be any text; put it in quotes: "{slot.directive}"'

@@ -20,7 +20,7 @@ from mrframe.formats.grammar.strftime import CLF
 
 
 class Meaning(NamedTuple):
-    """Kind and field name of a directive; `detail` as in `Slot`; whether a value may hold blanks, and be empty."""
+    """Kind and field name of a directive, `detail` of its `ValueSlot`, whether values may have blanks or be empty."""
 
     kind: Kind
     name: str

@@ -15,7 +15,7 @@ from dataclasses import replace
 from mrframe.errors import FormatError
 from mrframe.formats.grammar.cuts import with_ends
 from mrframe.formats.grammar.directives import Meaning, apache_meaning, nginx_meaning
-from mrframe.formats.grammar.grammar import ROLES, TIME_KINDS, Element, Grammar, Kind, Slot
+from mrframe.formats.grammar.grammar import ROLES, TIME_KINDS, Element, Grammar, Kind, ValueSlot
 from mrframe.formats.grammar.time_parts import Piece, join_times
 
 _APACHE_DIRECTIVE = re.compile(
@@ -150,7 +150,7 @@ def _elements(pieces: list[Piece], whole: str, *, escaped: bool, empty: bool) ->
     taken = set(_RESERVED)
     reserved = set(ROLES["clf"]) if any(meaning.kind in TIME_KINDS for meaning in metas) else set()
     elements: list[Element] = []
-    free: set[Slot] = set()
+    free: set[ValueSlot] = set()
     for at, piece in enumerate(pieces):
         if isinstance(piece, str):
             if "\n" in piece:
@@ -165,7 +165,7 @@ def _elements(pieces: list[Piece], whole: str, *, escaped: bool, empty: bool) ->
         elements.append(slot)
         if piece[0].blanks:
             free.add(slot)
-    if not any(isinstance(e, Slot) for e in elements):
+    if not any(isinstance(e, ValueSlot) for e in elements):
         raise FormatError(f"the format {whole!r} has no values in it")
     return with_ends(elements, frozenset(free), whole, escaped=escaped)
 
@@ -174,7 +174,7 @@ def _is_header(piece: tuple[Meaning, str, bool]) -> bool:
     return re.search(r"\}[ionC]$|^\$\{?(http|sent)_", piece[1]) is not None
 
 
-def _slot(piece: tuple[Meaning, str, bool], taken: set[str], reserved: set[str], all_names: set[str]) -> Slot:
+def _slot(piece: tuple[Meaning, str, bool], taken: set[str], reserved: set[str], all_names: set[str]) -> ValueSlot:
     """A slot that does not yet know where it ends."""
     meaning, directive, conditional = piece
     kind, name, detail = meaning[:3]
@@ -188,7 +188,7 @@ def _slot(piece: tuple[Meaning, str, bool], taken: set[str], reserved: set[str],
     others = taken if kind in TIME_KINDS else taken | reserved
     unique = tuple(_unique(role, others) for role in names)
     taken.update(unique)
-    return Slot(kind, unique, b"", detail, conditional, directive, meaning.empty)
+    return ValueSlot(kind, unique, b"", detail, conditional, directive, meaning.empty)
 
 
 def _unique(name: str, taken: set[str]) -> str:

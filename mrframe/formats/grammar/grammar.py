@@ -64,7 +64,7 @@ TIME_KINDS: tuple[Kind, ...] = ("clf", "iso", "epoch", "strftime")
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class ValueSlot:
     """One value of a line. `names` are the fields it gives, in the order of its kind's roles.
 
     Several names of a kind without roles are names of the same value.
@@ -95,7 +95,7 @@ class Slot:
         return next(element[:1] for element in self.until if isinstance(element, bytes))
 
 
-Element = bytes | Slot
+Element = bytes | ValueSlot
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ class Grammar:
     name: str
     elements: tuple[Element, ...]
 
-    def slots(self) -> tuple[Slot, ...]:
+    def slots(self) -> tuple[ValueSlot, ...]:
         """The slots, in order."""
-        return tuple(e for e in self.elements if isinstance(e, Slot))
+        return tuple(e for e in self.elements if isinstance(e, ValueSlot))
 
-    def field_map(self) -> dict[str, tuple[Slot, str]]:
+    def field_map(self) -> dict[str, tuple[ValueSlot, str]]:
         """{field: (its slot, its role in the slot)}, in the order of the line."""
         return {
             name: (slot, role) for slot in self.slots() for name, role in zip(slot.names, slot.roles, strict=True)

@@ -23,7 +23,7 @@ from functools import lru_cache
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.formats.grammar import strftime
-from mrframe.formats.grammar.grammar import END, MONTHS, Grammar, Slot
+from mrframe.formats.grammar.grammar import END, MONTHS, Grammar, ValueSlot
 
 _D = "[0-9]"
 _D2, _D4 = _D * 2, _D * 4
@@ -56,7 +56,7 @@ _NO_VHOST = (
 _REQUEST = re.compile(rb"([A-Za-z_-]+) ([^ ?]+)(?:\?([^ ]*))? (HTTP/[0-9.]+)")
 _REQUEST_GROUP = {"method": 1, "path": 2, "query": 3, "protocol": 4}
 
-Capture = tuple[Slot, str]
+Capture = tuple[ValueSlot, str]
 """What one group of the fast pattern takes: a slot, and a role in it (`time` also stands for the whole slot)."""
 
 
@@ -74,7 +74,7 @@ class Patterns:
     strict_groups: tuple[int, ...]
 
 
-def capture_of(slot: Slot, role: str) -> Capture:
+def capture_of(slot: ValueSlot, role: str) -> Capture:
     """The capture that a field needs: some times are told only by the whole slot."""
     return (slot, "time") if slot.kind in ("epoch", "strftime") else (slot, role)
 
@@ -140,13 +140,13 @@ def part(capture: Capture, raw: bytes) -> tuple[bytes | None, bool]:
 # ---- strict ---------------------------------------------------------------------------------------
 
 
-def strict_slot(slot: Slot) -> str:
+def strict_slot(slot: ValueSlot) -> str:
     """The pattern of a whole slot, without captures; it never matches a line end."""
     text = _strict_value(slot)
     return f"(?:{text}|-)" if slot.maybe_dash else text
 
 
-def _strict_value(slot: Slot) -> str:
+def _strict_value(slot: ValueSlot) -> str:
     if slot.kind in _NUMBERS:
         return f"(?:{_NUMBERS[slot.kind]})?+" if slot.maybe_empty else _NUMBERS[slot.kind]
     if slot.kind in _TIME_PARTS:
@@ -168,7 +168,7 @@ def _strict_value(slot: Slot) -> str:
     return _value(slot, least="*" if slot.maybe_empty else "+")
 
 
-def _value(slot: Slot, least: str = "+") -> str:
+def _value(slot: ValueSlot, least: str = "+") -> str:
     """Bytes up to the stop, or to the end of the line."""
     stop = _class(slot.stop) + (" " if slot.detail == "word" and b" " not in slot.stop else "")
     if slot.escapes:
@@ -178,14 +178,14 @@ def _value(slot: Slot, least: str = "+") -> str:
     return f"[^{stop}\\n]{least}+"
 
 
-def _list(slot: Slot) -> str:
+def _list(slot: ValueSlot) -> str:
     """Items, each but the first behind a separator that is not the literal that follows the list."""
     item = f"(?:{_D}++(?:\\.{_D}++)?+|-)" if slot.detail == "numbers" else f"[^ ,{_class(slot.stop)}\\n]++"
     guard = f"(?!{until_pattern(slot)})" if slot.until else ""
     return f"(?:{item}(?:{guard}(?:, {item}| : (?:{item})?+))*+){'?+' if slot.maybe_empty else ''}"
 
 
-def _text_until(slot: Slot) -> str:
+def _text_until(slot: ValueSlot) -> str:
     """Text up to the first place where `until` can be read; the first and the last of several words are not `-`."""
     end, mark, stop = until_pattern(slot), _class(slot.passable), _class(slot.stop)
     first = stop if slot.passable == b" " else _class(slot.stop.replace(slot.passable, b""))
@@ -198,11 +198,11 @@ def _text_until(slot: Slot) -> str:
     return f"(?>{first}-(?={end})|{text}(?={end}){f'|(?={end})' if slot.maybe_empty else ''})"
 
 
-def until_pattern(slot: Slot) -> str:
+def until_pattern(slot: ValueSlot) -> str:
     """What ends the value of a slot with `until`, without captures."""
     return "".join(
         strict_slot(element)
-        if isinstance(element, Slot)
+        if isinstance(element, ValueSlot)
         else r"\Z"
         if element == END
         else re.escape(element).decode("latin-1")
@@ -218,7 +218,7 @@ def _class(stop: bytes) -> str:
 # ---- fast -----------------------------------------------------------------------------------------
 
 
-def _fast_slot(slot: Slot, roles: Sequence[str], *, wide: bool) -> tuple[str, list[str]]:
+def _fast_slot(slot: ValueSlot, roles: Sequence[str], *, wide: bool) -> tuple[str, list[str]]:
     """The pattern of a slot with the wanted roles captured, and these in the order of their groups."""
     if not roles:
         return _fast_whole(slot, wide=wide), []
@@ -239,7 +239,7 @@ def _fast_slot(slot: Slot, roles: Sequence[str], *, wide: bool) -> tuple[str, li
     return f"({_fast_whole(slot, wide=wide)})", [roles[0]]
 
 
-def _fast_whole(slot: Slot, *, wide: bool) -> str:
+def _fast_whole(slot: ValueSlot, *, wide: bool) -> str:
     """The whole slot: as the strict pattern, but for cheaper ways to say the commonest ones."""
     if slot.kind not in ("text", "request", "target", "vhost_port") or len(slot.stop) != 1:
         return _strict_value(slot)
@@ -253,13 +253,13 @@ def _fast_whole(slot: Slot, *, wide: bool) -> str:
     return f"[^{_class(slot.stop)}]{least}+"
 
 
-def _fast_request(slot: Slot, roles: Sequence[str]) -> tuple[str, list[str]]:
+def _fast_request(slot: ValueSlot, roles: Sequence[str]) -> tuple[str, list[str]]:
     target, order = _fast_target(slot, roles)
     text = f"{_group(_METHOD, 'method' in roles)} {target} {_group(_PROTOCOL, 'protocol' in roles)}"
     return text, [role for role in ("method", *order, "protocol") if role in roles]
 
 
-def _fast_target(slot: Slot, roles: Sequence[str]) -> tuple[str, list[str]]:
+def _fast_target(slot: ValueSlot, roles: Sequence[str]) -> tuple[str, list[str]]:
     stop = _class(slot.stop)
     path = _group(f"[^ ?{stop}\\\\\\n]++", "path" in roles)
     query = _group(f"[^ {stop}\\\\\\n]*+", "query" in roles)
@@ -300,7 +300,7 @@ def diagnose(grammar: Grammar, line: bytes) -> tuple[int, str] | None:
 
 
 @lru_cache(maxsize=256)
-def _compiled_slot(slot: Slot) -> re.Pattern[bytes]:
+def _compiled_slot(slot: ValueSlot) -> re.Pattern[bytes]:
     return re.compile(strict_slot(slot).encode("latin-1"))
 
 

@@ -63,7 +63,7 @@ def plan_splits(
 
 
 def _plain_splits(file: InputFile, split_bytes: int, index: int, input_name: str) -> Iterator[Split]:
-    with Source(file.path, file.name, file.state) as source:
+    with OpenInput(file.path, file.name, file.state) as source:
         for offset, length in pieces(source.read_at, file.bytes, split_bytes):
             yield Split(
                 "file",
@@ -79,7 +79,7 @@ def _plain_splits(file: InputFile, split_bytes: int, index: int, input_name: str
 
 
 def _compressed_split(file: InputFile, index: int, input_name: str) -> Split:
-    with Source(file.path, file.name, file.state) as source:
+    with OpenInput(file.path, file.name, file.state) as source:
         state = source.state_before(file.bytes)
     return Split("gzip", file.name, file.path, 0, file.bytes, (index, 0), input_name=input_name, state=state)
 
@@ -189,16 +189,16 @@ def read_split(
         yield base + offset, block
 
 
-def content_of(split: Split) -> Source:
+def open_split(split: Split) -> OpenInput:
     """What a split lies in: its file, or the content of its block if it is "stored". To be closed."""
     if split.is_stored:
-        return _StoredSource(split.path, split.source)
-    return Source(split.path, split.source, split.state)
+        return _StoredInput(split.path, split.source)
+    return OpenInput(split.path, split.source, split.state)
 
 
 def _check(split: Split) -> None:
     crc32 = gzip_library().crc32  # four times as fast where the extra is installed
-    with Source(split.path, split.source) as source:
+    with OpenInput(split.path, split.source) as source:
         at, end, crc = split.offset, split.offset + split.length, 0
         while at < end:
             data = source.read_at(at, min(CHECK_BYTES, end - at))
@@ -236,7 +236,7 @@ def read_blocks(
     """
     line_bytes_max = LINE_BYTES_MAX if line_bytes_max is None else line_bytes_max
     block_bytes = min(block_bytes, line_bytes_max)  # so that no block hides a line that is too long
-    with _StoredSource(path, name or path) if stored else Source(path, name or path, state) as source:
+    with _StoredInput(path, name or path) if stored else OpenInput(path, name or path, state) as source:
         if offset and length and source.read_at(offset - 1, 1) not in _BEFORE_BLOCKS:
             raise InputChanged(
                 f"{source.name} was rewritten while the job ran (no line begins at byte {offset:,} any more); "
@@ -262,14 +262,14 @@ def read_blocks(
         source.check_read(end)
 
 
-def _refused(source: Source, offset: int, line_bytes_max: int) -> InputError:
+def _refused(source: OpenInput, offset: int, line_bytes_max: int) -> InputError:
     return InputError(
         f"{source.name} has a line of more than {line_bytes_max:,} bytes at byte {offset:,}; "
         "mrframe reads logs line by line: break the line, or leave the file out"
     )
 
 
-class Source:
+class OpenInput:
     """A file open for reading at any place; `name` is what messages call it.
 
     InputChanged when it is not the file that has this `state` (see `file_identity.py`).
@@ -352,7 +352,7 @@ class Source:
         return LongLine(offset, length, offset + length - stop, head, digest.hexdigest())
 
 
-class _StoredSource(Source):
+class _StoredInput(OpenInput):
     """The content of a stored block, read like a file. CorruptData when a part that is read is damaged."""
 
     def __init__(self, path: str, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mrframe.formats.grammar.grammar import TIME_KINDS, Slot
+from mrframe.formats.grammar.grammar import TIME_KINDS, ValueSlot
 from mrframe.formats.readers.kind import Field, ValueKind
 
 _KNOWN = {
@@ -36,13 +36,13 @@ _KINDS = {
 }
 
 
-def field_of(name: str, slot: Slot, role: str) -> Field:
+def field_of(name: str, slot: ValueSlot, role: str) -> Field:
     """Describe the field that a slot gives in this role."""
     kind = _kind(slot, role)
     return Field(_doc(name, slot, role), kind, kind in ("text", "int") and role not in ("day", "hour", "minute"))
 
 
-def _kind(slot: Slot, role: str) -> ValueKind:
+def _kind(slot: ValueSlot, role: str) -> ValueKind:
     if role == "time":
         return "time"
     if role == "port" or slot.kind in ("status", "int"):
@@ -50,7 +50,7 @@ def _kind(slot: Slot, role: str) -> ValueKind:
     return "float" if slot.kind == "float" else "text"
 
 
-def _doc(name: str, slot: Slot, role: str) -> str:
+def _doc(name: str, slot: ValueSlot, role: str) -> str:
     doc = _KNOWN.get(name) or _KINDS.get(slot.kind, "text")
     if slot.kind in TIME_KINDS and name not in _KNOWN:
         doc = f"as {role}, of " + ("the end of the request" if name.startswith("end_") else "another time")

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from mrframe.formats.grammar.grammar import Slot
+from mrframe.formats.grammar.grammar import ValueSlot
 from mrframe.formats.grammar.times import time_of, truncated
 
 MEMO_ENTRIES_MAX = 1 << 16
@@ -136,7 +136,7 @@ def decode(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def converter_for(slot: Slot, role: str) -> Converter:
+def converter_for(slot: ValueSlot, role: str) -> Converter:
     """The converter of one field."""
     if role in ("day", "hour", "minute"):
         return InOrder(lambda raw: truncated(slot.kind, slot.detail, role, raw))

@@ -69,7 +69,7 @@ class _SavedMap:
     def outcome(self, run: Map) -> TaskReport:
         split = self._order.split
         os.makedirs(self._order.out_dir, 0o700, exist_ok=True)  # what is saved has a run file always
-        content = split.content or (content_of(split) if self._saving.known else "")
+        content = split.content or (content_digest(split) if self._saving.known else "")
         report: TaskReport | None = None
         place = INSIDE if self._spans is None or not content else self._spans.place(split, content)
         if content and place == OUTSIDE:
@@ -208,7 +208,7 @@ class Digest:
         return self._hash.hexdigest() if self._length == length else ""
 
 
-def content_of(split: Split) -> str:
+def content_digest(split: Split) -> str:
     """The digest of a split's bytes, read for it; "" when a line of it is too long to be read as one.
 
     Raises what reading raises.

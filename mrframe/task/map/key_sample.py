@@ -20,7 +20,7 @@ from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MapOrder, Split
 from mrframe.errors import ExtraMissing
 from mrframe.formats.factory import make_reader
-from mrframe.formats.inputs.splits import LongLine, content_of, read_split
+from mrframe.formats.inputs.splits import LongLine, open_split, read_split
 from mrframe.formats.readers.base import head_bytes
 from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle.partition import slots_for
@@ -131,7 +131,7 @@ def places(split: Split) -> Iterator[tuple[int, bytes]]:
     end = split.offset + split.length
     whole = split.length <= PLACES * PLACE_BYTES
     starts = [split.offset] if whole else [split.offset + split.length * i // PLACES for i in range(PLACES)]
-    with content_of(split) as content:
+    with open_split(split) as content:
         for start in starts:
             at = start
             if start > split.offset:  # behind the line that the byte before lies in

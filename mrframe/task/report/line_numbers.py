@@ -12,7 +12,7 @@ from dataclasses import replace
 from mrframe.core.model.spec import Split
 from mrframe.errors import MrframeError
 from mrframe.formats.inputs.compression import decoded_chunks
-from mrframe.formats.inputs.splits import content_of
+from mrframe.formats.inputs.splits import open_split
 
 READ_BYTES = 1 << 20
 
@@ -47,7 +47,7 @@ def lines_within(split: Split, end: int) -> int:
 
 def _lines_of(split: Split, end: int) -> int:
     lines, at = 0, split.offset
-    with content_of(split) as content:
+    with open_split(split) as content:
         while at < end:
             data = content.read_at(at, min(end - at, READ_BYTES))
             lines += data.count(b"\n")
