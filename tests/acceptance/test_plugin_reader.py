@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 
 import pytest
-from test_standing_cluster import ROOT, Place
+from standing import ROOT, StandingCluster
 
 PLUGINS = ROOT / "tests" / "plugins"
 LINES = """\
@@ -26,7 +23,7 @@ job = Job(read=Reader("toy"), key="level", reduce=count)
 """
 
 
-class ToyPlace(Place):
+class ToyCluster(StandingCluster):
     """Has the package on its path, and a log that only the toy reads."""
 
     def __init__(self, folder, plugins):
@@ -44,11 +41,9 @@ class ToyPlace(Place):
 
 @pytest.fixture
 def toy(tmp_path):
-    toy = ToyPlace(tmp_path, PLUGINS)
+    toy = ToyCluster(tmp_path, PLUGINS)
     yield toy
-    for pid in toy.processes():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    toy.kill_all()
 
 
 @pytest.mark.parametrize("engine", ["inline", "local"])
@@ -98,7 +93,7 @@ def test_datasets_hold_its_logs(toy):
 def test_its_results_are_saved_until_its_code_changes(tmp_path):
     plugins = tmp_path / "plugins"
     shutil.copytree(PLUGINS, plugins, ignore=shutil.ignore_patterns("__pycache__"))
-    toy = ToyPlace(tmp_path, plugins)
+    toy = ToyCluster(tmp_path, plugins)
     toy.log.write_text("time=2026-05-17T10:05:03|level=error|ms=40\n" * 1_600_000)  # hashing small inputs is skipped
     assert toy.rows("run", toy.job, toy.log) == [("error", 1_600_000)]
     summary = tmp_path / "summary.json"
