@@ -13,8 +13,11 @@ import pytest
 import mrframe
 from mrframe import Job, RunOptions, count, text
 from mrframe.engines.cache import content_scan
+from mrframe.engines.plan import planning
 from mrframe.errors import InputChanged, NotRepeatable, TooManyMalformed
 from mrframe.store import file_index
+from mrframe.task import attempt
+from mrframe.task.cache import map_results
 
 JOB = """
 from mrframe import Job, text, total
@@ -98,7 +101,7 @@ def test_a_second_run_repeats_no_map(place):
 
 def test_an_unchanged_file_is_not_even_read(place, monkeypatch):
     place.run()
-    monkeypatch.setattr("mrframe.task.cache.map_results.read_split", None)
+    monkeypatch.setattr(map_results, "read_split", None)
     options = RunOptions(engine="inline", split_bytes=100, cache="on", cache_dir=str(place.cache))
     with mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options) as result:
         assert result.summary.saved_maps == place.maps()
@@ -162,12 +165,12 @@ def test_a_compressed_file_is_decoded_once_and_not_written_to_disk(place, monkey
     place.write("a.log.gz", gzip.compress((place.logs / "a.log").read_bytes()))
     (place.logs / "a.log").unlink()
     options = RunOptions(engine="inline", split_bytes=100, partitions=1, cache="on", cache_dir=str(place.cache))
-    monkeypatch.setattr("mrframe.task.attempt.decode_file", None)
+    monkeypatch.setattr(attempt, "decode_file", None)
     tick(place.folder)
     for _ in range(2):
         with mrframe.run(str(place.folder / "job.py"), [str(place.logs)], options) as result:
             assert result.summary.saved_maps == place_maps(result)
-        monkeypatch.setattr("mrframe.engines.cache.content_scan.decoded_chunks", None)
+        monkeypatch.setattr(content_scan, "decoded_chunks", None)
 
 
 def place_maps(result) -> int:
@@ -251,7 +254,7 @@ def test_a_rewrite_in_place_of_the_same_size_and_time_is_noticed(place):
 def test_a_file_too_fresh_to_trust_is_not_recorded(place, monkeypatch):
     monkeypatch.setattr(file_index, "SETTLED_S", 3600.0)
     place.run()
-    monkeypatch.setattr("mrframe.task.cache.map_results.read_split", unreadable)
+    monkeypatch.setattr(map_results, "read_split", unreadable)
     with pytest.raises(Unread):
         place.run()
     monkeypatch.undo()
@@ -261,7 +264,7 @@ def test_a_file_too_fresh_to_trust_is_not_recorded(place, monkeypatch):
 def test_cuts_stay_where_they_were_when_the_input_grows_beyond_a_step(place, monkeypatch):
     monkeypatch.setattr(file_index, "SETTLED_S", 3600.0)
     lengths = iter([100, 200])
-    monkeypatch.setattr("mrframe.engines.plan.planning.default_split_bytes", lambda _: next(lengths))
+    monkeypatch.setattr(planning, "default_split_bytes", lambda _: next(lengths))
     place.run(split_bytes=None)
     with open(place.logs / "a.log", "ab") as file:
         file.write(lines(60, 63))

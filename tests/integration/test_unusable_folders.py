@@ -17,6 +17,7 @@ from mrframe.engines.cache.run_cache import RunCache
 from mrframe.engines.history import kept_runs
 from mrframe.errors import OutputError, UserCodeError
 from mrframe.store import file_index, scratch
+from mrframe.task.cache import fingerprint
 
 JOB = Job(read=text, key="line", reduce=count)
 ANSWER = [("line 0", 2), *((f"line {n}", 1) for n in range(1, 10))]
@@ -230,6 +231,6 @@ def test_a_scratch_folder_that_cannot_be_listed_is_not_swept(log, tmp_path, monk
 
 
 def test_a_job_whose_fingerprint_fails_has_its_answer(log, tmp_path, monkeypatch):
-    monkeypatch.setattr("mrframe.task.cache.fingerprint.own_code", None)
+    monkeypatch.setattr(fingerprint, "own_code", None)
     (warning,) = run(log, tmp_path / "cache")[0]
     assert "cannot be judged: TypeError" in warning

@@ -1,6 +1,6 @@
 """Planted bugs: each breaks one rule of the scheduler or the node, and the simulator must find it.
 
-A mutant says which invariants may speak. A simulator that finds no mutant any more checks nothing.
+Each mutant names the invariants that may report it. A simulator that no longer finds any mutant checks nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ from mrframe.core.model.spec import Failure
 from mrframe.core.node.attempts import Repeat
 from mrframe.core.node.node_core import NodeCore
 from mrframe.core.node.report_outbox import ReportOutbox
-from mrframe.core.scheduling import assignment, attempt_end, job_end, membership, recovery
+from mrframe.core.scheduling import (
+    assignment,
+    attempt_end,
+    job_end,
+    lost_output,
+    membership,
+    recovery,
+    scheduler,
+    speculation,
+)
 from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
@@ -27,7 +36,7 @@ MUTANTS = {}
 
 
 def mutant(expected: str):
-    """A function that plants a bug with `patch(owner or "module.name", …)`; may return arguments for `run`."""
+    """Register a function that plants a bug with `patch(owner, name, value)`. It may return arguments for `run`."""
 
     def keep(plant):
         MUTANTS[plant.__name__] = (expected, plant)
@@ -58,7 +67,7 @@ def forgets_to_run_lost_outputs_again(patch):
 
 @mutant("I9|I3|I10")
 def keeps_believing_in_outputs_of_dead_nodes(patch):
-    patch("mrframe.core.scheduling.lost_output.withdraw_commit", lambda *_: None)
+    patch(lost_output, "withdraw_commit", lambda *_: None)
 
 
 @mutant("I2")
@@ -256,7 +265,8 @@ def what_lost_maps_have_made_stays_in_the_balance(patch):
     def count(self, task, node, report, sign):
         before = dict(self.map_checksums)
         real(self, task, node, report, sign)
-        self.map_checksums = before if sign < 0 else self.map_checksums
+        if sign < 0:
+            self.map_checksums = before
 
     patch(Step, "count", count)
 
@@ -293,7 +303,7 @@ def a_lost_forget_is_never_repeated(patch):
 
 @mutant("I3")
 def speculates_on_a_task_whose_input_is_gone(patch):
-    patch("mrframe.core.scheduling.speculation.may_start", lambda *_: True)
+    patch(speculation, "may_start", lambda *_: True)
 
 
 @mutant("I9|leftovers")
@@ -351,7 +361,7 @@ def speculation_does_not_need_a_free_slot(patch):
                     if attempt.task.kind != "decode" and len(attempt.task.attempts) < 9 and other is not node:
                         assignment.start_attempt(state, turn, state.jobs[attempt.task.job], attempt.task, other)
 
-    patch("mrframe.core.scheduling.scheduler.speculate", speculate)
+    patch(scheduler, "speculate", speculate)
 
 
 def find(arguments) -> tuple[int, str] | None:

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from mrframe.core.scheduling import assignment
 from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.testing.simulation import simulate
@@ -108,7 +109,7 @@ def test_reduces_that_take_one_source_for_another_are_refused_in_any_weather():
 
 
 def test_a_broken_invariant_is_reported_with_its_seed_and_the_last_steps(monkeypatch):
-    monkeypatch.setattr("mrframe.core.scheduling.assignment.attempt_id", lambda task, _epoch, _number: f"{task}.1.1")
+    monkeypatch.setattr(assignment, "attempt_id", lambda task, _epoch, _number: f"{task}.1.1")
     with pytest.raises(InvariantBroken, match=r"(?s)I\d+: .*seed \d+, Faults.*\n +\d+\.\d{3} "):
         for seed in range(100):
             run(seed)
@@ -122,6 +123,6 @@ def test_the_command_plays_seeds_and_prints_figures(capsys):
 
 
 def test_the_command_ends_with_one_when_a_seed_fails(capsys, monkeypatch):
-    monkeypatch.setattr("mrframe.core.scheduling.assignment._has_room", lambda *_: True)
+    monkeypatch.setattr(assignment, "_has_room", lambda *_: True)
     assert simulate.main(["--seeds", "30"]) == 1
     assert "failed [" in capsys.readouterr().out

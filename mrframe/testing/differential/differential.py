@@ -33,7 +33,12 @@ import mrframe
 from mrframe.core.settings.options import RunOptions
 from mrframe.errors import ClusterUnreachable, MrframeError, UserCodeError
 from mrframe.formats.inputs.splits import read_split
-from mrframe.task.map import map_input
+from mrframe.shuffle import buffers, top
+from mrframe.shuffle.run_file import run_writer
+from mrframe.task.columnar import packed_buffer, packed_reduce
+from mrframe.task.map import map_input, map_split, output
+from mrframe.task.map import path as map_path
+from mrframe.task.reduce import merged_states, reduce_task, sorted_output
 from mrframe.testing.differential.random_cases import Case, case
 from mrframe.testing.differential.random_inputs import packed
 from mrframe.testing.differential.random_worlds import SIDE, World, entered
@@ -152,30 +157,30 @@ def _tight(one: Case) -> Iterator[None]:
         if one.tight:
             short = partial(_short_blocks, read_split)
             stack.enter_context(patch.object(map_input, "read_split", short))
-            for name, value in TIGHT.items():
-                stack.enter_context(patch(f"mrframe.{name}", value))
+            for module, name, value in TIGHT:
+                stack.enter_context(patch.object(module, name, value))
         yield
 
 
-TIGHT = {
-    "shuffle.buffers._PENDING_BYTES_MAX": 100,
-    "shuffle.buffers.STATE_ITEMS_MAX": 2,
-    "shuffle.run_file.run_writer.BLOCK_RECORDS_MAX": 3,
-    "shuffle.run_file.run_writer._FIRST_GUESS": 2,
-    "task.reduce.reduce_task.ROWS_AT_ONCE": 2,
-    "task.reduce.sorted_output.ROWS_AT_ONCE": 2,
-    "task.reduce.merged_states.STATES_AT_ONCE": 2,
-    "shuffle.top.BUFFER_ROWS": 1,
-    "task.map.map_split.PAIRS_AT_ONCE": 2,
-    "task.map.output.SPILL_CHECK_BYTES": 1,
-    "task.map.output.SPILL_CHECK_PAIRS": 1,
-    "task.map.output.SPILL_CHECK_PAIRS_FOLDED": 1,
-    "task.map.output.TABLE_ROWS_MIN": 1,
-    "task.map.path.WORTH_BYTES": 1,
-    "task.columnar.packed_reduce.WORTH_RECORDS": 1,
-    "task.columnar.packed_buffer.MANY_KEYS": 2,
-}
-"""Sizes from which on another way is taken."""
+TIGHT = (
+    (buffers, "_PENDING_BYTES_MAX", 100),
+    (buffers, "STATE_ITEMS_MAX", 2),
+    (run_writer, "BLOCK_RECORDS_MAX", 3),
+    (run_writer, "_FIRST_GUESS", 2),
+    (reduce_task, "ROWS_AT_ONCE", 2),
+    (sorted_output, "ROWS_AT_ONCE", 2),
+    (merged_states, "STATES_AT_ONCE", 2),
+    (top, "BUFFER_ROWS", 1),
+    (map_split, "PAIRS_AT_ONCE", 2),
+    (output, "SPILL_CHECK_BYTES", 1),
+    (output, "SPILL_CHECK_PAIRS", 1),
+    (output, "SPILL_CHECK_PAIRS_FOLDED", 1),
+    (output, "TABLE_ROWS_MIN", 1),
+    (map_path, "WORTH_BYTES", 1),
+    (packed_reduce, "WORTH_RECORDS", 1),
+    (packed_buffer, "MANY_KEYS", 2),
+)
+"""Limits that choose between code paths: a module, the name there, and a value that a run of few records reaches."""
 
 
 def _short_blocks(read: Any, *rest: Any, block_bytes: int, **more: Any) -> Any:

@@ -13,6 +13,7 @@ import mrframe
 from mrframe import Job, RunOptions, collect, count, text
 from mrframe.engines.plan import job_inputs
 from mrframe.errors import InputChanged, InputError
+from mrframe.formats.inputs import splits
 
 LINES = 400
 PACKS = {"plain": bytes, "gzip": gzip.compress, "bzip2": bz2.compress}
@@ -202,7 +203,7 @@ def test_links_that_point_upwards_count_no_record_twice_and_end(tmp_path, monkey
 
 def test_a_hole_of_many_megabytes_takes_no_memory_and_makes_no_line_too_long(tmp_path, monkeypatch):
     """What copytruncate leaves: the writer goes on where it was, and all before it reads as NUL bytes."""
-    monkeypatch.setattr("mrframe.formats.inputs.splits.LINE_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr(splits, "LINE_BYTES_MAX", 1 << 20)
     path = str(tmp_path / "log")
     with open(path, "xb") as file:
         file.seek(64 << 20)

@@ -157,5 +157,5 @@ def test_an_entry_is_used_also_where_its_time_cannot_be_noted(results, tmp_path,
     def refused(*_args):
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("mrframe.store.result_store.os.utime", refused)
+    monkeypatch.setattr(os, "utime", refused)
     assert results.load(JOB, K1, None) == b"report"

@@ -15,6 +15,7 @@ import pytest
 import mrframe
 from mrframe import Job, Reader, RunOptions, text, total
 from mrframe.paths import PACKAGE_DIR
+from mrframe.task import attempt
 from mrframe.task.cache import fingerprint
 from mrframe.task.code.job_file import find
 from mrframe.task.code.settings import TaskSettings
@@ -285,7 +286,7 @@ def test_where_the_surroundings_are_others_nothing_is_saved_and_nothing_loaded(t
             assert list(result) == [("one", 1), ("two", 1)]
             return result.summary.saved_maps
 
-    monkeypatch.setattr("mrframe.task.attempt.surroundings", another_zone())
+    monkeypatch.setattr(attempt, "surroundings", another_zone())
     assert [saved(), saved()] == [0, 0]
     monkeypatch.undo()
     assert [saved(), saved()] == [0, 1]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mrframe.formats.readers import text
+from mrframe.formats.inputs import compression
+from mrframe.formats.readers import access, json_lines, text
 from mrframe.formats.readers.base import plain_lines
 from mrframe.testing import fuzz as fuzzing
 from mrframe.testing.fuzz import Fuzz, fuzz, main
@@ -25,17 +26,17 @@ def test_mutations_of_the_samples_are_read_as_the_parser_of_one_line_says():
 
 
 @pytest.mark.parametrize(
-    ("place", "broken"),
+    ("module", "name", "broken"),
     [
-        ("mrframe.formats.readers.text.plain_lines", lambda block: plain_lines(block.replace(b"\x0b", b"\n"))),
-        ("mrframe.formats.readers.text.line_offsets", lambda block: [0] * block.count(b"\n")),
-        ("mrframe.formats.readers.json_lines.read_object", lambda line: {} if line else "empty"),
-        ("mrframe.formats.readers.access.part", lambda capture, value: (b"", False)),
-        ("mrframe.formats.inputs.compression._Stream.end", lambda self: None),
+        (text, "plain_lines", lambda block: plain_lines(block.replace(b"\x0b", b"\n"))),
+        (text, "line_offsets", lambda block: [0] * block.count(b"\n")),
+        (json_lines, "read_object", lambda line: {} if line else "empty"),
+        (access, "part", lambda capture, value: (b"", False)),
+        (compression._Stream, "end", lambda self: None),
     ],
 )
-def test_a_reader_that_is_broken_is_found(place, broken, monkeypatch):
-    monkeypatch.setattr(place, broken)
+def test_a_reader_that_is_broken_is_found(module, name, broken, monkeypatch):
+    monkeypatch.setattr(module, name, broken)
     _, failed = fuzz(7, 0, 600, LOGS)
     assert failed
 

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from mrframe.cluster.client import cluster_dir
 from mrframe.cluster.client.cluster_dir import FAULT_BYTES, LOG_BYTES_MAX, ClusterDir
 from mrframe.errors import OutputError, UsageError
 from mrframe.store.private import write_private
@@ -66,7 +67,7 @@ def test_a_long_log_is_truncated_and_its_tail_kept(home):
 def test_a_log_is_bounded_even_on_a_full_disk(home, monkeypatch):
     os.mkdir(home.run, 0o700)
     write_private(home.log, b"x" * (LOG_BYTES_MAX + 1))
-    monkeypatch.setattr("mrframe.cluster.client.cluster_dir.write_private", full)
+    monkeypatch.setattr(cluster_dir, "write_private", full)
     home.bound_log()
     assert os.path.getsize(home.log) == 0
 

@@ -13,15 +13,22 @@ from types import SimpleNamespace
 
 import pytest
 
-from mrframe.engines import inline
+from mrframe.engines import stages
+from mrframe.engines.plan import planning
 from mrframe.formats.inputs.splits import read_split
 from mrframe.formats.readers import time_window
 from mrframe.shuffle import keys, merge, top
 from mrframe.shuffle.buffers import CombineBuffer, KeyGuard
 from mrframe.shuffle.reducers import Smallest
+from mrframe.shuffle.run_file import run_writer
+from mrframe.task.cache import fingerprint
+from mrframe.task.isolation import effects, stdout
+from mrframe.task.map import emit, map_input
 from mrframe.task.map.calls import Where
 from mrframe.task.map.emit import Emitter
 from mrframe.task.map.map_input import MapInput
+from mrframe.task.reduce import sorted_output
+from mrframe.task.report import counters
 from mrframe.testing.differential.differential import Differs, Player
 from mrframe.testing.differential.random_cases import case
 
@@ -33,14 +40,17 @@ MUTANTS = {}
 
 
 def mutant(plant):
-    """A function that plants a fault with `patch(owner or "module.name", …)`; may give what jobs must contain."""
+    """Register a function that plants a fault with `patch(owner, name, value)`.
+
+    It may return a piece of source: only jobs that contain it are run.
+    """
     MUTANTS[plant.__name__] = plant
     return plant
 
 
 @mutant
 def a_map_that_raises_stop_iteration_ends_the_block(patch):
-    patch("mrframe.task.map.emit.is_used_up", lambda place: True)
+    patch(emit, "is_used_up", lambda place: True)
 
 
 @mutant
@@ -71,18 +81,18 @@ def the_smallest_of_zoned_times_is_that_of_the_wall_clock(patch):
 
 @mutant
 def what_a_job_prints_lands_in_the_answer(patch):
-    patch("mrframe.task.isolation.stdout.begin", lambda: None)
+    patch(stdout, "begin", lambda: None)
 
 
 @mutant
 def results_of_maps_that_look_at_the_world_are_saved(patch):
-    patch("mrframe.task.cache.fingerprint.check_sources", lambda sources: None)
+    patch(fingerprint, "check_sources", lambda sources: None)
 
 
 @mutant
 def maps_that_are_saved_may_read_files(patch):
-    patch("mrframe.task.cache.fingerprint.check_sources", lambda sources: None)
-    patch("mrframe.task.isolation.effects._look", lambda event, args, frame: None)
+    patch(fingerprint, "check_sources", lambda sources: None)
+    patch(effects, "_look", lambda event, args, frame: None)
     return "open("
 
 
@@ -113,18 +123,20 @@ def a_last_line_without_an_end_is_dropped(patch):
         for offset, data in blocks:
             yield offset, data if data.endswith(b"\n") else data[: data.rfind(b"\n") + 1]
 
-    patch("mrframe.task.map.map_input.read_split", read)
+    patch(map_input, "read_split", read)
 
 
 @mutant
 def a_split_is_mapped_twice(patch):
-    real = inline._Run._map
+    real = stages._Stages._file_orders
 
-    def map_(self, step, number, split, sources):
-        for _ in range(1 + (number == 0 and split.order[1] > 0)):
-            real(self, step, number, split, sources)
+    def file_orders(self, step):
+        for order in real(self, step):
+            yield order
+            if order.split.order[1] > 0 and not order.split.path.startswith(self._folder):  # a decoded block is gone
+                yield self._map_order(step, 0, order.split)
 
-    patch(inline._Run, "_map", map_)
+    patch(stages._Stages, "_file_orders", file_orders)
 
 
 @mutant
@@ -160,8 +172,8 @@ def negative_zero_is_a_key_of_its_own(patch):
     monkey = dict(keys._CANONICAL)
     monkey[float] = lambda key: b"f" + keys._F64.pack(key)
     patch(keys, "_CANONICAL", monkey)
-    patch("mrframe.shuffle.run_file.run_writer.normal", lambda some, kind: some)
-    patch("mrframe.task.reduce.sorted_output.normal", lambda some, kind: some)
+    patch(run_writer, "normal", lambda some, kind: some)
+    patch(sorted_output, "normal", lambda some, kind: some)
     patch(keys, "_ORDER", {**keys._ORDER, float: lambda key: (2, key, 1 + ("-" not in str(key)))})
 
 
@@ -179,7 +191,7 @@ def an_equal_instant_in_another_zone_is_another_key(patch):
 
 @mutant
 def values_are_not_sorted(patch):
-    patch("mrframe.shuffle.run_file.run_writer.pair_kind", lambda kind, values, by_value: (kind, None))
+    patch(run_writer, "pair_kind", lambda kind, values, by_value: (kind, None))
 
 
 @mutant
@@ -194,7 +206,7 @@ def the_end_of_a_window_belongs_to_it(patch):
         found = time_window.window_of(since, until, zone, now)
         return found and replace(found, until=found.until and found.until + timedelta(seconds=1))
 
-    patch("mrframe.engines.plan.planning.window_of", window_of)
+    patch(planning, "window_of", window_of)
 
 
 @mutant
@@ -209,7 +221,7 @@ def a_missing_field_is_not_counted(patch):
 
 @mutant
 def counters_of_records_that_are_left_out_are_counted(patch):
-    patch("mrframe.task.report.counters.restore", lambda before: None)
+    patch(counters, "restore", lambda before: None)
 
 
 @mutant
@@ -222,7 +234,7 @@ def find(piece: str) -> Differs | None:
         player = Player(folder)
         for one in map(case, range(CASES)):
             if one.local or piece not in one.job:
-                continue  # what is planted here is not in the processes of a cluster
+                continue  # a cluster runs in other processes, which do not have the fault
             try:
                 player.play(one)
             except Differs as error:
