@@ -27,13 +27,13 @@ from mrframe.shuffle.keys import kind_of, sort_order
 from mrframe.shuffle.reducers import Count, Distinct, Fold, Largest, Mean, Measures, Smallest, Total
 from mrframe.task.columnar.arrow import MAYBE_STAND_IN, are_carried, is_any, need_arrow, text_of, whole
 from mrframe.task.columnar.dictionary import codes_of, repeats, unique_of
+from mrframe.task.columnar.packed_keys import WIDTH, first_bytes, windows_of
 
 _PIECE_BITS = 32
 _PIECES_MAX = 6
 _SCALE_MAX = 900  # powers of two between which nothing overflows or loses bits on the way
 _TEXT = "string large_string binary large_binary"
 _RANKED = f"{_TEXT} date32 timestamp"
-_HEADS = np.array([(1 << 64) - (1 << (64 - 8 * i)) for i in range(9)], np.uint64)  # the first i of 8 bytes
 _PREFIXES = 4  # of 8 bytes, by which text is narrowed down before Python sees it
 
 States = Sequence[Any]
@@ -262,16 +262,16 @@ def _candidates(fold: Fold, codes: Any, groups: int, column: Any) -> Any:
     text = bytes(memoryview(data)[int(at[0]) : int(at[-1])])
     if MAYBE_STAND_IN in text:
         return None
-    eights = np.ndarray((len(text) + 1,), ">u8", text + bytes(8), 0, (1,))  # the 8 bytes from each place on
+    windows = windows_of(text + bytes(WIDTH))
     starts, ends = at[:-1] - at[0], at[1:] - at[0]
     rows = np.arange(len(starts))
     for _ in range(_PREFIXES):
-        heads = eights[starts].astype(np.uint64) & _HEADS[np.minimum(ends - starts, 8)]
+        heads = first_bytes(windows, starts, ends - starts)
         kept = heads == _picked(fold, codes, groups, heads)[codes]
         rows, codes, starts, ends = rows[kept], codes[kept], starts[kept], ends[kept]
         if len(rows) <= 2 * groups:
             break
-        starts = np.minimum(starts + 8, ends)
+        starts = np.minimum(starts + WIDTH, ends)
     return rows
 
 

@@ -22,8 +22,8 @@ SMALL = 1 << 31  # of an int: as many of these as fit into memory have a sum of 
 _BLANKS = bytes.maketrans(b"\t\n\v\f\r", b"     ")
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _HEADS = np.array(
-    [0] + [(1 << 64) - (1 << (64 - 8 * i)) for i in range(1, WIDTH + 1)], np.uint64
-)  # the first i bytes
+    [(1 << 64) - (1 << (64 - 8 * i)) for i in range(WIDTH + 1)], np.uint64
+)  # masks of the first i bytes
 _INT_BYTES = (1, 2, 4, 8)
 
 Encoded = tuple[int, str, list[tuple[int, bytes, bytes]]]
@@ -39,6 +39,21 @@ def _crc_table() -> Any:
 _CRC = _crc_table()
 
 
+def windows_of(padded: Any) -> Any:
+    """The 8 bytes from each offset of a text on, as big-endian integers: a strided view, so nothing is copied.
+
+    `padded` is the text with WIDTH zeros behind it, as bytes or as an array of bytes.
+    """
+    return np.ndarray((len(padded) - WIDTH + 1,), ">u8", padded, 0, (1,))
+
+
+def first_bytes(windows: Any, starts: Any, lengths: Any) -> Any:
+    """The first 8 bytes of each part of a text as uint64, with zeros behind parts that are shorter."""
+    packed = windows[starts].astype(np.uint64)
+    packed &= _HEADS[np.minimum(lengths, WIDTH)]
+    return packed
+
+
 def pack(text: bytes, separator: int) -> tuple[Any, Any, Any]:
     """(packed, starts, lengths) of all parts of the text; `packed` is wrong for a part that `fits` says does not fit.
 
@@ -52,10 +67,7 @@ def pack(text: bytes, separator: int) -> tuple[Any, Any, Any]:
     if len(lengths) and not lengths.all():
         some = lengths > 0
         starts, lengths = starts[some], lengths[some]
-    eights = np.ndarray((len(text) + 1,), ">u8", data, 0, (1,))  # the 8 bytes from each place on
-    packed = eights[starts].astype(np.uint64)
-    packed &= _HEADS[np.minimum(lengths, WIDTH)]
-    return packed, starts, lengths
+    return first_bytes(windows_of(data), starts, lengths), starts, lengths
 
 
 def fits(packed: Any, lengths: Any) -> Any:
@@ -79,9 +91,7 @@ def pack_offsets(offsets: Any, item_bytes: int, data: Any) -> tuple[Any, Any] | 
     if 0 in text:
         return None
     lengths = np.diff(at)
-    eights = np.ndarray((len(text) + 1,), ">u8", text + bytes(WIDTH), 0, (1,))
-    packed = eights[at[:-1] - at[0]].astype(np.uint64)
-    packed &= _HEADS[np.minimum(lengths, WIDTH)]
+    packed = first_bytes(windows_of(text + bytes(WIDTH)), at[:-1] - at[0], lengths)
     return packed, fits(packed, lengths) & (lengths > 0)
 
 

@@ -450,7 +450,7 @@ def test_a_combiner_that_gives_no_pairs_of_its_key(tmp_path, combine, said):
     error = failing(Job(read=text, map=pairs_of, combine=combine, reduce=ones), path)
     assert said in str(error)
     assert (error.key, error.hook, error.exit_code) == ("'bad'", "combine", 1)
-    assert "test_guard.py" in str(error)
+    assert "test_hook_guard.py" in str(error)
 
 
 @pytest.mark.parametrize("index", [-1, 2, True, "0", None, 0.0])

@@ -22,7 +22,7 @@ from mrframe.task.cache.purity import Unsaved, check_sources
 from mrframe.task.code.job_file import find
 from mrframe.task.code.modules import Source
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 IMPURE = """
 import gzip
