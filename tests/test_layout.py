@@ -15,7 +15,7 @@ UNIT = ROOT / "tests" / "unit"
 PACKAGE = ROOT / "mrframe"
 HELPERS = {"conftest.py", "store_world.py"}
 NOT_OF_THE_PACKAGE = {"benchmarks", "jobs"}  # they mirror the folders of those names beside `mrframe`
-NOT_YET = {"cli", "engines", "task"}
+NOT_YET = {"cli", "engines"}
 BEHAVIOURS = {
     "shuffle/test_formats_doc.py": "docs/formats.md shows the bytes that are written",
     "store/test_journal_faults.py": "each system call of the journal fails in turn",

@@ -27,21 +27,6 @@ NOT_YET: dict[str, set[str]] = {
     "shuffle": {"look", "place", "places"},
     "sinks": {"answer", "said"},
     "store": {"home", "look", "place", "said"},
-    "task": {
-        "box",
-        "care",
-        "careful",
-        "carefully",
-        "judge",
-        "judged",
-        "look",
-        "place",
-        "places",
-        "portions",
-        "said",
-        "tell",
-        "told",
-    },
     "wire": {"answer", "places", "said"},
 }
 

@@ -263,11 +263,11 @@ def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
 
 def _block_gone(split: Split) -> Failure:
     """A block that a decode attempt had made is no longer there: nothing that the input is to blame for."""
-    said = (
+    message = (
         f"{split.path}, with {split.length:,} bytes of {split.source} from byte {split.order[1]:,}, is gone with "
         "the rest of the attempt that made it"
     )
-    return Failure("io", said, error_slug=CorruptData.slug, source=split.path)
+    return Failure("io", message, error_slug=CorruptData.slug, source=split.path)
 
 
 def _disk_failure(error: OSError, order: Order) -> Failure:
@@ -275,13 +275,13 @@ def _disk_failure(error: OSError, order: Order) -> Failure:
 
 
 def _disk_message(error: OSError, out_dir: str) -> str:
-    place = error.filename or out_dir
+    path = error.filename or out_dir
     try:
         stat = os.statvfs(out_dir if os.path.isdir(out_dir) else os.path.dirname(out_dir))
         free = f"; {stat.f_bavail * stat.f_frsize:,} bytes are free there"
     except OSError:
         free = ""
-    return f"{place}: {error.strerror or error}{free}"
+    return f"{path}: {error.strerror or error}{free}"
 
 
 def _peak_bytes() -> int:

@@ -21,7 +21,7 @@ def do_block(executor: int, order: StoreOrder | JudgeOrder) -> BlockDone:
     """Carry out an order; what goes wrong is in what it returns."""
     try:
         if isinstance(order, JudgeOrder):
-            return _judge(executor, order)
+            return _verify(executor, order)
         return _store(executor, order)
     except InputChanged as error:
         return BlockDone(executor, order.name, "changed", str(error))
@@ -33,7 +33,7 @@ def do_block(executor: int, order: StoreOrder | JudgeOrder) -> BlockDone:
         return BlockDone(executor, order.name, "failed", str(error))
 
 
-def _judge(executor: int, order: JudgeOrder) -> BlockDone:
+def _verify(executor: int, order: JudgeOrder) -> BlockDone:
     try:
         check_block(BlockStore(order.folder).file(order.name), order.name)
     except CorruptData as error:

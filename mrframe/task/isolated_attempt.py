@@ -74,7 +74,7 @@ class IsolatedAttempt:
             if not self._skip(failure, position):
                 return failure
             if apart and self._by_record():
-                self._look_ahead((position.offset, position.record + 1))
+                self._probe_ahead((position.offset, position.record + 1))
 
     def _no_sample(self) -> TaskReport:
         """What a sampling task gives on whose records the job's code does not live: the run itself will find them."""
@@ -112,7 +112,7 @@ class IsolatedAttempt:
 
     # ---- further on -------------------------------------------------------------------------------
 
-    def _look_ahead(self, start: RecordId) -> None:
+    def _probe_ahead(self, start: RecordId) -> None:
         """Find the other records that kill, from `start` on; what raises is found when the work is done."""
         while True:
             self._page.clear()
@@ -123,7 +123,7 @@ class IsolatedAttempt:
             if isinstance(ended, Death):
                 if ended.reason == KILLED:
                     return
-                ended = Failure("raised", _said(ended, "this record"))
+                ended = Failure("raised", _message(ended, "this record"))
             if not self._skip(ended, position):
                 return
             start = (position.offset, position.record + 1)
@@ -137,8 +137,8 @@ class IsolatedAttempt:
         os.makedirs(out_dir, 0o700)
         split, skipped = order.split, start[0] - order.split.order[1]
         if skipped > 0:  # blocks are cut alike from every block on
-            place = (split.order[0], start[0])
-            split = replace(split, offset=split.offset + skipped, length=split.length - skipped, order=place)
+            input_position = (split.order[0], start[0])
+            split = replace(split, offset=split.offset + skipped, length=split.length - skipped, order=input_position)
         job, settings = view_of(self._job, order), self._job.settings
         order = replace(order, split=split, out_dir=out_dir)
         source = MapInput(order, block_reader(job, settings), settings, PageReporter(self._page))
@@ -167,7 +167,7 @@ class IsolatedAttempt:
             location = location_of(order, position, reader.locate)
             return Failure(
                 "raised",
-                _said(death, "this record"),
+                _message(death, "this record"),
                 traceback_text=death.stack,
                 error_slug=UserCodeError.slug,
                 source=location.source,
@@ -179,14 +179,14 @@ class IsolatedAttempt:
         of_key = bool(position.key)
         return Failure(
             "raised" if of_key else "died",
-            _said(death, "this key" if of_key else order.attempt),
+            _message(death, "this key" if of_key else order.attempt),
             traceback_text=death.stack,
             error_slug=UserCodeError.slug if of_key or death.stack else "",
             key=position.key,
         )
 
 
-def _said(death: Death, what: str) -> str:
+def _message(death: Death, what: str) -> str:
     return f"the job's code does not survive {what}: {death.reason}"
 
 

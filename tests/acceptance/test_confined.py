@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mrframe.task.isolation.print_limit import PRINT_BYTES_MAX, PRINT_BYTES_PER_S, TELL_S
+from mrframe.task.isolation.print_limit import PRINT_BYTES_MAX, PRINT_BYTES_PER_S, REPORT_S
 from mrframe.task.isolation.process_limits import FILE_BYTES_MAX, OPEN_FILES_MAX, PROCESSES_MAX
 
 ROOT = Path(__file__).parents[2]
@@ -118,7 +118,7 @@ def test_truncated_output_of_many_attempts_is_reported_once(tmp_path):
     seconds = time.monotonic() - began_s
     assert done.returncode == 0
     assert len(done.stderr) < PRINT_BYTES_MAX + seconds * PRINT_BYTES_PER_S + 10_000
-    assert done.stderr.count(b"that were printed are not shown") == 1 + int(seconds // TELL_S)
+    assert done.stderr.count(b"that were printed are not shown") == 1 + int(seconds // REPORT_S)
     shown = done.stderr.count(b"x") + done.stderr.count(b"y")
     cut = json.loads((tmp_path / "summary").read_text())["prints_cut_bytes"]
     assert PRINT_BYTES_MAX // 2 < shown <= PRINTED - cut < shown + 10_000  # line ends, and letters of other lines

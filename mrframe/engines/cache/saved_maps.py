@@ -57,7 +57,7 @@ class SavedMaps:
 
     def _position(self, split: Split) -> int:
         """Where a split of known content lies relative to the window of time that is asked for."""
-        return spans_of(split, self._plan.settings, self._results).place(split, split.content)
+        return spans_of(split, self._plan.settings, self._results).relation(split, split.content)
 
     def _is_outside(self, split: Split) -> bool:
         return self._position(split) == OUTSIDE and self._plan.job.map_batch is None

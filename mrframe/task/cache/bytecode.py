@@ -57,13 +57,13 @@ class _Code:
         for constant in self._code.co_consts:
             if isinstance(constant, CodeType):
                 check_code(constant, self._names, self._imports)
-            said = pure_names.fault_of_text(constant) if isinstance(constant, str) else ""
-            if said:
-                self._refuse(said)
+            fault = pure_names.fault_of_text(constant) if isinstance(constant, str) else ""
+            if fault:
+                self._refuse(fault)
 
-    def _refuse(self, said: str) -> None:
+    def _refuse(self, fault: str) -> None:
         where = f"{self._code.co_filename}:{self._line} ({self._code.co_name})"
-        raise Unsaved(f"{where} {said}, which is not known to be pure{REMEDY}")
+        raise Unsaved(f"{where} {fault}, which is not known to be pure{REMEDY}")
 
     def _checked(self, at: int) -> int:
         """Judge the instruction there; where the next one is."""
@@ -117,14 +117,14 @@ class _Code:
             chain.append(str(self._steps[at].argval))
             at += 1
         dotted = ".".join(chain)
-        said = f"uses {dotted}" if dotted in pure_names.BY_NAME else pure_names.fault_of(dotted)
-        if said:
-            self._refuse(said)
+        fault = f"uses {dotted}" if dotted in pure_names.BY_NAME else pure_names.fault_of(dotted)
+        if fault:
+            self._refuse(fault)
         return at
 
     def _module_as_value(self, name: str) -> None:
-        if name in self._imports and (said := pure_names.fault_of(self._imports[name])):
-            self._refuse(said)
+        if name in self._imports and (fault := pure_names.fault_of(self._imports[name])):
+            self._refuse(fault)
 
     def _imported(self, module: str) -> None:
         import sys

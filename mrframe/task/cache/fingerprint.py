@@ -38,7 +38,7 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 def fingerprint(job: Job, settings: TaskSettings, file: JobFile | None, options: Mapping[str, Any]) -> str:
     """The fingerprint in hex; Unsaved when the results of this job cannot be saved, and why."""
-    described, packages = _judged(job, file, options)
+    described, packages = _described(job, file, options)
     seen = _Described(check=False)
     plain = [
         VERSION,
@@ -69,13 +69,13 @@ def readers_of(reader: Reader | Mapping[str, Reader]) -> list[Reader]:
 def unsaved_because(job: Job, file: JobFile | None, options: Mapping[str, Any]) -> str:
     """Why the results of this job cannot be saved; "" when they can."""
     try:
-        _judged(job, file, options)
+        _described(job, file, options)
     except Unsaved as error:
         return str(error)
     return ""
 
 
-def _judged(job: Job, file: JobFile | None, options: Mapping[str, Any]) -> tuple[Any, list[tuple[str, str]]]:
+def _described(job: Job, file: JobFile | None, options: Mapping[str, Any]) -> tuple[Any, list[tuple[str, str]]]:
     """The job described, and the packages that it uses with their versions; Unsaved when it cannot be saved."""
     if job.pure is False:
         raise Unsaved("the job says pure=False")

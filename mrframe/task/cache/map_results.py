@@ -71,10 +71,10 @@ class _SavedMap:
         os.makedirs(self._order.out_dir, 0o700, exist_ok=True)  # what is saved has a run file always
         content = split.content or (content_digest(split) if self._saving.known else "")
         report: TaskReport | None = None
-        place = INSIDE if self._spans is None or not content else self._spans.place(split, content)
-        if content and place == OUTSIDE:
+        relation = INSIDE if self._spans is None or not content else self._spans.relation(split, content)
+        if content and relation == OUTSIDE:
             report = self._left_out(content, run)
-        elif content and place == INSIDE:
+        elif content and relation == INSIDE:
             if self._is_sampled():
                 return self._verified(content, run)
             report = self._load(content, self._run_path)
@@ -121,7 +121,7 @@ class _SavedMap:
         report = self._made(content, run)
         if known is None:
             return report
-        same = _bytes(known_path) == _bytes(self._run_path) and _judged(known) == _judged(report)
+        same = _bytes(known_path) == _bytes(self._run_path) and _comparable(known) == _comparable(report)
         os.unlink(known_path)
         if not same:
             self._results.drop(self._saving.job, self._key(content))
@@ -179,7 +179,7 @@ def spans_of(split: Split, settings: TaskSettings, results: ResultStore) -> Span
     return Spans(results, reader, Window.from_plain(settings.window))
 
 
-def _judged(report: TaskReport) -> tuple[Any, ...]:
+def _comparable(report: TaskReport) -> tuple[Any, ...]:
     return report.ledger, report.records_out, report.counters, report.bad_fields, report.samples
 
 

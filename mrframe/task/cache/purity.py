@@ -42,7 +42,7 @@ def check_sources(sources: Iterable[Source]) -> None:
         found = sum(module.bind_stars(modules) for module in modules.values()) > 0
     for module in modules.values():
         try:
-            _Judge(module, modules).check()
+            _Checker(module, modules).check()
         except RecursionError:
             raise Unsaved(f"{module.source.path} is nested too deeply to be judged{REMEDY}") from None
 
@@ -96,7 +96,7 @@ class _Scope:
         return scope
 
 
-class _Judge(ast.NodeVisitor):
+class _Checker(ast.NodeVisitor):
     """Goes through a module and raises Unsaved."""
 
     def __init__(self, module: _Module, modules: Mapping[str, _Module]) -> None:
@@ -107,15 +107,15 @@ class _Judge(ast.NodeVisitor):
     def check(self) -> None:
         self.visit(self._module.tree)
 
-    def _refuse(self, node: ast.AST, said: str) -> None:
+    def _refuse(self, node: ast.AST, fault: str) -> None:
         names = []
         scope: _Scope | None = self._scope
         while scope is not None:
             names += [scope.name] if scope.name else []
             scope = scope.outer
         where = f" ({'.'.join(reversed(names))})" if names else ""
-        place = f"{self._module.source.path}:{getattr(node, 'lineno', 1)}{where}"
-        raise Unsaved(f"{place} {said}, which is not known to be pure{REMEDY}")
+        where_text = f"{self._module.source.path}:{getattr(node, 'lineno', 1)}{where}"
+        raise Unsaved(f"{where_text} {fault}, which is not known to be pure{REMEDY}")
 
     # ---- scopes ------------------------------------------------------------------------------------
 
@@ -207,9 +207,9 @@ class _Judge(ast.NodeVisitor):
         self._named(node, node, [])
 
     def visit_Constant(self, node: ast.Constant) -> None:
-        said = pure_names.fault_of_text(node.value) if isinstance(node.value, str) else ""
-        if said:
-            self._refuse(node, said)
+        fault = pure_names.fault_of_text(node.value) if isinstance(node.value, str) else ""
+        if fault:
+            self._refuse(node, fault)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         chain: list[str] = []
@@ -288,9 +288,9 @@ class _Judge(ast.NodeVisitor):
                 if chain:
                     self._refuse(node, f"changes {'.'.join([target, *chain])}")
                 continue
-            said = self._fault(".".join([target, *chain]))
-            if said:
-                self._refuse(node, said)
+            fault = self._fault(".".join([target, *chain]))
+            if fault:
+                self._refuse(node, fault)
 
     def _fault(self, dotted: str, depth: int = 0) -> str:
         """What is wrong with what was imported under this name; "" when nothing is."""

@@ -46,7 +46,7 @@ class Span:
     ledger: Ledger
     samples: list[Malformed]
 
-    def place(self, window: Window) -> int:
+    def relation(self, window: Window) -> int:
         """INSIDE, OUTSIDE, or EDGE when the window cuts through."""
         first, last = window.side(self.first), window.side(self.last)
         if first != last:
@@ -101,10 +101,10 @@ class Spans:
         plain = [*report.span, asdict(_all_outside(ledger)), samples]
         self._results.save(self._job, self._key(split, report.content), msgpack.packb(plain), [], {"name": NAME})
 
-    def place(self, split: Split, content: str) -> int:
+    def relation(self, split: Split, content: str) -> int:
         """INSIDE, OUTSIDE, or EDGE when the window cuts through or it is not known."""
         span = self.load(split, content)
-        return EDGE if span is None else span.place(self._window)
+        return EDGE if span is None else span.relation(self._window)
 
 
 def _all_outside(ledger: Ledger) -> Ledger:

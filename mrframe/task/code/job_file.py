@@ -55,16 +55,16 @@ class JobFile:
         return made(self.target(), options, self.path)
 
 
-def made(target: Job | Callable[..., Job], options: Mapping[str, Any], place: str) -> Job:
+def made(target: Job | Callable[..., Job], options: Mapping[str, Any], name: str) -> Job:
     """The job itself, or what its function makes of its options."""
     if isinstance(target, Job):
         if options:
-            raise JobError(f"the job of {place} takes no options, but was given {', '.join(sorted(options))}")
+            raise JobError(f"the job of {name} takes no options, but was given {', '.join(sorted(options))}")
         return target
     try:
         inspect.signature(target).bind(**options)
     except TypeError as error:
-        raise JobError(f"the job function of {place}: {error}") from None
+        raise JobError(f"the job function of {name}: {error}") from None
     try:
         with effects.watched():
             job = target(**options)
@@ -74,10 +74,10 @@ def made(target: Job | Callable[..., Job], options: Mapping[str, Any], place: st
         if is_interrupt(error):
             raise
         raise UserCodeError(
-            f"the job function of {place} failed: {exception_text(error)}", traceback_text=user_traceback(error)
+            f"the job function of {name} failed: {exception_text(error)}", traceback_text=user_traceback(error)
         ) from from_the_job(error)
     if not isinstance(job, Job):
-        raise JobError(f"the job function of {place} returned {type(job).__name__}; it must return a Job(…)")
+        raise JobError(f"the job function of {name} returned {type(job).__name__}; it must return a Job(…)")
     return job
 
 
@@ -102,28 +102,28 @@ def _pick(names: Mapping[str, Any], attribute: str, path: str) -> Job | Callable
 
 def find(text: str) -> JobFile:
     """Resolve JOB; JobError names what was looked for and the nearest ready job."""
-    place, attribute = _split(text)
-    if place.endswith(".py") or os.sep in place:
-        if os.path.isdir(place):
-            raise JobError(f"{place} is a directory; name the job file in it")
-        if not os.path.exists(place):
-            raise JobError(f"there is no job file {place}{_nearest_file(place)}")
-        return JobFile(collect(place), attribute)
+    name, attribute = _split(text)
+    if name.endswith(".py") or os.sep in name:
+        if os.path.isdir(name):
+            raise JobError(f"{name} is a directory; name the job file in it")
+        if not os.path.exists(name):
+            raise JobError(f"there is no job file {name}{_nearest_file(name)}")
+        return JobFile(collect(name), attribute)
     ready = ready_jobs()
-    if place in ready:
-        _check_only(place, ready[place])
-        return JobFile(collect(ready[place]), attribute)
-    origin = _origin(place)
+    if name in ready:
+        _check_only(name, ready[name])
+        return JobFile(collect(ready[name]), attribute)
+    origin = _origin(name)
     if origin is None:
-        hint = did_you_mean(place, sorted(ready))
+        hint = did_you_mean(name, sorted(ready))
         raise JobError(
             f"{text!r} is no job: not a file, not a module that can be imported, and not a ready job{hint} "
             f"(ready jobs: {', '.join(sorted(ready))})"
         )
     root = origin
-    for _ in range(place.count(".") + 1 + (os.path.basename(origin) == "__init__.py")):
+    for _ in range(name.count(".") + 1 + (os.path.basename(origin) == "__init__.py")):
         root = os.path.dirname(root)
-    return JobFile(collect(origin, place, root), attribute)
+    return JobFile(collect(origin, name, root), attribute)
 
 
 def _check_only(name: str, ready: str) -> None:
@@ -137,17 +137,17 @@ def _check_only(name: str, ready: str) -> None:
 
 
 def _split(text: str) -> tuple[str, str]:
-    place, colon, attribute = text.rpartition(":")
-    return (place, attribute) if colon and attribute.isidentifier() else (text, "")
+    name, colon, attribute = text.rpartition(":")
+    return (name, attribute) if colon and attribute.isidentifier() else (text, "")
 
 
-def _nearest_file(place: str) -> str:
-    folder = os.path.dirname(place) or "."
+def _nearest_file(name: str) -> str:
+    folder = os.path.dirname(name) or "."
     try:
         here = [entry for entry in os.listdir(folder) if entry.endswith(".py")]
     except OSError:
         return f": there is no directory {folder}"
-    return did_you_mean(os.path.basename(place), here, prefix=os.path.join(os.path.dirname(place), ""))
+    return did_you_mean(os.path.basename(name), here, prefix=os.path.join(os.path.dirname(name), ""))
 
 
 def _origin(name: str) -> str | None:

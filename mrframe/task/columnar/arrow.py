@@ -229,8 +229,8 @@ def values_of(column: Any) -> list[Any]:
     if isinstance(column, pa.ChunkedArray):
         return [value for chunk in column.chunks for value in values_of(chunk)]
     one = column.type
-    for judge, convert in _CONVERSIONS:
-        if is_any(one, judge):
+    for type_names, convert in _CONVERSIONS:
+        if is_any(one, type_names):
             return convert(pa, column)
     raise UserCodeError(
         f"a column of the Arrow type {one} has no values that mrframe can carry; cast it to a number, text, bytes, "

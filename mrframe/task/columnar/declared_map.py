@@ -34,11 +34,11 @@ def declared_picks(job: Job) -> tuple[Pick, Pick] | None:
     if job.key is None:
         return None if job.map is None else picks_of(job.map, len(job.map_fields()))
     keys = 1 if isinstance(job.key, str) else len(job.key)
-    places = tuple(range(len(job.map_fields())))
-    key = places[0] if isinstance(job.key, str) else places[:keys]
+    columns = tuple(range(len(job.map_fields())))
+    key = columns[0] if isinstance(job.key, str) else columns[:keys]
     if job.value is None:
         return key, Constant(None)
-    return key, places[keys] if isinstance(job.value, str) else places[keys:]
+    return key, columns[keys] if isinstance(job.value, str) else columns[keys:]
 
 
 def picks_of(function: Callable[..., Any], fields: int) -> tuple[Pick, Pick] | None:

@@ -33,9 +33,9 @@ def codes_of(column: Any) -> Codes | None:
     codes, values = found
     if len(set(values)) == len(values):  # values of one column are of one type, beside None
         return found
-    place: dict[Any, int] = {}
-    merged = [place.setdefault(value, len(place)) for value in values]
-    return np.array(merged)[codes], list(place)
+    index_of: dict[Any, int] = {}
+    merged = [index_of.setdefault(value, len(index_of)) for value in values]
+    return np.array(merged)[codes], list(index_of)
 
 
 def repeats(column: Any) -> bool:

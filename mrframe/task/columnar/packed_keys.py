@@ -221,6 +221,6 @@ def decoded(keys: memoryview, values: memoryview) -> tuple[Any, Any, list[str], 
         return packed, ints, [], []
     wrong = np.flatnonzero(~good)
     first = starts[wrong]
-    places = zip(first.tolist(), (first + lengths[wrong]).tolist(), strict=True)
-    others = [text[a:b].decode("utf-8", "surrogatepass") for a, b in places]
+    spans = zip(first.tolist(), (first + lengths[wrong]).tolist(), strict=True)
+    others = [text[a:b].decode("utf-8", "surrogatepass") for a, b in spans]
     return packed[good], ints[good], others, ints[wrong].tolist()

@@ -45,7 +45,7 @@ class Key:
         self._canonical = {canonical(form) for form in self.forms}
         self._quick = set(self.forms)
 
-    def places(self, keys: Sequence[Any]) -> list[int]:
+    def indexes(self, keys: Sequence[Any]) -> list[int]:
         """Where among these keys it is; TypeError when one of them is no key."""
         keys = as_travelled(keys)  # whose hashes are those of their instants
         maybe = compress(range(len(keys)), map(self._quick.__contains__, keys))  # 1, 1.0 and True are equal here
@@ -94,8 +94,8 @@ class Finder:
         """The records that yield the key; None when there is one among all that a map task leaves out."""
         try:
             keys, values, origins = self._emitter.emit_from(columns, records)
-            places = self._key.places(keys)
-            if places:
+            indexes = self._key.indexes(keys)
+            if indexes:
                 kind_of(list(keys))
                 self._new_buffer().add(keys, values)
         except BaseException as error:  # the user's function runs here
@@ -104,7 +104,7 @@ class Finder:
             if _is_fatal(cause_of(error)):
                 raise cause_of(error) from None
             return None
-        return list(dict.fromkeys(origins[place] for place in places))
+        return list(dict.fromkeys(origins[index] for index in indexes))
 
     def _halve(self, columns: Columns, start: int, stop: int, found: list[int]) -> None:
         """Add the records from `start` to `stop` that yield the key: a batch that does not hold it is left."""
@@ -121,7 +121,7 @@ class Finder:
         assert self._batches is not None
         try:
             pairs, _ = self._batches.emit(columns, len(columns[0]))
-            return any(self._key.places(keys) for keys, _ in pairs)
+            return any(self._key.indexes(keys) for keys, _ in pairs)
         except BaseException as error:  # the user's function runs here
             if _is_fatal(cause_of(error)):
                 raise cause_of(error) from None

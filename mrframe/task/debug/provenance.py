@@ -88,7 +88,9 @@ def _may_hold(traced: Traced, view: Job, split: Split, key: Key, folder: str) ->
 def _is_in(key: Key, reader: RunReader) -> bool:
     """Whether a run file whose slots are the hash's holds the key."""
     slots = {slot_column([form], kind_of([form]), reader.slots, reader.seed)[0] for form in key.forms}
-    return any(key.places(keys) for slot in sorted(slots) for stream in reader.streams(slot) for _, keys, _ in stream)
+    return any(
+        key.indexes(keys) for slot in sorted(slots) for stream in reader.streams(slot) for _, keys, _ in stream
+    )
 
 
 class _Compressed:
@@ -107,12 +109,12 @@ class _Compressed:
             prefix = os.path.join(self._folder, f"{len(self._blocks)}-")
             blocks = decode_file(split.path, split.source, self._block_bytes, lambda n: open(f"{prefix}{n}", "xb"))  # noqa: SIM115
             self._blocks[split.path] = {block.offset: f"{prefix}{block.index}" for block in blocks}
-        place = self._blocks[split.path].get(split.order[1])
-        if place is None:
+        path = self._blocks[split.path].get(split.order[1])
+        if path is None:
             raise UsageError(
                 f"{split.source} is not what it was when the job ran: it has no block at {split.order[1]:,}"
             )
-        return replace(split, kind="file", path=place, offset=0, crc32=-1)
+        return replace(split, kind="file", path=path, offset=0, crc32=-1)
 
 
 def _lines_of_split(split: Split, view: Job, job: LoadedJob, key: Key, first: int) -> Iterator[list[FoundLine]]:

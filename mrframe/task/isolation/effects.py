@@ -79,10 +79,10 @@ def begin(package: bytes) -> None:
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     if _thread == 0 or _noted or event in HARMLESS or get_ident() != _thread:
         return
-    _look(event, args, sys._getframe(1))  # noqa: SLF001  (what `inspect` calls, too)
+    _audit(event, args, sys._getframe(1))  # noqa: SLF001  (what `inspect` calls, too)
 
 
-def _look(event: str, args: tuple[Any, ...], frame: FrameType | None) -> None:
+def _audit(event: str, args: tuple[Any, ...], frame: FrameType | None) -> None:
     global _thread, _noted  # noqa: PLW0603
     watched_thread, _thread = _thread, 0  # what is asked here raises events, too
     try:

@@ -32,9 +32,9 @@ PRINT_BYTES_MAX = 1 << 20
 PRINT_BYTES_PER_S = 256 << 10
 WAIT_S_MAX = 1.0
 WAIT_SHARE = 0.05
-TELL_S = 10.0  # between two notes of a node on what is not shown
+REPORT_S = 10.0  # between two notes of a node on what is not shown
 
-_LEFT, _WAIT_S, _SINCE_S, _UNTOLD, _TOLD_S = range(5)  # of a node
+_LEFT, _WAIT_S, _SINCE_S, _UNREPORTED, _REPORTED_S = range(5)  # of a node
 _LEFT_OF_ATTEMPT, _CUT = range(2)
 
 
@@ -70,19 +70,19 @@ class PrintBudget:
     def cut(self, count: int) -> int:
         """So many bytes more are not shown; how many are to be told now, 0 when it is too soon.
 
-        They count as told before they are: to write takes long enough for another to come and tell them, too.
+        They count as reported before they are: writing takes long enough for another process to report them as well.
         """
-        self._numbers[_UNTOLD] += count
-        told_s, now_s = self._numbers[_TOLD_S], self._clock()
-        if told_s and now_s - told_s < TELL_S:
+        self._numbers[_UNREPORTED] += count
+        reported_s, now_s = self._numbers[_REPORTED_S], self._clock()
+        if reported_s and now_s - reported_s < REPORT_S:
             return 0
-        untold, self._numbers[_UNTOLD], self._numbers[_TOLD_S] = int(self._numbers[_UNTOLD]), 0, now_s
-        return untold
+        missing, self._numbers[_UNREPORTED], self._numbers[_REPORTED_S] = int(self._numbers[_UNREPORTED]), 0, now_s
+        return missing
 
-    def not_told(self, count: int) -> None:
+    def give_back(self, count: int) -> None:
         """So many bytes could not be told, and are to be told by the next."""
-        self._numbers[_UNTOLD] += count
-        self._numbers[_TOLD_S] = 0
+        self._numbers[_UNREPORTED] += count
+        self._numbers[_REPORTED_S] = 0
 
     def _refill(self) -> None:
         now_s = self._clock()
@@ -115,13 +115,13 @@ class PrintLimit(io.RawIOBase):
     def end(self, attempt: str) -> int:
         """An attempt is over, all it has printed was flushed: how many bytes of that were not shown."""
         cut = int(self._numbers[_CUT])
-        if cut and (untold := self._budget.cut(cut)):
-            said = (
-                f"\nmrframe: {untold:,} bytes that were printed are not shown, the last of them by {attempt}; shown "
+        if cut and (missing := self._budget.cut(cut)):
+            note = (
+                f"\nmrframe: {missing:,} bytes that were printed are not shown, the last of them by {attempt}; shown "
                 f"are {PRINT_BYTES_MAX:,} of an attempt, and {PRINT_BYTES_PER_S:,} per second of a node\n"
             ).encode()
-            if self._write(said) < len(said):
-                self._budget.not_told(untold)
+            if self._write(note) < len(note):
+                self._budget.give_back(missing)
         self.begin()
         return cut
 

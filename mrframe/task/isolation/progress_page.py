@@ -71,9 +71,9 @@ class ProgressPage:
 
     def key(self, key: object) -> None:
         """The group of this key is begun."""
-        said = repr(key).encode("utf-8", "backslashreplace")[:KEY_BYTES_MAX]
-        self._page[_HEAD.size : _HEAD.size + len(said)] = said
-        _KEY.pack_into(self._page, 44, len(said))
+        text = repr(key).encode("utf-8", "backslashreplace")[:KEY_BYTES_MAX]
+        self._page[_HEAD.size : _HEAD.size + len(text)] = text
+        _KEY.pack_into(self._page, 44, len(text))
 
     def raw(self) -> bytes:
         """All of it: two that differ mean progress."""

@@ -49,9 +49,9 @@ def _stamped(folder: str) -> Iterator[str]:
 def _local_zone() -> list[str]:
     """The variable TZ, and the rules it leads to, as the C library reads them."""
     name = os.environ.get("TZ")
-    place = LOCALTIME if name is None else os.path.join(os.environ.get("TZDIR", ZONES), name.removeprefix(":"))
+    path = LOCALTIME if name is None else os.path.join(os.environ.get("TZDIR", ZONES), name.removeprefix(":"))
     try:
-        with open(place, "rb") as file:
+        with open(path, "rb") as file:
             rules = _digest(file.read())
     except OSError:
         rules = ""  # there is none, or the variable holds the rules itself

@@ -32,7 +32,7 @@ from mrframe.core.model.spec import Failure
 from mrframe.task.isolation.progress_page import ProgressPage
 from mrframe.task.report.failures import is_own
 
-LOOK_MS = 50  # between two looks at a child that says nothing
+POLL_MS = 50  # between two looks at a child that says nothing
 KILLED = "it was killed by SIGKILL"
 STACK_S = 1.0  # that a child has to say where it hangs
 _FRAME = re.compile(r'  File "(.*)", line (\d+) in (.*)')
@@ -64,11 +64,11 @@ def watched(
             _be(work, writable, stack)
         os.close(writable)
         try:
-            said, status, fault = _Watch(pid, readable, page, stall_s, stack).wait(alive)
+            output, status, fault = _Watch(pid, readable, page, stall_s, stack).wait(alive)
         finally:
             os.close(readable)
-        if not fault and said and os.waitstatus_to_exitcode(status) == 0:
-            return _decoded(said)
+        if not fault and output and os.waitstatus_to_exitcode(status) == 0:
+            return _decoded(output)
         return Death(fault or _described(status), _user_stack(stack))
 
 
@@ -81,7 +81,7 @@ class _Watch:
         self._page = page
         self._stall_s = stall_s
         self._stack = stack
-        self._said = bytearray()
+        self._output = bytearray()
 
     def wait(self, alive: Callable[[], None]) -> tuple[bytes, int, str]:
         """(what it said, its wait status, why it was killed or "")."""
@@ -89,15 +89,15 @@ class _Watch:
         poller.register(self._readable, select.POLLIN)
         seen, moved_s = self._page.raw(), time.monotonic()
         while True:
-            open_still = not poller.poll(LOOK_MS) or self._take()
+            open_still = not poller.poll(POLL_MS) or self._take()
             ended, status = os.waitpid(self._pid, 0 if not open_still else os.WNOHANG)
             if ended:
                 while poller.poll(0) and self._take():
                     pass  # what it wrote before it ended; a process it has left may hold the pipe open
-                return bytes(self._said), status, ""
+                return bytes(self._output), status, ""
             alive()
             now, now_s = self._page.raw(), time.monotonic()
-            if now != seen or self._said:
+            if now != seen or self._output:
                 seen, moved_s = now, now_s
             elif self._stall_s is not None and now_s - moved_s > self._stall_s:
                 return b"", self._kill(alive), f"no progress for {self._stall_s:g} s"
@@ -105,7 +105,7 @@ class _Watch:
     def _take(self) -> bool:
         """Read what there is; whether there may be more."""
         some = os.read(self._readable, 1 << 20)
-        self._said += some
+        self._output += some
         return bool(some)
 
     def _kill(self, alive: Callable[[], None]) -> int:
@@ -116,8 +116,8 @@ class _Watch:
         until_s = time.monotonic() + STACK_S
         while not os.fstat(self._stack.fileno()).st_size and time.monotonic() < until_s:
             alive()
-            poller.poll(LOOK_MS)
-        poller.poll(LOOK_MS)  # the stack is written line by line
+            poller.poll(POLL_MS)
+        poller.poll(POLL_MS)  # the stack is written line by line
         os.kill(self._pid, signal.SIGKILL)
         return os.waitpid(self._pid, 0)[1]
 
@@ -129,7 +129,7 @@ def _be(work: Callable[[], Outcome], writable: int, stack: IO[bytes]) -> NoRetur
         faulthandler.enable(stack, all_threads=False)
         faulthandler.register(signal.SIGUSR2, stack, all_threads=False)
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-        _say(writable, _encoded(work()))
+        _send(writable, _encoded(work()))
         status = 0
     except BaseException:  # the boundary of the process
         sys.excepthook(*sys.exc_info())
@@ -142,10 +142,10 @@ def _be(work: Callable[[], Outcome], writable: int, stack: IO[bytes]) -> NoRetur
         os._exit(status)
 
 
-def _say(writable: int, said: bytes) -> None:
-    while said:
+def _send(writable: int, output: bytes) -> None:
+    while output:
         try:
-            said = said[os.write(writable, said) :]
+            output = output[os.write(writable, output) :]
         except BrokenPipeError:  # whoever asked is gone, and with it whoever would read a traceback
             return
 
@@ -155,8 +155,8 @@ def _encoded(outcome: Outcome) -> bytes:
     return bytes(msgpack.packb(plain, unicode_errors="surrogatepass"))
 
 
-def _decoded(said: bytes) -> Outcome:
-    plain = msgpack.unpackb(said, unicode_errors="surrogatepass", strict_map_key=False)
+def _decoded(output: bytes) -> Outcome:
+    plain = msgpack.unpackb(output, unicode_errors="surrogatepass", strict_map_key=False)
     if plain is None:
         return None
     name, fields = plain

@@ -34,8 +34,8 @@ from mrframe.task.map.output import MAP_FILE, report_partitions
 from mrframe.task.report import counters
 from mrframe.task.report.progress import Progress
 
-PLACES = 8  # of a split
-PLACE_BYTES = 16 << 10  # that are read there, and the rest of the line
+POINTS = 8  # of a split
+POINT_BYTES = 16 << 10  # that are read there, and the rest of the line
 KEYS_MAX = 2048  # of a split, evenly spread over what was yielded
 PAIR_BLOCKS = 16  # of each part of a step before
 
@@ -56,7 +56,7 @@ class SampleTask:
         split = self._order.split
         keys: list[Any] = []
         read = 0
-        for offset, block in places(split):
+        for offset, block in sample_blocks(split):
             parsed = self._reader.parse(block, split.source, offset)
             keys += self._keys.of(parsed.values, parsed.records)
             read += len(block)
@@ -122,23 +122,23 @@ def weighted(keys: Sequence[Any], share: float) -> list[Weighted]:
     return [(short(key), max(1, round(share * stride))) for key in keys[::stride]]
 
 
-def places(split: Split) -> Iterator[tuple[int, bytes]]:
+def sample_blocks(split: Split) -> Iterator[tuple[int, bytes]]:
     """(offset in the source, whole lines) of evenly spread places of a split; all of a short one.
 
     What stands before a line there, and a line that is too long, is passed over, whatever its length.
     """
     base = split.order[1] - split.offset
     end = split.offset + split.length
-    whole = split.length <= PLACES * PLACE_BYTES
-    starts = [split.offset] if whole else [split.offset + split.length * i // PLACES for i in range(PLACES)]
+    whole = split.length <= POINTS * POINT_BYTES
+    starts = [split.offset] if whole else [split.offset + split.length * i // POINTS for i in range(POINTS)]
     with open_split(split) as content:
         for start in starts:
             at = start
             if start > split.offset:  # behind the line that the byte before lies in
                 at = start - 1 + content.line_bytes(start - 1, start - 1, end)
-            place = (split.order[0], base + at)
-            rest = replace(split, offset=at, length=end - at, order=place, crc32=-1)
-            blocks = read_split(rest, block_bytes=split.length if whole else PLACE_BYTES, on_long=_pass_over)
+            position = (split.order[0], base + at)
+            rest = replace(split, offset=at, length=end - at, order=position, crc32=-1)
+            blocks = read_split(rest, block_bytes=split.length if whole else POINT_BYTES, on_long=_pass_over)
             yield from islice((one for one in blocks if head_bytes(one[1]) < len(one[1])), 1)
         content.check_read(end)
 

@@ -24,7 +24,7 @@ class _Source:
 
     key: Any
     values: Iterator[Any]
-    place: Any
+    rank: Any
 
     def __init__(self, blocks: Iterator[Block]) -> None:
         self._groups = group(blocks)
@@ -34,7 +34,7 @@ class _Source:
         """On to the next key; values of this one that were not read are passed over."""
         found = next(self._groups, None)
         self.key, self.values = found or (None, iter(()))
-        self.place = _END if found is None else order(self.key)
+        self.rank = _END if found is None else order(self.key)
 
 
 def joined(streams: Sequence[Iterator[Block]]) -> Iterator[tuple[Any, list[Any]]]:
@@ -45,10 +45,10 @@ def joined(streams: Sequence[Iterator[Block]]) -> Iterator[tuple[Any, list[Any]]
     """
     *early, last = map(_Source, streams)
     sources = [*early, last]
-    while (place := min(source.place for source in sources)) != _END:
-        here = [source for source in sources if source.place == place]
-        columns: list[Any] = [list(source.values) if source.place == place else [] for source in early]
-        columns.append(last.values if last.place == place else iter(()))
+    while (rank := min(source.rank for source in sources)) != _END:
+        here = [source for source in sources if source.rank == rank]
+        columns: list[Any] = [list(source.values) if source.rank == rank else [] for source in early]
+        columns.append(last.values if last.rank == rank else iter(()))
         yield here[0].key, columns
         for source in here:
             source.advance()

@@ -126,16 +126,16 @@ def test_places_are_whole_lines_and_all_of_a_short_split(log, monkeypatch):
 
     data = log.read_bytes()
     split = Split("file", "log", str(log), 0, len(data), (0, 0))
-    assert list(key_sample.places(split)) != []
-    monkeypatch.setattr(key_sample, "PLACE_BYTES", 100)
-    found = list(key_sample.places(split))
-    assert len(found) == key_sample.PLACES
+    assert list(key_sample.sample_blocks(split)) != []
+    monkeypatch.setattr(key_sample, "POINT_BYTES", 100)
+    found = list(key_sample.sample_blocks(split))
+    assert len(found) == key_sample.POINTS
     for offset, block in found:
         assert data[offset : offset + len(block)] == block
         assert block.endswith(b"\n")
         assert offset == 0 or data[offset - 1 : offset] == b"\n"
-    monkeypatch.setattr(key_sample, "PLACE_BYTES", len(data))
-    assert list(key_sample.places(split)) == [(0, data)]
+    monkeypatch.setattr(key_sample, "POINT_BYTES", len(data))
+    assert list(key_sample.sample_blocks(split)) == [(0, data)]
 
 
 def test_values_without_an_order_are_refused_by_name(log):

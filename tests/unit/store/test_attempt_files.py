@@ -8,6 +8,8 @@ import pytest
 from mrframe import Job, count, logs, text
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MapOrder, Split
+from mrframe.errors import TooMuchScratch
+from mrframe.store.attempt_files import TemporaryFiles
 from mrframe.task.attempt import run_loaded
 from mrframe.task.code.package import loaded
 from mrframe.task.code.settings import Saving, TaskSettings
@@ -66,3 +68,20 @@ def test_a_result_without_pairs_is_saved_and_loaded(attempt, tmp_path):
     found, files = attempt(job, saving=saving)
     assert (made.saved, found.saved, files) == (False, True, ["map.mrf"])
     assert found.ledger == made.ledger
+
+
+def write(files, size):
+    file = files.make()
+    file.write(b"x" * size)
+    file.flush()
+    return file
+
+
+def test_another_file_is_refused_when_the_open_ones_are_too_large(tmp_path):
+    with TemporaryFiles(str(tmp_path / "attempt"), bytes_max=100) as files:
+        write(files, 60)
+        last = write(files, 60)
+        with pytest.raises(TooMuchScratch, match=r"120 bytes .* --scratch-bytes-max allows 100"):
+            files.make()
+        last.close()
+        write(files, 10)

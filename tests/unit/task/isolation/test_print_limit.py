@@ -8,7 +8,7 @@ import pytest
 from mrframe.task.isolation.print_limit import (
     PRINT_BYTES_MAX,
     PRINT_BYTES_PER_S,
-    TELL_S,
+    REPORT_S,
     WAIT_S_MAX,
     PrintBudget,
     PrintLimit,
@@ -65,7 +65,7 @@ def test_a_thousand_attempts_of_two_executors_share_what_their_node_shows(file, 
         cut += attempt(limits[number % 2], 1000)
     shown, notes = 1_000_000_000 - cut, content(file).count(b"mrframe: ")
     assert 30 * PRINT_BYTES_PER_S < shown <= PRINT_BYTES_MAX + 30 * PRINT_BYTES_PER_S
-    assert notes == 30 // TELL_S
+    assert notes == 30 // REPORT_S
     assert shown <= len(content(file)) < shown + 1000
 
 
@@ -73,7 +73,7 @@ def test_what_is_cut_is_told_once_and_with_all_before(file, clock):
     limit = PrintLimit(PrintBudget(clock), file.fileno())
     attempt(limit, 2000)
     attempt(limit, 50)  # too soon to be told
-    clock.now_s += TELL_S
+    clock.now_s += REPORT_S
     attempt(limit, 2000, "job-1/m0002.1.1")
     first, second = content(file).split(b"mrframe: ")[1:]
     assert first.startswith(f"{2_000_000 - PRINT_BYTES_MAX:,} bytes".encode())
@@ -94,7 +94,7 @@ def test_who_ends_while_another_tells_what_was_cut_does_not_tell_it_too(file, cl
     monkeypatch.setattr(one, "_write", slowly)
     attempt(one, 2000)
     assert content(file).count(b"mrframe: ") == 1
-    clock.now_s += TELL_S
+    clock.now_s += REPORT_S
     attempt(other, 5000)
     assert content(file).count(b"mrframe: ") == 2
 

@@ -81,7 +81,7 @@ def test_a_map_that_yields_no_pair(numbers, yielded, said):
 
     error = failing(Job(read=text, map=one, reduce=count), numbers)
     assert "not a (key, value) pair" in str(error)
-    assert "test_blame.py" in str(error)
+    assert "test_failures.py" in str(error)
     assert error.line == 2
 
 

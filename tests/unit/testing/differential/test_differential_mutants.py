@@ -92,7 +92,7 @@ def results_of_maps_that_look_at_the_world_are_saved(patch):
 @mutant
 def maps_that_are_saved_may_read_files(patch):
     patch(fingerprint, "check_sources", lambda sources: None)
-    patch(effects, "_look", lambda event, args, frame: None)
+    patch(effects, "_audit", lambda event, args, frame: None)
     return "open("
 
 
