@@ -114,7 +114,7 @@ def a_node_says_everything_once_only(patch):
         return said
 
     patch(Repeat, "due", due)
-    patch(ReportOutbox, "hurry", lambda *_: None)
+    patch(ReportOutbox, "make_due", lambda *_: None)
 
 
 @mutant("I4")
@@ -324,14 +324,14 @@ def a_block_that_is_mapped_is_not_told_of(patch):
 
 @mutant("I9")
 def a_block_that_is_mapped_is_told_of_once(patch):
-    real = ReportOutbox.acknowledged
+    real = ReportOutbox.acknowledge
 
-    def acknowledged(self, attempt, order, now_s):
+    def acknowledge(self, attempt, order, now_s):
         real(self, attempt, order, now_s)
-        if order in attempt.kept:
-            attempt.kept[order].at_s = float("inf")
+        if order in attempt.unmapped_blocks:
+            attempt.unmapped_blocks[order].at_s = float("inf")
 
-    patch(ReportOutbox, "acknowledged", acknowledged)
+    patch(ReportOutbox, "acknowledge", acknowledge)
 
 
 @mutant("I7|I9|I10")

@@ -1,8 +1,8 @@
 """`Job`: the user's work, as a value.
 
 A job names a reader, a map in one of three forms (functions, a declaration, nothing), a combiner, a reducer and the
-steps that follow. It is checked when it is made, as far as that is possible without data. Field names are checked
-against the reader's schema when the job is submitted. A job does nothing by itself.
+steps that follow. It checks itself when it is constructed, as far as that is possible without data. Field names are
+checked against the reader's schema when the job is submitted. A job runs nothing itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Reader:
 
     @property
     def label(self) -> str:
-        """The name shown to people: the format's, else the kind's."""
+        """Display name: the format, else the kind."""
         return self.format or self.kind
 
 
@@ -44,10 +44,11 @@ PAIRS = Reader("pairs")
 
 
 class Reducer:
-    """Base of the ready-made reducers; what they do is in `mrframe.shuffle.reducers`.
+    """Base of the ready reducers, which are implemented in `mrframe.shuffle.reducers`.
 
-    `name` is the public name. `ordered` says whether the result depends on the order of the values,
-    `needs_value` whether a declaration without `value=` makes no sense with it.
+    name         public name
+    ordered      whether the result depends on the order of the values
+    needs_value  whether a declaration must have `value=`
     """
 
     name: str = ""
@@ -59,7 +60,7 @@ class Reducer:
 
 
 class Each(Reducer):
-    """Every pair as it is: for jobs that only order, or filter. It folds nothing, so it has no combiner."""
+    """Every pair unchanged: for jobs that only sort or filter. It folds nothing, so it has no combiner."""
 
     name = "each"
     ordered = True
@@ -79,7 +80,7 @@ class Top:
 
 Fields = tuple[str, ...] | Mapping[str, str]
 PerSource = Any
-"""Of a join, {source: part}. Any, because what uses a part is given the view of one source, never the join."""
+"""{source: part} of a join. Any, because code that uses a part only ever gets the view of one source."""
 Reduce = Callable[..., Iterable[tuple[Any, Any]]] | Reducer | Mapping[str, Reducer]
 
 
@@ -94,28 +95,28 @@ class Job:
 
     read        the reader: `logs.combined`, `logs.access`, `text`, `words`, `json_lines`, …
     map         function of fields (its parameters name them) that yields (key, value) pairs
-    map_split   function of an iterator of named tuples, called once per split; needs `fields`
-    map_batch   function of a pyarrow.Table of the fields of a block, which gives tables with the columns key and
-                value (pyarrow, Polars, …); needs `fields` and the extra `mrframe[fast]`; docs/batches.md
+    map_split   function of an iterator of named tuples, called once per split. Needs `fields`
+    map_batch   function of a pyarrow.Table of the fields of a block that yields tables with the columns key and
+                value (pyarrow, Polars, …). Needs `fields` and the extra `mrframe[fast]`. See docs/batches.md
     key, value  the declaration: names of fields, in place of a map function
-    where       function of fields; records for which it is false are left out
-    fields      names of the fields when a signature cannot name them: a tuple, or {name: path in JSON}
-    combine     function (key, values) -> pairs with the same key; folds values before they travel
+    where       function of fields: only records for which it is true are mapped
+    fields      names of the fields if a signature cannot name them: a tuple, or {name: path in JSON}
+    combine     function (key, values) -> pairs with the same key, which folds values before the shuffle
     reduce      function (key, values) -> pairs, a ready reducer, or {name: ready reducer}
-    partitions  number of reduce tasks; by default it follows from the size of the input
+    partitions  number of reduce tasks, by default chosen by the size of the input
     partition   function (key, partitions) -> index, in place of the hash
     key_order   "hash", or "total": partitions are ranges of keys, each below the next, for large output in order
-    sort_values whether the values of a key come to reduce in the order of values, not of the input
-    pure        whether the map gives the same for the same input, which decides whether its results are saved; by
-                default (None) they are when all that its code names is known to be pure, and it is seen to do nothing
-                beside computing; docs/saved.md
-    name        shown in messages; by default that of the file the job came from
+    sort_values whether reduce gets the values of a key sorted, instead of in the order of the input
+    pure        whether the map's output depends on its input alone, so that its results can be saved. By default
+                (None) they are saved if all names that its code uses are known to be pure, and it is observed to have
+                no side effects. See docs/saved.md
+    name        display name, by default the name of the job's file
 
     A join reads several sources: read={"hits": logs.combined, "users": json_lines}. Each of map, map_split, key,
-    value, where and fields is then {source: part}, or one part for all; reduce is a function (key, hits, users)
+    value, where and fields is then {source: part}, or one part for all. reduce is a function (key, hits, users)
     of lists of values, the last a stream. `joins.py` has the rules.
 
-    Raises JobError when the parts contradict each other.
+    Raises JobError if the parts contradict each other.
     """
 
     read: Reader | PerSource = Reader("access", "auto")
@@ -148,7 +149,7 @@ class Job:
         check_parts(self)
 
     def then(self, following: Job) -> Job:
-        """This job followed by another one, which reads the fields `key` and `value` of its output."""
+        """Return this job followed by another one, which reads the fields `key` and `value` of its output."""
         if following.is_join:
             raise JobError("the job given to .then() is a join, which reads files; it can only be the first step")
         if following.read != PAIRS:
@@ -162,7 +163,7 @@ class Job:
         return dataclasses.replace(self, next=tail)
 
     def steps(self) -> tuple[Job, ...]:
-        """This job and all that follow it, in order."""
+        """Return this job and all that follow it, in order."""
         rest = self.next.steps() if self.next is not None else ()
         return (self, *rest)
 
@@ -173,15 +174,15 @@ class Job:
 
     @property
     def source_names(self) -> tuple[str, ...]:
-        """Names of the sources of a join, in its order; of any other job one, ""."""
+        """Names of the sources of a join, in its order. Any other job has one source, ""."""
         return tuple(self.read) if isinstance(self.read, Mapping) else ("",)
 
     def sources(self) -> dict[str, Job]:
-        """{source: this job over that source alone} of a join, in its order; of any other job {"": itself}."""
+        """Return {source: this job over that source alone} of a join, in its order, else {"": itself}."""
         return {name: view(self, name) for name in self.source_names} if self.is_join else {"": self}
 
     def map_fields(self) -> tuple[str, ...]:
-        """Names of the fields that the map is given, in the order of its parameters."""
+        """Return the names of the fields that the map gets, in the order of its parameters."""
         if self.map is not None:
             return _given(self.fields) or parameter_fields(self.map, "map")
         if self.map_split is not None or self.map_batch is not None:
@@ -189,23 +190,23 @@ class Job:
         return (*_names(self.key), *_names(self.value))
 
     def where_fields(self) -> tuple[str, ...]:
-        """Names of the fields that `where` is given."""
+        """Return the names of the fields that `where` gets."""
         return parameter_fields(self.where, "where") if self.where is not None else ()
 
     def projection(self) -> tuple[str, ...]:
-        """All fields to extract, each once: the map's first, then those that only `where` needs."""
+        """Return all fields to extract, each once: the map's first, then those that only `where` needs."""
         return tuple(dict.fromkeys((*self.map_fields(), *self.where_fields())))
 
     def paths(self) -> dict[str, str]:
-        """{field: path} where `fields` names paths into nested JSON; empty otherwise."""
+        """Return {field: path} if `fields` names paths into nested JSON, else an empty dict."""
         return dict(self.fields) if isinstance(self.fields, Mapping) else {}
 
 
 def top(n: int, by: int | str | None = None) -> Job:
-    """A step for `.then()`: the `n` pairs with the largest value, in that order, ties by key.
+    """Return a step for `.then()`: the `n` pairs with the largest value, in descending order, ties by key.
 
     `by` picks the item of the value to compare: an index of a tuple, or a name of a dict.
-    Raises JobError when n is not a positive whole number.
+    Raises JobError if n is not a positive whole number.
     """
     if isinstance(n, bool) or not isinstance(n, int) or n < 1:
         raise JobError(f"top({n!r}): the number of rows must be a whole number of at least 1")
@@ -213,7 +214,7 @@ def top(n: int, by: int | str | None = None) -> Job:
 
 
 def check_parts(job: Job) -> None:
-    """Raise JobError when the parts of a job contradict each other; the message names the remedy."""
+    """Raise JobError if the parts of a job contradict each other. The message names the remedy."""
     if job.is_join:
         check_join(job)
         return
@@ -238,7 +239,7 @@ def check_parts(job: Job) -> None:
     _check_order(job)
     if job.partitions is not None and (isinstance(job.partitions, bool) or job.partitions < 1):
         raise JobError(f"partitions={job.partitions!r}: the number of partitions must be at least 1")
-    if not job.projection():  # which refuses *args and the like by name, too
+    if not job.projection():  # raises by itself for *args and the like
         raise JobError(
             f"map={describe(job.map) if job.map else None} has no parameters, so it would see nothing of the data; "
             "name the fields that it wants as its parameters"

@@ -2,7 +2,7 @@
 
 `read={"hits": logs.combined, "users": json_lines}` makes a job a join. The parts that process a record (`map`, `key`,
 `where`, …) are then {source: part}, or one part for all sources. A view is the job over one source alone. It is
-checked as any job is, and the code that maps it needs to know nothing of joins. Not here: how values of several
+checked like any job, and the code that maps it knows nothing of joins. Not here: how values of several
 sources meet in the reduce (`task/reduce/join.py`).
 """
 
@@ -18,11 +18,11 @@ from mrframe.core.job.signature import describe
 from mrframe.errors import JobError, did_you_mean
 
 PER_SOURCE = ("read", "map", "map_split", "map_batch", "key", "value", "where", "fields")
-"""The parts of a job that each source may have of its own."""
+"""The parts of a job that each source may define for itself."""
 
 
 class JobParts(Protocol):
-    """A `Job`, as far as the rules of joins look at it."""
+    """The parts of a `Job` that the rules of joins read."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -49,7 +49,7 @@ J = TypeVar("J", bound=JobParts)
 def view(job: J, source: str) -> J:
     """Return the join `job` as an ordinary job over one of its sources, without the steps that follow it.
 
-    Raises JobError, which names the source, when the parts of that source are not a sound job.
+    Raises JobError, which names the source, if the parts of that source are not a valid job.
     """
     parts = {name: getattr(job, name) for name in PER_SOURCE}
     own: dict[str, Any] = {
@@ -62,7 +62,7 @@ def view(job: J, source: str) -> J:
 
 
 def check_join(job: JobParts) -> None:
-    """Raise JobError when the parts of a join contradict each other; the message names the remedy."""
+    """Raise JobError if the parts of a join contradict each other. The message names the remedy."""
     names = job.source_names
     _check_names(names)
     for part in PER_SOURCE:
@@ -106,7 +106,7 @@ def _check_reduce(reduce: Callable[..., Any], names: Sequence[str], shape: str) 
     try:
         signature = inspect.signature(reduce)
     except (TypeError, ValueError):
-        return  # a function of C that does not say what it takes
+        return  # a C function without a signature
     try:
         signature.bind(None, *names)
     except TypeError:

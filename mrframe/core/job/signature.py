@@ -1,4 +1,4 @@
-"""The fields that a function asks for: its parameters are a projection of the reader's fields.
+"""The fields that a function reads: its parameters are a projection of the reader's fields.
 
 Signatures follow `__wrapped__`. Parameters that are bound or have a default are not fields.
 """
@@ -15,7 +15,7 @@ from mrframe.errors import JobError
 
 
 def parameter_fields(function: Callable[..., Any], role: str) -> tuple[str, ...]:
-    """Names of the parameters of `function` that are fields; `role` ("map", "where") is for messages.
+    """Return the names of the parameters of `function` that are fields. `role` ("map", "where") is for messages.
 
     Raises JobError for *args, **kwargs and parameters that can only be given by position.
     """
@@ -27,9 +27,9 @@ def parameter_fields(function: Callable[..., Any], role: str) -> tuple[str, ...]
 
 
 def _plain_parameters(function: FunctionType) -> tuple[str, ...] | None:
-    """The same for a function that nothing decorates, from its code; None where it takes *args or **kwargs.
+    """Return the same for an undecorated function, from its code object. None if it takes *args or **kwargs.
 
-    Each attempt makes its job again and asks several times; reading a whole signature is ten times as slow.
+    Each attempt rebuilds its job and asks several times. Reading a whole signature is ten times as slow.
     """
     code = function.__code__
     if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
@@ -61,7 +61,7 @@ def _signature_fields(function: Callable[..., Any], role: str) -> tuple[str, ...
 
 
 def describe(function: Callable[..., Any]) -> str:
-    """A function's name and place, for messages: `by_path (jobs/top_urls.py:8)`."""
+    """Return a function's name and location, for messages: `by_path (jobs/top_urls.py:8)`."""
     target = inspect.unwrap(function) if hasattr(function, "__wrapped__") else function
     name = getattr(target, "__qualname__", None) or safe_repr(target)
     code = getattr(target, "__code__", None)

@@ -1,7 +1,7 @@
 """Actions: the results of a decision of the scheduler or of a node.
 
-The driver performs the actions of one turn in order, `Persist` first: nothing is sent that depends on a fact not yet
-on disk. Messages to a node are the node's own events (`core/model/events.py`).
+The driver performs the actions of one turn in order, `Persist` first, so that no message depends on a fact that is
+not yet on disk. Messages to a node are the node's own events (`core/model/events.py`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ToNode = (
 
 @dataclass(frozen=True, slots=True)
 class Persist:
-    """Write this fact to the journal before anything else of the turn is done."""
+    """Write this fact to the journal before any other action of the turn."""
 
     fact: Any
 
@@ -64,9 +64,9 @@ class SendNode:
 class JobEnded:
     """A job is over.
 
-    `outputs` are the committed reduce attempts of the last step with their nodes, in partition order;
-    `reports` all committed attempts' (attempt, step, node, split or None, report), for the summary.
-    `failure` is None when it is done; for a cancelled job its kind is "refused" and error_slug "cancelled".
+    outputs  (attempt, node) of the committed reduces of the last step, in partition order
+    reports  (attempt, step, node, split or None, report) of all committed attempts, for the summary
+    failure  None if the job succeeded. A cancelled job has the kind "refused" and the error_slug "cancelled".
     """
 
     job: str
@@ -91,21 +91,21 @@ class SendMaster:
 
 @dataclass(frozen=True, slots=True)
 class SpawnExecutor:
-    """Start one more executor; `ExecutorReady` follows."""
+    """Start one more executor. `ExecutorReady` follows."""
 
     executor: int
 
 
 @dataclass(frozen=True, slots=True)
 class KillExecutor:
-    """End an executor at once; `ExecutorDied` follows."""
+    """Kill an executor. `ExecutorDied` follows."""
 
     executor: int
 
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Hand an order to an idle executor."""
+    """Give an idle executor an instruction."""
 
     executor: int
     job: str
@@ -116,8 +116,8 @@ class Execute:
 class Fetch:
     """Make these sources of an attempt local: (attempt id, node, name of the file in its directory).
 
-    `partition`, of `partitions`, says which sections of a run file are wanted, -1 for the whole file. Answered by
-    `Fetched` with local paths in the same order, or `FetchFailed`.
+    Only the sections of `partition`, one of `partitions`, are needed of a run file, or with -1 the whole file. The
+    reply is `Fetched` with local paths in the same order, or `FetchFailed`.
     """
 
     attempt: str
@@ -137,7 +137,7 @@ class DeleteAttempt:
 class DeleteBlock:
     """Delete one decoded block of an attempt: the file of this name in its directory.
 
-    The executor, when it still decodes (0: it does not), is told, since it waits when there are too many.
+    An executor that still decodes (0: none) is notified, because it pauses while too many blocks wait.
     """
 
     attempt: str
@@ -147,7 +147,7 @@ class DeleteBlock:
 
 @dataclass(frozen=True, slots=True)
 class DeleteJob:
-    """Delete everything of a job on this node, fetches under way included."""
+    """Delete all files of a job on this node, and end its fetches."""
 
     job: str
 

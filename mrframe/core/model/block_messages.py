@@ -12,14 +12,14 @@ from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.catalog import Version
 
 STORED = "mrfs"
-"""In place of an attempt's id, where a file of a node is named: a block of its store."""
+"""Stands in place of an attempt's id in the name of a node's file if the file is a block of the node's store."""
 
 # ---- client to master ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class OfferedBlock:
-    """A block of a put: `length` bytes at `offset` of the file `path`, which stays until the block is kept."""
+    """A block of a put: `length` bytes at `offset` of the file `path`, which must exist until the block is stored."""
 
     name: str
     length: int
@@ -29,7 +29,7 @@ class OfferedBlock:
 
 @dataclass(frozen=True, slots=True)
 class BlocksOffered:
-    """A client wants these blocks kept on so many nodes each, as part of its put; may be said again."""
+    """A client asks for `replicas` of each of these blocks, as part of its put. May be repeated."""
 
     put: int
     replicas: int
@@ -38,35 +38,35 @@ class BlocksOffered:
 
 @dataclass(frozen=True, slots=True)
 class PutEnded:
-    """The client's put is over: what of it no version needs is to go."""
+    """The client's put is over: delete those of its blocks that no version needs."""
 
     put: int
 
 
 @dataclass(frozen=True, slots=True)
 class JudgingWanted:
-    """A client wants all blocks on all nodes to be read and judged, under this number; may be said again."""
+    """A client asks for a verification of all blocks on all nodes, under this number. May be repeated."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class PutWanted:
-    """How is this put? Answered by `PutState`; also says that its client is still there."""
+    """Ask for the state of a put, and show that its client is alive. The reply is `PutState`."""
 
     put: int
 
 
 @dataclass(frozen=True, slots=True)
 class VersionsWanted:
-    """Which versions of a dataset ("": of all) are there? Answered by `VersionsState`."""
+    """Ask for the versions of a dataset ("": of all). The reply is `VersionsState`."""
 
     dataset: str
 
 
 @dataclass(frozen=True, slots=True)
 class VersionWanted:
-    """What is in this version (0: the last)? Answered by `VersionState`. `key`: of one that the catalog lacks."""
+    """Ask for a version (0: the last), or by `key` for one that is aside. The reply is `VersionState`."""
 
     dataset: str
     number: int
@@ -75,23 +75,23 @@ class VersionWanted:
 
 @dataclass(frozen=True, slots=True)
 class StorageWanted:
-    """How are the blocks and their nodes? Answered by `StorageState`."""
+    """Ask for the state of the blocks and their nodes. The reply is `StorageState`."""
 
 
 # ---- master to client ------------------------------------------------------------------------------
 
 LISTED_MAX = 1000
-"""Things of a kind that are named in one answer."""
+"""The most items of a list that one reply names, so that replies stay small."""
 
 
 @dataclass(frozen=True, slots=True)
 class PutState:
-    """How a put is.
+    """The state of a put.
 
-    known    blocks that were offered; fewer than the client did: offer them again, the master is another one
-    pending  some of those that are not yet kept on as many nodes as they are to be; none: all are
-    stored   blocks that had to be stored, and their bytes on all disks, replicas included
-    failed   (block, kind, reason): those that cannot be kept
+    known    number of blocks that were offered. If the client offered more, the master is new: offer them again.
+    pending  names of some blocks that lack replicas, empty once all blocks have all theirs
+    stored   number of blocks that had to be stored, and in `stored_bytes` their bytes on all disks with all replicas
+    failed   (block, kind, reason) of blocks that cannot be stored
     """
 
     put: int
@@ -104,7 +104,7 @@ class PutState:
 
 @dataclass(frozen=True, slots=True)
 class VersionLine:
-    """A version in a list: its files, the bytes of their content, its blocks."""
+    """A version in a list: the number of its files and blocks, and the `length` of its content in bytes."""
 
     dataset: str
     number: int
@@ -117,7 +117,7 @@ class VersionLine:
 
 @dataclass(frozen=True, slots=True)
 class VersionsState:
-    """The versions of a dataset ("": of all) by name and number; `last` is the highest number it ever had."""
+    """The versions of a dataset ("": of all) by name and number. `last` is the highest number it ever had."""
 
     dataset: str
     last: int
@@ -126,9 +126,10 @@ class VersionsState:
 
 @dataclass(frozen=True, slots=True)
 class VersionState:
-    """A version, None when there is none; `holders` are the nodes that are there and have each of its blocks.
+    """A version, or None if it does not exist.
 
-    `unrecorded` are nodes that have blocks of it (of one without blocks: all nodes) and no manifest of it yet.
+    holders     for each of its blocks: the joined nodes that have it
+    unrecorded  nodes that have blocks of the version (all nodes if it has no blocks) but not its manifest yet
     """
 
     dataset: str
@@ -140,7 +141,7 @@ class VersionState:
 
 @dataclass(frozen=True, slots=True)
 class NodeStorage:
-    """A node's store: the blocks it has and the bytes of their content, and whether it is being drained."""
+    """A node's store: number of its blocks, `length` of their content in bytes, and whether the node is drained."""
 
     node: str
     state: str
@@ -151,7 +152,7 @@ class NodeStorage:
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """A block with fewer or other replicas than it is to have: `nodes` have it, `wanted` are to."""
+    """A block whose replicas are on `nodes` but belong on `wanted`."""
 
     name: str
     nodes: tuple[str, ...]
@@ -160,7 +161,7 @@ class Lacking:
 
 @dataclass(frozen=True, slots=True)
 class AsideVersion:
-    """A version that the catalog does not know, and nodes have a manifest of."""
+    """A version that is aside: nodes have a manifest of it, but the catalog lacks it."""
 
     key: str
     line: VersionLine
@@ -169,9 +170,11 @@ class AsideVersion:
 
 @dataclass(frozen=True, slots=True)
 class UnknownBlocks:
-    """Blocks on a node that no version names, and that were not stored for a put: so many, in files of so many bytes.
+    """Blocks on a node that no version names and no put has stored.
 
-    `names` are some of them.
+    blocks      their number
+    file_bytes  bytes of their files
+    names       names of some of them
     """
 
     node: str
@@ -182,7 +185,7 @@ class UnknownBlocks:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A replica that was found damaged, by the judging of this number (0: by a reader, or by the node itself)."""
+    """A damaged replica, found by the verification of this number (0: by a reader, or by the node itself)."""
 
     number: int
     node: str
@@ -192,14 +195,16 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class StorageState:
-    """How the blocks are; `settled`: all nodes have said what they have, or have had the time to.
+    """The state of the blocks.
 
-    lacking   some of the blocks that are not where they are to be (see `lacking_count` for how many)
-    extra     replicas that are to be deleted: no version needs them, or not on these nodes
-    faults    the last replicas that were found damaged
-    judged    (node, number of its last judging that is complete, blocks that it read)
-    aside     some of the versions that the catalog does not know; their blocks are kept as those of all others
-    unknown   blocks that belong to nobody, and are kept
+    settled        all nodes have listed their blocks, or have had time to do so
+    lacking        some of the blocks whose replicas are not where they belong
+    lacking_count  number of all such blocks
+    extra          number of replicas to be deleted: no version needs them, or not on these nodes
+    faults         the replicas last found damaged
+    verified       (node, number of its last complete verification, number of blocks that it read)
+    aside          some of the versions that the catalog lacks. Their blocks are replicated as those of all others.
+    unknown        blocks that no version names. They are not deleted.
     """
 
     settled: bool
@@ -218,9 +223,10 @@ class StorageState:
 
 @dataclass(frozen=True, slots=True)
 class StoreBlock:
-    """Keep this block: `length` bytes at `offset` of the file `path`; without one, a replica of one of `holders`.
+    """Store this block: `length` bytes at `offset` of the file `path`, or without one a copy from one of `holders`.
 
-    Answered by `BlockStored` or `BlockRefused`; may be said again. `provisional`: for a put, no version names it.
+    `provisional`: it is stored for a put, and no version names it. The reply is `BlockStored` or `BlockRefused`. May
+    be repeated.
     """
 
     name: str
@@ -233,10 +239,10 @@ class StoreBlock:
 
 @dataclass(frozen=True, slots=True)
 class DropBlock:
-    """Delete this block; the node's next `BlocksHeld` shows that it did.
+    """Delete this block. The node's next `BlocksHeld` confirms it.
 
-    `moved`: all nodes that are to have it do. Otherwise nobody needs it, and a node that has a manifest which names
-    it knows better.
+    `moved`: all replica nodes of the block have it. Otherwise no version needs it, and a node refuses if one of its
+    manifests names the block.
     """
 
     name: str
@@ -245,9 +251,10 @@ class DropBlock:
 
 @dataclass(frozen=True, slots=True)
 class JudgeBlocks:
-    """Read these blocks, tell what is wrong with each, then `BlocksJudged` with this number.
+    """Verify these blocks: report each damaged one, then send `BlocksJudged` with this number.
 
-    With a number they are all that the node should have, and it reads all others that it has too.
+    If the number is not 0, `names` are all blocks that the node should have, and it verifies all others that it has
+    as well.
     """
 
     number: int
@@ -259,10 +266,10 @@ class JudgeBlocks:
 
 @dataclass(frozen=True, slots=True)
 class BlocksHeld:
-    """Of the names after `after` and up to `to` ("": the last there can be) the node has exactly these.
+    """All blocks of a node whose names lie after `after` and up to `to` ("": no upper bound).
 
-    provisional  some of them, stored for a put: no manifest here names them, and none did when they were stored
-    unknown      (name, bytes of its file) of all others that no manifest here names
+    provisional  those stored for a put: no manifest of this node names them, and none did when they were stored
+    unknown      (name, bytes of its file) of all others that no manifest of this node names
     """
 
     node: str
@@ -276,7 +283,7 @@ class BlocksHeld:
 
 @dataclass(frozen=True, slots=True)
 class BlockStored:
-    """The node has this block on its disk, whole. `new`: it was not there before, and took so many bytes."""
+    """The node has this block whole on its disk. `new`: it did not have it before. Its file has `file_bytes`."""
 
     node: str
     incarnation: str
@@ -293,8 +300,8 @@ Refusal = Literal["changed", "gone", "full", "failed"]
 class BlockRefused:
     """The node could not store this block.
 
-    kind  "changed": the file of its client has other bytes; "gone": no holder gave it; "full": no room; "failed": the
-          node's disk or worker
+    kind  "changed": the client's file has other bytes by now. "gone": no holder served it. "full": the disk is full.
+          "failed": the disk or the block executor failed.
     """
 
     node: str
@@ -306,9 +313,10 @@ class BlockRefused:
 
 @dataclass(frozen=True, slots=True)
 class BlockDamaged:
-    """The node's replica of this block is gone or is not what its name says; `reason` is for people.
+    """The node's replica of this block is missing, or its content does not have the hash that is its name.
 
-    `number` is that of the judging that has found it, 0 when it was found otherwise.
+    number  of the verification that found it, 0 if it was found otherwise
+    reason  for messages
     """
 
     node: str
@@ -320,7 +328,7 @@ class BlockDamaged:
 
 @dataclass(frozen=True, slots=True)
 class BlocksJudged:
-    """All that `JudgeBlocks` of this number asked for has been read: so many blocks."""
+    """The node has done the verification of this number, and read `blocks` blocks."""
 
     node: str
     incarnation: str
@@ -333,9 +341,9 @@ class BlocksJudged:
 
 @dataclass(frozen=True, slots=True)
 class StoreOrder:
-    """Order to a block executor: store a block in `folder`.
+    """Instruction to a block executor: store a block in `folder`.
 
-    `path` is a file with its content at `offset`, or with `is_block` the file of a replica.
+    `path` is a file with the content of the block at `offset`, or with `is_block` the file of a replica.
     """
 
     name: str
@@ -349,7 +357,7 @@ class StoreOrder:
 
 @dataclass(frozen=True, slots=True)
 class JudgeOrder:
-    """Order to a block executor: read all of a block, and say what is wrong with it."""
+    """Instruction to a block executor: read a whole block, and report any damage."""
 
     name: str
     folder: str
@@ -357,7 +365,7 @@ class JudgeOrder:
 
 @dataclass(frozen=True, slots=True)
 class BlockDone:
-    """What a block executor has done. `kind` "" is well, "damaged" is of a `JudgeOrder`."""
+    """The result of a block executor. `kind` is "" for success, and "damaged" only for a `JudgeOrder`."""
 
     executor: int
     name: str

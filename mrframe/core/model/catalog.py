@@ -1,4 +1,4 @@
-"""Datasets, which are named and numbered lists of files, each a list of blocks; and the catalog of all datasets.
+"""Versions of datasets (named and numbered lists of files, each a list of blocks), and the catalog of all datasets.
 
 Pure, and part of the scheduler's state: the journal has a fact for each version that was put or removed, and the
 catalog is the sum of these facts. Not here: the locations of replicas (`core/replication/rendezvous.py`), and the
@@ -38,22 +38,22 @@ class DatasetBlock:
 
 @dataclass(frozen=True, slots=True)
 class DatasetFile:
-    """A file of a dataset: the name people know it by, and its blocks in order."""
+    """A file of a dataset: its display name, and its blocks in order."""
 
     name: str
     blocks: tuple[DatasetBlock, ...]
 
     @property
     def length(self) -> int:
-        """Its bytes, decompressed."""
+        """Length of its content in bytes, decompressed."""
         return sum(block.length for block in self.blocks)
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version of a dataset, each block of which is to have so many replicas, on as many nodes.
+    """One version of a dataset. Each of its blocks has `replicas` replicas on as many nodes.
 
-    `put` is a random number of whoever put it, by which that one knows it again.
+    `put` is a random number, by which the client that put the version recognizes it.
     """
 
     dataset: str
@@ -64,21 +64,21 @@ class Version:
 
     @property
     def key(self) -> str:
-        """What it is known by for ever, in any catalog: `access@3.00000000000004d2`. It can be the name of a file."""
+        """Its unique and permanent name in any catalog: `access@3.00000000000004d2`. It is a valid name of a file."""
         return f"{self.dataset}@{self.number}.{self.put:016x}"
 
     def blocks(self) -> list[DatasetBlock]:
-        """All its blocks, in order; one that is in it twice is there twice."""
+        """Return all its blocks in order, repeated ones too."""
         return [block for file in self.files for block in file.blocks]
 
 
 def is_key(text: str) -> bool:
-    """Whether this can be the key of a version."""
+    """Return whether a text has the form of a version's key."""
     return _KEY.fullmatch(text) is not None
 
 
 def put_of(key: str) -> int:
-    """The put in the key of a version; ValueError when this is no such key."""
+    """Return the put in the key of a version. Raises ValueError for any other text."""
     match = _KEY.fullmatch(key)
     if match is None:
         raise ValueError(f"not the key of a version: {key[:200]!r}")
@@ -86,7 +86,7 @@ def put_of(key: str) -> int:
 
 
 def parse_reference(text: str) -> tuple[str, int]:
-    """(name, version or 0 for the last) of `mrfs:access` or `mrfs:access@3`; ValueError says why it is neither."""
+    """Parse `mrfs:access` or `mrfs:access@3` as (name, number), 0 for the last version. Raises ValueError."""
     match = _REFERENCE.fullmatch(text)
     if match is None or _NAME.fullmatch(match[1]) is None:
         raise ValueError(
@@ -97,7 +97,7 @@ def parse_reference(text: str) -> tuple[str, int]:
 
 
 def is_sound(version: Version) -> bool:
-    """Whether this can be a version at all: what it says comes from a peer, or from a file."""
+    """Return whether the values of a version, which come from a peer or a file, are valid."""
     return (
         _NAME.fullmatch(version.dataset) is not None
         and 0 < version.number < NUMBER_MAX
@@ -108,12 +108,12 @@ def is_sound(version: Version) -> bool:
 
 
 def is_name(dataset: str) -> bool:
-    """Whether a dataset can have this name."""
+    """Return whether a text is a valid name of a dataset."""
     return _NAME.fullmatch(dataset) is not None
 
 
 class Catalog:
-    """All datasets, as the facts of the journal make them."""
+    """All datasets, as the sum of the facts in the journal."""
 
     def __init__(self) -> None:
         self._versions: dict[str, dict[int, Version]] = {}
@@ -123,53 +123,53 @@ class Catalog:
         self._removed: set[int] = set()  # puts of versions that were removed
 
     def last(self, dataset: str) -> int:
-        """The highest number that was ever given to a version of it; 0 when there was none."""
+        """Return the highest number that a version of the dataset ever had, 0 if it never had one."""
         return self._last.get(dataset, 0)
 
     def find(self, dataset: str, number: int = 0) -> Version | None:
-        """That version, or with 0 the newest that there is; None when there is none."""
+        """Return a version, or with number 0 the newest that exists. None if it does not exist."""
         versions = self._versions.get(dataset, {})
         return versions.get(number or max(versions, default=0))
 
     def versions(self) -> Iterator[Version]:
-        """All versions of all datasets, by name and number."""
+        """Yield all versions of all datasets, by name and number."""
         for dataset in sorted(self._versions):
             for number in sorted(self._versions[dataset]):
                 yield self._versions[dataset][number]
 
     def may_put(self, version: Version) -> bool:
-        """Whether this can be the dataset's next version."""
+        """Return whether this is valid as the dataset's next version."""
         return version.number == self.last(version.dataset) + 1 and is_sound(version)
 
     def put(self, version: Version) -> None:
-        """Add a version; to be asked `may_put` first, or `is_free` when it is recovered."""
+        """Add a version. The caller has checked `may_put`, or `is_free` for a recovered version."""
         self._versions.setdefault(version.dataset, {})[version.number] = version
         self._last[version.dataset] = max(self.last(version.dataset), version.number)
         self._keys[version.key] = version
         self._puts[version.put] = version.key
 
     def remove(self, dataset: str, number: int, put: int) -> None:
-        """Forget a version; of one that is not known its number stays taken, for the journal has no more of it."""
+        """Remove a version. Its number stays taken, known or not: a compacted journal has only the removal."""
         self._versions.get(dataset, {}).pop(number, None)
         self._last[dataset] = max(self.last(dataset), number)
         key = Version(dataset, number, put, 1, ()).key
         if self._keys.pop(key, None) is not None and self._puts.get(put) == key:
             del self._puts[put]
-        if put:  # an earlier mrframe did not write whose it was
+        if put:  # earlier versions of mrframe did not record it
             self._removed.add(put)
 
     def by_key(self) -> dict[str, Version]:
-        """All versions by their keys."""
+        """Return {key: version} of all versions."""
         return self._keys
 
     def removed(self) -> set[int]:
-        """The puts of versions that were removed."""
+        """Return the puts of versions that were removed."""
         return self._removed
 
     def key_of_put(self, put: int) -> str:
-        """The key of the version that came of this put, which may have been recovered under another name; or ""."""
+        """Return the key of a put's version, which may have been recovered under another name, or "" if unknown."""
         return self._puts.get(put, "")
 
     def is_free(self, version: Version) -> bool:
-        """Whether no version of its dataset has, or had, its number or a higher one."""
+        """Return whether its number is above all that versions of its dataset ever had."""
         return version.number > self.last(version.dataset)

@@ -15,14 +15,14 @@ def parse_limit(text: str) -> int | float:
 
 
 def tolerates(limit: float | None, failed: int) -> bool:
-    """Whether one task may leave out so many records: a number is a bound, a share is judged over all of them."""
+    """Return whether one task may leave out `failed` records. A share is checked only over all tasks together."""
     if limit is None or isinstance(limit, int):
         return failed <= (limit or 0)
     return limit > 0
 
 
 def too_many_failed(limit: float | None, failed: int, records: int) -> Failure | None:
-    """The failure of a job that left out so many records beside the `records` good ones, or None."""
+    """Return the failure of a job that left out `failed` records beside `records` good ones, or None."""
     allowed = _exceeded(limit, failed, records + failed)
     return (
         None
@@ -37,7 +37,7 @@ def too_many_failed(limit: float | None, failed: int, records: int) -> Failure |
 
 
 def too_many(limit: float | None, malformed: int, lines: int) -> Failure | None:
-    """The failure of a job with so many malformed lines, or None when the limit bears them."""
+    """Return the failure of a job with `malformed` malformed ones among `lines` lines, or None."""
     allowed = _exceeded(limit, malformed, lines)
     return (
         None
@@ -52,7 +52,7 @@ def too_many(limit: float | None, malformed: int, lines: int) -> Failure | None:
 
 
 def _exceeded(limit: float | None, number: int, of: int) -> str | None:
-    """The limit as a person writes it when `number` of so many exceeds it, else None."""
+    """Return the limit as text (`100`, `10%`) if `number` of `of` exceeds it, else None."""
     if limit is None or number <= (limit if isinstance(limit, int) else limit * of):
         return None
     return str(limit) if isinstance(limit, int) else f"{limit * 100:g}%"

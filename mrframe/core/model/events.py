@@ -1,7 +1,7 @@
 """Events: the input of the scheduler and of a node.
 
-Each event is a fact about the world that has just become known. The events that a node sends to the scheduler are
-also the messages on the wire (`wire/messages.py`).
+Each event is news about the world. The events that a node sends to the scheduler are also messages on the wire
+(`wire/messages.py`).
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from mrframe.core.model.manifest_messages import RecoverVersions, VersionKept, V
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import SPLIT_BYTES, Failure, Split, StepSpec
 
-# ---- told to the scheduler by clients -------------------------------------------------------------
+# ---- from a client to the scheduler ---------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class JobSubmitted:
-    """A client submits a job; `splits` may be added later, until `InputsClosed`.
+    """A client submits a job. `SplitsAdded` may follow until `InputsClosed`.
 
-    Of jobs that wait for slots those with a higher `priority` are served first.
+    Jobs with a higher `priority` get free slots first.
     """
 
     job: str
@@ -47,10 +47,10 @@ class SplitsAdded:
 
 @dataclass(frozen=True, slots=True)
 class InputsClosed:
-    """No more splits will be added by the client (decode tasks may still add blocks).
+    """The client adds no more splits. Decode tasks may still add blocks.
 
-    `splits` is how many the client has added in all: the inputs are closed when that many are known, so
-    that a `SplitsAdded` overtaken by this event is waited for. -1: not told, closed at once.
+    `splits` is the total that the client has added. The inputs are closed once that many are known, because this
+    event may overtake a `SplitsAdded`. -1: total unknown, close them at once.
     """
 
     job: str
@@ -59,23 +59,23 @@ class InputsClosed:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
-    """A client wants the job to end now."""
+    """A client cancels the job."""
 
     job: str
 
 
 @dataclass(frozen=True, slots=True)
 class JobReleased:
-    """The client has fetched what it wants of a job: nodes may delete it. Ends the job when it still runs."""
+    """The client needs a job no longer, so nodes may delete its files. Ends a job that still runs."""
 
     job: str
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetPut:
-    """A client has put a version of a dataset: all its blocks are where they are to be, on the disk.
+    """A client has put a version of a dataset. All its blocks are on the disks of their replica nodes.
 
-    Nothing comes of it when the dataset has a version of that number, or ever had; the client looks whose it is.
+    Ignored if the dataset has, or ever had, a version of that number. The client then checks whose version that is.
     """
 
     version: Version
@@ -83,7 +83,7 @@ class DatasetPut:
 
 @dataclass(frozen=True, slots=True)
 class DatasetRemoved:
-    """A client wants this version of a dataset to be no more."""
+    """A client removes this version of a dataset."""
 
     dataset: str
     number: int
@@ -91,20 +91,20 @@ class DatasetRemoved:
 
 @dataclass(frozen=True, slots=True)
 class NodeDrained:
-    """A client wants a node to keep no blocks any more, or (not `drained`) to keep them again."""
+    """A client drains a node, which means that it shall store no blocks, or (not `drained`) ends the draining."""
 
     node: str
     drained: bool
 
 
-# ---- told to the scheduler by nodes ---------------------------------------------------------------
+# ---- from a node to the scheduler -----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class NodeJoined:
-    """A node says hello. `incarnation` is random per process: same name, new incarnation = it restarted.
+    """A node's hello. `incarnation` is random per process: a known name with a new incarnation is a restarted node.
 
-    `held` lists the sealed attempts whose output it still holds.
+    `held` lists the sealed attempts whose output the node still holds.
     """
 
     node: str
@@ -115,11 +115,12 @@ class NodeJoined:
 
 @dataclass(frozen=True, slots=True)
 class NodeBeat:
-    """A node's heartbeat: attempts it knows (queued, fetching, running or failed) and what it holds sealed.
+    """A node's heartbeat.
 
-    `held` names every sealed attempt that waits for its answer, and a few of the committed ones in turn, so
-    that a beat stays small: what it leaves out may still be held. `progress` maps a running attempt to
-    (records so far, bytes so far).
+    working   attempts that are queued, fetching, running or failed
+    held      all sealed attempts without a reply, and a few of the committed ones in turn to keep the heartbeat
+              small. The node may hold more.
+    progress  (attempt, records so far, bytes so far) of each running attempt
     """
 
     node: str
@@ -131,7 +132,7 @@ class NodeBeat:
 
 @dataclass(frozen=True, slots=True)
 class NodeGone:
-    """The node's process is known to have ended (the keeper saw it)."""
+    """The keeper saw the node's process end."""
 
     node: str
     incarnation: str
@@ -139,7 +140,7 @@ class NodeGone:
 
 @dataclass(frozen=True, slots=True)
 class AttemptSealed:
-    """An attempt's output is complete on its node; repeated until it is committed or discarded."""
+    """An attempt's output is complete on its node. Repeated until the attempt is committed or discarded."""
 
     node: str
     incarnation: str
@@ -149,7 +150,7 @@ class AttemptSealed:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """An attempt ended without output; repeated until it is discarded."""
+    """An attempt ended without output. Repeated until the attempt is discarded."""
 
     node: str
     incarnation: str
@@ -161,8 +162,7 @@ class AttemptFailed:
 class BlockSealed:
     """A decode attempt has sealed block `split` (kind "held", held by this attempt on this node).
 
-    Blocks of one decode task are the same whichever attempt makes them; `split.order` identifies one.
-    Repeated until acknowledged.
+    All attempts at a decode task make the same blocks, and `split.order` identifies one. Repeated until acknowledged.
     """
 
     node: str
@@ -171,12 +171,12 @@ class BlockSealed:
     split: Split
 
 
-# ---- told to both ---------------------------------------------------------------------------------
+# ---- for the scheduler and for nodes --------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed; leases, waits and repeats are looked at."""
+    """Time has passed: check leases, waits and repeats."""
 
 
 SchedulerEvent = (
@@ -209,15 +209,15 @@ SchedulerEvent = (
     | Tick
 )
 
-# ---- told to a node by the master (its actions, arrived) ------------------------------------------
+# ---- from the master to a node (actions of the scheduler, on arrival) -----------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """What a master of this epoch says to a node: to the incarnation named here, that it is accepted, and heard.
+    """The master of this epoch has accepted the node's `incarnation`, and still receives its heartbeats.
 
-    No incarnation, or another one: the master does not know the node (it has restarted, say), which is to
-    say hello to it. Messages of an older epoch than the newest seen are ignored.
+    With no incarnation, or another one, the master does not know the node (the master may have restarted), and the
+    node must send a hello. Nodes ignore messages of an epoch older than the newest seen.
     """
 
     node: str
@@ -227,11 +227,13 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class StartAttempt:
-    """Do this attempt. May arrive more than once.
+    """Run this attempt. May arrive more than once.
 
-    `split` for map and decode attempts; for reduce `partition` and `sources`: the committed map attempts,
-    in input order, with the node that holds each: the only ones that may be read. `isolated`: an attempt
-    before has died, so find out what is to blame. `stall_s`: kill it after so long without progress.
+    split      input of a map or decode attempt
+    partition  of a reduce attempt
+    sources    of a reduce attempt: (attempt, node) of the committed maps, in input order. It must read no others.
+    isolated   an earlier attempt died, so find the record or key at fault
+    stall_s    kill the attempt after this many seconds without progress
     """
 
     attempt: str
@@ -248,23 +250,23 @@ class StartAttempt:
 
 @dataclass(frozen=True, slots=True)
 class CommitAttempt:
-    """The scheduler chose this sealed attempt; keep its output until the job is forgotten."""
+    """The scheduler chose this sealed attempt: keep its output until `ForgetJob`."""
 
     attempt: str
 
 
 @dataclass(frozen=True, slots=True)
 class DiscardAttempt:
-    """Stop the attempt if it runs, delete what it made, and stop repeating its report."""
+    """Stop the attempt if it runs, delete its output, and stop repeating its report."""
 
     attempt: str
 
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgeBlock:
-    """The scheduler has recorded this block of a decode attempt; stop repeating it.
+    """The scheduler has recorded this block of a decode attempt: stop repeating it.
 
-    `mapped`: it has been mapped, too, so its file can go.
+    `mapped`: the block has been mapped too, so delete its file.
     """
 
     attempt: str
@@ -274,12 +276,12 @@ class AcknowledgeBlock:
 
 @dataclass(frozen=True, slots=True)
 class ForgetJob:
-    """The job is over; stop and delete everything of it."""
+    """The job is over: stop its attempts and delete all its files."""
 
     job: str
 
 
-# ---- told to a node by its own driver -------------------------------------------------------------
+# ---- from a node's own driver ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +293,7 @@ class ExecutorReady:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorDied:
-    """An executor process ended; `reason` is for people (`killed by SIGKILL`)."""
+    """An executor process ended. `reason` is for messages (`killed by SIGKILL`)."""
 
     executor: int
     reason: str
@@ -299,7 +301,7 @@ class ExecutorDied:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorSealed:
-    """An executor finished its attempt; the executor is idle again."""
+    """An executor finished its attempt and is idle again."""
 
     executor: int
     attempt: str
@@ -308,7 +310,7 @@ class ExecutorSealed:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorFailed:
-    """An executor's attempt failed; the executor is idle again."""
+    """An executor's attempt failed. The executor is idle again."""
 
     executor: int
     attempt: str
@@ -317,7 +319,7 @@ class ExecutorFailed:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorBlock:
-    """An executor's decode attempt has sealed a block (held by nobody yet: the node fills itself in)."""
+    """An executor's decode attempt has sealed a block. `split.held_by` is empty, and the node adds itself."""
 
     executor: int
     attempt: str
@@ -326,7 +328,7 @@ class ExecutorBlock:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorBeat:
-    """An executor works on: records and bytes of its attempt so far."""
+    """Progress of an executor: records and bytes of its attempt so far."""
 
     executor: int
     attempt: str
@@ -336,7 +338,7 @@ class ExecutorBeat:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """All remote input of an attempt is now local: `paths` in the order of its sources."""
+    """All input of an attempt is now local: `paths` in the order of its sources."""
 
     attempt: str
     paths: tuple[str, ...]
@@ -344,7 +346,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed:
-    """A source of an attempt could not be fetched from `node`; `here`: since it cannot be written on this node."""
+    """A source of an attempt could not be fetched from `node`. `here`: because this node cannot write it."""
 
     attempt: str
     source: str

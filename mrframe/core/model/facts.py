@@ -28,9 +28,9 @@ from mrframe.core.model.spec import Failure, Split
 
 @dataclass(frozen=True, slots=True)
 class VersionRemoved:
-    """This version of a dataset was removed; `put` tells it from one of that number in another journal.
+    """This version of a dataset was removed. `put` tells it from a version of that number in another journal.
 
-    Journals of before have `DatasetRemoved`, which does not say whose.
+    Older journals have `DatasetRemoved`, which lacks `put`.
     """
 
     dataset: str
@@ -40,9 +40,9 @@ class VersionRemoved:
 
 @dataclass(frozen=True, slots=True)
 class BlockRecorded:
-    """A decode task (`task`, an id) has made this block, and with it a map task exists.
+    """A decode task (`task`, an id) has made this block, for which a map task now exists.
 
-    Who holds the block is no fact: it is whoever the decode task's commit names.
+    The node that holds the block is not recorded here: the commit of the decode task names it.
     """
 
     task: str
@@ -51,7 +51,7 @@ class BlockRecorded:
 
 @dataclass(frozen=True, slots=True)
 class AttemptCommitted:
-    """This attempt, sealed on `node`, is its task's result. A task has one, until `OutputLost` takes it back."""
+    """This attempt, sealed on `node`, is its task's result. A task has one result, until `OutputLost` revokes it."""
 
     attempt: str
     node: str
@@ -60,7 +60,7 @@ class AttemptCommitted:
 
 @dataclass(frozen=True, slots=True)
 class OutputLost:
-    """The output of a committed attempt is gone with its node; the task may be committed again."""
+    """The output of a committed attempt was lost with its node. The task may be committed again."""
 
     attempt: str
     node: str
@@ -68,7 +68,7 @@ class OutputLost:
 
 @dataclass(frozen=True, slots=True)
 class JobFinished:
-    """The job is over; `failure` is None when it is done."""
+    """The job is over. `failure` is None if it succeeded."""
 
     job: str
     failure: Failure | None

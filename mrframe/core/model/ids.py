@@ -42,13 +42,13 @@ class AttemptName:
 
     @property
     def task(self) -> str:
-        """The id of the task that this is an attempt of."""
+        """The id of its task."""
         return task_id(self.job, self.kind, self.index)
 
 
 @lru_cache(maxsize=4096)  # the same few names pass again and again
 def parse_attempt(text: str) -> AttemptName:
-    """The parts of an attempt id; ValueError when the text is not one (it may come from a peer)."""
+    """Split an attempt id into its parts. Raises ValueError for any other text, which may come from a peer."""
     match = _ATTEMPT.fullmatch(text)
     if match is None:
         raise ValueError(f"not an attempt id: {text!r}")

@@ -6,41 +6,47 @@ from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.spec import MIB
 
 BLOCKS_AHEAD_MAX = 16
-"""Blocks of a decode attempt that may wait to be mapped: ten slots map as fast as one process decodes."""
+"""Most blocks of a decode attempt that may wait to be mapped. About ten slots map as fast as one process decodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerLimits:
     """Waits and retries of the scheduler.
 
-    lease_s               a node that has not been heard for so long is taken to be gone. A process that ends
-                          is reported by its keeper at once; the lease is for one that hangs.
-    resend_s              a start that the node's heartbeats do not show after so long is sent again
-    locality_wait_s       a task waits so long at most for a node that has its data, and never longer than
-                          moving the data would take
-    locality_wait_s_min   a wait shorter than this is none
-    transfer_bytes_per_s  assumed rate of moving data, for that comparison
-    tries_max             attempts at a task that may end by themselves ("died", "io") before the job fails
-    losses_max            attempts at a task that may be lost to nodes and fetches before the job fails
-    block_losses_max      the same for a task whose block no node has any more
-    by_path               nodes read the sealed output of others by path, so no task waits for a near node
-    fetch_reports_max     reports that an output cannot be fetched, before it is taken to be lost
-    fetch_pause_s         pause before a task whose source could not be fetched is tried again; doubles
-    fetch_pause_s_max     bound of that pause
-    queued_per_slot       attempts that a node is given beyond its slots, per slot, so that executors need not
-                          wait for the master
-    small_bytes           a node whose attempts read no more than this together has small ones, which may take less
-                          time than the way to the master and back
-    small_queued_per_slot in place of `queued_per_slot` for such a node, at most
-    small_waiting         tasks that must wait for each slot of the cluster, for each small one queued at a slot
-    speculate_after_s     an attempt that has run for less is never late
-    speculate_every_s     how often attempts that are late are looked for
-    speculate_times       an attempt is late that will take so many times as long as a task of its kind usually does
-    speculative_share     of all slots, so many may work on second attempts at a time (but one in any case)
-    speculative_max       speculative attempts at a task
-    faults_max            tasks whose attempts end by themselves on a node, before it is excluded
-    faults_window_s       within so long
-    exclusion_s           an excluded node gets no attempts for so long
+    lease_s               a node that sends nothing for this long counts as lost: 20 heartbeats, so that a busy or
+                          paused node survives. The keeper reports a process that ends at once, so only a node that
+                          hangs is found by its lease.
+    resend_s              a start that the node's heartbeats do not show is sent again after this long: 4 heartbeats
+    locality_wait_s       the longest that a task waits for a node that has its data (delay scheduling), and never
+                          longer than moving the data would take
+    locality_wait_s_min   shorter waits are skipped: they are over before the next event arrives
+    transfer_bytes_per_s  assumed rate of moving data, to compute that time: about that of a disk
+    by_path               nodes read the sealed output of others by path, so no task waits for a node near its data
+    tries_max             attempts at a task that may end by themselves ("died", "io") before the job fails: one may
+                          be bad luck and two a bad node, so 4 show that the task is at fault
+    losses_max            attempts at a task that may be lost with nodes and fetches before the job fails. They are
+                          not the task's fault, so this only prevents endless repetition.
+    block_losses_max      the same for a task whose block no node has any more: fewer, as the block may never return
+    fetch_reports_max     failed fetches of an output before it counts as lost: the first may be due to the reader
+    fetch_pause_s         pause before a task whose source could not be fetched is retried. It doubles.
+    fetch_pause_s_max     upper bound of that pause
+    queued_per_slot       attempts assigned to a node beyond its slots, per slot, so that an executor does not wait
+                          for the master between two attempts
+    small_bytes           a node whose attempts read less than this in total has small ones, which may take less time
+                          than a message to the master and its reply
+    small_queued_per_slot replaces `queued_per_slot` for such a node, as an upper bound
+    small_waiting         tasks that must wait per slot of the cluster for each small one queued at a slot, so that
+                          a few tasks are still spread over all nodes
+    speculate_after_s     an attempt younger than this is never slow: starting another would take as long
+    speculate_every_s     time between two searches for slow attempts: one heartbeat, which brings their progress
+    speculate_times       an attempt is slow if it will take this many times as long as tasks of its kind usually do
+    speculative_share     share of all slots that speculative attempts may use (one slot in any case), so that they
+                          do not displace other work
+    speculative_max       speculative attempts that a task may get in all
+    faults_max            tasks whose attempts have ended by themselves on a node when it is excluded. A task counts
+                          once, so a few bad tasks exclude no node.
+    faults_window_s       only faults within this time count, because the cause of older ones may be repaired
+    exclusion_s           how long an excluded node gets no attempts. After that it is tested by new ones.
     """
 
     lease_s: float = 10.0
@@ -73,16 +79,18 @@ class SchedulerLimits:
 class NodeLimits:
     """Heartbeats, repeats and executors of a node.
 
-    beat_s                 time between heartbeats, and between hellos until one is answered
-    unheard_s              a node that has had no answer for so long says hello again
-    repeat_s               a report without an answer is repeated after so long; doubles
-    repeat_s_max           bound of that pause
-    held_per_beat          committed attempts named in one heartbeat, in turn
-    executor_attempts_max  an executor is replaced after so many attempts
-    respawn_s              pause before an executor that died before it was ready is replaced; doubles
-    respawn_s_max          bound of that pause
-    scrub_s                in which all blocks of its store are judged once
-    blocks_ahead_max       blocks of a decode attempt that may wait to be mapped, before it waits, too
+    beat_s                 time between heartbeats, and between hellos until the reply: progress looks live, and the
+                           master handles two small messages per node and second
+    unheard_s              a node without a reply for this long sends a hello again: 6 heartbeats, and well before its
+                           lease ends
+    repeat_s               a report without a reply is repeated after this long. The pause doubles.
+    repeat_s_max           upper bound of that pause: half a lease
+    held_per_beat          committed attempts named in one heartbeat, in turn, so that a heartbeat stays small
+    executor_attempts_max  an executor is replaced after this many attempts, which bounds leaks of user code
+    respawn_s              pause before an executor that died before it was ready is replaced. It doubles.
+    respawn_s_max          upper bound of that pause: a repaired environment is used within seconds
+    scrub_s                time in which a node verifies all blocks of its store once: a day
+    blocks_ahead_max       blocks of a decode attempt that may wait to be mapped before it pauses
     """
 
     beat_s: float = 0.5

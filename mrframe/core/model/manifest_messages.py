@@ -14,9 +14,9 @@ from mrframe.core.model.catalog import Version
 
 @dataclass(frozen=True, slots=True)
 class RecoverVersions:
-    """A client wants the versions of a dataset ("": of all) that nodes know, and the catalog does not, put into it.
+    """A client asks to put the versions of a dataset ("": of all) that are aside into the catalog.
 
-    With a `name` they become the next versions of that dataset, in their order.
+    With a `name` they become the next versions of that dataset, in order.
     """
 
     dataset: str
@@ -28,21 +28,21 @@ class RecoverVersions:
 
 @dataclass(frozen=True, slots=True)
 class KeepVersion:
-    """Keep a manifest of this version. Answered by `VersionKept`; may be said again."""
+    """Store a manifest of this version. The reply is `VersionKept`. May be repeated."""
 
     version: Version
 
 
 @dataclass(frozen=True, slots=True)
 class DropVersion:
-    """This version was removed: delete its manifest. Blocks that no other one names are provisional then."""
+    """This version was removed: delete its manifest. Blocks that no other manifest names become provisional."""
 
     key: str
 
 
 @dataclass(frozen=True, slots=True)
 class VersionAsked:
-    """What is in the manifest of this key? Answered by `VersionTold`."""
+    """Ask for the manifest of this key. The reply is `VersionTold`."""
 
     key: str
 
@@ -52,7 +52,7 @@ class VersionAsked:
 
 @dataclass(frozen=True, slots=True)
 class VersionsHeld:
-    """Of the keys after `after` and up to `to` ("": the last there can be) the node has exactly these manifests."""
+    """All manifests of a node whose keys lie after `after` and up to `to` ("": no upper bound)."""
 
     node: str
     incarnation: str
@@ -63,7 +63,7 @@ class VersionsHeld:
 
 @dataclass(frozen=True, slots=True)
 class VersionTold:
-    """What is in a manifest of the node."""
+    """The content of a manifest of the node."""
 
     node: str
     incarnation: str

@@ -1,7 +1,7 @@
 """The ledger, which accounts for every input byte, and the report of a finished task.
 
-Law 7: the classes of the ledger add up to the bytes read, and that is checked at the end of every job. These are
-plain values: `task/` reads the bytes, `core/scheduling/scheduler` adds up the reports.
+Law 7: the classes of the ledger add up to the bytes read, which is checked at the end of every job. These are plain
+values: `task/` reads the bytes, and `core/scheduling/scheduler` adds up the reports.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from typing import Any, Literal
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.spec import ADDED
 
-SAMPLES_MAX = 10  # malformed lines kept with each report, to be shown in the summary
+SAMPLES_MAX = 10  # malformed lines in each report, for the summary: enough to see a pattern
 
 
 @dataclass(slots=True)
 class Ledger:
     """Counts of input bytes by class (each field that ends in `_bytes`), and of records.
 
-    `bytes_in` is what was read; the `*_bytes` classes must add up to it. `records` counts what the map
-    was given, `malformed` the lines that do not match the format, `lines` all lines seen, `quarantined` the
-    records that were left out because user code fails on them; the bytes of their lines are quarantined.
-    `outside_time` and `without_time` are records that a window of time leaves out. `bom_bytes` and `nul_bytes` stand
-    at the head of lines and are no part of them.
+    bytes_in      bytes read, the sum of all `*_bytes` classes
+    records       records given to the map
+    malformed     lines that do not match the format
+    lines         all lines read
+    quarantined   records left out because the user's code fails on them
+    outside_time, without_time  records left out by a time window
+    bom_bytes, nul_bytes  bytes at the head of lines that are not part of the line
     """
 
     bytes_in: int = 0
@@ -52,11 +54,11 @@ class Ledger:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def missing_bytes(self) -> int:
-        """Bytes read but in no class (negative: counted twice); 0 when the ledger balances."""
+        """Return the bytes read that are in no class (negative: counted twice), 0 if the ledger balances."""
         return self.bytes_in - int(sum(_bytes_of(self)))
 
     def counts(self) -> tuple[int, ...]:
-        """All counts, in the order of the fields."""
+        """Return all counts, in the order of the fields."""
         found: tuple[int, ...] = _counts_of(self)
         return found
 
@@ -78,20 +80,25 @@ class Malformed:
 
 @dataclass(slots=True)
 class TaskReport:
-    """What a task attempt says when it has sealed its output; the same form for map, decode and reduce.
+    """The report of an attempt that has sealed its output. Map, decode and reduce use the same form.
 
-    `partitions` maps a partition to (records, bytes) in the sealed file. `bad_fields` counts fields that
-    matched the grammar but not their conversion. `counters` are the user's, counted only if committed.
-    `samples` are of malformed lines, `failed` of quarantined records, with what failed as the reason. `content` names
-    the bytes of the split (their digest in hex) where results are saved; `saved` says that this one was made earlier.
-    `span` is the times, as ISO text, between which all records lie that were read within a window ("": not known).
-
-    `digests` has what a map's pairs for each partition are, as a number (`shuffle_checksum.py`), and `fixed` says
-    that every attempt at the task must come to the same ones. `read` is the checksum of what a reduce has read, if it
-    says so.
-    `prints_cut_bytes` of what the job's code printed are not shown.
-    `effect` is what the job's code was seen to do beside computing, for which nothing is saved; `save_fault` says why
-    the folder of saved results would not have this one.
+    partitions  {partition: (records, bytes)} in the sealed file
+    counters    the user's, counted only if the attempt is committed
+    bad_fields  {field: number of values} that matched the grammar but could not be converted
+    samples     some malformed lines
+    failed      some quarantined records, each with the error as its reason
+    spills      number of spills to disk
+    seconds     duration of the attempt
+    memory_peak_bytes  largest size of the attempt's buffers
+    content     digest of the split's bytes in hex, where results are saved
+    saved       the result was loaded from the cache
+    span        first and last time (ISO text) of the records read within a time window, "" if unknown
+    digests     {partition: digest of the pairs} of a map (`shuffle_checksum.py`)
+    fixed       every attempt at the task must produce the same digests
+    read        checksum of a reduce's input, if the reduce computes it
+    prints_cut_bytes  bytes printed by the job's code that are not shown
+    effect      a side effect of the job's code that was observed, for which its result is not saved
+    save_fault  why the result could not be saved
     """
 
     ledger: Ledger = field(default_factory=Ledger)
@@ -116,24 +123,24 @@ class TaskReport:
     save_fault: str = ""
 
     def counts(self) -> tuple[Any, ...]:
-        """What is the same for every attempt at a task whose code is a function of its input, in any process.
+        """Return the counts that all attempts at a task have in common if its code is a function of its input.
 
-        Bytes are not: a set that is pickled has another order in another process.
+        Bytes are not among them: a pickled set has another order in another process.
         """
         by_partition = sorted((partition, records) for partition, (records, _) in self.partitions.items())
         return self.ledger.counts(), self.records_out, by_partition, sorted(self.counters.items())
 
     def differs(self, first: TaskReport) -> bool:
-        """Whether the code of the job has given something else than for `first`, from the same input.
+        """Return whether the job's code has produced other output than in `first`, from the same input.
 
-        Where digests need not be the same for the same pairs, only numbers are compared.
+        Where the same pairs may have different digests, only counts are compared.
         """
         if self.counts() != first.counts():
             return True
         return self.fixed and first.fixed and self.digests != first.digests
 
     def to_plain(self) -> dict[str, Any]:
-        """As a dict of plain values, for what is saved. Nothing is copied: `asdict` takes forty times as long."""
+        """Return a dict of plain values, for the cache. It copies nothing: `asdict` takes 40 times as long."""
         plain = dict(zip(_PARTS, _parts_of(self), strict=True))
         plain["ledger"] = dict(zip(_COUNTS, self.ledger.counts(), strict=True))
         plain["samples"] = [asdict(one) for one in self.samples]
@@ -142,7 +149,7 @@ class TaskReport:
 
     @classmethod
     def from_plain(cls, plain: dict[str, Any]) -> TaskReport:
-        """Back from `to_plain`; raises TypeError or KeyError on anything else."""
+        """Rebuild the report from `to_plain`. Raises TypeError or KeyError on anything else."""
         data = dict(plain)
         data["ledger"] = Ledger(**data["ledger"])
         data["samples"] = [Malformed(**s) for s in data["samples"]]
@@ -160,11 +167,12 @@ _parts_of = attrgetter(*_PARTS)
 
 @dataclass(frozen=True, slots=True)
 class JobProgress:
-    """How far a job is; `records` and `bytes_done` are what the maps of the current step have read so far.
+    """The progress of a job, attempts under way included as of their last heartbeat.
 
-    `tasks_done` of `tasks_total` count the map tasks while maps run, else the reduce tasks. The stage is
-    "shuffle" from the last map's commit until a reduce reports that it runs. Attempts under way count
-    with what their last heartbeat said.
+    step, steps  index of the current step, and number of steps
+    stage        "shuffle" from the last map's commit until a reduce reports that it runs
+    tasks_done, tasks_total  map tasks while maps run, else reduce tasks
+    records, bytes_done  read by the maps of the current step so far
     """
 
     job: str

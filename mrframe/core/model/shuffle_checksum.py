@@ -43,9 +43,9 @@ def map_checksum(report: TaskReport, partition: int) -> ShuffleChecksum:
 
 
 def shuffle_mismatch(made: ShuffleChecksum, report: TaskReport) -> str:
-    """Compare a reduce's report with what its maps made. Returns a message for people, or "" when they agree.
+    """Compare a reduce's report with the checksum of its maps' output. Returns a message, or "" if they agree.
 
-    `ledger.records` counts the pairs that came out of the merge. A report without a checksum is not judged.
+    `ledger.records` counts the pairs that came out of the merge. A report without a checksum passes.
     """
     if report.read is None or (report.read == made and report.ledger.records == made[0]):
         return ""

@@ -1,10 +1,10 @@
-"""The work of a task, as plain values: splits, steps of a job, and the orders that executors get.
+"""The work of a task, as plain values: splits, steps of a job, and the instructions to executors.
 
-Nothing here needs the user's code. The scheduler plans with these values, nodes pass them on, and `task/` carries
-them out. Every value survives a trip through msgpack (`wire/`).
+Nothing here needs the user's code. The scheduler plans with these values, nodes pass them on, and `task/` executes
+them. Every value can be encoded as msgpack (`wire/`).
 
-Three words mean one thing each in names here, and are part of the wire. `source` is the name of an input as people
-know it (`Split.source`), and in orders the run files to read (`sources`). `order` alone is a position in the input
+Three words mean one thing each in names here, and are part of the wire. `source` is the display name of an input
+(`Split.source`), and in instructions the run files to read (`sources`). `order` alone is a position in the input
 (`Split.order`). `MapOrder`, `DecodeOrder` and `ReduceOrder` are instructions to an executor.
 """
 
@@ -17,12 +17,12 @@ from mrframe.core.fast_dataclass import dataclass
 
 MIB = 1 << 20
 SPLIT_BYTES = 64 * MIB
-"""Default length of a split: cuts count from the start of the file, so an appended file keeps its splits."""
+"""Default length of a split. Cuts count from the start of the file, so a file that grows keeps its splits."""
 MANIFEST = "_manifest.json"  # of a folder of output: its parts, with the hash of each
 
 ADDED = {"added": True}
-"""Of a field that came later, the last of its class: what was written without it (a journal) is read with its
-default."""
+"""Metadata of a field that was added later, at the end of its class. Older data without it (a journal) is read with
+its default."""
 
 SplitKind = Literal["file", "gzip", "held", "pairs", "saved", "stored"]
 
@@ -31,24 +31,25 @@ SplitKind = Literal["file", "gzip", "held", "pairs", "saved", "stored"]
 class Split:
     """Input of one task.
 
-    kind      "file": `length` bytes at `offset` of the plain file `path` (whole records; the planner moved
+    kind      "file": `length` bytes at `offset` of the plain file `path` (whole records, as the planner moved
               the cuts). "gzip": a compressed file, input of a *decode* task. "held": a decoded block that an
-              attempt sealed on a node; `path` is relative to that attempt's directory. "pairs": the sealed
+              attempt sealed on a node, with a `path` relative to that attempt's directory. "pairs": the sealed
               output of reduce attempts of the step before. "saved": a block of a compressed file that is not
-              decoded, since the result of mapping it is saved (`content` says which). "stored": a block of the
-              cluster's store; `path` is its name, and so is `content`.
-    source    the name shown to people (`access.log`, `-` for standard input)
-    order     place among the inputs, (input index, offset): values of a key arrive in this order
-    held_by   for "held" and "pairs": (attempt id, node) pairs, in order, that hold the data; for "stored": the
-              replica that is to be read, on its node
-    locations nodes on which the data is local; empty: equally near everywhere
-    lines_before  lines of the same source before this split, or -1 when not known
-    crc32     of the split's bytes, when mrframe wrote them (decoded blocks, standard input); -1: not known
-    content   digest of the split's bytes in hex, when it is known before they are read
+              decoded because its map result is saved (under `content`). "stored": a block of the cluster's store,
+              whose name is both `path` and `content`.
+    source    display name (`access.log`, `-` for standard input)
+    order     position among the inputs, (input index, byte offset). Values of a key arrive in this order.
+    held_by   for "held" and "pairs": (attempt id, node) pairs, in order, that hold the data. For "stored": the
+              replica to read, on its node.
+    locations nodes on which the data is local, empty if all are equally near
+    lines_before  number of lines of the same source before this split, -1 if unknown
+    input_name  source of a join that the split belongs to, "" for other jobs
+    partition "pairs": the partition whose output this is, -1 for all of them merged
+    crc32     of the split's bytes if mrframe wrote them (decoded blocks, standard input), -1 if unknown
+    content   digest of the split's bytes in hex if it is known before they are read, else ""
     packed    "held": the compressed file that the block comes from
     state     of the file when the job was planned: device, inode, size, mtime in ns, CRC-32 of the bytes before the
-              split's end; () when mrframe wrote it. Who reads the split compares (`formats/inputs/file_identity.py`)
-    first     True when the split begins its source
+              split's end. () if mrframe wrote the file. The reader compares it (`formats/inputs/file_identity.py`).
     """
 
     kind: SplitKind
@@ -61,7 +62,7 @@ class Split:
     locations: tuple[str, ...] = ()
     lines_before: int = -1
     input_name: str = ""
-    partition: int = -1  # "pairs": the partition whose output this is, -1 for all of them merged
+    partition: int = -1
     crc32: int = -1
     content: str = ""
     packed: str = ""
@@ -69,10 +70,10 @@ class Split:
 
     @property
     def first(self) -> bool:
-        """Whether this split begins its source."""
+        """Whether the split begins its source."""
         return self.order[1] == 0
 
-    # What follows from the kind. No other code compares `kind`.
+    # Properties that follow from the kind. No other code compares `kind`.
 
     @property
     def is_file(self) -> bool:
@@ -116,7 +117,7 @@ class Split:
 
     @property
     def is_planned_range(self) -> bool:
-        """Return whether its `length` is what the planner has cut from an input."""
+        """Return whether the planner has cut it from an input, so that its `length` is planned."""
         return self.kind in ("file", "stored")
 
     @property
@@ -129,14 +130,16 @@ class Split:
 class StepSpec:
     """One map-shuffle-reduce of a job, as far as the scheduler needs to know it.
 
-    `gather` says that the *map* side of this step must see the whole output of the step before as one
-    split in key order (its reduce is sensitive to the order of values); otherwise each partition of the
-    step before is a split of its own. `max_bad` is a count (int) or a ratio (float) of malformed lines, `max_failed`
-    the same of records on which user code fails. An attempt that shows no progress for `stall_s` is killed.
-    `speculate`: a task whose attempt is slow may get a speculative one. `keeps_maps`: what map attempts have
-    beside their output (rejects) is wanted in the end, so one whose output is lost is made again in any case.
-    `block_bytes` is the length of the blocks that decode tasks cut compressed inputs into: it belongs to
-    the job, since every attempt at a decode task must cut the same blocks.
+    partitions   number of reduce tasks
+    gather       the maps of this step read the whole output of the step before as one split in key order, because
+                 the reduce depends on the order of values. Otherwise each partition of it is a split of its own.
+    max_bad      malformed lines allowed: a number (int) or a share (float), None for no limit of its own
+    block_bytes  length of the blocks that decode tasks cut compressed inputs into. A setting of the job, since every
+                 attempt at a decode task must cut the same blocks.
+    max_failed   as `max_bad`, of records on which the user's code fails
+    stall_s      kill an attempt after this many seconds without progress
+    speculate    a slow task may get a speculative attempt
+    keeps_maps   the rejects of map attempts are needed at the end, so a map whose output is lost always runs again
     """
 
     partitions: int
@@ -151,10 +154,10 @@ class StepSpec:
 
 @dataclass(frozen=True, slots=True)
 class MapOrder:
-    """Order to an executor: map one split into a sealed file `map.mrf` in `out_dir`.
+    """Instruction to an executor: map one split into a sealed file `map.mrf` in `out_dir`.
 
-    `split.path` is already a path that the executor can open. For "pairs", `sources` are the run files.
-    `isolated`: an attempt before has died; go record by record, and find out which one is to blame.
+    `split.path` is a path that the executor can open. For "pairs", `sources` are the run files.
+    `isolated`: an earlier attempt died, so go record by record and find the one at fault.
     """
 
     attempt: str
@@ -168,9 +171,9 @@ class MapOrder:
 
 @dataclass(frozen=True, slots=True)
 class DecodeOrder:
-    """Order to an executor: decode a compressed input into blocks `block-00000`… in `out_dir`.
+    """Instruction to an executor: decode a compressed input into blocks `block-00000`… in `out_dir`.
 
-    It waits while so many blocks as `blocks_ahead_max` are not mapped yet; 0: it need not.
+    The executor pauses while `blocks_ahead_max` blocks wait to be mapped. 0: it never pauses.
     """
 
     attempt: str
@@ -182,10 +185,10 @@ class DecodeOrder:
 
 @dataclass(frozen=True, slots=True)
 class ReduceOrder:
-    """Order to an executor: merge and reduce one partition into `part.mrf` in `out_dir`.
+    """Instruction to an executor: merge and reduce one partition into `part.mrf` in `out_dir`.
 
-    `sources` are run files in input order; each is read for this partition, one of `partitions`, only.
-    `isolated`: an attempt before has died; find out which key is to blame.
+    `sources` are run files in input order, of which only the sections of this partition are read. `partitions` is the
+    number of all. `isolated`: an earlier attempt died, so find the key at fault.
     """
 
     attempt: str
@@ -204,14 +207,18 @@ Order = MapOrder | DecodeOrder | ReduceOrder
 class Failure:
     """Why an attempt failed, in plain text that crosses processes (never a pickled exception).
 
-    kind      "raised": the user's code, deterministic, not retried; "died": the executor ended;
-              "fetch": a source could not be read, `lost` names its (attempt, node); "refused": the input
-              or the job is at fault (error_slug tells which error to raise), not retried; "io": a local
-              fault (disk, memory), retried elsewhere. Of damaged input `source` is the path of the file.
-    offset    where the record begins within the split's source, -1 when no record is to blame; `input_name` says of
-              which source of a join it is
-    group     of a key that is to blame: its values, packed, as far as they are kept (opaque but to executors)
-    hook      the part of the job that raised ("map", "combine", …), "" where it is none of them
+    kind      "raised": the user's code raised, which is deterministic and not retried. "died": the executor ended.
+              "fetch": a source could not be read, and `lost` names its (attempt, node). "refused": the input
+              or the job is at fault, not retried. "io": a local fault (disk, memory), retried on another node.
+    error_slug  identifies the error to raise for "refused" (`errors.py`)
+    source    of the record at fault, or the path of a damaged input file
+    offset    bytes from the start of the source to the record at fault, -1 if there is none
+    line      its line number, -1 if unknown
+    record    its bytes
+    key       the key at fault, as text
+    group     values of the key at fault, as far as they are recorded, packed (only executors can read them)
+    input_name  the source of a join that the record belongs to
+    hook      the part of the job that raised ("map", "combine", …), else ""
     """
 
     kind: Literal["raised", "died", "fetch", "refused", "io"]

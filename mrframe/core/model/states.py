@@ -16,11 +16,11 @@ from mrframe.core.fast_dataclass import dataclass
 
 
 class IllegalMove(AssertionError):
-    """A move that is not in the table: a bug in mrframe, found at the place where it happens."""
+    """A move that is not in the table: a bug in mrframe, caught where it happens."""
 
 
 class JobStatus(Enum):
-    """What has become of a submission."""
+    """The state of a submission."""
 
     RUNNING = "running"
     DONE = "done"
@@ -28,7 +28,7 @@ class JobStatus(Enum):
 
 
 class TaskState(Enum):
-    """What has become of a task."""
+    """The state of a task."""
 
     WAITING = "waiting"
     READY = "ready"
@@ -38,7 +38,7 @@ class TaskState(Enum):
 
 
 class NodeMembership(Enum):
-    """What the scheduler believes of a node."""
+    """The state of a node, as the scheduler knows it."""
 
     EXPECTED = "expected"
     JOINED = "joined"
@@ -47,7 +47,7 @@ class NodeMembership(Enum):
 
 
 class AttemptState(Enum):
-    """Where an attempt is on its node."""
+    """The state of an attempt on its node."""
 
     QUEUED = "queued"
     FETCHING = "fetching"
@@ -63,7 +63,7 @@ S = TypeVar("S", bound=Enum)
 
 @dataclass(frozen=True, slots=True)
 class Machine(Generic[S]):
-    """The table of one kind of thing: what each state means, and which cause moves it where."""
+    """A state machine as tables: the meaning of each state and cause, and the moves."""
 
     name: str
     start: S
@@ -72,7 +72,7 @@ class Machine(Generic[S]):
     moves: Mapping[tuple[S, str], S]
 
     def move(self, state: S, cause: str) -> S:
-        """The state after `cause`; IllegalMove when the table has no such move."""
+        """Return the state after `cause`. Raises IllegalMove if the table has no such move."""
         try:
             return self.moves[state, cause]
         except KeyError:
@@ -83,14 +83,14 @@ JOB = Machine(
     "job",
     JobStatus.RUNNING,
     {
-        JobStatus.RUNNING: "accepted; splits are added, tasks run",
-        JobStatus.DONE: "all reduce tasks of the last step are committed; outputs are kept until it is released",
+        JobStatus.RUNNING: "accepted: splits are added, tasks run",
+        JobStatus.DONE: "all reduce tasks of the last step are committed, and outputs stay until the job is released",
         JobStatus.FAILED: "ended by a failure or a cancellation",
     },
     {
-        "done": "the last reduce task of the last step was committed",
-        "fail": "a failure that is not retried, too many tries, too many malformed lines, or a cancellation",
-        "reopen": "an output of the last step was lost before the job was released",
+        "done": "the last reduce task of the last step is committed",
+        "fail": "a failure that is not retried, too many retries, too many malformed lines, or a cancellation",
+        "reopen": "an output of the last step is lost before the job is released",
     },
     {
         (JobStatus.RUNNING, "done"): JobStatus.DONE,
@@ -104,22 +104,22 @@ TASK = Machine(
     "task",
     TaskState.WAITING,
     {
-        TaskState.WAITING: "its inputs are not all there",
-        TaskState.READY: "may be given to a node",
+        TaskState.WAITING: "some of its inputs are missing",
+        TaskState.READY: "can be assigned to a node",
         TaskState.RUNNING: "has an attempt on a node",
         TaskState.COMMITTED: "one sealed attempt is its result",
-        TaskState.LOST: "was committed; its output is gone, and nothing that still runs needs it",
+        TaskState.LOST: "was committed, but its output is lost, and no open task needs it",
     },
     {
-        "inputs there": "everything it reads is committed, on nodes that have joined",
-        "inputs gone": "something it reads was lost before it was started",
-        "start": "an attempt was given to a node",
-        "attempt over": "its last attempt failed or was lost",
-        "job over": "the job ended without it",
-        "commit": "a sealed attempt was chosen",
-        "recall": "the journal says that an attempt was chosen",
-        "lose": "the node that holds its output is gone, or its output cannot be fetched",
-        "need": "a task that still has to run reads its output",
+        "inputs there": "all its inputs are committed, on joined nodes",
+        "inputs gone": "an input is lost before the task starts",
+        "start": "an attempt is assigned to a node",
+        "attempt over": "its last attempt fails or is lost",
+        "job over": "the job ends first",
+        "commit": "the scheduler chooses a sealed attempt",
+        "recall": "recovery finds the commit in the journal",
+        "lose": "the node that holds its output is lost, or the output cannot be fetched",
+        "need": "a task that must still run reads its output",
     },
     {
         (TaskState.WAITING, "inputs there"): TaskState.READY,
@@ -140,16 +140,16 @@ NODE = Machine(
     "node",
     NodeMembership.EXPECTED,
     {
-        NodeMembership.EXPECTED: "named by the journal as a holder of outputs; has not joined in this epoch",
-        NodeMembership.JOINED: "has said hello and is heard",
-        NodeMembership.SILENT: "not heard for the lease; its attempts and outputs count as lost",
-        NodeMembership.GONE: "its process has ended; that incarnation never comes back",
+        NodeMembership.EXPECTED: "holds outputs according to the journal, but has not joined in this epoch",
+        NodeMembership.JOINED: "has sent its hello, and heartbeats arrive",
+        NodeMembership.SILENT: "no heartbeat within the lease: its attempts and outputs count as lost",
+        NodeMembership.GONE: "its process has ended, and this incarnation never returns",
     },
     {
-        "hello": "it said hello (for a joined node: a new incarnation did)",
-        "heard": "the same incarnation was heard again",
-        "lease over": "nothing was heard of it for the lease",
-        "ended": "its keeper saw the process end",
+        "hello": "a hello arrives (for a joined node: of a new incarnation)",
+        "heard": "a message of the same incarnation arrives again",
+        "lease over": "no message arrives within the lease",
+        "ended": "its keeper sees the process end",
     },
     {
         (NodeMembership.EXPECTED, "hello"): NodeMembership.JOINED,
@@ -169,21 +169,21 @@ ATTEMPT = Machine(
     "attempt",
     AttemptState.QUEUED,
     {
-        AttemptState.QUEUED: "accepted; its inputs are on this node or need no fetching",
-        AttemptState.FETCHING: "its inputs are being made local",
-        AttemptState.FETCHED: "its inputs are local; waits for an executor",
-        AttemptState.RUNNING: "an executor works on it",
-        AttemptState.SEALED: "its output is complete; the report is repeated until it is answered",
-        AttemptState.COMMITTED: "its output is kept until the job is forgotten",
-        AttemptState.FAILED: "ended without output; the report is repeated until it is discarded",
+        AttemptState.QUEUED: "accepted: its inputs are on this node or need no fetching",
+        AttemptState.FETCHING: "its inputs are being fetched",
+        AttemptState.FETCHED: "its inputs are local, and it waits for an executor",
+        AttemptState.RUNNING: "an executor runs it",
+        AttemptState.SEALED: "its output is complete, and the report is repeated until the reply",
+        AttemptState.COMMITTED: "its output stays until the job is forgotten",
+        AttemptState.FAILED: "ended without output, and the report is repeated until it is discarded",
     },
     {
-        "fetch": "its inputs are asked for",
-        "fetched": "they are here",
-        "run": "an idle executor was given it",
-        "seal": "the executor finished it",
-        "fail": "the executor failed or died, or an input could not be fetched",
-        "commit": "the scheduler chose it",
+        "fetch": "its inputs are requested",
+        "fetched": "its inputs have arrived",
+        "run": "an idle executor gets it",
+        "seal": "the executor finishes it",
+        "fail": "the executor fails or dies, or an input cannot be fetched",
+        "commit": "the scheduler chooses it",
     },
     {
         (AttemptState.QUEUED, "fetch"): AttemptState.FETCHING,
@@ -199,7 +199,7 @@ ATTEMPT = Machine(
 
 
 def markdown() -> str:
-    """The tables as markdown, one section for each machine; docs/scheduler.md carries this text."""
+    """Return the tables as markdown, one section for each machine, which docs/scheduler.md contains."""
     return "\n".join((_section(JOB), _section(TASK), _section(NODE), _section(ATTEMPT)))
 
 

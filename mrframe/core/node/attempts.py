@@ -1,4 +1,4 @@
-"""A node's records: the attempts it knows and the executors it keeps, with no decisions in them."""
+"""A node's records of its attempts and executors. Not here: decisions."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ REDUCE_FILE = "part.mrf"
 
 @dataclass(slots=True, eq=False)
 class Repeat:
-    """A message that is repeated until it is answered, after pauses that double."""
+    """A message that is repeated until the reply, after pauses that double."""
 
     message: AttemptSealed | AttemptFailed | BlockSealed
     at_s: float
     pause_s: float
 
     def due(self, now_s: float, limits: NodeLimits) -> Iterable[NodeAction]:
-        """The message, when it is time to say it (again)."""
+        """Return the message if it is time to send it (again)."""
         if now_s < self.at_s:
             return ()
         self.at_s = now_s + self.pause_s
@@ -37,12 +37,14 @@ class Repeat:
 
 @dataclass(slots=True, eq=False)
 class NodeAttempt:
-    """An attempt that this node was given, or whose output it holds (then `start` may be None).
+    """An attempt that was assigned to this node, or whose output it holds (then `start` may be None).
 
-    blocks  for a decode attempt: its blocks that are not yet acknowledged, by place
-    kept    those that are, and have still to be mapped: asked for again now and then, since who decodes waits for it
-    unanswered  the seal or failure that waits for its answer
-    moved_s when it was given to its executor, or last showed progress
+    paths    local paths of its inputs, once they are fetched
+    moved_s  monotonic time at which it was given to its executor, or last showed progress
+    blocks   of a decode attempt: reports of blocks not yet acknowledged, by position (`split.order`)
+    unmapped_blocks  of a decode attempt: reports of blocks that are acknowledged but not yet mapped. They are
+                     repeated now and then, because the decoder pauses until it learns that they are mapped.
+    unanswered  the report of its seal or failure that waits for a reply
     """
 
     name: str
@@ -56,28 +58,28 @@ class NodeAttempt:
     bytes_done: int = 0
     moved_s: float = 0.0
     blocks: dict[tuple[int, int], Repeat] = field(default_factory=dict)
-    kept: dict[tuple[int, int], Repeat] = field(default_factory=dict)
+    unmapped_blocks: dict[tuple[int, int], Repeat] = field(default_factory=dict)
     unanswered: Repeat | None = None
 
     def move(self, cause: str) -> None:
-        """Change the state as the table says."""
+        """Change the state by the table in `core/model/states.py`."""
         self.state = ATTEMPT.move(self.state, cause)
 
     def is_ahead(self, limits: NodeLimits) -> bool:
-        """Whether so many of its blocks wait to be mapped that it waits, too."""
-        return len(self.blocks) + len(self.kept) >= limits.blocks_ahead_max
+        """Return whether it pauses, because enough of its blocks wait to be mapped."""
+        return len(self.blocks) + len(self.unmapped_blocks) >= limits.blocks_ahead_max
 
     def stalled(self, now_s: float) -> float | None:
-        """When it runs and has shown no progress for as long as it may: how long that is, in seconds; else None.
+        """Return its `stall_s` if it runs and has shown no progress for that many seconds, else None.
 
-        One that has made blocks may well wait until they are mapped.
+        A decode attempt never counts as stalled while it has blocks that wait to be mapped.
         """
-        runs = self.start is not None and self.state is AttemptState.RUNNING and not self.kept
+        runs = self.start is not None and self.state is AttemptState.RUNNING and not self.unmapped_blocks
         stall_s = self.start.stall_s if self.start is not None and runs else None
         return stall_s if stall_s is not None and now_s - self.moved_s > stall_s else None
 
     def inputs(self) -> tuple[tuple[str, str, str], ...]:
-        """What has to be local before it can run: (attempt, node, name of the file), in order."""
+        """Return the files that must be local before it can run: (attempt, node, name of the file), in order."""
         assert self.start is not None
         if self.kind == "reduce":
             return tuple((attempt, node, MAP_FILE) for attempt, node in self.start.sources)
@@ -88,21 +90,21 @@ class NodeAttempt:
         return tuple((attempt, node, name) for attempt, node in split.held_by)
 
     def input_text(self, source: str) -> str:
-        """What an input is, for people."""
+        """Return the name of an input, for messages."""
         split = self.start.split if self.start else None
         if source != STORED or split is None:
             return source
         return f"the block {split.path[:12]} of {split.source}, {split.length:,} bytes from byte {split.order[1]:,},"
 
-    def blamed(self, failure: Failure) -> Failure:
-        """A failure as it is told: damaged input is to blame on who made it, as if it could not be fetched."""
+    def failure_to_report(self, failure: Failure) -> Failure:
+        """Return a failure as the master gets it: a damaged input counts as a failed fetch from its holder."""
         if failure.kind != "io" or failure.source not in self.paths:
             return failure
         attempt, node, _ = self.inputs()[self.paths.index(failure.source)]
         return replace(failure, kind="fetch", lost=(attempt, node))
 
-    def order(self, limits: NodeLimits) -> Order:
-        """The order for an executor; the attempt's id is also the name of its directory."""
+    def instruction(self, limits: NodeLimits) -> Order:
+        """Return the instruction for an executor. The attempt's id is also the name of its directory."""
         start = self.start
         assert start is not None
         if self.kind == "reduce":
@@ -123,10 +125,14 @@ class NodeAttempt:
 
 @dataclass(slots=True, eq=False)
 class ExecutorRecord:
-    """An executor process: whether it is up, what it works on, how many attempts it has been given.
+    """An executor process.
 
-    `after` is done when it has died: the clean-up of what it may have been writing when it was killed.
-    `fault` says why it was killed, for people, when it was at fault.
+    up       it is ready for attempts
+    killed   it was told to end
+    attempt  id of its current attempt, or ""
+    given    number of attempts that it has had
+    fault    why it was killed, for messages, if it was at fault
+    after    actions for when it has died: they delete files that it may have been writing
     """
 
     number: int
@@ -139,5 +145,5 @@ class ExecutorRecord:
 
     @property
     def idle(self) -> bool:
-        """Whether it can be given an order."""
+        """Whether it can take an attempt."""
         return self.up and not self.killed and not self.attempt

@@ -1,7 +1,6 @@
-"""The executors of a node, each with one attempt at a time: one for each slot, and one more for each decoder.
+"""The executors of a node, one for each slot and one more for each decoder. Each runs one attempt at a time.
 
-An executor that decodes a compressed input waits while there are enough blocks. Meanwhile another executor works in
-its slot.
+An executor that decodes a compressed input pauses while enough blocks wait. Meanwhile another executor uses its slot.
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from mrframe.core.node.attempts import ExecutorRecord
 
 
 class ExecutorSlots:
-    """Which executors there are, which are idle, and when new ones are started.
+    """Records the executors of a node, and decides when to start and end them.
 
-    Numbers are never used again within a node process. An executor that dies before it was ever ready is
-    replaced after a pause that doubles, so that a broken environment does not become a storm of processes.
+    A node process never reuses a number. An executor that dies before it was ready is replaced after a pause that
+    doubles, so that a broken environment does not start a storm of processes.
     """
 
     def __init__(self, slots: int, limits: NodeLimits) -> None:
@@ -27,15 +26,15 @@ class ExecutorSlots:
         self._spawn_s = 0.0
 
     def idle(self) -> list[ExecutorRecord]:
-        """Those that can be given an order, by number."""
+        """Return the executors that can take an attempt, by number."""
         return [executor for executor in self._all.values() if executor.idle]
 
     def attempts(self) -> list[str]:
-        """The names of those that are worked on."""
+        """Return the ids of the attempts that executors run."""
         return [executor.attempt for executor in self._all.values() if executor.attempt and not executor.killed]
 
     def spawn(self, now_s: float, decoders: int) -> list[NodeAction]:
-        """Start what is missing, with so many beside the slots, unless a pause is on."""
+        """Start the missing executors, `decoders` more than there are slots, unless a pause is on."""
         actions: list[NodeAction] = []
         while len(self._all) < self._slots + decoders and (not self._early_deaths or now_s >= self._spawn_s):
             self._all[self._next] = ExecutorRecord(self._next)
@@ -44,14 +43,14 @@ class ExecutorSlots:
         return actions
 
     def ready(self, number: int) -> None:
-        """An executor is up."""
+        """Record that an executor is ready."""
         executor = self._all.get(number)
         if executor is not None:
             executor.up = True
             self._early_deaths = 0
 
     def free(self, number: int, decoders: int) -> list[NodeAction]:
-        """An executor has finished an attempt; it is ended when it has had its number of them, or is one too many."""
+        """Free an executor that has finished its attempt, or end it if it is worn out or superfluous."""
         executor = self._all[number]
         executor.attempt = ""
         if executor.given < self._limits.executor_attempts_max and len(self._all) <= self._slots + decoders:
@@ -60,7 +59,7 @@ class ExecutorSlots:
         return [KillExecutor(number)]
 
     def kill(self, number: int, after: NodeAction) -> list[NodeAction]:
-        """End an executor at work; `after` is done when it has died."""
+        """Kill a working executor. Its record keeps `after` for when it has died."""
         executor = self._all[number]
         executor.after = (*executor.after, after)
         if executor.killed:
@@ -69,7 +68,7 @@ class ExecutorSlots:
         return [KillExecutor(number)]
 
     def condemn(self, number: int, fault: str) -> list[NodeAction]:
-        """End an executor at work that is at fault; its attempt fails when it has died."""
+        """Kill a working executor that is at fault. Its attempt fails once it has died."""
         executor = self._all[number]
         if executor.killed:
             return []
@@ -77,7 +76,7 @@ class ExecutorSlots:
         return [KillExecutor(number)]
 
     def died(self, number: int, now_s: float) -> ExecutorRecord | None:
-        """An executor's process has ended; its record, None when it was known."""
+        """Record the death of an executor. Returns its record, or None if its death was already known."""
         executor = self._all.pop(number, None)
         if executor is not None and not executor.up:
             pause_s = self._limits.respawn_s * 2 ** min(self._early_deaths, 16)

@@ -1,13 +1,15 @@
-"""The decisions of a node. Events from the master and from executors go in, actions come out. Pure, as the scheduler.
+"""The decisions of a node. Events from the master and executors go in, actions come out. Pure, like the scheduler.
 
-Rules. An attempt id is run at most once here, however often its start arrives: discarded ids are remembered until
-their job is forgotten, and forgotten jobs for ever. Seals, failures and blocks are repeated, with growing pauses,
-until they are answered. The seal of a decode attempt waits until all its blocks are acknowledged. A directory that an
-executor may still be writing to is deleted after that executor has died. Inputs are fetched as soon as an attempt
-arrives, so that fetching overlaps with the attempts that run before it. The driver answers a `Fetch` with local paths
-for all sources, and copies none of those that this node holds.
+Rules.
+- An attempt id runs at most once here, however often its start arrives: discarded ids are remembered until their job
+  is forgotten, and forgotten jobs for the life of the process.
+- Reports of seals, failures and blocks are repeated with growing pauses until the reply. The seal of a decode attempt
+  is reported only when all its blocks are acknowledged.
+- A directory that an executor may still be writing to is deleted after that executor has died.
+- Inputs are fetched as soon as an attempt arrives, so that fetching overlaps with earlier attempts. The driver
+  replies to a `Fetch` with local paths for all sources, and copies none that this node holds.
 
-What it is not: it does not decide which output is committed or lost, and knows no other node.
+Not here: which output is committed or lost. A node core knows no other node.
 """
 
 from __future__ import annotations
@@ -60,7 +62,7 @@ _HOLDING = (AttemptState.SEALED, AttemptState.COMMITTED)
 class NodeCore:
     """Decides for one node process.
 
-    `incarnation` is random per process; `held` names the sealed attempts whose output an earlier process of
+    `incarnation` is random per process. `held` names the sealed attempts whose output an earlier process of
     this node has left in its scratch directory.
     """
 
@@ -86,7 +88,7 @@ class NodeCore:
             self.attempts[name] = NodeAttempt(name, parse_attempt(name).job, state=AttemptState.COMMITTED)
 
     def handle(self, event: NodeEvent, now_s: float) -> list[NodeAction]:
-        """What is to be done because of `event`, in order; `now_s` is monotonic."""
+        """Handle an event at the monotonic time `now_s`. Returns the actions, in order."""
         actions: list[NodeAction] = []
         if self._next_beat_s is None:
             self._next_beat_s = now_s
@@ -104,12 +106,12 @@ class NodeCore:
 
     @property
     def has_queued(self) -> bool:
-        """Whether attempts wait for those that run: what is said to the master can wait a moment, too."""
+        """Whether attempts wait for running ones, so that messages to the master may wait a moment as well."""
         return bool(self._queue)
 
     @property
     def _decoders(self) -> int:
-        """How many executors are wanted beside those of the slots."""
+        """The number of executors needed beside one for each slot."""
         return min(self.slots, len(self._decodes))
 
     # ---- the master ---------------------------------------------------------------------------------
@@ -148,7 +150,7 @@ class NodeCore:
         self.welcome = accepted
         self._next_beat_s = now_s
         if accepted:
-            self.outbox.hurry(self.attempts.values(), now_s)
+            self.outbox.make_due(self.attempts.values(), now_s)
         return self._speak(now_s)
 
     def _start(self, event: StartAttempt, now_s: float) -> list[NodeAction]:
@@ -158,7 +160,7 @@ class NodeCore:
             return self.outbox.again(known, now_s)
         refused = event.attempt in self._discarded.get(name.job, ()) or name.job in self._forgotten
         if refused or not self.welcome or name.epoch != self.epoch:
-            return []  # what is not for this incarnation, or this epoch, is not done; the rest comes again
+            return []  # not for this incarnation or epoch (the master repeats all other starts)
         attempt = NodeAttempt(event.attempt, name.job, event, name.kind)
         self.attempts[event.attempt] = self._queue[event.attempt] = attempt
         if name.kind == "decode":
@@ -206,8 +208,8 @@ class NodeCore:
         attempt = self.attempts.get(event.attempt)
         if attempt is None:
             return []
-        self.outbox.acknowledged(attempt, event.order, now_s)
-        block = attempt.kept.pop(event.order, None) if event.mapped else None
+        self.outbox.acknowledge(attempt, event.order, now_s)
+        block = attempt.unmapped_blocks.pop(event.order, None) if event.mapped else None
         deleted: list[NodeAction] = []
         if block is not None and isinstance(block.message, BlockSealed):
             decodes = attempt.state is AttemptState.RUNNING
@@ -219,7 +221,7 @@ class NodeCore:
 
     def _of_fetch(self, event: Fetched | FetchFailed, now_s: float) -> list[NodeAction]:
         attempt = self.attempts.get(event.attempt)
-        if attempt is None:  # discarded meanwhile: what arrived late goes too
+        if attempt is None:  # discarded meanwhile: delete the late files
             return [DeleteAttempt(event.attempt)]
         if attempt.state is not AttemptState.FETCHING:
             return []
@@ -237,7 +239,7 @@ class NodeCore:
         self._queue.pop(attempt.name, None)
         self._decodes.discard(attempt.name)
         attempt.blocks.clear()
-        attempt.kept.clear()
+        attempt.unmapped_blocks.clear()
         message = AttemptFailed(self.node, self.incarnation, attempt.name, failure)
         attempt.unanswered = Repeat(message, now_s, self.limits.repeat_s)
         return self.outbox.due(attempt, now_s)
@@ -272,7 +274,7 @@ class NodeCore:
                 self.outbox.seal(attempt, event.report, now_s)
                 return [*self.outbox.due(attempt, now_s), *self.executors.free(event.executor, self._decoders)]
             case ExecutorFailed():
-                failure = attempt.blamed(event.failure)
+                failure = attempt.failure_to_report(event.failure)
                 return [*self._fail(attempt, failure, now_s), *self.executors.free(event.executor, self._decoders)]
             case _:
                 assert_never(event)
@@ -299,11 +301,11 @@ class NodeCore:
             attempt.executor, attempt.moved_s = executor.number, now_s
             executor.attempt = attempt.name
             executor.given += 1
-            actions.append(Execute(executor.number, attempt.job, attempt.order(self.limits)))
+            actions.append(Execute(executor.number, attempt.job, attempt.instruction(self.limits)))
         return actions
 
     def _ready(self) -> list[NodeAttempt]:
-        """The attempts that may run now, those that decode first: one for each slot that nobody works in."""
+        """Return the attempts that may run now, decode attempts first: one for each free slot."""
         able = (AttemptState.QUEUED, AttemptState.FETCHED)
         working = self.executors.attempts()
         decoding = [self.attempts[name] for name in working if name in self._decodes]
@@ -319,7 +321,7 @@ class NodeCore:
     def _tick(self, now_s: float) -> list[NodeAction]:
         actions = self._speak(now_s)
         for attempt in self.attempts.values():
-            if attempt.unanswered is not None or attempt.blocks or attempt.kept:
+            if attempt.unanswered is not None or attempt.blocks or attempt.unmapped_blocks:
                 actions += self.outbox.due(attempt, now_s)
             stall_s = attempt.stalled(now_s)
             if stall_s is not None:
@@ -328,7 +330,7 @@ class NodeCore:
         return actions
 
     def _speak(self, now_s: float) -> list[NodeAction]:
-        """The hello or the heartbeat, when it is time for one."""
+        """Return the hello or the heartbeat, if it is due."""
         if self._next_beat_s is None or now_s < self._next_beat_s:
             return []
         self._next_beat_s = now_s + self.limits.beat_s

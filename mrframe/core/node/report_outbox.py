@@ -1,4 +1,4 @@
-"""The outbox of a node: reports about its attempts, repeated until the master answers them."""
+"""The outbox of a node: reports about its attempts, repeated until the master replies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mrframe.core.node.attempts import NodeAttempt, Repeat
 
 
 class ReportOutbox:
-    """Seals, failures, blocks and the list of what is held."""
+    """Schedules the repeats of reports, and picks the attempts that a heartbeat names."""
 
     def __init__(self, node: str, incarnation: str, limits: NodeLimits) -> None:
         self._node = node
@@ -24,40 +24,40 @@ class ReportOutbox:
         self._named = ""  # the last committed attempt that a heartbeat has named
 
     def seal(self, attempt: NodeAttempt, report: TaskReport, now_s: float) -> None:
-        """An attempt is sealed: to be said until it is answered."""
+        """Queue the report of a sealed attempt, to be repeated until the reply."""
         message = AttemptSealed(self._node, self._incarnation, attempt.name, report)
         attempt.unanswered = Repeat(message, now_s, self._limits.repeat_s)
 
     def block(self, attempt: NodeAttempt, split: Split, now_s: float) -> list[NodeAction]:
-        """A decode attempt has sealed a block: to be said until it is acknowledged."""
+        """Report a block of a decode attempt, now and again until it is acknowledged."""
         held = replace(split, kind="held", held_by=((attempt.name, self._node),))
         message = BlockSealed(self._node, self._incarnation, attempt.name, held)
         repeat = attempt.blocks[split.order] = Repeat(message, now_s, self._limits.repeat_s)
         return list(repeat.due(now_s, self._limits))
 
     def due(self, attempt: NodeAttempt, now_s: float) -> list[NodeAction]:
-        """What is to be said of an attempt now: its blocks, and when all are acknowledged its seal."""
+        """Return the reports that are due: those of blocks, and after their acknowledgement that of the attempt."""
         waiting = [*attempt.blocks.values()]
         if attempt.state is AttemptState.RUNNING:
-            waiting += attempt.kept.values()
+            waiting += attempt.unmapped_blocks.values()
         if not attempt.blocks and attempt.unanswered:
             waiting.append(attempt.unanswered)
         return [a for one in waiting for a in one.due(now_s, self._limits)]
 
-    def acknowledged(self, attempt: NodeAttempt, order: tuple[int, int], now_s: float) -> None:
-        """The master knows of a block; whether it is mapped is asked seldom, in case that the answer is lost."""
+    def acknowledge(self, attempt: NodeAttempt, order: tuple[int, int], now_s: float) -> None:
+        """Repeat the report of a block at long pauses: the master knows it, but the news of its map may be lost."""
         block = attempt.blocks.pop(order, None)
         if block is not None:
             pause_s = self._limits.repeat_s_max
-            attempt.kept[order] = replace(block, at_s=now_s + pause_s, pause_s=pause_s)
+            attempt.unmapped_blocks[order] = replace(block, at_s=now_s + pause_s, pause_s=pause_s)
 
     def again(self, attempt: NodeAttempt, now_s: float) -> list[NodeAction]:
-        """The master asks for an attempt that is known here: what it waits for is said at once."""
-        self.hurry([attempt], now_s)
+        """Return all reports of an attempt at once, because the master has asked for the attempt again."""
+        self.make_due([attempt], now_s)
         return self.due(attempt, now_s)
 
-    def hurry(self, attempts: Iterable[NodeAttempt], now_s: float) -> None:
-        """A master has just been met: everything unanswered is said at the next occasion."""
+    def make_due(self, attempts: Iterable[NodeAttempt], now_s: float) -> None:
+        """Make all reports without a reply due now, because there is a new master."""
         for attempt in attempts:
             repeats = [*attempt.blocks.values(), *([attempt.unanswered] if attempt.unanswered else [])]
             for repeat in repeats:
@@ -65,7 +65,7 @@ class ReportOutbox:
                 repeat.pause_s = self._limits.repeat_s
 
     def held(self, attempts: Mapping[str, NodeAttempt]) -> tuple[str, ...]:
-        """For a heartbeat: all sealed attempts without an answer, and some of the committed ones in turn."""
+        """Return the attempts that a heartbeat names: all sealed ones, and some committed ones in turn."""
         sealed = [a.name for a in attempts.values() if a.state is AttemptState.SEALED]
         committed = sorted(a.name for a in attempts.values() if a.state is AttemptState.COMMITTED)
         limit = self._limits.held_per_beat

@@ -1,15 +1,15 @@
-"""Manifests of versions: which nodes are to keep which, and what nodes know that the catalog does not.
+"""Manifests of versions: copies them to all nodes, and finds versions that nodes have but the catalog lacks.
 
-Part of the scheduler, and pure. The journal is the catalog; but it can be lost, or come back as an older copy. So
-each node keeps the manifest of each version beside its blocks, from which the catalog can be made again.
+Part of the scheduler, and pure. The journal is the catalog, but it can be lost or replaced by an older copy. So each
+node stores the manifest of each version beside its blocks, and the catalog can be rebuilt from them.
 
 Rules.
-- All nodes have the manifests of all versions. `put` returns when the nodes that have its blocks do, and not before.
-- A manifest goes when the journal says that its version was removed (`fs rm`), and for no other reason.
-- A version that a node has a manifest of and the journal knows nothing of is *aside*: nobody can read it, but its
-  blocks and its manifest are kept, copied and moved as those of all others, until it is recovered. A journal that was
-  begun anew, and an older copy of one, know less than the nodes.
-- Recovered, a version has its old number, unless its dataset has used that number since: then it takes another name.
+- All nodes get the manifests of all versions. `put` returns only when the nodes with its blocks have its manifest.
+- A manifest is deleted only when its version was removed according to the journal (`fs rm`).
+- A version is *aside* if a node has a manifest of it but the journal has no record. It cannot be read, but its blocks
+  and its manifest are replicated as those of all others, until it is recovered. This happens with a new journal, or
+  with an older copy of one.
+- A recovered version gets its old number, unless its dataset has used that number since. Then it needs another name.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ from mrframe.core.state.block_map import BlockMap, Owner
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 
 AGAIN_S = 30.0
-"""A manifest that a node was asked to keep, and has not said that it does, is sent again after so long."""
+"""Pause before an unconfirmed manifest is sent again. A node confirms as soon as it has written it."""
 WRITES_MAX = 16
-"""Manifests that a node is asked to keep at a time."""
+"""Most unconfirmed manifests per node, so that a node that lacks thousands is not flooded."""
 
 
 def handle_node(
     state: SchedulerState, turn: Turn, node: NodeRecord, event: VersionsHeld | VersionTold | VersionKept
 ) -> None:
-    """A joined node says something of its manifests."""
+    """Handle a report of a joined node about its manifests."""
     block_map = state.block_map
     match event:
         case VersionsHeld():
             _held(state, turn, event)
         case VersionTold(version=version):
-            if is_sound(version) and _is_uncatalogued(state, version.key):
+            if is_sound(version) and _is_aside(state, version.key):
                 block_map.manifests.setdefault(node.name, set()).add(version.key)
-                _add_uncatalogued(block_map, version)
+                _add_aside(block_map, version)
         case VersionKept(key=key) if is_key(key):
             block_map.manifests.setdefault(node.name, set()).add(key)
             block_map.manifest_requests.get(node.name, {}).pop(key, None)
-            kept = state.datasets.by_key().get(key) or block_map.uncatalogued.get(key)
-            for block in kept.blocks() if kept else ():
+            named = state.datasets.by_key().get(key) or block_map.aside.get(key)
+            for block in named.blocks() if named else ():
                 block_map.provisional.get(node.name, set()).discard(block.name)
                 block_map.unknown.get(node.name, {}).pop(block.name, None)
                 block_map.schedule_check(block.name)
@@ -68,18 +68,18 @@ def _held(state: SchedulerState, turn: Turn, event: VersionsHeld) -> None:
     for key in keys:
         put = put_of(key)
         named = state.datasets.key_of_put(put)
-        if key in state.datasets.by_key() or key in block_map.uncatalogued:
+        if key in state.datasets.by_key() or key in block_map.aside:
             continue
         if put in state.datasets.removed() or (named and named in held):
             turn.send(event.node, DropVersion(key))
         elif not named:
             turn.send(event.node, VersionAsked(key))
     block_map.manifests_missing = True
-    forget_uncatalogued(state)
+    prune_aside(state)
 
 
-def _is_uncatalogued(state: SchedulerState, key: str) -> bool:
-    """Whether the catalog knows nothing of a version, neither that it is there, nor that it was removed."""
+def _is_aside(state: SchedulerState, key: str) -> bool:
+    """Return whether the catalog has no record of a version, not even of its removal."""
     catalog = state.datasets
     return (
         key not in catalog.by_key() and put_of(key) not in catalog.removed() and not catalog.key_of_put(put_of(key))
@@ -90,34 +90,32 @@ def _owner(key: str) -> Owner:
     return f"?{key}", 0
 
 
-def _add_uncatalogued(block_map: BlockMap, version: Version) -> None:
-    if version.key not in block_map.uncatalogued:
-        block_map.uncatalogued[version.key] = version
+def _add_aside(block_map: BlockMap, version: Version) -> None:
+    if version.key not in block_map.aside:
+        block_map.aside[version.key] = version
         block_map.need_version(version, _owner(version.key))
         block_map.manifests_missing = True
 
 
-def forget_uncatalogued(state: SchedulerState) -> None:
-    """Versions that are aside are no more, once they are in the catalog, or no node has a manifest of them."""
+def prune_aside(state: SchedulerState) -> None:
+    """Drop versions from the list of those aside that are in the catalog by now, or whose last manifest is gone."""
     block_map = state.block_map
-    for key, version in list(block_map.uncatalogued.items()):
-        if not _is_uncatalogued(state, key) or not any(key in held for held in block_map.manifests.values()):
-            del block_map.uncatalogued[key]
+    for key, version in list(block_map.aside.items()):
+        if not _is_aside(state, key) or not any(key in held for held in block_map.manifests.values()):
+            del block_map.aside[key]
             block_map.release(_owner(key), [block.name for block in version.blocks()])
 
 
 def all_known(state: SchedulerState) -> bool:
-    """Whether all that nodes have manifests of is known."""
+    """Return whether the master knows all versions of which nodes have manifests."""
     block_map = state.block_map
     return all(
-        key in block_map.uncatalogued or not _is_uncatalogued(state, key)
-        for held in block_map.manifests.values()
-        for key in held
+        key in block_map.aside or not _is_aside(state, key) for held in block_map.manifests.values() for key in held
     )
 
 
 def unrecorded(state: SchedulerState, version: Version, holders: set[str]) -> tuple[str, ...]:
-    """The joined nodes that have blocks of a version (of one without blocks: all) and no manifest of it."""
+    """Return the joined nodes that have blocks of a version (all nodes if it has no blocks) but no manifest of it."""
     joined = {node.name for node in state.joined()}
     having = joined & holders if version.blocks() else joined
     manifests = state.block_map.manifests
@@ -125,7 +123,7 @@ def unrecorded(state: SchedulerState, version: Version, holders: set[str]) -> tu
 
 
 def drop_manifests(state: SchedulerState, turn: Turn, version: Version) -> None:
-    """A version was removed: nodes that are there delete its manifest now, all others when they tell of it."""
+    """Delete the manifests of a removed version, on joined nodes now, on others when they report them."""
     for node in state.joined():
         if version.key in state.block_map.manifests.get(node.name, ()):
             state.block_map.manifests[node.name].discard(version.key)
@@ -133,11 +131,11 @@ def drop_manifests(state: SchedulerState, turn: Turn, version: Version) -> None:
 
 
 def request_missing(state: SchedulerState, turn: Turn) -> None:
-    """Ask nodes for the manifests that they lack; to be called with every tick."""
+    """Send nodes the manifests that they lack. Called at every tick."""
     block_map = state.block_map
     if not block_map.manifests_missing:
         return
-    wanted = {**state.datasets.by_key(), **block_map.uncatalogued}
+    wanted = {**state.datasets.by_key(), **block_map.aside}
     block_map.manifests_missing = False
     for node in state.joined():
         if block_map.reported.get(node.name) != node.incarnation:
@@ -155,9 +153,9 @@ def request_missing(state: SchedulerState, turn: Turn) -> None:
 
 
 def recover(state: SchedulerState, turn: Turn, event: RecoverVersions) -> list[Version]:
-    """Put what is aside into the catalog; the versions, to be added. What cannot be stays aside."""
+    """Persist the versions that are aside, where possible. Returns them, to be added to the catalog."""
     found = sorted(
-        (one for one in state.block_map.uncatalogued.values() if event.dataset in ("", one.dataset)),
+        (one for one in state.block_map.aside.values() if event.dataset in ("", one.dataset)),
         key=lambda one: (one.dataset, one.number, one.put),
     )
     recovered: list[Version] = []

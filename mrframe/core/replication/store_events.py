@@ -52,7 +52,7 @@ def handle_client(
         case RecoverVersions():
             for version in manifest_sync.recover(state, turn, event):
                 add(state, version)
-            manifest_sync.forget_uncatalogued(state)
+            manifest_sync.prune_aside(state)
         case NodeDrained(node, drained):
             last = not (block_map.present - block_map.drained - {node})
             if node in state.nodes and drained != (node in block_map.drained) and not (drained and last):

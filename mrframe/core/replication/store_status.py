@@ -65,7 +65,7 @@ def _line(version: Version) -> VersionLine:
 
 
 def _version(state: SchedulerState, dataset: str, number: int, key: str) -> VersionState:
-    version = state.block_map.uncatalogued.get(key) if key else state.datasets.find(dataset, number)
+    version = state.block_map.aside.get(key) if key else state.datasets.find(dataset, number)
     if version is None:
         return VersionState(dataset, number, None, ())
     holders = tuple(tuple(readable(state, block.name)) for block in version.blocks())
@@ -105,9 +105,9 @@ def _storage(state: SchedulerState, now_s: float) -> StorageState:
 
 
 def _aside(block_map: BlockMap) -> Iterator[AsideVersion]:
-    for key in sorted(block_map.uncatalogued)[:LISTED_MAX]:
+    for key in sorted(block_map.aside)[:LISTED_MAX]:
         nodes = sorted(node for node, held in block_map.manifests.items() if key in held)
-        yield AsideVersion(key, _line(block_map.uncatalogued[key]), tuple(nodes))
+        yield AsideVersion(key, _line(block_map.aside[key]), tuple(nodes))
 
 
 def _unknown(block_map: BlockMap) -> Iterator[UnknownBlocks]:

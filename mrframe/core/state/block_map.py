@@ -43,9 +43,7 @@ class BlockMap:
         self.provisional: dict[str, set[str]] = {}  # node -> blocks that no version names, stored for a put
         self.unknown: dict[str, dict[str, int]] = {}  # node -> other blocks that no manifest there names -> bytes
         self.manifests: dict[str, set[str]] = {}  # node -> keys of the versions whose manifests it has
-        self.uncatalogued: dict[
-            str, Version
-        ] = {}  # key -> version that a node has a manifest of, and the catalog not
+        self.aside: dict[str, Version] = {}  # key -> version that a node has a manifest of, and the catalog not
         self.manifest_requests: dict[
             str, dict[str, float]
         ] = {}  # node -> key -> when it is asked again to keep a manifest
