@@ -12,12 +12,12 @@ MESSAGE_CHARS_MAX = 8 << 10  # of an exception's own text
 
 
 def safe_repr(value: object, chars_max: int = VALUE_CHARS_MAX) -> str:
-    """`repr(value)`, cut to a length; where that raises, its type and what it raised."""
+    """Return `repr(value)`, cut to `chars_max` characters, or a note of its type and the error if that raises."""
     return _cut(_text(repr, value), chars_max)
 
 
 def safe_str(value: object, chars_max: int = MESSAGE_CHARS_MAX) -> str:
-    """`str(value)`, cut to a length; where that raises, its type and what it raised."""
+    """Return `str(value)`, cut to `chars_max` characters, or a note of its type and the error if that raises."""
     return _cut(_text(str, value), chars_max)
 
 

@@ -48,7 +48,7 @@ class WarmCluster:
         if cluster is not None:
             cluster.close()
 
-    def _start(self, _options: RunOptions, _nodes: int, _slots: int, scratch: Scratch) -> _Lent:
+    def _start(self, _options: RunOptions, _nodes: int, _slots: int, scratch: Scratch) -> _SharedCluster:
         if self._jobs % RUNS == 0:
             self.end()
         if self._cluster is None:
@@ -61,7 +61,7 @@ class WarmCluster:
                 )
         scratch.make()
         self._jobs += 1
-        return _Lent(self._cluster, self._jobs)
+        return _SharedCluster(self._cluster, self._jobs)
 
     def __enter__(self) -> Self:
         return self
@@ -72,8 +72,8 @@ class WarmCluster:
         self.end()
 
 
-class _Lent:
-    """The cluster as one run sees it: `engines.local.JobCluster`, which says what each method does."""
+class _SharedCluster:
+    """The cluster as one run sees it, with job ids of its own: `engines.local.JobCluster` documents each method."""
 
     def __init__(self, cluster: LocalCluster, number: int) -> None:
         self._cluster = cluster

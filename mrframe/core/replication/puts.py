@@ -6,11 +6,11 @@ from mrframe.core.model.block_messages import BlocksOffered
 from mrframe.core.state.block_map import BlockMap, PendingPut
 
 SILENT_S = 60.0
-"""A put whose client was not heard for so long is over."""
+"""A put whose client has sent nothing for this long is over. A client asks for its state far more often."""
 
 
 def offer(block_map: BlockMap, event: BlocksOffered, now_s: float) -> None:
-    """A client offers blocks, maybe again."""
+    """Add the blocks that a client offers, perhaps repeatedly."""
     put = block_map.puts.get(event.put)
     if put is None:
         put = block_map.puts[event.put] = PendingPut(event.put, max(1, event.replicas), now_s)
@@ -24,7 +24,7 @@ def offer(block_map: BlockMap, event: BlocksOffered, now_s: float) -> None:
 
 
 def touch(block_map: BlockMap, number: int, now_s: float) -> PendingPut | None:
-    """A put, whose client asks for it."""
+    """Return a put, and note that its client is alive."""
     put = block_map.puts.get(number)
     if put is not None:
         put.last_contact_s = now_s
@@ -32,21 +32,21 @@ def touch(block_map: BlockMap, number: int, now_s: float) -> PendingPut | None:
 
 
 def end(block_map: BlockMap, number: int) -> None:
-    """A put is over: it needs its blocks no more."""
+    """End a put: release its blocks."""
     put = block_map.puts.pop(number, None)
     if put is not None:
         block_map.release(("", number), list(put.blocks))
 
 
 def end_abandoned(block_map: BlockMap, now_s: float) -> None:
-    """End the puts whose clients are gone."""
+    """End the puts of silent clients."""
     for put in list(block_map.puts.values()):
         if now_s - put.last_contact_s > SILENT_S:
             end(block_map, put.number)
 
 
 def fail_for_lack_of_room(block_map: BlockMap, name: str) -> None:
-    """There are too few nodes that take a block: whoever puts it is told."""
+    """Fail the puts of a block for which there are too few nodes."""
     reason = next(iter(block_map.full_reasons.values()), "")
     for put in block_map.puts.values():
         if reason and name in put.pending:

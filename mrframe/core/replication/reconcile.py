@@ -110,7 +110,7 @@ def _expire_requests(block_map: BlockMap, now_s: float) -> None:
 
 
 def _check_block(state: SchedulerState, turn: Turn, name: str) -> bool:
-    """Request what a block needs. Returns False when more is to be requested later."""
+    """Request the missing replicas of a block. Returns False if more must be requested later."""
     block_map = state.block_map
     holders = block_map.holders.get(name, set()) & block_map.present
     if not block_map.replicas_wanted(name):

@@ -1,4 +1,4 @@
-"""Events about the block store: what clients ask for, and what nodes report.
+"""Events about the block store: requests of clients and reports of nodes.
 
 They change the block map and the catalog. `reconcile.py` then decides which replicas to store and delete.
 """
@@ -106,7 +106,7 @@ def handle_node(
 
 
 def _held(block_map: BlockMap, event: BlocksHeld) -> None:
-    """Replace what is known of one range of block names on a node."""
+    """Replace the blocks of a node within one range of names."""
     named = set(event.names)
     known = {name for name in block_map.held.get(event.node, ()) if _is_between(event, name)}
     for name in known - named:

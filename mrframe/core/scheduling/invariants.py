@@ -29,7 +29,7 @@ from mrframe.core.scheduling.scheduler import Scheduler
 
 
 class InvariantBroken(AssertionError):
-    """An invariant does not hold; the message begins with its number."""
+    """An invariant does not hold. The message begins with its number."""
 
 
 def _require(name: str, message: str, *, holds: bool) -> None:
@@ -136,7 +136,7 @@ class Checker:
             _require("I3", f"{start.attempt} is started and nobody has its block", holds=bool(start.split.held_by))
 
     def _reads(self, scheduler: Scheduler, start: StartAttempt) -> None:
-        """I3: a reduce is told to read all committed map output of its partition, in input order."""
+        """I3: a reduce reads all committed map output of its partition, in input order."""
         step = scheduler.state.jobs[start.job].steps[start.step]
         self._all_committed(start.attempt, start.sources)
         job = self.jobs[start.job]
@@ -182,7 +182,7 @@ def repeat_changes_nothing(scheduler: Scheduler, event: SchedulerEvent, now_s: f
 
 
 def recovers(scheduler: Scheduler, journal: Iterable[Fact]) -> None:
-    """I8: the lasting state is what the journal's facts lead to."""
+    """I8: the journal's facts give the lasting state."""
     again = Scheduler(scheduler.state.epoch + 1, scheduler.state.limits)
     again.recover(journal)
     live, found = scheduler.snapshot(), again.snapshot()

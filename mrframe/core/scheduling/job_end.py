@@ -92,7 +92,7 @@ def stop(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> Non
 
 
 def ended_action(submission: SubmissionRecord) -> JobEnded:
-    """What the client is told of a job that is over."""
+    """Return the notice to the client that a job is over."""
     done = submission.state is JobStatus.DONE
     return JobEnded(
         submission.job,

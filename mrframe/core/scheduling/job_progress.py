@@ -12,7 +12,7 @@ from mrframe.core.state.tasks import Attempt, Step
 
 
 def progress(state: SchedulerState, job: str) -> JobProgress | None:
-    """The progress of a job; None when there is no such job. Costs as much as there are live attempts."""
+    """Return the progress of a job, or None if it does not exist. Takes time in proportion to its live attempts."""
     submission = state.jobs.get(job)
     if submission is None:
         return None

@@ -1,4 +1,4 @@
-"""Lost output: forget what went down with a node or cannot be fetched, and run again what is still needed.
+"""Lost output: forget output that was lost with a node or cannot be fetched, and rerun the tasks still needed.
 
 An attempt that ran on a lost node is forgotten and its task tried again. The loss does not count as a failure of the
 task. A committed output is withdrawn by a fact (`OutputLost`). Its task runs again only if a task that is not done
@@ -19,13 +19,13 @@ from mrframe.core.state.submission import Holder, SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Task
 
 
-def lose_node(state: SchedulerState, turn: Turn, node: NodeRecord, kept: Collection[str] = ()) -> None:
-    """Lose all attempts on a node, and its outputs except those in `kept`."""
+def lose_node(state: SchedulerState, turn: Turn, node: NodeRecord, except_for: Collection[str] = ()) -> None:
+    """Lose all attempts on a node, and its outputs except those of the attempts in `except_for`."""
     live = [node.live[name] for name in sorted(node.live)]
     for attempt in live:
         if attempt.start.attempt in node.live:  # not stopped with its job by an earlier one
             lose_attempt(state, turn, attempt)
-    lost = [(name, node.outputs[name]) for name in sorted(node.outputs) if name not in kept]
+    lost = [(name, node.outputs[name]) for name in sorted(node.outputs) if name not in except_for]
     for name, task in lost:
         withdraw_commit(state, turn, task, (name, node.name))
     jobs = {attempt.task.job for attempt in live} | {task.job for _, task in lost}

@@ -40,7 +40,7 @@ def on_joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
     node.incarnation = event.incarnation
     node.slots = max(1, event.slots)
     state.move_node(node, "hello")
-    lose_node(state, turn, node, kept=frozenset(event.held))
+    lose_node(state, turn, node, except_for=frozenset(event.held))
     check_held(state, turn, node, event.held)
     wake_once_settled(state, turn, was_settling=settling)
 

@@ -8,7 +8,7 @@ fault.
 
 A drained node (`mrframe fs decommission`) is treated in the same way for as long as it is drained.
 
-What it is not: silent and ended nodes are handled in `membership.py`.
+Not here: silent and ended nodes are handled in `membership.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _TIMES = 3
 
 
 def record_fault(state: SchedulerState, turn: Turn, node: NodeRecord, task: str) -> None:
-    """An attempt at this task has ended by itself on this node; set the node aside when that is one too many."""
+    """Record a fault: an attempt at this task ended by itself on this node. Exclude the node after too many."""
     limits = state.limits
     node.faults[task] = turn.now_s
     for one in state.joined():
@@ -33,7 +33,7 @@ def record_fault(state: SchedulerState, turn: Turn, node: NodeRecord, task: str)
 
 
 def usable(state: SchedulerState, now_s: float, nodes: list[NodeRecord]) -> list[NodeRecord]:
-    """Those of the joined nodes that are neither set aside nor drained; all of them when every joined node is."""
+    """Return the nodes that are neither excluded nor drained, or all of them if no joined node is usable."""
     drained = state.block_map.drained
     if not state.excluded and not drained:
         return nodes

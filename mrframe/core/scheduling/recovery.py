@@ -39,7 +39,7 @@ def recover(state: SchedulerState, facts: Iterable[Fact]) -> None:
 
 
 def resume(state: SchedulerState, turn: Turn) -> list[SchedulerAction]:
-    """What a restarted master begins with: the ends of jobs are told again, the rest goes on.
+    """Start a recovered scheduler: notify clients of ended jobs again, and resume the others.
 
     Leases of expected nodes count from here.
     """
@@ -116,7 +116,7 @@ def accept(state: SchedulerState, event: JobSubmitted) -> SubmissionRecord:
 
 
 def snapshot(state: SchedulerState) -> dict[str, Any]:
-    """The lasting part of the state as plain values: what `recover` must bring back."""
+    """Return the lasting part of the state as plain values, which `recover` must restore."""
     return {
         "released": sorted(state.released),
         "datasets": list(state.datasets.versions()),

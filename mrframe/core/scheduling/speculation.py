@@ -8,7 +8,7 @@ before it.
 (Zaharia et al., "Improving MapReduce Performance in Heterogeneous Environments", OSDI 2008, which estimates the end
 by rate. Ours compares it with the mean of the tasks that are done.)
 
-What it is not: it never stops an attempt. The losers are discarded when the first is committed
+It never stops an attempt. The losers are discarded when the first is committed
 (`attempt_end.commit`). Decode tasks get no speculative attempts, since others already read their blocks. Neither do
 tasks that have failed, whose attempts are looking for the record that is to blame.
 """
@@ -29,7 +29,7 @@ from mrframe.core.state.tasks import Attempt, Step, Task
 
 @dataclass(frozen=True, slots=True)
 class Straggler:
-    """A task whose attempt is late, and in how many seconds that will have ended."""
+    """A task with a late attempt, and the estimated seconds until that attempt ends."""
 
     left_s: float
     task: Task
@@ -80,7 +80,7 @@ def _may_have_another(state: SchedulerState, submission: SubmissionRecord, task:
 def _left_s(
     state: SchedulerState, turn: Turn, submission: SubmissionRecord, attempt: Attempt, node: NodeRecord
 ) -> float | None:
-    """In how many seconds a late attempt will have ended; None for one that is not late."""
+    """Return the estimated seconds until a late attempt ends, or None if it is not late."""
     task, limits = attempt.task, state.limits
     began_s = attempt.began_s
     if began_s is None and node.load <= node.slots and turn.now_s - node.seen_s >= limits.speculate_after_s:
@@ -100,7 +100,7 @@ def _left_s(
 
 
 def _typical_s(step: Step, task: Task) -> float | None:
-    """What a task of this step and kind takes; None while fewer than half of them are done."""
+    """Return the usual seconds of a task of this step and kind, or None until half of them are done."""
     tasks = step.maps if task.kind == "map" else step.reduces
     done = step.timed[task.kind]
     if not done.tasks or 2 * done.tasks < len(tasks):

@@ -1,7 +1,7 @@
 """Every setting of a run, declared once: name, default, unit and help.
 
-The command line, the environment (`MRFRAME_…`), the configuration files and docs/cli.md are made from
-these fields (`cli/parse/settings.py` reads them), and nothing else declares a setting. Units are in the names.
+The command line, the environment (`MRFRAME_…`), the configuration files and docs/cli.md are generated from these
+fields (`cli/parse/settings.py` reads them), and nothing else declares a setting. Names contain the units.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mrframe.core.settings.setting_kinds import (
 from mrframe.errors import UsageError, did_you_mean
 
 ENGINES = "mrframe.engines"
-"""The group of entry points by which a package adds engines (`engines/named_engines.py`)."""
+"""The group of entry points in which a package registers engines (`engines/named_engines.py`)."""
 
 Shuffle = Literal["auto", "zmq"]
 Fast = Literal["auto", "off"]
@@ -39,19 +39,19 @@ Cache = Literal["auto", "on", "off"]
 
 
 def setting(default: Any, help_text: str, kind: Kind, metavar: str = "") -> Any:
-    """A dataclass field with everything that the command line and the docs need to know about it."""
+    """Return a dataclass field whose metadata holds the help, the kind and the metavar of a setting."""
     return field(default=default, metadata={"help": help_text, "kind": kind, "metavar": metavar})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """The settings of one run: see the help of each field.
+    """The settings of one run. The help of each field is its documentation.
 
         >>> options = mrframe.RunOptions(engine="inline", partitions=3)
         >>> options.partitions, options.max_bad
         (3, '10%')
 
-    Raises UsageError for a value that is not of the field's kind.
+    Raises UsageError if a value is not of its field's kind.
     """
 
     engine: str = setting(
@@ -60,9 +60,7 @@ class RunOptions:
         one_of_group(ENGINES, "auto", "inline", "local"),
         metavar="auto|inline|local|NAME",
     )
-    nodes: int | None = setting(
-        None, "worker nodes of the local engine (default: 2, or 1 on one core)", COUNT, metavar="N"
-    )
+    nodes: int | None = setting(None, "nodes of the local engine (default: 2, or 1 on one core)", COUNT, metavar="N")
     slots: int | None = setting(
         None, "executors on each node (default: the cores divided by the nodes)", COUNT, metavar="N"
     )
@@ -71,14 +69,14 @@ class RunOptions:
     )
     hash_seed: str = setting(
         "0",
-        "seed of the hash that gives a key its partition; random: drawn for this run, for logs whose writers might "
-        "aim keys at one partition",
+        "seed of the hash that assigns keys to partitions. random: a new one for each run, so that a writer of the "
+        "logs cannot aim many keys at one partition",
         SEED,
         metavar="N|random",
     )
     shuffle: Shuffle = setting(
         "auto",
-        "how map output reaches reduces: by path on the same host where possible, or always by ZeroMQ",
+        "how reduces get map output: by path on the same host where possible, or always by ZeroMQ",
         one_of("auto", "zmq"),
     )
     log_format: str | None = setting(
@@ -86,30 +84,30 @@ class RunOptions:
     )
     since: str | None = setting(
         None,
-        "only records from this time on: a date, a time, or a span back from now such as 24h",
+        "only records from this time on: a date, a time, or a span before now such as 24h",
         TEXT,
         metavar="TIME",
     )
     until: str | None = setting(None, "only records before this time", TEXT, metavar="TIME")
     timezone: str | None = setting(
-        None, "zone of times that name none, in logs and in these flags (default: UTC)", TEXT, metavar="ZONE"
+        None, "zone of times without one, in logs and in these flags (default: UTC)", TEXT, metavar="ZONE"
     )
     max_bad: str = setting("10%", "malformed lines allowed: a number, or a share such as 10%", LIMIT, metavar="N|%")
     max_failed: str = setting(
         "0",
-        "records left out because the job's code fails on them: a number, or a share such as 1%",
+        "records allowed to fail in the job's code, which are then left out: a number, or a share such as 1%",
         LIMIT,
         metavar="N|%",
     )
     split_bytes: int | None = setting(
         None,
-        "length of a split in bytes (default: a sixteenth of the input, from 16 MiB to 64 MiB)",
+        "length of a split in bytes (default: a sixteenth of the input, at least 16 MiB and at most 64 MiB)",
         SIZE,
         metavar="BYTES",
     )
     splits: int | None = setting(None, "cut the input into this many splits instead (for tests)", COUNT, metavar="N")
     order_seed: int | None = setting(
-        None, "run the map tasks in an order shuffled by this seed (inline, for tests)", COUNT_OR_0, metavar="N"
+        None, "shuffle the order of map tasks by this seed (inline, for tests)", COUNT_OR_0, metavar="N"
     )
     memory_bytes: int = setting(
         256 * MIB, "budget of each executor for buffered pairs, in bytes", SIZE_OR_0, metavar="BYTES"
@@ -118,34 +116,34 @@ class RunOptions:
         16 * MIB, "inputs up to this size run inline when the engine is auto, in bytes", SIZE_OR_0, metavar="BYTES"
     )
     fast: Fast = setting(
-        "auto", "use NumPy where it is installed and pays: the answer is the same, only sooner", one_of("auto", "off")
+        "auto", "use NumPy if it is installed and faster, with the same result", one_of("auto", "off")
     )
     timeout_s: float | None = setting(None, "give up after this many seconds", SPAN, metavar="SECONDS")
     stall_s: float = setting(
         600.0,
-        "a task that shows no progress for so long is killed, and the record it was at is to blame",
+        "kill a task that shows no progress for this long, and blame the record that it was processing",
         SPAN,
         metavar="SECONDS",
     )
     speculate: Speculate = setting(
         "on",
-        "a task that takes much longer than others is tried a second time on an idle node; off where the job's code "
-        "has effects outside of it that must not happen twice at a time",
+        "run a second attempt of a slow task on an idle node. Turn it off if the job's code has external effects "
+        "that must not happen twice at a time",
         one_of("on", "off"),
     )
     memory_limit_bytes: int | None = setting(
         None,
-        "what an executor's process may hold, in bytes (default: its part of three quarters of the machine's memory)",
+        "memory limit of an executor's process, in bytes (default: its part of 3/4 of the machine's memory)",
         SIZE,
         metavar="BYTES",
     )
     scratch_bytes_max: int = setting(
-        64 * 1024 * MIB, "what a task may have on disk for its own work at a time, in bytes", SIZE, metavar="BYTES"
+        64 * 1024 * MIB, "disk space that a task may use for its own files at a time, in bytes", SIZE, metavar="BYTES"
     )
     cache: Cache = setting(
         "auto",
-        "save the results of maps and use them again where the same bytes are read: for inputs from 64 MiB on, "
-        "always, or never; off can be said as --no-cache",
+        "save the results of maps, and use them again for the same bytes. auto: for inputs from 64 MiB on. "
+        "--no-cache is short for off",
         one_of("auto", "on", "off"),
     )
     cache_dir: str | None = setting(
@@ -153,12 +151,12 @@ class RunOptions:
     )
     cache_bytes_max: int = setting(
         1024 * MIB,
-        "saved results over this size are deleted, those that were used last stay, in bytes",
+        "size limit of all saved results, in bytes. The least recently used ones are deleted",
         SIZE,
         metavar="BYTES",
     )
     verify: str = setting(
-        "0", "share of the saved results that are made again and compared, such as 2%", SHARE, metavar="%"
+        "0", "share of the saved results to compute again and compare, such as 2%", SHARE, metavar="%"
     )
     scratch_dir: str | None = setting(None, "folder for intermediate files (default: $TMPDIR)", PATH, metavar="DIR")
 
@@ -174,7 +172,7 @@ class RunOptions:
 
 
 def needed(kind: Kind, given: object) -> str:
-    """The words for a value that is not of this kind, to be put behind the place it was given at."""
+    """Return the end of a message about a value that is not of this kind. The caller prefixes the location."""
     return f"{kind.wanted} is needed{did_you_mean(str(given), kind.choices)}"
 
 

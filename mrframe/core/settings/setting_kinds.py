@@ -1,7 +1,7 @@
-"""The kinds of values that settings have: which values one accepts, and the words that describe them.
+"""The kinds of values of settings: which values each accepts, and its description for messages.
 
-`RunOptions` checks its fields by these, wherever they come from. The command line, which knows where a text was
-given, uses the same words. Not here: units in texts, such as `64MiB` (`cli/parse/settings.py`).
+`RunOptions` checks its fields by these, wherever they come from. The command line, which knows the origin of a text,
+uses the same descriptions. Not here: units in texts, such as `64MiB` (`cli/parse/settings.py`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SEED_MAX = (1 << 64) - 1
 class Kind:
     """A kind of value.
 
-    wanted   the words for a value of the kind, in a message that ends in "is needed"
-    accepts  whether a value of the right type is one
-    python   the type of the value in Python
-    choices  all values that there are
-    group    of entry points, whose names are values beside the choices, "" for none
+    wanted   description of a value of the kind, for a message that ends in "is needed"
+    accepts  returns whether a value of the right type is valid
+    python   type of the value in Python
+    choices  all valid values, if they can be listed
+    group    the group of entry points that adds further choices by their names, or ""
     """
 
     wanted: str
@@ -35,23 +35,23 @@ class Kind:
     group: str = ""
 
     def takes(self, value: Any) -> bool:
-        """Return whether this value is of the kind."""
+        """Return whether a value is of the kind."""
         return isinstance(value, self.python) and not isinstance(value, bool) and self.accepts(value)
 
 
 def one_of(*choices: str) -> Kind:
-    """The kind of one of these texts."""
+    """Return the kind whose values are these texts."""
     return Kind("one of " + ", ".join(choices), choices.__contains__, choices=choices)
 
 
 def one_of_group(group: str, *choices: str) -> Kind:
-    """The kind of one of these names, or a name that an installed package registers in this group of entry points."""
+    """Return the kind whose values are these names and those of the entry points in `group`."""
     wanted = f"one of {', '.join(choices)}, or a name that an installed package gives to the group {group},"
     return Kind(wanted, bool, choices=choices, group=group)
 
 
 def parse_share(text: str) -> float | None:
-    """`2%` or `0.02` as 0.02, None for any other text."""
+    """Parse `2%` or `0.02` as 0.02. Returns None for any other text."""
     try:
         share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:

@@ -1,7 +1,7 @@
 """The block map: which nodes have which blocks, which owners need them, and the requests under way. No decisions.
 
 `reconcile.py`, `puts.py` and `manifest_sync.py` decide. An *owner* needs a block: ("access", 3) is a version,
-("", number) a put, and ("?access@3.…", 0) a version that a node has a manifest of and the catalog does not know.
+("", number) a put, and ("?access@3.…", 0) a version that is aside.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Owner = tuple[str, int]
 
 @dataclass(slots=True, eq=False)
 class PendingPut:
-    """A put that is under way: what was offered, what failed of it, and when its client was last heard."""
+    """A put that is under way: its blocks, those that are pending or have failed, and the last sign of its client."""
 
     number: int
     replicas: int
@@ -31,25 +31,25 @@ class PendingPut:
 
 
 class BlockMap:
-    """What is known of all blocks."""
+    """The replicas and owners of all blocks, and the requests under way."""
 
     def __init__(self) -> None:
         self.held: dict[str, set[str]] = {}  # node -> the blocks it has
         self.holders: dict[str, set[str]] = {}  # block -> the nodes that have it
         self.needs: dict[str, dict[Owner, int]] = {}  # block -> replicas that each owner wants
         self.lengths: dict[str, int] = {}  # of the blocks that are needed
-        self.freed: set[str] = set()  # blocks that were needed, and are no more
-        self.removed: set[str] = set()  # … since their version was removed, by this master
+        self.freed: set[str] = set()  # blocks that lost their last owner
+        self.removed: set[str] = set()  # … because their version was removed under this master
         self.provisional: dict[str, set[str]] = {}  # node -> blocks that no version names, stored for a put
         self.unknown: dict[str, dict[str, int]] = {}  # node -> other blocks that no manifest there names -> bytes
         self.manifests: dict[str, set[str]] = {}  # node -> keys of the versions whose manifests it has
-        self.aside: dict[str, Version] = {}  # key -> version that a node has a manifest of, and the catalog not
+        self.aside: dict[str, Version] = {}  # key -> version that is aside
         self.manifest_requests: dict[
             str, dict[str, float]
         ] = {}  # node -> key -> when it is asked again to keep a manifest
         self.manifests_missing = True  # whether a node may lack a manifest
         self.puts: dict[int, PendingPut] = {}
-        self.urgent_checks: dict[str, None] = {}  # blocks to look at: those that a put waits for …
+        self.urgent_checks: dict[str, None] = {}  # blocks to check: those that a put waits for …
         self.other_checks: dict[str, None] = {}  # … and all others
         self.store_requests: dict[str, dict[str, float]] = {}  # node -> block -> when it is asked for again
         self.skipped_until_s: dict[str, float] = {}  # node -> until when it is given nothing to store
@@ -57,16 +57,16 @@ class BlockMap:
         self.absent_since_s: dict[str, float] = {}  # node that was there -> since when it is not
         self.expected: frozenset[str] = frozenset()  # the nodes that the cluster was started with
         self.present: frozenset[str] = frozenset()
-        self.reported: dict[str, str] = {}  # node -> its incarnation that has said what it has
+        self.reported: dict[str, str] = {}  # node -> its incarnation that has listed its blocks
         self.drained: set[str] = set()
         self.faults: deque[Fault] = deque(maxlen=LISTED_MAX)
         self.verified: dict[str, tuple[int, int]] = {}
         self.started_s: float | None = None
 
-    # ---- who needs what -----------------------------------------------------------------------------
+    # ---- owners -------------------------------------------------------------------------------------
 
     def need(self, owner: Owner, name: str, length: int, replicas: int) -> None:
-        """This owner wants so many replicas of a block."""
+        """Record that an owner needs `replicas` replicas of a block of `length` bytes."""
         self.needs.setdefault(name, {})[owner] = replicas
         self.lengths[name] = length
         self.freed.discard(name)
@@ -74,12 +74,12 @@ class BlockMap:
         self.schedule_check(name)
 
     def need_version(self, version: Version, owner: Owner) -> None:
-        """A version wants all its blocks."""
+        """Record that a version needs all its blocks."""
         for block in version.blocks():
             self.need(owner, block.name, block.length, version.replicas)
 
     def release(self, owner: Owner, names: list[str], *, removed: bool = False) -> None:
-        """An owner wants these blocks no more; `removed`: somebody has asked for that."""
+        """Record that an owner no longer needs these blocks. `removed`: a client asked for it."""
         for name in names:
             owners = self.needs.get(name, {})
             if owners.pop(owner, None) is not None and not owners:
@@ -90,33 +90,33 @@ class BlockMap:
             self.schedule_check(name)
 
     def replicas_wanted(self, name: str) -> int:
-        """The replicas that a block is to have; 0 when nobody needs it."""
+        """Return the number of replicas that a block must have, 0 if it has no owner."""
         return max(self.needs.get(name, {}).values(), default=0)
 
     def is_provisional(self, name: str) -> bool:
-        """Whether no version needs a block: what is stored of it now is stored for a put."""
+        """Return whether no version needs a block, so that its replicas are stored for a put alone."""
         return not any(dataset for dataset, _ in self.needs.get(name, ()))
 
     def useless_replicas(self, name: str) -> set[str]:
-        """The nodes whose replica of a block that nobody needs is known to be of no use to anybody."""
+        """Return the nodes on which a block without an owner may be deleted."""
         if name in self.removed:
             return set(self.holders.get(name, ()))
         return self.provisional_on(name)
 
     def provisional_on(self, name: str) -> set[str]:
-        """The nodes that have a block for a put, as far as they know."""
+        """Return the nodes that have a block as provisional, for a put."""
         return {node for node in self.holders.get(name, ()) if name in self.provisional.get(node, ())}
 
-    # ---- who has what -------------------------------------------------------------------------------
+    # ---- holders ------------------------------------------------------------------------------------
 
     def add(self, node: str, name: str) -> None:
-        """A node has a block."""
+        """Record that a node has a block."""
         self.held.setdefault(node, set()).add(name)
         self.holders.setdefault(name, set()).add(node)
         self.schedule_check(name)
 
     def discard(self, node: str, name: str) -> None:
-        """A node has a block no more."""
+        """Record that a node no longer has a block."""
         self.held.get(node, set()).discard(name)
         self.provisional.get(node, set()).discard(name)
         self.unknown.get(node, {}).pop(name, None)
@@ -129,7 +129,7 @@ class BlockMap:
         self.schedule_check(name)
 
     def forget_node(self, node: str) -> None:
-        """What a node has is not known any more."""
+        """Forget the blocks and manifests of a node."""
         for known in (self.provisional, self.unknown, self.manifests, self.manifest_requests):
             known.pop(node, None)
         for name in self.held.pop(node, set()).copy():
@@ -137,12 +137,12 @@ class BlockMap:
             self.schedule_check(name)
 
     def schedule_check(self, name: str) -> None:
-        """Have a block looked at: soon, when a put waits for it."""
+        """Schedule the check of a block, an urgent one if a put waits for the block."""
         waited_for = any(not dataset for dataset, _ in self.needs.get(name, ()))
         (self.urgent_checks if waited_for else self.other_checks)[name] = None
 
     def schedule_all_checks(self) -> None:
-        """Have all blocks looked at."""
+        """Schedule the check of all blocks."""
         for put in self.puts.values():
             self.urgent_checks.update(put.pending)
         self.other_checks.update(dict.fromkeys(self.needs))

@@ -31,7 +31,7 @@ class FairQueue:
         self._count += 1
 
     def remove(self, task: Task) -> None:
-        """Take a task out of the queue; nothing happens when it is not in it."""
+        """Take a task out of the queue, if it is in it."""
         tasks = self._jobs.get(task.job)
         if tasks is None or task not in tasks:
             return
@@ -41,7 +41,7 @@ class FairQueue:
             del self._jobs[task.job]
 
     def take(self, node: str, now_s: float, jobs: dict[str, SubmissionRecord], *, idle: bool) -> Task | None:
-        """The task that this node should do next, taken out of the queue; None when it should wait."""
+        """Take the task that this node should run next out of the queue. None if the node should wait."""
         for job in self._jobs if len(self._jobs) < 2 else sorted(self._jobs, key=lambda name: _rank(jobs[name])):
             task = self._jobs[job].take(node, now_s, idle=idle)
             if task is not None:

@@ -22,9 +22,9 @@ from mrframe.core.state.locality_matching import LocalityMatching
 from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Task
 
-Key = tuple[int, int, int]  # step, kind, index: what is started first
+Key = tuple[int, int, int]  # step, kind, index: the order of starts
 _KIND_RANK = {"decode": 0, "map": 1, "reduce": 2}
-_Entry = tuple[Any, int, Task]  # (what it is sorted by, number of the entry, task)
+_Entry = tuple[Any, int, Task]  # (sort key, number of the entry, task)
 
 
 class ReadyQueue:
@@ -53,7 +53,7 @@ class ReadyQueue:
         return task.id in self._valid
 
     def add(self, task: Task, near: Iterable[str], now_s: float, wait_s: float) -> None:
-        """Queue a task; a node not in `near` may take it after `wait_s`.
+        """Queue a task. A node not in `near` may take it after `wait_s`.
 
         With no node in `near` any may take it at once.
         """
@@ -73,7 +73,7 @@ class ReadyQueue:
             heappush(self._anywhere, (key, self._number, task))
 
     def take(self, node: str, now_s: float, *, idle: bool = True) -> Task | None:
-        """The task that this node should do next, taken out of the queue; None when it should wait.
+        """Take the task that this node should run next out of the queue. None if the node should wait.
 
         A node that has work (not `idle`) takes no map of others: they may well do it before its slot is free. Reduces
         of little data are many and short, and go on as soon as there is room.
@@ -99,7 +99,7 @@ class ReadyQueue:
         return task
 
     def _matched(self, node: str, kind: tuple[int, int]) -> Task | None:
-        """The first task that is meant for this node; small ones before others, which even out better in the end."""
+        """Return the first task meant for this node: small ones, which have no locality wait, before others."""
         for waits in (False, True):
             matching = self._matchings.get((*kind, waits))
             if matching is not None and (name := matching.first(node)):
@@ -115,7 +115,7 @@ class ReadyQueue:
         return entry[0][0] <= now_s and since_s + wait_s <= now_s
 
     def remove(self, task: Task) -> None:
-        """Take a task out of the queue; nothing happens when it is not in it."""
+        """Take a task out of the queue, if it is in it."""
         if self._valid.pop(task.id, None) is None:
             return
         key, _, wait_s = self._queued.pop(task.id)
@@ -159,9 +159,9 @@ def _heaviest(sizes: dict[str, int]) -> tuple[tuple[str, ...], int]:
 
 
 def locality_wait_s(limits: SchedulerLimits, size: int) -> float:
-    """How long a task whose data is `size` bytes may wait for a node that has it.
+    """Return how long a task with `size` bytes of data may wait for a node that has them.
 
-    A wait below `locality_wait_s_min` is none: it would last until the next event, which is longer.
+    A wait below `locality_wait_s_min` becomes 0: it would last until the next event, which is longer.
     """
     seconds = min(limits.locality_wait_s, size / limits.transfer_bytes_per_s)
     return seconds if seconds >= limits.locality_wait_s_min else 0.0
@@ -171,8 +171,9 @@ def locality_wait_s(limits: SchedulerLimits, size: int) -> float:
 class Locality:
     """Committed map tasks by where they ran.
 
-    data_local  on a node that has their split; other: on another one; anywhere: of a split without
-    locations, which is equally near to every node
+    data_local  on a node that has their split
+    other       on another node
+    anywhere    of a split without locations, which is equally near to every node
     """
 
     data_local: int

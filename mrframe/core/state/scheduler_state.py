@@ -1,4 +1,4 @@
-"""The scheduler's state: the jobs, the nodes, the queues; and a turn, which collects the effects of one event.
+"""The scheduler's state (jobs, nodes, queues), and a turn, which collects the effects of one event.
 
 Records only. The decisions are in `core/scheduling/` and `core/replication/`, in functions that take the state and
 the turn. `scheduling/scheduler.py` is their entrance.
@@ -29,12 +29,12 @@ from mrframe.core.state.tasks import Attempt, Task
 class NodeRecord:
     """The scheduler's record of a node.
 
-    live     attempts given to it that are not over, by id; `decodes` of them are at decode tasks
+    live     attempts given to it that are not over, by id (`decodes` of them are at decode tasks)
     outputs  committed attempts whose output it holds, by id
-    ended    incarnations whose process is known to have ended: never listened to again
-    replaced incarnations that another one has replaced: not listened to while that one is joined
-    faults   tasks that have failed on it, through no fault of theirs, and when; `excluded_until_s`: it gets no
-             attempts before (`node_exclusion.py`)
+    ended    incarnations that have ended for certain: their messages are ignored
+    replaced incarnations that another one has replaced: their messages are ignored while that one is joined
+    faults   {task: time} of attempts that ended by themselves on it
+    excluded_until_s  it gets no attempts before this time (`node_exclusion.py`)
     """
 
     name: str
@@ -58,7 +58,7 @@ class NodeRecord:
         return sum(a.task.kind != "decode" or not a.task.is_ahead() for a in self.live.values())
 
     def is_past(self, incarnation: str) -> bool:
-        """Whether what this incarnation says is of no interest any more."""
+        """Return whether messages of this incarnation are out of date."""
         return incarnation in self.ended or (self.state is NodeMembership.JOINED and incarnation in self.replaced)
 
 
@@ -99,7 +99,7 @@ class SchedulerState:
         self.block_map = BlockMap()
         self.nodes: dict[str, NodeRecord] = {}
         self.may_have_room: set[str] | None = (
-            None  # nodes that may have room for a task, all others have none; None: any may
+            None  # nodes that may have room for a task (all others have none), or None: any node may
         )
         self._nodes_changed = True  # dirty flag: the fields below follow from the nodes and are to be rebuilt
         self._joined: list[NodeRecord] = []
@@ -107,7 +107,7 @@ class SchedulerState:
         self._slots = 0
         self.waiting = FairQueue()
         self.decoding = FairQueue()  # decode tasks that wait, of which a node gets no more than it has slots
-        self.excluded: set[str] = set()  # nodes that are set aside, or were (`node_exclusion.py`)
+        self.excluded: set[str] = set()  # nodes that are or were excluded (`node_exclusion.py`)
         self.postponed: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
         self.accepted = 0
         self.next_speculation_s = 0.0  # when attempts that are late are looked for again
@@ -153,7 +153,7 @@ class SchedulerState:
         return name in self.nodes and self.nodes[name].state is NodeMembership.JOINED
 
     def task_of(self, attempt: str) -> Task | None:
-        """Return the task that an attempt id belongs to, or None if there is none or it is no id at all."""
+        """Return the task that an attempt id belongs to, or None if it is unknown or invalid."""
         job, _, rest = attempt.partition("/")
         submission = self.jobs.get(job)
         return submission.tasks.get(f"{job}/{rest.partition('.')[0]}") if submission else None

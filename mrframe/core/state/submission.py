@@ -25,9 +25,10 @@ Holder = tuple[str, str]  # (attempt, node)
 
 
 class SubmissionRecord:
-    """A job that the scheduler has accepted; `place` is its rank among all, by time of submission.
+    """A job that the scheduler has accepted.
 
-    `live` counts its attempts that are under way.
+    rank  its position among all, by time of submission
+    live  number of its attempts that are under way
     """
 
     def __init__(self, job: str, specs: tuple[StepSpec, ...], rank: int, priority: int = 0) -> None:
@@ -81,7 +82,7 @@ class SubmissionRecord:
         return tuple(new.values())
 
     def add_splits(self, splits: Iterable[Split]) -> list[Task]:
-        """Make a task for each of these splits, which are all new; the tasks."""
+        """Make and return a task for each of these splits, which are all new."""
         return [self._add_split(split) for split in splits]
 
     def _add_split(self, split: Split) -> Task:
@@ -112,7 +113,7 @@ class SubmissionRecord:
     # ---- results come and go -----------------------------------------------------------------------
 
     def commit(self, task: Task, holder: Holder, report: TaskReport, cause: str) -> None:
-        """Make `holder` the result of the task; `cause` is "commit", or "recall" from the journal."""
+        """Make `holder` the result of the task. `cause` is "commit", or "recall" from the journal."""
         task.move(cause)
         task.commit = holder
         task.report = report
@@ -127,7 +128,7 @@ class SubmissionRecord:
         task.was_committed = True
 
     def lose(self, task: Task) -> None:
-        """Take the result of a committed task back; a job that was done runs again when it needs it."""
+        """Revoke the result of a committed task. A job that was done runs again if it needs the result."""
         assert task.commit is not None
         assert task.report is not None
         self.steps[task.step].count(task, task.commit[1], task.report, -1)
@@ -151,7 +152,7 @@ class SubmissionRecord:
             if task.split.held_by and task.split.held_by[0][0] == attempt:
                 task.split = replace(task.split, held_by=())
 
-    # ---- what follows ------------------------------------------------------------------------------
+    # ---- consequences ------------------------------------------------------------------------------
 
     def advance(self) -> tuple[list[Task], Failure | None]:
         """Make the tasks that can exist now: (the new ones, why the job fails instead or None)."""
@@ -171,9 +172,9 @@ class SubmissionRecord:
 
     @property
     def complete(self) -> bool:
-        """Whether the last step's reduce tasks are all committed, and maps whose files are wanted in the end."""
-        kept = any(step.spec.keeps_maps and step.open_maps for step in self.steps)
-        return bool(self.last.reduces) and not self.last.open_reduces and not kept
+        """Whether all reduces of the last step, and all maps with rejects to be shown, are committed."""
+        maps_missing = any(step.spec.keeps_maps and step.open_maps for step in self.steps)
+        return bool(self.last.reduces) and not self.last.open_reduces and not maps_missing
 
     def _maps_known(self, step: Step) -> bool:
         if step.index == 0 and (not self.closed or self.unknown_decodes):
@@ -192,10 +193,10 @@ class SubmissionRecord:
         splits = [Split("pairs", name, "part.mrf", 0, 0, (max(p, 0), 0), partition=p) for p in partitions]
         return [self._make_map(following, split) for split in splits]
 
-    # ---- what a task reads -------------------------------------------------------------------------
+    # ---- inputs of tasks ---------------------------------------------------------------------------
 
     def upstream_reduces(self, task: Task) -> list[Task]:
-        """For a map task over pairs: the reduce tasks of the step before whose output it reads."""
+        """Return the reduce tasks of the step before that a map task over pairs reads."""
         assert task.split is not None
         reduces = self.steps[task.step - 1].reduces
         return reduces if task.split.partition < 0 else [reduces[task.split.partition]]
@@ -221,7 +222,7 @@ class SubmissionRecord:
         return task.decode_task is None or bool(task.split and task.split.held_by)
 
     def inputs(self, task: Task) -> tuple[Holder, ...]:
-        """(attempt, node) of all that the task reads, in input order; maps with nothing for it left out."""
+        """Return (attempt, node) of all inputs of the task, in order, without maps that have no pairs for it."""
         if task.kind == "reduce":
             maps = self.steps[task.step].in_order()
             p = task.partition
@@ -231,7 +232,7 @@ class SubmissionRecord:
         return task.split.held_by if task.split else ()
 
     def reopen_needed(self) -> list[Task]:
-        """Lost tasks that something unfinished reads, found backwards from the last step; they are moved."""
+        """Move the lost tasks that an unfinished task reads, from the last step backwards, and return them."""
         again: list[Task] = []
         if self.state is not JobStatus.RUNNING:
             return again
@@ -248,11 +249,11 @@ class SubmissionRecord:
         return again + _reopen([m.decode_task for m in blocks if m.decode_task])
 
     def committed(self) -> list[Task]:
-        """Committed tasks in order of step, kind (decode, map, reduce) and place."""
+        """Return the committed tasks by step, kind (decode, map, reduce) and position."""
         return [task for task in self._in_order() if task.commit is not None]
 
     def ever_committed(self) -> list[Task]:
-        """The same, and those whose output was lost when nothing needed it any more."""
+        """Return the same, and tasks with lost output that nothing needed any more."""
         return [task for task in self._in_order() if task.last_result is not None]
 
     def _in_order(self) -> list[Task]:

@@ -16,10 +16,10 @@ from mrframe.core.model.states import TASK, TaskState
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """An attempt that was given to a node and has not ended. `start` is sent again when it seems lost.
+    """An attempt that was assigned to a node and has not ended. `start` is sent again if it seems lost.
 
     began_s        when a heartbeat first showed that it runs, or None
-    expected_read  of a reduce: the checksum of what the maps that it reads made for it
+    expected_read  of a reduce: the checksum of the pairs that its maps made for it
     """
 
     task: Task
