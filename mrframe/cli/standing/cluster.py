@@ -20,7 +20,7 @@ def command() -> None:
 
 @command.command("start")
 @click.option(
-    "--nodes", type=click.IntRange(1, 64), default=None, metavar="N", help="worker nodes [2, or 1 on one core]"
+    "--nodes", type=click.IntRange(1, 64), default=None, metavar="N", help="number of nodes [2, or 1 on one core]"
 )
 @click.option(
     "--slots", type=click.IntRange(1, 256), default=None, metavar="N", help="executors on each [cores by nodes]"

@@ -21,7 +21,7 @@ KeyOrder = Literal["hash", "total"]
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How the bytes of an input become records: a kind, and for access logs the format's name or string.
+    """Selects how the bytes of an input become records: a kind, and for access logs the format's name or string.
 
     `kind` is a name in the registry of readers (`mrframe.formats.registry`), built in or from a package that
     extends it. `format` is "auto" (detect from the data), a known name ("common", "combined", "vhost") or a format

@@ -1,6 +1,6 @@
 """The one text form of every id: `job-7`, `job-7/m0003`, `job-7/m0003.2.1`, `node-2`.
 
-An id in this form is what logs, file names, messages and tests show. Attempt ids are used once, ever:
+Logs, file names, messages and tests show ids in this form. Attempt ids are used once, ever:
 the epoch counts the starts of the master, the number counts the attempts of the task within the job.
 """
 

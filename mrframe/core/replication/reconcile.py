@@ -41,11 +41,11 @@ from mrframe.core.state.block_map import BlockMap
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
 
 AWAY_S = 15.0
-"""How long a silent node keeps its share: a process that is started again is back before that."""
+"""Seconds for which a silent node keeps its share of the blocks: a restarted process is back before that."""
 ORPHAN_S = 60.0
-"""How long after the master's start provisional blocks are kept: by then the put of a silent client is over, too."""
+"""Seconds from the master's start before provisional blocks are deleted: by then puts of silent clients are over."""
 REQUEST_S = 30.0
-"""A store request without an answer is repeated after so long: a block of 64 MiB takes seconds to copy."""
+"""Seconds before a store request without a reply is repeated: a block of 64 MiB takes seconds to copy."""
 STORES_MAX = 4
 """Store requests per node at a time, for blocks that lack a replica: enough to keep disk and network busy."""
 MOVES_MAX = 1

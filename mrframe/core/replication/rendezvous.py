@@ -6,7 +6,7 @@ node's weight. The nodes with the highest scores store the replicas. So the repl
 without a table. A node that joins wins some blocks from each of the others, and no block moves between those. A node
 that leaves passes each of its blocks to the next best node.
 
-What it is not: `core/state/ready_queue.py` decides on which node a *task* runs. Rendezvous hashing knows no free
+Not here: `core/state/ready_queue.py` decides on which node a *task* runs. Rendezvous hashing knows no free
 space and no faults: a node that should get nothing has weight 0.
 
 Rules.

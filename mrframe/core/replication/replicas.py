@@ -12,7 +12,7 @@ from mrframe.core.model.states import NodeMembership
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
 
 SETTLE_S = 5.0
-"""How long after its start the master waits for all nodes to report their blocks, before it moves or deletes any.
+"""Seconds from its start for which the master waits for the block lists of all nodes, before it moves or deletes any.
 Nodes say hello every 0.5 s (`NodeLimits.beat_s`), so this is ten tries."""
 
 

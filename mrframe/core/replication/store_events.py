@@ -28,9 +28,9 @@ from mrframe.core.state.block_map import BlockMap
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 
 SKIP_S = 10.0
-"""A node that refused a block gets no others for so long: a full disk does not empty itself in a moment."""
+"""Seconds for which a node that refused a block gets no others: a full disk does not become free in a moment."""
 SKIP_GONE_S = 1.0
-"""The same where the fault was the other node's: that one verifies its replica meanwhile."""
+"""The same if the other node was at fault, which verifies its replica in the meantime."""
 
 
 def handle_client(

@@ -55,7 +55,7 @@ def enqueue(state: SchedulerState, turn: Turn, task: Task) -> None:
     nodes, size = data_nodes(submission, task)
     if task.split is not None and task.split.is_stored:
         nodes = tuple(readable(state, task.split.path))
-    elif state.limits.by_path:  # sealed output is read where it lies; near nodes are only preferred
+    elif state.limits.by_path:  # sealed output is read in place, so near nodes are only preferred
         size = 0
     wait = locality_wait_s(state.limits, size)
     nearest = [name for name in nodes if state.is_joined(name) and name not in task.avoid]

@@ -1,4 +1,4 @@
-"""How far a job is, from the running sums of its steps and the last heartbeats of its attempts."""
+"""The progress of a job, from the running sums of its steps and the last heartbeats of its attempts."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def on_heartbeat(state: SchedulerState, turn: Turn, event: NodeBeat) -> None:
 
 
 def check_held(state: SchedulerState, turn: Turn, node: NodeRecord, held: tuple[str, ...]) -> None:
-    """Have the node delete sealed attempts that are no result and do not wait for an answer."""
+    """Have the node delete sealed attempts that are neither a result nor wait for a reply."""
     for name in held:
         if name not in node.outputs and name not in node.live:
             state.refuse_sealed(turn, node.name, name)

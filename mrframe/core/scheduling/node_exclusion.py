@@ -16,7 +16,7 @@ from __future__ import annotations
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 
 _TIMES = 3
-"""A node is worse than another when as many times as many tasks have failed on it."""
+"""A node is worse than another if at least this many times as many tasks have failed on it."""
 
 
 def record_fault(state: SchedulerState, turn: Turn, node: NodeRecord, task: str) -> None:

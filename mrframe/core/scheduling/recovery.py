@@ -92,7 +92,7 @@ def _apply(state: SchedulerState, fact: Fact) -> None:
         case NodeDrained():
             store_events.drain(state, fact)
         case CancelRequested():
-            pass  # the `JobFinished` of the same turn says it all
+            pass  # the `JobFinished` of the same turn is sufficient
 
 
 def _release(state: SchedulerState, job: str) -> None:

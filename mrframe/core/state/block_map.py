@@ -44,9 +44,7 @@ class BlockMap:
         self.unknown: dict[str, dict[str, int]] = {}  # node -> other blocks that no manifest there names -> bytes
         self.manifests: dict[str, set[str]] = {}  # node -> keys of the versions whose manifests it has
         self.aside: dict[str, Version] = {}  # key -> version that is aside
-        self.manifest_requests: dict[
-            str, dict[str, float]
-        ] = {}  # node -> key -> when it is asked again to keep a manifest
+        self.manifest_requests: dict[str, dict[str, float]] = {}  # node -> key -> when the manifest is sent again
         self.manifests_missing = True  # whether a node may lack a manifest
         self.puts: dict[int, PendingPut] = {}
         self.urgent_checks: dict[str, None] = {}  # blocks to check: those that a put waits for …

@@ -33,7 +33,7 @@ class LocalityMatching:
         self._tasks: dict[str, tuple[int, tuple[str, ...]]] = {}  # task -> (rank, nodes that have its data)
         self._matched: dict[str, str] = {}  # task -> the node it is matched to
         self._shares: dict[str, int] = {}  # node -> number of tasks matched to it
-        self._heaps: dict[str, list[tuple[int, str]]] = {}  # node -> heap of (rank, task); entries may be stale
+        self._heaps: dict[str, list[tuple[int, str]]] = {}  # node -> heap of (rank, task), some entries stale
         self._movable: dict[str, dict[str, dict[str, None]]] = {}  # to -> from -> tasks that could move that way
 
     def __len__(self) -> int:

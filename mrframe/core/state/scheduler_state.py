@@ -52,7 +52,7 @@ class NodeRecord:
 
     @property
     def load(self) -> int:
-        """How many attempts it has for its slots: all but those that decode, and wait for others."""
+        """The number of its attempts that use slots: all but decode attempts that pause."""
         if not self.decodes:
             return len(self.live)
         return sum(a.task.kind != "decode" or not a.task.is_ahead() for a in self.live.values())
@@ -101,7 +101,7 @@ class SchedulerState:
         self.may_have_room: set[str] | None = (
             None  # nodes that may have room for a task (all others have none), or None: any node may
         )
-        self._nodes_changed = True  # dirty flag: the fields below follow from the nodes and are to be rebuilt
+        self._nodes_changed = True  # dirty flag: rebuild the fields below from the nodes
         self._joined: list[NodeRecord] = []
         self._settling = False
         self._slots = 0
@@ -120,7 +120,7 @@ class SchedulerState:
         return self.nodes[name]
 
     def move_node(self, node: NodeRecord, cause: str) -> None:
-        """Change a node's state as the table says."""
+        """Change a node's state by the table in `core/model/states.py`."""
         node.state = NODE.move(node.state, cause)
         self._nodes_changed = True
 
@@ -167,7 +167,7 @@ class SchedulerState:
         turn.send(node, ForgetJob(job) if job in self.released else DiscardAttempt(attempt))
 
     def refuse_sealed(self, turn: Turn, node: str, attempt: str) -> None:
-        """Have a node delete a sealed attempt that is no result here, if it cannot be a result anywhere.
+        """Have a node delete a sealed attempt that is not a result here, if it cannot be one anywhere.
 
         A commit of an earlier master may be missing in this journal, which may be new or an older copy. So output of
         an earlier epoch is deleted only with its job, once that is released.
@@ -180,14 +180,14 @@ class SchedulerState:
             self.refuse(turn, node, attempt)
 
     def begin(self, attempt: Attempt) -> None:
-        """An attempt is given to a node."""
+        """Record that an attempt was assigned to a node."""
         name = attempt.start.attempt
         attempt.task.attempts[name] = self.nodes[attempt.node].live[name] = attempt
         self.jobs[attempt.task.job].live += 1
         self.nodes[attempt.node].decodes += attempt.task.kind == "decode"
 
     def end(self, attempt: Attempt) -> None:
-        """An attempt is over, however it ended."""
+        """Record the end of an attempt, whatever its result."""
         name = attempt.start.attempt
         del attempt.task.attempts[name]
         del self.nodes[attempt.node].live[name]

@@ -54,7 +54,7 @@ class SubmissionRecord:
         return self.steps[-1]
 
     def move(self, cause: str) -> None:
-        """Change the state as the table says."""
+        """Change the state by the table in `core/model/states.py`."""
         self.state = JOB.move(self.state, cause)
 
     # ---- tasks come to be ------------------------------------------------------------------------
@@ -73,7 +73,7 @@ class SubmissionRecord:
         return task
 
     def unknown_splits(self, splits: Iterable[Split]) -> tuple[Split, ...]:
-        """Those splits that have not been added before, each once."""
+        """Return the splits that are new, each once."""
         new: dict[tuple[bool, tuple[int, int]], Split] = {}
         for split in splits:
             gzip = split.is_compressed
@@ -146,7 +146,7 @@ class SubmissionRecord:
             task.split = replace(task.split, held_by=(holder,))
 
     def drop_blocks(self, decode: Task, attempt: str) -> None:
-        """Blocks that this attempt held are held by nobody now."""
+        """Record that no node holds the blocks of this attempt any more."""
         for task in decode.blocks:
             assert task.split is not None
             if task.split.held_by and task.split.held_by[0][0] == attempt:

@@ -81,7 +81,7 @@ class Task:
     speculative: int = 0
 
     def move(self, cause: str) -> None:
-        """Change the state as the table says."""
+        """Change the state by the table in `core/model/states.py`."""
         self.state = TASK.move(self.state, cause)
 
     def is_ahead(self) -> bool:
