@@ -77,52 +77,52 @@ class Split:
 
     @property
     def is_file(self) -> bool:
-        """Return whether it is a range of bytes of a plain file."""
+        """Whether it is a range of bytes of a plain file."""
         return self.kind == "file"
 
     @property
     def is_compressed(self) -> bool:
-        """Return whether it is a compressed file, which a decode task cuts into blocks."""
+        """Whether it is a compressed file, which a decode task cuts into blocks."""
         return self.kind == "gzip"
 
     @property
     def is_decoded(self) -> bool:
-        """Return whether it is a block that a decode task has sealed on a node."""
+        """Whether it is a block that a decode task has sealed on a node."""
         return self.kind == "held"
 
     @property
     def is_pairs(self) -> bool:
-        """Return whether it is the output of the step before."""
+        """Whether it is the output of the step before."""
         return self.kind == "pairs"
 
     @property
     def is_saved(self) -> bool:
-        """Return whether only the saved result of its map is there, and no bytes of it."""
+        """Whether only the saved result of its map exists, and none of its bytes."""
         return self.kind == "saved"
 
     @property
     def is_stored(self) -> bool:
-        """Return whether it is a block of the cluster's store."""
+        """Whether it is a block of the cluster's store."""
         return self.kind == "stored"
 
     @property
     def is_local_file(self) -> bool:
-        """Return whether its path is that of an input file as the user named it, compressed or not."""
+        """Whether its path is that of an input file as the user named it, compressed or not."""
         return self.kind in ("file", "gzip")
 
     @property
     def needs_fetch(self) -> bool:
-        """Return whether a node must have its bytes fetched before an executor can open them."""
+        """Whether a node must have its bytes fetched before an executor can open them."""
         return self.kind in ("held", "stored")
 
     @property
     def is_planned_range(self) -> bool:
-        """Return whether the planner has cut it from an input, so that its `length` is planned."""
+        """Whether the planner has cut it from an input, so that its `length` is planned."""
         return self.kind in ("file", "stored")
 
     @property
-    def length_tells_work(self) -> bool:
-        """Return whether the work of its task follows from its length in bytes."""
+    def has_predictable_work(self) -> bool:
+        """Whether the work of its task follows from its length in bytes."""
         return self.kind in ("file", "held", "stored")
 
 

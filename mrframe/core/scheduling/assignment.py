@@ -137,7 +137,7 @@ def _has_small_ones(state: SchedulerState, node: NodeRecord) -> bool:
         split = attempt.start.split
         if attempt.task.kind == "decode":
             continue
-        if split is None or not split.length_tells_work:
+        if split is None or not split.has_predictable_work:
             return False
         left -= split.length
     return left >= 0

@@ -102,14 +102,14 @@ def test_a_frozen_object_with_slots_is_pickled_and_copied(protocol):
     assert copy.copy(split) == copy.deepcopy(split) == split
 
 
-def test_what_is_frozen_says_so():
+def test_a_frozen_instance_refuses_assignment_and_deletion():
     with pytest.raises(FrozenInstanceError, match="cannot assign to field 'a'"):
         Kept(1).a = 2
     with pytest.raises(FrozenInstanceError, match="cannot delete field 'a'"):
         del Kept(1).a
 
 
-def test_a_signature_says_names_and_defaults():
+def test_a_signature_has_names_and_defaults():
     parameters = inspect.signature(Kept).parameters
     assert list(parameters) == ["a", "b"]
     assert parameters["b"].default == ()

@@ -41,13 +41,13 @@ def test_a_reader_that_is_broken_is_found(module, name, broken, monkeypatch):
     assert failed
 
 
-def test_a_mutation_is_made_again_by_its_number(monkeypatch):
+def test_a_mutation_is_reproducible_by_its_number(monkeypatch):
     monkeypatch.setattr(text, "plain_lines", lambda block: plain_lines(block.replace(b"\x0b", b"\n")))
     number, why = fuzz(7, 0, 600, LOGS)[1][0]
     assert fuzz(7, number, 1, LOGS)[1] == [(number, why)]
 
 
-def test_what_hangs_is_found(monkeypatch):
+def test_a_hanging_input_is_found(monkeypatch):
     monkeypatch.setattr(fuzzing, "HANG_S", 0.05)
     monkeypatch.setattr(Fuzz, "play", lambda self, number: signal.pause())
     before = signal.getsignal(signal.SIGALRM)

@@ -86,7 +86,7 @@ def recovered(journal: DiskJournal) -> Scheduler:
     return scheduler
 
 
-def test_a_removal_in_an_older_journal_is_read_and_says_nothing_of_its_put():
+def test_a_removal_in_an_older_journal_is_read_without_its_put():
     scheduler = master()
     scheduler.recover([DatasetPut(version(1, put=5)), DatasetRemoved("access", 1), DatasetRemoved("access", 2)])
     assert (scheduler.state.datasets.last("access"), scheduler.state.datasets.removed()) == (2, set())
@@ -110,7 +110,7 @@ def test_a_removal_in_an_older_journal_is_read_and_says_nothing_of_its_put():
         version(1, "c" * 64),  # which no node has
     ],
 )
-def test_what_cannot_be_a_version_is_no_fact(bad):
+def test_an_invalid_version_is_not_recorded(bad):
     scheduler = master()
     assert handle(scheduler, DatasetPut(bad)) == []
     assert scheduler.state.datasets.find(bad.dataset) is None

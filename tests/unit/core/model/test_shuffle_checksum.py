@@ -41,7 +41,7 @@ def mapped():
 # ---- between map and reduce -----------------------------------------------------------------------------
 
 
-def test_a_reduce_that_has_read_what_its_maps_have_made_is_committed(mapped):
+def test_a_reduce_that_has_read_all_output_of_its_maps_is_committed(mapped):
     mapped.seal("job-1/r0000.1.1", of_reduce(2, 6))
     assert mapped.ended[0].failure is None
 
@@ -72,7 +72,7 @@ def test_a_reduce_that_never_reads_the_right_thing_fails_the_job_by_name(mapped)
     assert not any(isinstance(fact, AttemptCommitted) for fact in mapped.facts)
 
 
-def test_what_a_lost_map_had_made_is_no_longer_expected(mapped):
+def test_output_of_a_lost_map_is_no_longer_expected(mapped):
     mapped.handle(e.NodeGone("node-2", "node-2#1"))
     mapped.fail("job-1/r0000.1.1")
     mapped.seal("job-1/m0001.1.2", of_map(10, pairs=1, fixed=False))
@@ -80,14 +80,14 @@ def test_what_a_lost_map_had_made_is_no_longer_expected(mapped):
     assert mapped.ended[0].failure is None
 
 
-def test_a_reduce_is_judged_by_the_maps_that_it_was_told_to_read(mapped):
+def test_a_reduce_is_checked_against_the_maps_that_it_was_given(mapped):
     mapped.handle(e.NodeGone("node-2", "node-2#1"))  # it has read what was there, and goes on
     assert not mapped.ended
     mapped.seal("job-1/r0000.1.1", of_reduce(2, 6))
     assert mapped.ended[0].failure is None
 
 
-def test_the_next_master_knows_what_maps_have_made(mapped):
+def test_the_next_master_knows_the_checksums_of_map_output(mapped):
     again = ManualScheduler(epoch=2, journal=mapped.journal)
     again.join("node-1", held=("job-1/m0000.1.1",))
     again.join("node-2", held=("job-1/m0001.1.1",))
@@ -100,7 +100,7 @@ def test_the_next_master_knows_what_maps_have_made(mapped):
 # ---- between a map and the same map ---------------------------------------------------------------------
 
 
-def test_a_map_that_is_made_again_with_other_values_fails_the_job(mapped):
+def test_a_repeated_map_with_other_values_fails_the_job(mapped):
     mapped.handle(e.NodeGone("node-1", "node-1#1"))
     mapped.seal("job-1/m0000.1.2", of_map(8))
     assert mapped.ended[0].failure.error_slug == "not-repeatable"
@@ -133,7 +133,7 @@ def test_tallies_add_up_modulo_2_to_the_64():
     assert map_checksum(of_map(5), 1) == EMPTY_CHECKSUM
 
 
-def test_a_report_that_does_not_say_what_was_read_is_not_judged():
+def test_a_report_without_a_checksum_passes():
     assert shuffle_mismatch((2, 6), TaskReport()) == ""
     assert shuffle_mismatch((2, 6), of_reduce(2, 6)) == ""
     assert "2 pairs" in shuffle_mismatch((2, 6), of_reduce(2, 7))

@@ -10,15 +10,15 @@ from mrframe.core.model.spec import Split, SplitKind
 
 PROPERTIES = (
     *("is_file", "is_compressed", "is_decoded", "is_pairs", "is_saved", "is_stored"),
-    *("is_local_file", "needs_fetch", "is_planned_range", "length_tells_work"),
+    *("is_local_file", "needs_fetch", "is_planned_range", "has_predictable_work"),
 )
 TRUE_OF = {
-    "file": {"is_file", "is_local_file", "is_planned_range", "length_tells_work"},
+    "file": {"is_file", "is_local_file", "is_planned_range", "has_predictable_work"},
     "gzip": {"is_compressed", "is_local_file"},
-    "held": {"is_decoded", "needs_fetch", "length_tells_work"},
+    "held": {"is_decoded", "needs_fetch", "has_predictable_work"},
     "pairs": {"is_pairs"},
     "saved": {"is_saved"},
-    "stored": {"is_stored", "needs_fetch", "is_planned_range", "length_tells_work"},
+    "stored": {"is_stored", "needs_fetch", "is_planned_range", "has_predictable_work"},
 }
 
 

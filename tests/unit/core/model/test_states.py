@@ -37,7 +37,7 @@ def test_a_move_that_is_not_in_the_table_is_refused(machine, state, cause):
         machine.move(state, cause)
 
 
-def test_a_move_in_the_table_leads_where_it_says():
+def test_a_move_in_the_table_gives_the_state_of_the_table():
     assert TASK.move(TaskState.READY, "start") is TaskState.RUNNING
     assert JOB.move(JobStatus.DONE, "reopen") is JobStatus.RUNNING
 

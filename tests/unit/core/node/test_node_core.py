@@ -52,7 +52,7 @@ def node():
     return ManualNode()
 
 
-def test_damaged_input_is_to_blame_on_who_made_it(node):
+def test_damaged_input_counts_as_a_failed_fetch_from_its_holder(node):
     node.reduce(("job-1/m0000.1.1", "node-1"), ("job-1/m0001.1.1", "node-2"))
     node.handle(e.Fetched(R0, ("/here/map.mrf", "/fetched/map.mrf")))
     damaged = Failure("io", "it is damaged", error_slug="corrupt", source="/fetched/map.mrf")
@@ -63,7 +63,7 @@ def test_damaged_input_is_to_blame_on_who_made_it(node):
 # ---- hello ------------------------------------------------------------------------------------------
 
 
-def test_it_starts_its_executors_and_says_hello_until_it_is_welcome():
+def test_it_starts_its_executors_and_repeats_its_hello_until_the_welcome():
     core = NodeCore("node-1", "x", 2, held=("job-1/m0003.1.1",))
     hello = a.SendMaster(e.NodeJoined("node-1", "x", 2, ("job-1/m0003.1.1",)))
     assert core.handle(e.Tick(), 5.0) == [hello, a.SpawnExecutor(1), a.SpawnExecutor(2)]
@@ -73,7 +73,7 @@ def test_it_starts_its_executors_and_says_hello_until_it_is_welcome():
     assert beat == a.SendMaster(e.NodeBeat("node-1", "x", held=("job-1/m0003.1.1",)))
 
 
-def test_it_says_hello_again_when_a_master_does_not_know_it(node):
+def test_it_sends_another_hello_to_a_master_that_does_not_know_it(node):
     assert node.sent(e.Welcome("node-1", 2), e.NodeJoined)
     assert node.wait(1.0, e.NodeJoined), "until it is accepted"
     node.handle(e.Welcome("node-1", 2, "node-1#1"))
@@ -81,7 +81,7 @@ def test_it_says_hello_again_when_a_master_does_not_know_it(node):
     assert node.sent(e.Welcome("node-1", 2, "another one"), e.NodeJoined)
 
 
-def test_it_says_hello_again_when_nobody_answers(node):
+def test_it_sends_another_hello_without_a_reply(node):
     assert not node.wait(2.9, e.NodeJoined, unheard=True)
     node.handle(e.Welcome("node-1", 1, "node-1#1"))
     assert not node.wait(2.9, e.NodeJoined, unheard=True)
@@ -131,7 +131,7 @@ def test_the_inputs_of_a_reduce_are_fetched_while_another_attempt_runs(node):
     assert a.Execute(1, "job-1", ReduceOrder(R0, 0, 1, ("p1", "p2"), R0, 2)) in actions
 
 
-def test_an_attempt_whose_inputs_are_here_overtakes_one_that_still_fetches(node):
+def test_an_attempt_with_local_inputs_overtakes_one_that_still_fetches(node):
     node.reduce(("job-1/m0009.1.1", "node-2"))
     assert [x.order.attempt for x in node.map(M0) if isinstance(x, a.Execute)] == [M0]
 
@@ -189,7 +189,7 @@ def test_a_seal_is_repeated_with_growing_pauses_until_it_is_committed(node):
     assert node.wait(1, e.NodeBeat)[0].held == (M0,)
 
 
-def test_what_is_discarded_is_deleted_and_not_started_again(node):
+def test_a_discarded_attempt_is_deleted_and_not_started_again(node):
     node.map(M0)
     node.handle(e.ExecutorSealed(1, M0, TaskReport()))
     assert node.handle(e.DiscardAttempt(M0)) == [a.DeleteAttempt(M0)]
@@ -205,7 +205,7 @@ def test_the_directory_of_a_running_attempt_is_deleted_after_its_executor(node):
     assert node.handle(e.ExecutorDied(1, "killed")) == [a.DeleteAttempt(M0), a.SpawnExecutor(2)]
 
 
-def test_what_is_fetched_for_a_discarded_attempt_is_deleted(node):
+def test_files_fetched_for_a_discarded_attempt_are_deleted(node):
     node.reduce(("job-1/m0009.1.1", "node-2"))
     assert node.handle(e.DiscardAttempt(R0)) == [a.DeleteAttempt(R0)]
     assert node.handle(e.Fetched(R0, ("p",))) == [a.DeleteAttempt(R0)]
@@ -237,7 +237,7 @@ def test_blocks_are_repeated_until_acknowledged_and_the_seal_waits_for_them(node
     assert node.sent(e.AcknowledgeBlock(D0, (0, 0)), e.AttemptSealed)
 
 
-def test_while_who_decodes_is_ahead_another_works_in_its_slot(node):
+def test_another_attempt_uses_the_slot_of_a_decode_attempt_that_pauses(node):
     gzip = Split("gzip", "a.gz", "a.gz", 0, 500, (0, 0))
     blocks = [Split("held", "a.gz", f"block-{n:05}", n, 1, (0, n)) for n in range(BLOCKS_AHEAD_MAX)]
     node.handle(e.StartAttempt(D0, "job-1", 0, 2, gzip, block_bytes=1))
@@ -258,7 +258,7 @@ def test_while_who_decodes_is_ahead_another_works_in_its_slot(node):
     assert (execute.executor, execute.order.attempt) == (2, M1)
 
 
-def test_who_decodes_goes_before_who_maps(node):
+def test_decode_attempts_run_before_maps(node):
     gzip = Split("gzip", "a.gz", "a.gz", 0, 500, (0, 0))
     node.map(M0)
     assert node.map(M1) == []
@@ -319,7 +319,7 @@ def test_an_executor_is_replaced_after_its_number_of_attempts():
 # ---- heartbeats -------------------------------------------------------------------------------------
 
 
-def test_a_heartbeat_tells_what_is_worked_on_and_how_far_it_is(node):
+def test_a_heartbeat_names_the_running_attempts_and_their_progress(node):
     node.map(M0)
     node.map(M1)
     node.handle(e.ExecutorBeat(1, M0, 12, 345))
@@ -328,7 +328,7 @@ def test_a_heartbeat_tells_what_is_worked_on_and_how_far_it_is(node):
     assert beat.progress == ((M0, 12, 345),)
 
 
-def test_a_heartbeat_names_all_that_waits_for_an_answer_and_the_rest_in_turn():
+def test_a_heartbeat_names_all_attempts_without_a_reply_and_the_rest_in_turn():
     held = [f"job-1/m{i:04d}.1.1" for i in range(10)]
     core = NodeCore("node-1", "x", 1, NodeLimits(held_per_beat=4), held)
     core.handle(e.Tick(), 0.0)

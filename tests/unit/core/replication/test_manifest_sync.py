@@ -52,7 +52,7 @@ def test_all_nodes_have_the_manifests_before_a_version_is_acknowledged_and_a_new
     assert {frozenset(held) for held in world.manifests.values()} == {frozenset(keys)}
 
 
-def test_a_journal_that_was_begun_anew_deletes_nothing_and_the_catalog_is_made_again(world):
+def test_a_new_journal_deletes_nothing_and_the_catalog_is_rebuilt(world):
     before = versions(world)
     held = {block: world.where(block) for block in range(1, 5)}
     world.restart_master(facts=0)
@@ -86,7 +86,7 @@ def test_an_older_copy_of_the_journal_deletes_nothing_that_was_put_since(world):
     assert aside(world) == ["error@2"]
 
 
-def test_when_the_old_journal_comes_back_what_was_put_meanwhile_is_kept_too(world):
+def test_versions_put_before_the_old_journal_is_restored_are_kept(world):
     old = list(world.facts)
     world.restart_master(facts=0)
     assert world.put("access", [7]) == 1
@@ -107,7 +107,7 @@ def test_when_the_old_journal_comes_back_what_was_put_meanwhile_is_kept_too(worl
     assert world.where(7) == set()
 
 
-def test_what_was_removed_while_a_node_was_away_goes_when_it_is_back_also_after_a_restart(world):
+def test_an_absent_node_deletes_removed_versions_on_its_return_also_after_a_restart(world):
     away = min(world.where(1))
     world.kill(away)
     world.handle(DatasetRemoved("access", 1))
@@ -161,7 +161,7 @@ STEPS = st.lists(
 
 @settings(max_examples=20, deadline=None)
 @given(STEPS)
-def test_whatever_becomes_of_the_journal_no_version_is_lost_but_those_that_were_removed(steps):
+def test_no_fate_of_the_journal_loses_a_version_that_was_not_removed(steps):
     world = World(3)
     acknowledged: dict[int, set[int]] = {}  # put -> blocks
     copy = 0

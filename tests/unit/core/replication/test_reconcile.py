@@ -103,7 +103,7 @@ def test_a_node_that_is_gone_for_a_moment_keeps_its_place_and_one_that_stays_awa
     assert all(len(world.where(block) & set(world.alive)) == 2 for block in range(20))
 
 
-def test_after_a_start_of_the_master_nothing_is_moved_before_all_nodes_have_said_what_they_have():
+def test_a_new_master_moves_nothing_before_all_nodes_have_listed_their_blocks():
     world = World(4)
     world.put("access", range(20))
     world.settle()
@@ -117,7 +117,7 @@ def test_after_a_start_of_the_master_nothing_is_moved_before_all_nodes_have_said
     assert not [message for _, message in world.sent if isinstance(message, StoreBlock | DropBlock)]
 
 
-def test_what_a_node_was_asked_for_before_it_died_is_asked_of_its_next_process_at_once():
+def test_requests_to_a_dead_node_are_sent_to_its_next_process_at_once():
     world = World(2)
     world.lose = 1
     world.offer(1, [1])
@@ -152,7 +152,7 @@ def test_a_node_that_is_drained_gives_its_blocks_away_and_the_last_one_is_not_dr
     assert (len(world.disks["node-1"]), world.disks["node-2"], len(world.disks["node-3"])) == (30, set(), 30)
 
 
-def test_what_was_stored_for_a_put_that_came_to_nothing_goes_but_not_at_once_after_a_start():
+def test_blocks_of_an_abandoned_put_are_deleted_but_not_right_after_a_start():
     world = World(2)
     world.offer(1, [1])
     world.run(5)
@@ -164,7 +164,7 @@ def test_what_was_stored_for_a_put_that_came_to_nothing_goes_but_not_at_once_aft
     assert world.where(1) == set()
 
 
-def test_a_block_of_which_nobody_knows_is_kept_and_told():
+def test_an_unknown_block_is_kept_and_reported():
     world = World(2)
     world.disks["node-1"] = {name_of(1)}
     world.run(ORPHAN_S + 100)
@@ -176,7 +176,7 @@ def test_a_block_of_which_nobody_knows_is_kept_and_told():
     assert world.scheduler.reply(StorageWanted(), world.now_s).unknown == ()
 
 
-def test_a_put_whose_client_is_gone_is_dropped_and_one_that_failed_says_so():
+def test_a_put_without_its_client_is_dropped_and_a_failed_put_is_reported():
     world = World(2)
     world.full = {"node-2"}
     world.offer(7, [1])

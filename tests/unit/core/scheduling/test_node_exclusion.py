@@ -42,7 +42,7 @@ def test_a_node_that_fails_five_tasks_gets_no_more_for_a_minute():
     assert cluster.scheduler.state.nodes["node-1"].live
 
 
-def test_when_all_nodes_fail_alike_none_is_set_aside():
+def test_if_all_nodes_fail_alike_none_is_excluded():
     cluster = two_nodes()
     for _ in range(8):
         fail_on(cluster, "node-1", 1)
@@ -50,7 +50,7 @@ def test_when_all_nodes_fail_alike_none_is_set_aside():
     assert all(node.live for node in cluster.scheduler.state.nodes.values())
 
 
-def test_the_only_node_is_never_set_aside():
+def test_the_only_node_is_never_excluded():
     cluster = ManualScheduler(limits=SchedulerLimits(queued_per_slot=0, tries_max=100))
     cluster.join("node-1")
     cluster.submit(*(file_split(i, length=MIB << 6) for i in range(60)))
@@ -69,7 +69,7 @@ def test_faults_that_are_long_past_do_not_count():
     assert cluster.scheduler.state.nodes["node-1"].live
 
 
-def test_one_task_that_fails_again_and_again_is_no_fault_of_the_node():
+def test_repeated_failures_of_one_task_do_not_exclude_the_node():
     cluster = ManualScheduler(limits=SchedulerLimits(queued_per_slot=0, tries_max=100))
     cluster.join("node-1", "node-2")
     cluster.submit(*(file_split(i, length=MIB << 6) for i in range(3)))
@@ -79,7 +79,7 @@ def test_one_task_that_fails_again_and_again_is_no_fault_of_the_node():
     assert not cluster.scheduler.state.nodes["node-2"].excluded_until_s
 
 
-def test_what_a_node_has_sealed_is_read_while_it_is_set_aside():
+def test_the_sealed_output_of_an_excluded_node_is_read():
     cluster = two_nodes(7)
     cluster.seal("job-1/m0000.1.1")
     fail_on(cluster, "node-1", 5)
@@ -88,7 +88,7 @@ def test_what_a_node_has_sealed_is_read_while_it_is_set_aside():
     assert ("job-1/m0000.1.1", "node-1") in cluster.starts["job-1/r0000.1.1"][1].sources
 
 
-def test_a_drained_node_gets_no_more_attempts_until_it_is_wanted_again():
+def test_a_drained_node_gets_no_attempts_until_the_draining_ends():
     cluster = two_nodes()
     for node in ("node-1", "node-2"):  # they have stores, as in a standing cluster
         cluster.handle(BlocksHeld(node, f"{node}#1", "", "", ()))

@@ -181,7 +181,7 @@ def test_blocks_that_are_lost_are_decoded_again_and_read_from_there():
     assert cluster.starts["job-1/m0000.1.1"][1].split.held_by == (("job-1/d0000.1.2", "node-2"),)
 
 
-def test_who_decodes_takes_no_slot_while_it_is_ahead():
+def test_a_decode_attempt_that_pauses_takes_no_slot():
     cluster = ManualScheduler(limits=SchedulerLimits(queued_per_slot=0))
     cluster.join("node-1")
     cluster.submit(gzip(), gzip(1))
@@ -199,7 +199,7 @@ def test_who_decodes_takes_no_slot_while_it_is_ahead():
     assert cluster.started() == ["job-1/d0001.1.1"], "who decodes goes first"
 
 
-def test_a_block_that_is_mapped_can_go_and_who_did_not_hear_of_it_is_told_again():
+def test_a_mapped_block_may_be_deleted_and_the_acknowledgement_is_repeated():
     cluster = ManualScheduler()
     cluster.join("node-1", slots=2)
     cluster.submit(gzip())
@@ -230,13 +230,13 @@ def test_a_task_is_tried_four_times(one, kind):
 
 
 @pytest.mark.parametrize("kind", ["raised", "refused"])
-def test_what_would_happen_again_is_not_tried_again(one, kind):
+def test_deterministic_failures_are_not_retried(one, kind):
     one.fail("job-1/m0000.1.1", kind)
     assert one.ended[0].failure.message == "it broke"
     assert not one.started()
 
 
-def test_a_failure_that_is_told_twice_counts_once(one):
+def test_a_failure_that_is_reported_twice_counts_once(one):
     one.fail("job-1/m0000.1.1")
     one.fail("job-1/m0000.1.1")
     assert one.messages(e.DiscardAttempt) == [e.DiscardAttempt("job-1/m0000.1.1")]
@@ -292,7 +292,7 @@ def test_a_start_is_sent_again_when_heartbeats_do_not_show_it(one):
     assert not one.started()
 
 
-def test_an_attempt_that_nobody_wants_is_discarded_when_a_heartbeat_shows_it(one):
+def test_a_superfluous_attempt_in_a_heartbeat_is_discarded(one):
     one.beat("node-1", "job-1/m0000.1.9", held=("job-1/m0001.1.9",))
     assert one.messages(e.DiscardAttempt) == [
         e.DiscardAttempt("job-1/m0000.1.9"),
@@ -320,7 +320,7 @@ def test_releasing_a_job_that_still_runs_ends_it(one):
 
 
 @pytest.mark.parametrize(("limit", "fails"), [(None, False), (3, False), (2, True), (0.15, False), (0.1, True)])
-def test_malformed_lines_are_judged_when_all_maps_are_done(limit, fails):
+def test_malformed_lines_are_checked_when_all_maps_are_done(limit, fails):
     cluster = ManualScheduler()
     cluster.join("node-1", slots=2)
     cluster.submit(file_split(0), file_split(1), steps=(StepSpec(1, max_bad=limit),))
@@ -350,7 +350,7 @@ def mapped():
     return cluster
 
 
-def test_lost_map_output_is_made_again_when_a_reduce_needs_it(mapped):
+def test_a_map_with_lost_output_runs_again_if_a_reduce_needs_it(mapped):
     mapped.handle(e.NodeGone("node-1", "node-1#1"))
     assert mapped.facts == [OutputLost("job-1/m0000.1.1", "node-1")]
     assert mapped.started() == ["job-1/m0000.1.2"]
@@ -368,7 +368,7 @@ def other(records: int):
     return made
 
 
-def test_a_map_that_is_made_again_and_gives_something_else_fails_the_job(mapped):
+def test_a_repeated_map_with_other_output_fails_the_job(mapped):
     mapped.handle(e.NodeGone("node-1", "node-1#1"))
     mapped.seal("job-1/m0000.1.2", other(2))
     assert mapped.ended[0].failure.error_slug == "not-repeatable"
@@ -376,7 +376,7 @@ def test_a_map_that_is_made_again_and_gives_something_else_fails_the_job(mapped)
     assert [type(fact) for fact in mapped.facts] == [JobFinished]
 
 
-def test_the_next_master_knows_what_a_map_gave_first(mapped):
+def test_the_next_master_knows_the_first_output_of_a_map(mapped):
     mapped.handle(e.NodeGone("node-1", "node-1#1"))
     again = ManualScheduler(epoch=2, journal=mapped.journal)
     again.join("node-2", held=("job-1/m0001.1.1",), start=1)
@@ -390,14 +390,14 @@ def test_other_bytes_for_the_same_pairs_are_nothing_else(mapped):
     assert not mapped.ended
 
 
-def test_lost_map_output_is_not_made_again_when_nothing_needs_it(mapped):
+def test_a_map_with_lost_output_does_not_run_again_if_nothing_needs_it(mapped):
     mapped.seal("job-1/r0000.1.1")
     mapped.handle(e.NodeGone("node-2", "node-2#1"))
     assert mapped.facts == [OutputLost("job-1/m0001.1.1", "node-2")]
     assert not mapped.started()
 
 
-def test_the_output_of_a_job_that_is_done_is_made_again_until_it_is_released(mapped):
+def test_lost_output_of_a_done_job_is_produced_again_until_its_release(mapped):
     mapped.seal("job-1/r0000.1.1")
     mapped.handle(e.NodeGone("node-1", "node-1#1"))
     assert mapped.started() == ["job-1/m0000.1.2"]
@@ -432,7 +432,7 @@ def test_a_node_that_is_silent_for_its_lease_is_lost_and_comes_back_with_nothing
     ]
 
 
-def test_a_node_that_restarts_keeps_what_it_says_it_holds(mapped):
+def test_a_restarted_node_keeps_the_outputs_of_its_hello(mapped):
     mapped.join("node-1", start=2, held=("job-1/m0000.1.1",))
     assert not any(isinstance(fact, OutputLost) for fact in mapped.facts)
     assert mapped.started() == ["job-1/r0000.1.2"]
@@ -486,7 +486,7 @@ def test_losses_are_bounded_too():
 # ---- restart ------------------------------------------------------------------------------------------
 
 
-def test_a_restarted_master_asks_for_hellos_and_goes_on_with_what_is_committed(mapped):
+def test_a_restarted_master_asks_for_hellos_and_continues_from_the_commits(mapped):
     again = ManualScheduler(epoch=2, journal=mapped.journal)
     assert again.scheduler.snapshot() == mapped.scheduler.snapshot()
     again.beat("node-1", "job-1/r0000.1.1", held=("job-1/m0000.1.1",))
@@ -509,7 +509,7 @@ def test_a_restarted_master_gives_up_nodes_that_do_not_come_back(mapped):
     assert again.started() == ["job-1/m0001.2.1"]
 
 
-def test_a_restarted_master_tells_the_ends_that_may_not_have_been_heard(mapped):
+def test_a_restarted_master_repeats_ends_that_may_be_unconfirmed(mapped):
     mapped.seal("job-1/r0000.1.1")
     again = ManualScheduler(epoch=2, journal=mapped.journal)
     again.handle(e.Tick())
@@ -527,7 +527,7 @@ def test_facts_come_before_everything_that_depends_on_them(one):
 # ---- progress -----------------------------------------------------------------------------------------
 
 
-def test_progress_counts_what_is_committed_and_what_heartbeats_say(one):
+def test_progress_counts_commits_and_heartbeats(one):
     one.seal("job-1/m0000.1.1", report(lines=10, malformed=1))
     one.beat("node-1", "job-1/m0001.1.1", progress=(("job-1/m0001.1.1", 5, 50),))
     told = one.scheduler.progress("job-1")
@@ -591,7 +591,7 @@ def finish(cluster: ManualScheduler) -> list[tuple]:
     return [(attempt, made.ledger.lines) for attempt, step, _, _, made in ended.reports if step == 0]
 
 
-def test_a_map_that_is_lost_when_nobody_needs_it_stays_in_the_figures():
+def test_a_lost_map_that_nothing_needs_stays_in_the_figures():
     told = finish(lost_map())
     assert [name.partition(".")[0] for name, _ in told] == ["job-1/m0000", "job-1/m0001", "job-1/r0000"]
     assert sum(lines for name, lines in told if "/m" in name) == 14
@@ -607,6 +607,6 @@ def test_after_a_restart_it_still_does():
     assert [(attempt, made.ledger.lines) for attempt, step, _, _, made in ended.reports if step == 0] == told
 
 
-def test_a_map_whose_rejects_are_wanted_is_made_again():
+def test_a_lost_map_with_needed_rejects_runs_again():
     told = finish(lost_map(keeps_maps=True))
     assert sorted(name.rpartition(".")[2] for name, _ in told) == ["1", "1", "2"]

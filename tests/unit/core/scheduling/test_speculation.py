@@ -48,7 +48,7 @@ def test_an_attempt_that_will_soon_have_ended_gets_none():
     assert not passes(cluster, 0.2, bytes_done=999)
 
 
-def test_an_attempt_that_reads_slowly_gets_one_however_far_it_says_it_is():
+def test_an_attempt_that_reads_slowly_gets_one_whatever_its_progress():
     cluster = started()
     assert passes(cluster, 1.5, bytes_done=100) == [SECOND]
 
@@ -103,7 +103,7 @@ def test_there_is_none_while_other_tasks_wait():
     assert set(cluster.starts) == {f"job-1/m{number:04d}.1.1" for number in range(5)}
 
 
-def test_until_half_of_the_tasks_are_done_nobody_knows_what_is_late():
+def test_no_attempt_is_late_until_half_of_the_tasks_are_done():
     cluster = ManualScheduler()
     cluster.join("node-1", "node-2", slots=3)
     cluster.submit(*(file_split(i) for i in range(3)))
@@ -177,7 +177,7 @@ def test_an_attempt_that_waited_for_another_one_has_not_run_for_so_long():
     assert len(cluster.starts) == 6
 
 
-def test_what_is_on_a_silent_node_counts_from_when_it_was_heard_last():
+def test_attempts_on_a_silent_node_count_from_its_last_message():
     cluster = started()
     late = cluster.scheduler.state.nodes["node-2"].live[LATE]
     late.began_s = None
@@ -201,7 +201,7 @@ def test_decode_tasks_are_left_alone():
     assert len(cluster.starts) == 2
 
 
-def test_the_progress_counts_what_two_attempts_read_once():
+def test_progress_counts_two_attempts_at_a_task_once():
     cluster = started()
     passes(cluster, 2.0, bytes_done=100)
     cluster.beat("node-1", SECOND, progress=((SECOND, 50, 500),))

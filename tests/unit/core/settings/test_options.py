@@ -29,7 +29,7 @@ from mrframe.errors import UsageError
         ("engine", "", "one of auto, inline, local, or a name that an installed package gives to"),
     ],
 )
-def test_a_value_that_cannot_be_is_refused_with_what_is_needed(name, value, wanted):
+def test_an_invalid_value_is_refused_with_the_kind_needed(name, value, wanted):
     with pytest.raises(UsageError, match=f"^{name}={value!r}: {wanted}"):
         RunOptions(**{name: value})
     with pytest.raises(UsageError, match=name):

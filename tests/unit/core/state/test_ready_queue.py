@@ -98,7 +98,7 @@ def test_compressed_files_are_decoded_on_all_nodes():
     assert sorted(node for node, _ in cluster.starts.values()) == ["node-1", "node-2"]
 
 
-def test_a_location_that_is_no_node_of_ours_is_not_waited_for():
+def test_no_task_waits_for_a_location_that_is_not_a_node():
     cluster = ManualScheduler()
     cluster.join("node-1")
     cluster.submit(file_split(0, locations=("elsewhere",), length=64 * MIB))

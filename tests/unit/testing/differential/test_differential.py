@@ -93,7 +93,7 @@ def test_values_that_only_python_takes_for_equal_differ():
     assert len(set(map(shown, values))) == len(values)
 
 
-def test_a_case_that_fails_is_shown_whole(capsys, monkeypatch):
+def test_a_failing_case_is_shown_in_full(capsys, monkeypatch):
     def differs(self, one):
         raise Differs("it is not so", silently=True)
 
