@@ -7,14 +7,16 @@ lines and are read by `task/`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mrframe.core.job.job import Reader
 from mrframe.errors import UsageError
 from mrframe.formats.readers.base import BlockReader, Parsed
-from mrframe.formats.readers.time_window import HIDDEN, Times, Window, WindowReader
 from mrframe.formats.registry import kind_of
 from mrframe.formats.schema import check_fields
+
+if TYPE_CHECKING:
+    from mrframe.formats.readers.time_window import Window
 
 __all__ = ["BlockReader", "Parsed", "explain", "make_reader"]
 
@@ -43,6 +45,8 @@ def _windowed(reader: Reader, projection: Sequence[str], paths: Mapping[str, str
             + (f" with the format {reader.format!r}" if reader.format else "")
             + " has no times"
         )
+    from mrframe.formats.readers.time_window import HIDDEN, Times, WindowReader
+
     hidden = [HIDDEN + name for name in found.names]
     inner = make_reader(reader, [*projection, *hidden], {**paths, **dict(zip(hidden, found.names, strict=True))})
     wanted = [paths.get(name, name) for name in projection]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple, fields, replace
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
@@ -25,8 +25,10 @@ from mrframe.errors import MrframeError, UsageError, UserCodeError
 from mrframe.store.run_records import RunRecords, default_folder
 from mrframe.task.code.package import LoadedJob, loaded, pack, unpack
 from mrframe.task.code.settings import Saving, TaskSettings
-from mrframe.task.debug.capsule import Capsule
 from mrframe.task.report.rejects import SAMPLE_BYTES_MAX
+
+if TYPE_CHECKING:
+    from mrframe.task.debug.capsule import Capsule
 
 PACKAGE = "package"
 RECORD = "record"
@@ -38,6 +40,8 @@ def capsule_of(error: UserCodeError) -> Capsule | None:
     """The record or group that an error is about. None when it is about neither, or neither was kept."""
     if error.record is None and not error.group:
         return None
+    from mrframe.task.debug.capsule import Capsule
+
     return Capsule(
         str(error),
         error.traceback_text,
@@ -214,6 +218,8 @@ def kept_maps(runs: RunRecords, run: str) -> KeptMaps:
 
 
 def _of_sample(one: MalformedSample, input_name: str) -> Capsule:
+    from mrframe.task.debug.capsule import Capsule
+
     record = one.text.encode("utf-8", "surrogateescape")
     whole = len(record) < SAMPLE_BYTES_MAX
     return Capsule(one.reason, "", one.source, input_name, one.offset, one.line, record, whole)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mrframe.core.job.job import Job, Reader
 from mrframe.core.model.error_limits import parse_limit
@@ -31,14 +31,14 @@ from mrframe.formats.inputs.splits import (
     default_split_bytes,
     plan_splits,
 )
-from mrframe.formats.inputs.stdin import InTime, spool
-from mrframe.formats.readers.time_window import Window, window_of
 from mrframe.formats.registry import kind_of
 from mrframe.shuffle.reducers import as_fold
 from mrframe.store.scratch import Scratch
 from mrframe.task.code.job_file import JobFile
 from mrframe.task.code.settings import TaskSettings
-from mrframe.task.columnar.arrow import check_extra
+
+if TYPE_CHECKING:
+    from mrframe.formats.readers.time_window import Window
 
 SEEDS = (1 << 53) - 1  # that may be drawn: integers that every reader of JSON keeps exactly
 
@@ -63,7 +63,7 @@ def make_plan(
     if options.split_bytes is None:
         options = dataclasses.replace(options, split_bytes=default_split_bytes(total_bytes))
     feed, first = _spooled(inputs.by_source, options, scratch)
-    window = window_of(options.since, options.until, options.timezone, datetime.now(UTC))
+    window = _window(options)
     return Plan(
         job=job,
         file=file,
@@ -125,6 +125,15 @@ def _splits_of(named: Mapping[str, Sequence[InputFile]], options: RunOptions) ->
         index += len(files)
 
 
+def _window(options: RunOptions) -> Window | None:
+    """The window of time that --since and --until ask for."""
+    if options.since is None and options.until is None and options.timezone in (None, "UTC"):
+        return None
+    from mrframe.formats.readers.time_window import window_of
+
+    return window_of(options.since, options.until, options.timezone, datetime.now(UTC))
+
+
 def _check_times(view: Job, reader: Reader, first: Head, window: Window | None) -> None:
     """UsageError when the records have no times to be asked about."""
     name, head = first
@@ -146,6 +155,8 @@ def plan_steps(job: Job, options: RunOptions, total_bytes: int, *, keeps_maps: b
     steps = []
     for index, step in enumerate(job.steps()):
         if step.map_batch is not None:
+            from mrframe.task.columnar.arrow import check_extra
+
             check_extra()
         own = _finer(usual) if step.key_order == "total" and options.partitions is None else usual
         partitions = 1 if step.top is not None else options.partitions or step.partitions or own
@@ -198,6 +209,8 @@ def _spooled(
         return None, None
     if len(places) > 1:
         raise InputError("standard input (-) is given to two sources, but it can be read only once; give it once")
+    from mrframe.formats.inputs.stdin import InTime, spool
+
     index, name = places[0]
     folder = os.path.join(scratch.make(), "stdin")
     os.mkdir(folder, 0o700)
