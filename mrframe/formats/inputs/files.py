@@ -23,11 +23,9 @@ from collections.abc import Callable, Iterator, Sequence
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.spec import MANIFEST
 from mrframe.errors import InputError
-from mrframe.formats.inputs import globbing
 from mrframe.formats.inputs.compression import Compression, compression_of
 from mrframe.formats.inputs.file_identity import State, state_of
 from mrframe.formats.inputs.magic import HEAD_BYTES
-from mrframe.formats.inputs.output_folder import parts_of
 
 STDIN_PATHS = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 _PIPE_REMEDY = "give - as the input and pipe it in: … | mrframe run JOB -"
@@ -147,6 +145,8 @@ def _argument(argument: str, note: Note) -> list[InputFile]:
 
 
 def _glob_files(pattern: str, note: Note) -> list[str]:
+    from mrframe.formats.inputs import globbing
+
     try:
         matches = globbing.matches(pattern)
     except OSError as error:
@@ -173,6 +173,12 @@ def _directory_files(directory: str, note: Note) -> list[str]:
     return files
 
 
+def _parts(directory: str) -> list[str] | None:
+    from mrframe.formats.inputs.output_folder import parts_of
+
+    return parts_of(directory)
+
+
 def _walk(directory: str, above: tuple[tuple[int, int], ...], hidden: list[str]) -> Iterator[str]:
     """Paths of the files below; special files too, so that they are refused rather than left out."""
     try:
@@ -184,7 +190,7 @@ def _walk(directory: str, above: tuple[tuple[int, int], ...], hidden: list[str])
             )
         with os.scandir(directory) as entries:
             inside = [e.name for e in entries]
-        parts = parts_of(directory) if MANIFEST in inside else None
+        parts = _parts(directory) if MANIFEST in inside else None
     except OSError as error:
         raise _refusal(directory, error) from None
     if parts is not None:

@@ -13,7 +13,6 @@ from typing import Self
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.spec import MIB, SPLIT_BYTES, Split
 from mrframe.errors import CorruptData, InputChanged, InputError
-from mrframe.formats.inputs.block_file import BlockFile
 from mrframe.formats.inputs.compression import gzip_library
 from mrframe.formats.inputs.file_identity import State, check_opened, check_read, state_before
 from mrframe.formats.inputs.files import InputFile
@@ -356,6 +355,8 @@ class _StoredInput(OpenInput):
     """The content of a stored block, read like a file. CorruptData when a part that is read is damaged."""
 
     def __init__(self, path: str, name: str) -> None:
+        from mrframe.formats.inputs.block_file import BlockFile
+
         self.name = name
         self._block = BlockFile(path)
 
