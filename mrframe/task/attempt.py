@@ -29,13 +29,11 @@ from mrframe.errors import (
 from mrframe.formats.inputs.compression import decode_file
 from mrframe.store.attempt_files import create
 from mrframe.task.code.package import LoadedJob, unpack
-from mrframe.task.isolated_attempt import IsolatedAttempt, reads_lines
 from mrframe.task.isolation import effects, surroundings
 from mrframe.task.isolation.hook_guard import is_interrupt, is_the_jobs
 from mrframe.task.isolation.process_limits import memory_limited
 from mrframe.task.isolation.record_guard import RecordGuard
 from mrframe.task.map.map_task import MapTask
-from mrframe.task.map.pair_map_task import PairMapTask
 from mrframe.task.reduce.reduce_task import ReduceTask
 from mrframe.task.report import counters
 from mrframe.task.report.failures import NO_KEY, GroupFailed, HookFailed, RecordFailed, failure_of
@@ -95,6 +93,8 @@ def _attempted(
         if isinstance(outcome, TaskReport) or not _needs_guard(job, order, outcome):
             return outcome
 
+    from mrframe.task.isolated_attempt import IsolatedAttempt
+
     def run(order: Order, reporter: Any, guard: RecordGuard) -> TaskReport | Failure:
         return _tried(job, order, reporter, guard, memory_limit_bytes=limit, causes=causes)
 
@@ -103,6 +103,8 @@ def _attempted(
 
 def _needs_guard(job: LoadedJob, order: Order, failure: Failure) -> bool:
     """Whether a careful attempt finds more: records to leave out, or which record yields a pair that was refused."""
+    from mrframe.task.isolated_attempt import reads_lines
+
     if not reads_lines(order) or job.settings.sampling:
         return False
     refused = failure.error_slug == KeyRefused.slug
@@ -207,6 +209,8 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, guard: Record
         return ReduceTask(step, order, order.partitions, job.settings, reporter, guard=guard).run()
     assert isinstance(order, MapOrder)
     if order.split.is_pairs:
+        from mrframe.task.map.pair_map_task import PairMapTask
+
         return PairMapTask(step, order, job.settings, reporter, guard=guard).run()
     name = order.split.input_name
     if job.settings.sampling:

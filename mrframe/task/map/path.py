@@ -24,13 +24,10 @@ from mrframe.shuffle.buffers import Buffer, FoldBuffer, buffer_for
 from mrframe.shuffle.reducers import Count, Total, as_fold
 from mrframe.task.code.settings import TaskSettings
 from mrframe.task.columnar.declared_map import Constant, declared_picks
-from mrframe.task.columnar.packed_buffer import PackedSums, PackedWords, PackedWordsReader
 from mrframe.task.columnar.raw_count_buffer import RawCountBuffer
-from mrframe.task.columnar.table_fold_buffer import TableFoldBuffer
 from mrframe.task.isolation.hook_guard import combiner
 from mrframe.task.map.feeds import Feed, feed_columns, feed_guarded, feed_pairs
 from mrframe.task.map.map_input import block_reader
-from mrframe.task.map.map_split import feed_split
 from mrframe.task.map.pair_buffer import map_fold
 
 WORTH_BYTES = 4 * MIB  # of input: below it, loading NumPy costs more than it saves
@@ -147,6 +144,8 @@ def _raw(case: Case) -> Read:
 
 
 def _packed_words(case: Case) -> Read:
+    from mrframe.task.columnar.packed_buffer import PackedWordsReader
+
     del case
     return PackedWordsReader(("word",)), {0: Packed}
 
@@ -156,6 +155,12 @@ def _arrow(case: Case) -> Read:
 
     reader = ArrowReader(case.job, block_reader(case.job, case.settings))
     return reader, reader.forms
+
+
+def _feed_split(*attempt: Any) -> None:
+    from mrframe.task.map.map_split import feed_split
+
+    feed_split(*attempt)
 
 
 def _feed_arrays(*attempt: Any) -> None:
@@ -175,6 +180,8 @@ def _raw_counts(case: Case, reader: BlockReader, bad_fields: dict[str, int]) -> 
 
 
 def _word_counts(case: Case, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
+    from mrframe.task.columnar.packed_buffer import PackedWords
+
     return PackedWords(_raw_counts(case, reader, bad_fields))
 
 
@@ -190,8 +197,17 @@ def _pairs(case: Case) -> Buffer:
 def _fold_buffer(case: Case) -> FoldBuffer:
     fold = map_fold(case.job)
     assert fold is not None
-    takes_tables = case.job.map_batch is not None and _may_use_numpy(case)
-    return TableFoldBuffer(fold) if takes_tables else FoldBuffer(fold)
+    if case.job.map_batch is None or not _may_use_numpy(case):
+        return FoldBuffer(fold)
+    from mrframe.task.columnar.table_fold_buffer import TableFoldBuffer
+
+    return TableFoldBuffer(fold)
+
+
+def _packed_sums(case: Case) -> Buffer:
+    from mrframe.task.columnar.packed_buffer import PackedSums
+
+    return PackedSums(_fold_buffer(case))
 
 
 # ---- the tables -----------------------------------------------------------------------------------
@@ -248,7 +264,7 @@ PATHS: tuple[PathRow, ...] = (
         lambda case: case.job.map_split is not None,
         _values,
         _pairs_of_lines,
-        feed_split,
+        _feed_split,
     ),
     PathRow(
         "arrays",
@@ -297,7 +313,7 @@ BUFFERS: tuple[BufferRow, ...] = (
         "`PackedSums`",
         "`count` or `total` over a split of 4 MiB or more, by the usual hash, and there is NumPy",
         _sums_packed,
-        lambda case: PackedSums(_fold_buffer(case)),
+        _packed_sums,
     ),
     BufferRow(
         "`FoldBuffer`",

@@ -32,7 +32,6 @@ from mrframe.task.columnar.packed_reduce import packed_groups, reduce_packed
 from mrframe.task.isolation.hook_guard import is_refusal, named_refusal, no_pairs, passes
 from mrframe.task.isolation.record_guard import RecordGuard
 from mrframe.task.map.emit import pairs_as_columns
-from mrframe.task.reduce.join import joined, spread
 from mrframe.task.reduce.merged_states import merged_states, of_each
 from mrframe.task.reduce.sorted_output import PART_FILE, ROWS_AT_ONCE, SortedOutput
 from mrframe.task.report.failures import NO_KEY, GroupFailed
@@ -171,6 +170,8 @@ class ReduceTask:
             return
         assert callable(self._job.reduce)
         if self._job.is_join:
+            from mrframe.task.reduce.join import joined, spread
+
             self._call(spread(self._job.reduce), joined(streams), output)
         else:
             self._call(self._job.reduce, group(streams[0]), output)
