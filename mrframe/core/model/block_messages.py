@@ -152,7 +152,7 @@ class NodeStorage:
 
 @dataclass(frozen=True, slots=True)
 class Lacking:
-    """A block whose replicas are on `nodes` but belong on `wanted`."""
+    """A misplaced block: its replicas are on `nodes` but belong on `wanted`."""
 
     name: str
     nodes: tuple[str, ...]
@@ -198,7 +198,7 @@ class StorageState:
     """The state of the blocks.
 
     settled        all nodes have listed their blocks, or have had time to do so
-    lacking        some of the blocks whose replicas are not where they belong
+    lacking        some of the misplaced blocks
     lacking_count  number of all such blocks
     extra          number of replicas to be deleted: no version needs them, or not on these nodes
     faults         the replicas last found damaged
@@ -266,7 +266,7 @@ class JudgeBlocks:
 
 @dataclass(frozen=True, slots=True)
 class BlocksHeld:
-    """All blocks of a node whose names lie after `after` and up to `to` ("": no upper bound).
+    """All blocks of a node with names after `after` and up to `to` ("": no upper bound).
 
     provisional  those stored for a put: no manifest of this node names them, and none did when they were stored
     unknown      (name, bytes of its file) of all others that no manifest of this node names

@@ -75,7 +75,7 @@ class JobReleased:
 class DatasetPut:
     """A client has put a version of a dataset. All its blocks are on the disks of their replica nodes.
 
-    Ignored if the dataset has, or ever had, a version of that number. The client then checks whose version that is.
+    Ignored if the dataset has, or ever had, a version of that number. The client then checks if that is its own.
     """
 
     version: Version
@@ -104,7 +104,7 @@ class NodeDrained:
 class NodeJoined:
     """A node's hello. `incarnation` is random per process: a known name with a new incarnation is a restarted node.
 
-    `held` lists the sealed attempts whose output the node still holds.
+    `held` lists the sealed attempts with output that the node still holds.
     """
 
     node: str

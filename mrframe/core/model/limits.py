@@ -19,21 +19,21 @@ class SchedulerLimits:
     resend_s              a start that the node's heartbeats do not show is sent again after this long: 4 heartbeats
     locality_wait_s       the longest that a task waits for a node that has its data (delay scheduling), and never
                           longer than moving the data would take
-    locality_wait_s_min   shorter waits are skipped: they are over before the next event arrives
+    locality_wait_s_min   shorter waits are skipped: they would last until the next event, which is longer
     transfer_bytes_per_s  assumed rate of moving data, to compute that time: about that of a disk
     by_path               nodes read the sealed output of others by path, so no task waits for a node near its data
     tries_max             attempts at a task that may end by themselves ("died", "io") before the job fails: one may
                           be bad luck and two a bad node, so 4 show that the task is at fault
     losses_max            attempts at a task that may be lost with nodes and fetches before the job fails. They are
                           not the task's fault, so this only prevents endless repetition.
-    block_losses_max      the same for a task whose block no node has any more: fewer, as the block may never return
+    block_losses_max      the same for a task if no node has its block any more: fewer, as the block may never return
     fetch_reports_max     failed fetches of an output before it counts as lost: the first may be due to the reader
-    fetch_pause_s         pause before a task whose source could not be fetched is retried. It doubles.
+    fetch_pause_s         pause before a task is retried after a failed fetch. It doubles.
     fetch_pause_s_max     upper bound of that pause
     queued_per_slot       attempts assigned to a node beyond its slots, per slot, so that an executor does not wait
                           for the master between two attempts
-    small_bytes           a node whose attempts read less than this in total has small ones, which may take less time
-                          than a message to the master and its reply
+    small_bytes           the attempts of a node are small if they read less than this in total. They may take less
+                          time than a message to the master and its reply.
     small_queued_per_slot replaces `queued_per_slot` for such a node, as an upper bound
     small_waiting         tasks that must wait per slot of the cluster for each small one queued at a slot, so that
                           a few tasks are still spread over all nodes
@@ -43,8 +43,8 @@ class SchedulerLimits:
     speculative_share     share of all slots that speculative attempts may use (one slot in any case), so that they
                           do not displace other work
     speculative_max       speculative attempts that a task may get in all
-    faults_max            tasks whose attempts have ended by themselves on a node when it is excluded. A task counts
-                          once, so a few bad tasks exclude no node.
+    faults_max            tasks with attempts that ended by themselves on a node, at which the node is excluded. A
+                          task counts once, so a few bad tasks exclude no node.
     faults_window_s       only faults within this time count, because the cause of older ones may be repaired
     exclusion_s           how long an excluded node gets no attempts. After that it is tested by new ones.
     """

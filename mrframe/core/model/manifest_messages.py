@@ -52,7 +52,7 @@ class VersionAsked:
 
 @dataclass(frozen=True, slots=True)
 class VersionsHeld:
-    """All manifests of a node whose keys lie after `after` and up to `to` ("": no upper bound)."""
+    """The keys after `after` and up to `to` ("": no upper bound) of all manifests of a node."""
 
     node: str
     incarnation: str

@@ -36,7 +36,7 @@ class Split:
               attempt sealed on a node, with a `path` relative to that attempt's directory. "pairs": the sealed
               output of reduce attempts of the step before. "saved": a block of a compressed file that is not
               decoded because its map result is saved (under `content`). "stored": a block of the cluster's store,
-              whose name is both `path` and `content`.
+              with its name as `path` and `content`.
     source    display name (`access.log`, `-` for standard input)
     order     position among the inputs, (input index, byte offset). Values of a key arrive in this order.
     held_by   for "held" and "pairs": (attempt id, node) pairs, in order, that hold the data. For "stored": the
@@ -44,7 +44,7 @@ class Split:
     locations nodes on which the data is local, empty if all are equally near
     lines_before  number of lines of the same source before this split, -1 if unknown
     input_name  source of a join that the split belongs to, "" for other jobs
-    partition "pairs": the partition whose output this is, -1 for all of them merged
+    partition "pairs": the partition that it is the output of, -1 for all of them merged
     crc32     of the split's bytes if mrframe wrote them (decoded blocks, standard input), -1 if unknown
     content   digest of the split's bytes in hex if it is known before they are read, else ""
     packed    "held": the compressed file that the block comes from
@@ -139,7 +139,7 @@ class StepSpec:
     max_failed   as `max_bad`, of records on which the user's code fails
     stall_s      kill an attempt after this many seconds without progress
     speculate    a slow task may get a speculative attempt
-    keeps_maps   the rejects of map attempts are needed at the end, so a map whose output is lost always runs again
+    keeps_maps   the rejects of map attempts are needed at the end, so a map with lost output always runs again
     """
 
     partitions: int

@@ -37,7 +37,7 @@ class Repeat:
 
 @dataclass(slots=True, eq=False)
 class NodeAttempt:
-    """An attempt that was assigned to this node, or whose output it holds (then `start` may be None).
+    """An attempt that was assigned to this node, or left its output here (then `start` may be None).
 
     paths    local paths of its inputs, once they are fetched
     moved_s  monotonic time at which it was given to its executor, or last showed progress

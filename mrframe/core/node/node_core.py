@@ -62,8 +62,8 @@ _HOLDING = (AttemptState.SEALED, AttemptState.COMMITTED)
 class NodeCore:
     """Decides for one node process.
 
-    `incarnation` is random per process. `held` names the sealed attempts whose output an earlier process of
-    this node has left in its scratch directory.
+    `incarnation` is random per process. `held` names the sealed attempts with output
+    that an earlier process of this node has left in its scratch directory.
     """
 
     def __init__(
@@ -290,7 +290,7 @@ class NodeCore:
         return [*executor.after, *self._fail(attempt, Failure("died", message), now_s)]
 
     def _run(self, now_s: float) -> list[NodeAction]:
-        """Give attempts whose inputs are local to idle executors, in order of arrival."""
+        """Give attempts with local inputs to idle executors, in order of arrival."""
         actions: list[NodeAction] = []
         idle = self.executors.idle() if self._queue else []
         if not idle:

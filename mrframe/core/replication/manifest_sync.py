@@ -98,7 +98,7 @@ def _add_aside(block_map: BlockMap, version: Version) -> None:
 
 
 def prune_aside(state: SchedulerState) -> None:
-    """Drop versions from the list of those aside that are in the catalog by now, or whose last manifest is gone."""
+    """Drop versions from the list of those aside that are in the catalog by now or have lost their last manifest."""
     block_map = state.block_map
     for key, version in list(block_map.aside.items()):
         if not _is_aside(state, key) or not any(key in held for held in block_map.manifests.values()):

@@ -6,7 +6,7 @@ from mrframe.core.model.block_messages import BlocksOffered
 from mrframe.core.state.block_map import BlockMap, PendingPut
 
 SILENT_S = 60.0
-"""A put whose client has sent nothing for this long is over. A client asks for its state far more often."""
+"""A put ends if its client sends nothing for this long. A client asks for its state far more often."""
 
 
 def offer(block_map: BlockMap, event: BlocksOffered, now_s: float) -> None:

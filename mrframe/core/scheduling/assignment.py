@@ -42,7 +42,7 @@ def may_start(state: SchedulerState, submission: SubmissionRecord, task: Task) -
 
 
 def wake(state: SchedulerState, turn: Turn, tasks: Iterable[Task]) -> None:
-    """Queue those of the tasks that wait and whose inputs are available now."""
+    """Queue those of the tasks that wait and have all their inputs now."""
     for task in tasks:
         if task.state is TaskState.WAITING and may_start(state, state.jobs[task.job], task):
             task.move("inputs there")
@@ -67,14 +67,14 @@ def enqueue(state: SchedulerState, turn: Turn, task: Task) -> None:
 
 
 def postpone(state: SchedulerState, turn: Turn, task: Task) -> None:
-    """Postpone a task whose input could not be fetched, for longer each time."""
+    """Postpone a task after a failed fetch of its input, for longer each time."""
     limits = state.limits
     pause_s = min(limits.fetch_pause_s * 2 ** min(task.losses, 16), limits.fetch_pause_s_max)
     heappush(state.postponed, (turn.now_s + pause_s, task.id))
 
 
 def wake_postponed(state: SchedulerState, turn: Turn) -> None:
-    """Queue the postponed tasks whose pause is over."""
+    """Queue the postponed tasks at the end of their pause."""
     while state.postponed and state.postponed[0][0] <= turn.now_s:
         _, name = heappop(state.postponed)
         submission = state.jobs.get(name.partition("/")[0])

@@ -23,7 +23,7 @@ from mrframe.core.state.tasks import Task
 def cancelled(job: str) -> Failure:
     """Return the failure of a cancelled job."""
     return Failure(
-        "refused", f"{job} was cancelled, so it has no answer; submit it again for one", error_slug="cancelled"
+        "refused", f"{job} was cancelled, so it has no result; submit it again to get one", error_slug="cancelled"
     )
 
 
@@ -73,7 +73,7 @@ def fail(state: SchedulerState, turn: Turn, submission: SubmissionRecord, failur
 
 
 def finish(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> None:
-    """End a job whose last reduce task is committed."""
+    """End a job after the commit of its last reduce task."""
     turn.persist(JobFinished(submission.job, None))
     submission.move("done")
     stop(state, turn, submission)

@@ -45,7 +45,7 @@ def lose_attempt(state: SchedulerState, turn: Turn, attempt: Attempt) -> None:
 
 
 def withdraw_commit(state: SchedulerState, turn: Turn, task: Task, holder: Holder) -> None:
-    """Withdraw a commit whose output is gone."""
+    """Withdraw the commit of a lost output."""
     turn.persist(OutputLost(*holder))
     state.nodes[holder[1]].outputs.pop(holder[0], None)
     state.jobs[task.job].lose(task)

@@ -10,7 +10,7 @@ by rate. Ours compares it with the mean of the tasks that are done.)
 
 It never stops an attempt. The losers are discarded when the first is committed
 (`attempt_end.commit`). Decode tasks get no speculative attempts, since others already read their blocks. Neither do
-tasks that have failed, whose attempts are looking for the record that is to blame.
+tasks that have failed: their attempts look for the record at fault.
 """
 
 from __future__ import annotations

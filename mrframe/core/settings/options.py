@@ -39,7 +39,7 @@ Cache = Literal["auto", "on", "off"]
 
 
 def setting(default: Any, help_text: str, kind: Kind, metavar: str = "") -> Any:
-    """Return a dataclass field whose metadata holds the help, the kind and the metavar of a setting."""
+    """Return a dataclass field with the help, the kind and the metavar of a setting in its metadata."""
     return field(default=default, metadata={"help": help_text, "kind": kind, "metavar": metavar})
 
 

@@ -40,12 +40,12 @@ class Kind:
 
 
 def one_of(*choices: str) -> Kind:
-    """Return the kind whose values are these texts."""
+    """Return the kind that accepts these texts."""
     return Kind("one of " + ", ".join(choices), choices.__contains__, choices=choices)
 
 
 def one_of_group(group: str, *choices: str) -> Kind:
-    """Return the kind whose values are these names and those of the entry points in `group`."""
+    """Return the kind that accepts these names and those of the entry points in `group`."""
     wanted = f"one of {', '.join(choices)}, or a name that an installed package gives to the group {group},"
     return Kind(wanted, bool, choices=choices, group=group)
 

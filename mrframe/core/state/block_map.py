@@ -42,7 +42,7 @@ class BlockMap:
         self.removed: set[str] = set()  # … because their version was removed under this master
         self.provisional: dict[str, set[str]] = {}  # node -> blocks that no version names, stored for a put
         self.unknown: dict[str, dict[str, int]] = {}  # node -> other blocks that no manifest there names -> bytes
-        self.manifests: dict[str, set[str]] = {}  # node -> keys of the versions whose manifests it has
+        self.manifests: dict[str, set[str]] = {}  # node -> keys of its manifests
         self.aside: dict[str, Version] = {}  # key -> version that is aside
         self.manifest_requests: dict[str, dict[str, float]] = {}  # node -> key -> when the manifest is sent again
         self.manifests_missing = True  # whether a node may lack a manifest

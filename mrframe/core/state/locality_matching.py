@@ -43,7 +43,7 @@ class LocalityMatching:
         return task in self._matched
 
     def add(self, task: str, rank: int, nodes: tuple[str, ...]) -> None:
-        """Add a waiting task, whose data is on `nodes`, and keep the shares even."""
+        """Add a waiting task with data on `nodes`, and keep the shares even."""
         self._tasks[task] = (rank, nodes)
         for node in nodes:
             self._shares.setdefault(node, 0)

@@ -30,7 +30,7 @@ class NodeRecord:
     """The scheduler's record of a node.
 
     live     attempts given to it that are not over, by id (`decodes` of them are at decode tasks)
-    outputs  committed attempts whose output it holds, by id
+    outputs  committed attempts with their output on it, by id
     ended    incarnations that have ended for certain: their messages are ignored
     replaced incarnations that another one has replaced: their messages are ignored while that one is joined
     faults   {task: time} of attempts that ended by themselves on it
