@@ -1,9 +1,9 @@
-"""The registry of readers: what a job names (`logs.combined`, `logs.format("…")`, `text`, `words`, `json_lines`), the
-format strings behind the names, and every kind of reader.
+"""The registry of readers: the names that jobs use (`logs.combined`, `logs.format("…")`, `text`, `words`,
+`json_lines`), and every kind of reader.
 
-A new format of an access log is a row of `FORMATS`; a new grammar is a file in `readers/` and an entry in `BUILT_IN`
-(docs/plugins.md). Light to import, since every job file imports it: nothing is compiled here, and the modules of the
-kinds are named as text, to be imported when a kind is first asked for.
+A new format of an access log is a row of `named_formats.FORMATS`. A new grammar is a file in `readers/` and an entry
+in `BUILT_IN` (docs/plugins.md). Every job file imports this module, so it is light: it compiles nothing, and names
+the modules of the kinds as text, to be imported when a kind is first asked for.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrframe.core.job.job import JSON_LINES, TEXT, WORDS, Reader
 from mrframe.errors import PluginBroken
+from mrframe.formats.named_formats import STRINGS
 
 if TYPE_CHECKING:
     from mrframe.formats.readers.kind import ReaderKind
@@ -22,56 +23,6 @@ READERS = "mrframe.readers"
 """The group of entry points by which packages add kinds of readers."""
 AUTO = "auto"
 """As `Reader.format`: to be detected from the data."""
-
-
-class NamedFormat(NamedTuple):
-    """A format known by name: its format string ("" where the kind has one form), an example line, a description."""
-
-    name: str
-    string: str
-    example: str
-    description: str
-
-
-_TIME = "[17/May/2015:10:05:03 +0000]"
-FORMATS: tuple[NamedFormat, ...] = (
-    NamedFormat(
-        "traefik",
-        '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
-        '"$http_user_agent" $request_count "$router" "$server_url" ${duration_ms}ms',
-        f'192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12 "-" "curl/8.5.0" 7 "web@docker" "http://10.0.0.3:80" 4ms',
-        "Traefik's common log format: combined, then request count, router, server and milliseconds",
-    ),
-    NamedFormat(
-        "vhost",
-        '$vhost_port $remote_addr $ident $remote_user [$time_local] "$request" $status $body_bytes_sent '
-        '"$http_referer" "$http_user_agent"',
-        f'www.example.org:443 192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12 "-" "curl/8.5.0"',
-        "combined behind the name of the virtual host, with or without its port (Apache's vhost_combined)",
-    ),
-    NamedFormat(
-        "nginx_main",
-        '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
-        '"$http_user_agent" "$http_x_forwarded_for"',
-        f'192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12 "-" "curl/8.5.0" "198.51.100.4, 203.0.113.9"',
-        "combined, then X-Forwarded-For: `main` in the nginx.conf of nginx's own packages and Docker image",
-    ),
-    NamedFormat(
-        "combined",
-        r"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"",
-        f'192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12 "-" "curl/8.5.0"',
-        "what Apache and nginx call combined: the default of Debian's packages of both",
-    ),
-    NamedFormat(
-        "common",
-        r"%h %l %u %t \"%r\" %>s %b",
-        f'192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12',
-        "the Common Log Format: combined without referer and agent",
-    ),
-)
-"""In the order in which they are preferred when several fit a file equally well."""
-
-STRINGS = {known.name: known.string for known in FORMATS} | {"vhost_combined": FORMATS[1].string}
 
 
 class logs:  # noqa: N801 (a namespace: jobs say logs.combined)

@@ -36,10 +36,11 @@ from mrframe.formats.inputs.compression import compression_of, decode_file
 from mrframe.formats.inputs.line_blocks import pieces
 from mrframe.formats.inputs.magic import HEAD_BYTES
 from mrframe.formats.inputs.splits import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
+from mrframe.formats.named_formats import STRINGS
 from mrframe.formats.readers.access import grammar_of
 from mrframe.formats.readers.base import ALL_VALUES, Column, RawBytes, Values, as_raw
 from mrframe.formats.readers.kind import LINE_FIELDS
-from mrframe.formats.registry import STRINGS, reader_named
+from mrframe.formats.registry import reader_named
 from mrframe.formats.schema import fields_of
 from mrframe.testing import oracle
 from mrframe.testing.mutations import mutate, packed, samples_of, some_lines

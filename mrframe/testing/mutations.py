@@ -10,7 +10,8 @@ import gzip
 from collections.abc import Callable, Sequence
 from random import Random
 
-from mrframe.formats.registry import FORMATS, is_added, kind_named
+from mrframe.formats.named_formats import FORMATS
+from mrframe.formats.registry import is_added, kind_named
 
 LINES_MAX = 12
 CHANGES_MAX = 5

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from mrframe.core.job.job import JSON_LINES, Reader
 from mrframe.formats.factory import make_reader
+from mrframe.formats.named_formats import STRINGS
 from mrframe.formats.readers.access import grammar_of
 from mrframe.formats.readers.base import Parsed, as_raw, raw_of
-from mrframe.formats.registry import STRINGS
 from mrframe.testing import oracle
 
 CUSTOM = (

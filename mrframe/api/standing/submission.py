@@ -1,16 +1,31 @@
-"""A handle on one submission: its id, and the calls of its client about it."""
+"""A handle on one submission: its id, and the calls of its client about it.
+
+Not here: the client itself (`connection.py`), of which a handle knows the calls in `Calls`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from mrframe.api.standing.rows import Cancelled
+from mrframe.api.standing.rows import Cancelled, SubmissionInfo
 
 if TYPE_CHECKING:
     from mrframe.api.explain.input_lines import InputLine
     from mrframe.api.result import Result
-    from mrframe.api.standing.connection import Client
+
+
+class Calls(Protocol):
+    """The calls of a client that a handle passes its id to."""
+
+    @property
+    def directory(self) -> str: ...  # noqa: D102
+    def jobs(self) -> Sequence[SubmissionInfo]: ...  # noqa: D102
+    def wait(self, id: str, timeout_s: float | None = None) -> None: ...  # noqa: A002, D102
+    def result(self, id: str, timeout_s: float = 0.0) -> Result: ...  # noqa: A002, D102
+    def why(self, id: str, key: str) -> Iterator[InputLine]: ...  # noqa: A002, D102
+    def cancel(self, id: str) -> Cancelled: ...  # noqa: A002, D102
+    def rm(self, id: str) -> None: ...  # noqa: A002, D102
 
 
 class Submission:
@@ -25,7 +40,7 @@ class Submission:
     It is as alive as its client. Another client can make a handle of its `id`.
     """
 
-    def __init__(self, client: Client, id: str, notes: tuple[str, ...] = ()) -> None:  # noqa: A002
+    def __init__(self, client: Calls, id: str, notes: tuple[str, ...] = ()) -> None:  # noqa: A002
         self._client = client
         self.id = id
         self.notes = notes

@@ -1,6 +1,6 @@
 """The forms that an answer can be written in, by name: the one table that flags, endings, help and writers come from.
 
-A new form is a row here and a writer (`writing.py`), or an `OutputFormat` that a package registers as an entry point
+A new form is a row here and a writer (`writers.py`), or an `OutputFormat` that a package registers as an entry point
 in the group `mrframe.outputs`. A writer is imported when something is written.
 """
 
@@ -57,11 +57,11 @@ class OutputFormat:
         return self.endings[0].removeprefix(".") if self.endings else self.name
 
 
-def _of_writing(name: str) -> Callable[[], MakeWriter]:
+def _of_writers(name: str) -> Callable[[], MakeWriter]:
     def load() -> MakeWriter:
-        from mrframe.formats.output import writing
+        from mrframe.formats.output import writers
 
-        made: MakeWriter = getattr(writing, name)
+        made: MakeWriter = getattr(writers, name)
         return made
 
     return load
@@ -70,12 +70,12 @@ def _of_writing(name: str) -> Callable[[], MakeWriter]:
 _BUILT_IN = {
     form.name: form
     for form in (
-        OutputFormat("table", "aligned columns, for people", (), _of_writing("TableWriter")),
-        OutputFormat("jsonl", "a JSON object a line", (".jsonl", ".ndjson"), _of_writing("JsonLinesWriter")),
-        OutputFormat("csv", "columns with a header, quoted where needed", (".csv",), _of_writing("CsvWriter")),
-        OutputFormat("tsv", "columns with a header, with tabs, never quoted", (".tsv",), _of_writing("TsvWriter")),
+        OutputFormat("table", "aligned columns, for people", (), _of_writers("TableWriter")),
+        OutputFormat("jsonl", "a JSON object a line", (".jsonl", ".ndjson"), _of_writers("JsonLinesWriter")),
+        OutputFormat("csv", "columns with a header, quoted where needed", (".csv",), _of_writers("CsvWriter")),
+        OutputFormat("tsv", "columns with a header, with tabs, never quoted", (".tsv",), _of_writers("TsvWriter")),
         OutputFormat(
-            "text", "the bare items, with tabs", (".txt", ".log"), _of_writing("TextWriter"), keeps_bytes=True
+            "text", "the bare items, with tabs", (".txt", ".log"), _of_writers("TextWriter"), keeps_bytes=True
         ),
     )
 }

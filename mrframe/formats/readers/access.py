@@ -17,6 +17,7 @@ from mrframe.formats.grammar.format_string import parse_format
 from mrframe.formats.grammar.grammar import Grammar
 from mrframe.formats.grammar.patterns import capture_of, compile_patterns, diagnose, part
 from mrframe.formats.grammar.strftime import has_zone
+from mrframe.formats.named_formats import FORMATS, STRINGS
 from mrframe.formats.readers.access_fields import field_of
 from mrframe.formats.readers.base import (
     ALL_VALUES,
@@ -31,7 +32,6 @@ from mrframe.formats.readers.base import (
 )
 from mrframe.formats.readers.convert import Text, converter_for
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, Matches, ReaderKind, TimeFields
-from mrframe.formats.registry import FORMATS, STRINGS
 
 RawColumns = list[list[bytes | None]]
 _LINE_FIELDS = ("file", "offset", "line")

@@ -16,10 +16,10 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from mrframe.formats.named_formats import NamedFormat
 from mrframe.formats.readers.convert import decode
 from mrframe.formats.readers.kind import Matches, ReaderKind, TimeFields
 from mrframe.formats.readers.line_reader import MISSING, LineReader
-from mrframe.formats.registry import NamedFormat
 
 _BLANKS = " \t\r"
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from mrframe.core.job.job import Reader
+from mrframe.formats.named_formats import NamedFormat
 from mrframe.formats.readers.base import BlockReader
-from mrframe.formats.registry import NamedFormat
 
 ValueKind = Literal["text", "int", "float", "time", "any"]
 Matches = Callable[[bytes], bool]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mrframe.formats.named_formats import NamedFormat
 from mrframe.formats.readers.base import (
     ALL_VALUES,
     Column,
@@ -25,7 +26,6 @@ from mrframe.formats.readers.base import (
 )
 from mrframe.formats.readers.convert import Text
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, ReaderKind
-from mrframe.formats.registry import NamedFormat
 
 _TEXT = Text(dash=False)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from mrframe.formats.named_formats import NamedFormat
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, ReaderKind, TimeFields
 from mrframe.formats.readers.line_reader import BAD, LineReader
-from mrframe.formats.registry import NamedFormat
 
 KEYS = ("time", "level", "ms")
 

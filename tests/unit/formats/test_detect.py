@@ -9,7 +9,7 @@ from mrframe import Job, RunOptions, count, json_lines, logs
 from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError, UnknownField
 from mrframe.formats.detect import detect
-from mrframe.formats.registry import FORMATS
+from mrframe.formats.named_formats import FORMATS
 
 EXAMPLES = {known.name: known.example.encode() + b"\n" for known in FORMATS}
 COMBINED, VHOST, MAIN = EXAMPLES["combined"], EXAMPLES["vhost"], EXAMPLES["nginx_main"]

@@ -9,7 +9,8 @@ from mrframe.core.job.job import JSON_LINES, PAIRS, TEXT, WORDS, Reader
 from mrframe.errors import FormatError, UnknownField
 from mrframe.formats.detect import detect
 from mrframe.formats.factory import explain, make_reader
-from mrframe.formats.registry import FORMATS, formats_table, logs, reader_named
+from mrframe.formats.named_formats import FORMATS
+from mrframe.formats.registry import formats_table, logs, reader_named
 from mrframe.formats.schema import check_fields, fields_of
 
 EXAMPLES = {known.name: known.example.encode() for known in FORMATS}

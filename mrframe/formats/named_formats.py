@@ -1,0 +1,59 @@
+"""The formats that are known by name: format strings of servers, each with an example and a description.
+
+A new format of an access log is a row of `FORMATS`. Not here: how a format string becomes a grammar (`grammar/`), and
+formats of other kinds, which their readers name (`readers/`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class NamedFormat(NamedTuple):
+    """A format known by name: its format string ("" where the kind has one form), an example line, a description."""
+
+    name: str
+    string: str
+    example: str
+    description: str
+
+
+_TIME = "[17/May/2015:10:05:03 +0000]"
+FORMATS: tuple[NamedFormat, ...] = (
+    NamedFormat(
+        "traefik",
+        '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
+        '"$http_user_agent" $request_count "$router" "$server_url" ${duration_ms}ms',
+        f'192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12 "-" "curl/8.5.0" 7 "web@docker" "http://10.0.0.3:80" 4ms',
+        "Traefik's common log format: combined, then request count, router, server and milliseconds",
+    ),
+    NamedFormat(
+        "vhost",
+        '$vhost_port $remote_addr $ident $remote_user [$time_local] "$request" $status $body_bytes_sent '
+        '"$http_referer" "$http_user_agent"',
+        f'www.example.org:443 192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12 "-" "curl/8.5.0"',
+        "combined behind the name of the virtual host, with or without its port (Apache's vhost_combined)",
+    ),
+    NamedFormat(
+        "nginx_main",
+        '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
+        '"$http_user_agent" "$http_x_forwarded_for"',
+        f'192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12 "-" "curl/8.5.0" "198.51.100.4, 203.0.113.9"',
+        "combined, then X-Forwarded-For: `main` in the nginx.conf of nginx's own packages and Docker image",
+    ),
+    NamedFormat(
+        "combined",
+        r"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\"",
+        f'192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12 "-" "curl/8.5.0"',
+        "what Apache and nginx call combined: the default of Debian's packages of both",
+    ),
+    NamedFormat(
+        "common",
+        r"%h %l %u %t \"%r\" %>s %b",
+        f'192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12',
+        "the Common Log Format: combined without referer and agent",
+    ),
+)
+"""In the order in which they are preferred when several fit a file equally well."""
+
+STRINGS = {known.name: known.string for known in FORMATS} | {"vhost_combined": FORMATS[1].string}

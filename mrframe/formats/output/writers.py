@@ -1,0 +1,172 @@
+"""The writers of the built-in forms: jsonl, csv, tsv, text, and a table for people.
+
+jsonl  `{"key": …, "value": …}`, one row a line. `value_text.py` turns values into JSON.
+csv    a header, then the columns of `table_columns.py`, quoted where needed. Lines end with `\\n`.
+tsv    the same, never quoted: tab, newline, carriage return and backslash are `\\t`, `\\n`, `\\r`, `\\\\`.
+text   no header. Key and value, and the items of tuples and dicts, separated by tabs, as they are. None is left out,
+       so a job that yields (line, None) writes lines.
+table  a header and aligned columns, numbers to the right. Nothing is cut off, control characters are escaped.
+
+Each makes the bytes of a block of rows (`named_outputs.BlockWriter`). Not here: which rows are in a block
+(`writing.py`).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from mrframe.formats.output.table_columns import Grid, parts
+from mrframe.formats.output.value_text import (
+    Text,
+    as_utf8,
+    cell_texts,
+    display_width,
+    json_as_utf8,
+    json_column,
+    json_shown,
+    json_to_bytes,
+    shown,
+    to_bytes,
+)
+
+_NUMBERS = frozenset({int, float, Decimal, type(None)})
+_ONE_CELL = frozenset({str, int, float, bool, bytes, Decimal})
+_TSV = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_TSV_SEARCH = re.compile(r"[\\\t\n\r]").search
+
+
+class JsonLinesWriter:
+    """`jsonl`: see the head of this file."""
+
+    def __init__(self, escape: bool, how: Text) -> None:  # noqa: FBT001
+        self._escape = escape
+        self._how = how
+
+    def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
+        """See `BlockWriter`."""
+        pairs = zip(json_column(keys), json_column(values), strict=True)
+        text = "".join([f'{{"key": {key}, "value": {value}}}\n' for key, value in pairs])
+        return json_to_bytes(json_shown(json_as_utf8(text, self._how)) if self._escape else text, self._how)
+
+
+class TextWriter:
+    """`text`."""
+
+    def __init__(self, escape: bool, how: Text) -> None:  # noqa: FBT001
+        self._escape = escape
+        self._how = how
+
+    def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
+        """See `BlockWriter`."""
+        if not self._escape and set(map(type, keys)) == {str} and values.count(None) == len(values):
+            return to_bytes("\n".join([*keys, ""]), self._how)  # lines
+        if not self._escape and {*map(type, keys), *map(type, values)} <= _ONE_CELL:
+            pairs = zip(cell_texts(keys, self._how), cell_texts(values, self._how), strict=True)
+            return to_bytes("".join([f"{key}\t{value}\n" for key, value in pairs]), self._how)
+        lines = []
+        for row in zip(keys, values, strict=True):
+            items = [item for part in row if part is not None for _, item in parts(part, "")]
+            cells = cell_texts(items, self._how)
+            lines.append("\t".join(_shown(cells, self._how) if self._escape else cells))
+        return to_bytes("".join([line + "\n" for line in lines]), self._how)
+
+
+def _shown(texts: list[str], how: Text) -> list[str]:
+    return [shown(as_utf8(text, how)) for text in texts]
+
+
+class _GridWriter:
+    """csv, tsv and table: the columns are known from the first block, and a header stands before it."""
+
+    def __init__(self, escape: bool, how: Text) -> None:  # noqa: FBT001
+        self._escape = escape
+        self._how = how
+        self._grid: Grid | None = None
+
+    def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
+        """See `BlockWriter`."""
+        first = self._grid is None
+        grid = self._grid = self._grid or Grid(keys, values)
+        columns = grid.columns(keys, values)
+        texts = [self._texts(column) for column in columns]
+        if not first:
+            return self._encoded(self._lines(texts))
+        header = self._texts(grid.header)
+        self._measure(header, columns, texts)
+        return self._encoded(self._lines([[name] for name in header]) + self._lines(texts))
+
+    def _texts(self, column: Sequence[Any]) -> list[str]:
+        texts = cell_texts(column, self._how)
+        return _shown(texts, self._how) if self._escape else texts
+
+    def _encoded(self, text: str) -> bytes:
+        return to_bytes(text, self._how)
+
+    def _measure(self, header: list[str], columns: list[Sequence[Any]], texts: list[list[str]]) -> None:
+        """Told once, with the first rows."""
+
+    def _lines(self, texts: list[list[str]]) -> str:
+        raise NotImplementedError
+
+
+class CsvWriter(_GridWriter):
+    """`csv`."""
+
+    def _lines(self, texts: list[list[str]]) -> str:
+        buffer = io.StringIO(newline="")
+        minimal = csv.writer(buffer, lineterminator="\n")
+        if any("\r" in text for column in texts for text in column):
+            # a bare \r ends a line for many readers, but is not quoted when lines end with \n
+            quoted = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)
+            for row in zip(*texts, strict=True):
+                (quoted if any("\r" in text for text in row) else minimal).writerow(row)
+        else:
+            minimal.writerows(zip(*texts, strict=True))
+        return buffer.getvalue()
+
+
+class TsvWriter(_GridWriter):
+    """`tsv`."""
+
+    def _texts(self, column: Sequence[Any]) -> list[str]:
+        texts = [text.translate(_TSV) if _TSV_SEARCH(text) else text for text in cell_texts(column, self._how)]
+        return [shown(json_as_utf8(text, self._how)) for text in texts] if self._escape else texts
+
+    def _encoded(self, text: str) -> bytes:
+        try:
+            return text.encode()
+        except UnicodeEncodeError:
+            return to_bytes(json_as_utf8(text, self._how), self._how)
+
+    def _lines(self, texts: list[list[str]]) -> str:
+        return "".join(["\t".join(row) + "\n" for row in zip(*texts, strict=True)])
+
+
+class TableWriter(_GridWriter):
+    """`table`."""
+
+    def __init__(self, escape: bool, how: Text) -> None:  # noqa: ARG002, FBT001 (a table is for people in any case)
+        super().__init__(escape=True, how=how)
+        self._widths: list[int] = []
+        self._right: list[bool] = []
+
+    def _measure(self, header: list[str], columns: list[Sequence[Any]], texts: list[list[str]]) -> None:
+        self._widths = [display_width([name, *column]) for name, column in zip(header, texts, strict=True)]
+        self._right = [set(map(type, column)) <= _NUMBERS for column in columns]
+
+    def _lines(self, texts: list[list[str]]) -> str:
+        padded = [
+            [_pad(text, width, right=right) for text in column]
+            for column, width, right in zip(texts, self._widths, self._right, strict=True)
+        ]
+        return "".join(["  ".join(row).rstrip(" ") + "\n" for row in zip(*padded, strict=True)])
+
+
+def _pad(text: str, width: int, *, right: bool) -> str:
+    space = " " * (width - display_width([text]))
+    return space + text if right else text + space
