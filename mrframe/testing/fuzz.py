@@ -1,10 +1,10 @@
-"""`python -m mrframe.testing.fuzz --mutations 100000 LOG…`: ruined logs, held to a strict parser of one line.
+"""`python -m mrframe.testing.fuzz --mutations 100000 LOG…`: read ruined logs, and compare with a parser of one line.
 
 A mutation is a short log, changed. It is cut into splits and blocks of random lengths and read by the reader of its
-format; records, malformed lines, every field's bytes and the ledger must be what the parser of one line
-(`testing/oracle.py`; Python's own `json`, `gzip` and `bytes.split` for the others) says about the whole of it. One in
-`RUN_EVERY` is run as a job, too. An error that has no name, a result that differs, or one that takes longer than
-`HANG_S` fails, and is made again with `--first N --mutations 1`. Not here: how logs are ruined (`mutations.py`).
+format. Records, malformed lines, the bytes of every field and the ledger must be those that a strict parser of one
+line finds (`testing/oracle.py`, or Python's own `json`, `gzip` and `bytes.split` for the others). One in `RUN_EVERY`
+is run as a job, too. An error that has no name, a result that differs, or one that takes longer than
+`HANG_S` fails, and is made again with `--first N --mutations 1`. Not here: ruining logs (`mutations.py`).
 """
 
 from __future__ import annotations
@@ -60,19 +60,19 @@ class FuzzFailed(Exception):
 
 
 class Hung(BaseException):
-    """A mutation takes too long; not an Exception, so that nothing on the way takes it for a failure."""
+    """A mutation takes too long. Not an Exception, so that no handler on the way takes it for a failure."""
 
 
 @dataclass
 class Read:
-    """What came of a log: the fields of each record, the (number, offset, bytes) of malformed lines, all lines."""
+    """The result of reading a log: fields of each record, (number, offset, bytes) of malformed lines, all lines."""
 
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     malformed: list[tuple[int, int, bytes]] = field(default_factory=list)
     lines: int = 0
 
 
-# ---- what must come of it -----------------------------------------------------------------------------
+# ---- the expected result ------------------------------------------------------------------------------
 
 
 def lines_of(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -89,7 +89,7 @@ def lines_of(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def expected(kind: str, data: bytes, fields: Sequence[str], line_bytes_max: int) -> Read:
-    """What the parser of one line says."""
+    """Return the result that the parser of one line gives."""
     read = Read()
     for number, (offset, line) in enumerate(lines_of(data)):
         read.lines = number + 1
@@ -106,7 +106,7 @@ def expected(kind: str, data: bytes, fields: Sequence[str], line_bytes_max: int)
 
 
 def _rows(kind: str, line: bytes, offset: int, fields: Sequence[str]) -> list[tuple[Any, ...]] | None:
-    """The records that a line is; None when it is malformed."""
+    """Return the records of a line, or None if it is malformed."""
     if kind == "text":
         return [(offset, line)]
     if kind == "words":
@@ -124,7 +124,7 @@ def _rows(kind: str, line: bytes, offset: int, fields: Sequence[str]) -> list[tu
     return [(offset, *(record[name] for name in fields))] if isinstance(record, dict) else None
 
 
-# ---- what comes of it ---------------------------------------------------------------------------------
+# ---- the real result ----------------------------------------------------------------------------------
 
 
 @cache
@@ -139,7 +139,7 @@ def _reader(kind: str) -> tuple[BlockReader, tuple[str, ...]]:
 
 
 def by_reader(kind: str, path: str, sizes: tuple[int, int], line_bytes_max: int) -> Read:
-    """Read a file as map tasks do, by `sizes` of splits and blocks; FuzzFailed when the bytes do not add up."""
+    """Read a file as map tasks do, by `sizes` of splits and blocks. Raises FuzzFailed if bytes do not add up."""
     split_bytes, block_bytes = sizes
     size = os.path.getsize(path)
     reader, _ = _reader(kind)
@@ -200,7 +200,7 @@ def by_job(kind: str, path: str, split_bytes: int) -> list[tuple[int, bytes]]:
 
 
 class Fuzz:
-    """Mutations of the samples, by seed and number; `folder` is for their files."""
+    """Mutations of the samples, by seed and number. `folder` is for their files."""
 
     def __init__(self, seed: int, samples: dict[str, list[bytes]], folder: str, kinds: Sequence[str] = KINDS) -> None:
         self._seed = seed
@@ -211,7 +211,7 @@ class Fuzz:
         self.records = self.malformed = self.refused = 0
 
     def play(self, number: int) -> None:
-        """Make one mutation and judge what comes of it; raises FuzzFailed, Hung, and whatever is not expected."""
+        """Make one mutation and check its result. Raises FuzzFailed, Hung, and any unexpected error."""
         random = Random(f"{self._seed}/{number}")
         kind = random.choice(self._kinds)
         format_ = kind if kind in self._samples else random.choice(FORMATS)
@@ -285,7 +285,7 @@ class Fuzz:
 
 
 class _Kept(io.BytesIO):
-    """A file whose bytes are still there when it is closed."""
+    """A file that keeps its bytes after it is closed."""
 
     kept = b""
 
@@ -295,7 +295,7 @@ class _Kept(io.BytesIO):
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether a file of these bytes is read as it is."""
+    """Return whether a file of these bytes is read without decompression."""
     try:
         return not compression_of(data[:HEAD_BYTES], "f")
     except (InputError, ExtraMissing):
@@ -325,7 +325,7 @@ def _alarm() -> Iterator[None]:
 def fuzz(
     seed: int, first: int, mutations: int, logs: Sequence[bytes], kinds: Sequence[str] = KINDS
 ) -> tuple[Fuzz, list[tuple[int, str]]]:
-    """Play mutations in the main thread; what failed, as (number, why), at most `FAILED_MAX`."""
+    """Play mutations in the main thread. Returns failures as (number, why), at most `FAILED_MAX`."""
     failed: list[tuple[int, str]] = []
     with tempfile.TemporaryDirectory(prefix="mrframe-fuzz-") as folder, _alarm():
         player = Fuzz(seed, samples_of(logs, kinds), folder, kinds)
@@ -335,7 +335,7 @@ def fuzz(
                 player.play(number)
             except (FuzzFailed, Hung) as error:
                 failed.append((number, str(error)))
-            except Exception as error:  # a crash: what fuzzing looks for
+            except Exception as error:  # a crash, just as fuzzing hopes to find
                 failed.append((number, f"{type(error).__name__}: {error}"[:SHOWN_BYTES]))
             if len(failed) == FAILED_MAX:
                 break
@@ -343,7 +343,7 @@ def fuzz(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play the mutations that the arguments ask for; the exit code."""
+    """Play the mutations that the arguments ask for. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m mrframe.testing.fuzz")
     parser.add_argument("--mutations", type=int, default=10_000, help="how many (default: 10000)")
     parser.add_argument("--seed", type=int, default=0, help="of the mutations (default: 0)")

@@ -1,7 +1,7 @@
-"""Logs made bad on purpose: lines of samples, and what a pen, a disk or an attacker may do to them.
+"""Logs made bad on purpose: sample lines, damaged as by a pen, a disk or an attacker.
 
-Everything follows from the `random.Random` that is given, so a mutation is made again from its seed. Not here: what a
-reader must make of it (`fuzz.py`).
+Everything follows from the `random.Random` that is given, so a mutation is made again from its seed. Not here: the
+result that a reader must give (`fuzz.py`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def samples_of(logs: Sequence[bytes], kinds: Sequence[str] = ()) -> dict[str, li
 
 
 def some_lines(random: Random, samples: Sequence[bytes]) -> bytes:
-    """A short log of sample lines; the last one may lack its end."""
+    """Return a short log of sample lines. The last one may lack its line end."""
     end = random.choice((b"\n", b"\n", b"\n", b"\r\n"))
     lines = [random.choice(samples) for _ in range(random.randint(0, LINES_MAX))]
     data = b"".join(line + end for line in lines)

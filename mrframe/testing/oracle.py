@@ -37,7 +37,7 @@ def parse_line(grammar: Grammar, line: bytes) -> dict[str, bytes | None] | None:
 
 
 def _end(slot: ValueSlot, line: bytes, at: int) -> int | None:
-    """Where the slot that begins at `at` ends; None when it is not there."""
+    """Return the end of the slot that begins at `at`, or None if it is not there."""
     kind = slot.kind
     end: int | None
     if kind in ("status", "int", "float", "epoch"):
@@ -75,14 +75,14 @@ def _run(slot: ValueSlot, line: bytes, at: int) -> int:
 
 
 def _is_client(line: bytes, at: int) -> bool:
-    """Whether an address with `-` behind it stands where the name of a virtual host should."""
+    """Return whether an address followed by `-` stands in place of the name of a virtual host."""
     word, _, rest = line[at:].partition(b" ")
     letters = b"0123456789." if b":" not in word else b"0123456789abcdefABCDEF.:"
     return rest.startswith(b"- ") and word.count(b":") != 1 and word != b"" and all(byte in letters for byte in word)
 
 
 def _list_end(slot: ValueSlot, line: bytes, at: int) -> int | None:
-    """The end of items with `, ` and ` : ` between them, which are no part of what follows the list."""
+    """Return the end of a list of items that `, ` and ` : ` separate."""
     end = _item_end(slot, line, at)
     while end is not None:
         mark = line[end : end + 2] if line[end : end + 2] == b", " else line[end : end + 3]
@@ -115,7 +115,7 @@ def _commas_end(line: bytes, at: int) -> int:
 
 
 def _until_end(slot: ValueSlot, line: bytes, at: int) -> int | None:
-    """The first place where what follows the value can be read; None when the value there is none of the slot's."""
+    """Return the first place where the rest of the line can be read, or None if the slot cannot hold the value before it."""
     end = _request_line_end(line, at) if slot.kind == "request" else None
     if end is not None and _can_read(slot.until, line, end):
         return end
@@ -150,7 +150,7 @@ def _request_line_end(line: bytes, at: int) -> int | None:
 
 
 def _can_read(elements: tuple[Element, ...], line: bytes, at: int | None) -> bool:
-    """Whether these elements, which may end with the end of the line, stand at `at`."""
+    """Return whether these elements stand at `at`. They may end with the end of the line."""
     for element in elements:
         if at is None:
             return False
@@ -270,7 +270,7 @@ def _target(target: bytes) -> tuple[bytes, bytes | None]:
 
 
 def _request(value: bytes) -> tuple[bytes | None, ...] | None:
-    """Method, path, query and protocol; None when the request has another form."""
+    """Return method, path, query and protocol, or None if the request has another form."""
     words = value.split(b" ")
     if len(words) != 3:
         return None

@@ -1,9 +1,9 @@
 """A pytest plugin for tests of one's own jobs: the fixtures `mr_run` and `mr_cluster`.
 
 `mr_run(job, data)` runs a job in the test's process, `mr_cluster(job, data)` on a real cluster of processes
-that lives for the call; both give the rows. A test is failed when a process of its cluster outlives it. The
+that lives for the call. Both return the rows. A test fails if a process of its cluster outlives it. The
 plugin is loaded by every pytest run where mrframe is installed, so at import it needs pytest and nothing else.
-It is not a mock of anything: both fixtures do what `mrframe run` does.
+It mocks nothing: both fixtures run a job as `mrframe run` does.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Rows(list[tuple[Any, Any]]):
 
 
 class Runner(Protocol):
-    """What the fixtures give: a function that runs a job."""
+    """The type of the fixtures: a function that runs a job."""
 
     def __call__(
         self,
@@ -47,11 +47,11 @@ class Runner(Protocol):
         job_options: dict[str, Any] | None = None,
         **options: Any,
     ) -> Rows:
-        """The rows of `job` over `data`; raises what `mrframe.run` raises.
+        """Return the rows of `job` over `data`. Raises the errors of `mrframe.run`.
 
-        job          a Job, a function that gives one, or what `mrframe run` takes (`jobs/top_urls.py`)
+        job          a Job, a function that returns one, or a name or path as for `mrframe run` (`jobs/top_urls.py`)
         data         the text of a log (str or bytes), a list of its lines, {file name: text}, a Path or a list
-                     of Paths; text is never taken for the name of a file. For a join {source: such data}
+                     of Paths. Text is never taken for the name of a file. For a join {source: such data}
         job_options  arguments for a job that is a function
         options      settings by name, such as `partitions=3` (`mrframe.RunOptions` lists them)
         """
@@ -66,7 +66,7 @@ def mr_run(tmp_path_factory: pytest.TempPathFactory) -> Runner:
 
 @pytest.fixture
 def mr_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    """Run a job on a cluster of two nodes that is started for the call; what it leaves behind fails the test."""
+    """Run a job on a cluster of two nodes started for the call. A process left behind fails the test."""
     mark = secrets.token_hex(8)
     run = _runner(tmp_path_factory, {"engine": "local", "nodes": 2})
     children: set[int] = set()
@@ -127,7 +127,7 @@ def _as_files(data: Data, factory: pytest.TempPathFactory) -> list[str]:
     return [str(folder / name) for name in files]
 
 
-# ── processes: on Linux they are found in /proc; elsewhere none is found and none is judged ───────────
+# ── processes: found in /proc on Linux; elsewhere no process is found or checked ────────────────
 
 
 def _children() -> set[int]:
@@ -139,14 +139,14 @@ def _children() -> set[int]:
 
 
 def _marked(mark: str) -> set[int]:
-    """Other processes that were started with the mark in their environment, whoever is their parent now."""
+    """Return other processes that were started with the mark in their environment, under any parent."""
     wanted = f"{MARK}={mark}".encode()
     pids = {int(name) for name in _listed("/proc") if name.isdecimal()} - {os.getpid()}
     return {pid for pid in pids if wanted in _read(f"/proc/{pid}/environ").split(b"\0")}
 
 
 def _outliving(pids: set[int], wait_s: float) -> set[int]:
-    """Those of the processes that have not ended when the time is over; returns as soon as all have."""
+    """Return the processes that outlive the time. Returns early once all have ended."""
     handles: dict[int, int] = {}
     poller = select.poll()
     try:

@@ -1,6 +1,6 @@
-"""Hypothesis strategies for keys and values: what any job may yield, the awkward cases first.
+"""Hypothesis strategies for keys and values that a job may yield, the awkward cases first.
 
-Not imported by anything that runs a job: it needs hypothesis, which is no dependency of mrframe.
+Not imported by anything that runs a job: it needs hypothesis, on which mrframe does not depend.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _ATOMS: dict[str, st.SearchStrategy[Any]] = {
 
 
 def keys() -> st.SearchStrategy[Any]:
-    """Any legal key; small numbers and equal numbers of different types are common."""
+    """Any legal key. Small numbers and equal numbers of different types are common."""
     return st.recursive(
         st.one_of(*_ATOMS.values()), lambda inner: st.tuples() | st.tuples(inner, inner), max_leaves=4
     )
 
 
 def key_columns(*, min_size: int = 0, max_size: int = 30) -> st.SearchStrategy[list[Any]]:
-    """Columns of keys: of one type, of tuples of one shape, or mixed; with repeats."""
+    """Columns of keys with repeats: of one type, of tuples of one shape, or mixed."""
     shapes = [*_ATOMS.values(), st.tuples(_ATOMS["s"], _ATOMS["i"]), st.tuples(_ATOMS["f"], _ATOMS["n"]), keys()]
     return st.sampled_from(shapes).flatmap(
         lambda one: st.lists(one, min_size=1, max_size=8).flatmap(

@@ -1,8 +1,8 @@
-"""One cluster of processes for many runs: what `mrframe run` starts for each, kept between them.
+"""One cluster of processes for many runs. `mrframe run` starts one each time. This one stays.
 
 A run asks for `job-1`. Each gets an id of its own here, and all else is passed on. For tests that run many small jobs
-with `engine="local"` and do not care about starting and ending. After `RUNS` runs it is another cluster: with another
-number of nodes, another way of the shuffle and another `PYTHONHASHSEED`.
+with `engine="local"` and do not care about starting and ending. After `RUNS` runs another cluster replaces it, with
+another number of nodes, another transport of the shuffle and another `PYTHONHASHSEED`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ RUNS = 40
 
 
 class WarmCluster:
-    """Starts a cluster when it is first used; a context manager."""
+    """A context manager that starts a cluster on first use."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
@@ -43,7 +43,7 @@ class WarmCluster:
             yield
 
     def end(self) -> None:
-        """End the cluster; the next run starts another."""
+        """End the cluster. The next run starts another."""
         cluster, self._cluster = self._cluster, None
         if cluster is not None:
             cluster.close()

@@ -1,4 +1,4 @@
-"""`python -m mrframe.testing.differential.differential --cases 5000`: random jobs, held to a few lines of plain
+"""`python -m mrframe.testing.differential.differential --cases 5000`: compare random jobs with a few lines of plain
 Python.
 
 A case is a job file, its inputs and how they are cut, all from one seed (`random_cases.py`). mrframe runs it, and so
@@ -6,7 +6,7 @@ does `reference.py`. Rows with their types, figures, rejected lines, counters, e
 must be the same. If the job is wrong, there must be an error of the right kind that names the right record. If it is
 right, there must be none. A case that fails is shown whole. `--seed N --cases 1` plays it again, alone.
 
-Not here: what a case is made of (`random_*.py`), what its answer must be (`reference*.py`).
+Not here: generating a case (`random_*.py`), working out its answer (`reference*.py`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ LEDGER = ("outside_time", "without_time")
 
 
 class Differs(Exception):
-    """A run was not what the reference says. `silently`: no error message tells so."""
+    """A run differs from the reference. `silently`: without any error message."""
 
     def __init__(self, text: str, *, silently: bool) -> None:
         super().__init__(text)
@@ -63,7 +63,7 @@ class Differs(Exception):
 
 @dataclass
 class Outcome:
-    """What came of a run: rows, or an error."""
+    """The result of a run: rows, or an error."""
 
     rows: list[Pair] = field(default_factory=list)
     figures: dict[str, Any] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Outcome:
 
 
 class Player:
-    """Plays cases in a folder of its own; counts what they were."""
+    """Plays cases in a folder of its own, and counts answers, errors and rows."""
 
     def __init__(self, folder: str, cluster: WarmCluster | None = None) -> None:
         self._folder = folder
@@ -83,7 +83,7 @@ class Player:
         self.results = self.errors = self.rows = 0
 
     def play(self, one: Case) -> None:
-        """Run a case in each of its worlds; raises Differs."""
+        """Run a case in each of its worlds. Raises Differs."""
         folder = tempfile.mkdtemp(prefix="case-", dir=self._folder)
         job, side = os.path.join(folder, "job.py"), os.path.join(folder, "side")
         text = one.job.replace(SIDE, side)
@@ -104,7 +104,7 @@ class Player:
                 _compare_command(expected, outcome, *command(one, folder, job))
 
     def _inputs(self, one: Case, folder: str, world: World) -> list[tuple[Input, str]]:
-        """Write the inputs; what the reference is to know of each, and how it is given to a run."""
+        """Write the inputs. Returns each as the reference reads it, and as an argument of a run."""
         found = []
         for number, file in enumerate(one.files):
             path = os.path.join(folder, file.name)
@@ -122,10 +122,10 @@ class Player:
             if one.local and self._cluster is not None:
                 stack.enter_context(self._cluster.used())
             try:
-                with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # what jobs print
+                with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # jobs may print
                     result = stack.enter_context(mrframe.run(job, paths, RunOptions(**settings), rejects=rejects))
                 outcome = Outcome(list(result), result.summary.to_plain())
-            except (Exception, SystemExit, GeneratorExit) as error:  # whatever a job's code may raise: it is judged
+            except (Exception, SystemExit, GeneratorExit) as error:  # a job's code may raise anything
                 if isinstance(error, ClusterUnreachable) and self._cluster is not None:
                     self._cluster.end()
                 return Outcome(error=error)
@@ -146,13 +146,13 @@ def _rejected(path: str) -> list[tuple[str, int, int, str]]:
 
 
 def escaped(line: bytes) -> str:
-    """A line as text in which bytes that are no text are spelled out."""
+    """Return a line as text, with bytes that are not UTF-8 spelled out."""
     return line.decode("utf-8", "backslashreplace")
 
 
 @contextmanager
 def _tight(one: Case) -> Iterator[None]:
-    """Have a run of few records do what otherwise only large ones do."""
+    """Make a run of few records take the paths that otherwise only large ones take."""
     with ExitStack() as stack:
         if one.tight:
             short = partial(_short_blocks, read_split)
@@ -191,7 +191,7 @@ def _short_blocks(read: Any, *rest: Any, block_bytes: int, **more: Any) -> Any:
 
 
 def _compare(expected: Expected, outcome: Outcome, prefix: str) -> None:
-    """Raise Differs when a run was not as it must be."""
+    """Raise Differs if a run does not match the reference."""
     if outcome.error is not None:
         _compare_error(expected, outcome.error, prefix)
         return
@@ -244,7 +244,7 @@ def shown(value: Any) -> str:
     if type(value) in (list, tuple):
         return f"{type(value).__name__}({', '.join(map(shown, value))})"
     if type(value) is datetime and value.tzinfo is not None:
-        value = value.replace(fold=0)  # which says nothing beside a fixed offset
+        value = value.replace(fold=0)  # it means nothing with a fixed offset
     return repr(value)
 
 
@@ -255,7 +255,7 @@ def _listed(rows: Sequence[Pair]) -> str:
 def _text(error: BaseException) -> str:
     try:
         return str(error)[:SHOWN_CHARS]
-    except Exception as worse:  # an exception of the job, whose text its own code makes
+    except Exception as worse:  # the job's own exception: its code makes the text
         return f"(no text: {type(worse).__name__})"
 
 
@@ -263,7 +263,7 @@ def _text(error: BaseException) -> str:
 
 
 def words(one: Case, folder: str, job: str) -> list[str]:
-    """The case as words of the command line."""
+    """Return the case as words of the command line."""
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in one.options.items() if name != "cache"]
     flags += ["--engine=local" if one.local else "--engine=inline", f"--cache={one.options.get('cache', 'off')}"]
     paths = [f"{f.source}={folder}/{f.name}" if f.source else f"{folder}/{f.name}" for f in one.files]
@@ -272,11 +272,11 @@ def words(one: Case, folder: str, job: str) -> list[str]:
 
 def command(one: Case, folder: str, job: str) -> tuple[int, bytes, bytes]:
     """(exit code, standard output, standard error) of a case as a command, in a process of its own."""
-    main_module = importlib.import_module("mrframe.__main__")  # here, and not again in each process
+    main_module = importlib.import_module("mrframe.__main__")  # imported here once, not in each child
     arguments = [*words(one, folder, job), f"--scratch-dir={folder}"]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # of forks with threads; what is forked here has one
+            warnings.simplefilter("ignore", DeprecationWarning)  # about forking with threads: this process has one
             pid = os.fork()
         if pid == 0:
             _become(main_module.run_as_command, arguments, folder, (out.fileno(), err.fileno()))
@@ -299,7 +299,7 @@ def _become(run: Callable[[], object], arguments: Sequence[str], folder: str, st
         run()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-    except BaseException:  # else it would be lost with this process
+    except BaseException:  # it would be lost with this process
         traceback.print_exc()
     finally:
         try:
@@ -310,7 +310,7 @@ def _become(run: Callable[[], object], arguments: Sequence[str], folder: str, st
 
 
 def _compare_command(expected: Expected, outcome: Outcome, code: int, out: bytes, err: bytes) -> None:
-    """Raise Differs when a command has not printed and ended as the run from Python did."""
+    """Raise Differs if a command printed or exited otherwise than the run from Python."""
     must = outcome.error.exit_code if isinstance(outcome.error, MrframeError) else 0
     if code != must:
         raise Differs(
@@ -332,7 +332,7 @@ def _compare_command(expected: Expected, outcome: Outcome, code: int, out: bytes
 
 
 def described(one: Case) -> str:
-    """A case for people: its job, its inputs, its command."""
+    """Describe a case to people: its job, its inputs, its command."""
     files = "".join(f"  {f.name}: {f.content!r}\n" for f in one.files)[:SHOWN_CHARS]
     worlds = f"worlds: {one.worlds} ({one.kind})\n" if len(one.worlds) > 1 else ""
     prefix = f"mrframe {' '.join(words(one, '.', 'job.py'))}{' (tight)' if one.tight else ''}"
@@ -349,7 +349,7 @@ class Failed:
 
 
 def play_many(seeds: Sequence[int], *, failed_max: int = FAILED_MAX) -> tuple[Player, list[Failed]]:
-    """Play the cases of these seeds; what failed, at most so many."""
+    """Play the cases of these seeds. Returns those that failed, and stops after `failed_max`."""
     failed: list[Failed] = []
     with tempfile.TemporaryDirectory(prefix="mrframe-differential-") as folder, WarmCluster(folder) as cluster:
         player = Player(folder, cluster)
@@ -364,11 +364,13 @@ def play_many(seeds: Sequence[int], *, failed_max: int = FAILED_MAX) -> tuple[Pl
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play the cases that the arguments ask for; the exit code."""
+    """Play the cases that the arguments ask for. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m mrframe.testing.differential.differential")
-    parser.add_argument("--cases", type=int, default=500, help="how many (default: 500)")
-    parser.add_argument("--seed", type=int, default=0, help="of the first of them (default: 0)")
-    parser.add_argument("--failures", type=int, default=FAILED_MAX, help="stop after so many (default: 10)")
+    parser.add_argument("--cases", type=int, default=500, help="how many to play (default: 500)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first case (default: 0)")
+    parser.add_argument(
+        "--failures", type=int, default=FAILED_MAX, help="stop after this many failures (default: 10)"
+    )
     chosen = parser.parse_args(arguments)
     begun = perf_counter()
     player, failed = play_many(range(chosen.seed, chosen.seed + chosen.cases), failed_max=chosen.failures)

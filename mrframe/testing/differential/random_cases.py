@@ -14,7 +14,7 @@ from mrframe.testing.differential.random_jobs import JobWriter
 from mrframe.testing.differential.random_worlds import GLIMPSES, World
 
 LOCAL_EVERY = 20
-"""The case of one seed in so many is for a cluster of processes."""
+"""One case in this many runs on a cluster of processes."""
 READERS = ("text", "text", "words", "combined", "combined", "json_lines")
 
 
@@ -30,11 +30,11 @@ class File:
 
 @dataclass(frozen=True)
 class Case:
-    """One of them.
+    """One case.
 
-    worlds   the job is run once in each; of more than one with saved results
-    kind     what of the world its job looks at, or ""
-    tight    have every buffer, block and fan-in as small as it can be
+    worlds   the job runs once in each, with saved results if there are several
+    kind     the part of the world that its job looks at, or ""
+    tight    make every buffer, block and fan-in as small as possible
     command  run it as a command, too
     """
 
@@ -93,7 +93,7 @@ def _files(random: Random, readers: list[str]) -> list[File]:
 
 
 def _worlds(random: Random, reader: str, kind: str) -> tuple[World, ...]:
-    """Two worlds or three: what the job looks at changes, or the input grows, or nothing does."""
+    """Return two or three worlds. The part that the job looks at changes, or the input grows, or nothing changes."""
     first = random.randint(0, 10**6)
     worlds = [World(first)]
     for number in range(random.choice((1, 1, 2))):

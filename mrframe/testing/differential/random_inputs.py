@@ -84,7 +84,7 @@ def log_line(random: Random) -> bytes:
 
 
 def json_line(random: Random) -> bytes:
-    """An object on a line, or what is none."""
+    """Return an object on a line, or a line that is not an object."""
     if random.random() < 0.06:
         return random.choice(NOT_JSON)
     texts = ("a", "b", "x", "item", "é", "\udcff", "50", "", "ccc")
@@ -108,5 +108,5 @@ def packed(data: bytes) -> bytes:
 
 
 def sources_of(readers: Sequence[str]) -> list[str]:
-    """Names for the sources of a join; of anything else one, ""."""
+    """Return names for the sources of a join, or [""] for any other job."""
     return [""] if len(readers) == 1 else ["left", "right", "third"][: len(readers)]

@@ -1,8 +1,8 @@
 """Random jobs as the text of job files, built from a grammar of small pieces.
 
-A job is text because mrframe fingerprints, ships and reads text. Some pieces raise, yield what is refused, leave the
-process or print. `reference.py` works out the result, so pieces combine freely. One rule: no answer may depend on how
-the input is cut. Keys and values are in `random_values.py`.
+A job is text because mrframe fingerprints, ships and reads text. Some pieces raise, yield invalid values, end the
+process or print. `reference.py` works out the result, so pieces combine freely. One rule: no answer may depend
+on the cutting of the input. Keys and values are in `random_values.py`.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ PARTITIONS = (
 
 
 class JobWriter:
-    """Writes one job; afterwards says what the case around it must know."""
+    """Writes one job, and notes the facts that its case needs."""
 
     def __init__(self, random: Random, readers: Sequence[str], glimpse: Glimpse | None = None) -> None:
         self.random = random
@@ -113,7 +113,7 @@ class JobWriter:
         return self.random.choice(some)
 
     def _function(self, parameters: Sequence[str], body: str) -> str:
-        """Write a function down; its name."""
+        """Write a function down. Returns its name."""
         self._names += 1
         name = f"step_{self._names}"
         self._text.append(f"def {name}({', '.join(parameters)}):\n{body}\n")
@@ -176,7 +176,7 @@ class JobWriter:
         return [f"map={self._map(reader, wanted)}", *where]
 
     def _batch(self, reader: str, wanted: str) -> list[str]:
-        """A map of Arrow tables; `singly` says the same of one record to the reference."""
+        """Write a map of Arrow tables, and `singly`, its equivalent for one record, for the reference."""
         field = {"text": "line", "words": "word", "combined": "path"}[reader]
         value = {"any": "len(part)", "none": "None", "number": self._one(("len(part)", "len(part) / 7"))}[wanted]
         key = self._one(("part", "len(part) % 5", "part[:1]"))  # not of its code points: some are others in Arrow
@@ -206,7 +206,7 @@ class JobWriter:
         return f"lambda {name}: {self._one(tests)}"
 
     def _map(self, reader: str, wanted: str) -> str:
-        """A function of the fields of a record, written down; its name."""
+        """Write a function of the fields of a record. Returns its name."""
         fields = self.random.choice(FIELDS[reader])
         subject = self._one(fields)
         if reader != "pairs" and wanted in ("any", "none") and self.glimpse is None and self._chance(0.1):
@@ -232,7 +232,7 @@ class JobWriter:
         return self._one((f"{word!r} in str({subject})", f"number({subject}) % 13 == {rest}"))
 
     def _guards(self, subject: str, leave: str = "return") -> list[str]:
-        """What a map does before it yields."""
+        """Return statements that a map runs before it yields."""
         lines = [f"subject = {subject}"]
         if self._chance(0.15):
             lines.append("increment('seen', len(str(subject)))")
@@ -256,7 +256,7 @@ class JobWriter:
         return key
 
     def _value(self, part: str, wanted: str) -> str:
-        """An expression for a value of the kind that the reducer wants; what begins with "=" is one already."""
+        """Return an expression for a value of the kind that the reducer wants. "=…" is one already."""
         if self.glimpse is not None:
             return self.glimpse.expression
         if wanted.startswith("="):
@@ -265,7 +265,7 @@ class JobWriter:
             return self._one(("None", "1"))
         pool = {"number": values.some_numbers, "key": values.some_keys}.get(wanted, values.some_values)(self.random)
         if wanted == "key" and self._chance(0.3):
-            pool = list(values.KINDS["zoned"])  # whose order is not that of the wall clock
+            pool = list(values.KINDS["zoned"])  # in another order than on the wall clock
         listed = f"({', '.join(pool)},)[number(({part}, 1)) % {len(pool)}]"
         also = {"number": ("1", f"number({part})", f"number({part}) / 7"), "key": (part, "1")}.get(
             wanted, (part, "None")
@@ -278,7 +278,7 @@ class JobWriter:
         return value
 
     def _reduce(self, *, settled: bool) -> tuple[list[str], str]:
-        """(parts that fold values, the kind of values they want); unless `settled`, for values in any order."""
+        """Return (parts that fold values, the kind of values they want), for values in any order unless `settled`."""
         draw = self.random.random()
         if self.glimpse is not None:
             return [self._one(("reduce=collect", "reduce=each", "reduce=distinct"))], "any"
@@ -322,7 +322,7 @@ class JobWriter:
             return ["sort_values=True"]
         return []
 
-    # ---- what follows ----------------------------------------------------------------------------------
+    # ---- later steps ----------------------------------------------------------------------------------
 
     def _following(self) -> str:
         """Further steps: `.then(…)`, up to twice."""

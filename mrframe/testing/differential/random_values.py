@@ -1,6 +1,7 @@
 """Keys and values of all kinds, as Python source, for random jobs (`random_jobs.py`).
 
-`random.Random` decides everything. What cannot be a key or an answer is here too: a run must refuse it by name.
+`random.Random` decides everything. Values that cannot be keys or answers are here too. A run must refuse them by
+name.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ PREAMBLE = (
     ("Unsure", 'class Unsure:\n    def __bool__(self):\n        raise LookupError("no truth")\n'),
     ("number", "def number(thing):\n    return sum(map(ord, str(thing))) % 97\n"),
 )
-"""What the pieces of a job refer to, by name."""
+"""Definitions that the pieces of a job refer to, by name."""
 
 
 def with_preamble(text: str) -> str:
@@ -55,7 +56,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "datetime(2024, 10, 27, 6, 1, tzinfo=EAST)",
     ),
 }
-"""Literals by kind; within a kind some are the same key."""
+"""Literals by kind. Within a kind some are the same key."""
 OTHER_FORMS = KINDS["fixed"][:2]
 """The instant of the first zoned one with other offsets: which form comes out of later steps is not promised."""
 REFUSED_KEYS = (
@@ -70,7 +71,7 @@ def some_keys(random: Random) -> list[str]:
     """Literals of keys: of one kind, of a few, or tuples of these."""
     kinds = random.sample(sorted(KINDS), random.choice((1, 1, 1, 2, 3, 6)))
     found = [one for kind in kinds for one in random.sample(KINDS[kind], random.randint(1, len(KINDS[kind])))]
-    if random.random() < 0.25:  # where equality and order are not what they look like
+    if random.random() < 0.25:  # equality and order are not as they look
         kinds = random.choice((["zoned"], ["zoned"], ["zoned", "fixed"], ["float"], ["float", "int", "bool"]))
         found = [one for kind in kinds for one in KINDS[kind]]
     if random.random() < 0.25:
@@ -83,7 +84,7 @@ def some_keys(random: Random) -> list[str]:
 
 
 def some_numbers(random: Random) -> list[str]:
-    """Literals of what can be added up."""
+    """Literals that can be added up."""
     kinds = random.choice((("int",), ("int",), ("int", "none"), ("float",), ("bool", "int", "float"), ("big", "int")))
     return random.sample(
         [one for kind in kinds for one in KINDS[kind]], random.randint(1, 4) if len(kinds) == 1 else 5

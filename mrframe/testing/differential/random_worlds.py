@@ -1,4 +1,4 @@
-"""The world beside a job's input: files, variables, chance, the local zone; how to look at it, and how to set it.
+"""The world beside a job's input: files, variables, chance, the local zone. How to look at it and set it.
 
 A job that looks at it may give another answer tomorrow, so mrframe must not save the results of its map. A `Glimpse`
 is one way to look. These worlds are set for one process only, so the jobs that look at them run inline.
@@ -35,7 +35,7 @@ class Glimpse:
 
 @dataclass(frozen=True)
 class World:
-    """What there is to be seen; `more` is appended to the first input."""
+    """The state of the world. `more` is appended to the first input."""
 
     number: int = 0
     more: bytes = b""
@@ -109,7 +109,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.c
 
 @contextmanager
 def entered(world: World, kind: str, path: str) -> Iterator[None]:
-    """Have the world be so for a while; its side file is at `path`."""
+    """Set the world within the context. Its side file is at `path`."""
     text = b"%d\n" % world.number if kind == "numbers" else b"[side]\nvalue = %d\n" % world.number
     for name, data in ((path, PACKED.get(kind, bytes)(text)), (path + ".py", text.partition(b"\n")[2])):
         with open(name, "wb") as file:

@@ -3,7 +3,7 @@
 The reference of the differential run. It holds all of the input in memory, reads it line by line, and runs the job's
 own functions in the simplest order. It follows docs/reading.md and docs/jobs.md and imports nothing of mrframe: a job
 file is executed with a module of stubs in place of `mrframe`, so that `count` is a word and a `Job` is a dict.
-Not here: what the readers do (`reference_readers.py`), how a run is compared (`differential.py`).
+Not here: reading (`reference_readers.py`), comparing a run with the reference (`differential.py`).
 
 Rules:
 - Only what the documents promise is expected. Where they leave something open (which of two failing records is named,
@@ -41,10 +41,10 @@ Pair = tuple[Any, Any]
 
 @dataclass
 class Expected:
-    """What must come of a run.
+    """The expected result of a run.
 
-    rows     the answer; None when there can be none
-    slugs    the errors that may be raised in its place; empty when none may
+    rows     the answer, or None if only an error can come
+    slugs    the errors that may be raised in its place, or empty
     failing  the errors that say so of records
     failing_records  (source, line, number) of the records on which the job's code fails, when only they can be named
     any_order  whether rows of equal keys may come in any order
@@ -65,7 +65,7 @@ class Expected:
 
 
 class StubJob(dict[str, Any]):
-    """The parts of a job by name, and `steps`: itself and what follows."""
+    """The parts of a job by name, and `steps`: the job itself and its later steps."""
 
     def __init__(self, **parts: Any) -> None:
         super().__init__(parts)
@@ -82,7 +82,7 @@ class StubJob(dict[str, Any]):
 
 
 def job_of(source: str, counters: Counter[str]) -> StubJob:
-    """The `job` of a job file, made by stubs; `mrframe.increment` counts in `counters`."""
+    """Execute a job file with stubs and return its `job`. `mrframe.increment` counts in `counters`."""
     stub: Any = types.ModuleType("mrframe")
     for name in (*READY, "text", "words", "json_lines"):
         setattr(stub, name, name)
@@ -108,7 +108,7 @@ def parameters(function: Callable[..., Any]) -> list[str]:
 
 
 def checked(results: Any) -> list[Pair]:
-    """The pairs that a function gives, each a tuple of two; Refused for anything else."""
+    """Return the pairs that a function gives, each a tuple of two. Raises Refused for anything else."""
     if results is None:
         raise Refused("user-code")
     pairs = list(results)
@@ -118,7 +118,7 @@ def checked(results: Any) -> list[Pair]:
 
 
 def guarded(work: Callable[[], Any], slugs: tuple[str, ...] = ("user-code",)) -> Any:
-    """The result of some code of the job; Refused for whatever it raises."""
+    """Return the result of some code of the job. Raises Refused if the code raises."""
     try:
         return work()
     except Refused as refused:
@@ -128,7 +128,7 @@ def guarded(work: Callable[[], Any], slugs: tuple[str, ...] = ("user-code",)) ->
 
 
 def mapped(step: StubJob, fields: Mapping[str, Any]) -> list[Pair]:
-    """The pairs of one record; Refused when the job's code fails on it, or yields what cannot be taken."""
+    """Return the pairs of one record. Raises Refused if the job's code fails on it or yields invalid pairs."""
     where = step.where
     if where and not guarded(lambda: bool(where(*(fields[name] for name in parameters(where))))):
         return []
@@ -140,7 +140,7 @@ def mapped(step: StubJob, fields: Mapping[str, Any]) -> list[Pair]:
     elif step.map is not None:
         arguments = [fields[name] for name in step.fields or parameters(step.map)]
         pairs = guarded(lambda: checked(step.map(*arguments)))
-    else:  # a whole split, which these functions treat record by record; `singly` is what a map_batch does
+    else:  # a whole split: these functions go record by record, and `singly` stands for map_batch
         record = namedtuple("record", step.fields)(*(fields[name] for name in step.fields))  # noqa: PYI024
         function = step.map_split or (lambda records: step.map_batch.singly(*next(records)))
         pairs = guarded(lambda: checked(function(iter([record]))))
@@ -154,7 +154,7 @@ def mapped(step: StubJob, fields: Mapping[str, Any]) -> list[Pair]:
 
 
 def mapped_all(step: StubJob, rows: Iterable[Pair]) -> list[Pair]:
-    """The pairs of all rows of the step before; Refused, for whatever may be found first."""
+    """Return the pairs of all rows of the step before. Raises Refused, with every error that may come first."""
     pairs: list[Pair] = []
     refused: set[str] = set()
     for key, value in rows:
@@ -187,7 +187,7 @@ def grouped(pairs: Iterable[Pair]) -> dict[Any, tuple[Any, list[Any]]]:
 
 
 def reduce_step(step: StubJob, sides: Sequence[Iterable[Pair]], expected: Expected) -> list[Pair]:
-    """The rows of a step, in order, from the pairs of its sources; Refused when it has none."""
+    """Return the rows of a step, in order, from the pairs of its sources. Raises Refused if the step must fail."""
     if step.sort_values:  # of the forms that a key comes in, that of its first value counts
         sides = [sorted(pairs, key=lambda pair: (identity(pair[0]), identity(pair[1]))) for pairs in sides]
     if step.reduce == "each":  # each with its own form of the key
@@ -226,7 +226,7 @@ def rows_of(reduce: Any, key: Any, values: list[list[Any]]) -> list[Pair]:
 
 
 def best(rows: list[Pair], n: int, by: Any) -> list[Pair]:
-    """The rows with the largest value, or item of it, in that order; ties by key."""
+    """Return the rows with the largest value, or item of it, in that order. Ties are ordered by key."""
 
     def rank(row: Pair) -> Any:
         value = row[1] if by is None else guarded(lambda: row[1][by])
@@ -242,7 +242,7 @@ def best(rows: list[Pair], n: int, by: Any) -> list[Pair]:
 
 
 def expect(source: str, inputs: Sequence[Input], options: Mapping[str, Any]) -> Expected:
-    """What must come of a run of the job file `source` over these inputs."""
+    """Return the expected result of running the job file `source` over these inputs."""
     counters: Counter[str] = Counter()
     expected = Expected()
     with redirect_stdout(StringIO()):
@@ -277,7 +277,7 @@ def _run(
     malformed = sum(len(reading.malformed) for reading in readings.values())
     try:
         _expect_limits(expected.failing, options, (left_out, records), (malformed, lines))
-    except Refused as refused:  # or what the combiner or the partitioner does wrong, which may be found first
+    except Refused as refused:  # an error of the combiner or partitioner may come first
         raise Refused(*refused.slugs, *(("user-code", "bad-job") if expected.folds else ())) from None
     expected.rejects = [row for name in names for row in readings[name].malformed]
     expected.figures |= {
@@ -302,7 +302,7 @@ def _run(
 def _reduced(
     step: StubJob, sides: Sequence[list[Pair]], expected: Expected, options: Mapping[str, Any]
 ) -> list[Pair]:
-    """The rows of a step; also what its combiner and partitioner may do wrong is expected, as far as they run."""
+    """Return the rows of a step. Errors of its combiner and partitioner are accepted, as far as they run."""
     for token, (key, values) in grouped(sides[0]).items() if len(sides) == 1 else ():
         try:
             if step.combine:
@@ -320,7 +320,7 @@ def _reduced(
 
 
 def _pairs(view: StubJob, records: list[Record], expected: Expected, counters: Counter[str]) -> Iterator[Pair]:
-    """The pairs of all records that the job's code can bear; where it fails is noted."""
+    """Return the pairs of all records that the job's code can handle, and note where it fails."""
     for record in records:
         before = Counter(counters)
         try:
@@ -337,7 +337,7 @@ def _pairs(view: StubJob, records: list[Record], expected: Expected, counters: C
 def _expect_limits(
     failing: set[str], options: Mapping[str, Any], left_out: tuple[int, int], malformed: tuple[int, int]
 ) -> None:
-    """Refused when more records are left out, or lines malformed, than the limits bear; each (number, of so many)."""
+    """Raise Refused if more records are left out, or lines malformed, than the limits allow. Each: (number, total)."""
     slugs = set(failing) if _exceeds(options.get("max_failed", "0"), *left_out) else set()
     if slugs:
         slugs.add("too-many-failed")

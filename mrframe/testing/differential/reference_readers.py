@@ -1,7 +1,7 @@
 """The readers of the reference: files to records, line by line, as docs/reading.md says. Imports nothing of mrframe.
 
-Text, words, access logs in the combined format and JSON lines, with windows of time. It leaves out what the generator
-of cases does not write (`random_inputs.py`).
+Text, words, access logs in the combined format and JSON lines, with windows of time. It leaves out all that the
+generator of cases does not write (`random_inputs.py`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Record:
-    """What a map is given, and where it stands: its line from 1, and its number among all records of the source."""
+    """A record as a map gets it, its line (from 1) and its number among all records of the source."""
 
     fields: dict[str, Any]
     source: str
@@ -52,7 +52,7 @@ class Record:
 
 @dataclass
 class Reading:
-    """What came of all files of one source."""
+    """The result of reading all files of one source."""
 
     records: list[Record] = field(default_factory=list)
     malformed: list[tuple[str, int, int, bytes]] = field(default_factory=list)
@@ -81,7 +81,7 @@ def text_of(data: bytes) -> str:
 def read_all(
     reader: str, names: Sequence[str], paths: Any, inputs: Sequence[Input], options: Mapping[str, Any]
 ) -> Reading:
-    """Read the files of one source; `names` are the fields that the job asks for, `paths` where JSON has them."""
+    """Read the files of one source. `names` are the fields that the job asks for, `paths` their places in JSON."""
     reading = Reading()
     window = [as_time(options.get(name)) for name in ("since", "until")]
     asked = [one for one in window if one is not None]
@@ -110,7 +110,7 @@ Found = tuple[dict[str, Any], list[str], datetime | None]
 
 
 def records_of(reader: str, line: bytes, names: Sequence[str], paths: Mapping[str, str]) -> list[Found] | None:
-    """(fields, names of those that are no values, time) of each record of a line; None when it is malformed."""
+    """Return (fields, names of invalid ones, time) of each record of a line, or None if the line is malformed."""
     if reader == "text":
         return [({}, [], None)]
     if reader == "words":
@@ -143,7 +143,7 @@ def object_of(line: bytes) -> dict[str, Any] | None:
 
 
 def value_at(value: Any, path: str) -> Any:
-    """What is at a path of names and numbers; a name that has dots in it is found first."""
+    """Return the value at a path of names and numbers. A name that itself has dots goes first."""
     if path in value:
         return value[path]
     for step in path.split("."):
@@ -171,7 +171,7 @@ def lack_of_fields(inputs: Sequence[Input], names: Sequence[str], paths: Mapping
 
 
 def access_fields(line: bytes) -> tuple[dict[str, Any], set[str]] | None:
-    """(the fields of a line in the combined format, those that have the form of a value and are none)."""
+    """Return (the fields of a line in the combined format, those that look like a value but are invalid)."""
     match = LINE.fullmatch(line)
     if match is None or match["time"][3:6].decode() not in MONTHS:
         return None
@@ -197,12 +197,12 @@ def access_fields(line: bytes) -> tuple[dict[str, Any], set[str]] | None:
 
 
 def dash(raw: bytes) -> str | None:
-    """Text; None for a dash."""
+    """Return text, or None for a dash."""
     return None if raw == b"-" else text_of(raw)
 
 
 def clock(stamp: str) -> datetime | None:
-    """The time of `17/May/2015:10:05:03 +0000`; None when there is none."""
+    """Parse a time such as `17/May/2015:10:05:03 +0000`. Returns None if it is not one."""
     day, month, rest = stamp.split("/")
     year, hour, minute, second = rest[:-6].split(":")
     east = timedelta(hours=int(stamp[-4:-2]), minutes=int(stamp[-2:]))
@@ -218,7 +218,7 @@ def clock(stamp: str) -> datetime | None:
 
 
 def as_time(text: Any) -> datetime | None:
-    """An instant of ISO text, in UTC when it names no zone; None for anything else."""
+    """Parse an instant of ISO text, in UTC if it names no zone. Returns None for anything else."""
     try:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError):
@@ -227,6 +227,6 @@ def as_time(text: Any) -> datetime | None:
 
 
 def within(time: datetime, window: Sequence[datetime | None]) -> bool:
-    """Whether a time lies from the first on and before the second."""
+    """Return whether a time lies at or after the first and before the second."""
     since, until = window
     return (since is None or time >= since) and (until is None or time < until)

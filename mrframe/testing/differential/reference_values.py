@@ -13,7 +13,7 @@ NUMBERS = (int, bool, float)
 
 
 class Refused(Exception):
-    """The job is wrong; `slugs` are the errors that say so."""
+    """The job is wrong. `slugs` are the errors that may report it."""
 
     def __init__(self, *slugs: str) -> None:
         super().__init__(*slugs)
@@ -21,7 +21,7 @@ class Refused(Exception):
 
 
 def identity(key: Any) -> Any:
-    """A tuple that is equal for the same keys, and sorts as keys do; Refused for what cannot be a key."""
+    """Return a tuple that is equal for the same keys, and sorts as keys do. Raises Refused for an invalid key."""
     kind = type(key)
     if kind is float and not isnan(key):
         return (2, key + 0.0, 1)
@@ -80,13 +80,13 @@ def rounded(value: Fraction) -> float:
 
 
 def added(values: Sequence[Any]) -> Fraction | float:
-    """The exact sum of numbers; a float when infinite ones, or NaN, are among them."""
+    """Return the exact sum of numbers, as a float if infinities or NaN are among them."""
     odd = [v for v in values if type(v) is float and not isfinite(v)]
     return sum(odd) if odd else sum(map(Fraction, values), Fraction(0))
 
 
 def reduced(name: Any, values: list[Any]) -> Any:
-    """What a ready reducer, or a dict of them, makes of the values of a key; Refused when it cannot."""
+    """Reduce the values of a key by a ready reducer, or a dict of them. Raises Refused if that fails."""
     if isinstance(name, Mapping):
         if any(type(v) is dict and part not in v for part in name for v in values):
             raise Refused("user-code")
@@ -113,7 +113,7 @@ def reduced(name: Any, values: list[Any]) -> Any:
 
 
 def plain(value: Any) -> bool:
-    """Whether a value may be in an answer."""
+    """Return whether a value may be in an answer."""
     if type(value) in (list, tuple, set, frozenset):
         return all(map(plain, value))
     if type(value) is dict:

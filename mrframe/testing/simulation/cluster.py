@@ -82,7 +82,7 @@ class SimulatedCluster(World):
 
     def _pause(self) -> None:
         node = self._any_node()
-        # A pause within a pause ends neither earlier: else what waits for the first end would be overtaken.
+        # A pause within a pause ends neither earlier, or messages waiting for the first end would be overtaken.
         node.paused_until_s = max(node.paused_until_s, self.now_s + 6.0 * self.random.random())
         self.note(node.name, f"is paused until {node.paused_until_s:.3f}")
 
@@ -94,7 +94,7 @@ class SimulatedCluster(World):
     # ---- the play -----------------------------------------------------------------------------------
 
     def play(self) -> Trace:
-        """Run to the end; InvariantBroken, with the last lines of the trace, when something is wrong."""
+        """Run to the end. Raises InvariantBroken, with the last lines of the trace, if something is wrong."""
         self._plan_faults()
         self.master.start()
         for node in self.nodes.values():
@@ -133,9 +133,9 @@ def run(
     make_scheduler: Callable[..., Scheduler] = Scheduler,
     make_node: Callable[..., NodeCore] = NodeCore,
 ) -> Trace:
-    """Play one seed; InvariantBroken when anything is lost, doubled, altered, stuck or left behind.
+    """Play one seed. Raises InvariantBroken if anything is lost, doubled, altered, stuck or left behind.
 
     `faults` sets the weather (`CALM`: none) in place of the seed's own. The factories put other cores in
-    the places of the real ones: that is how planted bugs are tried.
+    place of the real ones, to try planted bugs.
     """
     return SimulatedCluster(seed, faults, make_scheduler, make_node).play()

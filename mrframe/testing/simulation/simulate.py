@@ -19,7 +19,7 @@ FAILED_MAX = 10
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Play the seeds that the arguments ask for; the exit code."""
+    """Play the seeds that the arguments ask for. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m mrframe.testing.simulation.simulate", description=main.__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many seeds to play (default: 1000)")
     parser.add_argument("--first", type=int, default=0, help="the first of them (default: 0)")
@@ -44,7 +44,7 @@ def play_one(seed: int) -> int:
 
 
 def play_many(first: int, count: int) -> int:
-    """Play seeds and print the figures; stops after `FAILED_MAX` that fail."""
+    """Play seeds and print the figures. Stops after `FAILED_MAX` failures."""
     begun = perf_counter()
     failed: list[int] = []
     events = attempts = restarts = 0

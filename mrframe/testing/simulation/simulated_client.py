@@ -28,7 +28,7 @@ class SimulatedClient:
 
     @property
     def finished(self) -> bool:
-        """Whether every job has ended as it should and the master has heard of its release."""
+        """Return whether every job has ended as it should and the master has released it."""
         scheduler = self.world.master.scheduler
         return len(self.results) == len(self.world.cases) and scheduler is not None and not scheduler.state.jobs
 
@@ -67,7 +67,7 @@ class SimulatedClient:
             self.collect(ended.job)
 
     def collect(self, job: str) -> None:
-        """Fetch the answer; when a part cannot be had now, try again later, with what was told last."""
+        """Fetch the answer. If a part is unavailable, try again later with the latest report of the end."""
         if job in self.results:
             return
         ended = self._ended[job]

@@ -1,6 +1,6 @@
 """The simulated master process with its journal.
 
-Its driver does what the real one does: decide, persist all facts of the turn in one transaction, perform. Here it
+Its driver works as the real one does: decide, persist all facts of the turn in one transaction, perform. Here it
 can crash before the transaction, or after it with only some of the actions performed.
 """
 
@@ -25,7 +25,7 @@ TICK_S = 0.25
 
 
 class SimulatedMaster:
-    """A master that comes and goes; `process` numbers its processes, `journal` outlives them."""
+    """A master that comes and goes. `process` numbers its processes. `journal` outlives them."""
 
     def __init__(self, world: World, make_scheduler: Callable[..., Scheduler]) -> None:
         self.world = world
@@ -51,7 +51,7 @@ class SimulatedMaster:
         self.world.at(0.0, self.world.client.resend_all)
 
     def crash(self) -> None:
-        """End the process; it is restarted a little later."""
+        """End the process. It restarts a little later."""
         if self.scheduler is None:
             return
         recovers(self.scheduler, self.journal)
@@ -72,7 +72,7 @@ class SimulatedMaster:
     def receive(self, process: int, message: Any) -> None:
         """A node's message arrives. A hello says where the node is from now on.
 
-        A strict driver lets nothing through from where it knows no node; another one lets the scheduler answer.
+        A strict driver drops messages from unknown nodes. Another one lets the scheduler answer.
         """
         if self.process != process:
             return
@@ -110,7 +110,7 @@ class SimulatedMaster:
             self._check(event)
 
     def persist(self, facts: list[Any]) -> bool:
-        """Write the facts of one turn; False when the process was killed at that, and nothing more is done."""
+        """Write the facts of one turn. Returns False if that killed the process: then do nothing more."""
         self.journal += facts
         return True
 

@@ -1,7 +1,7 @@
 """One simulated node process and its machine: the real `NodeCore`, with executors and a disk of plain values.
 
-The driver here does for the core what the node's process does with real sockets and files. A machine keeps
-its disk when the process crashes, or loses it, as the faults say; what was not sealed is swept at the start.
+The driver serves the core as the node's process does, without real sockets and files. When the process crashes, the
+machine keeps or loses its disk, as the faults say. Unsealed attempts are swept at the start.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class SimulatedNode:
     # ---- the process ------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the process on what the disk still holds."""
+        """Start the process on the present content of the disk."""
         self._starts += 1
         self.incarnation = f"{self.name}#{self._starts}"
         self.disk = {name: files for name, files in self.disk.items() if name in self.sealed}
@@ -81,7 +81,7 @@ class SimulatedNode:
             self.world.at(TICK_S, self._tick, incarnation)
 
     def handle(self, incarnation: str, event: e.NodeEvent) -> None:
-        """An event arrives for this incarnation; a paused process hears it when it goes on."""
+        """Deliver an event to this incarnation. A paused process receives it when it resumes."""
         if self.core is None or self.incarnation != incarnation:
             return
         if self.world.now_s < self.paused_until_s:

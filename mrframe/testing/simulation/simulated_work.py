@@ -1,6 +1,6 @@
-"""Jobs for the simulated cluster: small real computations whose answer depends on every record's place.
+"""Jobs for the simulated cluster: small real computations with an answer that depends on every record's place.
 
-A line is `word tag`; the map yields (word, tag); the reduce digests a word's tags in the order in which they
+A line is `word tag`. The map yields (word, tag). The reduce digests a word's tags in the order in which they
 arrive, so that a record lost, doubled or out of place changes the answer. A line `?` is malformed, a line
 `!` makes the map raise. `Case.expected` is computed straight from the lines, without tasks or splits.
 """
@@ -38,7 +38,7 @@ class Case:
 
 
 def make_case(job: str, random: Random, nodes: tuple[str, ...]) -> Case:
-    """A random job: a few files, some of them compressed, cut anywhere; one to three steps."""
+    """Return a random job of one to three steps over a few files, some compressed, cut anywhere."""
     inputs = tuple(_lines(random, number) for number in range(random.randint(1, 3)))
     block = random.randint(2, 9)
     steps = [StepSpec(random.randint(1, 3), block_bytes=block, max_bad=random.choice((None, None, 3, 0.2)))]
@@ -116,7 +116,7 @@ def _digest(pairs: list[Pair]) -> list[Pair]:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What an executor leaves behind: files by name, blocks in order (decode), and its report."""
+    """The output of an executor: files by name, blocks in order (decode), and its report."""
 
     files: dict[str, Any]
     blocks: tuple[Split, ...]
@@ -124,7 +124,7 @@ class Done:
 
 
 def work(case: Case, order: Order, read: Read, *, misread: bool = False) -> Done | Failure:
-    """Carry out an order; `read` opens a local path. A reduce that is to `misread` takes a source for another one."""
+    """Carry out an order. `read` opens a local path. A reduce that `misread`s takes one source for another."""
     if isinstance(order, DecodeOrder):
         return _decode(case, order)
     if isinstance(order, MapOrder):

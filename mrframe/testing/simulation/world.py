@@ -75,7 +75,7 @@ def make_faults(random: Random) -> Faults:
 
 @dataclass(slots=True)
 class Trace:
-    """What happened: one line for each step, and the figures."""
+    """The trace of a run: one line for each step, and the figures."""
 
     seed: int
     lines: list[str] = field(default_factory=list)
@@ -163,11 +163,11 @@ class World:
     # ---- time and chance ----------------------------------------------------------------------------
 
     def at(self, delay_s: float, do: Callable[..., None], *args: Any) -> None:
-        """Do something later."""
+        """Schedule a call after a delay."""
         self.at_time(self.now_s + delay_s, do, *args)
 
     def at_time(self, time_s: float, do: Callable[..., None], *args: Any) -> None:
-        """Do something at a time; what is asked for first is done first."""
+        """Schedule a call at a time. Calls at equal times run in the order they were scheduled."""
         self._number += 1
         heappush(self.agenda, (time_s, self._number, do, args))
 
@@ -177,20 +177,20 @@ class World:
 
     @property
     def faulty(self) -> bool:
-        """Whether faults still happen."""
+        """Return whether faults still happen."""
         return self.now_s < self.faults.until_s
 
     def chance(self, probability: float) -> bool:
-        """Whether a fault of this probability strikes now."""
+        """Return whether a fault of this probability strikes now."""
         return probability > 0 and self.faulty and self.random.random() < probability
 
     def duration_s(self) -> float:
-        """How long an attempt takes."""
+        """Return the duration of an attempt in seconds."""
         seconds = 0.05 + 0.4 * self.random.random()
         return seconds * 20 if self.chance(self.faults.straggles) else seconds
 
     def may_kill(self, attempt: str) -> bool:
-        """Whether the executor dies over this attempt; not so often that the job must fail for it."""
+        """Return whether the executor dies during this attempt. At most `DEATHS_MAX` of a task do, too few to fail the job."""
         task = attempt.partition(".")[0]
         if self._deaths.get(task, 0) >= DEATHS_MAX or not self.chance(self.faults.executor_dies):
             return False
@@ -198,7 +198,7 @@ class World:
         return True
 
     def misreads(self, node: str, order: Order) -> bool:
-        """Whether this reduce takes one of its sources for another one; such attempts count with those that die."""
+        """Return whether this reduce takes one source for another. Such attempts count as deaths."""
         task = order.attempt.partition(".")[0]
         strikes = isinstance(order, ReduceOrder) and self._deaths.get(task, 0) < DEATHS_MAX
         if not strikes or not self.chance(self.faults.misreads):
