@@ -14,7 +14,7 @@ DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 
 .PHONY: help demo test lint bench bench-versions simulate chaos fuzz differential samples measures docs clean bench-full
 
-help:  ## what there is
+help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml setup.py
@@ -22,52 +22,52 @@ $(READY): pyproject.toml setup.py
 	  { echo "mrframe needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@$(RUN) -m pip install --quiet --disable-pip-version-check -e '.[dev]' || \
-	  { echo "the environment could not be made: pip needs a package index once, see its message above" >&2; exit 1; }
+	  { echo "cannot make the environment: pip needs a package index once (see its message above)" >&2; exit 1; }
 	@touch $@
 
-demo: $(READY)  ## the status codes and the busiest URLs of sample_logs/, on a cluster of processes
+demo: $(READY)  ## count status codes and the busiest URLs of sample_logs/, on a cluster of processes
 	$(VENV)/bin/mrframe run jobs/status_codes.py 'sample_logs/access.log*' $(DEMO)
 	$(VENV)/bin/mrframe run jobs/top_urls.py 'sample_logs/access.log*' $(DEMO)
 
-test: $(READY)  ## every test but the long ones
+test: $(READY)  ## run every test but the long ones
 	$(RUN) -m pytest -m 'not slow' --numprocesses 2 --dist worksteal
 
-lint: $(READY)  ## style, types, and the layers of the house
+lint: $(READY)  ## check style, types and the layers of the packages
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-simulate: $(READY)  ## SEEDS fault schedules against the real scheduler, in virtual time
+simulate: $(READY)  ## play SEEDS fault schedules against the real scheduler, in virtual time
 	$(RUN) -m mrframe.testing.simulation.simulate --seeds $(SEEDS)
 
-chaos: $(READY)  ## the long tests: processes killed at random moments
+chaos: $(READY)  ## run the long tests, which kill processes at random moments
 	$(RUN) -m pytest -m slow --timeout 3600 --hypothesis-profile=explore tests
 
-fuzz: $(READY)  ## MUTATIONS of the sample logs against the readers, from SEED; each judged by a parser of one line
+fuzz: $(READY)  ## read MUTATIONS of the sample logs from SEED, and compare with a parser of one line
 	$(RUN) -m mrframe.testing.fuzz --mutations $(MUTATIONS) --seed $(SEED) sample_logs/access.log sample_logs/app.jsonl
 
-differential: $(READY)  ## CASES random jobs from SEED, held to a few lines of plain Python
+differential: $(READY)  ## compare CASES random jobs from SEED with a few lines of plain Python
 	$(RUN) -m mrframe.testing.differential.differential --cases $(CASES) --seed $(SEED)
 
-bench: $(READY)  ## how long jobs take, beside Python by hand and what else is installed; some minutes
+bench: $(READY)  ## time jobs beside Python by hand and the installed peers; takes some minutes
 	$(RUN) benchmarks/run.py
 	$(RUN) -m pytest benchmarks/bench_stages.py --benchmark-autosave --benchmark-columns=min,median,iqr,rounds
 
-bench-versions: $(READY)  ## this tree beside the revision BASE, interleaved: has anything become slower?
+bench-versions: $(READY)  ## compare the speed of this tree with the revision BASE, interleaved
 	$(RUN) benchmarks/versions.py $(BASE)
 
-bench-full: $(READY)  ## the same with a gigabyte of logs; an hour or so
+bench-full: $(READY)  ## the same with a gigabyte of logs; takes about an hour
 	$(RUN) benchmarks/run.py --sizes full
 
-measures: $(READY)  ## sizes, imports and prose of the source, as one table
+measures: $(READY)  ## print sizes, imports and prose of the source as one table
 	$(RUN) benchmarks/source_measures.py
 
-samples: $(READY)  ## write sample_logs/ again, and what is known about them
+samples: $(READY)  ## write sample_logs/ and the truth about them again
 	$(RUN) sample_logs/make_samples.py
 
-docs: $(READY)  ## write the pages that are made from the code again
+docs: $(READY)  ## write the generated pages of docs/ again
 	for page in docs/make_*.py; do $(RUN) $$page || exit 1; done
 
-clean:  ## remove the environment and what tools have cached
+clean:  ## remove the environment and the caches of tools
 	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info

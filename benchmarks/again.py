@@ -1,10 +1,10 @@
-"""How long a question takes when it is asked again: `python benchmarks/again.py JOB LOG...`.
+"""How long does a job take when it is run again? `python benchmarks/again.py JOB LOG...`.
 
-The logs are copied to a folder of their own, where they are then changed as logs change. After each change the job is
-run with saved results and without (`--no-cache`), the answers must be the same bytes, and the time with them is given
-as a share of the first run, which had nothing saved. Between a change and the question the logs are left alone for a
-moment: a file that has just changed is not taken to be known the next time (`store/file_index.py`), and whether it
-is read twice would depend on how fast the first answer comes. Not here: whether the answer is right (`run.py`).
+The logs are copied to a folder of their own and changed there as logs change. After each change the job is run with
+saved results and without (`--no-cache`). Both answers must be the same bytes. The time with saved results is shown
+as a share of the first run, which had none. Each run waits a moment after a change, because a file that has
+just changed is not trusted the next time (`store/file_index.py`), and reading it twice would then depend on the speed
+of the first run. Not here: judging the answer (`run.py`).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Logs:
         return sorted(self.folder.iterdir())
 
     def _lines(self, number: int) -> bytes:
-        """About so many bytes of whole lines that are in no log yet: the first of one, with other seconds."""
+        """Return about that many bytes of new whole lines: the first lines of a log, with other seconds."""
         with open(self._files()[0], "rb") as file:
             data = file.read(number)
         return data[: data.rfind(b"\n") + 1].replace(b":00:", b":01:")

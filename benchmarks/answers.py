@@ -1,7 +1,7 @@
-"""Whether the answer of a contestant is right: against what is known about the input.
+"""Compare the answer of a contestant with the truth of the input.
 
-An answer is a folder of files as `peers/rows.py` says. Files whose names begin with a dot are no part of it.
-Nobody is trusted to count right, mrframe least: every answer of every run is read and judged.
+An answer is a folder of files as `peers/rows.py` says. Files with names that begin with a dot do not belong to it.
+No contestant is trusted to count right, mrframe least: every answer of every run is read and judged.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CHUNK_BYTES = 8 << 20
 
 
 def judge(job: str, folder: Path, truth: dict) -> str:
-    """`right`, or `wrong: ` and in what, for people."""
+    """Return `right`, or `wrong: ` with the difference, for people."""
     try:
         return "wrong: " + wrong if (wrong := _JUDGES[job](folder, truth)) else OK
     except (OSError, ValueError, IndexError) as error:
@@ -40,7 +40,7 @@ def rows(folder: Path) -> Iterator[list[str]]:
 def _status_counts(folder: Path, truth: dict) -> str:
     found = {status: int(count) for status, count in rows(folder)}
     summary = folder / ".summary.json"
-    if summary.exists():  # mrframe's rows are those of the job; what was malformed stands beside them
+    if summary.exists():  # mrframe counts malformed lines in the summary, not in a row
         found["malformed"] = json.loads(summary.read_text())["malformed"]
     expected = {**truth["status_counts"], "malformed": truth["malformed"]}
     off = sum(abs(found.get(key, 0) - expected.get(key, 0)) for key in {*found, *expected} - {"malformed"})

@@ -4,7 +4,7 @@
     python -m pytest benchmarks/bench_stages.py --benchmark-compare            # and after it
 
 Times are CPU time of this process, since others share the machine. `make test` neither collects this nor needs
-pytest-benchmark. Not here: what a stage is, and its ratio to a yardstick.
+pytest-benchmark. Not here: the stages themselves and their ratios to a yardstick (`stages.py`).
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ _KEY = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]')
 
 @dataclass
 class Row:
-    """What is printed for one format of one log."""
+    """The line of the report for one format of one log."""
 
     lines: int = 0
     checked: int = 0
@@ -146,7 +146,7 @@ def shown(name: str, value: Any) -> str:
 
 
 def fields(line: bytes, reader: Reader) -> dict[str, Any] | None:
-    """All fields of a line with those that CrowdSec joins; None when it does not match."""
+    """Return all fields of a line with those that CrowdSec joins, or None if the line does not match."""
     found = explain(line, reader)
     if not isinstance(found, dict):
         return None
@@ -166,7 +166,7 @@ def at_path(line: bytes, path: str) -> Any:
 
 
 def reason(name: str, expected: Any, got: Any) -> str:
-    """Why a value may rightly differ; "" when no reason is known."""
+    """Return the reason why a value may rightly differ, or "" if none is known."""
     if name in ("remote_addr", "source_ip") and isinstance(got, str) and "," in got:
         return "CrowdSec picks the last of several addresses in the field"
     if name == "remote_user" and expected in ("", "-"):
@@ -175,7 +175,7 @@ def reason(name: str, expected: Any, got: Any) -> str:
 
 
 def check_line(line: bytes, reader: Reader, names: dict[str, str], claims: list, row: Row, skipped: Counter) -> None:
-    """Compare what is stated about one line with its fields."""
+    """Compare the statements about one line with its fields."""
     found = fields(line, reader) or {}
     for section, keys, expected, about in claims:
         name = keys[0]
@@ -196,7 +196,7 @@ def check_line(line: bytes, reader: Reader, names: dict[str, str], claims: list,
 
 
 def check_log(folder: Path, name: str) -> tuple[dict[str, Row], Counter, list[str]]:
-    """Rows by format, names that are no fields, and the lines that no format reads."""
+    """Return rows by format, names that are not fields, and the lines that no format reads."""
     readers, names = LOGS[name]
     rows: dict[str, Row] = {}
     skipped: Counter = Counter()

@@ -1,10 +1,9 @@
-"""What it costs that logs are compressed: `python benchmarks/compressed.py JOB LOG... [--rounds 3] [--nodes 2]`.
+"""What does compression of logs cost? `python benchmarks/compressed.py JOB LOG... [--rounds 3] [--nodes 2]`.
 
-The logs are compressed as gzip does it (level 6), each for itself and all in one file. A job reads the plain ones and
-the compressed ones in turn, on local nodes and without saved results; what is told is the ratio of the second to the
-first in the same round (median, smallest, largest). With the extra isal decodes, without it zlib: for that isal is
-hidden, and nothing else. The answers must be the same bytes. Not here: other programs, and whether answers are right
-(`run.py`).
+The logs are compressed as by gzip (level 6), each alone and all in one file. A job reads the plain ones and
+the compressed ones in turn, on local nodes and without saved results. The figure is the ratio of the second to the
+first in the same round (median, smallest, largest). Decoding uses the extra isal, or zlib when isal alone is
+hidden. The answers must be the same bytes. Not here: other programs, and judging answers (`run.py`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Who takes part in which job: mrframe in each of its forms, and the peers that are there.
+"""The contestants of each job: mrframe in each of its forms, and the installed peers.
 
-A peer is never a dependency: one whose module or program is missing takes no part, and the table says so.
+A peer is never a dependency: without its module or program it does not take part, and the table says so.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ SLOW = {"dask", "pyspark", "ray", "mrjob"}  # at most one round, or a round woul
 
 @dataclass(frozen=True)
 class Contestant:
-    """A name, and the command that answers a job; `{out}` stands for the folder of the answer."""
+    """A name, and the command that answers a job. `{out}` stands for the folder of the answer."""
 
     name: str
     command: tuple[str, ...]
@@ -129,7 +129,7 @@ def _mrframe(target: str, flags: str, inputs: tuple[str, ...], sizes: str) -> tu
 
 
 def _with_project() -> dict[str, str]:
-    """mrframe is the one beside this file, installed or not; compiled, as what is installed always is."""
+    """Run the mrframe beside this file, installed or not, compiled as an installed one always is."""
     before = os.environ.get("PYTHONPATH")
     path = str(HERE.parent) + (os.pathsep + before if before else "")
     return {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}

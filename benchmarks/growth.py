@@ -1,9 +1,9 @@
-"""How time and peak memory grow with the input: one job over some logs, and over the same logs so many times.
+"""How do time and peak memory grow with the input? One job over some logs, and over multiples of them.
 
     python benchmarks/growth.py JOB LOG… [--times 1 2 4] [--nodes 2]
 
 The logs are not copied: a folder of links stands for the larger input, so that each is read as a file of its own.
-Not here: other programs (`run.py`), and whether the answer is right (`run.py` judges it at each size that it has).
+Not here: other programs, and judging the answer (`run.py` does, at each size that it has).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def _link(logs: list[str], times: int, folder: str) -> int:
-    """Links to the logs, so many times; the bytes behind them."""
+    """Link to the logs that many times. Returns the bytes behind the links."""
     size = 0
     for number in range(times):
         for at, log in enumerate(logs):

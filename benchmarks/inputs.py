@@ -1,4 +1,4 @@
-"""Which inputs the benchmarks run on, at which sizes, and where they are kept: made once, outside git.
+"""The inputs of the benchmarks, their sizes and their folder. They are made once, outside git.
 
 The folder is $MRFRAME_BENCH_DATA, or `.bench-data` in the project. An input is complete when its truth is there.
 """
@@ -22,12 +22,12 @@ SIZES = {  # of each kind, in bytes
     "full": {"logs": 1024 * MIB, "text": 300 * MIB, "records": 300 * MIB},
 }
 FILES = {"logs": 4, "text": 2, "records": 2}
-FIXED = {"lines": 0, "grains": 100_000}  # a thousand lines of log; a thousand records, each as long as the others
+FIXED = {"lines": 0, "grains": 100_000}  # a thousand lines of log, a thousand records of equal length
 
 
 @dataclass(frozen=True)
 class Input:
-    """Files, what is known about them, and their bytes."""
+    """Files, their truth, and their bytes."""
 
     files: tuple[str, ...]
     truth: dict

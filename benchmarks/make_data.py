@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""The inputs of the benchmarks, made from a seed, each with what is known about it written beside: `truth.json`.
+"""Make the inputs of the benchmarks from a seed, and write the truth about each beside it: `truth.json`.
 
     make_data.py logs|text|records FOLDER --bytes N [--files N] [--seed N]
 
-- `logs` are combined access logs with a share of malformed lines. The truth is what the generator itself knows
+- `logs` are combined access logs with a share of malformed lines. The truth is the generator's own account
   (counts by status, hits and bytes by path, hosts by hour, malformed lines), so it depends on no parser.
 - `text` is words with Zipf frequencies from a vocabulary of five million. The truth is the digest of its word
   count, in the order of the words.
 - `records` are lines of 100 bytes with random keys. The truth is the digest of the sorted lines.
 
-The same arguments give the same bytes with one version of Python. Only the standard library is used. Not here: which
-sizes there are and where the data is kept (`inputs.py`).
+The same arguments give the same bytes with one version of Python. Only the standard library is used. Not here: the
+sizes, and the folder of the data (`inputs.py`).
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def distinct(count: int, make) -> list[str]:
 
 
 def paths(random: Random, count: int) -> list[str]:
-    """What is asked for, without queries; the first are asked for most."""
+    """Return paths without queries, the most requested first."""
     known = [
         "/",
         "/index.html",
@@ -121,7 +121,7 @@ def paths(random: Random, count: int) -> list[str]:
 
 
 def queries(random: Random) -> dict[object, float]:
-    """What follows a path, with weights; mostly nothing."""
+    """Return queries with weights. Most are empty."""
     forms = ("?q={}+{}", "?page={2}&sort={0}", "?from=mail&campaign={1}-{2}", "?back=%2F{0}%2F{2}%3Fx%3D1")
     some = distinct(3000, lambda: random.choice(forms).format(*random.choices(NOUNS, k=2), random.randrange(500)))
     return {"": 800, **{text: 200 / len(some) for text in some}}
@@ -179,7 +179,7 @@ def referers(random: Random, some_paths: list[str]) -> list[str]:
 
 
 class Logs:
-    """Lines of access logs in the order of time, and what is known about those written so far."""
+    """Lines of access logs in the order of time, and the truth about those written so far."""
 
     def __init__(self, seed: int, lines_expected: int) -> None:
         self._random = random = Random(seed)
@@ -239,7 +239,7 @@ class Logs:
         return [stamp[s] for s in seconds], [hour[s] for s in seconds]
 
     def _spoil(self, data: list[bytes]) -> list[int]:
-        """Make some lines malformed, and others odd but good; the indexes of the malformed ones."""
+        """Make some lines malformed, and others odd but good. Returns the indexes of the malformed ones."""
         random, bad = self._random, []
         expected = len(data) * MALFORMED_SHARE
         for at in sorted(random.sample(range(len(data)), int(expected) + (random.random() < expected % 1))):
@@ -269,7 +269,7 @@ class Logs:
             self.visitors[hour].add(one)
 
     def truth(self) -> dict:
-        """What is known about all lines so far."""
+        """Return the truth about all lines so far."""
         best = heapq.nsmallest(TOP_ROWS, self.hits, key=lambda path: (-self.hits[path], path))
         return {
             "lines": self.lines,
@@ -281,7 +281,7 @@ class Logs:
 
 
 def make_logs(folder: str, size: int, files: int, seed: int, lines: int | None = None) -> dict:
-    """Access logs of about so many bytes, or exactly so many lines; gives the truth."""
+    """Write access logs of about that many bytes, or exactly that many lines. Returns the truth."""
     logs = Logs(seed, lines or size // 190)
     for number in range(files):
         with open(os.path.join(folder, f"access-{number}.log"), "wb") as file:
@@ -294,7 +294,7 @@ def make_logs(folder: str, size: int, files: int, seed: int, lines: int | None =
 
 
 def vocabulary(random: Random) -> list[str]:
-    """Different words, the most frequent first; those are short."""
+    """Return different words, the most frequent first. Frequent words are short."""
     syllables = ["".join(pair) for pair in product("bcdfghjklmnprstvwz", "aeiou")]
     random.shuffle(syllables)
     frequent = [*syllables, *map("".join, product(syllables, repeat=2))]
@@ -305,7 +305,7 @@ def vocabulary(random: Random) -> list[str]:
 
 
 def make_text(folder: str, size: int, files: int, seed: int) -> dict:
-    """Text of about so many bytes; gives the truth."""
+    """Write text of about that many bytes. Returns the truth."""
     random = Random(seed)
     words = vocabulary(random)
     counts: Counter[str] = Counter()
@@ -335,7 +335,7 @@ def records(random: Random, count: int) -> Iterator[bytes]:
 
 
 def make_records(folder: str, size: int, files: int, seed: int) -> dict:
-    """Records of about so many bytes; gives the truth."""
+    """Write records of about that many bytes. Returns the truth."""
     random = Random(seed)
     count = max(1, size // RECORD_BYTES // files)
     lines: list[bytes] = []
@@ -355,7 +355,7 @@ MAKERS = {"logs": make_logs, "text": make_text, "records": make_records}
 
 
 def make(kind: str, folder: str, size: int, *, files: int = 4, seed: int = 1, **more: int) -> dict:
-    """Files of one kind in a folder that exists, and their truth, which is written last; gives the truth."""
+    """Write files of one kind to an existing folder, and last their truth. Returns the truth."""
     truth = MAKERS[kind](folder, size, files, seed, **more)
     with open(os.path.join(folder, "truth.json"), "w", encoding="utf-8") as file:
         json.dump(truth, file, indent=1)
@@ -363,11 +363,11 @@ def make(kind: str, folder: str, size: int, *, files: int = 4, seed: int = 1, **
 
 
 def main() -> None:
-    """Make what the command line asks for."""
+    """Make the input that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=MAKERS)
     parser.add_argument("folder")
-    parser.add_argument("--bytes", type=int, required=True, help="about how many bytes all files have together")
+    parser.add_argument("--bytes", type=int, required=True, help="approximate size of all files together")
     parser.add_argument("--files", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()

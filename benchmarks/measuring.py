@@ -1,9 +1,9 @@
-"""One run of a command, measured from outside: wall time, CPU and peak memory of it and all that it starts.
+"""Measure a run of a command from outside: wall time, CPU and peak memory of it and all its children.
 
-Wall time is from start to exit of the command. CPU is that of all its processes, those that outlive it too: they
-become children of this process (Linux: subreaper), are waited for, and are ended when they stay. Memory is the
-highest sum of PSS (a page that two processes share counts half for each) that polling saw; what lives for some
-milliseconds is not seen. Not here: what the command is, and whether its answer is right.
+Wall time is from start to exit of the command. CPU is that of all its processes, also those that outlive it: they
+become children of this process (Linux: subreaper), which waits for them and ends those that stay. Memory is the
+highest sum of PSS (a page that two processes share counts half for each) that polling saw. Processes that live for
+a few milliseconds escape it. Not here: the commands (`contestants.py`), and judging answers (`answers.py`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from dataclasses import dataclass
 
 PR_SET_CHILD_SUBREAPER = 36
 POLL_S = (0.01, 0.2)  # the first time between two looks at memory, which then doubles up to the second
-ENDING_S = 5.0  # for what outlives its command
+ENDING_S = 5.0  # for processes that outlive their command
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run took. `code` is that of its exit, negative for a signal; `others_s` is CPU of other processes."""
+    """The cost of one run. `code` is its exit code, negative for a signal. `others_s` is CPU of other processes."""
 
     wall_s: float
     cpu_s: float
@@ -45,7 +45,7 @@ def measure(
 ) -> Measured:
     """Run a command to its end, or for `limit_s` seconds.
 
-    With `orphans`, after `adopt_orphans`, what it leaves behind is waited for; this process must have no children
+    With `orphans`, after `adopt_orphans`, wait for processes left behind. This process must have no children
     but those.
     """
     before_s, machine_s = _children_cpu_s(), _machine_cpu_s()
@@ -77,7 +77,7 @@ def measure(
 
 
 def _end_orphans() -> None:
-    """Wait for what the command left behind; end it when that takes long."""
+    """Wait for processes that the command left behind. End those that take long."""
     give_up_s = time.monotonic() + ENDING_S
     while True:
         try:
@@ -104,7 +104,7 @@ def _children_cpu_s() -> float:
 
 
 def _machine_cpu_s() -> float:
-    """CPU that all processes of the machine have taken, without waiting and idling; ours left out."""
+    """Return CPU seconds of all processes of the machine but ours, without waiting and idling."""
     with open("/proc/stat", "rb") as file:
         user, nice, system, _, _, irq, softirq, *_ = map(int, file.readline().split()[1:])
     own = resource.getrusage(resource.RUSAGE_SELF)
@@ -129,7 +129,7 @@ def descendants(root: int) -> list[int]:
 
 
 def pss_bytes(pid: int) -> int:
-    """The proportional set size of a process; 0 when it has ended."""
+    """Return the proportional set size of a process, or 0 if it has ended."""
     try:
         with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
             for line in file:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Where each microsecond of a job goes: its stages, in CPU time per record.
+"""Where does each microsecond of a job go? Its stages, in CPU time per record.
 
     profile_job.py JOB INPUT… [--functions N]
 
-The job runs in this process (engine `inline`), its answer is written away as JSON lines, and a timer looks again and
-again which code is running. A look counts for the CPU time since the look before, so that a long call into C counts
-in full. The stage is that of the innermost frame that STAGES knows; code of the job and shared code belong to
-the stage that calls them. Tracing every call would make code of many small calls look slower than it is.
+The job runs in this process (engine `inline`), its answer is written away as JSON lines, and a timer samples the
+running code. A sample counts for the CPU time since the one before, so that a long call into C counts in full. The
+stage is that of the innermost frame that STAGES knows. Code of the job and shared code belong to the stage that
+calls them. Tracing every call would make code of many small calls look slower than it is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the project beside this file, installed or not
 
 INTERVAL_S = 0.001
-STAGES = {  # of a module, or of a function or class in it; what is not here belongs to its caller
+STAGES = {  # by module, or function or class in it; all other code belongs to its caller
     "formats.inputs.splits": "read",
     "formats.inputs.compression": "read",
     "formats.readers.convert": "convert",
@@ -54,7 +54,7 @@ STAGES = {  # of a module, or of a function or class in it; what is not here bel
     "task.map.output:Output.seal": "spill",
     "task.map.output": "account",
     "task.map.map_task": "account",
-    "task.map.map_input": "account",  # the ledger, and what comes between the stages
+    "task.map.map_input": "account",  # the ledger, and the code between the stages
     "task.map.pair_map_task": "map",
     "shuffle.run_file.run_reader": "merge",
     "shuffle.merge": "merge",
@@ -65,7 +65,7 @@ STAGES = {  # of a module, or of a function or class in it; what is not here bel
     "api:Result.rows": "write",
 }
 ORDER = ("start", *dict.fromkeys(STAGES.values()))
-AFTER_MAP = {"fold": "reduce"}  # what a reduce task calls it
+AFTER_MAP = {"fold": "reduce"}  # its name in a reduce task
 PACKAGE = f"{ROOT}{os.sep}mrframe{os.sep}"
 
 
@@ -126,7 +126,7 @@ def stage_of(path: str, name: str) -> str | None:
 
 
 def profile(job: str, inputs: list[str]) -> tuple[Sampler, int, float]:
-    """Run the job; (what was seen, records, CPU seconds)."""
+    """Run the job. Returns (samples, records, CPU seconds)."""
     import mrframe
     from mrframe.core.settings.options import RunOptions
     from mrframe.formats.output.writing import write_rows
@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("job", metavar="JOB")
     parser.add_argument("inputs", metavar="INPUT", nargs="+")
-    parser.add_argument("--functions", type=int, default=0, metavar="N", help="also the N functions that take most")
+    parser.add_argument("--functions", type=int, default=0, metavar="N", help="also the N most expensive functions")
     given = parser.parse_args(arguments)
     sampler, records, cpu_s = profile(given.job, given.inputs)
     print(table(sampler, records, cpu_s))

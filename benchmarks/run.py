@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""How long mrframe takes, and what else could have answered: `make bench`, `make bench-full`.
+"""How long does mrframe take, and its peers? `make bench`, `make bench-full`.
 
 All contestants run as whole processes, start-up included, in rounds: each once, then each once again in the opposite
-order. Every answer is judged against what is known about the input; a wrong one is shown as wrong. The table has
+order. Every answer is judged by the truth of the input. A wrong one is shown as wrong. The table has
 the ratio to a yardstick of the same round: for questions to logs `pool-tuned`, Python as an expert would write it by
 hand for that question, otherwise `pool`. Results are printed, and kept beside the data as text and JSON.
 
-Not here: who takes part (contestants.py), how a run is measured (measuring.py) and judged (answers.py), and what the
-figures become (table.py).
+Not here: the contestants (contestants.py), measuring (measuring.py) and judging (answers.py) a run, and the table
+(table.py).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def rounds_of(job: str, taking_part: list[Contestant], given: Input, options: ar
 
 
 def chosen(job: str, given: Input, options: argparse.Namespace) -> list[Contestant]:
-    """Who takes part: all, or those asked for, mrframe and the yardstick in any case."""
+    """Return the contestants: all, or those asked for with mrframe and the yardstick."""
     everybody = contestants(job, given.files, options.sizes)
     if not options.peer:
         return list(everybody.values())
@@ -68,7 +68,7 @@ def chosen(job: str, given: Input, options: argparse.Namespace) -> list[Contesta
 
 
 def heading(options: argparse.Namespace) -> str:
-    """What the figures hold for."""
+    """Return the conditions of the figures: machine, versions, rounds."""
     absent = f" Not installed: {', '.join(missing())}." if missing() else ""
     return (
         f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, sizes `{options.sizes}`, {options.rounds} rounds; "
@@ -77,7 +77,7 @@ def heading(options: argparse.Namespace) -> str:
 
 
 def write(folder: Path, sizes: str, text: str, runs: list[Run]) -> Path:
-    """Keep the table and all runs; gives the path of the table."""
+    """Keep the table and all runs. Returns the path of the table."""
     target = folder / f"results-{sizes}.md"
     target.write_text(text, "utf-8")
     plain = [dataclasses.asdict(run) for run in runs]
@@ -88,19 +88,19 @@ def write(folder: Path, sizes: str, text: str, runs: list[Run]) -> Path:
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", choices=SIZES, default="small", help="of the inputs (small)")
+    parser.add_argument("--sizes", choices=SIZES, default="small", help="sizes of the inputs (small)")
     parser.add_argument("--job", action="append", choices=JOBS, help="only this job (may be repeated)")
     parser.add_argument(
         "--peer", action="append", help="only this peer beside mrframe and the yardstick (may be repeated)"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="rounds (3); slow peers take part in the first alone")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds (3); slow peers take part only in the first")
     parser.add_argument("--limit", type=float, default=600, metavar="SECONDS", help="longest time for a run (600)")
     parser.add_argument("--data", type=Path, default=folder_of_data(), help="folder of inputs and results")
     return parser.parse_args(arguments)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure, print, keep; 1 when an answer of mrframe is wrong."""
+    """Measure, print, keep. Returns 1 if an answer of mrframe is wrong."""
     options = parsed(arguments)
     options.data.mkdir(parents=True, exist_ok=True)
     adopt_orphans()

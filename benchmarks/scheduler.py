@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What the scheduler alone costs: CPU microseconds for each event, on a simulated cluster in virtual time.
+"""What does the scheduler alone cost? CPU microseconds per event, on a simulated cluster in virtual time.
 
     scheduler.py [--nodes 1000] [--tasks 1000 10000 100000]
 
-No socket, file or process: the events of a job with so many map tasks are made from the scheduler's own actions, in
-the order in which a cluster would tell them. Every node has two slots, says that it lives once a second, and takes 4
-to 6 seconds of virtual time for a task; the clock ticks four times a second. Only `Scheduler.handle` is timed.
-The events of a start (hellos, the submission, with which all tasks are queued) are told apart: they are few.
+No socket, file or process: the events of a job with that many map tasks are made from the scheduler's own actions, in
+the order in which a cluster would send them. Every node has two slots, sends a heartbeat once a second, and takes 4
+to 6 seconds of virtual time for a task. The clock ticks four times a second. Only `Scheduler.handle` is timed. Few
+events belong to the start (hellos, the submission, which queues all tasks). They are listed separately.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ STARTING = ("NodeJoined", "JobSubmitted", "SplitsAdded", "InputsClosed")
 
 
 class Cluster:
-    """Nodes that do what they are told, in virtual time; `spent_s` and `events` are the scheduler's, by event."""
+    """Nodes that follow orders in virtual time. `spent_s` and `events` are the scheduler's, by event."""
 
     def __init__(self, nodes: int, tasks: int) -> None:
         self._scheduler = Scheduler(1)
@@ -78,7 +78,7 @@ class Cluster:
             over = self._tell(self._now(event, now_s), now_s)
 
     def _now(self, event: Any, now_s: float) -> Any:
-        """The event as it is said now; what comes again is put down for its next time."""
+        """Return the event as sent now. One that repeats is scheduled again."""
         if isinstance(event, Tick):
             self._at(now_s + TICK_S, event)
         elif isinstance(event, NodeBeat):
@@ -118,7 +118,7 @@ def _split(number: int) -> Split:
 
 
 def measured(nodes: int, tasks: int) -> Cluster:
-    """Run a job of so many map tasks; every task must have been done."""
+    """Run a job of that many map tasks. All must have been done."""
     cluster = Cluster(nodes, tasks)
     cluster.run()
     if len(cluster.committed) != tasks + 1:  # and its reduce task
@@ -127,7 +127,7 @@ def measured(nodes: int, tasks: int) -> Cluster:
 
 
 def row(nodes: int, tasks: int) -> str:
-    """A row of the table: a job of so many tasks."""
+    """Return a row of the table for a job of that many tasks."""
     cluster = measured(nodes, tasks)
     running = [name for name in cluster.events if name not in STARTING]
     starting_us = sum(cluster.spent_s[name] for name in STARTING) * 1e6 / tasks

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What each stage costs on its own, per record and beside a yardstick: matching a line and taking its groups.
+"""What does each stage cost on its own? Per record, beside a yardstick: matching a line and taking its groups.
 
     stages.py [--mib N] [--rounds N]
 
-Everything runs in this process on the same lines, in rounds; the figure is the median over the rounds, and its ratio
-that to the yardstick of the same round. A stage is given what the stage before it made. What its input is
-made of is not measured. Not here: whole jobs (run.py), and where a whole job spends its time (profile_job.py).
+Everything runs in this process on the same lines, in rounds. The figure is the median over the rounds. Its ratio is
+to the yardstick of the same round. A stage gets the output of the stage before it. Making that input is not measured.
+Not here: whole jobs (run.py), and a profile of a whole job (profile_job.py).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ ROWS = 100_000  # in the stages behind the map
 ALL_FIELDS = ("host", "user", "time", "method", "path", "query", "protocol", "status", "size", "referer", "agent")
 PROJECTIONS = (("status",), ("path", "size"), ("hour", "host"), ("time",), ALL_FIELDS)
 Stage = tuple[str, int, Callable[[], object]]
-"""A name, the number of records, and what is measured."""
+"""A name, the number of records, and the function to measure."""
 
 
 def by_status(status):
@@ -201,9 +201,9 @@ def table(found: dict[str, list[float]]) -> str:
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mib", type=float, default=16, help="how much of a log file is used (16)")
+    parser.add_argument("--mib", type=float, default=16, help="MiB of a log file to use (16)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds (5)")
-    parser.add_argument("--sizes", default="small", help="which inputs (small)")
+    parser.add_argument("--sizes", default="small", help="sizes of the inputs (small)")
     given = parser.parse_args(arguments)
     print(table(measured(all_stages(given.mib, given.sizes, folder_of_data()), given.rounds)))
 

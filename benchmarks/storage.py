@@ -1,9 +1,9 @@
-"""What the cluster's store costs: `python benchmarks/storage.py JOB LOG...`.
+"""What does the cluster's store cost? `python benchmarks/storage.py JOB LOG...`.
 
 A cluster is started in a folder of its own. Measured, in interleaved rounds, medians:
 - `mrframe fs put` with one replica and with two, beside copying the same files, hashing them and compressing them
-  block by block with the same functions in one process;
-- the job submitted over the dataset, and over the files, both without saved results: same bytes, or it ends;
+  block by block with the same functions in one process,
+- the job submitted over the dataset, and over the files, both without saved results: same bytes, or it ends,
 - how many map tasks ran where their blocks are, with four idle nodes.
 """
 
@@ -39,7 +39,7 @@ class Cluster:
         return done.stdout
 
     def put(self, name: str, logs: list[str], replicas: int) -> dict[str, object]:
-        """What `fs put` says."""
+        """Return the report of `fs put`."""
         said: dict[str, object] = json.loads(
             self._run("fs", "put", name, *logs, "--replicas", str(replicas), "--json")
         )
@@ -69,7 +69,7 @@ class Cluster:
 
 
 def by_hand(logs: list[str], folder: str) -> None:
-    """Copy, hash, compress: what a put has to do at least, in one process."""
+    """Copy, hash, compress: the least that a put has to do, in one process."""
     for log in logs:
         copy = shutil.copy(log, folder)
         digest = sha256()

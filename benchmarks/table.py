@@ -1,6 +1,6 @@
 """From runs to a table: medians over the rounds, and ratios to the yardstick of the same round.
 
-On a busy machine seconds move from round to round and ratios hardly do, so the ratio is what to quote. It is taken
+On a busy machine seconds move from round to round and ratios hardly do, so quote the ratio. It is taken
 within a round, and its median, smallest and largest over the rounds are shown. Nothing is measured here.
 """
 
@@ -28,7 +28,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Row:
-    """One contestant in one job; `ratio` is (median, smallest, largest), None when no yardstick ran beside it."""
+    """One contestant in one job. `ratio` is (median, smallest, largest), or None if no yardstick ran beside it."""
 
     name: str
     wall_s: float
@@ -40,7 +40,7 @@ class Row:
 
 
 def rows_of(runs: list[Run], yardstick: str) -> list[Row]:
-    """The rows of one job, the fastest first; what failed in any round is last and has no figures to quote."""
+    """Return the rows of one job, the fastest first. Those that failed in any round come last, without figures."""
     measure = {run.round: run.wall_s for run in runs if run.name == yardstick}
     found = []
     for name in dict.fromkeys(run.name for run in runs):

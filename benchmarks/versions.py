@@ -3,10 +3,10 @@
 
 Runs each form of mrframe in `contestants.py` on both trees, interleaved (A B, then B A), after one warm-up of each,
 and prints the ratio of this tree to the other for wall time and CPU, pair by pair. Every answer is judged. The
-other revision is checked out into a temporary git worktree, which is removed at the end; both use this environment
-and the job files of this tree, so both must support what those job files use.
+other revision is checked out into a temporary git worktree, which is removed at the end. Both use this environment
+and the job files of this tree, so both must support these job files.
 
-Not here: peers (run.py), and how a run is measured (measuring.py).
+Not here: peers (run.py), and measuring a run (measuring.py).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Pair:
 
 @contextlib.contextmanager
 def worktree_of(revision: str) -> Iterator[Path]:
-    """Check a revision out into a temporary folder; remove it afterwards."""
+    """Check a revision out into a temporary folder, and remove it afterwards."""
     with tempfile.TemporaryDirectory(prefix="revision-") as parent:
         folder = Path(parent, "tree")
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", folder, revision], cwd=ROOT, check=True)
@@ -100,7 +100,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("revision", help="the revision to compare with")
-    parser.add_argument("--sizes", choices=SIZES, default="small", help="of the inputs (small)")
+    parser.add_argument("--sizes", choices=SIZES, default="small", help="sizes of the inputs (small)")
     parser.add_argument("--job", action="append", choices=JOBS, help="only this job (may be repeated)")
     parser.add_argument("--rounds", type=int, default=5, help="pairs of runs for each form (5)")
     parser.add_argument("--limit", type=float, default=600, metavar="SECONDS", help="longest time for a run (600)")
@@ -109,7 +109,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and print; 1 when an answer of this tree is wrong."""
+    """Measure and print. Returns 1 if an answer of this tree is wrong."""
     options = parsed(arguments)
     options.data.mkdir(parents=True, exist_ok=True)
     adopt_orphans()

@@ -63,14 +63,14 @@ def commands(command: click.Command, path: str = "mrframe") -> Iterator[tuple[st
 
 
 def answer_options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
-    """The flags of a command that say what becomes of its answer."""
+    """The flags of a command that control its output."""
     for option in command.params:
         if isinstance(option, AnswerOption):
             yield option.opts[0], option
 
 
 def section(path: str, command: click.Command) -> str:
-    """What one command does, and its own options."""
+    """Describe one command and its own options."""
     arguments = [argument_text(param) for param in command.params if isinstance(param, click.Argument)]
     kinds = {type(option) for option in command.params}
     own = [

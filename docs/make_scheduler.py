@@ -1,4 +1,4 @@
-"""Writes the tables of docs/scheduler.md from mrframe/core/model/states.py: `python docs/make_scheduler.py`."""
+"""Write the tables of docs/scheduler.md from mrframe/core/model/states.py: `python docs/make_scheduler.py`."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ BEGIN, END = "<!-- tables: made by docs/make_scheduler.py -->\n", "<!-- end of t
 
 
 def page() -> str:
-    """The page with its tables as they are now; everything outside the two marks is kept."""
+    """Return the page with its present tables. Everything outside the two marks is kept."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     return before + BEGIN + "\n" + markdown() + "\n" + END + after

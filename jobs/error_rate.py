@@ -1,4 +1,4 @@
-"""The share of requests that the server failed to answer (status 500 and above), hour by hour."""
+"""What share of requests did the server fail to answer (status 500 and above), hour by hour?"""
 
 from mrframe import Job, logs, main
 

@@ -1,4 +1,4 @@
-"""The lines that match a pattern, each with its place (file, offset)."""
+"""Which lines match a pattern, and where do they lie (file, offset)?"""
 
 import re
 

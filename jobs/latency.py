@@ -1,4 +1,4 @@
-"""How long each service took, from JSON lines with the fields `service` and `ms`."""
+"""How long did each service take? From JSON lines with the fields `service` and `ms`."""
 
 from mrframe import Job, count, json_lines, largest, main, mean
 

@@ -1,4 +1,4 @@
-"""The paths that were asked for most often and are not there (status 404)."""
+"""Which missing paths were requested most often (status 404)?"""
 
 from mrframe import Job, count, logs, main, top
 

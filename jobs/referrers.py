@@ -1,4 +1,4 @@
-"""The pages that visitors came from most often."""
+"""Which pages did visitors come from most often?"""
 
 from mrframe import Job, count, logs, main, top
 

@@ -1,4 +1,4 @@
-"""All lines of a text in order; with --format text, the lines and nothing else.
+"""All lines of a text in order. With --format text, only the lines.
 
 An external sort: partitions are ranges of lines, each is sorted in pieces, and memory stays within its budget
 however much there is to sort. A line that occurs twice stays two lines.

@@ -1,4 +1,4 @@
-"""The busiest paths by hits, with the bytes they cost."""
+"""Which paths are the busiest, by hits, and how many bytes did they cost?"""
 
 from mrframe import Job, logs, main, top
 

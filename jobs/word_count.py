@@ -1,4 +1,4 @@
-"""How often does each word occur? A word is what stands between blanks."""
+"""How often does each word occur? Words are separated by blanks."""
 
 from mrframe import Job, count, main, words
 

@@ -46,7 +46,7 @@ MANNERS = ("slowly", "twice", "again", "early", "alone", "before noon", "in the 
 
 
 class Chance:
-    """Whole random numbers from a seed; the same on every Python."""
+    """Whole random numbers from a seed, the same on every Python."""
 
     def __init__(self, seed: int) -> None:
         self._bits = random.Random(seed).getrandbits
@@ -70,7 +70,7 @@ def falling(items):
 
 
 class Answers:
-    """Book-keeping of what is written, one method for each kind of line."""
+    """Counts the written lines, one method for each kind of line."""
 
     def __init__(self) -> None:
         self.lines: Counter = Counter()
@@ -88,7 +88,7 @@ class Answers:
         self.text: list = []
 
     def line(self, name, *, good=True):
-        """Count a line of a file; a malformed one with its number (from 1)."""
+        """Count a line of a file, and note the number of a malformed one (from 1)."""
         self.lines[name] += 1
         if not good:
             self.malformed[name].append(self.lines[name])
@@ -205,7 +205,7 @@ class AccessLog:
         return 304 if path.startswith(("/static", "/img")) and roll < 100 else 200
 
     def line(self, record):
-        """A record as a line, without its end; the size of nothing is written `-`."""
+        """Return a record as a line, without its end. A size of zero is written `-`."""
         return (
             f"{record['host']} - {record['user']} [{record['time'].strftime('%d/%b/%Y:%H:%M:%S +0000')}] "
             f'"{record["method"]} {record["path"]}{record["query"]} HTTP/1.1" {record["status"]} '
@@ -245,14 +245,14 @@ def write_access(folder: Path, answers: Answers) -> None:
 
 
 def gzipped(data: bytes) -> bytes:
-    """A gzip file of one member (RFC 1952), without time or name; only the deflate stream is up to zlib."""
+    """A gzip file of one member (RFC 1952), without time or name. Only the deflate stream is up to zlib."""
     deflate = zlib.compressobj(9, zlib.DEFLATED, -15)
     body = deflate.compress(data) + deflate.flush()
     return b"\x1f\x8b\x08\0\0\0\0\0\x02\xff" + body + struct.pack("<II", zlib.crc32(data), len(data))
 
 
 def write_app(folder: Path, answers: Answers) -> None:
-    """`app.jsonl`: what a service wrote about its requests, one JSON object a line."""
+    """`app.jsonl`: the log of a service about its requests, one JSON object a line."""
     chance, name = Chance(SEED + 1), "app.jsonl"
     with (folder / name).open("wb") as file:
         for number in range(1500):

@@ -1,7 +1,7 @@
-"""How the property tests draw their examples: the same ones each time, unless asked to explore.
+"""Hypothesis profiles: the property tests draw the same examples each time, unless asked to explore.
 
-`make test` has to say the same of the same commit, wherever it runs. `make chaos` draws new examples on each run
-(`--hypothesis-profile=explore`), and what it finds becomes a test of its own.
+`make test` must give the same result for the same commit, wherever it runs. `make chaos` draws new examples each time
+(`--hypothesis-profile=explore`), and each finding becomes a test of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tasks that find nothing: what is left is what a task itself costs."""
+"""Tasks that find nothing, to leave only the cost of a task itself."""
 
 from mrframe import Job, count, text
 

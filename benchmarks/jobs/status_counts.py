@@ -1,4 +1,4 @@
-"""Lines by status, in each form that a job may have; `python run.py` names them."""
+"""Lines by status, in each form that a job may have. `python run.py` names them."""
 
 from mrframe import Job, count, logs, total
 

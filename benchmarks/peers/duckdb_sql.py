@@ -1,4 +1,4 @@
-"""DuckDB, two threads: lines and a regular expression; with `--csv` its CSV reader, split at blanks and quotes.
+"""DuckDB, two threads: lines and a regular expression. With `--csv` its CSV reader, split at blanks and quotes.
 
 Both drop lines that are not UTF-8, and the CSV reader repairs or drops malformed lines in its own way, so that
 their answers on logs as they are may differ from the reference.

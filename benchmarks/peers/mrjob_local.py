@@ -18,7 +18,7 @@ def text_of(line):
 
 
 class Question(MRJob):
-    """One of the jobs; its name comes with the arguments."""
+    """One of the jobs. Its name comes with the arguments."""
 
     INPUT_PROTOCOL = BytesValueProtocol
 

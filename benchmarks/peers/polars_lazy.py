@@ -1,4 +1,4 @@
-"""Polars, lazy and streaming, two threads: lines and a regular expression. Bytes that are no UTF-8 are replaced."""
+"""Polars, lazy and streaming, two threads: lines and a regular expression. Bytes that are not UTF-8 are replaced."""
 
 from __future__ import annotations
 

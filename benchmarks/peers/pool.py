@@ -1,7 +1,7 @@
 """Python by hand on two cores: `multiprocessing.Pool(2)` over pieces of the files, a table per piece, one sum.
 
-`pool.py` matches each record whole, line by line, as most would write it. With `--tuned` it is what an expert would
-make of this very question: one pattern run over whole blocks by `findall`, which captures only what the answer needs.
+`pool.py` matches each record whole, line by line, as most would write it. With `--tuned` it answers this very
+question as an expert would: one pattern run over whole blocks by `findall`, which captures only the parts needed.
 Neither says which lines were malformed, or bounds its memory.
 """
 
@@ -99,7 +99,7 @@ def no_task(_number):
 
 
 def cut_between(inputs, parts):
-    """What about half of all different parts (words, lines) of the input come before."""
+    """Return a key that about half of all different parts (words, lines) of the input come before."""
     samples = set()
     for path in inputs:
         size = os.path.getsize(path)

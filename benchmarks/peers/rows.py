@@ -1,12 +1,12 @@
-"""What the peers share: what a record is, how an input is cut, and how rows are written.
+"""Shared by the peers: the pattern of a record, cutting an input, writing rows.
 
 A peer is called `peer.py JOB OUT INPUT…` and writes rows, columns separated by tabs, to files in the folder OUT:
 
-    status_counts  status, lines; one row for `malformed`       in any order
-    top_urls       path, hits, bytes; the 100 busiest           by hits downwards, then path
+    status_counts  status, lines, one row for `malformed`       in any order
+    top_urls       path, hits, bytes of the 100 busiest          by hits downwards, then path
     visitors       hour (ISO, or as in the log), hosts          in any order
-    word_count     word, count                                  by word; files in the order of their names
-    sort           the lines                                    in order; files in the order of their names
+    word_count     word, count                                  by word, files in the order of their names
+    sort           the lines                                    in order, files in the order of their names
     empty_tasks    nothing: a thousand tasks that find nothing
 
 A line that RECORD does not match is malformed, an empty one too.
@@ -80,7 +80,7 @@ def write(out: str, rows: Iterable[tuple], name: str = "part-0") -> None:
 
 
 def pieces(inputs: list[str], piece_bytes: int) -> list[tuple[str, int, int]]:
-    """(file, first byte, last byte) of about so many bytes each."""
+    """Return (file, first byte, last byte) of pieces of about that many bytes."""
     return [
         (path, at, min(at + piece_bytes, size))
         for path, size in ((path, os.path.getsize(path)) for path in inputs)

@@ -345,10 +345,10 @@ def fuzz(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play the mutations that the arguments ask for. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m mrframe.testing.fuzz")
-    parser.add_argument("--mutations", type=int, default=10_000, help="how many (default: 10000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the mutations (default: 0)")
-    parser.add_argument("--first", type=int, default=0, help="number of the first of them (default: 0)")
-    parser.add_argument("logs", nargs="*", help="logs to be mutated: combined or JSON lines (default: examples)")
+    parser.add_argument("--mutations", type=int, default=10_000, help="how many to play (default: 10000)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the mutations (default: 0)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first mutation (default: 0)")
+    parser.add_argument("logs", nargs="*", help="logs to mutate: combined or JSON lines (default: examples)")
     parser.add_argument("--kind", action="append", help="only this format, such as one that a package adds")
     chosen = parser.parse_args(arguments)
     logs = []

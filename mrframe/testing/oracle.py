@@ -115,7 +115,7 @@ def _commas_end(line: bytes, at: int) -> int:
 
 
 def _until_end(slot: ValueSlot, line: bytes, at: int) -> int | None:
-    """Return the first place where the rest of the line can be read, or None if the slot cannot hold the value before it."""
+    """Return the first place where the rest of the line matches, or None if the slot cannot hold this value."""
     end = _request_line_end(line, at) if slot.kind == "request" else None
     if end is not None and _can_read(slot.until, line, end):
         return end

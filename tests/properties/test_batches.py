@@ -29,7 +29,7 @@ lines = st.lists(
 
 
 def as_read(odd: str) -> str:
-    """What a log that holds this, surrogates and all, is read as."""
+    """Return a log that holds this, surrogates and all, as readers see it."""
     return odd.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")
 
 

@@ -1,4 +1,4 @@
-"""What comes out of a column equals what went in, types included; hostile bytes are CorruptData or values."""
+"""A column gives back the values that were put in, types included. Hostile bytes are CorruptData or values."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -2,7 +2,7 @@
 
 Each example of the local engine starts a cluster of processes and ends it. The toy engine of `tests/plugins`, which a
 package adds by an entry point, carries out the tasks of a stage in reversed order. The inline engine reads the same
-files uncut, with one partition; its answers are held to plain Python in `test_inline_equals_plain_python.py`.
+files uncut, with one partition. Its answers are held to plain Python in `test_inline_equals_plain_python.py`.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ log_lines = st.one_of(
 
 
 def files_of(lines):
-    """One to three files of lines; the last line may lack its end, and a file may be compressed."""
+    """One to three files of lines. The last line may lack its end, and a file may be compressed."""
     content = st.builds(
         lambda some, whole, packed: (b"".join(some) if whole else b"".join(some).rstrip(b"\r\n"), packed),
         st.lists(lines, max_size=20),

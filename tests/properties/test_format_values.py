@@ -79,7 +79,7 @@ def servers(value: bytes, literal: bytes) -> bool:
 
 
 def joined(items: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
-    """Items as nginx joins them; the last redirect may have reached no server."""
+    """Items as nginx joins them. The last redirect may have reached no server."""
     mark = st.sampled_from([b", ", b" : "])
     more = st.lists(st.tuples(mark, items).map(b"".join), max_size=3).map(b"".join)
     return st.tuples(items, more, st.sampled_from([b"", b"", b" : "])).map(b"".join)
@@ -160,7 +160,7 @@ def written(draw: st.DrawFn) -> Written:
 
 
 def cuts(written: Written, line: bytes, number: int = 0) -> list[list[bytes]]:
-    """All ways to cut what is left of a line into values from this one on."""
+    """Return all ways to cut the rest of a line into values from this one on."""
     if number == len(written.directives):
         return [[]] if not line else []
     literal, could = written.literals[number + 1], written.directives[number].could

@@ -137,7 +137,7 @@ def blocks(draw: st.DrawFn) -> tuple[str, bytes]:
 def split_lines(block: bytes) -> list[bytes]:
     """The lines by the rule of the docs: newline ends, one carriage return before it belongs to the end.
 
-    NUL bytes and byte order marks before a line are no part of it, and no line where nothing follows.
+    NUL bytes and byte order marks before a line do not belong to it. With nothing after them there is no line.
     """
     whole = [re.sub(rb"\A(\x00|\xef\xbb\xbf)+", b"", line) for line in block.split(b"\n")]
     if not whole[-1]:

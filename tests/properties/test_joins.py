@@ -20,7 +20,7 @@ from mrframe.task.reduce.join import joined
 SETTINGS = settings(max_examples=15, deadline=None)
 
 line = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=9).map(
-    lambda text: text.lstrip("\0\ufeff")  # which are no part of a line
+    lambda text: text.lstrip("\0\ufeff")  # they do not belong to a line
 ) | st.sampled_from(["", "a", "b c", "aa"])
 lines = st.lists(line, max_size=25)
 files = st.lists(st.tuples(lines, st.booleans()), min_size=1, max_size=3)  # the lines of each, and whether compressed
@@ -72,7 +72,7 @@ THREE = Job(
 
 
 def plainly(*sources: tuple[Any, list[str]]) -> list[tuple[Any, tuple[list[Any], ...]]]:
-    """What an outer join is, as one would write it."""
+    """Return an outer join, written the plain way."""
     groups: dict[bytes, tuple[Any, tuple[list[Any], ...]]] = {}
     for number, (function, some) in enumerate(sources):
         for one in some:
@@ -205,7 +205,7 @@ def test_what_is_not_read_is_passed_over(first, second, third, cut, lazy):
 
 
 def test_one_key_of_the_last_source_is_a_stream(tmp_path):
-    """A key with more values than the budget holds, spilled and merged; a function that stops early is no harm."""
+    """A key with more values than the budget holds, spilled and merged. A function may stop early."""
 
     def few(key, people, hits):
         yield key, (people, [next(hits) for _ in range(3)])

@@ -83,14 +83,14 @@ def rank(value: Any) -> Any:
 
 
 def shown(value: Any) -> Any:
-    """What of a value an answer shows, with its type: the reading of a time and its offset from UTC."""
+    """Return the part of a value that an answer shows, with its type: of a time, its reading and offset from UTC."""
     if isinstance(value, (list, tuple)):
         return type(value), [shown(item) for item in value]
     return type(value), value.isoformat() if isinstance(value, date) else str(value)
 
 
 def picked(pick: Any, values: list[Any]) -> Any:
-    """The extreme; of equal times the one whose offset is the extreme; zero without a sign."""
+    """Return the extreme. Of equal times it is the one with the extreme offset. Zero has no sign."""
     there = [value for value in values if value is not None]
     if not there:
         return None
@@ -274,7 +274,7 @@ def test_a_partitioner_sees_one_form_of_equal_keys():
 
 
 def test_a_value_that_is_pickled_as_a_whole_travels_as_others_do():
-    """What a block holds beside it, which the cutting decides, says whether its items have columns of their own."""
+    """The other values of its block, which the cutting decides, decide whether its items get columns of their own."""
     value = (bytearray(b"x"), FIRST)
     alone, beside = decode(encode([value]), unpickle=True)[0], decode(encode([value, (1,)]), unpickle=True)[0]
     assert repr(alone) == repr(beside)

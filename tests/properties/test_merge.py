@@ -1,4 +1,4 @@
-"""Merging equals sorting the concatenation stably; grouping equals itertools.groupby over it."""
+"""Merging equals sorting the concatenation stably. Grouping equals itertools.groupby over it."""
 
 import io
 from itertools import groupby, pairwise
@@ -19,7 +19,7 @@ COLUMNS = st.one_of(
 
 
 def blocks_of(pairs, sizes):
-    """The pairs cut into blocks of the given sizes (over and over; a size may be 0)."""
+    """The pairs cut into blocks of the given sizes (over and over, and a size may be 0)."""
     at = turn = 0
     while at < len(pairs):
         size = sizes[turn % len(sizes)]

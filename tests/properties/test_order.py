@@ -18,7 +18,7 @@ from mrframe.task.map import output
 
 SETTINGS = settings(max_examples=12, deadline=None)
 
-HEADS = "\0\ufeff"  # are no part of a line
+HEADS = "\0\ufeff"  # they do not belong to a line
 words = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8).map(lambda w: w.lstrip(HEADS))
 lines = (
     st.lists(words, max_size=40)

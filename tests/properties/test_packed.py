@@ -1,4 +1,4 @@
-"""Words as numbers: what NumPy makes of them is what Python makes of them, to the byte."""
+"""Words packed into numbers: NumPy and Python agree on them, to the byte."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ some_pairs = st.lists(
 
 
 def read_back(buffer, fold) -> dict:
-    """What a buffer has summed, read back from the runs that it writes."""
+    """Return the sums of a buffer, read back from the runs that it writes."""
     file = io.BytesIO()
     writer = RunWriter(file, slots=256)
     buffer.write_runs(writer)

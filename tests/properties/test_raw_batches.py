@@ -29,7 +29,7 @@ texts = st.lists(
 
 
 def same(read: Reader, fields: tuple[str, ...], block: bytes) -> bool:
-    """Whether both ways give one table, ledger and number of bad fields; says whether all was made of bytes."""
+    """Check that both ways give one table, ledger and count of bad fields. Returns whether all was made of bytes."""
     job = Job(read=read, map_batch=lambda table: table, fields=fields, reduce=total)
     reader = make_reader(read, fields, {})
     parsed = reader.parse(block, "f", 7)

@@ -1,4 +1,4 @@
-"""Whatever happens to logs and job between two runs, a run with saved results says what a run without them says."""
+"""Whatever happens to logs and job between two runs, saved results do not change the answer of the second."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FIGURES = ("records", "lines", "malformed", "bytes_in", "counters", "bad_fields"
 
 
 class World:
-    """Logs and a job that change; `act` does one thing to them."""
+    """Logs and a job that change. `act` does one thing to them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.logs, self.split_bytes = folder, folder / "logs", 400

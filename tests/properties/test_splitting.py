@@ -27,7 +27,7 @@ FIXTURES_MAY_STAY = settings(
 
 
 def is_plain(data: bytes) -> bool:
-    """Whether the data is no compressed file (hypothesis tries the magic bytes that it finds in the source)."""
+    """Return whether the data is not a compressed file (hypothesis tries magic bytes that it finds in the source)."""
     try:
         return not compression_of(data[:HEAD_BYTES], "x")
     except (ExtraMissing, InputError):
@@ -49,7 +49,7 @@ sizes = st.one_of(st.integers(1, 9), st.integers(10, 400), st.just(1 << 20))
 
 
 def expected_pieces(data: bytes, size: int) -> list[bytes]:
-    """The rule, stated the slow way: a piece is the lines whose first byte lies between two multiples."""
+    """The rule, stated the slow way: a piece is all lines with their first byte between two multiples."""
     grouped: dict[int, list[bytes]] = {}
     at = 0
     for line in io.BytesIO(data):

@@ -73,7 +73,7 @@ KINDS = {
 
 @st.composite
 def columns(draw, rows: int):
-    """A column of so many rows: of any type, with nulls or without, in chunks, cut off at both ends, encoded."""
+    """A column of that many rows: of any type, with nulls or without, in chunks, cut off at both ends, encoded."""
     kind, values = KINDS[draw(st.sampled_from(sorted(KINDS)))]
     values = draw(
         st.lists(values | st.none() if draw(st.booleans()) else values, min_size=rows + 2, max_size=rows + 2)
@@ -104,7 +104,7 @@ def tables(draw):
 
 
 def outcome(fold, add, some):
-    """The run file that the buffer makes of tables, or what it refuses."""
+    """Return the run file that the buffer makes of tables, or the slug of its refusal."""
     buffer = TableFoldBuffer(fold)
     try:
         for table in some:

@@ -43,7 +43,7 @@ def several(path, status):
 
 
 def picky(path, status):
-    """Fails on some records, and yields what is refused for others: all of them are left out (--max-failed)."""
+    """Fail on some records, and yield invalid pairs for others. All of them are left out (--max-failed)."""
     yield status, 1 if path != "/c" else "no number"
     if path == "/b":
         yield (nan if status == 200 else ["no key"]), 1

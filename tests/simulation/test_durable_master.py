@@ -1,6 +1,6 @@
 """The real scheduler over the real journal, its master killed at each point at which it writes.
 
-A kill is a copy of the journal's files as they are at that moment: what kill -9 leaves, when the system lives on.
+A kill is a copy of the journal's files at that moment, as kill -9 leaves them while the system lives on.
 The next master opens the copy. All else is as in the other simulations: each job must end once, with its answer.
 """
 
@@ -93,7 +93,7 @@ class DurableMaster(SimulatedMaster):
 
 
 def play(seed, folder, point=0, moment="after"):
-    """One simulated cluster; its master and the answers."""
+    """One simulated cluster, its master and the answers."""
     folder.mkdir()
     world = SimulatedCluster(seed, CALM, Scheduler, NodeCore)
     world.master = DurableMaster(world, folder, point, moment)
@@ -105,7 +105,7 @@ def play(seed, folder, point=0, moment="after"):
 
 
 class DiskJournalCopy(DiskJournal):
-    """What is on the disk now, while its master has it open."""
+    """Return the present content of the disk, while its master has it open."""
 
     def __init__(self, master):
         copy = master.folder / "copy"
@@ -137,7 +137,7 @@ def test_the_master_is_killed_at_each_write_once(seed, tmp_path):
         killed, again = play(seed, tmp_path / f"{point}", point, moment)
         assert killed.epoch == 2
         assert again.results == trace.results
-        # what was under way is done again: what a slot runs and what is queued for it
+        # tasks under way are done again: those that a slot runs, and those queued for it
         assert ran_again(again) <= 2 * slots, (point, moment)
 
 

@@ -24,7 +24,7 @@ def test_no_fault_schedule_changes_an_answer(first):
 
 
 def test_a_pause_within_a_pause_loses_nothing():
-    """The second ended the first, so that a seal came before the blocks that waited: what a pipe never does."""
+    """The second pause once ended the first, so that a seal overtook waiting blocks, as no pipe would allow."""
     run(2957)
 
 
@@ -53,8 +53,8 @@ def test_the_weather_is_bad_enough():
         assert any(outcome in trace.results.values() for trace in traces), outcome
 
 
-def test_stragglers_are_speculated_on_and_a_job_ends_sooner_for_it():
-    """Attempts that take twenty times as long as the others, and nothing else; with speculation and without."""
+def test_speculation_on_stragglers_ends_a_job_sooner():
+    """The only fault: attempts that take twenty times as long as the others. With speculation and without."""
     slow = Faults(until_s=20.0, straggles=0.1)
     speculating = [run(seed, faults=slow) for seed in range(60)]
     without = [run(seed, faults=slow, make_scheduler=_without_speculation) for seed in range(60)]

@@ -337,7 +337,7 @@ def _pairs(view: StubJob, records: list[Record], expected: Expected, counters: C
 def _expect_limits(
     failing: set[str], options: Mapping[str, Any], left_out: tuple[int, int], malformed: tuple[int, int]
 ) -> None:
-    """Raise Refused if more records are left out, or lines malformed, than the limits allow. Each: (number, total)."""
+    """Raise Refused if more records fail, or lines are malformed, than the limits allow. Each: (number, total)."""
     slugs = set(failing) if _exceeds(options.get("max_failed", "0"), *left_out) else set()
     if slugs:
         slugs.add("too-many-failed")

@@ -22,8 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Play the seeds that the arguments ask for. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m mrframe.testing.simulation.simulate", description=main.__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many seeds to play (default: 1000)")
-    parser.add_argument("--first", type=int, default=0, help="the first of them (default: 0)")
-    parser.add_argument("--seed", type=int, help="play this one only and print its trace")
+    parser.add_argument("--first", type=int, default=0, help="the first seed (default: 0)")
+    parser.add_argument("--seed", type=int, help="play only this seed and print its trace")
     chosen = parser.parse_args(arguments)
     if chosen.seed is not None:
         return play_one(chosen.seed)

@@ -190,7 +190,7 @@ class World:
         return seconds * 20 if self.chance(self.faults.straggles) else seconds
 
     def may_kill(self, attempt: str) -> bool:
-        """Return whether the executor dies during this attempt. At most `DEATHS_MAX` of a task do, too few to fail the job."""
+        """Return whether the executor dies in this attempt. At most `DEATHS_MAX` per task, too few to fail a job."""
         task = attempt.partition(".")[0]
         if self._deaths.get(task, 0) >= DEATHS_MAX or not self.chance(self.faults.executor_dies):
             return False

@@ -1,4 +1,4 @@
-"""The fuzzing of the readers: that nothing fails, that it would find what is wrong, and that it can be repeated."""
+"""Fuzzing of the readers: nothing fails, broken readers are found, and every mutation can be repeated."""
 
 from __future__ import annotations
 
