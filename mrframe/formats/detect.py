@@ -1,9 +1,10 @@
-"""Which format a file has, told from its first lines, and why.
+"""Detection of a file's format from its first lines, with the reason.
 
-Every known access format and JSON lines are tried on the first 1,000 lines; the one that most lines match
-wins, of several the most specific. It has to match three quarters of them (so of one, two or three all): a format
-that fits a line here and there is not the file's, and reading with it would lose the others. Empty lines say nothing.
-Plain text is never guessed: anything is text, so it is chosen by name.
+Every known format is tried on the first 1,000 lines. The one that matches most lines wins, and of several the most
+specific. It has to match three quarters of them (so all of one, two or three lines). A format that fits a line here
+and there is not the file's, and reading with it would lose the other lines. Empty lines do not count. Kinds that
+installed packages add are tried only when no built-in format fits. Plain text is never guessed, since every line is
+text.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Candidates = dict[str, tuple[Reader, Matches]]
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The format that fits, as a reader; how many of the lines looked at match it; a sentence that says why."""
+    """The reader that fits, the numbers of lines that match and were examined, and a sentence with the reason."""
 
     reader: Reader
     matched: int
@@ -39,11 +40,11 @@ class Detection:
 
 
 def detect(sample: bytes, name: str) -> Detection:
-    """The format of a file from its beginning; `name` is the file's, for messages.
+    """Detect the format of a file from its first bytes. `name` is the file's name in messages.
 
-    A last line without its end is left out when there are others: the sample may have cut it. An empty sample
-    contradicts no format and is taken as combined, with `lines` 0. Raises FormatError when there are lines and no
-    format matches enough of them.
+    A last line without its end is left out if there are others, since the sample may have cut it. An empty sample
+    contradicts no format and is taken as combined, with `lines` 0. Raises FormatError if no format matches enough of
+    the lines.
     """
     lines = _sample_lines(sample, name)
     if not lines:
@@ -67,9 +68,9 @@ def _counts(tests: Candidates, lines: Sequence[bytes]) -> dict[str, int]:
 
 
 def misfit(sample: bytes, name: str, reader: Reader, *, lines_max: int, at_all: bool) -> str | None:
-    """How the beginning of a further input shows that it is of another format than `reader`'s; None when it does not.
+    """Return why the first bytes of a further input are in another format than `reader`'s, or None.
 
-    It does when another known format fits, and this one does not fit enough of the lines (`at_all`: any of them).
+    They are if another known format fits and this one does not fit enough of the lines (with `at_all`: any line).
     """
     lines = _sample_lines(sample, name)[:lines_max]
     matched = sum(map(kind_of(reader).matches(reader.format), lines))

@@ -24,7 +24,7 @@ __all__ = ["BlockReader", "Parsed", "explain", "make_reader"]
 def make_reader(
     reader: Reader, projection: Sequence[str], paths: Mapping[str, str], window: Window | None = None
 ) -> BlockReader:
-    """Make the reader of blocks for these fields, in this order; of the records within a window, if one is given.
+    """Make the reader of blocks for these fields, in this order. With a window it gives only the records within.
 
     Raises UnknownField for a field that the reader does not have, FormatError for a format that cannot be
     read (and for one that is not yet detected), UsageError for a window over records without times.
@@ -56,8 +56,8 @@ def _windowed(reader: Reader, projection: Sequence[str], paths: Mapping[str, str
 
 
 def explain(line: bytes, reader: Reader) -> dict[str, Any] | tuple[int, str]:
-    """Parse one line (without its end): its fields, or where it stops to match (from 0) and what was expected there.
+    """Parse one line (without its end): its fields, or where it stops matching (from 0) and the expectation there.
 
-    For a reader of JSON the fields are those of the object; words are given as a list.
+    For JSON the fields are those of the object. Words come as a list.
     """
     return kind_of(reader).explain(reader.format, line)

@@ -53,7 +53,7 @@ json_lines = JSON_LINES
 class BuiltIn(NamedTuple):
     """A built-in kind of reader: where its `ReaderKind` lies, and the names that --log-format has for it.
 
-    own_field  a field that no other kind has, by which `mrframe count` knows it; "" for none
+    own_field  a field that no other kind has, by which `mrframe count` knows it, "" for none
     """
 
     home: str
@@ -68,7 +68,7 @@ BUILT_IN = {
     "words": BuiltIn("mrframe.formats.readers.text:WORDS", ("words",), "word"),
     "pairs": BuiltIn("mrframe.formats.readers.pairs:KIND"),
 }
-"""Every kind of reader, by `Reader.kind`; modules are imported when their kind is first asked for."""
+"""Every kind of reader, by `Reader.kind`. A module is imported when its kind is first asked for."""
 
 
 def kind_of(reader: Reader) -> ReaderKind:
@@ -99,7 +99,7 @@ _plugins: dict[str, tuple[ReaderKind, str, Any]] = {}  # kind, where it lies, st
 
 
 def _plugin(name: str) -> ReaderKind:
-    """Return a kind that a package adds; an executor outlives an edit of that package, and then imports it again."""
+    """Return a kind that a package adds. A process that outlives an edit of that package imports it again."""
     from mrframe import plugins
 
     if name in _plugins:
@@ -118,7 +118,7 @@ def _plugin(name: str) -> ReaderKind:
 
 
 def code_of(reader: Reader) -> str:
-    """Return what identifies the code of a reader that a package adds; "" for a built-in one."""
+    """Return a text that identifies the code of a reader that a package adds, "" for a built-in one."""
     if reader.kind in BUILT_IN:
         return ""
     from mrframe import plugins
@@ -151,7 +151,7 @@ def readers_by_name() -> dict[str, Reader]:
 
 
 def undetected(reader: Reader) -> Reader:
-    """Return the reader of the same kind whose format is still to be detected; the same one if it has one form."""
+    """Return the reader of the same kind with its format still to be detected, the same one if it has one form."""
     return Reader(reader.kind, AUTO) if kind_of(reader).takes_formats else reader
 
 

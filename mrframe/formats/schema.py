@@ -11,7 +11,7 @@ from mrframe.formats.registry import kind_of
 
 
 def fields_of(reader: Reader) -> dict[str, str] | None:
-    """Return {field: a line on it}; None if the reader takes any name (JSON, or a format not yet detected)."""
+    """Return {field: a line on it}, or None if the reader takes any name (JSON, or a format not yet detected)."""
     fields = kind_of(reader).fields(reader.format)
     return None if fields is None else {name: field.doc for name, field in fields.items()}
 
@@ -19,8 +19,7 @@ def fields_of(reader: Reader) -> dict[str, str] | None:
 def check_fields(reader: Reader, names: Iterable[str], paths: Mapping[str, str]) -> None:
     """Raise UnknownField for the first name that the reader does not have.
 
-    `paths` says under which name a field is to be found when that is not its own; for a reader that takes any
-    name there is nothing to check.
+    `paths` gives a field's own name where it is not the projected one. A reader that takes any name is not checked.
     """
     kind = kind_of(reader)
     known = kind.fields(reader.format)
@@ -35,14 +34,14 @@ def check_fields(reader: Reader, names: Iterable[str], paths: Mapping[str, str])
 
 
 def kinds_of(reader: Reader, names: Iterable[str], paths: Mapping[str, str]) -> list[str]:
-    """Return the type of each field's values, beside None: "text", "int", "float", "time"; "any" without a schema."""
+    """Return the type of each field's values beside None: "text", "int", "float", "time", "any" without a schema."""
     fields = kind_of(reader).fields(reader.format) or LINE_FIELDS
     wanted = (paths.get(name, name) for name in names)
     return [fields[name].kind if name in fields else "any" for name in wanted]
 
 
 def fields_as_written(reader: Reader) -> frozenset[str]:
-    """Return the fields of text and ints whose values are spelled by the bytes in the log."""
+    """Return the fields of text and ints for which the bytes in the log spell the value."""
     kind = kind_of(reader)
     fields = kind.fields(reader.format) or {}
     return frozenset(name for name, field in fields.items() if field.as_written and kind.has_raw_bytes)

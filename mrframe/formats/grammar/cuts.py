@@ -1,20 +1,20 @@
-"""Where each value of a line ends: decides it for a format, so that a line can be cut in one way only.
+"""Decides for a format where each value of a line ends, so that a line can be cut in one way only.
 
-A value that holds no blank ends at the first byte of what follows it. A value that may hold blanks (a list of
-upstream times, a user's name, a header) ends at the first place where the rest of the format can begin, and that must
-be told from bytes that are none of the value's:
+A value that holds no blank ends at the first byte of the next element. A value that may hold blanks (a list of
+upstream times, a user's name, a header) ends at the first place where the rest of the format can begin. Bytes of
+the value must not look like that place:
 
-- a literal that begins with `"` or a control byte: servers escape both, so that byte ends the value;
-- a list: its separators are known, so it goes on exactly where one of them stands and the literal does not;
-- an address before a colon: it may hold colons itself, and runs up to the one with the port behind it;
-- any text: it runs to the first place where its `until` can be read. That is what follows, up to the first literal
-  that is more than blanks and more than one common sign, with the times and numbers after it; or, when only values
-  without blanks follow one another, all of them to a `"` or to the end of the line, for then the number of blanks
-  tells the place.
+- a literal that begins with `"` or a control byte: servers escape both, so that byte ends the value.
+- a list: its separators are known, so it goes on exactly where one of them stands and the literal does not.
+- an address before a colon: it may hold colons itself, and runs up to the one with the port behind it.
+- any text: it runs to the first place where its `until` can be read. These are the next elements up to the first
+  literal that is more than blanks and more than one common sign, with the times and numbers after it. If only values
+  without blanks follow one another, they are all of them to a `"` or to the end of the line, since the number of
+  blanks then marks the place.
 
-What none of these tells is refused: two values with nothing between them, a text with blanks before another one or a
-list, a client's text before a comma, a semicolon or the like and another text. Not here: what a value looks like
-(`patterns.py`) and which ones may hold blanks (`directives.py`).
+A format in which none of these applies is refused: two values with nothing between them, a text with blanks before
+another one or a list, a client's text before a comma, a semicolon or the like and another text. Not here: the form
+of a value (`patterns.py`) and which ones may hold blanks (`directives.py`).
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _BLANKS = b" \t"
 def with_ends(
     elements: Sequence[Element], free: frozenset[ValueSlot], whole: str, *, escaped: bool
 ) -> tuple[Element, ...]:
-    """The elements of a format, with what ends each value.
+    """Return the elements of a format, each value with its end.
 
-    `free` are the slots that may hold blanks; `escaped` says whether the server escapes quotes within values.
-    Raises FormatError for a value whose end nothing tells.
+    `free` are the slots that may hold blanks. `escaped` says whether the server escapes quotes within values.
+    Raises FormatError for a value that has no certain end.
     """
     after: tuple[Element, ...] = ()
     for element in reversed(elements):
@@ -76,13 +76,13 @@ def _ended(slot: ValueSlot, after: tuple[Element, ...], whole: str, *, free: boo
 
 
 def _stop(slot: ValueSlot, after: tuple[Element, ...], whole: str) -> bytes:
-    """The bytes of which the first ends a value without blanks; none at the end of the line."""
+    """Return the bytes of which any ends a value without blanks, none at the end of the line."""
     if not after:
         return b""
     following = after[0]
     if isinstance(following, bytes):
         return following[:1]
-    if following.kind == "query":  # may be empty, so what follows it ends this one too
+    if following.kind == "query":  # may be empty, so the element after it ends this one too
         return b"?" + following.stop
     if following.kind == "target" or following.names[0] == "path":
         return b"/"
@@ -93,7 +93,7 @@ def _stop(slot: ValueSlot, after: tuple[Element, ...], whole: str) -> bytes:
 
 
 def _is_escaped(stop: bytes, *, escaped: bool) -> bool:
-    """Whether the byte that ends a value cannot be in one."""
+    """Return whether the byte that ends a value cannot be in one."""
     return (stop[:1] == b'"' and escaped) or stop[:1] < b" "
 
 
@@ -101,7 +101,7 @@ def _is_escaped(stop: bytes, *, escaped: bool) -> bool:
 
 
 def _ended_list(slot: ValueSlot, stop: bytes, after: tuple[Element, ...], whole: str) -> ValueSlot:
-    """A list before a literal that begins as its separators do; before another sign it is text up to that sign."""
+    """Make a list before a literal that begins as its separators do, and before another sign text up to that sign."""
     literal = after[0] if isinstance(after[0], bytes) else b""
     if stop not in (b" ", b","):
         return replace(slot, kind="text", detail="", stop=stop)
@@ -121,7 +121,7 @@ def _ended_list(slot: ValueSlot, stop: bytes, after: tuple[Element, ...], whole:
 
 
 def _may_begin(after: tuple[Element, ...], text: bytes) -> bool:
-    """Whether what follows a literal may begin with the rest of a separator."""
+    """Return whether the element after a literal may begin with the rest of a separator."""
     if not text:
         return True
     if not after or not isinstance(after[0], ValueSlot) or not after[0].maybe_empty:
@@ -134,7 +134,7 @@ def _may_begin(after: tuple[Element, ...], text: bytes) -> bool:
 
 
 def _until(slot: ValueSlot, after: tuple[Element, ...], whole: str, *, escaped: bool) -> tuple[Element, ...]:
-    """What a text with blanks runs up to: as much of what follows as is needed to know its end."""
+    """Return the end of a text with blanks: as many of the next elements as make its end certain."""
     taken: list[Element] = []
     sure, common = False, ""
     rest = list(after)
@@ -158,28 +158,28 @@ def _until(slot: ValueSlot, after: tuple[Element, ...], whole: str, *, escaped: 
 
 
 def _is_address(slot: ValueSlot) -> bool:
-    """Whether this is an address, which of the common signs holds dots and colons alone."""
+    """Return whether this is an address, which of the common signs holds dots and colons alone."""
     return not ADDRESSES.isdisjoint(slot.names)
 
 
 def _sign(element: Element) -> str:
-    """The sign that a literal is, perhaps with blanks, if it is one that values are full of; else ""."""
+    """Return the sign of a literal, perhaps between blanks, if values often contain it, else ""."""
     sign = element.strip(_BLANKS) if isinstance(element, bytes) else b""
     return repr(sign.decode()) if len(sign) == 1 and sign in _COMMON else ""
 
 
 def _is_fixed(element: Element) -> bool:
-    """Whether this is a value that is read as a number or time, and as nothing else."""
+    """Return whether this is a number or a time."""
     return isinstance(element, ValueSlot) and element.kind in (*_NUMBERS, *TIME_KINDS)
 
 
 def _is_of_url(slot: ValueSlot) -> bool:
-    """Whether a client writes this value: it has no blanks, and any other sign."""
+    """Return whether a client writes this value, which then has no blanks and any other sign."""
     return slot.kind in ("target", "query") or "query" in slot.names
 
 
 def _has_no_blank(slot: ValueSlot) -> bool:
-    """Whether a value of this slot never holds a blank, so that blanks can be counted."""
+    """Return whether a value of this slot never holds a blank, so that blanks can be counted."""
     if slot.detail == "word":
         return True
     return (

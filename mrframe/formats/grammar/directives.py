@@ -1,13 +1,13 @@
-"""What each directive of a server's format string means: its kind and the name of its field.
+"""The directives of servers' format strings: kind and field name of each.
 
-Tables and naming rules only; the strings are taken apart in `format_string.py`. A directive that is not
+Tables and naming rules only. `format_string.py` takes the strings apart. A directive that is not
 in a table is text under its own name, so no format is refused for a variable that mrframe has not met.
 
-What servers write decides whether a value may hold blanks: nginx joins what it says of several upstream servers with
-", ", and with " : " after an internal redirect; proxies join addresses with ", "; the name of a user (RFC 7617), a
-decoded path, a cookie and most headers are any text. Text that is in no list here is taken to have no blanks.
-Sources: Apache's mod_log_config documentation and source; nginx's ngx_http_log_module, _core_module and
-_upstream_module documentation and source.
+Whether a value may hold blanks depends on the server. nginx joins the values of several upstream servers with ", ",
+and with " : " after an internal redirect. Proxies join addresses with ", ". The name of a user (RFC 7617), a decoded
+path, a cookie and most headers are any text. Text that is in no list here is taken to have no blanks.
+References: documentation and source of Apache's mod_log_config and of nginx's ngx_http_log_module, _core_module and
+_upstream_module.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def identifier(text: str) -> str:
 
 
 def header(name: str, prefix: str = "") -> Meaning:
-    """The field of a header; with no prefix, of a request."""
+    """Return the field of a header, of the request if there is no prefix."""
     plain = identifier(name)
     field = prefix + plain if prefix else _HEADER_NAMES.get(plain, plain)
     if _ADDRESSES.fullmatch(plain):
@@ -151,7 +151,7 @@ def header(name: str, prefix: str = "") -> Meaning:
 
 
 def nginx_meaning(name: str) -> Meaning:
-    """What `$name` means."""
+    """Return the meaning of `$name`."""
     if name in NGINX:
         return NGINX[name]
     for prefix, renamed in (("sent_http_", "response_"), ("upstream_http_", "upstream_response_"), ("http_", "")):
@@ -168,7 +168,7 @@ def nginx_meaning(name: str) -> Meaning:
 
 
 def apache_meaning(letter: str, argument: str | None) -> Meaning | None:
-    """What `%letter` or `%{argument}letter` means; None when Apache has no such directive."""
+    """Return the meaning of `%letter` or `%{argument}letter`, None if Apache has no such directive."""
     if argument is None:
         return APACHE.get(letter)
     if letter in ("i", "o"):

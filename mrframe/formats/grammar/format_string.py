@@ -2,7 +2,7 @@
 
 Understood are Apache's `LogFormat` (with or without the directive, its quotes and the nickname) and nginx's
 `log_format` (with or without the directive, as one or several quoted strings). Raises FormatError, naming
-the place, for what cannot be a format: an unknown Apache directive, two values with nothing between
+the place, for a string that cannot be a format: an unknown Apache directive, two values with nothing between
 them, a line break inside a record.
 """
 
@@ -31,7 +31,7 @@ _MAYBE_NOTHING: tuple[Kind, ...] = ("text", "list", "commas", "int", "float", "s
 
 
 def parse_format(text: str, name: str = "") -> Grammar:
-    """The grammar of a format string; FormatError when it cannot be one. `name` is for messages."""
+    """Return the grammar of a format string. `name` is for messages. Raises FormatError if it cannot be one."""
     stripped = text.strip()
     if stripped.lower().startswith("log_format") or (
         not _APACHE_LINE.match(stripped) and re.search(r"\$\{?[a-z]", stripped)
@@ -144,7 +144,7 @@ def _joined(pieces: list[Piece]) -> list[Piece]:
 
 
 def _elements(pieces: list[Piece], whole: str, *, escaped: bool, empty: bool) -> tuple[Element, ...]:
-    """The pieces as literals and slots; `empty`: the server writes nothing for what is not there."""
+    """Return the pieces as literals and slots. `empty`: the server writes nothing for an absent value."""
     metas = [piece[0] for piece in pieces if not isinstance(piece, str)]
     meanings = {meaning.name for meaning in metas}
     taken = set(_RESERVED)

@@ -1,10 +1,10 @@
-"""What a line of an access log looks like, as a value: literals and slots, in order.
+"""The form of a line of an access log as a value: literals and slots, in order.
 
-A grammar is made from the server's own format string (`format_string.py`) and is what everything else
-works from: the compiled patterns (`patterns.py`), the conversions (`convert.py`), the independent
-one-line parser (`oracle.py`) and the list of fields (`schema.py`). Nothing here looks at data.
+A grammar is made from the server's own format string (`format_string.py`). Everything else
+works from it: the compiled patterns (`patterns.py`), the conversions (`convert.py`), the independent
+one-line parser (`oracle.py`) and the list of fields (`access_fields.py`). Nothing here looks at data.
 
-The rules that all of them share, and that docs/reading.md tells the user:
+All of them share these rules, which docs/reading.md gives to users:
 
 - A literal matches itself. No slot contains a newline.
 - A slot with `until` takes the bytes up to the first place where these elements can be read. Of several words
@@ -26,16 +26,16 @@ from typing import Literal
 from mrframe.core.fast_dataclass import dataclass
 
 Kind = Literal[
-    "text",  # any bytes up to the stop; no blanks where `detail` is word
+    "text",  # any bytes up to the stop, no blanks if `detail` is word
     "rest",  # any bytes, blanks too, at the end of the line
-    "list",  # items joined by ", " or " : "; `detail` is what they are: numbers or words
+    "list",  # items joined by ", " or " : ", numbers or words as `detail` says
     "commas",  # words, with blanks between them only after a comma
     "status",  # three digits
     "int",  # digits
     "float",  # digits, perhaps a point and digits
     "clf",  # 17/May/2015:10:05:03 +0000
     "iso",  # 2015-05-17T10:05:03+00:00 or Z, perhaps with a fraction
-    "epoch",  # digits, perhaps a point and digits; `detail` is the unit: s, ms or us
+    "epoch",  # digits, perhaps a point and digits, in the unit `detail`: s, ms or us
     "strftime",  # the form that `detail` says (`strftime.py`)
     "request",  # METHOD target HTTP/x.y, or anything else
     "target",  # path, or path?query
@@ -53,7 +53,7 @@ ROLES: dict[Kind, tuple[str, ...]] = {
     "epoch": ("time", "day", "hour", "minute"),
     "strftime": ("time", "day", "hour", "minute"),
 }
-"""The parts of the kinds that give several fields; every other kind has the one role `value`."""
+"""The parts of the kinds that give several fields. Every other kind has the one role `value`."""
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -86,12 +86,12 @@ class ValueSlot:
 
     @property
     def escapes(self) -> bool:
-        """Whether a backslash takes the byte after it into the value."""
+        """Return whether a backslash takes the byte after it into the value."""
         return b'"' in self.stop and not self.until
 
     @property
     def passable(self) -> bytes:
-        """The byte that begins what follows a value with `until`, and that the value may hold nevertheless."""
+        """The byte that begins the element after a value with `until`, and that the value may hold nevertheless."""
         return next(element[:1] for element in self.until if isinstance(element, bytes))
 
 

@@ -1,10 +1,10 @@
 r"""The two regular expressions of a grammar: the strict one that judges a line, the fast one for a block.
 
-*Strict* matches one whole line (no line end) and is the only judge of what is malformed. It captures whole
+*Strict* matches one whole line (no line end) and alone decides whether a line is malformed. It captures whole
 slots. Its parts are possessive, so that a line is read once, from left to right.
 
 *Fast* is run over a whole block with `split`. It captures only the parts that are wanted, and its last group
-takes, whole, each line that it does not match; such lines are then given to the strict one. It may be narrower
+takes, whole, each line that it does not match. Such lines are then given to the strict one. It may be narrower
 than the strict one, never wider, for a line on its own. To be quick it lets values run over line ends where
 the strict one stops (`[^"]` costs one comparison a byte, `[^"\\\n]` a look-up in a table). So its result holds
 only with this proof, which the caller makes for each block: *there are as many matches as line ends*.
@@ -57,14 +57,14 @@ _REQUEST = re.compile(rb"([A-Za-z_-]+) ([^ ?]+)(?:\?([^ ]*))? (HTTP/[0-9.]+)")
 _REQUEST_GROUP = {"method": 1, "path": 2, "query": 3, "protocol": 4}
 
 Capture = tuple[ValueSlot, str]
-"""What one group of the fast pattern takes: a slot, and a role in it (`time` also stands for the whole slot)."""
+"""The target of one group of the fast pattern: a slot, and a role in it (`time` also stands for the whole slot)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
     """A grammar compiled for some captures.
 
-    `captures` are the fast pattern's groups in order (its last group is the refused line); `strict_groups`
+    `captures` are the fast pattern's groups in order (its last group is the refused line). `strict_groups`
     says which group of the strict pattern holds the slot of each.
     """
 
@@ -75,7 +75,7 @@ class Patterns:
 
 
 def capture_of(slot: ValueSlot, role: str) -> Capture:
-    """The capture that a field needs: some times are told only by the whole slot."""
+    """Return the capture that a field needs. Some times need the whole slot."""
     return (slot, "time") if slot.kind in ("epoch", "strftime") else (slot, role)
 
 
@@ -98,7 +98,7 @@ def compile_patterns(grammar: Grammar, wanted: Sequence[Capture]) -> Patterns:
             groups += 1
         strict += f"({strict_slot(element)})" if roles else f"(?:{strict_slot(element)})"
         text, order = _fast_slot(element, roles, wide=set(element.stop) <= seen)
-        if vhost_before:  # a `-` there is left to the strict pattern, which asks what stands before it
+        if vhost_before:  # a `-` there is left to the strict pattern, which looks at the bytes before it
             quick = text.replace("[^\\x20]++", r"[.-\xff][^\x20]*+")
             text = quick if quick != text else f"(?!- ){text}"
         vhost_before = element.kind == "vhost_port"
@@ -114,7 +114,7 @@ def compile_patterns(grammar: Grammar, wanted: Sequence[Capture]) -> Patterns:
 
 
 def part(capture: Capture, raw: bytes) -> tuple[bytes | None, bool]:
-    """What a capture takes from the whole text of its slot, and whether the text has no such part.
+    """Return the part that a capture takes from the whole text of its slot, and whether the text lacks it.
 
     None with False: it is rightly absent (no query). None with True: the request is not `METHOD target HTTP/x`.
     """
@@ -141,7 +141,7 @@ def part(capture: Capture, raw: bytes) -> tuple[bytes | None, bool]:
 
 
 def strict_slot(slot: ValueSlot) -> str:
-    """The pattern of a whole slot, without captures; it never matches a line end."""
+    """Return the pattern of a whole slot, without captures. It never matches a line end."""
     text = _strict_value(slot)
     return f"(?:{text}|-)" if slot.maybe_dash else text
 
@@ -186,7 +186,7 @@ def _list(slot: ValueSlot) -> str:
 
 
 def _text_until(slot: ValueSlot) -> str:
-    """Text up to the first place where `until` can be read; the first and the last of several words are not `-`."""
+    """Match text up to the first place where `until` can be read. The first and last of several words are not `-`."""
     end, mark, stop = until_pattern(slot), _class(slot.passable), _class(slot.stop)
     first = stop if slot.passable == b" " else _class(slot.stop.replace(slot.passable, b""))
     text = (
@@ -199,7 +199,7 @@ def _text_until(slot: ValueSlot) -> str:
 
 
 def until_pattern(slot: ValueSlot) -> str:
-    """What ends the value of a slot with `until`, without captures."""
+    """Return the pattern that ends the value of a slot with `until`, without captures."""
     return "".join(
         strict_slot(element)
         if isinstance(element, ValueSlot)
@@ -246,9 +246,9 @@ def _fast_whole(slot: ValueSlot, *, wide: bool) -> str:
     if slot.detail == "word" or (slot.until and (slot.kind == "request" or slot.passable == b'"')):
         return _strict_value(slot)
     least = "*" if slot.maybe_empty else "+"
-    if not wide:  # one range is looked up faster than two bytes that are left out; no control bytes, then
+    if not wide:  # one range is looked up faster than two excluded bytes, and then has no control bytes
         return rf"[!-\xff]{least}+" if slot.stop == b" " else _strict_value(slot)
-    if slot.escapes:  # after no backslash a quote is not escaped, after one it is; the strict one looks at more
+    if slot.escapes:  # a quote is escaped only after a backslash, and the strict one looks at more
         return r'[^"]*+(?:(?<!\\)|(?:(?<=[^\\]\\)"[^"]*+)++(?<!\\))'
     return f"[^{_class(slot.stop)}]{least}+"
 
@@ -278,11 +278,11 @@ def _group(text: str, captured: bool) -> str:  # noqa: FBT001 (called in rows, w
     return f"({text})" if captured else text
 
 
-# ---- what is wrong with a line --------------------------------------------------------------------
+# ---- diagnosis of a line -------------------------------------------------------------------------
 
 
 def diagnose(grammar: Grammar, line: bytes) -> tuple[int, str] | None:
-    """Where a line stops to match the grammar and what was expected there; None when it matches."""
+    """Return (offset at which a line stops matching, the expected element), or None if it matches."""
     at = 0
     for element in grammar.elements:
         if isinstance(element, bytes):
@@ -291,7 +291,7 @@ def diagnose(grammar: Grammar, line: bytes) -> tuple[int, str] | None:
             at += len(element)
             continue
         match = _compiled_slot(element).match(line, at)
-        if match is None and element.until:  # then say what is wrong behind the first word
+        if match is None and element.until:  # then diagnose the part behind the first word
             match = _compiled_slot(replace(element, until=())).match(line, at)
         if match is None:
             return at, f"expected {element.names[0]} ({element.kind})"

@@ -1,8 +1,8 @@
-"""The `strftime` forms of Apache's `%{…}t`: which are understood, what they look like in a log, and what they say.
+"""The `strftime` forms of Apache's `%{…}t`: which are understood, their form in a log, and their meaning.
 
 Not a general strftime: forms whose text depends on a locale are refused by name. Beside the codes of strftime there
 are `%3N` and `%6N` for a fraction of three and six digits, and `%3s` and `%6s` for milli- and microseconds since
-1970; `time_parts.py` writes Apache's `%{msec_frac}t`, `%{usec_frac}t`, `%{msec}t` and `%{usec}t` so. `read` is called
+1970. `time_parts.py` writes Apache's `%{msec_frac}t`, `%{usec_frac}t`, `%{msec}t` and `%{usec}t` so. `read` is called
 once for each distinct text (`convert.py` remembers), so it is plain rather than quick.
 """
 
@@ -85,17 +85,17 @@ def expanded(form: str) -> str:
 
 
 def says(form: str) -> frozenset[str]:
-    """What of a time the form says: year, month, day, hour, half (of the day), minute, second, fraction, zone."""
+    """Return the parts of a time: year, month, day, hour, half (of the day), minute, second, fraction, zone."""
     return frozenset().union(*(_SAYS.get(code, ()) for code, _ in pieces(form)))
 
 
 def has_date(form: str) -> bool:
-    """Whether a day can be told from the form."""
+    """Return whether the form determines a day."""
     return says(form) >= {"year", "month", "day"}
 
 
 def has_zone(form: str) -> bool:
-    """Whether the form says an instant, of itself."""
+    """Return whether the form has a zone, so that it determines an instant."""
     codes = {code for code, _ in pieces(form)}
     return not codes.isdisjoint(("z", "s", "3s", "6s"))
 
@@ -114,12 +114,12 @@ def check_strftime(form: str, whole: str) -> None:
 
 
 def pattern(form: str) -> str:
-    """A regular expression, as text, for what the form prints."""
+    """Return a regular expression, as text, that matches the output of the form."""
     return "".join(re.escape(literal) if literal else _FORMS[code] for code, literal in pieces(form))
 
 
 def read(form: str, text: str) -> datetime:
-    """The time that a text of this form says, as UTC when it says no zone; ValueError when there is no such time."""
+    """Parse a text of this form, as UTC if it has no zone. Raises ValueError if there is no such time."""
     match = _reader(form).fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not of the form {form}")

@@ -2,11 +2,12 @@
 
 Parts with nothing but literals between them are one value, so that the field `time` is the whole instant:
 `%{%d/%b/%Y:%T}t.%{msec_frac}t %{%z}t` is one time of the form `%d/%b/%Y:%T.%3N %z`. Parts that say the same twice are
-two times. The time at which the response ended (`%{end:…}t`) is never joined with the one at which the request began;
-it is called `end_time` when the format has both, and `time` when it has no other.
+two times. The time at which the response ended (`%{end:…}t`) is never joined with the one at which the request began.
+It is called `end_time` if the format has both, else `time`.
 
-A part that cannot be joined is never lost: a fraction is a field of its own, and so is what the time says already or
-what belongs to no date; a part that its time lacks makes a FormatError. Not here: what a form says (`strftime.py`).
+A part that cannot be joined is never lost. A fraction is a field of its own, and so is a part that the time has
+already or that belongs to no date. A part that its time lacks makes a FormatError. Not here: the meaning of a form
+(`strftime.py`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _FRACTIONS = {"%3N": "msec_frac", "%6N": "usec_frac"}
 
 
 def join_times(pieces: list[Piece], whole: str) -> list[Piece]:
-    """The pieces of a format with each time in one piece; neighbouring literals are one already."""
+    """Join the parts of each time of a format into one piece. Neighbouring literals are one already."""
     joined: list[Piece] = []
     for piece in pieces:
         literal = joined[-1] if joined and isinstance(joined[-1], str) else ""
@@ -51,7 +52,7 @@ def _form(piece: Piece) -> str:
 
 
 def _fit(one: Piece, other: Piece) -> bool:
-    """Whether two pieces are parts of one time."""
+    """Return whether two pieces are parts of one time."""
     if not (_is_time(one) and _is_time(other)) or one[0].name != other[0].name or one[2] or other[2]:  # type: ignore[union-attr]
         return False
     if not (_form(one) and _form(other)):  # nginx writes whole times only
@@ -103,7 +104,7 @@ def _listed(parts: frozenset[str]) -> str:
 
 
 def _name(form: str) -> str:
-    """What a part without a date is called."""
+    """Return the field name of a part without a date."""
     said = says(form)
     if said & {"hour", "minute", "second"}:
         return "clock"

@@ -1,7 +1,7 @@
 """Times of log lines: from the bytes of a slot to an aware datetime, and to day, hour and minute as text.
 
-The day, hour and minute are those of the *local* time that the log shows. What matches the grammar but is
-no time (31/Feb) gives None. A form without a zone is taken as UTC. These are called once for each
+The day, hour and minute are those of the *local* time that the log shows. Text that matches the grammar but
+is no time (31/Feb) gives None. A form without a zone is taken as UTC. These are called once for each
 distinct text (`convert.py` remembers), so they are plain rather than quick.
 """
 
@@ -19,7 +19,7 @@ _LENGTHS = {"day": 10, "hour": 13, "minute": 16}  # of the ISO text
 
 
 def time_of(kind: str, detail: str, raw: bytes) -> datetime | None:
-    """The time that a whole slot of a time kind shows; None when there is no such time."""
+    """Convert a whole slot of a time kind. None if there is no such time."""
     try:
         if kind == "clf":
             return _clf(raw)
@@ -48,7 +48,7 @@ def truncated(kind: str, detail: str, role: str, raw: bytes) -> str | None:
 
 
 def prefix_length(kind: str, role: str) -> int | None:
-    """How many bytes of the slot say the day, hour or minute; None: all of them are needed."""
+    """Count the first bytes of the slot that give the day, hour or minute. None if all of them are needed."""
     if kind == "clf":
         return {"day": 11, "hour": 14, "minute": 17}.get(role)
     if kind == "iso":
@@ -68,7 +68,7 @@ def _clf(raw: bytes) -> datetime:
 
 @lru_cache(maxsize=1024)
 def _clf_minute(minute: bytes, offset: bytes) -> datetime:
-    """The beginning of a minute; logs are in order, so few are asked for at a time."""
+    """Return the beginning of a minute, cached. Logs are in order, so few are needed at a time."""
     east = timedelta(hours=int(offset[1:3]), minutes=int(offset[3:5]))
     zone = UTC if not east else timezone(-east if offset[:1] == b"-" else east)
     year, month, day = int(minute[7:11]), _MONTH[minute[3:6]], int(minute[:2])

@@ -1,12 +1,12 @@
-"""The file of a stored block: its content in compressed frames that are judged one by one, readable at any place.
+"""The file of a stored block: content in compressed frames that are verified one by one, readable at any offset.
 
-    frame, frame, …          FRAME_BYTES of content each, the last one fewer; as they are where they do not shrink
+    frame, frame, …          FRAME_BYTES of content each, the last one fewer; stored as they are if they do not shrink
     index                    for each frame: bytes in the file, CRC-32 of them
     end                      codec, bytes of content, frames, SHA-256 of the content, CRC-32 of index and end, magic
 
 So a reader of a part reads no more than the frames it lies in, and never gives a byte of a frame that was damaged.
-The name of a block is the SHA-256 of its content in hex, which is also how saved results know a split. Only `check`
-looks at that: it is what the block is judged by when it is stored and when the store is looked through.
+The name of a block is the SHA-256 of its content in hex, which also identifies a split in saved results. Only
+`check` verifies it, when the block is stored and when the store is scrubbed.
 
 Not here: where such files are kept (`store/blocks.py`), and which blocks a log has (`line_blocks.py` cuts it).
 """
@@ -30,7 +30,7 @@ ZLIB_LEVEL = 1
 
 _MAGIC = b"mrframe-block 2\n"
 _FRAME = struct.Struct("<II")  # bytes in the file, CRC-32
-_END = struct.Struct("<BQQ32s")  # codec, bytes of content, frames, SHA-256; followed by CRC-32 and magic
+_END = struct.Struct("<BQQ32s")  # codec, bytes of content, frames, SHA-256 (then CRC-32 and magic)
 _CRC = struct.Struct("<I")
 _TAIL_BYTES = _END.size + _CRC.size + len(_MAGIC)
 _CODECS: tuple[Codec, ...] = ("zlib", "lz4")
@@ -46,7 +46,7 @@ class Written:
 
 
 def best_codec() -> Codec:
-    """lz4, which is read five times as fast, where the extra `mrframe[fast]` has brought it; else zlib."""
+    """Return lz4, which is read five times as fast, if the extra `mrframe[fast]` is installed, else zlib."""
     try:
         importlib.import_module("lz4.block")
     except ImportError:
@@ -55,7 +55,7 @@ def best_codec() -> Codec:
 
 
 def write_block(file: BinaryIO, chunks: Iterable[bytes], codec: Codec) -> Written:
-    """Write a block with the content that the chunks make up; durability is the caller's. OSError."""
+    """Write a block with the content of these chunks. The caller makes it durable. Raises OSError."""
     from hashlib import sha256  # it loads OpenSSL, which no other reading needs
 
     encode, _ = _functions(codec, "")
@@ -84,10 +84,11 @@ def _frames(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 class BlockFile:
-    """A block's file, open for reading. CorruptData, with the path as its `file`, for all that is wrong with it.
+    """A block's file, open for reading.
 
-    Also when it is gone: whoever wants the block is to look for another replica. ExtraMissing when it was written
-    with a codec that is not installed here. `name` is what the file says of itself; `check` finds out.
+    Raises CorruptData, with the path as its `file`, if it is damaged or gone: the caller then looks for another
+    replica. Raises ExtraMissing if it was written with a codec that is not installed here. `name` is the block's name
+    as its file has it, which only `check` verifies.
     """
 
     def __init__(self, path: str) -> None:
@@ -196,7 +197,7 @@ class BlockFile:
 
 
 def _functions(codec: Codec, path: str) -> tuple[Callable[[bytes], bytes], Callable[[bytes, int], bytes]]:
-    """What encodes a frame, and what decodes one to at most so many bytes; ValueError or zlib.error for none."""
+    """Return (encode a frame, decode one to at most so many bytes). Decoding raises ValueError or zlib.error."""
     if codec == "zlib":
         return lambda data: zlib.compress(data, ZLIB_LEVEL), _inflate
     try:

@@ -1,11 +1,12 @@
-"""Compressed inputs: telling them by their first bytes, and decoding them once, as a stream, into blocks.
+"""Compressed inputs: recognised by their first bytes, and decoded once, as a stream, into blocks.
 
-gzip, bzip2 and xz are read with the standard library (gzip with `isal` where the extra `mrframe[fast]` has
-brought it); others are refused with the command that pipes them in. Rules: the magic bytes decide, never the
-name; memory is bounded (1 MiB in, 1 MiB out) whatever the ratio, and so is that; all members are read; zero padding
-behind the last is ignored, anything else there is an error. A fault names the file, the compressed offset, and
-how much was decoded before it; bytes before the fault have been handed on by then, so a caller that goes on
-after it must not count them.
+gzip, bzip2 and xz are read with the standard library (gzip with `isal` if the extra `mrframe[fast]` is installed).
+Others are refused with the command that pipes them in. Rules:
+- The magic bytes decide, never the name.
+- Memory is bounded (1 MiB in, 1 MiB out) whatever the ratio, and the ratio is bounded too.
+- All members are read. Zero padding behind the last is ignored, anything else there is an error.
+- A fault names the file, the compressed offset, and the number of bytes decoded before it. Those bytes have been
+  handed on by then, so a caller that goes on after a fault must not count them.
 """
 
 from __future__ import annotations
@@ -26,22 +27,22 @@ Compression = Literal["", "gzip", "bzip2", "xz"]
 
 READ_BYTES = 1 << 20
 FEED_BYTES = 64 << 10
-"""What a decompressor is given at a time: it copies what is left of it at each end of a member."""
+"""The input of a decompressor at a time. It copies the rest of it at each end of a member."""
 OUTPUT_BYTES = 1 << 20
 RATIO_MAX = 200
-"""What decodes to more than so many times its size is refused, beyond the first `RATIO_FREE_BYTES`: logs compress to
-a tenth or a fiftieth, and a file made to fill a disk to a thousandth (gzip) or far less (bzip2, xz)."""
+"""The largest accepted ratio of decoded to compressed bytes, beyond the first `RATIO_FREE_BYTES`. Logs compress to a
+tenth or a fiftieth, and a file made to fill a disk to a thousandth (gzip) or far less (bzip2, xz)."""
 RATIO_FREE_BYTES = 16 << 20
 XZ_MEMORY_BYTES_MAX = 128 << 20
-"""`xz -9` asks its reader for 65 MiB; a file that asks for more is refused."""
+"""`xz -9` asks its reader for 65 MiB. A file that asks for more is refused."""
 
 _BZIP2_BLOCK = (b"1AY&SY", b"\x17rE8P\x90")  # a block of data, or the end of an empty stream
 
 
 def compression_of(head: bytes, name: str) -> Compression:
-    """What the first `HEAD_BYTES` of an input say; "" for plain data.
+    """Return the compression of an input from its first `HEAD_BYTES`, "" for plain data.
 
-    Raises ExtraMissing for compression that mrframe cannot read, InputError for what is no log (`magic.py`).
+    Raises ExtraMissing for compression that mrframe cannot read, InputError for a file that is no log (`magic.py`).
     """
     if head.startswith(b"\x1f\x8b"):
         return "gzip"
@@ -56,7 +57,7 @@ def compression_of(head: bytes, name: str) -> Compression:
 def decode_file(
     path: str, name: str, block_bytes: int, open_block: Callable[[int], BinaryIO], state: State = ()
 ) -> Iterator[Block]:
-    """Decode the compressed file `path` into blocks of whole lines; raises what `decoded_chunks` raises.
+    """Decode the compressed file `path` into blocks of whole lines. Raises the errors of `decoded_chunks`.
 
     Lines before a block are not counted: that would take as long as half of the decoding.
     """
@@ -65,10 +66,10 @@ def decode_file(
 
 
 def decoded_chunks(path: str, name: str, state: State = ()) -> Iterator[bytes]:
-    """The content of the compressed file `path` in chunks of at most 1 MiB; `name` is for messages.
+    """Yield the content of the compressed file `path` in chunks of at most 1 MiB. `name` is for messages.
 
-    With the `state` of what was planned (`file_identity.py`) no more of the file is read than it had then. Raises
-    InputError when it is truncated, damaged, or no log inside, InputChanged when it is gone or not what it was.
+    With the planned `state` (`file_identity.py`) no more of the file is read than it had then. Raises InputError if
+    it is truncated, damaged, or no log inside, InputChanged if it is gone or another file.
     """
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed below; a generator may be left half-way)
@@ -97,7 +98,7 @@ def _chunks(file: io.FileIO, state: State, name: str) -> Iterator[bytes]:
 
 
 def decompress(chunks: Iterable[bytes], compression: Compression, name: str) -> Iterator[bytes]:
-    """The decoded bytes of a compressed stream, in chunks of at most 1 MiB; InputError when it is damaged."""
+    """Yield the decoded bytes of a stream in chunks of at most 1 MiB. Raises InputError if it is damaged."""
     stream = _Stream(compression, name)
     for chunk in chunks:
         for start in range(0, len(chunk), FEED_BYTES):
@@ -106,7 +107,7 @@ def decompress(chunks: Iterable[bytes], compression: Compression, name: str) -> 
 
 
 class _Decompressor(Protocol):
-    """What bz2 and lzma give: one member of a stream."""
+    """A decompressor of bz2 or lzma, for one member of a stream."""
 
     @property
     def eof(self) -> bool: ...
@@ -175,7 +176,7 @@ class _Stream:
         self._chunk_at = 0
         self._taken = 0  # compressed bytes given so far
         self._decoded = 0
-        self._head = b""  # of what was decoded, until it was looked at
+        self._head = b""  # of the decoded bytes, until it was examined
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._chunk_at = self._taken
@@ -206,13 +207,13 @@ class _Stream:
             raise self._fault(f"damaged {where}") from None
 
     def _look(self, out: bytes) -> None:
-        """Refuse what is no log inside; what goes out before enough is known is a few bytes."""
+        """Refuse content that is no log. Only a few bytes go out before enough of it is known."""
         if len(self._head) < HEAD_BYTES:
             self._head += out[:HEAD_BYTES]
             check_is_text(self._head, self._name, _TOOLS[self._compression])
 
     def end(self) -> None:
-        """Nothing more comes; InputError when the last member is not complete."""
+        """End the stream. Raises InputError if the last member is not complete."""
         if not self._between and self._taken:
             raise self._fault(f"truncated: it ends at compressed byte {self._taken:,}, within its data")
 

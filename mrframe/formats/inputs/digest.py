@@ -1,10 +1,9 @@
-"""The digest by which one content is told from another: BLAKE3 with the extra `mrframe[fast]`, else SHA-256.
+"""The digest that identifies content: BLAKE3 with the extra `mrframe[fast]`, else SHA-256.
 
-Hashing is what a first run pays for having its results saved, so it is done by the fastest digest there is for which
-nobody can make two contents: BLAKE3 takes 0.14 s for a GiB, SHA-256 half a second. What was saved under the one is
-not found under the other, and made again; contents of both may lie side by side, since no two digests of 256 bits are
-the same. Not here: the names of stored blocks and the hashes in a manifest, which are SHA-256 whatever is installed,
-because others judge by them.
+A first run pays for saving its results by hashing, so it uses the fastest digest without known collisions: BLAKE3
+takes 0.14 s for a GiB, SHA-256 half a second. A result saved under one is not found under the other, and is made
+again. Results under both may lie side by side, since no two digests of 256 bits are the same. Not here: the names of
+stored blocks and the hashes in a manifest, which are always SHA-256, because other machines verify them.
 """
 
 from __future__ import annotations

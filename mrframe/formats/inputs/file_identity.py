@@ -1,13 +1,13 @@
-"""Is a file that is open still the one that the job was planned from? `Split.state` says what that one was.
+"""Checks that an open file is still the one that the job was planned from, by `Split.state`.
 
 A state is device, inode, size, mtime in ns, and the CRC-32 of the last `TAIL_BYTES` before an end: of a split, or of
-the whole of a compressed file. (The state of what is only looked at ends with the mtime.) Rules:
-- another device or inode is another file: it was replaced (rotated, or renamed over). This shows when it is opened.
-- shorter than planned is truncated; as long as planned with another mtime is rewritten in place.
-- longer is appended to, which is fine, if the tail is still what it was; else it was truncated and written anew.
-The ctime is not asked: a rename, a link or a chmod changes it, too. What this does not see: a file that is rewritten
-within one tick of the clock of its planning, or through a mapping; and of a file that has grown, what was rewritten
-in its middle while the tails of all splits stay as they were.
+the whole of a compressed file. (For a file of which only the head is read it ends with the mtime.) Rules:
+- Another device or inode is another file: it was replaced (rotated, or renamed over). This shows when it is opened.
+- A file that is shorter than planned was truncated. One of the same length with another mtime was rewritten in place.
+- A longer one was appended to, which is fine, if the tail is unchanged. Else it was truncated and written anew.
+The ctime is not compared, since a rename, a link or a chmod changes it too. Three changes escape: a file rewritten
+within one tick of the clock after planning, a file rewritten through a mapping, and a change in the middle of a file
+that has grown while the tails of all splits are unchanged.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _tail(fd: int, end: int) -> int:
 
 
 def check_opened(fd: int, state: State, name: str) -> None:
-    """InputChanged when this is not the file that was planned; () as a state is any file."""
+    """Raise InputChanged unless this is the planned file. The state () is any file."""
     if state and (found := os.fstat(fd)) and (found.st_dev, found.st_ino) != state[:2]:
         raise InputChanged(
             f"{name} is another file than the one that the job was planned from: it was replaced, as rotation does; "
@@ -47,7 +47,7 @@ def check_opened(fd: int, state: State, name: str) -> None:
 
 
 def check_read(fd: int, state: State, end: int, name: str) -> None:
-    """InputChanged when what was read up to byte `end` may not be what was planned."""
+    """Raise InputChanged if the bytes up to `end` may not be the planned ones."""
     if not state:
         return
     found, (size, mtime_ns, *tail) = os.fstat(fd), state[2:]

@@ -1,15 +1,15 @@
-"""Which files an INPUT on the command line stands for.
+"""Expansion of an INPUT of the command line into files.
 
 An INPUT is a path, a glob, a directory, or `-`. Rules:
-- the order is that of the arguments; what one argument stands for is sorted by the bytes of its path;
-- a directory stands for all regular files in it and below; names that begin with `.` or `_` are left out;
-- a directory that mrframe wrote stands for the parts of its manifest, which are verified (`output_folder.py`);
-- a glob (`*`, `?`, `[…]`, `**`) is a set of files (`globbing.py`); a file of that very name comes first;
-- a file is read once, however it is found and whatever its names are (links of both kinds, `./a`, another mount):
-  files are told apart by device and inode. The first name counts, and a note names both;
-- a folder or file that cannot be read, and a link that leads nowhere, is an error, also when a glob has found it;
-- pipes, sockets and devices are refused, for they cannot be read twice: `-` reads standard input.
-Every file is opened once here, to see that it can be read and by its first bytes what it is.
+- The order is that of the arguments. The files of one argument are sorted by the bytes of their paths.
+- A directory stands for all regular files in it and below. Names that begin with `.` or `_` are left out.
+- A directory that mrframe wrote stands for the parts of its manifest, which are verified (`output_folder.py`).
+- A glob (`*`, `?`, `[…]`, `**`) is a set of files (`globbing.py`). A file of that very name comes first.
+- A file is read once, however it is found and whatever its names are (links of both kinds, `./a`, another mount).
+  Device and inode identify a file. The first name counts, and a note names both.
+- A folder or file that cannot be read, and a link that leads nowhere, is an error, also when a glob has found it.
+- Pipes, sockets and devices are refused, since they cannot be read twice. `-` reads standard input.
+Every file is opened once here, to see that it can be read and to recognise it by its first bytes.
 Not here: cutting files into splits (`splits.py`).
 """
 
@@ -52,12 +52,12 @@ class StoredBlock:
 class InputFile:
     """One input, found and readable.
 
-    path         absolute; "-" for standard input; the dataset for a stored file, which has `blocks`
+    path         absolute, "-" for standard input, the dataset for a stored file (which has `blocks`)
     name         as people know it: the argument, or the path below it
-    bytes        size on disk, compressed or not; 0 for standard input, whose size is not known; of a stored file
-                 that of its content
-    compression  by its first bytes; "" for plain (and for standard input: the spooler looks)
-    state        of the file when it was found (`sameness.state_of`); () for what is no file
+    bytes        size on disk, compressed or not. 0 for standard input, whose size is unknown. The size of the
+                 content of a stored file
+    compression  by its first bytes, "" for plain (and for standard input, which `stdin.py` examines)
+    state        of the file when it was found (`file_identity.state_of`), () for standard input and stored files
     """
 
     path: str
@@ -74,19 +74,19 @@ Note = Callable[[str], None]
 
 
 def _ignore(_note: str) -> None:
-    """Who expands inputs a second time has said it all before."""
+    """Drop notes, for a caller that expands inputs a second time."""
 
 
 def expand(
     inputs: Sequence[str], stored: Callable[[str], list[InputFile]] | None = None, note: Note = _ignore
 ) -> list[InputFile]:
-    """All files that the arguments stand for, in order; `stored` gives those of a dataset (`mrfs:access`).
+    """Return all files of the arguments, in order. `stored` gives those of a dataset (`mrfs:access`).
 
-    `note` is told what a person might not expect: a file that was given twice, names that were left out.
+    `note` is called with surprises: a file that was given twice, names that were left out.
 
-    Raises InputError when there is none, when one is missing, unreadable or special, when a glob or a
-    directory has no files, and when `-` is given twice; ExtraMissing for compression that is not read; CorruptData
-    when a folder that mrframe wrote is not as it was written.
+    Raises InputError if there is none, if one is missing, unreadable or special, if a glob or a directory has no
+    files, and if `-` is given twice. Raises ExtraMissing for compression that cannot be read, CorruptData if a folder
+    that mrframe wrote is not as it was written.
     """
     if not inputs:
         raise InputError("no input was given; name files, globs or directories, or - for standard input")
@@ -109,7 +109,7 @@ def expand(
 
 
 def _stored_once(files: list[InputFile], before: Sequence[InputFile], argument: str, note: Note) -> list[InputFile]:
-    """The files of a version of a dataset, unless it was given before; two of its files may be alike."""
+    """Return the files of a version of a dataset, unless it was given before. Two of its files may be alike."""
     if {file.path for file in files} & {file.path for file in before if file.is_stored}:
         note(f"{argument} is given twice; it is read once")
         return []
@@ -180,7 +180,7 @@ def _parts(directory: str) -> list[str] | None:
 
 
 def _walk(directory: str, above: tuple[tuple[int, int], ...], hidden: list[str]) -> Iterator[str]:
-    """Paths of the files below; special files too, so that they are refused rather than left out."""
+    """Yield the paths of the files below, with special files, so that they are refused rather than left out."""
     try:
         status = os.stat(directory)
         here = (status.st_dev, status.st_ino)

@@ -1,8 +1,8 @@
-"""Globs: which paths a pattern stands for, without passing over anything in silence.
+"""Globs: the paths that match a pattern, with an error for every folder that cannot be read.
 
 The signs are those of a shell: `*`, `?`, `[…]`, and `**` for any number of folders, none included. As in a shell, a
-name that begins with a dot is matched only by a part that does, too. Beside what the standard library's `glob` does:
-- a folder that cannot be read is an error that names it;
+name that begins with a dot is matched only by a part that does, too. It differs from the standard library's `glob`:
+- A folder that cannot be read is an error that names it.
 - `**` enters each real folder once, by its own name before any link to it, so a link that points upwards adds
 nothing. Not here: which of the paths are inputs (`files.py`).
 """
@@ -82,7 +82,7 @@ def _folders(top: str) -> Iterator[str]:
 
 
 def _exists(path: str) -> bool:
-    """Whether there is something of this name, a broken link included."""
+    """Return whether a file of this name exists, also as a broken link."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -91,7 +91,7 @@ def _exists(path: str) -> bool:
 
 
 def _is_folder(path: str) -> bool:
-    """Unlike `os.path.isdir`, what cannot be looked at is an error, and not no folder."""
+    """Return whether it is a folder. Unlike `os.path.isdir`, raises OSError if that cannot be found out."""
     try:
         return stat.S_ISDIR(os.stat(path or ".").st_mode)
     except OSError as error:

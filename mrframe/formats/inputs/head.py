@@ -1,7 +1,7 @@
-"""The beginning of an input, decoded: what formats are detected from and fields are checked on.
+"""The first bytes of an input, decoded, to detect formats and check fields.
 
 A hole before the first line (NUL bytes that a writer left behind when the file was truncated under it) is passed
-over, however long it is. Not here: what the lines are (`detect.py`).
+over, however long it is. Not here: detection (`detect.py`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _STEP_BYTES = 64 << 10
 
 
 def head_of(file: InputFile, limit_bytes: int = HEAD_BYTES) -> bytes:
-    """At most `limit_bytes` from the beginning of a file's first line; b"" of standard input, and where it is not
-    here.
+    """Return at most `limit_bytes` from the beginning of a file's first line, b"" for standard input and for a file
+    that is not here.
 
-    Raises InputChanged when the file is gone, or another one, since it was found; InputError when it cannot be read,
-    or is compressed and damaged.
+    Raises InputChanged if the file is gone or another one since it was found, InputError if it cannot be read, or is
+    compressed and damaged.
     """
     if file.is_stdin or not file.bytes:
         return b""
@@ -61,10 +61,10 @@ def _plain_head(file: InputFile, limit_bytes: int) -> bytes:
 
 
 def _to_data(fd: int) -> None:
-    """Go to where a sparse file begins to have data, if the file system tells; before it there are NUL bytes only."""
+    """Go to where a sparse file begins to have data, if the file system knows. There are only NUL bytes before it."""
     try:
         os.lseek(fd, 0, os.SEEK_DATA)
-    except (OSError, AttributeError):  # no data at all, or nothing is told
+    except (OSError, AttributeError):  # no data at all, or the file system does not know
         os.lseek(fd, 0, os.SEEK_SET)
 
 

@@ -4,7 +4,7 @@ The rule: from the start of the source, each multiple of `split_bytes` is moved 
 which is the byte just after the next `\\n`: a piece is the lines whose first byte lies between two
 multiples. A cut therefore depends only on the bytes before it, so that
 a file that has grown, or has been compressed, or comes through a pipe, keeps all its earlier pieces. A
-line is never cut, however long. Not here: what a record is within the lines, and any decompression.
+line is never cut, however long. Not here: records within the lines, and decompression.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from mrframe.core.fast_dataclass import dataclass
 Crc = Callable[[bytes, int], int]
 """CRC-32 of more bytes, from that of the ones before."""
 STEP_BYTES = 64 << 10
-"""How much is read at a time to find the next newline."""
+"""Bytes read at a time to find the next newline."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """A piece of a stream, written to a file of its own.
 
-    index        counts from 0; the file is what `open_block(index)` gave
+    index        counts from 0. The file is the one from `open_block(index)`
     offset       where the piece begins in the (decoded) stream, in bytes
     length       its bytes
-    lines_before newlines of the stream before it; -1 when they were not counted
+    lines_before newlines of the stream before it, -1 if they were not counted
     crc32        of its bytes, as they were given to be written
     """
 
@@ -45,7 +45,7 @@ def next_multiple(offset: int, split_bytes: int) -> int:
 
 
 def pieces(read_at: Callable[[int, int], bytes], size: int, split_bytes: int) -> Iterator[tuple[int, int]]:
-    """(offset, length) of each piece of `size` bytes, in order; none when there are no bytes.
+    """Yield (offset, length) of each piece of `size` bytes, in order.
 
     `read_at(offset, count)` gives `count` bytes from `offset`, fewer only at the end.
     """
@@ -67,7 +67,7 @@ def pieces(read_at: Callable[[int, int], bytes], size: int, split_bytes: int) ->
 
 
 def cut_stream(chunks: Iterable[bytes], block_bytes: int) -> Iterator[tuple[bytes, bool]]:
-    """The bytes of a stream, and whether a piece ends behind them; behind the last ones a piece ends in any case."""
+    """Yield the bytes of a stream, and whether a piece ends behind them. It always does behind the last ones."""
     start = offset = 0
     for chunk in chunks:
         position = 0
@@ -90,11 +90,10 @@ def write_blocks(
     *,
     counts_lines: bool = True,
 ) -> Iterator[Block]:
-    """Write a stream of chunks to files of whole lines; yields each block when its file is closed.
+    """Write a stream of chunks to files of whole lines, and yield each block when its file is closed.
 
-    `crc` is some implementation of CRC-32. Holds one chunk at a time. Nothing is opened for an empty stream; only the
-    last block may lack a final newline. The caller deletes what was written when this raises (a chunk's error, or
-    OSError).
+    `crc` is some implementation of CRC-32. Holds one chunk at a time. Nothing is opened for an empty stream. Only the
+    last block may lack a final newline. If this raises (a chunk's error, or OSError), the caller deletes the files.
     """
     writer = _Writer(open_block, crc, counts_lines=counts_lines)
     try:

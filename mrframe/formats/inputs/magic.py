@@ -13,18 +13,18 @@ from typing import NamedTuple
 from mrframe.errors import ExtraMissing, InputError
 
 HEAD_BYTES = 512
-"""How many first bytes are looked at: a header of tar."""
+"""First bytes that are examined: a header of tar."""
 
 
 class Magic(NamedTuple):
-    """What a head that `pattern` matches is, and the command that gives its text ("": there is none)."""
+    """A kind of file whose head matches `pattern`, and the command that gives its text ("" if there is none)."""
 
     pattern: bytes
     what: str
     command: str = ""
 
     def matches(self, head: bytes) -> bool:
-        """Whether a head begins so. Patterns are compiled here, since hardly any run needs them."""
+        """Return whether a head begins so. Patterns are compiled here, since hardly any run needs them."""
         return re.match(self.pattern, head, re.DOTALL) is not None
 
 
@@ -72,9 +72,9 @@ _EVERY_OTHER_NUL = rb"(?:[\t\n\r -~]\x00){8}|(?:\x00[\t\n\r -~]){8}"
 
 
 def check_is_text(head: bytes, name: str, tool: str = "") -> None:
-    """Refuse a file that begins so, when it is known to be no log; with `tool`, `head` is what that tool decodes.
+    """Refuse a file with this head if it is known to be no log. With `tool`, `head` is the output of that tool.
 
-    Raises ExtraMissing for what would be text if mrframe could decode it, InputError for all else.
+    Raises ExtraMissing for text in a compression that mrframe cannot decode, InputError for all else.
     """
     if _is_plain(head):
         return
@@ -92,7 +92,7 @@ def check_is_text(head: bytes, name: str, tool: str = "") -> None:
 
 
 def _is_plain(head: bytes) -> bool:
-    """Whether a head is text at first sight: no NUL, and printable where the magics have other bytes."""
+    """Return whether a head is text at first sight: no NUL, and printable where the magics have other bytes."""
     start = head[:_TEXT_BYTES].translate(None, b"\t\r\n")
     return b"\0" not in head and start.isascii() and start.decode().isprintable() and not head.startswith(_PRINTABLE)
 
@@ -128,7 +128,7 @@ def _piped(command: str, name: str, tool: str) -> str:
 
 
 def _is_old_tar(head: bytes) -> bool:
-    """Whether these are the 512 bytes of a tar's header from before ustar: its checksum says so."""
+    """Return whether these 512 bytes are a tar header from before ustar, by its checksum."""
     stated = head[148:156].strip(b" \0")
     if len(head) < HEAD_BYTES or not head[0] or not re.fullmatch(rb"[0-7]{1,7}", stated):
         return False
@@ -136,7 +136,7 @@ def _is_old_tar(head: bytes) -> bool:
 
 
 def _is_logins(head: bytes) -> bool:
-    """Whether these begin with a record of `struct utmp`, of 384 bytes: a type, a line, a user, a host, a time."""
+    """Return whether these begin with a record of `struct utmp`, of 384 bytes: type, line, user, host, time."""
     if len(head) < _LOGIN_BYTES or not 1 <= head[0] <= 9 or any(head[1:4]) or any(head[364:_LOGIN_BYTES]):
         return False
     texts = [head[start:end].rstrip(b"\0") for start, end in ((8, 40), (44, 76), (76, 332))]

@@ -1,12 +1,12 @@
 """A folder that mrframe wrote, as input: exactly the parts that its manifest names, each as it was written.
 
 Rules:
-- A manifest is ours when it is a JSON object with `mrframe_output`. Another file of that name means nothing here;
-  one that speaks of `mrframe_output` and is no such object is a damaged one of ours, and refused.
+- A manifest is ours if it is a JSON object with `mrframe_output`. Another file of that name means nothing here. A
+  file that contains `mrframe_output` and is no such object is a damaged one of ours, and refused.
 - The bytes and the SHA-256 of every part are compared before the folder is used: each part is read once for it.
-- What else lies in the folder is no part of the answer, and is not read.
-Not here: what changes after this look (the reader's own watch for files that change under it sees that), and parts
-that are named one by one or by a glob, which are files like any other.
+- Other files in the folder are not part of the answer, and are not read.
+Not here: changes after this check, which readers find by the state of the file (`file_identity.py`), and parts that
+are named one by one or by a glob, which are files like any other.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _REMEDY = "make the answer again, or name the files themselves to read them as t
 
 
 def parts_of(directory: str) -> list[str] | None:
-    """Paths of the parts, in the manifest's order; None when the manifest in the folder is not mrframe's.
+    """Return the paths of the parts, in the manifest's order, or None if the manifest in the folder is not mrframe's.
 
-    Raises CorruptData when the manifest is damaged, or a part is missing or not what was written; InputError when
-    a newer mrframe wrote it; OSError when something cannot be read.
+    Raises CorruptData if the manifest is damaged, or a part is missing or altered, InputError if a newer mrframe
+    wrote it, OSError if something cannot be read.
     """
     import json
 
@@ -64,7 +64,7 @@ def _damaged(place: str) -> CorruptData:
 
 
 def _verified(path: str, length: int, sha256: str) -> str:
-    import hashlib  # it loads OpenSSL, which only who reads a folder of parts needs
+    import hashlib  # it loads OpenSSL, which only folders of parts need
 
     try:
         with open(path, "rb") as file:

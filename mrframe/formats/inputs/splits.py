@@ -1,6 +1,6 @@
 """From input files to splits, and from a split to blocks of whole lines.
 
-Not here: what the lines mean (`factory.py`), and which files there are (`files.py`). Splits name files by
+Not here: parsing of lines (`factory.py`), and finding files (`files.py`). Splits name files by
 absolute path; they are read with pread, never by mmap (a truncated map is a signal, not an error).
 """
 
@@ -22,11 +22,11 @@ from mrframe.formats.readers.base import BOM, head_bytes
 BLOCK_BYTES = 128 << 10
 """Default size of the blocks that a split is read in."""
 LINE_BYTES_MAX = 256 * MIB
-"""A line longer than this, with its end, is no record: it is told to `on_long`, or refused."""
+"""A line longer than this, with its end, is no record. `on_long` is called with it, or it is refused."""
 LONG_LINE_HEAD_BYTES = 400
 CHECK_BYTES = 1 << 20
 COMPRESSION_RATIO = 8
-"""What a compressed byte counts for when bytes are estimated; access logs shrink 8 to 15 times."""
+"""Estimated bytes of content per compressed byte. Access logs shrink 8 to 15 times."""
 PARTITIONS_MAX = 256
 
 
@@ -38,12 +38,12 @@ def plan_splits(
     first_index: int = 0,
     input_name: str = "",
 ) -> list[Split]:
-    """The splits of `files`, in order; file i has the input index `first_index + i`.
+    """Yield the splits of `files`, in order. File i has the input index `first_index + i`.
 
-    A plain file is cut by the rule of `line_blocks.py`; an empty one has no split. A compressed file is one
+    A plain file is cut by the rule of `line_blocks.py`. An empty one has no split. A compressed file is one
     split of kind "gzip" (whatever its compression), for a decode task. Standard input has none here: see
     `stdin.py`. With `splits=N` the plain bytes are cut into about N pieces instead, whatever their size.
-    Raises InputChanged when a file has become shorter since it was found, or is another one.
+    Raises InputChanged if a file has become shorter since it was found, or is another one.
     """
     if splits is not None:
         plain = sum(f.bytes for f in files if not f.compression)
@@ -150,7 +150,7 @@ class LongLine:
 
 
 _BEFORE_BLOCKS = (b"\n", b"\0", BOM[-1:])
-"""What a block of a split may begin behind: a line, or what is no part of the line that follows."""
+"""The bytes behind which a block may begin: a line end, or bytes before the text of the next line."""
 OnLong = Callable[[LongLine], None]
 
 
@@ -161,9 +161,9 @@ def read_split(
     line_bytes_max: int | None = None,
     on_long: OnLong | None = None,
 ) -> Iterator[tuple[int, bytes]]:
-    """The blocks of a "file", "held" or "stored" split as (offset within the *source*, bytes); see `read_blocks`.
+    """Yield the blocks of a "file", "held" or "stored" split as (offset in the *source*, bytes). See `read_blocks`.
 
-    What mrframe wrote itself is checked as a whole before the first of it is given: CorruptData.
+    A split that mrframe wrote itself is verified as a whole before its first block. Raises CorruptData.
     """
     if split.crc32 >= 0:
         _check(split)
@@ -189,7 +189,7 @@ def read_split(
 
 
 def open_split(split: Split) -> OpenInput:
-    """What a split lies in: its file, or the content of its block if it is "stored". To be closed."""
+    """Open the file of a split, or the content of its block if it is "stored". The caller closes it."""
     if split.is_stored:
         return _StoredInput(split.path, split.source)
     return OpenInput(split.path, split.source, split.state)
@@ -225,13 +225,13 @@ def read_blocks(
 ) -> Iterator[tuple[int, bytes]]:
     """The bytes of a file (`stored`: of the block in it) from `offset`, a record start: (offset in it, whole lines).
 
-    A block is cut behind its last newline; a line that is longer than a block is a block of its own. What stands
-    before such a line and is no part of it (a hole, a mark: `base.py`) comes before it, in blocks without a line.
+    A block is cut behind its last newline. A line that is longer than a block is a block of its own. Bytes before
+    such a line that are not part of it (a hole, a mark: `base.py`) come before it, in blocks without a line.
     Only they and the last block lack a final newline. A line over `line_bytes_max` (LINE_BYTES_MAX) is in no block:
-    `on_long` is called with it, after the blocks before it were taken and before the next one is given; whatever its
-    length, no more than a block of it is held. Raises InputChanged when the file is gone, shorter, or not what
-    was planned (`state`, see `file_identity.py`), which may show only when all was read; InputError for such a line
-    when there is no `on_long`; OSError with the path when the disk fails.
+    `on_long` is called with it, after the blocks before it were taken and before the next one is given. Whatever its
+    length, no more than a block of it is held. Raises InputChanged if the file is gone, shorter, or not the planned
+    one (`state`, see `file_identity.py`), which may show only at the end. Raises InputError for such a line if there
+    is no `on_long`, OSError with the path if the disk fails.
     """
     line_bytes_max = LINE_BYTES_MAX if line_bytes_max is None else line_bytes_max
     block_bytes = min(block_bytes, line_bytes_max)  # so that no block hides a line that is too long
@@ -269,9 +269,9 @@ def _refused(source: OpenInput, offset: int, line_bytes_max: int) -> InputError:
 
 
 class OpenInput:
-    """A file open for reading at any place; `name` is what messages call it.
+    """A file open for reading at any offset. `name` is its name in messages.
 
-    InputChanged when it is not the file that has this `state` (see `file_identity.py`).
+    Raises InputChanged if it is not the file with this `state` (see `file_identity.py`).
     """
 
     def __init__(self, path: str, name: str, state: State = ()) -> None:
@@ -297,7 +297,7 @@ class OpenInput:
         os.close(self._fd)
 
     def read_at(self, offset: int, count: int) -> bytes:
-        """Exactly `count` bytes from `offset`; InputChanged when there are fewer."""
+        """Read exactly `count` bytes from `offset`. Raises InputChanged if there are fewer."""
         try:
             data = os.pread(self._fd, count, offset)
             while len(data) < count and (more := os.pread(self._fd, count - len(data), offset + len(data))):
@@ -316,11 +316,11 @@ class OpenInput:
         return state_before(self._fd, self._state, end)
 
     def check_read(self, end: int) -> None:
-        """InputChanged when what was read up to there may not be what was planned."""
+        """Raise InputChanged if the bytes up to there may not be the planned ones."""
         check_read(self._fd, self._state, end, self.name)
 
     def head(self, data: bytes, offset: int, end: int) -> bytes:
-        """What is no part of the line that begins at `offset`, as far as `data`, which stands there, has it."""
+        """Return the bytes of `data`, which stands at `offset`, that come before the text of its line."""
         if len(data) < len(BOM):
             data = self.read_at(offset, min(len(BOM), end - offset))
         return data[: head_bytes(data)]
@@ -336,7 +336,7 @@ class OpenInput:
         return end - start
 
     def long_line(self, offset: int, length: int) -> LongLine:
-        """What is told of a line that is passed over; it is read once more for its hash, piece by piece."""
+        """Describe a line that is passed over. It is read once more, piece by piece, for its hash."""
         import hashlib  # it loads OpenSSL, which no other reading needs
 
         tail = self.read_at(offset + length - 2, 2) if length > 1 else b""
@@ -364,7 +364,7 @@ class _StoredInput(OpenInput):
         self._block.__exit__(*exc)
 
     def check_read(self, end: int) -> None:
-        """What is stored does not change."""
+        """Do nothing, since stored blocks do not change."""
 
     def read_at(self, offset: int, count: int) -> bytes:
         data = self._block.read_at(offset, count)

@@ -23,7 +23,7 @@ STDIN_NAME = "-"
 
 
 class InTime:
-    """A stream with a descriptor that is read until some seconds from now; TimedOut then, also while it waits."""
+    """A stream with a descriptor that is read until a deadline. Raises TimedOut then, also while it waits."""
 
     def __init__(self, stream: BinaryIO, timeout_s: float) -> None:
         self._stream: Any = stream
@@ -31,7 +31,7 @@ class InTime:
         self._until_s = time.monotonic() + timeout_s
 
     def read(self, size: int) -> bytes:
-        """Some bytes, at most `size`, as soon as there are any; b"" at the end."""
+        """Return some bytes, at most `size`, as soon as there are any, b"" at the end."""
         left_s = self._until_s - time.monotonic()
         if left_s <= 0 or not select.select([self._stream], [], [], left_s)[0]:
             raise TimedOut(f"standard input did not end within {self._timeout_s:g} s; give it more with --timeout-s")
@@ -41,11 +41,11 @@ class InTime:
 def spool(
     stream: BinaryIO | InTime, directory: str, *, block_bytes: int = SPLIT_BYTES, index: int = 0, input_name: str = ""
 ) -> Iterator[Split]:
-    """Copy `stream` to files `stdin-00000`… of whole lines in `directory`; yields a split as each is complete.
+    """Copy `stream` to files `stdin-00000`… of whole lines in `directory`, and yield a split as each is complete.
 
-    `index` is the input index of `-`. A split's `offset` is 0, its place in its own file; its place in the
-    stream is `order[1]`. An empty stream gives no split. Raises InputError when the stream is compressed
-    and damaged, ExtraMissing when its compression cannot be read, OSError when the disk does not take it.
+    `index` is the input index of `-`. A split's `offset` is 0, the offset in its own file. Its offset in the stream
+    is `order[1]`. An empty stream gives no split. Raises InputError if the stream is compressed and damaged,
+    ExtraMissing if its compression cannot be read, OSError if the disk does not take it.
     """
     chunks: Iterator[bytes] = iter(lambda: stream.read(READ_BYTES), b"")
     head = b""

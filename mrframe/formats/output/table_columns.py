@@ -1,10 +1,10 @@
 """Rows as columns of cells: the key's columns, then the value's. For csv, tsv, text and tables.
 
-A tuple is a column for each item (`key1`, `key2`, `value1`…), a dict one for each name; anything else is
-one column (`key`, `value`). Only the outermost tuple or dict is taken apart; what is within it, and lists
-and sets, whose lengths differ from row to row, are JSON in one cell. The columns are those of the rows
-seen first; a cell that a row does not have is empty; a later row with a column of its own is refused,
-never cut. Not here: how cells are written.
+A tuple is a column for each item (`key1`, `key2`, `value1`…), a dict one for each name, anything else is
+one column (`key`, `value`). Only the outermost tuple or dict is taken apart. Nested ones, and lists and
+sets, whose lengths differ from row to row, are JSON in one cell. The columns are those of the rows seen
+first. A cell that a row does not have is empty. A later row with a column of its own is refused, never
+cut. Not here: writing of cells.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ class Grid:
 
     @property
     def header(self) -> list[str]:
-        """The columns' names; a name of a value that is also one of the key's gets a prefix, `value.key`."""
+        """The columns' names. A name of a value that is also one of the key's gets a prefix, `value.key`."""
         taken = set(self._key_names)
         return self._key_names + [f"value.{name}" if name in taken else name for name in self._value_names]
 
     def columns(self, keys: Sequence[Any], values: Sequence[Any]) -> list[Sequence[Any]]:
-        """The columns of these rows, in the order of the header; None where a row has no such cell."""
+        """Return the columns of these rows, in the order of the header, None where a row has no such cell."""
         return _columns(keys, keys, "key", self._key_names) + _columns(keys, values, "value", self._value_names)
 
 
 def parts(value: Any, name: str) -> list[tuple[str, Any]]:
-    """What a key or value is taken apart into: (column, cell), in order."""
+    """Take a key or value apart: (column, cell) in order."""
     if type(value) is tuple:
         return [(f"{name}{i}", item) for i, item in enumerate(value, 1)]
     if type(value) is dict:
@@ -44,7 +44,7 @@ def parts(value: Any, name: str) -> list[tuple[str, Any]]:
 
 
 def _names(column: Sequence[Any], name: str) -> list[str]:
-    """The names that the values of a column need, in order of appearance; None needs none."""
+    """Return the names that the values of a column need, in order of appearance. None needs none."""
     names: dict[str, None] = {}
     for value in column:
         if value is not None:

@@ -1,8 +1,8 @@
 """Plain values as text: as JSON, as cells of a table, and fit for a terminal.
 
-JSON: a tuple is an array; a set is an array in order (see `_in_order`); bytes are `{"bytes": "<hex>"}`; a
-date, a datetime and a Decimal are their text; NaN and the infinities are the texts "NaN", "Infinity" and
-"-Infinity" (JSON has no such numbers, and null would make them None); names of a dict are text. Cells: None
+JSON: a tuple is an array, a set an array in order (see `_in_order`), and bytes are `{"bytes": "<hex>"}`. A
+date, a datetime and a Decimal are their text. NaN and the infinities are the texts "NaN", "Infinity" and
+"-Infinity" (JSON has no such numbers, and null would make them None). Names of a dict are text. Cells: None
 is empty, a bool is true or false, bytes and text are themselves, containers are JSON. Not here: rows.
 """
 
@@ -18,14 +18,14 @@ from typing import Any, Literal
 from mrframe.errors import ValueRefused
 
 Text = Literal["escape", "replace", "bytes"]
-"""What becomes of what UTF-8 does not have, bytes of a log that are none and lone surrogates of JSON: `\\xe9` in four
-characters (`\\ud800` in six), U+FFFD, or themselves, which other programs than this one may refuse to read."""
+"""How to write bytes of a log that are not UTF-8, and lone surrogates of JSON: as `\\xe9` in four characters
+(`\\ud800` in six), as U+FFFD, or as themselves, which other programs may refuse to read."""
 
 DEPTH_MAX = 64
 """Levels of containers within containers in a value that can be written."""
 
 _NUMBERS = frozenset({bool, int, float, Decimal})
-_SIMPLE = frozenset({str, int, float, bool, type(None)})  # what JSON has, without anything inside
+_SIMPLE = frozenset({str, int, float, bool, type(None)})  # the scalars of JSON
 _ORDERED = (_NUMBERS, {str}, {bytes}, {date}, {datetime})
 _ENCODE = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 _COLUMN = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=("\n", ":")).encode
@@ -38,7 +38,7 @@ _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 def json_column(values: Sequence[Any]) -> list[str]:
-    """The JSON text of each value; a column of one shape is encoded at C speed. Raises ValueRefused."""
+    """Return the JSON text of each value. A column of one shape is encoded at C speed. Raises ValueRefused."""
     types = set(map(type, values))
     try:
         if types <= _SIMPLE:
@@ -52,7 +52,7 @@ def json_column(values: Sequence[Any]) -> list[str]:
 
 
 def json_text(value: Any) -> str:
-    """The JSON text of one plain value; ValueRefused for any other."""
+    """Return the JSON text of one plain value. Raises ValueRefused for any other."""
     try:
         return _ENCODE(_as_json(value, 0))
     except ValueError as error:
@@ -111,14 +111,14 @@ def dict_name(name: Any) -> str:
 
 
 def _number_text(value: float) -> str:
-    """`1.5`; "NaN", "Infinity" or "-Infinity" for what is no number."""
+    """Return `1.5` as it is, and "NaN", "Infinity" or "-Infinity" as text."""
     if value - value == 0:
         return repr(value)
     return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"  # noqa: PLR0124 (NaN)
 
 
 def cell_texts(column: Sequence[Any], how: Text = "bytes") -> list[str]:
-    """The text of each value in a cell; JSON of containers, and that alone, is UTF-8 as `how` says. ValueRefused."""
+    """Return the text of each value in a cell. `how` applies to the JSON of containers only. Raises ValueRefused."""
     types = set(map(type, column))
     if types == {str}:
         return list(column)
@@ -165,7 +165,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def json_shown(text: str) -> str:
-    """JSON text for a terminal: the same value, with `\\u` escapes for what a terminal would obey."""
+    """Return JSON text for a terminal: the same value, with `\\u` escapes for control characters."""
     return _CONTROL.sub(_escape_json, text) if _CONTROL.search(text) else text
 
 
@@ -174,7 +174,7 @@ def _escape_json(match: re.Match[str]) -> str:
 
 
 def to_bytes(text: str, how: Text = "bytes") -> bytes:
-    """UTF-8; what it does not have as `how` says (see `Text`), with "bytes" other lone surrogates as `\\udXXX`."""
+    """Encode as UTF-8, other bytes as `how` says (see `Text`). With "bytes", other lone surrogates are `\\udXXX`."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -185,7 +185,7 @@ def to_bytes(text: str, how: Text = "bytes") -> bytes:
 
 
 def json_to_bytes(text: str, how: Text = "bytes") -> bytes:
-    """UTF-8 of JSON text; what UTF-8 does not have as `how` says, with "bytes" as `\\udcXX` escapes."""
+    """Encode JSON text as UTF-8, other bytes as `how` says. With "bytes" they are `\\udcXX` escapes."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -193,21 +193,21 @@ def json_to_bytes(text: str, how: Text = "bytes") -> bytes:
 
 
 def as_utf8(text: str, how: Text) -> str:
-    """Text with what UTF-8 does not have as `how` says."""
+    """Return text in which other bytes than UTF-8 are written as `how` says."""
     if how == "bytes" or text.isascii():
         return text
     return _LONE.sub("\ufffd" if how == "replace" else _escape, text)
 
 
 def json_as_utf8(text: str, how: Text) -> str:
-    """The same of JSON text, in which a backslash is two; so it is in tsv."""
+    """The same for JSON text, in which a backslash is two, as in tsv."""
     if how == "bytes" or text.isascii():
         return text
     return _LONE.sub("\ufffd" if how == "replace" else lambda match: "\\" + _escape(match), text)
 
 
 def plain_as_utf8(value: Any, how: Text) -> Any:
-    """The same of all text in what `json.dumps` takes: the names and items of dicts, and lists."""
+    """The same for all text in a value for `json.dumps`: the names and items of dicts, and lists."""
     if isinstance(value, str):
         return as_utf8(value, how)
     if isinstance(value, dict):

@@ -36,10 +36,10 @@ Columns = tuple[Sequence[Any], Sequence[Any]]  # keys and values of some rows
 def write_rows(
     rows: Iterable[tuple[Any, Any]], stream: Stream, form: str, *, escape: bool = False, text: Text | None = None
 ) -> int:
-    """Write all rows to a binary stream; gives their number.
+    """Write all rows to a binary stream, and return their number.
 
     Raises ValueRefused for a value that is not plain, or (csv, tsv, table) a row that does not fit the
-    columns of the first 1,000; the rows before it have been written by then.
+    columns of the first 1,000. The rows before it have been written by then.
     """
     writer = _writer(form, escape, text)
     rows = iter(rows)
@@ -89,7 +89,7 @@ def _long_first(blocks: Iterable[Columns]) -> Iterator[Columns]:
 
 
 def default_text(form: str) -> Text:
-    """What becomes of what UTF-8 does not have, when nobody says."""
+    """Return the default way to write bytes that are not UTF-8."""
     return "bytes" if output_format(form).keeps_bytes else "escape"
 
 

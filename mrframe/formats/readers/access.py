@@ -1,7 +1,7 @@
 """The reader of access logs: a block to columns by the fast pattern, every doubtful line by the strict one.
 
-See `patterns.py` for the two patterns and the proof that is made here for each block. When the proof fails,
-every line of the block is judged by the strict pattern; the result is the same, only slower.
+`patterns.py` describes the two patterns and the proof that is made here for each block. If the proof fails, the
+strict pattern judges every line of the block, with the same result in more time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _LINE_FIELDS = ("file", "offset", "line")
 
 
 class AccessReader:
-    """Reads lines of one grammar; `fields` are the projected fields' own names, in order."""
+    """Reads lines of one grammar. `fields` are the projected fields' own names, in order."""
 
     def __init__(self, grammar: Grammar, fields: Sequence[str], labels: Sequence[str] | None = None) -> None:
         self._grammar = grammar
@@ -55,7 +55,7 @@ class AccessReader:
         ]
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
-        """The block as columns; see `BlockReader`."""
+        """Parse a block. See `BlockReader`."""
         lines = plain_lines(block)
         columns, refused = self._fast(lines)
         bad_fields: dict[str, int] = {}
@@ -103,16 +103,16 @@ class AccessReader:
         return parsed
 
     def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:
-        """Convert raw bytes; see `BlockReader`."""
+        """Convert raw bytes. See `BlockReader`."""
         converter = self._converters[index]
         return (list(column), 0) if converter is None else converter(column)
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
-        """A record is a line; see `BlockReader`."""
+        """Return the number of its line for each record. See `BlockReader`."""
         return good_lines(parsed)
 
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
-        """Where the line of the n-th record begins, and the line; see `BlockReader`."""
+        """Find the line of the n-th record. See `BlockReader`."""
         seen = -1
         for at, line in enumerate(plain_lines(block).split()):
             seen += self._patterns.strict.fullmatch(line) is not None
@@ -130,7 +130,7 @@ class AccessReader:
         return [[None] * lines.count for _ in range(groups - 1)], [*lines.split()]
 
     def _judge(self, columns: RawColumns, refused: list[bytes | None], bad_fields: dict[str, int]) -> list[int]:
-        """Fill in the records that the fast pattern refused; the numbers of the lines that are malformed."""
+        """Fill in the records that the fast pattern refused. Return the numbers of the malformed lines."""
         strict, captures, groups = self._patterns.strict, self._patterns.captures, self._patterns.strict_groups
         wrong = []
         missing = [0] * len(captures)
@@ -209,13 +209,13 @@ class AccessLogs(ReaderKind):
     )
 
     def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> AccessReader:
-        """Make the reader of blocks; see `ReaderKind`."""
+        """Make the reader of blocks. See `ReaderKind`."""
         if form == "auto":
             raise FormatError("the reader 'access' with the format 'auto' cannot read lines; detect it first")
         return AccessReader(grammar_of(form), [paths.get(name, name) for name in names], names)
 
     def fields(self, form: str) -> Mapping[str, Field] | None:
-        """Return the fields of a format; None when it is not yet detected."""
+        """Return the fields of a format, or None if it is not yet detected."""
         if form == "auto":
             return None
         known = grammar_of(form).field_map()
@@ -229,14 +229,14 @@ class AccessLogs(ReaderKind):
         return TimeFields(("time",), slot.kind == "strftime" and not has_zone(slot.detail), _DIGITS.get(slot.kind))
 
     def matches(self, form: str) -> Matches:
-        """Return a test of one line; see `ReaderKind`."""
+        """Return a test of one line. See `ReaderKind`."""
         strict = compile_patterns(grammar_of(form), ()).strict
         if form == "vhost":  # "192.0.2.1 - jean paul [" begins with a client, and its user has two words
             return lambda line: strict.fullmatch(line) is not None and line.split(b" ", 2)[1] != b"-"
         return lambda line: strict.fullmatch(line) is not None
 
     def explain(self, form: str, line: bytes) -> dict[str, Any] | tuple[int, str]:
-        """Return the fields of a line, or where it stops to match and what was expected there."""
+        """Return the fields of a line, or (offset at which it stops matching, reason)."""
         return diagnose(grammar_of(form), line) or super().explain(form, line)
 
     def title(self, form: str) -> str:

@@ -1,11 +1,11 @@
-"""What every reader gives for a block, and the arithmetic of lines that they share.
+"""The interface of readers: the columns of a block, and the arithmetic of lines that all readers share.
 
-A line ends with a newline; one carriage return before it belongs to the line end too, as does one at the
-very end of a source that has no last newline. Nothing else ends a line.
+A line ends with a newline. One carriage return before it belongs to the line end too, as does one at the very end of
+a source without a last newline. Nothing else ends a line.
 
-Byte order marks and NUL bytes at the head of a line are no part of it, and where the source ends behind them there is
-no line: the first are left of files that were joined, the second are the hole that a writer leaves in a file that was
-truncated under it (copytruncate). NUL bytes further on belong to the line.
+Byte order marks and NUL bytes at the head of a line are not part of it, and if the source ends behind them, they make
+no line. Marks are left over from files that were joined. NUL bytes are the hole that a writer leaves in a file that
+was truncated under it (copytruncate). NUL bytes further on belong to the line.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Values:
 
 @dataclass(frozen=True, slots=True)
 class RawBytes:
-    """A column of bytes as they stand in the log, None where the line has no such part; not yet converted."""
+    """A column of bytes as they stand in the log, not yet converted, None where the line has no such part."""
 
     items: Sequence[bytes | None]
 
@@ -55,7 +55,7 @@ class Arrow:
 
 Column = Values | RawBytes | Packed | Arrow
 Forms = Mapping[int, type[Column]]
-"""{index of a column: the form in which the caller would take it}; every other column is wanted as `Values`."""
+"""{index of a column: the form in which the caller would take it}. All other columns are wanted as `Values`."""
 ALL_VALUES: Forms = {}
 
 
@@ -68,9 +68,9 @@ def as_raw(indexes: Iterable[int]) -> Forms:
 class Parsed:
     """A block as columns, one for each projected field, with where its bytes went.
 
-    The `*_bytes` add up to the length of the block; those outside a window of time, or without a time, only where one
-    is asked for. `records` is the length of every column; `lines` counts all lines. `line` and `offset` of what is
-    malformed are relative to the block.
+    The `*_bytes` add up to the length of the block. Those outside a window of time, or without a time, are counted
+    only with a window. `records` is the length of every column, `lines` counts all lines. `line` and `offset` in
+    `malformed` are relative to the block.
     """
 
     columns: list[Column]
@@ -123,7 +123,7 @@ def length_of(column: Column) -> int:
 
 
 class BlockReader(Protocol):
-    """Reads blocks of whole lines; only the last block of a source may lack the final newline."""
+    """Reads blocks of whole lines. Only the last block of a source may lack the final newline."""
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """Parse a block, which stands at `offset` of `source`, into columns.
@@ -144,7 +144,7 @@ class BlockReader(Protocol):
         ...
 
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
-        """Where in the block the line of the n-th record begins, and the line; IndexError if there is none."""
+        """Return (offset in the block, line) of the n-th record. Raises IndexError if there is none."""
         ...
 
 
@@ -152,9 +152,9 @@ class BlockReader(Protocol):
 class Lines:
     """A block made plain: every line ends with one newline, the last one too, and has nothing before its text.
 
-    `delimiter_bytes` counts the line ends of the block as it was, `nul_bytes` and `bom_bytes` what stood before
-    lines, `text_bytes` the rest; `shifted` says whether bytes were taken out, so that offsets in `body` are not those
-    in the block.
+    `delimiter_bytes` counts the line ends of the original block, `nul_bytes` and `bom_bytes` the bytes before lines,
+    and `text_bytes` the rest. `shifted` says whether bytes were taken out, so that offsets in `body` differ from
+    those in the block.
     """
 
     body: bytes
@@ -187,7 +187,7 @@ def good_lines(parsed: Parsed) -> Sequence[int]:
 
 
 def all_good(lines: Lines, records: int, columns: list[Column] | None = None) -> Parsed:
-    """What was read, where no line is malformed; the columns are there, or to be added."""
+    """Make the result of a block without malformed lines. Columns may be added to it."""
     return Parsed(
         columns=columns or [],
         records=records,
@@ -205,20 +205,20 @@ _HEADS = re.compile(rb"^(?:\x00++|\xef\xbb\xbf)++", re.MULTILINE)
 
 
 def _has_heads(block: bytes) -> bool:
-    """Whether something stands before the text of a line. Two searches for a byte, in nearly all blocks."""
+    """Return whether bytes stand before the text of a line. Nearly always this costs two searches for a byte."""
     if b"\0" in block and (block.startswith(b"\0") or b"\n\0" in block):
         return True
     return b"\xef" in block and (block.startswith(BOM) or b"\n" + BOM in block)
 
 
 def head_bytes(data: bytes) -> int:
-    """How many bytes at the beginning of a line are no part of it."""
+    """Count the bytes at the beginning of a line that are not part of it."""
     found = _HEADS.match(data)
     return found.end() if found else 0
 
 
 def plain_lines(block: bytes) -> Lines:
-    """The block with a line end at its end, without carriage returns before line ends and what is before lines."""
+    """Normalise a block: a line end at its end, no carriage returns before line ends, no bytes before lines."""
     if not _has_heads(block):
         return _plain(block)
     heads = b"".join(_HEADS.findall(block))
@@ -256,6 +256,6 @@ def line_offsets(block: bytes) -> list[int]:
 
 
 def line_at(block: bytes, offset: int) -> bytes:
-    """The line that begins at this offset of the block, without its end; as `plain_lines` has it."""
+    """Return the line that begins at this offset of the block, without its end, as in `plain_lines`."""
     end = block.find(b"\n", offset)
     return (block[offset:] if end < 0 else block[offset:end]).removesuffix(b"\r")

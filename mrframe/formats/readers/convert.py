@@ -1,9 +1,9 @@
-"""From raw columns (bytes, or None for what is not there) to values, a column at a time.
+"""From raw columns (bytes, None for absent values) to values, a column at a time.
 
-A converter takes a column and gives (values, how many were bad). Bad is what matched the grammar but is
-no value, such as the 31st of February: it becomes None. `-` becomes None and is not bad, and so does nothing at all
-where a slot is `maybe_empty`; elsewhere (in quotes) it is "". Values that
-repeat are remembered, in a table that is emptied when it is full. Text is UTF-8 with surrogateescape.
+A converter takes a column and gives (values, number of bad ones). Bytes are bad if they match the grammar but are no
+value, such as the 31st of February, and become None. `-` becomes None and is not bad. So does empty text where a slot
+is `maybe_empty`. Elsewhere (in quotes) it is "". Repeated values are cached in a table that is emptied when it is
+full. Text is UTF-8 with surrogateescape.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ RawColumn = Sequence[bytes | None]
 
 
 class Converter(Protocol):
-    """What converts one field's columns."""
+    """Converts the columns of one field."""
 
     def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
         """The values, and how many were bad."""
@@ -49,7 +49,7 @@ class Remembered:
         return values, sum(raw in self._bad for raw in column) if self._bad else 0
 
     def _learn(self, column: RawColumn) -> None:
-        """Make the memo cover the column; it starts afresh when it is full."""
+        """Add the column's texts to the memo, after emptying it if it is full."""
         if len(self._memo) >= MEMO_ENTRIES_MAX:
             self._memo = dict(self._nothing)
             self._bad = set()
@@ -62,7 +62,7 @@ class Remembered:
 
 
 class InOrder(Remembered):
-    """The same for what is in order in logs, so that a column often holds one text: an hour."""
+    """The same for values in order, such as hours, of which a column often holds only one."""
 
     def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
         """The values, and how many were bad."""
@@ -73,14 +73,14 @@ class InOrder(Remembered):
 
 
 class Text:
-    """Decodes; the whole column at once, since no value contains a newline."""
+    """Decodes the whole column at once, since no value contains a newline."""
 
     def __init__(self, *, dash: bool = True, empty: bool = False) -> None:
         self._dash = dash
         self._empty = empty
 
     def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
-        """The texts; None for what is not there, for `-` unless dash is False, and for "" where empty is True."""
+        """Return the texts, None for absent values, for `-` unless dash is False, and for "" if empty is True."""
         if not column:
             return [], 0
         dash = self._dash
@@ -98,7 +98,7 @@ class Text:
 
 
 class Query:
-    """Decodes queries: None where there is none; `-` is a query like any other."""
+    """Decodes queries, None if there is none. `-` is a query like any other."""
 
     def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
         """The texts, or None."""
@@ -106,7 +106,7 @@ class Query:
 
 
 class Number:
-    """Converts digits to int or float; the whole column at once where JSON would read it the same."""
+    """Converts digits to int or float, the whole column at once if JSON reads it the same."""
 
     def __init__(self, kind: type[int | float]) -> None:
         self._kind = kind

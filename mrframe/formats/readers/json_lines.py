@@ -2,10 +2,10 @@
 
 A line is malformed when it is not exactly one JSON object as Python's json reads it: NaN and Infinity are
 numbers, and of a repeated name the last one counts. A field that an object does not have is None, counted as
-`missing.<name>`; a null is None and not counted. A path walks through objects and, by number, through lists
-(`request.headers.User-Agent.0`); a name that contains dots itself is found first.
+`missing.<name>`. A null is None and not counted. A path walks through objects and, by number, through lists
+(`request.headers.User-Agent.0`). A name that contains dots itself takes precedence.
 
-Each line is read on its own: the scanner is told where a line begins and says where the object ended, which
+Each line is read on its own: the scanner starts at the line and returns the end of the object, which
 proves that no object ran over a line. Joining lines into one array would save a call for each and would need a
 proof of its own.
 """
@@ -25,7 +25,7 @@ _BLANKS = " \t\r"
 
 
 class JsonLines(ReaderKind):
-    """One JSON object on each line; any name or dotted path is a field."""
+    """One JSON object on each line. Any name or dotted path is a field."""
 
     name = "json"
     formats = (
@@ -44,7 +44,7 @@ class JsonLines(ReaderKind):
     )
 
     def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> LineReader:  # noqa: ARG002
-        """Make the reader of blocks; see `ReaderKind`."""
+        """Make the reader of blocks. See `ReaderKind`."""
         return LineReader(read_object, names, paths, finder, any_name=True)
 
     def times(self, form: str) -> TimeFields:  # noqa: ARG002
@@ -52,7 +52,7 @@ class JsonLines(ReaderKind):
         return TimeFields(("time", "timestamp", "@timestamp", "ts", "datetime", "date"))
 
     def matches(self, form: str) -> Matches:  # noqa: ARG002
-        """Return a test of one line; see `ReaderKind`."""
+        """Return a test of one line. See `ReaderKind`."""
         return lambda line: line.lstrip()[:1] == b"{" and isinstance(read_object(line), dict)
 
     def explain(self, form: str, line: bytes) -> dict[str, Any] | tuple[int, str]:  # noqa: ARG002
@@ -61,7 +61,7 @@ class JsonLines(ReaderKind):
         return value if isinstance(value, dict) else (0, value)
 
     def absent(self, lines: Sequence[bytes], fields: Sequence[str]) -> tuple[str, list[str]] | None:
-        """Return the first of these paths that no object has; see `ReaderKind`."""
+        """Return the first of these paths that no object has. See `ReaderKind`."""
         records = [value for value in map(read_object, lines) if isinstance(value, dict)]
         for path in fields if records else ():
             if not any(has(record, path) for record in records):
@@ -92,7 +92,7 @@ def read_object(line: bytes) -> dict[str, Any] | str:
 
 
 def finder(path: str) -> Callable[[dict[str, Any]], Any]:
-    """What takes the value at a path out of an object (`MISSING` when it is not there)."""
+    """Return a function that gives the value at a path of an object, `MISSING` if there is none."""
     steps = path.split(".")
     if len(steps) == 1:
         return lambda value: value.get(path, MISSING)
@@ -113,7 +113,7 @@ def finder(path: str) -> Callable[[dict[str, Any]], Any]:
 
 
 def has(record: dict[str, Any], path: str) -> bool:
-    """Whether a record has this field; of a list that is there, any item."""
+    """Return whether a record has this field. A list that is there counts as having every item."""
     if finder(path)(record) is not MISSING:
         return True
     above, _, item = path.rpartition(".")

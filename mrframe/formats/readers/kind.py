@@ -22,9 +22,9 @@ class Field(NamedTuple):
     """A field of a reader.
 
     doc         a line for people
-    kind        the type of its values beside None; "any" where no schema says
-    as_written  whether a value of kind text or int is spelled by the bytes that `RawBytes` holds, so that Arrow
-                may read them (`-` and empty text aside, which `convert` turns into None or not)
+    kind        the type of its values beside None, "any" without a schema
+    as_written  whether the bytes in `RawBytes` spell a value of kind text or int, so that Arrow may read them.
+                `-` and empty text are left to `convert`, which may turn them into None
     """
 
     doc: str
@@ -45,9 +45,9 @@ LINE_FIELDS: dict[str, Field] = {
 class TimeFields(NamedTuple):
     """Where a record has its time, for `--since` and `--until`.
 
-    names   the fields that may hold it; of several, the first that a record has with a time in it
+    names   the fields that may hold it. The first one in which a record has a time counts
     naive   whether the times have no zone in the log
-    digits  where the last digits of minute and second stand in the raw text of a time; None: not in one place
+    digits  positions of the last digits of minute and second in the raw text of a time, None if they vary
     """
 
     names: tuple[str, ...]
@@ -56,13 +56,13 @@ class TimeFields(NamedTuple):
 
 
 class ReaderKind:
-    """A kind of reader. Subclass it, set `name`, and override what differs; only `make` has no default.
+    """A kind of reader. Subclass it, set `name`, and override the defaults that differ. Only `make` has none.
 
     `form` is `Reader.format` in every method: a known name or a format string, "" for kinds that have one form.
 
-    name           what `Reader.kind` says
-    formats        the formats that have a name, with an example line; of several that fit a file equally well
-                   the first is preferred
+    name           the value of `Reader.kind`
+    formats        the named formats, each with an example line. Of several that fit a file equally well the
+                   first is preferred
     fits_any_text  whether any line matches, so that the kind is never guessed and --log-format does not apply
     takes_formats  whether `Reader.format` names one of several formats, "auto" being one not yet detected
     has_raw_bytes  whether `BlockReader.parse` gives text fields as `RawBytes` where that is asked for
@@ -87,11 +87,11 @@ class ReaderKind:
         raise NotImplementedError(f"{type(self).__name__} has no make()")
 
     def fields(self, form: str) -> Mapping[str, Field] | None:  # noqa: ARG002
-        """Return the fields by name; None if the kind takes any name (it has no schema)."""
+        """Return the fields by name, or None if the kind takes any name (it has no schema)."""
         return None
 
     def times(self, form: str) -> TimeFields | None:  # noqa: ARG002
-        """Return where records have their times; None if they have none."""
+        """Return the fields in which records have their times, or None if they have no times."""
         return None
 
     def matches(self, form: str) -> Matches:
@@ -99,7 +99,7 @@ class ReaderKind:
         return lambda line: isinstance(self.explain(form, line), dict)
 
     def explain(self, form: str, line: bytes) -> dict[str, Any] | tuple[int, str]:
-        """Parse one line (without its end): its fields, or where it stops to match (from 0) and what was expected."""
+        """Parse one line (without its end): its fields, or (offset at which it stops matching, reason)."""
         names = [name for name in self.fields(form) or {} if name not in ("file", "offset")]
         parsed = self.make(form, names, {}).parse(line + b"\n", "", 0)
         if parsed.malformed or not parsed.records:

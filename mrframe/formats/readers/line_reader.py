@@ -1,8 +1,8 @@
 """`LineReader`: a reader of blocks around a function that parses one line.
 
-It keeps the ledger, finds lines and builds columns, so that a grammar of one's own is a single function. It calls
-that function for each line and takes 1 to 2 µs a line beside it; a grammar that must be faster parses a whole block
-at once, as `access.py` does. Not here: any grammar.
+It keeps the ledger, finds lines and builds columns, so that a new grammar is a single function. It calls that
+function for each line and takes 1 to 2 µs a line beside it. A grammar that must be faster parses a whole block at
+once, as `access.py` does. Not here: any grammar.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class LineReader:
     """Reads blocks by `parse_line`, which turns a line without its end into a record, or into text saying why not.
 
     `fields` are the projected names, `paths` gives the own name of those that have another. `getter` makes the
-    function that takes a field out of a record; by default a record is a dict by field. `any_name` says that records
+    function that takes a field out of a record. By default a record is a dict by field. `any_name` says that records
     may have fields called file, offset and line, which `paths` then means.
     """
 
@@ -65,7 +65,7 @@ class LineReader:
         ]
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:  # noqa: ARG002
-        """Parse a block; every column comes as `Values`. See `BlockReader`."""
+        """Parse a block. Every column comes as `Values`. See `BlockReader`."""
         lines = plain_lines(block)
         parse_line = self._parse_line
         records: list[Any] = []
@@ -101,15 +101,15 @@ class LineReader:
         return parsed
 
     def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:  # noqa: ARG002
-        """Return the column as it is; see `BlockReader`."""
+        """Return the column as it is. See `BlockReader`."""
         return list(column), 0
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
-        """A record is a line; see `BlockReader`."""
+        """Return the number of its line for each record. See `BlockReader`."""
         return good_lines(parsed)
 
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
-        """Find the line of the n-th record; see `BlockReader`."""
+        """Find the line of the n-th record. See `BlockReader`."""
         seen = -1
         for at, line in enumerate(plain_lines(block).split()):
             seen += not isinstance(self._parse_line(line), str)

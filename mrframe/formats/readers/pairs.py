@@ -10,7 +10,7 @@ from mrframe.formats.readers.kind import Field, ReaderKind
 
 
 class Pairs(ReaderKind):
-    """The pairs of the step before; they are no lines, so there is no reader of blocks."""
+    """The pairs of the step before. They are no lines, so there is no reader of blocks."""
 
     name = "pairs"
 

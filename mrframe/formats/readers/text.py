@@ -31,13 +31,13 @@ _TEXT = Text(dash=False)
 
 
 class TextReader:
-    """Reads lines; the fields are file, offset and line."""
+    """Reads lines. The fields are file, offset and line."""
 
     def __init__(self, fields: Sequence[str]) -> None:
         self._fields = tuple(fields)
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
-        """The block as columns; see `BlockReader`."""
+        """Parse a block. See `BlockReader`."""
         lines = plain_lines(block)
         parsed = all_good(lines, lines.count)
         for index, name in enumerate(self._fields):
@@ -57,15 +57,15 @@ class TextReader:
         return self._fields[index] in ("line", "word")
 
     def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:
-        """Convert raw bytes; see `BlockReader`."""
+        """Convert raw bytes. See `BlockReader`."""
         return _TEXT(list(column)) if self._is_text(index) else (list(column), 0)
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
-        """A record is a line; see `BlockReader`."""
+        """Return the number of its line for each record. See `BlockReader`."""
         return good_lines(parsed)
 
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
-        """Where the n-th line begins, and the line; see `BlockReader`."""
+        """Find the n-th line. See `BlockReader`."""
         return line_offsets(block)[record], plain_lines(block).split()[record]
 
     @staticmethod
@@ -78,10 +78,10 @@ class TextReader:
 
 
 class WordsReader(TextReader):
-    """Reads words; the fields are word, file, offset and line."""
+    """Reads words. The fields are word, file, offset and line."""
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
-        """The block as columns; see `BlockReader`."""
+        """Parse a block. See `BlockReader`."""
         lines = plain_lines(block)
         words = lines.body.split()
         parsed = all_good(lines, len(words))
@@ -98,12 +98,12 @@ class WordsReader(TextReader):
         return parsed
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
-        """A line is as many records as it has words; see `BlockReader`."""
+        """Return the number of its line for each word. See `BlockReader`."""
         words = (len(line.split()) for line in plain_lines(block).split())
         return [number for number, times in enumerate(words) for _ in range(times)]
 
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
-        """Where the line of the n-th word begins, and the line; see `BlockReader`."""
+        """Find the line of the n-th word. See `BlockReader`."""
         left = record
         for at, line in enumerate(plain_lines(block).split()):
             left -= len(line.split())
@@ -113,7 +113,7 @@ class WordsReader(TextReader):
 
 
 class _AnyText(ReaderKind):
-    """What lines and words have in common."""
+    """The common properties of lines and words."""
 
     fits_any_text = True
     has_raw_bytes = True
@@ -127,7 +127,7 @@ class TextLines(_AnyText):
     formats = (NamedFormat("text", "", "any line", "lines of text: file, offset, line"),)
 
     def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> TextReader:  # noqa: ARG002
-        """Make the reader of blocks; see `ReaderKind`."""
+        """Make the reader of blocks. See `ReaderKind`."""
         return TextReader([paths.get(name, name) for name in names])
 
     def fields(self, form: str) -> Mapping[str, Field]:  # noqa: ARG002
@@ -142,11 +142,11 @@ class Words(_AnyText):
     formats = (NamedFormat("words", "", "any line", "the words of a text, split on ASCII whitespace"),)
 
     def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> WordsReader:  # noqa: ARG002
-        """Make the reader of blocks; see `ReaderKind`."""
+        """Make the reader of blocks. See `ReaderKind`."""
         return WordsReader([paths.get(name, name) for name in names])
 
     def fields(self, form: str) -> Mapping[str, Field]:  # noqa: ARG002
-        """Return the fields; see `ReaderKind`."""
+        """Return the fields. See `ReaderKind`."""
         return {"word": Field("a word: text between ASCII whitespace", as_written=True), **LINE_FIELDS}
 
     def explain(self, form: str, line: bytes) -> dict[str, Any]:

@@ -1,12 +1,12 @@
-"""Windows of time: what `--since` and `--until` mean, and a reader that gives only the records within.
+"""Windows of time: the meaning of `--since` and `--until`, and a reader that gives only the records within.
 
 A window is half-open: a record counts from `since` on and before `until`, by the instant that its time names. Times
-are compared as instants, so logs of several zones can be asked together; what a log says without a zone is taken in
-the zone of the window, UTC unless `--timezone` says otherwise (where clocks were set back, the first of the two; a
-time that was skipped counts from the offset before). Not here: formats of times in logs (`times.py`).
+are compared as instants, so logs of several zones can be asked together. Times without a zone are taken in the zone
+of the window, UTC unless `--timezone` says otherwise. Where clocks were set back, the first of the two instants
+counts. A time that was skipped counts from the offset before. Not here: formats of times in logs (`times.py`).
 
-`WindowReader` stands around any reader of blocks that has times. It leaves out whole records and says so in bytes, so
-whoever reads through it sees a log that has no others.
+`WindowReader` stands around any reader of blocks that has times. It leaves out whole records and counts their
+bytes, so its user sees a log without the others.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ HIDDEN = "\0"  # begins the names of columns that only the window wants
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `since` (None: ever) until before `until` (None: ever), both aware; `zone` is for times without one."""
+    """From `since` (None: ever) until before `until` (None: ever), both aware. `zone` is for times without one."""
 
     since: datetime | None
     until: datetime | None
     zone: str = "UTC"
 
     def state(self, time: datetime | None) -> int:
-        """INSIDE, OUTSIDE, or WITHOUT for no time; without ends everything is inside."""
+        """Return INSIDE, OUTSIDE, or WITHOUT for no time. If the window has no ends, everything is inside."""
         if self.since is None and self.until is None:
             return INSIDE
         if time is None:
@@ -82,7 +82,7 @@ class Window:
 
 
 def window_of(since: str | None, until: str | None, zone: str | None, now: datetime) -> Window | None:
-    """The window that these texts mean at the instant `now`; None when there is nothing to it. UsageError."""
+    """Return the window for these texts at the instant `now`, None if it restricts nothing. Raises UsageError."""
     named = zone_named(zone or "UTC")
     if since is None and until is None and named is UTC:
         return None
@@ -97,7 +97,7 @@ def window_of(since: str | None, until: str | None, zone: str | None, now: datet
 
 
 def zone_named(name: str) -> tzinfo:
-    """A zone of the tz database; UsageError with the nearest names when there is none."""
+    """Return a zone of the tz database. Raises UsageError with the nearest name if there is none."""
     if name == "UTC":
         return UTC
     from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
@@ -129,7 +129,7 @@ def _moment(flag: str, text: str, zone: tzinfo, now: datetime) -> datetime:
 
 
 def json_time(value: Any) -> datetime | None:
-    """The time that a value of JSON says: ISO text, or seconds or milliseconds since 1970; None when it says none."""
+    """Convert a value of JSON to a time: ISO text, or seconds or milliseconds since 1970. None if it is no time."""
     try:
         if isinstance(value, str):
             return datetime.fromisoformat(value)
@@ -142,12 +142,12 @@ def json_time(value: Any) -> datetime | None:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How the times of a reader are had: from its columns from `first` on, of which the first that is one counts.
+    """Where a record's time comes from: the first of the columns from `first` on that holds a time.
 
     labels   the projected fields, under which bad values are counted
     naive    whether the log's times have no zone
     projected  which of the projected fields are times
-    digits   where the last digits of minute and second stand in the text of a time; None: not always in one place
+    digits   positions of the last digits of minute and second in the text of a time, None if they vary
     """
 
     first: int
@@ -159,7 +159,7 @@ class Times:
 
 
 class WindowReader:
-    """The records of `inner` within a window, whose columns are followed by those of times."""
+    """Gives the records of `inner` within a window. The columns of `inner` are followed by those of times."""
 
     def __init__(self, inner: BlockReader, times: Times, window: Window) -> None:
         self._inner = inner
@@ -171,13 +171,13 @@ class WindowReader:
 
     @property
     def only_leaves_out(self) -> bool:
-        """Whether what a job sees of a record within is the same without the window."""
+        """Return whether a job sees the same of a record within as without the window."""
         asks = self._window.since is not None or self._window.until is not None
         return asks and not (self._times.naive and self._times.projected)
 
     @property
     def span(self) -> tuple[str, str]:
-        """Two times, as ISO text, between which all lie that were met; empty when there were none."""
+        """The first and the last time that was read, as ISO text, empty if there was none."""
         return (self._span[0].isoformat(), self._span[1].isoformat()) if self._span else ("", "")
 
     def _met(self, times: Iterable[datetime]) -> None:
@@ -186,7 +186,7 @@ class WindowReader:
             self._span = [min(first, time), max(last, time)]
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
-        """The block as columns of the records within; see `BlockReader`."""
+        """Parse a block and keep the records within. See `BlockReader`."""
         parsed, states = self._judged(block, source, offset)
         parsed.columns = parsed.columns[: self._times.first]
         if states.count(INSIDE) < parsed.records:
@@ -203,19 +203,19 @@ class WindowReader:
         return parsed
 
     def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:
-        """Convert raw bytes; see `BlockReader`."""
+        """Convert raw bytes. See `BlockReader`."""
         values, bad = self._inner.convert(index, column)
         return self._zoned(index, values), bad
 
     def _zoned(self, index: int, values: list[Any]) -> list[Any]:
-        """The values of a column; times without a zone get the one of the window."""
+        """Return the values of a column. Times without a zone get the one of the window."""
         if self._times.naive and index in self._times.projected:
             zone = zone_named(self._window.zone)
             return [value if value is None else value.replace(tzinfo=zone) for value in values]
         return values
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:
-        """Those of the records within; see `BlockReader`."""
+        """Return the number of its line for each record within. See `BlockReader`."""
         if not parsed.outside_time and not parsed.without_time:
             return self._inner.lines_of_records(block, parsed)
         all_of_them, states = self._judged(block, "", 0)
@@ -223,7 +223,7 @@ class WindowReader:
         return list(compress(self._inner.lines_of_records(block, all_of_them), inside))
 
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
-        """Where the line of the n-th record within begins, and the line; see `BlockReader`."""
+        """Find the line of the n-th record within. See `BlockReader`."""
         _, states = self._judged(block, "", 0)
         inside = [number for number, state in enumerate(states) if state == INSIDE]
         return self._inner.locate(block, inside[record])
@@ -246,7 +246,7 @@ class WindowReader:
         return parsed, self._looked_up(self._states, values_of(times_column), self._judge_time)
 
     def _states_of(self, column: Sequence[Any]) -> list[int]:
-        """The state of each of these texts; those that differ in the last digits of minute and second together."""
+        """Return the state of each text. Those that differ only in last digits of minute and second share a check."""
         digits = self._times.digits
         if digits is None or None in column:
             return self._looked_up(self._states, column, self._judge)
@@ -260,7 +260,7 @@ class WindowReader:
 
     @staticmethod
     def _looked_up(known: dict[Any, int], texts: Sequence[Any], judge: Callable[[Any], int]) -> list[int]:
-        """Each text's state, judged once; logs repeat times, and are nearly in order."""
+        """Return each text's state from a cache. Logs repeat times and are nearly in order."""
         try:
             return [known[text] for text in texts]
         except KeyError:
@@ -307,7 +307,7 @@ class WindowReader:
         parsed.columns = [_chosen(column, inside) for column in parsed.columns]
 
     def _sizes(self, block: bytes, parsed: Parsed, states: list[int]) -> list[int]:
-        """Bytes of each record's line; where all are alike, all bytes are the first one's."""
+        """Return the bytes of each record's line. If all records have one state, the first one has all bytes."""
         if states.count(states[0]) == len(states):
             return [parsed.parsed_bytes, *[0] * (len(states) - 1)]
         lines = plain_lines(block).split()
