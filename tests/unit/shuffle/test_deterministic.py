@@ -57,9 +57,9 @@ def test_columns_of_these_types_are_not_deterministic(column):
     assert not is_deterministic(encode(column), column)
 
 
-def test_one_block_that_is_not_deterministic_makes_the_file_so():
-    for values, fixed in (([1, 2], True), ([1, {2}], False)):
-        writer = RunWriter(io.BytesIO(), slots=1)
-        writer.add_run(["a", "b"], values)
-        writer.add_run(["c"], [3])
-        assert writer.close().fixed is fixed
+@pytest.mark.parametrize(("values", "fixed"), [([1, 2], True), ([1, {2}], False)])
+def test_one_block_that_is_not_deterministic_makes_the_file_so(values, fixed):
+    writer = RunWriter(io.BytesIO(), slots=1)
+    writer.add_run(["a", "b"], values)
+    writer.add_run(["c"], [3])
+    assert writer.close().fixed is fixed

@@ -177,14 +177,14 @@ def test_times_of_one_zone_sort_by_instant_across_a_change_of_clocks():
     assert [canonical(key) for key in column] == [canonical(after), canonical(before)]
 
 
-def test_normal_returns_the_same_list_when_nothing_changes():
-    for column in ([1, 2], ["a"], [1.5, 2.0], [NAIVE], [AWARE], [("a", 1.5), ("b", 2.0)], [None]):
-        assert normal(column, kind_of(column)) is column
+@pytest.mark.parametrize("column", [[1, 2], ["a"], [1.5, 2.0], [NAIVE], [AWARE], [("a", 1.5), ("b", 2.0)], [None]])
+def test_normal_returns_the_same_list_when_nothing_changes(column):
+    assert normal(column, kind_of(column)) is column
 
 
-def test_normal_has_no_negative_zero():
-    for column in ([-0.0, 1.0], [("a", -0.0), ("b", 1.0)], [-0.0, "a", (1, (-0.0,))]):
-        assert "-0.0" not in repr(normal(column, kind_of(column)))
+@pytest.mark.parametrize("column", [[-0.0, 1.0], [("a", -0.0), ("b", 1.0)], [-0.0, "a", (1, (-0.0,))]])
+def test_normal_has_no_negative_zero(column):
+    assert "-0.0" not in repr(normal(column, kind_of(column)))
 
 
 SUMMER = timezone(timedelta(hours=2))

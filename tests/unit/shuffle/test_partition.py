@@ -20,12 +20,18 @@ def test_slots_of_known_keys():
 
 def test_number_of_slots():
     assert [slots_for(n) for n in (1, 256, 257, 65_536)] == [256, 256, 65_536, 65_536]
-    for wrong in (0, 65_537):
-        with pytest.raises(ValueError, match="partitions"):
-            slots_for(wrong)
-    for wrong in (0, 3, 131_072):
-        with pytest.raises(ValueError, match="power of two"):
-            slot_column(["a"], "s", wrong)
+
+
+@pytest.mark.parametrize("partitions", [0, 65_537])
+def test_a_number_of_partitions_out_of_range_is_refused(partitions):
+    with pytest.raises(ValueError, match="partitions"):
+        slots_for(partitions)
+
+
+@pytest.mark.parametrize("slots", [0, 3, 131_072])
+def test_a_number_of_slots_that_is_not_a_power_of_two_in_range_is_refused(slots):
+    with pytest.raises(ValueError, match="power of two"):
+        slot_column(["a"], "s", slots)
 
 
 def test_a_separator_within_a_key_does_not_move_it():

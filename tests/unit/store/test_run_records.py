@@ -24,9 +24,14 @@ def test_a_run_is_found_by_its_id_and_as_the_last(kept):
     assert kept.names("run-2") == ["record"]
     with pytest.raises(CorruptData, match="no package"):
         kept.read("run-2", "package")
-    for text in ("run-9", "../run-1", "run-0", "job-1", ""):
-        with pytest.raises(UsageError, match="run-1, run-2, run-3"):
-            kept.find(text)
+
+
+@pytest.mark.parametrize("text", ["run-9", "../run-1", "run-0", "job-1", ""])
+def test_an_unknown_run_is_refused_with_the_known_ones(kept, text):
+    for n in range(3):
+        kept.add({"record": b"%d" % n})
+    with pytest.raises(UsageError, match="run-1, run-2, run-3"):
+        kept.find(text)
 
 
 def test_old_and_too_many_runs_are_deleted(kept, monkeypatch, tmp_path):
