@@ -121,7 +121,7 @@ def test_buffers_keep_keys_apart_that_a_dict_takes_for_one(blocks):
         assert buffer.drain() == ([], [])
 
 
-def test_no_states_are_sealed_as_none():
+def test_a_buffer_of_several_folds_without_pairs_drains_to_nothing():
     assert FoldBuffer(Measures({"hits": count, "bytes": total})).drain() == ([], [])
 
 
