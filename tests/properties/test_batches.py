@@ -29,7 +29,7 @@ lines = st.lists(
 
 
 def as_read(odd: str) -> str:
-    """Return a log that holds this, surrogates and all, as readers see it."""
+    """Return this text as a reader gives it back from a log, surrogates and all."""
     return odd.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")
 
 

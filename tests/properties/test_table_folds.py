@@ -104,7 +104,7 @@ def tables(draw):
 
 
 def outcome(fold, add, some):
-    """Return the run file that the buffer makes of tables, or the slug of its refusal."""
+    """Return the run file that the buffer makes of tables, or the type of its error."""
     buffer = TableFoldBuffer(fold)
     try:
         for table in some:
