@@ -1,7 +1,7 @@
-"""One attempt at a task, from its order to its report or failure: what an executor calls.
+"""One attempt at a task, from its order to its report or failure. Executors call `run_attempt`.
 
-Faults of the job, the data and the disk come back as a `Failure`, never as an exception; what a killed
-process leaves behind is its node's to clear away.
+Faults of the job, the data and the disk come back as a `Failure`, never as an exception. The files that
+a killed process leaves behind are deleted by its node.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ from mrframe.task.report.progress import Reporter
 
 OUT_OF_MEMORY = "the task ran out of memory"
 LEANER = 8
-"""A careful attempt buffers so many times less: what took all memory before may have been the buffers."""
+"""Divisor of the memory budget of an isolated attempt: the buffers may have used up the memory before."""
 
 
 def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport | Failure:
-    """Do what `order` says with the job in `package`; what it makes is in `order.out_dir`, if it makes anything."""
+    """Carry out an order with the job in `package`. Any output is written to `order.out_dir`."""
     if isinstance(order, DecodeOrder):
         return _tried(None, order, reporter)
     began_s = time.monotonic()
     effects.begin(package)
     if order.isolated:
-        gc.collect()  # what an attempt that ran out of memory has left, which its exception may hold in a circle
+        gc.collect()  # an attempt that ran out of memory may have left its data in a circle with the exception
     try:
         job = unpack(package)
     except BaseException as error:  # the user's modules run when the job is made again
@@ -61,7 +61,7 @@ def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport 
         if isinstance(outcome, TaskReport):
             outcome.seconds = time.monotonic() - began_s
         return outcome
-    except OSError as error:  # of what is around the work: the files of a watched child
+    except OSError as error:  # of the files of a watched child, not of the work
         return _disk_failure(error, order)
     finally:
         job.close()
@@ -76,7 +76,7 @@ def run_loaded(
 ) -> TaskReport | Failure:
     """The same with a job that this process has already (the inline engine).
 
-    What the job's code raised is added to `causes`: a `Failure` crosses processes, and holds no exception.
+    The exceptions of the job's code are added to `causes`, as a `Failure` crosses processes and holds none.
     """
     return _attempted(job, order, reporter, apart=False, causes=causes)
 
@@ -84,7 +84,7 @@ def run_loaded(
 def _attempted(
     job: LoadedJob, order: Order, reporter: Reporter, *, apart: bool, causes: list[BaseException] | None = None
 ) -> TaskReport | Failure:
-    """The task as it is usually done; carefully, when that is ordered or what has failed may be left out."""
+    """Run the task as usual, or isolated if that is ordered or if the records that failed may be left out."""
     if isinstance(order, DecodeOrder):
         return _tried(None, order, reporter)
     limit = job.settings.memory_limit_bytes if apart else None
@@ -102,7 +102,7 @@ def _attempted(
 
 
 def _needs_guard(job: LoadedJob, order: Order, failure: Failure) -> bool:
-    """Whether a careful attempt finds more: records to leave out, or which record yields a pair that was refused."""
+    """Whether an isolated attempt finds more: records to leave out, or the record of a refused pair."""
     from mrframe.task.isolated_attempt import reads_lines
 
     if not reads_lines(order) or job.settings.sampling:
@@ -143,7 +143,7 @@ def _tried(
 
 
 def _fault(error: BaseException, order: Order) -> Failure | None:
-    """What went wrong outside the job's hooks; None for what nobody meant."""
+    """The failure for an exception outside the job's hooks. None for interrupts and for bugs."""
     if isinstance(error, CorruptData):
         return Failure("io", str(error), error_slug=error.slug, source=error.file)
     if isinstance(error, CannotTravel) and error.__cause__ is not None and is_the_jobs(error.__cause__):
@@ -165,7 +165,7 @@ def _fault(error: BaseException, order: Order) -> Failure | None:
 def _hook_failure(
     job: LoadedJob | None, order: Order, failed: HookFailed, causes: list[BaseException] | None, *, again: bool
 ) -> Failure:
-    """What a hook's failure amounts to; `again`: where memory ran out, the task is done once more, carefully.
+    """Turn the failure of a hook into a Failure. `again`: where memory ran out, run the task once more, isolated.
 
     A function of its own: in a variable of a frame that the exception knows, it would keep itself and all of the
     task's data alive.
@@ -187,7 +187,7 @@ def _hook_failure(
 
 
 def _group(job: LoadedJob | None, order: Order, failed: GroupFailed) -> bytes:
-    """The values of a key on which the job's code failed; b"" where it is not known which, or they cannot be had."""
+    """The values of a key on which the job's code failed. b"" if the key is unknown or they cannot be read."""
     if job is None or failed.key is NO_KEY or isinstance(order, DecodeOrder):
         return b""
     from mrframe.task.debug.capsule import group_given, group_of

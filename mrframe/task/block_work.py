@@ -1,7 +1,7 @@
-"""What a block executor does: store a block, or judge one. No user code runs there, and none of a job is known.
+"""The work of a block executor: store a block, or verify one. No code of a job runs there.
 
-A block is judged by its name before it is kept, wherever it comes from: a log that was written to since its client
-looked, a replica that has rotted or a truncated copy gives a refusal, never a block.
+A block is verified against its name before it is kept, wherever it comes from: a log that was written to since its
+client looked, a replica that has rotted or a truncated copy gives a refusal, never a block.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PIECE_BYTES = 1 << 20
 
 
 def do_block(executor: int, order: StoreOrder | JudgeOrder) -> BlockDone:
-    """Carry out an order; what goes wrong is in what it returns."""
+    """Carry out an order. Errors are part of the result."""
     try:
         if isinstance(order, JudgeOrder):
             return _verify(executor, order)
@@ -42,7 +42,7 @@ def _verify(executor: int, order: JudgeOrder) -> BlockDone:
 
 
 def check_block(path: str, name: str) -> int:
-    """The bytes of a block's file; CorruptData when it is not the whole block of this name."""
+    """The bytes of a block's file. Raises CorruptData when it is not the whole block of this name."""
     with BlockFile(path) as block:
         block.check(name)
     return os.stat(path).st_size
@@ -55,7 +55,7 @@ def _store(executor: int, order: StoreOrder) -> BlockDone:
     try:
         return BlockDone(executor, order.name, file_bytes=check_block(store.file(order.name), order.name))
     except CorruptData:
-        pass  # it is not here, or not whole: what is stored now takes its place
+        pass  # it is not here, or not whole: the new block replaces it
     with store.stage(order.length) as file:
         written = write_block(file, _content(order), best_codec())
         if (written.name, written.length) != (order.name, order.length):
@@ -75,7 +75,7 @@ def _content(order: StoreOrder) -> Iterator[bytes]:
 
 
 def read_piece(path: str, offset: int, length: int) -> Iterator[bytes]:
-    """`length` bytes of a file from `offset`, in pieces; InputChanged when it is gone, or has fewer."""
+    """`length` bytes of a file from `offset`, in pieces. Raises InputChanged when it is gone, or has fewer."""
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115 -- closed below; only its absence is of interest
     except OSError as error:

@@ -1,11 +1,12 @@
-"""An attempt that finds out what is to blame: which record or key, when the job's code raises, dies, hangs or hoards.
+"""An attempt that finds the record or key at which the job's code raises, dies, hangs or uses up memory.
 
 An executor runs it when an attempt at the task has died before, or a record has failed and may be left out. The work
 is done in a child process, watched, with its place in a `ProgressPage`. When the child dies the record it was at
-fails the job, or is left out and the work is done again without it; further such records are looked for first, from
+fails the job, or is left out and the work is done again without it. Further such records are looked for first, from
 there on and without output, so that a thousand of them cost a thousand forks and not a thousand attempts.
 
-Without `apart` (the inline engine) there is no child: what raises is found and left out as well, what kills is not.
+Without `apart` (the inline engine) there is no child: records that raise are found and left out as well, records that
+kill are not.
 
 Rule. SIGKILL alone proves nothing, since an operator or the kernel may send it: it is blamed on a record only when
 it comes twice at the same one.
@@ -42,7 +43,7 @@ Run = Callable[[Order, Progress, RecordGuard], TaskReport | Failure]
 
 
 class IsolatedAttempt:
-    """One of them; `run` does the work once, as its `RecordGuard` says."""
+    """One of them. `run` does the work once, as its `RecordGuard` says."""
 
     def __init__(self, job: LoadedJob, order: MapOrder | ReduceOrder, reporter: Progress, run: Run) -> None:
         self._job = job
@@ -77,7 +78,7 @@ class IsolatedAttempt:
                 self._probe_ahead((position.offset, position.record + 1))
 
     def _no_sample(self) -> TaskReport:
-        """What a sampling task gives on whose records the job's code does not live: the run itself will find them."""
+        """The empty sample of a split whose records kill the job's code. The run itself will find them."""
         from mrframe.task.map.key_sample import sealed
 
         assert isinstance(self._order, MapOrder)
@@ -113,7 +114,7 @@ class IsolatedAttempt:
     # ---- further on -------------------------------------------------------------------------------
 
     def _probe_ahead(self, start: RecordId) -> None:
-        """Find the other records that kill, from `start` on; what raises is found when the work is done."""
+        """Find the other records that kill, from `start` on. Records that raise are found when the work is done."""
         while True:
             self._page.clear()
             ended = self._watched(partial(self._probe, start))

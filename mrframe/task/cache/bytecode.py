@@ -1,8 +1,8 @@
 """Whether a function without a file at hand is known to depend on its arguments alone, by its byte code.
 
-For jobs of notebooks, scripts and `mrframe count`. Here the names are bound already, so what a function names is
+For jobs of notebooks, scripts and `mrframe count`. Here the names are bound already, so a name of a function is
 looked at itself: a module must be followed by attributes that `pure_names.py` has, anything else is described, and so
-judged, by `fingerprint.py`. Not here: jobs with a file, whose source says more (`purity.py`).
+judged, by `fingerprint.py`. Not here: jobs with a file, as source says more (`purity.py`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MUTABLE = (list, dict, set, bytearray)
 
 
 def check_code(code: CodeType, names: Mapping[str, Any], imports: Mapping[str, str] | None = None) -> None:
-    """Raise Unsaved for the first thing in the code that is not known to be pure; `names` are its globals."""
+    """Raise Unsaved for the first thing in the code that is not known to be pure. `names` are its globals."""
     _Code(code, names, dict(imports or {})).check()
 
 
@@ -38,7 +38,7 @@ def modules_of(code: CodeType) -> Iterator[str]:
 
 
 class _Code:
-    """One code object; `imports` are the modules that its own variables, and those around it, stand for."""
+    """One code object. `imports` are the modules that its own variables, and those around it, stand for."""
 
     def __init__(self, code: CodeType, names: Mapping[str, Any], imports: dict[str, str]) -> None:
         self._code = code
@@ -66,7 +66,7 @@ class _Code:
         raise Unsaved(f"{where} {fault}, which is not known to be pure{REMEDY}")
 
     def _checked(self, at: int) -> int:
-        """Judge the instruction there; where the next one is."""
+        """Check the instruction at this offset. Returns the offset of the next one."""
         step = self._steps[at]
         positions = step.positions
         if positions is not None and positions.lineno is not None:
@@ -98,7 +98,7 @@ class _Code:
                 self._refuse(f"may keep {name} from one record to the next")
             return at + 1
         if name in self._code.co_freevars:
-            return at + 1  # of a function around it, whose code is judged
+            return at + 1  # of a function around it, which is checked as well
         if name not in pure_names.BUILTINS or name in pure_names.BY_NAME:
             self._refuse(f"uses {name}")
         return at + 1
@@ -110,7 +110,7 @@ class _Code:
         return isinstance(value, _MUTABLE) and (called or self._stores)
 
     def _dotted(self, at: int, module: str) -> int:
-        """Judge a module, or what was imported from one, with the attributes that follow it."""
+        """Check a module, or a name imported from one, with the attributes that follow it."""
         chain = [module]
         at += 1
         while at < len(self._steps) and self._steps[at].opname in _ATTRIBUTE:
@@ -136,7 +136,7 @@ class _Code:
             self._refuse(f"imports {module}")
 
     def _note_import(self, at: int) -> None:
-        """Note which variables the import there binds to what."""
+        """Note the variables that the import at this offset binds, and their modules."""
         step = self._steps[at]
         if step.opname != "IMPORT_NAME":
             return

@@ -2,13 +2,13 @@
 
 It covers the text of the job file and of the local modules it imports, the options the job was made with, the reader,
 the settings that shape a run file, Python's version, mrframe's own code, the versions of the installed packages that
-are imported, and what pure code depends on all the same: the local zone and its like (`surroundings.py`). Of a job
-without a file (made by `mrframe count`, a script, a notebook) it covers the byte code of its functions with their
-constants, closures, and the globals they name. It never looks at pickled bytes, as they differ for equal things. What
-has no fingerprint raises Unsaved with the reason; so does code that is not known to be pure (`purity.py`,
+are imported, and the surroundings that even pure code depends on, such as the local zone (`surroundings.py`). Of a
+job without a file (made by `mrframe count`, a script, a notebook) it covers the byte code of its functions with their
+constants, closures, and the globals they name. It never looks at pickled bytes, as they differ for equal things. A
+job without a fingerprint raises Unsaved with the reason. So does code that is not known to be pure (`purity.py`,
 `bytecode.py`), unless the job says `pure=True`.
 
-What escapes it: data that a function reaches without naming it, through an installed package, say.
+It misses data that a function reaches without naming it, such as through an installed package.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 def fingerprint(job: Job, settings: TaskSettings, file: JobFile | None, options: Mapping[str, Any]) -> str:
-    """The fingerprint in hex; Unsaved when the results of this job cannot be saved, and why."""
+    """The fingerprint in hex. Raises Unsaved when the results of this job cannot be saved, and why."""
     described, packages = _described(job, file, options)
     seen = _Described(check=False)
     plain = [
@@ -67,7 +67,7 @@ def readers_of(reader: Reader | Mapping[str, Reader]) -> list[Reader]:
 
 
 def unsaved_because(job: Job, file: JobFile | None, options: Mapping[str, Any]) -> str:
-    """Why the results of this job cannot be saved; "" when they can."""
+    """Why the results of this job cannot be saved. "" when they can."""
     try:
         _described(job, file, options)
     except Unsaved as error:
@@ -76,7 +76,10 @@ def unsaved_because(job: Job, file: JobFile | None, options: Mapping[str, Any]) 
 
 
 def _described(job: Job, file: JobFile | None, options: Mapping[str, Any]) -> tuple[Any, list[tuple[str, str]]]:
-    """The job described, and the packages that it uses with their versions; Unsaved when it cannot be saved."""
+    """The job described, and the packages that it uses with their versions.
+
+    Raises Unsaved when it cannot be saved.
+    """
     if job.pure is False:
         raise Unsaved("the job says pure=False")
     if job.key_order == "total":
@@ -103,7 +106,7 @@ def _sources(file: JobFile, seen: _Described) -> list[Any]:
 
 
 class _Described:
-    """Values as nested lists of plain ones, equal when the values are; and the packages met on the way."""
+    """Values as nested lists of plain ones, equal when the values are. Collects the packages met on the way."""
 
     def __init__(self, *, check: bool) -> None:
         self.check = check
@@ -111,7 +114,7 @@ class _Described:
         self._met: dict[int, int] = {}  # functions that are described already, or are just being
 
     def of(self, value: Any) -> Any:
-        """Unsaved for what cannot be described."""
+        """Describe a value. Raises Unsaved when that cannot be done."""
         kind = type(value)  # exactly: a subclass has methods of its own, which may change and stay unseen
         if kind in _PLAIN:
             return [kind.__name__, repr(value)]
@@ -135,7 +138,7 @@ class _Described:
         return self._other(value)
 
     def _other(self, value: Any) -> Any:
-        """What has a name in an installed module: a class, a built-in function, a compiled pattern's text."""
+        """Describe a value by its name in an installed module: a class, a built-in function, a compiled pattern."""
         if isinstance(value, ModuleType):
             raise Unsaved(f"it hands on the module {value.__name__}, which is not known to be pure{REMEDY}")
         module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
@@ -183,7 +186,7 @@ class _Described:
         ]
 
     def _asked(self, value: Any) -> Any:
-        """A value that a function names: what it asks of a module is judged already."""
+        """Describe a value that a function names. Its attributes of modules are checked already."""
         return self._module(value) if isinstance(value, ModuleType) else self.of(value)
 
     def _code(self, code: CodeType) -> Any:
@@ -204,7 +207,7 @@ class _Described:
         return ["module", module.__name__]
 
     def package(self, name: str) -> None:
-        """Note the version of an installed package; Unsaved when it has none."""
+        """Note the version of an installed package. Raises Unsaved when it has none."""
         if name in self.packages or name in sys.stdlib_module_names or name in ("mrframe", "builtins", "__main__"):
             return
         self.packages[name] = _version(name)
@@ -243,7 +246,7 @@ def _version(name: str) -> str:
 
 
 def _distributions(package: str) -> Iterator[str]:
-    """What may have brought a package: most are named alike, and to ask all that are installed takes 40 ms."""
+    """Distributions that may have installed a package, likeliest first: to ask all installed ones takes 40 ms."""
     from importlib import metadata
 
     yield package
@@ -252,7 +255,7 @@ def _distributions(package: str) -> Iterator[str]:
 
 @lru_cache(maxsize=1)
 def own_code(root: str = PACKAGE_DIR) -> str:
-    """A digest of the names, sizes and times of mrframe's own files: whoever changes the code starts anew."""
+    """A digest of the names, sizes and times of mrframe's own files: changed code starts anew."""
     digest = sha256()
     for folder, folders, names in os.walk(root):
         folders.sort()

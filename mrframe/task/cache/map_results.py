@@ -1,12 +1,12 @@
-"""Map results that are saved: what makes two of them the same, and the attempt that need not be made again.
+"""Save map results, and reuse them for attempts with the same identity.
 
 The identity of a result is the content of its whole split (a digest of the decoded bytes, never a path, an inode or a
-beginning), the fingerprint of the job (`fingerprint.py`), and what else the map can see: whether the split begins its
-source (a mark is looked for only there), the name and the place in it where the job asks for `file` or `offset`. So
-work is shared wherever the same bytes are read again, after a log was appended to, renamed, compressed or copied, and
-data never is: every split counts each time it is an input.
+beginning), the fingerprint of the job (`fingerprint.py`), and everything else that the map can see: whether the split
+begins its source (a mark is looked for only there), the name and the place in it where the job asks for `file` or
+`offset`. So work is shared wherever the same bytes are read again, after a log was appended to, renamed, compressed
+or copied, and data never is: every split counts each time it is an input.
 
-What is saved is what was sealed: the run file, the digests of its slots, and the report. A result that left out
+A saved result holds the sealed output: the run file, the digests of its slots, and the report. A result that left out
 records is not saved. `verify` makes some attempts again and compares, byte for byte.
 """
 
@@ -42,13 +42,13 @@ _KNOWN = "known"  # in the attempt's directory: a saved run file that is being c
 
 Digests = dict[int, int]  # by slot
 Map = Callable[[Any, MapOrder], tuple[TaskReport, Digests]]
-"""Does the map; is given what its input is to be fed to as it is read (a hash), or None, and the order."""
+"""Runs the map. Its arguments are a digest to feed the input to as it is read, or None, and the order."""
 
 
 def map_or_load(job: Job, order: MapOrder, settings: TaskSettings, run: Map) -> TaskReport:
     """The report of a sealed attempt: loaded when it was saved before, else made by `run`, and saved.
 
-    Raises what `run` raises, and NotRepeatable when a map that was made again gave something else.
+    Raises the exceptions of `run`, and NotRepeatable when the map gave another result the second time.
     """
     assert settings.saving is not None
     return _SavedMap(job, order, settings, settings.saving).outcome(run)
@@ -68,7 +68,7 @@ class _SavedMap:
 
     def outcome(self, run: Map) -> TaskReport:
         split = self._order.split
-        os.makedirs(self._order.out_dir, 0o700, exist_ok=True)  # what is saved has a run file always
+        os.makedirs(self._order.out_dir, 0o700, exist_ok=True)  # a saved result always has a run file
         content = split.content or (content_digest(split) if self._saving.known else "")
         report: TaskReport | None = None
         relation = INSIDE if self._spans is None or not content else self._spans.relation(split, content)
@@ -101,7 +101,7 @@ class _SavedMap:
         return report
 
     def _left_out(self, content: str, run: Map) -> TaskReport | None:
-        """The report of a split of which a window leaves out all records, unread; None when it must be read."""
+        """The report of a split of which a window leaves out all records, unread. None when it must be read."""
         split = self._order.split
         span = self._spans.load(split, content) if self._spans is not None else None
         batches = self._job.map_batch is not None  # which may be called with a batch that has no rows
@@ -115,7 +115,7 @@ class _SavedMap:
         return replace(made, ledger=replace(span.ledger), samples=samples, content=content, saved=True)
 
     def _verified(self, content: str, run: Map) -> TaskReport:
-        """Load and make; NotRepeatable when they differ, and the saved one is dropped."""
+        """Load and make. Raises NotRepeatable when they differ, and the saved one is dropped."""
         known_path = os.path.join(self._order.out_dir, _KNOWN)
         known = self._load(content, known_path)
         report = self._made(content, run)
@@ -137,7 +137,7 @@ class _SavedMap:
         return identity(self._job, self._order.split, self._order.partitions, content)
 
     def _load(self, content: str, run_path: str) -> TaskReport | None:
-        """A saved report as this run's, and its run file at `run_path`; None when there is none."""
+        """A saved report as this run's, and its run file at `run_path`. None when there is none."""
         data = self._results.load(self._saving.job, self._key(content), run_path)
         if data is None:
             return None
@@ -192,7 +192,7 @@ def _bytes(path: str) -> bytes:
 
 
 class Digest:
-    """The content of a split, hashed as it is read; what is passed over unread is not in it."""
+    """The content of a split, hashed as it is read. Bytes that are skipped are not in it."""
 
     def __init__(self) -> None:
         self._hash = new_digest()
@@ -209,9 +209,9 @@ class Digest:
 
 
 def content_digest(split: Split) -> str:
-    """The digest of a split's bytes, read for it; "" when a line of it is too long to be read as one.
+    """The digest of a split's bytes, read for it. "" when a line of it is too long to be read as one.
 
-    Raises what reading raises.
+    Raises the exceptions of reading.
     """
     digest = Digest()
 
@@ -224,7 +224,7 @@ def content_digest(split: Split) -> str:
 
 
 def identity(job: Job, split: Split, partitions: int, content: str) -> str:
-    """The name of the result of this map over a split with this content, among those of its job; in hex."""
+    """The name of the result of this map over a split with this content, among those of its job, in hex."""
     wanted = job.projection()
     seen = [
         VERSION,

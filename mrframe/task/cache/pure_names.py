@@ -1,4 +1,4 @@
-"""What is known to be pure: names whose results depend on their arguments alone, by module and attribute.
+"""Names that are known to be pure, by module and attribute: their results depend on their arguments alone.
 
 A name that is not here is taken to be impure, so that a hole in these lists costs a saved result, never an answer.
 Local time, locale, and the context of `decimal` are allowed, since the fingerprint covers them (`surroundings.py`).
@@ -122,7 +122,7 @@ MODULES: dict[str, frozenset[str]] = {
     "uuid": _names("UUID uuid3 uuid5 NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID NAMESPACE_X500"),
     "zlib": ALL,
     "zoneinfo": _names("ZoneInfo ZoneInfoNotFoundError"),
-    # installed packages: only what computes
+    # installed packages: only names that compute
     "pyarrow": _names(
         """Array BooleanArray ChunkedArray DataType DictionaryArray DoubleArray Field Int64Array Int64Scalar
         ListArray RecordBatch Scalar Schema StringArray StructArray Table TimestampArray ArrowInvalid ArrowTypeError
@@ -179,7 +179,7 @@ MUTATORS = _names(
     symmetric_difference_update
     """
 )
-"""Methods that change what they are called on."""
+"""Methods that change their object."""
 
 BY_NAME = _names("getattr hasattr operator.attrgetter operator.methodcaller")
 """Functions that are given the name of an attribute, which must be a literal that is allowed."""
@@ -189,7 +189,7 @@ PACKAGES = frozenset(name.split(".")[0] for name in MODULES)
 
 
 def is_known(module: str, name: str) -> bool:
-    """Whether this name of this module is pure; `name` may be dotted, and then its first part decides."""
+    """Whether this name of this module is pure. `name` may be dotted, and then its first part decides."""
     found = MODULES.get(module)
     first = name.partition(".")[0]
     if found is None or not first:
@@ -218,14 +218,14 @@ def is_attribute_known(name: str) -> bool:
 
 
 def fault_of_text(text: str) -> str:
-    """What is wrong with a literal text: it may name attributes for `format`, or NumPy's type that reads "now"."""
+    """The fault of a literal text, "" if none: attributes for `format`, or NumPy's type that reads "now"."""
     if _SPECIAL_FIELD.search(text):
         return "may format a special attribute"
     return f"names the type {text}, which reads the clock," if _CLOCK_TYPE.match(text) else ""
 
 
 def fault_of(dotted: str) -> str:
-    """What is wrong with using this dotted name of a module that is not the job's own; "" when nothing is."""
+    """The fault of using this dotted name of a module that is not the job's own. "" if there is none."""
     parts = dotted.split(".")
     for length in range(len(parts), 0, -1):
         module = ".".join(parts[:length])

@@ -1,10 +1,10 @@
 """Whether the code of a job is known to depend on its input alone, by the names in its source.
 
-It goes through the whole module, at whatever depth: each name is found in its scope, and what an import has bound it
-to must be in the lists of `pure_names.py`, as must each built-in function. Attributes of other values are judged by
-their name. What is changed from within a function must be the function's own, or it is kept from one record to the
-next. What is not known is not saved; a job that knows better says `pure=True`. Not here: what the code then does
-(that is watched by `effects.py`), and functions without a file (`bytecode.py`).
+It goes through the whole module, at whatever depth: each name is found in its scope, and the target of an import to
+must be in the lists of `pure_names.py`, as must each built-in function. Attributes of other values are judged by
+their name. A value that a function changes must be its own, or it is kept from one record to the next. Code that is
+not known to be pure is not saved. A job that knows better says `pure=True`. Not here: the effects at run time (that
+is watched by `effects.py`), and functions without a file (`bytecode.py`).
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from mrframe.task.cache import pure_names
 from mrframe.task.code.modules import Source
 
 OWN = ""
-"""In place of what an import has bound a name to: the module gives it a value itself."""
+"""Stands for a name that the module itself gives a value, in place of an imported name."""
 REMEDY = "; if the job depends on its input alone, write pure=True in the Job"
 
 _FIXED = ("TYPE_CHECKING", "typing", "__name__", "__match_args__")
-"""Names that are judged by what they usually mean: which code runs, and which attributes a pattern asks for."""
+"""Names that are taken for their usual meaning: which code runs, and which attributes a pattern asks for."""
 
 Bound = dict[str, set[str]]
-"""{name: what it may stand for: OWN, or the dotted name of what was imported}"""
+"""{name: OWN, or the dotted names of the imports that it may stand for}"""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 class Unsaved(Exception):
-    """The results of a job cannot be saved, and why; it runs all the same, so this is no error of a user's."""
+    """The results of a job cannot be saved, and why. It runs all the same, so this is no error of a user's."""
 
 
 def check_sources(sources: Iterable[Source]) -> None:
@@ -48,7 +48,7 @@ def check_sources(sources: Iterable[Source]) -> None:
 
 
 class _Module:
-    """A module of the job: its tree, and what its own names stand for."""
+    """A module of the job: its tree, and the meanings of its own names."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -61,7 +61,7 @@ class _Module:
         self.evaluates_annotations = not any(one.name == "annotations" for node in futures for one in node.names)
 
     def bind_stars(self, modules: Mapping[str, _Module]) -> bool:
-        """Add the names of local modules of which it imports everything; whether there were any new ones."""
+        """Add the names of local modules of which it imports everything. Returns whether there were any new ones."""
         before = sum(map(len, self.bound.values()))
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
@@ -80,7 +80,7 @@ class _Scope:
         self.kept: set[str] = set()  # parameters with a default value, which is the same in every call
 
     def find(self, name: str) -> tuple[_Scope, set[str]] | None:
-        """Where a name that is used here is bound, and what it may stand for; None when it is built in."""
+        """Where a name that is used here is bound, and its meanings. None when it is built in."""
         scope: _Scope | None = self
         while scope is not None:
             if name in scope.bound and (scope.kind != "class" or scope is self):
@@ -174,7 +174,7 @@ class _Checker(ast.NodeVisitor):
         for part in [node.test, *node.body, *node.orelse] if _runs(node) else node.orelse:
             self.visit(part)
 
-    # ---- what is judged ----------------------------------------------------------------------------
+    # ---- checks ----------------------------------------------------------------------------
 
     def _imports(self, node: ast.Import | ast.ImportFrom) -> None:
         names = [one.name for one in node.names]
@@ -293,7 +293,7 @@ class _Checker(ast.NodeVisitor):
                 self._refuse(node, fault)
 
     def _fault(self, dotted: str, depth: int = 0) -> str:
-        """What is wrong with what was imported under this name; "" when nothing is."""
+        """The fault of the import under this name. "" if there is none."""
         parts = dotted.split(".")
         for length in range(len(parts), 0, -1):
             module = self._modules.get(".".join(parts[:length]))
@@ -321,7 +321,7 @@ class _Checker(ast.NodeVisitor):
                 self._refuse(node, f"asks for {name}")
 
     def _changed(self, node: ast.expr) -> None:
-        """Refuse what a function changes when it is not its own."""
+        """Refuse a change of a value that is not the function's own."""
         inner: ast.AST = node
         while isinstance(inner, (ast.Attribute, ast.Subscript, ast.Call)):
             inner = inner.func if isinstance(inner, ast.Call) else inner.value
@@ -344,13 +344,13 @@ def absolute(node: ast.ImportFrom, package: str) -> str:
 
 
 def _runs(node: ast.If) -> bool:
-    """Whether the body of an `if` may run in a job: not that of a script, nor what only type checkers read."""
+    """Whether the body of an `if` may run in a job: not that of a script, nor one for type checkers only."""
     test = ast.unparse(node.test)
     return test not in ("__name__ == '__main__'", "TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
 def _bindings(body: Iterable[ast.AST], package: str) -> Bound:
-    """What is bound by these statements in the scope that they belong to."""
+    """The names that these statements bind in their scope."""
     bound: Bound = {}
     waiting: list[tuple[ast.AST, bool]] = [(node, False) for node in body]  # (node, is in a scope of its own)
     while waiting:

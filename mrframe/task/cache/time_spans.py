@@ -1,14 +1,14 @@
 """Saved results and windows of time: which splits a window leaves out whole, and which it does not touch.
 
-What a map makes of a split that lies wholly within a window is what it makes of it without one; so that result is
-saved and loaded under the identity of the whole split, whatever the window. Of a split that lies wholly outside only
-the ledger is wanted. Both are known from the split's *span*, the times of its first and last record, which is saved
-with the ledger by whoever reads a split within a window: by content and reader, for all jobs. A split that a window
+A split that lies wholly within a window has the same map result as without a window. So that result is saved and
+loaded under the identity of the whole split, whatever the window. Of a split that lies wholly outside only the ledger
+is wanted. Both are known from the split's *span*, the times of its first and last record, which is saved with the
+ledger by any attempt that reads a split within a window: by content and reader, for all jobs. A split that a window
 cuts through is read, and its result not saved.
 
 A span may be a little wider than the times it stands for (`formats/readers/time_window.py` judges times by tens of
-minutes), never narrower; of a split with records without a usable time there is none. Where a log's times have no
-zone and the job asks for them, a window changes what the job sees, and nothing of this applies (`shares`).
+minutes), never narrower. Of a split with records without a usable time there is none. Where a log's times have no
+zone and the job asks for them, a window changes the values that the job sees, and nothing of this applies (`shares`).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from mrframe.task.code.settings import TaskSettings
 
 VERSION = 1
 NAME = "(spans of time)"
-"""What the spans are called among the jobs whose results are saved."""
+"""The name of the spans among the jobs with saved results."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The times of a split, and its ledger with all records outside: what is told of it when it is left out."""
+    """The times of a split, and its ledger with all records outside, for the report when it is left out."""
 
     first: datetime
     last: datetime
@@ -83,7 +83,7 @@ class Spans:
         return sha256(f"{content} {split.first}".encode()).hexdigest()[:40]
 
     def load(self, split: Split, content: str) -> Span | None:
-        """The span of a split with this content; None when it is not known."""
+        """The span of a split with this content. None when it is not known."""
         data = self._results.load(self._job, self._key(split, content), None)
         if data is None:
             return None

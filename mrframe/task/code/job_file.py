@@ -1,7 +1,7 @@
-"""What JOB on a command line names: a file, `file.py:name`, a dotted module, or a ready job.
+"""Find the job that JOB on a command line names: a file, `file.py:name`, a dotted module, or a ready job.
 
-`find` resolves the text to sources; `JobFile.make` runs them and gives the `Job`, calling it with the job's
-own options when it is a function. Errors say what was looked for and what is there instead.
+`find` resolves the text to sources. `JobFile.make` runs them and gives the `Job`, calling it with the job's
+own options when it is a function. Errors name the job that was looked for and the nearest ones.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class JobFile:
         return self.sources.modules[0].path
 
     def target(self) -> Job | Callable[..., Job]:
-        """The job, or the function that makes it; UserCodeError when the file itself raises."""
+        """The job, or the function that makes it. Raises UserCodeError when the file itself raises."""
         try:
             with effects.watched():
                 module = self.sources.run()
@@ -51,12 +51,12 @@ class JobFile:
         return _pick(vars(module), self.attribute, self.path)
 
     def make(self, options: Mapping[str, Any]) -> Job:
-        """The job, with its own options given; JobError when they do not fit."""
+        """The job, with its own options given. Raises JobError when they do not fit."""
         return made(self.target(), options, self.path)
 
 
 def made(target: Job | Callable[..., Job], options: Mapping[str, Any], name: str) -> Job:
-    """The job itself, or what its function makes of its options."""
+    """The job itself, or the result of its function with these options."""
     if isinstance(target, Job):
         if options:
             raise JobError(f"the job of {name} takes no options, but was given {', '.join(sorted(options))}")
@@ -101,7 +101,7 @@ def _pick(names: Mapping[str, Any], attribute: str, path: str) -> Job | Callable
 
 
 def find(text: str) -> JobFile:
-    """Resolve JOB; JobError names what was looked for and the nearest ready job."""
+    """Resolve JOB. Raises JobError, which names the nearest ready job."""
     name, attribute = _split(text)
     if name.endswith(".py") or os.sep in name:
         if os.path.isdir(name):

@@ -1,8 +1,8 @@
 """A job file and the local modules it imports, as source text that can be run elsewhere.
 
-`collect` reads them on the client; `Sources.run` executes them afresh, wherever it is, from memory: every
+`collect` reads them on the client. `Sources.run` executes them afresh, wherever it is, from memory: every
 call gives new module objects, so that no state leaks from one attempt to the next, and tracebacks still
-show the user's lines. Only what lies beside the job file is shipped; what is installed is imported.
+show the user's lines. Only modules beside the job file are shipped. Installed ones are imported.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Sources:
         return cls(tuple(Source(*row) for row in plain))
 
     def run(self) -> ModuleType:
-        """Execute the job's module with its local modules importable, all new; raises what it raises.
+        """Execute the job's module with its local modules importable, all new. Raises any exception of theirs.
 
         The modules stay in `sys.modules` until `forget`, since functions may import when they are called.
         """
@@ -60,7 +60,7 @@ class Sources:
         main = self.modules[0]
         module = finder.make(main)
         sys.modules[main.name] = module
-        exec(_compiled(main), module.__dict__)  # noqa: S102  (running the user's job is what a task does)
+        exec(_compiled(main), module.__dict__)  # noqa: S102  (a task runs the user's job)
         return module
 
     def forget(self) -> None:
@@ -117,7 +117,7 @@ _code: dict[tuple[str, str], CodeType] = {}
 
 
 def _compiled(source: Source) -> CodeType:
-    """The code of a module, compiled once per process; its text is registered for tracebacks."""
+    """The code of a module, compiled once per process. Its text is registered for tracebacks."""
     key = (source.path, source.text)
     if key not in _code:
         _code[key] = compile(source.text, source.path, "exec", dont_inherit=True)
@@ -127,7 +127,7 @@ def _compiled(source: Source) -> CodeType:
 
 
 def collect(path: str, name: str | None = None, root: str | None = None) -> Sources:
-    """The sources of the job file at `path`; JobError when it cannot be read or is not Python.
+    """The sources of the job file at `path`. Raises JobError when it cannot be read or is not Python.
 
     `name` and `root` are given for a dotted module: its full name, and the folder that holds its top package.
     """

@@ -71,7 +71,7 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
 
 
 def unpack(package: bytes) -> LoadedJob:
-    """Decode a package and make its job. Raises what the user's own modules raise, and CorruptData."""
+    """Decode a package and make its job. Raises any exception of the user's modules, and CorruptData."""
     settings, plain = _opened(package)
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:
@@ -111,7 +111,7 @@ _AS_THEY_ARE_IN_5 = (
 
 
 def options_of(package: bytes) -> dict[str, Any]:
-    """The options that a packed job was made with; {} for a pickled one."""
+    """The options that a packed job was made with. {} for a pickled one."""
     plain = msgpack.unpackb(package, unicode_errors="surrogateescape", strict_map_key=False)
     return dict(plain.get("options", {}))
 

@@ -34,7 +34,7 @@ _FUNCTION_PARTS = ("map", "map_split", "map_batch", "where", "combine", "reduce"
 
 
 def dump(job: Job) -> bytes:
-    """The job as bytes; CannotTravel names the function and the captured thing that is at fault."""
+    """The job as bytes. CannotTravel names the function and the captured thing that is at fault."""
     import cloudpickle
 
     local = [module for module in _modules_of(job) if is_local(module)]
@@ -52,14 +52,14 @@ def dump(job: Job) -> bytes:
 
 
 def load(data: bytes) -> Job:
-    """Back from `dump`; runs code, so only executors (and the process that dumped) may call it."""
+    """Back from `dump`. Runs code, so only executors (and the process that dumped) may call it."""
     job = _Unpickler(io.BytesIO(data)).load()
     assert isinstance(job, Job)
     return job
 
 
 class _Unpickler(pickle.Unpickler):  # design, law 8: an executor runs the user's code, and only it does
-    """Finds what a pickle names, also where an earlier revision named it."""
+    """Finds the names in a pickle, also under the module that an earlier revision gave them."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:
         """The class or function of this name."""

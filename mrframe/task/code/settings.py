@@ -25,7 +25,7 @@ class Saving:
     """Where map results are saved, and for which job.
 
     path    folder of `store/result_store.py`
-    job     fingerprint of the job in hex; `name` is the name that people see
+    job     fingerprint of the job in hex. `name` is the name that people see
     known   whether the job has saved results: if not, a split is hashed while it is mapped, not before
     verify  share of the saved results that are computed again and compared, 0 to 1
     windowed  whether the run has a time window, which is not part of the fingerprint (`cache/time_spans.py`)
@@ -48,11 +48,11 @@ class Saving:
 class TaskSettings:
     """Settings that tasks need beside the job.
 
-    reader          concrete reader of the first step (never "auto"); of a join, {source: its reader}
+    reader          concrete reader of the first step (never "auto"). Of a join, {source: its reader}
     memory_bytes    budget of an executor for buffered pairs, in bytes
     keep_rejects    whether malformed lines are kept whole, in the file `rejects` of each map attempt
     cuts            keys between which the first step's ranges lie (key_order="total"), encoded as a column of keys
-                    (`shuffle/columns.py`); b"" for none
+                    (`shuffle/columns.py`). b"" for none
     sampling        whether the job only samples the keys that its first step's map yields
     fast            whether NumPy may be used where it is installed
     max_failed      records on which the job's code may fail: a number, or a share (float)

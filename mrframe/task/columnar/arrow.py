@@ -4,12 +4,12 @@ Not here: when a map is given Arrow columns (`map_batch.py`). pyarrow is the ext
 
 Rules:
 - A field of a reader with a schema has one type in every block: `string`, `int64`, `double`, or for a time
-  `timestamp[us, UTC]`; None is null. Fields of JSON and pairs have the type of the block's own values.
-- Arrow strings are UTF-8 and a log need not be. What Python holds as a lone surrogate (the code points U+D800 to
+  `timestamp[us, UTC]`. None is null. Fields of JSON and pairs have the type of the block's own values.
+- Arrow strings are UTF-8 and a log need not be. A lone surrogate in a Python string (the code points U+D800 to
   U+DFFF, of which surrogateescape makes U+DC80 to U+DCFF of bytes that are not UTF-8) goes as the code point
   0x102000 above it, U+10F800 to U+10FFFF, and comes back. Text that has those very code points goes byte by
   byte, as if it were not UTF-8, so that nothing is confused.
-- What comes back: a struct is a tuple, a list a list, a dictionary (categorical) its values, a time in UTC.
+- Values that come back: a struct is a tuple, a list a list, a dictionary (categorical) its values, a time in UTC.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mrframe.errors import ExtraMissing, UserCodeError
 
 _ABOVE = 0x102000  # from a surrogate to its stand-in
 _UNFIT = re.compile("[\ud800-\udfff\U0010f800-\U0010ffff]")
-MAYBE_STAND_IN = b"\xf4\x8f"  # how the UTF-8 of U+10F000 and what follows begins, stand-ins among them
+MAYBE_STAND_IN = b"\xf4\x8f"  # first bytes of the UTF-8 of U+10F000 and above, stand-ins among them
 _STAND_INS = re.compile("[\U0010f800-\U0010ffff]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001  (a wall clock's reading stays one)
@@ -32,7 +32,7 @@ _INT64 = range(-(1 << 63), 1 << 63)
 
 
 def check_extra() -> None:
-    """ExtraMissing when there is no pyarrow; it is looked for, not loaded."""
+    """Raise ExtraMissing when there is no pyarrow. It is looked for, not loaded."""
     if find_spec("pyarrow") is None:
         raise ExtraMissing(
             "map_batch= is given Arrow columns, which needs pyarrow; install it with `pip install 'mrframe[fast]'`, "
@@ -41,7 +41,7 @@ def check_extra() -> None:
 
 
 def need_arrow() -> Any:
-    """The module pyarrow; ExtraMissing when it is not installed."""
+    """The module pyarrow. Raises ExtraMissing when it is not installed."""
     check_extra()
     import pyarrow
     import pyarrow.compute  # an attribute of pyarrow from here on
@@ -130,7 +130,7 @@ def _any_array(pa: Any, name: str, column: list[Any]) -> Any:
 
 
 def tables_of(result: Any, who: str) -> Iterator[Any]:
-    """The tables in what a function of the user's returned: one, or an iterable of them, from any library.
+    """The tables that a user's function returned: one, or an iterable of them, from any library.
 
     Raises UserCodeError when it is something else, or has other columns than `key` and `value`.
     """
@@ -168,7 +168,7 @@ def _checked(pa: Any, one: Any, who: str) -> Any:
 
 
 def pairs_of(table: Any) -> tuple[list[Any], list[Any]]:
-    """The columns `key` and `value` as Python values; the value is None where there is no such column."""
+    """The columns `key` and `value` as Python values. The value is None where there is no such column."""
     keys = values_of(table.column("key"))
     return keys, values_of(table.column("value")) if "value" in table.column_names else [None] * len(keys)
 
@@ -179,7 +179,7 @@ def are_carried(column: Any) -> bool:
 
 
 def text_of(column: Any) -> tuple[Any, int, Any] | None:
-    """(offsets, bytes of each of them, bytes of all) of a column of text without nulls; None for any other."""
+    """(offsets, bytes of each of them, bytes of all) of a column of text without nulls. None for any other."""
     pa = need_arrow()
     array = whole(column)
     if array is None or array.null_count or not len(array):
@@ -194,7 +194,7 @@ def text_of(column: Any) -> tuple[Any, int, Any] | None:
 
 
 def ints_of(column: Any) -> Any:
-    """A column of ints of at most 64 bits, and without nulls, as int64 in NumPy's form; None for any other."""
+    """A column of ints of at most 64 bits, and without nulls, as int64 in NumPy's form. None for any other."""
     pa = need_arrow()
     if not pa.types.is_integer(column.type) or column.type == pa.uint64() or column.null_count:
         return None
@@ -224,7 +224,10 @@ def is_any(one: Any, names: str) -> bool:
 
 
 def values_of(column: Any) -> list[Any]:
-    """The values of an Arrow array or chunked array; UserCodeError for types that are no plain data of ours."""
+    """The values of an Arrow array or chunked array.
+
+    Raises UserCodeError for types that are no plain data of ours.
+    """
     pa = need_arrow()
     if isinstance(column, pa.ChunkedArray):
         return [value for chunk in column.chunks for value in values_of(chunk)]

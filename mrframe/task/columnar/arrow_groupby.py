@@ -1,16 +1,17 @@
 """An Arrow table of pairs, folded by a ready reducer without a Python object for each row.
 
-NumPy makes states by key of a table, of which each is what the reducer makes of the same values in Python, and the
-buffer merges them with those that it holds. So Python sees each different key of a table once. What cannot be
-done so with the same bytes goes pair by pair: `collect`, which keeps every value anyway, and all that is named below.
-Not here: packed keys (`packed_buffer.py`), which come first, and Arrow itself (`arrow.py`).
+NumPy computes the states of a table by key, each equal to the state that the reducer computes in Python from the same
+values, and the buffer merges them with those that it holds. So Python sees each different key of a table once. Tables
+for which the bytes would differ go pair by pair: those of `collect`, which keeps every value anyway, and the cases
+below. Not here: packed keys (`packed_buffer.py`), which come first, and Arrow itself (`arrow.py`).
 
 Rules:
 - A table has at most 2**20 rows, so sums of ints of 32 bits have at most the 53 bits of a float, which has them all.
 - Ints are added in two halves of 32 bits, so a sum may have any size.
-- Floats are added in pieces of 32 bits, of one scale for all; the expansion of a sum follows from the sum alone
-  (`shuffle.exact_sum`). What is infinite or NaN, very large or very small, or too wide for a few pieces is Python's.
-- Smallest and largest are found among numbers; other values are ranked first, each different one once. Of 0.0 and
+- Floats are added in pieces of 32 bits, of one scale for all. The expansion of a sum follows from the sum alone
+  (`shuffle.exact_sum`). Values that are infinite, NaN, very large, very small, or too wide for a few pieces are left
+  to Python.
+- Smallest and largest are found among numbers. Other values are ranked first, each different one once. Of 0.0 and
   -0.0, which are equal, the first wins, so a column that has -0.0 is Python's.
 """
 
@@ -40,9 +41,9 @@ States = Sequence[Any]
 
 
 def states_of(fold: Fold, table: Any) -> tuple[list[Any], States] | None:
-    """(the different keys in the order of their arrival, their states); None when that is for Python to do.
+    """(the different keys in the order of their arrival, their states). None when that is left to Python.
 
-    Raises as `Fold.start` does for values that are none of its own.
+    Raises as `Fold.start` for values that the reducer refuses.
     """
     key = table.column("key")
     values = whole(table.column("value")) if "value" in table.column_names else need_arrow().nulls(len(table))
@@ -71,7 +72,7 @@ def _folded(fold: Fold, codes: Any, groups: int, values: _Values) -> States | No
 
 
 class _Values:
-    """The column of values in the forms in which folds want it; those that several of them want are made once."""
+    """The column of values in the forms in which folds want it. Those that several of them want are made once."""
 
     def __init__(self, given: Any) -> None:
         self._given = given
@@ -87,12 +88,12 @@ class _Values:
         return bool(self._column.null_count == len(self._column))
 
     def valid(self) -> Any:
-        """Which rows have a value, as NumPy's bools; None when all have."""
+        """Which rows have a value, as NumPy's bools. None when all have."""
         column = self._column
         return column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
 
     def numbers(self) -> Any:
-        """The values as int64, uint64 or float64, with 0 for None; None when they are no numbers."""
+        """The values as int64, uint64 or float64, with 0 for None. None when they are no numbers."""
         column = self._column
         if not is_any(column.type, "integer boolean float32 float64"):
             return None
@@ -183,13 +184,13 @@ def _float_sums(codes: Any, groups: int, numbers: Any, counts: list[int]) -> Sta
 
 
 def _sums(codes: Any, groups: int, ints: Any) -> list[float]:
-    """Sums of ints by group, as floats; exact while they have at most 53 bits."""
+    """Sums of ints by group, as floats. Exact while they have at most 53 bits."""
     sums: list[float] = np.bincount(codes, weights=ints, minlength=groups).tolist()
     return sums
 
 
 def _count(_fold: Fold, codes: Any, groups: int, values: _Values) -> States | None:
-    if not values.are_carried() and values.codes() is None:  # which refuses what would be refused
+    if not values.are_carried() and values.codes() is None:  # refuses the values that Python would refuse
         return None
     return np.bincount(codes, minlength=groups).tolist()  # type: ignore[no-any-return]
 
@@ -221,7 +222,7 @@ def _extreme(fold: Fold, codes: Any, groups: int, values: _Values) -> States | N
 
 
 def _picked(fold: Fold, codes: Any, groups: int, numbers: Any) -> Any:
-    """The extreme of the numbers of each group; of a group that has none, 0."""
+    """The extreme of the numbers of each group. Of a group that has none, 0."""
     picked = np.zeros(groups, numbers.dtype)
     picked[codes] = numbers
     (np.maximum if type(fold) is Largest else np.minimum).at(picked, codes, numbers)
@@ -250,9 +251,9 @@ def _extreme_of_others(fold: Fold, codes: Any, groups: int, values: _Values) -> 
 
 
 def _candidates(fold: Fold, codes: Any, groups: int, column: Any) -> Any:
-    """Of a column of text, the rows whose first bytes are the extreme of their group; None: any may be it.
+    """Of a column of text, the rows whose first bytes are the extreme of their group. None: any may be it.
 
-    Bytes of UTF-8 have the order of the text, unless there are stand-ins; a text that is over goes on with zeros.
+    Bytes of UTF-8 have the order of the text, unless there are stand-ins. A text that is over goes on with zeros.
     """
     found = text_of(column)
     if found is None:

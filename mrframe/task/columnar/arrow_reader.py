@@ -1,6 +1,6 @@
 """Columns for `map_batch` straight from the bytes of a block: Arrow arrays, without Python text in between.
 
-The lines are parsed by the job's own reader, which leaves text and ints as bytes; Arrow casts a column of them at
+The lines are parsed by the job's own reader, which leaves text and ints as bytes. Arrow casts a column of them at
 once. Text that is not UTF-8 or might be a stand-in (`arrow.py`), and ints that Arrow does not read, are left to the
 reader's own conversion, column by column, so the arrays equal those of its values. Of words and whole lines not even
 bytes objects are made: NumPy finds where they end, and Arrow takes the text of the block as its buffer.
@@ -68,7 +68,7 @@ class ArrowReader:
         return dict.fromkeys(range(len(self._names)), Arrow)
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
-        """The block as Arrow columns; see `BlockReader`."""
+        """The block as Arrow columns. See `BlockReader`."""
         if not forms:
             return self._reader.parse(block, source, offset)
         parsed = self._reader.parse(block, source, offset, forms=self._inner_forms)
@@ -85,7 +85,7 @@ class ArrowReader:
         return replace(parsed, columns=columns, bad_fields=bad)
 
     def convert(self, index: int, column: Sequence[Any]) -> tuple[list[Any], int]:
-        """Convert raw bytes; see `BlockReader`."""
+        """Convert raw bytes. See `BlockReader`."""
         return self._reader.convert(index, column)
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:
@@ -97,7 +97,7 @@ class ArrowReader:
         return self._reader.locate(block, record)
 
     def _array(self, index: int, kind: str, column: Column) -> Any:
-        """Make an array of a column of bytes; None where each of them must be converted on its own."""
+        """Make an array of a column of bytes. None where each of them must be converted on its own."""
         pa = need_arrow()
         if isinstance(column, Arrow):
             return column.array
@@ -126,7 +126,7 @@ class ArrowReader:
 
 
 def gives_arrow(job: Job, reader: BlockReader) -> bool:
-    """Whether the columns of this job can be made from the reader's bytes; else they are made of values."""
+    """Whether the columns of this job can be made from the reader's bytes. Else they are made of values."""
     return job.where is None and not isinstance(reader, WindowReader) and kind_of(job.read).has_raw_bytes
 
 
@@ -155,10 +155,10 @@ def _is_utf8(block: bytes) -> bool:
 
 
 class _Words(WordsReader):
-    """Reads words; gives an Arrow array where that is asked for and all of the block is UTF-8."""
+    """Reads words. Gives an Arrow array where that is asked for and all of the block is UTF-8."""
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
-        """The block as columns; see `BlockReader`."""
+        """The block as columns. See `BlockReader`."""
         if forms.get(0) is not Arrow or not _is_utf8(block):
             return super().parse(block, source, offset, forms=forms)
         import numpy as np
@@ -173,10 +173,10 @@ class _Words(WordsReader):
 
 
 class _Lines(TextReader):
-    """Reads lines; gives an Arrow array where that is asked for and all of the block is UTF-8."""
+    """Reads lines. Gives an Arrow array where that is asked for and all of the block is UTF-8."""
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
-        """The block as columns; see `BlockReader`."""
+        """The block as columns. See `BlockReader`."""
         if forms.get(0) is not Arrow or not _is_utf8(block):
             return super().parse(block, source, offset, forms=forms)
         import numpy as np
@@ -188,7 +188,7 @@ class _Lines(TextReader):
 
 
 def _of_text(lines: Lines, ends: Any, text: bytes) -> Parsed:
-    """What was read, with one column: an Arrow array of the parts of `text` that end there."""
+    """The parsed block with one column: an Arrow array of the parts of `text` that end at `ends`."""
     pa = need_arrow()
     array = pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(text))
     return all_good(lines, len(array), [Arrow(array)])

@@ -1,8 +1,8 @@
 """Maps that only pick: `yield hour, host` says no more than `key="hour", value="host"` does.
 
-Such a function is not called. Which one it is, is not guessed: what its bytecode seems to yield is written down as a
+Such a function is not called. This is not guessed: the pair that its bytecode seems to yield is written down as a
 function again and compiled, and only if that is the same code, constants and all, are columns picked in its place.
-What looks at a clock, counts, decides or calls is other code. Not here: making the columns (`emit.py`).
+A function that reads a clock, counts, decides or calls has other code. Not here: making the columns (`emit.py`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ class Constant:
 
 
 Pick = int | Constant | tuple[Any, ...]
-"""One of the fields that the map is given, by its place; a constant; or a tuple of picks."""
+"""One of the fields that the map is given, by its index, a constant, or a tuple of picks."""
 _PROLOGUE = {"RETURN_GENERATOR", "POP_TOP", "RESUME", "NOP"}
 
 
 def declared_picks(job: Job) -> tuple[Pick, Pick] | None:
-    """The key and the value that a job of the first two grains declares, or that its map only picks; else None."""
+    """The key and the value that a job of the first two grains declares, or that its map only picks. Else None."""
     if job.key is None:
         return None if job.map is None else picks_of(job.map, len(job.map_fields()))
     keys = 1 if isinstance(job.key, str) else len(job.key)
@@ -42,7 +42,7 @@ def declared_picks(job: Job) -> tuple[Pick, Pick] | None:
 
 
 def picks_of(function: Callable[..., Any], fields: int) -> tuple[Pick, Pick] | None:
-    """What the function of so many fields yields, once, for every record; None when it does anything else."""
+    """The pair that a function of so many fields yields, once, for every record. None when it does anything else."""
     if type(function) is not FunctionType or hasattr(function, "__wrapped__"):
         return None
     return _proven(function.__code__, function.__doc__) if function.__code__.co_argcount == fields else None
@@ -56,7 +56,7 @@ def _proven(code: CodeType, doc: str | None) -> tuple[Pick, Pick] | None:
 
 
 def _pair(code: CodeType) -> tuple[Pick, Pick] | None:
-    """What the code yields first, if it only loads parameters and constants before that."""
+    """The first pair that the code yields, if it only loads parameters and constants before that."""
     parameters = code.co_varnames[: code.co_argcount]
     stack: list[Pick] = []
     for step in dis.get_instructions(code):

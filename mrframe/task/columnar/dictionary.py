@@ -1,6 +1,6 @@
 """Arrow columns as numbers: for each row which of the different values it has, and those as Python values.
 
-Arrow finds the different values, so that Python sees each once. Not here: what is done with them
+Arrow finds the different values, so that Python sees each once. Not here: the group-by
 (`arrow_groupby.py`).
 """
 
@@ -23,7 +23,7 @@ _SAMPLE = 1_000  # rows that are looked at to see whether it is worth it
 
 
 def codes_of(column: Any) -> Codes | None:
-    """(the index of each row's value, the different values in the order of arrival); None for types that have none.
+    """(the index of each row's value, the different values in the order of arrival). None for types that have none.
 
     Different means different as keys: 0.0 and -0.0 are one, and so are two forms of a text with stand-ins.
     """

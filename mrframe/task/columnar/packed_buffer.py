@@ -3,12 +3,12 @@
 A table of few keys lies in the processor's cache, where nothing is faster than a dict. When there are many, each
 look-up waits for memory, and sorting an array of integers does not: so packed keys are gathered in a `PackedTable`,
 and everything else goes to another buffer beside it. The words of a split (`PackedWords`) are packed from the start,
-since the reader gives them so; pairs (`PackedSums`) once the dict has outgrown the cache and most of its keys are
+since the reader gives them so, pairs (`PackedSums`) once the dict has outgrown the cache and most of its keys are
 short. Tables of Arrow columns are packed from the start.
 
 Rules:
-- Only text is packed, with ints that are small; every other column of pairs goes to the other buffer, which also
-  refuses what it must. So a key may be on both sides: they are written as different runs, and the merge joins them.
+- Only text is packed, with ints that are small. Every other column of pairs goes to the other buffer, which also
+  refuses values. So a key may be on both sides: they are written as different runs, and the merge joins them.
 - Only for `count` and `total`, whose states of ints are ints and merge in any order.
 """
 
@@ -26,14 +26,14 @@ from mrframe.shuffle.partition import slots_bits
 PENDING_WORDS_MAX = 4 << 20  # that wait to be sorted, of 8 bytes each
 MANY_KEYS = 50_000  # in a dict that no longer fits the cache
 _SAMPLE = 1_000  # keys that are looked at to see whether it is worth it
-_WIDTH = 8  # as `packed_keys.WIDTH`, whose module is not loaded for this
+_WIDTH = 8  # as `packed_keys.WIDTH`; that module is not loaded for this
 
 
 class PackedWordsReader(WordsReader):
     """Reads words. Gives them packed where that form is asked for."""
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
-        """The block as columns; see `BlockReader`."""
+        """The block as columns. See `BlockReader`."""
         if forms.get(0) is not Packed:
             return super().parse(block, source, offset, forms=forms)
         from mrframe.task.columnar.packed_keys import words
@@ -59,7 +59,7 @@ class PackedTable:
             self._pending_bytes += 8 * len(packed)
         else:
             self._ints.append((packed, values))
-            self._pending_bytes += 40 * len(packed)  # what it takes to sort them by their keys
+            self._pending_bytes += 40 * len(packed)  # of memory to sort them by their keys
         if self._pending_bytes >= 8 * PENDING_WORDS_MAX:
             self._count()
 
@@ -115,7 +115,7 @@ class PackedBuffer:
 
 
 class PackedWords(PackedBuffer):
-    """Counts the words that a `PackedWordsReader` gives; `others` counts those that are not packed."""
+    """Counts the words that a `PackedWordsReader` gives. `others` counts those that are not packed."""
 
     def add_block(self, columns: Sequence[Any], records: int) -> None:  # noqa: ARG002
         """See `Buffer`."""
@@ -126,7 +126,7 @@ class PackedWords(PackedBuffer):
 
 
 class PackedSums(PackedBuffer):
-    """A buffer of pairs for `count` and `total`; `others` is a buffer of the same reducer."""
+    """A buffer of pairs for `count` and `total`. `others` is a buffer of the same reducer."""
 
     others: FoldBuffer
 
@@ -160,7 +160,7 @@ class PackedSums(PackedBuffer):
         return True
 
     def add_table(self, table: Any) -> bool:
-        """See `Buffer`. Packs text keys; all others go to the other buffer, as a table if it takes one."""
+        """See `Buffer`. Packs text keys. All others go to the other buffer, as a table if it takes one."""
         from mrframe.task.columnar.arrow import are_carried, ints_of, pairs_of, text_of
 
         text = text_of(table.column("key"))

@@ -1,9 +1,18 @@
-"""Short text as numbers: what the extra's NumPy makes of counting words, at the speed of sorting integers.
+"""Short text keys as 64-bit integers, so that NumPy counts and sums by key at the speed of sorting integers.
 
 A *packed* key is text of 1 to 8 ASCII characters other than NUL, as the 8 bytes of an unsigned integer, first
 character first, zeros behind. Packed keys have the order of the text, and any other key is left to Python: whether a
-key is packed follows from the key alone, so no key is on both sides. Not here: when this is used (`packed_buffer.py`,
-`packed_reduce.py`). NumPy is imported here and for Arrow's columns, and such modules only where it is installed.
+key is packed follows from the key alone, so no key is on both sides.
+
+How it works. The parts of a text are found by their separators, all at once. A strided view gives the 8 bytes from
+each offset on as an integer (`windows_of`), so one gather fetches the first bytes of every part, and a mask by its
+length clears the bytes behind it. Equal keys are counted by sorting and taking the lengths of runs, which beats a
+hash table once that no longer fits the processor's cache. The slot of a key is the CRC-32 of its canonical bytes,
+computed for all keys together, byte by byte from a table (D. Sarwate, "Computation of cyclic redundancy checks via
+table look-up", 1988).
+
+Not here: when this is used (`packed_buffer.py`, `packed_reduce.py`). NumPy is imported here and for Arrow's columns,
+and such modules only where it is installed.
 """
 
 from __future__ import annotations
@@ -55,9 +64,9 @@ def first_bytes(windows: Any, starts: Any, lengths: Any) -> Any:
 
 
 def pack(text: bytes, separator: int) -> tuple[Any, Any, Any]:
-    """(packed, starts, lengths) of all parts of the text; `packed` is wrong for a part that `fits` says does not fit.
+    """(packed, starts, lengths) of all parts of the text. `packed` is wrong for a part that `fits` says does not fit.
 
-    Every part ends with the separator, the last one too; empty parts are left out.
+    Every part ends with the separator, the last one too. Empty parts are left out.
     """
     data = np.frombuffer(text + bytes(WIDTH), np.uint8)
     ends = np.flatnonzero(data[: len(text)] == separator)
@@ -71,12 +80,12 @@ def pack(text: bytes, separator: int) -> tuple[Any, Any, Any]:
 
 
 def fits(packed: Any, lengths: Any) -> Any:
-    """Which parts are packed as they should be; the text must hold no NUL other than as the separator."""
+    """Which parts are packed as they should be. The text must hold no NUL other than as the separator."""
     return (lengths <= WIDTH) & ((packed & _HIGH_BITS) == 0)
 
 
 def pack_keys(keys: Sequence[str]) -> tuple[Any, Any] | None:
-    """(packed, which of them fit) of a column of text; None when a key is empty or holds a NUL."""
+    """(packed, which of them fit) of a column of text. None when a key is empty or holds a NUL."""
     data = "\0".join(keys).encode("utf-8", "surrogatepass") + b"\0"
     if data.count(0) != len(keys):
         return None
@@ -96,7 +105,7 @@ def pack_offsets(offsets: Any, item_bytes: int, data: Any) -> tuple[Any, Any] | 
 
 
 def small_ints(values: Sequence[int]) -> Any:
-    """The values as an array; None when one of them is as large as `SMALL`, which sums of many might not survive."""
+    """The values as an array. None when one of them is as large as `SMALL`, which sums of many might not survive."""
     try:
         array = np.asarray(values, np.int64)
     except OverflowError:
@@ -105,7 +114,7 @@ def small_ints(values: Sequence[int]) -> Any:
 
 
 def split(good: Any) -> tuple[Any, list[int]]:
-    """What selects all that fit of an array, and the indexes of the others."""
+    """(a mask or slice of the items that fit, the indexes of the others)."""
     return (slice(None), []) if good.all() else (good, np.flatnonzero(~good).tolist())
 
 
@@ -132,14 +141,14 @@ def joined(arrays: Sequence[Any]) -> Any:
 
 
 def counted(packed: Any) -> tuple[Any, Any]:
-    """The different ones of an array, sorted, and how often each is there; the array is sorted in place."""
+    """The different ones of an array, sorted, and how often each is there. The array is sorted in place."""
     packed.sort()
     starts = _starts(packed)
     return packed[starts], np.diff(starts, append=len(packed))
 
 
 def summed(packed: Any, values: Any) -> tuple[Any, Any] | None:
-    """The different ones, sorted, and the sum of the values of each; None when a sum might need over 64 bits."""
+    """The different ones, sorted, and the sum of the values of each. None when a sum might need over 64 bits."""
     if not len(packed):
         return packed, values
     if int(np.abs(values).max()) * len(values) >= 1 << 62 or int(values.min()) == -(1 << 63):
@@ -173,7 +182,7 @@ def slots_of(packed: Any, bits: int, seed: int = 0) -> Any:
 
 
 def encoded(packed: Any, values: Any, bits: int, seed: int = 0) -> Iterator[Encoded]:
-    """Sorted keys and their ints as blocks of a run file of 2**bits slots: what `RunWriter.add_encoded` takes."""
+    """Sorted keys and their ints as blocks of a run file of 2**bits slots, for `RunWriter.add_encoded`."""
     slots = slots_of(packed, bits, seed)
     edges = np.array([0, len(packed)])
     if slots is not None:
@@ -208,7 +217,7 @@ def _ints(values: Any) -> bytes:
 
 
 def decoded(keys: memoryview, values: memoryview) -> tuple[Any, Any, list[str], list[int]] | None:
-    """(packed, their ints, the keys that do not fit, their ints) of a block's columns; None when it has others."""
+    """(packed, their ints, the keys that do not fit, their ints) of a block's columns. None when it has others."""
     if bytes(keys[:1]) != b"s" or bytes(values[:1]) != b"i" or values[1] not in _INT_BYTES:
         return None
     ints = np.frombuffer(values[2:], f"<i{values[1]}").astype(np.int64)

@@ -50,7 +50,7 @@ def packed_groups(
 
 
 def reduce_packed(readers: Sequence[RunReader], group: range, beat: Callable[[int], None]) -> Reduced | None:
-    """The sums of the states in these slots; None when they are no ints or the keys no text, or too few are packed.
+    """The sums of the states in these slots. None when they are no ints or the keys no text, or too few are packed.
 
     `beat` is told the number of states as they are read. Raises CorruptData.
     """

@@ -39,7 +39,7 @@ class RawCountBuffer(DrainedBuffer):
         return getsizeof(self._counts) + len(self._counts) * 110 * len(self._names)
 
     def drain(self) -> tuple[list[Any], list[int]]:
-        """Converted keys and their counts; different texts of one value come as several pairs."""
+        """Converted keys and their counts. Different texts of one value come as several pairs."""
         raw, counts = list(self._counts), list(self._counts.values())
         self._counts = Counter()
         if not raw:

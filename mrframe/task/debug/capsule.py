@@ -1,7 +1,7 @@
 """A failure capsule: a record, or a key with its values, on which a job's code failed, with all that is needed to run
 it again alone, after the inputs and the job file are gone.
 
-It is plain bytes to whoever keeps it. The job's package beside it, and values that were pickled, are opened only
+It is kept as plain bytes. The job's package beside it, and values that were pickled, are opened only
 where the job's code may run (`rerun.py`). `group_of` collects a key's values in the executor that failed on it.
 """
 
@@ -37,8 +37,8 @@ VALUES_BYTES_MAX = 1 << 20  # of the values of a key, as they are written
 class Group:
     """A key with its values, as run files (one for each source of a join that has the key) for a reduce task.
 
-    `whole` is False when there were more values than are kept. `hook` is what failed on it: reduce, combine, or
-    partition, which was given the number of `partitions`.
+    `whole` is False when there were more values than are kept. `hook` is the hook that failed on it: reduce, combine,
+    or partition, which was given the number of `partitions`.
     """
 
     step: int
@@ -64,8 +64,8 @@ class Capsule:
 
     message, traceback_text  as they were shown
     source, offset, line     where the record is (-1: not known), `input_name` of which source of a join
-    record                   the line; `whole` is False when it was longer than what is kept
-    key                      as text, for a group; `group` is its values, b"" when they were not kept
+    record                   the line. `whole` is False when only its beginning is kept
+    key                      as text, for a group. `group` is its values, b"" when they were not kept
     python                   the version of Python that it failed on
     """
 
@@ -87,7 +87,7 @@ class Capsule:
 
     @classmethod
     def unpack(cls, data: bytes) -> Capsule:
-        """Back from `pack`; CorruptData when it is not what was packed."""
+        """Back from `pack`. Raises CorruptData for any other bytes."""
         try:
             version, *fields = msgpack.unpackb(data, unicode_errors="surrogateescape")
             capsule = cls(*fields) if version == VERSION else None
@@ -112,9 +112,9 @@ def group_given(step: int, failed: GroupFailed) -> bytes:
 
 
 def group_of(job: Job, order: ReduceOrder, key: object) -> bytes:
-    """The values of a key that a reduce task failed on, packed; b"" when the key is not among what it reads.
+    """The values of a key that a reduce task failed on, packed. b"" when the key is not among what it reads.
 
-    Raises what reading raises.
+    Raises the exceptions of reading.
     """
     kind = kind_of([key])
     files, whole = [], True

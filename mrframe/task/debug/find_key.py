@@ -2,7 +2,7 @@
 
 The job's code runs over a block as it does in a map task, so this must be where it may run. A record that a map task
 leaves out, since the code fails on it or its pairs are refused, yields nothing here either. Not here: reading blocks,
-and what line a record is (`provenance.py`).
+and the line of a record (`provenance.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Columns = list[list[Any]]
 
 
 class Key:
-    """The key that a person has written: as text, or as what the same text is in JSON, or a date or time."""
+    """The key that a person has written: as text, or as the value of that text in JSON, or a date or time."""
 
     def __init__(self, text: str) -> None:
         forms: list[Any] = [text]
@@ -46,8 +46,8 @@ class Key:
         self._quick = set(self.forms)
 
     def indexes(self, keys: Sequence[Any]) -> list[int]:
-        """Where among these keys it is; TypeError when one of them is no key."""
-        keys = as_travelled(keys)  # whose hashes are those of their instants
+        """Its indexes among these keys. Raises TypeError when one of them is no key."""
+        keys = as_travelled(keys)  # so that a time has the hash of its instant
         maybe = compress(range(len(keys)), map(self._quick.__contains__, keys))  # 1, 1.0 and True are equal here
         return [at for at in maybe if canonical(keys[at]) in self._canonical]
 
@@ -91,7 +91,7 @@ class Finder:
         return [index for index in range(records) if self._together(_cut(columns, index, index + 1), 1)]
 
     def _together(self, columns: Columns, records: int) -> list[int] | None:
-        """The records that yield the key; None when there is one among all that a map task leaves out."""
+        """The records that yield the key. None when there is one among all that a map task leaves out."""
         try:
             keys, values, origins = self._emitter.emit_from(columns, records)
             indexes = self._key.indexes(keys)
@@ -117,7 +117,7 @@ class Finder:
             self._halve(columns, middle, stop, found)
 
     def _may_hold(self, columns: Columns, *, single: bool) -> bool:
-        """Whether the function yields the key for this batch; when it fails, whether a record in it may."""
+        """Whether the function yields the key for this batch. When it fails, whether a record in it may."""
         assert self._batches is not None
         try:
             pairs, _ = self._batches.emit(columns, len(columns[0]))

@@ -1,8 +1,8 @@
-"""The lines behind a key: what the child process of `mrframe why` does.
+"""Find the lines behind a key, in the child process of `mrframe why`.
 
-A split whose saved result does not hold the key is not read; the blocks of the others are mapped again, as a map task
-does it (`find_key.py`). This is a place where the job's code runs, so it must be a process of its own. Not here: what
-was kept of the run (`engines/history/kept_runs.py`), how lines are shown.
+A split is not read if its saved result does not hold the key. The blocks of the others are mapped again, as a map
+task does it (`find_key.py`). This is a place where the job's code runs, so it must be a process of its own. Not here:
+the kept run (`engines/history/kept_runs.py`), showing lines.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from mrframe.task.report.rejects import rejected_records
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """What was mapped: its splits in input order, with the lines of each; where results are saved, if they are.
+    """The mapped splits of a run in input order, with the lines of each, and where results are saved, if they are.
 
-    A block of a compressed file has the path of that file; `block_bytes` is the length it was cut into.
+    A block of a compressed file has the path of that file. `block_bytes` is the length it was cut into.
     """
 
     splits: tuple[Split, ...]
@@ -55,11 +55,11 @@ class FoundLine:
 
 
 def lines_behind(traced: Traced, job: LoadedJob, text: str, folder: str) -> Iterator[list[FoundLine]]:
-    """The lines whose records yield the key that `text` says, in input order, those of a block together.
+    """The lines with records that yield the key that `text` says, in input order, those of a block together.
 
-    `folder` is an empty directory, for what is decoded. Nothing is read before it is asked for.
+    `folder` is an empty directory, for decoded blocks. Nothing is read before it is asked for.
 
-    Raises UsageError when records of this job cannot be told apart, and what reading raises.
+    Raises UsageError when records of this job cannot be told apart, and the exceptions of reading.
     """
     key, before = Key(text), {"": 0}
     opened = _Compressed(traced.block_bytes, folder)
@@ -86,7 +86,7 @@ def _may_hold(traced: Traced, view: Job, split: Split, key: Key, folder: str) ->
 
 
 def _is_in(key: Key, reader: RunReader) -> bool:
-    """Whether a run file whose slots are the hash's holds the key."""
+    """Whether a run file with slots of the hash holds the key."""
     slots = {slot_column([form], kind_of([form]), reader.slots, reader.seed)[0] for form in key.forms}
     return any(
         key.indexes(keys) for slot in sorted(slots) for stream in reader.streams(slot) for _, keys, _ in stream

@@ -1,4 +1,4 @@
-"""A failed record or group, run again alone: what the child process of `mrframe replay` does.
+"""Run a failed record or group again alone, in the child process of `mrframe replay`.
 
 The record becomes a file of one line, the group a run file, and the same tasks work on them as in the run that
 failed. This is a place where the job's code runs, so it must be a process of its own.
@@ -41,7 +41,7 @@ class _Silent:
 
 
 def replay(capsule: Capsule, job: LoadedJob, folder: str, debug: Debug | None) -> str:
-    """Run it again in `folder`, an empty directory; the traceback if it fails again, "" if it passes.
+    """Run it again in `folder`, an empty directory. Returns the traceback if it fails again, "" if it passes.
 
     `debug` is called with the traceback of the user's exception while its frames are still there.
     """
@@ -111,7 +111,7 @@ def _call(group: Group, job: LoadedJob, settings: TaskSettings, folder: str) -> 
 
 
 def job_for(package: bytes, path: str | None) -> LoadedJob:
-    """The job that failed; with `path`, the job that is found there now, made with the same options."""
+    """The job that failed. With `path`, the job that is found there now, made with the same options."""
     job = unpack(package)
     if path is None:
         return job
@@ -122,7 +122,7 @@ def job_for(package: bytes, path: str | None) -> LoadedJob:
 
 
 def rows_of(folder: str) -> list[tuple[object, object]]:
-    """What the reduce of a group yielded, when it passed."""
+    """The rows that the reduce of a group yielded, when it passed."""
     path = os.path.join(folder, "out", PART_FILE)
     if not os.path.exists(path):
         return []

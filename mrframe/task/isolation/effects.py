@@ -1,12 +1,12 @@
-"""Watching what a job's code does beside computing: files, sockets, processes, whatever Python tells an audit hook.
+"""Watch a job's code for effects: files, sockets, processes, everything that Python reports to an audit hook.
 
-Names say what code may do (`purity.py`); this says what it did, also through names that nobody thought of. While
+Names show the effects that code may have (`purity.py`). The hook sees those it had, through any name. While
 `watched` is entered, each audit event of this thread is looked at: it counts when the code of the job stands behind
 it, not when mrframe does (it reads the split, loads its own modules), nor when Python imports a module. The first is
-kept until `forget`, since what was read once may be remembered by the job. A hook cannot be removed, so it is there
+kept until `forget`, since the job may remember anything that it has read. A hook cannot be removed, so it is there
 from the first `watched` on, and looks at nothing but a number when nobody watches.
 
-What it does not see: clocks, chance, environment variables and `os.stat`, of which Python tells nothing, what is done
+It does not see clocks, chance, environment variables and `os.stat`, which Python does not report, effects
 by libraries in C, and by other threads. Those are for the names.
 """
 
@@ -32,17 +32,17 @@ HARMLESS = frozenset(
         *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
     )
 )
-"""Events that say nothing about the world outside: what only computes raises them, too."""
+"""Events that say nothing about the world outside: pure computation raises them, too."""
 _IMPORTS = "<frozen importlib"
 
-_thread = 0  # that is watched; 0: nobody watches
+_thread = 0  # that is watched; 0: none
 _noted = ""
 _package = b""
 _installed = False
 
 
 class watched:  # noqa: N801  (it is used as a function)
-    """A context manager: note what the job's code does in this thread until it is left."""
+    """A context manager: note the effects of the job's code in this thread until it is left."""
 
     def __enter__(self) -> None:
         global _thread, _installed  # noqa: PLW0603  (a hook has no other place to look)
@@ -58,7 +58,7 @@ class watched:  # noqa: N801  (it is used as a function)
 
 
 def noted() -> str:
-    """The first thing that was noted since `forget`: where, and what; "" when there was nothing."""
+    """The first effect noted since `forget`, with its place in the code. "" when there was none."""
     return _noted
 
 
@@ -79,12 +79,12 @@ def begin(package: bytes) -> None:
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     if _thread == 0 or _noted or event in HARMLESS or get_ident() != _thread:
         return
-    _audit(event, args, sys._getframe(1))  # noqa: SLF001  (what `inspect` calls, too)
+    _audit(event, args, sys._getframe(1))  # noqa: SLF001  (as `inspect` does)
 
 
 def _audit(event: str, args: tuple[Any, ...], frame: FrameType | None) -> None:
     global _thread, _noted  # noqa: PLW0603
-    watched_thread, _thread = _thread, 0  # what is asked here raises events, too
+    watched_thread, _thread = _thread, 0  # the checks below raise events, too
     try:
         culprit = _culprit(frame)
         if culprit is not None and not (event == "open" and _is_zone(args[0])):
@@ -98,7 +98,7 @@ def _audit(event: str, args: tuple[Any, ...], frame: FrameType | None) -> None:
 
 
 def _culprit(frame: FrameType | None) -> FrameType | None:
-    """The frame of the job's code behind an event; None when Python's import or mrframe comes first."""
+    """The frame of the job's code behind an event. None when Python's import or mrframe comes first."""
     while frame is not None:
         name = frame.f_code.co_filename
         if name.startswith(_IMPORTS) or (not name.startswith("<") and is_own(name)):

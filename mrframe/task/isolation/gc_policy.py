@@ -1,6 +1,6 @@
 """The garbage collector while tasks run: rarely, since columns of plain data make no cycles.
 
-With Python's usual thresholds, collections walk over millions of buffered pairs again and again; measured,
+With Python's usual thresholds, collections walk over millions of buffered pairs again and again. Measured,
 they cost up to a third of a map task. The user's own code may make cycles, so they are not turned off.
 """
 

@@ -1,15 +1,15 @@
 """The one guard around a job's own code: whatever a hook raises fails the job, with the hook and its record or key.
 
 The hooks are the functions of `Job` (map, where, map_split, map_batch, combine, reduce, partition), the function that
-makes a job, the job file itself, and the methods of the job's own objects that travel as values. Whoever calls one
+makes a job, the job file itself, and the methods of the job's own objects that travel as values. A caller
 catches BaseException, asks `passes` whether that is the hook's fault, and if so raises a `HookFailed` from it. So
 SystemExit never ends the process, and StopIteration never ends a loop of mrframe's as if there were no more.
 
 Rules.
-- A loop in C takes StopIteration from the function that it calls for its own end (`map`, `chain`, `list`, …), so who
-  lets C call a hook checks that the input was read to its end: `is_used_up`.
+- A loop in C takes StopIteration from the function that it calls for its own end (`map`, `chain`, `list`, …), so code
+  that lets C call a hook checks that the input was read to its end: `is_used_up`.
 - A failure is the job's when the innermost frame outside libraries is the job's. An error of reading or writing may
-  pass through a hook that asks for its next record or value, and stays what it is.
+  pass through a hook that asks for its next record or value, and is not the hook's.
 - Ctrl-C is a person's, unless the job's code has a `raise` of its own there.
 """
 
@@ -33,7 +33,7 @@ from mrframe.task.report.failures import NO_KEY, GroupFailed, HookFailed, is_lib
 _RAISE = opcode.opmap["RAISE_VARARGS"]
 
 
-# ---- whose fault ----------------------------------------------------------------------------------
+# ---- attribution ----------------------------------------------------------------------------------
 
 
 def passes(error: BaseException) -> bool:
@@ -100,7 +100,7 @@ def _code_of(handler: object) -> CodeType | None:
 def is_used_up(iterator: Iterator[Any]) -> bool:
     """Whether an iterator over a list was asked for more than it has, and not only for its last item.
 
-    What it is pickled as tells: one that is at its end still holds the list, one that has ended does not.
+    Its pickled form tells: an iterator at its end still holds the list, one that has ended does not.
     """
     return len(iterator.__reduce__()) == 2
 
@@ -109,7 +109,7 @@ def is_used_up(iterator: Iterator[Any]) -> bool:
 
 
 def no_pairs(error: BaseException, hook: str, function: Callable[..., Any]) -> BaseException:
-    """The exception; of a function that forgot to yield it has no line of the user's, so then what it returned.
+    """The exception. Of a function that forgot to yield it has no line of the user's, so then an error that says so.
 
     Of others nothing is asked: when memory is used up, their text would not find room.
     """
@@ -134,7 +134,7 @@ Combine = Callable[[Any, list[Any]], list[Any]]
 
 
 def combiner(job: Job) -> Combine | None:
-    """The job's combiner as a function (key, values) -> values; it raises GroupFailed. None when there is none."""
+    """The job's combiner as a function (key, values) -> values. It raises GroupFailed. None when there is none."""
     combine = job.combine
     if combine is None:
         return None
@@ -172,7 +172,7 @@ def _is_key(yielded: Any, key: Any) -> bool:
 
 
 def cannot_travel(error: BaseException, keys: Sequence[Any], values: Sequence[Any]) -> BaseException:
-    """What to raise where one of these values could not be written: where a method of its own failed, GroupFailed."""
+    """The exception for a value that could not be written: GroupFailed if a method of the value failed."""
     cause = error.__cause__ if isinstance(error, CannotTravel) else error
     if cause is None or is_interrupt(cause) or not is_the_jobs(cause):
         return error
@@ -192,7 +192,7 @@ def _packs(value: Any) -> bool:
 
 
 def slots_by_user(job: Job, keys: Sequence[Any], slots: int, partitions: int) -> list[int]:
-    """The first slot of the partition that the job's partitioner gives each key; raises GroupFailed."""
+    """The first slot of the partition that the job's partitioner gives each key. Raises GroupFailed."""
     function = job.partition
     assert function is not None
     first_slot = [slot_range(p, slots, partitions).start for p in range(partitions)]

@@ -1,15 +1,15 @@
-"""What user code prints in an executor: shown on standard error, up to limits in bytes and in time.
+"""Limit the output that user code prints in an executor: shown on standard error, up to limits in bytes and in time.
 
 A job that prints for every record would otherwise fill the terminal, or the log of a standing cluster, and be as slow
-as whatever reads it. What is over a limit is counted and told. Not here: what a C library writes to the descriptor
-itself, which is not seen.
+as whatever reads it. Output over a limit is counted and reported. Not here: output that a C library writes to the
+descriptor itself, which is not seen.
 
 Rules.
 - An attempt shows `PRINT_BYTES_MAX` at most, and the executors of a node together no more than `PRINT_BYTES_PER_S` in
-  the long run, whoever of them prints.
+  the long run, in sum.
 - Nothing waits for a reader that does not read for longer than `WAIT_S_MAX`, and `WAIT_SHARE` of the time after that.
-  So the descriptor is opened anew, not to block; the one that was inherited is not ours to change.
-- A print never fails: what cannot be written is not shown, and counted.
+  So the descriptor is opened anew, not to block. The one that was inherited is not ours to change.
+- A print never fails: output that cannot be written is counted, not shown.
 - The figures lie in memory that is shared with forked children, and of the node with all executors. Nobody locks it:
   who is stopped would stop all others. Two that print at once may both have what was left for one.
 """
@@ -32,14 +32,14 @@ PRINT_BYTES_MAX = 1 << 20
 PRINT_BYTES_PER_S = 256 << 10
 WAIT_S_MAX = 1.0
 WAIT_SHARE = 0.05
-REPORT_S = 10.0  # between two notes of a node on what is not shown
+REPORT_S = 10.0  # between two reports of a node on truncated output
 
 _LEFT, _WAIT_S, _SINCE_S, _UNREPORTED, _REPORTED_S = range(5)  # of a node
 _LEFT_OF_ATTEMPT, _CUT = range(2)
 
 
 class PrintBudget:
-    """What the executors of a node may print together; made before the first of them is forked."""
+    """The output that the executors of a node may print together. Made before the first of them is forked."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -48,14 +48,14 @@ class PrintBudget:
         self._numbers[_SINCE_S] = clock()
 
     def take(self, wanted_bytes: int) -> int:
-        """How many of so many bytes may be shown now; they are used up."""
+        """How many of so many bytes may be shown now. They are used up."""
         self._refill()
         given = min(wanted_bytes, int(self._numbers[_LEFT]))
         self._numbers[_LEFT] -= given
         return given
 
     def wait(self, fd: int) -> bool:
-        """Wait until the descriptor takes more; False when it does not, or nobody may wait any longer."""
+        """Wait until the descriptor takes more. False when it does not, or nobody may wait any longer."""
         self._refill()
         allowed_ms = int(self._numbers[_WAIT_S] * 1000)
         if allowed_ms < 1:
@@ -68,7 +68,7 @@ class PrintBudget:
         return bool(ready)
 
     def cut(self, count: int) -> int:
-        """So many bytes more are not shown; how many are to be told now, 0 when it is too soon.
+        """Count bytes that are not shown. Returns the number to report now, 0 if it is too soon.
 
         They count as reported before they are: writing takes long enough for another process to report them as well.
         """
@@ -80,7 +80,7 @@ class PrintBudget:
         return missing
 
     def give_back(self, count: int) -> None:
-        """So many bytes could not be told, and are to be told by the next."""
+        """Return bytes that could not be reported, for the next report."""
         self._numbers[_UNREPORTED] += count
         self._numbers[_REPORTED_S] = 0
 
@@ -92,7 +92,7 @@ class PrintBudget:
 
 
 class PrintLimit(io.RawIOBase):
-    """A raw stream to the descriptor `fd` that passes on what the attempt and the node may show, and takes all."""
+    """A raw stream to descriptor `fd` that takes all, and passes on as much as attempt and node may show."""
 
     def __init__(self, budget: PrintBudget, fd: int = 2) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class PrintLimit(io.RawIOBase):
         self.begin()
 
     def install(self) -> None:
-        """Be what `print` writes to from now on, on both streams of this process."""
+        """Replace both standard streams of this process."""
         text = io.TextIOWrapper(io.BufferedWriter(self), "utf-8", "backslashreplace", line_buffering=True)
         sys.stdout = sys.stderr = text
 
@@ -141,7 +141,7 @@ class PrintLimit(io.RawIOBase):
         super().close()
 
     def write(self, data: Any) -> int:
-        """Pass on what there is room for; all of it is taken."""
+        """Pass on as much as there is room for. All of it is taken."""
         view = memoryview(data).cast("B")
         shown = 0
         if room := min(len(view), int(self._numbers[_LEFT_OF_ATTEMPT])):
@@ -173,7 +173,7 @@ def _shared() -> Any:
 
 
 def _outlet(fd: int) -> tuple[Callable[[Any], int], Any]:
-    """(what writes to where `fd` leads, and raises BlockingIOError where that would block; what is to be closed).
+    """(a stream to the target of `fd` that raises BlockingIOError instead of blocking, the descriptors to close).
 
     A file does not, and is written as it is: opened anew it would be written from its start.
     """

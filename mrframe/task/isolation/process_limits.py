@@ -1,12 +1,12 @@
-"""What the work of an executor may take of the machine: limits of its process, and no secrets in its environment.
+"""Limits for the process of an executor, and an environment without secrets.
 
-None of this is a wall: user code runs as the user, and can do what the user can. It keeps a mistake from taking the
+None of this is a wall: user code runs as the user, with the user's rights. It keeps a mistake from taking the
 machine with it, and a secret from ending up in an answer or a log.
 
-Memory has a soft limit, for as long as user code runs. What goes beyond gets a MemoryError at its own line instead
-of the machine's last page. The limit counts what the process may write to (RLIMIT_DATA: heap and private mappings,
-Linux 4.7 and later), not files it maps. It is lifted while the failure is worked out, which needs memory too.
-Elsewhere than on Linux memory is not limited.
+Memory has a soft limit, for as long as user code runs. Code that exceeds it gets a MemoryError at its own line
+instead of the machine's last page. The limit counts the memory that the process may write to (RLIMIT_DATA: heap and
+private mappings, Linux 4.7 and later), not files it maps. It is lifted while the failure is worked out, which needs
+memory too. Elsewhere than on Linux memory is not limited.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def memory_share(executors: int) -> int:
 
 @contextmanager
 def memory_limited(limit_bytes: int | None) -> Iterator[None]:
-    """While the block runs this process may hold so much (None: what it might before)."""
+    """Limit the memory of this process while the block runs (None: leave the limit)."""
     if limit_bytes is None or sys.platform != "linux":
         yield
         return
@@ -60,7 +60,8 @@ def memory_limited(limit_bytes: int | None) -> Iterator[None]:
 
 
 def confine() -> None:
-    """Limit this process and all that it starts, for good, and take what looks like a secret from its environment.
+    """Limit this process and all that it starts, for good, and remove variables that look like secrets from its
+    environment.
 
     A limit that is lower already stays. Nothing is dumped when it crashes: a core has all its memory in it.
     """

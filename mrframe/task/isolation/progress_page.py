@@ -1,9 +1,9 @@
-"""Where a task stands, in memory that outlives it: what a process was working on when it was killed.
+"""The position of a task in memory that outlives its process, to be read after the process was killed.
 
-A careful attempt runs in a child of the executor and writes its position here, record by record; the executor
-reads it when the child has died or stands still. (Hadoop's skip mode reports the position to its tracker; a page
-of shared memory costs a store, so that every record can have one.) Not here: who watches (`watched_child.py`), what
-is made of it (`isolated_attempt.py`).
+An isolated attempt runs in a child of the executor and writes its position here, record by record. The executor
+reads it when the child has died or stands still. (Hadoop's skip mode reports the position to its tracker. A page
+of shared memory costs a store, so that every record can have one.) Not here: watching the
+child (`watched_child.py`), the conclusions (`isolated_attempt.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NOWHERE = -1
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What a box says: the record (index in the block of `length` bytes at `offset` of the source), or the key.
+    """The content of a page: the record (index in the block of `length` bytes at `offset` of the source), or the key.
 
     `record` is -1 between records. `spent` says that the task has left out as many records as it may.
     """
@@ -58,7 +58,7 @@ class ProgressPage:
         _BLOCK.pack_into(self._page, 0, offset, length, NOWHERE)
 
     def record(self, index: int) -> None:
-        """This record of the block is begun (-1: what comes after it belongs to none)."""
+        """This record of the block is begun (-1: work that belongs to no record)."""
         _RECORD.pack_into(self._page, 16, index)
 
     def beat(self, records: int, bytes_done: int) -> None:
@@ -80,7 +80,7 @@ class ProgressPage:
         return self._page[: _HEAD.size + KEY_BYTES_MAX]
 
     def read(self) -> Position:
-        """What it says now."""
+        """Its content now."""
         offset, length, record, records, done, spent, key_bytes = _HEAD.unpack_from(self._page, 0)
         key = self._page[_HEAD.size : _HEAD.size + key_bytes].decode("utf-8", "replace")
         return Position(offset, length, record, records, done, bool(spent), key)

@@ -1,8 +1,8 @@
 """Guard of an attempt that goes record by record: notes each record before its code runs, and leaves some out.
 
 `RecordGuard` is given to map and reduce tasks when an attempt before has failed in a way that names no record, or
-when records may be left out (`--max-failed`). Without it they take a block at a time. Not here: what happens when the
-process dies (`isolated_attempt.py`), how a map goes record by record (`map/guarded_emit.py`).
+when records may be left out (`--max-failed`). Without it they take a block at a time. Not here: the death of
+the process (`isolated_attempt.py`), a map record by record (`map/feeds.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Bad = list[tuple[int, str]]  # (index, reason) of records of a block
 
 
 class RecordGuard:
-    """`skipped` are the records to leave out, with the reason; `limit` is --max-failed."""
+    """`skipped` are the records to leave out, with the reason. `limit` is --max-failed."""
 
     def __init__(self, page: ProgressPage, limit: float, skipped: Mapping[RecordId, str]) -> None:
         self.page = page
@@ -42,7 +42,7 @@ class RecordGuard:
         return False
 
     def noted(self, groups: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
-        """The same groups; each key is noted on the page before the group is given."""
+        """The same groups. Each key is noted on the page before the group is given."""
         for key, values in groups:
             self.page.key(key)
             yield key, values
@@ -55,7 +55,7 @@ class PageReporter:
         self._page = page
 
     def beat(self, records: int, bytes_done: int) -> None:
-        """Note what is done so far."""
+        """Note the progress so far."""
         self._page.beat(records, bytes_done)
 
     def block_sealed(self, split: object) -> None:

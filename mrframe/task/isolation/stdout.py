@@ -1,14 +1,14 @@
 """Standard output of a command: for its data alone, whatever the job's code prints.
 
-`claim` is called before any code of a job runs in the command's process. From then on `stream` alone reaches what was
-standard output; what the job's code, the processes it starts and C libraries write there, by `print` or to descriptor
-1, goes to standard error. It stays so to the end of the process, since threads and exit handlers of the job outlive
-the run.
+`claim` is called before any code of a job runs in the command's process. From then on `stream` alone reaches the
+former standard output. Whatever the job's code, the processes it starts and C libraries write there, by `print` or to
+descriptor 1, goes to standard error. It stays so to the end of the process, since threads and exit handlers of the
+job outlive the run.
 
 Rules.
 - Only a process that is a command is claimed (`begin`). In a notebook, or a script that calls `mrframe.run`, standard
   output is the caller's: mrframe writes no answer there, and a job's prints appear where the caller's own do.
-- What the job's code prints never fails: what standard error does not take is lost, as in an executor
+- Prints of the job's code never fail: output that standard error does not take is lost, as in an executor
   (`print_limit.py`).
 """
 
@@ -33,7 +33,7 @@ def begin() -> None:
 
 
 def claim() -> None:
-    """Keep standard output for data from now on; nothing where this process is no command."""
+    """Keep standard output for data from now on. Nothing where this process is no command."""
     global _claimed, _own  # noqa: PLW0603  (facts about the process)
     if not _begun or _claimed:
         return
@@ -47,24 +47,24 @@ def claim() -> None:
                 io.BufferedWriter(io.FileIO(fd, "w")), before.encoding, before.errors, line_buffering=os.isatty(fd)
             )
     except OSError:
-        pass  # it was closed by its number; who writes data says so
+        pass  # it was closed by its number; writing data reports that
     _cover()
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Prints()), "utf-8", "backslashreplace", line_buffering=True)
     setattr(sys, "__stdout__", sys.stdout)  # noqa: B010  (typed as final)
 
 
 def stream() -> TextIO | None:
-    """Where data goes; None when standard output is closed."""
+    """Where data goes. None when standard output is closed."""
     return _own if _claimed else sys.stdout
 
 
 def descriptors() -> list[int]:
-    """The descriptors of what is, or was, standard output."""
+    """The descriptors of the present and the former standard output."""
     return [1, _own.fileno()] if _own is not None and not _own.closed else [1]
 
 
 def release() -> None:
-    """In a forked process that writes no data: close what was claimed."""
+    """Close the claimed stream in a forked process that writes no data."""
     if _own is not None:
         try:
             os.close(_own.fileno())
@@ -84,7 +84,7 @@ def _cover() -> None:
 
 
 class _Prints(io.RawIOBase):
-    """What `print` writes to: descriptor 1; what it does not take is lost."""
+    """The stream of `print`: descriptor 1. Output that it does not take is lost."""
 
     def writable(self) -> bool:
         """It is."""
@@ -100,7 +100,7 @@ class _Prints(io.RawIOBase):
 
     def write(self, data: object) -> int:
         """Take all of the data."""
-        view = memoryview(data).cast("B")  # type: ignore[arg-type]  # what a buffered stream gives
+        view = memoryview(data).cast("B")  # type: ignore[arg-type]  # from a buffered stream
         done = 0
         try:
             while done < len(view):

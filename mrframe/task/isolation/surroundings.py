@@ -1,8 +1,8 @@
-"""What pure code depends on all the same: the local zone, the locale, the context of `decimal`, flags of Python.
+"""The surroundings that even pure code depends on: local zone, locale, the context of `decimal`, flags of Python.
 
 `digest` is part of a job's fingerprint, and an executor in which it is another one neither saves nor loads. The
 database of time zones is part of it where a job names `zoneinfo`. Not here: the seed of `hash`, on which the order of
-sets depends; a job whose answer does is wrong without saved results, too.
+sets depends. A job whose answer does is wrong without saved results, too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _USUAL_CONTEXT = [28, "ROUND_HALF_EVEN", -999999, 999999, 1, 0, ["DivisionByZero
 
 
 def digest() -> str:
-    """What surrounds the code in this process, in hex; the same in processes where it computes the same."""
+    """A digest of the surroundings, in hex. Equal in processes in which the same code computes the same."""
     plain = [_local_zone(), _locale(), _decimal_context(), sys.flags.optimize, sys.get_int_max_str_digits()]
     return _digest(repr(plain).encode("utf-8", "surrogatepass"))
 

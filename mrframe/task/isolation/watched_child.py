@@ -1,10 +1,10 @@
-"""A piece of work in a child process that is watched: it reports, or it is known what it was at when it died.
+"""Run work in a child process and watch it: it returns a result, or its position is known when it dies.
 
-The child shares a `ProgressPage` with this process. It is killed when the page does not change for `stall_s`; before
+The child shares a `ProgressPage` with this process. It is killed when the page does not change for `stall_s`. Before
 that it is asked where it is (faulthandler writes the Python stack on a signal, also when the interpreter hangs in C,
-and when a fault kills it). What the child is worth is for `isolated_attempt.py` to judge.
+and when a fault kills it). Not here: the conclusions from a death (`isolated_attempt.py`).
 
-Rules. The child never returns into the code that forked it. It stays in this process's group, so that whoever kills
+Rules. The child never returns into the code that forked it. It stays in this process's group, so that killing
 that kills both. The work's own outcome comes over a pipe, as msgpack of plain values, never as a pickle.
 """
 
@@ -51,7 +51,7 @@ class Death:
 def watched(
     work: Callable[[], Outcome], page: ProgressPage, stall_s: float | None, alive: Callable[[], None], directory: str
 ) -> Outcome | Death:
-    """What `work` gives when it is done in a child; `alive` is called now and then, while there is progress.
+    """Run `work` in a child and return its result. `alive` is called now and then, while there is progress.
 
     `directory` is for a nameless file: to find one of its own, `tempfile` would try places out with files that stay
     when this process is killed meanwhile.
@@ -84,7 +84,7 @@ class _Watch:
         self._output = bytearray()
 
     def wait(self, alive: Callable[[], None]) -> tuple[bytes, int, str]:
-        """(what it said, its wait status, why it was killed or "")."""
+        """(its output, its wait status, the reason for killing it or "")."""
         poller = select.poll()
         poller.register(self._readable, select.POLLIN)
         seen, moved_s = self._page.raw(), time.monotonic()
@@ -93,7 +93,7 @@ class _Watch:
             ended, status = os.waitpid(self._pid, 0 if not open_still else os.WNOHANG)
             if ended:
                 while poller.poll(0) and self._take():
-                    pass  # what it wrote before it ended; a process it has left may hold the pipe open
+                    pass  # its last output; a process that it has left may hold the pipe open
                 return bytes(self._output), status, ""
             alive()
             now, now_s = self._page.raw(), time.monotonic()
@@ -103,13 +103,13 @@ class _Watch:
                 return b"", self._kill(alive), f"no progress for {self._stall_s:g} s"
 
     def _take(self) -> bool:
-        """Read what there is; whether there may be more."""
+        """Read the output so far. Returns whether there may be more."""
         some = os.read(self._readable, 1 << 20)
         self._output += some
         return bool(some)
 
     def _kill(self, alive: Callable[[], None]) -> int:
-        """Ask it where it is, then kill it; its wait status. One that is stopped does not say."""
+        """Ask for its stack, then kill it. Returns its wait status. A stopped child does not answer."""
         os.kill(self._pid, signal.SIGUSR2)
         poller = select.poll()
         poller.register(self._readable, select.POLLIN)
@@ -123,7 +123,7 @@ class _Watch:
 
 
 def _be(work: Callable[[], Outcome], writable: int, stack: IO[bytes]) -> NoReturn:
-    """The child: do the work, say what came of it, leave."""
+    """In the child: do the work, send the outcome, exit."""
     status = 1
     try:
         faulthandler.enable(stack, all_threads=False)
@@ -146,7 +146,7 @@ def _send(writable: int, output: bytes) -> None:
     while output:
         try:
             output = output[os.write(writable, output) :]
-        except BrokenPipeError:  # whoever asked is gone, and with it whoever would read a traceback
+        except BrokenPipeError:  # the parent is gone, and nobody would read a traceback
             return
 
 
@@ -177,13 +177,13 @@ def _described(status: int) -> str:
 
 
 def _user_stack(stack: IO[bytes]) -> str:
-    """The frames of the user's code from what faulthandler wrote, in the order and form of a traceback."""
+    """The frames of the user's code from the output of faulthandler, in the order and form of a traceback."""
     stack.seek(0)
     frames = []
     for line in stack.read(1 << 20).decode("utf-8", "replace").splitlines():
         match = _FRAME.fullmatch(line)
         if match and match[1] == __file__:
-            break  # what lies below has led here
+            break  # the frames below have led here
         if match and not is_own(match[1]):
             name, number, function = match.groups()
             text = linecache.getline(name, int(number)).strip()

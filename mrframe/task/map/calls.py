@@ -55,7 +55,7 @@ def stop_iteration_of(
 ) -> BaseException:
     """The StopIteration that a function raises on a record, which the loop in C has swallowed.
 
-    `use` does with the function's result what the loop did.
+    `use` consumes the function's result as the loop did.
     """
     try:
         use(function(*[column[index] for column in columns]))
@@ -85,7 +85,7 @@ class Where:
         self.filtered = 0
 
     def select(self, columns: list[list[Any]], records: int) -> Selected:
-        """The records of a block that `where` keeps; all of them without a `where`. Raises EmitFailed."""
+        """The records of a block that `where` keeps. All of them without a `where`. Raises EmitFailed."""
         if self._function is None:
             return Selected(columns, records, None)
         given = [columns[i] for i in self._wanted]

@@ -42,7 +42,7 @@ class Emitter:
         return taken
 
     def emit(self, columns: list[list[Any]], records: int) -> Columns:
-        """Keys and values of a block; raises EmitFailed."""
+        """Keys and values of a block. Raises EmitFailed."""
         columns, records, kept = self.where.select(columns, records)
         columns = [columns[i] for i in self._map_columns]
         if self._picks is not None:
@@ -53,7 +53,7 @@ class Emitter:
             raise EmitFailed(kept[failed.record] if kept else failed.record) from failed.__cause__
 
     def emit_from(self, columns: list[list[Any]], records: int) -> tuple[Sequence[Any], Sequence[Any], Sequence[int]]:
-        """The same, and of each pair the index of its record, in order; raises EmitFailed."""
+        """The same, and of each pair the index of its record, in order. Raises EmitFailed."""
         columns, records, kept = self.where.select(columns, records)
         indexes = range(records) if kept is None else kept
         columns = [columns[i] for i in self._map_columns]
@@ -81,7 +81,7 @@ class Emitter:
         return self._checked(self._run(columns, records, chain.from_iterable), columns, records)
 
     def _run(self, columns: list[list[Any]], records: int, gather: Callable[[Iterable[Any]], Iterable[Any]]) -> Any:
-        """Call the map on each record and gather its pairs as a list; `gather` must be a function in C."""
+        """Call the map on each record and gather its pairs as a list. `gather` must be a function in C."""
         assert self._map is not None
         position, arguments = arguments_of(columns, records)
         try:
@@ -95,7 +95,7 @@ class Emitter:
         return found
 
     def _checked(self, pairs: list[Any], columns: list[list[Any]], records: int) -> Columns:
-        """The pairs as columns; EmitFailed when one is no pair."""
+        """The pairs as columns. Raises EmitFailed when one is no pair."""
         if not pairs:
             return [], []
         found = as_columns(pairs)
@@ -124,7 +124,7 @@ class Emitter:
 
 
 def as_columns(pairs: Sequence[Any]) -> Columns | None:
-    """The keys and the values of at least one pair; None when not every item is a tuple of two."""
+    """The keys and the values of at least one pair. None when not every item is a tuple of two."""
     if set(map(type, pairs)) != {tuple}:
         return None
     try:
@@ -134,7 +134,7 @@ def as_columns(pairs: Sequence[Any]) -> Columns | None:
 
 
 def pairs_as_columns(pairs: Sequence[Any], who: str) -> Columns:
-    """The same; UserCodeError, which names the function `who`, for the first item that is no pair."""
+    """The same. UserCodeError, which names the function `who`, for the first item that is no pair."""
     columns = as_columns(pairs)
     if columns is None:
         raise no_pair(who, next(item for item in pairs if not is_pair(item)))

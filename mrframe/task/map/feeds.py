@@ -1,7 +1,7 @@
 """Feeds of a map without `map_split` and `map_batch`: how the blocks of the input get into the output.
 
-`feed_columns` hands the reader's columns to a buffer that knows what to do with them; `feed_pairs` calls the map a
-block at a time; `feed_guarded` goes record by record, notes each before the map is called on it, and leaves out those
+`feed_columns` hands the reader's columns to a buffer that takes them. `feed_pairs` calls the map a
+block at a time. `feed_guarded` goes record by record, notes each before the map is called on it, and leaves out those
 on which it fails. Not here: which of them a job gets (`path.py`).
 """
 
@@ -29,7 +29,7 @@ from mrframe.task.report.failures import RecordFailed, RecordLocation, exception
 REASON_CHARS_MAX = 300
 
 Feed = Callable[[Job, MapInput, Output, RecordGuard | None], None]
-"""Maps all blocks of an input into an output; raises RecordFailed for the user's code."""
+"""Maps all blocks of an input into an output. Raises RecordFailed for the user's code."""
 
 
 def feed_columns(job: Job, source: MapInput, output: Output, guard: RecordGuard | None) -> None:
@@ -72,7 +72,7 @@ def _find_refused(emitter: Emitter, fold: Fold | None, source: MapInput, block: 
 
 
 def _emit_one(emitter: Emitter, fold: Fold | None, columns: list[list[Any]], index: int) -> Columns:
-    """The pairs of one record, which the buffer will take; raises EmitFailed, KeyRefused, TypeError."""
+    """The pairs of one record, which the buffer will take. Raises EmitFailed, KeyRefused, TypeError."""
     keys, values = emitter.emit([[column[index]] for column in columns], 1)
     check_pairs(fold, keys, values)
     return keys, values

@@ -1,9 +1,9 @@
 """A sample of the keys that a job's map yields, for cutting them into ranges: a map task that reads little.
 
-A sampling job is the job's own first step with only some places of each split read, every key with a weight
-for what it stands for, and nothing reduced; its output rows are (None, (key, weight)). Blocks on which the
-user's code fails are passed over here: the run itself will meet them, and say where. Not here: who runs it
-(`engines/plan/key_ranges.py`), what is made of it (`shuffle/range_partition.py`).
+A sampling job is the job's own first step with only some places of each split read, every key with the number
+of keys that it stands for, and nothing reduced. Its output rows are (None, (key, weight)). Blocks on which the
+user's code fails are passed over here: the run itself will meet them, and say where. Not here: running it
+(`engines/plan/key_ranges.py`), choosing cuts (`shuffle/range_partition.py`).
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from mrframe.task.report.progress import Progress
 
 POINTS = 8  # of a split
 POINT_BYTES = 16 << 10  # that are read there, and the rest of the line
-KEYS_MAX = 2048  # of a split, evenly spread over what was yielded
+KEYS_MAX = 2048  # of a split, evenly spread over its keys
 PAIR_BLOCKS = 16  # of each part of a step before
 
 Weighted = tuple[Any, int]
 
 
 class SampleTask:
-    """One attempt at sampling one split; of a join, `job` is the view of its source."""
+    """One attempt at sampling one split. Of a join, `job` is the view of its source."""
 
     def __init__(self, job: Job, order: MapOrder, progress: Progress) -> None:
         self._keys = KeyMaker(job)
@@ -52,7 +52,7 @@ class SampleTask:
         self._progress = progress
 
     def run(self) -> TaskReport:
-        """Do it; raises what reading and writing raise, and nothing of the user's code."""
+        """Sample the split. Raises the exceptions of reading and writing, none of the user's code."""
         split = self._order.split
         keys: list[Any] = []
         read = 0
@@ -77,7 +77,7 @@ def sealed(order: MapOrder, rows: list[Weighted]) -> TaskReport:
 
 
 class KeyMaker:
-    """Columns of fields to the keys that the map yields for them; none where it fails."""
+    """Columns of fields to the keys that the map yields for them. None where it fails."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -89,7 +89,7 @@ class KeyMaker:
             self._batches = Batches(job)
 
     def of(self, columns: list[list[Any]], records: int) -> list[Any]:
-        """The keys, all legal; counters of the user's code go back to what they were."""
+        """The keys, all legal. Counters of the user's code are restored."""
         before = counters.take()
         try:
             keys = self._yielded(columns, records)
@@ -123,9 +123,9 @@ def weighted(keys: Sequence[Any], share: float) -> list[Weighted]:
 
 
 def sample_blocks(split: Split) -> Iterator[tuple[int, bytes]]:
-    """(offset in the source, whole lines) of evenly spread places of a split; all of a short one.
+    """(offset in the source, whole lines) of evenly spread places of a split. All of a short one.
 
-    What stands before a line there, and a line that is too long, is passed over, whatever its length.
+    The rest of a line before such a place, and a line that is too long, is skipped, whatever its length.
     """
     base = split.order[1] - split.offset
     end = split.offset + split.length

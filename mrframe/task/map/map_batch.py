@@ -1,7 +1,7 @@
 """`map_batch`: the user's function is given the records of a block as a `pyarrow.Table`, and gives tables of pairs.
 
 The blocks are parsed by the reader as for any other map, so the ledger, malformed lines and `where` are the same. How
-columns become Arrow's, and tables become pairs, is in `columnar/arrow.py`; pyarrow is an extra.
+columns become Arrow's, and tables become pairs, is in `columnar/arrow.py`. Pyarrow is an extra.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Batches:
     def emit(
         self, columns: list[list[Any]], records: int
     ) -> tuple[list[tuple[list[Any], list[Any]]], dict[str, int]]:
-        """(columns of pairs, {field: ints beyond 64 bits}); raises as `tables` does."""
+        """(columns of pairs, {field: ints beyond 64 bits}). Raises as `tables` does."""
         tables, bad = self.tables(columns, records)
         return [pairs_of(one) for one in tables], bad
 
@@ -83,7 +83,7 @@ class Batches:
         return None
 
     def try_singly(self, columns: list[list[Any]], kept: Sequence[int], guard: RecordGuard) -> None:
-        """Check that the function survives each record alone; each is noted first. What it raises is ignored."""
+        """Check that the function survives each record alone. Each is noted first. Exceptions are ignored."""
         before = counters.snapshot()
         for at, index in enumerate(kept):
             guard.page.record(index)

@@ -1,10 +1,10 @@
 """The input of a map attempt: the blocks of one split, and the ledger that accounts for each of its bytes.
 
-Malformed lines are counted, sampled and, if asked for, kept whole. Whoever maps a block says in `handled` how many of
-its records went somewhere, and the sum is checked block by block. Which line a record is, and what is unread when a
-function stops early, is worked out here.
+Malformed lines are counted, sampled and, if asked for, kept whole. A feed counts in `handled` how many of
+its records went somewhere, and the sum is checked block by block. The line of a record, and the bytes left unread
+when a function stops early, are worked out here.
 
-Not here: parsing (`formats/readers/`), what is done with the columns (`path.py` and what it names).
+Not here: parsing (`formats/readers/`), using the columns (`path.py`, and the feeds that it names).
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ class MapInput:
         return RecordLocation(self.split.source, block.offset + within, number if before >= 0 else -1, line)
 
     def leave_unread(self, block: ReadBlock, used: int) -> None:
-        """Take back what was counted of a block after its first `used` records: the user's function stopped early."""
+        """Take back the counts of a block after its first `used` records: the user's function stopped early."""
         if used < block.parsed.records:
             within, _ = self.reader.locate(block.data, used)
             head = self.reader.parse(block.data[:within], self.split.source, block.offset)

@@ -3,7 +3,7 @@
 One runner serves lines (`feed_split`), the pairs of a step before (`run_over_pairs`) and the key sample
 (`keys_of_split`). The iterator knows which record it gave last, so a failure names it, and how far the function came:
 records that it leaves unread by stopping early are a class of the ledger. An error of reading passes through the
-user's function, which may catch it and end as if there were no more records; it is raised all the same.
+user's function, which may catch it and end as if there were no more records. It is raised all the same.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class _Records(Protocol):
 
 
 class _noted_in:  # noqa: N801  (read as a function)
-    """Keeps what is raised inside as the `failure` of these records, but for their being given up."""
+    """Keeps an exception inside as the `failure` of these records, unless the iterator is only closed."""
 
     def __init__(self, records: _Records) -> None:
         self._records = records
@@ -69,7 +69,7 @@ class _noted_in:  # noqa: N801  (read as a function)
 
 
 def _run(job: Job, records: _Records, add: Callable[[list[Any]], None], pairs_at_once: int) -> None:
-    """Call the job's function over the records; `add` takes what it yields, so many items at a time."""
+    """Call the job's function over the records. `add` takes the items that it yields, so many at a time."""
     function = job.map_split
     assert function is not None
     pairs: Iterator[Any] | None = None
@@ -80,7 +80,7 @@ def _run(job: Job, records: _Records, add: Callable[[list[Any]], None], pairs_at
             some = list(islice(pairs, pairs_at_once))
         except BaseException as error:  # the user's function runs here
             if records.failure is not None:
-                raise records.failure  # noqa: B904  (what the function has made of it is not the reason)
+                raise records.failure  # noqa: B904  (the function's own exception is not the reason)
             if passes(error):
                 raise
             raise records.failed() from no_pairs(error, "map_split", function)
@@ -126,14 +126,14 @@ class _LineRecords:
             self._block = None
 
     def _noted(self, records: Iterator[Any], guard: RecordGuard) -> Iterator[Any]:
-        """The same records; each is noted on the page before it is given."""
+        """The same records. Each is noted on the page before it is given."""
         for index, record in zip(self._kept, records, strict=True):
             guard.page.record(index)
             yield record
         guard.page.record(NOWHERE)
 
     def _select(self, block: ReadBlock) -> tuple[list[list[Any]], Sequence[int]]:
-        """(columns of the records that are given, their indexes); raises RecordFailed for `where`."""
+        """(columns of the records that are given, their indexes). Raises RecordFailed for `where`."""
         try:
             if self._guard is not None:
                 return self._select_guarded(block, self._guard)
@@ -234,7 +234,7 @@ class _PairRecords:
 
 
 def run_over_pairs(job: Job, blocks: Iterator[Block], output: Output) -> None:
-    """Run the job's function over the pairs of the step before; raises GroupFailed."""
+    """Run the job's function over the pairs of the step before. Raises GroupFailed."""
     records, who = _PairRecords(job, blocks), _who(job)
 
     def add(some: list[Any]) -> None:

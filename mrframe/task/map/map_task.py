@@ -22,7 +22,7 @@ from mrframe.task.report.progress import Progress
 
 
 class MapTask:
-    """One attempt at a map task over lines; of a join, `job` is the view of the source with the number `source`.
+    """One attempt at a map task over lines. Of a join, `job` is the view of the source with the number `source`.
 
     `digest` is fed the bytes of the input. After `run`, `digests` are those of the run file by slot.
     """
@@ -55,7 +55,7 @@ class MapTask:
         self.digests = self._output.digests
 
     def run(self) -> TaskReport:
-        """Map the split. Raises RecordFailed for the user's code, and what reading and writing raise."""
+        """Map the split. Raises RecordFailed for the user's code, and the exceptions of reading and writing."""
         report = self.input.report
         try:
             self._path.feed(self._job, self.input, self._output, self._guard)

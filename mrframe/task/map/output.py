@@ -40,7 +40,7 @@ class Output:
     """Pairs on their way to the run file of a map attempt. No pairs, no file.
 
     `source` is the number of the join's source that the pairs come from, `cuts` the keys between the ranges of
-    `key_order="total"`. `pairs` and `spills` count what has come so far; `digests` are by slot, once sealed.
+    `key_order="total"`. `pairs` and `spills` are counts so far. `digests` are by slot, once sealed.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class Output:
         self._buffer.add_block(columns, records)
 
     def add_table(self, table: Any) -> None:
-        """Buffer a `pyarrow.Table` of keys and values, as columns where the buffer can; raises as `add`."""
+        """Buffer a `pyarrow.Table` of keys and values, as columns where the buffer can. Raises as `add`."""
         from mrframe.task.columnar.arrow import pairs_of
 
         for at in range(0, len(table), TABLE_ROWS_MAX):
@@ -87,7 +87,7 @@ class Output:
                 self.add(*pairs_of(part))
 
     def after_block(self, size_bytes: int) -> None:
-        """Note that a block of input was mapped; look at the size of the buffer now and then, and spill."""
+        """Note that a block of input was mapped. Look at the size of the buffer now and then, and spill."""
         self._unchecked_bytes += size_bytes
         if self._unchecked_bytes >= SPILL_CHECK_BYTES or self.pairs - self._checked_pairs >= self._pairs_max:
             self._unchecked_bytes, self._checked_pairs = 0, self.pairs
@@ -103,7 +103,7 @@ class Output:
             self._buffer.write_runs(self._runs)
 
     def seal(self, report: TaskReport) -> None:
-        """Write what is buffered, close the file and put its totals into the report."""
+        """Write the buffered pairs, close the file and put its totals into the report."""
         self._buffer.write_runs(self._runs)
         totals = self._runs.seal(even_empty=self._keeps_empty)
         if totals is None:
@@ -121,7 +121,7 @@ class Output:
 
 
 class _Runs:
-    """The run file of an attempt, made when the first run comes; a `shuffle.buffers.RunTarget`."""
+    """The run file of an attempt, made when the first run comes. A `shuffle.buffers.RunTarget`."""
 
     def __init__(self, job: Job, order: MapOrder, settings: TaskSettings, source: int, cuts: Sequence[Any]) -> None:
         self.slots = slots_for(order.partitions)
@@ -165,7 +165,7 @@ class _Runs:
         return self._writer
 
     def seal(self, *, even_empty: bool) -> RunTotals | None:
-        """Finish and close the file; its totals, or None when no run came and an empty file is not wanted."""
+        """Finish and close the file. Its totals, or None when no run came and an empty file is not wanted."""
         if self._writer is None and not even_empty:
             return None
         totals = self._opened().close()

@@ -1,4 +1,4 @@
-"""How pairs of a map are folded before they travel, and what is refused: for the map task, `why` and a check alone.
+"""How a map folds its pairs before they travel, and which pairs it refuses: for map tasks, checks and `why`.
 
 Not here: the buffers themselves (`shuffle/buffers.py`), which of them a map gets (`path.py`).
 """

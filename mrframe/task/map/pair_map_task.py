@@ -74,13 +74,13 @@ class PairMapTask:
         return choose_cuts(sample_pairs(self._job, self._order.sources), self._order.partitions)
 
     def run(self) -> TaskReport:
-        """Map the pairs. Raises GroupFailed for the user's code, and what reading and writing raise."""
+        """Map the pairs. Raises GroupFailed for the user's code, and the exceptions of reading and writing."""
         try:
             with ExitStack() as stack:
                 temporary = TemporaryFiles(self._order.out_dir, self._scratch_bytes_max)
                 self._map(self._counted(read_pairs(self._order.sources, stack, temporary)))
             self._output.seal(self._report)
-            # what it reads may lie in other blocks the next time, and then a buffer is spilled at other places
+            # its input may lie in other blocks the next time, and then a buffer is spilled at other places
             self._report.fixed = self._report.fixed and self._guard is None and not self._report.spills
         finally:
             self._output.close()
@@ -168,7 +168,7 @@ class PairMapTask:
 
 
 def _rows(blocks: Iterator[Block], guard: RecordGuard) -> Iterator[Block]:
-    """Blocks of one row each; its key is noted before it is given."""
+    """Blocks of one row each. Its key is noted before it is given."""
     for kind, keys, values in blocks:
         for key, value in zip(keys, values, strict=True):
             guard.page.key(key)

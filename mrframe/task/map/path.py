@@ -3,7 +3,7 @@
 `PATHS` and `BUFFERS` are the whole decision. Of each the first row that applies is taken, and the answer has the same
 bytes with any row further down. `docs/performance.md` shows both tables, and a test compares them.
 
-A fast path is one row: what it needs, a reader that gives columns in its form, a buffer that takes them
+A fast path is one row: its condition, a reader that gives columns in its form, a buffer that takes them
 (`shuffle.buffers.Buffer`), and mostly `feed_columns`. Not here: the paths themselves, and the pairs of a step before
 (`pair_map_task.py`).
 """
@@ -35,7 +35,7 @@ _NO_RAW_FORM = {"file", "offset", "line"}
 
 
 class Path(NamedTuple):
-    """What a map attempt works with.
+    """The parts of a map attempt.
 
     `forms` are those of the columns that the reader does not give as Python values. `bad_fields` counts, by name, the
     fields that the buffer could not convert.
@@ -51,7 +51,7 @@ class Path(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What the choice depends on; `split` is None for the pairs of a step before."""
+    """The facts that the choice depends on. `split` is None for the pairs of a step before."""
 
     job: Job
     split: Split | None
@@ -60,7 +60,7 @@ class Case:
 
 
 def choose(job: Job, split: Split, settings: TaskSettings, *, guarded: bool = False) -> Path:
-    """The path of a map over a split of lines; `guarded` if it must note each record before it maps it."""
+    """The path of a map over a split of lines. `guarded` if it must note each record before it maps it."""
     case = Case(job, split, settings, guarded)
     row = next(row for row in PATHS if row.applies(case))
     reader, forms = row.reader(case)
@@ -77,7 +77,7 @@ def choose_buffer(job: Job, settings: TaskSettings) -> Buffer:
 
 
 def counts_raw(job: Job) -> bool:
-    """Whether the job counts its key, and what it has of each record is the key's fields and nothing else.
+    """Whether the job counts its key and uses nothing of a record but the key's fields.
 
     So it has no `where`, and each field stands once in the key, in order, in the form that the log has.
     """
@@ -214,7 +214,7 @@ def _packed_sums(case: Case) -> Buffer:
 
 
 class PathRow(NamedTuple):
-    """A path: its condition, as text and as a function, and its parts; `columns` and `pairs` say what they are."""
+    """A path: its condition, as text and as a function, and its parts. `columns` and `pairs` describe them."""
 
     name: str
     when: str
@@ -227,7 +227,7 @@ class PathRow(NamedTuple):
 
 
 class BufferRow(NamedTuple):
-    """A buffer of pairs: its condition, as text and as a function, and what makes it."""
+    """A buffer of pairs: its condition, as text and as a function, and its factory."""
 
     name: str
     when: str

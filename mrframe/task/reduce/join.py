@@ -1,7 +1,7 @@
 """The reduce side of a join: sources that are each sorted by key, side by side, key by key.
 
 Every source comes merged on its own, so its values are in the order of its inputs and need no tag. The
-values of all sources but the last are lists, made for the key that is being reduced; those of the last are a
+values of all sources but the last are lists, made for the key that is being reduced. Those of the last are a
 stream, of which at most a block is held. A source without the key gives an empty list or stream: whether that
 leaves the key out (inner join) or not (outer) is for the user's function to say.
 """
@@ -20,7 +20,7 @@ _END = (8,)  # behind the `order` of every key
 
 
 class _Source:
-    """One source: the key that comes next, what it sorts as, and its values."""
+    """One source: the next key, its sort key, and its values."""
 
     key: Any
     values: Iterator[Any]
@@ -31,7 +31,7 @@ class _Source:
         self.advance()
 
     def advance(self) -> None:
-        """On to the next key; values of this one that were not read are passed over."""
+        """On to the next key. Values of this one that were not read are passed over."""
         found = next(self._groups, None)
         self.key, self.values = found or (None, iter(()))
         self.rank = _END if found is None else order(self.key)

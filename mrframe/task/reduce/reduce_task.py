@@ -1,8 +1,8 @@
 """A reduce task: the sections of one partition, merged, grouped, reduced, to sealed output sorted by key.
 
-Slots are worked off one after the other. Ready reducers merge columns of states; a user's function gets each
-key with the stream of its values. What is yielded must be plain data. Output is sorted by its own keys,
-rows with equal keys in the order they were yielded; a `top` step keeps its rank.
+Slots are worked off one after the other. Ready reducers merge columns of states. A user's function gets each
+key with the stream of its values. Yielded values must be plain data. Output is sorted by its own keys,
+rows with equal keys in the order they were yielded. A `top` step keeps its rank.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ReduceTask:
         self._records = 0
 
     def run(self) -> TaskReport:
-        """Do it; raises GroupFailed for the user's code, and what reading and writing raise."""
+        """Reduce the partition. Raises GroupFailed for the user's code, and the exceptions of reading and writing."""
         with ExitStack() as stack:
             temporary = stack.enter_context(TemporaryFiles(self._order.out_dir, self._settings.scratch_bytes_max))
             files = stack.enter_context(FilePool())

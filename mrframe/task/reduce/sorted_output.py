@@ -42,7 +42,7 @@ class SortedOutput:
         self._spills = 0
 
     def add(self, keys: list[Any], values: list[Any]) -> None:
-        """Rows as columns; ValueRefused for what is not plain data."""
+        """Rows as columns. Raises ValueRefused for values that are not plain data."""
         _check_plain(values)
         self._buffer.add(keys, values)
         if self._buffer.size_bytes() > self._budget_bytes // 2:

@@ -1,1 +1,1 @@
-"""What a task reports beside its output."""
+"""Reports of a task beside its output."""

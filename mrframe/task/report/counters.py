@@ -1,6 +1,6 @@
 """`mrframe.increment`: counters of the user's own, counted once per committed attempt.
 
-One attempt runs at a time in a process, so the counters of the attempt are this module's state; `take`
+One attempt runs at a time in a process, so the counters of the attempt are this module's state. `take`
 empties them into its report. Outside a task they count into nothing that anybody reads.
 """
 
@@ -12,7 +12,7 @@ NAMES_MAX = 1000  # different counter names per attempt; more is a key mistaken 
 
 
 def increment(name: str, by: int = 1) -> None:
-    """Add `by` to the counter `name` of this job; TypeError or ValueError when it is misused."""
+    """Add `by` to the counter `name` of this job. TypeError or ValueError when it is misused."""
     if type(name) is not str or type(by) is not int:
         raise TypeError(f"increment({name!r}, {by!r}): a counter has a name (str) and counts whole numbers (int)")
     if name not in _counters and len(_counters) >= NAMES_MAX:

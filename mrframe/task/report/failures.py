@@ -1,6 +1,6 @@
 """From an exception of the job's own code to a `Failure`: the traceback, the hook, the record or key.
 
-What crosses processes is plain text: an exception object never travels. Not here: whether an exception is the job's
+Only plain text crosses processes: an exception object never travels. Not here: whether an exception is the job's
 at all (`hook_guard.py`).
 """
 
@@ -23,7 +23,7 @@ _PACKAGE = os.path.join(PACKAGE_DIR, "")
 _READY = os.path.join(_PACKAGE, "jobs", "")
 _STDLIB = os.path.join(os.path.dirname(os.__file__), "")
 _LIBRARIES = ("click", "cloudpickle", "msgpack", "numpy", "pyarrow", "zmq")
-RECORD_BYTES_MAX = 1 << 20  # of a record that travels with a failure: what a capsule keeps
+RECORD_BYTES_MAX = 1 << 20  # of a record that travels with a failure, for a capsule
 TEXT_CHARS_MAX = 64 << 10  # of a traceback
 KEY_CHARS_MAX = 1000
 NO_KEY: Any = object()  # None is a key
@@ -49,7 +49,7 @@ class HookFailed(Exception):
 
 
 class RecordFailed(HookFailed):
-    """A hook failed on a record; `location` is None where it is not known on which."""
+    """A hook failed on a record. `location` is None where it is not known on which."""
 
     def __init__(self, location: RecordLocation | None, hook: str = "map") -> None:
         super().__init__(hook)
@@ -75,7 +75,7 @@ class GroupFailed(HookFailed):
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback from the first line of the user's, without the lines of mrframe; "" when there is none."""
+    """The traceback from the first line of the user's, without the lines of mrframe. "" when there is none."""
     if not _has_user_frame(error):
         return ""
     try:
@@ -87,12 +87,12 @@ def user_traceback(error: BaseException) -> str:
 
 
 def from_the_job(error: BaseException) -> BaseException | None:
-    """The exception with its traceback from the first line of the user's; None when it has none."""
+    """The exception with its traceback from the first line of the user's. None when it has none."""
     return error.with_traceback(_users_part(error)) if _has_user_frame(error) else None
 
 
 def _cut(line: str) -> str:
-    """A line of a traceback; an exception's text may have megabytes, and the frames stand before it."""
+    """A line of a traceback. An exception's text may have megabytes, and the frames stand before it."""
     return line if len(line) <= MESSAGE_CHARS_MAX else line[:MESSAGE_CHARS_MAX] + "…"
 
 
@@ -109,7 +109,7 @@ def is_library(filename: str) -> bool:
     _, packages, name = filename.rpartition(f"{os.sep}site-packages{os.sep}")
     if packages:
         return name.partition(os.sep)[0] in _LIBRARIES
-    in_cython = filename.partition(os.sep)[0] in _LIBRARIES  # whose files are named from the library's folder on
+    in_cython = filename.partition(os.sep)[0] in _LIBRARIES  # its files are named from the library's folder on
     return in_cython or filename.startswith((_STDLIB, "<frozen "))
 
 
@@ -145,7 +145,7 @@ def _trim(report: traceback.TracebackException) -> None:
         one = waiting.pop()
         stack = [f for f in one.stack if not is_own(f.filename)]
         first = next((number for number, f in enumerate(stack) if not is_library(f.filename)), 0)
-        one.stack = traceback.StackSummary.from_list(stack[first:])  # without what pickles a value of the job's
+        one.stack = traceback.StackSummary.from_list(stack[first:])  # without those that pickle a value
         waiting += [chained for chained in (one.__cause__, one.__context__) if chained is not None]
         waiting += getattr(one, "exceptions", None) or ()
 
@@ -157,7 +157,7 @@ def exception_text(error: BaseException) -> str:
 
 
 def failure_of(error: BaseException, location: RecordLocation | None, key: str = "", hook: str = "") -> Failure:
-    """The failure that an exception of the job's code or data amounts to; never retried."""
+    """The failure that an exception of the job's code or data amounts to. Never retried."""
     message, slug, text = exception_text(error), UserCodeError.slug, user_traceback(error)
     if isinstance(error, UserCodeError):
         message, slug, text = safe_str(error), error.slug, text or error.traceback_text

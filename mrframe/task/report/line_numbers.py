@@ -1,7 +1,7 @@
 """The line of a record within its source: lines before a split are counted only when something has failed.
 
 To count the lines of all that is decoded took half as long as the decoding itself, and nobody asks for them when all
-goes well: what a run tells in the end comes from the ledgers of the splits. Not here: which record failed
+goes well: the line numbers of a summary come from the ledgers of the splits. Not here: which record failed
 (`map_task.py`, `isolated_attempt.py`).
 """
 
@@ -18,7 +18,7 @@ READ_BYTES = 1 << 20
 
 
 def lines_before(split: Split) -> int:
-    """Newlines of the source before a split; -1 when they cannot be counted.
+    """Newlines of the source before a split. -1 when they cannot be counted.
 
     The blocks before a stored one may lie on other nodes.
     """
@@ -26,7 +26,7 @@ def lines_before(split: Split) -> int:
         return split.lines_before
     try:
         return _decoded_lines(split) if split.packed else _lines_of(replace(split, offset=0), split.offset)
-    except (MrframeError, OSError):  # the file is gone, or another one: the failure is told all the same
+    except (MrframeError, OSError):  # the file is gone, or another one: the failure is reported all the same
         return -1
 
 

@@ -41,7 +41,7 @@ class Rejects:
         self.samples: list[Malformed] = []
 
     def add(self, malformed: Sequence[Malformed], line: int, offset: int) -> None:
-        """Take what a block had; `line` (in the split) and `offset` (in the source) of the block."""
+        """Take the lines of a block. `line` (in the split) and `offset` (in the source) of the block."""
         for one in malformed:
             if len(self.samples) >= SAMPLES_MAX:
                 break
