@@ -85,7 +85,7 @@ def test_the_code_of_mrframe(fresh, monkeypatch):
     assert fresh() != before
 
 
-def test_an_edited_file_in_whatever_folder_is_other_code(tmp_path):
+def test_an_edited_file_in_any_folder_changes_the_fingerprint(tmp_path):
     nested = tmp_path / "mrframe" / "task" / "deeper" / "still"
     nested.mkdir(parents=True)
     (nested / "one.py").write_text("x = 1\n")
@@ -189,7 +189,7 @@ def test_an_attribute_of_a_function_without_a_file():
 
 
 @pytest.mark.parametrize("base", [int, float, str, bytes, list, tuple, set, frozenset])
-def test_what_is_derived_from_a_plain_type_has_methods_of_its_own(base):
+def test_a_class_derived_from_a_plain_type_has_methods_of_its_own(base):
     derived = type("Derived", (base,), {"rate": lambda _self: 1})()
 
     def by_line(line):

@@ -39,23 +39,23 @@ def saved_by(tmp_path, report: TaskReport, **saving) -> list[str]:
     return sorted(name for name in os.listdir(folder) if name != "about") if folder.exists() else []
 
 
-def test_what_read_all_of_its_records_is_saved(tmp_path):
+def test_a_result_with_all_of_its_records_is_saved(tmp_path):
     assert len(saved_by(tmp_path, TaskReport())) == 1
 
 
 @pytest.mark.parametrize("left_out", ["quarantined", "outside_time", "without_time"])
-def test_what_left_out_records_is_not(tmp_path, left_out):
+def test_a_result_that_left_out_records_is_not_saved(tmp_path, left_out):
     report = TaskReport()
     setattr(report.ledger, left_out, 1)
     assert saved_by(tmp_path, report) == []
 
 
-def test_what_tells_of_failed_records_is_not(tmp_path):
+def test_a_result_that_reports_failed_records_is_not_saved(tmp_path):
     assert saved_by(tmp_path, TaskReport(failed=[Malformed(0, 0, b"one", "why")])) == []
 
 
 @pytest.mark.parametrize("watched", [False, True])
-def test_what_did_something_beside_computing_is_not_if_it_is_watched(tmp_path, watched):
+def test_a_result_of_code_with_effects_is_not_saved_if_they_are_watched(tmp_path, watched):
     effects.forget()
     with effects.watched():
         exec(compile("import os\nos.listdir('/')", "/logs/job.py", "exec"), {})
@@ -63,7 +63,7 @@ def test_what_did_something_beside_computing_is_not_if_it_is_watched(tmp_path, w
     effects.forget()
 
 
-def test_a_folder_that_will_not_have_it_is_told_in_the_report(tmp_path):
+def test_a_folder_that_cannot_be_written_is_named_in_the_report(tmp_path):
     (tmp_path / "results").write_bytes(b"")
     report = TaskReport()
     assert saved_by(tmp_path, report) == []

@@ -477,12 +477,12 @@ def test_annotations_of_later_versions_are_not_evaluated_and_not_judged():
 
 
 @pytest.mark.parametrize("code", snippets(IMPURE))
-def test_what_is_not_known_to_be_pure_is_refused(code):
+def test_code_that_is_not_known_to_be_pure_is_refused(code):
     assert judged(code).startswith("job.py:")
 
 
 @pytest.mark.parametrize("code", snippets(PURE))
-def test_what_is_known_to_be_pure_is_not(code):
+def test_code_that_is_known_to_be_pure_is_accepted(code):
     assert judged(code) == ""
 
 

@@ -86,7 +86,7 @@ def test_each_ready_job_has_a_name_of_its_own():
     assert sorted(map(str, files)) == sorted(ready_jobs().values())
 
 
-def test_what_is_not_there_is_named_with_the_nearest(write):
+def test_a_job_that_does_not_exist_is_named_with_the_nearest_one(write):
     write("status.py", PLAIN)
     with pytest.raises(JobError, match=r"did you mean 'status\.py'"):
         find("statsu.py")
@@ -191,7 +191,7 @@ def test_closures_travel_by_value():
     assert elsewhere(package) == "[('px', 1)]"
 
 
-def test_what_cannot_travel_is_named():
+def test_a_value_that_cannot_be_pickled_is_named():
     lock = threading.Lock()
 
     def each(line):

@@ -32,7 +32,7 @@ def test_a_pickle_finds_the_classes_of_a_job_where_an_earlier_revision_defined_t
     assert found.__name__ == name
 
 
-def test_what_is_installed_in_another_environment_is_not_the_users(tmp_path):
+def test_a_module_installed_in_another_environment_is_not_the_users(tmp_path):
     module = ModuleType("reached_by_a_pth_file")
     module.__file__ = str(tmp_path / "lib" / "site-packages" / "reached.py")
     assert not is_local(module)

@@ -52,7 +52,7 @@ def did(code: str, **names) -> str:
     ],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_what_code_does_is_noted_with_its_place(tmp_path, code, said):
+def test_an_effect_is_noted_with_its_place_in_the_code(tmp_path, code, said):
     path = tmp_path / "table"
     path.write_bytes(b"")
     noted = did(code, path=str(path))
@@ -82,13 +82,13 @@ def test_the_function_and_the_line_are_named(tmp_path):
         "from decimal import Decimal\nDecimal(1) / 3",
     ],
 )
-def test_what_only_computes_is_not_noted(code):
+def test_pure_computation_is_not_noted(code):
     for name in ("colorsys", "encodings.cp037", "_strptime"):
         sys.modules.pop(name, None)
     assert did(code) == ""
 
 
-def test_what_mrframe_does_between_is_not_noted(tmp_path):
+def test_effects_of_mrframe_itself_are_not_noted(tmp_path):
     path = tmp_path / "a.log"
     path.write_bytes(b"one\ntwo\n")
     split = Split("file", str(path), str(path), 0, 8, (0, 0))
@@ -96,7 +96,7 @@ def test_what_mrframe_does_between_is_not_noted(tmp_path):
     assert did(code, read=read_split, split=split) == ""
 
 
-def test_nothing_is_noted_when_nobody_watches_or_in_another_thread(tmp_path):
+def test_effects_outside_a_watch_or_in_another_thread_are_not_noted(tmp_path):
     path = str(tmp_path / "x")
     code = compile("open(path, 'w').close()", "/logs/job.py", "exec")
     exec(code, {"path": path})
@@ -117,7 +117,7 @@ def test_nothing_is_noted_when_nobody_watches_or_in_another_thread(tmp_path):
     assert effects.noted() == ""
 
 
-def test_what_was_noted_stays_until_another_job_comes():
+def test_a_noted_effect_stays_until_another_job_begins():
     effects.begin(b"one job")
     assert did("import os\nos.listdir('/')") != ""
     effects.begin(b"one job")

@@ -159,7 +159,7 @@ def failing(job, path, options=INLINE, **more):
 
 @pytest.mark.parametrize("raised", RAISED)
 @pytest.mark.parametrize("hook", HOOKS)
-def test_what_a_hook_raises_fails_the_job_and_is_named(lines, hook, raised):
+def test_an_exception_in_a_hook_fails_the_job_and_names_the_hook(lines, hook, raised):
     make = RAISED[raised]
     if hook in ("combine", "map"):  # a combiner is called for keys with several values
         lines.write_text(lines.read_text() + "bad\n")
@@ -224,7 +224,7 @@ class Pairs:
     ],
 )
 @pytest.mark.parametrize("make", [StopIteration, lambda: SystemExit(0), ZeroDivisionError])
-def test_what_a_hook_returns_may_fail_when_it_is_read(lines, hook, methods, make):
+def test_a_failing_iterator_of_a_hook_fails_the_job(lines, hook, methods, make):
     """C takes a StopIteration of `__iter__` for the end of its own loop; that of `__next__` is the end."""
     for method in methods:
         if method == "__next__" and make is StopIteration:
@@ -410,7 +410,7 @@ def test_methods_of_values_that_travel(lines, method, make):
 
 @pytest.mark.parametrize("make", [lambda: SystemExit(0), ZeroDivisionError])
 @pytest.mark.parametrize("method", ["__eq__", "__repr__", "__sizeof__", "__reduce__", "__iter__", "__len__"])
-def test_methods_of_what_is_no_plain_value_or_no_pair(lines, method, make):
+def test_failing_methods_of_values_and_of_other_items_fail_the_job(lines, method, make):
     wrong = Value(method, make)
     final = failing(Job(read=text, map=pairs_of, reduce=lambda k, vs: [(k, wrong)]), lines)
     assert "which cannot be written out" in str(final)
@@ -566,7 +566,7 @@ def test_a_real_interrupt_is_no_failure_of_the_job(lines):
             mrframe.run(job, [str(lines)], INLINE)
 
 
-def test_an_interrupt_is_told_from_a_raise():
+def test_an_interrupt_is_distinguished_from_a_raise():
     import signal
 
     def caught(call):
@@ -620,7 +620,7 @@ def test_whether_a_list_iterator_was_used_up():
 # ---- each record goes one way ---------------------------------------------------------------------
 
 
-def test_the_truth_of_what_where_gives_is_asked_once():
+def test_the_truth_of_a_result_of_where_is_asked_once():
     """Else the columns of a block could be of different records."""
 
     class Wavering:
@@ -756,7 +756,7 @@ def test_records_on_which_a_hook_fails_can_be_left_out(lines, hook, raised):
 
 
 @pytest.mark.parametrize("max_failed", ["1", "10"])
-def test_what_is_no_fault_of_a_record_is_not_left_out(lines, max_failed):
+def test_no_record_is_left_out_for_a_failing_combiner_or_partitioner(lines, max_failed):
     lines.write_text("bad\n" + lines.read_text())
     for hook in ("combine", "partition"):
         error = failing(Hooks(hook, ValueError).job(), lines, replace(INLINE, max_failed=max_failed))
@@ -782,7 +782,7 @@ def twice(path):
     return path
 
 
-def test_a_reader_of_the_answer_gets_what_the_hooks_gave(lines):
+def test_the_result_holds_the_values_that_the_hooks_yielded(lines):
     with mrframe.run(Job(read=text, map=pairs_of, reduce=collect, where=lambda line: line), [str(lines)]) as result:
         assert {key: len(values) for key, values in result} == {"bad": 1, "k0": 299, "k1": 300, "k2": 300}
     with mrframe.run(Job(read=text, key="line", reduce=each), [str(lines)]) as result:

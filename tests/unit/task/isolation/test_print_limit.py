@@ -56,7 +56,7 @@ def test_an_attempt_shows_so_much_and_the_next_one_begins_anew(file, clock):
     assert attempt(limit, 10) == 0
 
 
-def test_a_thousand_attempts_of_two_executors_share_what_their_node_shows(file, clock):
+def test_attempts_of_two_executors_share_the_output_limit_of_their_node(file, clock):
     budget = PrintBudget(clock)
     limits = [PrintLimit(budget, file.fileno()) for _ in range(2)]
     cut = 0
@@ -69,7 +69,7 @@ def test_a_thousand_attempts_of_two_executors_share_what_their_node_shows(file, 
     assert shown <= len(content(file)) < shown + 1000
 
 
-def test_what_is_cut_is_told_once_and_with_all_before(file, clock):
+def test_truncated_output_is_reported_once_with_all_bytes_before(file, clock):
     limit = PrintLimit(PrintBudget(clock), file.fileno())
     attempt(limit, 2000)
     attempt(limit, 50)  # too soon to be told
@@ -81,7 +81,7 @@ def test_what_is_cut_is_told_once_and_with_all_before(file, clock):
     assert b"job-1/m0002.1.1" in second
 
 
-def test_who_ends_while_another_tells_what_was_cut_does_not_tell_it_too(file, clock, monkeypatch):
+def test_truncated_output_is_reported_once_if_two_executors_finish_together(file, clock, monkeypatch):
     budget = PrintBudget(clock)
     one, other = (PrintLimit(budget, file.fileno()) for _ in range(2))
     write = one._write
@@ -99,7 +99,7 @@ def test_who_ends_while_another_tells_what_was_cut_does_not_tell_it_too(file, cl
     assert content(file).count(b"mrframe: ") == 2
 
 
-def test_what_could_not_be_told_is_told_by_the_next(file, clock, monkeypatch):
+def test_a_report_that_could_not_be_written_is_made_up_for_by_the_next(file, clock, monkeypatch):
     limit = PrintLimit(PrintBudget(clock), file.fileno())
     with monkeypatch.context() as patch:
         patch.setattr(limit, "_write", lambda _data: 0)
@@ -121,7 +121,7 @@ def test_a_forked_child_spends_and_counts_with_its_parent(file, clock):
     assert attempt(limit, 1) == 2_001_000 - PRINT_BYTES_MAX
 
 
-def test_nobody_who_does_not_read_is_waited_for_long():
+def test_a_reader_that_does_not_read_delays_an_attempt_only_briefly():
     readable, writable = os.pipe()
     budget = PrintBudget()
     limit = PrintLimit(budget, writable)

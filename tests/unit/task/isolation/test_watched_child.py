@@ -12,7 +12,7 @@ class Stopped(Exception):
     """What `alive` raises when the attempt is not wanted any more."""
 
 
-def test_a_child_that_nobody_listens_to_any_more_leaves_without_a_word(tmp_path, capfd):
+def test_a_child_whose_parent_is_gone_exits_silently(tmp_path, capfd):
     readable, writable = os.pipe()
 
     def work():

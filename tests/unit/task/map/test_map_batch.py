@@ -177,7 +177,7 @@ def test_it_returns_or_yields_tables_of_any_library(tmp_path, shape):
         (pa.table({"key": [math.nan]}), "NaN"),
     ],
 )
-def test_what_is_no_table_of_pairs_is_refused_with_the_functions_name(tmp_path, wrong, message):
+def test_a_result_that_is_no_table_of_pairs_is_refused_with_the_functions_name(tmp_path, wrong, message):
     def oddly(table):
         return wrong
 

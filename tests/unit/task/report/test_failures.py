@@ -128,7 +128,7 @@ def test_a_reduce_that_raises_names_the_key(numbers):
     assert "raise RuntimeError" in error.traceback_text
 
 
-def test_what_is_finally_yielded_must_be_plain(numbers):
+def test_values_in_the_result_must_be_plain_data(numbers):
     class Thing:
         pass
 
