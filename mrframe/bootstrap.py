@@ -1,4 +1,4 @@
-"""Picks the real cluster for the engines, which only name the parts they need, and knows how to start it."""
+"""Starts the real cluster for the engines, which know only the interface that they need."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _process_is_ours = False
 
 
 def claim_process() -> None:
-    """Say that this process is the command: one thread, nothing of a caller's in it, so it may be forked."""
+    """Mark this process as the command: it has one thread and no state of a caller, so it may be forked."""
     global _process_is_ours  # noqa: PLW0603  (a fact about the process)
     _process_is_ours = True
 
 
 def start_cluster(options: RunOptions, nodes: int, slots: int, scratch: Scratch) -> LocalCluster:
-    """Start a cluster on this machine. ClusterUnreachable when it does not start.
+    """Start a cluster on this machine. Raises ClusterUnreachable if it does not start.
 
-    It works in a directory of its own inside `scratch`, which is made once there is a keeper to remove it.
-    Its keeper is forked from the command, and started by exec from a notebook, a test or a script.
+    It works in a directory of its own inside `scratch`, created only after the keeper that removes it. The keeper is
+    forked from the command, and started by exec from a notebook, a test or a script.
     """
     from mrframe.cluster.client.client import LocalCluster
 

@@ -1,9 +1,8 @@
 """The one tree of errors.
 
-The message of every error names the thing, its state and the remedy. Its class says whose
-fault it is (`blame`), which exit code the command ends with (`exit_code`) and under which heading of
-docs/messages.md the condition is explained (`slug`). `did_you_mean` is the one wording for a name that is not known.
-Nothing here imports anything of mrframe.
+The message of every error names the thing, its state and the remedy. Its class holds the party at fault (`blame`),
+the exit code of the command (`exit_code`) and the heading of docs/messages.md that explains the condition (`slug`).
+`did_you_mean` is the one wording for an unknown name. This module imports nothing of mrframe.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ Blame = Literal["user", "data", "cluster", "mrframe"]
 
 
 def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "", cutoff: float = 0.6) -> str:
-    """`; did you mean 'nodes'?`, to be put behind the message that `name` is unknown; "" when nothing is similar.
+    """Return `; did you mean 'nodes'?` to append to the message that `name` is unknown, or "" without a similar name.
 
-    prefix  put before the match that is shown, where `name` and `known` are only the ends of longer names
-    cutoff  the similarity that is needed, from 0 to 1
+    prefix  put before the match, for a `name` and `known` that are only the ends of longer names
+    cutoff  minimum similarity, from 0 to 1
     """
     import difflib  # only messages need it
 
@@ -27,7 +26,7 @@ def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "", cutoff: f
 
 
 class MrframeError(Exception):
-    """Base of all errors that mrframe raises on purpose; raise a subclass, never this."""
+    """Base of all errors that mrframe raises on purpose. Raise a subclass, never this."""
 
     slug: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
@@ -101,10 +100,10 @@ class NotRepeatable(MrframeError):
 class UserCodeError(MrframeError):
     """The job's own code failed. Carries the user's traceback and the position in the input.
 
-    `traceback_text` starts at the user's own line. `source`, `offset` and `record` say which record
-    was being worked on (None when the failure belongs to no record, as in a reduce, where `key` is set, and `group`
-    holds its values, packed). `hook` is the part of the job that failed ("map", "combine", …). `kept` is the id under
-    which the failure can be run again, `not_kept` why there is none.
+    `traceback_text` starts at the user's own line. `source`, `offset` and `record` name the current record (None if
+    the failure belongs to no record, as in a reduce, where `key` is set and `group` holds its values, packed). `hook`
+    is the part of the job that failed ("map", "combine", …). `kept` is the id for replaying the failure, `not_kept`
+    the reason if it cannot be replayed.
     """
 
     slug = "user-code"
@@ -247,6 +246,6 @@ class ExtraMissing(UsageError):
 
 
 class PluginBroken(UsageError):
-    """An addition by an installed package cannot be imported or lacks what its group requires."""
+    """An addition by an installed package cannot be imported or does not meet the requirements of its group."""
 
     slug = "plugin-broken"

@@ -1,8 +1,8 @@
-"""Things that other packages add by name: entry points in the groups `mrframe.engines`, `mrframe.readers` and others.
+"""Finds plug-ins of other packages: entry points in the groups `mrframe.engines`, `mrframe.readers` and others.
 
 An installed package declares one in its own pyproject.toml, such as `toy = "mrframe_toy:ToyEngine"` in the table
-[project.entry-points."mrframe.engines"]. They are looked up only for a name that is not built in, since that takes
-longer than a small run. Not here: the interface that the objects of a group must have, which its registry checks.
+[project.entry-points."mrframe.engines"]. They are looked up only for a name that is not built in, since a lookup
+takes longer than a small run. Not here: the interface of a group's objects, which its registry checks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def plugin_names(group: str) -> list[str]:
-    """The names that installed packages register in a group, sorted."""
+    """Return the names that installed packages register in a group, sorted."""
     return sorted({entry.name for entry in _entries(group)})
 
 
@@ -38,14 +38,14 @@ def check_name(group: str, name: str, built_in: Iterable[str], origin: str) -> N
 
 
 def load_plugin(group: str, name: str, built_in: Iterable[str], origin: str) -> Any:
-    """The object that an installed package registers under this name.
+    """Return the object that an installed package registers under this name.
 
-    Raises UsageError, which begins with `origin`, when there is none, and PluginBroken when it cannot be imported.
+    Raises UsageError, which begins with `origin`, for an unknown name, and PluginBroken if the import fails.
     """
     entry = _entry(group, name, list(built_in), origin)
     try:
         return entry.load()
-    except Exception as error:  # whatever the package's own code raises
+    except Exception as error:  # from the package's own code
         raise broken(entry.group, name, f"{type(error).__name__}: {error}") from error
 
 
@@ -92,7 +92,7 @@ def entry_value(group: str, name: str) -> str:
 
 
 def broken(group: str, name: str, fault: str) -> PluginBroken:
-    """The error of a plug-in that cannot be used. It names the package that the plug-in comes from."""
+    """Return the error for a plug-in that cannot be used, naming its package."""
     found = [_package(entry) for entry in _entries(group) if entry.name == name]
     return PluginBroken(
         f"{name!r} in the entry points {group} of {' and '.join(found) or 'an unknown package'} cannot be used: "

@@ -1,7 +1,7 @@
-"""One attempt at a task, from its order to its report or failure. Executors call `run_attempt`.
+"""Runs one attempt at a task in an executor, from its order to its report or failure.
 
-Faults of the job, the data and the disk come back as a `Failure`, never as an exception. The files that
-a killed process leaves behind are deleted by its node.
+Faults of the job, the data and the disk come back as a `Failure`, never as an exception. The node removes the files
+that a killed process leaves behind.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ LEANER = 8
 
 
 def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport | Failure:
-    """Carry out an order with the job in `package`. Any output is written to `order.out_dir`."""
+    """Carry out `order` with the job in `package`. Output files go to `order.out_dir`."""
     if isinstance(order, DecodeOrder):
         return _tried(None, order, reporter)
     began_s = time.monotonic()
     effects.begin(package)
     if order.isolated:
-        gc.collect()  # an attempt that ran out of memory may have left its data in a circle with the exception
+        gc.collect()  # free memory of an attempt that ran out of it, which its exception may hold in a cycle
     try:
         job = unpack(package)
-    except BaseException as error:  # the user's modules run when the job is made again
+    except BaseException as error:  # unpacking runs the user's modules
         return failure_of(error, None)
     try:
         outcome = _attempted(job if not order.isolated else _leaner(job), order, reporter, apart=True)
         if isinstance(outcome, TaskReport):
             outcome.seconds = time.monotonic() - began_s
         return outcome
-    except OSError as error:  # of the files of a watched child, not of the work
+    except OSError as error:  # from around the work: the files of a watched child
         return _disk_failure(error, order)
     finally:
         job.close()
@@ -74,9 +74,9 @@ def _leaner(job: LoadedJob) -> LoadedJob:
 def run_loaded(
     job: LoadedJob, order: Order, reporter: Reporter, causes: list[BaseException] | None = None
 ) -> TaskReport | Failure:
-    """The same with a job that this process has already (the inline engine).
+    """Run an attempt with a job that this process has already (the inline engine).
 
-    The exceptions of the job's code are added to `causes`, as a `Failure` crosses processes and holds none.
+    Exceptions of the job's code are added to `causes`: a `Failure` crosses processes and holds no exception.
     """
     return _attempted(job, order, reporter, apart=False, causes=causes)
 
@@ -84,7 +84,7 @@ def run_loaded(
 def _attempted(
     job: LoadedJob, order: Order, reporter: Reporter, *, apart: bool, causes: list[BaseException] | None = None
 ) -> TaskReport | Failure:
-    """Run the task as usual, or isolated if that is ordered or if the records that failed may be left out."""
+    """Run the task the usual way, or isolated if ordered, or if the failed record may be left out."""
     if isinstance(order, DecodeOrder):
         return _tried(None, order, reporter)
     limit = job.settings.memory_limit_bytes if apart else None
@@ -102,7 +102,7 @@ def _attempted(
 
 
 def _needs_guard(job: LoadedJob, order: Order, failure: Failure) -> bool:
-    """Whether an isolated attempt finds more: records to leave out, or the record of a refused pair."""
+    """Return whether an isolated attempt finds more: records to leave out, or the record of a refused pair."""
     from mrframe.task.isolated_attempt import reads_lines
 
     if not reads_lines(order) or job.settings.sampling:
@@ -143,7 +143,7 @@ def _tried(
 
 
 def _fault(error: BaseException, order: Order) -> Failure | None:
-    """The failure for an exception outside the job's hooks. None for interrupts and for bugs."""
+    """Return the failure for an error outside the job's hooks, or None for an interrupt or a bug."""
     if isinstance(error, CorruptData):
         return Failure("io", str(error), error_slug=error.slug, source=error.file)
     if isinstance(error, CannotTravel) and error.__cause__ is not None and is_the_jobs(error.__cause__):
@@ -165,10 +165,10 @@ def _fault(error: BaseException, order: Order) -> Failure | None:
 def _hook_failure(
     job: LoadedJob | None, order: Order, failed: HookFailed, causes: list[BaseException] | None, *, again: bool
 ) -> Failure:
-    """Turn the failure of a hook into a Failure. `again`: where memory ran out, run the task once more, isolated.
+    """Return the failure for a failed hook. With `again`, out of memory repeats the task as an isolated attempt.
 
-    A function of its own: in a variable of a frame that the exception knows, it would keep itself and all of the
-    task's data alive.
+    A function of its own: stored in a variable of a frame in its own traceback, the exception would keep itself and
+    all of the task's data alive.
     """
     cause = failed.__cause__
     assert cause is not None
@@ -187,7 +187,7 @@ def _hook_failure(
 
 
 def _group(job: LoadedJob | None, order: Order, failed: GroupFailed) -> bytes:
-    """The values of a key on which the job's code failed. b"" if the key is unknown or they cannot be read."""
+    """Return the packed values of the key on which the job's code failed, or b"" if unknown or unreadable."""
     if job is None or failed.key is NO_KEY or isinstance(order, DecodeOrder):
         return b""
     from mrframe.task.debug.capsule import group_given, group_of
@@ -266,7 +266,7 @@ def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
 
 
 def _block_gone(split: Split) -> Failure:
-    """A block that a decode attempt had made is no longer there: nothing that the input is to blame for."""
+    """Return the failure for a missing block of a decode attempt. The input is not at fault."""
     message = (
         f"{split.path}, with {split.length:,} bytes of {split.source} from byte {split.order[1]:,}, is gone with "
         "the rest of the attempt that made it"

@@ -1,7 +1,7 @@
-"""The work of a block executor: store a block, or verify one. No code of a job runs there.
+"""The work of a block executor: store a block, or check one. It runs no user code and knows no job.
 
-A block is verified against its name before it is kept, wherever it comes from: a log that was written to since its
-client looked, a replica that has rotted or a truncated copy gives a refusal, never a block.
+Every block is checked against its name before it is kept, whatever its origin. A log that changed since its client
+looked, a rotten replica or a truncated copy is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PIECE_BYTES = 1 << 20
 
 
 def do_block(executor: int, order: StoreOrder | JudgeOrder) -> BlockDone:
-    """Carry out an order. Errors are part of the result."""
+    """Carry out an order. Errors are part of the returned message."""
     try:
         if isinstance(order, JudgeOrder):
             return _verify(executor, order)
@@ -42,7 +42,7 @@ def _verify(executor: int, order: JudgeOrder) -> BlockDone:
 
 
 def check_block(path: str, name: str) -> int:
-    """The bytes of a block's file. Raises CorruptData when it is not the whole block of this name."""
+    """Return the size of a block's file in bytes. Raises CorruptData unless it is the whole block of this name."""
     with BlockFile(path) as block:
         block.check(name)
     return os.stat(path).st_size
@@ -55,12 +55,12 @@ def _store(executor: int, order: StoreOrder) -> BlockDone:
     try:
         return BlockDone(executor, order.name, file_bytes=check_block(store.file(order.name), order.name))
     except CorruptData:
-        pass  # it is not here, or not whole: the new block replaces it
+        pass  # missing or damaged: store it again
     with store.stage(order.length) as file:
         written = write_block(file, _content(order), best_codec())
         if (written.name, written.length) != (order.name, order.length):
             raise InputChanged(f"{order.path} was written to while it was put; put it again, or a copy of it")
-        if order.provisional and not os.path.lexists(store.file(order.name)):  # not in place of one that has rotted
+        if order.provisional and not os.path.lexists(store.file(order.name)):  # never in place of a rotten one
             store.mark_provisional(order.name)
         store.publish(file, order.name)
     return BlockDone(executor, order.name, file_bytes=written.file_bytes, new=True)
@@ -75,7 +75,7 @@ def _content(order: StoreOrder) -> Iterator[bytes]:
 
 
 def read_piece(path: str, offset: int, length: int) -> Iterator[bytes]:
-    """`length` bytes of a file from `offset`, in pieces. Raises InputChanged when it is gone, or has fewer."""
+    """Yield `length` bytes of a file from `offset`, in pieces. Raises InputChanged if it is gone or too short."""
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115 -- closed below; only its absence is of interest
     except OSError as error:

@@ -1,15 +1,15 @@
-"""An attempt that finds the record or key at which the job's code raises, dies, hangs or uses up memory.
+"""An attempt that finds the record or key to blame if the job's code raises, dies, hangs or uses up memory.
 
-An executor runs it when an attempt at the task has died before, or a record has failed and may be left out. The work
-is done in a child process, watched, with its place in a `ProgressPage`. When the child dies the record it was at
-fails the job, or is left out and the work is done again without it. Further such records are looked for first, from
-there on and without output, so that a thousand of them cost a thousand forks and not a thousand attempts.
+An executor runs it after an attempt at the task has died, or after a failed record that may be left out. The work
+runs in a watched child process, with its position in a `ProgressPage`. If the child dies, its current record fails
+the job, or is left out and the work repeated without it. Before that, a probe without output finds further such
+records from there on, so a thousand of them cost a thousand forks and not a thousand attempts.
 
-Without `apart` (the inline engine) there is no child: records that raise are found and left out as well, records that
-kill are not.
+Without `apart` (the inline engine) there is no child: records that raise are found and left out, records that kill
+are not.
 
-Rule. SIGKILL alone proves nothing, since an operator or the kernel may send it: it is blamed on a record only when
-it comes twice at the same one.
+Rule. One SIGKILL proves nothing, since an operator or the kernel may send it. It is blamed on a record only if it
+comes twice at the same one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Run = Callable[[Order, Progress, RecordGuard], TaskReport | Failure]
 
 
 class IsolatedAttempt:
-    """One of them. `run` does the work once, as its `RecordGuard` says."""
+    """One isolated attempt. `run` does the work once, under a `RecordGuard`."""
 
     def __init__(self, job: LoadedJob, order: MapOrder | ReduceOrder, reporter: Progress, run: Run) -> None:
         self._job = job
@@ -55,7 +55,7 @@ class IsolatedAttempt:
         self._limit = job.settings.max_failed if reads_lines(order) and not job.settings.sampling else 0
 
     def outcome(self, *, apart: bool) -> TaskReport | Failure:
-        """Do the task, apart (in a child) or here."""
+        """Run the task, in a child if `apart`, otherwise in this process."""
         killed: set[Position] = set()
         while True:
             shutil.rmtree(self._order.out_dir, ignore_errors=True)
@@ -78,7 +78,7 @@ class IsolatedAttempt:
                 self._probe_ahead((position.offset, position.record + 1))
 
     def _no_sample(self) -> TaskReport:
-        """The empty sample of a split whose records kill the job's code. The run itself will find them."""
+        """Return the empty sample of a split with records that kill the job's code. The run itself will find them."""
         from mrframe.task.map.key_sample import sealed
 
         assert isinstance(self._order, MapOrder)
@@ -92,7 +92,7 @@ class IsolatedAttempt:
     def _watched(self, work: Callable[[], Outcome]) -> Outcome | Death:
         directory = os.path.dirname(os.path.abspath(self._order.out_dir))
         outcome = watched(work, self._page, self._job.settings.stall_s, self._alive, directory)
-        self._alive()  # of children that die at once none lives long enough to be asked
+        self._alive()  # children that die at once never live long enough to report progress
         return outcome
 
     def _alive(self) -> None:
@@ -104,17 +104,17 @@ class IsolatedAttempt:
         return step.map_split is None and step.map_batch is None
 
     def _skip(self, failure: Failure, position: Position) -> bool:
-        """Leave the record that failed out from now on, when there is one and the limit allows it."""
+        """Leave the failed record out from now on. Returns False if no record is known or the limit is reached."""
         blamed = failure.kind == "raised" and not failure.key and position.record >= 0 and not position.spent
         if not blamed or not tolerates(self._limit, len(self._skipped) + 1):
             return False
         self._skipped[position.offset, position.record] = failure.message.partition("\n")[0]
         return True
 
-    # ---- further on -------------------------------------------------------------------------------
+    # ---- probe ------------------------------------------------------------------------------------
 
     def _probe_ahead(self, start: RecordId) -> None:
-        """Find the other records that kill, from `start` on. Records that raise are found when the work is done."""
+        """Find the other records that kill, from `start` on. The work itself finds records that raise."""
         while True:
             self._page.clear()
             ended = self._watched(partial(self._probe, start))
@@ -130,14 +130,14 @@ class IsolatedAttempt:
             start = (position.offset, position.record + 1)
 
     def _probe(self, start: RecordId) -> Failure | None:
-        """In a child: run the job's code over the records from `start` on, only to see whether it lives."""
+        """Run the job's code over the records from `start` on, in a child, only to see whether it survives."""
         order = self._order
         assert isinstance(order, MapOrder)
         out_dir = os.path.join(order.out_dir, "probe")
         shutil.rmtree(out_dir, ignore_errors=True)
         os.makedirs(out_dir, 0o700)
         split, skipped = order.split, start[0] - order.split.order[1]
-        if skipped > 0:  # blocks are cut alike from every block on
+        if skipped > 0:  # cutting from any block on gives the same blocks
             input_position = (split.order[0], start[0])
             split = replace(split, offset=split.offset + skipped, length=split.length - skipped, order=input_position)
         job, settings = view_of(self._job, order), self._job.settings
@@ -155,13 +155,13 @@ class IsolatedAttempt:
                 except EmitFailed as failed:
                     if isinstance(failed.__cause__, MemoryError):
                         return failure_of(failed.__cause__, None)
-            source.handled = parsed.records  # nothing is mapped, so nothing is balanced
+            source.handled = parsed.records  # nothing is mapped, so there is no balance to check
         return None
 
     # ---- blame ------------------------------------------------------------------------------------
 
     def _blamed(self, death: Death, position: Position) -> Failure:
-        """The failure that the death of the child amounts to: of the record or key that it was at."""
+        """Return the failure for the child's death, blamed on its current record or key."""
         order = self._order
         if isinstance(order, MapOrder) and position.record >= 0:
             reader = block_reader(view_of(self._job, order), self._job.settings)
@@ -192,19 +192,19 @@ def _message(death: Death, what: str) -> str:
 
 
 def reads_lines(order: Order) -> bool:
-    """Whether this is a map task over lines, whose records can be left out."""
+    """Return whether this is a map task over lines, which can leave out records."""
     return isinstance(order, MapOrder) and not order.split.is_pairs
 
 
 def view_of(job: LoadedJob, order: MapOrder) -> Job:
-    """The job as the source that the order's split belongs to sees it."""
+    """Return the job as seen by the source of the order's split."""
     return job.steps[order.step].sources()[order.split.input_name]
 
 
 def location_of(
     order: MapOrder, position: Position, locate: Callable[[bytes, int], tuple[int, bytes]]
 ) -> RecordLocation:
-    """Where the record lies at which a page stands, with its bytes."""
+    """Return the location and bytes of the record at the page's position."""
     split = order.split
     at = position.offset - (split.order[1] - split.offset)
     with open_split(split) as content:

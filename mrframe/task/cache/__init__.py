@@ -1,1 +1,1 @@
-"""Saved map results: when two are the same, and which may be saved."""
+"""Saved map results: which may be saved, and their identity."""

@@ -1,8 +1,8 @@
-"""Whether a function without a file at hand is known to depend on its arguments alone, by its byte code.
+"""Checks by byte code that a function without a source file is pure: depends on its arguments alone.
 
-For jobs of notebooks, scripts and `mrframe count`. Here the names are bound already, so a name of a function is
-looked at itself: a module must be followed by attributes that `pure_names.py` has, anything else is described, and so
-judged, by `fingerprint.py`. Not here: jobs with a file, as source says more (`purity.py`).
+For jobs of notebooks, scripts and `mrframe count`. Their names are bound already, so the check looks at the objects
+themselves: a module must be followed by attributes that `pure_names.py` lists, and `fingerprint.py` describes, and so
+judges, all other objects. Not here: jobs with a file, whose source says more (`purity.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from mrframe.task.cache import pure_names
 from mrframe.task.cache.purity import REMEDY, Unsaved
 
-_OPTIMIZED = 1  # a flag of the code of functions, which that of a class does not have
+_OPTIMIZED = 1  # a flag that code of functions has and code of classes lacks
 _NOISE = {"CACHE", "EXTENDED_ARG", "NOP", "PUSH_NULL", "RESUME", "PRECALL", "SWAP", "POP_TOP", "NOT_TAKEN"}
 _GLOBAL = ("LOAD_GLOBAL", "LOAD_NAME")
 _ATTRIBUTE = ("LOAD_ATTR", "LOAD_METHOD")
@@ -28,7 +28,7 @@ def check_code(code: CodeType, names: Mapping[str, Any], imports: Mapping[str, s
 
 
 def modules_of(code: CodeType) -> Iterator[str]:
-    """Names of the modules that the code imports when it runs."""
+    """Yield the names of modules that the code imports when it runs."""
     for step in dis.get_instructions(code):
         if step.opname == "IMPORT_NAME":
             yield str(step.argval)
@@ -38,7 +38,7 @@ def modules_of(code: CodeType) -> Iterator[str]:
 
 
 class _Code:
-    """One code object. `imports` are the modules that its own variables, and those around it, stand for."""
+    """One code object. `imports` are the modules that its own and enclosing variables stand for."""
 
     def __init__(self, code: CodeType, names: Mapping[str, Any], imports: dict[str, str]) -> None:
         self._code = code
@@ -66,7 +66,7 @@ class _Code:
         raise Unsaved(f"{where} {fault}, which is not known to be pure{REMEDY}")
 
     def _checked(self, at: int) -> int:
-        """Check the instruction at this offset. Returns the offset of the next one."""
+        """Judge the instruction at an index. Returns the index of the next one."""
         step = self._steps[at]
         positions = step.positions
         if positions is not None and positions.lineno is not None:
@@ -98,19 +98,19 @@ class _Code:
                 self._refuse(f"may keep {name} from one record to the next")
             return at + 1
         if name in self._code.co_freevars:
-            return at + 1  # of a function around it, which is checked as well
+            return at + 1  # of an enclosing function, whose code is judged
         if name not in pure_names.BUILTINS or name in pure_names.BY_NAME:
             self._refuse(f"uses {name}")
         return at + 1
 
     def _changes(self, at: int, value: object) -> bool:
-        """Whether a value from outside of the function may be changed by it."""
+        """Return whether the function may change a value from outside of it."""
         after = self._steps[at + 1] if at + 1 < len(self._steps) else None
         called = after is not None and after.opname in _ATTRIBUTE and after.argval in pure_names.MUTATORS
         return isinstance(value, _MUTABLE) and (called or self._stores)
 
     def _dotted(self, at: int, module: str) -> int:
-        """Check a module, or a name imported from one, with the attributes that follow it."""
+        """Judge a module, or a name imported from one, with the attributes that follow it."""
         chain = [module]
         at += 1
         while at < len(self._steps) and self._steps[at].opname in _ATTRIBUTE:
@@ -136,7 +136,7 @@ class _Code:
             self._refuse(f"imports {module}")
 
     def _note_import(self, at: int) -> None:
-        """Note the variables that the import at this offset binds, and their modules."""
+        """Note the variables that an import binds, and the modules they stand for."""
         step = self._steps[at]
         if step.opname != "IMPORT_NAME":
             return
@@ -158,7 +158,7 @@ class _Code:
 
 
 def _pairs(steps: Sequence[dis.Instruction]) -> Iterator[tuple[dis.Instruction, dis.Instruction | None]]:
-    """Each instruction that is no store behind an IMPORT_FROM, with the one after it."""
+    """Yield each instruction, except stores after an IMPORT_FROM, with the one after it."""
     at = 0
     while at < len(steps):
         after = steps[at + 1] if at + 1 < len(steps) else None

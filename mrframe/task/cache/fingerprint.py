@@ -1,14 +1,14 @@
-"""The fingerprint of a job: everything but the input that the results of its maps can depend on.
+"""The fingerprint of a job: everything that its map results can depend on, except the input.
 
 It covers the text of the job file and of the local modules it imports, the options the job was made with, the reader,
 the settings that shape a run file, Python's version, mrframe's own code, the versions of the installed packages that
-are imported, and the surroundings that even pure code depends on, such as the local zone (`surroundings.py`). Of a
-job without a file (made by `mrframe count`, a script, a notebook) it covers the byte code of its functions with their
-constants, closures, and the globals they name. It never looks at pickled bytes, as they differ for equal things. A
-job without a fingerprint raises Unsaved with the reason. So does code that is not known to be pure (`purity.py`,
-`bytecode.py`), unless the job says `pure=True`.
+are imported, and surroundings such as the local zone (`surroundings.py`). For a job without a file (made by
+`mrframe count`, a script, a notebook) it covers the byte code of its functions with their constants, closures, and
+the globals they name. It never looks at pickled bytes, as they differ for equal objects. A job without a fingerprint
+raises Unsaved with the reason. So does code that is not known to be pure (`purity.py`, `bytecode.py`), unless the job
+says `pure=True`.
 
-It misses data that a function reaches without naming it, such as through an installed package.
+Not covered: data that a function reaches without naming it, for example through an installed package.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 def fingerprint(job: Job, settings: TaskSettings, file: JobFile | None, options: Mapping[str, Any]) -> str:
-    """The fingerprint in hex. Raises Unsaved when the results of this job cannot be saved, and why."""
+    """Return the fingerprint in hex. Raises Unsaved with the reason if the results of this job cannot be saved."""
     described, packages = _described(job, file, options)
     seen = _Described(check=False)
     plain = [
@@ -67,7 +67,7 @@ def readers_of(reader: Reader | Mapping[str, Reader]) -> list[Reader]:
 
 
 def unsaved_because(job: Job, file: JobFile | None, options: Mapping[str, Any]) -> str:
-    """Why the results of this job cannot be saved. "" when they can."""
+    """Return why the results of this job cannot be saved, or "" if they can."""
     try:
         _described(job, file, options)
     except Unsaved as error:
@@ -76,10 +76,7 @@ def unsaved_because(job: Job, file: JobFile | None, options: Mapping[str, Any]) 
 
 
 def _described(job: Job, file: JobFile | None, options: Mapping[str, Any]) -> tuple[Any, list[tuple[str, str]]]:
-    """The job described, and the packages that it uses with their versions.
-
-    Raises Unsaved when it cannot be saved.
-    """
+    """Return the job described, and the packages that it uses with their versions. Raises Unsaved."""
     if job.pure is False:
         raise Unsaved("the job says pure=False")
     if job.key_order == "total":
@@ -106,16 +103,16 @@ def _sources(file: JobFile, seen: _Described) -> list[Any]:
 
 
 class _Described:
-    """Values as nested lists of plain ones, equal when the values are. Collects the packages met on the way."""
+    """Describes values as nested lists of plain ones, equal if the values are, and notes the packages they use."""
 
     def __init__(self, *, check: bool) -> None:
         self.check = check
         self.packages: dict[str, str] = {}
-        self._met: dict[int, int] = {}  # functions that are described already, or are just being
+        self._met: dict[int, int] = {}  # functions described already or in progress
 
     def of(self, value: Any) -> Any:
-        """Describe a value. Raises Unsaved when that cannot be done."""
-        kind = type(value)  # exactly: a subclass has methods of its own, which may change and stay unseen
+        """Describe a value. Raises Unsaved if it cannot be described."""
+        kind = type(value)  # exact: a subclass has methods of its own, which could change unseen
         if kind in _PLAIN:
             return [kind.__name__, repr(value)]
         if kind in (list, tuple):
@@ -138,7 +135,7 @@ class _Described:
         return self._other(value)
 
     def _other(self, value: Any) -> Any:
-        """Describe a value by its name in an installed module: a class, a built-in function, a compiled pattern."""
+        """Describe a class or built-in function by its name in an installed module, a compiled pattern by text."""
         if isinstance(value, ModuleType):
             raise Unsaved(f"it hands on the module {value.__name__}, which is not known to be pure{REMEDY}")
         module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
@@ -153,11 +150,11 @@ class _Described:
         raise Unsaved(f"it uses {value!r:.80}, of which it cannot be told whether it is the same tomorrow")
 
     def _check_named(self, module: str, name: str) -> None:
-        """Unsaved for a function or class of an installed module that is not known to be pure."""
+        """Raise Unsaved for a function or class of an installed module that is not known to be pure."""
         if not self.check:
             return
         own = module.split(".", maxsplit=1)[0] == "mrframe"
-        public = "mrframe" if own else module.removeprefix("_")  # `bisect` is made in `_bisect`
+        public = "mrframe" if own else module.removeprefix("_")  # `bisect` is defined in `_bisect`
         if (name in pure_names.BUILTINS) if module == "builtins" else not pure_names.fault_of(f"{public}.{name}"):
             return
         raise Unsaved(f"it uses {module}.{name}, which is not known to be pure{REMEDY}")
@@ -186,7 +183,7 @@ class _Described:
         ]
 
     def _asked(self, value: Any) -> Any:
-        """Describe a value that a function names. Its attributes of modules are checked already."""
+        """Describe a value that a function names. Attributes that it uses of a module are judged already."""
         return self._module(value) if isinstance(value, ModuleType) else self.of(value)
 
     def _code(self, code: CodeType) -> Any:
@@ -207,7 +204,7 @@ class _Described:
         return ["module", module.__name__]
 
     def package(self, name: str) -> None:
-        """Note the version of an installed package. Raises Unsaved when it has none."""
+        """Note the version of an installed package. Raises Unsaved if it has none."""
         if name in self.packages or name in sys.stdlib_module_names or name in ("mrframe", "builtins", "__main__"):
             return
         self.packages[name] = _version(name)
@@ -221,7 +218,7 @@ def _names(code: CodeType) -> Iterator[str]:
 
 
 def _is_installed(function: FunctionType) -> bool:
-    """Whether a function is one of Python or of an installed package, which its name stands for."""
+    """Return whether a function is Python's or an installed package's, and so identified by its name."""
     module = sys.modules.get(function.__module__ or "")
     if module is None or _is_local(module):
         return False
@@ -246,7 +243,7 @@ def _version(name: str) -> str:
 
 
 def _distributions(package: str) -> Iterator[str]:
-    """Distributions that may have installed a package, likeliest first: to ask all installed ones takes 40 ms."""
+    """Yield the likely distributions of a package: first its own name, since a look at all installed takes 40 ms."""
     from importlib import metadata
 
     yield package
@@ -255,7 +252,7 @@ def _distributions(package: str) -> Iterator[str]:
 
 @lru_cache(maxsize=1)
 def own_code(root: str = PACKAGE_DIR) -> str:
-    """A digest of the names, sizes and times of mrframe's own files: changed code starts anew."""
+    """Return a digest of the names, sizes and times of mrframe's own files. A change of code voids saved results."""
     digest = sha256()
     for folder, folders, names in os.walk(root):
         folders.sort()

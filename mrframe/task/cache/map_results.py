@@ -1,13 +1,13 @@
-"""Save map results, and reuse them for attempts with the same identity.
+"""Saves map results, and loads one instead of repeating an attempt.
 
 The identity of a result is the content of its whole split (a digest of the decoded bytes, never a path, an inode or a
-beginning), the fingerprint of the job (`fingerprint.py`), and everything else that the map can see: whether the split
-begins its source (a mark is looked for only there), the name and the place in it where the job asks for `file` or
-`offset`. So work is shared wherever the same bytes are read again, after a log was appended to, renamed, compressed
-or copied, and data never is: every split counts each time it is an input.
+beginning), the fingerprint of the job (`fingerprint.py`), and all else that the map can see: whether the split begins
+its source (a byte order mark is expected only there), and the source's name and the place in it if the job asks for
+`file` or `offset`. So work is shared wherever the same bytes are read again, after a log was appended to, renamed,
+compressed or copied. Data never is: every split counts each time it is an input.
 
-A saved result holds the sealed output: the run file, the digests of its slots, and the report. A result that left out
-records is not saved. `verify` makes some attempts again and compares, byte for byte.
+A saved result is the sealed output: the run file, the digests of its slots, and the report. A result that left out
+records is not saved. `verify` repeats some attempts and compares them byte for byte.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ from mrframe.task.map.output import MAP_FILE, report_partitions
 
 VERSION = 3
 HASH_BYTES = 1 << 20
-_KNOWN = "known"  # in the attempt's directory: a saved run file that is being compared
+_KNOWN = "known"  # in the attempt's directory: the saved run file under comparison
 
 Digests = dict[int, int]  # by slot
 Map = Callable[[Any, MapOrder], tuple[TaskReport, Digests]]
-"""Runs the map. Its arguments are a digest to feed the input to as it is read, or None, and the order."""
+"""Runs the map. Takes a hash to feed with the input as it is read, or None, and the order."""
 
 
 def map_or_load(job: Job, order: MapOrder, settings: TaskSettings, run: Map) -> TaskReport:
-    """The report of a sealed attempt: loaded when it was saved before, else made by `run`, and saved.
+    """Return the report of a sealed attempt: loaded if it is saved, otherwise made by `run` and saved.
 
-    Raises the exceptions of `run`, and NotRepeatable when the map gave another result the second time.
+    Raises the errors of `run`, and NotRepeatable if a repeated map gave a different result.
     """
     assert settings.saving is not None
     return _SavedMap(job, order, settings, settings.saving).outcome(run)
 
 
 class _SavedMap:
-    """One attempt, for which there may be a saved result."""
+    """One attempt that may have a saved result."""
 
     def __init__(self, job: Job, order: MapOrder, settings: TaskSettings, saving: Saving) -> None:
         self._job = job
@@ -90,7 +90,7 @@ class _SavedMap:
         return saving.known and not self._order.split.is_saved and random.random() < saving.verify
 
     def _made(self, content: str, run: Map) -> TaskReport:
-        """The attempt itself, saved when it may be."""
+        """Run the attempt, and save its result if allowed."""
         digest = None if content else Digest()
         report, digests = run(digest, self._order)
         report.content = content or (digest.whole(self._order.split.length) if digest else "")
@@ -101,10 +101,10 @@ class _SavedMap:
         return report
 
     def _left_out(self, content: str, run: Map) -> TaskReport | None:
-        """The report of a split of which a window leaves out all records, unread. None when it must be read."""
+        """Return the report of a split with all records outside the window, unread, or None if it must be read."""
         split = self._order.split
         span = self._spans.load(split, content) if self._spans is not None else None
-        batches = self._job.map_batch is not None  # which may be called with a batch that has no rows
+        batches = self._job.map_batch is not None  # map_batch may be called with an empty batch
         if span is None or batches or (self._settings.keep_rejects and span.ledger.malformed):
             return None
         nothing = replace(split, length=0, crc32=-1)
@@ -115,7 +115,7 @@ class _SavedMap:
         return replace(made, ledger=replace(span.ledger), samples=samples, content=content, saved=True)
 
     def _verified(self, content: str, run: Map) -> TaskReport:
-        """Load and make. Raises NotRepeatable when they differ, and the saved one is dropped."""
+        """Load the result and run the attempt. If they differ, drop the saved result and raise NotRepeatable."""
         known_path = os.path.join(self._order.out_dir, _KNOWN)
         known = self._load(content, known_path)
         report = self._made(content, run)
@@ -137,7 +137,7 @@ class _SavedMap:
         return identity(self._job, self._order.split, self._order.partitions, content)
 
     def _load(self, content: str, run_path: str) -> TaskReport | None:
-        """A saved report as this run's, and its run file at `run_path`. None when there is none."""
+        """Load a saved report as this run's, with its run file at `run_path`. Returns None if nothing is saved."""
         data = self._results.load(self._saving.job, self._key(content), run_path)
         if data is None:
             return None
@@ -145,7 +145,7 @@ class _SavedMap:
         report = TaskReport.from_plain(plain)
         if self._settings.keep_rejects and report.ledger.malformed:
             os.unlink(run_path)
-            return None  # the lines themselves are wanted, and were not saved
+            return None  # the lines themselves are wanted, but not saved
         begins = self._order.split.order[1]
         report.samples = [replace(one, offset=one.offset + begins) for one in report.samples]
         with open(run_path, "rb") as file:
@@ -155,7 +155,7 @@ class _SavedMap:
         return report
 
     def _save(self, report: TaskReport, digests: Digests) -> None:
-        """Save a sealed attempt, unless it left out records or did something beside computing."""
+        """Save a sealed attempt, unless it left out records or had side effects."""
         ledger = report.ledger
         if self._saving.watched and effects.noted():
             return
@@ -163,7 +163,7 @@ class _SavedMap:
             return
         begins = self._order.split.order[1]
         samples = [replace(one, offset=one.offset - begins) for one in report.samples]
-        # no witness later: a run with other settings, such as less memory, cuts the same pairs into other blocks
+        # cannot be compared later: other settings, such as less memory, cut the same pairs into other blocks
         own = replace(report, samples=samples, partitions={}, digests={}, fixed=False)
         plain = replace(own, seconds=0.0, memory_peak_bytes=0, span=("", "")).to_plain()
         data = msgpack.packb([plain, digests], unicode_errors="surrogateescape")
@@ -173,7 +173,7 @@ class _SavedMap:
 
 
 def spans_of(split: Split, settings: TaskSettings, results: ResultStore) -> Spans:
-    """The saved spans of splits like this one, for the window of these settings."""
+    """Return the saved spans of splits like this one, for the window of these settings."""
     assert settings.window is not None
     reader = settings.reader if isinstance(settings.reader, Reader) else settings.reader[split.input_name]
     return Spans(results, reader, Window.from_plain(settings.window))
@@ -192,31 +192,31 @@ def _bytes(path: str) -> bytes:
 
 
 class Digest:
-    """The content of a split, hashed as it is read. Bytes that are skipped are not in it."""
+    """Hashes the content of a split as it is read. Bytes skipped unread are not in it."""
 
     def __init__(self) -> None:
         self._hash = new_digest()
         self._length = 0
 
     def update(self, data: bytes) -> None:
-        """The next bytes."""
+        """Add the next bytes."""
         self._hash.update(data)
         self._length += len(data)
 
     def whole(self, length: int) -> str:
-        """The digest in hex when all of so many bytes were seen, else ""."""
+        """Return the digest in hex if `length` bytes were seen, otherwise ""."""
         return self._hash.hexdigest() if self._length == length else ""
 
 
 def content_digest(split: Split) -> str:
-    """The digest of a split's bytes, read for it. "" when a line of it is too long to be read as one.
+    """Read a split and return the digest of its bytes, or "" if it has a line above the length limit.
 
-    Raises the exceptions of reading.
+    Raises the errors of reading.
     """
     digest = Digest()
 
     def pass_over(_line: LongLine) -> None:
-        pass  # its bytes are missing, so the digest is not whole
+        pass  # bytes are missing, so the digest is incomplete
 
     for _, data in read_split(split, block_bytes=HASH_BYTES, on_long=pass_over):
         digest.update(data)
@@ -224,7 +224,7 @@ def content_digest(split: Split) -> str:
 
 
 def identity(job: Job, split: Split, partitions: int, content: str) -> str:
-    """The name of the result of this map over a split with this content, among those of its job, in hex."""
+    """Return the name of this map's result for a split with this content, unique within the job, in hex."""
     wanted = job.projection()
     seen = [
         VERSION,

@@ -1,9 +1,9 @@
-"""Names that are known to be pure, by module and attribute: their results depend on their arguments alone.
+"""Names known to be pure, by module and attribute: their results depend on their arguments alone.
 
-A name that is not here is taken to be impure, so that a hole in these lists costs a saved result, never an answer.
+A name that is not listed counts as impure, so a gap in these lists costs a saved result, never a correct answer.
 Local time, locale, and the context of `decimal` are allowed, since the fingerprint covers them (`surroundings.py`).
-Types of which only some methods are pure are here when the others are in `IMPURE_METHODS`. Not here: how names are
-found in a job's code (`purity.py`, `bytecode.py`).
+A type with some impure methods is listed if those are in `IMPURE_METHODS`. Not here: finding the names in a job's
+code (`purity.py`, `bytecode.py`).
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ IMPURE_METHODS = _names(
     ag_frame cr_frame f_back f_builtins f_globals f_locals gi_frame tb_frame tb_next gi_code cr_code
     """
 )
-"""Attributes that are impure whatever they are asked of: clocks, frames, files, addresses, other packages."""
+"""Attributes that are impure on any object: clocks, frames, files, addresses, other packages."""
 
 DUNDER = _names(
     """
@@ -170,7 +170,7 @@ DUNDER = _names(
     __rxor__ __iadd__ __isub__ __imul__ __iand__ __ior__ __ixor__ __slots__
     """
 )
-"""The special names that may be asked for: the others lead to modules, code and globals."""
+"""The special attributes that are allowed: all others lead to modules, code and globals."""
 
 MUTATORS = _names(
     """
@@ -182,14 +182,14 @@ MUTATORS = _names(
 """Methods that change their object."""
 
 BY_NAME = _names("getattr hasattr operator.attrgetter operator.methodcaller")
-"""Functions that are given the name of an attribute, which must be a literal that is allowed."""
+"""Functions that take the name of an attribute, which must be an allowed literal."""
 _SPECIAL_FIELD = re.compile(r"\{[^{}]*__")
 _CLOCK_TYPE = re.compile(r"[<>=|]?(datetime64|M8)(\[|$)")
 PACKAGES = frozenset(name.split(".")[0] for name in MODULES)
 
 
 def is_known(module: str, name: str) -> bool:
-    """Whether this name of this module is pure. `name` may be dotted, and then its first part decides."""
+    """Return whether this name of this module is pure. The first part of a dotted `name` decides."""
     found = MODULES.get(module)
     first = name.partition(".")[0]
     if found is None or not first:
@@ -200,7 +200,7 @@ def is_known(module: str, name: str) -> bool:
 
 
 def _is_module_of(module: str, name: str) -> bool:
-    """Whether the name is a module that this one has imported for itself: `statistics.random`."""
+    """Return whether the name is a module that this one imports for its own use: `statistics.random`."""
     import importlib
     from types import ModuleType
 
@@ -211,21 +211,21 @@ def _is_module_of(module: str, name: str) -> bool:
 
 
 def is_attribute_known(name: str) -> bool:
-    """Whether an attribute of this name may be asked of anything."""
+    """Return whether an attribute of this name is pure on any object."""
     if name.startswith("__") and name.endswith("__"):
         return name in DUNDER
     return name not in IMPURE_METHODS
 
 
 def fault_of_text(text: str) -> str:
-    """The fault of a literal text, "" if none: attributes for `format`, or NumPy's type that reads "now"."""
+    """Return the fault of a literal, or "": it may name attributes for `format`, or NumPy's type that reads "now"."""
     if _SPECIAL_FIELD.search(text):
         return "may format a special attribute"
     return f"names the type {text}, which reads the clock," if _CLOCK_TYPE.match(text) else ""
 
 
 def fault_of(dotted: str) -> str:
-    """The fault of using this dotted name of a module that is not the job's own. "" if there is none."""
+    """Return the fault of using this dotted name of a module outside the job, or ""."""
     parts = dotted.split(".")
     for length in range(len(parts), 0, -1):
         module = ".".join(parts[:length])

@@ -1,10 +1,10 @@
-"""Whether the code of a job is known to depend on its input alone, by the names in its source.
+"""Checks by the names in a job's source that its code is pure: depends on its input alone.
 
-It goes through the whole module, at whatever depth: each name is found in its scope, and the target of an import to
-must be in the lists of `pure_names.py`, as must each built-in function. Attributes of other values are judged by
-their name. A value that a function changes must be its own, or it is kept from one record to the next. Code that is
-not known to be pure is not saved. A job that knows better says `pure=True`. Not here: the effects at run time (that
-is watched by `effects.py`), and functions without a file (`bytecode.py`).
+It walks the whole module to any depth and looks each name up in its scope. An imported name must be in the lists of
+`pure_names.py`, and so must each built-in function. Attributes of other values are judged by their name. A function
+may change only its own values, since any other value is kept from one record to the next. Results of code that is not
+known to be pure are not saved. A job that knows better says `pure=True`. Not here: side effects of the running code
+(`effects.py`), functions without a file (`bytecode.py`).
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from mrframe.task.cache import pure_names
 from mrframe.task.code.modules import Source
 
 OWN = ""
-"""Stands for a name that the module itself gives a value, in place of an imported name."""
+"""In place of an imported name: the module assigns the name a value itself."""
 REMEDY = "; if the job depends on its input alone, write pure=True in the Job"
 
 _FIXED = ("TYPE_CHECKING", "typing", "__name__", "__match_args__")
-"""Names that are taken for their usual meaning: which code runs, and which attributes a pattern asks for."""
+"""Names judged by their usual meaning: they decide which code runs, or which attributes a pattern matches."""
 
 Bound = dict[str, set[str]]
-"""{name: OWN, or the dotted names of the imports that it may stand for}"""
+"""{name: possible meanings: OWN, or the dotted name of an import}"""
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 class Unsaved(Exception):
-    """The results of a job cannot be saved, and why. It runs all the same, so this is no error of a user's."""
+    """The results of a job cannot be saved, with the reason. Not a user's error: the job runs all the same."""
 
 
 def check_sources(sources: Iterable[Source]) -> None:
-    """Raise Unsaved for the first thing in these modules of a job that is not known to be pure, with its line."""
+    """Raise Unsaved, with the line, for the first thing in these modules of a job that is not known to be pure."""
     modules = {source.name: _Module(source) for source in sources}
     found = True
     while found:  # a star may import a star
@@ -48,7 +48,7 @@ def check_sources(sources: Iterable[Source]) -> None:
 
 
 class _Module:
-    """A module of the job: its tree, and the meanings of its own names."""
+    """A module of the job: its syntax tree, and the meanings of its names."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -61,7 +61,7 @@ class _Module:
         self.evaluates_annotations = not any(one.name == "annotations" for node in futures for one in node.names)
 
     def bind_stars(self, modules: Mapping[str, _Module]) -> bool:
-        """Add the names of local modules of which it imports everything. Returns whether there were any new ones."""
+        """Add the names of local modules imported by `*`. Returns whether any were new."""
         before = sum(map(len, self.bound.values()))
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
@@ -77,10 +77,10 @@ class _Scope:
 
     def __init__(self, name: str, bound: Bound, outer: _Scope | None = None, *, kind: str = "module") -> None:
         self.name, self.bound, self.outer, self.kind = name, bound, outer, kind
-        self.kept: set[str] = set()  # parameters with a default value, which is the same in every call
+        self.kept: set[str] = set()  # parameters with a default value, shared by all calls
 
     def find(self, name: str) -> tuple[_Scope, set[str]] | None:
-        """Where a name that is used here is bound, and its meanings. None when it is built in."""
+        """Return the scope that binds a name used here, with its possible meanings, or None for a built-in."""
         scope: _Scope | None = self
         while scope is not None:
             if name in scope.bound and (scope.kind != "class" or scope is self):
@@ -89,7 +89,7 @@ class _Scope:
         return None
 
     def function(self) -> _Scope:
-        """The function that this belongs to, or the module."""
+        """Return the enclosing function, or the module."""
         scope = self
         while scope.kind == "comprehension" and scope.outer is not None:
             scope = scope.outer
@@ -97,7 +97,7 @@ class _Scope:
 
 
 class _Checker(ast.NodeVisitor):
-    """Goes through a module and raises Unsaved."""
+    """Walks a module and raises Unsaved."""
 
     def __init__(self, module: _Module, modules: Mapping[str, _Module]) -> None:
         self._module = module
@@ -174,7 +174,7 @@ class _Checker(ast.NodeVisitor):
         for part in [node.test, *node.body, *node.orelse] if _runs(node) else node.orelse:
             self.visit(part)
 
-    # ---- checks ----------------------------------------------------------------------------
+    # ---- checks ------------------------------------------------------------------------------------
 
     def _imports(self, node: ast.Import | ast.ImportFrom) -> None:
         names = [one.name for one in node.names]
@@ -259,7 +259,7 @@ class _Checker(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _is_by_name(self, function: ast.expr) -> bool:
-        """Whether a call is of `getattr` or one of its kin."""
+        """Return whether a call is of `getattr` or a similar function."""
         if isinstance(function, ast.Name):
             found = self._scope.find(function.id)
             targets = {function.id} if found is None else found[1]
@@ -271,7 +271,7 @@ class _Checker(ast.NodeVisitor):
         return bool(targets) and targets <= pure_names.BY_NAME
 
     def _named(self, node: ast.AST, name: ast.Name, chain: list[str]) -> None:
-        """Judge a name with the attributes that are asked of it."""
+        """Judge a name with the attributes that follow it."""
         found = self._scope.find(name.id)
         if found is None:
             self._attributes(node, chain)
@@ -293,7 +293,7 @@ class _Checker(ast.NodeVisitor):
                 self._refuse(node, fault)
 
     def _fault(self, dotted: str, depth: int = 0) -> str:
-        """The fault of the import under this name. "" if there is none."""
+        """Return the fault of using this import, or ""."""
         parts = dotted.split(".")
         for length in range(len(parts), 0, -1):
             module = self._modules.get(".".join(parts[:length]))
@@ -321,7 +321,7 @@ class _Checker(ast.NodeVisitor):
                 self._refuse(node, f"asks for {name}")
 
     def _changed(self, node: ast.expr) -> None:
-        """Refuse a change of a value that is not the function's own."""
+        """Refuse a function's change to a value that is not its own."""
         inner: ast.AST = node
         while isinstance(inner, (ast.Attribute, ast.Subscript, ast.Call)):
             inner = inner.func if isinstance(inner, ast.Call) else inner.value
@@ -336,7 +336,7 @@ class _Checker(ast.NodeVisitor):
 
 
 def absolute(node: ast.ImportFrom, package: str) -> str:
-    """The full name of the module that a `from` imports from."""
+    """Return the full name of the module that a `from` imports from."""
     if not node.level:
         return node.module or ""
     parts = package.split(".")
@@ -344,13 +344,13 @@ def absolute(node: ast.ImportFrom, package: str) -> str:
 
 
 def _runs(node: ast.If) -> bool:
-    """Whether the body of an `if` may run in a job: not that of a script, nor one for type checkers only."""
+    """Return whether the body of an `if` may run in a job: not for scripts or type checkers only."""
     test = ast.unparse(node.test)
     return test not in ("__name__ == '__main__'", "TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
 def _bindings(body: Iterable[ast.AST], package: str) -> Bound:
-    """The names that these statements bind in their scope."""
+    """Return the names that these statements bind in their scope."""
     bound: Bound = {}
     waiting: list[tuple[ast.AST, bool]] = [(node, False) for node in body]  # (node, is in a scope of its own)
     while waiting:
@@ -386,7 +386,7 @@ def _bound_by(node: ast.AST, package: str, *, inner: bool) -> Iterator[tuple[str
 
 
 def imported(source: Source) -> Iterator[str]:
-    """Top names of the modules that a module imports and that are not of the standard library."""
+    """Yield the top names of imported modules, except those of the standard library."""
     for node in ast.walk(ast.parse(source.text)):
         names: list[str] = []
         if isinstance(node, ast.Import):

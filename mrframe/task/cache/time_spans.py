@@ -1,14 +1,13 @@
-"""Saved results and windows of time: which splits a window leaves out whole, and which it does not touch.
+"""Saved results under a time window: finds splits that lie wholly inside or outside the window.
 
-A split that lies wholly within a window has the same map result as without a window. So that result is saved and
-loaded under the identity of the whole split, whatever the window. Of a split that lies wholly outside only the ledger
-is wanted. Both are known from the split's *span*, the times of its first and last record, which is saved with the
-ledger by any attempt that reads a split within a window: by content and reader, for all jobs. A split that a window
-cuts through is read, and its result not saved.
+A split wholly inside a window has the same map result as without one, so the result is saved and loaded under the
+identity of the whole split. A split wholly outside needs only its ledger. Both follow from the split's *span*, the
+times of its first and last record. Each run with a window saves the spans of the splits that it reads, with the
+ledger, by content and reader, for all jobs. A split that a window cuts through is read, and its result not saved.
 
 A span may be a little wider than the times it stands for (`formats/readers/time_window.py` judges times by tens of
-minutes), never narrower. Of a split with records without a usable time there is none. Where a log's times have no
-zone and the job asks for them, a window changes the values that the job sees, and nothing of this applies (`shares`).
+minutes), never narrower. A split with a record without a usable time has no span. If a log's times have no zone and
+the job asks for them, a window changes the job's input, and none of this applies (`shares`).
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ NAME = "(spans of time)"
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The times of a split, and its ledger with all records outside, for the report when it is left out."""
+    """The times of a split, and its ledger with all records outside, for the report if it is left out."""
 
     first: datetime
     last: datetime
@@ -47,19 +46,19 @@ class Span:
     samples: list[Malformed]
 
     def relation(self, window: Window) -> int:
-        """INSIDE, OUTSIDE, or EDGE when the window cuts through."""
+        """Return INSIDE, OUTSIDE, or EDGE if the window cuts through."""
         first, last = window.side(self.first), window.side(self.last)
         if first != last:
             return EDGE
         return OUTSIDE if first else INSIDE
 
     def samples_at(self, begins: int) -> list[Malformed]:
-        """The malformed lines that are kept, with their places in the source, in which the split begins there."""
+        """Return the malformed samples of a split that begins at byte `begins`, with their offsets in the source."""
         return [replace(one, offset=one.offset + begins) for one in self.samples]
 
 
 def shares(job: Job, settings: TaskSettings) -> bool:
-    """Whether the results of this job are the same with a window and without, for splits wholly within."""
+    """Return whether splits wholly inside a window have the same results as without one, for this job."""
     if settings.window is None:
         return False
     window = Window.from_plain(settings.window)
@@ -83,7 +82,7 @@ class Spans:
         return sha256(f"{content} {split.first}".encode()).hexdigest()[:40]
 
     def load(self, split: Split, content: str) -> Span | None:
-        """The span of a split with this content. None when it is not known."""
+        """Load the span of a split with this content. Returns None if it is not known."""
         data = self._results.load(self._job, self._key(split, content), None)
         if data is None:
             return None
@@ -92,7 +91,7 @@ class Spans:
         return Span(*ends, Ledger(**ledger), [Malformed(**one) for one in samples])
 
     def save(self, split: Split, report: TaskReport) -> None:
-        """Save the span of a split that was read within a window, when all its records say their time."""
+        """Save the span of a split that was read with a window, if all its records have a time."""
         ledger = report.ledger
         if not report.span[0] or ledger.without_time:
             return
@@ -102,13 +101,13 @@ class Spans:
         self._results.save(self._job, self._key(split, report.content), msgpack.packb(plain), [], {"name": NAME})
 
     def relation(self, split: Split, content: str) -> int:
-        """INSIDE, OUTSIDE, or EDGE when the window cuts through or it is not known."""
+        """Return INSIDE, OUTSIDE, or EDGE if the window cuts through or the span is not known."""
         span = self.load(split, content)
         return EDGE if span is None else span.relation(self._window)
 
 
 def _all_outside(ledger: Ledger) -> Ledger:
-    """A ledger as it is when the window leaves out all records."""
+    """Return a ledger as if the window left out all records."""
     plain: dict[str, Any] = {field.name: getattr(ledger, field.name) for field in fields(ledger)}
     plain["outside_time"] += plain.pop("records")
     plain["outside_time_bytes"] += plain.pop("parsed_bytes")

@@ -1,1 +1,1 @@
-"""Ships a job's code, and loads it."""
+"""Ships a job's code and loads it."""

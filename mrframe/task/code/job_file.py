@@ -1,7 +1,7 @@
-"""Find the job that JOB on a command line names: a file, `file.py:name`, a dotted module, or a ready job.
+"""Resolves JOB on a command line: a file, `file.py:name`, a dotted module, or a ready job.
 
-`find` resolves the text to sources. `JobFile.make` runs them and gives the `Job`, calling it with the job's
-own options when it is a function. Errors name the job that was looked for and the nearest ones.
+`find` resolves the text to sources. `JobFile.make` runs them and returns the `Job`, calling a job function with the
+job's own options. Errors name the missing thing and the nearest match.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ from mrframe.task.report.failures import exception_text, from_the_job, user_trac
 
 @dataclass(frozen=True, slots=True)
 class JobFile:
-    """The sources of a job and the name in them that is the job ("" for the usual ones)."""
+    """The sources of a job, and the name of the job in them ("" for the usual names)."""
 
     sources: Sources
     attribute: str
 
     @property
     def path(self) -> str:
-        """Where the job file lies."""
+        """Return the path of the job file."""
         return self.sources.modules[0].path
 
     def target(self) -> Job | Callable[..., Job]:
-        """The job, or the function that makes it. Raises UserCodeError when the file itself raises."""
+        """Return the job, or the function that makes it. Raises UserCodeError if the file itself raises."""
         try:
             with effects.watched():
                 module = self.sources.run()
         except MrframeError:
             raise
-        except BaseException as error:  # the user's file runs here, and may raise anything, SystemExit included
+        except BaseException as error:  # the user's file runs here and may raise anything, even SystemExit
             if is_interrupt(error):
                 raise
             raise UserCodeError(
@@ -51,12 +51,12 @@ class JobFile:
         return _pick(vars(module), self.attribute, self.path)
 
     def make(self, options: Mapping[str, Any]) -> Job:
-        """The job, with its own options given. Raises JobError when they do not fit."""
+        """Make the job with its own options. Raises JobError if they do not fit."""
         return made(self.target(), options, self.path)
 
 
 def made(target: Job | Callable[..., Job], options: Mapping[str, Any], name: str) -> Job:
-    """The job itself, or the result of its function with these options."""
+    """Return the job, calling its function with the options if it is one."""
     if isinstance(target, Job):
         if options:
             raise JobError(f"the job of {name} takes no options, but was given {', '.join(sorted(options))}")
@@ -101,7 +101,7 @@ def _pick(names: Mapping[str, Any], attribute: str, path: str) -> Job | Callable
 
 
 def find(text: str) -> JobFile:
-    """Resolve JOB. Raises JobError, which names the nearest ready job."""
+    """Resolve JOB. Raises JobError, which names the missing thing and the nearest ready job."""
     name, attribute = _split(text)
     if name.endswith(".py") or os.sep in name:
         if os.path.isdir(name):
@@ -127,7 +127,7 @@ def find(text: str) -> JobFile:
 
 
 def _check_only(name: str, ready: str) -> None:
-    """JobError when a ready job's name is also that of a file here: nobody can say which of them is meant."""
+    """Raise JobError if a ready job shares its name with a file here, so that the name is ambiguous."""
     for own in (f"{name}.py", os.path.join(name, "__init__.py")):
         if os.path.isfile(own) and not os.path.samefile(own, ready):
             raise JobError(
@@ -151,7 +151,7 @@ def _nearest_file(name: str) -> str:
 
 
 def _origin(name: str) -> str | None:
-    """The file of a dotted module, looked for as `python -m` would, without importing anything."""
+    """Return the file of a dotted module, searched as `python -m` would, without importing anything."""
     parts = name.split(".")
     if not all(part.isidentifier() for part in parts):
         return None
@@ -163,7 +163,7 @@ def _origin(name: str) -> str | None:
 
 
 def ready_folder() -> str | None:
-    """Where the ready jobs lie: in the wheel `mrframe/jobs`, in a checkout `jobs` beside the package."""
+    """Return the folder of the ready jobs: `mrframe/jobs` in a wheel, `jobs` beside the package in a checkout."""
     for parent in (PACKAGE_DIR, PROJECT_DIR):
         folder = os.path.join(parent, "jobs")
         if os.path.isdir(folder):
@@ -172,7 +172,7 @@ def ready_folder() -> str | None:
 
 
 def ready_jobs(folder: str | None = None) -> dict[str, str]:
-    """{name: path} of the ready jobs, in folders of the ready folder too. A name alone says which one is meant."""
+    """Return {name: path} of the ready jobs, including those in subfolders. Names are unique."""
     found: dict[str, str] = {}
     for where, folders, files in os.walk(folder or ready_folder() or os.devnull):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
@@ -183,5 +183,5 @@ def ready_jobs(folder: str | None = None) -> dict[str, str]:
 
 
 def ready_names() -> list[str]:
-    """Names of the ready jobs, sorted."""
+    """Return the names of the ready jobs, sorted."""
     return sorted(ready_jobs())

@@ -1,8 +1,8 @@
-"""A job file and the local modules it imports, as source text that can be run elsewhere.
+"""A job file and the local modules it imports, as source text to run elsewhere.
 
-`collect` reads them on the client. `Sources.run` executes them afresh, wherever it is, from memory: every
-call gives new module objects, so that no state leaks from one attempt to the next, and tracebacks still
-show the user's lines. Only modules beside the job file are shipped. Installed ones are imported.
+`collect` reads them on the client. `Sources.run` executes them from memory in any process. Every call makes new
+module objects, so no state leaks from one attempt to the next, and tracebacks still show the user's lines. Only
+modules beside the job file are shipped. Installed ones are imported.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MODULES_BYTES_MAX = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One module: its name for `import`, where it came from, its text, and whether it is a package."""
+    """One module: its name for `import`, its path, its text, and whether it is a package."""
 
     name: str
     path: str
@@ -36,21 +36,21 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The job's own module first, then the local modules that it can import."""
+    """The job's own module, followed by the local modules that it can import."""
 
     modules: tuple[Source, ...]
 
     def to_plain(self) -> list[list[Any]]:
-        """As plain values."""
+        """Return the sources as plain values."""
         return [[s.name, s.path, s.text, s.is_package] for s in self.modules]
 
     @classmethod
     def from_plain(cls, plain: list[list[Any]]) -> Sources:
-        """Back from `to_plain`."""
+        """Return the sources from the values of `to_plain`."""
         return cls(tuple(Source(*row) for row in plain))
 
     def run(self) -> ModuleType:
-        """Execute the job's module with its local modules importable, all new. Raises any exception of theirs.
+        """Execute the job's module with its local modules importable, all new. Raises the errors of the module.
 
         The modules stay in `sys.modules` until `forget`, since functions may import when they are called.
         """
@@ -64,16 +64,14 @@ class Sources:
         return module
 
     def forget(self) -> None:
-        """Remove the modules of every run so far from `sys.modules` and the import path."""
+        """Remove the modules of all runs so far from `sys.modules` and the import path."""
         sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Finder)]
         for source in self.modules:
             sys.modules.pop(source.name, None)
 
 
 class _Finder:
-    """Gives `import` the shipped modules: a finder and a loader, without `importlib.abc`, which imports half of the
-    standard library.
-    """
+    """Finder and loader of the shipped modules. Avoids `importlib.abc`, which imports half the standard library."""
 
     def __init__(self, sources: dict[str, Source]) -> None:
         self._sources = sources
@@ -81,7 +79,7 @@ class _Finder:
     def find_spec(
         self,
         fullname: str,
-        path: Sequence[str] | None,  # noqa: ARG002  (the protocol's)
+        path: Sequence[str] | None,  # noqa: ARG002  (part of the protocol)
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
         source = self._sources.get(fullname)
@@ -104,7 +102,7 @@ class _Finder:
         return module
 
     def create_module(self, _spec: importlib.machinery.ModuleSpec) -> None:
-        return None  # the usual one
+        return None  # leave it to the usual finders
 
     def exec_module(self, module: ModuleType) -> None:
         exec(_compiled(self._sources[module.__name__]), module.__dict__)  # noqa: S102  (as in Sources.run)
@@ -117,7 +115,7 @@ _code: dict[tuple[str, str], CodeType] = {}
 
 
 def _compiled(source: Source) -> CodeType:
-    """The code of a module, compiled once per process. Its text is registered for tracebacks."""
+    """Compile a module, once per process, and register its text for tracebacks."""
     key = (source.path, source.text)
     if key not in _code:
         _code[key] = compile(source.text, source.path, "exec", dont_inherit=True)
@@ -127,9 +125,9 @@ def _compiled(source: Source) -> CodeType:
 
 
 def collect(path: str, name: str | None = None, root: str | None = None) -> Sources:
-    """The sources of the job file at `path`. Raises JobError when it cannot be read or is not Python.
+    """Read the sources of the job file at `path`. Raises JobError if it cannot be read or is not Python.
 
-    `name` and `root` are given for a dotted module: its full name, and the folder that holds its top package.
+    For a dotted module, `name` is its full name and `root` the folder that holds its top package.
     """
     path = os.path.abspath(path)
     root = root or os.path.dirname(path)
@@ -175,7 +173,7 @@ def _read(path: str) -> str:
 
 
 def _imported(source: Source) -> Iterator[str]:
-    """Top names of everything that a module imports anywhere in its text."""
+    """Yield the top names of all imports anywhere in a module's text."""
     try:
         tree = ast.parse(source.text, source.path)
     except (SyntaxError, ValueError):
@@ -188,7 +186,7 @@ def _imported(source: Source) -> Iterator[str]:
 
 
 def _local(name: str, root: str) -> Iterator[Source]:
-    """The module or all of the package `name`, if it lies in `root` and is not installed there."""
+    """Yield the module or the whole package `name`, if it lies in `root` and is not installed there."""
     if "site-packages" in root:
         return
     file = os.path.join(root, f"{name}.py")

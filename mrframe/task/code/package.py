@@ -1,4 +1,4 @@
-"""Package a job for the executors: its code and the settings of its tasks, as bytes.
+"""Packages a job for the executors: its code and the settings of its tasks, as bytes.
 
 Master, node and command never open a package. Executors call `unpack` once per attempt, so that each attempt starts
 from fresh modules. Not here: the settings themselves (`settings.py`), finding a job file (`job_file.py`).
@@ -25,13 +25,13 @@ from mrframe.task.code.settings import Saving, TaskSettings
 from mrframe.wire.codec import Vocabulary
 
 VERSION = 6
-SINCE_VERSION = 5  # the oldest that is read: packages lie in journals, submissions and kept runs
+SINCE_VERSION = 5  # the oldest readable version: packages lie in journals, submissions and kept runs
 _SETTINGS = Vocabulary(TaskSettings)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedJob:
-    """A job ready to be worked on in this process: all its steps, the first with its concrete reader."""
+    """A job ready to run in this process: all its steps, the first with its concrete reader."""
 
     steps: tuple[Job, ...]
     settings: TaskSettings
@@ -44,15 +44,15 @@ class LoadedJob:
 
 
 def loaded(job: Job, settings: TaskSettings, sources: Sources | None = None) -> LoadedJob:
-    """A job that this process has already, ready to be worked on."""
+    """Return a job that this process has already, ready to run."""
     first, *rest = (_sampling(job),) if settings.sampling else job.steps()
-    if first.read != settings.reader:  # to make a job is to check it, which small attempts would feel
+    if first.read != settings.reader:  # making a job checks it, which would slow small attempts down
         first = dataclasses.replace(first, read=settings.reader)
     return LoadedJob((first, *rest), settings, sources)
 
 
 def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mapping[str, Any]) -> bytes:
-    """Encode a job: as its source text when it has a file, else pickled. Raises CannotTravel if it cannot be pickled.
+    """Encode a job: as its source text if it has a file, otherwise pickled. Raises CannotTravel.
 
     `options` are the keyword arguments that the job was made with.
     """
@@ -71,7 +71,7 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
 
 
 def unpack(package: bytes) -> LoadedJob:
-    """Decode a package and make its job. Raises any exception of the user's modules, and CorruptData."""
+    """Decode a package and make its job. Raises CorruptData, and the errors of the user's own modules."""
     settings, plain = _opened(package)
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:
@@ -82,7 +82,7 @@ def unpack(package: bytes) -> LoadedJob:
 
 @lru_cache(maxsize=1)  # attempts of one job follow each other
 def _opened(package: bytes) -> tuple[TaskSettings, dict[str, Any]]:
-    """The parts of a package that are the same for each attempt."""
+    """Return the parts of a package that all attempts share."""
     plain = msgpack.unpackb(package, unicode_errors="surrogateescape", strict_map_key=False)
     assert SINCE_VERSION <= plain["version"] <= VERSION
     if "sources" in plain:
@@ -93,7 +93,7 @@ def _opened(package: bytes) -> tuple[TaskSettings, dict[str, Any]]:
 
 
 def _settings_of_version_5(plain: dict[str, Any]) -> TaskSettings:
-    """The settings as version 5 wrote them: each under its own name beside the job."""
+    """Return the settings from version 5, which wrote each under its own name beside the job."""
     first, *_ = reader = plain["reader"]
     several = isinstance(first, list)
     return TaskSettings(
@@ -111,11 +111,11 @@ _AS_THEY_ARE_IN_5 = (
 
 
 def options_of(package: bytes) -> dict[str, Any]:
-    """The options that a packed job was made with. {} for a pickled one."""
+    """Return the options that a packed job was made with, {} for a pickled one."""
     plain = msgpack.unpackb(package, unicode_errors="surrogateescape", strict_map_key=False)
     return dict(plain.get("options", {}))
 
 
 def _sampling(job: Job) -> Job:
-    """The one-step job that samples the keys of this job's first step: see `map/key_sample.py`."""
+    """Return the one-step job that samples the keys of this job's first step (`map/key_sample.py`)."""
     return dataclasses.replace(job, next=None, combine=None, reduce=each, key_order="hash", sort_values=False)

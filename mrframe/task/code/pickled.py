@@ -1,7 +1,7 @@
-"""Jobs that have no file of their own (notebook cells, closures, tests) travel by cloudpickle, by value.
+"""Pickles jobs without a file of their own (notebook cells, closures, tests) with cloudpickle, by value.
 
-Local modules go by value too, since the process that opens the job may not be able to import them. What
-cannot travel is found and named. Bytes made here are opened only in executors (`package.py`).
+Local modules go by value too, since the process that opens the job may be unable to import them. Errors name the
+object that cannot travel. Only executors open the bytes (`package.py`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _FUNCTION_PARTS = ("map", "map_split", "map_batch", "where", "combine", "reduce"
 
 
 def dump(job: Job) -> bytes:
-    """The job as bytes. CannotTravel names the function and the captured thing that is at fault."""
+    """Return the job as bytes. Raises CannotTravel, which names the function and the captured object at fault."""
     import cloudpickle
 
     local = [module for module in _modules_of(job) if is_local(module)]
@@ -42,7 +42,7 @@ def dump(job: Job) -> bytes:
         cloudpickle.register_pickle_by_value(module)
     try:
         return bytes(cloudpickle.dumps(job))
-    except BaseException as error:  # whatever an object's own pickling code raises
+    except BaseException as error:  # from any object's own pickling code
         if is_interrupt(error):
             raise
         raise CannotTravel(_explain(job, error)) from None
@@ -52,26 +52,26 @@ def dump(job: Job) -> bytes:
 
 
 def load(data: bytes) -> Job:
-    """Back from `dump`. Runs code, so only executors (and the process that dumped) may call it."""
+    """Return the job from the bytes of `dump`. Runs code, so only executors and the dumping process may call it."""
     job = _Unpickler(io.BytesIO(data)).load()
     assert isinstance(job, Job)
     return job
 
 
 class _Unpickler(pickle.Unpickler):  # design, law 8: an executor runs the user's code, and only it does
-    """Finds the names in a pickle, also under the module that an earlier revision gave them."""
+    """Finds the names in a pickle, including those of earlier revisions."""
 
     def find_class(self, module_name: str, global_name: str) -> Any:
-        """The class or function of this name."""
+        """Return the class or function of this name."""
         return super().find_class(FORMER_MODULES.get(module_name, module_name), global_name)
 
 
 def functions_of(job: Job) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """(role, function) of each of the user's functions in all steps."""
+    """Yield (role, function) for each of the user's functions in all steps."""
     for step in job.steps():
         for role in _FUNCTION_PARTS:
             part = getattr(step, role)
-            for one in part.values() if isinstance(part, Mapping) else (part,):  # a join has one for each source
+            for one in part.values() if isinstance(part, Mapping) else (part,):  # a join has one per source
                 if inspect.isfunction(inspect.unwrap(one) if callable(one) else one):
                     yield role, one
 
@@ -95,7 +95,7 @@ def _modules_of(job: Job) -> list[ModuleType]:
 
 
 def is_local(module: ModuleType) -> bool:
-    """Whether a module belongs to the user's own tree: it has a file, and is neither installed nor mrframe's."""
+    """Return whether a module is the user's own: it has a file, and is neither installed nor mrframe's."""
     path = getattr(module, "__file__", None)
     if not path or module.__name__ == "__main__" or module.__name__.split(".")[0] == "mrframe":
         return False
@@ -116,7 +116,7 @@ def _explain(job: Job, error: BaseException) -> str:
             for name, value in values.items():
                 try:
                     cloudpickle.dumps(value)
-                except BaseException as wrong:  # whatever an object's own pickling code raises: that is the culprit
+                except BaseException as wrong:  # from an object's own pickling code: the culprit
                     if is_interrupt(wrong):
                         raise
                     return (

@@ -17,7 +17,7 @@ from mrframe.core.job.job import Reader
 from mrframe.core.model.spec import MIB
 
 NOT_OF_RESULTS: dict[str, Any] = {"not_of_results": True}
-"""Metadata of a setting that changes nothing in the output of a map attempt that may be saved."""
+"""Metadata of a setting that does not change the output of a map attempt whose result may be saved."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""Runs one record again, and finds the lines behind a key."""
+"""Replays one failed record, and finds the lines behind a key."""

@@ -1,7 +1,7 @@
-"""A failure capsule: a record, or a key with its values, on which a job's code failed, with all that is needed to run
+"""A failure capsule: a record, or a key with its values, on which a job's code failed, with everything needed to run
 it again alone, after the inputs and the job file are gone.
 
-It is kept as plain bytes. The job's package beside it, and values that were pickled, are opened only
+To the process that keeps it, it is plain bytes. The job's package beside it and its pickled values are opened only
 where the job's code may run (`rerun.py`). `group_of` collects a key's values in the executor that failed on it.
 """
 
@@ -30,15 +30,15 @@ from mrframe.store.file_pool import FilePool
 from mrframe.task.report.failures import GroupFailed
 
 VERSION = 1
-VALUES_BYTES_MAX = 1 << 20  # of the values of a key, as they are written
+VALUES_BYTES_MAX = 1 << 20  # of the values of a key, as written
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A key with its values, as run files (one for each source of a join that has the key) for a reduce task.
+    """A key with its values, as run files for a reduce task (one for each source of a join that has the key).
 
-    `whole` is False when there were more values than are kept. `hook` is the hook that failed on it: reduce, combine,
-    or partition, which was given the number of `partitions`.
+    `whole` is False if there were more values than are kept. `hook` is the function that failed: reduce, combine, or
+    partition, which got the number of `partitions`.
     """
 
     step: int
@@ -48,12 +48,12 @@ class Group:
     partitions: int = 0
 
     def pack(self) -> bytes:
-        """As bytes."""
+        """Return the group as bytes."""
         return bytes(msgpack.packb([self.step, list(self.files), self.whole, self.hook, self.partitions]))
 
     @classmethod
     def unpack(cls, data: bytes) -> Group:
-        """Back from `pack`."""
+        """Return the group from the bytes of `pack`."""
         step, files, *more = msgpack.unpackb(data)
         return cls(step, tuple(files), *more)
 
@@ -62,10 +62,10 @@ class Group:
 class Capsule:
     """One failure.
 
-    message, traceback_text  as they were shown
-    source, offset, line     where the record is (-1: not known), `input_name` of which source of a join
-    record                   the line. `whole` is False when only its beginning is kept
-    key                      as text, for a group. `group` is its values, b"" when they were not kept
+    message, traceback_text  as shown
+    source, offset, line     place of the record (-1: not known), in the source `input_name` of a join
+    record                   the line, `whole` is False if only its beginning is kept
+    key                      of a group, as text, with its values in `group` (b"": not kept)
     python                   the version of Python that it failed on
     """
 
@@ -82,12 +82,12 @@ class Capsule:
     python: str = "{}.{}.{}".format(*sys.version_info[:3])
 
     def pack(self) -> bytes:
-        """As bytes."""
+        """Return the capsule as bytes."""
         return bytes(msgpack.packb([VERSION, *astuple(self)], unicode_errors="surrogateescape"))
 
     @classmethod
     def unpack(cls, data: bytes) -> Capsule:
-        """Back from `pack`. Raises CorruptData for any other bytes."""
+        """Return the capsule from the bytes of `pack`. Raises CorruptData."""
         try:
             version, *fields = msgpack.unpackb(data, unicode_errors="surrogateescape")
             capsule = cls(*fields) if version == VERSION else None
@@ -99,7 +99,7 @@ class Capsule:
 
 
 def group_given(step: int, failed: GroupFailed) -> bytes:
-    """The key that a combiner or partitioner failed on, with the values that it was given, packed."""
+    """Pack the key that a combiner or partitioner failed on, with the values that it got."""
     values = list(failed.values or [None])
     size = len(encode(values))
     whole = size <= VALUES_BYTES_MAX
@@ -112,9 +112,9 @@ def group_given(step: int, failed: GroupFailed) -> bytes:
 
 
 def group_of(job: Job, order: ReduceOrder, key: object) -> bytes:
-    """The values of a key that a reduce task failed on, packed. b"" when the key is not among what it reads.
+    """Pack the values of a key that a reduce task failed on. Returns b"" if the task does not read the key.
 
-    Raises the exceptions of reading.
+    Raises the errors of reading.
     """
     kind = kind_of([key])
     files, whole = [], True
@@ -143,7 +143,7 @@ def group_of(job: Job, order: ReduceOrder, key: object) -> bytes:
 def _found(
     readers: Sequence[RunReader], slots: Sequence[int], source: int, kind: str, key: object
 ) -> Iterator[tuple[int, list[object]]]:
-    """(slot, values of the key) of each run that has it, in order."""
+    """Yield (slot, values of the key) for each run that has it, in order."""
     for slot in slots:
         for reader in readers:
             for stream in reader.streams(slot, source):

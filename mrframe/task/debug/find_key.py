@@ -1,8 +1,8 @@
-"""Which records of a block yield a key, for `mrframe why`.
+"""Finds the records of a block that yield a key, for `mrframe why`.
 
-The job's code runs over a block as it does in a map task, so this must be where it may run. A record that a map task
-leaves out, since the code fails on it or its pairs are refused, yields nothing here either. Not here: reading blocks,
-and the line of a record (`provenance.py`).
+The job's code runs over a block as in a map task, so call this only where it may run. A record that a map task leaves
+out, because the code fails on it or its pairs are refused, yields nothing here either. Not here: reading blocks,
+turning a record into a line (`provenance.py`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Columns = list[list[Any]]
 
 
 class Key:
-    """The key that a person has written: as text, or as the value of that text in JSON, or a date or time."""
+    """A key as a person has written it: matches as text, as JSON, or as a date or time."""
 
     def __init__(self, text: str) -> None:
         forms: list[Any] = [text]
@@ -46,8 +46,8 @@ class Key:
         self._quick = set(self.forms)
 
     def indexes(self, keys: Sequence[Any]) -> list[int]:
-        """Its indexes among these keys. Raises TypeError when one of them is no key."""
-        keys = as_travelled(keys)  # so that a time has the hash of its instant
+        """Return the indexes of this key among `keys`. Raises TypeError if one of them is not a valid key."""
+        keys = as_travelled(keys)  # times hash like their instants
         maybe = compress(range(len(keys)), map(self._quick.__contains__, keys))  # 1, 1.0 and True are equal here
         return [at for at in maybe if canonical(keys[at]) in self._canonical]
 
@@ -65,7 +65,7 @@ def _is_key(value: Any) -> bool:
 
 
 class Finder:
-    """Finds the records that yield a key, in blocks that are given as columns of the job's projection."""
+    """Finds the records that yield a key, in blocks given as columns of the job's projection."""
 
     def __init__(self, view: Job, key: Key) -> None:
         if view.map_split is not None:
@@ -80,7 +80,7 @@ class Finder:
             self._batches = Batches(view)
 
     def records(self, columns: Columns, records: int) -> list[int]:
-        """The indexes of those of these records that yield the key."""
+        """Return the indexes of the records that yield the key."""
         if self._batches is not None:
             found: list[int] = []
             self._halve(columns, 0, records, found)
@@ -91,7 +91,7 @@ class Finder:
         return [index for index in range(records) if self._together(_cut(columns, index, index + 1), 1)]
 
     def _together(self, columns: Columns, records: int) -> list[int] | None:
-        """The records that yield the key. None when there is one among all that a map task leaves out."""
+        """Return the records that yield the key, or None if a map task leaves out one of all the records."""
         try:
             keys, values, origins = self._emitter.emit_from(columns, records)
             indexes = self._key.indexes(keys)
@@ -107,7 +107,7 @@ class Finder:
         return list(dict.fromkeys(origins[index] for index in indexes))
 
     def _halve(self, columns: Columns, start: int, stop: int, found: list[int]) -> None:
-        """Add the records from `start` to `stop` that yield the key: a batch that does not hold it is left."""
+        """Add the records from `start` to `stop` that yield the key, skipping batches without it."""
         if start < stop and self._may_hold(_cut(columns, start, stop), single=stop - start == 1):
             if stop - start == 1:
                 found.append(start)
@@ -117,7 +117,7 @@ class Finder:
             self._halve(columns, middle, stop, found)
 
     def _may_hold(self, columns: Columns, *, single: bool) -> bool:
-        """Whether the function yields the key for this batch. When it fails, whether a record in it may."""
+        """Return whether the function yields the key for this batch. If it fails, whether a record of it may."""
         assert self._batches is not None
         try:
             pairs, _ = self._batches.emit(columns, len(columns[0]))
@@ -129,7 +129,7 @@ class Finder:
 
 
 def _is_fatal(error: BaseException) -> bool:
-    """Whether this is no failure of one record."""
+    """Return whether this is more than the failure of one record."""
     return isinstance(error, (MemoryError, ExtraMissing)) or is_interrupt(error)
 
 

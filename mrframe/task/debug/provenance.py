@@ -1,8 +1,8 @@
-"""Find the lines behind a key, in the child process of `mrframe why`.
+"""Finds the lines behind a key, in the child process of `mrframe why`.
 
-A split is not read if its saved result does not hold the key. The blocks of the others are mapped again, as a map
-task does it (`find_key.py`). This is a place where the job's code runs, so it must be a process of its own. Not here:
-the kept run (`engines/history/kept_runs.py`), showing lines.
+A split with a saved result that does not hold the key is not read. The blocks of the others are mapped again, as in a
+map task (`find_key.py`). The job's code runs here, so this must be a process of its own. Not here: kept runs
+(`engines/history/kept_runs.py`), showing the lines.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from mrframe.task.report.rejects import rejected_records
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """The mapped splits of a run in input order, with the lines of each, and where results are saved, if they are.
+    """The input that was mapped: its splits in input order, with the lines of each, and the folder of saved results.
 
-    A block of a compressed file has the path of that file. `block_bytes` is the length it was cut into.
+    A block of a compressed file has the path of that file. `block_bytes` is the length of its blocks.
     """
 
     splits: tuple[Split, ...]
@@ -55,11 +55,11 @@ class FoundLine:
 
 
 def lines_behind(traced: Traced, job: LoadedJob, text: str, folder: str) -> Iterator[list[FoundLine]]:
-    """The lines with records that yield the key that `text` says, in input order, those of a block together.
+    """Yield the lines whose records yield the key written as `text`, in input order, one list per block.
 
-    `folder` is an empty directory, for decoded blocks. Nothing is read before it is asked for.
+    `folder` is an empty directory for decoded blocks. Blocks are read only when needed.
 
-    Raises UsageError when records of this job cannot be told apart, and the exceptions of reading.
+    Raises UsageError if records of this job cannot be told apart, and the errors of reading.
     """
     key, before = Key(text), {"": 0}
     opened = _Compressed(traced.block_bytes, folder)
@@ -72,7 +72,7 @@ def lines_behind(traced: Traced, job: LoadedJob, text: str, folder: str) -> Iter
 
 
 def _may_hold(traced: Traced, view: Job, split: Split, key: Key, folder: str) -> bool:
-    """False when the saved result of the split says that the key is not in it."""
+    """Return False if the saved result of the split does not hold the key."""
     if traced.saving is None or not split.content or view.partition is not None:
         return True
     name = identity(view, split, traced.partitions, split.content)
@@ -86,7 +86,7 @@ def _may_hold(traced: Traced, view: Job, split: Split, key: Key, folder: str) ->
 
 
 def _is_in(key: Key, reader: RunReader) -> bool:
-    """Whether a run file with slots of the hash holds the key."""
+    """Return whether a run file with slots by hash holds the key."""
     slots = {slot_column([form], kind_of([form]), reader.slots, reader.seed)[0] for form in key.forms}
     return any(
         key.indexes(keys) for slot in sorted(slots) for stream in reader.streams(slot) for _, keys, _ in stream
@@ -94,7 +94,7 @@ def _is_in(key: Key, reader: RunReader) -> bool:
 
 
 class _Compressed:
-    """Compressed files, decoded once, when a block of one is asked for."""
+    """Compressed files, each decoded once, on the first use of a block."""
 
     def __init__(self, block_bytes: int, folder: str) -> None:
         self._block_bytes = block_bytes
@@ -102,7 +102,7 @@ class _Compressed:
         self._blocks: dict[str, dict[int, str]] = {}
 
     def plain(self, split: Split) -> Split:
-        """The split as a part of a plain file."""
+        """Return the split as a part of a plain file."""
         if split.is_planned_range:
             return split
         if split.path not in self._blocks:
@@ -126,7 +126,7 @@ def _lines_of_split(split: Split, view: Job, job: LoadedJob, key: Key, first: in
         parsed = reader.parse(block, split.source, offset)
         wanted = [(index, "") for index in finder.records(parsed.values, parsed.records)]
         if wanted:
-            once = {one.line: one for one in rejected_records(reader, block, parsed, wanted)}  # of several words, too
+            once = {one.line: one for one in rejected_records(reader, block, parsed, wanted)}  # words share a line
             yield [
                 FoundLine(split.source, lines + one.line + 1, offset + one.offset, one.data) for one in once.values()
             ]

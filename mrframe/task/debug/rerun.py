@@ -1,7 +1,7 @@
-"""Run a failed record or group again alone, in the child process of `mrframe replay`.
+"""Runs a failed record or group again alone, in the child process of `mrframe replay`.
 
-The record becomes a file of one line, the group a run file, and the same tasks work on them as in the run that
-failed. This is a place where the job's code runs, so it must be a process of its own.
+The record becomes a file of one line, the group a run file, and the same tasks work on them as in the failed run. The
+job's code runs here, so this must be a process of its own.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ Debug = Callable[[TracebackType | None], None]
 
 
 class _Silent:
-    """A reporter nobody listens to."""
+    """A reporter that does nothing."""
 
     def beat(self, records: int, bytes_done: int) -> None:
-        """So much is done."""
+        """Do nothing."""
 
 
 def replay(capsule: Capsule, job: LoadedJob, folder: str, debug: Debug | None) -> str:
     """Run it again in `folder`, an empty directory. Returns the traceback if it fails again, "" if it passes.
 
-    `debug` is called with the traceback of the user's exception while its frames are still there.
+    `debug` is called with the traceback of the user's exception while its frames are still alive.
     """
     settings = replace(job.settings, saving=None, cuts=b"", max_failed=0, keep_rejects=False, keep_quarantine=False)
     try:
@@ -96,7 +96,7 @@ def _reduce(group: Group, job: LoadedJob, settings: TaskSettings, folder: str) -
 
 
 def _call(group: Group, job: LoadedJob, settings: TaskSettings, folder: str) -> TaskReport:
-    """The combiner or the partitioner alone."""
+    """Call the combiner or the partitioner alone."""
     del settings, folder  # it reads and writes nothing
     step = job.steps[group.step]
     reader = RunReader(io.BytesIO(group.files[0]), "the values", unpickle=True)
@@ -111,7 +111,7 @@ def _call(group: Group, job: LoadedJob, settings: TaskSettings, folder: str) -> 
 
 
 def job_for(package: bytes, path: str | None) -> LoadedJob:
-    """The job that failed. With `path`, the job that is found there now, made with the same options."""
+    """Return the job that failed, or the present job at `path`, made with the same options."""
     job = unpack(package)
     if path is None:
         return job
@@ -122,7 +122,7 @@ def job_for(package: bytes, path: str | None) -> LoadedJob:
 
 
 def rows_of(folder: str) -> list[tuple[object, object]]:
-    """The rows that the reduce of a group yielded, when it passed."""
+    """Return the rows that the reduce of a group yielded, after it passed."""
     path = os.path.join(folder, "out", PART_FILE)
     if not os.path.exists(path):
         return []

@@ -1,13 +1,13 @@
-"""Watch a job's code for effects: files, sockets, processes, everything that Python reports to an audit hook.
+"""Watches the side effects of a job's code: files, sockets, processes and any other event of a Python audit hook.
 
-Names show the effects that code may have (`purity.py`). The hook sees those it had, through any name. While
-`watched` is entered, each audit event of this thread is looked at: it counts when the code of the job stands behind
-it, not when mrframe does (it reads the split, loads its own modules), nor when Python imports a module. The first is
-kept until `forget`, since the job may remember anything that it has read. A hook cannot be removed, so it is there
-from the first `watched` on, and looks at nothing but a number when nobody watches.
+`purity.py` judges by names. This module sees what the code did, also through names missing from the lists. Within
+`watched`, it inspects each audit event of this thread. An event counts if the job's code caused it, not if mrframe
+did (it reads the split and loads its own modules), nor if Python imports a module. The first one is kept until
+`forget`, since the job may remember data that it read once. A hook cannot be removed, so it stays from the first
+`watched` on, and outside of `watched` it only compares a number.
 
-It does not see clocks, chance, environment variables and `os.stat`, which Python does not report, effects
-by libraries in C, and by other threads. Those are for the names.
+Not seen: clocks, random numbers, environment variables and `os.stat`, for which Python raises no event, the effects
+of libraries in C, and those of other threads. Names cover these.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ HARMLESS = frozenset(
         *("gc.get_objects", "gc.get_referrers", "gc.get_referents"),
     )
 )
-"""Events that say nothing about the world outside: pure computation raises them, too."""
+"""Events without meaning here: code that only computes raises them, too."""
 _IMPORTS = "<frozen importlib"
 
-_thread = 0  # that is watched; 0: none
+_thread = 0  # the watched thread, 0: none
 _noted = ""
 _package = b""
 _installed = False
 
 
 class watched:  # noqa: N801  (it is used as a function)
-    """A context manager: note the effects of the job's code in this thread until it is left."""
+    """A context manager: note side effects of the job's code in this thread."""
 
     def __enter__(self) -> None:
         global _thread, _installed  # noqa: PLW0603  (a hook has no other place to look)
@@ -58,18 +58,18 @@ class watched:  # noqa: N801  (it is used as a function)
 
 
 def noted() -> str:
-    """The first effect noted since `forget`, with its place in the code. "" when there was none."""
+    """Return the first effect since `forget`, with its place in the code, or ""."""
     return _noted
 
 
 def forget() -> None:
-    """Begin anew: another job comes."""
+    """Clear the note for another job."""
     global _noted  # noqa: PLW0603
     _noted = ""
 
 
 def begin(package: bytes) -> None:
-    """Begin anew, unless it is the packed job of the call before, of which something may be remembered here."""
+    """Clear the note, unless the packed job is that of the previous call, which may remember data in this process."""
     global _package  # noqa: PLW0603
     if package != _package:
         _package = package
@@ -79,26 +79,26 @@ def begin(package: bytes) -> None:
 def _hook(event: str, args: tuple[Any, ...]) -> None:
     if _thread == 0 or _noted or event in HARMLESS or get_ident() != _thread:
         return
-    _audit(event, args, sys._getframe(1))  # noqa: SLF001  (as `inspect` does)
+    _audit(event, args, sys._getframe(1))  # noqa: SLF001  (`inspect` calls it, too)
 
 
 def _audit(event: str, args: tuple[Any, ...], frame: FrameType | None) -> None:
     global _thread, _noted  # noqa: PLW0603
-    watched_thread, _thread = _thread, 0  # the checks below raise events, too
+    watched_thread, _thread = _thread, 0  # the code below raises events, too
     try:
         culprit = _culprit(frame)
         if culprit is not None and not (event == "open" and _is_zone(args[0])):
             code = culprit.f_code
             what = f"opens {args[0]!r}" if event == "open" else f"does {event}"
             _noted = f"{code.co_filename}:{culprit.f_lineno} ({code.co_name}) {what}"
-    except Exception:  # it must not be raised in the code that is watched
+    except Exception:  # must not reach the watched code
         _noted = f"the job's code does {event}"
     finally:
         _thread = watched_thread
 
 
 def _culprit(frame: FrameType | None) -> FrameType | None:
-    """The frame of the job's code behind an event. None when Python's import or mrframe comes first."""
+    """Return the frame of the job's code behind an event, or None if Python's import or mrframe comes first."""
     while frame is not None:
         name = frame.f_code.co_filename
         if name.startswith(_IMPORTS) or (not name.startswith("<") and is_own(name)):
@@ -111,7 +111,7 @@ def _culprit(frame: FrameType | None) -> FrameType | None:
 
 @lru_cache(maxsize=256)
 def _is_installed(filename: str) -> bool:
-    """Whether this is a file of Python or of an installed package."""
+    """Return whether this is a file of Python or of an installed package."""
     import sysconfig
 
     path = os.path.abspath(filename)
@@ -122,7 +122,7 @@ def _is_installed(filename: str) -> bool:
 
 
 def _is_zone(path: object) -> bool:
-    """Whether this file is of the database of time zones, which the fingerprint covers."""
+    """Return whether this file belongs to the time zone database, which the fingerprint covers."""
     from mrframe.task.isolation.surroundings import zone_folders
 
     return isinstance(path, str) and any(path.startswith(os.path.join(folder, "")) for folder in zone_folders())

@@ -1,7 +1,7 @@
-"""The garbage collector while tasks run: rarely, since columns of plain data make no cycles.
+"""Garbage collection while tasks run: rare, since columns of plain data make no cycles.
 
-With Python's usual thresholds, collections walk over millions of buffered pairs again and again. Measured,
-they cost up to a third of a map task. The user's own code may make cycles, so they are not turned off.
+With Python's usual thresholds, collections walk over millions of buffered pairs again and again. Measured, they cost
+up to a third of a map task. The user's own code may make cycles, so collections are not turned off.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ THRESHOLDS = (2_000_000, 20, 100)
 
 @contextmanager
 def few_collections() -> Iterator[None]:
-    """Collect seldom inside the block, and as before behind it."""
+    """Collect rarely inside the block, and as before after it."""
     before = gc.get_threshold()
     gc.set_threshold(*THRESHOLDS)
     try:

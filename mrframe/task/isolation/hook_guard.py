@@ -1,16 +1,16 @@
-"""The one guard around a job's own code: whatever a hook raises fails the job, with the hook and its record or key.
+"""The one guard around a job's own code: an exception of a hook fails the job, naming the hook and its record or key.
 
 The hooks are the functions of `Job` (map, where, map_split, map_batch, combine, reduce, partition), the function that
-makes a job, the job file itself, and the methods of the job's own objects that travel as values. A caller
-catches BaseException, asks `passes` whether that is the hook's fault, and if so raises a `HookFailed` from it. So
-SystemExit never ends the process, and StopIteration never ends a loop of mrframe's as if there were no more.
+makes a job, the job file itself, and the methods of the job's own objects that travel as values. Every caller of one
+catches BaseException, asks `passes` whether the exception passes unchanged, and otherwise raises a `HookFailed` from
+it. So SystemExit never ends the process, and StopIteration never ends a loop of mrframe early.
 
 Rules.
-- A loop in C takes StopIteration from the function that it calls for its own end (`map`, `chain`, `list`, …), so code
-  that lets C call a hook checks that the input was read to its end: `is_used_up`.
-- A failure is the job's when the innermost frame outside libraries is the job's. An error of reading or writing may
-  pass through a hook that asks for its next record or value, and is not the hook's.
-- Ctrl-C is a person's, unless the job's code has a `raise` of its own there.
+- A loop in C takes StopIteration from the function that it calls for its own end (`map`, `chain`, `list`, …). Code
+  that lets C call a hook therefore checks that the input was read to its end: `is_used_up`.
+- A failure is the job's if the innermost frame outside libraries is the job's. An error of reading or writing may
+  pass through a hook that asks for its next record or value, and stays unchanged.
+- Ctrl-C comes from a person, unless the job's code has a `raise` of its own there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _RAISE = opcode.opmap["RAISE_VARARGS"]
 
 
 def passes(error: BaseException) -> bool:
-    """Whether an exception that came out of a hook is not the hook's: blamed before, of reading, or a person's."""
+    """Return whether an exception from a hook is not its fault: already blamed, of reading, or a person's Ctrl-C."""
     if isinstance(error, HookFailed):
         return True
     if isinstance(error, KeyboardInterrupt):
@@ -48,23 +48,23 @@ def passes(error: BaseException) -> bool:
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether a buffer refused a pair: by mrframe's rules, or since a method of its value failed."""
+    """Return whether a buffer refused a pair: by mrframe's rules, or because a method of its value failed."""
     if isinstance(error, HookFailed) or is_interrupt(error):
         return False
     return isinstance(error, (KeyRefused, TypeError)) or is_the_jobs(error)
 
 
 def named_refusal(error: BaseException, reducer: Reducer | None) -> BaseException:
-    """The refusal of a pair in the user's terms: the TypeError of a ready reducer with the reducer's name."""
+    """Return the refusal of a pair in the user's terms: a ready reducer's TypeError gets the reducer's name."""
     if reducer is None or not isinstance(error, TypeError) or is_the_jobs(error):
         return error
     return UserCodeError(f"reduce={reducer.name}: {error}")
 
 
 def is_interrupt(error: BaseException | None) -> bool:
-    """Whether this is Ctrl-C or a signal that ends the command, and no KeyboardInterrupt that the job raised itself.
+    """Return whether this is Ctrl-C or a signal that ends the command, not a KeyboardInterrupt raised by the job.
 
-    A signal interrupts code anywhere but at a `raise`, or is raised by the handler that Python calls for it.
+    A signal interrupts code anywhere but at a `raise`, or its Python handler raises the exception.
     """
     if not isinstance(error, KeyboardInterrupt):
         return False
@@ -77,7 +77,7 @@ def is_interrupt(error: BaseException | None) -> bool:
 
 
 def is_the_jobs(error: BaseException) -> bool:
-    """Whether the job's own code raised this: its frame is the innermost one outside libraries."""
+    """Return whether the job's own code raised this: its frame is the innermost one outside libraries."""
     for frame, _ in reversed(list(_frames(error.__traceback__))):
         path = frame.f_code.co_filename
         if is_own(path):
@@ -98,9 +98,9 @@ def _code_of(handler: object) -> CodeType | None:
 
 
 def is_used_up(iterator: Iterator[Any]) -> bool:
-    """Whether an iterator over a list was asked for more than it has, and not only for its last item.
+    """Return whether an iterator over a list was asked for more than its last item.
 
-    Its pickled form tells: an iterator at its end still holds the list, one that has ended does not.
+    Its pickled form tells: an iterator that stands at the end still holds the list, an exhausted one does not.
     """
     return len(iterator.__reduce__()) == 2
 
@@ -109,9 +109,9 @@ def is_used_up(iterator: Iterator[Any]) -> bool:
 
 
 def no_pairs(error: BaseException, hook: str, function: Callable[..., Any]) -> BaseException:
-    """The exception. Of a function that forgot to yield it has no line of the user's, so then an error that says so.
+    """Return the exception, or a clearer one for a function without yield, naming the object that it returned.
 
-    Of others nothing is asked: when memory is used up, their text would not find room.
+    Such an exception has no line of the user's code. Others are not turned into text: there may be no memory for it.
     """
     if isinstance(error, TypeError) and _raised_by_caller(error) and "is not iterable" in safe_str(error):
         what = safe_str(error).partition(" object")[0].strip("'").replace("NoneType", "None")
@@ -124,7 +124,7 @@ def _raised_by_caller(error: BaseException) -> bool:
 
 
 def no_pair(who: str, item: Any) -> UserCodeError:
-    """The error for a function that yields something other than a pair."""
+    """Return the error for a function that yields something other than a pair."""
     return UserCodeError(
         f"{who} yielded {safe_repr(item)}, which is not a (key, value) pair; write: yield key, value"
     )
@@ -134,7 +134,7 @@ Combine = Callable[[Any, list[Any]], list[Any]]
 
 
 def combiner(job: Job) -> Combine | None:
-    """The job's combiner as a function (key, values) -> values. It raises GroupFailed. None when there is none."""
+    """Return the job's combiner as a function (key, values) -> values that raises GroupFailed, or None."""
     combine = job.combine
     if combine is None:
         return None
@@ -172,7 +172,7 @@ def _is_key(yielded: Any, key: Any) -> bool:
 
 
 def cannot_travel(error: BaseException, keys: Sequence[Any], values: Sequence[Any]) -> BaseException:
-    """The exception for a value that could not be written: GroupFailed if a method of the value failed."""
+    """Return the error for values that could not be written: GroupFailed if a method of a value failed."""
     cause = error.__cause__ if isinstance(error, CannotTravel) else error
     if cause is None or is_interrupt(cause) or not is_the_jobs(cause):
         return error
@@ -192,12 +192,12 @@ def _packs(value: Any) -> bool:
 
 
 def slots_by_user(job: Job, keys: Sequence[Any], slots: int, partitions: int) -> list[int]:
-    """The first slot of the partition that the job's partitioner gives each key. Raises GroupFailed."""
+    """Return the first slot of the partition that the job's partitioner gives each key. Raises GroupFailed."""
     function = job.partition
     assert function is not None
     first_slot = [slot_range(p, slots, partitions).start for p in range(partitions)]
     found: list[int] = []
-    for key in identity_forms(list(keys)):  # else one key could be in two partitions
+    for key in identity_forms(list(keys)):  # otherwise one key could land in two partitions
         try:
             index = function(key, partitions)
             if type(index) is not int or not 0 <= index < partitions:

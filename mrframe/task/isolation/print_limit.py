@@ -1,17 +1,17 @@
-"""Limit the output that user code prints in an executor: shown on standard error, up to limits in bytes and in time.
+"""Limits the output that user code prints in an executor, in bytes and in time. The output goes to standard error.
 
-A job that prints for every record would otherwise fill the terminal, or the log of a standing cluster, and be as slow
-as whatever reads it. Output over a limit is counted and reported. Not here: output that a C library writes to the
-descriptor itself, which is not seen.
+A job that prints for every record would otherwise fill the terminal, or the log of a standing cluster, and run only
+as fast as its reader. Bytes over a limit are counted and reported. Not here: output that a C library writes directly
+to the descriptor, which is not seen.
 
 Rules.
-- An attempt shows `PRINT_BYTES_MAX` at most, and the executors of a node together no more than `PRINT_BYTES_PER_S` in
-  the long run, in sum.
-- Nothing waits for a reader that does not read for longer than `WAIT_S_MAX`, and `WAIT_SHARE` of the time after that.
-  So the descriptor is opened anew, not to block. The one that was inherited is not ours to change.
-- A print never fails: output that cannot be written is counted, not shown.
-- The figures lie in memory that is shared with forked children, and of the node with all executors. Nobody locks it:
-  who is stopped would stop all others. Two that print at once may both have what was left for one.
+- An attempt shows `PRINT_BYTES_MAX` at most, and all executors of a node together `PRINT_BYTES_PER_S` in the long
+  run.
+- A print waits for a reader that does not read for at most `WAIT_S_MAX`, and `WAIT_SHARE` of the time after that. So
+  the descriptor is reopened as non-blocking. The inherited one is not ours to change.
+- A print never fails: bytes that cannot be written are counted as not shown.
+- The counts lie in memory shared with forked children, those of a node with all its executors. They have no lock,
+  because a stopped process would stop all others. Two that print at once may both take the budget left for one.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ PRINT_BYTES_MAX = 1 << 20
 PRINT_BYTES_PER_S = 256 << 10
 WAIT_S_MAX = 1.0
 WAIT_SHARE = 0.05
-REPORT_S = 10.0  # between two reports of a node on truncated output
+REPORT_S = 10.0  # between two reports of a node on bytes not shown
 
 _LEFT, _WAIT_S, _SINCE_S, _UNREPORTED, _REPORTED_S = range(5)  # of a node
 _LEFT_OF_ATTEMPT, _CUT = range(2)
 
 
 class PrintBudget:
-    """The output that the executors of a node may print together. Made before the first of them is forked."""
+    """The print budget that the executors of a node share. Make it before forking the first of them."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -48,14 +48,14 @@ class PrintBudget:
         self._numbers[_SINCE_S] = clock()
 
     def take(self, wanted_bytes: int) -> int:
-        """How many of so many bytes may be shown now. They are used up."""
+        """Take up to `wanted_bytes` from the budget. Returns how many bytes may be shown now."""
         self._refill()
         given = min(wanted_bytes, int(self._numbers[_LEFT]))
         self._numbers[_LEFT] -= given
         return given
 
     def wait(self, fd: int) -> bool:
-        """Wait until the descriptor takes more. False when it does not, or nobody may wait any longer."""
+        """Wait until the descriptor takes more. Returns False if it does not, or if no time for waiting is left."""
         self._refill()
         allowed_ms = int(self._numbers[_WAIT_S] * 1000)
         if allowed_ms < 1:
@@ -68,9 +68,9 @@ class PrintBudget:
         return bool(ready)
 
     def cut(self, count: int) -> int:
-        """Count bytes that are not shown. Returns the number to report now, 0 if it is too soon.
+        """Count bytes that are not shown. Returns how many to report now, 0 if it is too soon.
 
-        They count as reported before they are: writing takes long enough for another process to report them as well.
+        They count as reported at once: otherwise, during the write, another process could report them as well.
         """
         self._numbers[_UNREPORTED] += count
         reported_s, now_s = self._numbers[_REPORTED_S], self._clock()
@@ -92,7 +92,7 @@ class PrintBudget:
 
 
 class PrintLimit(io.RawIOBase):
-    """A raw stream to descriptor `fd` that takes all, and passes on as much as attempt and node may show."""
+    """A raw stream to the descriptor `fd`: accepts all bytes, passes on those within the limits."""
 
     def __init__(self, budget: PrintBudget, fd: int = 2) -> None:
         super().__init__()
@@ -109,11 +109,11 @@ class PrintLimit(io.RawIOBase):
         sys.stdout = sys.stderr = text
 
     def begin(self) -> None:
-        """An attempt begins, with all of its limit."""
+        """Reset the limit for a new attempt."""
         self._numbers[_LEFT_OF_ATTEMPT], self._numbers[_CUT] = PRINT_BYTES_MAX, 0
 
     def end(self, attempt: str) -> int:
-        """An attempt is over, all it has printed was flushed: how many bytes of that were not shown."""
+        """End an attempt, whose output has been flushed. Returns how many of its bytes were not shown."""
         cut = int(self._numbers[_CUT])
         if cut and (missing := self._budget.cut(cut)):
             note = (
@@ -130,18 +130,18 @@ class PrintLimit(io.RawIOBase):
         return True
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the descriptor."""
         return self._fd
 
     def close(self) -> None:
-        """Nothing more is passed on."""
+        """Stop passing bytes on."""
         if self._own is not None:
             self._own.close()
         self._own = None
         super().close()
 
     def write(self, data: Any) -> int:
-        """Pass on as much as there is room for. All of it is taken."""
+        """Pass on the bytes within the limits. All count as written."""
         view = memoryview(data).cast("B")
         shown = 0
         if room := min(len(view), int(self._numbers[_LEFT_OF_ATTEMPT])):
@@ -151,7 +151,7 @@ class PrintLimit(io.RawIOBase):
         return len(view)
 
     def _write(self, data: bytes | memoryview) -> int:
-        """How many of the bytes could be written."""
+        """Write bytes. Returns how many could be written."""
         written = 0
         if self._put is None:
             self._put, self._own = _outlet(self._fd)
@@ -162,20 +162,21 @@ class PrintLimit(io.RawIOBase):
             except BlockingIOError:
                 if not self._budget.wait(self._fd):
                     break
-            except OSError:  # nobody reads it any more, or its disk is full
+            except OSError:  # its reader is gone, or its disk is full
                 break
         return written
 
 
 def _shared() -> Any:
-    """Numbers that are 0, and shared with all processes that are forked from this one."""
+    """Return zeros in memory that is shared with all processes forked from this one."""
     return memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("d")
 
 
 def _outlet(fd: int) -> tuple[Callable[[Any], int], Any]:
-    """(a stream to the target of `fd` that raises BlockingIOError instead of blocking, the descriptors to close).
+    """Return (function that writes to the target of `fd`, object to close or None).
 
-    A file does not, and is written as it is: opened anew it would be written from its start.
+    The function raises BlockingIOError instead of blocking. A file never blocks and is written through `fd` itself:
+    reopened, it would be written from its start.
     """
     try:
         mode = os.fstat(fd).st_mode
@@ -186,5 +187,5 @@ def _outlet(fd: int) -> tuple[Callable[[Any], int], Any]:
             own = os.open(f"/dev/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
             return partial(os.write, own), io.FileIO(own, "wb")
     except OSError:
-        pass  # it is closed, or a terminal of somebody else: it is written as it is
+        pass  # closed, or another user's terminal: write through `fd`
     return partial(os.write, fd), None

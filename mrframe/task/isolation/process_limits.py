@@ -1,12 +1,12 @@
-"""Limits for the process of an executor, and an environment without secrets.
+"""Limits an executor's process and removes secrets from its environment.
 
-None of this is a wall: user code runs as the user, with the user's rights. It keeps a mistake from taking the
-machine with it, and a secret from ending up in an answer or a log.
+None of this is a security boundary: user code runs with all rights of the user. It keeps a mistake from bringing down
+the machine, and a secret from ending up in an answer or a log.
 
-Memory has a soft limit, for as long as user code runs. Code that exceeds it gets a MemoryError at its own line
-instead of the machine's last page. The limit counts the memory that the process may write to (RLIMIT_DATA: heap and
-private mappings, Linux 4.7 and later), not files it maps. It is lifted while the failure is worked out, which needs
-memory too. Elsewhere than on Linux memory is not limited.
+Memory has a soft limit while user code runs. Code beyond it gets a MemoryError at its own line instead of the
+machine's last page. The limit counts writable memory (RLIMIT_DATA: heap and private mappings, Linux 4.7 and later),
+not mapped files. It is lifted while a failure is examined, which needs memory too. On other systems than Linux memory
+is not limited.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from contextlib import contextmanager
 SHARE = 0.75  # of the machine's memory, for all executors together
 SHARE_BYTES_MIN = 1 << 30
 FILE_BYTES_MAX = 128 << 30
-"""The largest file that an executor may write: writing further is an OSError (EFBIG) at the line that does it."""
+"""The largest file that an executor may write. Writing more raises OSError (EFBIG) at the line that does it."""
 OPEN_FILES_MAX = 4096
 PROCESSES_MAX = 8192
-"""Processes and threads of this user, of all programs together, from which on an executor may start no more."""
+"""Processes and threads of this user, in all programs together, above which an executor cannot start another."""
 SECRETS = re.compile(
     r"SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|^AWS_|(^|_)(API_?)?KEYS?(_|$)|(^|_)AUTH(_|$)|(^|_)DSN$|DATABASE_URL",
     re.IGNORECASE,
 )
-"""Names of variables that executors do not see."""
+"""Names of environment variables that are hidden from executors."""
 _CGROUP = "/sys/fs/cgroup/memory.max"
 
 
 def memory_share(executors: int) -> int:
-    """Bytes that each of so many executors may hold, by default: so that all of them leave the machine some."""
+    """Return the default memory limit per executor in bytes. All executors together leave the machine some."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         with open(_CGROUP, encoding="ascii") as file:
@@ -46,7 +46,7 @@ def memory_share(executors: int) -> int:
 
 @contextmanager
 def memory_limited(limit_bytes: int | None) -> Iterator[None]:
-    """Limit the memory of this process while the block runs (None: leave the limit)."""
+    """Limit the memory of this process within the block, in bytes. None leaves the limit unchanged."""
     if limit_bytes is None or sys.platform != "linux":
         yield
         return
@@ -60,10 +60,9 @@ def memory_limited(limit_bytes: int | None) -> Iterator[None]:
 
 
 def confine() -> None:
-    """Limit this process and all that it starts, for good, and remove variables that look like secrets from its
-    environment.
+    """Limit this process and its children for good, and drop environment variables that look like secrets.
 
-    A limit that is lower already stays. Nothing is dumped when it crashes: a core has all its memory in it.
+    A lower limit stays. A crash writes no core dump, which would hold all memory of the process.
     """
     for kind, most in (
         (resource.RLIMIT_CORE, 0),

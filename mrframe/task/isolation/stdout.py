@@ -1,14 +1,13 @@
-"""Standard output of a command: for its data alone, whatever the job's code prints.
+"""Reserves standard output of a command for its data, apart from prints of the job's code.
 
-`claim` is called before any code of a job runs in the command's process. From then on `stream` alone reaches the
-former standard output. Whatever the job's code, the processes it starts and C libraries write there, by `print` or to
-descriptor 1, goes to standard error. It stays so to the end of the process, since threads and exit handlers of the
-job outlive the run.
+Call `claim` before any code of a job runs in the command's process. From then on only `stream` reaches the original
+standard output. Output of the job's code, its child processes and C libraries, by `print` or to descriptor 1, goes to
+standard error. It stays so to the end of the process, since threads and exit handlers of the job outlive the run.
 
 Rules.
 - Only a process that is a command is claimed (`begin`). In a notebook, or a script that calls `mrframe.run`, standard
   output is the caller's: mrframe writes no answer there, and a job's prints appear where the caller's own do.
-- Prints of the job's code never fail: output that standard error does not take is lost, as in an executor
+- A print of the job's code never fails: output that standard error does not take is lost, as in an executor
   (`print_limit.py`).
 """
 
@@ -20,20 +19,20 @@ import os
 import sys
 from typing import TextIO
 
-_LOWEST_FD = 3  # 0 and 2 may be closed, and are not to become the data's
+_LOWEST_FD = 3  # 0 and 2 may be closed, and must not carry the data
 _begun = False
 _claimed = False
 _own: TextIO | None = None  # None: standard output is closed
 
 
 def begin() -> None:
-    """Say that this process is a command, whose standard output is for data."""
+    """Mark this process as a command, with standard output for data."""
     global _begun  # noqa: PLW0603  (a fact about the process)
     _begun = True
 
 
 def claim() -> None:
-    """Keep standard output for data from now on. Nothing where this process is no command."""
+    """Reserve standard output for data from now on. Does nothing unless this process is a command."""
     global _claimed, _own  # noqa: PLW0603  (facts about the process)
     if not _begun or _claimed:
         return
@@ -47,24 +46,24 @@ def claim() -> None:
                 io.BufferedWriter(io.FileIO(fd, "w")), before.encoding, before.errors, line_buffering=os.isatty(fd)
             )
     except OSError:
-        pass  # it was closed by its number; writing data reports that
+        pass  # it was closed by its number; the writer of data reports it
     _cover()
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Prints()), "utf-8", "backslashreplace", line_buffering=True)
     setattr(sys, "__stdout__", sys.stdout)  # noqa: B010  (typed as final)
 
 
 def stream() -> TextIO | None:
-    """Where data goes. None when standard output is closed."""
+    """Return the stream for data, or None if standard output is closed."""
     return _own if _claimed else sys.stdout
 
 
 def descriptors() -> list[int]:
-    """The descriptors of the present and the former standard output."""
+    """Return the descriptors of the present and the original standard output."""
     return [1, _own.fileno()] if _own is not None and not _own.closed else [1]
 
 
 def release() -> None:
-    """Close the claimed stream in a forked process that writes no data."""
+    """Close the claimed stream, in a forked process that writes no data."""
     if _own is not None:
         try:
             os.close(_own.fileno())
@@ -73,7 +72,7 @@ def release() -> None:
 
 
 def _cover() -> None:
-    """Let descriptor 1 lead to standard error, or nowhere when that is closed."""
+    """Redirect descriptor 1 to standard error, or nowhere if that is closed."""
     try:
         os.dup2(2, 1)
     except OSError:
@@ -84,27 +83,27 @@ def _cover() -> None:
 
 
 class _Prints(io.RawIOBase):
-    """The stream of `print`: descriptor 1. Output that it does not take is lost."""
+    """The stream for `print`: writes to descriptor 1 and drops bytes that it does not take."""
 
     def writable(self) -> bool:
         """It is."""
         return True
 
     def fileno(self) -> int:
-        """The descriptor."""
+        """Return the descriptor."""
         return 1
 
     def isatty(self) -> bool:
-        """Whether a person sees it."""
+        """Return whether it is a terminal."""
         return os.isatty(1)
 
     def write(self, data: object) -> int:
         """Take all of the data."""
-        view = memoryview(data).cast("B")  # type: ignore[arg-type]  # from a buffered stream
+        view = memoryview(data).cast("B")  # type: ignore[arg-type]  # bytes from a buffered stream
         done = 0
         try:
             while done < len(view):
                 done += os.write(1, view[done:])
         except OSError:
-            pass  # nobody reads it, or it is full
+            pass  # its reader is gone, or it is full
         return len(view)

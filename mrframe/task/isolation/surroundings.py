@@ -1,8 +1,8 @@
-"""The surroundings that even pure code depends on: local zone, locale, the context of `decimal`, flags of Python.
+"""Surroundings that even pure code depends on: the local zone, the locale, the `decimal` context, flags of Python.
 
-`digest` is part of a job's fingerprint, and an executor in which it is another one neither saves nor loads. The
-database of time zones is part of it where a job names `zoneinfo`. Not here: the seed of `hash`, on which the order of
-sets depends. A job whose answer does is wrong without saved results, too.
+`digest` is part of a job's fingerprint. An executor with another digest neither saves nor loads results. For a job
+that names `zoneinfo`, the time zone database is part of it. Not here: the seed of `hash`, which decides the order of
+sets. A job with an answer that depends on it is wrong without saved results, too.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _USUAL_CONTEXT = [28, "ROUND_HALF_EVEN", -999999, 999999, 1, 0, ["DivisionByZero
 
 
 def digest() -> str:
-    """A digest of the surroundings, in hex. Equal in processes in which the same code computes the same."""
+    """Return a digest of the surroundings of this process, in hex. Equal digests mean that code computes the same."""
     plain = [_local_zone(), _locale(), _decimal_context(), sys.flags.optimize, sys.get_int_max_str_digits()]
     return _digest(repr(plain).encode("utf-8", "surrogatepass"))
 
 
 def zone_folders() -> list[str]:
-    """Where `zoneinfo` looks for time zones: folders of the system, and the package `tzdata`."""
+    """Return the folders that `zoneinfo` searches: those of the system, and the package `tzdata`."""
     import zoneinfo
     from importlib.util import find_spec
 
@@ -33,7 +33,7 @@ def zone_folders() -> list[str]:
 
 
 def zone_database() -> str:
-    """A digest of the names, sizes and times of the files of time zones."""
+    """Return a digest of the names, sizes and times of the time zone files."""
     lines = [line for folder in zone_folders() for line in _stamped(folder)]
     return _digest("".join(lines).encode("utf-8", "surrogateescape"))
 
@@ -47,14 +47,14 @@ def _stamped(folder: str) -> Iterator[str]:
 
 
 def _local_zone() -> list[str]:
-    """The variable TZ, and the rules it leads to, as the C library reads them."""
+    """Return the variable TZ, and the rules that the C library reads for it."""
     name = os.environ.get("TZ")
     path = LOCALTIME if name is None else os.path.join(os.environ.get("TZDIR", ZONES), name.removeprefix(":"))
     try:
         with open(path, "rb") as file:
             rules = _digest(file.read())
     except OSError:
-        rules = ""  # there is none, or the variable holds the rules itself
+        rules = ""  # no such file, or the variable holds the rules itself
     return [str(name), rules]
 
 

@@ -1,11 +1,11 @@
-"""Run work in a child process and watch it: it returns a result, or its position is known when it dies.
+"""Runs work in a watched child process, which returns an outcome or leaves its last position behind when it dies.
 
-The child shares a `ProgressPage` with this process. It is killed when the page does not change for `stall_s`. Before
-that it is asked where it is (faulthandler writes the Python stack on a signal, also when the interpreter hangs in C,
-and when a fault kills it). Not here: the conclusions from a death (`isolated_attempt.py`).
+The child shares a `ProgressPage` with this process. It is killed if the page does not change for `stall_s`. Before
+that it is asked for its stack (faulthandler writes the Python stack on a signal, also when the interpreter hangs in
+C, and on a fatal fault). Not here: judging the outcome (`isolated_attempt.py`).
 
-Rules. The child never returns into the code that forked it. It stays in this process's group, so that killing
-that kills both. The work's own outcome comes over a pipe, as msgpack of plain values, never as a pickle.
+Rules. The child never returns into the code that forked it. It stays in this process's group, so that killing the
+group kills both. The work's outcome comes over a pipe, as msgpack of plain values, never as a pickle.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from mrframe.core.model.spec import Failure
 from mrframe.task.isolation.progress_page import ProgressPage
 from mrframe.task.report.failures import is_own
 
-POLL_MS = 50  # between two looks at a child that says nothing
+POLL_MS = 50  # between two looks at a silent child
 KILLED = "it was killed by SIGKILL"
-STACK_S = 1.0  # that a child has to say where it hangs
+STACK_S = 1.0  # for a child to write its stack
 _FRAME = re.compile(r'  File "(.*)", line (\d+) in (.*)')
 
 Outcome = TaskReport | Failure | None
@@ -42,7 +42,7 @@ Outcome = TaskReport | Failure | None
 
 @dataclass(frozen=True, slots=True)
 class Death:
-    """How a child ended that said nothing: for people, and the user's own part of its stack ("" when unknown)."""
+    """The end of a child without an outcome: the reason for people, and the user's part of its stack, or ""."""
 
     reason: str
     stack: str
@@ -51,10 +51,10 @@ class Death:
 def watched(
     work: Callable[[], Outcome], page: ProgressPage, stall_s: float | None, alive: Callable[[], None], directory: str
 ) -> Outcome | Death:
-    """Run `work` in a child and return its result. `alive` is called now and then, while there is progress.
+    """Run `work` in a child and return its outcome. Calls `alive` now and then while there is progress.
 
-    `directory` is for a nameless file: to find one of its own, `tempfile` would try places out with files that stay
-    when this process is killed meanwhile.
+    `directory` is for a nameless file. To find a directory itself, `tempfile` would create test files, which stay if
+    this process is killed meanwhile.
     """
     with TemporaryFile(dir=directory) as stack:
         readable, writable = os.pipe()
@@ -84,7 +84,7 @@ class _Watch:
         self._output = bytearray()
 
     def wait(self, alive: Callable[[], None]) -> tuple[bytes, int, str]:
-        """(its output, its wait status, the reason for killing it or "")."""
+        """Return (bytes that it sent, its wait status, why it was killed or "")."""
         poller = select.poll()
         poller.register(self._readable, select.POLLIN)
         seen, moved_s = self._page.raw(), time.monotonic()
@@ -93,7 +93,7 @@ class _Watch:
             ended, status = os.waitpid(self._pid, 0 if not open_still else os.WNOHANG)
             if ended:
                 while poller.poll(0) and self._take():
-                    pass  # its last output; a process that it has left may hold the pipe open
+                    pass  # bytes written before it ended; a process that it left behind may hold the pipe open
                 return bytes(self._output), status, ""
             alive()
             now, now_s = self._page.raw(), time.monotonic()
@@ -103,13 +103,13 @@ class _Watch:
                 return b"", self._kill(alive), f"no progress for {self._stall_s:g} s"
 
     def _take(self) -> bool:
-        """Read the output so far. Returns whether there may be more."""
+        """Read the available bytes. Returns whether there may be more."""
         some = os.read(self._readable, 1 << 20)
         self._output += some
         return bool(some)
 
     def _kill(self, alive: Callable[[], None]) -> int:
-        """Ask for its stack, then kill it. Returns its wait status. A stopped child does not answer."""
+        """Ask the child for its stack, kill it and return its wait status. A stopped child writes no stack."""
         os.kill(self._pid, signal.SIGUSR2)
         poller = select.poll()
         poller.register(self._readable, select.POLLIN)
@@ -123,7 +123,7 @@ class _Watch:
 
 
 def _be(work: Callable[[], Outcome], writable: int, stack: IO[bytes]) -> NoReturn:
-    """In the child: do the work, send the outcome, exit."""
+    """Do the work in the child, send the outcome, exit."""
     status = 1
     try:
         faulthandler.enable(stack, all_threads=False)
@@ -146,7 +146,7 @@ def _send(writable: int, output: bytes) -> None:
     while output:
         try:
             output = output[os.write(writable, output) :]
-        except BrokenPipeError:  # the parent is gone, and nobody would read a traceback
+        except BrokenPipeError:  # the parent is gone, and a traceback would have no reader
             return
 
 
@@ -177,13 +177,13 @@ def _described(status: int) -> str:
 
 
 def _user_stack(stack: IO[bytes]) -> str:
-    """The frames of the user's code from the output of faulthandler, in the order and form of a traceback."""
+    """Return the user's frames of the stack that faulthandler wrote, in the order and form of a traceback."""
     stack.seek(0)
     frames = []
     for line in stack.read(1 << 20).decode("utf-8", "replace").splitlines():
         match = _FRAME.fullmatch(line)
         if match and match[1] == __file__:
-            break  # the frames below have led here
+            break  # frames below belong to mrframe, which called the work
         if match and not is_own(match[1]):
             name, number, function = match.groups()
             text = linecache.getline(name, int(number)).strip()

@@ -1,1 +1,1 @@
-"""Reports of a task beside its output."""
+"""Reports of a task beside its output: failures, counters, rejected lines, progress."""

@@ -1,7 +1,7 @@
-"""From an exception of the job's own code to a `Failure`: the traceback, the hook, the record or key.
+"""Turns an exception of the job's own code into a `Failure`: the traceback, the hook, the record or key.
 
-Only plain text crosses processes: an exception object never travels. Not here: whether an exception is the job's
-at all (`hook_guard.py`).
+Only plain text crosses processes, never an exception object. Not here: deciding whether an exception is the job's
+(`hook_guard.py`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _SITE = ("sitecustomize", "usercustomize")
 
 @dataclass(frozen=True, slots=True)
 class RecordLocation:
-    """A record: its source, offset in bytes and line number from 1 (or -1), and its bytes."""
+    """A record: its source, its offset in bytes, its line number from 1 (-1: not known), and its bytes."""
 
     source: str
     offset: int
@@ -49,7 +49,7 @@ class HookFailed(Exception):
 
 
 class RecordFailed(HookFailed):
-    """A hook failed on a record. `location` is None where it is not known on which."""
+    """A hook failed on a record. `location` is None if the record is not known."""
 
     def __init__(self, location: RecordLocation | None, hook: str = "map") -> None:
         super().__init__(hook)
@@ -59,7 +59,7 @@ class RecordFailed(HookFailed):
 class GroupFailed(HookFailed):
     """A hook failed on a key, or on no key in particular (NO_KEY).
 
-    `values` are those that a combiner was given, `partitions` the number that a partitioner was given.
+    `values` are the values passed to a combiner, `partitions` the number passed to a partitioner.
     """
 
     def __init__(self, key: Any, hook: str, values: Sequence[Any] | None = None, partitions: int = 0) -> None:
@@ -70,53 +70,53 @@ class GroupFailed(HookFailed):
 
     @property
     def key_text(self) -> str:
-        """The key for people, "" where it is not known."""
+        """Return the key for people, or "" if it is not known."""
         return "" if self.key is NO_KEY else safe_repr(self.key, KEY_CHARS_MAX)
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback from the first line of the user's, without the lines of mrframe. "" when there is none."""
+    """Return the traceback from the user's first line on, without mrframe's lines, or "" without a user's line."""
     if not _has_user_frame(error):
         return ""
     try:
         report = traceback.TracebackException.from_exception(error)
-    except Exception:  # a method of the user's that is asked for a suggestion
+    except Exception:  # Python asks a method of the user's for a suggestion
         return "".join(traceback.format_tb(error.__traceback__)) + exception_text(error)
     _trim(report)
     return "".join(_cut(line) for line in report.format())[-TEXT_CHARS_MAX:]
 
 
 def from_the_job(error: BaseException) -> BaseException | None:
-    """The exception with its traceback from the first line of the user's. None when it has none."""
+    """Return the exception with its traceback from the user's first line on, or None without such a line."""
     return error.with_traceback(_users_part(error)) if _has_user_frame(error) else None
 
 
 def _cut(line: str) -> str:
-    """A line of a traceback. An exception's text may have megabytes, and the frames stand before it."""
+    """Shorten a line of a traceback. An exception's text may have megabytes, and the frames stand before it."""
     return line if len(line) <= MESSAGE_CHARS_MAX else line[:MESSAGE_CHARS_MAX] + "…"
 
 
 def is_own(filename: str) -> bool:
-    """Whether this file is mrframe's, and not a job's."""
+    """Return whether this file is mrframe's, and not a job's."""
     path = os.path.abspath(filename)
     return (path.startswith(_PACKAGE) and not path.startswith(_READY)) or filename.startswith("<frozen importlib")
 
 
 def is_library(filename: str) -> bool:
-    """Whether this file is Python's own, its site's customization, or a library that mrframe calls."""
+    """Return whether this file is Python's own, its site's customization, or a library that mrframe calls."""
     if any(filename == getattr(sys.modules.get(name), "__file__", None) for name in _SITE):
         return True
     _, packages, name = filename.rpartition(f"{os.sep}site-packages{os.sep}")
     if packages:
         return name.partition(os.sep)[0] in _LIBRARIES
-    in_cython = filename.partition(os.sep)[0] in _LIBRARIES  # its files are named from the library's folder on
+    in_cython = filename.partition(os.sep)[0] in _LIBRARIES  # file names begin at the library's folder
     return in_cython or filename.startswith((_STDLIB, "<frozen "))
 
 
 def _has_user_frame(error: BaseException) -> bool:
-    """Whether the exception, or one that it was raised from or after, has passed through code of the user's.
+    """Return whether the exception, or one in its chain, has passed through the user's code.
 
-    A generator that raises StopIteration leaves a RuntimeError without a frame, raised from one that has them.
+    A generator that raises StopIteration leaves a RuntimeError without a frame, chained to an exception with frames.
     """
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
@@ -139,25 +139,25 @@ def _users_part(error: BaseException) -> TracebackType | None:
 
 
 def _trim(report: traceback.TracebackException) -> None:
-    """Leave mrframe's frames out of a report and of all that it is chained to."""
+    """Remove mrframe's frames from a report and its chain."""
     waiting = [report]
     while waiting:
         one = waiting.pop()
         stack = [f for f in one.stack if not is_own(f.filename)]
         first = next((number for number, f in enumerate(stack) if not is_library(f.filename)), 0)
-        one.stack = traceback.StackSummary.from_list(stack[first:])  # without those that pickle a value
+        one.stack = traceback.StackSummary.from_list(stack[first:])  # without frames that pickle a value of the job
         waiting += [chained for chained in (one.__cause__, one.__context__) if chained is not None]
         waiting += getattr(one, "exceptions", None) or ()
 
 
 def exception_text(error: BaseException) -> str:
-    """An exception as the last line of a traceback has it."""
+    """Return an exception as in the last line of a traceback."""
     text = safe_str(error)
     return _cut(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 def failure_of(error: BaseException, location: RecordLocation | None, key: str = "", hook: str = "") -> Failure:
-    """The failure that an exception of the job's code or data amounts to. Never retried."""
+    """Return the failure for an exception of the job's code or data. It is never retried."""
     message, slug, text = exception_text(error), UserCodeError.slug, user_traceback(error)
     if isinstance(error, UserCodeError):
         message, slug, text = safe_str(error), error.slug, text or error.traceback_text

@@ -1,8 +1,8 @@
-"""The line of a record within its source: lines before a split are counted only when something has failed.
+"""Finds the line number of a record in its source. Counts the lines before a split only after a failure.
 
-To count the lines of all that is decoded took half as long as the decoding itself, and nobody asks for them when all
-goes well: the line numbers of a summary come from the ledgers of the splits. Not here: which record failed
-(`map_task.py`, `isolated_attempt.py`).
+Counting all decoded lines took half as long as decoding itself, and only failures need line numbers: the figures at
+the end of a run come from the ledgers of the splits. Not here: finding the failed record (`map_task.py`,
+`isolated_attempt.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ READ_BYTES = 1 << 20
 
 
 def lines_before(split: Split) -> int:
-    """Newlines of the source before a split. -1 when they cannot be counted.
+    """Count the newlines of the source before a split. Returns -1 if it cannot.
 
     The blocks before a stored one may lie on other nodes.
     """
@@ -26,7 +26,7 @@ def lines_before(split: Split) -> int:
         return split.lines_before
     try:
         return _decoded_lines(split) if split.packed else _lines_of(replace(split, offset=0), split.offset)
-    except (MrframeError, OSError):  # the file is gone, or another one: the failure is reported all the same
+    except (MrframeError, OSError):  # the file is gone or replaced: report the failure all the same
         return -1
 
 
@@ -41,7 +41,7 @@ def _decoded_lines(split: Split) -> int:
 
 
 def lines_within(split: Split, end: int) -> int:
-    """Newlines of a split before byte `end` of the content that it lies in."""
+    """Count the newlines of a split before byte `end` of its source's content."""
     return _lines_of(split, end)
 
 

@@ -1,4 +1,4 @@
-"""How a running attempt reports its progress, to its node or to the process that watches it."""
+"""Interface for the progress of a running attempt, reported to its node or to the process that watches it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from mrframe.core.model.spec import Split
 
 
 class Progress(Protocol):
-    """Is told how far an attempt is, which shows that it lives."""
+    """Receives the progress of an attempt, which shows that it is alive."""
 
     def beat(self, records: int, bytes_done: int) -> None:
-        """Note the progress so far. Called for every block, so it must cost little."""
+        """Note the records and bytes done so far. Called for every block, so it must be cheap."""
 
 
 class Reporter(Progress, Protocol):

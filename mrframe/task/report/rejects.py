@@ -1,6 +1,6 @@
-"""Lines that an attempt at a map task does not map: malformed ones, and records that are quarantined.
+"""Keeps the lines that a map attempt does not map: malformed lines and quarantined records.
 
-Some are kept as samples in its report, all of them in a file when they are wanted. Not here: which lines they are.
+Its report gets some as samples. A file gets all of them on request. Not here: deciding which lines these are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SAMPLE_BYTES_MAX = 400  # of a malformed line in the samples of a report
 def rejected_records(
     reader: BlockReader, block: bytes, parsed: Parsed, bad: Sequence[tuple[int, str]]
 ) -> list[Malformed]:
-    """The lines of records of a block, (index, reason) each, with number and offset within the block."""
+    """Return the lines of records of a block, given as (index, reason), with number and offset within the block."""
     if not bad:
         return []
     starts, numbers = line_offsets(block), reader.lines_of_records(block, parsed)
@@ -32,7 +32,7 @@ def rejected_records(
 
 
 class Rejects:
-    """Malformed lines, or quarantined records: samples for the report, and all in a file when they are wanted."""
+    """Malformed lines or quarantined records: samples for the report, and all in a file on request."""
 
     def __init__(self, out_dir: str, name: str = REJECTS_FILE, *, keep: bool) -> None:
         self._path = os.path.join(out_dir, name)
@@ -41,7 +41,7 @@ class Rejects:
         self.samples: list[Malformed] = []
 
     def add(self, malformed: Sequence[Malformed], line: int, offset: int) -> None:
-        """Take the lines of a block. `line` (in the split) and `offset` (in the source) of the block."""
+        """Add the lines of a block that begins at `line` of the split and `offset` of the source."""
         for one in malformed:
             if len(self.samples) >= SAMPLES_MAX:
                 break
