@@ -1,15 +1,16 @@
-"""Columns of ours as Arrow columns, and back: the only place that imports pyarrow, and only when it is called.
+"""Converts columns of Python values to Arrow columns and back. The only module that imports pyarrow, and only on use.
 
-Not here: when a map is given Arrow columns (`map_batch.py`). pyarrow is the extra `mrframe[fast]`.
+Not here: which maps get Arrow columns (`map/map_batch.py`). pyarrow is the extra `mrframe[fast]`.
 
-Rules:
+How it works. Arrow strings must be UTF-8, but a log may hold any bytes. Python decodes such bytes to lone surrogates
+(surrogateescape: U+DC80 to U+DCFF), which UTF-8 cannot encode. So each lone surrogate, U+D800 to U+DFFF, travels as a
+*stand-in*, the code point 0x102000 above it (U+10F800 to U+10FFFF), and is mapped back on return. Text that already
+holds one of those code points travels byte by byte, as if it were not UTF-8, so the mapping is unambiguous.
+
+Rules.
 - A field of a reader with a schema has one type in every block: `string`, `int64`, `double`, or for a time
   `timestamp[us, UTC]`. None is null. Fields of JSON and pairs have the type of the block's own values.
-- Arrow strings are UTF-8 and a log need not be. A lone surrogate in a Python string (the code points U+D800 to
-  U+DFFF, of which surrogateescape makes U+DC80 to U+DCFF of bytes that are not UTF-8) goes as the code point
-  0x102000 above it, U+10F800 to U+10FFFF, and comes back. Text that has those very code points goes byte by
-  byte, as if it were not UTF-8, so that nothing is confused.
-- Values that come back: a struct is a tuple, a list a list, a dictionary (categorical) its values, a time in UTC.
+- On return a struct becomes a tuple, a list a list, a dictionary (categorical) its values, and a time is in UTC.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from mrframe.errors import ExtraMissing, UserCodeError
 
 _ABOVE = 0x102000  # from a surrogate to its stand-in
 _UNFIT = re.compile("[\ud800-\udfff\U0010f800-\U0010ffff]")
-MAYBE_STAND_IN = b"\xf4\x8f"  # first bytes of the UTF-8 of U+10F000 and above, stand-ins among them
+MAYBE_STAND_IN = b"\xf4\x8f"  # the first bytes of U+10F000 and above in UTF-8, so of every stand-in
 _STAND_INS = re.compile("[\U0010f800-\U0010ffff]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001  (a wall clock's reading stays one)
@@ -32,7 +33,7 @@ _INT64 = range(-(1 << 63), 1 << 63)
 
 
 def check_extra() -> None:
-    """Raise ExtraMissing when there is no pyarrow. It is looked for, not loaded."""
+    """Raise ExtraMissing if pyarrow is not installed. Looks for it without loading it."""
     if find_spec("pyarrow") is None:
         raise ExtraMissing(
             "map_batch= is given Arrow columns, which needs pyarrow; install it with `pip install 'mrframe[fast]'`, "
@@ -41,7 +42,7 @@ def check_extra() -> None:
 
 
 def need_arrow() -> Any:
-    """The module pyarrow. Raises ExtraMissing when it is not installed."""
+    """Import and return pyarrow. Raises ExtraMissing if it is not installed."""
     check_extra()
     import pyarrow
     import pyarrow.compute  # an attribute of pyarrow from here on
@@ -53,9 +54,9 @@ def need_arrow() -> Any:
 
 
 def to_table(names: Sequence[str], kinds: Sequence[str], columns: Sequence[list[Any]]) -> tuple[Any, dict[str, int]]:
-    """A `pyarrow.Table` of the columns, and {field: ints of more than 64 bits, which have become null}.
+    """Return a `pyarrow.Table` of the columns, and {field: number of ints beyond 64 bits, which became null}.
 
-    `kinds` are as `formats.schema.kinds_of` gives them. Raises UserCodeError for a field of JSON or of a pair whose
+    `kinds` come from `formats.schema.kinds_of`. Raises UserCodeError for a field of JSON or of a pair whose
     values have no common Arrow type.
     """
     pa = need_arrow()
@@ -104,7 +105,7 @@ def _stand_ins(found: re.Match[str]) -> str:
 
 
 def _any_array(pa: Any, name: str, column: list[Any]) -> Any:
-    """An array of the values' own type: one for all, but ints among floats are floats where that is exact."""
+    """Return an array of the values' common type. Ints among floats become floats where that is exact."""
     types = set(map(type, column)) - {type(None)}
     lengths = {len(value) for value in column} if types == {tuple} and None not in column else set()
     try:
@@ -130,9 +131,9 @@ def _any_array(pa: Any, name: str, column: list[Any]) -> Any:
 
 
 def tables_of(result: Any, who: str) -> Iterator[Any]:
-    """The tables that a user's function returned: one, or an iterable of them, from any library.
+    """Yield the tables that a user's function returned: one table or an iterable of them, from any library.
 
-    Raises UserCodeError when it is something else, or has other columns than `key` and `value`.
+    Raises UserCodeError for any other result, and for columns other than `key` and `value`.
     """
     pa = need_arrow()
     if isinstance(result, pa.Table | pa.RecordBatch) or hasattr(result, "__arrow_c_stream__"):
@@ -168,18 +169,18 @@ def _checked(pa: Any, one: Any, who: str) -> Any:
 
 
 def pairs_of(table: Any) -> tuple[list[Any], list[Any]]:
-    """The columns `key` and `value` as Python values. The value is None where there is no such column."""
+    """Return the columns `key` and `value` as Python values. Without a `value` column, every value is None."""
     keys = values_of(table.column("key"))
     return keys, values_of(table.column("value")) if "value" in table.column_names else [None] * len(keys)
 
 
 def are_carried(column: Any) -> bool:
-    """Whether `values_of` takes all that a column of this type can hold, so that its values need not be looked at."""
+    """Return whether `values_of` accepts every value of this column type, so that none needs checking."""
     return is_any(column.type, "string large_string binary large_binary boolean integer floating null")
 
 
 def text_of(column: Any) -> tuple[Any, int, Any] | None:
-    """(offsets, bytes of each of them, bytes of all) of a column of text without nulls. None for any other."""
+    """Return (offsets, bytes per offset, text bytes) of a text column without nulls, or None for any other column."""
     pa = need_arrow()
     array = whole(column)
     if array is None or array.null_count or not len(array):
@@ -194,7 +195,7 @@ def text_of(column: Any) -> tuple[Any, int, Any] | None:
 
 
 def ints_of(column: Any) -> Any:
-    """A column of ints of at most 64 bits, and without nulls, as int64 in NumPy's form. None for any other."""
+    """Return a column of ints that fit int64, without nulls, as a NumPy array. Returns None for any other column."""
     pa = need_arrow()
     if not pa.types.is_integer(column.type) or column.type == pa.uint64() or column.null_count:
         return None
@@ -202,9 +203,9 @@ def ints_of(column: Any) -> Any:
 
 
 def whole(column: Any) -> Any:
-    """A column as one array, and without views, of which pyarrow 26 can do little.
+    """Return a column as one array. String and binary views, which pyarrow 26 barely supports, are cast.
 
-    None where Arrow cannot join its chunks: much text, dictionaries with nulls.
+    Returns None if Arrow cannot join the chunks: too much text, or dictionaries with nulls.
     """
     pa = need_arrow()
     chunks = getattr(column, "chunks", [column]) or [pa.array([], column.type)]
@@ -218,16 +219,13 @@ def whole(column: Any) -> Any:
 
 
 def is_any(one: Any, names: str) -> bool:
-    """Whether an Arrow type is one of these, by their names in `pyarrow.types`."""
+    """Return whether an Arrow type is one of `names`, separated by blanks and named as in `pyarrow.types`."""
     types = need_arrow().types
     return any(getattr(types, f"is_{name}")(one) for name in names.split())
 
 
 def values_of(column: Any) -> list[Any]:
-    """The values of an Arrow array or chunked array.
-
-    Raises UserCodeError for types that are no plain data of ours.
-    """
+    """Return the values of an Arrow array or chunked array. Raises UserCodeError for unsupported types."""
     pa = need_arrow()
     if isinstance(column, pa.ChunkedArray):
         return [value for chunk in column.chunks for value in values_of(chunk)]
@@ -253,7 +251,7 @@ def _surrogates(found: re.Match[str]) -> str:
     text = "".join(chr(ord(one) - _ABOVE) for one in found[0])
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # of JSON's escapes, not of bytes
+    except UnicodeEncodeError:  # it came from JSON escapes, not from bytes
         return text
 
 

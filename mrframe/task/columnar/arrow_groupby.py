@@ -1,18 +1,21 @@
-"""An Arrow table of pairs, folded by a ready reducer without a Python object for each row.
+"""Group-by over Arrow tables: folds a table of pairs by a ready reducer without a Python object per row.
 
-NumPy computes the states of a table by key, each equal to the state that the reducer computes in Python from the same
-values, and the buffer merges them with those that it holds. So Python sees each different key of a table once. Tables
-for which the bytes would differ go pair by pair: those of `collect`, which keeps every value anyway, and the cases
-below. Not here: packed keys (`packed_buffer.py`), which come first, and Arrow itself (`arrow.py`).
+Not here: packed keys (`packed_buffer.py`), which are tried first, and Arrow itself (`arrow.py`).
 
-Rules:
-- A table has at most 2**20 rows, so sums of ints of 32 bits have at most the 53 bits of a float, which has them all.
-- Ints are added in two halves of 32 bits, so a sum may have any size.
-- Floats are added in pieces of 32 bits, of one scale for all. The expansion of a sum follows from the sum alone
-  (`shuffle.exact_sum`). Values that are infinite, NaN, very large, very small, or too wide for a few pieces are left
-  to Python.
-- Smallest and largest are found among numbers. Other values are ranked first, each different one once. Of 0.0 and
-  -0.0, which are equal, the first wins, so a column that has -0.0 is Python's.
+How it works. Arrow numbers the distinct keys of the table (`dictionary.py`). NumPy then computes one state per key,
+identical to the state that the reducer makes of the same values in Python, and the buffer merges it with its own. So
+Python handles each distinct key of a table once. Tables that cannot be folded this way with the same bytes fall back
+to Python, pair by pair: those for `collect`, which keeps every value anyway, and the cases named below.
+
+Rules.
+- Sums are exact. `np.bincount` adds in floats of 53 bits, and a table has at most 2**20 rows, so a sum of 32-bit ints
+  always fits.
+- Wider ints are added as two halves of 32 bits, so a sum may have any size.
+- Floats are cut into pieces of 32 bits on one common scale. The expansion of a sum depends on the sum alone
+  (`shuffle.exact_sum`), so the result is the same as in Python. Columns with infinities or NaN, with very large or
+  very small numbers, or with too wide a range for a few pieces fall back.
+- Minimum and maximum compare numbers directly. Other values are ranked first, each distinct one once. Since 0.0 and
+  -0.0 are equal and the first one wins, a column with -0.0 falls back.
 """
 
 from __future__ import annotations
@@ -32,18 +35,18 @@ from mrframe.task.columnar.packed_keys import WIDTH, first_bytes, windows_of
 
 _PIECE_BITS = 32
 _PIECES_MAX = 6
-_SCALE_MAX = 900  # powers of two between which nothing overflows or loses bits on the way
+_SCALE_MAX = 900  # exponent of two up to which no step overflows or loses bits
 _TEXT = "string large_string binary large_binary"
 _RANKED = f"{_TEXT} date32 timestamp"
-_PREFIXES = 4  # of 8 bytes, by which text is narrowed down before Python sees it
+_PREFIXES = 4  # of 8 bytes each, compared to narrow down text before Python sees it
 
 States = Sequence[Any]
 
 
 def states_of(fold: Fold, table: Any) -> tuple[list[Any], States] | None:
-    """(the different keys in the order of their arrival, their states). None when that is left to Python.
+    """Return (distinct keys in order of arrival, their states), or None if the table must be folded in Python.
 
-    Raises as `Fold.start` for values that the reducer refuses.
+    Raises the errors of `Fold.start` for values that the reducer refuses.
     """
     key = table.column("key")
     values = whole(table.column("value")) if "value" in table.column_names else need_arrow().nulls(len(table))
@@ -58,7 +61,7 @@ def states_of(fold: Fold, table: Any) -> tuple[list[Any], States] | None:
 
 
 def _suit(fold: Fold, values: Any) -> bool:
-    """Whether the fold is one of these, and worth it: Python has to see each different text of `distinct`."""
+    """Return whether the fold is supported and worth it. For `distinct`, Python must see each distinct text."""
     kinds = set(map(type, fold.parts.values() if type(fold) is Measures else (fold,)))
     return kinds <= set(_STATES) and (Distinct not in kinds or not is_any(values.type, _TEXT) or repeats(values))
 
@@ -72,28 +75,28 @@ def _folded(fold: Fold, codes: Any, groups: int, values: _Values) -> States | No
 
 
 class _Values:
-    """The column of values in the forms in which folds want it. Those that several of them want are made once."""
+    """The column of values in the forms that folds need. Forms that several folds share are computed once."""
 
     def __init__(self, given: Any) -> None:
         self._given = given
         self._column = given
         if is_any(given.type, "dictionary"):
-            self._column = given.dictionary_decode()  # which may have nulls of its own
+            self._column = given.dictionary_decode()  # the dictionary may hold nulls, too
         self._sums: Any = False
         self._codes: Any = False
 
     @property
     def absent(self) -> bool:
-        """Whether all values are None."""
+        """True if all values are None."""
         return bool(self._column.null_count == len(self._column))
 
     def valid(self) -> Any:
-        """Which rows have a value, as NumPy's bools. None when all have."""
+        """Return a NumPy mask of the rows that have a value, or None if all have one."""
         column = self._column
         return column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
 
     def numbers(self) -> Any:
-        """The values as int64, uint64 or float64, with 0 for None. None when they are no numbers."""
+        """Return the values as int64, uint64 or float64, with 0 for None. Returns None if they are not numbers."""
         column = self._column
         if not is_any(column.type, "integer boolean float32 float64"):
             return None
@@ -105,29 +108,29 @@ class _Values:
         return array.astype(np.float64 if is_any(column.type, "floating") else np.int64)
 
     def are_bools(self) -> bool:
-        """Whether `numbers` are those of bools."""
+        """Return whether the values are bools."""
         return is_any(self._column.type, "boolean")
 
     def are_carried(self) -> bool:
-        """Whether there is nothing among the values that might be refused."""
+        """Return whether no value of this type could be refused."""
         return are_carried(self._column)
 
     def are_ranked(self) -> bool:
-        """Whether the values have an order among themselves that ranks of the different ones keep."""
+        """Return whether the values can be compared by the ranks of the distinct ones."""
         return is_any(self._column.type, _RANKED)
 
     def there(self) -> Any:
-        """The values that are there."""
+        """Return the values without nulls."""
         return self._column.drop_null()
 
     def codes(self) -> Any:
-        """For each row which of the different values it has, and these."""
+        """Return the result of `codes_of`: (index of each row's value, distinct values), or None."""
         if self._codes is False:
             self._codes = codes_of(self._given)
         return self._codes
 
     def sums(self, codes: Any, groups: int) -> Any:
-        """The state of the sum of each group."""
+        """Return the state of each group's sum, or None if it must be computed in Python."""
         if self._sums is False:
             self._sums = self._summed(codes, groups)
         return self._sums
@@ -143,7 +146,7 @@ class _Values:
         return _float_sums(codes, groups, numbers, self.counts(codes, groups))
 
     def counts(self, codes: Any, groups: int) -> list[int]:
-        """How many values other than None each group has."""
+        """Return the number of values other than None in each group."""
         if self.absent:
             return [0] * groups
         valid = self.valid()
@@ -161,7 +164,7 @@ def _int_sums(codes: Any, groups: int, numbers: Any) -> list[int]:
 
 
 def _float_sums(codes: Any, groups: int, numbers: Any, counts: list[int]) -> States | None:
-    """See the rules above: each piece of a number is an int of at most 32 bits, in units of 2**scale."""
+    """Sum by pieces (see the rules above). Each piece is an int of at most 32 bits, in units of 2**scale."""
     sizes = np.abs(numbers[numbers != 0])
     terms: list[list[float]] = []
     if len(sizes):
@@ -184,13 +187,13 @@ def _float_sums(codes: Any, groups: int, numbers: Any, counts: list[int]) -> Sta
 
 
 def _sums(codes: Any, groups: int, ints: Any) -> list[float]:
-    """Sums of ints by group, as floats. Exact while they have at most 53 bits."""
+    """Return the sums of ints by group, as floats. Exact up to 53 bits."""
     sums: list[float] = np.bincount(codes, weights=ints, minlength=groups).tolist()
     return sums
 
 
 def _count(_fold: Fold, codes: Any, groups: int, values: _Values) -> States | None:
-    if not values.are_carried() and values.codes() is None:  # refuses the values that Python would refuse
+    if not values.are_carried() and values.codes() is None:  # `codes` raises for refused values
         return None
     return np.bincount(codes, minlength=groups).tolist()  # type: ignore[no-any-return]
 
@@ -222,7 +225,7 @@ def _extreme(fold: Fold, codes: Any, groups: int, values: _Values) -> States | N
 
 
 def _picked(fold: Fold, codes: Any, groups: int, numbers: Any) -> Any:
-    """The extreme of the numbers of each group. Of a group that has none, 0."""
+    """Return the extreme number of each group, or 0 for an empty group."""
     picked = np.zeros(groups, numbers.dtype)
     picked[codes] = numbers
     (np.maximum if type(fold) is Largest else np.minimum).at(picked, codes, numbers)
@@ -230,7 +233,7 @@ def _picked(fold: Fold, codes: Any, groups: int, numbers: Any) -> Any:
 
 
 def _where_any(codes: Any, groups: int, states: Iterable[Any]) -> States:
-    """The states, with None for groups that have no value."""
+    """Return the states, with None for groups without values."""
     counts = np.bincount(codes, minlength=groups).tolist()
     return [state if count else None for state, count in zip(states, counts, strict=True)]
 
@@ -251,9 +254,9 @@ def _extreme_of_others(fold: Fold, codes: Any, groups: int, values: _Values) -> 
 
 
 def _candidates(fold: Fold, codes: Any, groups: int, column: Any) -> Any:
-    """Of a column of text, the rows whose first bytes are the extreme of their group. None: any may be it.
+    """Return the rows of a text column whose first bytes are the extreme of their group, or None if any row may be.
 
-    Bytes of UTF-8 have the order of the text, unless there are stand-ins. A text that is over goes on with zeros.
+    UTF-8 bytes sort like the text unless it has stand-ins. Text that has ended is padded with zeros.
     """
     found = text_of(column)
     if found is None:
@@ -277,7 +280,7 @@ def _candidates(fold: Fold, codes: Any, groups: int, column: Any) -> Any:
 
 
 def _ranks(different: list[Any]) -> tuple[Any, list[Any]]:
-    """(the rank of each value, the values in their order)."""
+    """Return (rank of each value, the values sorted)."""
     in_order = sort_order(different, kind_of(different))
     ranks = np.empty(len(different), np.int64)
     ranks[in_order] = np.arange(len(different))

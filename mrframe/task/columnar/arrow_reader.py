@@ -1,11 +1,11 @@
-"""Columns for `map_batch` straight from the bytes of a block: Arrow arrays, without Python text in between.
+"""Builds Arrow columns for `map_batch` straight from the bytes of a block, without Python text in between.
 
-The lines are parsed by the job's own reader, which leaves text and ints as bytes. Arrow casts a column of them at
-once. Text that is not UTF-8 or might be a stand-in (`arrow.py`), and ints that Arrow does not read, are left to the
-reader's own conversion, column by column, so the arrays equal those of its values. Of words and whole lines not even
-bytes objects are made: NumPy finds where they end, and Arrow takes the text of the block as its buffer.
+Not here: jobs with `where`, which needs Python values (`map/map_batch.py`).
 
-Not here: jobs with `where`, which sees values (`map/map_batch.py`).
+How it works. The job's own reader parses the lines and leaves text and ints as bytes. Arrow casts each column in one
+call. A column with text that is not UTF-8 or may hold a stand-in (`arrow.py`), or with ints that Arrow cannot parse,
+goes through the reader's own conversion instead, so the arrays always equal those of the reader's values. Words and
+whole lines skip even the bytes objects: NumPy finds where they end, and the text of the block becomes Arrow's buffer.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _IS_BLANK = bytes(byte in _BLANKS for byte in range(256))
 
 
 class ArrowReader:
-    """A reader whose columns are Arrow arrays, those of text and ints straight from the bytes of the block.
+    """A reader that gives Arrow arrays, built from the bytes of the block for text and ints.
 
-    `parse` gives all columns as Arrow when any is asked for in that form, and as Python values otherwise.
+    `parse` gives all columns as Arrow if `forms` asks for any form, and as Python values otherwise.
     """
 
     def __init__(self, job: Job, reader: BlockReader) -> None:
@@ -52,7 +52,7 @@ class ArrowReader:
         self._reader = _straight(reader, wanted) if find_spec("numpy") is not None else reader
         as_written = fields_as_written(job.read)
         self._inner_forms: Forms = {index: Arrow for index, name in enumerate(wanted) if name in as_written}
-        # Made once: with each scalar that it makes of a Python value, pyarrow looks for dateutil again.
+        # Made once, because pyarrow looks for dateutil each time it makes a scalar of a Python value.
         dash, empty, self._null = need_arrow().array([b"-", b"", None], need_arrow().binary())
         self._nothing = {
             index: [scalar for text, scalar in ((b"-", dash), (b"", empty)) if self._is_none(index, text)]
@@ -64,11 +64,11 @@ class ArrowReader:
 
     @property
     def forms(self) -> Forms:
-        """Every column as Arrow, for `parse`."""
+        """The `forms` for `parse` that ask for every column as Arrow."""
         return dict.fromkeys(range(len(self._names)), Arrow)
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
-        """The block as Arrow columns. See `BlockReader`."""
+        """Parse the block into Arrow columns. See `BlockReader`."""
         if not forms:
             return self._reader.parse(block, source, offset)
         parsed = self._reader.parse(block, source, offset, forms=self._inner_forms)
@@ -97,7 +97,7 @@ class ArrowReader:
         return self._reader.locate(block, record)
 
     def _array(self, index: int, kind: str, column: Column) -> Any:
-        """Make an array of a column of bytes. None where each of them must be converted on its own."""
+        """Return a column of bytes as an array, or None if the items must be converted one by one."""
         pa = need_arrow()
         if isinstance(column, Arrow):
             return column.array
@@ -126,25 +126,25 @@ class ArrowReader:
 
 
 def gives_arrow(job: Job, reader: BlockReader) -> bool:
-    """Whether the columns of this job can be made from the reader's bytes. Else they are made of values."""
+    """Return whether this job's columns can be built from the reader's bytes rather than from its values."""
     return job.where is None and not isinstance(reader, WindowReader) and kind_of(job.read).has_raw_bytes
 
 
 def _straight(reader: BlockReader, wanted: list[str]) -> BlockReader:
-    """The reader that makes its one column of the whole block, if there is one."""
+    """Return the reader that builds its single column from the whole block if there is one, else `reader`."""
     if type(reader) is WordsReader and wanted == ["word"]:
         return _Words(wanted)
     return _Lines(wanted) if type(reader) is TextReader and wanted == ["line"] else reader
 
 
 def _is_plain(array: Any) -> bool:
-    """Whether no text in an array of bytes may be a stand-in."""
+    """Return whether an array of bytes certainly holds no stand-in."""
     data = array.buffers()[2]
     return data is None or MAYBE_STAND_IN not in data.to_pybytes()
 
 
 def _is_utf8(block: bytes) -> bool:
-    """Whether all of the block is text that Arrow takes as it is."""
+    """Return whether the whole block is text that Arrow accepts unchanged."""
     if block.isascii():
         return True
     try:
@@ -155,7 +155,7 @@ def _is_utf8(block: bytes) -> bool:
 
 
 class _Words(WordsReader):
-    """Reads words. Gives an Arrow array where that is asked for and all of the block is UTF-8."""
+    """Reads words. Gives an Arrow array on request, if the whole block is UTF-8."""
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """The block as columns. See `BlockReader`."""
@@ -165,7 +165,7 @@ class _Words(WordsReader):
 
         lines = plain_lines(block)
         blank = np.frombuffer(b"\1" + lines.body.translate(_IS_BLANK) + b"\1", np.uint8)
-        edges = np.flatnonzero(blank[1:] != blank[:-1])  # where words begin and end, in turn
+        edges = np.flatnonzero(blank[1:] != blank[:-1])  # starts and ends of words, alternating
         lengths = edges[1::2] - edges[::2]
         ends = np.zeros(len(lengths) + 1, np.int32)
         np.cumsum(lengths, out=ends[1:])
@@ -173,7 +173,7 @@ class _Words(WordsReader):
 
 
 class _Lines(TextReader):
-    """Reads lines. Gives an Arrow array where that is asked for and all of the block is UTF-8."""
+    """Reads lines. Gives an Arrow array on request, if the whole block is UTF-8."""
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """The block as columns. See `BlockReader`."""
@@ -188,7 +188,7 @@ class _Lines(TextReader):
 
 
 def _of_text(lines: Lines, ends: Any, text: bytes) -> Parsed:
-    """The parsed block with one column: an Arrow array of the parts of `text` that end at `ends`."""
+    """Return the parsed block with one column: an Arrow array of the parts of `text` that end at `ends`."""
     pa = need_arrow()
     array = pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(text))
     return all_good(lines, len(array), [Arrow(array)])

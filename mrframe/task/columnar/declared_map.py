@@ -1,8 +1,10 @@
-"""Maps that only pick: `yield hour, host` says no more than `key="hour", value="host"` does.
+"""Recognizes maps that only pick fields: `yield hour, host` means the same as `key="hour", value="host"`.
 
-Such a function is not called. This is not guessed: the pair that its bytecode seems to yield is written down as a
-function again and compiled, and only if that is the same code, constants and all, are columns picked in its place.
-A function that reads a clock, counts, decides or calls has other code. Not here: making the columns (`emit.py`).
+Not here: making the columns (`map/emit.py`).
+
+How it works. Such a function need not be called: its columns can be picked. To prove that a function is one, read its
+picks off its bytecode, write them out as source, compile that, and compare the two code objects, constants included.
+Only equal code counts. A function that reads a clock, counts, branches or calls anything compiles to other code.
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ class Constant:
 
 
 Pick = int | Constant | tuple[Any, ...]
-"""One of the fields that the map is given, by its index, a constant, or a tuple of picks."""
+"""The index of one of the map's fields, a constant, or a tuple of picks."""
 _PROLOGUE = {"RETURN_GENERATOR", "POP_TOP", "RESUME", "NOP"}
 
 
 def declared_picks(job: Job) -> tuple[Pick, Pick] | None:
-    """The key and the value that a job of the first two grains declares, or that its map only picks. Else None."""
+    """Return the picks of key and value that the job declares or its map amounts to, or None for any other map."""
     if job.key is None:
         return None if job.map is None else picks_of(job.map, len(job.map_fields()))
     keys = 1 if isinstance(job.key, str) else len(job.key)
@@ -42,7 +44,7 @@ def declared_picks(job: Job) -> tuple[Pick, Pick] | None:
 
 
 def picks_of(function: Callable[..., Any], fields: int) -> tuple[Pick, Pick] | None:
-    """The pair that a function of so many fields yields, once, for every record. None when it does anything else."""
+    """Return the one pair of picks that a function of `fields` fields yields per record, or None if it does more."""
     if type(function) is not FunctionType or hasattr(function, "__wrapped__"):
         return None
     return _proven(function.__code__, function.__doc__) if function.__code__.co_argcount == fields else None
@@ -56,11 +58,11 @@ def _proven(code: CodeType, doc: str | None) -> tuple[Pick, Pick] | None:
 
 
 def _pair(code: CodeType) -> tuple[Pick, Pick] | None:
-    """The first pair that the code yields, if it only loads parameters and constants before that."""
+    """Return the first pair that the code yields, or None if it does more than load values before that."""
     parameters = code.co_varnames[: code.co_argcount]
     stack: list[Pick] = []
     for step in dis.get_instructions(code):
-        names = step.argval if isinstance(step.argval, tuple) else (step.argval,)  # from 3.13 on two at a time
+        names = step.argval if isinstance(step.argval, tuple) else (step.argval,)  # since 3.13 one step may load two
         if step.opname.startswith("LOAD_FAST") and set(names) <= set(parameters):
             stack += map(parameters.index, names)
         elif step.opname in ("LOAD_CONST", "LOAD_SMALL_INT"):
@@ -76,12 +78,12 @@ def _pair(code: CodeType) -> tuple[Pick, Pick] | None:
 
 
 def _compiled(code: CodeType, doc: str | None, pair: tuple[Pick, Pick]) -> CodeType | None:
-    """A function of the same parameters that yields this pair and does nothing else."""
+    """Compile a function of the same parameters that yields this pair and does nothing else."""
     names = code.co_varnames[: code.co_argcount]
     head = "" if doc is None else f"{doc!r}; "
     text = f"def again({', '.join(names)}): {head}yield {_written(pair, names)}\n"
     try:
-        flags = code.co_flags & annotations.compiler_flag  # the code says so, though it is the same without
+        flags = code.co_flags & annotations.compiler_flag  # part of the code object, though without effect here
         module = compile(text, code.co_filename, "exec", flags, dont_inherit=True)
     except SyntaxError:  # a constant that cannot be written down
         return None
@@ -95,7 +97,7 @@ def _written(pick: Pick, names: Sequence[str]) -> str:
 
 
 def _as_if(code: CodeType, other: CodeType) -> CodeType:
-    """The code with the name and the lines of the other."""
+    """Return the code with the name and the line numbers of `other`."""
     return code.replace(
         co_name=other.co_name,
         co_qualname=other.co_qualname,

@@ -1,6 +1,6 @@
-"""Arrow columns as numbers: for each row which of the different values it has, and those as Python values.
+"""Dictionary-encodes Arrow columns: an int code for each row, and the distinct values as Python objects.
 
-Arrow finds the different values, so that Python sees each once. Not here: the group-by
+Arrow finds the distinct values, so Python handles each of them once. Not here: folding by the codes
 (`arrow_groupby.py`).
 """
 
@@ -19,19 +19,19 @@ _ENCODED = (
     "string large_string binary large_binary fixed_size_binary boolean integer float32 float64 null date32 timestamp"
 )
 
-_SAMPLE = 1_000  # rows that are looked at to see whether it is worth it
+_SAMPLE = 1_000  # rows examined to decide whether encoding pays
 
 
 def codes_of(column: Any) -> Codes | None:
-    """(the index of each row's value, the different values in the order of arrival). None for types that have none.
+    """Return (index of each row's value, distinct values in order of arrival), or None for unsupported types.
 
-    Different means different as keys: 0.0 and -0.0 are one, and so are two forms of a text with stand-ins.
+    Distinct means distinct as keys: 0.0 and -0.0 are one value, as are two forms of a text with stand-ins.
     """
     found = _codes_of(whole(column))
     if found is None:
         return None
     codes, values = found
-    if len(set(values)) == len(values):  # values of one column are of one type, beside None
+    if len(set(values)) == len(values):  # all values but None have one type
         return found
     index_of: dict[Any, int] = {}
     merged = [index_of.setdefault(value, len(index_of)) for value in values]
@@ -39,7 +39,7 @@ def codes_of(column: Any) -> Codes | None:
 
 
 def repeats(column: Any) -> bool:
-    """Whether values come again among the first of the column, so that numbers for them are worth it."""
+    """Return whether values repeat among the first rows of the column, so that encoding pays."""
     first = whole(column.slice(0, _SAMPLE))
     if first is None or is_any(first.type, "struct"):
         return first is not None
@@ -62,7 +62,7 @@ def _codes_of(array: Any) -> Codes | None:
 
 
 def unique_of(numbers: Any) -> Any:
-    """The different ones of an array of int64, in the order of arrival."""
+    """Return the distinct items of an int64 array, in order of arrival."""
     return need_arrow().array(numbers).unique().to_numpy()
 
 
@@ -93,6 +93,6 @@ def _of_struct(array: Any) -> Codes | None:
 
 
 def _compact(codes: Any) -> tuple[Any, Iterable[int]]:
-    """(codes from 0 in the order of arrival, which of the old ones they are)."""
+    """Renumber codes from 0 in order of arrival. Returns (new codes, the old code of each new one)."""
     encoded = need_arrow().array(codes).dictionary_encode()
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()

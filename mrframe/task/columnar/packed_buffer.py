@@ -1,14 +1,16 @@
-"""Buffers for counts and sums by many keys: short text as integers (`packed_keys.py`), all other keys as ever.
+"""Group-by for many distinct keys: short text keys are packed into integers and sorted, all others use a dict.
 
-A table of few keys lies in the processor's cache, where nothing is faster than a dict. When there are many, each
-look-up waits for memory, and sorting an array of integers does not: so packed keys are gathered in a `PackedTable`,
-and everything else goes to another buffer beside it. The words of a split (`PackedWords`) are packed from the start,
-since the reader gives them so, pairs (`PackedSums`) once the dict has outgrown the cache and most of its keys are
-short. Tables of Arrow columns are packed from the start.
+Not here: packing itself (`packed_keys.py`) and the reduce side (`packed_reduce.py`).
 
-Rules:
-- Only text is packed, with ints that are small. Every other column of pairs goes to the other buffer, which also
-  refuses values. So a key may be on both sides: they are written as different runs, and the merge joins them.
+How it works. A dict of few keys stays in the processor's cache, where nothing is faster. With many keys each look-up
+waits for memory, which sorting an array of integers does not. So packed keys are gathered in a `PackedTable`, and all
+others go to an ordinary buffer beside it. Words (`PackedWords`) are packed from the start, since the reader packs
+them, and so are Arrow tables. Pairs (`PackedSums`) are packed once the dict has outgrown the cache and most of its
+keys are short.
+
+Rules.
+- Only text keys with small ints are packed. Other columns of pairs go to the ordinary buffer, which also refuses
+  illegal ones. A key may thus be on both sides. The sides are written as separate runs and the merge joins them.
 - Only for `count` and `total`, whose states of ints are ints and merge in any order.
 """
 
@@ -23,14 +25,14 @@ from mrframe.formats.readers.text import WordsReader
 from mrframe.shuffle.buffers import Buffer, FoldBuffer, RunTarget
 from mrframe.shuffle.partition import slots_bits
 
-PENDING_WORDS_MAX = 4 << 20  # that wait to be sorted, of 8 bytes each
+PENDING_WORDS_MAX = 4 << 20  # words of 8 bytes each that wait to be sorted
 MANY_KEYS = 50_000  # in a dict that no longer fits the cache
-_SAMPLE = 1_000  # keys that are looked at to see whether it is worth it
-_WIDTH = 8  # as `packed_keys.WIDTH`; that module is not loaded for this
+_SAMPLE = 1_000  # keys examined to decide whether packing pays
+_WIDTH = 8  # equal to `packed_keys.WIDTH`, repeated to avoid loading NumPy
 
 
 class PackedWordsReader(WordsReader):
-    """Reads words. Gives them packed where that form is asked for."""
+    """Reads words. Gives them packed on request."""
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """The block as columns. See `BlockReader`."""
@@ -44,7 +46,7 @@ class PackedWordsReader(WordsReader):
 
 
 class PackedTable:
-    """Sums by packed key. Arrays of keys wait until they are many, and are sorted together then."""
+    """Sums by packed key. Arrays of keys are collected and sorted many at a time."""
 
     def __init__(self) -> None:
         self._ones: list[Any] = []
@@ -53,13 +55,13 @@ class PackedTable:
         self._counted: list[tuple[Any, Any]] = []
 
     def add(self, packed: Any, values: Any = None) -> None:
-        """Add to each packed key its value (from `packed_keys.small_ints`), or 1."""
+        """Add to each packed key its value (from `packed_keys.small_ints`), or 1 without `values`."""
         if values is None:
             self._ones.append(packed)
             self._pending_bytes += 8 * len(packed)
         else:
             self._ints.append((packed, values))
-            self._pending_bytes += 40 * len(packed)  # of memory to sort them by their keys
+            self._pending_bytes += 40 * len(packed)  # including the memory for sorting by key
         if self._pending_bytes >= 8 * PENDING_WORDS_MAX:
             self._count()
 
@@ -75,11 +77,11 @@ class PackedTable:
         self._ones, self._ints, self._pending_bytes = [], [], 0
 
     def size_bytes(self) -> int:
-        """About the bytes held."""
+        """Return the approximate number of bytes held."""
         return self._pending_bytes + 16 * sum(len(packed) for packed, _ in self._counted)
 
     def write_runs(self, target: RunTarget) -> None:
-        """Write all as a run, or as several where a sum might need over 64 bits. The table is empty afterwards."""
+        """Write everything as one run, or as several if a sum might need over 64 bits, and empty the table."""
         from mrframe.task.columnar.packed_keys import encoded, joined, summed
 
         self._count()
@@ -94,7 +96,7 @@ class PackedTable:
 
 
 class PackedBuffer:
-    """A `shuffle.buffers.Buffer` of a table of packed keys and, for all other keys, another buffer."""
+    """A `shuffle.buffers.Buffer` made of a table of packed keys and a buffer for all other keys."""
 
     def __init__(self, others: Buffer) -> None:
         self.others = others
@@ -115,7 +117,7 @@ class PackedBuffer:
 
 
 class PackedWords(PackedBuffer):
-    """Counts the words that a `PackedWordsReader` gives. `others` counts those that are not packed."""
+    """Counts the words of a `PackedWordsReader`. `others` counts those that are not packed."""
 
     def add_block(self, columns: Sequence[Any], records: int) -> None:  # noqa: ARG002
         """See `Buffer`."""
@@ -185,6 +187,6 @@ class PackedSums(PackedBuffer):
 
 
 def _are_short(keys: Iterable[Any]) -> bool:
-    """Whether most of the keys would be packed."""
+    """Return whether most of the keys would be packed."""
     fit = [type(key) is str and 0 < len(key) <= _WIDTH and key.isascii() for key in islice(keys, _SAMPLE)]
     return 2 * sum(fit) > len(fit)

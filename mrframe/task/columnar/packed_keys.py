@@ -1,18 +1,17 @@
-"""Short text keys as 64-bit integers, so that NumPy counts and sums by key at the speed of sorting integers.
+"""Packs short text keys into 64-bit integers, so that NumPy counts and sums by key at the speed of sorting integers.
 
-A *packed* key is text of 1 to 8 ASCII characters other than NUL, as the 8 bytes of an unsigned integer, first
-character first, zeros behind. Packed keys have the order of the text, and any other key is left to Python: whether a
-key is packed follows from the key alone, so no key is on both sides.
+A *packed* key is a text of 1 to 8 ASCII characters other than NUL, held as the 8 bytes of an unsigned integer: first
+character first, padded with zeros. Packed keys sort like the text. All other keys are left to Python. Whether a key
+fits depends on the key alone, so all tasks agree about it.
 
-How it works. The parts of a text are found by their separators, all at once. A strided view gives the 8 bytes from
-each offset on as an integer (`windows_of`), so one gather fetches the first bytes of every part, and a mask by its
-length clears the bytes behind it. Equal keys are counted by sorting and taking the lengths of runs, which beats a
-hash table once that no longer fits the processor's cache. The slot of a key is the CRC-32 of its canonical bytes,
-computed for all keys together, byte by byte from a table (D. Sarwate, "Computation of cyclic redundancy checks via
-table look-up", 1988).
+How it works. The separators of a text are found in one pass. A strided view gives the 8 bytes from each offset as an
+integer (`windows_of`), so one gather fetches the first bytes of every part, and a mask by length clears the bytes
+after it. Equal keys are counted by sorting and measuring runs, which beats a hash table that no longer fits the
+processor's cache. The slot of a key is the CRC-32 of its canonical bytes, computed for all keys together, byte by
+byte from a table (D. Sarwate, "Computation of cyclic redundancy checks via table look-up", 1988).
 
-Not here: when this is used (`packed_buffer.py`, `packed_reduce.py`). NumPy is imported here and for Arrow's columns,
-and such modules only where it is installed.
+Not here: when keys are packed (`packed_buffer.py`, `packed_reduce.py`). Only this module and those for Arrow columns
+import NumPy, and they are imported only where it is installed.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.run_file.pair_blocks import BLOCK_RECORDS_MAX
 
 WIDTH = 8  # characters of a packed key
-SMALL = 1 << 31  # of an int: as many of these as fit into memory have a sum of 64 bits
+SMALL = 1 << 31  # bound of an int: as many as fit into memory still have a sum of 64 bits
 _BLANKS = bytes.maketrans(b"\t\n\v\f\r", b"     ")
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _HEADS = np.array(
@@ -49,24 +48,24 @@ _CRC = _crc_table()
 
 
 def windows_of(padded: Any) -> Any:
-    """The 8 bytes from each offset of a text on, as big-endian integers: a strided view, so nothing is copied.
+    """Return the 8 bytes from each offset of a text as big-endian integers: a strided view, without a copy.
 
-    `padded` is the text with WIDTH zeros behind it, as bytes or as an array of bytes.
+    `padded` is the text followed by WIDTH zeros, as bytes or as an array of bytes.
     """
     return np.ndarray((len(padded) - WIDTH + 1,), ">u8", padded, 0, (1,))
 
 
 def first_bytes(windows: Any, starts: Any, lengths: Any) -> Any:
-    """The first 8 bytes of each part of a text as uint64, with zeros behind parts that are shorter."""
+    """Return the first 8 bytes of each part of a text as uint64, padded with zeros."""
     packed = windows[starts].astype(np.uint64)
     packed &= _HEADS[np.minimum(lengths, WIDTH)]
     return packed
 
 
 def pack(text: bytes, separator: int) -> tuple[Any, Any, Any]:
-    """(packed, starts, lengths) of all parts of the text. `packed` is wrong for a part that `fits` says does not fit.
+    """Return (packed, starts, lengths) of all parts of the text. Parts that do not pass `fits` are packed wrongly.
 
-    Every part ends with the separator, the last one too. Empty parts are left out.
+    Every part ends with the separator, including the last one. Empty parts are left out.
     """
     data = np.frombuffer(text + bytes(WIDTH), np.uint8)
     ends = np.flatnonzero(data[: len(text)] == separator)
@@ -80,12 +79,12 @@ def pack(text: bytes, separator: int) -> tuple[Any, Any, Any]:
 
 
 def fits(packed: Any, lengths: Any) -> Any:
-    """Which parts are packed as they should be. The text must hold no NUL other than as the separator."""
+    """Return a mask of the parts that are packed correctly. The text must hold no NUL except as the separator."""
     return (lengths <= WIDTH) & ((packed & _HIGH_BITS) == 0)
 
 
 def pack_keys(keys: Sequence[str]) -> tuple[Any, Any] | None:
-    """(packed, which of them fit) of a column of text. None when a key is empty or holds a NUL."""
+    """Return (packed, mask of those that fit) of a text column, or None if a key is empty or holds a NUL."""
     data = "\0".join(keys).encode("utf-8", "surrogatepass") + b"\0"
     if data.count(0) != len(keys):
         return None
@@ -94,7 +93,10 @@ def pack_keys(keys: Sequence[str]) -> tuple[Any, Any] | None:
 
 
 def pack_offsets(offsets: Any, item_bytes: int, data: Any) -> tuple[Any, Any] | None:
-    """The same of text as Arrow has it: where each key starts and the last one ends in the bytes of all."""
+    """Do the same for text in Arrow's form: offsets of `item_bytes` each into the bytes of all keys.
+
+    Empty keys count as not fitting.
+    """
     at = np.frombuffer(offsets, f"<i{item_bytes}").astype(np.int64)
     text = bytes(memoryview(data)[int(at[0]) : int(at[-1])])
     if 0 in text:
@@ -105,7 +107,7 @@ def pack_offsets(offsets: Any, item_bytes: int, data: Any) -> tuple[Any, Any] | 
 
 
 def small_ints(values: Sequence[int]) -> Any:
-    """The values as an array. None when one of them is as large as `SMALL`, which sums of many might not survive."""
+    """Return the values as an array, or None if one reaches `SMALL`, so that sums of many might overflow."""
     try:
         array = np.asarray(values, np.int64)
     except OverflowError:
@@ -114,12 +116,12 @@ def small_ints(values: Sequence[int]) -> Any:
 
 
 def split(good: Any) -> tuple[Any, list[int]]:
-    """(a mask or slice of the items that fit, the indexes of the others)."""
+    """Return an index that selects the items that fit, and the list of indexes of the others."""
     return (slice(None), []) if good.all() else (good, np.flatnonzero(~good).tolist())
 
 
 def words(block: bytes) -> tuple[Any, list[bytes], int]:
-    """The packed words of a block, all others, and how many words there are."""
+    """Return the packed words of a block, all other words, and the total number of words."""
     text = block.translate(_BLANKS) + b" "
     if 0 in block:
         others = block.split()
@@ -136,19 +138,19 @@ def words(block: bytes) -> tuple[Any, list[bytes], int]:
 
 
 def joined(arrays: Sequence[Any]) -> Any:
-    """The arrays, of which there is at least one, as one."""
+    """Concatenate the arrays. There must be at least one."""
     return np.concatenate(arrays)
 
 
 def counted(packed: Any) -> tuple[Any, Any]:
-    """The different ones of an array, sorted, and how often each is there. The array is sorted in place."""
+    """Return the distinct items of an array, sorted, and the count of each. Sorts the array in place."""
     packed.sort()
     starts = _starts(packed)
     return packed[starts], np.diff(starts, append=len(packed))
 
 
 def summed(packed: Any, values: Any) -> tuple[Any, Any] | None:
-    """The different ones, sorted, and the sum of the values of each. None when a sum might need over 64 bits."""
+    """Return the distinct keys, sorted, and the sum of the values of each, or None if one might need over 64 bits."""
     if not len(packed):
         return packed, values
     if int(np.abs(values).max()) * len(values) >= 1 << 62 or int(values.min()) == -(1 << 63):
@@ -160,16 +162,16 @@ def summed(packed: Any, values: Any) -> tuple[Any, Any] | None:
 
 
 def _starts(packed: Any) -> Any:
-    """Where each run of equal items of a sorted array starts."""
+    """Return the start of each run of equal items of a sorted array."""
     if not len(packed):
         return np.empty(0, np.int64)
     return np.concatenate((np.zeros(1, np.int64), np.flatnonzero(packed[1:] != packed[:-1]) + 1))
 
 
 def slots_of(packed: Any, bits: int, seed: int = 0) -> Any:
-    """The slot of each key, as `shuffle.partition.slot_column` has it for the text: CRC-32 of its canonical bytes.
+    """Return the slot of each key, as `shuffle.partition.slot_column` does: the CRC-32 of its canonical bytes.
 
-    With a seed the hash is another, which has no form for arrays: it is asked for each key, as text.
+    With a seed the hash is a different one without an array form, so it is computed key by key from the text.
     """
     if seed and bits and len(packed):
         keys = _text(packed)[0][:-1].decode("ascii").split("\0")
@@ -182,7 +184,7 @@ def slots_of(packed: Any, bits: int, seed: int = 0) -> Any:
 
 
 def encoded(packed: Any, values: Any, bits: int, seed: int = 0) -> Iterator[Encoded]:
-    """Sorted keys and their ints as blocks of a run file of 2**bits slots, for `RunWriter.add_encoded`."""
+    """Yield sorted keys and their ints as encoded blocks of 2**bits slots, for `RunWriter.add_encoded`."""
     slots = slots_of(packed, bits, seed)
     edges = np.array([0, len(packed)])
     if slots is not None:
@@ -201,7 +203,7 @@ def encoded(packed: Any, values: Any, bits: int, seed: int = 0) -> Iterator[Enco
 
 
 def _text(packed: Any) -> tuple[bytes, Any]:
-    """All keys as text, a NUL behind each, and where each ends with its NUL."""
+    """Return all keys as text, a NUL after each, and the end of each key including its NUL."""
     cells = np.zeros((len(packed), WIDTH + 1), np.uint8)
     cells[:, :WIDTH] = packed.astype(">u8").view(np.uint8).reshape(-1, WIDTH)
     keep = cells != 0
@@ -217,7 +219,10 @@ def _ints(values: Any) -> bytes:
 
 
 def decoded(keys: memoryview, values: memoryview) -> tuple[Any, Any, list[str], list[int]] | None:
-    """(packed, their ints, the keys that do not fit, their ints) of a block's columns. None when it has others."""
+    """Return (packed keys, their ints, keys that do not fit, their ints) of a block of text keys and small ints.
+
+    Returns None for a block of any other columns, or with the empty text among its keys.
+    """
     if bytes(keys[:1]) != b"s" or bytes(values[:1]) != b"i" or values[1] not in _INT_BYTES:
         return None
     ints = np.frombuffer(values[2:], f"<i{values[1]}").astype(np.int64)

@@ -1,9 +1,8 @@
-"""Reduce counts and sums of short text keys as sorted integers: the reduce side of `packed_keys.py`.
+"""Reduces counts and sums of short text keys as sorted integers: the reduce side of `packed_keys.py`.
 
-Slots are disjoint, so a partition is cut into groups of slots that fit half of the budget, and each group whose keys
-are text and whose states are ints is reduced on its own. Everything else is left to Python, and the output has the
-same bytes either way. Not here: NumPy itself, which is the extra `mrframe[fast]` and loaded only for work that is
-worth it.
+How it works. Slots are disjoint, so a partition is cut into groups of slots that fit half of the memory budget. Each
+group with text keys and int states is reduced on its own. All others are left to Python. The output has the same
+bytes either way. NumPy (the extra `mrframe[fast]`) is loaded only when there are enough records to repay it.
 """
 
 from __future__ import annotations
@@ -18,19 +17,19 @@ from mrframe.shuffle.reducers import Count, Total, as_fold
 from mrframe.shuffle.run_file.run_writer import RunReader
 from mrframe.task.code.settings import TaskSettings
 
-WORTH_RECORDS = 200_000  # of map output: below it, loading NumPy costs more than it saves
-OTHERS_MAX = 500_000  # keys that are not packed: when there are more, all is Python's
-RECORD_BYTES = 64  # of memory that a state takes on its way through a reduce
+WORTH_RECORDS = 200_000  # of map output. Below it, loading NumPy costs more than it saves
+OTHERS_MAX = 500_000  # keys that are not packed. With more, the whole group is left to Python
+RECORD_BYTES = 64  # of memory per state during a reduce
 
-Reduced = tuple[Any, Any, list[str], list[int]]  # packed keys, their sums; other keys in order, their sums
+Reduced = tuple[Any, Any, list[str], list[int]]  # packed keys, their sums, other keys in order, their sums
 
 
 def packed_groups(
     job: Job, readers: Sequence[RunReader], wanted: range, settings: TaskSettings
 ) -> list[tuple[range, bool]]:
-    """The slots of a partition in groups, and whether `reduce_packed` may be tried on each.
+    """Cut the slots of a partition into groups. Returns (slots, whether to try `reduce_packed`) for each.
 
-    A group takes at most half of the budget. Slots are disjoint, so each group is reduced on its own.
+    A group to be tried takes at most half of the memory budget.
     """
     suits = settings.fast and type(as_fold(job.reduce)) in (Count, Total) and not job.sort_values
     if not suits or find_spec("numpy") is None:
@@ -50,9 +49,10 @@ def packed_groups(
 
 
 def reduce_packed(readers: Sequence[RunReader], group: range, beat: Callable[[int], None]) -> Reduced | None:
-    """The sums of the states in these slots. None when they are no ints or the keys no text, or too few are packed.
+    """Return the sums of the states in these slots, or None if they must be reduced in Python.
 
-    `beat` is told the number of states as they are read. Raises CorruptData.
+    That is so for states other than ints, keys other than text, too many keys that do not fit, and sums that might
+    need over 64 bits. `beat` receives the number of states read so far. Raises CorruptData.
     """
     from mrframe.task.columnar.packed_keys import decoded, joined, summed
 

@@ -1,8 +1,8 @@
-"""Count by declaration, in C: count the bytes of a key's fields as they stand in the log, and convert each text once.
+"""Counts keys in C: counts the raw bytes of the key's fields, and converts each distinct text once.
 
-For `key=…, reduce=count` without `where`, and for a map that says the same (`yield status, 1`, `total`), the reader
-leaves the key's fields as bytes and a Counter takes a block at a time. A different text is converted once, at the
-spill. Not here: which jobs count so (`map/path.py`).
+For `key=…, reduce=count` without `where`, and for an equivalent map (`yield status, 1` with `total`), the reader
+leaves the key's fields as bytes and a Counter takes a block at a time. Each distinct text is converted once, at the
+spill. Not here: which jobs take this path (`map/path.py`).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from mrframe.shuffle.buffers import DrainedBuffer
 
 
 class RawCountBuffer(DrainedBuffer):
-    """A `shuffle.buffers.Buffer` that counts raw columns: the fields `names` of the key.
+    """A `shuffle.buffers.Buffer` that counts raw columns, the fields `names` of the key.
 
-    Fields that cannot be converted are counted in `bad_fields`, by name, when the buffer is drained.
+    Draining counts the fields that cannot be converted in `bad_fields`, by name.
     """
 
     def __init__(self, reader: BlockReader, names: Sequence[str], bad_fields: dict[str, int]) -> None:
@@ -35,11 +35,11 @@ class RawCountBuffer(DrainedBuffer):
         self._counts.update(texts[0] if len(texts) == 1 else zip(*texts, strict=True))
 
     def size_bytes(self) -> int:
-        """See `Buffer`. A key is small text, or a tuple of some."""
+        """See `Buffer`. A key is a short text, or a tuple of short texts."""
         return getsizeof(self._counts) + len(self._counts) * 110 * len(self._names)
 
     def drain(self) -> tuple[list[Any], list[int]]:
-        """Converted keys and their counts. Different texts of one value come as several pairs."""
+        """Return the converted keys and their counts. Different texts of one value give several pairs."""
         raw, counts = list(self._counts), list(self._counts.values())
         self._counts = Counter()
         if not raw:

@@ -1,6 +1,6 @@
 """A buffer of a ready reducer that also takes whole Arrow tables of pairs (`arrow_groupby.py`).
 
-A module of its own, since it is loaded for any `map_batch` and NumPy only when a table comes.
+A module of its own, since every `map_batch` loads it but NumPy is needed only once a table arrives.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class TableFoldBuffer(FoldBuffer):
     """States of a ready reducer by key, from columns of pairs or from Arrow tables."""
 
     def add_table(self, table: Any) -> bool:
-        """See `Buffer`. False when the table's states cannot be made without Python."""
+        """See `Buffer`. Returns False if the table must be folded in Python."""
         from mrframe.task.columnar.arrow_groupby import states_of
 
         found = states_of(self.fold, table)

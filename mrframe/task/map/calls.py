@@ -1,12 +1,12 @@
 """Call the job's `map` and `where` over the columns of a block, and find the record at which one of them failed.
 
-The loops run in C (`map`, `chain`, `compress`), so no line of Python runs between two records and nothing counts
-them. The record that failed is found afterwards: `length_hint` of the iterator over the first column tells how many
-of its items are left.
+How it works. The loops run in C (`map`, `chain`, `compress`), so no Python code runs between two records and nothing
+counts them. The failing record is found afterwards, from the number of items that the iterator over the first column
+has left (`length_hint`).
 
-A loop in C takes a StopIteration that the user's function raises for its own end, and would drop the rest of the
-block without a word. So each loop checks that it has used its input up (`hook_guard.is_used_up`), and if not calls
-the function once more on the record at which it stopped, to get at the exception.
+A loop in C ends quietly if the user's function raises StopIteration, which would silently drop the rest of the block.
+So each loop checks that its input is used up (`hook_guard.is_used_up`). If not, the function is called once more on
+the record at which the loop stopped, to obtain the exception.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ class EmitFailed(Exception):
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """The exception of the user's code, also when it is the cause of an EmitFailed."""
+    """Return the exception of the user's code: the cause of an EmitFailed, any other error itself."""
     return error.__cause__ or error if isinstance(error, EmitFailed) else error
 
 
 def arguments_of(columns: list[list[Any]], records: int) -> tuple[Iterator[Any], list[Iterable[Any]]]:
-    """(an iterator over the first column, all arguments of the calls): `last_taken` reads the position off the first.
+    """Return (iterator over the first column, arguments for `map`). `last_taken` reads the position off the iterator.
 
-    A function without parameters is not called: `check` refuses it, since it would ignore the data.
+    The function always has a parameter: `check` refuses one without, since it would ignore the data.
     """
     first = iter(columns[0] if columns else [None] * records)
     return first, [first, *columns[1:]]
 
 
 def last_taken(position: Iterator[Any], records: int) -> int:
-    """The index of the record that was taken last."""
+    """Return the index of the record that was taken last."""
     return max(0, records - length_hint(position) - 1)
 
 
 def stop_iteration_of(
     use: Callable[[Any], Any], function: Callable[..., Any], columns: list[list[Any]], index: int, hook: str
 ) -> BaseException:
-    """The StopIteration that a function raises on a record, which the loop in C has swallowed.
+    """Call the function again to obtain the StopIteration that the loop in C swallowed on a record.
 
-    `use` consumes the function's result as the loop did.
+    `use` consumes the result of the function as the loop did.
     """
     try:
         use(function(*[column[index] for column in columns]))
@@ -65,7 +65,7 @@ def stop_iteration_of(
 
 
 class Selected(NamedTuple):
-    """Records that `where` keeps: their columns, their number, their indexes in the block (None: all of it)."""
+    """The records that `where` keeps: columns, number, and indexes in the block (None: all records)."""
 
     columns: list[list[Any]]
     records: int
@@ -73,9 +73,9 @@ class Selected(NamedTuple):
 
 
 class Where:
-    """Evaluates a job's `where=`, for every kind of map. No other code calls it.
+    """Evaluates a job's `where=` for every kind of map. No other code calls the function.
 
-    `filtered` counts the records that it left out.
+    `filtered` counts the records that were filtered out.
     """
 
     def __init__(self, job: Job) -> None:
@@ -85,7 +85,7 @@ class Where:
         self.filtered = 0
 
     def select(self, columns: list[list[Any]], records: int) -> Selected:
-        """The records of a block that `where` keeps. All of them without a `where`. Raises EmitFailed."""
+        """Return the records of a block that `where` keeps, or all of them without a `where`. Raises EmitFailed."""
         if self._function is None:
             return Selected(columns, records, None)
         given = [columns[i] for i in self._wanted]
@@ -100,7 +100,7 @@ class Where:
         return Selected([list(pick(column)) for column in columns], len(kept), kept)
 
     def _mask(self, function: Callable[..., Any], columns: list[list[Any]], records: int) -> list[Any]:
-        """The result of `where` for each record."""
+        """Return the result of `where` for each record."""
         position, arguments = arguments_of(columns, records)
         try:
             mask = list(map(function, *arguments))
@@ -110,7 +110,7 @@ class Where:
         return mask
 
     def _kept(self, function: Callable[..., Any], mask: list[Any], columns: list[list[Any]]) -> list[int]:
-        """The indexes of true items. Each is asked once: an object of the user's may answer differently later."""
+        """Return the indexes of true items. Tests each once: a user's object may answer differently later."""
         position = iter(mask)
         try:
             kept = list(compress(count(), position))
@@ -129,10 +129,10 @@ class Where:
 
 
 def _all_true(mask: list[Any]) -> bool:
-    """Whether all items are true, as far as that can be seen quickly."""
+    """Return whether all items are true. A quick check: it may miss some cases."""
     try:
         return mask.count(True) == len(mask) and all(mask)
-    except BaseException as error:  # methods of the user's may run here; which one fails is found one by one
+    except BaseException as error:  # a user's methods may run here, and `_kept` finds the failing one
         if is_interrupt(error):
             raise
         return False

@@ -1,7 +1,7 @@
-"""Emit the pairs of a block: call the user's map, or pick the declared columns, on the records that `where` keeps.
+"""Emits the pairs of a block: filters it by `where`, then calls the user's map or picks the declared columns.
 
-An emitter takes the columns of a block and gives columns of keys and values. Its loops run in C (`calls.py`). It does
-not read, buffer or report.
+An emitter turns the columns of a block into columns of keys and values. Its loops run in C (`calls.py`). Not here:
+reading, buffering and reporting.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Columns = tuple[list[Any], list[Any]]
 class Emitter:
     """Emits the pairs of blocks whose columns are the job's projected fields, in order.
 
-    `mapped` counts the records that the map was given.
+    `mapped` counts the records passed to the map.
     """
 
     def __init__(self, job: Job) -> None:
@@ -37,12 +37,12 @@ class Emitter:
         self.mapped = 0
 
     def taken(self) -> int:
-        """Records mapped or filtered since the last call."""
+        """Return the number of records mapped or filtered since the last call, and reset it."""
         taken, self.mapped, self.where.filtered = self.mapped + self.where.filtered, 0, 0
         return taken
 
     def emit(self, columns: list[list[Any]], records: int) -> Columns:
-        """Keys and values of a block. Raises EmitFailed."""
+        """Return the keys and values of a block. Raises EmitFailed."""
         columns, records, kept = self.where.select(columns, records)
         columns = [columns[i] for i in self._map_columns]
         if self._picks is not None:
@@ -53,7 +53,7 @@ class Emitter:
             raise EmitFailed(kept[failed.record] if kept else failed.record) from failed.__cause__
 
     def emit_from(self, columns: list[list[Any]], records: int) -> tuple[Sequence[Any], Sequence[Any], Sequence[int]]:
-        """The same, and of each pair the index of its record, in order. Raises EmitFailed."""
+        """Return the keys and values of a block, and for each pair the index of its record. Raises EmitFailed."""
         columns, records, kept = self.where.select(columns, records)
         indexes = range(records) if kept is None else kept
         columns = [columns[i] for i in self._map_columns]
@@ -81,7 +81,7 @@ class Emitter:
         return self._checked(self._run(columns, records, chain.from_iterable), columns, records)
 
     def _run(self, columns: list[list[Any]], records: int, gather: Callable[[Iterable[Any]], Iterable[Any]]) -> Any:
-        """Call the map on each record and gather its pairs as a list. `gather` must be a function in C."""
+        """Call the map on each record and gather its pairs in a list. `gather` must be a function in C."""
         assert self._map is not None
         position, arguments = arguments_of(columns, records)
         try:
@@ -95,7 +95,7 @@ class Emitter:
         return found
 
     def _checked(self, pairs: list[Any], columns: list[list[Any]], records: int) -> Columns:
-        """The pairs as columns. Raises EmitFailed when one is no pair."""
+        """Return the pairs as columns. Raises EmitFailed if one is not a pair."""
         if not pairs:
             return [], []
         found = as_columns(pairs)
@@ -104,7 +104,7 @@ class Emitter:
         return found
 
     def _find_no_pair(self, columns: list[list[Any]], records: int) -> EmitFailed:
-        """Run the map again, record by record, to find the one that yields no pair."""
+        """Run the map again, record by record, to find the one that yields something other than a pair."""
         assert self._map is not None
         who = f"map={describe(self._map)}"
         failed = EmitFailed(0)
@@ -124,7 +124,7 @@ class Emitter:
 
 
 def as_columns(pairs: Sequence[Any]) -> Columns | None:
-    """The keys and the values of at least one pair. None when not every item is a tuple of two."""
+    """Return the keys and values of one or more pairs, or None unless every item is a tuple of two."""
     if set(map(type, pairs)) != {tuple}:
         return None
     try:
@@ -134,7 +134,7 @@ def as_columns(pairs: Sequence[Any]) -> Columns | None:
 
 
 def pairs_as_columns(pairs: Sequence[Any], who: str) -> Columns:
-    """The same. UserCodeError, which names the function `who`, for the first item that is no pair."""
+    """Return the keys and values of pairs. Raises UserCodeError, naming `who`, for the first item that is not one."""
     columns = as_columns(pairs)
     if columns is None:
         raise no_pair(who, next(item for item in pairs if not is_pair(item)))
@@ -142,7 +142,7 @@ def pairs_as_columns(pairs: Sequence[Any], who: str) -> Columns:
 
 
 def is_pair(item: Any) -> bool:
-    """Whether this is a tuple of two."""
+    """Return whether this is a tuple of two."""
     return type(item) is tuple and len(item) == 2
 
 

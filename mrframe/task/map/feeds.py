@@ -1,8 +1,8 @@
-"""Feeds of a map without `map_split` and `map_batch`: how the blocks of the input get into the output.
+"""Feeds move the blocks of the input into the output. Here are those of maps without `map_split` and `map_batch`.
 
-`feed_columns` hands the reader's columns to a buffer that takes them. `feed_pairs` calls the map a
-block at a time. `feed_guarded` goes record by record, notes each before the map is called on it, and leaves out those
-on which it fails. Not here: which of them a job gets (`path.py`).
+`feed_columns` passes the reader's columns straight to a buffer that understands them. `feed_pairs` calls the map a
+block at a time. `feed_guarded` goes record by record, notes each record before calling the map on it, and leaves out
+those on which it fails. Not here: the choice between them (`path.py`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Feed = Callable[[Job, MapInput, Output, RecordGuard | None], None]
 
 
 def feed_columns(job: Job, source: MapInput, output: Output, guard: RecordGuard | None) -> None:
-    """Hand the columns of each block to the buffer as they are: no code of the job runs."""
+    """Pass the columns of each block to the buffer unchanged, without running any code of the job."""
     del job, guard
     for block in source.blocks():
         output.add_block(block.parsed.columns, block.parsed.records)
@@ -59,7 +59,7 @@ def feed_pairs(job: Job, source: MapInput, output: Output, guard: RecordGuard | 
 
 
 def _find_refused(emitter: Emitter, fold: Fold | None, source: MapInput, block: ReadBlock) -> RecordLocation | None:
-    """The record that yields the refused pair, found by mapping each alone. None: each is fine, not all together."""
+    """Find the record that yields the refused pair by mapping each alone. None: only some of them together fail."""
     columns = block.parsed.values
     for index in range(block.parsed.records):
         try:
@@ -72,14 +72,14 @@ def _find_refused(emitter: Emitter, fold: Fold | None, source: MapInput, block: 
 
 
 def _emit_one(emitter: Emitter, fold: Fold | None, columns: list[list[Any]], index: int) -> Columns:
-    """The pairs of one record, which the buffer will take. Raises EmitFailed, KeyRefused, TypeError."""
+    """Return the pairs of one record, checked for the buffer. Raises EmitFailed, KeyRefused, TypeError."""
     keys, values = emitter.emit([[column[index]] for column in columns], 1)
     check_pairs(fold, keys, values)
     return keys, values
 
 
 def feed_guarded(job: Job, source: MapInput, output: Output, guard: RecordGuard | None) -> None:
-    """Call the map record by record, and leave out the records on which it fails as far as `--max-failed` allows."""
+    """Call the map record by record. Leaves out the records on which it fails, as far as `--max-failed` allows."""
     assert guard is not None
     emitter, fold = Emitter(job), map_fold(job)
     for block in source.blocks():
@@ -98,7 +98,7 @@ def feed_guarded(job: Job, source: MapInput, output: Output, guard: RecordGuard 
 def _emit_singly(
     emitter: Emitter, fold: Fold | None, source: MapInput, block: ReadBlock, guard: RecordGuard
 ) -> tuple[list[Any], list[Any], Bad]:
-    """The pairs of a block as columns, and the records that are left out."""
+    """Return the pairs of a block as columns, and the records left out."""
     columns = block.parsed.values
     keys: list[Any] = []
     values: list[Any] = []
@@ -129,6 +129,6 @@ def _emit_singly(
 
 
 def reason_of(cause: BaseException) -> str:
-    """The exception of the job's code, in one line."""
+    """Return the exception of the job's code as one line."""
     text = safe_str(cause) if isinstance(cause, UserCodeError) else exception_text(cause)
     return " ".join(text.split())[:REASON_CHARS_MAX]

@@ -1,9 +1,9 @@
-"""A sample of the keys that a job's map yields, for cutting them into ranges: a map task that reads little.
+"""Samples the keys that a job's map yields, to choose the ranges of `key_order="total"`.
 
-A sampling job is the job's own first step with only some places of each split read, every key with the number
-of keys that it stands for, and nothing reduced. Its output rows are (None, (key, weight)). Blocks on which the
-user's code fails are passed over here: the run itself will meet them, and say where. Not here: running it
-(`engines/plan/key_ranges.py`), choosing cuts (`shuffle/range_partition.py`).
+A sampling task runs the first step of the job over a few places of each split and reduces nothing. Its output rows
+are (None, (key, weight)), where the weight is the number of keys that the sampled one represents. Blocks on which the
+user's code fails are skipped: the run itself will meet them and report where. Not here: starting the sampling
+(`engines/plan/key_ranges.py`) and cutting the ranges (`shuffle/range_partition.py`).
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ from mrframe.task.map.output import MAP_FILE, report_partitions
 from mrframe.task.report import counters
 from mrframe.task.report.progress import Progress
 
-POINTS = 8  # of a split
-POINT_BYTES = 16 << 10  # that are read there, and the rest of the line
-KEYS_MAX = 2048  # of a split, evenly spread over its keys
-PAIR_BLOCKS = 16  # of each part of a step before
+POINTS = 8  # places read in a split
+POINT_BYTES = 16 << 10  # read at each place, plus the rest of the line
+KEYS_MAX = 2048  # per split, evenly spread over the yielded keys
+PAIR_BLOCKS = 16  # read of each part of the step before
 
 Weighted = tuple[Any, int]
 
 
 class SampleTask:
-    """One attempt at sampling one split. Of a join, `job` is the view of its source."""
+    """One attempt at sampling one split. For a join, `job` is the view of its source."""
 
     def __init__(self, job: Job, order: MapOrder, progress: Progress) -> None:
         self._keys = KeyMaker(job)
@@ -52,7 +52,7 @@ class SampleTask:
         self._progress = progress
 
     def run(self) -> TaskReport:
-        """Sample the split. Raises the exceptions of reading and writing, none of the user's code."""
+        """Sample the split. Raises the errors of reading and writing, none of the user's code."""
         split = self._order.split
         keys: list[Any] = []
         read = 0
@@ -65,7 +65,7 @@ class SampleTask:
 
 
 def sealed(order: MapOrder, rows: list[Weighted]) -> TaskReport:
-    """The output of a sampling attempt."""
+    """Write the rows as the output of a sampling attempt. Returns its report."""
     report = TaskReport()
     with create(os.path.join(order.out_dir, MAP_FILE)) as file:
         writer = RunWriter(file, slots=slots_for(1))
@@ -77,7 +77,7 @@ def sealed(order: MapOrder, rows: list[Weighted]) -> TaskReport:
 
 
 class KeyMaker:
-    """Columns of fields to the keys that the map yields for them. None where it fails."""
+    """Maps columns of fields to the keys that the job's map yields for them, or to no keys if it fails."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -89,7 +89,7 @@ class KeyMaker:
             self._batches = Batches(job)
 
     def of(self, columns: list[list[Any]], records: int) -> list[Any]:
-        """The keys, all legal. Counters of the user's code are restored."""
+        """Return the keys, all legal. Restores the counters of the user's code."""
         before = counters.take()
         try:
             keys = self._yielded(columns, records)
@@ -117,15 +117,15 @@ class KeyMaker:
 
 
 def weighted(keys: Sequence[Any], share: float) -> list[Weighted]:
-    """At most KEYS_MAX of the keys, evenly spread, each with the number of keys that it stands for."""
+    """Return at most KEYS_MAX of the keys, evenly spread, each with the number of keys that it represents."""
     stride = -(-len(keys) // KEYS_MAX) or 1
     return [(short(key), max(1, round(share * stride))) for key in keys[::stride]]
 
 
 def sample_blocks(split: Split) -> Iterator[tuple[int, bytes]]:
-    """(offset in the source, whole lines) of evenly spread places of a split. All of a short one.
+    """Yield (offset in the source, whole lines) at evenly spread places of a split, or all of a short split.
 
-    The rest of a line before such a place, and a line that is too long, is skipped, whatever its length.
+    Skips bytes before the first line there, and lines that are too long, whatever their length.
     """
     base = split.order[1] - split.offset
     end = split.offset + split.length
@@ -134,7 +134,7 @@ def sample_blocks(split: Split) -> Iterator[tuple[int, bytes]]:
     with open_split(split) as content:
         for start in starts:
             at = start
-            if start > split.offset:  # behind the line that the byte before lies in
+            if start > split.offset:  # after the line that holds the byte before
                 at = start - 1 + content.line_bytes(start - 1, start - 1, end)
             position = (split.order[0], base + at)
             rest = replace(split, offset=at, length=end - at, order=position, crc32=-1)
@@ -144,11 +144,11 @@ def sample_blocks(split: Split) -> Iterator[tuple[int, bytes]]:
 
 
 def _pass_over(_line: LongLine) -> None:
-    """A line that is too long has no key."""
+    """Ignore a line that is too long: it has no key."""
 
 
 def sample_pairs(job: Job, sources: Sequence[str]) -> list[Weighted]:
-    """The same for a later step, whose one map task has all the output of the step before."""
+    """Sample the keys of a later step, whose only map task reads all output of the step before."""
     keys = KeyMaker(job)
     names = job.projection()
     sample: list[Weighted] = []

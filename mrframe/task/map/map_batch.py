@@ -1,7 +1,7 @@
-"""`map_batch`: the user's function is given the records of a block as a `pyarrow.Table`, and gives tables of pairs.
+"""Runs `map_batch`: the user's function takes a block as a `pyarrow.Table`, and returns tables of pairs.
 
-The blocks are parsed by the reader as for any other map, so the ledger, malformed lines and `where` are the same. How
-columns become Arrow's, and tables become pairs, is in `columnar/arrow.py`. Pyarrow is an extra.
+The reader parses blocks as for any other map, so the ledger, malformed lines and `where` work the same way. Not here:
+converting columns to Arrow and tables to pairs (`columnar/arrow.py`). pyarrow is an extra.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from mrframe.task.map.output import Output
 from mrframe.task.report import counters
 from mrframe.task.report.failures import RecordFailed, RecordLocation
 
-BATCH_BYTES = 2 << 20  # of input in a block: a function over columns costs the same for few records as for many
+BATCH_BYTES = 2 << 20  # of input per block. Large, since calling a function over columns has a fixed cost
 
 
 class Batches:
-    """Calls a job's `map_batch` with columns of the projected fields, and gives tables or columns of pairs."""
+    """Calls a job's `map_batch` with columns of the projected fields. Returns tables or columns of pairs."""
 
     def __init__(self, job: Job) -> None:
         need_arrow()
@@ -44,12 +44,15 @@ class Batches:
     def emit(
         self, columns: list[list[Any]], records: int
     ) -> tuple[list[tuple[list[Any], list[Any]]], dict[str, int]]:
-        """(columns of pairs, {field: ints beyond 64 bits}). Raises as `tables` does."""
+        """Return (columns of pairs, {field: number of ints beyond 64 bits}). Raises as `tables` does."""
         tables, bad = self.tables(columns, records)
         return [pairs_of(one) for one in tables], bad
 
     def tables(self, columns: list[list[Any]], records: int) -> tuple[list[Any], dict[str, int]]:
-        """(tables of pairs, {field: ints beyond 64 bits}). Raises EmitFailed for `where`, else whatever is raised."""
+        """Return (tables of pairs, {field: number of ints beyond 64 bits}).
+
+        Raises EmitFailed for `where`, and any exception of the function.
+        """
         self._mapped = self._where.filtered = 0
         columns, records, _ = self._where.select(columns, records)
         if not records:
@@ -58,7 +61,7 @@ class Batches:
         return self._called(table), bad
 
     def tables_of_arrays(self, arrays: Sequence[Any]) -> list[Any]:
-        """The tables of pairs for Arrow columns of the fields that the map is given. Raises whatever is raised."""
+        """Return the tables of pairs for Arrow columns of the map's fields. Raises any exception of the function."""
         self._where.filtered = 0
         return self._called(need_arrow().Table.from_arrays(arrays, names=list(self._names)))
 
@@ -67,12 +70,12 @@ class Batches:
         return list(tables_of(self._function(table), self._who))
 
     def taken(self) -> int:
-        """Records mapped or filtered since the last call."""
+        """Return the number of records mapped or filtered since the last call, and reset it."""
         taken, self._mapped, self._where.filtered = self._mapped + self._where.filtered, 0, 0
         return taken
 
     def culprit(self, columns: list[list[Any]], records: int) -> int | None:
-        """The first record on which alone the function fails too. None when it fails on several together only."""
+        """Return the first record on which the function fails alone, or None if it fails only on several together."""
         for index in range(records):
             try:
                 self.emit([column[index : index + 1] for column in columns], 1)
@@ -83,7 +86,10 @@ class Batches:
         return None
 
     def try_singly(self, columns: list[list[Any]], kept: Sequence[int], guard: RecordGuard) -> None:
-        """Check that the function survives each record alone. Each is noted first. Exceptions are ignored."""
+        """Check that the process survives the function on each record alone.
+
+        Notes each record first. Ignores its exceptions, except for MemoryError and interrupts.
+        """
         before = counters.snapshot()
         for at, index in enumerate(kept):
             guard.page.record(index)
@@ -132,7 +138,7 @@ def feed_batches(job: Job, source: MapInput, output: Output, guard: RecordGuard 
 
 
 def feed_arrays(job: Job, source: MapInput, output: Output, guard: RecordGuard | None) -> None:
-    """The same for a reader that gives Arrow columns of all records: no `where`, no guard. A `Feed`."""
+    """Run the job's function over Arrow columns of all records, without `where` or a guard. A `Feed`."""
     assert guard is None
     batches = Batches(job)
     for block in source.blocks(BATCH_BYTES):
@@ -152,7 +158,7 @@ def feed_arrays(job: Job, source: MapInput, output: Output, guard: RecordGuard |
 
 
 def _culprit(source: MapInput, block: ReadBlock, record: int, guard: RecordGuard | None) -> RecordLocation:
-    """The location of the record that failed, which is also noted on the page of a guard."""
+    """Return the location of the record that failed, and note it on the guard's page."""
     if guard is not None:
         guard.page.record(record)
     return source.locate(block, record)

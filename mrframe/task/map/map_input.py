@@ -1,10 +1,10 @@
 """The input of a map attempt: the blocks of one split, and the ledger that accounts for each of its bytes.
 
-Malformed lines are counted, sampled and, if asked for, kept whole. A feed counts in `handled` how many of
-its records went somewhere, and the sum is checked block by block. The line of a record, and the bytes left unread
-when a function stops early, are worked out here.
+Counts, samples and, on request, keeps malformed lines. The feed adds the records of a block that it has dealt with to
+`handled`, and the sum is checked after each block. Also finds the line of a record, and the bytes left unread by a
+function that stops early.
 
-Not here: parsing (`formats/readers/`), using the columns (`path.py`, and the feeds that it names).
+Not here: parsing (`formats/readers/`) and the use of the columns (the feeds, see `path.py`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _OF_BLOCK = (*_OF_BYTES, "records", "lines", *_OF_WINDOW)
 
 
 class ReadBlock(NamedTuple):
-    """A block as it was read: its offset in the source, its bytes, its columns."""
+    """A block that was read: its offset in the source in bytes, its bytes, and its parsed columns."""
 
     offset: int
     data: bytes
@@ -39,14 +39,14 @@ class ReadBlock(NamedTuple):
 
 
 class InputDigest(Protocol):
-    """Is fed the input as it is read."""
+    """Receives the input as it is read."""
 
     def update(self, data: bytes) -> None:
         """Take the next bytes."""
 
 
 def block_reader(job: Job, settings: TaskSettings) -> BlockReader:
-    """The reader of a job's blocks, which leaves out records outside the run's time window."""
+    """Return the reader of a job's blocks. It leaves out records outside the run's time window."""
     if settings.window is None:
         return make_reader(job.read, job.projection(), job.paths())
     from mrframe.formats.readers.time_window import Window
@@ -57,10 +57,10 @@ def block_reader(job: Job, settings: TaskSettings) -> BlockReader:
 class MapInput:
     """Reads the split of a map order block by block.
 
-    `forms` says in which form the columns are wanted (see `BlockReader.parse`). `after_block` is called with
-    the bytes of each block once it was mapped. `digest` is fed all bytes that are read.
+    `forms` gives the wanted forms of the columns (see `BlockReader.parse`). `after_block` is called after each block
+    is mapped, with its size in bytes. `digest` receives all bytes that are read.
 
-    `handled` are the records of the block read last that were mapped, filtered or left out.
+    `handled` counts the records of the current block that were mapped, filtered or left out.
     """
 
     def __init__(
@@ -87,13 +87,13 @@ class MapInput:
         self._quarantine = Rejects(order.out_dir, QUARANTINE_FILE, keep=settings.keep_quarantine)
 
     def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[ReadBlock]:
-        """The blocks of the split, of about so many bytes, in order. Raises LedgerUnbalanced."""
+        """Yield the blocks of the split in order, each of about `block_bytes`. Raises LedgerUnbalanced."""
         for offset, data in read_split(self.split, block_bytes=block_bytes, on_long=self._pass_over):
             if self._digest is not None:
                 self._digest.update(data)
             parsed = self.reader.parse(data, self.split.source, offset, forms=self._forms)
             self._count(parsed, len(data), offset)
-            if parsed.lines:  # else it is a part of a hole before a line
+            if parsed.lines:  # otherwise part of a hole before a line
                 self.handled = 0
                 yield ReadBlock(offset, data, parsed)
                 self._check_handled(offset, parsed.records)
@@ -101,7 +101,7 @@ class MapInput:
             self._after_block(len(data))
 
     def _check_handled(self, offset: int, records: int) -> None:
-        """Check that each record of a block went one way: a loop that ends early leaves some without a word."""
+        """Check that every record of a block is accounted for: a loop that ends early would silently drop some."""
         if self.handled != records:
             raise LedgerUnbalanced(
                 f"{self.split.source} at byte {offset:,}: {records:,} records were read, and {self.handled:,} were "
@@ -109,7 +109,7 @@ class MapInput:
             )
 
     def _pass_over(self, line: LongLine) -> None:
-        """Count a line that is too long to be read: malformed in every format, kept as its beginning and its hash."""
+        """Count a line that is too long to read as malformed in every format. Keeps its beginning and its hash."""
         ledger = self._ledger
         reason = f"a line of {line.length:,} bytes, which is over the limit; sha256 {line.sha256}"
         self._rejects.add([Malformed(0, 0, line.head, reason)], ledger.lines, line.offset)
@@ -142,11 +142,11 @@ class MapInput:
             self.report.bad_fields[name] = self.report.bad_fields.get(name, 0) + number
 
     def values(self, block: ReadBlock) -> list[list[Any]]:
-        """The columns of a block as Python values, whatever the form in which it was read."""
+        """Return the columns of a block as Python values, in whatever form it was read."""
         return self.reader.parse(block.data, self.split.source, block.offset).values
 
     def quarantine(self, block: ReadBlock, bad: Sequence[tuple[int, str]]) -> None:
-        """Move records of the block read last, (index, reason) each, from the ledger's good ones into quarantine."""
+        """Move records of the current block, given as (index, reason), from the ledger's good ones to quarantine."""
         if bad:
             ledger, parsed = self._ledger, block.parsed
             lines = rejected_records(self.reader, block.data, parsed, bad)
@@ -159,16 +159,19 @@ class MapInput:
             self.handled += len(bad)
 
     def locate(self, block: ReadBlock, record: int) -> RecordLocation:
-        """The line of the n-th record of the block read last, with its number in the source."""
+        """Return the line of record number `record` of the current block, with its line number in the source."""
         within, line = self.reader.locate(block.data, record)
         before = lines_before(self.split)
-        # The block's own lines are in the ledger already: take them off again.
+        # The block's own lines are in the ledger already, so subtract them.
         first = before + self._ledger.lines - plain_lines(block.data).count
         number = first + block.data.count(b"\n", 0, within) + 1
         return RecordLocation(self.split.source, block.offset + within, number if before >= 0 else -1, line)
 
     def leave_unread(self, block: ReadBlock, used: int) -> None:
-        """Take back the counts of a block after its first `used` records: the user's function stopped early."""
+        """Count a block only up to its first `used` records, because the user's function stopped early.
+
+        The rest of the split becomes unread.
+        """
         if used < block.parsed.records:
             within, _ = self.reader.locate(block.data, used)
             head = self.reader.parse(block.data[:within], self.split.source, block.offset)
@@ -182,7 +185,7 @@ class MapInput:
         self._ledger.unread_bytes += rest
 
     def seal(self) -> None:
-        """Complete the report. Raises LedgerUnbalanced when bytes of the split are in no class of the ledger."""
+        """Complete the report. Raises LedgerUnbalanced if bytes of the split belong to no class of the ledger."""
         self.report.span = getattr(self.reader, "span", ("", ""))
         self.report.samples = self._rejects.samples
         self.report.failed = self._quarantine.samples

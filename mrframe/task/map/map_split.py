@@ -1,9 +1,11 @@
-"""`map_split`: the user's function runs once per split, over an iterator of named tuples.
+"""Runs `map_split`: the user's function is called once per split, with an iterator of named tuples.
 
-One runner serves lines (`feed_split`), the pairs of a step before (`run_over_pairs`) and the key sample
-(`keys_of_split`). The iterator knows which record it gave last, so a failure names it, and how far the function came:
-records that it leaves unread by stopping early are a class of the ledger. An error of reading passes through the
-user's function, which may catch it and end as if there were no more records. It is raised all the same.
+Serves lines (`feed_split`), pairs of the step before (`run_over_pairs`) and the key sample (`keys_of_split`).
+
+How it works. The iterator remembers the last record it gave, so a failure can name it. It also knows how far the
+function read: records left unread by stopping early are a class of the ledger. A read error passes through the user's
+function, which might catch it and return as if the input had ended. So the iterator keeps the error, and the runner
+raises it in any case.
 """
 
 from __future__ import annotations
@@ -27,11 +29,11 @@ from mrframe.task.map.output import Output
 from mrframe.task.map.pair_buffer import check_pairs, map_fold
 from mrframe.task.report.failures import NO_KEY, GroupFailed, HookFailed, RecordFailed
 
-PAIRS_AT_ONCE = 16_384  # pairs taken from the user's generator before they are buffered
+PAIRS_AT_ONCE = 16_384  # pairs taken from the user's generator at a time
 
 
 class _Fields:
-    """The records that `where` keeps, as named tuples of the fields that the function is given."""
+    """Filters records by `where` and makes named tuples of the function's fields."""
 
     def __init__(self, job: Job) -> None:
         names = job.map_fields()
@@ -40,23 +42,23 @@ class _Fields:
         self.where = Where(job)
 
     def records(self, columns: Sequence[Sequence[Any]]) -> Iterator[Any]:
-        """Columns of the job's projection as named tuples."""
+        """Return the columns of the job's projection as named tuples."""
         return map(self._make, *(columns[i] for i in self._wanted))
 
 
 class _Records(Protocol):
-    """Gives a function its records. It may catch a `failure` of reading them, or of `where`, and go on."""
+    """Iterates over the records of a function. `failure` is an error of reading or of `where`, even if caught."""
 
     failure: BaseException | None
 
     def __iter__(self) -> Iterator[Any]: ...
 
     def failed(self) -> HookFailed:
-        """The failure of the function, on the record that was given last."""
+        """Return the failure of the function, on the record that was given last."""
 
 
 class _noted_in:  # noqa: N801  (read as a function)
-    """Keeps an exception inside as the `failure` of these records, unless the iterator is only closed."""
+    """Context manager: stores an exception as the `failure` of these records, unless the iterator is being closed."""
 
     def __init__(self, records: _Records) -> None:
         self._records = records
@@ -69,7 +71,7 @@ class _noted_in:  # noqa: N801  (read as a function)
 
 
 def _run(job: Job, records: _Records, add: Callable[[list[Any]], None], pairs_at_once: int) -> None:
-    """Call the job's function over the records. `add` takes the items that it yields, so many at a time."""
+    """Call the job's function over the records. `add` receives its pairs, `pairs_at_once` at a time."""
     function = job.map_split
     assert function is not None
     pairs: Iterator[Any] | None = None
@@ -80,7 +82,7 @@ def _run(job: Job, records: _Records, add: Callable[[list[Any]], None], pairs_at
             some = list(islice(pairs, pairs_at_once))
         except BaseException as error:  # the user's function runs here
             if records.failure is not None:
-                raise records.failure  # noqa: B904  (the function's own exception is not the reason)
+                raise records.failure  # noqa: B904  (the cause is not the error that the function made of it)
             if passes(error):
                 raise
             raise records.failed() from no_pairs(error, "map_split", function)
@@ -108,8 +110,8 @@ class _LineRecords:
         self._source = source
         self._guard = guard
         self._block: ReadBlock | None = None
-        self._kept: Sequence[int] = ()  # indexes of the records of the block that are given
-        self._count = 0  # of them that were given
+        self._kept: Sequence[int] = ()  # indexes of the block's records that pass `where`
+        self._count = 0  # how many of them were given
 
     def __iter__(self) -> Iterator[Any]:
         source = self._source
@@ -126,14 +128,14 @@ class _LineRecords:
             self._block = None
 
     def _noted(self, records: Iterator[Any], guard: RecordGuard) -> Iterator[Any]:
-        """The same records. Each is noted on the page before it is given."""
+        """Yield the same records. Notes each on the page first."""
         for index, record in zip(self._kept, records, strict=True):
             guard.page.record(index)
             yield record
         guard.page.record(NOWHERE)
 
     def _select(self, block: ReadBlock) -> tuple[list[list[Any]], Sequence[int]]:
-        """(columns of the records that are given, their indexes). Raises RecordFailed for `where`."""
+        """Return (columns of the records to give, their indexes). Raises RecordFailed for `where`."""
         try:
             if self._guard is not None:
                 return self._select_guarded(block, self._guard)
@@ -143,7 +145,7 @@ class _LineRecords:
         return columns, range(block.parsed.records) if kept is None else kept
 
     def _select_guarded(self, block: ReadBlock, guard: RecordGuard) -> tuple[list[list[Any]], Sequence[int]]:
-        """The same record by record, without those that are to be left out."""
+        """Select record by record, without the records to be left out."""
         parsed, columns = block.parsed, block.parsed.values
         guard.page.block(block.offset, len(block.data))
         bad = guard.bad(block.offset, parsed.records)
@@ -167,7 +169,7 @@ class _LineRecords:
         return RecordFailed(self._source.locate(self._block, self._kept[self._count - 1]), "map_split")
 
     def stop(self) -> None:
-        """Note that the function has ended: records that were not given are unread."""
+        """Note that the function has ended. Records that were not given count as unread."""
         if self._block is not None:
             used = self._kept[self._count - 1] + 1 if self._count else 0
             if self._count == len(self._kept):
@@ -198,7 +200,7 @@ def feed_split(job: Job, source: MapInput, output: Output, guard: RecordGuard | 
 
 
 def _failed(records: _LineRecords, some: list[Any]) -> RecordFailed:
-    """The failure of one of these pairs. Of many it is not known which record yields it, so a guard takes one."""
+    """Return the failure for these pairs. It names the record only for a single pair, as taken under a guard."""
     return records.failed() if len(some) == 1 else RecordFailed(None, "map_split")
 
 
@@ -213,7 +215,7 @@ class _PairRecords:
         self._fields = _Fields(job)
         self._read = [("key", "value").index(name) for name in job.projection()]
         self._blocks = blocks
-        self.key: Any = NO_KEY  # of the pair that was given last
+        self.key: Any = NO_KEY  # of the last pair given
 
     def __iter__(self) -> Iterator[Any]:
         with _noted_in(self):
@@ -256,7 +258,7 @@ def run_over_pairs(job: Job, blocks: Iterator[Block], output: Output) -> None:
 
 
 def keys_of_split(job: Job, columns: list[list[Any]], records: int) -> list[Any]:
-    """The keys that the job's function yields for these records alone. Raises whatever it raises."""
+    """Return the keys that the job's function yields for these records alone. Raises its exceptions."""
     assert job.map_split is not None
     fields = _Fields(job)
     given = list(fields.records(fields.where.select(columns, records).columns))

@@ -1,7 +1,7 @@
-"""A map task: one split of lines to a sealed run file, with its ledger.
+"""A map task: turns one split of lines into a sealed run file, with its ledger.
 
-The task only joins its parts: the path that suits the job (`path.py`), the input with its ledger (`map_input.py`),
-the output (`output.py`). Pairs of a step before are mapped by `pair_map_task.py`.
+The task only connects its parts: the path that suits the job (`path.py`), the input with its ledger (`map_input.py`)
+and the output (`output.py`). Not here: pairs of the step before (`pair_map_task.py`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from mrframe.task.report.progress import Progress
 
 
 class MapTask:
-    """One attempt at a map task over lines. Of a join, `job` is the view of the source with the number `source`.
+    """One attempt at a map task over lines. For a join, `job` is the view of source number `source`.
 
-    `digest` is fed the bytes of the input. After `run`, `digests` are those of the run file by slot.
+    `digest` receives the bytes of the input. After `run`, `digests` has the digest of each slot of the run file.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class MapTask:
         self.digests = self._output.digests
 
     def run(self) -> TaskReport:
-        """Map the split. Raises RecordFailed for the user's code, and the exceptions of reading and writing."""
+        """Map the split. Raises RecordFailed for the user's code, and the errors of reading and writing."""
         report = self.input.report
         try:
             self._path.feed(self._job, self.input, self._output, self._guard)

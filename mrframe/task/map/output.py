@@ -1,6 +1,6 @@
-"""The output of a map attempt: pairs are buffered, spilled when the budget is used up, and sealed as one run file.
+"""The output of a map attempt: buffers pairs, spills them when the budget is used up, and seals one run file.
 
-Not here: which buffer (`path.py`), sorting and encoding (`shuffle/run_file/run_writer.py`), the input
+Not here: choosing the buffer (`path.py`), sorting and encoding (`shuffle/run_file/run_writer.py`), the input
 (`map_input.py`).
 """
 
@@ -26,21 +26,21 @@ from mrframe.task.isolation.hook_guard import cannot_travel, slots_by_user
 from mrframe.task.map.pair_buffer import map_fold
 
 MAP_FILE = "map.mrf"
-RUN_BYTES = 5 << 20  # of pairs that are only sorted: a run that fits the cache is sorted a third faster
-SPILL_CHECK_BYTES = 4 << 20  # input between two looks at the size of the buffer …
+RUN_BYTES = 5 << 20  # per run of pairs that are only sorted. A run that fits the cache sorts a third faster
+SPILL_CHECK_BYTES = 4 << 20  # of input between two checks of the buffer's size …
 SPILL_CHECK_PAIRS = 50_000  # … and pairs: a map may yield many for a record
-SPILL_CHECK_PAIRS_FOLDED = 500_000  # they need not stay, and the states of a fold take longer to look at
-TABLE_ROWS_MIN = 1_000  # in a table of pairs: below it, a dict is as fast
-TABLE_ROWS_MAX = 1 << 20  # that are folded together
+SPILL_CHECK_PAIRS_FOLDED = 500_000  # folded pairs are not kept, and sizing their states takes longer
+TABLE_ROWS_MIN = 1_000  # in a table of pairs. Below it, a dict is as fast
+TABLE_ROWS_MAX = 1 << 20  # of a table that are folded together
 
 Sizes = Mapping[int, tuple[int, int]]  # {slot: (pairs, bytes)}
 
 
 class Output:
-    """Pairs on their way to the run file of a map attempt. No pairs, no file.
+    """Buffers pairs and writes them to the run file of a map attempt. No pairs, no file.
 
-    `source` is the number of the join's source that the pairs come from, `cuts` the keys between the ranges of
-    `key_order="total"`. `pairs` and `spills` are counts so far. `digests` are by slot, once sealed.
+    `source` is the number of the join's source. `cuts` are the keys between the ranges of `key_order="total"`.
+    `pairs` and `spills` count up to now. `digests` has the digest of each slot, once sealed.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Output:
         self._budget_bytes = settings.memory_bytes
         self._only_sorts = isinstance(job.reduce, Each) and job.key_order == "total"
         self._keeps_empty = settings.saving is not None  # a file without pairs is a result, too
-        self._fixed = job.map_batch is None  # its libraries have threads, which may give rows in another order
+        self._fixed = job.map_batch is None  # its libraries use threads, which may change the order of rows
         self._unchecked_bytes = self._checked_pairs = 0
         self._pairs_max = SPILL_CHECK_PAIRS if map_fold(job) is None else SPILL_CHECK_PAIRS_FOLDED
         self.pairs = 0
@@ -67,7 +67,7 @@ class Output:
         self.digests: dict[int, int] = {}
 
     def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """Buffer columns of pairs. Raises KeyRefused or TypeError for a pair that cannot be taken."""
+        """Buffer columns of pairs. Raises KeyRefused or TypeError for a pair that is refused."""
         self.add_block((keys, values), len(keys))
 
     def add_block(self, columns: Sequence[Any], records: int) -> None:
@@ -76,7 +76,7 @@ class Output:
         self._buffer.add_block(columns, records)
 
     def add_table(self, table: Any) -> None:
-        """Buffer a `pyarrow.Table` of keys and values, as columns where the buffer can. Raises as `add`."""
+        """Buffer a `pyarrow.Table` of keys and values, as columns if the buffer can. Raises as `add` does."""
         from mrframe.task.columnar.arrow import pairs_of
 
         for at in range(0, len(table), TABLE_ROWS_MAX):
@@ -87,14 +87,14 @@ class Output:
                 self.add(*pairs_of(part))
 
     def after_block(self, size_bytes: int) -> None:
-        """Note that a block of input was mapped. Look at the size of the buffer now and then, and spill."""
+        """Note that a block of input was mapped. Now and then checks the size of the buffer, and spills if full."""
         self._unchecked_bytes += size_bytes
         if self._unchecked_bytes >= SPILL_CHECK_BYTES or self.pairs - self._checked_pairs >= self._pairs_max:
             self._unchecked_bytes, self._checked_pairs = 0, self.pairs
             self.spill_if_full()
 
     def spill_if_full(self) -> None:
-        """Write a run when the buffer has used up half of the budget (sorting takes as much again)."""
+        """Write a run if the buffer has used up half of the budget (sorting takes as much again)."""
         size = self._buffer.size_bytes()
         if size > self._budget_bytes // 2:
             self._buffer.write_runs(self._runs)
@@ -103,7 +103,7 @@ class Output:
             self._buffer.write_runs(self._runs)
 
     def seal(self, report: TaskReport) -> None:
-        """Write the buffered pairs, close the file and put its totals into the report."""
+        """Write the remaining pairs, close the file and put its totals into the report."""
         self._buffer.write_runs(self._runs)
         totals = self._runs.seal(even_empty=self._keeps_empty)
         if totals is None:
@@ -121,7 +121,7 @@ class Output:
 
 
 class _Runs:
-    """The run file of an attempt, made when the first run comes. A `shuffle.buffers.RunTarget`."""
+    """The run file of an attempt, created with its first run. A `shuffle.buffers.RunTarget`."""
 
     def __init__(self, job: Job, order: MapOrder, settings: TaskSettings, source: int, cuts: Sequence[Any]) -> None:
         self.slots = slots_for(order.partitions)
@@ -165,7 +165,7 @@ class _Runs:
         return self._writer
 
     def seal(self, *, even_empty: bool) -> RunTotals | None:
-        """Finish and close the file. Its totals, or None when no run came and an empty file is not wanted."""
+        """Finish and close the file. Returns its totals, or None if it has no run and an empty file is not wanted."""
         if self._writer is None and not even_empty:
             return None
         totals = self._opened().close()

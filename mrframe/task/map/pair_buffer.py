@@ -1,6 +1,6 @@
-"""How a map folds its pairs before they travel, and which pairs it refuses: for map tasks, checks and `why`.
+"""Chooses the fold of map output, and checks pairs: shared by map tasks and `why`.
 
-Not here: the buffers themselves (`shuffle/buffers.py`), which of them a map gets (`path.py`).
+Not here: the buffers themselves (`shuffle/buffers.py`), and choosing one for a map (`path.py`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from mrframe.shuffle.reducers import Fold, as_fold
 
 
 def map_fold(job: Job) -> Fold | None:
-    """The ready reducer that folds pairs on the map side. None for other jobs, and where values are to be sorted."""
-    return None if job.sort_values else as_fold(job.reduce)  # a fold sees values in the order of their arrival
+    """Return the ready reducer that folds pairs on the map side, or None for other jobs and for sorted values."""
+    return None if job.sort_values else as_fold(job.reduce)  # a fold takes values in the order of arrival
 
 
 def check_pairs(fold: Fold | None, keys: Sequence[Any], values: Sequence[Any]) -> None:
-    """Check that a buffer, and the run file behind it, takes these pairs. Raises KeyRefused or TypeError."""
+    """Check that a buffer and its run file accept these pairs. Raises KeyRefused or TypeError."""
     buffer_for(fold).add(keys, values)
     for key in keys if fold is None else ():
         canonical(key)

@@ -1,6 +1,6 @@
-"""A map task of a later step: the output of the step before is its input, as the fields `key` and `value`.
+"""A map task of a later step: reads the output of the step before as the fields `key` and `value`.
 
-Of the ready step `top(n)` it keeps the n best pairs of its own (`shuffle/top.py`). Not here: lines (`map_task.py`).
+For the ready step `top(n)` it keeps its own n best pairs (`shuffle/top.py`). Not here: lines (`map_task.py`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mrframe.task.report.progress import Progress
 
 
 def read_pairs(sources: Sequence[str], stack: ExitStack, temporary: TemporaryFiles) -> Iterator[Block]:
-    """The pairs of sealed reduce output: of one partition as it is, of several merged by key."""
+    """Return the pairs of sealed reduce output: one partition unchanged, several merged by key."""
     files = stack.enter_context(FilePool())
     streams = []
     for path in sources:
@@ -68,19 +68,19 @@ class PairMapTask:
         self._report = TaskReport()
 
     def _cuts(self) -> list[Any]:
-        """Cuts from a sample of its own keys: a step in total order has one map task, which has all the pairs."""
+        """Choose cuts from a sample of the own keys: a step in total order has one map task, with all pairs."""
         from mrframe.task.map.key_sample import sample_pairs
 
         return choose_cuts(sample_pairs(self._job, self._order.sources), self._order.partitions)
 
     def run(self) -> TaskReport:
-        """Map the pairs. Raises GroupFailed for the user's code, and the exceptions of reading and writing."""
+        """Map the pairs. Raises GroupFailed for the user's code, and the errors of reading and writing."""
         try:
             with ExitStack() as stack:
                 temporary = TemporaryFiles(self._order.out_dir, self._scratch_bytes_max)
                 self._map(self._counted(read_pairs(self._order.sources, stack, temporary)))
             self._output.seal(self._report)
-            # its input may lie in other blocks the next time, and then a buffer is spilled at other places
+            # another attempt may read the same pairs in other blocks, and so spill at other places
             self._report.fixed = self._report.fixed and self._guard is None and not self._report.spills
         finally:
             self._output.close()
@@ -129,7 +129,7 @@ class PairMapTask:
             self._check_handled(emitter.taken(), len(keys))
 
     def _refused_key(self, emitter: Emitter, keys: list[Any], columns: list[list[Any]]) -> Any:
-        """The key of the first pair for which the map yields a pair that a buffer refuses, found by mapping each."""
+        """Find the key of the first pair for which the map yields a refused pair, by mapping each alone."""
         for index, key in enumerate(keys):
             try:
                 one = [column[index : index + 1] for column in columns]
@@ -141,7 +141,7 @@ class PairMapTask:
         return NO_KEY
 
     def _check_handled(self, handled: int, pairs: int) -> None:
-        """Check that each pair of a block went one way: a loop that ends early leaves some without a word."""
+        """Check that every pair of a block is accounted for: a loop that ends early would silently drop some."""
         if handled != pairs:
             raise LedgerUnbalanced(
                 f"{self._order.attempt}: {pairs:,} pairs of the step before were read, and {handled:,} were mapped "
@@ -168,7 +168,7 @@ class PairMapTask:
 
 
 def _rows(blocks: Iterator[Block], guard: RecordGuard) -> Iterator[Block]:
-    """Blocks of one row each. Its key is noted before it is given."""
+    """Yield blocks of one row each. Notes the key of each first."""
     for kind, keys, values in blocks:
         for key, value in zip(keys, values, strict=True):
             guard.page.key(key)

@@ -1,10 +1,10 @@
-"""Choose the path of a map over lines: its reader, its buffer, and the feed that brings blocks from one to the other.
+"""Chooses the path of a map over lines: its reader, its buffer, and the feed that moves blocks between them.
 
-`PATHS` and `BUFFERS` are the whole decision. Of each the first row that applies is taken, and the answer has the same
-bytes with any row further down. `docs/performance.md` shows both tables, and a test compares them.
+`PATHS` and `BUFFERS` are the whole decision. The first row that applies wins. Later rows that apply would give the
+same bytes. `docs/performance.md` shows both tables, and a test compares them.
 
-A fast path is one row: its condition, a reader that gives columns in its form, a buffer that takes them
-(`shuffle.buffers.Buffer`), and mostly `feed_columns`. Not here: the paths themselves, and the pairs of a step before
+A fast path is one row: a condition, a reader that gives columns in its form, a buffer that takes them
+(`shuffle.buffers.Buffer`), and usually `feed_columns`. Not here: the paths themselves, and pairs of the step before
 (`pair_map_task.py`).
 """
 
@@ -30,15 +30,15 @@ from mrframe.task.map.feeds import Feed, feed_columns, feed_guarded, feed_pairs
 from mrframe.task.map.map_input import block_reader
 from mrframe.task.map.pair_buffer import map_fold
 
-WORTH_BYTES = 4 * MIB  # of input: below it, loading NumPy costs more than it saves
+WORTH_BYTES = 4 * MIB  # of input. Below it, loading NumPy costs more than it saves
 _NO_RAW_FORM = {"file", "offset", "line"}
 
 
 class Path(NamedTuple):
     """The parts of a map attempt.
 
-    `forms` are those of the columns that the reader does not give as Python values. `bad_fields` counts, by name, the
-    fields that the buffer could not convert.
+    `forms` has the forms of columns that the reader gives other than as Python values. `bad_fields` counts, by name,
+    the fields that the buffer could not convert.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Path(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The facts that the choice depends on. `split` is None for the pairs of a step before."""
+    """The input of the decision. `split` is None for pairs of the step before."""
 
     job: Job
     split: Split | None
@@ -60,7 +60,7 @@ class Case:
 
 
 def choose(job: Job, split: Split, settings: TaskSettings, *, guarded: bool = False) -> Path:
-    """The path of a map over a split of lines. `guarded` if it must note each record before it maps it."""
+    """Return the path of a map over a split of lines. A `guarded` map notes each record before it maps it."""
     case = Case(job, split, settings, guarded)
     row = next(row for row in PATHS if row.applies(case))
     reader, forms = row.reader(case)
@@ -69,7 +69,7 @@ def choose(job: Job, split: Split, settings: TaskSettings, *, guarded: bool = Fa
 
 
 def choose_buffer(job: Job, settings: TaskSettings) -> Buffer:
-    """The buffer for the pairs of a map over the pairs of a step before."""
+    """Return the buffer of a map over pairs of the step before."""
     return _pairs(Case(job, None, settings))
 
 
@@ -77,9 +77,9 @@ def choose_buffer(job: Job, settings: TaskSettings) -> Buffer:
 
 
 def counts_raw(job: Job) -> bool:
-    """Whether the job counts its key and uses nothing of a record but the key's fields.
+    """Return whether the job counts its key and uses nothing of a record but the key's fields.
 
-    So it has no `where`, and each field stands once in the key, in order, in the form that the log has.
+    It must have no `where`, and its key must hold each field once, in order, in the form of the log.
     """
     if job.where is not None or not kind_of(job.read).has_raw_bytes or not isinstance(job.reduce, Count | Total):
         return False
@@ -88,7 +88,7 @@ def counts_raw(job: Job) -> bool:
     return (
         bool(every)
         and picks is not None
-        and picks[0] == (every if len(every) > 1 else 0)  # a tuple of one field is a tuple all the same
+        and picks[0] == (every if len(every) > 1 else 0)  # a tuple of one field differs from the field
         and names == job.map_fields()  # each field once
         and not _NO_RAW_FORM & set(names)
         and isinstance(picks[1], Constant)
@@ -101,7 +101,7 @@ def _may_use_numpy(case: Case) -> bool:
 
 
 def _may_pack(case: Case) -> bool:
-    """Whether runs may be encoded by NumPy, which knows the usual hash alone, and the split is worth loading it."""
+    """Return whether NumPy may encode runs (default hash only) and the split is large enough to repay loading it."""
     job, split = case.job, case.split
     return (
         case.settings.fast
@@ -129,7 +129,7 @@ def _gives_arrow(case: Case) -> bool:
     return not case.guarded and gives_arrow(case.job, block_reader(case.job, case.settings))
 
 
-# ---- readers, buffers, and feeds that are loaded when they are needed ----------------------------
+# ---- readers, buffers, and feeds that are loaded on demand -----------------------------------------
 
 
 Read = tuple[BlockReader, Forms]
@@ -214,7 +214,7 @@ def _packed_sums(case: Case) -> Buffer:
 
 
 class PathRow(NamedTuple):
-    """A path: its condition, as text and as a function, and its parts. `columns` and `pairs` describe them."""
+    """A path: its condition, as text and as a function, and its parts. `columns` and `pairs` describe the data."""
 
     name: str
     when: str

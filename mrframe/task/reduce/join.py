@@ -1,9 +1,8 @@
-"""The reduce side of a join: sources that are each sorted by key, side by side, key by key.
+"""The reduce side of a sort-merge join: walks sources that are each sorted by key in step, key by key.
 
-Every source comes merged on its own, so its values are in the order of its inputs and need no tag. The
-values of all sources but the last are lists, made for the key that is being reduced. Those of the last are a
-stream, of which at most a block is held. A source without the key gives an empty list or stream: whether that
-leaves the key out (inner join) or not (outer) is for the user's function to say.
+Each source is merged on its own, so its values keep the order of its inputs and need no tag. For each key the values
+of the last source are a stream, of which at most one block is held, and those of all others are lists. A source
+without the key gives an empty list or stream, and the user's function decides between an inner and an outer join.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from mrframe.shuffle.group import group
 from mrframe.shuffle.keys import order
 from mrframe.shuffle.run_file.pair_blocks import Block
 
-_END = (8,)  # behind the `order` of every key
+_END = (8,)  # sorts after the `order` of every key
 
 
 class _Source:
-    """One source: the next key, its sort key, and its values."""
+    """One source: its next key, the rank by which that sorts, and its values."""
 
     key: Any
     values: Iterator[Any]
@@ -31,17 +30,17 @@ class _Source:
         self.advance()
 
     def advance(self) -> None:
-        """On to the next key. Values of this one that were not read are passed over."""
+        """Move to the next key. Skips values of the current one that were not read."""
         found = next(self._groups, None)
         self.key, self.values = found or (None, iter(()))
         self.rank = _END if found is None else order(self.key)
 
 
 def joined(streams: Sequence[Iterator[Block]]) -> Iterator[tuple[Any, list[Any]]]:
-    """(key, its values of each source) for every key that any of the sorted streams has, in order.
+    """Yield (key, its values per source) for every key of any of the sorted streams, in order.
 
-    A sort-merge join in its first half: it brings together and leaves the pairing to others. The values are
-    good until the next key is asked for.
+    The first half of a sort-merge join: it collects the values and leaves pairing them to the caller. The values are
+    valid until the next key is requested.
     """
     *early, last = map(_Source, streams)
     sources = [*early, last]
@@ -55,7 +54,7 @@ def joined(streams: Sequence[Iterator[Block]]) -> Iterator[tuple[Any, list[Any]]
 
 
 def spread(function: Callable[..., Any]) -> Callable[[Any, list[Any]], Any]:
-    """The user's function (key, hits, users) as one of (key, [hits, users])."""
+    """Wrap a user's function of (key, hits, users) as one of (key, [hits, users])."""
 
     @wraps(function)
     def called(key: Any, columns: list[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Merge the states of a ready reducer: sorted blocks in which a key may have several, to one state a key."""
+"""Merges the states of a ready reducer, so that each key of the sorted blocks has one state."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mrframe.shuffle.run_file.pair_blocks import Block
 from mrframe.task.isolation.hook_guard import is_refusal, named_refusal
 from mrframe.task.report.failures import GroupFailed
 
-STATES_AT_ONCE = 64  # states of one key merged at a time: those of `distinct` are long
+STATES_AT_ONCE = 64  # states of one key merged at a time. Few, since those of `distinct` are long
 
 
 def merged_states(fold: Fold, blocks: Iterator[Block]) -> Iterator[tuple[list[Any], list[Any]]]:
-    """Columns of (keys, one state each) from sorted blocks in which a key may have several states."""
+    """Yield columns of (keys, one state each) from sorted blocks in which a key may have several states."""
     held: list[Any] = []
-    held_kind, held_key = "", None  # the last key of a block may go on in the next
+    held_kind, held_key = "", None  # the last key of a block may continue in the next
     for kind, keys, states in blocks:
         if not keys:
             continue
@@ -36,7 +36,7 @@ def merged_states(fold: Fold, blocks: Iterator[Block]) -> Iterator[tuple[list[An
                     continue
             out_keys.append(held_key)
             out_states.extend(of_each(fold, fold.merge, [held_key], [held]))
-        if len(starts) == len(keys) + 1:  # every key once
+        if len(starts) == len(keys) + 1:  # every key occurs once
             out_keys.extend(keys[first:-1])
             out_states.extend(states[first:-1])
         else:
@@ -58,7 +58,7 @@ def of_each(fold: Fold, function: Callable[[Any], Any], keys: list[Any], of_each
     """Apply a method of the fold to the item of each key. Raises GroupFailed, with the key, if one is refused."""
     results: list[Any] = []
     try:
-        results.extend(map(function, of_each))  # which keeps those before it that raises
+        results.extend(map(function, of_each))  # keeps the results before the one that raises
     except BaseException as error:
         if not is_refusal(error):
             raise

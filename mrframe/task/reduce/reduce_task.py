@@ -1,8 +1,8 @@
-"""A reduce task: the sections of one partition, merged, grouped, reduced, to sealed output sorted by key.
+"""A reduce task: merges, groups and reduces the sections of one partition into sealed output sorted by key.
 
-Slots are worked off one after the other. Ready reducers merge columns of states. A user's function gets each
-key with the stream of its values. Yielded values must be plain data. Output is sorted by its own keys,
-rows with equal keys in the order they were yielded. A `top` step keeps its rank.
+Slots are processed one after another. Ready reducers merge columns of states. A user's function gets each key with a
+stream of its values, and may yield plain data only. Output is sorted by its own keys, and rows with equal keys keep
+the order in which they were yielded. A `top` step keeps its rank.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class ReduceTask:
         self._records = 0
 
     def run(self) -> TaskReport:
-        """Reduce the partition. Raises GroupFailed for the user's code, and the exceptions of reading and writing."""
+        """Reduce the partition. Raises GroupFailed for the user's code, and the errors of reading and writing."""
         with ExitStack() as stack:
             temporary = stack.enter_context(TemporaryFiles(self._order.out_dir, self._settings.scratch_bytes_max))
             files = stack.enter_context(FilePool())
@@ -97,7 +97,7 @@ class ReduceTask:
     def _slots(
         self, readers: Sequence[RunReader], temporary: TemporaryFiles, wanted: range
     ) -> Iterator[list[Iterator[Block]]]:
-        """The merged blocks of each of these slots: one stream for each of the job's sources."""
+        """Yield the merged blocks of each of these slots, as one stream per source of the job."""
         by_slot: dict[int, list[RunReader]] = {}
         for reader in readers:
             for slot in reader.slots_present(wanted):
@@ -121,7 +121,7 @@ class ReduceTask:
             yield merged
 
     def _left_to_python(self, readers: Sequence[RunReader], output: SortedOutput) -> Iterator[range]:
-        """The slots of this partition, but for those that could be reduced as numbers, which are in the output."""
+        """Reduce slots with packed keys where possible. Yields those that are left to Python."""
         before = self._records
         for slots, suits in packed_groups(self._job, readers, self._wanted(), self._settings):
             taken = [reader.taken for reader in readers]
@@ -130,14 +130,14 @@ class ReduceTask:
             )
             if packed is None:
                 for reader, before_it in zip(readers, taken, strict=True):
-                    reader.taken = before_it  # the slots are read again
+                    reader.taken = before_it  # these slots will be read again
                 yield slots
             else:
                 output.keep_packed(*packed)
                 self._records += sum(reader.records_in(slot) for reader in readers for slot in slots)
 
     def _wanted(self) -> range:
-        """The slots of this partition."""
+        """Return the slots of this partition."""
         return slot_range(self._order.partition, slots_for(self._partitions), self._partitions)
 
     def _counted(self, blocks: Iterator[Block]) -> Iterator[Block]:
@@ -230,11 +230,11 @@ class ReduceTask:
 
 
 def _check_seed(reader: RunReader, path: str, seed: int) -> None:
-    """A file of another seed has its keys in other partitions: some would be read twice, and others never."""
+    """Refuse a file of another seed: its keys lie in other partitions, so some would be read twice, others never."""
     if reader.seed != seed:
         raise CorruptData(f"{path} was written with the hash seed {reader.seed}, and this job has {seed}", file=path)
 
 
 def _whole(fold: Fold, key: Any, values: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
-    """A ready reducer that wants the values of a key in their order, as a function."""
+    """Reduce all values of a key at once, in order, with a ready reducer."""
     yield key, fold.finish(fold.start(list(values)))

@@ -1,8 +1,7 @@
-"""The output of a reduce attempt: rows are checked, sorted by key, spilled when they are many, and sealed as a part
-file.
+"""The output of a reduce attempt: checks rows, sorts them by key, spills if necessary, and seals a part file.
 
-Rows with equal keys keep the order in which they were yielded. Output that is in order already (a rank, ranges,
-packed keys) is written as it comes.
+Rows with equal keys keep the order in which they were yielded. Output that arrives in order (a rank, ranges, packed
+keys) is written directly.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _PLAIN = {int, str, float, bytes, bool, type(None)}
 
 
 class SortedOutput:
-    """Rows on their way to the part file: checked, sorted by key, spilled when they are many."""
+    """Checks rows, sorts them by key and writes them to the part file. Spills if they exceed half of the budget."""
 
     def __init__(self, path: str, temporary: TemporaryFiles, budget_bytes: int, *, compress: bool) -> None:
         self._file = create(path)
@@ -42,29 +41,29 @@ class SortedOutput:
         self._spills = 0
 
     def add(self, keys: list[Any], values: list[Any]) -> None:
-        """Rows as columns. Raises ValueRefused for values that are not plain data."""
+        """Add rows as columns. Raises ValueRefused for values that are not plain data."""
         _check_plain(values)
         self._buffer.add(keys, values)
         if self._buffer.size_bytes() > self._budget_bytes // 2:
             self._spill()
 
     def keep_order(self, rows: list[tuple[Any, Any]]) -> None:
-        """These are all the rows, and their order is their rank."""
+        """Take these rows as the whole output, in their given order."""
         self._ranked = rows
 
     def keep_sorted(self, blocks: Iterator[Block]) -> None:
-        """These are all the rows, and they are in order already: they are written as they come."""
+        """Write these rows, which are the whole output and already sorted."""
         self._writer.add_merged(0, map(_plain_block, blocks))
 
     def keep_packed(self, packed: Any, sums: Any, keys: list[str], values: list[int]) -> None:
-        """These are all the rows, as two runs that are in order already."""
+        """Write a group of slots as two runs that are already sorted."""
         from mrframe.task.columnar.packed_keys import encoded
 
         self._writer.add_encoded(encoded(packed, sums, 0))
         self._writer.add_sorted(0, _cut(keys, values))
 
     def refused_key(self, rows: Sequence[tuple[Any, Any]]) -> Any:
-        """The key of the first row that is not plain data."""
+        """Return the key of the first row that is not plain data."""
         return next((key for key, value in rows if not is_plain(value)), NO_KEY)
 
     def _spill(self) -> None:
@@ -93,12 +92,12 @@ class SortedOutput:
         report.records_out, report.bytes_out, report.spills = totals.records, totals.bytes, self._spills
 
     def close(self) -> None:
-        """Give the file up, sealed or not."""
+        """Close the file, sealed or not."""
         self._file.close()
 
 
 def _sorted_blocks(keys: list[Any], values: list[Any]) -> Iterator[tuple[list[Any], list[Any]]]:
-    """The rows sorted by key, stably, in blocks."""
+    """Sort the rows by key, stably. Returns them in blocks."""
     if not keys:
         return iter(())
     kind = kind_of(keys)
