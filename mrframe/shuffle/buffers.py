@@ -28,11 +28,11 @@ Combine = Callable[[Any, list[Any]], list[Any]]
 
 _SAFE = {str, bytes, type(None), date, int, bool, tuple}
 STATE_ITEMS_MAX = 16_384  # values in one state of `distinct` or `collect` as it travels
-_SAMPLE = 16  # objects per block whose size is measured
+_SAMPLE = 16  # objects measured per block
 _DEPTH = 3  # levels of nested containers that are measured
 _CONTAINERS = (dict, list, set)
 _ENTRY_BYTES = 70  # of a dict, at the worst size that it has between two growths
-_PENDING_BYTES_MAX = 24 << 20  # of uncombined values; combining pays when keys repeat within it
+_PENDING_BYTES_MAX = 24 << 20  # of uncombined values. Combining pays when keys repeat within it
 
 
 class RunTarget(Protocol):
@@ -42,10 +42,10 @@ class RunTarget(Protocol):
     seed: int  # of its hash
 
     def add_run(self, keys: list[Any], values: list[Any]) -> None:
-        """Sort pairs and append them as one run; see `RunWriter.add_run`."""
+        """Sort pairs and append them as one run. See `RunWriter.add_run`."""
 
     def add_encoded(self, sections: Iterable[tuple[int, str, Sequence[tuple[int, bytes, bytes]]]]) -> None:
-        """Append a run that is sorted and encoded already; see `RunWriter.add_encoded`."""
+        """Append a run that is sorted and encoded already. See `RunWriter.add_encoded`."""
 
 
 class Buffer(Protocol):
@@ -68,7 +68,7 @@ class Buffer(Protocol):
 
 
 class DrainedBuffer:
-    """A buffer whose contents come out as Python values, for one run."""
+    """A buffer that drains to Python values, for one run."""
 
     def drain(self) -> Columns:
         """Keys and values of all that was added, in the order of first arrival. The buffer is empty afterwards."""
@@ -219,7 +219,7 @@ class CombineBuffer(PairsBuffer):
         self._pending_bytes = 0
 
     def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """See `PairsBuffer`; combines when many values wait.
+        """See `PairsBuffer`. Combines when many values wait.
 
         The combiner sees values as they are after they travelled.
         """
@@ -322,7 +322,7 @@ def _deep(value: Any, depth: int = 0) -> int:
 
 
 def _items(container: Any, count: int) -> list[Any]:
-    """Return about `count` of a container's items; for a dict, keys and values."""
+    """Return about `count` of a container's items (keys and values of a dict)."""
     if isinstance(container, dict):
         return list(chain.from_iterable(islice(container.items(), count // 2)))
     return list(islice(container, count))

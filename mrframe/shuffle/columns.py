@@ -25,11 +25,11 @@ from mrframe.shuffle.values import all_plain, datetime_from, datetime_numbers, i
 __all__ = ["all_plain", "decode", "encode", "is_plain"]
 
 TUPLE_ITEMS_MAX = 255  # longer tuples are packed one by one
-TUPLE_LEVELS_MAX = 32  # of nested tuples; deeper ones are packed one by one
+TUPLE_LEVELS_MAX = 32  # of nested tuples. Deeper ones are packed one by one
 _LENGTH = struct.Struct("<I")
 _WIDTHS = ((1, "b"), (2, "h"), (4, "i"), (8, "q"))  # bytes of an int -> its type code in `array`
 _CODES = dict(_WIDTHS)
-_LISTED = {str, bytes, float}  # item types of lists with a column form of their own; ints may be too large for one
+_LISTED = {str, bytes, float}  # item types of lists with a column form of their own. Ints may be too large for one
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf]")  # a lone surrogate, as surrogatepass writes it
 _SWAP = sys.byteorder == "big"  # numbers lie little-endian
 

@@ -34,9 +34,9 @@ _PLAIN_INT = {int}
 
 
 def add(values: Sequence[Any]) -> State:
-    """Return the state of the sum of numbers; None is left out.
+    """Return the state of the sum of numbers. Skips None.
 
-    Raises TypeError, which names a value that is no number.
+    Raises TypeError, which names a value that is not a number.
     """
     kinds = set(map(type, values))
     if kinds == _PLAIN_INT:
@@ -138,7 +138,7 @@ def _expansion(values: Sequence[float]) -> tuple[float, ...]:
 
 
 def _huge(values: Sequence[float]) -> tuple[float, ...]:
-    """Return the same where the sum overflows on the way. Raises OverflowError when its result is no float at all."""
+    """Return the same where the sum overflows on the way. Raises OverflowError if the result exceeds a float."""
     rest = sum(map(Fraction, values), Fraction(0))
     parts: list[float] = []
     while rest:

@@ -1,6 +1,6 @@
 """Groups sorted blocks by key, with the values of each key as a stream.
 
-Not here: merging (`merge.py`), and what a reducer does with the values.
+Not here: merging (`merge.py`) and reducing the values.
 
 The values of a key are a stream even if they fill many blocks: at most one block is held. As with
 `itertools.groupby`, asking for the next key skips the values that were not read.
@@ -68,7 +68,7 @@ class _Tail:
         self.values = self._stream(last)
 
     def finish(self) -> Block:
-        """Skip the unread values. Returns the block that starts with the next key; one without pairs at the end."""
+        """Skip the unread values. Returns the block that starts with the next key, which is empty at the end."""
         for _ in self.values:
             pass
         return self._following

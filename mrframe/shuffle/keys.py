@@ -30,7 +30,7 @@ from mrframe.errors import KeyRefused
 DEPTH_MAX = 32  # levels of nested tuples in a key
 
 _ATOMS: dict[type, str] = {int: "i", str: "s", bytes: "b", float: "f", type(None): "n", bool: "o", date: "d"}
-_FORMED = frozenset("fmw")  # kinds whose equal keys may look different
+_FORMED = frozenset("fmw")  # kinds in which equal keys may look different
 _LEGAL = "None, bool, int, float, bytes, str, date, datetime, or a tuple of these"
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  (naive on purpose: readings of a wall clock are counted from it)
 _EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
@@ -272,7 +272,7 @@ def sort_keys(keys: list[Any], kind: str) -> list[Any]:
 
 
 def sort_order(keys: list[Any], kind: str) -> list[int]:
-    """Return the indexes of the keys in their order; stable."""
+    """Return the indexes of the keys in sorted order, stably."""
     return sorted(range(len(keys)), key=sort_keys(keys, kind).__getitem__)
 
 
@@ -301,7 +301,7 @@ _ORDER: dict[type, Callable[[Any], Any]] = {
 
 
 def _instant(key: datetime) -> tuple[bool, int]:
-    """Return (aware?, microseconds since 1970 in UTC; for a naive one, of its reading)."""
+    """Return (aware?, microseconds since 1970 in UTC, or of its reading if naive)."""
     if key.utcoffset() is not None:
         return True, (key - _EPOCH_UTC) // _MICROSECOND
     return False, (key.replace(tzinfo=None) - _EPOCH) // _MICROSECOND

@@ -2,13 +2,13 @@
 
 Not here: the source of the streams (`run_reader.py`), and grouping the values by key (`group.py`).
 
-Each round takes from every stream's current block what cannot be preceded by anything not yet read: all up to the
-smallest of the blocks' last keys. The pieces are concatenated in stream order and sorted stably; Timsort finds the
+Each round takes from every stream's current block all pairs that nothing unread can precede: those up to the
+smallest of the blocks' last keys. The pieces are concatenated in stream order and sorted stably. Timsort finds the
 sorted pieces and merges them at C speed (T. Peters, `Objects/listsort.txt` in CPython).
 
 The delicate part is the bound itself. The first stream whose block ends with it may go on with the same key in its
-next block; streams before it have no more of that key, streams after it must wait. So streams up to that one give
-what is <= the bound, those after it only what is < the bound. A key that fills many blocks thus passes block by
+next block. Streams before it have no more of that key, and streams after it must wait. So streams up to that one give
+pairs <= the bound, and those after it only pairs < the bound. A key that fills many blocks thus passes block by
 block, stream after stream, and is never collected.
 """
 
@@ -24,7 +24,7 @@ from mrframe.shuffle.run_file.pair_blocks import Block
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 from mrframe.shuffle.sort_keys import PairKind, is_native, pair_kind, ranks, sorted_pairs
 
-AT_ONCE_BYTES = 32 << 20  # memory that is sorted in one piece; above it, block by block
+AT_ONCE_BYTES = 32 << 20  # memory that is sorted in one piece. Above it, block by block
 _WEIGHED = 8  # pairs of a block that are measured to estimate its size
 
 _Ranked = tuple[PairKind, list[Any], list[Any], list[Any]]  # (kinds, keys, values, ranks): the ranks sorted
@@ -38,7 +38,7 @@ def merge(
     by_value: bool = False,
     at_once_bytes: int = AT_ONCE_BYTES,
 ) -> Iterator[Block]:
-    """Merge streams of blocks by key; equal keys in the order of the streams, then as each stream has them.
+    """Merge streams of blocks by key. Equal keys keep the order of the streams, then that within each stream.
 
     Each stream must be sorted, with `by_value` by key and value, and then so is the result. What fits into about
     `at_once_bytes` of memory is sorted in one piece. At most `fan_in` (at least 2) streams are merged at once. If
@@ -66,7 +66,7 @@ def merge(
 def _taken_whole(
     streams: Sequence[Iterator[Block]], limit_bytes: int
 ) -> tuple[list[Block] | None, list[Iterator[Block]]]:
-    """Return (all blocks in order if they take little memory, else None; the streams from their start)."""
+    """Return (all blocks in order if they take little memory, else None, and the streams from their start)."""
     if limit_bytes <= 0 or len(streams) < 2:
         return None, list(streams)
     taken: list[list[Block]] = [[] for _ in streams]
@@ -90,7 +90,7 @@ def _about_bytes(block: Block) -> int:
 
 
 def _weight(item: Any) -> int:
-    """Estimate the bytes of objects; in containers, as if all items were like the first."""
+    """Estimate the bytes of an object. Assumes that all items of a container are like the first."""
     size = getsizeof(item)
     if isinstance(item, (tuple, list, dict, set, frozenset)) and item:
         size += len(item) * _weight(next(iter(item)))

@@ -1,9 +1,9 @@
 """Maps a key to its slot and its partition: one hash, the same in every process, for ever.
 
-Not here: what a key is (`keys.py`).
+Not here: the legal keys (`keys.py`).
 
 The hash is the CRC-32 (as of zlib) of the canonical bytes of the key, 32 bits. With a seed other than 0 it is their
-BLAKE2b, keyed with the seed and cut to 32 bits, for logs whose writers might aim keys at one partition. The slot is
+BLAKE2b, keyed with the seed and cut to 32 bits, for logs that might aim keys at one partition. The slot is
 its top bits, so that slots and partitions are ranges of the hash.
 """
 
@@ -32,7 +32,7 @@ def slots_for(partitions: int) -> int:
 
 
 def slot_column(keys: list[Any], kind: str, slots: int, seed: int = 0) -> list[int]:
-    """Return the slot of each key. `kind` is `kind_of(keys)`; `slots` is a power of two, at most 65,536."""
+    """Return the slot of each key. `kind` is `kind_of(keys)`, `slots` a power of two up to 65,536."""
     if slots == 1:
         return [0] * len(keys)
     shift = 32 - slots_bits(slots)
@@ -46,7 +46,7 @@ def slot_column(keys: list[Any], kind: str, slots: int, seed: int = 0) -> list[i
 
 
 def slots_bits(slots: int) -> int:
-    """Return the bits of the hash in a slot. Raises ValueError when `slots` is no power of two up to 65,536."""
+    """Return the bits of the hash in a slot. Raises ValueError unless `slots` is a power of two up to 65,536."""
     if not 1 <= slots <= SLOTS_MANY or slots & (slots - 1):
         raise ValueError(f"{slots} slots: a run file has a power of two, at most {SLOTS_MANY}")
     return slots.bit_length() - 1

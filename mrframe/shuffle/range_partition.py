@@ -32,7 +32,7 @@ def choose_cuts(sample: Sequence[tuple[Any, int]], partitions: int) -> list[Any]
     """Return cuts that give each range about the same share of the (key, weight) pairs, or [] for no pairs.
 
     The weighted quantiles of the sample (as in D. DeWitt, J. Naughton, D. Schneider, "Parallel sorting on a
-    shared-nothing architecture using probabilistic splitting", 1991). Raises KeyRefused for a value that is no key.
+    shared-nothing architecture using probabilistic splitting", 1991). Raises KeyRefused for an illegal key.
     """
     if not sample:
         return []

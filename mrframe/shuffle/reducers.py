@@ -21,7 +21,7 @@ State = Any
 
 _INT: set[type] = {int}
 _INT_OR_NONE = {int, type(None)}
-_ONE_FORM = frozenset("isbod")  # kinds whose equal values are the same
+_ONE_FORM = frozenset("isbod")  # kinds in which equal values are the same
 _CACHED_ITEMS = 32_768  # size of a dict that fits the processor's cache
 
 
@@ -99,7 +99,7 @@ class Total(Fold):
         return _Sums()
 
     def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """Count ones and add ints directly; group everything else."""
+        """Count ones and add ints directly. Groups everything else."""
         kinds = set(map(type, values))
         if kinds == _INT_OR_NONE:
             values, kinds = [0 if value is None else value for value in values], _INT
@@ -159,7 +159,7 @@ class Count(Fold):
 
 
 class Smallest(Fold):
-    """The smallest value in the order of keys, one order for all types, or None when there is none."""
+    """The smallest value in the order of keys, one order for all types, or None without values."""
 
     name = "smallest"
     _pick: Callable[..., Any] = staticmethod(min)
@@ -180,14 +180,14 @@ class Smallest(Fold):
 
 
 class Largest(Smallest):
-    """The largest value in the order of keys, or None when there is none."""
+    """The largest value in the order of keys, or None without values."""
 
     name = "largest"
     _pick: Callable[..., Any] = staticmethod(max)
 
 
 class Mean(Fold):
-    """The arithmetic mean, exact until it is rounded once, or None when there is no value."""
+    """The arithmetic mean, exact until it is rounded once, or None without values."""
 
     name = "mean"
 

@@ -11,7 +11,7 @@ from typing import Any
 from mrframe.errors import KeyRefused, ValueRefused
 from mrframe.shuffle.keys import kind_of, normal, order, sort_keys, sorts_natively
 
-PairKind = tuple[str, str | None]  # kinds of keys and of values; None where values do not count
+PairKind = tuple[str, str | None]  # kinds of keys and of values (None where values do not count)
 
 
 def pair_kind(kind: str, values: list[Any], *, by_value: bool) -> PairKind:

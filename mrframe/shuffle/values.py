@@ -3,14 +3,14 @@
 Not here: columns of one type, which have faster encodings of their own (`columns.py`).
 
 Rules.
-- The values that come out equal those that went in, types included: a tuple is no list, True is not 1, bytes are not
-  str.
+- The values that come out equal those that went in, types included: a tuple differs from a list, True from 1,
+  bytes from str.
 - A value is *plain* when it and everything in it are exactly of the types in `PLAIN`, at most `DEPTH_MAX` levels
   deep. Any other value travels pickled by value (cloudpickle), alone, and is opened only where `unpickle` allows it:
   in executors. Reading anywhere else refuses pickles.
 - A datetime keeps its reading and its offset from UTC, not the name of its zone. Python compares two datetimes of one
   zone by their readings and those of fixed offsets by instant. So code that compares values, or gives them to code
-  that may, uses what `as_travelled` makes of them: it is the same before and after they have travelled.
+  that may, passes them through `as_travelled` first: the result is the same before and after they have travelled.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ TUPLE, SET, FROZENSET, DATE, DATETIME, DECIMAL, BIGINT, PICKLE = range(1, 9)  # 
 _CONTAINERS = frozenset({list, tuple, set, frozenset, dict})
 _SCALARS = frozenset({type(None), bool, int, float, bytes, str, date, datetime, Decimal})
 PLAIN = _CONTAINERS | _SCALARS
-FIXED = _SCALARS | {list, tuple}  # types whose equal values look the same in every process, in bytes and in memory
+FIXED = _SCALARS | {list, tuple}  # types in which equal values look the same in every process, in bytes and in memory
 # msgpack takes these for bytes or for our extensions, so they must not reach it
 _DISGUISED = frozenset({bytearray, memoryview, msgpack.ExtType, msgpack.Timestamp})
 
@@ -60,7 +60,7 @@ def all_plain(values: Iterable[Any]) -> bool:
 
 
 def types_within(values: Iterable[Any]) -> set[type]:
-    """Return the types of the values and of everything in them; `object` stands for values too deep."""
+    """Return the types of the values and of everything in them, with `object` for values too deep."""
     level = list(values)
     seen: set[type] = set()
     for _ in range(DEPTH_MAX + 1):

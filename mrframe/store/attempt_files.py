@@ -1,7 +1,7 @@
 """Files of one attempt, in its own directory: the sealed ones, and temporary ones without a name.
 
-The directory is made with the first file in it. Many small attempts write nothing; making, checking and removing a
-directory would cost them more than their work does.
+The directory is made with the first file in it. Many small attempts write nothing, and making, checking and removing
+a directory would cost them more than their work does.
 """
 
 from __future__ import annotations

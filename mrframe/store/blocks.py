@@ -35,7 +35,7 @@ _NAME = re.compile(r"[0-9a-f]{64}")
 
 
 def block_path(folder: str, name: str) -> str:
-    """Return the path of a block in the store at `folder`. Raises ValueError when `name` is no name of a block."""
+    """Return the path of a block in the store at `folder`. Raises ValueError for an invalid block name."""
     if _NAME.fullmatch(name) is None:
         raise ValueError(f"not the name of a block: {name[:80]!r}")
     return os.path.join(folder, "blocks", name)
@@ -60,7 +60,7 @@ class BlockStore:
     def file(self, name: str) -> str:
         """Return the path of a block's file, which need not exist.
 
-        Raises ValueError when this is no name of a block.
+        Raises ValueError for an invalid block name.
         """
         return block_path(self.path, name)
 
@@ -69,7 +69,7 @@ class BlockStore:
         return sorted(filter(_NAME.fullmatch, os.listdir(self._blocks)))
 
     def size(self, name: str) -> int:
-        """Return the size of a block's file in bytes, or 0 when there is none."""
+        """Return the size of a block's file in bytes, or 0 if it does not exist."""
         try:
             return os.stat(self.file(name)).st_size
         except OSError:
@@ -105,7 +105,7 @@ class BlockStore:
         """Open a file in staging for a block of `length` bytes of content, to pass to `publish`. It is deleted at the
         end.
 
-        Raises StoreFull when there is no room for it or the disk fills meanwhile, OutputError when the disk refuses.
+        Raises StoreFull when it does not fit or the disk fills meanwhile, OutputError when the disk refuses.
         """
         self._check_room(length)
         path = os.path.join(self._staging, token())

@@ -27,7 +27,7 @@ def is_full(error: OSError) -> bool:
 
 
 def fault_text(error: OSError, path: str) -> str:
-    """Return what is wrong with writing below `path`, and the remedy: `No space left on device (0 bytes free) …`."""
+    """Describe an error of writing below `path`, and the remedy: `No space left on device (0 bytes free) …`."""
     state = error.strerror or str(error)
     if is_full(error):
         return f"{state} ({_free_text(path)}); free some space or choose another disk"

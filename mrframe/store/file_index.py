@@ -82,7 +82,7 @@ class FileIndex:
         self.path = path
 
     def look_up(self, path: str) -> FileRecord | None:
-        """Return the record of this path, whether or not the file is still the same, or None when there is none."""
+        """Return the record of this path, or None if it has none. Does not check that the file is still the same."""
         try:
             with open(self._record_path(path), "rb") as file:
                 data = file.read()

@@ -227,7 +227,7 @@ class JournalFile:
 
     @property
     def epoch(self) -> int:
-        """How many masters have begun with this journal."""
+        """Return the number of masters that have started with this journal."""
         return self._total.epoch
 
     def pass_epoch(self, seen: int) -> None:

@@ -37,7 +37,7 @@ class Manifests:
         return sorted(filter(_KEY.fullmatch, os.listdir(self.path)))
 
     def file(self, key: str) -> str:
-        """Return the path of a manifest, which need not exist. Raises ValueError when this is no key."""
+        """Return the path of a manifest, which need not exist. Raises ValueError for an invalid key."""
         if _KEY.fullmatch(key) is None:
             raise ValueError(f"not the key of a version: {key[:80]!r}")
         return os.path.join(self.path, key)
@@ -66,7 +66,7 @@ class Manifests:
         sync_directory(self.path)
 
     def delete(self, key: str) -> None:
-        """Delete a manifest durably; it may be gone already. Raises OSError."""
+        """Delete a manifest durably. It may be gone already. Raises OSError."""
         try:
             os.unlink(self.file(key))
         except FileNotFoundError:

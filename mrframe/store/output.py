@@ -5,7 +5,7 @@ Rules.
   in one step. Only then does the target exist. A failed sync is final: the bytes are dropped.
 - An existing target is refused unless `overwrite` is given, also when it appeared while the job ran. A folder is
   replaced only when it holds nothing but the files in its manifest: mrframe never deletes files of others. An empty
-  folder is no target yet and may be filled.
+  folder does not count as a target and may be filled.
 - A staged file that a killed run left beside a target (its lock is free) is removed by the next run to that target.
 - Devices and pipes are written directly: `/dev/null`, `/dev/stderr`. Standard output is the caller's.
 """
@@ -50,7 +50,7 @@ class Sink:
         self.bytes_written = 0
 
     def write(self, data: bytes) -> int:
-        """Write all of the data; best given in large pieces."""
+        """Write all of the data. Large pieces are faster."""
         left = memoryview(data)
         with output_errors(self._target):
             while left:

@@ -132,7 +132,7 @@ def _beside(dest: str, kind: str = "") -> str:
 def new_staged(dest: str, make: Callable[[str], int]) -> tuple[str, int]:
     """Make a staged file or folder beside the destination. Returns its path and its locked descriptor.
 
-    Other runs to the same target may sweep it before it is opened or locked; then another one is made. A folder that
+    Another run to the same target may sweep it before it is opened or locked. Then another one is made. A folder that
     takes no files (/proc) fails in the same way as a sweep, so the number of tries is limited.
     """
     fault: OSError = FileNotFoundError(errno.ENOENT, "other processes keep removing what is made beside it")

@@ -8,7 +8,7 @@
 same result. The key of a part of a whole answer ends with its number (`-0`), so no entry of a map has it.
 
 An entry appears complete or not at all. Its SHA-256 covers job, key and content, so a file that is damaged, of an
-older form or in the place of another is no entry. An entry may disappear at any time: no answer depends on it, and a
+older form or in the place of another is ignored. An entry may disappear at any time: no answer depends on it, and a
 fault of the disk counts as "no entry". Entries may hold pickled values, which executors open, so the folder must be
 private to this user. Files with other names are not mrframe's and are never deleted. Not here: which results are the
 same.
@@ -84,20 +84,20 @@ class ResultStore:
         return os.path.isdir(self._folder(job))
 
     def size_bytes(self, job: str, key: str) -> int | None:
-        """Return the size of an entry in bytes, or None when there is none."""
+        """Return the size of an entry in bytes, or None if it does not exist."""
         try:
             return os.stat(os.path.join(self._folder(job), key)).st_size
         except OSError:
             return None
 
     def load(self, job: str, key: str, run_path: str | None) -> bytes | None:
-        """Return the report of an entry and copy its run file to `run_path`, or None when there is no such entry.
+        """Return the report of an entry and copy its run file to `run_path`, or None if it does not exist.
 
         Without `run_path` the entry is only verified. Raises OSError when `run_path` cannot be written.
         """
         path = os.path.join(self._folder(job), key)
         try:
-            file = open(path, "rb")  # noqa: SIM115  (closed below; only its absence is no fault)
+            file = open(path, "rb")  # noqa: SIM115  (closed below. A missing file is not a fault of the disk)
         except OSError:
             return None
         with file:
@@ -223,7 +223,7 @@ def _begun(job: str, key: str) -> Any:
 
 
 def _read(file: BinaryIO, run_path: str | None, digest: Any) -> bytes | None:
-    """Return the report, or None when this is no entry of this name.
+    """Return the report, or None unless the file is a valid entry of this name.
 
     Raises OSError when `run_path` cannot be written.
     """

@@ -23,7 +23,7 @@ AGE_S = 7 * 86_400.0
 BYTES_MAX = 100 << 20
 _RUN = re.compile(r"run-([1-9][0-9]{0,8})")
 
-TRIM_EVERY = 16  # small runs between two calls of `_trim`, whose cost grows with the number of records
+TRIM_EVERY = 16  # small runs between two calls of `_trim`. Its cost grows with the number of records
 SMALL_BYTES = 256 << 10
 
 
@@ -73,14 +73,14 @@ class RunRecords:
         return sorted(os.listdir(os.path.join(self.path, run)))
 
     def find(self, text: str) -> str:
-        """Return the run with this id. Raises UsageError when there is none."""
+        """Return the run with this id. Raises UsageError if it does not exist."""
         if _RUN.fullmatch(text) is None or not os.path.isdir(os.path.join(self.path, text)):
             known = ", ".join(f"run-{number}" for number in sorted(self._numbers())[-5:])
             raise UsageError(f"no run {text!r} is kept in {self.path}; the last ones are: {known or 'none'}")
         return text
 
     def last(self) -> tuple[float, str] | None:
-        """Return (wall-clock seconds, id) of the last run, or None when there is none."""
+        """Return (wall-clock seconds, id) of the last run, or None without any run."""
         for number in sorted(self._numbers(), reverse=True):
             try:
                 return os.stat(os.path.join(self.path, f"run-{number}")).st_mtime, f"run-{number}"

@@ -79,10 +79,10 @@ class Scratch:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a directory without following links out of it; it may be gone already.
+    """Remove a directory without following links out of it. It may be gone already.
 
     A file that a dying process made meanwhile is removed in a second pass. A file that another process removes at the
-    same time is no error. Raises OutputError when the directory cannot be removed.
+    same time is ignored. Raises OutputError when the directory cannot be removed.
     """
     again = True
     races = 0
@@ -102,12 +102,12 @@ def remove_tree(path: str) -> None:
 
 
 def sweep_stale(parent: str | None = None) -> list[str]:
-    """Remove this user's scratch directories in `parent` whose owners are gone. Returns their paths."""
+    """Remove this user's scratch directories in `parent` if their owners are gone. Returns their paths."""
     parent = os.path.abspath(parent or _usual_parent())
     try:
         parent_fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
-        return []  # nothing can be there; `Scratch` reports the fault to a run that wants to write there
+        return []  # nothing can be there, and `Scratch` reports the fault to a run that wants to write there
     try:
         names = [name for name in sorted(os.listdir(parent_fd)) if _NAME.fullmatch(name)]
         return [os.path.join(parent, name) for name in names if _sweep(parent_fd, name)]
@@ -164,7 +164,7 @@ def _sweep(parent_fd: int, name: str) -> bool:
             return False
         shutil.rmtree(name, dir_fd=parent_fd)
     except OSError:
-        return False  # another process sweeps it, or it is not what its name says: never force it
+        return False  # swept by another process, or not a scratch directory after all: never force it
     else:
         return True
     finally:

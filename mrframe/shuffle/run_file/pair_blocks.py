@@ -23,7 +23,7 @@ from mrframe.shuffle.columns import decode, encode, encode_text
 Block = tuple[str, list[Any], list[Any]]  # (kind, keys, values): the keys sorted, kind as kind_of(keys)
 
 BLOCK_RECORDS_MAX = 4_096  # pairs in a block
-BLOCK_BYTES = 256 * 1024  # target size of a block before compression; a single pair may be larger
+BLOCK_BYTES = 256 * 1024  # target size of a block before compression. A single pair may be larger
 BLOCK_BYTES_MAX = (1 << 31) - 1  # before compression, of a single pair
 
 # crc32, stored bytes, bytes before compression, of them the keys', pairs, flags, length of the kind

@@ -30,7 +30,7 @@ TRAILER_MAGIC = b"\nrun-end"
 
 # magic, version, order of the values of a key (0 of the input, 1 of the values), reserved, slots, seed, crc32
 _HEADER = struct.Struct("<12sHBBIQI")
-# offset of the footer, its length, crc32 of the footer and of what precedes here, magic
+# offset of the footer, its length, crc32 of the footer and of the preceding trailer fields, magic
 _TRAILER = struct.Struct("<QII8s")
 HEADER_BYTES = _HEADER.size
 TRAILER_BYTES = _TRAILER.size
@@ -44,7 +44,7 @@ class Section(NamedTuple):
 
     run: int
     slot: int
-    source: int  # which of the job's sources the pairs come from; 0 if the job is no join
+    source: int  # number of the pairs' source in a join, otherwise 0
     order: int  # BY_KEY or AS_GIVEN
     offset: int  # in bytes, from the start of the file
     length: int  # in bytes
@@ -58,7 +58,7 @@ class Page(NamedTuple):
     first_slot: int  # the lowest of its sections' slots
     last_slot: int  # and the highest
     start: int  # where its first section starts, in bytes from the start of the file
-    length: int  # of the page itself, in bytes; pages lie one after the other up to the footer
+    length: int  # of the page itself, in bytes. Pages follow one another up to the footer
     crc: int  # CRC-32 of the page
 
 
@@ -115,7 +115,7 @@ def header(slots: int, seed: int, *, by_value: bool = False) -> bytes:
 
 
 def ending(offset: int, runs: int, sections: list[Section]) -> bytes:
-    """Return pages, footer and trailer for a file whose sections end at `offset`."""
+    """Return pages, footer and trailer for a file with sections up to `offset`."""
     pages: list[Page] = []
     data = b""
     for first in range(0, len(sections), PAGE_SECTIONS):

@@ -19,7 +19,7 @@ CHUNK_BYTES = 1 << 20  # longest chunk of `extract`
 
 
 class RunReader:
-    """One run file. `name` is for messages; `unpickle` allows pickled values (in executors only).
+    """One run file. `name` is for messages. `unpickle` allows pickled values (in executors only).
 
     The caller owns the file and closes it. Streams of one reader share its position, so they are for one thread.
     `slots`, `seed` (of the hash), `by_value`, `runs` and `records` are those that the file states.
@@ -38,7 +38,7 @@ class RunReader:
         self._by_slot: dict[int, list[Section]] = {}
         self._listed: set[int] = set()  # the pages that `sections` covers
         self._covered = range(0)  # slots whose sections are all in it
-        self.taken = EMPTY_CHECKSUM  # of the blocks read as streams or encoded; to read again, reset it
+        self.taken = EMPTY_CHECKSUM  # of the blocks read as streams or encoded. Reset it to read again
 
     @property
     def records(self) -> int:
@@ -67,13 +67,13 @@ class RunReader:
         return self._by_slot.get(slot, [])
 
     def slots_present(self, wanted: range | None = None) -> list[int]:
-        """Return the slots that have pairs, ascending; only those within `wanted`, if given."""
+        """Return the slots that have pairs, ascending, and within `wanted` if given."""
         wanted = range(self.slots) if wanted is None else wanted
         self.look_up(wanted)
         return sorted(slot for slot in self._by_slot if slot in wanted)
 
     def streams(self, slot: int, source: int | None = None) -> list[Iterator[Block]]:
-        """Return one stream of blocks per run that has the slot, in their order; of one source if given."""
+        """Return one stream of blocks per run that has the slot, in their order. With `source`, only of that one."""
         sections = self._sections(slot)
         return [self._blocks(section) for section in sections if source is None or section.source == source]
 

@@ -1,6 +1,6 @@
 """Writes run files: the one container for the content of a sealed attempt, sorted by slot and key.
 
-Not here: reading (`run_reader.py`, whose names are here too), the bytes (`run_layout.py`, `pair_blocks.py`). Callers
+Not here: reading (`run_reader.py`, re-exported here), the bytes (`run_layout.py`, `pair_blocks.py`). Callers
 open, sync and rename files. This takes binary file objects and writes them from start to end.
 
 Rules.
@@ -60,7 +60,7 @@ class RunTotals:
 class RunWriter:
     """Writes one run file.
 
-    slots     number of slots of the hash: a power of two up to 65,536; 1 for output that is not partitioned
+    slots     number of slots of the hash: a power of two up to 65,536, or 1 for output that is not partitioned
     seed      seed of the hash
     source    the source of a join that all the pairs come from
     ranges    use these ranges of keys as slots in place of the hash
@@ -106,7 +106,7 @@ class RunWriter:
     def add_run(self, keys: list[Any], values: list[Any], slot_of: list[int] | None = None) -> None:
         """Sort the pairs by (slot, key), equal keys as given, and append them as one run.
 
-        `slot_of` gives each pair's slot in place of the hash (a user's partitioner). Without pairs there is no run.
+        `slot_of` gives each pair's slot in place of the hash (a user's partitioner). Without pairs, writes nothing.
         Raises KeyRefused (and with `by_value` ValueRefused) before anything is written, CannotTravel and ValueRefused
         later.
         """
@@ -148,7 +148,7 @@ class RunWriter:
             self._runs += 1
 
     def add_merged(self, slot: int, blocks: Iterable[Block]) -> None:
-        """Append the blocks of a merge, whose kinds and order are not checked again."""
+        """Append the blocks of a merge without checking their kinds and order again."""
         pairs, count = self._offset, 0
         self._whole = False
         records = 0
@@ -165,7 +165,7 @@ class RunWriter:
     def add_encoded(self, sections: Iterable[tuple[int, str, Sequence[tuple[int, bytes, bytes]]]]) -> None:
         """Append a run of blocks that were encoded elsewhere: (slot, kind, [(pairs, keys, values)]), at least one.
 
-        Slots ascend, and so do keys within each slot; the caller answers for it. Without sections there is no run.
+        Slots must ascend, and so must keys within each slot. This is not checked. Without sections, writes nothing.
         """
         before = len(self._sections)
         for slot, kind, blocks in sections:
@@ -195,7 +195,7 @@ class RunWriter:
     def _add_section(
         self, slot: int, blocks: Iterable[tuple[list[Any], list[Any]]], kind: str | None, key_order: int
     ) -> bool:
-        """Write one section. Returns False when there are no pairs. With `kind` None each block's kind is found."""
+        """Write one section. Returns False without pairs. With `kind` None each block's kind is found."""
         self._whole = False
         start, records, count = self._offset, 0, 0
         last: list[Any] = []
