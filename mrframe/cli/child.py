@@ -15,7 +15,7 @@ from mrframe.errors import OutputError
 
 
 def in_child(work: Callable[[], int]) -> int:
-    """The exit code of `work`, done in a forked child that shares the terminal; 1 when a signal ended it."""
+    """Run `work` in a forked child that shares the terminal. Returns its exit code, or 1 if a signal ended it."""
     flush_stdout()
     sys.stderr.flush()
     child = os.fork()

@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The subcommand, imported now. None when there is none of this name."""
+        """Import and return the subcommand, or None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
         import importlib

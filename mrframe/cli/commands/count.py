@@ -22,12 +22,12 @@ class ReaderChoice(click.Choice):  # type: ignore[type-arg]
     """A kind of reader: a built-in one, or one that an installed package adds."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Take a registered name as it is; the others as click does."""
+        """Take a registered name unchanged, and convert all others as click does."""
         return value if api.is_added(value) else super().convert(value, param, ctx)
 
 
 class CountCommand(JobCommand):
-    """Options in sections as `run` has them. There is no JOB to look for."""
+    """Options in sections as `run` has them. Does not look for a JOB."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse as click does."""

@@ -26,7 +26,7 @@ class OutputChoice(_Choice):
     """The name of an output format, one of those that are built in or of another package."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The name. UsageError when there is no such format."""
+        """Return the name. Raises UsageError for an unknown format."""
         if api.is_registered(api.OUTPUTS, value, api.FORMATS):
             return value
         return super().convert(value, param, ctx)
@@ -45,7 +45,7 @@ def value(*names: str, help: str, metavar: str | None = None, kind: Any = str) -
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Where the answer and messages go, and in which form, as the command line says."""
+    """The destinations and the format of answer and messages, as given on the command line."""
 
     output: str | None = value(
         *("-o", "--output"),

@@ -112,7 +112,7 @@ def section_of(param: click.Parameter) -> str:
 
 def _taken(text: str) -> FoundJob:
     found = api.find_job(text)
-    found.parameters()  # executes the file, whose errors are raised here
+    found.parameters()  # executes the file and raises its errors
     return found
 
 
@@ -129,10 +129,10 @@ def options_of_job(context: click.Context, values: dict[str, Any]) -> dict[str, 
 
 
 def find_job(args: Sequence[str], options: Sequence[click.Option], find: Callable[[str], F]) -> F | None:
-    """The JOB among the arguments, found. None when there is none.
+    """Find the JOB among the arguments. Returns None without one.
 
-    It is the first argument that is no option and no option's value. What follows an option that is not known
-    (yet) may be either: it is taken as the JOB only when `find`, which raises JobError, accepts it.
+    It is the first argument that is neither an option nor an option's value. The word after an option that is not
+    known (yet) may be either. It is taken as the JOB only if `find`, which raises JobError, accepts it.
     """
     takes_value = {name: not (option.is_flag or option.count) for option in options for name in option.opts}
     takes_value |= {name: False for option in options for name in option.secondary_opts}

@@ -1,9 +1,8 @@
-"""Where the settings of a run come from: flag > environment > project file > user's file > default.
+"""Finds the settings of a run: flag > environment > project file > user's file > default.
 
 Each setting is declared once, as a field of `core/settings/options.RunOptions`. This module reads the fields and
-looks their values up. The kind of each (`core/settings/setting_kinds.py`) says which values it takes. Here units are
-read, and the message about a wrong value names the place where it was given. It knows nothing of click and prints
-nothing.
+looks their values up. The kind of each (`core/settings/setting_kinds.py`) says which values it takes. This module
+parses units, and names the origin of a wrong value in the message. It knows nothing of click and prints nothing.
 """
 
 from __future__ import annotations
@@ -130,7 +129,7 @@ def strange_variables(environment: Mapping[str, str]) -> list[str]:
 def setting_files(environment: Mapping[str, str], folder: str) -> list[str]:
     """The files that hold settings and exist, nearest first.
 
-    In the folder `mrframe.toml`, or, where there is none, `pyproject.toml` with a table [tool.mrframe].
+    In the folder `mrframe.toml`, or without one, `pyproject.toml` with a table [tool.mrframe].
     Then the user's own `$XDG_CONFIG_HOME/mrframe/config.toml` (`~/.config` when the variable is not set).
     """
     own, project = os.path.join(folder, "mrframe.toml"), os.path.join(folder, "pyproject.toml")
@@ -140,7 +139,7 @@ def setting_files(environment: Mapping[str, str], folder: str) -> list[str]:
 
 
 def read_file(path: str, settings: Mapping[str, Setting]) -> dict[str, Any]:
-    """The settings that one file gives. UsageError when it is no TOML or names a setting that is none."""
+    """Read the settings of one file. Raises UsageError for invalid TOML and unknown settings."""
     table = _read_table(path)
     for name in table:
         if name not in settings:
@@ -170,7 +169,7 @@ def _read_table(path: str) -> dict[str, Any]:
 
 
 def value_of(setting: Setting, raw: Any, origin: str) -> Any:
-    """The value that a text (or a TOML value) stands for. UsageError names the origin and what is needed."""
+    """Parse a text (or a TOML value) as a setting. Raises UsageError, naming the origin and the form needed."""
     value: Any = None
     if isinstance(raw, (str, int, float)) and not isinstance(raw, bool):
         value = _PARSERS.get(setting.kind, str)(str(raw).strip())
@@ -184,7 +183,7 @@ def value_of(setting: Setting, raw: Any, origin: str) -> Any:
 
 
 def parse_size(text: str) -> int | None:
-    """Bytes in `64MiB`, `64M` (both binary), `64MB` (decimal), `1000`. None when the text is no size."""
+    """Parse a size, `64MiB`, `64M` (both binary), `64MB` (decimal), `1000`, in bytes. Returns None for other text."""
     match = _SIZE.fullmatch(text)
     if match is None:
         return None
@@ -207,7 +206,7 @@ def size_text(count: int) -> str:
 
 
 def parse_span(text: str) -> float | None:
-    """Seconds in `90`, `90s`, `500ms`, `5m`, `5min`, `2h`. None when the text is no span of time."""
+    """Parse a span of time, `90`, `90s`, `500ms`, `5m`, `5min`, `2h`, in seconds. Returns None for other text."""
     match = _SPAN.fullmatch(text)
     return float(match[1]) * _SPAN_UNITS[match[2] or "s"] if match else None
 

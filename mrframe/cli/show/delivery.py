@@ -77,7 +77,7 @@ def show_summary(summary: Summary, *, verbose: bool = False) -> None:
         sys.stderr.write("\n".join(lines_of(summary, colour=may_colour(sys.stderr), verbose=verbose)) + "\n")
         sys.stderr.flush()
     except (OSError, ValueError):
-        pass  # nobody reads it; the answer is delivered
+        pass  # nobody reads it, but the answer is delivered
 
 
 class StandardOutput:

@@ -1,4 +1,4 @@
-"""The end of a command: exit codes, signals, readers that left.
+"""Ends a command: exit codes, signals, closed pipes.
 
 0 done · 1 job failed · 2 usage · 3 too many malformed · 4 cluster unreachable · 5 timeout ·
 130 interrupted (SIGINT) · 143 terminated (SIGTERM). A reader of standard output that leaves early
@@ -39,7 +39,7 @@ class ReaderLeft(Exception):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived: like Ctrl-C it is no fault of the job's code, and everything on the way out treats it so."""
+    """SIGTERM arrived. Like Ctrl-C it is not the job's fault, and everything on the way out treats it so."""
 
 
 def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> int:
@@ -77,8 +77,8 @@ def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> 
 def leave(code: int) -> NoReturn:
     """End the process with this exit code.
 
-    From here on Ctrl-C ends it at once: what Python does at its end prints tracebacks when it is interrupted. What
-    was interrupted leaves by itself, since Python changes the exit code when an interrupt came during an import.
+    From here on Ctrl-C ends it at once, since Python's own shutdown prints tracebacks when it is interrupted. A
+    command that was interrupted exits directly, since Python changes the exit code after an interrupted import.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if code not in (EXIT_INTERRUPTED, EXIT_TERMINATED):
@@ -162,15 +162,15 @@ def catch_lost_signals() -> None:
 
 
 def _show_uncaught(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
-    """What Cython's functions (those of pyzmq) cannot raise they print first, and then hand it to `_raise_again`."""
+    """Do not print a KeyboardInterrupt that a Cython function (pyzmq) cannot raise: `_raise_again` gets it next."""
     if not issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, at)
 
 
 def _raise_again(lost: Any) -> None:
-    """A signal that arrived where Python can raise nothing (a callback of its importer) is raised a moment later.
+    """Raise a signal a moment later if it arrived where Python cannot raise (a callback of its importer).
 
-    Else the command would print that it ignores it, and go on as if nobody had wanted it to end.
+    Otherwise Python would print that it ignores the exception, and the command would go on.
     """
     if not issubclass(lost.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(lost)

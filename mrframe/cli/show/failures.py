@@ -44,7 +44,7 @@ def show(
 
 
 def _message(error: MrframeError) -> str:
-    """The message. Where it only repeats the traceback's last line, whose fault that is."""
+    """Return the message, or the failing hook if the message only repeats the last line of the traceback."""
     text = str(error)
     if not isinstance(error, UserCodeError):
         return text
@@ -95,7 +95,7 @@ def _again(error: UserCodeError, words: Sequence[str], inputs: Sequence[str]) ->
 
 
 def _named(path: str, inputs: Sequence[str]) -> str | None:
-    """What stands before the input that is the file `path`: "hits=" in a join, else "". None when it is not plain."""
+    """Return the prefix of the input that is the file `path`: "hits=" in a join, else "". None if it is not plain."""
     apart = [name.partition("=") for name in inputs]
     if any(not equals or not name.isidentifier() or path.startswith(f"{name}=") for name, equals, _ in apart):
         return ""
@@ -103,7 +103,7 @@ def _named(path: str, inputs: Sequence[str]) -> str | None:
 
 
 def _for_one_line(words: Sequence[str], inputs: Sequence[str]) -> list[str]:
-    """The words of a command without these inputs and what it writes, reading standard input instead."""
+    """Return the words of a command with standard input in place of these inputs, without options for outputs."""
     kept: list[str] = []
     waiting = iter(words)
     for word in waiting:
@@ -159,7 +159,7 @@ def warn(text: str, stream: TextIO) -> None:
 
 
 def _write(stream: TextIO, lines: list[str]) -> None:
-    """Write lines. A stream that nobody reads any more is no second error."""
+    """Write lines. Ignores a stream that nobody reads any more."""
     try:
         text = "\n".join(lines) + "\n"
         stream.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))

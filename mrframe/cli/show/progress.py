@@ -1,6 +1,6 @@
 """Progress on standard error: one line that is redrawn on a terminal, plain lines elsewhere (with -v).
 
-It is told how far the job is and decides what to show and how often. It never slows the job down: at most ten
+It receives the progress of the job and decides when to show which part. It never slows the job down: at most ten
 drawings a second, none in the first moments, and a stream that fails is left alone from then on.
 """
 
@@ -72,7 +72,7 @@ class ProgressLine:
             self.stream.write(text)
             self.stream.flush()
         except (OSError, ValueError):
-            self._broken = True  # nobody watches any more; the job goes on
+            self._broken = True  # nobody watches any more, but the job goes on
 
 
 def share_done(progress: Progress) -> float:

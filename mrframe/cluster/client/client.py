@@ -36,7 +36,7 @@ __all__ = ["PACKAGE_BYTES_MAX", "LocalCluster"]
 
 
 class LocalCluster(MasterSession):
-    """A master and nodes on this machine. Made by `start`; a context manager."""
+    """A master and nodes on this machine, made by `start`. A context manager."""
 
     def __init__(self, *, nodes: int, slots: int, scratch: str, by_path: bool, limits: NodeLimits) -> None:
         self.scratch = os.path.abspath(scratch)
@@ -54,7 +54,7 @@ class LocalCluster(MasterSession):
         self._faults: dict[str, str] = {}  # reasons that a node gave for its own end
         self._executors: dict[str, tuple[tuple[str, int], ...]] = {}
         self._master_address = ""
-        self._journal = ""  # directory of the master's journal; "": it is kept in memory
+        self._journal = ""  # directory of the master's journal, or "" to keep it in memory
         self._scheduler_limits = SchedulerLimits()
 
     @classmethod

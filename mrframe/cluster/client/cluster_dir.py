@@ -9,7 +9,7 @@
     <home>/submissions/job-6/          empty: it was removed, and its id is not used again
     <home>/run/              while the cluster runs: `access` (addresses and keys), the processes' `log` and its
                              predecessor `log.1`, and `fault`: why the master cannot go on, else blank
-    <home>/last.log          the log of the last cluster that failed; the next clean `stop` deletes it
+    <home>/last.log          the log of the last cluster that failed, until the next clean `stop`
 
 All of it is private to this user (`store/private.py`) and refused otherwise. `run/` and `lock` go when it stops.
 """
@@ -117,7 +117,7 @@ class ClusterDir:
         try:
             os.replace(self.log, self.last_log)
         except OSError:
-            pass  # there is no log, or the disk refuses; neither ends the cluster
+            pass  # no log, or the disk refuses it: neither ends the cluster
 
     def announce(self, access: Access) -> None:
         """Write the access file, which lets clients in."""

@@ -1,6 +1,6 @@
 """The keeper: forks master and nodes, reports to the client when one ends, and ends them all when the client goes.
 
-It is the root of a cluster's processes, in a session of its own. The command line forks it before anything else; a
+It is the root of a cluster's processes, in a session of its own. The command line forks it before anything else. A
 process that may have threads or ZeroMQ contexts starts it by exec (`python -m mrframe.cluster.client.keeper FD`). It
 is single-threaded, never makes a ZeroMQ context and never knows a key: each child gets its keys over a pipe of its
 own, which the client makes and the keeper only hands down.

@@ -1,4 +1,4 @@
-"""A client's session with a master: submit, follow, ask, fetch. It does not know whose processes those are.
+"""A client's session with a master: submit, follow, ask, fetch. It does not know which process started the master.
 
 Everything that the client wants goes to the master in numbered requests (`request_queue.py`). A client that follows
 jobs and receives nothing for a while says again that it follows them, since the master may be another process by now.
@@ -50,7 +50,7 @@ class MasterSession:
 
     cluster_name  names the cluster in messages to the user
     copies        directory for fetched files
-    nodes         directory that holds the nodes' own directories, if they may be read by path; else None
+    nodes         directory that holds the nodes' own directories, or None if they may not be read by path
     """
 
     def __init__(self, cluster_name: str, *, copies: str, nodes: str | None) -> None:
@@ -88,7 +88,7 @@ class MasterSession:
     # ---- requests -----------------------------------------------------------------------------------
 
     def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes, priority: int = 0) -> None:
-        """Submit a job; its splits follow. Raises CannotTravel when the package is too large for a message."""
+        """Submit a job. Its splits follow. Raises CannotTravel when the package is too large for a message."""
         if len(package) > PACKAGE_BYTES_MAX:
             raise CannotTravel(
                 f"the code of {job} with all that it refers to takes {len(package):,} bytes; at most "
@@ -122,7 +122,7 @@ class MasterSession:
         self._request(messages.FollowJob(job))
 
     def unfollow(self, job: str) -> None:
-        """Hear of a job no more; one that the master does not know is no error of the session any longer."""
+        """Stop following a job. From now on the session ignores that the master does not know it."""
         self._follows.discard(job)
         if self._unknown == job:
             self._unknown = ""
@@ -153,7 +153,7 @@ class MasterSession:
         return state
 
     def want(self, event: Any, timeout_s: float) -> None:
-        """Send a request about the block store and wait until it is accepted. `ask` tells what came of it."""
+        """Send a request about the block store and wait until it is accepted. `ask` returns the outcome."""
         self._request(event)
         self.settle(timeout_s)
 
@@ -235,7 +235,7 @@ class MasterSession:
             raise ClusterUnreachable(f"the cluster in {self._cluster_name} is gone: {self._fault}")
 
     def _turn(self, timeout_s: float) -> None:
-        """Receive messages and repeat what is due. Raises ClusterUnreachable if the cluster is gone."""
+        """Receive messages and repeat requests that are due. Raises ClusterUnreachable if the cluster is gone."""
         self._check()
         self._loop.turn(max(0.0, min(timeout_s, self._next_tick_s - time.monotonic())))
         now_s = time.monotonic()
@@ -282,7 +282,7 @@ class MasterSession:
 
     def _end(self, message: messages.Ended) -> None:
         if not self._job_ends.is_complete(message):
-            return  # some reports were lost on the way; the master sends all of them again
+            return  # some reports were lost on the way, and the master sends all of them again
         end = self._job_ends.take(message)
         if end is not None:
             self._ended.append(end)

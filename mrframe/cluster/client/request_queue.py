@@ -1,7 +1,7 @@
 """The client's numbered requests to a master: each is sent again until the master has accepted it.
 
 `cluster/master/client_sessions.py` is the other side: it takes requests strictly in order and each of them once, so
-sending one again does no harm. Nothing here knows what a request means.
+sending one again does no harm. Nothing here knows the meaning of a request.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RequestQueue:
             del self._unaccepted[known]
 
     def tick(self, now_s: float) -> None:
-        """Send again what was not accepted in time."""
+        """Send again requests that were not accepted in time."""
         if self._unaccepted and now_s >= self._again_s:
             self._again_s = now_s + AGAIN_S
             for number, data in self._unaccepted.items():

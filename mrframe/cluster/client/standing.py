@@ -49,7 +49,7 @@ def start(path: str, *, nodes: int, slots: int, shuffle: str) -> None:
 
 
 def stop(path: str) -> None:
-    """End the cluster in this home and wait until nothing of it runs. ClusterUnreachable when there is none."""
+    """End the cluster in this home and wait for all its processes. Raises ClusterUnreachable if none runs."""
     home = ClusterDir(path)
     pid = home.access().pid
     handle = os.pidfd_open(pid)

@@ -1,19 +1,19 @@
 """The supervisor of a standing cluster: a daemon of its own.
 
-It is to a standing cluster what the client is to a private one (`client.py`): it makes the keys, has the
-keeper fork master and nodes, and starts again what dies. Unlike there that is also the master, which goes on from its
-journal, at the same address and under the same keys: clients and nodes find it again by themselves. When the
-supervisor itself ends, however it does, the keeper ends all the rest; the journal and what nodes have sealed stay,
-and the next `start` goes on from them.
+It does for a standing cluster the work of the client of a private one (`client.py`): it makes the keys, has the
+keeper fork master and nodes, and restarts processes that die. Unlike in a private cluster that includes the master,
+which resumes from its journal, at the same address and under the same keys, so clients and nodes reconnect by
+themselves. When the supervisor ends, in whatever way, the keeper ends all other processes. The journal and the sealed
+attempts stay, and the next `start` resumes from them.
 
 Rules.
-- A process that dies `DEATHS_MAX` times within `DEATHS_S` is not started again; without its master the cluster ends.
-- A master or node that ends because its disk refuses is started again after `RESPITE_S`, for as long as it takes:
-  once there is space it goes on. Meanwhile clients are told why the master does not answer.
-- A journal may be an older copy, whose masters have given numbers to attempts that it does not know: the next master
-  counts on from the highest epoch of what its nodes have sealed, so that no id is given twice.
-- A log that cannot be written, or a fault that clients cannot be told, ends nothing. The log of a cluster that ended
-  otherwise than by `stop` is kept as `last.log`.
+- A process that dies `DEATHS_MAX` times within `DEATHS_S` is not started again. Without its master the cluster ends.
+- A master or node that ends because its disk refuses is started again after `RESPITE_S`, without limit:
+  it resumes once there is space. Meanwhile clients learn why the master does not answer.
+- A journal may be an older copy that lacks attempts of later masters. So the next master counts on from the highest
+  epoch of any sealed attempt on its nodes, and no id is given twice.
+- A log that cannot be written, or a fault that cannot be reported to clients, does not end the cluster. The log of a
+  cluster that did not end by `stop` is kept as `last.log`.
 - `standing.start` learns over a pipe that the daemon serves, or why it does not.
 
 Not here: starting and stopping the daemon (`standing.py`), and sessions with it (`visitor.py`).
@@ -61,7 +61,7 @@ class StandingCluster(LocalCluster):
 
     def begin(self) -> None:
         """Start all processes and let clients in. CorruptData when the journal is damaged."""
-        journal = DiskJournal(self._journal, wait_s=JOURNAL_S)  # here whoever starts the cluster hears what is wrong
+        journal = DiskJournal(self._journal, wait_s=JOURNAL_S)  # reports a faulty journal to `start`
         try:
             sealed = [self._folder(name).last_epoch() for name in os.listdir(self._home.nodes)]
             journal.pass_epoch(max(sealed, default=0))
@@ -85,7 +85,7 @@ class StandingCluster(LocalCluster):
         )
 
     def serve(self) -> None:
-        """Keep it running until it is told to stop. ClusterUnreachable when it cannot go on."""
+        """Keep the cluster running until it is asked to stop. Raises ClusterUnreachable if it cannot go on."""
         while not self.stopping:
             now_s = time.monotonic()
             self._turn(max(0.0, min([WAIT_S, *(due_s - now_s for due_s in self._due_s.values())])))
@@ -129,7 +129,7 @@ class StandingCluster(LocalCluster):
             self._start_again(name)
 
     def _start_again(self, name: str) -> None:
-        """Start a process that has ended; later, when there are no descriptors for it now."""
+        """Start a process that has ended, or later if descriptors are used up now."""
         if self._tree is None:
             return
         try:
@@ -167,7 +167,7 @@ class StandingCluster(LocalCluster):
     def _clean(self) -> None:
         for name in self.restarts:
             try:
-                self._folder(name).held()  # deletes what was never sealed
+                self._folder(name).held()  # deletes unsealed attempts
             except OSError as error:
                 self._log(f"what {name} has not sealed stays: {error}")
 
@@ -206,7 +206,7 @@ def main() -> NoReturn:
         log(f"supervisor: {error}")
         _say(report, error)
         status = 1
-    except Exception as error:  # the boundary of the process: the log says what nobody foresaw, and is kept
+    except Exception as error:  # the boundary of the process: log unforeseen errors and keep the log
         log(f"supervisor: {traceback.format_exc()}")
         _say(report, ClusterUnreachable(f"the supervisor failed at its start ({type(error).__name__}: {error})"))
         status = 1
@@ -217,7 +217,7 @@ def main() -> NoReturn:
 
 
 def _write_to(path: str) -> None:
-    """Write the log there; nowhere, when the disk does not take it: that ends no cluster."""
+    """Write the log there, or nowhere if the disk refuses it: that does not end the cluster."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError:
@@ -228,13 +228,13 @@ def _write_to(path: str) -> None:
 
 
 def _say(report: int, error: MrframeError | None) -> None:
-    """Tell who started the daemon that it serves, or why it does not; nothing when that was told before."""
+    """Report to `start` that the daemon serves, or why it does not. Does nothing after the first report."""
     text = json.dumps({"error": type(error).__name__, "message": str(error)} if error else {})
     try:
         os.write(report, f"{text}\n".encode())
         os.close(report)
     except OSError:
-        pass  # it was told, or nobody waits for it any more
+        pass  # reported already, or nobody waits for it any more
 
 
 if __name__ == "__main__":

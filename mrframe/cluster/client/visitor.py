@@ -1,4 +1,4 @@
-"""A session with a standing cluster that others started: it comes, asks, and leaves; the cluster goes on."""
+"""A session with a standing cluster that is already running, and goes on when the session ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FAULT_S = 4.0
 
 
 class Visitor(MasterSession):
-    """A client of a standing cluster; `copies` is a directory for what is fetched. A context manager."""
+    """A client of a standing cluster. `copies` is a directory for fetched files. A context manager."""
 
     def __init__(self, home: ClusterDir, copies: str) -> None:
         access = home.access()
@@ -48,7 +48,7 @@ class Visitor(MasterSession):
         self._fault = "it was stopped; what it has accepted goes on when it is started again"
 
     def close(self) -> None:
-        """Leave; the cluster goes on."""
+        """Leave the cluster, which goes on."""
         self._disconnect()
         os.close(self._handle)
 

@@ -61,8 +61,8 @@ class PendingEnd:
 class ClientSession:
     """One process of a client.
 
-    accepted  the client need not repeat requests up to this number; `taken` may be ahead by pieces that wait
-    failed_s  since when it cannot be reached; 0: it can
+    accepted  the client need not repeat requests up to this number. `taken` may be ahead by pieces that wait
+    failed_s  the time since which it cannot be reached, or 0
     follows   the jobs that it follows, each with the progress sent last
     """
 
@@ -196,7 +196,7 @@ class ClientSessions:
         return (self._scheduler.state.epoch << 32) + self._ends.setdefault(job, 1)
 
     def send_due(self, now_s: float) -> None:
-        """Send what is due. The facts of the turn are in the journal by now."""
+        """Send the messages that are due. The facts of the turn are in the journal by now."""
         for name, session in list(self._sessions.items()):
             reached = self._send_due_to(session, now_s)
             if reached:

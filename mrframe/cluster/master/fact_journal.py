@@ -50,7 +50,7 @@ class DiskJournal:
     def recall(self) -> tuple[list[Fact], dict[str, bytes]]:
         """Return all facts in order and the packages by job. Call it once, before the first `append`.
 
-        Raises CorruptData when a row is no fact of this version.
+        Raises CorruptData for a row that is not a fact of this version.
         """
         rows, packages = self._file.rows, self._file.packages
         self._file.rows, self._file.packages = [], {}
@@ -73,7 +73,7 @@ class DiskJournal:
         """Append these facts and packages in one transaction.
 
         A job that is released, or a version of a dataset that is removed, is reduced to the fact that says so. Raises
-        OutputError when the disk refuses; the master must end then.
+        OutputError when the disk refuses. The master must end then.
         """
         from mrframe.store.journal import Row
 

@@ -187,7 +187,7 @@ class Master:
         for route, frames in self._outgoing.items():
             for some in transport.batches(frames):
                 if not transport.send(self._router, route, *some):
-                    self.counts["unsent"] += len(some)  # the scheduler repeats what is not answered
+                    self.counts["unsent"] += len(some)  # the scheduler repeats messages without an answer
         self._outgoing.clear()
 
     def _send_package(self, node: NodeRoute, job: str) -> None:
@@ -227,7 +227,7 @@ def main(end: socket.socket, _work: str) -> None:
         )  # the client sends nothing more here: readable means that it has ended
         while True:
             master.turn()
-    except MrframeError as error:  # the journal cannot be used; everything sent until now is on the disk
+    except MrframeError as error:  # the journal cannot be used, but everything sent until now is on the disk
         pipe.send(messages.ChildFault(str(error)))
         leave(1)
 

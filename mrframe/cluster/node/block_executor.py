@@ -27,8 +27,8 @@ WORK_S = 120.0
 class BlockRequest:
     """A block to store or to verify.
 
-    verification  the number of the verification it belongs to; 0: none
-    copy          the path of a fetched copy, to be deleted afterwards; "": there is none
+    verification  the number of its verification, or 0
+    copy          the path of a fetched copy, to be deleted afterwards, or ""
     """
 
     order: StoreOrder | JudgeOrder
@@ -50,7 +50,7 @@ class BlockExecutor:
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being worked on."""
+        """True while a request is in progress."""
         return self._current is not None
 
     def is_storing(self, name: str) -> bool:
@@ -64,7 +64,7 @@ class BlockExecutor:
         self._work()
 
     def handle(self, event: ExecutorReady | ExecutorDied | BlockDone) -> None:
-        """Take what the executor's process reports, or the pool about it."""
+        """Handle a report of the executor's process, or of the pool about it."""
         match event:
             case ExecutorReady():
                 self._is_ready = True

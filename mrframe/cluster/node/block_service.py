@@ -1,7 +1,7 @@
 """A node's side of the block store: stores, verifies and deletes blocks on the master's request and reports them.
 
 The master decides about blocks (`core/replication/reconcile.py`), the block executor does the work
-(`block_executor.py`). Here is what lies between: where a replica is read from, and the reports to the master.
+(`block_executor.py`). Between them, this module chooses the source of each replica and reports to the master.
 
 Rules.
 - The node reports all of its blocks after each welcome of a new master and every `REPORT_S`, so a lost message leaves
@@ -89,7 +89,7 @@ class BlockService:
     # ---- requests of the master ---------------------------------------------------------------------
 
     def handle(self, message: StorageMessage, now_s: float) -> None:
-        """Do what the master asks for. ValueError when the message names no block or version."""
+        """Do what the master asks for. Raises ValueError for an invalid name of a block or version."""
         match message:
             case StoreBlock():
                 self._store.file(message.name)
@@ -145,7 +145,7 @@ class BlockService:
         self._executor.submit(BlockRequest(order, copy=copy))
 
     def _verify(self, number: int, names: tuple[str, ...]) -> None:
-        """Verify all blocks of the store and these; number 0: only these, with no answer at the end."""
+        """Verify all blocks of the store and these. With number 0, only these, without an answer."""
         if number in self._verifications:
             return
         all_names = sorted({*names, *self._store.names()}) if number else list(names)

@@ -39,7 +39,7 @@ TRIES_MAX = 2
 class FetchRequest:
     """A file to fetch to `path`.
 
-    `slots` limits a run file to these slots; None: the whole file. `key` is the caller's.
+    `slots` limits a run file to these slots (None: the whole file). `key` is the caller's.
     """
 
     key: Any
@@ -134,7 +134,7 @@ class Fetcher:
         return peer
 
     def _leave(self, node: str, peer: Peer) -> None:
-        """Leave a node's process that has ended: send its requests to the next one, or fail them if there is none."""
+        """Leave a node's process that has ended: send its requests to the next one, or fail them without one."""
         del self._peers[node]
         self._loop.forget(peer.outbox.socket)
         peer.outbox.socket.close(0)

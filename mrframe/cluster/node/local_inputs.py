@@ -55,7 +55,7 @@ class LocalInputs:
                 fetcher.fetch(request, now_s)
 
     def _here(self, fetcher: Fetcher, attempt: str, node: str, name: str) -> str | None:
-        """Return the path at which a source can be read without fetching it, or None when there is none."""
+        """Return the path at which a source can be read without fetching it, or None."""
         if node == self._node:
             return self._dir.file(attempt, name)
         address = fetcher.address(node)

@@ -1,4 +1,4 @@
-"""A node's side of manifests: does what the master asks for at once, since manifests are small.
+"""A node's side of manifests: serves the master's requests at once, since manifests are small.
 
 `store/manifests.py` has the files. `core/replication/manifest_sync.py`, in the master, decides.
 
@@ -55,7 +55,7 @@ class ManifestStore:
         return block in self._counts
 
     def handle(self, message: KeepVersion | DropVersion | VersionAsked) -> None:
-        """Do what the master asks for. Raises ValueError when the message names no version."""
+        """Do what the master asks for. Raises ValueError for an invalid name of a version."""
         match message:
             case KeepVersion(version):
                 self._write_manifest(version)

@@ -55,7 +55,7 @@ class MasterLink:
             self._flush()
 
     def due_s(self, otherwise_s: float) -> float:
-        """Return when `flush` is due at the latest; `otherwise_s` when nothing waits, or that comes first."""
+        """Return when `flush` is due at the latest, or `otherwise_s` if nothing waits or that is earlier."""
         return min(otherwise_s, self._flushed_s + TOGETHER_S) if self._outgoing else otherwise_s
 
     def flush(self, now_s: float, *, may_wait: bool) -> None:

@@ -7,7 +7,7 @@ still in its directory, and it offers them to the master again.
 Rules.
 - The warm parent is forked before the keys arrive and before the first ZeroMQ context is made.
 - Master and peers are authenticated by their keys (CURVE), receivers of files by the doorkeeper.
-- An attempt whose job's package is not here yet waits for it; nothing relies on the order of messages.
+- An attempt whose job's package is not here yet waits for it. Nothing relies on the order of messages.
 - A write that the disk refuses fails the attempt that needs it, which is tried elsewhere. If no attempt needs it, the
   node ends.
 """

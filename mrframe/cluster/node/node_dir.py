@@ -5,7 +5,7 @@
     <node>/job-1/m0003.1.1/          output of this attempt's executor, made with the first file in it
     <node>/job-1/r0001.1.1.in/       files that were fetched for this attempt
 
-A node process that replaces a dead one finds here the attempts that it still holds. What was not sealed is deleted.
+A node process that replaces a dead one finds here the attempts that it still holds. Unsealed attempts are deleted.
 Names come from peers, so they are checked: nothing outside the directory can be named.
 """
 
@@ -22,7 +22,7 @@ from mrframe.core.model.ids import parse_attempt
 from mrframe.store.blocks import block_path
 
 _SEALED = "sealed"
-_NOTHING = " nothing"  # follows the name of an attempt that has no directory, but is held all the same
+_NOTHING = " nothing"  # follows the name of an attempt that is held although it has no directory
 _FILE = re.compile(r"[a-z][a-z0-9-]{0,40}(\.mrf)?")
 _JOB = re.compile(r"[a-z]+-[0-9]+")
 
@@ -35,7 +35,7 @@ class NodeDir:
     """The directory of one node."""
 
     def __init__(self, path: str, storage: str = "") -> None:
-        """`storage` is the folder of the node's block store, whose blocks are the files of `STORED` here."""
+        """`storage` is the folder of the node's block store. Its blocks are the files of `STORED` here."""
         self.path = path
         self._storage = storage
         self._logs: dict[str, int] = {}  # by job: the descriptor of its list of sealed attempts
@@ -57,7 +57,7 @@ class NodeDir:
         return held
 
     def last_epoch(self) -> int:
-        """Return the highest epoch of a sealed attempt, or 0 when there is none."""
+        """Return the highest epoch of a sealed attempt, or 0 without any."""
         last = 0
         for job in os.listdir(self.path):
             for name in self._listed(job):
@@ -81,7 +81,7 @@ class NodeDir:
         return {line.removesuffix(_NOTHING): line.endswith(_NOTHING) for line in lines if line}
 
     def attempt(self, attempt: str) -> str:
-        """Return the directory of an attempt. Raises ValueError when this is no attempt id."""
+        """Return the directory of an attempt. Raises ValueError for an invalid attempt id."""
         parse_attempt(attempt)
         return f"{self.path}/{attempt}"
 
@@ -134,7 +134,7 @@ class NodeDir:
         self.drop_fetched(attempt)
 
     def delete_block(self, attempt: str, name: str) -> None:
-        """Delete one file of an attempt; it may be gone already."""
+        """Delete one file of an attempt. It may be gone already."""
         try:
             os.unlink(self.file(attempt, name))
         except OSError:

@@ -56,7 +56,7 @@ class FileServer:
 
     @property
     def busy(self) -> bool:
-        """Whether there is something to send now."""
+        """Return whether there is something to send now."""
         return any(upload.credits for upload in self._uploads.values())
 
     def receive(self, now_s: float) -> None:

@@ -54,12 +54,12 @@ class Pipe:
 
     @property
     def pending(self) -> bool:
-        """Whether something waits to be flushed."""
+        """Return whether something waits to be flushed."""
         return bool(self._pending)
 
     @property
     def buffered(self) -> bool:
-        """Whether `receive` has a message without reading the socket."""
+        """Return whether `receive` has a message without reading the socket."""
         return bool(self._received)
 
     def send(self, message: Any, fds: Sequence[int] = ()) -> None:

@@ -54,7 +54,7 @@ def die_with(parent: int) -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends, so that none can escape."""
+    """Adopt descendants when their own parent ends (subreaper), so that none can escape."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
@@ -167,7 +167,7 @@ class Children:
         return pid
 
     def pid_of(self, name: str) -> int | None:
-        """Return the pid of a living child of this name, or None when there is none."""
+        """Return the pid of a living child of this name, or None."""
         return next((pid for pid, known in self._names.items() if known == name), None)
 
     def reap(self) -> list[ChildExit]:
@@ -224,11 +224,11 @@ def _lead_group(pid: int) -> None:
     try:
         os.setpgid(pid, 0 if pid == 0 else pid)
     except (PermissionError, ProcessLookupError):
-        pass  # the child, which does the same, was first; or it has ended
+        pass  # the child, which does the same, was first, or has ended
 
 
 def _wait(options: int) -> tuple[int, int] | None:
-    """Return (pid, status) of a child that has ended, or None when there is none."""
+    """Return (pid, status) of a child that has ended, or None."""
     try:
         pid, status = os.waitpid(-1, options)
     except ChildProcessError:
@@ -237,7 +237,7 @@ def _wait(options: int) -> tuple[int, int] | None:
 
 
 def count_below(pid: int, enough: int) -> int:
-    """Count the descendants of a process (Linux; elsewhere 0). Counting stops above `enough`."""
+    """Count the descendants of a process (Linux only, elsewhere 0). Counting stops above `enough`."""
     count, waiting = 0, [pid]
     while waiting and count <= enough:
         found = _children_of(waiting.pop())

@@ -1,15 +1,15 @@
 """Sockets with the options that all must have, and the poll loop of a process.
 
 Every socket is made here: CURVE, loopback, limits on sizes and on unfinished handshakes, heartbeats that detect a
-stopped peer, no lingering. Sending never blocks. The meaning of messages is not known here.
+stopped peer, no lingering. Sending never blocks. Knows nothing of the meaning of messages.
 
-Rules (each was measured; see the zguide and docs/protocol.md).
+Rules (each was measured, see the zguide and docs/protocol.md).
 - A ROUTER names its connections itself. Routing ids chosen by peers are neither used nor handed over, so that no peer
   can take over another's. The sender's name is the one that the doorkeeper gave to its key (`User-Id`).
 - ROUTER_MANDATORY: a message to a peer that is gone or does not read is refused, not swallowed.
 - A DEALER queues nothing while it is not connected (IMMEDIATE). The `Outbox` holds waiting messages, bounded.
 - MAXMSGSIZE limits one frame, not a message: `receive` limits the number of frames.
-- Sent is not delivered: every protocol above repeats what is not answered.
+- Sent is not delivered: every protocol above repeats unanswered messages.
 """
 
 from __future__ import annotations
@@ -187,11 +187,11 @@ class Outbox:
 
     @property
     def pending(self) -> bool:
-        """Whether something waits to be flushed."""
+        """Return whether something waits to be flushed."""
         return bool(self._waiting)
 
     def send(self, *frames: bytes) -> None:
-        """Send now or at a later `flush`. If too many wait, the oldest is dropped; its sender repeats it."""
+        """Send now or at a later `flush`. If too many wait, the oldest is dropped. Its sender repeats it."""
         if len(self._waiting) >= OUTBOX_MAX:
             self._waiting.popleft()
             self.dropped += 1
@@ -215,7 +215,7 @@ class Loop:
         self._poller = zmq.Poller()
         self._calls: dict[Any, Callable[[], None]] = {}
         self._senders: dict[Any, Pipe | Outbox] = {}
-        self._flushing: set[Any] = set()  # senders whose source is polled for writing, too
+        self._flushing: set[Any] = set()  # senders with a source that is polled for writing, too
 
     def watch(self, source: Socket | int, call: Callable[[], None], sender: Pipe | Outbox | None = None) -> None:
         """Call a function when there is something to read, and flush `sender` when it can send."""
