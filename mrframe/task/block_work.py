@@ -59,7 +59,7 @@ def _store(executor: int, order: StoreOrder) -> BlockDone:
     with store.stage(order.length) as file:
         written = write_block(file, _content(order), best_codec())
         if (written.name, written.length) != (order.name, order.length):
-            raise InputChanged(f"{order.path} was written to while it was put; put it again, or a copy of it")
+            raise InputChanged(f"{order.path} changed while it was put; put it again, or a copy of it")
         if order.provisional and not os.path.lexists(store.file(order.name)):  # never in place of a rotten one
             store.mark_provisional(order.name)
         store.publish(file, order.name)

@@ -107,7 +107,7 @@ def test_a_flood_of_prints_is_truncated_and_reported(tmp_path):
     done = run(tmp_path, FLOODS)
     assert done.returncode == 0
     assert len(done.stderr) < PRINT_BYTES_MAX + 10_000
-    assert b"shown are 1,048,576 of an attempt" in done.stderr
+    assert b"the limits are 1,048,576 per attempt" in done.stderr
     assert json.loads(done.stdout)["value"] == LINES
 
 

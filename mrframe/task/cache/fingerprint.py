@@ -137,7 +137,7 @@ class _Described:
     def _other(self, value: Any) -> Any:
         """Describe a class or built-in function by its name in an installed module, a compiled pattern by text."""
         if isinstance(value, ModuleType):
-            raise Unsaved(f"it hands on the module {value.__name__}, which is not known to be pure{REMEDY}")
+            raise Unsaved(f"it passes on the module {value.__name__}, which is not known to be pure{REMEDY}")
         module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
         if type(value).__name__ == "Pattern":
             return ["Pattern", self.of(value.pattern), value.flags]
@@ -147,7 +147,7 @@ class _Described:
                 self.package(module.split(".")[0])
                 self._check_named(module, name)
                 return ["named", module, name]
-        raise Unsaved(f"it uses {value!r:.80}, of which it cannot be told whether it is the same tomorrow")
+        raise Unsaved(f"it uses {value!r:.80}, which cannot be recognized as the same in a later run")
 
     def _check_named(self, module: str, name: str) -> None:
         """Raise Unsaved for a function or class of an installed module that is not known to be pure."""

@@ -127,9 +127,9 @@ class _SavedMap:
             self._results.drop(self._saving.job, self._key(content))
             split = self._order.split
             raise NotRepeatable(
-                f"the map gave something else for {split.source} from byte {split.order[1]:,} than when its result "
-                "was saved: it is not a function of its input alone. Do not trust answers of this job from saved "
-                "results: run it with --no-cache, or write pure=False in the Job"
+                f"the map result for {split.source} from byte {split.order[1]:,} differs from the saved one: the map "
+                "does not depend on its input alone. Do not trust answers of this job from saved results: run it "
+                "with --no-cache, or write pure=False in the Job"
             )
         return report
 

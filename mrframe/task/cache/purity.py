@@ -182,7 +182,7 @@ class _Checker(ast.NodeVisitor):
             self._refuse(node, f"imports {names[0]} as an attribute of a class")
         for one in node.names:
             if one.asname in _FIXED:
-                self._refuse(node, f"gives {one.asname} another meaning")
+                self._refuse(node, f"rebinds {one.asname}")
         if isinstance(node, ast.ImportFrom):
             module = absolute(node, self._module.package)
             if names[0] == "*" and module not in self._modules:
@@ -203,7 +203,7 @@ class _Checker(ast.NodeVisitor):
 
     def visit_Name(self, node: ast.Name) -> None:
         if node.id in _FIXED and not isinstance(node.ctx, ast.Load):
-            self._refuse(node, f"gives {node.id} another meaning")
+            self._refuse(node, f"rebinds {node.id}")
         self._named(node, node, [])
 
     def visit_Constant(self, node: ast.Constant) -> None:

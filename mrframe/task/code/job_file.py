@@ -117,7 +117,7 @@ def find(text: str) -> JobFile:
     if origin is None:
         hint = did_you_mean(name, sorted(ready))
         raise JobError(
-            f"{text!r} is no job: not a file, not a module that can be imported, and not a ready job{hint} "
+            f"{text!r} is not a job: it is neither a file, nor an importable module, nor a ready job{hint} "
             f"(ready jobs: {', '.join(sorted(ready))})"
         )
     root = origin

@@ -111,9 +111,7 @@ class _Compressed:
             self._blocks[split.path] = {block.offset: f"{prefix}{block.index}" for block in blocks}
         path = self._blocks[split.path].get(split.order[1])
         if path is None:
-            raise UsageError(
-                f"{split.source} is not what it was when the job ran: it has no block at {split.order[1]:,}"
-            )
+            raise UsageError(f"{split.source} has changed since the job ran: it has no block at {split.order[1]:,}")
         return replace(split, kind="file", path=path, offset=0, crc32=-1)
 
 

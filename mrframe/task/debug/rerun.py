@@ -59,7 +59,7 @@ def replay(capsule: Capsule, job: LoadedJob, folder: str, debug: Debug | None) -
     except MrframeError as error:
         return f"{error}\n"
     if report.ledger.malformed:
-        return f"the line is not of the format any more: {report.samples[0].reason}\n"
+        return f"the line no longer fits the format: {report.samples[0].reason}\n"
     return ""
 
 

@@ -117,8 +117,8 @@ class PrintLimit(io.RawIOBase):
         cut = int(self._numbers[_CUT])
         if cut and (missing := self._budget.cut(cut)):
             note = (
-                f"\nmrframe: {missing:,} bytes that were printed are not shown, the last of them by {attempt}; shown "
-                f"are {PRINT_BYTES_MAX:,} of an attempt, and {PRINT_BYTES_PER_S:,} per second of a node\n"
+                f"\nmrframe: {missing:,} bytes that were printed are not shown, the last of them by {attempt}; the "
+                f"limits are {PRINT_BYTES_MAX:,} per attempt, and {PRINT_BYTES_PER_S:,} per second for a node\n"
             ).encode()
             if self._write(note) < len(note):
                 self._budget.give_back(missing)

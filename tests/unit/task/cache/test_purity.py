@@ -717,7 +717,7 @@ def test_a_function_without_a_file_is_refused(function):
 
 def test_methods_of_an_object_are_not_known_to_stay_as_they_are():
     job = Job(read=text, map=asks_an_object, reduce=total)
-    assert "cannot be told whether it is the same tomorrow" in unsaved_because(job, None, {})
+    assert "cannot be recognized as the same in a later run" in unsaved_because(job, None, {})
 
 
 def words(line):
