@@ -22,7 +22,6 @@ from mrframe.core.model.reports import Ledger, TaskReport
 from mrframe.core.model.shuffle_checksum import map_checksum, shuffle_mismatch, sum_checksums
 from mrframe.core.model.spec import DecodeOrder, MapOrder, Order, ReduceOrder, Split, StepSpec
 from mrframe.engines.gather import outcome_of
-from mrframe.engines.plan.key_ranges import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.engines.protocol import JOB_ID, CommittedAttempt, OnProgress, Outcome, Plan, Progress, raise_failure
 from mrframe.errors import OutputError, ShuffleUnbalanced
 from mrframe.store.disk import fault_text
@@ -53,10 +52,18 @@ Orders are made as they are taken: the next one may be long in coming, and takin
 
 def run_stages(plan: Plan, runner_of: Callable[[Plan], RunTasks], on_progress: OnProgress | None) -> Outcome:
     """Run a job to its end. `runner_of` is asked once for the job, and before that for a sample of its keys."""
-    plan, sample = sample_plan(plan)
-    if sample is not None:
-        plan = with_cuts(plan, _Stages(sample, runner_of(sample), None, SAMPLE_ID).run().parts)
+    if plan.job.key_order == "total":
+        plan = _cut_by_keys(plan, runner_of)
     return _Stages(plan, runner_of(plan), on_progress, JOB_ID).run()
+
+
+def _cut_by_keys(plan: Plan, runner_of: Callable[[Plan], RunTasks]) -> Plan:
+    from mrframe.engines.plan.key_ranges import SAMPLE_ID, sample_plan, with_cuts
+
+    plan, sample = sample_plan(plan)
+    if sample is None:
+        return plan
+    return with_cuts(plan, _Stages(sample, runner_of(sample), None, SAMPLE_ID).run().parts)
 
 
 class _Stages:

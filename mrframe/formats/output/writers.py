@@ -18,9 +18,8 @@ import io
 import re
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mrframe.formats.output.table_columns import Grid, parts
 from mrframe.formats.output.value_text import (
     Text,
     as_utf8,
@@ -33,6 +32,9 @@ from mrframe.formats.output.value_text import (
     shown,
     to_bytes,
 )
+
+if TYPE_CHECKING:
+    from mrframe.formats.output.table_columns import Grid
 
 _NUMBERS = frozenset({int, float, Decimal, type(None)})
 _ONE_CELL = frozenset({str, int, float, bool, bytes, Decimal})
@@ -68,6 +70,8 @@ class TextWriter:
         if not self._escape and {*map(type, keys), *map(type, values)} <= _ONE_CELL:
             pairs = zip(cell_texts(keys, self._how), cell_texts(values, self._how), strict=True)
             return to_bytes("".join([f"{key}\t{value}\n" for key, value in pairs]), self._how)
+        from mrframe.formats.output.table_columns import parts
+
         lines = []
         for row in zip(keys, values, strict=True):
             items = [item for part in row if part is not None for _, item in parts(part, "")]
@@ -90,6 +94,8 @@ class _GridWriter:
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
         """See `BlockWriter`."""
+        from mrframe.formats.output.table_columns import Grid
+
         first = self._grid is None
         grid = self._grid = self._grid or Grid(keys, values)
         columns = grid.columns(keys, values)

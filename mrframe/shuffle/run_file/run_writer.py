@@ -16,14 +16,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import field
 from itertools import islice
 from operator import le
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.shuffle_checksum import DIGEST_MASK
 from mrframe.shuffle.deterministic import is_deterministic
 from mrframe.shuffle.keys import kind_of, normal, order, sort_keys
 from mrframe.shuffle.partition import slot_column, slots_bits
-from mrframe.shuffle.range_partition import Ranges
 from mrframe.shuffle.run_file.pair_blocks import (
     BLOCK_BYTES,
     BLOCK_RECORDS_MAX,
@@ -35,6 +34,9 @@ from mrframe.shuffle.run_file.pair_blocks import (
 from mrframe.shuffle.run_file.run_layout import AS_GIVEN, BY_KEY, HEADER_BYTES, Section, ending, header
 from mrframe.shuffle.run_file.run_reader import RunReader, extract
 from mrframe.shuffle.sort_keys import PairKind, pair_kind, ranks, sorted_pairs
+
+if TYPE_CHECKING:
+    from mrframe.shuffle.range_partition import Ranges
 
 __all__ = ["Block", "RunReader", "RunTotals", "RunWriter", "extract"]
 

@@ -18,7 +18,6 @@ from mrframe.core.model.spec import MapOrder
 from mrframe.errors import CannotTravel
 from mrframe.shuffle.buffers import Buffer
 from mrframe.shuffle.partition import partition_of, slots_for
-from mrframe.shuffle.range_partition import Ranges
 from mrframe.shuffle.run_file.run_writer import RunTotals, RunWriter
 from mrframe.store.attempt_files import check_bytes, create
 from mrframe.task.code.settings import TaskSettings
@@ -132,12 +131,17 @@ class _Runs:
         self._path = os.path.join(order.out_dir, MAP_FILE)
         self._file: BinaryIO | None = None
         self._writer: RunWriter | None = None
+        ranges = None
+        if job.key_order == "total":
+            from mrframe.shuffle.range_partition import Ranges
+
+            ranges = Ranges(list(cuts), order.partitions)
         self._make_writer = partial(
             RunWriter,
             slots=self.slots,
             seed=self.seed,
             source=source,
-            ranges=Ranges(list(cuts), order.partitions) if job.key_order == "total" else None,
+            ranges=ranges,
             by_value=job.sort_values,
             compress=not isinstance(job.reduce, Each),
         )

@@ -24,7 +24,6 @@ from mrframe.shuffle.merge import AT_ONCE_BYTES, merge
 from mrframe.shuffle.partition import slot_range, slots_for
 from mrframe.shuffle.reducers import Fold, as_fold
 from mrframe.shuffle.run_file.run_writer import Block, RunReader
-from mrframe.shuffle.top import NoMeasure, best_rows
 from mrframe.store.attempt_files import TemporaryFiles
 from mrframe.store.file_pool import FilePool
 from mrframe.task.code.settings import TaskSettings
@@ -147,6 +146,8 @@ class ReduceTask:
             yield block
 
     def _top(self, readers: Sequence[RunReader], temporary: TemporaryFiles) -> list[tuple[Any, Any]]:
+        from mrframe.shuffle.top import NoMeasure, best_rows
+
         assert self._job.top is not None
         blocks = (block for (merged,) in self._slots(readers, temporary, self._wanted()) for block in merged)
         rows = (row for _, _, some in blocks for row in some)
