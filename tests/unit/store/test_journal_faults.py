@@ -172,7 +172,7 @@ def test_an_unfinished_new_journal_is_begun_again(place):
     os.truncate(f"{folder}/journal.mark", 0)
     with open(f"{folder}/journal.db-journal", "xb"):
         pass
-    with pytest.raises(CorruptData, match="a rollback journal lies beside it"):
+    with pytest.raises(CorruptData, match="a rollback journal beside it was not made by mrframe"):
         JournalFile(folder)
 
 
