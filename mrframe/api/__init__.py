@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from mrframe.api.standing.connection import Client, connect
     from mrframe.api.standing.dataset_client import BLOCK_BYTES_MIN
     from mrframe.api.standing.dataset_rows import DatasetInfo, NodeStore, StoredDataset, StoreReport
-    from mrframe.api.standing.rows import Cancelled, ClusterStatus, SubmissionInfo
+    from mrframe.api.standing.rows import CancelledSubmission, ClusterStatus, SubmissionInfo
     from mrframe.api.standing.submission import Submission
     from mrframe.bootstrap import claim_process
     from mrframe.core.settings.options import RunOptions
@@ -92,7 +92,7 @@ _MODULES = {
     "api.standing.connection": ("Client", "connect"),
     "api.standing.dataset_client": ("BLOCK_BYTES_MIN",),
     "api.standing.dataset_rows": ("DatasetInfo", "NodeStore", "StoreReport", "StoredDataset"),
-    "api.standing.rows": ("Cancelled", "ClusterStatus", "SubmissionInfo"),
+    "api.standing.rows": ("CancelledSubmission", "ClusterStatus", "SubmissionInfo"),
     "api.standing.submission": ("Submission",),
     # of lower rooms
     "bootstrap": ("claim_process",),
@@ -120,7 +120,7 @@ __all__ = [
     "BLOCK_BYTES_MIN",
     "FORMATS",
     "OUTPUTS",
-    "Cancelled",
+    "CancelledSubmission",
     "Capsule",
     "Client",
     "ClusterStatus",

@@ -43,7 +43,7 @@ class Cluster(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
+class PreparedSubmission:
     """All that is decided before a job is submitted: its steps, splits and package, and the record to keep.
 
     `notes` are about the inputs, for people.
@@ -64,9 +64,9 @@ def prepare(
     job_options: Mapping[str, Any],
     *,
     executors: int,
-    sampled: Callable[[Submission], list[bytes]],
+    sampled: Callable[[PreparedSubmission], list[bytes]],
     stored: Callable[[str], list[InputFile]] | None = None,
-) -> Submission:
+) -> PreparedSubmission:
     """Plan a job over inputs, for a cluster of so many executors; `file` is the one that it was made from.
 
     `stored` gives the files of a dataset of that cluster. `sampled` has the cluster carry out another submission,
@@ -89,16 +89,16 @@ def prepare(
         return _submission(plan)
 
 
-def _submission(plan: Plan) -> Submission:
+def _submission(plan: Plan) -> PreparedSubmission:
     splits = tuple(
         split if split.is_stored else dataclasses.replace(split, path=os.path.abspath(split.path))
         for split in plan.splits
     )
     package = pack(plan.job, plan.settings, plan.file, plan.job_options)
-    return Submission(plan.steps, splits, package, record_of(plan), plan.notes)
+    return PreparedSubmission(plan.steps, splits, package, record_of(plan), plan.notes)
 
 
-def submit(submission: Submission, cluster: Cluster, job: str, timeout_s: float, *, priority: int = 0) -> None:
+def submit(submission: PreparedSubmission, cluster: Cluster, job: str, timeout_s: float, *, priority: int = 0) -> None:
     """Submit it under this id, and wait until the cluster has it in its journal. ClusterUnreachable if it has not."""
     cluster.submit(job, submission.steps, submission.package, priority)
     cluster.add_splits(job, submission.splits)

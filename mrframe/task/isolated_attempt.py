@@ -36,16 +36,16 @@ from mrframe.task.map.emit import Emitter
 from mrframe.task.map.map_input import MapInput, block_reader
 from mrframe.task.report.failures import RECORD_BYTES_MAX, RecordLocation, failure_of
 from mrframe.task.report.line_numbers import lines_before, lines_within
-from mrframe.task.report.progress import Progress
+from mrframe.task.report.progress import TaskProgress
 
 KILLS_MAX = 4  # deaths by SIGKILL at different places, after which the attempt is given up
-Run = Callable[[Order, Progress, RecordGuard], TaskReport | Failure]
+Run = Callable[[Order, TaskProgress, RecordGuard], TaskReport | Failure]
 
 
 class IsolatedAttempt:
     """One isolated attempt. `run` does the work once, under a `RecordGuard`."""
 
-    def __init__(self, job: LoadedJob, order: MapOrder | ReduceOrder, reporter: Progress, run: Run) -> None:
+    def __init__(self, job: LoadedJob, order: MapOrder | ReduceOrder, reporter: TaskProgress, run: Run) -> None:
         self._job = job
         self._order = order
         self._reporter = reporter

@@ -24,7 +24,7 @@ from mrframe.api.found_job import JobLike, resolve
 from mrframe.api.html_table import Listing
 from mrframe.api.result import Result, held
 from mrframe.api.standing.dataset_client import DatasetClient
-from mrframe.api.standing.rows import Cancelled, ClusterStatus, SubmissionInfo, state_text, status_of
+from mrframe.api.standing.rows import CancelledSubmission, ClusterStatus, SubmissionInfo, state_text, status_of
 from mrframe.api.standing.session_calls import REPLY_S, ended, submitted_maps
 from mrframe.api.standing.submission import Submission
 from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
@@ -152,7 +152,7 @@ class Client(DatasetClient):
         name = self._dir.job(id)
         return InputLines(name, submitted_maps(self._dir, self._session, name, self._reply_s, self._ends)).lines(key)
 
-    def cancel(self, id: str) -> Cancelled:  # noqa: A002
+    def cancel(self, id: str) -> CancelledSubmission:  # noqa: A002
         """End a submission now: its tasks are stopped, and it has no answer. One that has ended stays as it is."""
         name = self._dir.job(id)
         before = self._seen(name)
@@ -162,9 +162,9 @@ class Client(DatasetClient):
         self._session.settle(self._reply_s)
         after = self._seen(name)
         if after is None:
-            return Cancelled(name, "removed", now=False)
+            return CancelledSubmission(name, "removed", now=False)
         state = state_text(after)
-        return Cancelled(name, state, now=before.state == "running" and state == "cancelled")
+        return CancelledSubmission(name, state, now=before.state == "running" and state == "cancelled")
 
     def rm(self, id: str) -> None:  # noqa: A002
         """Remove an ended submission: its answer, its record, and all else that was kept for it.
@@ -236,7 +236,7 @@ class Client(DatasetClient):
     def _ended(self, job: str, timeout_s: float | None) -> JobEnded:
         return ended(self._session, job, timeout_s, self._ends)
 
-    def _sampled(self, planned: submissions.Submission) -> list[bytes]:
+    def _sampled(self, planned: submissions.PreparedSubmission) -> list[bytes]:
         """Have the cluster sample keys, and return the files of its output. The sampling submission is removed."""
         name = self._dir.add_submission(planned.record, planned.package)
         try:

@@ -80,7 +80,7 @@ class ClusterStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Cancelled:
+class CancelledSubmission:
     """The outcome of a cancellation. `state` is that of the submission now ("removed": it was removed meanwhile).
 
     `now` says that this call ended it. Else it had ended before.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from mrframe.api.standing.rows import Cancelled, SubmissionInfo
+from mrframe.api.standing.rows import CancelledSubmission, SubmissionInfo
 
 if TYPE_CHECKING:
     from mrframe.api.explain.input_lines import InputLine
@@ -24,7 +24,7 @@ class Calls(Protocol):
     def wait(self, id: str, timeout_s: float | None = None) -> None: ...  # noqa: A002, D102
     def result(self, id: str, timeout_s: float = 0.0) -> Result: ...  # noqa: A002, D102
     def why(self, id: str, key: str) -> Iterator[InputLine]: ...  # noqa: A002, D102
-    def cancel(self, id: str) -> Cancelled: ...  # noqa: A002, D102
+    def cancel(self, id: str) -> CancelledSubmission: ...  # noqa: A002, D102
     def rm(self, id: str) -> None: ...  # noqa: A002, D102
 
 
@@ -64,7 +64,7 @@ class Submission:
         """The input lines behind a key of its answer."""
         return self._client.why(self.id, key)
 
-    def cancel(self) -> Cancelled:
+    def cancel(self) -> CancelledSubmission:
         """End it now."""
         return self._client.cancel(self.id)
 

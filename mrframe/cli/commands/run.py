@@ -15,7 +15,7 @@ import click
 
 from mrframe import api
 from mrframe.cli.parse import settings
-from mrframe.cli.parse.answer import Answer, answer_flags, answer_of
+from mrframe.cli.parse.answer import AnswerFlags, answer_flags, answer_of
 from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand, job_of, options_of_job
 from mrframe.cli.show.delivery import deliver
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mrframe.api import JobLike, Result, Summary
 
 
-def taken_apart(values: dict[str, Any], context: click.Context) -> tuple[RunOptions, Answer, dict[str, Any]]:
+def taken_apart(values: dict[str, Any], context: click.Context) -> tuple[RunOptions, AnswerFlags, dict[str, Any]]:
     """The parsed parameters of a command as (settings of the run, flags of the answer, options of the job)."""
     flags = {name: values.pop(name) for name in settings.declared()}
     answer = answer_of(values)
@@ -56,7 +56,7 @@ def carry_out(
     job: JobLike,
     inputs: Sequence[str],
     options: RunOptions,
-    answer: Answer,
+    answer: AnswerFlags,
     job_options: dict[str, Any] | None = None,
     *,
     question: dict[str, Any] | None = None,
@@ -98,7 +98,7 @@ def _run(
     job: JobLike,
     inputs: Sequence[str],
     options: RunOptions,
-    answer: Answer,
+    answer: AnswerFlags,
     job_options: dict[str, Any],
     *,
     question: dict[str, Any] | None,
@@ -122,7 +122,7 @@ def _run(
             shown.close()
 
 
-def _progress(answer: Answer) -> Any:
+def _progress(answer: AnswerFlags) -> Any:
     animated = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
     if answer.quiet or sys.stderr is None or not (animated or answer.verbose):
         return None

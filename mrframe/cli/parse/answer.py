@@ -1,4 +1,4 @@
-"""The flags about the answer and messages. Each is declared once, as a field of `Answer`."""
+"""The flags about the answer and messages. Each is declared once, as a field of `AnswerFlags`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def value(*names: str, help: str, metavar: str | None = None, kind: Any = str) -
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AnswerFlags:
     """The destinations and the format of answer and messages, as given on the command line."""
 
     output: str | None = value(
@@ -120,10 +120,10 @@ class Answer:
 
 
 def answer_flags(*without: str) -> Callable[[C], C]:
-    """Decorator: the command takes the flags of `Answer`, but for those with these names."""
+    """Decorator: the command takes the flags of `AnswerFlags`, but for those with these names."""
 
     def decorate(command: C) -> C:
-        for declared in reversed(dataclasses.fields(Answer)):
+        for declared in reversed(dataclasses.fields(AnswerFlags)):
             if declared.name not in without:
                 how = dict(declared.metadata)
                 attach(command, AnswerOption([*how.pop("names"), declared.name], **how))
@@ -132,6 +132,6 @@ def answer_flags(*without: str) -> Callable[[C], C]:
     return decorate
 
 
-def answer_of(values: dict[str, Any]) -> Answer:
+def answer_of(values: dict[str, Any]) -> AnswerFlags:
     """Take the flags of the answer out of the parsed parameters of a command."""
-    return Answer(**{one.name: values.pop(one.name) for one in dataclasses.fields(Answer) if one.name in values})
+    return AnswerFlags(**{one.name: values.pop(one.name) for one in dataclasses.fields(AnswerFlags) if one.name in values})

@@ -19,10 +19,10 @@ from mrframe.errors import OutputError
 
 if TYPE_CHECKING:
     from mrframe.api import Result, Summary
-    from mrframe.cli.parse.answer import Answer
+    from mrframe.cli.parse.answer import AnswerFlags
 
 
-def deliver(result: Result, answer: Answer) -> None:
+def deliver(result: Result, answer: AnswerFlags) -> None:
     """The rows to where they are wanted, with --json as part of one JSON object. Then the figures."""
     show_rows(result, answer)
     if answer.summary is not None:
@@ -31,7 +31,7 @@ def deliver(result: Result, answer: Answer) -> None:
         show_summary(result.summary, verbose=answer.verbose)
 
 
-def show_rows(result: Result, answer: Answer) -> None:
+def show_rows(result: Result, answer: AnswerFlags) -> None:
     """The rows to standard output, or to the file or folder that the answer names."""
     form = api.form_for(answer.output, answer.format, terminal=is_terminal(stdout.stream()))
     if answer.to_stdout:
@@ -59,7 +59,7 @@ def _write_json(result: Result, sink: StandardOutput, text: Any) -> None:
     sink.write(b'\n], "summary": ' + json.dumps(figures, ensure_ascii=True).encode() + b"}\n")
 
 
-def write_summary(answer: Answer, summary: Summary) -> None:
+def write_summary(answer: AnswerFlags, summary: Summary) -> None:
     """Write the summary as JSON where the user wants it."""
     from mrframe.cli.show.figures import json_text
 

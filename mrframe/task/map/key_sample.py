@@ -32,7 +32,7 @@ from mrframe.task.map.calls import cause_of
 from mrframe.task.map.emit import Emitter
 from mrframe.task.map.output import MAP_FILE, report_partitions
 from mrframe.task.report import counters
-from mrframe.task.report.progress import Progress
+from mrframe.task.report.progress import TaskProgress
 
 POINTS = 8  # places read in a split
 POINT_BYTES = 16 << 10  # read at each place, plus the rest of the line
@@ -45,7 +45,7 @@ Weighted = tuple[Any, int]
 class SampleTask:
     """One attempt at sampling one split. For a join, `job` is the view of its source."""
 
-    def __init__(self, job: Job, order: MapOrder, progress: Progress) -> None:
+    def __init__(self, job: Job, order: MapOrder, progress: TaskProgress) -> None:
         self._keys = KeyMaker(job)
         self._reader = make_reader(job.read, job.projection(), job.paths())
         self._order = order

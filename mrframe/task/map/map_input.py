@@ -22,7 +22,7 @@ from mrframe.formats.readers.base import ALL_VALUES, Forms, plain_lines
 from mrframe.task.code.settings import TaskSettings
 from mrframe.task.report.failures import RecordLocation
 from mrframe.task.report.line_numbers import lines_before
-from mrframe.task.report.progress import Progress
+from mrframe.task.report.progress import TaskProgress
 from mrframe.task.report.rejects import QUARANTINE_FILE, Rejects, rejected_records
 
 _OF_WINDOW = ("outside_time", "outside_time_bytes", "without_time", "without_time_bytes")
@@ -68,7 +68,7 @@ class MapInput:
         order: MapOrder,
         reader: BlockReader,
         settings: TaskSettings,
-        progress: Progress,
+        progress: TaskProgress,
         *,
         forms: Forms = ALL_VALUES,
         after_block: Callable[[int], None] = lambda _bytes: None,

@@ -18,7 +18,7 @@ from mrframe.task.isolation.record_guard import RecordGuard
 from mrframe.task.map.map_input import InputDigest, MapInput
 from mrframe.task.map.output import Output
 from mrframe.task.map.path import choose
-from mrframe.task.report.progress import Progress
+from mrframe.task.report.progress import TaskProgress
 
 
 class MapTask:
@@ -32,7 +32,7 @@ class MapTask:
         job: Job,
         order: MapOrder,
         settings: TaskSettings,
-        progress: Progress,
+        progress: TaskProgress,
         *,
         source: int = 0,
         guard: RecordGuard | None = None,

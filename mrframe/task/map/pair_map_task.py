@@ -29,7 +29,7 @@ from mrframe.task.map.output import Output
 from mrframe.task.map.pair_buffer import map_fold
 from mrframe.task.map.path import choose_buffer
 from mrframe.task.report.failures import NO_KEY, GroupFailed
-from mrframe.task.report.progress import Progress
+from mrframe.task.report.progress import TaskProgress
 
 
 def read_pairs(sources: Sequence[str], stack: ExitStack, temporary: TemporaryFiles) -> Iterator[Block]:
@@ -52,7 +52,7 @@ class PairMapTask:
         job: Job,
         order: MapOrder,
         settings: TaskSettings,
-        progress: Progress,
+        progress: TaskProgress,
         *,
         guard: RecordGuard | None = None,
     ) -> None:

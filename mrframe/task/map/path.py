@@ -50,7 +50,7 @@ class Path(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class PathCase:
     """The input of the decision. `split` is None for pairs of the step before."""
 
     job: Job
@@ -61,7 +61,7 @@ class Case:
 
 def choose(job: Job, split: Split, settings: TaskSettings, *, guarded: bool = False) -> Path:
     """Return the path of a map over a split of lines. A `guarded` map notes each record before it maps it."""
-    case = Case(job, split, settings, guarded)
+    case = PathCase(job, split, settings, guarded)
     row = next(row for row in PATHS if row.applies(case))
     reader, forms = row.reader(case)
     bad_fields: dict[str, int] = {}
@@ -70,7 +70,7 @@ def choose(job: Job, split: Split, settings: TaskSettings, *, guarded: bool = Fa
 
 def choose_buffer(job: Job, settings: TaskSettings) -> Buffer:
     """Return the buffer of a map over pairs of the step before."""
-    return _pairs(Case(job, None, settings))
+    return _pairs(PathCase(job, None, settings))
 
 
 # ---- conditions -----------------------------------------------------------------------------------
@@ -96,11 +96,11 @@ def counts_raw(job: Job) -> bool:
     )
 
 
-def _may_use_numpy(case: Case) -> bool:
+def _may_use_numpy(case: PathCase) -> bool:
     return case.settings.fast and find_spec("numpy") is not None
 
 
-def _may_pack(case: Case) -> bool:
+def _may_pack(case: PathCase) -> bool:
     """Return whether NumPy may encode runs (default hash only) and the split is large enough to repay loading it."""
     job, split = case.job, case.split
     return (
@@ -113,17 +113,17 @@ def _may_pack(case: Case) -> bool:
     )
 
 
-def _counts_words(case: Case) -> bool:
+def _counts_words(case: PathCase) -> bool:
     job = case.job
     return job.read == WORDS and job.projection() == ("word",) and counts_raw(job) and _may_pack(case)
 
 
-def _sums_packed(case: Case) -> bool:
+def _sums_packed(case: PathCase) -> bool:
     job = case.job
     return type(as_fold(job.reduce)) in (Count, Total) and not job.sort_values and _may_pack(case)
 
 
-def _gives_arrow(case: Case) -> bool:
+def _gives_arrow(case: PathCase) -> bool:
     from mrframe.task.columnar.arrow_reader import gives_arrow
 
     return not case.guarded and gives_arrow(case.job, block_reader(case.job, case.settings))
@@ -135,22 +135,22 @@ def _gives_arrow(case: Case) -> bool:
 Read = tuple[BlockReader, Forms]
 
 
-def _values(case: Case) -> Read:
+def _values(case: PathCase) -> Read:
     return block_reader(case.job, case.settings), ALL_VALUES
 
 
-def _raw(case: Case) -> Read:
+def _raw(case: PathCase) -> Read:
     return block_reader(case.job, case.settings), as_raw(range(len(case.job.projection())))
 
 
-def _packed_words(case: Case) -> Read:
+def _packed_words(case: PathCase) -> Read:
     from mrframe.task.columnar.packed_buffer import PackedWordsReader
 
     del case
     return PackedWordsReader(("word",)), {0: Packed}
 
 
-def _arrow(case: Case) -> Read:
+def _arrow(case: PathCase) -> Read:
     from mrframe.task.columnar.arrow_reader import ArrowReader
 
     reader = ArrowReader(case.job, block_reader(case.job, case.settings))
@@ -175,26 +175,26 @@ def _feed_batches(*attempt: Any) -> None:
     feed_batches(*attempt)
 
 
-def _raw_counts(case: Case, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
+def _raw_counts(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
     return RawCountBuffer(reader, case.job.projection(), bad_fields)
 
 
-def _word_counts(case: Case, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
+def _word_counts(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
     from mrframe.task.columnar.packed_buffer import PackedWords
 
     return PackedWords(_raw_counts(case, reader, bad_fields))
 
 
-def _pairs_of_lines(case: Case, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
+def _pairs_of_lines(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
     del reader, bad_fields
     return _pairs(case)
 
 
-def _pairs(case: Case) -> Buffer:
+def _pairs(case: PathCase) -> Buffer:
     return next(row for row in BUFFERS if row.applies(case)).make(case)
 
 
-def _fold_buffer(case: Case) -> FoldBuffer:
+def _fold_buffer(case: PathCase) -> FoldBuffer:
     fold = map_fold(case.job)
     assert fold is not None
     if case.job.map_batch is None or not _may_use_numpy(case):
@@ -204,7 +204,7 @@ def _fold_buffer(case: Case) -> FoldBuffer:
     return TableFoldBuffer(fold)
 
 
-def _packed_sums(case: Case) -> Buffer:
+def _packed_sums(case: PathCase) -> Buffer:
     from mrframe.task.columnar.packed_buffer import PackedSums
 
     return PackedSums(_fold_buffer(case))
@@ -220,9 +220,9 @@ class PathRow(NamedTuple):
     when: str
     columns: str
     pairs: str
-    applies: Callable[[Case], bool]
-    reader: Callable[[Case], Read]
-    buffer: Callable[[Case, BlockReader, dict[str, int]], Buffer]
+    applies: Callable[[PathCase], bool]
+    reader: Callable[[PathCase], Read]
+    buffer: Callable[[PathCase, BlockReader, dict[str, int]], Buffer]
     feed: Feed
 
 
@@ -231,8 +231,8 @@ class BufferRow(NamedTuple):
 
     name: str
     when: str
-    applies: Callable[[Case], bool]
-    make: Callable[[Case], Buffer]
+    applies: Callable[[PathCase], bool]
+    make: Callable[[PathCase], Buffer]
 
 
 PATHS: tuple[PathRow, ...] = (

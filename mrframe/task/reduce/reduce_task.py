@@ -34,7 +34,7 @@ from mrframe.task.map.emit import pairs_as_columns
 from mrframe.task.reduce.merged_states import merged_states, of_each
 from mrframe.task.reduce.sorted_output import PART_FILE, ROWS_AT_ONCE, SortedOutput
 from mrframe.task.report.failures import NO_KEY, GroupFailed
-from mrframe.task.report.progress import Progress
+from mrframe.task.report.progress import TaskProgress
 
 
 class ReduceTask:
@@ -46,7 +46,7 @@ class ReduceTask:
         reduce_order: ReduceOrder,
         partitions: int,
         settings: TaskSettings,
-        progress: Progress,
+        progress: TaskProgress,
         *,
         guard: RecordGuard | None = None,
     ) -> None:

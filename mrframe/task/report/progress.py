@@ -7,14 +7,14 @@ from typing import Protocol
 from mrframe.core.model.spec import Split
 
 
-class Progress(Protocol):
+class TaskProgress(Protocol):
     """Receives the progress of an attempt, which shows that it is alive."""
 
     def beat(self, records: int, bytes_done: int) -> None:
         """Note the records and bytes done so far. Called for every block, so it must be cheap."""
 
 
-class Reporter(Progress, Protocol):
+class Reporter(TaskProgress, Protocol):
     """The same for any attempt, decode attempts among them."""
 
     def block_sealed(self, split: Split) -> None:

@@ -39,9 +39,9 @@ from mrframe.task.columnar import packed_buffer, packed_reduce
 from mrframe.task.map import map_input, map_split, output
 from mrframe.task.map import path as map_path
 from mrframe.task.reduce import merged_states, reduce_task, sorted_output
-from mrframe.testing.differential.random_cases import Case, case
+from mrframe.testing.differential.random_cases import RandomCase, case
 from mrframe.testing.differential.random_inputs import packed
-from mrframe.testing.differential.random_worlds import SIDE, World, entered
+from mrframe.testing.differential.random_worlds import SIDE, OuterWorld, entered
 from mrframe.testing.differential.reference import Expected, Pair, expect
 from mrframe.testing.differential.reference_readers import Input
 from mrframe.testing.differential.reference_values import identity
@@ -62,7 +62,7 @@ class Differs(Exception):
 
 
 @dataclass
-class Outcome:
+class CaseOutcome:
     """The result of a run: rows, or an error."""
 
     rows: list[Pair] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Player:
         self._cluster = cluster
         self.results = self.errors = self.rows = 0
 
-    def play(self, one: Case) -> None:
+    def play(self, one: RandomCase) -> None:
         """Run a case in each of its worlds. Raises Differs."""
         folder = tempfile.mkdtemp(prefix="case-", dir=self._folder)
         job, side = os.path.join(folder, "job.py"), os.path.join(folder, "side")
@@ -103,7 +103,7 @@ class Player:
             with _tight(one):
                 _compare_command(expected, outcome, *command(one, folder, job))
 
-    def _inputs(self, one: Case, folder: str, world: World) -> list[tuple[Input, str]]:
+    def _inputs(self, one: RandomCase, folder: str, world: OuterWorld) -> list[tuple[Input, str]]:
         """Write the inputs. Returns each as the reference reads it, and as an argument of a run."""
         found = []
         for number, file in enumerate(one.files):
@@ -113,7 +113,7 @@ class Player:
             found.append((Input(file.source, path, content), f"{file.source}={path}" if file.source else path))
         return found
 
-    def _run(self, one: Case, folder: str, job: str, paths: list[str]) -> Outcome:
+    def _run(self, one: RandomCase, folder: str, job: str, paths: list[str]) -> CaseOutcome:
         rejects = os.path.join(folder, "rejects") if one.rejects else None
         engine = "local" if one.local else "inline"
         folders = {"scratch_dir": folder, "cache_dir": os.path.join(folder, "cache")}
@@ -124,11 +124,11 @@ class Player:
             try:
                 with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # jobs may print
                     result = stack.enter_context(mrframe.run(job, paths, RunOptions(**settings), rejects=rejects))
-                outcome = Outcome(list(result), result.summary.to_plain())
+                outcome = CaseOutcome(list(result), result.summary.to_plain())
             except (Exception, SystemExit, GeneratorExit) as error:  # a job's code may raise anything
                 if isinstance(error, ClusterUnreachable) and self._cluster is not None:
                     self._cluster.end()
-                return Outcome(error=error)
+                return CaseOutcome(error=error)
         outcome.rejects = _rejected(rejects) if rejects else None
         return outcome
 
@@ -151,7 +151,7 @@ def escaped(line: bytes) -> str:
 
 
 @contextmanager
-def _tight(one: Case) -> Iterator[None]:
+def _tight(one: RandomCase) -> Iterator[None]:
     """Make a run of few records take the paths that otherwise only large ones take."""
     with ExitStack() as stack:
         if one.tight:
@@ -190,7 +190,7 @@ def _short_blocks(read: Any, *rest: Any, block_bytes: int, **more: Any) -> Any:
 # ---- comparing -----------------------------------------------------------------------------------------
 
 
-def _compare(expected: Expected, outcome: Outcome, prefix: str) -> None:
+def _compare(expected: Expected, outcome: CaseOutcome, prefix: str) -> None:
     """Raise Differs if a run does not match the reference."""
     if outcome.error is not None:
         _compare_error(expected, outcome.error, prefix)
@@ -262,7 +262,7 @@ def _text(error: BaseException) -> str:
 # ---- the command ---------------------------------------------------------------------------------------
 
 
-def words(one: Case, folder: str, job: str) -> list[str]:
+def words(one: RandomCase, folder: str, job: str) -> list[str]:
     """Return the case as words of the command line."""
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in one.options.items() if name != "cache"]
     flags += ["--engine=local" if one.local else "--engine=inline", f"--cache={one.options.get('cache', 'off')}"]
@@ -270,7 +270,7 @@ def words(one: Case, folder: str, job: str) -> list[str]:
     return ["run", job, *paths, *flags, "--format=jsonl"]
 
 
-def command(one: Case, folder: str, job: str) -> tuple[int, bytes, bytes]:
+def command(one: RandomCase, folder: str, job: str) -> tuple[int, bytes, bytes]:
     """(exit code, standard output, standard error) of a case as a command, in a process of its own."""
     main_module = importlib.import_module("mrframe.__main__")  # imported here once, not in each child
     arguments = [*words(one, folder, job), f"--scratch-dir={folder}"]
@@ -309,7 +309,7 @@ def _become(run: Callable[[], object], arguments: Sequence[str], folder: str, st
             END_PROCESS(code)
 
 
-def _compare_command(expected: Expected, outcome: Outcome, code: int, out: bytes, err: bytes) -> None:
+def _compare_command(expected: Expected, outcome: CaseOutcome, code: int, out: bytes, err: bytes) -> None:
     """Raise Differs if a command printed or exited otherwise than the run from Python."""
     must = outcome.error.exit_code if isinstance(outcome.error, MrframeError) else 0
     if code != must:
@@ -331,7 +331,7 @@ def _compare_command(expected: Expected, outcome: Outcome, code: int, out: bytes
 # ---- many ----------------------------------------------------------------------------------------------
 
 
-def described(one: Case) -> str:
+def described(one: RandomCase) -> str:
     """Describe a case to people: its job, its inputs, its command."""
     files = "".join(f"  {f.name}: {f.content!r}\n" for f in one.files)[:SHOWN_CHARS]
     worlds = f"worlds: {one.worlds} ({one.kind})\n" if len(one.worlds) > 1 else ""

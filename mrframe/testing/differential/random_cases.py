@@ -11,7 +11,7 @@ from typing import Any
 
 from mrframe.testing.differential import random_inputs as inputs
 from mrframe.testing.differential.random_jobs import JobWriter
-from mrframe.testing.differential.random_worlds import GLIMPSES, World
+from mrframe.testing.differential.random_worlds import GLIMPSES, OuterWorld
 
 LOCAL_EVERY = 20
 """One case in this many runs on a cluster of processes."""
@@ -29,7 +29,7 @@ class File:
 
 
 @dataclass(frozen=True)
-class Case:
+class RandomCase:
     """One case.
 
     worlds   the job runs once in each, with saved results if there are several
@@ -42,7 +42,7 @@ class Case:
     job: str
     files: tuple[File, ...]
     options: dict[str, Any]
-    worlds: tuple[World, ...] = (World(),)
+    worlds: tuple[OuterWorld, ...] = (OuterWorld(),)
     kind: str = ""
     tight: bool = False
     rejects: bool = False
@@ -50,7 +50,7 @@ class Case:
     local: bool = False
 
 
-def case(seed: int) -> Case:
+def case(seed: int) -> RandomCase:
     """The case of a seed."""
     random = Random(seed)
     local = seed % LOCAL_EVERY == LOCAL_EVERY - 1
@@ -62,13 +62,13 @@ def case(seed: int) -> Case:
     job = writer.source()
     files = _files(random, readers)
     options = _options(random, readers, writer, local=local)
-    worlds: tuple[World, ...] = (World(),)
+    worlds: tuple[OuterWorld, ...] = (OuterWorld(),)
     if saves:
         options["cache"] = "on"
         if random.random() < 0.3:
             options["cache_bytes_max"] = random.choice((1, 4000, 100_000))
         worlds = _worlds(random, readers[0], glimpse.kind if glimpse else "")
-    return Case(
+    return RandomCase(
         seed,
         job,
         tuple(files),
@@ -92,14 +92,14 @@ def _files(random: Random, readers: list[str]) -> list[File]:
     return files
 
 
-def _worlds(random: Random, reader: str, kind: str) -> tuple[World, ...]:
+def _worlds(random: Random, reader: str, kind: str) -> tuple[OuterWorld, ...]:
     """Return two or three worlds. The part that the job looks at changes, or the input grows, or nothing changes."""
     first = random.randint(0, 10**6)
-    worlds = [World(first)]
+    worlds = [OuterWorld(first)]
     for number in range(random.choice((1, 1, 2))):
         more = inputs.content(random, reader, 5).removeprefix(inputs.BOM) if random.random() < 0.3 else b""
         changes = kind and random.random() < 0.9
-        worlds.append(World(first + number + 1 if changes else worlds[-1].number, worlds[-1].more + more))
+        worlds.append(OuterWorld(first + number + 1 if changes else worlds[-1].number, worlds[-1].more + more))
     return tuple(worlds)
 
 

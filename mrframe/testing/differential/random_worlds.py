@@ -34,7 +34,7 @@ class Glimpse:
 
 
 @dataclass(frozen=True)
-class World:
+class OuterWorld:
     """The state of the world. `more` is appended to the first input."""
 
     number: int = 0
@@ -108,7 +108,7 @@ PACKED: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "bz2": bz2.c
 
 
 @contextmanager
-def entered(world: World, kind: str, path: str) -> Iterator[None]:
+def entered(world: OuterWorld, kind: str, path: str) -> Iterator[None]:
     """Set the world within the context. Its side file is at `path`."""
     text = b"%d\n" % world.number if kind == "numbers" else b"[side]\nvalue = %d\n" % world.number
     for name, data in ((path, PACKED.get(kind, bytes)(text)), (path + ".py", text.partition(b"\n")[2])):

@@ -26,7 +26,7 @@ from typing import Any
 
 from mrframe.testing.differential.reference_readers import Input, Reading, Record, read_all
 from mrframe.testing.differential.reference_values import (
-    Refused,
+    RefusedValue,
     as_key,
     as_tuple,
     identity,
@@ -108,27 +108,27 @@ def parameters(function: Callable[..., Any]) -> list[str]:
 
 
 def checked(results: Any) -> list[Pair]:
-    """Return the pairs that a function gives, each a tuple of two. Raises Refused for anything else."""
+    """Return the pairs that a function gives, each a tuple of two. Raises RefusedValue for anything else."""
     if results is None:
-        raise Refused("user-code")
+        raise RefusedValue("user-code")
     pairs = list(results)
     if any(type(pair) is not tuple or len(pair) != 2 for pair in pairs):
-        raise Refused("user-code")
+        raise RefusedValue("user-code")
     return pairs
 
 
 def guarded(work: Callable[[], Any], slugs: tuple[str, ...] = ("user-code",)) -> Any:
-    """Return the result of some code of the job. Raises Refused if the code raises."""
+    """Return the result of some code of the job. Raises RefusedValue if the code raises."""
     try:
         return work()
-    except Refused as refused:
-        raise Refused(*refused.slugs, *slugs[1:]) from None
+    except RefusedValue as refused:
+        raise RefusedValue(*refused.slugs, *slugs[1:]) from None
     except BaseException:  # the job's code: sys.exit and GeneratorExit, too
-        raise Refused(*slugs) from None
+        raise RefusedValue(*slugs) from None
 
 
 def mapped(step: StubJob, fields: Mapping[str, Any]) -> list[Pair]:
-    """Return the pairs of one record. Raises Refused if the job's code fails on it or yields invalid pairs."""
+    """Return the pairs of one record. Raises RefusedValue if the job's code fails on it or yields invalid pairs."""
     where = step.where
     if where and not guarded(lambda: bool(where(*(fields[name] for name in parameters(where))))):
         return []
@@ -154,16 +154,16 @@ def mapped(step: StubJob, fields: Mapping[str, Any]) -> list[Pair]:
 
 
 def mapped_all(step: StubJob, rows: Iterable[Pair]) -> list[Pair]:
-    """Return the pairs of all rows of the step before. Raises Refused, with every error that may come first."""
+    """Return the pairs of all rows of the step before. Raises RefusedValue, with every error that may come first."""
     pairs: list[Pair] = []
     refused: set[str] = set()
     for key, value in rows:
         try:
             pairs += mapped(step, {"key": key, "value": value})
-        except Refused as error:
+        except RefusedValue as error:
             refused |= error.slugs
     if refused:
-        raise Refused(*refused)
+        raise RefusedValue(*refused)
     return pairs
 
 
@@ -187,7 +187,7 @@ def grouped(pairs: Iterable[Pair]) -> dict[Any, tuple[Any, list[Any]]]:
 
 
 def reduce_step(step: StubJob, sides: Sequence[Iterable[Pair]], expected: Expected) -> list[Pair]:
-    """Return the rows of a step, in order, from the pairs of its sources. Raises Refused if the step must fail."""
+    """Return the rows of a step, in order, from the pairs of its sources. Raises RefusedValue if the step must fail."""
     if step.sort_values:  # of the forms that a key comes in, that of its first value counts
         sides = [sorted(pairs, key=lambda pair: (identity(pair[0]), identity(pair[1]))) for pairs in sides]
     if step.reduce == "each":  # each with its own form of the key
@@ -200,13 +200,13 @@ def reduce_step(step: StubJob, sides: Sequence[Iterable[Pair]], expected: Expect
         values = [group[token][1] if token in group else [] for group in groups]
         try:
             some = rows_of(step.reduce, key, values)
-        except Refused as error:
+        except RefusedValue as error:
             refused |= error.slugs
         else:
             expected.any_order |= step.key_order != "total" and any(identity(k) != token for k, _ in some)
             rows += some
     if refused:
-        raise Refused(*refused)
+        raise RefusedValue(*refused)
     return sorted(((as_key(k), travelled(v)) for k, v in rows), key=lambda row: identity(row[0]))
 
 
@@ -221,7 +221,7 @@ def rows_of(reduce: Any, key: Any, values: list[list[Any]]) -> list[Pair]:
     for found, value in rows:
         identity(found)
         if not plain(value):
-            raise Refused("value-refused")
+            raise RefusedValue("value-refused")
     return rows
 
 
@@ -234,8 +234,8 @@ def best(rows: list[Pair], n: int, by: Any) -> list[Pair]:
 
     try:
         return sorted(rows, key=rank, reverse=True)[:n]
-    except Refused:
-        raise Refused("user-code") from None
+    except RefusedValue:
+        raise RefusedValue("user-code") from None
 
 
 # ---- all of it -----------------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ def expect(source: str, inputs: Sequence[Input], options: Mapping[str, Any]) -> 
         job = job_of(source, counters)
         try:
             _run(job, inputs, options, expected, counters)
-        except Refused as refused:
+        except RefusedValue as refused:
             expected.rows, expected.slugs = None, expected.slugs | refused.slugs
     expected.figures["counters"] = dict(counters)
     return expected
@@ -267,7 +267,7 @@ def _run(
     }
     lacks = {reading.lacks for reading in readings.values()}
     if "must" in lacks:
-        raise Refused("unknown-field")
+        raise RefusedValue("unknown-field")
     expected.slugs |= {"unknown-field"} if "may" in lacks else set()  # it depends on the first records alone
     if any(reading.without_time for reading in readings.values()):
         expected.slugs |= {"usage"}  # when none of the first records says its time
@@ -277,8 +277,8 @@ def _run(
     malformed = sum(len(reading.malformed) for reading in readings.values())
     try:
         _expect_limits(expected.failing, options, (left_out, records), (malformed, lines))
-    except Refused as refused:  # an error of the combiner or partitioner may come first
-        raise Refused(*refused.slugs, *(("user-code", "bad-job") if expected.folds else ())) from None
+    except RefusedValue as refused:  # an error of the combiner or partitioner may come first
+        raise RefusedValue(*refused.slugs, *(("user-code", "bad-job") if expected.folds else ())) from None
     expected.rejects = [row for name in names for row in readings[name].malformed]
     expected.figures |= {
         "records": records - left_out,
@@ -308,14 +308,14 @@ def _reduced(
             if step.combine:
                 made = guarded(lambda: checked(step.combine(key, iter(values))))  # noqa: B023  (called here)
                 expected.slugs |= {"bad-job", "user-code"} if any(identity(k) != token for k, _ in made) else set()
-        except Refused as refused:
+        except RefusedValue as refused:
             expected.slugs |= refused.slugs
     if step.partition:
         count = options.get("partitions") or step.partitions or 1
         for key, _ in (pair for side in sides for pair in side):
             index = guarded(lambda: step.partition(as_key(key), count))  # noqa: B023  (called here)
             if type(index) is not int or not 0 <= index < count:
-                raise Refused("user-code")
+                raise RefusedValue("user-code")
     return reduce_step(step, sides, expected)
 
 
@@ -325,7 +325,7 @@ def _pairs(view: StubJob, records: list[Record], expected: Expected, counters: C
         before = Counter(counters)
         try:
             yield from mapped(view, record.fields)
-        except Refused as refused:
+        except RefusedValue as refused:
             expected.failing |= refused.slugs
             if view.map_batch:  # of a batch it is not always known which record is to be left out
                 expected.slugs |= refused.slugs
@@ -337,14 +337,14 @@ def _pairs(view: StubJob, records: list[Record], expected: Expected, counters: C
 def _expect_limits(
     failing: set[str], options: Mapping[str, Any], left_out: tuple[int, int], malformed: tuple[int, int]
 ) -> None:
-    """Raise Refused if more records fail, or lines are malformed, than the limits allow. Each: (number, total)."""
+    """Raise RefusedValue if more records fail, or lines are malformed, than the limits allow. Each: (number, total)."""
     slugs = set(failing) if _exceeds(options.get("max_failed", "0"), *left_out) else set()
     if slugs:
         slugs.add("too-many-failed")
     if _exceeds(options.get("max_bad", "10%"), *malformed):
         slugs.add("too-many-malformed")
     if slugs:
-        raise Refused(*slugs)
+        raise RefusedValue(*slugs)
 
 
 def _exceeds(limit: str, number: int, of: int) -> bool:

@@ -12,7 +12,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017  (the reference
 NUMBERS = (int, bool, float)
 
 
-class Refused(Exception):
+class RefusedValue(Exception):
     """The job is wrong. `slugs` are the errors that may report it."""
 
     def __init__(self, *slugs: str) -> None:
@@ -21,7 +21,7 @@ class Refused(Exception):
 
 
 def identity(key: Any) -> Any:
-    """Return a tuple that is equal for the same keys, and sorts as keys do. Raises Refused for an invalid key."""
+    """Return a tuple that is equal for the same keys, and sorts as keys do. Raises RefusedValue for an invalid key."""
     kind = type(key)
     if kind is float and not isnan(key):
         return (2, key + 0.0, 1)
@@ -35,7 +35,7 @@ def identity(key: Any) -> Any:
         return (2, key, 0)
     ranks = {type(None): 0, bool: 1, bytes: 3, str: 4, date: 5}
     if kind not in ranks:
-        raise Refused("key-refused")
+        raise RefusedValue("key-refused")
     return (ranks[kind], key) if key is not None else (0,)
 
 
@@ -86,10 +86,10 @@ def added(values: Sequence[Any]) -> Fraction | float:
 
 
 def reduced(name: Any, values: list[Any]) -> Any:
-    """Reduce the values of a key by a ready reducer, or a dict of them. Raises Refused if that fails."""
+    """Reduce the values of a key by a ready reducer, or a dict of them. Raises RefusedValue if that fails."""
     if isinstance(name, Mapping):
         if any(type(v) is dict and part not in v for part in name for v in values):
-            raise Refused("user-code")
+            raise RefusedValue("user-code")
         return {part: reduced(of, [v[part] if type(v) is dict else v for v in values]) for part, of in name.items()}
     if name == "collect":
         return list(values)
@@ -98,7 +98,7 @@ def reduced(name: Any, values: list[Any]) -> Any:
     some = [v for v in values if v is not None]
     if name in ("total", "mean"):
         if any(type(v) not in NUMBERS for v in some):
-            raise Refused("user-code")
+            raise RefusedValue("user-code")
         whole = added(some)
         if name == "mean":
             return None if not some else rounded(whole / len(some)) if isinstance(whole, Fraction) else whole

@@ -2,7 +2,7 @@
 
 A line is `word tag`. The map yields (word, tag). The reduce digests a word's tags in the order in which they
 arrive, so that a record lost, doubled or out of place changes the answer. A line `?` is malformed, a line
-`!` makes the map raise. `Case.expected` is computed straight from the lines, without tasks or splits.
+`!` makes the map raise. `SimulatedCase.expected` is computed straight from the lines, without tasks or splits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Read = Callable[[str], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class SimulatedCase:
     """One submission: its input lines by file, its splits, its steps, and how it must end.
 
     `expected` is the answer, a list of (key, value), or the (kind, error_slug) of the failure.
@@ -37,7 +37,7 @@ class Case:
     expected: list[Pair] | tuple[str, str]
 
 
-def make_case(job: str, random: Random, nodes: tuple[str, ...]) -> Case:
+def make_case(job: str, random: Random, nodes: tuple[str, ...]) -> SimulatedCase:
     """Return a random job of one to three steps over a few files, some compressed, cut anywhere."""
     inputs = tuple(_lines(random, number) for number in range(random.randint(1, 3)))
     block = random.randint(2, 9)
@@ -46,8 +46,8 @@ def make_case(job: str, random: Random, nodes: tuple[str, ...]) -> Case:
         StepSpec(random.randint(1, 2), gather=random.random() < 0.5) for _ in range(random.choice((0, 0, 1, 2)))
     ]
     splits = [s for number, lines in enumerate(inputs) for s in _splits(random, number, len(lines), nodes)]
-    case = Case(job, inputs, tuple(splits), tuple(steps), [])
-    return Case(job, inputs, tuple(splits), tuple(steps), oracle(case))
+    case = SimulatedCase(job, inputs, tuple(splits), tuple(steps), [])
+    return SimulatedCase(job, inputs, tuple(splits), tuple(steps), oracle(case))
 
 
 def _lines(random: Random, number: int) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def _splits(random: Random, number: int, size: int, nodes: tuple[str, ...]) -> l
     ]
 
 
-def oracle(case: Case) -> list[Pair] | tuple[str, str]:
+def oracle(case: SimulatedCase) -> list[Pair] | tuple[str, str]:
     """The answer from the lines alone."""
     lines = [line for one in case.inputs for line in one]
     if "!" in lines:
@@ -123,7 +123,7 @@ class Done:
     report: TaskReport
 
 
-def work(case: Case, order: Order, read: Read, *, misread: bool = False) -> Done | Failure:
+def work(case: SimulatedCase, order: Order, read: Read, *, misread: bool = False) -> Done | Failure:
     """Carry out an order. `read` opens a local path. A reduce that `misread`s takes one source for another."""
     if isinstance(order, DecodeOrder):
         return _decode(case, order)
@@ -132,7 +132,7 @@ def work(case: Case, order: Order, read: Read, *, misread: bool = False) -> Done
     return _reduce(order, read, misread=misread)
 
 
-def _decode(case: Case, order: DecodeOrder) -> Done:
+def _decode(case: SimulatedCase, order: DecodeOrder) -> Done:
     number = order.split.order[0]
     lines = case.inputs[number]
     starts = range(0, len(lines), order.block_bytes)
@@ -144,7 +144,7 @@ def _decode(case: Case, order: DecodeOrder) -> Done:
     return Done(files, blocks, TaskReport())
 
 
-def _map(case: Case, order: MapOrder, read: Read) -> Done | Failure:
+def _map(case: SimulatedCase, order: MapOrder, read: Read) -> Done | Failure:
     split = order.split
     if split.is_pairs:
         parts = [read(path) for path in order.sources]

@@ -21,7 +21,7 @@ from mrframe.core.model.spec import Order, ReduceOrder
 from mrframe.core.node.node_core import NodeCore
 from mrframe.core.scheduling.invariants import Checker
 from mrframe.core.scheduling.scheduler import Scheduler
-from mrframe.testing.simulation.simulated_work import Case
+from mrframe.testing.simulation.simulated_work import SimulatedCase
 
 DEATHS_MAX = 3  # executors that die over one task: one more and the job may rightly fail
 
@@ -146,7 +146,7 @@ class World:
     master: MasterPeer
     nodes: Mapping[str, NodePeer]
     client: ClientPeer
-    cases: Mapping[str, Case]
+    cases: Mapping[str, SimulatedCase]
 
     def __init__(self, seed: int, faults: Faults | None) -> None:
         self.random = Random(seed)
