@@ -50,9 +50,9 @@ STAGES = {  # by module, or function or class in it; all other code belongs to i
     "task.columnar.dictionary": "fold",
     "shuffle.buffers": "fold",
     "shuffle.reducers": "fold",
-    "task.map.output:_Runs": "spill",
-    "task.map.output:Output.seal": "spill",
-    "task.map.output": "account",
+    "task.map.map_output:_Runs": "spill",
+    "task.map.map_output:Output.seal": "spill",
+    "task.map.map_output": "account",
     "task.map.map_task": "account",
     "task.map.map_input": "account",  # the ledger, and the code between the stages
     "task.map.pair_map_task": "map",

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from mrframe.api.standing.dataset_client import BLOCK_BYTES_MIN
     from mrframe.api.standing.dataset_rows import DatasetInfo, NodeStore, StoredDataset, StoreReport
     from mrframe.api.standing.rows import CancelledSubmission, ClusterStatus, SubmissionInfo
-    from mrframe.api.standing.submission import Submission
+    from mrframe.api.standing.submission_handle import Submission
     from mrframe.bootstrap import claim_process
     from mrframe.core.settings.options import RunOptions
     from mrframe.engines.datasets.datasets import check_name as check_dataset_name
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from mrframe.formats.output.writing import jsonl_lines
     from mrframe.formats.registry import is_added, readers_by_name
     from mrframe.plugins import is_registered
-    from mrframe.sinks.base import Delivery, deliver
+    from mrframe.sinks.answer_sink import Delivery, deliver
     from mrframe.sinks.named_sinks import form_for, sink_for
     from mrframe.store.output import check_target, whole_file
     from mrframe.task.code.job_file import ready_names
@@ -93,7 +93,7 @@ _MODULES = {
     "api.standing.dataset_client": ("BLOCK_BYTES_MIN",),
     "api.standing.dataset_rows": ("DatasetInfo", "NodeStore", "StoreReport", "StoredDataset"),
     "api.standing.rows": ("CancelledSubmission", "ClusterStatus", "SubmissionInfo"),
-    "api.standing.submission": ("Submission",),
+    "api.standing.submission_handle": ("Submission",),
     # of lower rooms
     "bootstrap": ("claim_process",),
     "core.settings.options": ("RunOptions",),
@@ -105,7 +105,7 @@ _MODULES = {
     "formats.output.writing": ("jsonl_lines",),
     "formats.registry": ("is_added", "readers_by_name"),
     "plugins": ("is_registered",),
-    "sinks.base": ("Delivery", "deliver"),
+    "sinks.answer_sink": ("Delivery", "deliver"),
     "sinks.named_sinks": ("form_for", "sink_for"),
     "store.output": ("check_target", "whole_file"),
     "task.code.job_file": ("ready_names",),

@@ -119,7 +119,7 @@ class Result:
         OutputError for a target that exists, unless `overwrite` is given, or that cannot be written. ValueRefused,
         ResultClosed.
         """
-        from mrframe.sinks.base import Delivery, deliver
+        from mrframe.sinks.answer_sink import Delivery, deliver
         from mrframe.sinks.named_sinks import form_for, sink_for
 
         wanted = Delivery(form_for(target, form, terminal=False), text, overwrite)

@@ -25,7 +25,7 @@ from mrframe.engines.gather import outcome_of
 from mrframe.engines.protocol import JOB_ID, CommittedAttempt, OnProgress, Outcome, Plan, Progress, raise_failure
 from mrframe.errors import OutputError, ShuffleUnbalanced
 from mrframe.store.disk import fault_text
-from mrframe.task.map.output import MAP_FILE
+from mrframe.task.map.map_output import MAP_FILE
 from mrframe.task.reduce.sorted_output import PART_FILE
 
 REPORT_S = 0.1  # between two calls of on_progress

@@ -98,7 +98,9 @@ def _submission(plan: Plan) -> PreparedSubmission:
     return PreparedSubmission(plan.steps, splits, package, record_of(plan), plan.notes)
 
 
-def submit(submission: PreparedSubmission, cluster: Cluster, job: str, timeout_s: float, *, priority: int = 0) -> None:
+def submit(
+    submission: PreparedSubmission, cluster: Cluster, job: str, timeout_s: float, *, priority: int = 0
+) -> None:
     """Submit it under this id, and wait until the cluster has it in its journal. ClusterUnreachable if it has not."""
     cluster.submit(job, submission.steps, submission.package, priority)
     cluster.add_splits(job, submission.splits)

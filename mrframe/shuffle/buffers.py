@@ -3,7 +3,7 @@
 Three kinds: `FoldBuffer` for ready reducers, `CombineBuffer` for the user's combiner, `PairBuffer` for neither. Each
 takes columns of pairs, estimates the bytes it holds by sampling, and writes them as one run. Other buffers take other
 columns (`task/columnar/`); `task/map/path.py` chooses. Not here: sorting and encoding (`run_file/run_writer.py`),
-when to spill (`task/map/output.py`).
+when to spill (`task/map/map_output.py`).
 
 Delicate: a dict takes 1, 1.0 and True for one key, and mrframe does not. A table uses the keys themselves as dict
 keys only while their types, over all blocks together, cannot be confused. After that it uses their canonical bytes.

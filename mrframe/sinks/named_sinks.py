@@ -18,7 +18,7 @@ from mrframe.store.output import is_folder_target
 from mrframe.store.publish import is_stream
 
 if TYPE_CHECKING:
-    from mrframe.sinks.base import AnswerSink, Delivery
+    from mrframe.sinks.answer_sink import AnswerSink, Delivery
 
 SINKS = "mrframe.sinks"
 """The group of entry points by which a package adds sinks, each under the scheme of its targets."""
@@ -41,7 +41,7 @@ def sink_for(target: str, delivery: Delivery) -> AnswerSink:
     scheme = scheme_of(target)
     if scheme:
         return _plugin(scheme, target, delivery)
-    from mrframe.sinks.files import FileSink, FolderSink
+    from mrframe.sinks.file_sinks import FileSink, FolderSink
 
     return FolderSink(target, delivery) if is_folder_target(target) else FileSink(target, delivery)
 

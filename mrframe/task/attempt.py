@@ -37,7 +37,7 @@ from mrframe.task.map.map_task import MapTask
 from mrframe.task.reduce.reduce_task import ReduceTask
 from mrframe.task.report import counters
 from mrframe.task.report.failures import NO_KEY, GroupFailed, HookFailed, RecordFailed, failure_of
-from mrframe.task.report.progress import Reporter
+from mrframe.task.report.task_progress import Reporter
 
 OUT_OF_MEMORY = "the task ran out of memory"
 LEANER = 8

@@ -36,7 +36,7 @@ from mrframe.task.map.emit import Emitter
 from mrframe.task.map.map_input import MapInput, block_reader
 from mrframe.task.report.failures import RECORD_BYTES_MAX, RecordLocation, failure_of
 from mrframe.task.report.line_numbers import lines_before, lines_within
-from mrframe.task.report.progress import TaskProgress
+from mrframe.task.report.task_progress import TaskProgress
 
 KILLS_MAX = 4  # deaths by SIGKILL at different places, after which the attempt is given up
 Run = Callable[[Order, TaskProgress, RecordGuard], TaskReport | Failure]

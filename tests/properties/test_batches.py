@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import mrframe
 from mrframe import Job, RunOptions, collect, count, distinct, largest, mean, smallest, text, total
 from mrframe.task.columnar import arrow
-from mrframe.task.map import output
+from mrframe.task.map import map_output
 
 pa = pytest.importorskip("pyarrow")
 
@@ -68,7 +68,7 @@ def in_records(line: str):
 
 def answers(content: list[bytes], options: RunOptions, *jobs: Job) -> list[list[object]]:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(output, "TABLE_ROWS_MIN", 1)  # so that small tables are folded as large ones are
+        patch.setattr(map_output, "TABLE_ROWS_MIN", 1)  # so that small tables are folded as large ones are
         path = os.path.join(folder, "in.txt")
         with open(path, "wb") as file:
             file.write(b"a\n" + b"".join(line + b"\n" for line in content))  # which does not look compressed

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import mrframe
 from mrframe import Job, RunOptions, collect, count, each, text
 from mrframe.shuffle.keys import canonical, order
-from mrframe.task.map import output
+from mrframe.task.map import map_output
 
 SETTINGS = settings(max_examples=12, deadline=None)
 
@@ -38,10 +38,10 @@ cutting = st.builds(
 @pytest.fixture(autouse=True, scope="module")
 def _spill_at_once():
     """Looks at the budget after every block, so that a budget of nothing makes many runs."""
-    before = output.SPILL_CHECK_BYTES
-    output.SPILL_CHECK_BYTES = 1
+    before = map_output.SPILL_CHECK_BYTES
+    map_output.SPILL_CHECK_BYTES = 1
     yield
-    output.SPILL_CHECK_BYTES = before
+    map_output.SPILL_CHECK_BYTES = before
 
 
 def answer(job: Job, some: list[str], options: RunOptions) -> list[tuple[Any, Any]]:

@@ -21,7 +21,7 @@ from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 from mrframe.task.columnar import arrow, packed_buffer, packed_reduce
 from mrframe.task.columnar.table_fold_buffer import TableFoldBuffer
-from mrframe.task.map import output
+from mrframe.task.map import map_output
 from mrframe.task.map import path as map_path
 
 np = pytest.importorskip("numpy")
@@ -189,7 +189,7 @@ def test_a_packed_fold_takes_a_table_as_its_pairs(columns, fold, item_bytes, cut
 
 def test_a_table_of_short_keys_and_ints_is_taken_whole():
     pa = pytest.importorskip("pyarrow")
-    keys = [str(number) for number in range(output.TABLE_ROWS_MIN)]
+    keys = [str(number) for number in range(map_output.TABLE_ROWS_MIN)]
     buffer = packed_buffer.PackedSums(TableFoldBuffer(total))
     assert buffer.add_table(pa.table({"key": keys, "value": pa.array([2] * len(keys), pa.int32())}))
     assert not buffer.add_table(pa.table({"key": keys}))
@@ -254,7 +254,7 @@ def test_answer_and_ledger_are_the_same_with_and_without(name, content, split_by
         patch.setattr(map_path, "WORTH_BYTES", 0)
         patch.setattr(packed_reduce, "WORTH_RECORDS", 0)
         patch.setattr(packed_buffer, "MANY_KEYS", 0)
-        patch.setattr(output, "TABLE_ROWS_MIN", 1)
+        patch.setattr(map_output, "TABLE_ROWS_MIN", 1)
         patch.setattr(packed_buffer, "_are_short", lambda keys: bool(list(keys)))
         patch.setattr(packed_buffer, "PENDING_WORDS_MAX", data.draw(st.sampled_from([2, 1000])))
         patch.setattr(packed_reduce, "OTHERS_MAX", data.draw(st.sampled_from([1, 1000])))

@@ -15,7 +15,7 @@ from mrframe.core.model.actions import Persist
 from mrframe.core.node.node_core import NodeCore
 from mrframe.core.scheduling.invariants import recovers
 from mrframe.core.scheduling.scheduler import Scheduler
-from mrframe.testing.simulation.cluster import SimulatedCluster
+from mrframe.testing.simulation.simulated_cluster import SimulatedCluster
 from mrframe.testing.simulation.simulated_master import SimulatedMaster
 from mrframe.testing.simulation.world import CALM
 

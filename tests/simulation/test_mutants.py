@@ -28,7 +28,7 @@ from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
 from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Step
-from mrframe.testing.simulation.cluster import run
+from mrframe.testing.simulation.simulated_cluster import run
 from mrframe.testing.simulation.world import Faults
 
 SEEDS = 1000

@@ -11,7 +11,7 @@ from mrframe.core.scheduling import assignment
 from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.testing.simulation import simulate
-from mrframe.testing.simulation.cluster import run
+from mrframe.testing.simulation.simulated_cluster import run
 from mrframe.testing.simulation.world import CALM, Faults, make_faults
 
 SEEDS, BATCH = 500, 50

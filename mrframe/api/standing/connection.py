@@ -26,7 +26,7 @@ from mrframe.api.result import Result, held
 from mrframe.api.standing.dataset_client import DatasetClient
 from mrframe.api.standing.rows import CancelledSubmission, ClusterStatus, SubmissionInfo, state_text, status_of
 from mrframe.api.standing.session_calls import REPLY_S, ended, submitted_maps
-from mrframe.api.standing.submission import Submission
+from mrframe.api.standing.submission_handle import Submission
 from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
 from mrframe.cluster.client.visitor import Visitor
 from mrframe.core.model.actions import JobEnded

@@ -134,4 +134,6 @@ def answer_flags(*without: str) -> Callable[[C], C]:
 
 def answer_of(values: dict[str, Any]) -> AnswerFlags:
     """Take the flags of the answer out of the parsed parameters of a command."""
-    return AnswerFlags(**{one.name: values.pop(one.name) for one in dataclasses.fields(AnswerFlags) if one.name in values})
+    return AnswerFlags(
+        **{one.name: values.pop(one.name) for one in dataclasses.fields(AnswerFlags) if one.name in values}
+    )

@@ -34,7 +34,7 @@ from mrframe.store.result_store import ResultStore
 from mrframe.task.cache.time_spans import Spans
 from mrframe.task.code.settings import Saving, TaskSettings
 from mrframe.task.isolation import effects
-from mrframe.task.map.output import MAP_FILE, report_partitions
+from mrframe.task.map.map_output import MAP_FILE, report_partitions
 
 VERSION = 3
 HASH_BYTES = 1 << 20

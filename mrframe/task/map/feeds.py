@@ -21,7 +21,7 @@ from mrframe.task.isolation.record_guard import Bad, RecordGuard
 from mrframe.task.map.calls import EmitFailed
 from mrframe.task.map.emit import Columns, Emitter
 from mrframe.task.map.map_input import MapInput, ReadBlock
-from mrframe.task.map.output import Output
+from mrframe.task.map.map_output import Output
 from mrframe.task.map.pair_buffer import check_pairs, map_fold
 from mrframe.task.report import counters
 from mrframe.task.report.failures import RecordFailed, RecordLocation, exception_text

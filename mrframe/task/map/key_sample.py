@@ -30,9 +30,9 @@ from mrframe.store.attempt_files import create
 from mrframe.task.isolation.hook_guard import is_interrupt
 from mrframe.task.map.calls import cause_of
 from mrframe.task.map.emit import Emitter
-from mrframe.task.map.output import MAP_FILE, report_partitions
+from mrframe.task.map.map_output import MAP_FILE, report_partitions
 from mrframe.task.report import counters
-from mrframe.task.report.progress import TaskProgress
+from mrframe.task.report.task_progress import TaskProgress
 
 POINTS = 8  # places read in a split
 POINT_BYTES = 16 << 10  # read at each place, plus the rest of the line

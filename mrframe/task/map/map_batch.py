@@ -20,7 +20,7 @@ from mrframe.task.isolation.progress_page import NOWHERE
 from mrframe.task.isolation.record_guard import RecordGuard
 from mrframe.task.map.calls import EmitFailed, Where, cause_of
 from mrframe.task.map.map_input import MapInput, ReadBlock
-from mrframe.task.map.output import Output
+from mrframe.task.map.map_output import Output
 from mrframe.task.report import counters
 from mrframe.task.report.failures import RecordFailed, RecordLocation
 

@@ -22,8 +22,8 @@ from mrframe.formats.readers.base import ALL_VALUES, Forms, plain_lines
 from mrframe.task.code.settings import TaskSettings
 from mrframe.task.report.failures import RecordLocation
 from mrframe.task.report.line_numbers import lines_before
-from mrframe.task.report.progress import TaskProgress
 from mrframe.task.report.rejects import QUARANTINE_FILE, Rejects, rejected_records
+from mrframe.task.report.task_progress import TaskProgress
 
 _OF_WINDOW = ("outside_time", "outside_time_bytes", "without_time", "without_time_bytes")
 _OF_BYTES = ("parsed_bytes", "malformed_bytes", "delimiter_bytes", "nul_bytes", "bom_bytes")

@@ -25,7 +25,7 @@ from mrframe.task.isolation.record_guard import RecordGuard
 from mrframe.task.map.calls import EmitFailed, Where
 from mrframe.task.map.emit import pairs_as_columns
 from mrframe.task.map.map_input import MapInput, ReadBlock
-from mrframe.task.map.output import Output
+from mrframe.task.map.map_output import Output
 from mrframe.task.map.pair_buffer import check_pairs, map_fold
 from mrframe.task.report.failures import NO_KEY, GroupFailed, HookFailed, RecordFailed
 

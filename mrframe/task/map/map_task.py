@@ -1,7 +1,7 @@
 """A map task: turns one split of lines into a sealed run file, with its ledger.
 
 The task only connects its parts: the path that suits the job (`path.py`), the input with its ledger (`map_input.py`)
-and the output (`output.py`). Not here: pairs of the step before (`pair_map_task.py`).
+and the output (`map_output.py`). Not here: pairs of the step before (`pair_map_task.py`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from mrframe.shuffle.columns import decode
 from mrframe.task.code.settings import TaskSettings
 from mrframe.task.isolation.record_guard import RecordGuard
 from mrframe.task.map.map_input import InputDigest, MapInput
-from mrframe.task.map.output import Output
+from mrframe.task.map.map_output import Output
 from mrframe.task.map.path import choose
-from mrframe.task.report.progress import TaskProgress
+from mrframe.task.report.task_progress import TaskProgress
 
 
 class MapTask:

@@ -25,11 +25,11 @@ from mrframe.task.isolation.hook_guard import is_refusal, passes
 from mrframe.task.isolation.record_guard import RecordGuard
 from mrframe.task.map.calls import EmitFailed
 from mrframe.task.map.emit import Emitter
-from mrframe.task.map.output import Output
+from mrframe.task.map.map_output import Output
 from mrframe.task.map.pair_buffer import map_fold
 from mrframe.task.map.path import choose_buffer
 from mrframe.task.report.failures import NO_KEY, GroupFailed
-from mrframe.task.report.progress import TaskProgress
+from mrframe.task.report.task_progress import TaskProgress
 
 
 def read_pairs(sources: Sequence[str], stack: ExitStack, temporary: TemporaryFiles) -> Iterator[Block]:

@@ -34,7 +34,7 @@ from mrframe.task.map.emit import pairs_as_columns
 from mrframe.task.reduce.merged_states import merged_states, of_each
 from mrframe.task.reduce.sorted_output import PART_FILE, ROWS_AT_ONCE, SortedOutput
 from mrframe.task.report.failures import NO_KEY, GroupFailed
-from mrframe.task.report.progress import TaskProgress
+from mrframe.task.report.task_progress import TaskProgress
 
 
 class ReduceTask:

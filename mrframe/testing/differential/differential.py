@@ -36,7 +36,7 @@ from mrframe.formats.inputs.splits import read_split
 from mrframe.shuffle import buffers, top
 from mrframe.shuffle.run_file import run_writer
 from mrframe.task.columnar import packed_buffer, packed_reduce
-from mrframe.task.map import map_input, map_split, output
+from mrframe.task.map import map_input, map_output, map_split
 from mrframe.task.map import path as map_path
 from mrframe.task.reduce import merged_states, reduce_task, sorted_output
 from mrframe.testing.differential.random_cases import RandomCase, case
@@ -172,10 +172,10 @@ TIGHT = (
     (merged_states, "STATES_AT_ONCE", 2),
     (top, "BUFFER_ROWS", 1),
     (map_split, "PAIRS_AT_ONCE", 2),
-    (output, "SPILL_CHECK_BYTES", 1),
-    (output, "SPILL_CHECK_PAIRS", 1),
-    (output, "SPILL_CHECK_PAIRS_FOLDED", 1),
-    (output, "TABLE_ROWS_MIN", 1),
+    (map_output, "SPILL_CHECK_BYTES", 1),
+    (map_output, "SPILL_CHECK_PAIRS", 1),
+    (map_output, "SPILL_CHECK_PAIRS_FOLDED", 1),
+    (map_output, "TABLE_ROWS_MIN", 1),
     (map_path, "WORTH_BYTES", 1),
     (packed_reduce, "WORTH_RECORDS", 1),
     (packed_buffer, "MANY_KEYS", 2),

@@ -187,7 +187,7 @@ def grouped(pairs: Iterable[Pair]) -> dict[Any, tuple[Any, list[Any]]]:
 
 
 def reduce_step(step: StubJob, sides: Sequence[Iterable[Pair]], expected: Expected) -> list[Pair]:
-    """Return the rows of a step, in order, from the pairs of its sources. Raises RefusedValue if the step must fail."""
+    """Return the rows of a step, in order, from the pairs of its sources. Raises RefusedValue if it must fail."""
     if step.sort_values:  # of the forms that a key comes in, that of its first value counts
         sides = [sorted(pairs, key=lambda pair: (identity(pair[0]), identity(pair[1]))) for pairs in sides]
     if step.reduce == "each":  # each with its own form of the key
@@ -337,7 +337,7 @@ def _pairs(view: StubJob, records: list[Record], expected: Expected, counters: C
 def _expect_limits(
     failing: set[str], options: Mapping[str, Any], left_out: tuple[int, int], malformed: tuple[int, int]
 ) -> None:
-    """Raise RefusedValue if more records fail, or lines are malformed, than the limits allow. Each: (number, total)."""
+    """Raise RefusedValue if more records fail, or lines are malformed, than allowed. Each: (number, total)."""
     slugs = set(failing) if _exceeds(options.get("max_failed", "0"), *left_out) else set()
     if slugs:
         slugs.add("too-many-failed")

@@ -21,7 +21,7 @@ class RefusedValue(Exception):
 
 
 def identity(key: Any) -> Any:
-    """Return a tuple that is equal for the same keys, and sorts as keys do. Raises RefusedValue for an invalid key."""
+    """Return a tuple that is equal for equal keys, and sorts as keys do. Raises RefusedValue for an invalid key."""
     kind = type(key)
     if kind is float and not isnan(key):
         return (2, key + 0.0, 1)

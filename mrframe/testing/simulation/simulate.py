@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from mrframe.core.scheduling.invariants import InvariantBroken
-from mrframe.testing.simulation.cluster import run
+from mrframe.testing.simulation.simulated_cluster import run
 
 FAILED_MAX = 10
 

@@ -1,7 +1,7 @@
 """The world of a simulation: virtual time, chance, faults, the network, and the trace of what happens.
 
 Master, nodes and client act in it and see one another through the protocols below. It does not make them, and does
-not play a run: that is `cluster.py`.
+not play a run: that is `simulated_cluster.py`.
 
 The network behaves as the real transport does: a message reaches only the process that it was sent to, never a later
 one of the same name. A message of an earlier process may still arrive after its successor's hello.

@@ -21,7 +21,7 @@ COMMITTED = []
 
 
 class ListSink:
-    """See `mrframe.sinks.base.AnswerSink`."""
+    """See `mrframe.sinks.answer_sink.AnswerSink`."""
 
     def __init__(self, target, delivery):
         self.target = target

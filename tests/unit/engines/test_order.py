@@ -146,9 +146,9 @@ def test_values_without_an_order_are_refused_by_name(log):
 
 
 def test_a_key_with_more_values_than_memory_is_a_stream(tmp_path, monkeypatch):
-    from mrframe.task.map import output
+    from mrframe.task.map import map_output
 
-    monkeypatch.setattr(output, "SPILL_CHECK_BYTES", 1)
+    monkeypatch.setattr(map_output, "SPILL_CHECK_BYTES", 1)
     path = tmp_path / "x.txt"
     path.write_text("".join(f"{i * 7919 % 100_003:08}\n" for i in range(100_003)))
 

@@ -242,9 +242,9 @@ def test_a_users_partitioner(tmp_path):
 
 
 def test_spilling_gives_the_same_answer(tmp_path, monkeypatch):
-    from mrframe.task.map import output
+    from mrframe.task.map import map_output
 
-    monkeypatch.setattr(output, "SPILL_CHECK_BYTES", 1)
+    monkeypatch.setattr(map_output, "SPILL_CHECK_BYTES", 1)
     path = tmp_path / "x.txt"
     path.write_text("".join(f"{i % 977} {i}\n" for i in range(200_000)))
 

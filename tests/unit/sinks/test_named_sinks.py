@@ -11,8 +11,8 @@ from mrframe.cli.main import group
 from mrframe.errors import OutputError, PluginBroken, UsageError
 from mrframe.formats.output import named_outputs
 from mrframe.formats.output.named_outputs import FORMATS, output_format
-from mrframe.sinks.base import Delivery, deliver
-from mrframe.sinks.files import FileSink, FolderSink
+from mrframe.sinks.answer_sink import Delivery, deliver
+from mrframe.sinks.file_sinks import FileSink, FolderSink
 from mrframe.sinks.named_sinks import form_for, sink_for
 
 PLUGINS = str(Path(__file__).parents[2] / "plugins")

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from mrframe.formats.output.named_outputs import output_format
 from mrframe.formats.output.writing import write_rows
-from mrframe.sinks.base import Answer, Delivery
+from mrframe.sinks.answer_sink import Answer, Delivery
 from mrframe.store.output import OutputFolder, Sink, check_target, whole_file, whole_folder
 
 Row = tuple[Any, Any]
