@@ -20,7 +20,8 @@ whoever breaks it breaks the clusters and runs that people have.
 
 Two things are done to keep paths of this machine out of it. The folder is made at `PLACE`, whose name is so long that
 a test can put its own folder there, padded with slashes, without changing a length. Commands find their modules by a
-finder of their own instead of by `sys.path`, which packages carry with them.
+finder of their own instead of by `sys.path`, which packages carry with them. It comes first, before that of an
+editable installation, which would find the present code.
 """
 
 from __future__ import annotations
@@ -122,7 +123,7 @@ class Finder:
     @staticmethod
     def find_spec(name, path=None, target=None):
         return PathFinder.find_spec(name, path or folders, target)
-sys.meta_path.append(Finder)
+sys.meta_path.insert(0, Finder)
 sys.path[:] = []
 sys.argv = ["mrframe", *words]
 """
@@ -218,6 +219,12 @@ class Earlier:
             Path(PLACE, "said", name).write_bytes(said)
         return said
 
+    def wait_for_attempts(self) -> None:
+        """Wait until every node of the cluster has an attempt."""
+        deadline = time.monotonic() + 30
+        while not all(node["attempts"] for node in json.loads(self.run("cluster", "status", "--json"))["nodes"]):
+            assert time.monotonic() < deadline, "no attempt begins on one of the nodes"
+
     def submit(self, *words: str, wait: int | None = 0) -> str:
         job = self.run("submit", *words).decode().strip()
         if wait is not None:
@@ -286,7 +293,7 @@ def write_cluster(earlier: Earlier) -> dict[str, object]:
     jobs["waiting"] = earlier.submit("jobs/status_codes.py", "mrfs:access@1", wait=None)
     jobs["cancelled"] = earlier.submit("jobs/status_codes.py", "mrfs:access", wait=None)
     earlier.run("cancel", jobs["cancelled"])
-    time.sleep(1)  # the running one has begun on both nodes
+    earlier.wait_for_attempts()
     earlier.run("jobs", "--json", name="jobs")
     earlier.run("fs", "ls", "--json", name="fs-ls")
     earlier.run("cluster", "stop")
