@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from mrframe.formats.output.writing import jsonl_lines
     from mrframe.formats.registry import is_added, readers_by_name
     from mrframe.plugins import is_registered
-    from mrframe.sinks.answer_sink import Delivery, deliver
+    from mrframe.sinks.answer_sink import Delivery
     from mrframe.sinks.named_sinks import form_for, sink_for
     from mrframe.store.output import check_target, whole_file
     from mrframe.task.code.job_file import ready_names
@@ -105,7 +105,7 @@ _MODULES = {
     "formats.output.writing": ("jsonl_lines",),
     "formats.registry": ("is_added", "readers_by_name"),
     "plugins": ("is_registered",),
-    "sinks.answer_sink": ("Delivery", "deliver"),
+    "sinks.answer_sink": ("Delivery",),
     "sinks.named_sinks": ("form_for", "sink_for"),
     "store.output": ("check_target", "whole_file"),
     "task.code.job_file": ("ready_names",),
@@ -162,7 +162,6 @@ __all__ = [
     "cluster_status",
     "connect",
     "count_job",
-    "deliver",
     "detect_format",
     "examine",
     "exception_text",

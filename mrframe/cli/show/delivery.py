@@ -42,8 +42,7 @@ def show_rows(result: Result, answer: AnswerFlags) -> None:
                 result.write(stream, form, escape=is_terminal(stdout.stream()), text=answer.text)
         return
     target = str(answer.output)
-    sink = api.sink_for(target, api.Delivery(form, answer.text, answer.overwrite))
-    api.deliver(result, sink, {"job": result.summary.job, "hash_seed": result.summary.hash_seed})
+    result.save(target, form, overwrite=answer.overwrite, text=answer.text)
     if answer.json:
         print_json({"output": target, "summary": result.summary.to_plain()}, answer.json_text)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from mrframe.api.result import Result
 from mrframe.errors import JobError
 
 
@@ -60,6 +61,8 @@ class FakeResult:
         from mrframe.formats.output.writing import write_rows
 
         write_rows(self.rows(), stream, form, escape=escape, text=text)
+
+    save = Result.save
 
     def rows(self):
         return iter(self.given)
