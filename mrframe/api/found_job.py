@@ -1,8 +1,7 @@
 """A job file that was named: found, read and executed once.
 
 A command asks for the parameters of a job before it can parse its own line, and makes the job afterwards. Both use
-one execution of the file. Not here: the forms of a name, and the execution of
-the file (`task/code/job_file.py`).
+one execution of the file. Not here: the forms of a name, and the execution of the file (`task/code/job_file.py`).
 """
 
 from __future__ import annotations

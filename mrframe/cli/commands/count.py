@@ -15,15 +15,8 @@ from mrframe.cli.commands.run import carry_out, taken_apart
 from mrframe.cli.parse.answer import answer_flags
 from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand
+from mrframe.cli.parse.open_choice import OpenChoice
 from mrframe.cli.parse.words import fields_and_inputs
-
-
-class ReaderChoice(click.Choice):  # type: ignore[type-arg]
-    """A kind of reader: a built-in one, or one that an installed package adds."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Take a registered name unchanged, and convert all others as click does."""
-        return value if api.is_added(value) else super().convert(value, param, ctx)
 
 
 class CountCommand(JobCommand):
@@ -42,7 +35,7 @@ class CountCommand(JobCommand):
 @click.option(
     "--read",
     "kind",
-    type=ReaderChoice(tuple(api.readers_by_name())),
+    type=OpenChoice(tuple(api.readers_by_name()), api.is_added),
     help="what the inputs are [found from the data]",
 )
 @answer_flags()

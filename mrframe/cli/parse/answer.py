@@ -6,30 +6,21 @@ import dataclasses
 import os
 from collections.abc import Callable
 from dataclasses import field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from mrframe import api
 from mrframe.cli.parse.flags import AnswerOption, attach
+from mrframe.cli.parse.open_choice import OpenChoice
 from mrframe.core.fast_dataclass import dataclass
 
 TEXTS = ("escape", "replace", "bytes")
-if TYPE_CHECKING:
-    _Choice = click.Choice[str]
-else:
-    _Choice = click.Choice  # older clicks cannot be subscripted
 C = TypeVar("C", bound=Callable[..., Any])
 
 
-class OutputChoice(_Choice):
-    """The name of an output format, one of those that are built in or of another package."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the name. Raises UsageError for an unknown format."""
-        if api.is_registered(api.OUTPUTS, value, api.FORMATS):
-            return value
-        return super().convert(value, param, ctx)
+def _is_added_output(name: str) -> bool:
+    return api.is_registered(api.OUTPUTS, name, api.FORMATS)
 
 
 def flag(*names: str, help: str) -> Any:  # noqa: A002  (click's word)
@@ -54,7 +45,7 @@ class AnswerFlags:
     )
     format: Any = value(
         "--format",
-        kind=OutputChoice(api.FORMATS),
+        kind=OpenChoice(api.FORMATS, _is_added_output),
         help="form of the answer [by the file's ending; without one table on a terminal, else jsonl]",
     )
     text: Any = value(
