@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from mrframe.cli.main import group
-from mrframe.cli.parse.flags import AnswerOption, SettingOption
+from mrframe.cli.parse.flags import OutputOption, SettingOption
 from mrframe.cli.parse.settings import Setting, declared
 
 HEAD = """\
@@ -32,8 +32,8 @@ and where it comes from. In a file the name is that of the flag with `_` in plac
 | flag | variable | default | meaning |
 |---|---|---|---|
 """
-ANSWERS = """\
-## What becomes of the answer
+OUTPUTS = """\
+## Where the result goes
 
 Flags of the commands that run jobs.
 
@@ -44,9 +44,9 @@ Flags of the commands that run jobs.
 
 def page() -> str:
     """The whole page."""
-    shared = {name: option for _, command in commands(group) for name, option in answer_options(command)}
+    shared = {name: option for _, command in commands(group) for name, option in output_options(command)}
     parts = [HEAD, *(section(path, command) for path, command in commands(group))]
-    parts.append(ANSWERS + "".join(option_row(option) for option in shared.values()))
+    parts.append(OUTPUTS + "".join(option_row(option) for option in shared.values()))
     parts.append(SETTINGS + "".join(setting_row(setting) for setting in declared().values()))
     return "\n".join(parts)
 
@@ -62,10 +62,10 @@ def commands(command: click.Command, path: str = "mrframe") -> Iterator[tuple[st
             yield from commands(below, f"{path} {name}")
 
 
-def answer_options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
+def output_options(command: click.Command) -> Iterator[tuple[str, click.Option]]:
     """The flags of a command that control its output."""
     for option in command.params:
-        if isinstance(option, AnswerOption):
+        if isinstance(option, OutputOption):
             yield option.opts[0], option
 
 
@@ -74,14 +74,14 @@ def section(path: str, command: click.Command) -> str:
     arguments = [argument_text(param) for param in command.params if isinstance(param, click.Argument)]
     kinds = {type(option) for option in command.params}
     own = [
-        p for p in command.params if isinstance(p, click.Option) and not isinstance(p, AnswerOption | SettingOption)
+        p for p in command.params if isinstance(p, click.Option) and not isinstance(p, OutputOption | SettingOption)
     ]
     text = f"## {path}\n\n    {' '.join([path, '[OPTIONS]', *arguments])}\n\n{prose(command.help or '')}\n"
     if own:
         text += "\n| option | meaning |\n|---|---|\n" + "".join(option_row(option) for option in own)
     if SettingOption in kinds:
         text += "\nTakes all [settings](#settings)"
-        text += " and [flags of the answer](#what-becomes-of-the-answer).\n" if AnswerOption in kinds else ".\n"
+        text += " and [output flags](#where-the-result-goes).\n" if OutputOption in kinds else ".\n"
     return text
 
 

@@ -1,7 +1,7 @@
 """The ID that a command was given: `@` is the last thing that this user ran or submitted, for every command.
 
 Each command says on standard error which id it took. A command that takes submissions alone refuses `@` while a run
-is the last thing, since it would answer about something else than was meant.
+is the last thing, since it would act on something else than was meant.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from mrframe import api
 
 def named(text: str, directory: str | None) -> str:
     """The id of a run or submission. `@` is whichever came last."""
-    return _said(api.last_id(directory)) if text == "@" else text
+    return _echoed(api.last_id(directory)) if text == "@" else text
 
 
 def named_submission(text: str, directory: str | None) -> str:
     """The id of a submission, for commands that know no runs. UsageError when the last thing is a run."""
     name = api.submission_id(text, directory) if text != "@" else api.last_submission_id(directory)
-    return _said(name) if text == "@" else name
+    return _echoed(name) if text == "@" else name
 
 
-def _said(name: str) -> str:
+def _echoed(name: str) -> str:
     click.echo(f"@ is {name}", err=True)
     return name

@@ -18,24 +18,24 @@ from mrframe.cli.show.exit import catch_lost_signals, leave, refuse_exit, run_to
 
 SECTIONS = {
     "Run a job": {
-        "run": "Run one job over log files and print its answer.",
+        "run": "Run one job over log files and print its result.",
         "count": "Answer a question about log fields without a job file.",
         "init": "Write a ready job, with a test, to start your own from.",
         "check": "Is this job safe to distribute? Runs it in many ways and compares.",
     },
     "Look into a run": {
-        "why": "Show the input lines behind a key of an answer.",
+        "why": "Show the input lines behind a key of a result.",
         "replay": "Run a failed record or group again, alone.",
-        "cache": "Show or delete the results that are saved of earlier runs.",
+        "cache": "Show or delete the cached results of earlier runs.",
     },
     "The standing cluster": {
         "cluster": "Start, stop or look at a standing cluster on this machine.",
         "submit": "Submit a job to the standing cluster. Prints its id and returns at once.",
         "jobs": "List the submissions of the standing cluster.",
         "wait": "Wait until a submission has ended. The exit code says how, as that of `mrframe run` does.",
-        "result": "Print the answer of a submission, as `mrframe run` would.",
-        "cancel": "End a submission now: its tasks are stopped, and it has no answer.",
-        "rm": "Remove an ended submission: its answer, its record, and all else that was kept for it.",
+        "result": "Print the result of a submission, as `mrframe run` would.",
+        "cancel": "End a submission now: its tasks are stopped, and it has no result.",
+        "rm": "Remove an ended submission: its result, its record, and all else that was kept for it.",
         "fs": "Keep logs in the standing cluster, in replicated blocks on its nodes.",
     },
     "Formats, settings, this machine": {
@@ -97,7 +97,7 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: Any) -> 
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
 )
 def group() -> None:
-    """MapReduce over log files: two Python functions, exact answers, all cores.
+    """MapReduce over log files: two Python functions, exact results, all cores.
 
     \b
       mrframe count status access.log           a question without a job file

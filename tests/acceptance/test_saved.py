@@ -42,13 +42,14 @@ def test_a_repeated_question_uses_saved_results(mrframe, tmp_path):
     first, second = mrframe(*QUESTION), mrframe(*QUESTION)
     assert first.returncode == second.returncode == 0, first.stderr + second.stderr
     assert first.stdout == second.stdout != ""
-    assert "saved before" not in first.stderr
-    assert re.search("the answer was|8 map results", second.stderr), "the log is too fresh to be known unread"
+    assert "from the cache" not in first.stderr
+    cached = "the result was cached|8 map results from the cache"
+    assert re.search(cached, second.stderr), "the log is too fresh to be known unread"
     (tmp_path / "access.log").write_text((tmp_path / "access.log").read_text() + LINE.format(1, 2))
-    assert "7 map results saved before" in mrframe(*QUESTION).stderr
-    assert "saved before" not in mrframe(*QUESTION, "--no-cache").stderr
+    assert "7 map results from the cache" in mrframe(*QUESTION).stderr
+    assert "from the cache" not in mrframe(*QUESTION, "--no-cache").stderr
     assert mrframe("run", "status_codes", "access.log").returncode == 0
-    assert len(list((tmp_path / "cache/mrframe/results/jobs").iterdir())) == 1, "small inputs are not saved"
+    assert len(list((tmp_path / "cache/mrframe/results/jobs").iterdir())) == 1, "small inputs are not cached"
 
 
 def test_listing_and_deleting_what_is_saved(mrframe):
@@ -100,6 +101,6 @@ def test_why_results_are_not_saved_is_said_with_verbose(mrframe, tmp_path):
         file.write(b"/1")
     said = f"{tmp_path}/job.py:5 (known) uses gzip.open, which is not known to be pure"
     run = ("run", "job.py", "access.log", "--cache", "on")
-    assert f"not saved: {said}" in mrframe(*run, "-v").stderr
+    assert f"not cached: {said}" in mrframe(*run, "-v").stderr
     assert "not saved" not in mrframe(*run).stderr
     assert json.loads(mrframe(*run, "--json").stdout)["summary"]["not_saved"].startswith(said)

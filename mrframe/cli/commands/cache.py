@@ -1,4 +1,4 @@
-"""`mrframe cache`: list and delete the saved results of earlier runs."""
+"""`mrframe cache`: list and delete the cached results of earlier runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DAY_S = 86_400
 
 
 def _cache_dir_option(command: Any) -> Any:
-    text = "folder of saved results [mrframe in $XDG_CACHE_HOME, or in ~/.cache]"
+    text = "folder of cached results [mrframe in $XDG_CACHE_HOME, or in ~/.cache]"
     return click.option("--cache-dir", "cache_dir", metavar="DIR", default=None, help=text)(command)
 
 
@@ -27,7 +27,7 @@ def _saved(cache_dir: str | None, bytes_max: str | None = None) -> api.SavedResu
 
 @click.group("cache")
 def command() -> None:
-    """Show or delete the results that are saved of earlier runs.
+    """Show or delete the cached results of earlier runs.
 
     A run saves the map results of each split, and a later run of the same job over the same bytes reuses them.
     Deleting them costs only time.
@@ -38,7 +38,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 @_cache_dir_option
 def list_results(*, as_json: bool, cache_dir: str | None) -> None:
-    """List the jobs with saved results, their sizes, and when they were last used."""
+    """List the jobs with cached results, their sizes, and when they were last used."""
     saved = _saved(cache_dir)
     jobs = saved.jobs()
     if as_json:
@@ -67,8 +67,8 @@ def collect_garbage(cache_dir: str | None, bytes_max: str | None) -> None:
 @command.command("clear")
 @_cache_dir_option
 def clear(cache_dir: str | None) -> None:
-    """Delete all saved results, unless a run is using them now."""
+    """Delete all cached results, unless a run is using them now."""
     freed, left = _saved(cache_dir).clear()
     if left:
-        raise click.ClickException(f"a run is using the saved results now, so {bytes_text(left)} were left")
+        raise click.ClickException(f"a run is using the cached results now, so {bytes_text(left)} were left")
     say(f"{bytes_text(freed)} deleted")

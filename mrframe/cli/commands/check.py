@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **values: Any) -> None:
     """Is this job safe to distribute? Runs it in many ways and compares.
 
-    The answer must be the same bytes inline and on a cluster, for any cutting of the input, any order of tasks and
+    The result must be the same bytes inline and on a cluster, for any cutting of the input, any order of tasks and
     any PYTHONHASHSEED. Exit code 1 when it is not. Inputs are read several times: take a part of a log for a quick
     check.
     """
@@ -55,7 +55,7 @@ def _line(outcome: TriedWay) -> str:
 
 
 def conclude(trial: Trial, tried: Sequence[TriedWay], *, as_json: bool) -> None:
-    """Print the verdict. Exit code 1 when two answers differ."""
+    """Print the verdict. Exit code 1 when two results differ."""
     wrong = next((one for one in tried if not one.same), None)
     reason = trial.reason(tried) if wrong else ""
     not_saved = trial.not_saved()
@@ -63,15 +63,15 @@ def conclude(trial: Trial, tried: Sequence[TriedWay], *, as_json: bool) -> None:
     if as_json:
         ways = [{"way": o.way.name, "rows": len(o.lines), "digest": o.digest, "same": o.same} for o in tried]
         found = {"plain": difference[0], "other": difference[1], "way": wrong.way.name} if wrong else None
-        answer = {"safe": wrong is None, "tried": ways, "first_difference": found, "reason": reason or None}
-        print_json(answer | {"not_saved": not_saved or None})
+        verdict = {"safe": wrong is None, "tried": ways, "first_difference": found, "reason": reason or None}
+        print_json(verdict | {"not_saved": not_saved or None})
     elif wrong is None:
         say(f"the same bytes in all {len(tried)} ways")
     else:
         rows = [["inline", difference[0]], [wrong.way.name, difference[1]]]
         say("\n".join(["", "first difference:", *columns_text(rows, "  "), "", f"likely reason: {reason}"]))
     if not_saved and not as_json:
-        say(f"its results are not saved: {not_saved}")
+        say(f"its results are not cached: {not_saved}")
     if wrong is not None:
         raise click.exceptions.Exit(1)
 

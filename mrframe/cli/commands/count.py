@@ -12,10 +12,10 @@ import click
 from mrframe import api
 from mrframe.api.questions.count_job import REDUCERS
 from mrframe.cli.commands.run import carry_out, taken_apart
-from mrframe.cli.parse.answer import answer_flags
 from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand
 from mrframe.cli.parse.open_choice import OpenChoice
+from mrframe.cli.parse.output_flags import output_flags
 from mrframe.cli.parse.words import fields_and_inputs
 
 
@@ -38,7 +38,7 @@ class CountCommand(JobCommand):
     type=OpenChoice(tuple(api.readers_by_name()), api.is_added),
     help="what the inputs are [found from the data]",
 )
-@answer_flags()
+@output_flags()
 @setting_flags()
 @click.argument("words", nargs=-1, metavar="FIELD... INPUT...")
 @click.pass_context
@@ -55,8 +55,8 @@ def command(context: click.Context, /, words: tuple[str, ...], **values: Any) ->
     like a field). A comparison with a field that has no value is false.
     """
     fields, inputs = fields_and_inputs(words)
-    options, answer, _ = taken_apart(values, context)
+    options, flags, _ = taken_apart(values, context)
     job = api.count_job(fields, inputs, log_format=options.log_format, **values)
-    flags = {name: values[name] for name in ("where", "value", "reducer")}
-    question = {"read": job.read.kind, "fields": fields, **flags}
-    carry_out(job, inputs, options, answer, question=question)
+    given = {name: values[name] for name in ("where", "value", "reducer")}
+    question = {"read": job.read.kind, "fields": fields, **given}
+    carry_out(job, inputs, options, flags, question=question)

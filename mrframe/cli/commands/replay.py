@@ -71,10 +71,10 @@ def _list(kept: KeptFailures, *, as_json: bool) -> None:
         print_json({"id": kept.id, "failures": [row.to_plain() for row in rows]})
         return
     for row in rows:
-        say(f"{row.failure}  {escaped(_place(row))}  {sample(row.message)}")
+        say(f"{row.failure}  {escaped(_location(row))}  {sample(row.message)}")
 
 
-def _place(failure: Capsule | FailureInfo) -> str:
+def _location(failure: Capsule | FailureInfo) -> str:
     if failure.source:
         return f"{failure.source}:{failure.line}" if failure.line > 0 else f"{failure.source}, byte {failure.offset}"
     return f"key {failure.key}"
@@ -83,7 +83,7 @@ def _place(failure: Capsule | FailureInfo) -> str:
 def _described(run: str, number: int, of: int, capsule: Capsule) -> list[str]:
     lines = [f"{run}, failure {number} of {of}: {sample(capsule.message)}"]
     if capsule.source:
-        lines.append(f"  in      {escaped(_place(capsule))} (byte {capsule.offset})")
+        lines.append(f"  in      {escaped(_location(capsule))} (byte {capsule.offset})")
         text = capsule.record.decode("utf-8", "surrogateescape")
         lines.append(f"  record  {sample(text, RECORD_CHARACTERS_MAX)}")
     else:

@@ -1,7 +1,7 @@
 """`mrframe run JOB INPUT…`, and `carry_out`, which every command that runs a job shares.
 
 Parse, call `mrframe.api`, print. The order of things is: settings and targets are checked, the job runs, the
-answer is written (whole or not at all), then the figures. Data goes to standard output and all else to stderr.
+result is written (whole or not at all), then the figures. Data goes to standard output and all else to stderr.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import click
 
 from mrframe import api
 from mrframe.cli.parse import settings
-from mrframe.cli.parse.answer import AnswerFlags, answer_flags, answer_of
 from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand, job_of, options_of_job
+from mrframe.cli.parse.output_flags import OutputFlags, output_flags, output_flags_of
 from mrframe.cli.show.delivery import deliver
 from mrframe.cli.show.exit import INPUTS
 from mrframe.cli.show.terminal import is_terminal
@@ -27,63 +27,63 @@ if TYPE_CHECKING:
     from mrframe.api import JobLike, Result, Summary
 
 
-def taken_apart(values: dict[str, Any], context: click.Context) -> tuple[RunOptions, AnswerFlags, dict[str, Any]]:
-    """The parsed parameters of a command as (settings of the run, flags of the answer, options of the job)."""
-    flags = {name: values.pop(name) for name in settings.declared()}
-    answer = answer_of(values)
-    return settings.run_options(flags), answer, options_of_job(context, values)
+def taken_apart(values: dict[str, Any], context: click.Context) -> tuple[RunOptions, OutputFlags, dict[str, Any]]:
+    """The parsed parameters of a command as (settings of the run, flags of its output, options of the job)."""
+    given = {name: values.pop(name) for name in settings.declared()}
+    flags = output_flags_of(values)
+    return settings.run_options(given), flags, options_of_job(context, values)
 
 
 @click.command("run", cls=JobCommand)
 @click.argument("job")
-@answer_flags()
+@output_flags()
 @setting_flags()
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.pass_context
 def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **values: Any) -> None:
-    """Run one job over log files and print its answer.
+    """Run one job over log files and print its result.
 
     JOB is a file (jobs/top_urls.py), a name in a file (path.py:name), a dotted module, or a ready job (top_urls).
     INPUT is a file, a pattern, a folder, a .gz file, or - for standard input. For a job that joins several sources
     it begins with the name of one: hits=access.log users=people.jsonl. The job's own options are shown by
     `mrframe run JOB --help`.
     """
-    options, answer, job_options = taken_apart(values, context)
-    carry_out(job_of(context, job), inputs, options, answer, job_options)
+    options, flags, job_options = taken_apart(values, context)
+    carry_out(job_of(context, job), inputs, options, flags, job_options)
 
 
 def carry_out(
     job: JobLike,
     inputs: Sequence[str],
     options: RunOptions,
-    answer: AnswerFlags,
+    flags: OutputFlags,
     job_options: dict[str, Any] | None = None,
     *,
     question: dict[str, Any] | None = None,
 ) -> None:
-    """Run a job and deliver its answer and figures as `answer` says. Raises the errors of `api.run`.
+    """Run a job and deliver its result and figures as the flags ask. Raises the errors of `api.run`.
 
     `question` holds the words of `mrframe count`, from which the job can be made again.
     """
     if not inputs:
         raise click.UsageError("no INPUT was given; name a log file, or - for standard input")
     click.get_current_context().meta[INPUTS] = tuple(inputs)
-    answer.check()
+    flags.check()
     api.stdout.claim()
-    if not answer.quiet:
+    if not flags.quiet:
         _warn_of_variables()
-    if answer.dry_run:
+    if flags.dry_run:
         from mrframe.cli.show.dry_run import show_plan
 
-        show_plan(api.plan_run(job, inputs, options, job_options=job_options), as_json=answer.json)
+        show_plan(api.plan_run(job, inputs, options, job_options=job_options), as_json=flags.json)
         return
-    with _run(job, inputs, options, answer, job_options or {}, question=question) as result:
-        deliver(result, answer)
-        if not answer.quiet:
-            _say_of_keeping(result.summary)
+    with _run(job, inputs, options, flags, job_options or {}, question=question) as result:
+        deliver(result, flags)
+        if not flags.quiet:
+            _show_kept(result.summary)
 
 
-def _say_of_keeping(summary: Summary) -> None:
+def _show_kept(summary: Summary) -> None:
     from mrframe.cli.show.failures import warn
 
     for text in summary.warnings:
@@ -98,12 +98,12 @@ def _run(
     job: JobLike,
     inputs: Sequence[str],
     options: RunOptions,
-    answer: AnswerFlags,
+    flags: OutputFlags,
     job_options: dict[str, Any],
     *,
     question: dict[str, Any] | None,
 ) -> Result:
-    shown = _progress(answer)
+    shown = _progress(flags)
     try:
         return api.run(
             job,
@@ -111,10 +111,10 @@ def _run(
             options,
             job_options=job_options,
             on_progress=shown,
-            rejects=answer.rejects,
-            quarantine=answer.quarantine,
-            text=answer.json_text,
-            targets=answer.targets,
+            rejects=flags.rejects,
+            quarantine=flags.quarantine,
+            text=flags.json_text,
+            targets=flags.targets,
             keep=question or {},
         )
     finally:
@@ -122,9 +122,9 @@ def _run(
             shown.close()
 
 
-def _progress(answer: AnswerFlags) -> Any:
+def _progress(flags: OutputFlags) -> Any:
     animated = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
-    if answer.quiet or sys.stderr is None or not (animated or answer.verbose):
+    if flags.quiet or sys.stderr is None or not (animated or flags.verbose):
         return None
     from mrframe.cli.show.progress import ProgressLine
 

@@ -17,7 +17,7 @@ from mrframe.core.job.job import Job
 
 
 def main(job: Job | Callable[..., Job], argv: Sequence[str] | None = None) -> NoReturn:
-    """Run a job on the inputs that the command line names, print the answer and exit. Never returns.
+    """Run a job on the inputs that the command line names, print the result and exit. Never returns.
 
     `argv` is the arguments without the script's name, by default those of the process.
     """
@@ -37,8 +37,8 @@ def script_command(job: Job | Callable[..., Job]) -> JobCommand:
 
     @click.pass_context
     def run(context: click.Context, /, inputs: tuple[str, ...], **values: Any) -> None:
-        options, answer, job_options = taken_apart(values, context)
-        carry_out(job, inputs, options, answer, job_options)
+        options, flags, job_options = taken_apart(values, context)
+        carry_out(job, inputs, options, flags, job_options)
 
     command = JobCommand(
         "run",
@@ -53,4 +53,4 @@ def script_command(job: Job | Callable[..., Job]) -> JobCommand:
 
 def _help(job: Job | Callable[..., Job]) -> str:
     own = None if isinstance(job, Job) else job.__doc__
-    return own or sys.modules["__main__"].__doc__ or "Run this job over log files and print its answer."
+    return own or sys.modules["__main__"].__doc__ or "Run this job over log files and print its result."

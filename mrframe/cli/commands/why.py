@@ -1,4 +1,4 @@
-"""`mrframe why ID KEY`: the input lines behind a key of an answer.
+"""`mrframe why ID KEY`: the input lines behind a key of a result.
 
 The job's code runs in a child of this process. The lines are found in `api/explain/input_lines.py`.
 """
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="print each line as a JSON object")
 @dir_option
 def command(*, run: str, key: str, lines_max: int, as_json: bool, directory: str | None) -> None:
-    """Show the input lines behind a key of an answer.
+    """Show the input lines behind a key of a result.
 
     ID is that of a run (run-7) or of a submission that is done (job-7), or @ for whichever was the last. KEY is
-    written as in the answer: /index.html, 500, or as JSON, '["a", 1]'. Of a job of several steps it is a key of the
-    first. Splits are skipped if their saved results lack the key. Exit code 1 when there is no such line.
+    written as in the result: /index.html, 500, or as JSON, '["a", 1]'. Of a job of several steps it is a key of the
+    first. Splits are skipped if their cached results lack the key. Exit code 1 when there is no such line.
     """
     api.stdout.claim()
     with api.input_lines(named(run, directory), directory) as found:

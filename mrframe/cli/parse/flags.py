@@ -42,8 +42,8 @@ class SettingOption(click.Option):
     """A flag made from a setting. Help lists these in a section of their own."""
 
 
-class AnswerOption(click.Option):
-    """A flag about the answer and messages."""
+class OutputOption(click.Option):
+    """A flag about the result and messages."""
 
 
 class JobOption(click.Option):

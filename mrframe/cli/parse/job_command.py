@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import click
 
 from mrframe import api
-from mrframe.cli.parse.flags import AnswerOption, JobOption, SettingOption
+from mrframe.cli.parse.flags import JobOption, OutputOption, SettingOption
 from mrframe.cli.show.exit import say
 from mrframe.core.job.job import Job
 from mrframe.errors import JobError, MrframeError
@@ -52,7 +52,7 @@ class JobCommand(click.Command):
         return own[:-1] + grown + own[-1:] if grown else own
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The options in sections: the job's own, the answer's, the settings'."""
+        """The options in sections: the job's own, the result's, the settings'."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             if not isinstance(param, click.Option):
@@ -90,7 +90,7 @@ class JobCommand(click.Command):
             raise
 
 
-_SECTIONS = ("Options", "Options of the job", "The answer", "How it runs", "Other")
+_SECTIONS = ("Options", "Options of the job", "The result", "How it runs", "Other")
 
 
 def _show_help(ctx: click.Context, _option: click.Parameter, wanted: Any) -> None:
@@ -103,8 +103,8 @@ def section_of(param: click.Parameter) -> str:
     """The section of the help that a parameter belongs to."""
     if isinstance(param, JobOption):
         return "Options of the job"
-    if isinstance(param, AnswerOption):
-        return "The answer"
+    if isinstance(param, OutputOption):
+        return "The result"
     if isinstance(param, SettingOption):
         return "How it runs"
     return "Other" if param.name == "help" else "Options"

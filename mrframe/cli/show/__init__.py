@@ -1,1 +1,1 @@
-"""Printing: answers, figures, progress, errors and exit codes."""
+"""Printing: results, figures, progress, errors and exit codes."""

@@ -1,6 +1,6 @@
-"""The answer and its figures, to where they are wanted. Standard output is guarded.
+"""The result and its figures, to where they are wanted. Standard output is guarded.
 
-Standard output may lose its reader, or be full, or be closed. Files and folders are written by `api/answer_files.py`.
+Standard output may lose its reader, or be full, or be closed. Files and folders are written by `mrframe/sinks`.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from mrframe.errors import OutputError
 
 if TYPE_CHECKING:
     from mrframe.api import Result, Summary
-    from mrframe.cli.parse.answer import AnswerFlags
+    from mrframe.cli.parse.output_flags import OutputFlags
 
 
-def deliver(result: Result, answer: AnswerFlags) -> None:
+def deliver(result: Result, flags: OutputFlags) -> None:
     """The rows to where they are wanted, with --json as part of one JSON object. Then the figures."""
-    show_rows(result, answer)
-    if answer.summary is not None:
-        write_summary(answer, result.summary)
-    if not answer.quiet:
-        show_summary(result.summary, verbose=answer.verbose)
+    show_rows(result, flags)
+    if flags.summary is not None:
+        write_summary(flags, result.summary)
+    if not flags.quiet:
+        show_summary(result.summary, verbose=flags.verbose)
 
 
-def show_rows(result: Result, answer: AnswerFlags) -> None:
-    """The rows to standard output, or to the file or folder that the answer names."""
-    form = api.form_for(answer.output, answer.format, terminal=is_terminal(stdout.stream()))
-    if answer.to_stdout:
+def show_rows(result: Result, flags: OutputFlags) -> None:
+    """The rows to standard output, or to the file or folder that the flags name."""
+    form = api.form_for(flags.output, flags.format, terminal=is_terminal(stdout.stream()))
+    if flags.to_stdout:
         with standard_output() as stream:
-            if answer.json:
-                _write_json(result, stream, answer.json_text)
+            if flags.json:
+                _write_json(result, stream, flags.json_text)
             else:
-                result.write(stream, form, escape=is_terminal(stdout.stream()), text=answer.text)
+                result.write(stream, form, escape=is_terminal(stdout.stream()), text=flags.text)
         return
-    target = str(answer.output)
-    result.save(target, form, overwrite=answer.overwrite, text=answer.text)
-    if answer.json:
-        print_json({"output": target, "summary": result.summary.to_plain()}, answer.json_text)
+    target = str(flags.output)
+    result.save(target, form, overwrite=flags.overwrite, text=flags.text)
+    if flags.json:
+        print_json({"output": target, "summary": result.summary.to_plain()}, flags.json_text)
 
 
 def _write_json(result: Result, sink: StandardOutput, text: Any) -> None:
-    """Answer and figures as one object, the rows as they come."""
+    """Rows and figures as one object, the rows as they come."""
     separator = b""
     sink.write(f'{{"schema_version": {SCHEMA_VERSION}, "answer": ['.encode())
     for line in api.jsonl_lines(result.rows(), text):
@@ -58,12 +58,12 @@ def _write_json(result: Result, sink: StandardOutput, text: Any) -> None:
     sink.write(b'\n], "summary": ' + json.dumps(figures, ensure_ascii=True).encode() + b"}\n")
 
 
-def write_summary(answer: AnswerFlags, summary: Summary) -> None:
+def write_summary(flags: OutputFlags, summary: Summary) -> None:
     """Write the summary as JSON where the user wants it."""
     from mrframe.cli.show.figures import json_text
 
-    with api.whole_file(str(answer.summary), overwrite=answer.overwrite) as sink:
-        sink.write(json_text(summary, answer.json_text).encode())
+    with api.whole_file(str(flags.summary), overwrite=flags.overwrite) as sink:
+        sink.write(json_text(summary, flags.json_text).encode())
 
 
 def show_summary(summary: Summary, *, verbose: bool = False) -> None:
@@ -76,7 +76,7 @@ def show_summary(summary: Summary, *, verbose: bool = False) -> None:
         sys.stderr.write("\n".join(lines_of(summary, colour=may_colour(sys.stderr), verbose=verbose)) + "\n")
         sys.stderr.flush()
     except (OSError, ValueError):
-        pass  # nobody reads it, but the answer is delivered
+        pass  # nobody reads it, but the result is delivered
 
 
 class StandardOutput:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mrframe.api import RunPlan
 
 FILES_SHOWN = 20
-_PLACES = {"inline": "in this process", "local": "on a cluster of processes"}
+_ENGINES = {"inline": "in this process", "local": "on a cluster of processes"}
 
 
 def show_plan(plan: RunPlan, *, as_json: bool) -> None:
@@ -33,7 +33,7 @@ def plan_lines(plan: RunPlan) -> list[str]:
         ["job", plan.job + (f", {plan.steps} steps" if plan.steps > 1 else "")],
         ["format", plan.format],
         ["fields", ", ".join(plan.fields)],
-        ["engine", ", ".join(filter(None, (plan.engine, _PLACES.get(plan.engine))))],
+        ["engine", ", ".join(filter(None, (plan.engine, _ENGINES.get(plan.engine))))],
         ["tasks", tasks],
         ["inputs", f"{counted(len(plan.files), 'file')}, {bytes_text(plan.bytes)}"],
     ]

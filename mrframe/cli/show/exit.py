@@ -91,7 +91,7 @@ def leave(code: int) -> NoReturn:
 
 
 def refuse_exit() -> None:
-    """Have `os._exit` raise SystemExit in this process, which a job's code could end with 0 and without an answer."""
+    """Have `os._exit` raise SystemExit in this process, which a job's code could end with 0 and without a result."""
     command = os.getpid()
 
     def leave_or_raise(status: int) -> NoReturn:

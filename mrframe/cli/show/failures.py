@@ -59,9 +59,9 @@ def _whereabouts(error: UserCodeError, words: Sequence[str], inputs: Sequence[st
     """The input `file:line`, the record or key, and a command that repeats the failure alone."""
     lines = []
     if error.source is not None:
-        place = escaped(error.source) + (f":{error.line}" if error.line else "")
+        location = escaped(error.source) + (f":{error.line}" if error.line else "")
         offset = f" (byte {error.offset})" if error.offset is not None else ""
-        lines.append(f"  in      {place}{offset}")
+        lines.append(f"  in      {location}{offset}")
     if error.record is not None:
         text = error.record.decode("utf-8", "surrogateescape")
         lines.append(f"  record  {sample(text, RECORD_CHARACTERS_MAX)}")

@@ -30,7 +30,7 @@ def total_seconds(summary: Summary) -> float:
 
 
 def lines_of(summary: Summary, *, colour: bool, verbose: bool = False) -> list[str]:
-    """The short summary, as lines. With `verbose` also why results are not saved."""
+    """The short summary, as lines. With `verbose` also why results are not cached."""
     seconds = total_seconds(summary)
     rate = f" ({bytes_text(summary.bytes_in / seconds)}/s)" if seconds >= RATE_FROM_S else ""
     malformed = f"{summary.malformed:,} malformed"
@@ -59,7 +59,7 @@ def lines_of(summary: Summary, *, colour: bool, verbose: bool = False) -> list[s
     if summary.prints_cut_bytes:
         lines.append(f"  {bytes_text(summary.prints_cut_bytes)} that the job's code printed are not shown")
     if verbose and summary.not_saved and summary.not_saved not in summary.warnings:
-        lines.append(f"  not saved: {sample(summary.not_saved, REASON_CHARACTERS_MAX)}")
+        lines.append(f"  not cached: {sample(summary.not_saved, REASON_CHARACTERS_MAX)}")
     counters = sorted(summary.counters.items())
     lines += [f"  counter {sample(name)} {count:,}" for name, count in counters[:COUNTERS_SHOWN]]
     if len(counters) > COUNTERS_SHOWN:
@@ -69,23 +69,23 @@ def lines_of(summary: Summary, *, colour: bool, verbose: bool = False) -> list[s
 
 def _engine(summary: Summary) -> str:
     if summary.engine in ("inline", "saved"):
-        return f"inline{_saved(summary)}" if summary.engine == "inline" else "the answer was saved before"
+        return f"inline{_cached(summary)}" if summary.engine == "inline" else "the result was cached"
     maps = summary.data_local + summary.other_map
     local = f", {summary.data_local} of {counted(maps, 'map task')} data-local" if maps else ""
     nodes = f", {counted(summary.nodes, 'node')}" if summary.nodes else ""
-    return f"{summary.engine}{nodes}{local}{_saved(summary)}"
+    return f"{summary.engine}{nodes}{local}{_cached(summary)}"
 
 
 def _window(summary: Summary) -> str:
     asked = " ".join(f"{name} {text}" for name, text in summary.window.items() if name != "timezone")
     outside = summary.ledger.get("outside_time", 0)
     without = summary.ledger.get("without_time", 0)
-    said = f"{asked}: {counted(outside, 'record')} outside"
-    return said + (f", {counted(without, 'record')} without a time" if without else "")
+    shown = f"{asked}: {counted(outside, 'record')} outside"
+    return shown + (f", {counted(without, 'record')} without a time" if without else "")
 
 
-def _saved(summary: Summary) -> str:
-    return f" · {summary.saved_maps:,} map results saved before" if summary.saved_maps else ""
+def _cached(summary: Summary) -> str:
+    return f" · {summary.saved_maps:,} map results from the cache" if summary.saved_maps else ""
 
 
 def _shown(samples: Sequence[MalformedSample], number: int, flag: str) -> list[str]:

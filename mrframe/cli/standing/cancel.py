@@ -16,7 +16,7 @@ from mrframe.cli.parse.dir_option import dir_option
 @click.argument("job", metavar="ID")
 @dir_option
 def command(*, job: str, directory: str | None) -> None:
-    """End a submission now: its tasks are stopped, and it has no answer.
+    """End a submission now: its tasks are stopped, and it has no result.
 
     ID is the id that `mrframe submit` printed, or @ when that was the last thing that you did. Once this
     returns the end is in the cluster's journal: `mrframe wait ID` says that it was cancelled, whatever is killed

@@ -1,4 +1,4 @@
-"""`mrframe result ID`: the answer of a submission that is done, as often as it is asked for."""
+"""`mrframe result ID`: the result of a submission that is done, as often as it is asked for."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import click
 
 from mrframe import api
 from mrframe.cli.last_id import named_submission
-from mrframe.cli.parse.answer import answer_flags, answer_of
 from mrframe.cli.parse.dir_option import dir_option
+from mrframe.cli.parse.output_flags import output_flags, output_flags_of
 from mrframe.cli.show.delivery import deliver
 
 NOT_HERE = ("rejects", "quarantine", "dry_run", "verbose")
@@ -17,17 +17,17 @@ NOT_HERE = ("rejects", "quarantine", "dry_run", "verbose")
 
 
 @click.command("result")
-@answer_flags(*NOT_HERE)
+@output_flags(*NOT_HERE)
 @dir_option
 @click.argument("job", metavar="ID")
 def command(*, job: str, directory: str | None, **values: Any) -> None:
-    """Print the answer of a submission, as `mrframe run` would.
+    """Print the result of a submission, as `mrframe run` would.
 
     ID is the id that `mrframe submit` printed, or @ when that was the last thing that you did. A submission
     that still runs is refused.
     """
-    answer = answer_of(values)
-    answer.check()
+    flags = output_flags_of(values)
+    flags.check()
     name = named_submission(job, directory)
     with api.connect(directory) as client, client.result(name) as result:
-        deliver(result, answer)
+        deliver(result, flags)

@@ -13,7 +13,7 @@ from mrframe.cli.parse.dir_option import dir_option
 @click.argument("job", metavar="ID")
 @dir_option
 def command(*, job: str, directory: str | None) -> None:
-    """Remove an ended submission: its answer, its record, and all else that was kept for it.
+    """Remove an ended submission: its result, its record, and all else that was kept for it.
 
     ID is the id that `mrframe submit` printed, or @ when that was the last thing that you did. The logs that
     it read are not touched. One that still runs is refused. Removing it again is no error.

@@ -60,7 +60,7 @@ def command(
     JOB and INPUT are as for `mrframe run`, except that standard input cannot be submitted. The keys of a job in total
     order are sampled first, by a submission of its own, which is waited for and removed. Once the id is printed the
     cluster has the job in its journal: it ends, once, whatever is killed meanwhile. `mrframe wait ID` waits for that,
-    `mrframe result ID` prints the answer.
+    `mrframe result ID` prints the result.
     """
     if not inputs:
         raise click.UsageError("no INPUT was given; name a log file")

@@ -142,21 +142,21 @@ class RunOptions:
     )
     cache: Cache = setting(
         "auto",
-        "save the results of maps, and use them again for the same bytes. auto: for inputs from 64 MiB on. "
+        "cache the results of maps, and use them again for the same bytes. auto: for inputs from 64 MiB on. "
         "--no-cache is short for off",
         one_of("auto", "on", "off"),
     )
     cache_dir: str | None = setting(
-        None, "folder of saved results (default: mrframe in $XDG_CACHE_HOME, or in ~/.cache)", PATH, metavar="DIR"
+        None, "folder of cached results (default: mrframe in $XDG_CACHE_HOME, or in ~/.cache)", PATH, metavar="DIR"
     )
     cache_bytes_max: int = setting(
         1024 * MIB,
-        "size limit of all saved results, in bytes. The least recently used ones are deleted",
+        "size limit of all cached results, in bytes. The least recently used ones are deleted",
         SIZE,
         metavar="BYTES",
     )
     verify: str = setting(
-        "0", "share of the saved results to compute again and compare, such as 2%", SHARE, metavar="%"
+        "0", "share of the cached results to compute again and compare, such as 2%", SHARE, metavar="%"
     )
     scratch_dir: str | None = setting(None, "folder for intermediate files (default: $TMPDIR)", PATH, metavar="DIR")
 

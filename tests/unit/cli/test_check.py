@@ -25,7 +25,7 @@ def test_check_says_why_results_are_not_saved(tmp_path, capsys, use):
     trial = Trial(str(tmp_path / "job.py"), [], RunOptions())
     said = f"{tmp_path}/job.py:5 (known) uses gzip.open, which is not known to be pure"
     conclude(trial, [], as_json=False)
-    assert (f"its results are not saved: {said}" in capsys.readouterr().out) is ("open" in use)
+    assert (f"its results are not cached: {said}" in capsys.readouterr().out) is ("open" in use)
     conclude(trial, [], as_json=True)
     answer = json.loads(capsys.readouterr().out)
     assert answer["safe"]

@@ -82,9 +82,9 @@ def test_annotations_may_be_postponed_and_a_parameter_without_default_is_require
 
 def test_help_shows_the_jobs_options_first(top, mrframe):
     text = mrframe("run", "top", "--help").stdout
-    assert text.index("Options of the job:") < text.index("--limit INTEGER") < text.index("The answer:")
+    assert text.index("Options of the job:") < text.index("--limit INTEGER") < text.index("The result:")
     assert "--deep / --no-deep" in text
-    assert text.index("The answer:") < text.index("How it runs:") < text.index("--split-bytes")
+    assert text.index("The result:") < text.index("How it runs:") < text.index("--split-bytes")
 
 
 def test_help_of_a_job_that_cannot_be_loaded_is_the_general_help(fake_api, mrframe):

@@ -1,4 +1,4 @@
-"""The flags about the answer and messages. Each is declared once, as a field of `AnswerFlags`."""
+"""The flags about the result and messages. Each is declared once, as a field of `OutputFlags`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from mrframe import api
-from mrframe.cli.parse.flags import AnswerOption, attach
+from mrframe.cli.parse.flags import OutputOption, attach
 from mrframe.cli.parse.open_choice import OpenChoice
 from mrframe.core.fast_dataclass import dataclass
 
@@ -35,18 +35,18 @@ def value(*names: str, help: str, metavar: str | None = None, kind: Any = str) -
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerFlags:
-    """The destinations and the format of answer and messages, as given on the command line."""
+class OutputFlags:
+    """The destinations and the format of result and messages, as given on the command line."""
 
     output: str | None = value(
         *("-o", "--output"),
         metavar="FILE|DIR|-",
-        help="where the answer goes: a file, a folder of parts (a name ending in /), or -",
+        help="where the result goes: a file, a folder of parts (a name ending in /), or -",
     )
     format: Any = value(
         "--format",
         kind=OpenChoice(api.FORMATS, _is_added_output),
-        help="form of the answer [by the file's ending; without one table on a terminal, else jsonl]",
+        help="form of the result [by the file's ending; without one table on a terminal, else jsonl]",
     )
     text: Any = value(
         "--text",
@@ -61,14 +61,14 @@ class AnswerFlags:
     rejects: str | None = value(
         "--rejects",
         metavar="FILE",
-        help="write all malformed lines and their places to this file, as JSON lines",
+        help="write all malformed lines and their positions to this file, as JSON lines",
     )
     quarantine: str | None = value(
         "--quarantine",
         metavar="FILE",
         help="write all records that --max-failed left out, and why, to this file, as JSON lines",
     )
-    json: bool = flag("--json", help="print one JSON object with the answer and the figures on standard output")
+    json: bool = flag("--json", help="print one JSON object with the result and the figures on standard output")
     dry_run: bool = flag("--dry-run", help="print what would be done (inputs, splits, format, tasks) and do nothing")
     quiet: bool = flag("-q", "--quiet", help="no progress and no summary")
     verbose: bool = flag(
@@ -98,8 +98,8 @@ class AnswerFlags:
         if self.quiet and self.verbose:
             raise click.UsageError("-q and -v contradict each other; give one of them")
         targets = self.targets
-        places = [os.path.realpath(path) for path in targets if not path.startswith("/dev/")]
-        if len(set(places)) < len(places):
+        paths = [os.path.realpath(path) for path in targets if not path.startswith("/dev/")]
+        if len(set(paths)) < len(paths):
             raise click.UsageError(
                 "two of -o, --summary, --rejects and --quarantine name the same file; give each its own"
             )
@@ -110,21 +110,21 @@ class AnswerFlags:
             api.check_target(path, overwrite=self.overwrite)
 
 
-def answer_flags(*without: str) -> Callable[[C], C]:
-    """Decorator: the command takes the flags of `AnswerFlags`, but for those with these names."""
+def output_flags(*without: str) -> Callable[[C], C]:
+    """Decorator: the command takes the flags of `OutputFlags`, but for those with these names."""
 
     def decorate(command: C) -> C:
-        for declared in reversed(dataclasses.fields(AnswerFlags)):
+        for declared in reversed(dataclasses.fields(OutputFlags)):
             if declared.name not in without:
                 how = dict(declared.metadata)
-                attach(command, AnswerOption([*how.pop("names"), declared.name], **how))
+                attach(command, OutputOption([*how.pop("names"), declared.name], **how))
         return command
 
     return decorate
 
 
-def answer_of(values: dict[str, Any]) -> AnswerFlags:
-    """Take the flags of the answer out of the parsed parameters of a command."""
-    return AnswerFlags(
-        **{one.name: values.pop(one.name) for one in dataclasses.fields(AnswerFlags) if one.name in values}
+def output_flags_of(values: dict[str, Any]) -> OutputFlags:
+    """Take the output flags out of the parsed parameters of a command."""
+    return OutputFlags(
+        **{one.name: values.pop(one.name) for one in dataclasses.fields(OutputFlags) if one.name in values}
     )
