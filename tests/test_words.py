@@ -20,7 +20,6 @@ HEADING = "## Words not to use"
 NOT_YET: dict[str, set[str]] = {
     "__init__": {"home", "homes"},
     "api": {"place"},
-    "cluster": {"answer", "answers", "home", "place", "said", "visitor"},
     "engines": {"answer", "answers", "judge", "judged", "place", "places", "said"},
     "formats": {"home", "judge", "judged", "look", "place", "places", "said"},
     "shuffle": {"look", "place", "places"},

@@ -32,7 +32,7 @@ from mrframe.task.reduce.sorted_output import PART_FILE
 
 
 class Cluster(Protocol):
-    """What is needed of `cluster.client.visitor.Visitor`, which says what each does."""
+    """What is needed of `cluster.client.standing_session.StandingSession`, which says what each does."""
 
     # ruff: noqa: D102
     def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes, priority: int) -> None: ...

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from mrframe.api.explain.input_lines import InputLines, lines_of_run
 from mrframe.api.explain.kept_failures import KeptFailures, failures_of_run
 from mrframe.api.standing.session_calls import REPLY_S, ended, submitted_maps
-from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
-from mrframe.cluster.client.visitor import Visitor
+from mrframe.cluster.client.cluster_dir import ClusterDir, default_cluster_dir
+from mrframe.cluster.client.standing_session import StandingSession
 from mrframe.engines.history.kept_runs import capsule_of
 from mrframe.engines.protocol import raise_failure
 from mrframe.errors import UsageError, UserCodeError
@@ -24,11 +24,11 @@ def input_lines(id: str, directory: str | None = None) -> InputLines:  # noqa: A
     """
     if not id.startswith("job-"):
         return lines_of_run(id)
-    cluster_dir = ClusterDir(directory or default_home())
+    cluster_dir = ClusterDir(directory or default_cluster_dir())
     name = cluster_dir.job(id)
     with ExitStack() as stack:
         copies = stack.enter_context(Scratch(later=True))  # they stay until the lines were read, the sockets do not
-        with Visitor(cluster_dir, copies.path) as session:
+        with StandingSession(cluster_dir, copies.path) as session:
             maps = submitted_maps(cluster_dir, session, name, REPLY_S, {})
         return InputLines(name, maps, stack.pop_all().close)
 
@@ -37,10 +37,10 @@ def kept_failures(id: str, directory: str | None = None) -> KeptFailures:  # noq
     """The failures of this run or submission that can be run again. UsageError when a submission has none."""
     if not id.startswith("job-"):
         return failures_of_run(id)
-    cluster_dir = ClusterDir(directory or default_home())
+    cluster_dir = ClusterDir(directory or default_cluster_dir())
     name = cluster_dir.job(id)
     package = cluster_dir.package(name)
-    with Scratch(later=True) as copies, Visitor(cluster_dir, copies.path) as session:
+    with Scratch(later=True) as copies, StandingSession(cluster_dir, copies.path) as session:
         event = ended(session, name, REPLY_S, {})
     if event.failure is None:
         raise UsageError(f"{name} did not fail")
@@ -69,7 +69,7 @@ def last_submission_id(directory: str | None = None) -> str:
     """The same where only a submission will do. UsageError when the last thing is a run."""
     run, job = _last_run(), _last_submission(directory)
     if job is None:
-        raise UsageError(f"{directory or default_home()} has no submission, so there is no last one (@)")
+        raise UsageError(f"{directory or default_cluster_dir()} has no submission, so there is no last one (@)")
     if run is not None and run > job:
         raise UsageError(
             f"@ is the last thing that was run or submitted, {run[1]}, and this command takes submissions alone; the "
@@ -80,7 +80,7 @@ def last_submission_id(directory: str | None = None) -> str:
 
 def submission_id(text: str, directory: str | None = None) -> str:
     """The text, if it can be the id of a submission, else UsageError. The cluster is not asked."""
-    return ClusterDir(directory or default_home()).job(text)
+    return ClusterDir(directory or default_cluster_dir()).job(text)
 
 
 def _last_run() -> tuple[float, str] | None:
@@ -88,4 +88,4 @@ def _last_run() -> tuple[float, str] | None:
 
 
 def _last_submission(directory: str | None) -> tuple[float, str] | None:
-    return ClusterDir(directory or default_home()).last()
+    return ClusterDir(directory or default_cluster_dir()).last()

@@ -7,7 +7,7 @@ from mrframe.api.standing.connection import connect
 from mrframe.api.standing.rows import ClusterStatus
 from mrframe.api.standing.session_calls import REPLY_S
 from mrframe.cluster.client import standing
-from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
+from mrframe.cluster.client.cluster_dir import ClusterDir, default_cluster_dir
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.settings.options import Shuffle
 from mrframe.engines.local import default_nodes
@@ -44,7 +44,7 @@ def start_cluster(
 
     It goes on when this process ends. Raises ClusterUnreachable when one runs there already, or does not start.
     """
-    cluster_dir = ClusterDir(directory or default_home())
+    cluster_dir = ClusterDir(directory or default_cluster_dir())
     many = default_nodes(nodes)
     each = slots or max(1, cores() // many)
     standing.start(cluster_dir.path, nodes=many, slots=each, shuffle=shuffle)
@@ -56,7 +56,7 @@ def stop_cluster(directory: str | None = None) -> str:
 
     Gives the directory. ClusterUnreachable when none runs there.
     """
-    cluster_dir = ClusterDir(directory or default_home())
+    cluster_dir = ClusterDir(directory or default_cluster_dir())
     standing.stop(cluster_dir.path)
     return cluster_dir.path
 

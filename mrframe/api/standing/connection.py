@@ -27,8 +27,8 @@ from mrframe.api.standing.dataset_client import DatasetClient
 from mrframe.api.standing.rows import CancelledSubmission, ClusterStatus, SubmissionInfo, state_text, status_of
 from mrframe.api.standing.session_calls import REPLY_S, ended, submitted_maps
 from mrframe.api.standing.submission_handle import Submission
-from mrframe.cluster.client.cluster_dir import ClusterDir, default_home
-from mrframe.cluster.client.visitor import Visitor
+from mrframe.cluster.client.cluster_dir import ClusterDir, default_cluster_dir
+from mrframe.cluster.client.standing_session import StandingSession
 from mrframe.core.model.actions import JobEnded
 from mrframe.core.settings.options import RunOptions
 from mrframe.engines import submissions
@@ -63,7 +63,7 @@ class Client(DatasetClient):
         self._ends: dict[str, JobEnded] = {}
         with ExitStack() as stack:
             scratch = stack.enter_context(Scratch(later=True))  # holds fetched files until the session ends
-            session = stack.enter_context(Visitor(cluster_dir, scratch.path))
+            session = stack.enter_context(StandingSession(cluster_dir, scratch.path))
             super().__init__(session, cluster_dir.blocks, reply_s)
             self._stack = stack.pop_all()
 
@@ -263,7 +263,7 @@ def connect(directory: str | None = None, *, reply_s: float = REPLY_S) -> Client
     `reply_s` is how long its master may take to answer, its restart included. Raises ClusterUnreachable when no
     cluster runs there, NotPrivate when others may write to the directory.
     """
-    return Client(ClusterDir(directory or default_home()), reply_s)
+    return Client(ClusterDir(directory or default_cluster_dir()), reply_s)
 
 
 def _still_runs(one: JobState) -> str:

@@ -19,7 +19,7 @@ from mrframe.api.standing.dataset_rows import (
     stored_dataset,
     unlisted_version,
 )
-from mrframe.cluster.client.visitor import Visitor
+from mrframe.cluster.client.standing_session import StandingSession
 from mrframe.core.model.block_messages import StorageState, StorageWanted, VersionsWanted
 from mrframe.engines.datasets import datasets, fsck
 from mrframe.errors import UsageError
@@ -35,7 +35,7 @@ class DatasetClient:
     A version is named `access` (the last one) or `access@3`, with or without `mrfs:` before it.
     """
 
-    def __init__(self, session: Visitor, blocks: str, reply_s: float) -> None:
+    def __init__(self, session: StandingSession, blocks: str, reply_s: float) -> None:
         self._session = session
         self._blocks = blocks
         self._reply_s = reply_s

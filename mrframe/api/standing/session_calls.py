@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from mrframe.cluster.client.cluster_dir import ClusterDir
-from mrframe.cluster.client.visitor import Visitor
+from mrframe.cluster.client.standing_session import StandingSession
 from mrframe.core.model.actions import JobEnded
 from mrframe.engines.datasets.datasets import replica_of
 from mrframe.engines.history.kept_runs import SubmittedMaps
@@ -16,7 +16,7 @@ REPLY_S = 30.0
 """How long a master may take to answer, its restart included."""
 
 
-def ended(session: Visitor, job: str, timeout_s: float | None, known: dict[str, JobEnded]) -> JobEnded:
+def ended(session: StandingSession, job: str, timeout_s: float | None, known: dict[str, JobEnded]) -> JobEnded:
     """Wait for the end of this job. TimedOut when it does not come in time, UsageError when there is no such job.
 
     Ends of other jobs that arrive meanwhile are added to `known`.
@@ -39,7 +39,7 @@ def ended(session: Visitor, job: str, timeout_s: float | None, known: dict[str, 
 
 
 def submitted_maps(
-    cluster_dir: ClusterDir, session: Visitor, job: str, reply_s: float, known: dict[str, JobEnded]
+    cluster_dir: ClusterDir, session: StandingSession, job: str, reply_s: float, known: dict[str, JobEnded]
 ) -> SubmittedMaps:
     """The splits that a submission mapped, and its job. UsageError when it is not done."""
     if any(one.job == job and one.state != "done" for one in session.state(reply_s).jobs):

@@ -1,15 +1,15 @@
 """The directory of a standing cluster: its layout, its privacy, and whether a cluster runs there now.
 
-    <home>/lock              held by the supervisor while it lives
-    <home>/journal/          the master's journal
-    <home>/nodes/node-1/     the sealed attempts of that node
-    <home>/blocks/node-1/    the blocks of datasets that this node keeps
-    <home>/submissions/job-7/record    written by the client before it submits
-    <home>/submissions/job-7/package   the job itself, for `mrframe replay`
-    <home>/submissions/job-6/          empty: it was removed, and its id is not used again
-    <home>/run/              while the cluster runs: `access` (addresses and keys), the processes' `log` and its
-                             predecessor `log.1`, and `fault`: why the master cannot go on, else blank
-    <home>/last.log          the log of the last cluster that failed, until the next clean `stop`
+    <dir>/lock              held by the supervisor while it lives
+    <dir>/journal/          the master's journal
+    <dir>/nodes/node-1/     the sealed attempts of that node
+    <dir>/blocks/node-1/    the blocks of datasets that this node keeps
+    <dir>/submissions/job-7/record    written by the client before it submits
+    <dir>/submissions/job-7/package   the job itself, for `mrframe replay`
+    <dir>/submissions/job-6/          empty: it was removed, and its id is not used again
+    <dir>/run/              while the cluster runs: `access` (addresses and keys), the processes' `log` and its
+                            predecessor `log.1`, and `fault`: why the master cannot go on, else blank
+    <dir>/last.log          the log of the last cluster that failed, until the next clean `stop`
 
 All of it is private to this user (`store/private.py`) and refused otherwise. `run/` and `lock` go when it stops.
 """
@@ -58,7 +58,7 @@ class Access:
         return f"Access(pid={self.pid}, address={self.address!r})"
 
 
-def default_home() -> str:
+def default_cluster_dir() -> str:
     """Return the directory of the default cluster, in the user's state directory."""
     state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(state, "mrframe", "cluster")
@@ -80,13 +80,13 @@ class ClusterDir:
         self._access = os.path.join(self.run, "access")
         self._fault = os.path.join(self.run, "fault")
         self._lock = -1
-        for place in (self.path, self.nodes, self.blocks, self.submissions):
-            check_private_directory(place)
+        for folder in (self.path, self.nodes, self.blocks, self.submissions):
+            check_private_directory(folder)
 
     def make(self) -> None:
         """Make the directories that are missing."""
-        for place in (self.path, self.nodes, self.blocks, self.submissions):
-            private_directory(place)
+        for folder in (self.path, self.nodes, self.blocks, self.submissions):
+            private_directory(folder)
 
     # ---- for the supervisor -------------------------------------------------------------------------
 

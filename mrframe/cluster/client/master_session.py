@@ -36,7 +36,7 @@ SILENT_S = 3.0
 """A client that follows a job and receives nothing for this long says again that it follows it."""
 TICK_S = 0.1
 FETCH_S = 60.0
-_ANSWERS: dict[type, type] = {
+_REPLIES: dict[type, type] = {
     messages.ClusterWanted: messages.ClusterState,
     block_messages.PutWanted: block_messages.PutState,
     block_messages.VersionsWanted: block_messages.VersionsState,
@@ -64,7 +64,7 @@ class MasterSession:
         self._job_ends = JobEnds()
         self._ended: deque[JobEnded] = deque()  # not given by `poll` yet
         self._progress: JobProgress | None = None
-        self._answer: Any = None
+        self._reply: Any = None
         self._results: dict[int, FetchResult] = {}
         self._next_fetch = 1
         self._fault = ""
@@ -134,18 +134,18 @@ class MasterSession:
             self._turn(self._left_s(deadline_s, timeout_s))
 
     def ask(self, question: store_status.Question | messages.ClusterWanted, timeout_s: float) -> Any:
-        """Return the answer to a question about the cluster or its block store.
+        """Return the reply to a question about the cluster or its block store.
 
         Raises ClusterUnreachable when the master does not answer in time.
         """
         deadline_s = time.monotonic() + timeout_s
-        self._answer, asked_s = None, 0.0
-        while not isinstance(self._answer, _ANSWERS[type(question)]):
-            if time.monotonic() - asked_s > AGAIN_S:  # the answer may have been lost on the way
+        self._reply, asked_s = None, 0.0
+        while not isinstance(self._reply, _REPLIES[type(question)]):
+            if time.monotonic() - asked_s > AGAIN_S:  # the reply may have been lost on the way
                 asked_s = time.monotonic()
                 self._request(question)
             self._turn(min(TICK_S, self._left_s(deadline_s, timeout_s)))
-        return self._answer
+        return self._reply
 
     def state(self, timeout_s: float) -> messages.ClusterState:
         """Return the state of the cluster. Raises ClusterUnreachable when the master does not answer in time."""
@@ -253,7 +253,7 @@ class MasterSession:
     def _receive(self) -> None:
         for _ in range(transport.BATCH_MAX):
             try:
-                frames = transport.receive_answer(self._master.socket)
+                frames = transport.receive_reply(self._master.socket)
                 if frames is None:
                     return
                 self._received_s = time.monotonic()
@@ -277,8 +277,8 @@ class MasterSession:
                 self._end(message)
             case messages.Refused():
                 self._fault = f"the master refused a request ({message.reason})"
-            case _ if isinstance(message, tuple(_ANSWERS.values())):
-                self._answer = message
+            case _ if isinstance(message, tuple(_REPLIES.values())):
+                self._reply = message
 
     def _end(self, message: messages.Ended) -> None:
         if not self._job_ends.is_complete(message):

@@ -19,7 +19,7 @@ STOP_S = 20.0
 
 
 def start(path: str, *, nodes: int, slots: int, shuffle: str) -> None:
-    """Start a standing cluster in the home at `path`, and wait until it serves. Raises why it does not."""
+    """Start a standing cluster in the directory at `path`, and wait until it serves. Raises why it does not."""
     ClusterDir(path).make()  # refused here with its own words
     ours, theirs = os.pipe()
     words = [path, str(nodes), str(slots), shuffle, str(theirs)]
@@ -40,21 +40,21 @@ def start(path: str, *, nodes: int, slots: int, shuffle: str) -> None:
         if not poll.poll(START_S * 1000):
             os.kill(started.pid, signal.SIGTERM)
             raise ClusterUnreachable(f"the cluster did not start within {START_S:g} s; is the machine overloaded?")
-        said = pipe.readline()
-    if not said:
+        report = pipe.readline()
+    if not report:
         raise ClusterUnreachable(f"the supervisor ended at its start; {os.path.join(path, 'run', 'log')} may say why")
-    outcome = json.loads(said)
+    outcome = json.loads(report)
     if outcome:
         raise getattr(errors, outcome["error"], ClusterUnreachable)(outcome["message"])
 
 
 def stop(path: str) -> None:
-    """End the cluster in this home and wait for all its processes. Raises ClusterUnreachable if none runs."""
-    home = ClusterDir(path)
-    pid = home.access().pid
+    """End the cluster in this directory and wait for all its processes. Raises ClusterUnreachable if none runs."""
+    cluster_dir = ClusterDir(path)
+    pid = cluster_dir.access().pid
     handle = os.pidfd_open(pid)
     try:
-        if not home.is_alive():  # it ended before its number was taken hold of
+        if not cluster_dir.is_alive():  # it ended before its number was taken hold of
             return
         poll = select.poll()
         poll.register(handle, select.POLLIN)
@@ -62,7 +62,7 @@ def stop(path: str) -> None:
         if not poll.poll(STOP_S * 1000):
             signal.pidfd_send_signal(handle, signal.SIGKILL)
             poll.poll(STOP_S * 1000)
-            home.claim()  # its keeper ends the rest
-            home.leave()
+            cluster_dir.claim()  # its keeper ends the rest
+            cluster_dir.leave()
     finally:
         os.close(handle)

@@ -16,7 +16,7 @@ Rules.
   cluster that did not end by `stop` is kept as `last.log`.
 - `standing.start` learns over a pipe that the daemon serves, or why it does not.
 
-Not here: starting and stopping the daemon (`standing.py`), and sessions with it (`visitor.py`).
+Not here: starting and stopping the daemon (`standing.py`), and sessions with it (`standing_session.py`).
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ RESPITE_S = 1.0
 
 
 class StandingCluster(LocalCluster):
-    """The supervisor's cluster, in a home that it has claimed."""
+    """The supervisor's cluster, in a cluster directory that it has claimed."""
 
-    def __init__(self, home: ClusterDir, *, nodes: int, slots: int, by_path: bool) -> None:
-        super().__init__(nodes=nodes, slots=slots, scratch=home.nodes, by_path=by_path, limits=NodeLimits())
+    def __init__(self, cluster_dir: ClusterDir, *, nodes: int, slots: int, by_path: bool) -> None:
+        super().__init__(nodes=nodes, slots=slots, scratch=cluster_dir.nodes, by_path=by_path, limits=NodeLimits())
         self.stopping = False
-        self._home = home
-        self._journal = home.journal
+        self._cluster_dir = cluster_dir
+        self._journal = cluster_dir.journal
         self._deaths: dict[str, deque[float]] = {}
         self._refused = ""  # why the last master ended, when its disk refused
         self._due_s: dict[str, float] = {}  # process -> when it is to be started again
@@ -63,7 +63,7 @@ class StandingCluster(LocalCluster):
         """Start all processes and let clients in. CorruptData when the journal is damaged."""
         journal = DiskJournal(self._journal, wait_s=JOURNAL_S)  # reports a faulty journal to `start`
         try:
-            sealed = [self._folder(name).last_epoch() for name in os.listdir(self._home.nodes)]
+            sealed = [self._folder(name).last_epoch() for name in os.listdir(self._cluster_dir.nodes)]
             journal.pass_epoch(max(sealed, default=0))
         finally:
             journal.close()
@@ -71,7 +71,7 @@ class StandingCluster(LocalCluster):
         self._start_keeper(spec, lambda: None, exec_keeper=True)
         self._open(SchedulerLimits())
         keys = self._keys[CLIENT]
-        self._home.announce(
+        self._cluster_dir.announce(
             Access(
                 pid=os.getpid(),
                 address=self._master_address,
@@ -92,7 +92,7 @@ class StandingCluster(LocalCluster):
             for name in [name for name, due_s in self._due_s.items() if time.monotonic() >= due_s]:
                 del self._due_s[name]
                 self._start_again(name)
-            self._home.bound_log()
+            self._cluster_dir.bound_log()
 
     def stop_at(self, wake: int) -> None:
         """Stop when this descriptor becomes readable."""
@@ -116,7 +116,7 @@ class StandingCluster(LocalCluster):
             return
         self._log(f"the master ended: {reason}; it is started again")
         if self._refused:
-            self._home.report_fault(self._refused)
+            self._cluster_dir.report_fault(self._refused)
             self._due_s[MASTER] = time.monotonic() + RESPITE_S
         else:
             self._start_again(MASTER)
@@ -147,7 +147,7 @@ class StandingCluster(LocalCluster):
         super()._master_serves(address)
         if self._refused:
             self._refused = ""
-            self._home.report_fault("")
+            self._cluster_dir.report_fault("")
 
     def _may_restart(self, name: str) -> bool:
         now_s = time.monotonic()
@@ -156,10 +156,10 @@ class StandingCluster(LocalCluster):
         return len(deaths) < DEATHS_MAX or now_s - deaths[0] > DEATHS_S
 
     def _storage_of(self, node: str) -> str:
-        return os.path.join(self._home.blocks, node)
+        return os.path.join(self._cluster_dir.blocks, node)
 
     def _folder(self, node: str) -> NodeDir:
-        return NodeDir(os.path.join(self._home.nodes, node))
+        return NodeDir(os.path.join(self._cluster_dir.nodes, node))
 
     def _log(self, text: str) -> None:
         log(f"supervisor: {text}")
@@ -190,13 +190,13 @@ def main() -> NoReturn:
     set_title("mrframe super")
     status = 0
     try:
-        home = ClusterDir(path)
-        home.claim()
+        cluster_dir = ClusterDir(path)
+        cluster_dir.claim()
     except MrframeError as error:
         _say(report, error)
         leave(1)
-    _write_to(home.log)
-    cluster = StandingCluster(home, nodes=int(nodes), slots=int(slots), by_path=shuffle == "auto")
+    _write_to(cluster_dir.log)
+    cluster = StandingCluster(cluster_dir, nodes=int(nodes), slots=int(slots), by_path=shuffle == "auto")
     try:
         cluster.stop_at(wake)
         cluster.begin()
@@ -212,7 +212,7 @@ def main() -> NoReturn:
         status = 1
     finally:
         cluster.close()
-        home.leave(clean_exit=not status)
+        cluster_dir.leave(clean_exit=not status)
     leave(status)
 
 

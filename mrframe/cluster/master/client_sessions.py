@@ -69,7 +69,7 @@ class ClientSession:
     route: bytes
     taken: int
     accepted: int
-    answer: bool = True
+    ack_due: bool = True
     failed_s: float = 0.0
     pieces: list[Any] = field(default_factory=list)
     follows: dict[str, JobProgress | None] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class ClientSessions:
         elif session.route != received.route:  # it has connected anew, so earlier messages may be lost
             session.route = received.route
             self._send(session, peers)
-        session.answer = True
+        session.ack_due = True
         if number != session.taken + 1:
             return []
         session.taken = number
@@ -214,8 +214,8 @@ class ClientSessions:
     def _send_due_to(self, session: ClientSession, now_s: float) -> bool | None:
         """Send a session its acknowledgement and ends. Returns whether it was reached, None when nothing was due."""
         reached = None
-        if session.answer:
-            session.answer = False
+        if session.ack_due:
+            session.ack_due = False
             reached = self._send(session, messages.Accepted(session.accepted))
         for pending_end in session.pending_ends.values():
             if now_s >= pending_end.at_s:

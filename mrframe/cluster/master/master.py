@@ -3,7 +3,7 @@
 Rules.
 - Nothing is sent that depends on a fact which the journal has not taken.
 - The key of a connection says who sends, not the message: a node may speak for itself only, and may not send the
-  messages of clients. A message that is not allowed, malformed or too large is counted, dropped and answered with
+  messages of clients. A message that is not allowed, malformed or too large is counted, dropped, and the reply is
   `Refused`. Nothing that a peer sends reaches the loop as an exception.
 - Requests of clients are numbered, taken in order, each once, and accepted when their facts are in the journal.
 - A job's package is opaque here and kept in the journal with the submission. A node gets it before its first attempt
@@ -76,7 +76,7 @@ class Master:
         self._router, self.address = transport.listen(context, keys, address)
         self._clients = ClientSessions(self._router, scheduler, whole=durable)
         self.loop = Loop()
-        self.loop.watch(self.doorkeeper.socket, self.doorkeeper.answer)
+        self.loop.watch(self.doorkeeper.socket, self.doorkeeper.reply)
         self.loop.watch(self._router, self._receive)
         self._next_tick_s = 0.0
 
@@ -187,7 +187,7 @@ class Master:
         for route, frames in self._outgoing.items():
             for some in transport.batches(frames):
                 if not transport.send(self._router, route, *some):
-                    self.counts["unsent"] += len(some)  # the scheduler repeats messages without an answer
+                    self.counts["unsent"] += len(some)  # the scheduler repeats messages without a reply
         self._outgoing.clear()
 
     def _send_package(self, node: NodeRoute, job: str) -> None:

@@ -145,7 +145,7 @@ class BlockService:
         self._executor.submit(BlockRequest(order, copy=copy))
 
     def _verify(self, number: int, names: tuple[str, ...]) -> None:
-        """Verify all blocks of the store and these. With number 0, only these, without an answer."""
+        """Verify all blocks of the store and these. With number 0, only these, without a reply."""
         if number in self._verifications:
             return
         all_names = sorted({*names, *self._store.names()}) if number else list(names)

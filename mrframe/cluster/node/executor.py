@@ -101,7 +101,7 @@ def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> 
         cut = printed.end(order.attempt)
         if isinstance(outcome, TaskReport):
             outcome.prints_cut_bytes = cut
-        _answer(pipe, executor, order.attempt, outcome)
+        _report(pipe, executor, order.attempt, outcome)
 
 
 def _block_done(executor: int, order: Any) -> Any:
@@ -110,7 +110,7 @@ def _block_done(executor: int, order: Any) -> Any:
     return do_block(executor, order)
 
 
-def _answer(pipe: Pipe, executor: int, attempt: str, outcome: TaskReport | Failure) -> None:
+def _report(pipe: Pipe, executor: int, attempt: str, outcome: TaskReport | Failure) -> None:
     if isinstance(outcome, Failure):
         pipe.send(ExecutorFailed(executor, attempt, outcome))
         return

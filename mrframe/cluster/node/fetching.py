@@ -209,7 +209,7 @@ class Fetcher:
             if peer is None:
                 return
             try:
-                frames = transport.receive_answer(peer.outbox.socket)
+                frames = transport.receive_reply(peer.outbox.socket)
                 if frames is None:
                     return
                 message = channels.FETCH_ANSWER.decode(frames[0].buffer)

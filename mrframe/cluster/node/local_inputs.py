@@ -1,7 +1,7 @@
 """Makes the inputs of attempts readable on their node: fetches those that no path leads to.
 
-An attempt's sources are answered together: with all paths, in order, or with the first failure. On the same host, if
-the run allows it, a peer's sealed file is read in place. The reader verifies its checksums as always.
+An attempt's sources are reported together: with all paths, in order, or with the first failure. On the same host, if
+the run allows it, a peer's sealed file is read where it is. The reader verifies its checksums as always.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class LocalInputs:
         """Make the sources of an attempt readable here. `slots` limits run files to these slots."""
         pending = self._pending[fetch.attempt] = PendingInputs(fetch, [])
         absent: list[FetchRequest] = []
-        for place, (attempt, node, name) in enumerate(fetch.sources):
+        for position, (attempt, node, name) in enumerate(fetch.sources):
             path = self._here(fetcher, attempt, node, name)
             if path is None:
-                path = os.path.join(self._dir.fetched(fetch.attempt), f"{place:05d}")
-                absent.append(FetchRequest((fetch.attempt, place), node, attempt, name, slots, path))
+                path = os.path.join(self._dir.fetched(fetch.attempt), f"{position:05d}")
+                absent.append(FetchRequest((fetch.attempt, position), node, attempt, name, slots, path))
             pending.paths.append(path)
         pending.missing = len(absent)
         if not absent:

@@ -38,7 +38,7 @@ class MasterLink:
     def _receive(self) -> None:
         for _ in range(transport.BATCH_MAX):
             try:
-                frames = transport.receive_answer(self._outbox.socket)
+                frames = transport.receive_reply(self._outbox.socket)
                 if frames is None:
                     return
                 for frame in frames:

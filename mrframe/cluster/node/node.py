@@ -75,7 +75,7 @@ class Node:
         self._block_service = self._make_block_service() if setup.storage else None
         self._parent = parent
         self._reported_pids: list[tuple[str, int]] = []
-        self.loop.watch(self._doorkeeper.socket, self._doorkeeper.answer)
+        self.loop.watch(self._doorkeeper.socket, self._doorkeeper.reply)
         self.loop.watch(router, lambda: self._server.receive(time.monotonic()))
         self.loop.watch(parent.fileno(), lambda: os._exit(0), parent)  # the client only ends, it sends nothing
         self._next_tick_s = 0.0

@@ -52,7 +52,7 @@ class Doorkeeper:
         self.socket.linger = 0
         self.socket.bind(_ZAP_ADDRESS)
 
-    def answer(self) -> None:
+    def reply(self) -> None:
         """Answer all questions that wait."""
         while True:
             try:

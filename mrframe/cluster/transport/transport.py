@@ -138,7 +138,7 @@ def receive(socket: Socket) -> Received | None:
     return Received(frames[0].bytes, str(frames[-1].get("User-Id")), frames[1:])
 
 
-def receive_answer(socket: Socket) -> list[zmq.Frame] | None:
+def receive_reply(socket: Socket) -> list[zmq.Frame] | None:
     """Return the frames of the next message at a DEALER, or None without one. Raises BadMessage for too many."""
     frames = _frames(socket)
     if frames is not None and len(frames) > FRAMES_MAX:

@@ -57,7 +57,7 @@ READ_BYTES = 1 << 20
 
 
 class StoreClient(Protocol):
-    """The part of `cluster.client.visitor.Visitor` that is needed here; see there."""
+    """The part of `cluster.client.standing_session.StandingSession` that is needed here; see there."""
 
     # ruff: noqa: D102
     def ask(self, question: Any, timeout_s: float) -> Any: ...

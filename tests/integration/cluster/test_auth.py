@@ -178,7 +178,7 @@ def test_without_a_doorkeeper_every_connection_is_refused():
     doorkeeper = Doorkeeper(context, [Member("node-1", client.public)])
     deadline = time.monotonic() + 5
     while not dealer.poll(10, zmq.POLLOUT):
-        doorkeeper.answer()
+        doorkeeper.reply()
         assert time.monotonic() < deadline
     dealer.close(0)
     router.close(0)

@@ -15,27 +15,27 @@ FAULT_S = 4.0
 """How long a client waits for a master that is known to be unable to go on."""
 
 
-class Visitor(MasterSession):
+class StandingSession(MasterSession):
     """A client of a standing cluster. `copies` is a directory for fetched files. A context manager."""
 
-    def __init__(self, home: ClusterDir, copies: str) -> None:
-        access = home.access()
-        super().__init__(home.path, copies=copies, nodes=home.nodes if access.by_path else None)
+    def __init__(self, cluster_dir: ClusterDir, copies: str) -> None:
+        access = cluster_dir.access()
+        super().__init__(cluster_dir.path, copies=copies, nodes=cluster_dir.nodes if access.by_path else None)
         self.access = access
-        self._home = home
+        self._cluster_dir = cluster_dir
         self._refused, self._refused_s = "", 0.0  # why the master cannot go on, and since when that is known
-        self._home_blocks = home.blocks
+        self._blocks = cluster_dir.blocks
         self._handle = os.pidfd_open(access.pid)
         self._loop.watch(self._handle, self._stopped)
         servers = {name: key.encode() for name, key in access.members}
         self._connect(Keys(access.public_key.encode(), access.secret_key.encode()), access.address, servers)
 
     def _storage_of(self, node: str) -> str:
-        return os.path.join(self._home_blocks, node)
+        return os.path.join(self._blocks, node)
 
     def _left_s(self, deadline_s: float, timeout_s: float) -> float:
         now_s = time.monotonic()
-        fault = self._home.fault()
+        fault = self._cluster_dir.fault()
         if fault and not self._refused:
             self._refused_s = now_s
         self._refused = fault
