@@ -19,8 +19,6 @@ GLOSSARY = ROOT / "docs" / "glossary.md"
 HEADING = "## Words not to use"
 NOT_YET: dict[str, set[str]] = {
     "__init__": {"home", "homes"},
-    "api": {"place"},
-    "engines": {"answer", "answers", "judge", "judged", "place", "places", "said"},
     "formats": {"home", "judge", "judged", "look", "place", "places", "said"},
     "shuffle": {"look", "place", "places"},
     "sinks": {"answer", "said"},

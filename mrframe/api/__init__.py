@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from mrframe.bootstrap import claim_process
     from mrframe.core.settings.options import RunOptions
     from mrframe.engines.datasets.datasets import check_name as check_dataset_name
-    from mrframe.engines.datasets.fsck import Place
+    from mrframe.engines.datasets.fsck import BlockPosition
     from mrframe.engines.history.summary import MalformedSample, Summary
     from mrframe.engines.protocol import Progress
     from mrframe.formats.output.named_outputs import FORMATS, OUTPUTS
@@ -97,7 +97,7 @@ _MODULES = {
     # of lower rooms
     "bootstrap": ("claim_process",),
     "core.settings.options": ("RunOptions",),
-    "engines.datasets.fsck": ("Place",),
+    "engines.datasets.fsck": ("BlockPosition",),
     "engines.history.summary": ("MalformedSample", "Summary"),
     "engines.protocol": ("Progress",),
     "formats.output.named_outputs": ("FORMATS", "OUTPUTS"),
@@ -120,6 +120,7 @@ __all__ = [
     "BLOCK_BYTES_MIN",
     "FORMATS",
     "OUTPUTS",
+    "BlockPosition",
     "CancelledSubmission",
     "Capsule",
     "Client",
@@ -138,7 +139,6 @@ __all__ = [
     "MalformedSample",
     "Mismatch",
     "NodeStore",
-    "Place",
     "PlannedFile",
     "Progress",
     "Replayed",

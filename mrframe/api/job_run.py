@@ -1,4 +1,4 @@
-"""Run a job here and now, in this process or on a private cluster, and wait for its answer.
+"""Run a job here and now, in this process or on a private cluster, and wait for its result.
 
 The standing cluster, to which jobs are submitted, is in `standing/`.
 """
@@ -48,7 +48,7 @@ def run(
     targets: Sequence[str] = (),
     keep: Mapping[str, Any] | None = None,
 ) -> Result:
-    """Run a job over inputs and wait for its answer.
+    """Run a job over inputs and wait for its result.
 
         >>> dict(mrframe.run("status_codes", ["sample_logs/access.log"]))[404]
         7
@@ -59,7 +59,7 @@ def run(
     rejects      a file for all malformed lines, as JSON lines {source, line, offset, reason, text}
     quarantine   the same for all records that were left out because the job's code failed on them (max_failed)
     text         how those two files hold bytes that are not UTF-8: see `Result.write`
-    targets      files and folders that will be written with the answer: an error when one of the inputs is among them
+    targets      files and folders that will be written with the result: an error when one of the inputs is among them
     keep         when given, the run is kept for a week in the user's state directory, for `mrframe replay` and `why`.
                  Its id is in `summary.kept`, or in the error's `kept`. `mrframe count` gives its question here
 
@@ -79,7 +79,7 @@ def run(
         made = make_plan(made_job, found, cut, scratch=scratch, file=file, job_options=job_options, **keeps)
         plan = cache.consult(made)
         check_inputs_stay([*targets, *filter(None, (rejects, quarantine))], plan.paths)
-        chosen = cache.answer(plan) or engine_for(plan)
+        chosen = cache.whole_result(plan) or engine_for(plan)
         try:
             outcome = _carried_out(chosen, plan, on_progress, keep=keep is not None)
         except CorruptData as error:
@@ -87,7 +87,7 @@ def run(
                 raise
             again = partial(run, job_options=job_options, on_progress=on_progress, rejects=rejects, keep=keep)
             result = again(job, inputs, replace(options, cache="off"), quarantine=quarantine, text=text)
-            return _with_warning(result, f"saved results were gone, so all of the input was read: {error}")
+            return _with_warning(result, f"cached results were gone, so all of the input was read: {error}")
         stack.callback(outcome.close)
         summary = _summarised(plan, outcome, chosen, cache, warnings)
         _write_left_out(outcome, rejects, quarantine, text)
@@ -113,7 +113,7 @@ def _summarised(plan: Plan, outcome: Outcome, engine: Engine, cache: NoCache, wa
     """Save the results of a run and return its summary, which shares the list of warnings."""
     summary = summarise(plan, outcome, engine.name)
     summary.warnings = warnings
-    cache.remember(plan, outcome, answered=engine.name == "saved")
+    cache.remember(plan, outcome, from_cache=engine.name == "saved")
     summary.not_saved = cache.reason or summary.not_saved
     if cache.fault:
         warnings.append(cache.fault)
@@ -129,7 +129,7 @@ def _scratch(options: RunOptions, stack: ExitStack, warnings: list[str]) -> Scra
 
 
 def _remove(scratch: Scratch, warnings: list[str]) -> None:
-    """Remove the scratch directory. A fault must not take the answer with it."""
+    """Remove the scratch directory. A fault must not take the result with it."""
     try:
         scratch.close()
     except OutputError as error:

@@ -1,4 +1,4 @@
-"""The answer of a run: rows in order, as tuples or as columns, and how they are written.
+"""The result of a run: rows in order, as tuples or as columns, and how they are written.
 
 The rows are read from the sealed output of the reduce tasks. `held` takes small output into memory, so that the
 scratch directory and the cluster may go at once. Large output keeps them until `close()`.
@@ -31,7 +31,7 @@ HTML_ROWS_MAX = 20  # of the table that a notebook shows
 
 
 class Result:
-    """The answer of a run: iterate it for (key, value) rows in key order (a `top` step: in rank order).
+    """The result of a run: iterate it for (key, value) rows in key order (a `top` step: in rank order).
 
         >>> with mrframe.run("status_codes", ["sample_logs/access.log"]) as result:
         ...     rows = list(result)
@@ -115,7 +115,7 @@ class Result:
     ) -> None:
         """Write all rows to a file, a folder of parts (a name ending in /), or a sink of a package (SCHEME://…).
 
-        The answer appears whole or not at all. Without `form` the file's ending says which form it takes. Raises
+        The result appears whole or not at all. Without `form` the file's ending says which form it takes. Raises
         OutputError for a target that exists, unless `overwrite` is given, or that cannot be written. ValueRefused,
         ResultClosed.
         """

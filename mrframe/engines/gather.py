@@ -1,7 +1,7 @@
 """From the reports of committed attempts to an `Outcome`: the one way, for every engine and for submissions.
 
 An engine says which attempts were committed, on which node, and how to get at their files. Here the files that make
-up the answer, the rejects and the quarantine are chosen and fetched, and the bytes moved are counted. Not here: the
+up the result, the rejects and the quarantine are chosen and fetched, and the bytes moved are counted. Not here: the
 figures for people (`history/summary.py`), and how files travel (each engine's `fetch`).
 """
 

@@ -128,7 +128,7 @@ class Engine(Protocol):
     anywhere, and moves the files that they read and write. From the committed attempts `gather.outcome_of` makes the
     outcome, and `stages.py` has the stages of a job for an engine that need not schedule. The same plan gives the
     same bytes on every engine: values of a key arrive in input order, and a task that fails is made again, or is not,
-    without a trace in the answer. tests/contract holds every engine to that.
+    without a trace in the result. tests/contract holds every engine to that.
     """
 
     name: str

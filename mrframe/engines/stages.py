@@ -80,8 +80,8 @@ class _Stages:
         try:
             os.makedirs(os.path.join(self._folder, job), mode=0o700)
         except OSError as error:
-            said = fault_text(error, plan.scratch.path)
-            raise OutputError(f"the scratch directory {self._folder} cannot be made: {said}") from None
+            fault = fault_text(error, plan.scratch.path)
+            raise OutputError(f"the scratch directory {self._folder} cannot be made: {fault}") from None
 
     def run(self) -> Outcome:
         """Run all steps. Raises the error of a task that failed."""

@@ -89,5 +89,5 @@ def recorded_plan(record: bytes) -> RecordedPlan:
         splits = (Split("file", "", "", 0, plain["planned_bytes"], (0, 0)),)
         notes = tuple(plain.get("notes", ()))  # nor these
     except (ValueError, KeyError, TypeError):
-        raise CorruptData("the record of the submission is damaged, so its answer cannot be checked") from None
+        raise CorruptData("the record of the submission is damaged, so its result cannot be checked") from None
     return RecordedPlan(job, settings, steps, splits, notes)

@@ -1,4 +1,4 @@
-"""Jobs on a standing cluster: one process submits them, another fetches their answers later.
+"""Jobs on a standing cluster: one process submits them, another fetches their results later.
 
 What the second one must know of the plan is kept as the submission's record (`submission_record.py`).
 """
@@ -31,8 +31,8 @@ from mrframe.task.code.package import pack
 from mrframe.task.reduce.sorted_output import PART_FILE
 
 
-class Cluster(Protocol):
-    """What is needed of `cluster.client.standing_session.StandingSession`, which says what each does."""
+class SubmissionSession(Protocol):
+    """The part of `cluster.client.standing_session.StandingSession` that submissions need; see there."""
 
     # ruff: noqa: D102
     def submit(self, job: str, steps: tuple[StepSpec, ...], package: bytes, priority: int) -> None: ...
@@ -99,26 +99,26 @@ def _submission(plan: Plan) -> PreparedSubmission:
 
 
 def submit(
-    submission: PreparedSubmission, cluster: Cluster, job: str, timeout_s: float, *, priority: int = 0
+    submission: PreparedSubmission, session: SubmissionSession, job: str, timeout_s: float, *, priority: int = 0
 ) -> None:
     """Submit it under this id, and wait until the cluster has it in its journal. ClusterUnreachable if it has not."""
-    cluster.submit(job, submission.steps, submission.package, priority)
-    cluster.add_splits(job, submission.splits)
-    cluster.close_inputs(job)
-    cluster.settle(timeout_s)
+    session.submit(job, submission.steps, submission.package, priority)
+    session.add_splits(job, submission.splits)
+    session.close_inputs(job)
+    session.settle(timeout_s)
 
 
-def parts_of(cluster: Cluster, ended: JobEnded) -> list[str]:
+def parts_of(session: SubmissionSession, ended: JobEnded) -> list[str]:
     """The paths of the output of a job that is done. Raises its failure."""
     _raise_failure_of(ended)
-    return [cluster.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
+    return [session.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
 
 
-def gather(cluster: Cluster, ended: JobEnded, record: bytes, nodes: int) -> tuple[Outcome, Summary, bool]:
+def gather(session: SubmissionSession, ended: JobEnded, record: bytes, nodes: int) -> tuple[Outcome, Summary, bool]:
     """The output of a job that is done, its summary, and whether its rows are ranked. Raises its failure."""
     _raise_failure_of(ended)
     plan = recorded_plan(record)
-    outcome = outcome_of(ended.reports, ended.outputs, cluster.fetch)
+    outcome = outcome_of(ended.reports, ended.outputs, session.fetch)
     outcome.nodes = nodes
     return outcome, summarise(cast("Plan", plan), outcome, "cluster"), plan.job.ranked
 

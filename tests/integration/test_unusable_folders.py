@@ -167,7 +167,7 @@ def test_saved_results_that_vanish_after_they_were_counted_on(log, tmp_path, mon
 
     monkeypatch.setattr(RunCache, "answer", gone)
     (warning,) = run(packed, tmp_path / "cache")[0]
-    assert "saved results were gone" in warning
+    assert "cached results were gone" in warning
 
 
 def test_a_user_without_a_home(log, tmp_path, monkeypatch):
@@ -233,4 +233,4 @@ def test_a_scratch_folder_that_cannot_be_listed_is_not_swept(log, tmp_path, monk
 def test_a_job_whose_fingerprint_fails_has_its_answer(log, tmp_path, monkeypatch):
     monkeypatch.setattr(fingerprint, "own_code", None)
     (warning,) = run(log, tmp_path / "cache")[0]
-    assert "cannot be judged: TypeError" in warning
+    assert "cannot be analysed: TypeError" in warning

@@ -256,7 +256,7 @@ def cluster() -> Finding:
             return Finding("cluster", "wrong", f"two nodes do not run a job: {error}")
         seconds = time.monotonic() - started
     if rows != [("one", 10), ("two", 20)]:
-        return Finding("cluster", "wrong", f"two nodes give a wrong answer: {rows}; please report it")
+        return Finding("cluster", "wrong", f"two nodes give a wrong result: {rows}; please report it")
     if seconds > CLUSTER_SLOW_S:
         return Finding("cluster", "poor", f"a job on two nodes took {seconds_text(seconds)}: is the machine busy?")
     return Finding("cluster", "good", f"a job on two nodes over ZeroMQ took {seconds_text(seconds)}")

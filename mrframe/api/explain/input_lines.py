@@ -1,4 +1,4 @@
-"""The input lines behind a key of an answer, of a run that was kept. The job's code runs where they are asked for."""
+"""The input lines behind a key of a result, of a run that was kept. The job's code runs where they are asked for."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class InputLines:
         self._close = close
 
     def lines(self, key: str) -> Iterator[InputLine]:
-        """The lines with records that yield the key, in input order. `key` is as the answer writes it, or JSON.
+        """The lines with records that yield the key, in input order. `key` is as the result writes it, or JSON.
 
         In a job of several steps it is a key of the first. Splits are skipped if their saved results lack it.
         """

@@ -1,7 +1,7 @@
 """A job of one's own, started from a ready one: a copy, and a test of it.
 
-The test holds a few lines that the job can read and the answer that the job gives on them now, so that it passes at
-once and fails when the job is changed. Then its owner writes the expected answer.
+The test holds a few lines that the job can read and the result that the job gives on them now, so that it passes at
+once and fails when the job is changed. Then its owner writes the expected result.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HEADER = """\
 #   is it safe to distribute?    mrframe check {path} FILE
 """
 _TEST = '''\
-"""{name}: the answer on a few lines that one can count by hand."""
+"""{name}: the result on a few lines that one can count by hand."""
 
 {imports}
 
@@ -44,7 +44,7 @@ def test_{name}({fixtures}):
 '''
 _GIVEN = "    rows = mr_run(JOB, LINES)\n"
 _GIVEN_A_FILE = """\
-    monkeypatch.chdir(tmp_path)  # the answer names the file
+    monkeypatch.chdir(tmp_path)  # the result names the file
     Path("input.log").write_text(LINES)
     rows = mr_run(JOB, Path("input.log"))
 """

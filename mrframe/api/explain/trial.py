@@ -1,6 +1,6 @@
 """Check that a job is safe to distribute: run it in many ways that must not matter, and compare.
 
-The ways: again, cut into other splits, in another order, on a cluster, with another PYTHONHASHSEED. All answers must
+The ways: again, cut into other splits, in another order, on a cluster, with another PYTHONHASHSEED. All results must
 be the same bytes as the first, plain, inline run. When one differs, one more run without the combiner tells the
 likely reason. It also tells why results of the job are not saved.
 """
@@ -44,7 +44,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class TriedWay:
-    """The answer of one way: its rows as JSON lines, and whether they are those of the first."""
+    """The result of one way: its rows as JSON lines, and whether they are those of the first."""
 
     way: Way
     lines: tuple[bytes, ...]
@@ -53,7 +53,7 @@ class TriedWay:
 
     @property
     def digest(self) -> str:
-        """A short name for the bytes of the answer."""
+        """A short name for the bytes of the result."""
         return hashlib.blake2b(b"".join(self.lines), digest_size=6).hexdigest()
 
 
@@ -114,7 +114,7 @@ class Trial:
             return tuple(jsonl_lines(result.rows()))
 
     def _in_other_process(self, way: Way) -> tuple[bytes, ...]:
-        """The same answer from a process of its own, where texts hash otherwise."""
+        """The same result from a process of its own, where texts hash otherwise."""
         args = [
             sys.executable,
             "-m",
@@ -139,7 +139,7 @@ class Trial:
         return tuple(done.stdout.splitlines(keepends=True))
 
     def difference(self, other: TriedWay) -> tuple[bytes | None, bytes | None]:
-        """The first row in which the plain answer and this one differ, from each; None where one has ended."""
+        """The first row in which the plain result and this one differ, from each; None where one has ended."""
         return first_difference(self.reference, other.lines)
 
     def not_saved(self) -> str:
@@ -155,7 +155,7 @@ class Trial:
             return "two equal runs differ: the job uses a clock, random numbers, or state kept from an earlier run"
         if cut and self._combiner_at_fault(cut[0]):
             return (
-                "without the combiner the answers are the same: the combiner is not associative (what it makes of "
+                "without the combiner the results are the same: the combiner is not associative (what it makes of "
                 "parts must be what it would make of the whole: sums and counts, never means)"
             )
         if cut:
@@ -190,5 +190,5 @@ def _as_flags(job_options: dict[str, Any]) -> Iterator[str]:
 
 
 def first_difference(plain: Sequence[bytes], other: Sequence[bytes]) -> tuple[bytes | None, bytes | None]:
-    """The first row in which two answers differ, from each; None where one has ended."""
+    """The first row in which two results differ, from each; None where one has ended."""
     return next(((mine, theirs) for mine, theirs in zip_longest(plain, other) if mine != theirs), (None, None))

@@ -63,8 +63,10 @@ def compile_where(text: str, *, nested: bool = False) -> tuple[Callable[..., boo
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        place = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
-        raise UsageError(f"--where {text!r} is no Python expression{place}: {getattr(error, 'msg', error)}") from None
+        position = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
+        raise UsageError(
+            f"--where {text!r} is no Python expression{position}: {getattr(error, 'msg', error)}"
+        ) from None
     paths: dict[str, str] = {}
     if nested:
         tree = _Nested(paths).visit(tree)

@@ -1,4 +1,4 @@
-"""A client of a standing cluster: submissions, their answers, and datasets.
+"""A client of a standing cluster: submissions, their results, and datasets.
 
 Rules.
 - One session, one thread: a client is used by the thread that made it, and is closed.
@@ -126,9 +126,9 @@ class Client(DatasetClient):
             raise_failure(event.failure)
 
     def result(self, id: str, timeout_s: float = 0.0) -> Result:  # noqa: A002
-        """The answer of a submission, as often as it is asked for. Waits at most so long for its end.
+        """The result of a submission, as often as it is asked for. Waits at most so long for its end.
 
-        Large answers are read from the client's own files, so they end with it. Raises the submission's failure,
+        Large results are read from the client's own files, so they end with it. Raises the submission's failure,
         UsageError while it still runs.
         """
         name = self._dir.job(id)
@@ -143,7 +143,7 @@ class Client(DatasetClient):
         return held([os.fspath(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked)
 
     def why(self, id: str, key: str) -> Iterator[InputLine]:  # noqa: A002
-        """The input lines behind a key of the answer, in input order. `key` as the answer writes it.
+        """The input lines behind a key of the result, in input order. `key` as the result writes it.
 
         The job's code runs in this process, as the inline engine has it.
         """
@@ -153,7 +153,7 @@ class Client(DatasetClient):
         return InputLines(name, submitted_maps(self._dir, self._session, name, self._reply_s, self._ends)).lines(key)
 
     def cancel(self, id: str) -> CancelledSubmission:  # noqa: A002
-        """End a submission now: its tasks are stopped, and it has no answer. One that has ended stays as it is."""
+        """End a submission now: its tasks are stopped, and it has no result. One that has ended stays as it is."""
         name = self._dir.job(id)
         before = self._seen(name)
         if before is None:
@@ -167,7 +167,7 @@ class Client(DatasetClient):
         return CancelledSubmission(name, state, now=before.state == "running" and state == "cancelled")
 
     def rm(self, id: str) -> None:  # noqa: A002
-        """Remove an ended submission: its answer, its record, and all else that was kept for it.
+        """Remove an ended submission: its result, its record, and all else that was kept for it.
 
         UsageError for one that still runs. Removing it again is no error.
         """

@@ -10,7 +10,7 @@ from mrframe.api.units import bytes_text, counted
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.block_messages import AsideVersion, NodeStorage, VersionLine, VersionState
 from mrframe.engines.datasets.datasets import Put
-from mrframe.engines.datasets.fsck import Place, Report
+from mrframe.engines.datasets.fsck import BlockPosition, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class DamagedReplica:
     block: str
     reason: str
     made_again: bool
-    positions: list[Place]
+    positions: list[BlockPosition]
     path: str
 
 
@@ -115,7 +115,7 @@ class LackingBlock:
     block: str
     nodes: list[str]
     wanted: list[str]
-    positions: list[Place]
+    positions: list[BlockPosition]
 
 
 @dataclass(frozen=True, slots=True)

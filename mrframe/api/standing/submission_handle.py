@@ -57,11 +57,11 @@ class Submission:
         return self
 
     def result(self, timeout_s: float = 0.0) -> Result:
-        """Its answer, waiting at most so long for its end."""
+        """Its result, waiting at most so long for its end."""
         return self._client.result(self.id, timeout_s)
 
     def why(self, key: str) -> Iterator[InputLine]:
-        """The input lines behind a key of its answer."""
+        """The input lines behind a key of its result."""
         return self._client.why(self.id, key)
 
     def cancel(self) -> CancelledSubmission:

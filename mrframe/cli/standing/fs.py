@@ -15,7 +15,7 @@ from mrframe.cli.show.exit import print_json, say
 from mrframe.cli.show.terminal import columns_text, escaped
 
 if TYPE_CHECKING:
-    from mrframe.api import NodeStore, Place, StoreReport
+    from mrframe.api import BlockPosition, NodeStore, StoreReport
 
 
 def _json_option(command: Any) -> Any:
@@ -172,7 +172,7 @@ def _fsck_lines(report: StoreReport) -> list[str]:
     return lines
 
 
-def _positions_text(positions: Sequence[Place]) -> str:
+def _positions_text(positions: Sequence[BlockPosition]) -> str:
     first = (
         f"{positions[0].dataset} {positions[0].file} from byte {positions[0].offset:,}"
         if positions

@@ -61,7 +61,7 @@ class _Scan:
         self._is_saved = is_saved
         self._block_bytes = block_bytes
         self._until_s = time.monotonic() + SCAN_S_MAX
-        self._judging = threading.Lock()
+        self._check_lock = threading.Lock()
         self._unknown: set[int] = set()  # inputs of which a piece is not known
         self._found: dict[tuple[int, int], list[Split]] = {}
 
@@ -86,9 +86,9 @@ class _Scan:
         """Return whether no time is left."""
         return time.monotonic() >= self._until_s
 
-    def judge(self, split: Split) -> bool:
+    def has_result(self, split: Split) -> bool:
         """Return whether the result of mapping this split is saved."""
-        with self._judging:
+        with self._check_lock:
             return bool(split.content) and self._is_saved(split)
 
     def _take_all(self) -> None:
@@ -110,7 +110,7 @@ class _Scan:
 
     def _piece(self, split: Split) -> list[Split]:
         known = replace(split, content=content_digest(split))
-        return [known] if self.judge(known) else []
+        return [known] if self.has_result(known) else []
 
     def _blocks(self, split: Split) -> list[Split]:
         """The blocks of a compressed file, or none unless the results of all are saved."""
@@ -169,7 +169,7 @@ class _Blocks:
             if ends and length:
                 order, content = (self._split.order[0], start), digest.hexdigest()
                 block = replace(self._split, kind="saved", length=length, order=order, content=content)
-                self.go_on = self._scan.judge(block)
+                self.go_on = self._scan.has_result(block)
                 if not self.go_on:
                     return
                 self.found.append(block)

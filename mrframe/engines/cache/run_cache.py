@@ -1,10 +1,10 @@
 """The cache of one run: find the results that are saved before it starts, and record its inputs when it is done.
 
 The executors load and save map results (`task/cache/map_results.py`), wherever they are. Here is the client's side:
-`consult` gives a plan the content of inputs that need no reading, `answer` the whole answer where it is saved, and
-`remember` records the inputs as they were read. Nothing here is needed for an answer: a fault of the folder means
-that nothing is saved, and a warning. Not here: the records of inputs (`input_records.py`), which splits have results
-(`saved_maps.py`), hashing changed inputs (`content_scan.py`), whole answers (`answers.py`).
+`consult` gives a plan the content of inputs that need no reading, `whole_result` gives the whole result where it is
+cached, and `remember` records the inputs as they were read. A run does not need any of it: after a fault of the folder
+nothing is cached, and there is a warning. Not here: the records of inputs (`input_records.py`), which splits have
+results (`saved_maps.py`), hashing changed inputs (`content_scan.py`), whole results (`whole_results.py`).
 """
 
 from __future__ import annotations
@@ -71,14 +71,14 @@ class NoCache:
         """
         return plan
 
-    def answer(self, plan: Plan) -> Engine | None:  # noqa: ARG002  (see RunCache)
-        """An engine that gives the whole saved answer without any work, None when it is not saved."""
+    def whole_result(self, plan: Plan) -> Engine | None:  # noqa: ARG002  (see RunCache)
+        """An engine that gives the whole cached result without any work, None when it is not cached."""
         return None
 
-    def remember(self, plan: Plan, outcome: Outcome, *, answered: bool) -> None:
-        """Record the inputs, save the answer, and evict old results. Call it once, at the end; it closes the cache.
+    def remember(self, plan: Plan, outcome: Outcome, *, from_cache: bool) -> None:
+        """Record the inputs, save the result, and evict old results. Call it once, at the end; it closes the cache.
 
-        `answered` says that the whole answer came from `answer`. Faults are only noted: the answer is there.
+        `from_cache` says that the whole result came from `whole_result`. Faults are only noted: the result is there.
         """
 
     def close(self) -> None:
@@ -145,8 +145,8 @@ class RunCache(NoCache):
             return None
         except MrframeError:
             raise
-        except Exception as error:  # a bug of mrframe in judging a job costs no more than its saved results
-            self._failed(f"the job cannot be judged: {type(error).__name__}: {error}")
+        except Exception as error:  # a bug of mrframe here costs no more than the cached results
+            self._failed(f"the job cannot be analysed: {type(error).__name__}: {error}")
             return None
         return Saving(
             self._results.path,
@@ -188,16 +188,16 @@ class RunCache(NoCache):
 
         return scan(splits, maps.has_whole, block_bytes=options.split_bytes or 0, threads=cores())
 
-    def answer(self, plan: Plan) -> Engine | None:
+    def whole_result(self, plan: Plan) -> Engine | None:
         """See `NoCache`."""
-        from mrframe.engines.cache.answers import load_answer
+        from mrframe.engines.cache.whole_results import load_whole_result
 
-        return load_answer(plan, self._results)
+        return load_whole_result(plan, self._results)
 
-    def remember(self, plan: Plan, outcome: Outcome, *, answered: bool) -> None:
+    def remember(self, plan: Plan, outcome: Outcome, *, from_cache: bool) -> None:
         """See `NoCache`."""
         try:
-            self._remember(plan, outcome, answered=answered)
+            self._remember(plan, outcome, from_cache=from_cache)
         except (MrframeError, OSError, ValueError) as error:
             self._failed(str(error))
         finally:
@@ -205,11 +205,11 @@ class RunCache(NoCache):
 
     def _failed(self, fault: str) -> None:
         """Note a fault of the folder, the first one only."""
-        self.fault = self.fault or f"the results of this run are not saved: {fault}"
+        self.fault = self.fault or f"the results of this run are not cached: {fault}"
         self.reason = self.reason or self.fault
 
-    def _remember(self, plan: Plan, outcome: Outcome, *, answered: bool) -> None:
-        from mrframe.engines.cache.answers import save_answer
+    def _remember(self, plan: Plan, outcome: Outcome, *, from_cache: bool) -> None:
+        from mrframe.engines.cache.whole_results import save_whole_result
         from mrframe.task.cache.purity import REMEDY
 
         for one in outcome.done:
@@ -218,7 +218,7 @@ class RunCache(NoCache):
             self.reason = self.reason or (f"{one.report.effect}{REMEDY}" if one.report.effect else "")
         if self.fault or plan.settings.saving is None:
             return
-        if not answered and not self.reason and (fault := save_answer(plan, outcome, self._results)):
+        if not from_cache and not self.reason and (fault := save_whole_result(plan, outcome, self._results)):
             self._failed(fault)
         by_input: dict[int, list[CommittedAttempt]] = {}
         added = False

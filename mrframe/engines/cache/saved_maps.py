@@ -2,7 +2,7 @@
 
 The client's read-only view of the map results that executors save (`task/cache/map_results.py`): it tells whether a
 split with known content has a result, and how much work a plan leaves. Not here: how content becomes known
-(`input_records.py`, `content_scan.py`), and whole answers (`answers.py`).
+(`input_records.py`, `content_scan.py`), and whole results (`whole_results.py`).
 """
 
 from __future__ import annotations

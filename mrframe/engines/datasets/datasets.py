@@ -43,7 +43,7 @@ from mrframe.errors import (
 from mrframe.formats.inputs.block_file import BlockFile
 from mrframe.formats.inputs.files import InputFile, StoredBlock, expand
 
-ANSWER_S = 30.0
+REPLY_S = 30.0
 STALL_S = 150.0
 """The time the nodes have to store the next block, which is more than one of them may take for a block."""
 POLL_S = 0.1
@@ -106,7 +106,7 @@ def put(
         state = putting.state
         return Put(version, is_new, state.stored, state.stored_bytes, tuple(notes))
     finally:
-        cluster.want(PutEnded(putting.number), ANSWER_S)
+        cluster.want(PutEnded(putting.number), REPLY_S)
 
 
 def check_name(dataset: str) -> None:
@@ -153,7 +153,7 @@ class _Putting:
 
     def _offer(self) -> None:
         if self._ahead:
-            self._cluster.want(BlocksOffered(self.number, self.replicas, tuple(self._ahead)), ANSWER_S)
+            self._cluster.want(BlocksOffered(self.number, self.replicas, tuple(self._ahead)), REPLY_S)
             self._ahead = []
 
     def finish(self) -> None:
@@ -164,7 +164,7 @@ class _Putting:
     def _wait(self, is_over: Callable[[], bool]) -> None:
         moved_s, before = time.monotonic(), -1
         while True:
-            state = self.state = self._cluster.ask(PutWanted(self.number), ANSWER_S)
+            state = self.state = self._cluster.ask(PutWanted(self.number), REPLY_S)
             if state.known < len(self._offered):  # a new master, which does not know this put
                 self._ahead = list(self._offered.values())
                 self._offer()
@@ -201,17 +201,17 @@ def _version(
 ) -> tuple[Version, bool]:
     """The version with these files, and whether it is new: others may be putting to the same dataset."""
     for _ in range(TRIES_MAX):
-        last: Version | None = cluster.ask(VersionWanted(dataset, 0), ANSWER_S).version
+        last: Version | None = cluster.ask(VersionWanted(dataset, 0), REPLY_S).version
         if last is not None and last.put == putting.number:
             return last, True
         if last is not None and (last.files, last.replicas) == (files, putting.replicas):
             return last, False
-        number = cluster.ask(VersionsWanted(dataset), ANSWER_S).last + 1
+        number = cluster.ask(VersionsWanted(dataset), REPLY_S).last + 1
         cluster.want(
             DatasetPut(Version(dataset, number, putting.number, putting.replicas, files)),
-            ANSWER_S,
+            REPLY_S,
         )
-        made: Version | None = cluster.ask(VersionWanted(dataset, number), ANSWER_S).version
+        made: Version | None = cluster.ask(VersionWanted(dataset, number), REPLY_S).version
         if made is not None and made.put == putting.number:
             return made, True
         putting.finish()  # a node was lost meanwhile, or the number was taken
@@ -224,7 +224,7 @@ def _wait_for_manifests(cluster: StoreClient, version: Version) -> None:
     """Wait until the nodes that have blocks of a version have its manifest, too: the version outlives the journal."""
     begun_s = time.monotonic()
     while True:
-        state: VersionState = cluster.ask(VersionWanted(version.dataset, version.number), ANSWER_S)
+        state: VersionState = cluster.ask(VersionWanted(version.dataset, version.number), REPLY_S)
         if state.version is None or not state.unrecorded:
             return
         if time.monotonic() - begun_s > STALL_S:
@@ -247,15 +247,15 @@ def find(cluster: StoreClient, reference: str) -> VersionState:
         name, number = parse_reference(reference if reference.startswith("mrfs:") else f"mrfs:{reference}")
     except ValueError as error:
         raise UsageError(str(error)) from None
-    state: VersionState = cluster.ask(VersionWanted(name, number), ANSWER_S)
+    state: VersionState = cluster.ask(VersionWanted(name, number), REPLY_S)
     settled = False
     while state.version is not None and not all(state.holders) and not settled:
-        settled = cluster.ask(StorageWanted(), ANSWER_S).settled
+        settled = cluster.ask(StorageWanted(), REPLY_S).settled
         if not settled:
             cluster.rest(POLL_S)
-        state = cluster.ask(VersionWanted(name, number), ANSWER_S)
+        state = cluster.ask(VersionWanted(name, number), REPLY_S)
     if state.version is None:
-        known = cluster.ask(VersionsWanted(name), ANSWER_S).versions
+        known = cluster.ask(VersionsWanted(name), REPLY_S).versions
         versions = ", ".join(f"@{line.number}" for line in known)
         there = f"it has the versions {versions}" if known else "`mrframe fs ls` lists the datasets"
         raise UsageError(f"the cluster has no dataset mrfs:{name}{f'@{number}' if number else ''}; {there}")
@@ -268,9 +268,9 @@ def remove(cluster: StoreClient, reference: str, *, all_versions: bool) -> list[
     assert version is not None
     numbers = [version.number]
     if all_versions:
-        numbers = [line.number for line in cluster.ask(VersionsWanted(version.dataset), ANSWER_S).versions]
+        numbers = [line.number for line in cluster.ask(VersionsWanted(version.dataset), REPLY_S).versions]
     for number in numbers:
-        cluster.want(DatasetRemoved(version.dataset, number), ANSWER_S)
+        cluster.want(DatasetRemoved(version.dataset, number), REPLY_S)
     return [f"mrfs:{version.dataset}@{number}" for number in numbers]
 
 
@@ -288,7 +288,7 @@ def inputs_of(cluster: StoreClient) -> Callable[[str], list[InputFile]]:
 
 def _input_files(cluster: StoreClient, state: VersionState) -> list[InputFile]:
     assert state.version is not None
-    place = f"mrfs:{state.version.dataset}@{state.version.number}"
+    reference = f"mrfs:{state.version.dataset}@{state.version.number}"
     holders = iter(state.holders)
     files, looked = [], False
     for file in state.version.files:
@@ -296,8 +296,8 @@ def _input_files(cluster: StoreClient, state: VersionState) -> list[InputFile]:
         if blocks and not looked:  # its beginning says which format it has
             looked = True
             blocks[0] = replace(blocks[0], path=_replica(cluster, blocks[0]))
-        name = f"{place}/{os.path.basename(file.name)}"
-        files.append(InputFile(place, name, file.length, is_stored=True, blocks=tuple(blocks)))
+        name = f"{reference}/{os.path.basename(file.name)}"
+        files.append(InputFile(reference, name, file.length, is_stored=True, blocks=tuple(blocks)))
     return files
 
 

@@ -25,14 +25,14 @@ from mrframe.core.model.block_messages import (
 )
 from mrframe.core.model.events import NodeDrained
 from mrframe.core.model.manifest_messages import RecoverVersions
-from mrframe.engines.datasets.datasets import ANSWER_S, POLL_S, STALL_S, StoreClient
+from mrframe.engines.datasets.datasets import POLL_S, REPLY_S, STALL_S, StoreClient
 from mrframe.errors import ClusterUnreachable, UsageError
 
 AGAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BlockPosition:
     """Where a block belongs: the version, the file, and the offset in its content."""
 
     dataset: str
@@ -44,46 +44,46 @@ class Place:
 class Report:
     """The findings of a check of the whole store.
 
-    faults   damaged replicas, with the places of their blocks and whether the block has all its replicas again
-    lacking  blocks with fewer replicas than they are to have, or none, with their places
+    faults   damaged replicas, with the positions of their blocks and whether the block has all its replicas again
+    lacking  blocks with fewer replicas than they are to have, or none, with their positions
     blocks   replicas that were read
     aside    versions that nodes have manifests of, and the catalog does not know
     unknown  blocks that belong to no version at all, by node
     """
 
-    faults: list[tuple[Fault, list[Place], bool]]
-    lacking: list[tuple[Lacking, list[Place]]]
+    faults: list[tuple[Fault, list[BlockPosition], bool]]
+    lacking: list[tuple[Lacking, list[BlockPosition]]]
     blocks: int
     aside: tuple[AsideVersion, ...] = ()
     unknown: tuple[UnknownBlocks, ...] = ()
 
     @property
-    def lost(self) -> list[tuple[Lacking, list[Place]]]:
+    def lost(self) -> list[tuple[Lacking, list[BlockPosition]]]:
         """The blocks that have no replica left."""
-        return [(one, places) for one, places in self.lacking if not one.nodes]
+        return [(one, positions) for one, positions in self.lacking if not one.nodes]
 
 
 def fsck(cluster: StoreClient, *, repair: bool) -> Report:
     """Have all joined nodes read and verify all their replicas. With `repair`, wait until all faults are repaired."""
     number = secrets.randbits(62) or 1
     _watch(cluster, lambda _: True)
-    state = _watch(cluster, lambda state: _is_judged(state, number), JudgingWanted(number))
+    state = _watch(cluster, lambda state: _is_verified(state, number), JudgingWanted(number))
     if repair:
         state = _watch(cluster, lambda state: all(not one.nodes for one in state.lacking), give_up=False)
-    places = _places(cluster, state.aside)
+    positions = _positions(cluster, state.aside)
     missing = {one.name for one in state.lacking}
     faults = [one for one in state.faults if one.number == number]
     return Report(
-        [(one, places.get(one.name, []), one.name not in missing) for one in faults],
-        [(one, places.get(one.name, [])) for one in state.lacking],
-        sum(blocks for _, judging, blocks in state.verified if judging == number),
+        [(one, positions.get(one.name, []), one.name not in missing) for one in faults],
+        [(one, positions.get(one.name, [])) for one in state.lacking],
+        sum(blocks for _, check, blocks in state.verified if check == number),
         state.aside,
         state.unknown,
     )
 
 
-def _is_judged(state: StorageState, number: int) -> bool:
-    done = {node for node, judging, _ in state.verified if judging == number}
+def _is_verified(state: StorageState, number: int) -> bool:
+    done = {node for node, check, _ in state.verified if check == number}
     return all(node.node in done for node in state.nodes if node.state == "joined")
 
 
@@ -95,12 +95,12 @@ def _watch(
     When nothing changes for `STALL_S`, raise ClusterUnreachable, or without `give_up` return the state as it is. The
     request `want` is sent again from time to time, since a node or the master may have restarted.
     """
-    moved_s, before, said_s = time.monotonic(), None, -AGAIN_S
+    moved_s, before, sent_s = time.monotonic(), None, -AGAIN_S
     while True:
-        if want is not None and time.monotonic() - said_s > AGAIN_S:
-            said_s = time.monotonic()
-            cluster.want(want, ANSWER_S)
-        state: StorageState = cluster.ask(StorageWanted(), ANSWER_S)
+        if want is not None and time.monotonic() - sent_s > AGAIN_S:
+            sent_s = time.monotonic()
+            cluster.want(want, REPLY_S)
+        state: StorageState = cluster.ask(StorageWanted(), REPLY_S)
         if state.settled and is_over(state):
             return state
         if state != before:
@@ -112,19 +112,19 @@ def _watch(
         cluster.rest(POLL_S)
 
 
-def _places(cluster: StoreClient, aside: tuple[AsideVersion, ...]) -> dict[str, list[Place]]:
+def _positions(cluster: StoreClient, aside: tuple[AsideVersion, ...]) -> dict[str, list[BlockPosition]]:
     """For each block that is needed, where it belongs."""
-    places: dict[str, list[Place]] = {}
-    known = [(line, "") for line in cluster.ask(VersionsWanted(""), ANSWER_S).versions]
+    positions: dict[str, list[BlockPosition]] = {}
+    known = [(line, "") for line in cluster.ask(VersionsWanted(""), REPLY_S).versions]
     for line, key in [*known, *((one.line, one.key) for one in aside)]:
-        version = cluster.ask(VersionWanted(line.dataset, line.number, key), ANSWER_S).version
+        version = cluster.ask(VersionWanted(line.dataset, line.number, key), REPLY_S).version
         for file in version.files if version else ():
             offset = 0
             for block in file.blocks:
-                place = Place(f"mrfs:{line.dataset}@{line.number}", file.name, offset)
-                places.setdefault(block.name, []).append(place)
+                position = BlockPosition(f"mrfs:{line.dataset}@{line.number}", file.name, offset)
+                positions.setdefault(block.name, []).append(position)
                 offset += block.length
-    return places
+    return positions
 
 
 def aside(cluster: StoreClient) -> tuple[AsideVersion, ...]:
@@ -147,9 +147,9 @@ def recover(cluster: StoreClient, dataset: str, *, name: str = "") -> tuple[list
             if known
             else "no node knows a version that the catalog lacks, so there is nothing to recover"
         )
-    cluster.want(RecoverVersions(dataset, name), ANSWER_S)
+    cluster.want(RecoverVersions(dataset, name), REPLY_S)
     puts = {one.line.put for one in wanted}
-    found = [line for line in cluster.ask(VersionsWanted(""), ANSWER_S).versions if line.put in puts]
+    found = [line for line in cluster.ask(VersionsWanted(""), REPLY_S).versions if line.put in puts]
     left = tuple(one for one in wanted if one.line.put not in {line.put for line in found})
     return [f"mrfs:{line.dataset}@{line.number}" for line in found], left
 
@@ -161,7 +161,7 @@ def balance(cluster: StoreClient) -> StorageState:
 
 def decommission(cluster: StoreClient, node: str, *, undo: bool) -> StorageState:
     """Have a node give its blocks to the others, and wait until it has none. UsageError: it is none, or the last."""
-    state: StorageState = cluster.ask(StorageWanted(), ANSWER_S)
+    state: StorageState = cluster.ask(StorageWanted(), REPLY_S)
     names = [one.node for one in state.nodes]
     if node not in names:
         raise UsageError(f"the cluster has no node {node!r}; it has: {', '.join(names)}")
@@ -169,7 +169,7 @@ def decommission(cluster: StoreClient, node: str, *, undo: bool) -> StorageState
         one for one in state.nodes if one.node != node and not one.drained and one.state == "joined"
     ]:
         raise UsageError(f"{node} is the last node that keeps blocks; there is none to give them to")
-    cluster.want(NodeDrained(node, not undo), ANSWER_S)
+    cluster.want(NodeDrained(node, not undo), REPLY_S)
     if undo:
         return balance(cluster)
     return _watch(

@@ -75,7 +75,7 @@ def keep_run(plan: Plan, outcome: Outcome, summary: Summary, question: Mapping[s
 
 
 def _guarded(keep: Callable[[], str]) -> tuple[str, str]:
-    """(id, why there is none), one of them "": whatever goes wrong, the answer or the error is there already."""
+    """(id, why there is none), one of them "": whatever goes wrong, the result or the error is there already."""
     try:
         return keep(), ""
     except Exception as error:  # also a bug of mrframe costs no more than the record

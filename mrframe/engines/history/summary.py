@@ -47,7 +47,7 @@ class Summary:
     prints_cut_bytes  printed by the job's code, and not shown
     saved_maps        map tasks that were not carried out because their results were saved
     not_saved         why no results are saved, "" when they are
-    warnings          of faults that do not concern the answer, such as those of the folder of saved results
+    warnings          of faults that do not concern the result, such as those of the folder of saved results
     window            the window of time that was asked for, as instants
     kept              the id under which the run is kept, or "" and the reason in `not_kept`
     samples, failed   of malformed lines, and of records that were left out because the job's code failed
@@ -192,7 +192,7 @@ def _balance(ledger: Ledger, maps: list[CommittedAttempt], plan: Plan) -> None:
     missing = ledger.missing_bytes() or expected - ledger.bytes_in or planned - read
     if missing:
         raise LedgerUnbalanced(
-            f"{missing:,} bytes of {expected:,} are in no class of the ledger ({ledger}); the answer would not be "
+            f"{missing:,} bytes of {expected:,} are in no class of the ledger ({ledger}); the result would not be "
             "exact, so there is none; please report this as a bug of mrframe"
         )
 

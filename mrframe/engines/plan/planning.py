@@ -204,14 +204,14 @@ def _spooled(
 ) -> tuple[Iterator[Split] | None, Split | None]:
     """The splits of standard input as they arrive, and the first of them."""
     files = [(name, file) for name, some in named.items() for file in some]
-    places = [(index, name) for index, (name, file) in enumerate(files) if file.is_stdin]
-    if not places:
+    positions = [(index, name) for index, (name, file) in enumerate(files) if file.is_stdin]
+    if not positions:
         return None, None
-    if len(places) > 1:
+    if len(positions) > 1:
         raise InputError("standard input (-) is given to two sources, but it can be read only once; give it once")
     from mrframe.formats.inputs.stdin import InTime, spool
 
-    index, name = places[0]
+    index, name = positions[0]
     folder = os.path.join(scratch.make(), "stdin")
     os.mkdir(folder, 0o700)
     stream = sys.stdin.buffer if options.timeout_s is None else InTime(sys.stdin.buffer, options.timeout_s)

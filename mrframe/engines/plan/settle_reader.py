@@ -94,7 +94,7 @@ def _settled(read: Reader, log_format: str | None, head: bytes, name: str) -> Re
     if not is_undetected(read):
         return read
     if not head:
-        return logs.combined  # nothing will be read: any format gives the same answer
+        return logs.combined  # nothing will be read: any format gives the same result
     return detect(head, name).reader
 
 

@@ -76,15 +76,15 @@ def test_a_compressed_file_of_which_one_block_is_not_known_stays_one_file(tmp_pa
 
 
 def test_the_first_piece_that_is_not_known_ends_the_look_at_its_input(tmp_path):
-    judged = []
+    checked = []
 
     def is_saved(split) -> bool:
-        judged.append(split.order)
+        checked.append(split.order)
         return split.order[0] == 1
 
     splits = splits_of(tmp_path, new=LINES, old=LINES)
     found = scan(splits, is_saved, block_bytes=BLOCK_BYTES, threads=1)
-    assert [order for order in judged if order[0] == 0] == [(0, 0)]
+    assert [order for order in checked if order[0] == 0] == [(0, 0)]
     assert all(split.content for split in found if split.order[0] == 1)
 
 
@@ -128,7 +128,7 @@ def test_an_error_of_a_thread_beside_this_one_is_raised_here(tmp_path):
         return True
 
     class Judge(content_scan._Scan):
-        def judge(self, split) -> bool:  # without its lock, so that this thread can wait for the other
+        def has_result(self, split) -> bool:  # without its lock, so that this thread can wait for the other
             if threading.current_thread() is here:
                 assert other_began.wait(10)
             return is_saved(split)

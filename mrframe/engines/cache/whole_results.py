@@ -1,9 +1,9 @@
-"""Whole answers that are saved: the same job over the same content, in the same order, needs no engine at all.
+"""Whole results in the cache: the same job over the same content, in the same order, needs no engine at all.
 
-An answer is identified by the results of its maps in input order (`task/cache/map_results.py` has their identity),
+A result is identified by the results of its maps in input order (`task/cache/map_results.py` has their identity),
 and by the settings that apply after them: the number of partitions, and the limits on malformed lines and failed
-records, so that a stricter run is judged anew. Only the answer for an unchanged input is found here. For a log that
-grew, the saved results of its maps are used.
+records, so that a stricter run is checked anew. Only the result for an unchanged input is found here. For a log that
+grew, the cached results of its maps are used.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from mrframe.task.cache.map_results import identity
 
 VERSION = 1
 BYTES_MAX = 64 * MIB
-"""A larger answer is made again."""
+"""A larger result is computed again."""
 _PAIRS = Split("pairs", "saved", "", 0, 0, (0, 0))
 
 
-class AnswerEngine:
+class WholeResultEngine:
     """See `engines.protocol.Engine`: the outcome of an earlier run, its parts copied to the scratch directory."""
 
     name = "saved"
@@ -42,8 +42,8 @@ class AnswerEngine:
         return self._outcome
 
 
-def load_answer(plan: Plan, results: ResultStore) -> AnswerEngine | None:
-    """The saved answer for a plan, None when there is none. OSError when the scratch directory is full."""
+def load_whole_result(plan: Plan, results: ResultStore) -> WholeResultEngine | None:
+    """The cached result for a plan, None when there is none. OSError when the scratch directory is full."""
     saving = plan.settings.saving
     if saving is None or saving.verify or not _may_be_saved(plan):
         return None
@@ -53,17 +53,17 @@ def load_answer(plan: Plan, results: ResultStore) -> AnswerEngine | None:
     key = _key(plan, splits, [split.content for split in splits])
     if results.size_bytes(saving.job, f"{key}-0") is None:
         return None
-    folder = os.path.join(plan.scratch.make(), "answer")
+    folder = os.path.join(plan.scratch.make(), "result")
     os.mkdir(folder, 0o700)
     parts = [os.path.join(folder, f"{number}.mrf") for number in range(plan.steps[-1].partitions)]
     reports = [results.load(saving.job, f"{key}-{number}", path) for number, path in enumerate(parts)]
     if None in reports or reports[0] is None:
         return None
-    return AnswerEngine(Outcome(parts, _done(reports[0], splits)))
+    return WholeResultEngine(Outcome(parts, _done(reports[0], splits)))
 
 
-def save_answer(plan: Plan, outcome: Outcome, results: ResultStore) -> str:
-    """Save the answer of a run if it can be identified again. Returns the fault of the disk, or ""."""
+def save_whole_result(plan: Plan, outcome: Outcome, results: ResultStore) -> str:
+    """Save the result of a run if it can be identified again. Returns the fault of the disk, or ""."""
     saving = plan.settings.saving
     maps = input_maps(outcome.done)
     contents = [done.report.content for done in maps]
@@ -83,8 +83,8 @@ def save_answer(plan: Plan, outcome: Outcome, results: ResultStore) -> str:
     report = msgpack.packb(plain, unicode_errors="surrogateescape")
     for number, part in reversed(list(enumerate(outcome.parts))):  # the first one last: it says that all are there
         data = report if number == 0 else b""
-        if said := results.save(saving.job, f"{key}-{number}", data, [part], {"name": saving.name}):
-            return said
+        if fault := results.save(saving.job, f"{key}-{number}", data, [part], {"name": saving.name}):
+            return fault
     return ""
 
 

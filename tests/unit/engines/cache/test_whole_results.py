@@ -1,4 +1,4 @@
-"""Which whole answers are saved: never one of which records were left out, nor one for which a file was read."""
+"""Which whole results are cached: never one that left out records, nor one whose code read a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from mrframe import Job, RunOptions, count, text
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Split, StepSpec
-from mrframe.engines.cache.answers import load_answer, save_answer
+from mrframe.engines.cache.whole_results import load_whole_result, save_whole_result
 from mrframe.engines.protocol import CommittedAttempt, Outcome
 from mrframe.store.result_store import ResultStore
 from mrframe.task.code.settings import Saving, TaskSettings
@@ -18,7 +18,7 @@ from mrframe.task.code.settings import Saving, TaskSettings
 SPLIT = Split("file", "a.log", "a.log", 0, 8, (0, 0), content="c" * 64)
 
 
-class Answer:
+class SavedRun:
     """A run of one map and one reduce that is done, and the folder of saved results."""
 
     def __init__(self, tmp_path) -> None:
@@ -38,35 +38,35 @@ class Answer:
 
     def is_saved(self) -> bool:
         done = [CommittedAttempt("map", 0, SPLIT, self.map), CommittedAttempt("reduce", 0, None, self.reduce)]
-        assert save_answer(self.plan, Outcome([str(self._tmp_path / "part")], done), self.results) == ""
-        return load_answer(self.plan, self.results) is not None
+        assert save_whole_result(self.plan, Outcome([str(self._tmp_path / "part")], done), self.results) == ""
+        return load_whole_result(self.plan, self.results) is not None
 
 
 @pytest.fixture
-def answer(tmp_path):
-    return Answer(tmp_path)
+def saved_run(tmp_path):
+    return SavedRun(tmp_path)
 
 
-def test_an_answer_of_all_records_is_saved(answer):
-    assert answer.is_saved()
+def test_a_result_of_all_records_is_saved(saved_run):
+    assert saved_run.is_saved()
 
 
-def test_an_answer_of_which_records_were_left_out_is_not(answer):
-    answer.map.ledger.quarantined = 1
-    assert not answer.is_saved()
+def test_a_result_that_left_out_records_is_not_saved(saved_run):
+    saved_run.map.ledger.quarantined = 1
+    assert not saved_run.is_saved()
 
 
 @pytest.mark.parametrize("part", ["map", "reduce"])
-def test_an_answer_for_which_code_did_something_beside_computing_is_not(answer, part):
-    getattr(answer, part).effect = "job.py:3 opens 'table'"
-    assert not answer.is_saved()
+def test_a_result_whose_code_did_more_than_compute_is_not_saved(saved_run, part):
+    getattr(saved_run, part).effect = "job.py:3 opens 'table'"
+    assert not saved_run.is_saved()
 
 
-def test_a_map_in_the_place_of_an_answer_and_an_answer_of_another_job_are_none(answer, tmp_path):
-    assert answer.is_saved()
+def test_a_map_result_or_a_result_of_another_job_is_not_loaded(saved_run, tmp_path):
+    assert saved_run.is_saved()
     folder = tmp_path / "results" / "jobs" / ("a" * 40)
     (name,) = (name for name in os.listdir(folder) if name.endswith("-0"))
-    answer.results.save("a" * 40, "b" * 40, b"report of a map", [str(tmp_path / "part")], {})
-    os.rename(tmp_path / "answer", tmp_path / "first")
+    saved_run.results.save("a" * 40, "b" * 40, b"report of a map", [str(tmp_path / "part")], {})
+    os.rename(tmp_path / "result", tmp_path / "first")
     (folder / name).write_bytes((folder / ("b" * 40)).read_bytes())
-    assert load_answer(answer.plan, answer.results) is None
+    assert load_whole_result(saved_run.plan, saved_run.results) is None
