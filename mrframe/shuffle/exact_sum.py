@@ -18,10 +18,12 @@ import math
 import sys
 from collections.abc import Iterable, Sequence
 from decimal import MAX_EMAX, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, DecimalException, Inexact, Rounded
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mrframe.core.safe_text import safe_repr
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 State = Any
 DIGITS_MAX = 999_999  # of an exact sum of Decimals
@@ -87,7 +89,7 @@ def finish(state: State) -> int | float | Decimal:
         return special  # type: ignore[no-any-return]
     if not whole:
         return _fsum(parts)
-    return _rounded(whole + sum(map(Fraction, parts)))
+    return _rounded(whole + _fractions(parts))
 
 
 def mean(state: State, count: int) -> float | Decimal:
@@ -105,7 +107,7 @@ def mean(state: State, count: int) -> float | Decimal:
     _, whole, parts, special = state
     if special != 0:
         return special  # type: ignore[no-any-return]
-    return _rounded((whole + sum(map(Fraction, parts))) / count)
+    return _rounded((whole + _fractions(parts)) / count)
 
 
 def _floats(values: list[Any]) -> State:
@@ -139,14 +141,14 @@ def _expansion(values: Sequence[float]) -> tuple[float, ...]:
 
 def _huge(values: Sequence[float]) -> tuple[float, ...]:
     """Return the same where the sum overflows on the way. Raises OverflowError if the result exceeds a float."""
-    rest = sum(map(Fraction, values), Fraction(0))
+    rest = _fractions(values)
     parts: list[float] = []
     while rest:
         part = _rounded(rest)
         if math.isinf(part):
             part = math.copysign(1.7976931348623157e308, part)  # kept in pieces: later terms may bring it back
         parts.append(part)
-        rest -= Fraction(part)
+        rest -= _fractions([part])
     return tuple(parts)
 
 
@@ -154,7 +156,14 @@ def _fsum(parts: Iterable[float]) -> float:
     try:
         return math.fsum(parts)
     except OverflowError:
-        return _rounded(sum(map(Fraction, parts), Fraction(0)))
+        return _rounded(_fractions(parts))
+
+
+def _fractions(parts: Iterable[float]) -> Fraction:
+    """Return the exact sum of some floats."""
+    from fractions import Fraction  # takes 2 ms, and sums of ints do without
+
+    return sum(map(Fraction, parts), Fraction(0))
 
 
 def _rounded(value: Fraction) -> float:

@@ -15,7 +15,7 @@ from mrframe.core.model.reports import Malformed
 from mrframe.errors import FormatError
 from mrframe.formats.grammar.format_string import parse_format
 from mrframe.formats.grammar.grammar import Grammar
-from mrframe.formats.grammar.patterns import capture_of, compile_patterns, diagnose, part
+from mrframe.formats.grammar.patterns import capture_of, diagnose, part, patterns_of
 from mrframe.formats.grammar.strftime import has_zone
 from mrframe.formats.named_formats import FORMATS, STRINGS
 from mrframe.formats.readers.access_fields import field_of
@@ -46,7 +46,7 @@ class AccessReader:
         self._labels = tuple(labels or fields)  # the names under which bad fields are counted
         known = grammar.field_map()
         wanted = {name: capture_of(*known[name]) for name in self._fields if name not in _LINE_FIELDS}
-        self._patterns = compile_patterns(grammar, list(dict.fromkeys(wanted.values())))
+        self._patterns = patterns_of(grammar, list(dict.fromkeys(wanted.values())))
         place = {capture: at for at, capture in enumerate(self._patterns.captures)}
         self._places = [place[wanted[name]] if name in wanted else None for name in self._fields]
         self._converters = [
@@ -230,7 +230,7 @@ class AccessLogs(ReaderKind):
 
     def matches(self, form: str) -> Matches:
         """Return a test of one line. See `ReaderKind`."""
-        strict = compile_patterns(grammar_of(form), ()).strict
+        strict = patterns_of(grammar_of(form), ()).strict
         if form == "vhost":  # "192.0.2.1 - jean paul [" begins with a client, and its user has two words
             return lambda line: strict.fullmatch(line) is not None and line.split(b" ", 2)[1] != b"-"
         return lambda line: strict.fullmatch(line) is not None

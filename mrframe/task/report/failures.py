@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.spec import Failure
 from mrframe.core.safe_text import MESSAGE_CHARS_MAX, safe_repr, safe_str
 from mrframe.errors import UserCodeError
 from mrframe.paths import PACKAGE_DIR
+
+if TYPE_CHECKING:
+    import traceback
 
 _PACKAGE = os.path.join(PACKAGE_DIR, "")
 _READY = os.path.join(_PACKAGE, "jobs", "")
@@ -78,6 +80,8 @@ def user_traceback(error: BaseException) -> str:
     """Return the traceback from the user's first line on, without mrframe's lines, or "" without a user's line."""
     if not _has_user_frame(error):
         return ""
+    import traceback  # only a failure needs it
+
     try:
         report = traceback.TracebackException.from_exception(error)
     except Exception:  # Python asks a method of the user's for a suggestion
@@ -140,6 +144,8 @@ def _users_part(error: BaseException) -> TracebackType | None:
 
 def _trim(report: traceback.TracebackException) -> None:
     """Remove mrframe's frames from a report and its chain."""
+    import traceback
+
     waiting = [report]
     while waiting:
         one = waiting.pop()
