@@ -12,7 +12,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 
-.PHONY: help demo test lint bench bench-versions simulate chaos fuzz differential samples measures docs clean bench-full
+.PHONY: help demo test lint bench bench-versions bench-start simulate chaos fuzz differential samples measures docs clean bench-full
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench: $(READY)  ## time jobs beside Python by hand and the installed peers; tak
 
 bench-versions: $(READY)  ## compare the speed of this tree with the revision BASE, interleaved
 	$(RUN) benchmarks/versions.py $(BASE)
+
+bench-start: $(READY)  ## compare the start-up of this tree with that of the revision BASE
+	$(RUN) benchmarks/start.py $(BASE)
 
 bench-full: $(READY)  ## the same with a gigabyte of logs; takes about an hour
 	$(RUN) benchmarks/run.py --sizes full

@@ -88,7 +88,8 @@ def _spread(ratios: list[float]) -> str:
     return f"{statistics.median(ratios):.3f} ({min(ratios):.2f}–{max(ratios):.2f})"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor."""
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         for line in file:
             if line.startswith("model name"):
@@ -113,7 +114,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parsed(arguments)
     options.data.mkdir(parents=True, exist_ok=True)
     adopt_orphans()
-    print(f"{_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, sizes `{options.sizes}`")
+    print(f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, sizes `{options.sizes}`")
     print(f"this tree / {options.revision}, medians of {options.rounds} interleaved pairs\n")
     print("| job | seconds | wall | CPU | answer |\n|---|---|---|---|---|")
     runs: list[Run] = []
