@@ -95,6 +95,79 @@ def test_nobody_sleeps():
     assert not [place(path, node) for path, node, name in calls(PRODUCT) if re.fullmatch(r"(\w+\.)?sleep", name)]
 
 
+SPEAKERS = {
+    "mrframe/cli/show/streams.py": "the one place where a command writes",
+    "mrframe/task/isolation/process_log.py": "the one place where other processes write",
+    "mrframe/task/isolation/stdout.py": "keeps a job's prints apart from the data",
+    "mrframe/task/isolation/print_limit.py": "passes on a job's prints",
+}
+"""Modules that may touch the standard streams. The first two escape whatever they write."""
+PRINTING = re.compile(
+    r"print|input|breakpoint|(\w+\.)?pprint|"
+    r"click\.(echo\w*|secho|prompt|confirm|progressbar|pause|edit|clear|get_(text|binary)_stream)|"
+    r"traceback\.print_\w+|warnings\.warn\w*|logging\.\w+|sys\.(__)?(excepthook|unraisablehook|displayhook)(__)?|os\.write|(os\.fdopen|open)"
+)
+STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__", "stdin"}
+
+
+def is_printing(node: ast.Call) -> bool:
+    """Whether a call prints: also one that opens or writes to the descriptors 1 and 2."""
+    name = ast.unparse(node.func)
+    if not PRINTING.fullmatch(name):
+        return False
+    if name not in ("os.write", "os.fdopen", "open"):
+        return True
+    return bool(node.args) and isinstance(node.args[0], ast.Constant) and node.args[0].value in (1, 2)
+
+
+def speaking() -> set[str]:
+    """Places that print, name a standard stream, or import one."""
+    found = set()
+    for path, node in nodes(
+        [p for p in PRODUCT if "testing" not in p.parts], ast.Call, ast.Attribute, ast.ImportFrom
+    ):
+        if isinstance(node, ast.Call):
+            speaks = is_printing(node)
+        elif isinstance(node, ast.Attribute):
+            speaks = node.attr in STREAMS - {"stdin"} and ast.unparse(node.value) == "sys"
+        else:
+            names = {alias.name for alias in node.names}
+            speaks = (node.module == "sys" and bool(names & STREAMS)) or (
+                node.module == "click" and any(PRINTING.fullmatch(f"click.{name}") for name in names)
+            )
+        if speaks:
+            found.add(place(path, node))
+    return found
+
+
+def test_one_module_writes_to_the_terminal():
+    """Text from logs, names and exceptions is escaped there, so no other place can forget it."""
+    found = speaking()
+    assert sorted(one for one in found if one.partition(":")[0] not in SPEAKERS) == []
+    assert {one.partition(":")[0] for one in found} == set(SPEAKERS)  # and no exception is left over
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "print('x')",
+        "click.echo(text, err=True)",
+        "from click import secho",
+        "sys.stderr.write(text)",
+        "out = sys.stdout",
+        "from sys import stderr",
+        "traceback.print_exc()",
+        "os.write(2, text)",
+        "open(1, 'w')",
+        "sys.__excepthook__(*error)",
+    ],
+)
+def test_another_way_to_write_to_the_terminal_is_found(code, monkeypatch):
+    path = ROOT / "mrframe/cli/last_id.py"
+    monkeypatch.setitem(TREES, path, ast.parse(code))
+    assert "mrframe/cli/last_id.py:1" in speaking()
+
+
 def test_the_hash_of_python_is_never_used():
     """It differs from process to process; `shuffle/partition.py` has the one hash."""
     used = [place(path, node) for path, node, name in calls(PRODUCT) if name == "hash"]

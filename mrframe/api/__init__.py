@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from mrframe.task.debug.capsule import Capsule
     from mrframe.task.isolation import stdout
     from mrframe.task.isolation.hook_guard import is_the_jobs
+    from mrframe.task.isolation.process_log import flush_prints
     from mrframe.task.report.failures import exception_text, user_traceback
 
 _MODULES = {
@@ -111,6 +112,7 @@ _MODULES = {
     "task.code.job_file": ("ready_names",),
     "task.debug.capsule": ("Capsule",),
     "task.isolation.hook_guard": ("is_the_jobs",),
+    "task.isolation.process_log": ("flush_prints",),
     "task.report.failures": ("exception_text", "user_traceback"),
 }
 _MODULE_OF = {name: (module, name) for module, names in _MODULES.items() for name in names}
@@ -166,6 +168,7 @@ __all__ = [
     "examine",
     "exception_text",
     "find_job",
+    "flush_prints",
     "form_for",
     "format_fields",
     "input_lines",

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-import click
-
-from mrframe.cli.show.exit import ReaderLeft, flush_stdout
+from mrframe.cli.show.streams import ReaderLeft, flush_all, report, stderr
 from mrframe.errors import OutputError
 
 
 def in_child(work: Callable[[], int]) -> int:
     """Run `work` in a forked child that shares the terminal. Returns its exit code, or 1 if a signal ended it."""
-    flush_stdout()
-    sys.stderr.flush()
+    flush_all()
     child = os.fork()
     if child == 0:
         _work_and_leave(work)
@@ -28,7 +24,7 @@ def in_child(work: Callable[[], int]) -> int:
         signal.signal(signal.SIGINT, before)
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
-        click.echo(f"the job's code does not survive it: killed by {signal.Signals(-code).name}", err=True)
+        report(f"the job's code does not survive it: killed by {signal.Signals(-code).name}")
         return 1
     return code
 
@@ -38,13 +34,12 @@ def _work_and_leave(work: Callable[[], int]) -> NoReturn:
     code = 1
     try:
         code = work()
-        flush_stdout()
-        sys.stderr.flush()
+        flush_all()
     except OutputError as error:
         if not code:  # else the error has been shown
             from mrframe.cli.show.failures import show
 
-            show(error, sys.stderr, verbose=False)
+            show(error, stderr(), verbose=False)
         code = code or error.exit_code
     except KeyboardInterrupt:
         code = 130
@@ -53,6 +48,6 @@ def _work_and_leave(work: Callable[[], int]) -> NoReturn:
     except BaseException as error:  # it would be lost with the child
         from mrframe.cli.show.failures import show_unexpected
 
-        show_unexpected(error, sys.stderr)
+        show_unexpected(error, stderr())
     finally:
         os._exit(code)

@@ -6,9 +6,8 @@ is the last thing, since it would act on something else than was meant.
 
 from __future__ import annotations
 
-import click
-
 from mrframe import api
+from mrframe.cli.show.streams import report
 
 
 def named(text: str, directory: str | None) -> str:
@@ -23,5 +22,5 @@ def named_submission(text: str, directory: str | None) -> str:
 
 
 def _echoed(name: str) -> str:
-    click.echo(f"@ is {name}", err=True)
+    report(f"@ is {name}")
     return name

@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 import click
 
 from mrframe.cli import COMPLETE_VARIABLE
-from mrframe.cli.show.exit import catch_lost_signals, leave, refuse_exit, run_to_exit_code, say
+from mrframe.cli.show.exit import catch_lost_signals, leave, refuse_exit, run_to_exit_code
+from mrframe.cli.show.streams import say
 
 SECTIONS = {
     "Run a job": {

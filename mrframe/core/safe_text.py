@@ -1,11 +1,20 @@
-"""Text of a job's own objects for messages: their `__repr__` and `__str__` may raise, and may give megabytes.
+"""Text that others wrote, made safe to show: text from logs, names and exceptions, and objects of a job's code.
 
-Not here: text from logs, which `cli/show/terminal.py` makes fit for a terminal.
+A terminal obeys control characters, and characters that change the direction of text make a line look like another.
+The `escaped…` functions spell them out, and `cli/show/streams.py` applies them to all that a command prints.
+`safe_repr` and `safe_str` are for objects with a `__repr__` and `__str__` that may raise, and may return megabytes.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+
+# C0, DEL, C1, marks that change the direction of text, line separators, and bytes that are not UTF-8
+_UNSAFE = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_LINE = re.compile(f"[{_UNSAFE}]")
+_LINES = re.compile(f"(?![\n\t])[{_UNSAFE}]")
+_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 VALUE_CHARS_MAX = 200  # of a value within a message
 MESSAGE_CHARS_MAX = 8 << 10  # of an exception's own text
@@ -32,3 +41,33 @@ def _text(call: Callable[[object], str], value: object) -> str:
         raise
     except BaseException as error:  # the object's own method runs here
         return f"<{type(value).__name__}: its __{call.__name__}__ raised {type(error).__name__}>"
+
+
+def escaped(text: str) -> str:
+    """Return the text with nothing in it that a terminal obeys but newlines and tabs: `\\x1b`, `\\u202e` instead.
+
+    Bytes that are not UTF-8 (lone surrogates) become `\\xNN`, as they are in the log. For people: a backslash in the
+    text stays one. Text that is escaped already stays the same.
+    """
+    return _LINES.sub(_spelled, text) if _LINES.search(text) else text
+
+
+def escaped_line(text: str) -> str:
+    """Return the same on one line: newlines and tabs are `\\n` and `\\t`."""
+    return _LINE.sub(_spelled, text) if _LINE.search(text) else text
+
+
+def escaped_json(text: str) -> str:
+    """Return JSON text of the same value, with `\\u` escapes for such characters in its strings."""
+    return _LINES.sub(_spelled_json, text) if _LINES.search(text) else text
+
+
+def _spelled(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00
+    return _NAMED.get(match.group()) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
+
+
+def _spelled_json(match: re.Match[str]) -> str:
+    return f"\\u{ord(match.group()):04x}"

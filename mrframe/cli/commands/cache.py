@@ -10,8 +10,8 @@ import click
 from mrframe import api
 from mrframe.api.units import bytes_text, counted
 from mrframe.cli.parse import settings
-from mrframe.cli.show.exit import print_json, say
-from mrframe.cli.show.terminal import columns_text, escaped
+from mrframe.cli.show.streams import print_json, say
+from mrframe.cli.show.terminal import columns_text
 
 _DAY_S = 86_400
 
@@ -46,7 +46,7 @@ def list_results(*, as_json: bool, cache_dir: str | None) -> None:
         return
     now_s = time.time()
     for line in columns_text([[*map(str, job.cells().values()), _ago(now_s - job.used_s)] for job in jobs]):
-        say(escaped(line))
+        say(line)
     say(f"{counted(len(jobs), 'job')}, {bytes_text(sum(job.bytes for job in jobs))} in {saved.directory}")
 
 

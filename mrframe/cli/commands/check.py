@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mrframe.api import stdout
 from mrframe.api.units import number_text, seconds_text
 from mrframe.cli.parse import settings
 from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand, job_of, options_of_job
-from mrframe.cli.show.exit import print_json, say
-from mrframe.cli.show.terminal import columns_text, may_colour, painted, sample
+from mrframe.cli.show.streams import Line, Painted, print_json, say
+from mrframe.cli.show.terminal import columns_text, sample
 
 if TYPE_CHECKING:
     from mrframe.api import Trial, TriedWay
@@ -47,11 +46,10 @@ def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **valu
     conclude(trial, tried, as_json=as_json)
 
 
-def _line(outcome: TriedWay) -> str:
-    colour = may_colour(stdout.stream())
-    verdict = painted("same", "green", on=colour) if outcome.same else painted("DIFFERENT", "red", on=colour)
+def _line(outcome: TriedWay) -> Line:
+    verdict = Painted("same", "green") if outcome.same else Painted("DIFFERENT", "red")
     cells = [outcome.way.name.ljust(18), f"{number_text(len(outcome.lines)):>9} rows", outcome.digest]
-    return "  ".join([*cells, f"{seconds_text(outcome.seconds):>7}", verdict])
+    return ["  ".join([*cells, f"{seconds_text(outcome.seconds):>7}", ""]), verdict]
 
 
 def conclude(trial: Trial, tried: Sequence[TriedWay], *, as_json: bool) -> None:

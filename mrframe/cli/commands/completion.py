@@ -6,7 +6,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from mrframe.cli import COMPLETE_VARIABLE
-from mrframe.cli.show.exit import say
+from mrframe.cli.show.streams import say
 
 SHELLS = ("bash", "zsh", "fish")
 

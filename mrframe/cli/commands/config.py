@@ -7,8 +7,8 @@ import os
 import click
 
 from mrframe.cli.parse import settings
-from mrframe.cli.show.exit import print_json, say
-from mrframe.cli.show.terminal import columns_text, escaped
+from mrframe.cli.show.streams import print_json, say
+from mrframe.cli.show.terminal import columns_text
 
 
 @click.group("config")
@@ -34,7 +34,7 @@ def show(*, origin: bool, as_json: bool) -> None:
         value = "(decided at run time)" if resolved.value is None else _text(name, resolved.value)
         rows.append([name, value, *([resolved.origin] if origin else [])])
     for line in columns_text(rows):
-        say(escaped(line))
+        say(line)
 
 
 def _text(name: str, value: object) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from mrframe.cli.show.exit import print_json, say
-from mrframe.cli.show.terminal import escaped, may_colour, painted
+from mrframe.cli.show.streams import Line, Painted, print_json, say
 
 if TYPE_CHECKING:
     from mrframe.api import Finding
@@ -38,8 +36,7 @@ def command(*, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _line(finding: Finding) -> str:
+def _line(finding: Finding) -> Line:
     marks = {"good": ("ok", "green"), "poor": ("note", "yellow"), "wrong": ("WRONG", "red")}
     mark, colour = marks[finding.state]
-    painted_mark = painted(mark.ljust(5), colour, on=may_colour(sys.stdout))
-    return f"{painted_mark}  {finding.name.ljust(10)}  {escaped(finding.text)}"
+    return [Painted(mark.ljust(5), colour), f"  {finding.name.ljust(10)}  {finding.text}"]

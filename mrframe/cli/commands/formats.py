@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrframe import api
-from mrframe.cli.show.exit import print_json, say
-from mrframe.cli.show.terminal import columns_text, escaped, sample
+from mrframe.cli.show.streams import print_json, say
+from mrframe.cli.show.terminal import columns_text, sample
 
 if TYPE_CHECKING:
     from mrframe.api import Mismatch
 
 SHOWN_MISMATCHES = 3
+NAME_CHARACTERS_MAX = 4096  # of a file
 
 
 @click.group("formats")
@@ -30,7 +31,7 @@ def list_formats(*, as_json: bool) -> None:
         print_json({"formats": [one.to_plain() for one in formats]})
         return
     for one in formats:
-        say(f"{one.name.ljust(10)}  {one.description}\n{' ' * 12}{escaped(one.example)}")
+        say(f"{one.name.ljust(10)}  {one.description}\n{' ' * 12}{one.example}")
     say("\nor the server's own string, pasted: --log-format 'LogFormat \"%h …\"' or 'log_format x …'")
 
 
@@ -43,7 +44,7 @@ def detect_format(file: str, *, as_json: bool) -> None:
     if as_json:
         print_json(found.to_plain())
         return
-    say(f"{escaped(found.file)}: {found.why}")
+    say(f"{sample(found.file, NAME_CHARACTERS_MAX)}: {found.why}")
     _print_fields(found.fields)
 
 
@@ -72,7 +73,7 @@ def test_format(format_string: str, file: str | None, *, as_json: bool) -> None:
         ]
         print_json({"lines": tried.lines, "matched": tried.matched, "fields": tried.fields, "mismatches": wrong})
     else:
-        say(f"matches {tried.matched:,} of the first {tried.lines:,} lines of {escaped(file)}")
+        say(f"matches {tried.matched:,} of the first {tried.lines:,} lines of {sample(file, NAME_CHARACTERS_MAX)}")
         _print_fields(tried.fields)
         for one in tried.mismatches[:SHOWN_MISMATCHES]:
             _print_mismatch(file, one)
@@ -95,8 +96,8 @@ def _print_mismatch(file: str, one: Mismatch) -> None:
     """A line with a mark where it stops to match."""
     start = max(0, one.at - 60)
     head, tail = sample(_text(one.text[start : one.at]), 400), sample(_text(one.text[one.at : one.at + 60]))
-    lead = f"  {escaped(file)}:{one.line}: " + ("…" if start else "")
-    say(f"{lead}{head}{tail}\n{' ' * (len(lead) + len(head))}^ {escaped(one.reason)}")
+    lead = f"  {sample(file, NAME_CHARACTERS_MAX)}:{one.line}: " + ("…" if start else "")
+    say(f"{lead}{head}{tail}\n{' ' * (len(lead) + len(head))}^ {one.reason}")
 
 
 def _text(line: bytes) -> str:

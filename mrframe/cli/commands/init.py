@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mrframe.cli.show.exit import say
+from mrframe.cli.show.streams import say
 
 DEFAULT_START = "status_codes"
 

@@ -14,8 +14,8 @@ from mrframe import api
 from mrframe.cli.child import in_child
 from mrframe.cli.last_id import named
 from mrframe.cli.parse.dir_option import dir_option
-from mrframe.cli.show.exit import print_json, say
-from mrframe.cli.show.terminal import escaped, sample
+from mrframe.cli.show.streams import print_json, report, say
+from mrframe.cli.show.terminal import sample
 from mrframe.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def command(
     if number > len(kept):
         raise UsageError(f"{kept.id} has {len(kept)} failures, so there is none with the number {number}")
     capsule = kept.capsule(number)
-    for line in _described(kept.id, number, len(kept), capsule):
-        click.echo(line, err=True)
+    report(*_described(kept.id, number, len(kept), capsule))
     package = kept.package()
     api.stdout.claim()
     code = in_child(lambda: _replay(capsule, package, path, debug=debug))
@@ -71,7 +70,7 @@ def _list(kept: KeptFailures, *, as_json: bool) -> None:
         print_json({"id": kept.id, "failures": [row.to_plain() for row in rows]})
         return
     for row in rows:
-        say(f"{row.failure}  {escaped(_location(row))}  {sample(row.message)}")
+        say(f"{row.failure}  {_location(row)}  {sample(row.message)}")
 
 
 def _location(failure: Capsule | FailureInfo) -> str:
@@ -83,7 +82,7 @@ def _location(failure: Capsule | FailureInfo) -> str:
 def _described(run: str, number: int, of: int, capsule: Capsule) -> list[str]:
     lines = [f"{run}, failure {number} of {of}: {sample(capsule.message)}"]
     if capsule.source:
-        lines.append(f"  in      {escaped(_location(capsule))} (byte {capsule.offset})")
+        lines.append(f"  in      {_location(capsule)} (byte {capsule.offset})")
         text = capsule.record.decode("utf-8", "surrogateescape")
         lines.append(f"  record  {sample(text, RECORD_CHARACTERS_MAX)}")
     else:
@@ -102,18 +101,12 @@ def _replay(capsule: Capsule, package: bytes, path: str | None, *, debug: bool) 
     again = api.run_again(capsule, package, path, _debugger if debug else None)
     if again.fails:
         if not debug:
-            sys.stderr.write("\n" + escaped_lines(again.traceback_text))
-        sys.stderr.write("it fails again\n")
+            report("", again.traceback_text.rstrip("\n"))
+        report("it fails again")
         return 1
-    sys.stderr.write("the job's code does not fail on it any more\n")
-    for key, value in again.rows:
-        sys.stderr.write(f"  {sample(repr(key))}: {sample(repr(value))}\n")
+    report("the job's code does not fail on it any more")
+    report(*[f"  {sample(repr(key))}: {sample(repr(value))}" for key, value in again.rows])
     return 0
-
-
-def escaped_lines(text: str) -> str:
-    """Several lines, with control characters escaped."""
-    return "".join(f"{escaped(line)}\n" for line in text.splitlines())
 
 
 def _debugger(traceback: Any) -> None:

@@ -7,7 +7,6 @@ result is written (whole or not at all), then the figures. Data goes to standard
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ from mrframe.cli.parse.job_command import JobCommand, job_of, options_of_job
 from mrframe.cli.parse.output_flags import OutputFlags, output_flags, output_flags_of
 from mrframe.cli.show.delivery import deliver
 from mrframe.cli.show.exit import INPUTS
-from mrframe.cli.show.terminal import is_terminal
+from mrframe.cli.show.streams import report, stderr
 from mrframe.core.settings.options import RunOptions
 
 if TYPE_CHECKING:
@@ -87,11 +86,11 @@ def _show_kept(summary: Summary) -> None:
     from mrframe.cli.show.failures import warn
 
     for text in summary.warnings:
-        warn(text, sys.stderr)
+        warn(text, stderr())
     if summary.not_kept:
-        warn(summary.not_kept, sys.stderr)
+        warn(summary.not_kept, stderr())
     elif summary.failed:
-        click.echo(f"  run one of them again with: mrframe replay {summary.kept} (--list shows which)", err=True)
+        report(f"  run one of them again with: mrframe replay {summary.kept} (--list shows which)")
 
 
 def _run(
@@ -123,18 +122,18 @@ def _run(
 
 
 def _progress(flags: OutputFlags) -> Any:
-    animated = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
-    if flags.quiet or sys.stderr is None or not (animated or flags.verbose):
+    screen = stderr()
+    if flags.quiet or not (screen.is_animated or flags.verbose):
         return None
     from mrframe.cli.show.progress import ProgressLine
 
-    return ProgressLine(sys.stderr, animated=animated)
+    return ProgressLine(screen, animated=screen.is_animated)
 
 
 def _warn_of_variables() -> None:
     strange = settings.strange_variables(os.environ)
-    if strange and sys.stderr is not None:
+    if strange:
         from mrframe.cli.show.failures import warn
 
         for text in strange:
-            warn(text, sys.stderr)
+            warn(text, stderr())

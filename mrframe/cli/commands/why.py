@@ -5,8 +5,6 @@ The job's code runs in a child of this process. The lines are found in `api/expl
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -15,8 +13,7 @@ from mrframe import api
 from mrframe.cli.child import in_child
 from mrframe.cli.last_id import named
 from mrframe.cli.parse.dir_option import dir_option
-from mrframe.cli.show.exit import say
-from mrframe.cli.show.terminal import escaped, is_terminal
+from mrframe.cli.show.streams import json_text, report, say_data, stderr
 from mrframe.errors import MrframeError
 
 if TYPE_CHECKING:
@@ -41,9 +38,7 @@ def command(*, run: str, key: str, lines_max: int, as_json: bool, directory: str
     api.stdout.claim()
     with api.input_lines(named(run, directory), directory) as found:
         for path in found.changed:
-            click.echo(
-                f"{escaped(path)} has changed since {found.name}: its lines are shown as they are now", err=True
-            )
+            report(f"{path} has changed since {found.name}: its lines are shown as they are now")
         code = in_child(lambda: _show(found, key, lines_max, as_json=as_json))
     click.get_current_context().exit(code)
 
@@ -57,23 +52,22 @@ def _show(kept: InputLines, key: str, lines_max: int, *, as_json: bool) -> int:
         for found in kept.blocks(key):
             shown = found[: lines_max - number] if lines_max else found
             if shown:
-                say("\n".join(map(_as_json if as_json else _as_text, shown)))
+                say_data("\n".join(map(_as_json if as_json else _as_text, shown)))
             number += len(shown)
             if len(shown) < len(found):
-                click.echo("there are more lines (--lines 0 shows all)", err=True)
+                report("there are more lines (--lines 0 shows all)")
                 break
     except MrframeError as error:
-        show(error, sys.stderr, verbose=False)
+        show(error, stderr(), verbose=False)
         return error.exit_code
     if not number:
-        click.echo(f"no line of the input of {kept.name} yields the key {escaped(key)}", err=True)
+        report(f"no line of the input of {kept.name} yields the key {key}")
     return 0 if number else 1
 
 
 def _as_text(line: InputLine) -> str:
-    text = f"{line.file}:{line.line}: {line.text}"
-    return escaped(text) if is_terminal(api.stdout.stream()) else text
+    return f"{line.file}:{line.line}: {line.text}"
 
 
 def _as_json(line: InputLine) -> str:
-    return json.dumps(api.plain_as_utf8(line.to_plain(), "escape"))
+    return json_text(line.to_plain())

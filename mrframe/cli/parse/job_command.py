@@ -20,7 +20,7 @@ import click
 
 from mrframe import api
 from mrframe.cli.parse.flags import JobOption, OutputOption, SettingOption
-from mrframe.cli.show.exit import say
+from mrframe.cli.show.streams import say
 from mrframe.core.job.job import Job
 from mrframe.errors import JobError, MrframeError
 

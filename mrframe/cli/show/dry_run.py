@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mrframe.api.units import bytes_text, counted
-from mrframe.cli.show.exit import print_json, say
-from mrframe.cli.show.terminal import columns_text, escaped
+from mrframe.cli.show.streams import print_json, say
+from mrframe.cli.show.terminal import columns_text
 
 if TYPE_CHECKING:
     from mrframe.api import RunPlan
@@ -20,8 +20,7 @@ def show_plan(plan: RunPlan, *, as_json: bool) -> None:
     if as_json:
         print_json({"plan": plan.to_plain()})
         return
-    for line in plan_lines(plan):
-        say(line)
+    say(*plan_lines(plan))
 
 
 def plan_lines(plan: RunPlan) -> list[str]:
@@ -41,8 +40,8 @@ def plan_lines(plan: RunPlan) -> list[str]:
     files = []
     for file in plan.files[:FILES_SHOWN]:
         how = f"{file.compression}, decoded first" if file.compression else counted(file.splits, "split")
-        files.append([escaped(file.name), bytes_text(file.bytes), how])
-    lines = [escaped(line) for line in columns_text(rows)] + columns_text(files, "  ")
+        files.append([file.name, bytes_text(file.bytes), how])
+    lines = columns_text(rows) + columns_text(files, "  ")
     if len(plan.files) > FILES_SHOWN:
         lines.append(f"  and {len(plan.files) - FILES_SHOWN} more")
     return lines

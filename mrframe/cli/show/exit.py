@@ -11,14 +11,23 @@ The interpreter never gets to flush a broken stream at exit.
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mrframe import api
-from mrframe.api import stdout
+from mrframe.cli.show.streams import (
+    ReaderLeft,
+    abandon_stdout,
+    flush_all,
+    flush_stdout,
+    print_json,
+    reader_has_left,
+    report,
+    stderr,
+)
+from mrframe.core.safe_text import safe_repr
 from mrframe.errors import MrframeError, OutputError
 
 if TYPE_CHECKING:
@@ -31,11 +40,6 @@ EXIT_TERMINATED = 143
 INPUTS = "mrframe.inputs"  # in the context's meta: the inputs of the run, for commands to copy
 _end_process = os._exit
 RAISE_AGAIN_S = 0.02
-SCHEMA_VERSION = 1  # of every JSON object that a command prints
-
-
-class ReaderLeft(Exception):
-    """Standard output has no reader any more: the rest is not wanted."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -57,7 +61,7 @@ def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> 
     except KeyboardInterrupt as stopped:  # before those of click, which may not be there yet
         return shown.stop(stopped)
     except ReaderLeft:
-        return _abandon_stdout(0)
+        return abandon_stdout(0)
     except click.exceptions.Exit as ended:
         return _flushed(ended.exit_code)
     except click.Abort:
@@ -67,7 +71,7 @@ def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> 
     except MrframeError as error:
         return shown.failure(error)
     except BrokenPipeError as error:  # click's own help ends here when nobody reads it
-        return _abandon_stdout(0) if _reader_has_left() else shown.bug(error)
+        return abandon_stdout(0) if reader_has_left() else shown.bug(error)
     except BaseException as error:  # the boundary: an unexpected error is a bug, unless the job's code raised it
         if isinstance(error.__cause__, KeyboardInterrupt):  # it came while a class was made, as Python 3.11 tells it
             return shown.stop(error.__cause__)
@@ -83,10 +87,7 @@ def leave(code: int) -> NoReturn:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if code not in (EXIT_INTERRUPTED, EXIT_TERMINATED):
         sys.exit(code)
-    try:
-        _stderr().flush()
-    except (OSError, ValueError):
-        pass  # nobody reads it
+    flush_all()
     _end_process(code)
 
 
@@ -113,22 +114,19 @@ class _Shown:
 
     def stop(self, signalled: KeyboardInterrupt) -> int:
         terminated = isinstance(signalled, Terminated)
-        try:
-            _stderr().write("terminated\n" if terminated else "interrupted\n")
-        except OSError:
-            pass  # nobody reads it
-        return _abandon_stdout(EXIT_TERMINATED if terminated else EXIT_INTERRUPTED)
+        report("terminated" if terminated else "interrupted")
+        return abandon_stdout(EXIT_TERMINATED if terminated else EXIT_INTERRUPTED)
 
     def usage(self, error: click.ClickException) -> int:
         from mrframe.cli.show import failures
 
-        failures.show_usage(error, _stderr())
+        failures.show_usage(error, stderr())
         return self._as_json("usage", error.format_message(), 2)
 
     def failure(self, error: MrframeError) -> int:
         from mrframe.cli.show import failures
 
-        failures.show(error, _stderr(), verbose=self.verbose, words=self.words, inputs=self.meta.get(INPUTS, ()))
+        failures.show(error, stderr(), verbose=self.verbose, words=self.words, inputs=self.meta.get(INPUTS, ()))
         where = {
             name: getattr(error, name)
             for name in ("source", "line", "offset", "key", "traceback_text", "kept")
@@ -139,7 +137,7 @@ class _Shown:
     def bug(self, error: BaseException) -> int:
         from mrframe.cli.show import failures
 
-        slug = failures.show_unexpected(error, _stderr())
+        slug = failures.show_unexpected(error, stderr())
         return self._as_json(slug, api.exception_text(error), 1)
 
     def _as_json(self, slug: str, message: str, code: int, **where: Any) -> int:
@@ -147,7 +145,7 @@ class _Shown:
             try:
                 print_json({"error": {"slug": slug, "message": message, "exit_code": code, **where}})
             except (ReaderLeft, OutputError):
-                return _abandon_stdout(code)
+                return abandon_stdout(code)
         return _flushed(code)
 
 
@@ -161,10 +159,16 @@ def catch_lost_signals() -> None:
     sys.unraisablehook = _raise_again
 
 
-def _show_uncaught(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+def _show_uncaught(kind: type[BaseException], error: BaseException, _at: TracebackType | None) -> None:
     """Do not print a KeyboardInterrupt that a Cython function (pyzmq) cannot raise: `_raise_again` gets it next."""
     if not issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, at)
+        _report_exception(error)
+
+
+def _report_exception(error: BaseException | None) -> None:
+    import traceback
+
+    report("".join(traceback.format_exception(error)).rstrip("\n"))
 
 
 def _raise_again(lost: Any) -> None:
@@ -173,83 +177,17 @@ def _raise_again(lost: Any) -> None:
     Otherwise Python would print that it ignores the exception, and the command would go on.
     """
     if not issubclass(lost.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(lost)
+        report(f"{lost.err_msg or 'Exception ignored in'}: {safe_repr(lost.object)}")
+        _report_exception(lost.exc_value)
         return
     handler = _terminate if issubclass(lost.exc_type, Terminated) else signal.default_int_handler
     signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, RAISE_AGAIN_S)  # not now: this function could raise nothing either
 
 
-def _stderr() -> TextIO:
-    return sys.stderr if sys.stderr is not None else open(os.devnull, "w", encoding="utf-8")
-
-
-def print_json(value: dict[str, Any], text: Any = "escape") -> None:
-    """One JSON object with its schema version on standard output. `text` as in `formats.output.value_text.Text`."""
-    import json
-
-    say(json.dumps(api.plain_as_utf8({"schema_version": SCHEMA_VERSION, **value}, text), ensure_ascii=True))
-
-
-def say(text: str) -> None:
-    """One text and a newline on standard output. ReaderLeft when nobody reads it, OutputError when it is full."""
-    out = stdout.stream()
-    if out is None:
-        raise OutputError("standard output is closed; open it, or send it to a file")
-    encoding = out.encoding or "utf-8"
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=out, flush=True)
-    except BrokenPipeError:
-        raise ReaderLeft from None
-    except OSError as error:
-        raise OutputError(f"standard output cannot be written: {error.strerror}") from None
-
-
-def flush_stdout() -> None:
-    """Flush buffered output. ReaderLeft when nobody reads it."""
-    out = stdout.stream()
-    if sys.stdout is not out:
-        _flush_prints()
-    try:
-        if out is not None:
-            out.flush()
-    except BrokenPipeError:
-        raise ReaderLeft from None
-    except OSError as error:
-        raise OutputError(f"standard output cannot be written: {error.strerror}") from None
-
-
-def _flush_prints() -> None:
-    """Show the output that the job's code printed."""
-    try:
-        sys.stdout.flush()
-    except (OSError, ValueError, AttributeError):
-        pass  # it has closed it, or put something else there
-
-
-def _reader_has_left() -> bool:
-    """Return whether standard output is a pipe that nobody reads any more."""
-    poller = select.poll()
-    for fd in stdout.descriptors():
-        poller.register(fd, 0)
-    return any(event & select.POLLERR for _, event in poller.poll(0))
-
-
 def _flushed(code: int) -> int:
     try:
         flush_stdout()
     except (ReaderLeft, OutputError):  # the error has been shown
-        return _abandon_stdout(code)
-    return code
-
-
-def _abandon_stdout(code: int) -> int:
-    """Point standard output at nothing, so that the interpreter's last flush cannot fail. Gives the code back."""
-    try:
-        null = os.open(os.devnull, os.O_WRONLY)
-        for fd in stdout.descriptors():
-            os.dup2(null, fd)
-        os.close(null)
-    except OSError:
-        pass  # without /dev/null the exit code is still right
+        return abandon_stdout(code)
     return code

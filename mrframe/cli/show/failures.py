@@ -2,7 +2,7 @@
 
 An error that mrframe raises on purpose shows one message and never mrframe's own frames, unless -v or
 MRFRAME_DEBUG asks for them. An exception that nobody meant is a bug, and says so with its traceback.
-This module prints to the stream it is given. Which exit code follows is decided in `exit.py`.
+This module prints on the screen that it is given. Which exit code follows is decided in `exit.py`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import shlex
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from mrframe import api
-from mrframe.cli.show.terminal import escaped, may_colour, painted, sample
+from mrframe.cli.show.streams import Line, Painted, Screen
+from mrframe.cli.show.terminal import sample
 from mrframe.errors import MrframeError, UserCodeError, did_you_mean
 
 if TYPE_CHECKING:
@@ -26,21 +27,20 @@ _WRITING_EQUALS = tuple(f"{flag}=" for flag in _WRITING[1:])
 
 
 def show(
-    error: MrframeError, stream: TextIO, *, verbose: bool, words: Sequence[str] = (), inputs: Sequence[str] = ()
+    error: MrframeError, screen: Screen, *, verbose: bool, words: Sequence[str] = (), inputs: Sequence[str] = ()
 ) -> None:
     """Print an error raised on purpose. `words` and `inputs` are of the command, to say how it is repeated."""
-    colour = may_colour(stream)
-    lines: list[str] = []
+    lines: list[Line] = []
     if isinstance(error, UserCodeError) and error.traceback_text:
-        lines += [escaped(error.traceback_text.rstrip("\n")), ""]
-    head, _, rest = escaped(_message(error)).partition("\n")
-    lines.append(painted("error:", "red", on=colour) + " " + painted(head, "bold", on=colour))
+        lines += [error.traceback_text.rstrip("\n"), ""]
+    head, _, rest = _message(error).partition("\n")
+    lines.append([Painted("error:", "red"), " ", Painted(head, "bold")])
     lines += [f"       {line}" for line in rest.splitlines()]
     if isinstance(error, UserCodeError):
         lines += _whereabouts(error, words, inputs)
     if verbose:
         lines += ["", "mrframe's own frames:", *traceback.format_exception(error)]
-    _write(stream, lines)
+    screen.report(*lines)
 
 
 def _message(error: MrframeError) -> str:
@@ -59,7 +59,7 @@ def _whereabouts(error: UserCodeError, words: Sequence[str], inputs: Sequence[st
     """The input `file:line`, the record or key, and a command that repeats the failure alone."""
     lines = []
     if error.source is not None:
-        location = escaped(error.source) + (f":{error.line}" if error.line else "")
+        location = error.source + (f":{error.line}" if error.line else "")
         offset = f" (byte {error.offset})" if error.offset is not None else ""
         lines.append(f"  in      {location}{offset}")
     if error.record is not None:
@@ -70,7 +70,7 @@ def _whereabouts(error: UserCodeError, words: Sequence[str], inputs: Sequence[st
     if error.kept:
         lines.append(f"  replay  mrframe replay {error.kept}")
     elif error.not_kept:
-        lines.append(f"  {escaped(error.not_kept)}")
+        lines.append(f"  {error.not_kept}")
     again = _again(error, words, inputs)
     if again:
         lines.append(f"  again   {again}")
@@ -119,7 +119,7 @@ def _for_one_line(words: Sequence[str], inputs: Sequence[str]) -> list[str]:
     return [*(["python"] if kept[0].endswith(".py") else []), *kept, "-"]
 
 
-def show_usage(error: click.ClickException, stream: TextIO) -> None:
+def show_usage(error: click.ClickException, screen: Screen) -> None:
     """Print an error of the command line itself, with the nearest match and where the help is."""
     import click
 
@@ -129,40 +129,31 @@ def show_usage(error: click.ClickException, stream: TextIO) -> None:
     if isinstance(error, click.NoSuchOption):
         message = f"{command} has no option {error.option_name}"
         message += did_you_mean(error.option_name, error.possibilities or ())
-    colour = may_colour(stream)
-    message = escaped(message[:1].lower() + message[1:]).rstrip(".")
-    lines = [painted("error:", "red", on=colour) + " " + painted(message, "bold", on=colour)]
-    lines.append(f"       `{command} --help` shows how it is used")
-    _write(stream, lines)
+    message = (message[:1].lower() + message[1:]).rstrip(".")
+    screen.report(
+        [Painted("error:", "red"), " ", Painted(message, "bold")], f"       `{command} --help` shows how it is used"
+    )
 
 
-def show_unexpected(error: BaseException, stream: TextIO) -> str:
+def show_unexpected(error: BaseException, screen: Screen) -> str:
     """Print an exception that nothing caught, and give its slug: the job's own, or a bug."""
     if not api.is_the_jobs(error):
-        show_bug(error, stream)
+        show_bug(error, screen)
         return "bug"
-    show(UserCodeError(api.exception_text(error), traceback_text=api.user_traceback(error)), stream, verbose=False)
+    show(UserCodeError(api.exception_text(error), traceback_text=api.user_traceback(error)), screen, verbose=False)
     return UserCodeError.slug
 
 
-def show_bug(error: BaseException, stream: TextIO) -> None:
+def show_bug(error: BaseException, screen: Screen) -> None:
     """Print an unexpected exception, with all that a bug report needs."""
-    lines = ["".join(traceback.format_exception(error)).rstrip("\n"), ""]
-    lines.append(painted("error:", "red", on=may_colour(stream)) + f" a bug in mrframe ({type(error).__name__})")
-    lines.append(f"       please report it with the traceback above; Python {sys.version.split()[0]}")
-    _write(stream, lines)
+    screen.report(
+        "".join(traceback.format_exception(error)).rstrip("\n"),
+        "",
+        [Painted("error:", "red"), f" a bug in mrframe ({type(error).__name__})"],
+        f"       please report it with the traceback above; Python {sys.version.split()[0]}",
+    )
 
 
-def warn(text: str, stream: TextIO) -> None:
+def warn(text: str, screen: Screen) -> None:
     """Print one warning."""
-    _write(stream, [painted("warning:", "yellow", on=may_colour(stream)) + " " + escaped(text)])
-
-
-def _write(stream: TextIO, lines: list[str]) -> None:
-    """Write lines. Ignores a stream that nobody reads any more."""
-    try:
-        text = "\n".join(lines) + "\n"
-        stream.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
-        stream.flush()
-    except (OSError, ValueError):
-        pass
+    screen.report([Painted("warning:", "yellow"), f" {text}"])

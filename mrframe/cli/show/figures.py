@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from mrframe import api
 from mrframe.api.units import bytes_text, counted, seconds_text
-from mrframe.cli.show.exit import SCHEMA_VERSION
-from mrframe.cli.show.terminal import escaped, painted, sample
+from mrframe.cli.show.streams import SCHEMA_VERSION, Line, Painted
+from mrframe.cli.show.terminal import sample
+from mrframe.core.safe_text import escaped_json
 
 if TYPE_CHECKING:
     from mrframe.api import MalformedSample, Summary
@@ -29,26 +30,25 @@ def total_seconds(summary: Summary) -> float:
     return seconds["total"] if "total" in seconds else sum(seconds.values())
 
 
-def lines_of(summary: Summary, *, colour: bool, verbose: bool = False) -> list[str]:
+def lines_of(summary: Summary, *, verbose: bool = False) -> list[Line]:
     """The short summary, as lines. With `verbose` also why results are not cached."""
     seconds = total_seconds(summary)
     rate = f" ({bytes_text(summary.bytes_in / seconds)}/s)" if seconds >= RATE_FROM_S else ""
-    malformed = f"{summary.malformed:,} malformed"
-    head = [
+    head: list[str | Painted] = [
         counted(summary.records, "record"),
-        painted(malformed, "yellow", on=colour and summary.malformed > 0),
-        *([painted(f"{summary.quarantined:,} left out", "yellow", on=colour)] if summary.quarantined else []),
+        Painted(f"{summary.malformed:,} malformed", "yellow" if summary.malformed else ""),
+        *([Painted(f"{summary.quarantined:,} left out", "yellow")] if summary.quarantined else []),
         counted(summary.rows, "row"),
         bytes_text(summary.bytes_in) + (f" in {seconds_text(seconds)}{rate}" if summary.seconds else ""),
         _engine(summary),
     ]
-    lines = [" · ".join(head)]
-    lines += [f"  note: {escaped(note)}" for note in summary.notes]
+    lines: list[Line] = [[part for piece in head for part in (" · ", piece)][1:]]
+    lines += [f"  note: {note}" for note in summary.notes]
     if summary.window:
         lines.append("  " + _window(summary))
     for name, of in summary.sources.items():
         size = bytes_text(of["bytes_in"])
-        lines.append(f"  {name}: {counted(of['records'], 'record')} · {of['malformed']:,} malformed · {size}")
+        lines.append(f"  {sample(name)}: {counted(of['records'], 'record')} · {of['malformed']:,} malformed · {size}")
     lines += [f"  {text}" for text in _shown(summary.samples, summary.malformed, "--rejects")]
     lines += [f"  {text}" for text in _shown(summary.failed, summary.quarantined, "--quarantine")]
     if summary.bad_fields:
@@ -90,15 +90,17 @@ def _cached(summary: Summary) -> str:
 
 def _shown(samples: Sequence[MalformedSample], number: int, flag: str) -> list[str]:
     shown = samples[:SAMPLES_SHOWN]
-    lines = [
-        f"{sample(s.source)}:{s.line}: {sample(s.text)}" + (f"  ({s.reason})" if s.reason else "") for s in shown
-    ]
+    lines = [f"{sample(s.source)}:{s.line}: {sample(s.text)}{_reason(s.reason)}" for s in shown]
     if shown and number > len(shown):
         lines.append(f"and {number - len(shown):,} more ({flag} FILE keeps them all)")
     return lines
 
 
-def json_text(summary: Summary, text: Any) -> str:
+def _reason(text: str) -> str:
+    return f"  ({sample(text, REASON_CHARACTERS_MAX)})" if text else ""
+
+
+def summary_json(summary: Summary, text: Any) -> str:
     """All figures as one JSON object, with a final newline. `text` as in `formats.output.value_text.Text`."""
     plain = api.plain_as_utf8({"schema_version": SCHEMA_VERSION, **summary.to_plain()}, text)
-    return json.dumps(plain, ensure_ascii=True, indent=2) + "\n"
+    return escaped_json(json.dumps(plain, ensure_ascii=True, indent=2)) + "\n"

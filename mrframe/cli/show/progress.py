@@ -1,7 +1,7 @@
 """Progress on standard error: one line that is redrawn on a terminal, plain lines elsewhere (with -v).
 
 It receives the progress of the job and decides when to show which part. It never slows the job down: at most ten
-drawings a second, none in the first moments, and a stream that fails is left alone from then on.
+drawings a second, and none in the first moments.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from mrframe.api.units import bytes_text, counted, seconds_text
-from mrframe.cli.show.terminal import may_colour, painted
+from mrframe.cli.show.streams import Painted, Screen
 
 if TYPE_CHECKING:
     from mrframe.api import Progress
@@ -27,14 +27,13 @@ _STAGES = {"start": "starting", "map": "map", "shuffle": "shuffle", "reduce": "r
 class ProgressLine:
     """Shows `api.Progress` values. Call it with each, and `close` it before anything else is printed."""
 
-    def __init__(self, stream: TextIO, *, animated: bool, clock: Callable[[], float] = time.monotonic) -> None:
-        self.stream = stream
+    def __init__(self, screen: Screen, *, animated: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self.screen = screen
         self.animated = animated
         self._clock = clock
         self._next_s = clock() + (QUIET_FIRST_S if animated else 0.0)
         self._stage = ("", -1)
         self._drawn = False
-        self._broken = False
 
     def __call__(self, progress: Progress) -> None:
         """Show how far the job is, when it is time to."""
@@ -47,32 +46,21 @@ class ProgressLine:
                 self._draw(progress)
         elif due or stage != self._stage:
             self._next_s = now + LINE_EVERY_S
-            self._put(text_of(progress) + "\n")
+            self.screen.report(text_of(progress))
         self._stage = stage
 
     def close(self) -> None:
         """Take the line away."""
         if self._drawn:
-            self._put("\r\x1b[K")
+            self.screen.erase()
             self._drawn = False
 
     def _draw(self, progress: Progress) -> None:
         width = shutil.get_terminal_size().columns - 1
         bar = bar_of(progress)
         text = f"{bar} {text_of(progress)}"[:width]
-        if may_colour(self.stream):
-            text = painted(text[: len(bar)], "green", on=True) + text[len(bar) :]
         self._drawn = True
-        self._put("\r" + text + "\x1b[K")
-
-    def _put(self, text: str) -> None:
-        if self._broken:
-            return
-        try:
-            self.stream.write(text)
-            self.stream.flush()
-        except (OSError, ValueError):
-            self._broken = True  # nobody watches any more, but the job goes on
+        self.screen.redraw([Painted(text[: len(bar)], "green"), text[len(bar) :]])
 
 
 def share_done(progress: Progress) -> float:

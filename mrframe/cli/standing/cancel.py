@@ -10,6 +10,7 @@ import click
 from mrframe import api
 from mrframe.cli.last_id import named_submission
 from mrframe.cli.parse.dir_option import dir_option
+from mrframe.cli.show.streams import report
 
 
 @click.command("cancel")
@@ -31,4 +32,4 @@ def command(*, job: str, directory: str | None) -> None:
         text = f"{name} is cancelled"
     else:
         text = f"{name} had ended before: it is {cancelled.state}"
-    click.echo(text, err=True)
+    report(text)

@@ -9,7 +9,7 @@ import click
 
 from mrframe import api
 from mrframe.cli.parse.dir_option import dir_option
-from mrframe.cli.show.exit import print_json, say
+from mrframe.cli.show.streams import print_json, report, say
 from mrframe.cli.show.terminal import columns_text
 
 
@@ -30,16 +30,14 @@ def command() -> None:
 def start_cluster(nodes: int | None, slots: int | None, shuffle: Any, directory: str | None) -> None:
     """Start it and return when it serves. It goes on with earlier submissions."""
     started = api.start_cluster(directory, nodes=nodes, slots=slots, shuffle=shuffle)
-    click.echo(
-        f"a cluster runs in {started.directory}: {started.nodes} nodes with {started.slots} slots each", err=True
-    )
+    report(f"a cluster runs in {started.directory}: {started.nodes} nodes with {started.slots} slots each")
 
 
 @command.command("stop")
 @dir_option
 def stop_cluster(directory: str | None) -> None:
     """End all its processes. Its journal and the output on its nodes stay for the next start."""
-    click.echo(f"the cluster in {api.stop_cluster(directory)} has stopped", err=True)
+    report(f"the cluster in {api.stop_cluster(directory)} has stopped")
 
 
 @command.command("status")

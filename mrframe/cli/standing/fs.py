@@ -10,9 +10,8 @@ import click
 from mrframe import api
 from mrframe.api.units import bytes_text, counted
 from mrframe.cli.parse.dir_option import dir_option
-from mrframe.cli.show.delivery import standard_output
-from mrframe.cli.show.exit import print_json, say
-from mrframe.cli.show.terminal import columns_text, escaped
+from mrframe.cli.show.streams import print_json, report, say, standard_output
+from mrframe.cli.show.terminal import columns_text
 
 if TYPE_CHECKING:
     from mrframe.api import BlockPosition, NodeStore, StoreReport
@@ -55,8 +54,7 @@ def put(
         )
     with api.connect(directory) as client:
         done = client.put(dataset, inputs, block_bytes=block_bytes, replicas=replicas)
-    for note in done.notes:
-        click.echo(f"note: {escaped(note)}", err=True)
+    report(*[f"note: {note}" for note in done.notes])
     if as_json:
         print_json(done.to_plain())
         return
@@ -77,7 +75,7 @@ def list_versions(*, dataset: str, as_json: bool, directory: str | None) -> None
         print_json({"versions": [one.to_plain() for one in versions]})
         return
     for text in columns_text([list(map(str, one.cells().values())) for one in versions]):
-        say(escaped(text))
+        say(text)
     if not versions:
         say("there are no datasets" if not dataset else f"there is no dataset {dataset}")
     if unlisted:
@@ -97,7 +95,7 @@ def stat(*, reference: str, as_json: bool, directory: str | None) -> None:
         print_json(version.to_plain())
         return
     for file in version.files:
-        say(escaped(f"{file.name}: {file.bytes:,} bytes in {counted(len(file.blocks), 'block')}"))
+        say(f"{file.name}: {file.bytes:,} bytes in {counted(len(file.blocks), 'block')}")
         rows = [[f"  {b.name[:16]}", f"{b.bytes:,} bytes", " ".join(b.nodes) or "no node"] for b in file.blocks]
         for text in columns_text(rows):
             say(text)
@@ -144,7 +142,7 @@ def fsck(context: click.Context, /, *, repair: bool, as_json: bool, directory: s
         print_json(report.to_plain())
     else:
         for line in _fsck_lines(report):
-            say(escaped(line))
+            say(line)
         bad = len(report.damaged), len(report.lacking)
         say(
             f"{counted(report.replicas, 'replica')} read: {counted(bad[0], 'damaged replica')}, "

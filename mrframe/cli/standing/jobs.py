@@ -6,8 +6,8 @@ import click
 
 from mrframe import api
 from mrframe.cli.parse.dir_option import dir_option
-from mrframe.cli.show.exit import print_json, say
-from mrframe.cli.show.terminal import columns_text, escaped, sample
+from mrframe.cli.show.streams import print_json, say
+from mrframe.cli.show.terminal import columns_text, sample
 
 _HEAD = ["id", "name", "state", "progress", "submitted", "ended"]
 
@@ -26,8 +26,6 @@ def command(*, as_json: bool, directory: str | None) -> None:
         print_json({"dir": client.directory, "submissions": [one.to_plain() for one in jobs]})
         return
     rows = [one.cells() for one in jobs]
-    shown = [
-        [escaped(str(row[name])) if name == "name" else sample(str(row[name])) for name in _HEAD] for row in rows
-    ]
+    shown = [[str(row[name]) if name == "name" else sample(str(row[name])) for name in _HEAD] for row in rows]
     for line in columns_text([_HEAD, *shown]):
         say(line)

@@ -7,6 +7,7 @@ import click
 from mrframe import api
 from mrframe.cli.last_id import named_submission
 from mrframe.cli.parse.dir_option import dir_option
+from mrframe.cli.show.streams import report
 
 
 @click.command("rm")
@@ -21,4 +22,4 @@ def command(*, job: str, directory: str | None) -> None:
     name = named_submission(job, directory)
     with api.connect(directory) as client:
         client.rm(name)
-    click.echo(f"{name} is removed", err=True)
+    report(f"{name} is removed")

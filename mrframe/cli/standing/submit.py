@@ -11,8 +11,7 @@ from mrframe.cli.parse import settings
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand, job_of, options_of_job
-from mrframe.cli.show.exit import print_json, say
-from mrframe.cli.show.terminal import escaped
+from mrframe.cli.show.streams import print_json, report, say
 
 NOT_HERE = (
     "engine",
@@ -68,8 +67,7 @@ def command(
     options = settings.run_options({name: values.pop(name, None) for name in settings.declared()})
     with api.connect(directory) as client:
         submission = client.submit(job_of(context, job), inputs, options, job_options=job_options, priority=priority)
-    for note in submission.notes:
-        click.echo(f"note: {escaped(note)}", err=True)
+    report(*[f"note: {note}" for note in submission.notes])
     if as_json:
         print_json({"id": submission.id})
     else:

@@ -7,7 +7,7 @@ import click
 from mrframe import api
 from mrframe.cli.last_id import named_submission
 from mrframe.cli.parse.dir_option import dir_option
-from mrframe.cli.show.exit import print_json
+from mrframe.cli.show.streams import print_json
 
 
 @click.command("wait")

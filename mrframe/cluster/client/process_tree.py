@@ -20,6 +20,7 @@ from mrframe.cluster.transport.pipes import Pipe, make_pair
 from mrframe.cluster.transport.transport import Loop
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.paths import python_path
+from mrframe.task.isolation.process_log import flush_prints
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
@@ -149,8 +150,7 @@ def _may_fork() -> bool:
 
 
 def _fork_keeper(here: socket.socket, there: socket.socket, spec: KeeperSpec) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    flush_prints()
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         pid = os.fork()

@@ -36,9 +36,10 @@ from mrframe.cluster.client.keeper import KeeperSpec
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER
 from mrframe.cluster.master.fact_journal import DiskJournal
 from mrframe.cluster.node.node_dir import NodeDir
-from mrframe.cluster.transport.process import leave, log, set_title
+from mrframe.cluster.transport.process import leave, set_title
 from mrframe.core.model.limits import NodeLimits, SchedulerLimits
 from mrframe.errors import ClusterUnreachable, MrframeError
+from mrframe.task.isolation.process_log import log
 
 DEATHS_MAX = 100
 DEATHS_S = 60.0

@@ -13,7 +13,6 @@ from __future__ import annotations
 import gc
 import importlib
 import socket
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +24,7 @@ from mrframe.core.model.spec import DecodeOrder, Failure, Order, Split
 from mrframe.task.isolation.gc_policy import THRESHOLDS
 from mrframe.task.isolation.print_limit import PrintBudget, PrintLimit
 from mrframe.task.isolation.process_limits import confine
+from mrframe.task.isolation.process_log import flush_prints
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
@@ -97,7 +97,7 @@ def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> 
             continue
         printed.begin()
         outcome = run(package, order, PipeReporter(pipe, executor, order))
-        _flush()
+        flush_prints()
         cut = printed.end(order.attempt)
         if isinstance(outcome, TaskReport):
             outcome.prints_cut_bytes = cut
@@ -128,12 +128,3 @@ def _package(path: str, kept: dict[str, bytes]) -> bytes:
         with open(path, "rb") as file:
             kept[path] = file.read()
     return kept[path]
-
-
-def _flush() -> None:
-    """Show the output of user code when its attempt ends."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            continue  # user code has closed it, or its reader is gone

@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mrframe.cluster.transport.process import log
 from mrframe.core.model.catalog import Version
 from mrframe.core.model.manifest_messages import (
     DropVersion,
@@ -29,6 +28,7 @@ from mrframe.errors import CorruptData, OutputError
 from mrframe.store.blocks import BlockStore
 from mrframe.store.disk import fault_text
 from mrframe.store.manifests import Manifests
+from mrframe.task.isolation.process_log import log
 from mrframe.wire.codec import BadMessage, Vocabulary
 
 REPORT_KEYS = 2_000

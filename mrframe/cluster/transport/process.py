@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.task.isolation import stdout
+from mrframe.task.isolation.process_log import flush_prints, log
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
@@ -61,14 +62,6 @@ def adopt_orphans() -> None:
 def set_title(title: str) -> None:
     """Show this name in ps and top (15 characters on Linux)."""
     _prctl(_PR_SET_NAME, title.encode()[:15])
-
-
-def log(text: str) -> None:
-    """Write a line to standard error if possible. A failure to log ends no process."""
-    try:
-        os.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))
-    except OSError:
-        pass  # the disk of the log is full, or the stream is closed
 
 
 def settle_streams() -> None:
@@ -123,7 +116,7 @@ def run_and_leave(main: Callable[[], None]) -> NoReturn:
         main()
         status = 0
     except BaseException:  # the boundary of the process: nothing may run back into a caller's frames
-        traceback.print_exc()
+        log(traceback.format_exc())
     finally:
         leave(status)
 
@@ -204,11 +197,7 @@ class Children:
 
 def leave(status: int) -> NoReturn:
     """End this process at once, after flushing the output of user code."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            continue  # the stream is closed, or its reader is gone
+    flush_prints()
     os._exit(status)
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mrframe.core.safe_text import escaped_line
 from mrframe.errors import ValueRefused
-from mrframe.formats.output.value_text import cell_texts, dict_name, shown
+from mrframe.formats.output.value_text import cell_texts, dict_name
 
 
 class Grid:
@@ -73,6 +74,6 @@ def _columns(keys: Sequence[Any], column: Sequence[Any], name: str, names: list[
 def _refusal(key: Any, cells: list[tuple[str, Any]], names: list[str]) -> ValueRefused:
     has = ", ".join(part for part, _ in cells)
     return ValueRefused(
-        f"the row with the key {shown(cell_texts([key])[0])} has the columns {has}, but the rows before it have "
-        f"{', '.join(names)}; use --format jsonl, or let the job yield rows of one shape"
+        f"the row with the key {escaped_line(cell_texts([key])[0])} has the columns {has}, but the rows before it "
+        f"have {', '.join(names)}; use --format jsonl, or let the job yield rows of one shape"
     )

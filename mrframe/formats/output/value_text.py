@@ -15,6 +15,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from mrframe.core.safe_text import escaped_line
 from mrframe.errors import ValueRefused
 
 Text = Literal["escape", "replace", "bytes"]
@@ -30,9 +31,6 @@ _ORDERED = (_NUMBERS, {str}, {bytes}, {date}, {datetime})
 _ENCODE = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
 _COLUMN = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=("\n", ":")).encode
 
-# C0, DEL, C1, marks that change the direction of text, line separators, and bytes that are not UTF-8
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _LONE = re.compile("[\ud800-\udfff]")
 _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
@@ -149,30 +147,6 @@ def _cell(value: Any, how: Text) -> str:
     return json_as_utf8(json_text(value), how)
 
 
-def shown(text: str) -> str:
-    """The text without anything that a terminal would obey: `\\n`, `\\x1b`, `\\u202e` instead.
-
-    Bytes that are not UTF-8 are shown as `\\xNN`. For people: a backslash in the text stays one.
-    """
-    return _CONTROL.sub(_escape, text) if _CONTROL.search(text) else text
-
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    if 0xDC80 <= code <= 0xDCFF:
-        code -= 0xDC00
-    return _NAMED.get(match.group()) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
-
-
-def json_shown(text: str) -> str:
-    """Return JSON text for a terminal: the same value, with `\\u` escapes for control characters."""
-    return _CONTROL.sub(_escape_json, text) if _CONTROL.search(text) else text
-
-
-def _escape_json(match: re.Match[str]) -> str:
-    return match.group() if match.group() == "\n" else f"\\u{ord(match.group()):04x}"
-
-
 def to_bytes(text: str, how: Text = "bytes") -> bytes:
     """Encode as UTF-8, other bytes as `how` says (see `Text`). With "bytes", other lone surrogates are `\\udXXX`."""
     try:
@@ -196,14 +170,18 @@ def as_utf8(text: str, how: Text) -> str:
     """Return text in which other bytes than UTF-8 are written as `how` says."""
     if how == "bytes" or text.isascii():
         return text
-    return _LONE.sub("\ufffd" if how == "replace" else _escape, text)
+    return _LONE.sub("\ufffd" if how == "replace" else _spelled, text)
+
+
+def _spelled(lone: re.Match[str]) -> str:
+    return escaped_line(lone.group())
 
 
 def json_as_utf8(text: str, how: Text) -> str:
     """The same for JSON text, in which a backslash is two, as in tsv."""
     if how == "bytes" or text.isascii():
         return text
-    return _LONE.sub("\ufffd" if how == "replace" else lambda match: "\\" + _escape(match), text)
+    return _LONE.sub("\ufffd" if how == "replace" else lambda match: "\\" + _spelled(match), text)
 
 
 def plain_as_utf8(value: Any, how: Text) -> Any:

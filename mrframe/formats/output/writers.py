@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from mrframe.core.safe_text import escaped_json, escaped_line
 from mrframe.formats.output.value_text import (
     Text,
     as_utf8,
@@ -27,9 +28,7 @@ from mrframe.formats.output.value_text import (
     display_width,
     json_as_utf8,
     json_column,
-    json_shown,
     json_to_bytes,
-    shown,
     to_bytes,
 )
 
@@ -53,7 +52,7 @@ class JsonLinesWriter:
         """See `BlockWriter`."""
         pairs = zip(json_column(keys), json_column(values), strict=True)
         text = "".join([f'{{"key": {key}, "value": {value}}}\n' for key, value in pairs])
-        return json_to_bytes(json_shown(json_as_utf8(text, self._how)) if self._escape else text, self._how)
+        return json_to_bytes(escaped_json(json_as_utf8(text, self._how)) if self._escape else text, self._how)
 
 
 class TextWriter:
@@ -81,7 +80,7 @@ class TextWriter:
 
 
 def _shown(texts: list[str], how: Text) -> list[str]:
-    return [shown(as_utf8(text, how)) for text in texts]
+    return [escaped_line(as_utf8(text, how)) for text in texts]
 
 
 class _GridWriter:
@@ -141,7 +140,7 @@ class TsvWriter(_GridWriter):
 
     def _texts(self, column: Sequence[Any]) -> list[str]:
         texts = [text.translate(_TSV) if _TSV_SEARCH(text) else text for text in cell_texts(column, self._how)]
-        return [shown(json_as_utf8(text, self._how)) for text in texts] if self._escape else texts
+        return [escaped_line(json_as_utf8(text, self._how)) for text in texts] if self._escape else texts
 
     def _encoded(self, text: str) -> bytes:
         try:

@@ -97,9 +97,9 @@ def _writer(form: str, escape: bool, text: Text | None) -> BlockWriter:  # noqa:
     return output_format(form).writer()(escape, text or default_text(form))
 
 
-def jsonl_lines(rows: Iterable[tuple[Any, Any]], text: Text = "bytes") -> Iterator[bytes]:
+def jsonl_lines(rows: Iterable[tuple[Any, Any]], text: Text = "bytes", *, escape: bool = False) -> Iterator[bytes]:
     """The rows as `write_rows` writes them as jsonl, one by one, with their newlines. "bytes" loses nothing."""
-    writer = JsonLinesWriter(escape=False, how=text)
+    writer = JsonLinesWriter(escape, text)
     rows = iter(rows)
     while batch := list(islice(rows, FIRST_ROWS)):
         yield from writer.block([key for key, _ in batch], [value for _, value in batch]).splitlines(keepends=True)

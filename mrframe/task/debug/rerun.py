@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
@@ -24,6 +23,7 @@ from mrframe.task.code.settings import TaskSettings
 from mrframe.task.debug.capsule import Capsule, Group
 from mrframe.task.isolation.hook_guard import combiner, slots_by_user
 from mrframe.task.isolation.process_limits import memory_limited
+from mrframe.task.isolation.process_log import log
 from mrframe.task.map.map_task import MapTask
 from mrframe.task.reduce.reduce_task import ReduceTask
 from mrframe.task.reduce.sorted_output import PART_FILE
@@ -53,7 +53,7 @@ def replay(capsule: Capsule, job: LoadedJob, folder: str, debug: Debug | None) -
         assert failed.__cause__ is not None
         failure = failure_of(failed.__cause__, None)
         if debug is not None:
-            sys.stderr.write(failure.traceback_text or f"{failure.message}\n")
+            log(failure.traceback_text.rstrip("\n") or failure.message)
             debug(failed.__cause__.__traceback__)
         return failure.traceback_text or f"{failure.message}\n"
     except MrframeError as error:

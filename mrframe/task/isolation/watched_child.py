@@ -17,8 +17,8 @@ import re
 import resource
 import select
 import signal
-import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from tempfile import TemporaryFile
@@ -29,6 +29,7 @@ import msgpack
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure
+from mrframe.task.isolation.process_log import flush_prints, log
 from mrframe.task.isolation.progress_page import ProgressPage
 from mrframe.task.report.failures import is_own
 
@@ -132,13 +133,9 @@ def _be(work: Callable[[], Outcome], writable: int, stack: IO[bytes]) -> NoRetur
         _send(writable, _encoded(work()))
         status = 0
     except BaseException:  # the boundary of the process
-        sys.excepthook(*sys.exc_info())
+        log(traceback.format_exc())
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (OSError, ValueError, AttributeError):
-                continue  # user code has closed it
+        flush_prints()
         os._exit(status)
 
 

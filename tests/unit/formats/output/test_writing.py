@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mrframe.core.safe_text import escaped_line
 from mrframe.errors import ValueRefused
 from mrframe.formats.output import writing
 from mrframe.formats.output.named_outputs import FORMATS
-from mrframe.formats.output.value_text import json_column, json_text, shown
+from mrframe.formats.output.value_text import json_column, json_text
 from mrframe.formats.output.writing import jsonl_lines, write_rows
 
 
@@ -284,14 +285,14 @@ def test_nothing_that_a_terminal_would_obey_is_written_to_one(form):
     rows = [((HOSTILE, "plain"), {HOSTILE: HOSTILE, "b": HOSTILE.encode("utf-8", "surrogatepass"), "c": [HOSTILE]})]
     text = written(rows, form, escape=True).decode()
     allowed = {"\n"} | ({"\t"} if form in ("text", "tsv") else set())
-    assert not {c for c in text if shown(c) != c} - allowed
+    assert not {c for c in text if escaped_line(c) != c} - allowed
     assert len(text.split("\n")) == (2 if form in ("jsonl", "text") else 3)
     assert "plain" in text and ("\\x1b" in text or "\\u001b" in text)
 
 
 def test_escapes_are_what_people_expect():
     assert (
-        shown("a\n\t\r\x1b[0m \x9b \u202e \udc9b caf\u00e9 \\")
+        escaped_line("a\n\t\r\x1b[0m \x9b \u202e \udc9b caf\u00e9 \\")
         == "a\\n\\t\\r\\x1b[0m \\x9b \\u202e \\x9b caf\u00e9 \\"
     )
     assert json.loads(written([("\x9b\u202e\x7f", 1)], "jsonl", escape=True))["key"] == "\x9b\u202e\x7f"
