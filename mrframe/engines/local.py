@@ -30,7 +30,7 @@ from mrframe.engines.protocol import (
     limited,
     raise_failure,
 )
-from mrframe.errors import JobFailed, TimedOut
+from mrframe.errors import CorruptData, JobFailed, TimedOut
 from mrframe.store.scratch import Scratch
 from mrframe.task.code.package import pack
 
@@ -149,7 +149,7 @@ class _JobRun:
                 raise_failure(ended.failure)
             try:
                 return self._gather(ended)
-            except JobFailed:
+            except (CorruptData, JobFailed):
                 if not self._runs_again():
                     raise
 

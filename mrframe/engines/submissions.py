@@ -23,12 +23,16 @@ from mrframe.engines.plan.key_ranges import sample_plan, with_cuts
 from mrframe.engines.plan.planning import make_plan
 from mrframe.engines.protocol import Outcome, Plan, limited, raise_failure
 from mrframe.engines.submission_record import record_of, recorded_plan
-from mrframe.errors import UsageError
+from mrframe.errors import CorruptData, UsageError
 from mrframe.formats.inputs.files import InputFile
+from mrframe.shuffle.run_file.run_reader import check
 from mrframe.store.scratch import Scratch
 from mrframe.task.code.job_file import JobFile
 from mrframe.task.code.package import pack
 from mrframe.task.reduce.sorted_output import PART_FILE
+
+REPAIRS_MAX = 3
+"""How often the output of a submission is fetched, when it is damaged again each time."""
 
 
 class SubmissionSession(Protocol):
@@ -39,6 +43,7 @@ class SubmissionSession(Protocol):
     def add_splits(self, job: str, splits: tuple[Split, ...]) -> None: ...
     def close_inputs(self, job: str) -> None: ...
     def settle(self, timeout_s: float) -> None: ...
+    def report_unreadable(self, attempt: str, node: str) -> None: ...
     def fetch(self, node: str, attempt: str, name: str) -> str: ...
 
 
@@ -114,13 +119,49 @@ def parts_of(session: SubmissionSession, ended: JobEnded) -> list[str]:
     return [session.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
 
 
-def gather(session: SubmissionSession, ended: JobEnded, record: bytes, nodes: int) -> tuple[Outcome, Summary, bool]:
-    """The output of a job that is done, its summary, and whether its rows are ranked. Raises its failure."""
-    _raise_failure_of(ended)
+def gather(
+    session: SubmissionSession, ended: JobEnded, record: bytes, nodes: int, ends_again: Callable[[], JobEnded]
+) -> tuple[Outcome, Summary, bool]:
+    """The output of a job that is done, its summary, and whether its rows are ranked. Raises its failure.
+
+    Output that is missing or damaged is reported to the cluster, which produces it again, and `ends_again` waits for
+    that. Raises CorruptData when it is damaged each time.
+    """
     plan = recorded_plan(record)
-    outcome = outcome_of(ended.reports, ended.outputs, session.fetch)
+    for _ in range(REPAIRS_MAX):
+        _raise_failure_of(ended)
+        paths, unreadable = _readable(session, ended)
+        if not unreadable:
+            break
+        for attempt, node in unreadable:
+            session.report_unreadable(attempt, node)
+        many = f"{len(unreadable)} of {len(ended.outputs)}"
+        note = f"parts of the result that were missing or damaged, and were produced again: {many}"
+        plan = dataclasses.replace(plan, notes=(*plan.notes, note))
+        ended = ends_again()
+    else:
+        raise next(iter(unreadable.values()))
+    outcome = outcome_of(ended.reports, ended.outputs, lambda _node, attempt, _name: paths[attempt])
     outcome.nodes = nodes
     return outcome, summarise(cast("Plan", plan), outcome, "cluster"), plan.job.ranked
+
+
+def _readable(
+    session: SubmissionSession, ended: JobEnded
+) -> tuple[dict[str, str], dict[tuple[str, str], CorruptData]]:
+    """Fetch the outputs of a job, and verify them: their paths by attempt, and those that cannot be read."""
+    paths: dict[str, str] = {}
+    unreadable: dict[tuple[str, str], CorruptData] = {}
+    for attempt, node in ended.outputs:
+        try:
+            paths[attempt] = path = session.fetch(node, attempt, PART_FILE)
+            with open(path, "rb") as file:
+                check(file, path)
+        except CorruptData as error:
+            unreadable[attempt, node] = error
+        except OSError as error:
+            unreadable[attempt, node] = CorruptData(f"{PART_FILE} of {attempt} cannot be read: {error}")
+    return paths, unreadable
 
 
 def _raise_failure_of(ended: JobEnded) -> None:

@@ -20,6 +20,7 @@ FROM_CLIENT = Vocabulary(
     events.SplitsAdded,
     events.InputsClosed,
     events.CancelRequested,
+    events.OutputUnreadable,
     events.JobReleased,
     events.DatasetPut,
     events.DatasetRemoved,

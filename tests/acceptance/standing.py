@@ -27,8 +27,9 @@ class StandingCluster:
             "MARK_OF_TEST": str(folder),
         }
 
-    def run(self, *words, code=0):
-        done = subprocess.run(
+    def ended(self, *words):
+        """Run a command, however it ends."""
+        return subprocess.run(
             [sys.executable, "-m", "mrframe", *map(str, words)],
             env=self.environment,
             cwd=ROOT,
@@ -36,6 +37,9 @@ class StandingCluster:
             timeout=60,
             check=False,
         )
+
+    def run(self, *words, code=0):
+        done = self.ended(*words)
         assert done.returncode == code, done.stderr.decode()
         return done
 
@@ -55,10 +59,10 @@ class StandingCluster:
                     found[pid] = Path(f"/proc/{pid}/comm").read_text().strip()
         return found
 
-    def kill(self, title):
+    def kill(self, title, number=signal.SIGKILL):
         for pid in [pid for pid, name in self.processes().items() if name == title]:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, number)
 
     def kill_all(self):
         for pid in self.processes():

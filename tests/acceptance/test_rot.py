@@ -1,16 +1,18 @@
-"""Bits that flip in sealed map output while a real cluster works: found, made again, and no other answer.
+"""Bits that flip in sealed output of a real cluster: found, made again, and no other answer.
 
-The map of the last line waits until the test has damaged what the other maps have sealed.
+While a job runs, the map of the last line waits until the test has damaged what the other maps have sealed.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
 from chaos import Run
+from standing import LOG
 
 # The words of a line; at the word "wait" the map tells the test, and waits for it.
 WORDS = """
@@ -88,3 +90,71 @@ def test_map_output_with_flipped_bits_is_made_again(world, shuffle):
 def test_flipped_bits_in_two_hundred_runs_do_not_change_the_answer(world, shuffle):
     for number in range(100, 200):
         one_run(world, number, shuffle)
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+def parts(standing, job: str) -> list[Path]:
+    """Return the output of the last step of a submission."""
+    return sorted(standing.home.glob(f"nodes/*/{job}/r*/part.mrf"))
+
+
+def flip_parts(standing, job: str) -> None:
+    for path in parts(standing, job):
+        flip(path)
+
+
+def delete_parts(standing, job: str) -> None:
+    for path in parts(standing, job):
+        path.unlink()
+
+
+def empty_parts(standing, job: str) -> None:
+    for path in parts(standing, job):
+        os.truncate(path, 0)
+
+
+def flip_all(standing, job: str) -> None:
+    for path in standing.home.glob(f"nodes/*/{job}/*/*.mrf"):
+        flip(path)
+
+
+def delete_all(standing, job: str) -> None:
+    for path in standing.home.glob(f"nodes/*/{job}/*/"):
+        shutil.rmtree(path)
+
+
+@pytest.mark.parametrize("ways", [(flip_parts, delete_parts)])
+def test_the_output_of_a_submission_that_rots_after_its_end_is_produced_again(standing, ways):
+    check_produced_again(standing, ways, "auto")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shuffle", ["auto", "zmq"])
+def test_every_kind_of_rot_is_repaired(standing, shuffle):
+    check_produced_again(standing, (flip_parts, delete_parts, empty_parts, flip_all, delete_all), shuffle)
+
+
+def check_produced_again(standing, ways, shuffle: str) -> None:
+    """In each way once while the cluster runs, and once before it is started again."""
+    start = ("start", "--nodes", 2, "--slots", 1, "--shuffle", shuffle)
+    standing.cluster(*start)
+    job = standing.submit("status_codes", LOG, "--split-bytes", 50_000)
+    standing.run("wait", job, "--dir", standing.home)
+    wanted = standing.run("result", job, "--dir", standing.home).stdout
+    for ruin in ways:
+        for restart in (False, True):
+            assert parts(standing, job)
+            ruin(standing, job)
+            if restart:
+                standing.cluster("stop")
+                standing.cluster(*start)
+            assert standing.run("result", job, "--dir", standing.home).stdout == wanted
+            standing.run("wait", job, "--dir", standing.home)
+    standing.cluster("stop")
+    left = standing.home.glob(f"nodes/*/{job}/r*")
+    assert len(list(left)) == 1, "what was damaged is deleted"

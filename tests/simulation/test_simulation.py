@@ -94,6 +94,7 @@ def test_one_kind_of_fault_at_a_time():
         {"pauses": 4},
         {"cuts": 5},
         {"misreads": 0.6},
+        {"doubts": 0.8},
     )
     for fault in alone:
         for seed in range(8):

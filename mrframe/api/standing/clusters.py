@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from mrframe.api.html_table import html_table
 from mrframe.api.standing.connection import connect
 from mrframe.api.standing.rows import ClusterStatus
@@ -54,11 +56,11 @@ def start_cluster(
 def stop_cluster(directory: str | None = None) -> str:
     """End all processes of a standing cluster. Its journal and the output on its nodes stay for the next start.
 
-    Gives the directory. ClusterUnreachable when none runs there.
+    Whatever was deleted or damaged in its directory. Gives the directory. ClusterUnreachable when none runs there.
     """
-    cluster_dir = ClusterDir(directory or default_cluster_dir())
-    standing.stop(cluster_dir.path)
-    return cluster_dir.path
+    path = os.path.abspath(directory or default_cluster_dir())
+    standing.stop(path)
+    return path
 
 
 def cluster_status(directory: str | None = None, *, reply_s: float = REPLY_S) -> ClusterStatus:

@@ -36,7 +36,7 @@ from mrframe.engines.datasets.datasets import inputs_of
 from mrframe.engines.plan.job_inputs import GivenInputs
 from mrframe.engines.protocol import raise_failure
 from mrframe.engines.submission_record import name_of
-from mrframe.errors import CorruptData, UsageError
+from mrframe.errors import CorruptData, TimedOut, UsageError
 from mrframe.store.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -128,8 +128,9 @@ class Client(DatasetClient):
     def result(self, id: str, timeout_s: float = 0.0) -> Result:  # noqa: A002
         """The result of a submission, as often as it is asked for. Waits at most so long for its end.
 
-        Large results are read from the client's own files, so they end with it. Raises the submission's failure,
-        UsageError while it still runs.
+        Large results are read from the client's own files, so they end with it. Output that is missing or damaged is
+        produced again first. Raises the submission's failure, UsageError while it still runs, TimedOut when output
+        that is produced again takes longer than the cluster may take to reply.
         """
         name = self._dir.job(id)
         if timeout_s:
@@ -139,7 +140,9 @@ class Client(DatasetClient):
             raise UsageError(f"{_still_runs(one)}; wait for it with: mrframe wait {name}")
         event = self._ended(name, self._reply_s)
         session = self._session
-        outcome, summary, ranked = submissions.gather(session, event, self._dir.record(name), session.access.nodes)
+        outcome, summary, ranked = submissions.gather(
+            session, event, self._dir.record(name), session.access.nodes, lambda: self._ends_again(name)
+        )
         return held([os.fspath(part) for part in outcome.parts], summary, ExitStack(), ranked=ranked)
 
     def why(self, id: str, key: str) -> Iterator[InputLine]:  # noqa: A002
@@ -235,6 +238,18 @@ class Client(DatasetClient):
 
     def _ended(self, job: str, timeout_s: float | None) -> JobEnded:
         return ended(self._session, job, timeout_s, self._ends)
+
+    def _ends_again(self, job: str) -> JobEnded:
+        """Wait for the next end of a submission of which output was reported unreadable."""
+        self._session.settle(self._reply_s)
+        self._ends.pop(job, None)
+        try:
+            return self._ended(job, self._reply_s)
+        except TimedOut:
+            raise TimedOut(
+                f"the output of {job} is missing or damaged, and is being produced again; wait for it with: "
+                f"mrframe wait {job}"
+            ) from None
 
     def _sampled(self, planned: submissions.PreparedSubmission) -> list[bytes]:
         """Have the cluster sample keys, and return the files of its output. The sampling submission is removed."""

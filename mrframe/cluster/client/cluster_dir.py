@@ -1,6 +1,5 @@
 """The directory of a standing cluster: its layout, its privacy, and whether a cluster runs there now.
 
-    <dir>/lock              held by the supervisor while it lives
     <dir>/journal/          the master's journal
     <dir>/nodes/node-1/     the sealed attempts of that node
     <dir>/blocks/node-1/    the blocks of datasets that this node keeps
@@ -11,7 +10,8 @@
                             predecessor `log.1`, and `fault`: why the master cannot go on, else blank
     <dir>/last.log          the log of the last cluster that failed, until the next clean `stop`
 
-All of it is private to this user (`store/private.py`) and refused otherwise. `run/` and `lock` go when it stops.
+All of it is private to this user (`store/private.py`) and refused otherwise. `run/` goes when it stops. The lock of
+the supervisor is on the directory itself, so that it lasts as long as that and no other can be put in its place.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ import dataclasses
 import json
 import os
 import re
+import time
+import zlib
 
+from mrframe.cluster.client import cluster_processes
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import ClusterUnreachable, CorruptData, OutputError, UsageError
 from mrframe.store.disk import fault_text, is_at, sync_directory, try_lock
 from mrframe.store.private import (
-    check_private,
     check_private_directory,
     open_private,
     private_directory,
@@ -38,6 +40,9 @@ from mrframe.store.scratch import remove_tree
 LOG_BYTES_MAX = 8 << 20
 """Limit of the log and of `log.1`, in bytes. It is checked every second; output in between comes on top."""
 FAULT_BYTES = 4096
+CLAIM_S = 5.0
+"""How long the lock of a directory without a supervisor may be held by commands that only test it."""
+CLAIM_AGAIN_S = 0.01
 _JOB = re.compile(r"job-([1-9][0-9]{0,8})")
 
 
@@ -76,7 +81,6 @@ class ClusterDir:
         self.run = os.path.join(self.path, "run")
         self.log = os.path.join(self.run, "log")
         self.last_log = os.path.join(self.path, "last.log")
-        self._lock_path = os.path.join(self.path, "lock")
         self._access = os.path.join(self.run, "access")
         self._fault = os.path.join(self.run, "fault")
         self._lock = -1
@@ -96,22 +100,28 @@ class ClusterDir:
         Raises ClusterUnreachable when another one runs here.
         """
         self.make()
-        while self._lock < 0:
-            fd = open_private(self._lock_path)
-            if not try_lock(fd):
-                os.close(fd)
-                raise ClusterUnreachable(
-                    f"a cluster runs in {self.path} already; stop it, or name another directory with --dir"
-                )
-            if is_at(fd, self._lock_path):  # the previous cluster may just have removed it
-                self._lock = fd
-            else:
-                os.close(fd)
+        deadline_s = time.monotonic() + CLAIM_S
+        self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        while not try_lock(self._lock):
+            others = set(cluster_processes.supervisors(self.path)) - {os.getpid()}
+            if others or time.monotonic() > deadline_s:
+                raise self.runs_already()
+            time.sleep(CLAIM_AGAIN_S)
         self._keep_log()  # left by a cluster that was killed
-        remove_tree(self.run)
+        _remove(self.run)
         private_directory(self.run)
         with contextlib.suppress(OSError):  # a fault written here later takes no more room on a full disk
             write_private(self._fault, b" " * FAULT_BYTES)
+
+    def runs_already(self) -> ClusterUnreachable:
+        """Return the error for a directory in which a cluster runs."""
+        return ClusterUnreachable(
+            f"a cluster runs in {self.path} already; stop it, or name another directory with --dir"
+        )
+
+    def is_claimed(self) -> bool:
+        """Return whether this process has the directory, and it was neither deleted nor moved since `claim`."""
+        return self._lock >= 0 and is_at(self._lock, self.path)
 
     def _keep_log(self) -> None:
         try:
@@ -121,8 +131,9 @@ class ClusterDir:
 
     def announce(self, access: Access) -> None:
         """Write the access file, which lets clients in."""
+        plain = dataclasses.asdict(access)
         try:
-            write_private(self._access, json.dumps(dataclasses.asdict(access)).encode())
+            write_private(self._access, json.dumps({**plain, "crc32": _checksum(plain)}).encode())
         except OSError as error:
             raise OutputError(f"{self._access} cannot be written: {fault_text(error, self.run)}") from None
 
@@ -151,15 +162,18 @@ class ClusterDir:
             pass  # the disk refuses even that: it is in the log at best
 
     def leave(self, *, clean_exit: bool = True) -> None:
-        """Remove the files of a running cluster. The log of a cluster that failed is kept as `last.log`."""
-        if clean_exit:
-            with contextlib.suppress(OSError):
-                os.unlink(self.last_log)
-        else:
-            self._keep_log()
-        remove_tree(self.run)
+        """Remove the files of a running cluster, unless its directory is gone: another may be there by now.
+
+        The log of a cluster that failed is kept as `last.log`.
+        """
+        if self.is_claimed():
+            if clean_exit:
+                with contextlib.suppress(OSError):
+                    os.unlink(self.last_log)
+            else:
+                self._keep_log()
+            _remove(self.run)
         if self._lock >= 0:
-            os.unlink(self._lock_path)
             os.close(self._lock)
             self._lock = -1
 
@@ -167,13 +181,21 @@ class ClusterDir:
 
     def is_alive(self) -> bool:
         """Return whether a supervisor runs here."""
-        if not check_private(self._lock_path):
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
             return False
-        fd = open_private(self._lock_path)
         try:
             return not try_lock(fd)
         finally:
             os.close(fd)
+
+    def require(self) -> None:
+        """Raise ClusterUnreachable when no cluster runs here."""
+        if not self.is_alive():
+            ended = next(filter(os.path.exists, (self.log, self.last_log)), "")
+            why = f" the last one ended by itself, and {ended} may say why;" if ended else ""
+            raise ClusterUnreachable(f"no cluster runs in {self.path};{why} start one with: mrframe cluster start")
 
     def fault(self) -> str:
         """Return why the master cannot go on, or "" when it can, as far as is known."""
@@ -184,18 +206,16 @@ class ClusterDir:
 
     def access(self) -> Access:
         """Return how to reach the cluster that runs here. Raises ClusterUnreachable when none does."""
-        if not self.is_alive():
-            ended = next(filter(os.path.exists, (self.log, self.last_log)), "")
-            why = f" the last one ended by itself, and {ended} may say why;" if ended else ""
-            raise ClusterUnreachable(f"no cluster runs in {self.path};{why} start one with: mrframe cluster start")
+        self.require()
         check_private_directory(self.run)
         try:
-            plain = json.loads(read_private(self._access))
-            plain["members"] = tuple((name, key) for name, key in plain["members"])
-            return Access(**plain)
+            return _access_of(read_private(self._access))
         except FileNotFoundError:
-            raise ClusterUnreachable(f"the cluster in {self.path} is starting, or stopping; try again") from None
-        except (ValueError, KeyError, TypeError):
+            raise ClusterUnreachable(
+                f"the cluster in {self.path} is starting or stopping, or {self._access} was deleted; try again, "
+                "or stop it and start it again"
+            ) from None
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise CorruptData(f"{self._access} is damaged; stop the cluster and start it again") from None
 
     def add_submission(self, record: bytes, package: bytes) -> str:
@@ -272,3 +292,24 @@ class ClusterDir:
         except FileNotFoundError:
             return []  # no cluster has run here yet
         return [int(match[1]) for match in found if match]
+
+
+def _access_of(data: bytes) -> Access:
+    plain = json.loads(data)
+    if plain.pop("crc32") != _checksum(plain):
+        raise ValueError
+    plain["members"] = tuple((name, key) for name, key in plain["members"])
+    return Access(**plain)
+
+
+def _checksum(access: object) -> int:
+    return zlib.crc32(json.dumps(access, sort_keys=True).encode())
+
+
+def _remove(path: str) -> None:
+    """Remove a directory with all that is in it, or any other file that was put in its place."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        remove_tree(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)

@@ -26,7 +26,7 @@ from mrframe.core.model.actions import JobEnded
 from mrframe.core.model.reports import JobProgress
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.core.replication import store_status
-from mrframe.errors import CannotTravel, ClusterUnreachable, JobFailed, OutputError, UsageError
+from mrframe.errors import CannotTravel, ClusterUnreachable, CorruptData, JobFailed, OutputError, UsageError
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import MESSAGE_BYTES_MAX, BadMessage
 
@@ -110,6 +110,10 @@ class MasterSession:
     def cancel(self, job: str) -> None:
         """End a job now. `poll` returns its `JobEnded`."""
         self._request(events.CancelRequested(job))
+
+    def report_unreadable(self, attempt: str, node: str) -> None:
+        """Report that an output of a job that is done is missing or damaged. The job runs again for it."""
+        self._request(events.OutputUnreadable(attempt, node))
 
     def forget(self, job: str) -> None:
         """Delete everything of a job on all nodes, and end it if it runs. Files already fetched stay."""
@@ -200,7 +204,8 @@ class MasterSession:
     def fetch(self, node: str, attempt: str, name: str) -> str:
         """Return the path of a file of a committed attempt: the node's own file if readable here, else a copy.
 
-        Raises JobFailed when the node does not give it, OutputError when the copy cannot be written here.
+        Raises CorruptData when the node cannot read it, JobFailed when the node does not answer, OutputError when
+        the copy cannot be written here.
         """
         if self._nodes is not None:
             path = file_in(os.path.join(self._nodes, node), attempt, name, self._storage_of(node))
@@ -217,6 +222,8 @@ class MasterSession:
         result = self._results.pop(number)
         if result.reason:
             text = f"{name} of {attempt} could not be fetched from {node}: {result.reason}; run the job again"
+            if result.refused:
+                raise CorruptData(text)
             raise (OutputError if result.here else JobFailed)(text)
         return path
 

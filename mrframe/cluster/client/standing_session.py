@@ -25,7 +25,10 @@ class StandingSession(MasterSession):
         self._cluster_dir = cluster_dir
         self._refused, self._refused_s = "", 0.0  # why the master cannot go on, and since when that is known
         self._blocks = cluster_dir.blocks
-        self._handle = os.pidfd_open(access.pid)
+        try:
+            self._handle = os.pidfd_open(access.pid)
+        except ProcessLookupError:
+            raise ClusterUnreachable(f"the cluster in {cluster_dir.path} has just ended; start one again") from None
         self._loop.watch(self._handle, self._stopped)
         servers = {name: key.encode() for name, key in access.members}
         self._connect(Keys(access.public_key.encode(), access.secret_key.encode()), access.address, servers)

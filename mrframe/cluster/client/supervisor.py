@@ -12,6 +12,7 @@ Rules.
   it resumes once there is space. Meanwhile clients learn why the master does not answer.
 - A journal may be an older copy that lacks attempts of later masters. So the next master counts on from the highest
   epoch of any sealed attempt on its nodes, and no id is given twice.
+- A cluster whose directory is deleted or moved ends, and makes or removes nothing at that path any more.
 - A log that cannot be written, or a fault that cannot be reported to clients, does not end the cluster. The log of a
   cluster that did not end by `stop` is kept as `last.log`.
 - `standing.start` learns over a pipe that the daemon serves, or why it does not.
@@ -88,6 +89,10 @@ class StandingCluster(LocalCluster):
     def serve(self) -> None:
         """Keep the cluster running until it is asked to stop. Raises ClusterUnreachable if it cannot go on."""
         while not self.stopping:
+            if not self._cluster_dir.is_claimed():
+                raise ClusterUnreachable(
+                    f"the directory {self._cluster_dir.path} was deleted or moved, so its cluster ends"
+                )
             now_s = time.monotonic()
             self._turn(max(0.0, min([WAIT_S, *(due_s - now_s for due_s in self._due_s.values())])))
             for name in [name for name, due_s in self._due_s.items() if time.monotonic() >= due_s]:
@@ -166,6 +171,8 @@ class StandingCluster(LocalCluster):
         log(f"supervisor: {text}")
 
     def _clean(self) -> None:
+        if not self._cluster_dir.is_claimed():
+            return
         for name in self.restarts:
             try:
                 self._folder(name).held()  # deletes unsealed attempts

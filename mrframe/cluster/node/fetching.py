@@ -54,12 +54,14 @@ class FetchRequest:
 class FetchResult:
     """The end of a transfer:
 
-    `reason` is empty when it succeeded, `here` is set when the copy could not be written.
+    `reason` is empty when it succeeded, `here` is set when the copy could not be written, `refused` when the node
+    cannot read the file.
     """
 
     request: FetchRequest
     reason: str
     here: bool = False
+    refused: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -193,12 +195,12 @@ class Fetcher:
         peer.outbox.send(channels.FETCH_ASKED.encode(messages.FetchStop(number)))
         return download
 
-    def _again(self, peer: Peer, number: int, reason: str) -> None:
+    def _again(self, peer: Peer, number: int, reason: str, *, refused: bool = False) -> None:
         download = self._stop(peer, number)
         if download.tries < TRIES_MAX:
             peer.waiting.append((download.request, download.tries + 1))
         else:
-            self._done(FetchResult(download.request, reason))
+            self._done(FetchResult(download.request, reason, refused=refused))
         self._start(peer)
 
     # ---- messages -----------------------------------------------------------------------------------
@@ -227,7 +229,7 @@ class Fetcher:
             case messages.FileEnd():
                 self._end(peer, download, message)
             case messages.FileRefused():
-                self._again(peer, message.request, message.reason)
+                self._again(peer, message.request, message.reason, refused=True)
 
     def _piece(self, peer: Peer, download: Download, head: messages.FilePiece, frames: list[zmq.Frame]) -> None:
         data = frames[0].buffer if len(frames) == 1 else b""

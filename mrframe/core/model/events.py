@@ -65,6 +65,14 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputUnreadable:
+    """A client finds the output of a job that is done missing or damaged, so it must be produced again."""
+
+    attempt: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobReleased:
     """The client needs a job no longer, so nodes may delete its files. Ends a job that still runs."""
 
@@ -184,6 +192,7 @@ SchedulerEvent = (
     | SplitsAdded
     | InputsClosed
     | CancelRequested
+    | OutputUnreadable
     | JobReleased
     | DatasetPut
     | DatasetRemoved

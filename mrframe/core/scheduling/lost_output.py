@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from mrframe.core.model.events import OutputUnreadable
 from mrframe.core.model.facts import OutputLost
 from mrframe.core.model.spec import Failure
 from mrframe.core.model.states import JobStatus
@@ -56,6 +57,19 @@ def requeue_lost(state: SchedulerState, turn: Turn, submission: SubmissionRecord
     submission.reopen_needed()
     if submission.state is JobStatus.RUNNING:
         wake(state, turn, submission.tasks.values())
+
+
+def on_unreadable(state: SchedulerState, turn: Turn, event: OutputUnreadable) -> None:
+    """Lose an output that a client cannot read, and have its node delete what is left of it.
+
+    Nothing happens when it is no longer the result of its task: it is being produced again.
+    """
+    task = state.task_of(event.attempt)
+    if task is None or task.commit != (event.attempt, event.node):
+        return
+    withdraw_commit(state, turn, task, task.commit)
+    state.refuse(turn, event.node, event.attempt)
+    requeue_lost(state, turn, state.jobs[task.job])
 
 
 def report_unfetchable(state: SchedulerState, turn: Turn, submission: SubmissionRecord, source: Holder) -> None:

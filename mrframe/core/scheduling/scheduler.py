@@ -39,6 +39,7 @@ from mrframe.core.model.events import (
     NodeDrained,
     NodeGone,
     NodeJoined,
+    OutputUnreadable,
     SchedulerEvent,
     SplitsAdded,
     Tick,
@@ -50,7 +51,7 @@ from mrframe.core.model.reports import JobProgress
 from mrframe.core.model.spec import Failure
 from mrframe.core.model.states import JobStatus
 from mrframe.core.replication import manifest_sync, reconcile, store_events, store_status
-from mrframe.core.scheduling import attempt_end, job_end, membership, recovery
+from mrframe.core.scheduling import attempt_end, job_end, lost_output, membership, recovery
 from mrframe.core.scheduling.assignment import assign, wake, wake_postponed
 from mrframe.core.scheduling.job_progress import progress
 from mrframe.core.scheduling.speculation import speculate
@@ -123,6 +124,8 @@ class Scheduler:
                 membership.on_joined(self.state, turn, event)
             case NodeGone():
                 membership.on_process_ended(self.state, turn, event)
+            case OutputUnreadable():
+                lost_output.on_unreadable(self.state, turn, event)
             case JobSubmitted() | SplitsAdded() | InputsClosed() | CancelRequested() | JobReleased():
                 self._of_client(event, turn)
             case (

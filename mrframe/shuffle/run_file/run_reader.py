@@ -151,6 +151,16 @@ class RunReader:
 _offset = attrgetter("offset")
 
 
+def check(file: BinaryIO, name: str) -> None:
+    """Read a whole run file and verify all its checksums. Raises CorruptData when anything is damaged."""
+    reader = RunReader(file, name, unpickle=False)
+    for slot in reader.slots_present():
+        for _ in reader.encoded(slot):
+            pass
+    if reader.taken[0] != reader.records:
+        raise corrupt(name, 0, f"it holds {reader.taken[0]} pairs where {reader.records} are stated")
+
+
 def extract(file: BinaryIO, name: str, wanted: range) -> Iterator[bytes]:
     """Yield a complete run file with only the slots in `wanted`, in chunks of at most 1 MiB.
 

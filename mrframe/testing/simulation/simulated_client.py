@@ -9,7 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from mrframe.core.model.actions import JobEnded
-from mrframe.core.model.events import CancelRequested, InputsClosed, JobReleased, JobSubmitted, SplitsAdded
+from mrframe.core.model.events import (
+    CancelRequested,
+    InputsClosed,
+    JobReleased,
+    JobSubmitted,
+    OutputUnreadable,
+    SplitsAdded,
+)
 from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.testing.simulation.world import World
 
@@ -73,7 +80,10 @@ class SimulatedClient:
         ended = self._ended[job]
         failure = ended.failure
         result: Any = (failure.kind, failure.error_slug) if failure else self._fetch(ended)
-        if result is None:
+        doubted = failure is None and self.world.chance(self.world.faults.doubts)
+        if result is None or doubted:
+            if doubted:
+                self._doubt(ended)
             self.world.at(0.5, self.collect, job)
             return
         expected = self.world.cases[job].expected
@@ -85,6 +95,12 @@ class SimulatedClient:
         self.results[job] = result
         self.world.note("client", f"has the answer of {job}")
         self.send(JobReleased(job))
+
+    def _doubt(self, ended: JobEnded) -> None:
+        """Report outputs as unreadable that may be there, or gone, or produced again already."""
+        self.world.note("client", f"doubts the answer of {ended.job}")
+        for attempt, node in ended.outputs:
+            self.send(OutputUnreadable(attempt, node))
 
     def _count(self, ended: JobEnded) -> None:
         """The figures are of all that was read, whatever has been lost since."""

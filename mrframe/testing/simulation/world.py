@@ -43,6 +43,7 @@ class Faults:
     torn_turns: float = 0.0
     pauses: int = 0
     cuts: int = 0
+    doubts: float = 0.0
 
 
 CALM = Faults()
@@ -70,6 +71,7 @@ def make_faults(random: Random) -> Faults:
         torn_turns=maybe(0.02),
         pauses=some(2),
         cuts=some(3),
+        doubts=maybe(0.3),
     )
 
 

@@ -473,6 +473,27 @@ def test_a_source_that_cannot_be_fetched_is_given_up_after_three_reports(mapped)
     assert mapped.started() == ["job-1/m0001.1.2"]
 
 
+def test_output_that_a_client_cannot_read_is_deleted_and_produced_again(mapped):
+    mapped.seal("job-1/r0000.1.1")
+    assert len(mapped.ended) == 1
+    mapped.handle(e.OutputUnreadable("job-1/r0000.1.1", "node-1"))
+    assert mapped.facts == [OutputLost("job-1/r0000.1.1", "node-1")]
+    assert mapped.messages(e.DiscardAttempt) == [e.DiscardAttempt("job-1/r0000.1.1")]
+    assert mapped.started() == ["job-1/r0000.1.2"]
+    mapped.handle(e.OutputUnreadable("job-1/r0000.1.1", "node-1"))
+    assert not mapped.facts, "it is the result no longer"
+    mapped.seal("job-1/r0000.1.2")
+    assert mapped.ended[-1].outputs == (("job-1/r0000.1.2", mapped.starts["job-1/r0000.1.2"][0]),)
+
+
+@pytest.mark.parametrize("attempt", ["job-1/r0000.1.7", "job-9/r0000.1.1", "job-1/m0000.1.9", "x"])
+def test_a_client_cannot_lose_output_that_is_not_a_result(mapped, attempt):
+    mapped.seal("job-1/r0000.1.1")
+    mapped.handle(e.OutputUnreadable(attempt, "node-1"))
+    assert not mapped.facts
+    assert not mapped.started()
+
+
 def test_losses_are_bounded_too():
     cluster = ManualScheduler(limits=SchedulerLimits(losses_max=3))
     cluster.submit(file_split(0))
