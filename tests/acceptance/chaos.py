@@ -136,7 +136,7 @@ class Run:
         """What is left of it, as text: waits for the end of its processes at most so long since its own."""
         deadline_s = self.ended_s + within_s
         while (living := self.processes()) and time.monotonic() < deadline_s:
-            _wait_for_end(living, deadline_s)
+            wait_for_end(living, deadline_s)
         return [
             *(f"process {pid} ({title})" for pid, title in living.items()),
             *(f"socket {place}" for place in _open_sockets(self.sockets)),
@@ -145,7 +145,8 @@ class Run:
         ]
 
 
-def _wait_for_end(pids, deadline_s):
+def wait_for_end(pids, deadline_s):
+    """Wait until these processes have ended, or for the deadline."""
     for pid in pids:
         try:
             handle = os.pidfd_open(pid)

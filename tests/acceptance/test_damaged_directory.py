@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from chaos import wait_for_end
 from standing import LOG
 
 DAMAGES = ("deleted", "emptied", "garbled")
@@ -72,8 +73,8 @@ def damage(path: Path, how: str) -> None:
 
 def all_have_ended(standing) -> bool:
     until_s = time.monotonic() + END_S
-    while standing.processes() and time.monotonic() < until_s:
-        time.sleep(0.05)
+    while (living := standing.processes()) and time.monotonic() < until_s:
+        wait_for_end(living, until_s)
     return not standing.processes()
 
 

@@ -42,7 +42,6 @@ LOG_BYTES_MAX = 8 << 20
 FAULT_BYTES = 4096
 CLAIM_S = 5.0
 """How long the lock of a directory without a supervisor may be held by commands that only test it."""
-CLAIM_AGAIN_S = 0.01
 _JOB = re.compile(r"job-([1-9][0-9]{0,8})")
 
 
@@ -106,7 +105,6 @@ class ClusterDir:
             others = set(cluster_processes.supervisors(self.path)) - {os.getpid()}
             if others or time.monotonic() > deadline_s:
                 raise self.runs_already()
-            time.sleep(CLAIM_AGAIN_S)
         self._keep_log()  # left by a cluster that was killed
         _remove(self.run)
         private_directory(self.run)
