@@ -2,9 +2,9 @@
 
 The executors load and save map results (`task/cache/map_results.py`), wherever they are. Here is the client's side:
 `consult` gives a plan the content of inputs that need no reading, `whole_result` gives the whole result where it is
-cached, and `remember` records the inputs as they were read. A run does not need any of it: after a fault of the folder
-nothing is cached, and there is a warning. Not here: the records of inputs (`input_records.py`), which splits have
-results (`saved_maps.py`), hashing changed inputs (`content_scan.py`), whole results (`whole_results.py`).
+cached, and `remember` records the inputs as they were read. A run does not need any of it: after a fault of the
+folder nothing is cached, and there is a warning. Not here: the records of inputs (`input_records.py`), which splits
+have results (`saved_maps.py`), hashing changed inputs (`content_scan.py`), whole results (`whole_results.py`).
 """
 
 from __future__ import annotations
