@@ -103,15 +103,22 @@ def test_the_estimate_is_near_what_is_held(case):
     assert 0.85 * held < buffer.size_bytes() < 2 * held
 
 
-def test_long_states_are_cut_and_merge_to_the_same(monkeypatch):
+THIRTEEN = [*map(str, range(12)), "0"]
+
+
+@pytest.mark.parametrize(
+    ("fold", "expected"),
+    [
+        pytest.param(distinct, {"a": 12, "b": 1, "c": 0}, id="distinct"),
+        pytest.param(collect, {"a": THIRTEEN, "b": ["x"], "c": [None]}, id="collect"),
+    ],
+)
+def test_long_states_are_cut_and_merge_to_the_same(monkeypatch, fold, expected):
     monkeypatch.setattr(buffers, "STATE_ITEMS_MAX", 5)
-    for fold, expected in ((distinct, {"a": 12, "b": 1, "c": 0}), (collect, None)):
-        buffer = FoldBuffer(fold)
-        values = [*map(str, range(12)), "0"]
-        buffer.add([*["a"] * 13, "b", "c"], [*values, "x", None])
-        keys, states = buffer.drain()
-        assert max(map(len, states)) <= 5
-        merged = {key: fold.merge([s for k, s in zip(keys, states, strict=True) if k == key]) for key in keys}
-        results = {key: fold.finish(state) for key, state in merged.items()}
-        assert results == (expected or {"a": values, "b": ["x"], "c": [None]})
-        assert keys == sorted(keys)
+    buffer = FoldBuffer(fold)
+    buffer.add([*["a"] * 13, "b", "c"], [*THIRTEEN, "x", None])
+    keys, states = buffer.drain()
+    assert max(map(len, states)) <= 5
+    merged = {key: fold.merge([s for k, s in zip(keys, states, strict=True) if k == key]) for key in keys}
+    assert {key: fold.finish(state) for key, state in merged.items()} == expected
+    assert keys == sorted(keys)

@@ -120,22 +120,26 @@ def test_is_plain_checks_every_level():
     assert not all_plain([1, (2, Visit("/", 1))])
 
 
+NOT_PLAIN = [
+    Visit("/", 1),
+    Counter("aab"),
+    (1, {"a": [Visit("/a", 2)]}),
+    bytearray(b"x"),
+    1j,
+    msgpack.ExtType(1, b"\x90"),
+]
+
+
 def test_other_values_travel_pickled_where_that_is_allowed():
-    column = [
-        Visit("/", 1),
-        Counter("aab"),
-        (1, {"a": [Visit("/a", 2)]}),
-        bytearray(b"x"),
-        1j,
-        msgpack.ExtType(1, b"\x90"),
-    ]
-    assert trip(column, unpickle=True) == column
-    assert list(map(type, trip(column, unpickle=True))) == list(map(type, column))
-    for value in column:
-        with pytest.raises(CorruptData, match="not opened"):
-            trip([value])
-        with pytest.raises(CorruptData, match="not opened"):
-            trip([(value, 1), (value, 2)])
+    assert trip(NOT_PLAIN, unpickle=True) == NOT_PLAIN
+    assert list(map(type, trip(NOT_PLAIN, unpickle=True))) == list(map(type, NOT_PLAIN))
+
+
+@pytest.mark.parametrize("value", NOT_PLAIN, ids=repr)
+@pytest.mark.parametrize("column", [lambda v: [v], lambda v: [(v, 1), (v, 2)]], ids=["alone", "in tuples"])
+def test_other_values_are_not_opened_where_pickles_are_not_allowed(value, column):
+    with pytest.raises(CorruptData, match="not opened"):
+        trip(column(value))
 
 
 def test_classes_of_main_travel_by_value():
@@ -161,10 +165,12 @@ def test_a_pickle_is_opened_only_where_it_is_allowed(capsys):
     assert capsys.readouterr().out == "opened\n"
 
 
-def test_a_value_that_cannot_be_pickled_is_named():
-    for value in (threading.Lock(), [threading.Lock()], (i for i in ())):
-        with pytest.raises(CannotTravel, match=r"cannot be sent from map to reduce .*yield plain data"):
-            encode([value])
+@pytest.mark.parametrize(
+    "value", [threading.Lock(), [threading.Lock()], (i for i in ())], ids=["lock", "lock in a list", "generator"]
+)
+def test_a_value_that_cannot_be_pickled_is_named(value):
+    with pytest.raises(CannotTravel, match=r"cannot be sent from map to reduce .*yield plain data"):
+        encode([value])
 
 
 def test_a_pickle_that_cannot_be_opened_is_named():
@@ -172,22 +178,25 @@ def test_a_pickle_that_cannot_be_opened_is_named():
         trip([Unreadable()], unpickle=True)
 
 
-def test_values_nested_too_deep_are_pickled_or_refused():
-    def nested(levels, wrap):
+@pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: (v,), lambda v: {"a": v}], ids=["list", "tuple", "dict"])
+def test_values_nested_too_deep_are_pickled_or_refused(wrap):
+    def nested(levels):
         value = 1
         for _ in range(levels):
             value = wrap(value)
         return value
 
-    for wrap in (lambda v: [v], lambda v: (v,), lambda v: {"a": v}):
-        edge = nested(DEPTH_MAX, wrap)
-        assert is_plain(edge)
-        assert trip([edge, None]) == [edge, None]
-        deeper = nested(DEPTH_MAX + 40, wrap)
-        assert not is_plain(deeper)
-        assert trip([deeper, None], unpickle=True) == [deeper, None]
-        with pytest.raises(CannotTravel):
-            encode([nested(100_000, wrap), None])
+    edge = nested(DEPTH_MAX)
+    assert is_plain(edge)
+    assert trip([edge, None]) == [edge, None]
+    deeper = nested(DEPTH_MAX + 40)
+    assert not is_plain(deeper)
+    assert trip([deeper, None], unpickle=True) == [deeper, None]
+    with pytest.raises(CannotTravel):
+        encode([nested(100_000), None])
+
+
+def test_a_list_within_itself_is_pickled():
     endless = []
     endless += [endless, endless]
     assert not is_plain(endless)

@@ -144,12 +144,11 @@ def test_a_hot_key_beyond_the_limit_is_not_collected():
     assert max(len(keys) for _, keys, _ in blocks) <= 200
 
 
-def test_merge_by_value_sorts_the_values_of_a_key():
+@pytest.mark.parametrize("limit", [pytest.param(0, id="merged"), pytest.param(1 << 20, id="sorted in one piece")])
+def test_merge_by_value_sorts_the_values_of_a_key(limit):
     streams = [
-        [block(["k"] * 3, [1, 2.0, "x"]), block(["l"], [(3,)])],
-        [block(["k"], [None]), block(["k", "k", "l"], [2, "a", (1, "z")])],
+        iter([block(["k"] * 3, [1, 2.0, "x"]), block(["l"], [(3,)])]),
+        iter([block(["k"], [None]), block(["k", "k", "l"], [2, "a", (1, "z")])]),
     ]
-    for limit in (0, 1 << 20):
-        some = [iter(stream) for stream in streams]
-        merged = flat(merging.merge(some, at_once_bytes=limit, make_file=no_file, by_value=True))
-        assert merged == [("k", v) for v in (None, 1, 2, 2.0, "a", "x")] + [("l", (1, "z")), ("l", (3,))]
+    merged = flat(merging.merge(streams, at_once_bytes=limit, make_file=no_file, by_value=True))
+    assert merged == [("k", v) for v in (None, 1, 2, 2.0, "a", "x")] + [("l", (1, "z")), ("l", (3,))]

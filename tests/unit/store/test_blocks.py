@@ -50,13 +50,21 @@ def test_a_published_block_exists_until_it_is_deleted(store, folder):
     assert (store.names(), files(folder)) == ([OTHER], [OTHER])
 
 
-@pytest.mark.parametrize("name", ["", "../lock", "a" * 63, "A" * 64, "a" * 64 + "\n", "a" * 64 + "/x"])
-def test_only_names_of_blocks_become_paths(store, folder, name):
-    for use in (store.file, store.delete):
-        with pytest.raises(ValueError, match="not the name of a block"):
-            use(name)
+NO_NAMES = {
+    "nothing": "",
+    "another path": "../lock",
+    "too short": "a" * 63,
+    "capitals": "A" * 64,
+    "line end": "a" * 64 + "\n",
+    "path below": "a" * 64 + "/x",
+}
+
+
+@pytest.mark.parametrize("name", NO_NAMES.values(), ids=NO_NAMES.keys())
+@pytest.mark.parametrize("use", [BlockStore.file, BlockStore.delete, keep], ids=["file", "delete", "publish"])
+def test_only_names_of_blocks_become_paths(store, folder, use, name):
     with pytest.raises(ValueError, match="not the name of a block"):
-        keep(store, name)
+        use(store, name)
     assert files(folder) == []
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 
+import pytest
+
 from mrframe.store.file_index import SETTLED_S, FileIndex, FileRecord, FileStat
 
 PIECES = ((0, 100, "ab" * 32), (100, 50, "cd" * 32))
@@ -84,11 +86,21 @@ def test_files_that_are_no_records_are_never_deleted(tmp_path):
     assert files.look_up("/logs/a") is None
 
 
-def test_an_unusable_folder_is_reported_and_raises_nothing(tmp_path):
-    seen = FileRecord(FileStat(1, 2, 3, 4, 5), 64, PIECES)
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [
+        pytest.param("file/seen", "Not a directory", id="below a file"),
+        pytest.param("open", "0755", id="open to others"),
+    ],
+)
+def test_an_unusable_folder_is_reported_and_raises_nothing(tmp_path, folder, reason):
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "open").mkdir(mode=0o755)
-    for path, said in ((tmp_path / "file" / "seen", "Not a directory"), (tmp_path / "open", "0755")):
-        told = FileIndex(str(path)).record("/logs/a", seen)
-        assert str(path) in told and said in told
-    assert FileIndex(str(tmp_path / "seen")).record("/logs/a", seen) == ""
+    told = FileIndex(str(tmp_path / folder)).record("/logs/a", FileRecord(FileStat(1, 2, 3, 4, 5), 64, PIECES))
+    assert str(tmp_path / folder) in told
+    assert reason in told
+
+
+def test_a_usable_folder_has_nothing_to_report(tmp_path):
+    index = FileIndex(str(tmp_path / "seen"))
+    assert index.record("/logs/a", FileRecord(FileStat(1, 2, 3, 4, 5), 64, PIECES)) == ""

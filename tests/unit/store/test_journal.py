@@ -154,9 +154,9 @@ def test_a_missing_file_is_noticed(folder, name):
         JournalFile(folder)
 
 
-def test_missing_and_changed_rows_are_noticed(folder, tmp_path):
-    write(folder, 6)
-    changes = (
+@pytest.mark.parametrize(
+    "change",
+    [
         "DELETE FROM row WHERE place = 3",
         "DELETE FROM package WHERE job = 'job-2'",
         "UPDATE row SET job = 'job-9' WHERE place = 4",
@@ -165,16 +165,16 @@ def test_missing_and_changed_rows_are_noticed(folder, tmp_path):
         "UPDATE total SET epoch = 0",
         "DELETE FROM total",
         "PRAGMA application_id = 1",
-    )
-    for number, change in enumerate(changes):
-        copy = str(tmp_path / f"copy-{number}")
-        shutil.copytree(folder, copy)
-        database = sqlite3.connect(os.path.join(copy, FILE))
-        database.execute(change)
-        database.commit()
-        database.close()
-        with pytest.raises(CorruptData, match="damaged"):
-            JournalFile(copy)
+    ],
+)
+def test_missing_and_changed_rows_are_noticed(folder, change):
+    write(folder, 6)
+    database = sqlite3.connect(os.path.join(folder, FILE))
+    database.execute(change)
+    database.commit()
+    database.close()
+    with pytest.raises(CorruptData, match="damaged"):
+        JournalFile(folder)
 
 
 def test_a_later_version_is_refused(folder):
@@ -231,18 +231,26 @@ def test_every_flipped_bit_is_noticed_or_changes_nothing(folder, tmp_path, name)
     assert noticed == 40 if name != FILE else noticed >= 10
 
 
-def test_every_truncation_of_the_wal_is_noticed(folder, tmp_path):
+TRUNCATIONS = {
+    "nothing kept": lambda size: 0,
+    "one byte kept": lambda size: 1,
+    "header kept": lambda size: 32,
+    "a third kept": lambda size: size // 3,
+    "half kept": lambda size: size // 2,
+    "a page lost": lambda size: size - 4096,
+    "one byte lost": lambda size: size - 1,
+}
+
+
+@pytest.mark.parametrize("kept", TRUNCATIONS.values(), ids=TRUNCATIONS.keys())
+def test_every_truncation_of_the_wal_is_noticed(folder, tmp_path, kept):
     journal = write(folder, 12, close=False)
     shutil.copytree(folder, tmp_path / "killed")
     journal.close()
-    size = os.path.getsize(tmp_path / "killed" / (FILE + "-wal"))
-    for kept in (0, 1, 32, size // 3, size // 2, size - 4096, size - 1):
-        copy = str(tmp_path / "copy")
-        shutil.copytree(tmp_path / "killed", copy)
-        os.truncate(os.path.join(copy, FILE + "-wal"), kept)
-        with pytest.raises(CorruptData, match="damaged"):
-            JournalFile(copy)
-        shutil.rmtree(copy)
+    wal = tmp_path / "killed" / (FILE + "-wal")
+    os.truncate(wal, kept(wal.stat().st_size))
+    with pytest.raises(CorruptData, match="damaged"):
+        JournalFile(str(tmp_path / "killed"))
 
 
 class FullDisk:

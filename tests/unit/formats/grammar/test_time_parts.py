@@ -124,17 +124,20 @@ def test_a_time_that_cannot_be_is_none_and_counted(text: str) -> None:
     assert (parsed.values, parsed.bad_fields) == ([[None], [200]], {"time": 1})
 
 
-def test_a_window_over_parts_is_by_instant_zone_and_fraction() -> None:
+@pytest.mark.parametrize(
+    ("since", "until", "wanted"),
+    [
+        pytest.param(None, datetime(2023, 10, 10, tzinfo=UTC), [200, 201], id="zone"),
+        pytest.param(datetime(2023, 10, 9, 22, 30, 20, 484_000, tzinfo=UTC), None, [201, 202], id="since a fraction"),
+        pytest.param(None, datetime(2023, 10, 9, 22, 30, 20, 484_000, tzinfo=UTC), [200], id="until a fraction"),
+    ],
+)
+def test_a_window_over_parts_is_by_instant_zone_and_fraction(since, until, wanted) -> None:
     string = r"%h [%{%d/%b/%Y:%T}t.%{msec_frac}t %{%z}t] %s"
     times = ["10/Oct/2023:00:30:20.483 +0200", "09/Oct/2023:22:30:20.484 +0000", "10/Oct/2023:03:30:20.483 +0200"]
     block = "".join(f"::1 [{text}] {200 + n}\n" for n, text in enumerate(times)).encode()
-    for since, until, wanted in (
-        (None, datetime(2023, 10, 10, tzinfo=UTC), [200, 201]),
-        (datetime(2023, 10, 9, 22, 30, 20, 484_000, tzinfo=UTC), None, [201, 202]),
-        (None, datetime(2023, 10, 9, 22, 30, 20, 484_000, tzinfo=UTC), [200]),
-    ):
-        reader = make_reader(Reader("access", string), ("status",), {}, Window(since, until))
-        assert reader.parse(block, "x.log", 0).values == [wanted]
+    reader = make_reader(Reader("access", string), ("status",), {}, Window(since, until))
+    assert reader.parse(block, "x.log", 0).values == [wanted]
 
 
 def test_parts_without_a_zone_are_of_the_zone_that_is_given() -> None:

@@ -117,7 +117,7 @@ def test_lz4_without_the_extra_is_an_error_that_names_it(tmp_path, monkeypatch):
         BlockFile(str(tmp_path / "block"))
 
 
-def test_logs_are_compressed_and_noise_is_not():
-    for codec in CODECS:
-        assert write_block(io.BytesIO(), [LINES], codec).file_bytes < len(LINES) / 5
-        assert write_block(io.BytesIO(), [NOISE], codec).file_bytes < len(NOISE) + 100
+@pytest.mark.parametrize("codec", CODECS)
+def test_logs_are_compressed_and_noise_is_not(codec):
+    assert write_block(io.BytesIO(), [LINES], codec).file_bytes < len(LINES) / 5
+    assert write_block(io.BytesIO(), [NOISE], codec).file_bytes < len(NOISE) + 100

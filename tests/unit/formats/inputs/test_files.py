@@ -46,24 +46,27 @@ def noted(*inputs):
     return [f.name for f in expand(inputs, note=notes.append)], notes
 
 
-def test_a_file_is_read_once_whatever_its_names_are_and_a_note_says_so(logs):
+NAMED_AGAIN = {
+    "same name": (["a.log", "a.log"], ["a.log"], ["a.log is given twice; it is read once"]),
+    "dot path": (["a.log", "./a.log"], ["a.log"], ["./a.log is the same file as a.log; it is read once"]),
+    "link first": (["current", "a.log"], ["current"], ["a.log is the same file as current; it is read once"]),
+    "hard link": (["a.log", "hard.log"], ["a.log"], ["hard.log is the same file as a.log; it is read once"]),
+    "globs": (["*.log", "a*"], ["a.log", "b.log"], ["hard.log is the same", "a.log is given twice"]),
+    "absolute path": (["{logs}/b.log", "b.log"], ["{logs}/b.log"], ["b.log is the same file as /"]),
+    "linked folder": (["sub/c.log", "same/c.log"], ["sub/c.log"], ["same/c.log is the same file as sub/c.log"]),
+    "two files": (["a.log", "b.log"], ["a.log", "b.log"], []),
+}
+
+
+@pytest.mark.parametrize(("inputs", "files", "notes"), NAMED_AGAIN.values(), ids=NAMED_AGAIN.keys())
+def test_a_file_is_read_once_whatever_its_names_are_and_a_note_says_so(logs, inputs, files, notes):
     os.link("a.log", "hard.log")
     os.symlink("a.log", "current")
     os.symlink("sub", "same")
-    for inputs, files, notes in [
-        (["a.log", "a.log"], ["a.log"], ["a.log is given twice; it is read once"]),
-        (["a.log", "./a.log"], ["a.log"], ["./a.log is the same file as a.log; it is read once"]),
-        (["current", "a.log"], ["current"], ["a.log is the same file as current; it is read once"]),
-        (["a.log", "hard.log"], ["a.log"], ["hard.log is the same file as a.log; it is read once"]),
-        (["*.log", "a*"], ["a.log", "b.log"], ["hard.log is the same", "a.log is given twice"]),
-        ([str(logs / "b.log"), "b.log"], [str(logs / "b.log")], ["b.log is the same file as /"]),
-        (["sub/c.log", "same/c.log"], ["sub/c.log"], ["same/c.log is the same file as sub/c.log"]),
-        (["a.log", "b.log"], ["a.log", "b.log"], []),
-    ]:
-        found, said = noted(*inputs)
-        assert found == files
-        assert len(said) == len(notes)
-        assert all(one.startswith(wanted) for one, wanted in zip(said, notes, strict=True))
+    found, said = noted(*(argument.format(logs=logs) for argument in inputs))
+    assert found == [name.format(logs=logs) for name in files]
+    assert len(said) == len(notes)
+    assert all(one.startswith(wanted) for one, wanted in zip(said, notes, strict=True))
 
 
 def test_a_version_of_a_dataset_is_read_once_and_its_files_may_have_one_name():
@@ -165,16 +168,22 @@ def test_a_folder_that_a_glob_cannot_read_is_an_error_that_names_it(logs, reques
         (logs / "sub").chmod(0o755)
 
 
-def test_broken_links_and_special_files_that_are_found_are_refused_by_name(logs):
-    os.symlink("nowhere", "sub/broken.log")
-    for argument in ("sub", "sub/*", "**/*.log"):
-        with pytest.raises(InputError, match=r"sub/broken\.log is a symbolic link to nowhere, which does not exist"):
-            expand([argument])
-    os.unlink("sub/broken.log")
-    os.mkfifo("sub/pipe.log")
-    for argument in ("sub", "sub/*", "**/*.log"):
-        with pytest.raises(InputError, match=r"sub/pipe\.log is a pipe, not a regular file"):
-            expand([argument])
+@pytest.mark.parametrize("argument", ["sub", "sub/*", "**/*.log"])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        pytest.param(
+            lambda name: os.symlink("nowhere", name),
+            "is a symbolic link to nowhere, which does not exist",
+            id="broken link",
+        ),
+        pytest.param(os.mkfifo, "is a pipe, not a regular file", id="pipe"),
+    ],
+)
+def test_broken_links_and_special_files_that_are_found_are_refused_by_name(logs, argument, make, words):
+    make("sub/odd.log")
+    with pytest.raises(InputError, match=rf"sub/odd\.log {words}"):
+        expand([argument])
     assert names("sub/c*") == ["sub/c.log"]
 
 
@@ -207,15 +216,17 @@ def test_standard_input_is_taken_once(name):
 @pytest.mark.parametrize(
     ("pack", "compression"), [(gzip.compress, "gzip"), (bz2.compress, "bzip2"), (lzma.compress, "xz")]
 )
-def test_compression_is_told_by_the_bytes_not_the_name(tmp_path, pack, compression):
-    for data in (b"line\n" * 100, b""):
-        (tmp_path / "access.log").write_bytes(pack(data))
-        (found,) = expand([str(tmp_path / "access.log")])
-        assert (found.compression, found.bytes) == (compression, len(pack(data)))
-    (tmp_path / "plain.gz").write_bytes(b"BZh is how this line begins\n")
+@pytest.mark.parametrize("data", [b"line\n" * 100, b""], ids=["lines", "nothing"])
+def test_compression_is_told_by_the_bytes_not_the_name(tmp_path, pack, compression, data):
+    (tmp_path / "access.log").write_bytes(pack(data))
+    (found,) = expand([str(tmp_path / "access.log")])
+    assert (found.compression, found.bytes) == (compression, len(pack(data)))
+
+
+@pytest.mark.parametrize("data", [b"BZh is how this line begins\n", b""], ids=["a line", "nothing"])
+def test_a_plain_file_is_not_taken_for_compressed_by_its_name(tmp_path, data):
+    (tmp_path / "plain.gz").write_bytes(data)
     assert expand([str(tmp_path / "plain.gz")])[0].compression == ""
-    (tmp_path / "empty.gz").write_bytes(b"")
-    assert expand([str(tmp_path / "empty.gz")])[0].compression == ""
 
 
 @pytest.mark.parametrize(
@@ -232,37 +243,51 @@ def test_what_cannot_be_read_is_told_with_the_command_that_pipes_it_in(tmp_path,
         expand([str(tmp_path / "x")])
 
 
-def test_missing_things_are_named(logs):
+MISSING = {
+    "no.log": r"no\.log does not exist; check the path \(it is looked for in {logs}\)",
+    "a.log/x": "a.log/x cannot be read: Not a directory",
+    "*.txt": r"the glob \*\.txt matches no file; check it with: ls",
+    "emp*": "matches only directories without files",
+    "empty": "the directory empty has no files in it",
+    "dangling": "dangling is a symbolic link to nowhere, which does not exist",
+    "loop": "loop cannot be read: Too many levels",
+    "": "is no path",
+    "a\0b": "is no path",
+}
+
+
+@pytest.mark.parametrize(("argument", "words"), MISSING.items(), ids=map(repr, MISSING))
+def test_a_missing_input_is_named(logs, argument, words):
     (logs / "dangling").symlink_to("nowhere")
     (logs / "empty" / ".only").mkdir(parents=True)
     (logs / "loop").symlink_to("loop")
-    for argument, words in {
-        "no.log": rf"no\.log does not exist; check the path \(it is looked for in {logs}\)",
-        "a.log/x": "a.log/x cannot be read: Not a directory",
-        "*.txt": r"the glob \*\.txt matches no file; check it with: ls",
-        "emp*": "matches only directories without files",
-        "empty": "the directory empty has no files in it",
-        "dangling": "dangling is a symbolic link to nowhere, which does not exist",
-        "loop": "loop cannot be read: Too many levels",
-        "": "is no path",
-        "a\0b": "is no path",
-    }.items():
-        with pytest.raises(InputError, match=words):
-            expand(["a.log", argument])
+    with pytest.raises(InputError, match=words.replace("{logs}", str(logs))):
+        expand(["a.log", argument])
+
+
+def test_no_input_at_all_is_refused():
     with pytest.raises(InputError, match="no input was given"):
         expand([])
 
 
-def test_special_files_are_refused_without_being_opened(logs):
+@pytest.fixture
+def special_files(logs):
     os.mkfifo("pipe")
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind("socket")
-    for argument, kind in {"pipe": "a pipe", "socket": "a socket", "/dev/null": "a device"}.items():
-        with pytest.raises(
-            InputError, match=rf"{argument} is {kind}, not a regular file.*give - as the input and pipe"
-        ):
-            expand([argument])
-    listener.close()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        yield
+
+
+@pytest.mark.usefixtures("special_files")
+@pytest.mark.parametrize(("argument", "kind"), [("pipe", "pipe"), ("socket", "socket"), ("/dev/null", "device")])
+def test_a_special_file_is_refused_without_being_opened(argument, kind):
+    words = rf"{argument} is a {kind}, not a regular file.*give - as the input and pipe"
+    with pytest.raises(InputError, match=words):
+        expand([argument])
+
+
+@pytest.mark.usefixtures("special_files")
+def test_a_special_file_in_a_folder_is_refused():
     with pytest.raises(InputError, match="is a pipe"):
         expand(["."])
 

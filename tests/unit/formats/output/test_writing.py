@@ -106,24 +106,29 @@ def test_a_number_among_others_that_is_none_does_not_spoil_the_block():
     assert [json.loads(line)["value"] for line in lines(rows, "jsonl")] == [[0, 1.5], [1, 1.5], "NaN", [3, 1.5]]
 
 
+class Thing:
+    pass
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+NOT_PLAIN = {
+    "object": (Thing(), r"type \S*test_writing.*Thing is not plain data and cannot be written; let the job yield"),
+    "object in a list": ([Thing()], "Thing is not plain"),
+    "named tuple": ([Point(1, 2)], "Point is not plain"),
+    "int of 5,000 digits": (10**5000, "cannot be written: Exceeds the limit"),
+    "clashing names": ([{1: "a", "1": "b"}], "names that are the same as text"),
+}
+
+
 @pytest.mark.parametrize("form", FORMATS)
-def test_what_is_not_plain_is_refused_by_name(form):
-    class Thing:
-        pass
-
-    class Point(NamedTuple):
-        x: int
-        y: int
-
-    for value, words in [
-        (Thing(), r"type \S*test_writing.*Thing is not plain data and cannot be written; let the job yield"),
-        ([Thing()], "Thing is not plain"),
-        ([Point(1, 2)], "Point is not plain"),
-        (10**5000, "cannot be written: Exceeds the limit"),
-        ([{1: "a", "1": "b"}], "names that are the same as text"),
-    ]:
-        with pytest.raises(ValueRefused, match=words):
-            written([("k", value)], form)
+@pytest.mark.parametrize(("value", "words"), NOT_PLAIN.values(), ids=NOT_PLAIN.keys())
+def test_a_value_that_is_not_plain_is_refused_by_name(form, value, words):
+    with pytest.raises(ValueRefused, match=words):
+        written([("k", value)], form)
 
 
 def test_a_value_nested_for_ever_is_refused():
@@ -197,7 +202,7 @@ ODD = [("caf\udce9", ["\udcff", "\ud800"]), ("é", [])]
     ("how", "spelled"),
     [(None, ("caf\\xe9", "\\xff", "\\ud800")), ("replace", ("caf\ufffd", "\ufffd", "\ufffd"))],
 )
-def test_what_is_written_is_valid_and_every_reader_takes_it(how, spelled, escape):
+def test_text_that_is_not_utf8_is_written_as_valid_text_that_every_reader_takes(how, spelled, escape):
     """`json` and `csv` give back the text that stands for what UTF-8 does not have, on a terminal as well."""
     lines = written(ODD, "jsonl", text=how, escape=escape).decode().splitlines()
     assert [json.loads(line) for line in lines] == [

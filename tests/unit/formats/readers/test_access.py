@@ -122,12 +122,14 @@ def test_a_value_before_the_first_blank_may_hold_any_byte_but_blanks_and_line_en
     assert read(block, "host").values == [[host.decode("utf-8", "surrogateescape") for host in hosts]]
 
 
-def test_an_hour_that_all_lines_have_may_be_none_and_is_counted_for_each() -> None:
-    bad, good = GOOD.replace(b"17/May", b"31/Feb") + b"\n", GOOD + b"\n"
-    for block, hours in ((bad * 3, [None] * 3), (bad + good + bad, [None, "2015-05-17T10", None]), (b"", [])):
-        parsed = read(block, "hour")
-        assert parsed.values == [hours]
-        assert parsed.bad_fields == ({"hour": hours.count(None)} if None in hours else {})
+@pytest.mark.parametrize(
+    "days", [["31/Feb"] * 3, ["31/Feb", "17/May", "31/Feb"], []], ids=["all", "some", "no lines"]
+)
+def test_an_hour_that_lines_have_in_common_may_be_none_and_is_counted_for_each(days) -> None:
+    block = b"".join(GOOD.replace(b"17/May", day.encode()) + b"\n" for day in days)
+    parsed = read(block, "hour")
+    assert parsed.values == [["2015-05-17T10" if day == "17/May" else None for day in days]]
+    assert parsed.bad_fields == ({"hour": days.count("31/Feb")} if days else {})
 
 
 def test_a_dash_is_no_value_and_a_dash_within_a_value_is() -> None:

@@ -114,18 +114,21 @@ def test_add_sorted_streams_blocks():
     assert second == [("s", ["z"], [date(2024, 1, 1)])]
 
 
-def test_add_sorted_refuses_what_is_not_sorted():
-    for blocks in (
-        [(["b", "a"], [1, 2])],
-        [(["b"], [1]), (["a"], [2])],
-        [([1.0], [1]), ([1], [2])],
-        [([2, "a", 1], [1, 2, 3])],
-    ):
-        writer = RunWriter(io.BytesIO(), slots=1)
-        with pytest.raises(ValueError, match="sorted"):
-            writer.add_sorted(0, blocks)
-        with pytest.raises(ValueError, match="unfinished"):
-            writer.close()
+NOT_SORTED = {
+    "within a block": [(["b", "a"], [1, 2])],
+    "from block to block": [(["b"], [1]), (["a"], [2])],
+    "from kind to kind": [([1.0], [1]), ([1], [2])],
+    "mixed kinds": [([2, "a", 1], [1, 2, 3])],
+}
+
+
+@pytest.mark.parametrize("blocks", NOT_SORTED.values(), ids=NOT_SORTED.keys())
+def test_add_sorted_refuses_unsorted_pairs(blocks):
+    writer = RunWriter(io.BytesIO(), slots=1)
+    with pytest.raises(ValueError, match="sorted"):
+        writer.add_sorted(0, blocks)
+    with pytest.raises(ValueError, match="unfinished"):
+        writer.close()
 
 
 def test_add_sorted_keeps_the_given_order():
@@ -137,21 +140,29 @@ def test_add_sorted_keeps_the_given_order():
     assert read_layout(file, "test").sections(file, "test", 0)[0].order == AS_GIVEN
 
 
-def test_writing_refuses_arguments_that_do_not_fit_together():
+MISFITS = {
+    "a value short": lambda writer: writer.add_run([1], []),
+    "a slot short": lambda writer: writer.add_run([1], [1], slot_of=[]),
+    "slot beyond the last": lambda writer: writer.add_run([1], [1], slot_of=[2]),
+    "negative slot": lambda writer: writer.add_run([1], [1], slot_of=[-1]),
+    "sorted slot beyond the last": lambda writer: writer.add_sorted(2, []),
+    "three slots": lambda _: RunWriter(io.BytesIO(), slots=3),
+}
+
+
+@pytest.mark.parametrize("call", MISFITS.values(), ids=MISFITS.keys())
+def test_arguments_that_do_not_fit_together_are_refused_before_anything_is_written(call):
     writer = RunWriter(io.BytesIO(), slots=2)
-    for call in (
-        lambda: writer.add_run([1], []),
-        lambda: writer.add_run([1], [1], slot_of=[]),
-        lambda: writer.add_run([1], [1], slot_of=[2]),
-        lambda: writer.add_run([1], [1], slot_of=[-1]),
-        lambda: writer.add_sorted(2, []),
-        lambda: RunWriter(io.BytesIO(), slots=3),
-    ):
-        with pytest.raises(ValueError, match=r"slot|pairs"):
-            call()
+    with pytest.raises(ValueError, match=r"slot|pairs"):
+        call(writer)
+    assert writer.close().records == 0
+
+
+def test_an_illegal_key_is_refused_before_anything_is_written():
+    writer = RunWriter(io.BytesIO(), slots=2)
     with pytest.raises(KeyRefused):
         writer.add_run([1, [2]], [1, 2])
-    assert writer.close().records == 0  # refused before anything was written
+    assert writer.close().records == 0
 
 
 def test_a_writer_that_raised_midway_is_spoilt():
