@@ -14,13 +14,12 @@ from mrframe.cli.main import COMMANDS, group
 ROOT = Path(__file__).parents[3]
 
 
-def test_the_help_of_the_group_says_what_the_subcommands_say():
-    context = click.Context(group)
-    for name, short in COMMANDS.items():
-        command = group.get_command(context, name)
-        assert command is not None
-        assert command.name == name
-        assert (command.help or "").splitlines()[0] == short
+@pytest.mark.parametrize(("name", "short"), COMMANDS.items(), ids=COMMANDS.keys())
+def test_the_help_of_the_group_shows_the_first_line_of_each_command(name, short):
+    command = group.get_command(click.Context(group), name)
+    assert command is not None
+    assert command.name == name
+    assert (command.help or "").splitlines()[0] == short
 
 
 def test_help_imports_click_and_next_to_nothing():

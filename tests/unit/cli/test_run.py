@@ -148,14 +148,18 @@ def test_a_file_gets_the_form_of_its_ending(fake_api, mrframe, tmp_path, name, s
     assert (tmp_path / name).read_text().startswith(start)
 
 
-def test_an_existing_file_is_refused_before_the_job_runs(fake_api, mrframe, tmp_path):
+@pytest.mark.parametrize("flag", ["-o", "--summary", "--rejects"])
+def test_an_existing_file_is_refused_before_the_job_runs(fake_api, mrframe, tmp_path, flag):
     (tmp_path / "a.csv").write_text("mine")
-    for flags in (["-o", "a.csv"], ["--summary", "a.csv"], ["--rejects", "a.csv"]):
-        result = mrframe("run", "plain", "x.log", *flags)
-        assert isinstance(result.exception, OutputError)
-        assert "--overwrite" in str(result.exception)
+    result = mrframe("run", "plain", "x.log", flag, "a.csv")
+    assert isinstance(result.exception, OutputError)
+    assert "--overwrite" in str(result.exception)
     assert not fake_api.calls
     assert (tmp_path / "a.csv").read_text() == "mine"
+
+
+def test_an_existing_file_is_replaced_with_overwrite(fake_api, mrframe, tmp_path):
+    (tmp_path / "a.csv").write_text("mine")
     mrframe("run", "plain", "x.log", "-o", "a.csv", "--overwrite")
     assert (tmp_path / "a.csv").read_text() == "key,value\n/a,2\n/b,1\n"
 

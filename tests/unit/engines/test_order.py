@@ -12,6 +12,7 @@ import mrframe
 from mrframe import Job, RunOptions, collect, count, each, text, total
 from mrframe.engines import inline
 from mrframe.errors import JobError, UserCodeError
+from mrframe.formats.output.writing import write_rows
 from mrframe.task.map import key_sample
 
 TOTAL = Job(read=text, key="line", reduce=each, key_order="total")
@@ -103,22 +104,21 @@ def test_the_sample_is_not_counted_and_its_failures_are_the_runs(log):
     assert caught.value.record.startswith(b"9")
 
 
-def test_every_grain_of_map_is_sampled(log, rows_by_partition):
-    def records(some):
-        for record in some:
-            yield record.line, 1
+def records(some):
+    for record in some:
+        yield record.line, 1
 
-    def few(line):
-        return line < "5"
 
-    grains = (
-        Job(read=text, map_split=records, fields=("line",), where=few, reduce=count, key_order="total"),
-        Job(read=text, map=lambda line: [(line, 1)], where=few, reduce=count, key_order="total"),
-    )
-    for job in grains:
-        with mrframe.run(job, [str(log)], RunOptions(engine="inline", partitions=4)) as result:
-            assert [key for key, _ in result] == sorted({line for line, _ in expected(log) if line < "5"})
-        assert max(rows_by_partition) < 1200
+@pytest.mark.parametrize(
+    "grain",
+    [{"map_split": records, "fields": ("line",)}, {"map": lambda line: [(line, 1)]}],
+    ids=["map_split", "map"],
+)
+def test_every_grain_of_map_is_sampled(log, rows_by_partition, grain):
+    job = Job(read=text, **grain, where=lambda line: line < "5", reduce=count, key_order="total")
+    with mrframe.run(job, [str(log)], RunOptions(engine="inline", partitions=4)) as result:
+        assert [key for key, _ in result] == sorted({line for line, _ in expected(log) if line < "5"})
+    assert max(rows_by_partition) < 1200
 
 
 def test_places_are_whole_lines_and_all_of_a_short_split(log, monkeypatch):
@@ -138,11 +138,11 @@ def test_places_are_whole_lines_and_all_of_a_short_split(log, monkeypatch):
     assert list(key_sample.sample_blocks(split)) == [(0, data)]
 
 
-def test_values_without_an_order_are_refused_by_name(log):
-    for value, said in (({1}, "set"), (float("nan"), "NaN"), (["a"], "list")):
-        job = Job(read=text, map=lambda line, value=value: [(line, value)], reduce=collect, sort_values=True)
-        with pytest.raises(UserCodeError, match=rf"sort_values=True.*{said}"):
-            mrframe.run(job, [str(log)], RunOptions(engine="inline"))
+@pytest.mark.parametrize(("value", "name"), [({1}, "set"), (float("nan"), "NaN"), (["a"], "list")])
+def test_values_without_an_order_are_refused_by_name(log, value, name):
+    job = Job(read=text, map=lambda line: [(line, value)], reduce=collect, sort_values=True)
+    with pytest.raises(UserCodeError, match=rf"sort_values=True.*{name}"):
+        mrframe.run(job, [str(log)], RunOptions(engine="inline"))
 
 
 def test_a_key_with_more_values_than_memory_is_a_stream(tmp_path, monkeypatch):
@@ -168,64 +168,67 @@ def test_a_key_with_more_values_than_memory_is_a_stream(tmp_path, monkeypatch):
         assert result.summary.spills >= 3
 
 
-def test_what_contradicts_itself_is_refused():
-    parts = {"read": text, "map": lambda line: [(line, 1)]}
-    for wrong, said in (
-        ({"reduce": total, "sort_values": True}, "any order"),
-        ({"reduce": {"n": total}, "sort_values": True}, "any order"),
-        ({"reduce": dict, "combine": dict, "sort_values": True}, "combine="),
-        ({"reduce": dict, "sort_values": 1}, "neither True nor False"),
-        ({"reduce": dict, "key_order": "sorted"}, "neither"),
-        ({"reduce": dict, "key_order": "total", "partition": len}, "partition="),
-    ):
-        with pytest.raises(JobError, match=said):
-            Job(**parts, **wrong)
+CONTRADICTIONS = [
+    ({"reduce": total, "sort_values": True}, "any order"),
+    ({"reduce": {"n": total}, "sort_values": True}, "any order"),
+    ({"reduce": dict, "combine": dict, "sort_values": True}, "combine="),
+    ({"reduce": dict, "sort_values": 1}, "neither True nor False"),
+    ({"reduce": dict, "key_order": "sorted"}, "neither"),
+    ({"reduce": dict, "key_order": "total", "partition": len}, "partition="),
+]
 
 
-def test_the_local_engine_gives_the_same(log):
-    def by_head(line):
-        yield line[:2], line
-
-    def listed(key, values):
-        yield key, list(values)
-
-    jobs = (TOTAL, Job(read=text, map=by_head, reduce=listed, key_order="total", sort_values=True))
-    for job in jobs:
-        with mrframe.run(job, [str(log)], RunOptions(engine="inline")) as result:
-            rows = list(result)
-        for shuffle in ("auto", "zmq"):
-            options = RunOptions(engine="local", nodes=2, partitions=4, splits=5, shuffle=shuffle)
-            with mrframe.run(job, [str(log)], options) as result:
-                assert list(result) == rows
+@pytest.mark.parametrize(("parts", "said"), CONTRADICTIONS)
+def test_parts_that_contradict_each_other_are_refused(parts, said):
+    with pytest.raises(JobError, match=said):
+        Job(read=text, map=lambda line: [(line, 1)], **parts)
 
 
-def test_rows_blocks_and_what_is_written_agree(log):
-    for job in (
-        TOTAL,
-        Job(read=text, key="line", reduce=count),
-        Job(read=text, key="file", value="line", reduce=collect),
-    ):
-        with mrframe.run(job, [str(log)], RunOptions(engine="inline", partitions=3)) as result:
-            rows = list(result)
-            assert [row for block in result.blocks() for row in zip(*block, strict=True)] == rows
-            for form in ("text", "jsonl", "tsv"):
-                from mrframe.formats.output.writing import write_rows
-
-                one, other = io.BytesIO(), io.BytesIO()
-                result.write(one, form)
-                write_rows(rows, other, form)
-                assert one.getvalue() == other.getvalue()
+def by_head(line):
+    yield line[:2], line
 
 
-def test_text_that_was_no_utf_8_is_written_as_it_was(tmp_path):
+def listed(key, values):
+    yield key, list(values)
+
+
+SORTED_VALUES = Job(read=text, map=by_head, reduce=listed, key_order="total", sort_values=True)
+
+
+@pytest.mark.parametrize("job", [TOTAL, SORTED_VALUES], ids=["total order", "sorted values"])
+@pytest.mark.parametrize("shuffle", ["auto", "zmq"])
+def test_the_local_engine_gives_the_same(log, job, shuffle):
+    with mrframe.run(job, [str(log)], RunOptions(engine="inline")) as result:
+        rows = list(result)
+    options = RunOptions(engine="local", nodes=2, partitions=4, splits=5, shuffle=shuffle)
+    with mrframe.run(job, [str(log)], options) as result:
+        assert list(result) == rows
+
+
+@pytest.mark.parametrize(
+    "job",
+    [TOTAL, Job(read=text, key="line", reduce=count), Job(read=text, key="file", value="line", reduce=collect)],
+    ids=["total order", "count", "collect"],
+)
+@pytest.mark.parametrize("form", ["text", "jsonl", "tsv"])
+def test_rows_blocks_and_the_written_form_agree(log, job, form):
+    with mrframe.run(job, [str(log)], RunOptions(engine="inline", partitions=3)) as result:
+        rows = list(result)
+        assert [row for block in result.blocks() for row in zip(*block, strict=True)] == rows
+        one, other = io.BytesIO(), io.BytesIO()
+        result.write(one, form)
+        write_rows(rows, other, form)
+        assert one.getvalue() == other.getvalue()
+
+
+ODD_LINES = [b"caf\xe9", b"\xed\xa0\x80", "\ud7a3\ue000é".encode(), b"a\tb", b"nul\0nul", b""]
+
+
+@pytest.mark.parametrize("lines", [ODD_LINES, ODD_LINES[2:4]], ids=["bytes", "text alone"])
+def test_text_that_was_no_utf_8_is_written_as_it_was(tmp_path, lines):
     path = tmp_path / "bytes.txt"
-    some = [b"caf\xe9", b"\xed\xa0\x80", "\ud7a3\ue000é".encode(), b"a\tb", b"nul\0nul", b""]
-    path.write_bytes(b"\n".join([*some, b""]))
-    for lines in (some, some[2:4]):
-        path.write_bytes(b"\n".join([*lines, b""]))
-        with mrframe.run(TOTAL, [str(path)], RunOptions(engine="inline", partitions=2)) as result:
-            out = io.BytesIO()
-            result.write(out, "text")
-        assert out.getvalue().split(b"\n")[:-1] == sorted(
-            lines, key=lambda line: line.decode("utf-8", "surrogateescape")
-        )
+    path.write_bytes(b"\n".join([*lines, b""]))
+    with mrframe.run(TOTAL, [str(path)], RunOptions(engine="inline", partitions=2)) as result:
+        out = io.BytesIO()
+        result.write(out, "text")
+    assert out.getvalue().split(b"\n")[:-1] == sorted(lines, key=lambda line: line.decode("utf-8", "surrogateescape"))

@@ -45,22 +45,34 @@ def access(tmp_path):
     return path
 
 
-def test_plain_compressed_twice_directory_glob_and_stdin_agree(tmp_path, access, monkeypatch):
-    expected = [(200, 11), (404, 1)]
-    packed = tmp_path / "sub" / "access.log.gz"
-    packed.parent.mkdir()
-    packed.write_bytes(gzip.compress(access.read_bytes()))
-    for inputs in ([access], [packed], [tmp_path / "sub"], [tmp_path / "sub" / "*.gz"]):
-        with mrframe.run(BY_STATUS, [str(i) for i in inputs], INLINE) as result:
-            assert list(result) == expected
-            assert result.summary.malformed == 1
+@pytest.fixture
+def packed(tmp_path, access):
+    path = tmp_path / "sub" / "access.log.gz"
+    path.parent.mkdir()
+    path.write_bytes(gzip.compress(access.read_bytes()))
+    return path
+
+
+@pytest.mark.usefixtures("packed")
+@pytest.mark.parametrize("name", ["access.log", "sub/access.log.gz", "sub", "sub/*.gz"])
+def test_plain_and_compressed_files_folders_and_globs_give_the_same(tmp_path, name):
+    with mrframe.run(BY_STATUS, [str(tmp_path / name)], INLINE) as result:
+        assert list(result) == [(200, 11), (404, 1)]
+        assert result.summary.malformed == 1
+
+
+def test_a_plain_and_a_compressed_file_are_counted_together(access, packed):
     with mrframe.run(BY_STATUS, [str(access), str(packed)], INLINE) as result:
         assert list(result) == [(200, 22), (404, 2)]
-    for content in (access.read_bytes(), packed.read_bytes()):
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-        with mrframe.run(BY_STATUS, ["-"], INLINE) as result:
-            assert list(result) == expected
-            assert [(s.source, s.line) for s in result.summary.samples] == [("-", 12)]
+
+
+@pytest.mark.parametrize("name", ["access", "packed"])
+def test_standard_input_may_be_plain_or_compressed(request, monkeypatch, name):
+    content = request.getfixturevalue(name).read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    with mrframe.run(BY_STATUS, ["-"], INLINE) as result:
+        assert list(result) == [(200, 11), (404, 1)]
+        assert [(s.source, s.line) for s in result.summary.samples] == [("-", 12)]
 
 
 @pytest.mark.parametrize("split_bytes", [1, 100, 1 << 20])
@@ -84,12 +96,19 @@ def test_malformed_lines_are_counted_sampled_and_kept(tmp_path, access, split_by
         ]
 
 
-def test_the_limit_of_malformed_lines(access):
-    for max_bad in ("1", "8%"):
-        mrframe.run(BY_STATUS, [str(access)], dataclasses.replace(INLINE, max_bad=max_bad)).close()
-    for max_bad in ("0", "7%"):
-        with pytest.raises(TooManyMalformed, match="1 of 13 lines"):
-            mrframe.run(BY_STATUS, [str(access)], dataclasses.replace(INLINE, max_bad=max_bad))
+@pytest.mark.parametrize("max_bad", ["1", "8%"])
+def test_as_many_malformed_lines_as_allowed_are_accepted(access, max_bad):
+    with mrframe.run(BY_STATUS, [str(access)], dataclasses.replace(INLINE, max_bad=max_bad)) as result:
+        assert result.summary.malformed == 1
+
+
+@pytest.mark.parametrize("max_bad", ["0", "7%"])
+def test_one_malformed_line_too_many_fails_the_job(access, max_bad):
+    with pytest.raises(TooManyMalformed, match="1 of 13 lines"):
+        mrframe.run(BY_STATUS, [str(access)], dataclasses.replace(INLINE, max_bad=max_bad))
+
+
+def test_a_limit_of_malformed_lines_that_is_no_number_is_refused(access):
     with pytest.raises(UsageError, match="max_bad"):
         mrframe.run(BY_STATUS, [str(access)], dataclasses.replace(INLINE, max_bad="some"))
 
@@ -103,10 +122,10 @@ def test_nothing_matches_in_the_first_thousand_lines(tmp_path):
         mrframe.run(Job(read=logs.access, key="status", reduce=count), [str(path)], INLINE)
 
 
-def test_the_counts_do_not_depend_on_the_question(access):
-    for key in ("status", "path", "agent", "line", "hour"):
-        with mrframe.run(Job(read=logs.combined, key=key, reduce=count), [str(access)], INLINE) as result:
-            assert (result.summary.records, result.summary.malformed) == (12, 1)
+@pytest.mark.parametrize("key", ["status", "path", "agent", "line", "hour"])
+def test_the_counts_do_not_depend_on_the_question(access, key):
+    with mrframe.run(Job(read=logs.combined, key=key, reduce=count), [str(access)], INLINE) as result:
+        assert (result.summary.records, result.summary.malformed) == (12, 1)
 
 
 def test_a_byte_order_mark_is_a_class_of_its_own(tmp_path):
@@ -196,12 +215,16 @@ def test_inputs_that_cannot_be(tmp_path):
         mrframe.run(BY_STATUS, [str(tmp_path)], INLINE, job_options={"limit": 3})
 
 
-def test_an_empty_file_gives_an_empty_answer(tmp_path):
+@pytest.mark.parametrize(
+    "job",
+    [BY_STATUS, BY_STATUS.then(top(3)), Job(read=logs.access, key="status", reduce=count)],
+    ids=["one step", "two steps", "any format"],
+)
+def test_an_empty_file_gives_an_empty_answer(tmp_path, job):
     path = tmp_path / "empty.log"
     path.write_bytes(b"")
-    for job in (BY_STATUS, BY_STATUS.then(top(3)), Job(read=logs.access, key="status", reduce=count)):
-        with mrframe.run(job, [str(path)], INLINE) as result:
-            assert list(result) == []
+    with mrframe.run(job, [str(path)], INLINE) as result:
+        assert list(result) == []
 
 
 def test_rows_can_be_read_again_until_the_result_is_closed(access, tmp_path):
@@ -225,20 +248,28 @@ def test_large_output_is_read_from_the_disk(access, tmp_path, monkeypatch):
     assert list(scratch.iterdir()) == []
 
 
-def test_a_users_partitioner(tmp_path):
+def as_number(line):
+    yield int(line), 1
+
+
+@pytest.fixture
+def fifty(tmp_path):
     path = tmp_path / "x.txt"
     path.write_text("".join(f"{i}\n" for i in range(50)))
+    return path
 
-    def each(line):
-        yield int(line), 1
 
-    for partition in (lambda key, n: key % n, lambda key, n: 0):
-        job = Job(read=text, map=each, reduce=count, partition=partition)
-        with mrframe.run(job, [str(path)], RunOptions(engine="inline", partitions=3)) as result:
-            assert list(result) == [(i, 1) for i in range(50)]
+@pytest.mark.parametrize("partition", [lambda key, n: key % n, lambda key, n: 0], ids=["modulo", "all in one"])
+def test_a_partitioner_of_the_job_changes_no_row(fifty, partition):
+    job = Job(read=text, map=as_number, reduce=count, partition=partition)
+    with mrframe.run(job, [str(fifty)], RunOptions(engine="inline", partitions=3)) as result:
+        assert list(result) == [(i, 1) for i in range(50)]
+
+
+def test_a_partition_beyond_the_last_is_refused_with_its_key(fifty):
+    job = Job(read=text, map=as_number, reduce=count, partition=lambda key, n: n)
     with pytest.raises(mrframe.MrframeError, match="gave 3 for the key"):
-        job = Job(read=text, map=each, reduce=count, partition=lambda key, n: n)
-        mrframe.run(job, [str(path)], RunOptions(engine="inline", partitions=3))
+        mrframe.run(job, [str(fifty)], RunOptions(engine="inline", partitions=3))
 
 
 def test_spilling_gives_the_same_answer(tmp_path, monkeypatch):

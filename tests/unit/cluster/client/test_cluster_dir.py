@@ -76,14 +76,29 @@ def full(_path, _data):
     raise OSError(28, os.strerror(28))
 
 
-def test_a_fault_of_the_master_is_reported_in_space_reserved_before(home):
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        pytest.param("no space left on caf\udce9", "no space left on caf\ufffd\ufffd\ufffd", id="not UTF-8"),
+        pytest.param("x" * 10_000, "x" * FAULT_BYTES, id="too long"),
+        pytest.param("", "", id="nothing"),
+    ],
+)
+def test_a_fault_of_the_master_is_reported_in_space_reserved_before(home, reason, shown):
     """A disk that is full takes no new file, but lets those be written over that it has."""
     home.claim()
     assert home.fault() == ""
     before = os.stat(f"{home.run}/fault")
-    for reason in ("no space left on caf\udce9", "x" * 10_000, ""):
-        home.report_fault(reason)
-        assert home.fault() == reason[:FAULT_BYTES].encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-        now = os.stat(f"{home.run}/fault")
-        assert (now.st_ino, now.st_size) == (before.st_ino, before.st_size)
+    home.report_fault(reason)
+    assert home.fault() == shown
+    now = os.stat(f"{home.run}/fault")
+    assert (now.st_ino, now.st_size) == (before.st_ino, before.st_size)
+    home.leave()
+
+
+def test_a_later_fault_replaces_the_earlier_one(home):
+    home.claim()
+    home.report_fault("a long reason")
+    home.report_fault("short")
+    assert home.fault() == "short"
     home.leave()

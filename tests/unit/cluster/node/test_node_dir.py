@@ -93,19 +93,17 @@ def test_the_package_is_private(tmp_path):
 @pytest.mark.parametrize(
     "attempt", ["", "..", "../job-1/m0000.1.1", "job-1/../m0000.1.1", "job-1/m0000.1.1/", "/etc"]
 )
-def test_no_attempt_id_leads_out_of_the_directory(tmp_path, attempt):
-    folder = NodeDir(str(tmp_path))
-    for use in (folder.attempt, folder.fetched, folder.seal, folder.delete_attempt):
-        with pytest.raises(ValueError, match="attempt"):
-            use(attempt)
+@pytest.mark.parametrize("method", ["attempt", "fetched", "seal", "delete_attempt"])
+def test_no_attempt_id_leads_out_of_the_directory(tmp_path, method, attempt):
+    with pytest.raises(ValueError, match="attempt"):
+        getattr(NodeDir(str(tmp_path)), method)(attempt)
 
 
 @pytest.mark.parametrize("job", ["", "..", ".", "job-1/..", "/", "job", "job-1\n"])
-def test_no_job_id_leads_out_of_the_directory(tmp_path, job):
-    folder = NodeDir(str(tmp_path))
-    for use in (folder.package, folder.delete_job):
-        with pytest.raises(ValueError, match="job"):
-            use(job)
+@pytest.mark.parametrize("method", ["package", "delete_job"])
+def test_no_job_id_leads_out_of_the_directory(tmp_path, method, job):
+    with pytest.raises(ValueError, match="job"):
+        getattr(NodeDir(str(tmp_path)), method)(job)
 
 
 @pytest.mark.parametrize("name", ["", "..", ".sealed", "a/b", "map.mrf/", "map.mrf\n", "MAP.mrf", "a" * 60])

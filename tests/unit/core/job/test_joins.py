@@ -53,9 +53,13 @@ def test_a_part_that_is_not_named_serves_every_source():
     assert [view.projection() for view in job.sources().values()] == [("user", "path"), ("user",)]
 
 
-def test_a_function_of_any_names_will_do():
-    for reduce in (join, lambda *all_of_it: (), lambda key, a, b, more=1: (), max):
-        assert Job(read=READ, map=MAP, reduce=reduce).is_join
+@pytest.mark.parametrize(
+    "reduce",
+    [join, lambda *all_of_it: (), lambda key, a, b, more=1: (), max],
+    ids=["names of the sources", "star", "other names", "builtin"],
+)
+def test_a_reduce_of_a_join_may_name_its_parameters_freely(reduce):
+    assert Job(read=READ, map=MAP, reduce=reduce).is_join
 
 
 def test_sources_and_parts_that_do_not_fit():

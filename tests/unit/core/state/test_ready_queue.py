@@ -5,6 +5,8 @@ from __future__ import annotations
 from random import Random
 from time import process_time
 
+import pytest
+
 from mrframe.core.model import events as e
 from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.reports import TaskReport
@@ -80,15 +82,15 @@ def held_block(decode: str, node: str) -> Split:
     return Split("held", "a.gz", "block-00000", 0, 64 * MIB, (0, 0), held_by=((decode, node),))
 
 
-def test_a_decoded_block_waits_for_its_node_unless_others_read_it_by_path():
-    for by_path, taken in ((False, []), (True, ["node-2"])):
-        cluster = ManualScheduler(limits=SchedulerLimits(queued_per_slot=0, by_path=by_path))
-        cluster.join("node-1", "node-2")
-        cluster.submit(Split("gzip", "a.gz", "a.gz", 0, 100, (0, 0)))
-        decode = "job-1/d0000.1.1"
-        assert cluster.starts[decode][0] == "node-1"
-        cluster.handle(e.BlockSealed("node-1", "node-1#1", decode, held_block(decode, "node-1")))
-        assert [node for a, (node, _) in cluster.starts.items() if a != decode] == taken
+@pytest.mark.parametrize(("by_path", "taken"), [(False, []), (True, ["node-2"])], ids=["waits", "read by path"])
+def test_a_decoded_block_waits_for_its_node_unless_others_read_it_by_path(by_path, taken):
+    cluster = ManualScheduler(limits=SchedulerLimits(queued_per_slot=0, by_path=by_path))
+    cluster.join("node-1", "node-2")
+    cluster.submit(Split("gzip", "a.gz", "a.gz", 0, 100, (0, 0)))
+    decode = "job-1/d0000.1.1"
+    assert cluster.starts[decode][0] == "node-1"
+    cluster.handle(e.BlockSealed("node-1", "node-1#1", decode, held_block(decode, "node-1")))
+    assert [node for a, (node, _) in cluster.starts.items() if a != decode] == taken
 
 
 def test_compressed_files_are_decoded_on_all_nodes():
@@ -207,9 +209,15 @@ def share_of_local(sizes: list[int], nodes: int, seed: int, task_s: float = 1.2)
     return local / len(sizes)
 
 
-def test_on_idle_nodes_nearly_all_tasks_run_where_a_replica_is():
-    whole, with_ends = [64 * MIB] * 16, ([64 * MIB] * 4 + [600_000]) * 4
-    cases = ((whole, 4, 0.985), (with_ends, 4, 0.985), (whole * 5, 4, 0.995), (whole * 4, 10, 0.985))
-    for sizes, nodes, least in cases:
-        shares = [share_of_local(sizes, nodes, seed) for seed in range(60 if len(sizes) < 30 else 15)]
-        assert sum(shares) / len(shares) >= least, sizes
+@pytest.mark.parametrize(
+    ("sizes", "nodes", "seeds", "least"),
+    [
+        pytest.param([64 * MIB] * 16, 4, 60, 0.985, id="16 blocks on 4 nodes"),
+        pytest.param(([64 * MIB] * 4 + [600_000]) * 4, 4, 60, 0.985, id="20 blocks, 4 of them short, on 4 nodes"),
+        pytest.param([64 * MIB] * 80, 4, 15, 0.995, id="80 blocks on 4 nodes"),
+        pytest.param([64 * MIB] * 64, 10, 15, 0.985, id="64 blocks on 10 nodes"),
+    ],
+)
+def test_on_idle_nodes_nearly_all_tasks_run_where_a_replica_is(sizes, nodes, seeds, least):
+    shares = [share_of_local(sizes, nodes, seed) for seed in range(seeds)]
+    assert sum(shares) / len(shares) >= least

@@ -141,10 +141,18 @@ def test_the_reader_is_the_format_that_was_found(fresh):
     assert common != fresh(settings=TaskSettings(Reader("access", "combined")))
 
 
-def test_settings_that_shape_a_run_file(fresh):
+@pytest.mark.parametrize(
+    "change",
+    [{"hash_seed": 7}, {"memory_bytes": 1 << 20}, {"window": ("2026-01-01", "", "")}],
+    ids=["hash_seed", "memory_bytes", "window"],
+)
+def test_a_setting_that_shapes_a_run_file_changes_the_fingerprint(fresh, change):
     usual = TaskSettings(text)
-    for change in ({"hash_seed": 7}, {"memory_bytes": 1 << 20}, {"window": ("2026-01-01", "", "")}):
-        assert fresh(settings=dataclasses.replace(usual, **change)) != fresh(settings=usual)
+    assert fresh(settings=dataclasses.replace(usual, **change)) != fresh(settings=usual)
+
+
+def test_a_setting_that_shapes_no_run_file_leaves_the_fingerprint(fresh):
+    usual = TaskSettings(text)
     assert fresh(settings=dataclasses.replace(usual, max_failed=3)) == fresh(settings=usual)
 
 
@@ -160,21 +168,22 @@ def test_local_modules(fresh, tmp_path):
     assert fresh("import beside") != before
 
 
-def test_values_that_a_function_without_a_file_holds():
-    def job(closed, default, keyword, name):
-        def by_line(line, given=default, *, named=keyword):
-            yield line, (closed, given, named, helper(line))
+def fingerprint_of_function(closed=1, default=2, keyword=3, name="a"):
+    def by_line(line, given=default, *, named=keyword):
+        yield line, (closed, given, named, helper(line))
 
-        helper = eval(f"lambda line: {name!r} + line")
-        return Job(read=text, map=by_line, reduce=total, pure=True)
+    helper = eval(f"lambda line: {name!r} + line")
+    job = Job(read=text, map=by_line, reduce=total, pure=True)
+    return fingerprint.fingerprint(job, TaskSettings(text), None, {})
 
-    usual = (1, 2, 3, "a")
-    of = [fingerprint.fingerprint(job(*usual), TaskSettings(text), None, {}) for _ in range(2)]
-    assert of[0] == of[1]
-    for at in range(4):
-        other = [*usual]
-        other[at] = "b" if at == 3 else 9
-        assert fingerprint.fingerprint(job(*other), TaskSettings(text), None, {}) != of[0]
+
+def test_a_function_without_a_file_has_the_same_fingerprint_again():
+    assert fingerprint_of_function() == fingerprint_of_function()
+
+
+@pytest.mark.parametrize("held", [{"closed": 9}, {"default": 9}, {"keyword": 9}, {"name": "b"}], ids=str)
+def test_a_value_that_a_function_without_a_file_holds_changes_the_fingerprint(held):
+    assert fingerprint_of_function(**held) != fingerprint_of_function()
 
 
 def test_an_attribute_of_a_function_without_a_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from dataclasses import replace
 
@@ -214,30 +215,34 @@ class Pairs:
         return 0
 
 
+PAIRS_OF_HOOK = {
+    "map": lambda pairs: {"map": lambda line: pairs},
+    "map_split": lambda pairs: {"map_split": lambda records: pairs, "fields": ("line",)},
+    "combine": lambda pairs: {"map": lambda line: [(line, 1)], "combine": lambda k, vs: pairs},
+    "reduce": lambda pairs: {"map": lambda line: [(line, 1)], "reduce": lambda k, vs: pairs},
+}
+METHODS = [*((hook, method) for hook in PAIRS_OF_HOOK for method in ("__iter__", "__next__")), ("reduce", "__len__")]
+FAILURES = {
+    "StopIteration": StopIteration,
+    "SystemExit": lambda: SystemExit(0),
+    "ZeroDivisionError": ZeroDivisionError,
+}
+
+
 @pytest.mark.parametrize(
-    ("hook", "methods"),
+    ("hook", "method", "raised"),
     [
-        ("map", ["__iter__", "__next__"]),
-        ("map_split", ["__iter__", "__next__"]),
-        ("combine", ["__iter__", "__next__"]),
-        ("reduce", ["__iter__", "__next__", "__len__"]),
+        (hook, method, raised)
+        for hook, method in METHODS
+        for raised in FAILURES
+        if (method, raised) != ("__next__", "StopIteration")
     ],
 )
-@pytest.mark.parametrize("make", [StopIteration, lambda: SystemExit(0), ZeroDivisionError])
-def test_a_failing_iterator_of_a_hook_fails_the_job(lines, hook, methods, make):
+def test_a_failing_iterator_of_a_hook_fails_the_job(lines, hook, method, raised):
     """C takes a StopIteration of `__iter__` for the end of its own loop; that of `__next__` is the end."""
-    for method in methods:
-        if method == "__next__" and make is StopIteration:
-            continue
-        pairs = Pairs(method, make)
-        parts = {
-            "map": {"map": lambda line, pairs=pairs: pairs},
-            "map_split": {"map_split": lambda records, pairs=pairs: pairs, "fields": ("line",)},
-            "combine": {"map": lambda line: [(line, 1)], "combine": lambda k, vs, pairs=pairs: pairs},
-            "reduce": {"map": lambda line: [(line, 1)], "reduce": lambda k, vs, pairs=pairs: pairs},
-        }[hook]
-        error = failing(Job(read=text, **{"reduce": lambda k, vs: [], **parts}), lines)
-        assert (error.hook, str(error)) == (hook, said_of(make()))
+    parts = PAIRS_OF_HOOK[hook](Pairs(method, FAILURES[raised]))
+    error = failing(Job(read=text, **{"reduce": lambda k, vs: [], **parts}), lines)
+    assert (error.hook, str(error)) == (hook, said_of(FAILURES[raised]()))
 
 
 def said_of(error):
@@ -410,15 +415,19 @@ def test_methods_of_values_that_travel(lines, method, make):
 
 @pytest.mark.parametrize("make", [lambda: SystemExit(0), ZeroDivisionError])
 @pytest.mark.parametrize("method", ["__eq__", "__repr__", "__sizeof__", "__reduce__", "__iter__", "__len__"])
-def test_failing_methods_of_values_and_of_other_items_fail_the_job(lines, method, make):
-    wrong = Value(method, make)
-    final = failing(Job(read=text, map=pairs_of, reduce=lambda k, vs: [(k, wrong)]), lines)
-    assert "which cannot be written out" in str(final)
-    for parts in ({"map": lambda line: [wrong], "reduce": count}, {"map": pairs_of, "reduce": lambda k, vs: [wrong]}):
-        assert "is not a (key, value) pair" in str(failing(Job(read=text, **parts), lines))
-    job = Job(read=text, map=lambda line: [("k", wrong)], reduce=total)
-    assert "is a Value, not a number" in str(failing(job, lines))
-    assert "a key of type" in str(failing(Job(read=text, map=lambda line: [(wrong, 1)], reduce=total), lines))
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        (lambda wrong: {"map": pairs_of, "reduce": lambda k, vs: [(k, wrong)]}, "which cannot be written out"),
+        (lambda wrong: {"map": pairs_of, "reduce": lambda k, vs: [wrong]}, "is not a (key, value) pair"),
+        (lambda wrong: {"map": lambda line: [wrong], "reduce": count}, "is not a (key, value) pair"),
+        (lambda wrong: {"map": lambda line: [("k", wrong)], "reduce": total}, "is a Value, not a number"),
+        (lambda wrong: {"map": lambda line: [(wrong, 1)], "reduce": total}, "a key of type"),
+    ],
+    ids=["value of reduce", "pair of reduce", "pair of map", "value of map", "key of map"],
+)
+def test_failing_methods_of_values_and_of_other_items_fail_the_job(lines, method, make, parts, said):
+    assert said in str(failing(Job(read=text, **parts(Value(method, make))), lines))
 
 
 class Opened:
@@ -549,26 +558,26 @@ def test_a_file_that_shrinks_under_a_forgiving_map_split(tmp_path):
         mrframe.run(job, [str(path)], INLINE)
 
 
-def test_a_real_interrupt_is_no_failure_of_the_job(lines):
-    import signal
+def interrupted(line):
+    signal.raise_signal(signal.SIGINT)
+    return [(line, 1)]
 
-    def interrupted(line):
-        signal.raise_signal(signal.SIGINT)
-        return [(line, 1)]
 
-    for job in (
-        Job(read=text, map=interrupted, reduce=count),
-        Job(read=text, map=pairs_of, reduce=lambda k, vs: interrupted(k)),
-        Job(read=text, map=pairs_of, reduce=ones, combine=lambda k, vs: interrupted(k)),
-        Job(read=text, map_split=lambda records: interrupted("k"), fields=("line",), reduce=count),
-    ):
-        with pytest.raises(KeyboardInterrupt):
-            mrframe.run(job, [str(lines)], INLINE)
+INTERRUPTED = {
+    "map": {"map": interrupted, "reduce": count},
+    "reduce": {"map": pairs_of, "reduce": lambda k, vs: interrupted(k)},
+    "combine": {"map": pairs_of, "reduce": ones, "combine": lambda k, vs: interrupted(k)},
+    "map_split": {"map_split": lambda records: interrupted("k"), "fields": ("line",), "reduce": count},
+}
+
+
+@pytest.mark.parametrize("hook", INTERRUPTED)
+def test_a_real_interrupt_is_no_failure_of_the_job(lines, hook):
+    with pytest.raises(KeyboardInterrupt):
+        mrframe.run(Job(read=text, **INTERRUPTED[hook]), [str(lines)], INLINE)
 
 
 def test_an_interrupt_is_distinguished_from_a_raise():
-    import signal
-
     def caught(call):
         try:
             call()
@@ -756,11 +765,11 @@ def test_records_on_which_a_hook_fails_can_be_left_out(lines, hook, raised):
 
 
 @pytest.mark.parametrize("max_failed", ["1", "10"])
-def test_no_record_is_left_out_for_a_failing_combiner_or_partitioner(lines, max_failed):
+@pytest.mark.parametrize("hook", ["combine", "partition"])
+def test_no_record_is_left_out_for_a_failing_combiner_or_partitioner(lines, hook, max_failed):
     lines.write_text("bad\n" + lines.read_text())
-    for hook in ("combine", "partition"):
-        error = failing(Hooks(hook, ValueError).job(), lines, replace(INLINE, max_failed=max_failed))
-        assert (error.key, error.hook) == ("'bad'", hook)
+    error = failing(Hooks(hook, ValueError).job(), lines, replace(INLINE, max_failed=max_failed))
+    assert (error.key, error.hook) == ("'bad'", hook)
 
 
 def test_python_shows_the_users_traceback_and_the_record(lines):

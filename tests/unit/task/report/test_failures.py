@@ -94,15 +94,19 @@ def test_a_map_that_forgot_to_yield(numbers):
     assert error.line == 1
 
 
-@pytest.mark.parametrize("key", [{1}, float("nan"), object(), [1]])
-def test_a_key_without_canonical_form(numbers, key):
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [({1}, "set"), (float("nan"), "NaN"), (object(), "object"), ([1], "list")],
+    ids=lambda x: str(x)[:9],
+)
+@pytest.mark.parametrize("reduce", [count, lambda k, vs: [(k, len(list(vs)))]], ids=["fold", "function"])
+def test_a_key_without_canonical_form_is_refused_by_name(numbers, key, name, reduce):
     def one(line):
         yield (key if line == "three" else line), 1
 
-    for reduce in (count, lambda k, vs: [(k, len(list(vs)))]):
-        error = failing(Job(read=text, map=one, reduce=reduce), numbers)
-        assert isinstance(error, KeyRefused)
-        assert type(key).__name__ in str(error) or "NaN" in str(error)
+    error = failing(Job(read=text, map=one, reduce=reduce), numbers)
+    assert isinstance(error, KeyRefused)
+    assert name in str(error)
 
 
 def test_a_value_that_cannot_be_added(numbers):
