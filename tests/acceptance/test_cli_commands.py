@@ -70,7 +70,7 @@ def rows_of(result) -> list[tuple]:
         (["status", "access.log", "./access.log"], [(200, 10), (500, 10), (503, 10)]),
     ],
 )
-def test_questions(mrframe, args, rows):
+def test_count_gives_the_rows(mrframe, args, rows):
     assert rows_of(mrframe("count", *args)) == rows
 
 
@@ -124,7 +124,7 @@ def test_init_suggests_the_nearest_name(mrframe):
 # ── formats ──
 
 
-def test_formats_list_and_detect(mrframe):
+def test_formats_list_names_the_formats_and_detect_says_which_fits(mrframe):
     assert {"combined", "common", "json"} <= {
         line.split()[0] for line in mrframe("formats", "list").stdout.splitlines() if line
     }

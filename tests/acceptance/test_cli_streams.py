@@ -207,7 +207,7 @@ def test_the_folder_of_an_answer_can_be_an_input(mrframe, folder):
     assert sum(json.loads(row)["value"] for row in read.stdout.splitlines()) == lines > 0
 
 
-def test_a_window_of_time(mrframe, folder):
+def test_records_outside_a_window_are_counted_and_a_wrong_time_is_refused(mrframe, folder):
     done = mrframe("count", "path", "access.log", "--since", "2026-05-17", "--until", "2026-05-18")
     assert done.returncode == 0, done.stderr
     assert b"0 records outside" in done.stderr
@@ -229,7 +229,7 @@ def test_a_script_is_a_command_of_its_own(folder, environment):
     assert b"--nodes" in wrong.stderr
 
 
-def test_standard_input(mrframe, folder):
+def test_standard_input_gives_the_answer_of_the_file(mrframe, folder):
     done = mrframe("run", "paths.py", "-", "--engine", "inline", input=(folder / "access.log").read_bytes())
     assert done.stdout == mrframe("run", "paths.py", "access.log").stdout
 
@@ -248,7 +248,7 @@ def test_standard_input(mrframe, folder):
         (["run", "paths.py", "access.log", "--nodes", "many"], 2, b"--nodes many: a whole number"),
     ],
 )
-def test_exit_codes(mrframe, folder, args, code, said):
+def test_each_failure_has_its_exit_code_and_leaves_nothing(mrframe, folder, args, code, said):
     (folder / "raises.py").write_text(COUNT.replace('key="path"', "map=lambda path: [(path, 1 / 0)]"))
     (folder / "fields.py").write_text(COUNT.replace('key="path"', 'key="pth"'))
     (folder / "bad.log").write_text(LINE.format(1, 2, 200) * 8 + "not a log line\n" * 2)

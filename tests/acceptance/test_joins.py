@@ -69,7 +69,7 @@ def rows_of(output):
 
 
 @pytest.mark.parametrize("engine", ["inline", "local"])
-def test_run(folder, engine):
+def test_a_join_gives_its_rows_and_figures_by_source(folder, engine):
     done = mrframe("run", "slow.py", *INPUTS, "--engine", engine)
     assert done.exit_code == 0, done.stderr
     assert rows_of(done.stdout) == ROWS
@@ -77,7 +77,7 @@ def test_run(folder, engine):
     assert "\n  plan: 3 records · 0 malformed · 27 B\n  requests: 5 records · 0 malformed · " in done.stderr
 
 
-def test_as_a_script_with_a_source_from_a_pipe(folder):
+def test_a_script_takes_one_source_from_a_pipe(folder):
     command = [sys.executable, "slow.py", "plan=plans.txt", "requests=-", "-q"]
     data = b"".join(path.read_bytes() for path in sorted(folder.glob("day-*")))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -85,7 +85,7 @@ def test_as_a_script_with_a_source_from_a_pipe(folder):
     assert rows_of(done.stdout) == ROWS
 
 
-def test_check(folder):
+def test_check_runs_a_join_and_refuses_standard_input(folder):
     done = mrframe("check", "slow.py", *INPUTS)
     assert done.exit_code == 0, done.output
     assert "the same bytes in all" in done.stdout
@@ -127,7 +127,7 @@ def test_a_failure_names_its_line_and_how_to_repeat_it(folder):
     ).replace("python mrframe", "mrframe")
 
 
-def test_in_a_test_of_ones_own(folder, mr_run):
+def test_mr_run_takes_the_sources_of_a_join_by_name(folder, mr_run):
     data = {"plan": "ann gold\n", "requests": [json.dumps({"user": "ann", "ms": ms}) for ms in (11, 10)]}
     assert mr_run("slow.py", data, partitions=3) == [("gold", 11)]
     assert mr_run("slow.py", {"plan": folder / "plans.txt", "requests": sorted(folder.glob("day-*"))}) == [

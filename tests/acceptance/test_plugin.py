@@ -83,7 +83,7 @@ def test_other_processes(mr_cluster):
     result.assert_outcomes(passed=2)
 
 
-def test_what_a_job_starts_and_forgets_ends_with_the_cluster(run_tests):
+def test_a_process_that_a_job_starts_and_forgets_ends_with_the_cluster(run_tests):
     result = run_tests("""
 import os, subprocess
 import pytest
@@ -156,7 +156,7 @@ class TestProcesses:
         process.kill()
         process.wait()
 
-    def test_found_by_the_mark_and_as_a_child(self, sleeper):
+    def test_processes_are_found_by_the_mark_and_as_children(self, sleeper):
         assert plugin._marked("feed") == {sleeper.pid}
         assert plugin._marked("fee") == set()
         assert sleeper.pid in plugin._children()

@@ -52,7 +52,7 @@ def among_the_samples(monkeypatch):
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_inline(name):
+def test_a_ready_job_gives_its_known_answer(name):
     rows, summary = answer(name, mrframe.RunOptions(engine="inline"))
     assert rows == KNOWN["jobs"][name]
     assert summary.malformed == malformed(RUNS[name][0][0])
@@ -60,7 +60,7 @@ def test_inline(name):
 
 
 @pytest.mark.parametrize("name", LOCAL)
-def test_on_a_cluster_of_two_nodes(name):
+def test_a_ready_job_gives_its_known_answer_on_a_cluster_of_two_nodes(name):
     options = mrframe.RunOptions(engine="local", nodes=2, partitions=3, split_bytes=50_000)
     rows, summary = answer(name, options)
     assert rows == KNOWN["jobs"][name]
@@ -81,7 +81,7 @@ def test_every_ready_job_has_a_known_answer():
     assert set(RUNS) == set(KNOWN["jobs"])
 
 
-def test_grep():
+def test_grep_finds_the_lines_that_plain_python_finds():
     expected = [
         [[path.name, offset], line]
         for path in sorted(SAMPLES.glob("*.txt"))

@@ -83,7 +83,7 @@ def test_the_wheel_has_every_module_and_every_ready_job(wheel):
     assert names == wanted | {"mrframe/py.typed"}
 
 
-def test_what_is_imported_is_the_wheel(installed, samples):
+def test_the_installed_wheel_is_imported(installed, samples):
     script = "import mrframe.paths; from mrframe import api; print(mrframe.paths.PACKAGE_DIR, *api.ready_names())"
     place, *names = do(installed / "python", "-c", script, folder=samples).decode().split()
     assert Path(place).is_relative_to(installed.parent)

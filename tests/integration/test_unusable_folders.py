@@ -68,7 +68,7 @@ def test_a_folder_that_can_be_used_costs_no_warning(log, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "engine"), [("results", "inline"), ("seen", "inline"), ("seen", "local")])
-def test_a_folder_with_the_wrong_mode(log, tmp_path, name, engine):
+def test_a_folder_with_the_wrong_mode_costs_a_warning(log, tmp_path, name, engine):
     cache = tmp_path / "cache"
     (cache / name).mkdir(parents=True, mode=0o755)
     warnings, summary = run(log, cache, engine=engine, nodes=1)
@@ -78,7 +78,7 @@ def test_a_folder_with_the_wrong_mode(log, tmp_path, name, engine):
 
 
 @pytest.mark.parametrize("name", ["", "results", "seen", "results/jobs", "results/lock"])
-def test_another_kind_of_file_where_a_folder_or_file_belongs(log, tmp_path, name):
+def test_a_file_of_the_wrong_kind_costs_a_warning(log, tmp_path, name):
     place = tmp_path / "cache" / name
     place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if name == "results/lock":
@@ -91,13 +91,13 @@ def test_another_kind_of_file_where_a_folder_or_file_belongs(log, tmp_path, name
     assert str(tmp_path / "cache") in warning
 
 
-def test_a_folder_that_cannot_be_made(log):
+def test_a_folder_that_cannot_be_made_costs_a_warning(log):
     """Also for root: nobody makes a directory in /proc."""
     (warning,) = run(log, Path("/proc/mrframe"))[0]
     assert "the directory /proc/mrframe/results cannot be made" in warning
 
 
-def test_a_read_only_disk(log, tiny_disk):
+def test_a_read_only_disk_costs_a_warning(log, tiny_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(tiny_disk)], check=True)
     (warning,) = run(log, tiny_disk / "cache")[0]
     assert str(tiny_disk) in warning and "Read-only file system" in warning
@@ -112,12 +112,12 @@ def test_saved_results_are_used_from_a_disk_that_became_read_only(log, tiny_disk
 
 
 @pytest.mark.parametrize("engine", ["inline", "local"])
-def test_a_full_disk(log, tiny_disk, engine):
+def test_a_full_disk_costs_a_warning(log, tiny_disk, engine):
     (warning,) = run(log, tiny_disk / "cache", engine=engine, nodes=1)[0]
     assert str(tiny_disk) in warning and "No space left" in warning and "free" in warning
 
 
-def test_a_disk_that_is_full_for_the_records_of_files_alone(log, tmp_path, tiny_disk):
+def test_a_disk_that_is_full_for_the_records_of_files_alone_costs_a_warning(log, tmp_path, tiny_disk):
     cache = tmp_path / "cache"
     (tiny_disk / "filler").write_bytes(b"x" * 4096)
     (tiny_disk / "seen").mkdir(mode=0o700)
@@ -146,7 +146,7 @@ def fill(file) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "results", "seen", "results/jobs"])
-def test_a_folder_that_vanishes_while_the_job_runs(log, tmp_path, name):
+def test_a_folder_that_vanishes_while_the_job_runs_costs_no_answer(log, tmp_path, name):
     path = tmp_path / "job.py"
     path.write_text(MADE_TO_VANISH.format(gone=str(tmp_path / "cache" / name)))
     run(log, tmp_path / "cache", str(path))
@@ -154,7 +154,7 @@ def test_a_folder_that_vanishes_while_the_job_runs(log, tmp_path, name):
     assert not (tmp_path / "~").exists()
 
 
-def test_saved_results_that_vanish_after_they_were_counted_on(log, tmp_path, monkeypatch):
+def test_saved_results_that_vanish_after_planning_cost_a_warning(log, tmp_path, monkeypatch):
     packed = tmp_path / "a.log.gz"
     packed.write_bytes(gzip.compress(log.read_bytes()))
     run(packed, tmp_path / "cache")
@@ -170,7 +170,7 @@ def test_saved_results_that_vanish_after_they_were_counted_on(log, tmp_path, mon
     assert "cached results were gone" in warning
 
 
-def test_a_user_without_a_home(log, tmp_path, monkeypatch):
+def test_a_user_without_a_home_gets_the_answer_and_nothing_is_kept(log, tmp_path, monkeypatch):
     for name in ("HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(name, raising=False)
 

@@ -47,7 +47,7 @@ def test_the_order_of_blocks_does_not_matter_nor_in_which_file_they_are(runs, ch
 
 @SETTINGS
 @given(RUNS)
-def test_what_is_read_adds_up_to_what_was_written_however_it_is_read(runs):
+def test_the_checksum_of_pairs_is_the_same_however_they_are_read(runs):
     made = numbered(runs)
     data, totals = write(made)
     for slot in range(SLOTS):

@@ -89,7 +89,7 @@ def text_of(some: list[str]) -> bytes:
 
 @given(lines, cutting)
 @SETTINGS
-def test_order_sensitive_reduce(some, options):
+def test_a_reduce_that_depends_on_order_gives_what_plain_python_gives(some, options):
     content = text_of(some)
     pairs = [pair for line in split_lines(content) for pair in words_of(line)]
     expected = plainly(pairs, lambda _k, vs: (vs[-1], vs[0], len(vs)))
@@ -108,7 +108,7 @@ def test_keys_of_all_types_stay_apart(some, options):
 
 @given(lines, cutting)
 @SETTINGS
-def test_user_combiner(some, options):
+def test_a_combiner_of_the_job_gives_what_plain_python_gives(some, options):
     def joined(line: str):
         yield len(line) % 4, line
 
@@ -131,7 +131,7 @@ REFERENCE: dict[Any, Callable[[list[Any]], Any]] = {
 @pytest.mark.parametrize("reducer", REFERENCE, ids=repr)
 @given(some=lines, options=cutting)
 @SETTINGS
-def test_ready_reducers(reducer, some, options):
+def test_ready_reducers_give_what_plain_python_gives(reducer, some, options):
     content = text_of(some)
     pairs = [pair for line in split_lines(content) for pair in words_of(line)]
     expected = plainly(pairs, lambda _k, vs: REFERENCE[reducer](vs))
@@ -140,7 +140,7 @@ def test_ready_reducers(reducer, some, options):
 
 @given(lines, cutting)
 @SETTINGS
-def test_several_measures_at_once(some, options):
+def test_several_measures_at_once_give_what_plain_python_gives(some, options):
     content = text_of(some)
     pairs = [pair for line in split_lines(content) for pair in words_of(line)]
     expected = plainly(pairs, lambda _k, vs: {"n": len(vs), "bytes": sum(vs), "all": vs})

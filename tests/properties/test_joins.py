@@ -111,7 +111,7 @@ def flat(some: list[tuple[list[str], bool]]) -> list[str]:
 
 @given(files, files, files, cutting)
 @SETTINGS
-def test_three_sources_with_keys_of_all_types(lefts, middles, rights, options):
+def test_a_join_of_three_sources_gives_what_plain_python_gives(lefts, middles, rights, options):
     expected = plainly((left, flat(lefts)), (middle, flat(middles)), (right, flat(rights)))
     got = answer(THREE, options, lefts=lefts, middles=middles, rights=rights)
     assert typed(got) == typed(expected)
@@ -119,7 +119,7 @@ def test_three_sources_with_keys_of_all_types(lefts, middles, rights, options):
 
 @given(lines, lines)
 @settings(max_examples=2, deadline=None)
-def test_the_same_on_a_cluster(lefts, rights):
+def test_a_cluster_joins_as_plain_python_does(lefts, rights):
     options = RunOptions(engine="local", nodes=2, partitions=3, split_bytes=40, memory_bytes=0)
     expected = plainly((left, lefts * 2), (middle, []), (right, rights))
     got = answer(
@@ -191,7 +191,7 @@ def sorted_blocks(pairs, cut):
 
 
 @given(columns, columns, columns, st.integers(1, 4), st.booleans())
-def test_what_is_not_read_is_passed_over(first, second, third, cut, lazy):
+def test_unread_values_of_the_last_source_are_passed_over(first, second, third, cut, lazy):
     """`joined` gives each key once, in order, whether or not the last stream is read."""
     streams = [sorted_blocks(pairs, cut) for pairs in (first, second, third)]
     got = [(canonical(key), a, b, next(last, None) if lazy else list(last)) for key, (a, b, last) in joined(streams)]
@@ -241,7 +241,7 @@ def _first(iterator):
 
 
 @pytest.mark.parametrize("engine", ["inline", "local"])
-def test_json_and_nested_fields(tmp_path, engine):
+def test_a_join_reads_nested_fields_of_json_and_counts_each_source(tmp_path, engine):
     (tmp_path / "h").write_text('{"u": {"id": 1}, "p": "/a"}\n{"u": {"id": 2}, "p": "/b"}\nbad\n')
     (tmp_path / "u").write_text("1 ann\n3 bob\n")
 

@@ -201,7 +201,7 @@ def test_top_ranks_by_the_canonical_order(places, step):
 
 @given(places_in(NUMBERS), st.integers(1, 20))
 @SETTINGS
-def test_sums_of_numbers_of_all_kinds(places, step):
+def test_a_sum_of_numbers_of_all_kinds_is_exact_for_every_cutting(places, step):
     values = [NUMBERS[place] for place in places if NUMBERS[place] is not None]
     special = [value for value in values if isinstance(value, float) and not float("-inf") < value < float("inf")]
     exact = sum((Fraction(value) for value in values if value not in special), Fraction(0))

@@ -37,7 +37,7 @@ def blocks_of(pairs, sizes):
     st.integers(2, 5),
     st.sampled_from([0, 500, 1 << 20]),
 )
-def test_merge_and_group(columns, sizes, fan_in, at_once_bytes):
+def test_merged_streams_are_sorted_and_grouped_as_plain_python_does(columns, sizes, fan_in, at_once_bytes):
     everything, streams, files = [], [], []
     for number, column in enumerate(columns):
         pairs = [(key, (number, i)) for i, key in enumerate(sorted(column, key=order))]

@@ -137,7 +137,7 @@ def test_values_come_in_their_order(some, options, key_order, reduce):
 
 @given(lines, cutting)
 @SETTINGS
-def test_a_later_step_in_total_order_with_sorted_values(some, options):
+def test_a_later_step_may_have_total_order_and_sorted_values(some, options):
     def first_letters(key, value):
         yield key[:1], (value, key)
 

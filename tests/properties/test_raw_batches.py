@@ -51,7 +51,7 @@ def same(read: Reader, fields: tuple[str, ...], block: bytes) -> bool:
 
 @SETTINGS
 @given(st.sampled_from(["combined", "common", "vhost", "traefik"]), st.randoms(use_true_random=False), st.data())
-def test_access_logs_ruined_or_not(name, random, data):
+def test_raw_columns_of_access_logs_give_what_values_give(name, random, data):
     block = some_lines(random, SAMPLES[name])
     block = mutate(random, block, SAMPLES[name]) if data.draw(st.booleans()) else block
     read = Reader("access", name)
@@ -61,14 +61,14 @@ def test_access_logs_ruined_or_not(name, random, data):
 
 @pytest.mark.parametrize("size", ["-", "0", "007", str(2**63 - 1), str(2**63), "9" * 30])
 @pytest.mark.parametrize("user", ["-", "\U0010fcff", "é", "\udcff", "/a?-"])
-def test_numbers_and_names_that_arrow_reads_in_another_way_or_not_at_all(size, user):
+def test_numbers_and_names_that_arrow_reads_differently_give_what_values_give(size, user):
     line = f'10.0.0.1 - {user} [17/May/2015:10:05:01 +0200] "GET /p HTTP/1.1" - {size} "-" "ua"\n'
     block = line.encode("utf-8", "surrogateescape") * 2
     same(logs.combined, ("size", "status", "user", "query", "hour", "referer", "line", "offset"), block)
 
 
 @pytest.mark.parametrize("values", [("", "", ""), ("a", "", "80"), ("-", "-", "-"), ("a", "x, y", "")])
-def test_values_that_a_server_left_empty(values):
+def test_empty_values_give_what_values_give(values):
     read = logs.format(r"log_format x 'a:$custom\tb:$http_x_b\tc:$server_port\td:\"$http_x_d\"';")
     line = 'a:{}\tb:{}\tc:{}\td:""\n'.format(*values).encode()
     for block in (line, line * 2, line + b'a:q\tb:r\tc:1\td:"s"\n'):
@@ -81,7 +81,7 @@ def test_values_that_a_server_left_empty(values):
 @example(b"one  two\r\n")
 @example("é \u2028x\n".encode())
 @example(b"a\xff b")
-def test_words_and_lines(block):
+def test_raw_words_and_lines_give_what_values_give(block):
     for read, fields in (
         (words, ("word",)),
         (text, ("line",)),

@@ -72,7 +72,7 @@ def test_every_byte_is_in_the_ledger_and_a_line_stands_alone(kind, known, seed):
 @each_case
 @limited
 @given(st.integers(0, 1 << 32))
-def test_where_a_block_is_cut_changes_nothing(kind, known, seed):
+def test_a_block_cut_anywhere_between_lines_gives_the_same_values(kind, known, seed):
     reader, block = kind.reader(known), ruined(known, seed)
     made = make_reader(reader, names_of(reader), {})
     whole = made.parse(block, "f", 0)

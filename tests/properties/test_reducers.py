@@ -69,7 +69,7 @@ def test_sums_that_leave_the_range_of_floats_and_come_back():
 
 
 @pytest.mark.parametrize("values", [["3"], [1, b"x"], [1.0, Decimal(1)], [{1}]])
-def test_what_cannot_be_added_is_refused_by_name(values):
+def test_a_value_that_cannot_be_added_is_refused(values):
     with pytest.raises(TypeError, match=r"not a number|exactly"):
         total.start(values)
 

@@ -161,7 +161,7 @@ FOLDED = [
 
 
 @pytest.mark.parametrize(("key", "value", "which"), FOLDED, ids=lambda one: str(getattr(one, "type", "")))
-def test_what_has_columns_of_such_types_is_folded_as_columns(key, value, which):
+def test_each_reduce_folds_columns_of_the_types_that_it_takes(key, value, which):
     taken = set()
     for name, reduce in REDUCERS.items():
         try:

@@ -170,7 +170,7 @@ def test_the_lines_are_those_of_plain_python(name, drawn, end, split_bytes, wind
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(("a", "b a", "", "a a", "c")), min_size=1), st.integers(1, 60), st.booleans())
-def test_of_words_and_text_they_are_too(lines, split_bytes, ended):
+def test_the_words_and_lines_are_those_of_plain_python(lines, split_bytes, ended):
     data = "\n".join([*lines, ""] if ended else lines).encode()
     known = [one for one in numbered(lines, "\n") if one[1] < len(data)]
     with tempfile.TemporaryDirectory() as folder:

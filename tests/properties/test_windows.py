@@ -86,7 +86,7 @@ def test_a_window_is_what_plain_python_says(drawn, since, until, splits, grain):
     assert result.summary.malformed == sum(line in ("torn\n", "\n") for line in lines)
 
 
-def test_both_engines_say_the_same(tmp_path):
+def test_both_engines_give_the_same_rows_and_window(tmp_path):
     lines = [line_of(second, ZONES[second % 4], "abc"[second % 3])[1] for second in range(0, 1800, 3)]
     (tmp_path / "x.log").write_text("".join(lines))
     window = {"since": "2026-05-17T10:00", "until": "2026-05-17T10:10", "splits": 5}

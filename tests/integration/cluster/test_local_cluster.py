@@ -133,7 +133,7 @@ def test_a_thousand_tasks(start):
     assert answer(cluster, ended) == expected(1000)
 
 
-def test_what_user_code_prints_goes_to_standard_error(start, capfd):
+def test_prints_of_user_code_go_to_standard_error(start, capfd):
     cluster = start()
     submit(cluster, package(print=True), 1)
     wait_end(cluster)

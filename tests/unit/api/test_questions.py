@@ -104,7 +104,7 @@ RECORD = {"status": 503, "size": None, "path": "/api/x?y", "agent": None, "metho
         ("(size > 100) == False", False),
     ],
 )
-def test_conditions(condition, holds):
+def test_a_condition_holds_as_written(condition, holds):
     where, _ = compile_where(condition)
     names = where.__code__.co_varnames[: where.__code__.co_argcount]
     assert bool(where(*(RECORD[name] for name in names))) is holds
@@ -131,7 +131,7 @@ def test_conditions(condition, holds):
         ("", "no Python expression"),
     ],
 )
-def test_what_a_condition_may_not_say_is_named(condition, named):
+def test_a_condition_with_a_forbidden_expression_is_refused_by_name(condition, named):
     with pytest.raises(UsageError) as caught:
         compile_where(condition)
     assert named in str(caught.value)

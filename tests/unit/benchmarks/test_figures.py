@@ -109,7 +109,7 @@ def test_a_profile_accounts_for_the_time_of_a_job(data, job, tmp_path):
     assert f"{records:,} records" in table(sampler, records, cpu_s)
 
 
-def test_what_the_profile_names_exists():
+def test_every_function_that_the_profile_names_exists():
     """A stage whose code has moved would silently be counted as its caller's."""
     import importlib
 

@@ -34,7 +34,7 @@ def things(tmp_path, monkeypatch):
     return add, home
 
 
-def test_it_is_whichever_came_last_and_is_named(things, capsys):
+def test_at_is_the_last_run_or_submission_and_is_named(things, capsys):
     add, home = things
     for kind, name in [("run", "run-1"), ("job", "job-1"), ("run", "run-2"), ("run", "run-3"), ("job", "job-2")]:
         assert add(kind) == name
@@ -42,7 +42,7 @@ def test_it_is_whichever_came_last_and_is_named(things, capsys):
         assert capsys.readouterr().err == f"@ is {name}\n"
 
 
-def test_who_takes_submissions_alone_refuses_it_while_a_run_is_the_last(things, capsys):
+def test_at_is_refused_for_a_submission_while_a_run_is_the_last(things, capsys):
     add, home = things
     add("run")
     add("job")
@@ -53,7 +53,7 @@ def test_who_takes_submissions_alone_refuses_it_while_a_run_is_the_last(things, 
         named_submission("@", home)
 
 
-def test_ids_are_themselves_and_nothing_is_made_by_asking(things, capsys):
+def test_an_id_stands_for_itself_and_asking_makes_no_folder(things, capsys):
     _, home = things
     assert (named("run-7", home), named_submission("job-7", home)) == ("run-7", "job-7")
     for ask, says in ((named, "no run is kept"), (named_submission, "no submission")):

@@ -41,7 +41,7 @@ def test_rows_go_to_standard_output_and_figures_to_standard_error(fake_api, mrfr
     assert "10,000 records · 0 malformed · 2 rows · 2.4 MB in 0.30 s · inline" in result.stderr
 
 
-def test_quiet_is_quiet(fake_api, mrframe):
+def test_quiet_writes_no_figures(fake_api, mrframe):
     assert mrframe("run", "plain", "access.log", "-q").stderr == ""
 
 
@@ -138,7 +138,7 @@ def test_without_input_nothing_runs(fake_api, mrframe):
         (["-o", "-", "--format", "jsonl"], '{"key": "/a", "value": 2}\n{"key": "/b", "value": 1}\n'),
     ],
 )
-def test_forms(fake_api, mrframe, args, text):
+def test_a_form_that_is_asked_for_is_written_to_standard_output(fake_api, mrframe, args, text):
     assert mrframe("run", "plain", "x.log", *args).stdout == text
 
 

@@ -86,7 +86,7 @@ def test_a_pyproject_of_somebody_else_may_even_be_broken(folders):
         ("nodes = \n", ["not valid TOML"]),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named_with_the_file(folders, text, parts):
+def test_a_wrong_setting_in_a_file_is_named_with_its_file(folders, text, parts):
     project, environment = folders
     (project / "mrframe.toml").write_text(text)
     with pytest.raises(UsageError) as caught:
@@ -94,7 +94,7 @@ def test_what_is_wrong_in_a_file_is_named_with_the_file(folders, text, parts):
     assert all(part in str(caught.value) for part in [*parts, str(project)])
 
 
-def test_what_is_wrong_in_the_environment_is_named_as_it_stands_there(folders):
+def test_a_wrong_setting_in_the_environment_is_named_with_its_variable(folders):
     project, environment = folders
     with pytest.raises(UsageError, match=r"^MRFRAME_NODES=abc in the environment: a whole number of at least 1"):
         settings.resolve({}, {**environment, "MRFRAME_NODES": "abc"}, str(project))
@@ -127,7 +127,7 @@ def test_a_wrong_value_that_another_layer_covers_is_still_an_error(folders):
         ("hash_seed", "random", "random"),
     ],
 )
-def test_values_that_are_understood(name, text, value):
+def test_a_value_is_understood_in_each_of_its_spellings(name, text, value):
     assert settings.resolve({name: text}, {"XDG_CONFIG_HOME": "/nowhere"}, "/nowhere")[name].value == value
 
 
@@ -147,7 +147,7 @@ def test_values_that_are_understood(name, text, value):
         ("shuffle", "carrier pigeon"),
     ],
 )
-def test_values_that_are_refused_name_the_flag(name, text):
+def test_a_value_that_is_refused_names_its_flag(name, text):
     flag = "--" + name.replace("_", "-")
     with pytest.raises(UsageError) as caught:
         settings.resolve({name: text}, {"XDG_CONFIG_HOME": "/nowhere"}, "/nowhere")

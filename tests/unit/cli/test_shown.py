@@ -47,14 +47,14 @@ def test_columns_are_aligned_by_what_is_shown():
 @pytest.mark.parametrize(
     ("count", "text"), [(0, "0 B"), (999, "999 B"), (2_400_000, "2.4 MB"), (123_456_789, "123 MB"), (5e12, "5.0 TB")]
 )
-def test_sizes(count, text):
+def test_a_size_is_shown_with_its_unit(count, text):
     assert units.bytes_text(count) == text
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.307, "0.31 s"), (42.4, "42 s"), (200, "3 min 20 s"), (7500, "2 h 05 min")]
 )
-def test_times(seconds, text):
+def test_a_time_is_shown_with_its_unit(seconds, text):
     assert units.seconds_text(seconds) == text
 
 
@@ -152,7 +152,7 @@ def test_other_errors_are_one_message_with_its_further_lines_indented():
     )
 
 
-def test_the_first_difference_of_two_answers():
+def test_the_first_difference_of_two_answers_is_shown():
     assert first_difference((b"a", b"b"), (b"a", b"c")) == (b"b", b"c")
     assert first_difference((b"a",), (b"a", b"c")) == (None, b"c")
     assert first_difference((b"a",), (b"a",)) == (None, None)

@@ -213,6 +213,6 @@ def test_a_key_on_which_the_code_fails_is_found_with_its_values(log, tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["-1", "x", "", str(2**64)])
-def test_what_is_no_seed_is_refused(log, wrong):
+def test_an_invalid_hash_seed_is_refused(log, wrong):
     with pytest.raises(UsageError, match="hash_seed"):
         run(BY_LINE, [str(log)], hash_seed=wrong)

@@ -52,7 +52,7 @@ def test_partitions_share_the_work(log, rows_by_partition):
     assert max(rows_by_partition) < 2000
 
 
-def test_one_frequent_key_and_fewer_keys_than_partitions(tmp_path, rows_by_partition):
+def test_one_frequent_key_among_few_does_not_fill_all_partitions(tmp_path, rows_by_partition):
     path = tmp_path / "hot.txt"
     path.write_text("hot\n" * 500 + "a\nz\n" * 20)
     with mrframe.run(TOTAL, [str(path)], RunOptions(engine="inline", partitions=9, splits=4)) as result:
@@ -60,14 +60,14 @@ def test_one_frequent_key_and_fewer_keys_than_partitions(tmp_path, rows_by_parti
     assert len([rows for rows in rows_by_partition if rows]) > 1
 
 
-def test_nothing(tmp_path):
+def test_an_empty_file_has_no_rows_in_order(tmp_path):
     path = tmp_path / "empty.txt"
     path.write_bytes(b"")
     with mrframe.run(TOTAL, [str(path)], RunOptions(engine="inline", partitions=3)) as result:
         assert list(result) == []
 
 
-def test_compressed_input_and_standard_input(log, tmp_path, monkeypatch, rows_by_partition):
+def test_compressed_input_and_standard_input_are_sampled(log, tmp_path, monkeypatch, rows_by_partition):
     packed = tmp_path / "log.gz"
     packed.write_bytes(gzip.compress(log.read_bytes()))
     options = RunOptions(engine="inline", partitions=4)

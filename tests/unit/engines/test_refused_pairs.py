@@ -54,14 +54,14 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_the_record_is_named(name, path):
+def test_the_record_of_a_refused_pair_is_named(name, path):
     with pytest.raises(UserCodeError) as raised:
         mrframe.run(JOBS[name], [path], RunOptions(engine="inline"))
     assert (raised.value.source, raised.value.line, raised.value.record) == (path, 3, b"3")
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_no_other_record_is_left_out(name, path):
+def test_only_the_record_of_a_refused_pair_is_left_out(name, path):
     with mrframe.run(JOBS[name], [path], RunOptions(engine="inline", max_failed="1")) as result:
         assert (result.summary.quarantined, result.summary.rows) == (1, LINES - 1)
         assert [one.line for one in result.summary.failed] == [3]

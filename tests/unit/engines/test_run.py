@@ -113,7 +113,7 @@ def test_a_limit_of_malformed_lines_that_is_no_number_is_refused(access):
         mrframe.run(BY_STATUS, [str(access)], dataclasses.replace(INLINE, max_bad="some"))
 
 
-def test_nothing_matches_in_the_first_thousand_lines(tmp_path):
+def test_a_file_of_which_no_line_matches_is_refused(tmp_path):
     path = tmp_path / "x.log"
     path.write_bytes(b"hello\n" * 2000)
     with pytest.raises(TooManyMalformed, match=r"none of the first 1,000 lines .* 'combined'"):
@@ -153,7 +153,7 @@ def test_a_split_that_no_task_has_read_is_noticed(access, monkeypatch):
         mrframe.run(BY_STATUS, [str(access)], RunOptions(engine="inline", splits=3))
 
 
-def test_json_fields(tmp_path):
+def test_nested_fields_of_json_are_keys_and_an_unknown_one_is_refused(tmp_path):
     path = tmp_path / "app.jsonl"
     path.write_text('{"level": "info", "http": {"status": 200}}\n{"level": "error"}\n[1]\n')
     options = dataclasses.replace(INLINE, max_bad="1")
@@ -206,7 +206,7 @@ def test_log_format_overrides_the_job(access):
         )
 
 
-def test_inputs_that_cannot_be(tmp_path):
+def test_missing_inputs_and_unknown_options_are_refused(tmp_path):
     with pytest.raises(InputError):
         mrframe.run(BY_STATUS, [str(tmp_path / "no*.log")], INLINE)
     with pytest.raises(InputError):

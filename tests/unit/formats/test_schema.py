@@ -27,7 +27,7 @@ def test_an_unknown_field_is_refused_with_the_list_and_the_nearest() -> None:
         check_fields(logs.common, ("agent",), {})
 
 
-def test_readers_that_take_any_name() -> None:
+def test_json_and_undetected_readers_take_any_field() -> None:
     check_fields(JSON_LINES, ("whatever",), {})
     check_fields(logs.access, ("whatever",), {})
     assert fields_of(JSON_LINES) is None
@@ -69,7 +69,7 @@ def test_json_lines_are_detected_behind_a_bom() -> None:
         (b"\xff\xfeG\x00E\x00", "UTF-16"),
     ],
 )
-def test_what_no_format_fits_is_refused_by_name(sample: bytes, says: str) -> None:
+def test_a_sample_that_no_format_fits_is_refused_with_its_file(sample: bytes, says: str) -> None:
     with pytest.raises(FormatError, match=says) as caught:
         detect(sample, "odd.log")
     assert "odd.log" in str(caught.value)
@@ -80,7 +80,7 @@ def test_an_empty_file_contradicts_no_format() -> None:
     assert (found.reader, found.lines) == (logs.combined, 0)
 
 
-def test_names_for_the_command_line() -> None:
+def test_the_command_line_names_readers_and_formats() -> None:
     assert [reader_named(name) for name in ("text", "jsonl", "vhost", "auto")] == [
         *(TEXT, JSON_LINES, logs.vhost, logs.access),
     ]

@@ -72,7 +72,7 @@ def trip(column, *, unpickle=False):
         ([[1, (2,)], {"a": b"", (1,): {1}}], b"v"),
     ],
 )
-def test_forms(column, tag):
+def test_each_kind_of_column_has_its_form_and_comes_back(column, tag):
     data = encode(column)
     assert data.startswith(tag)
     back = decode(data, unpickle=False)

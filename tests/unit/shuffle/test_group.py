@@ -24,7 +24,7 @@ def block(keys, values):
         ([(1, None), (1, None), (2, None)], [0, 2, 3]),
     ],
 )
-def test_runs_of_equal(keys, starts):
+def test_runs_of_equal_keys_are_found(keys, starts):
     assert runs_of_equal(kind_of(keys), keys) == starts
 
 
@@ -65,7 +65,7 @@ def test_unread_values_are_skipped():
     assert list(kept[1]) == []
 
 
-def test_no_blocks():
+def test_no_blocks_are_no_groups():
     assert list(group(iter([]))) == []
     assert list(group(iter([block([], [])]))) == []
 

@@ -68,11 +68,11 @@ class Point(NamedTuple):
         ([1, None], ""),
     ],
 )
-def test_kind(column, kind):
+def test_a_column_has_the_kind_of_its_keys(column, kind):
     assert kind_of(column) == kind
 
 
-def test_item_kinds():
+def test_the_kind_of_a_tuple_lists_the_kinds_of_its_items():
     assert item_kinds("t(st(it())t(t(s)i)o)") == ("s", "t(it())", "t(t(s)i)", "o")
     assert item_kinds("t()") == ()
 
@@ -128,7 +128,7 @@ def test_equal_numbers_of_different_types_are_different_keys():
     assert canonical(1 << 63) != canonical(-(1 << 63))
 
 
-def test_the_whole_order():
+def test_keys_of_all_types_have_one_order():
     in_order = [
         None,
         False,

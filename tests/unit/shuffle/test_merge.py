@@ -27,7 +27,7 @@ def flat(blocks):
     return [(key, value) for _, keys, values in blocks for key, value in zip(keys, values, strict=True)]
 
 
-def test_nothing_and_one_stream():
+def test_no_stream_gives_nothing_and_one_stream_gives_its_blocks():
     assert list(merge([], make_file=no_file)) == []
     assert list(merge([iter([])], make_file=no_file)) == []
     only = [block(["a"], [1]), block([], []), block(["b"], [2])]
@@ -63,7 +63,7 @@ def test_a_hot_key_is_streamed_and_never_collected():
     assert most <= 10 * (3 + 2)
 
 
-def test_a_key_of_another_kind_in_a_later_block():
+def test_keys_of_another_kind_in_a_later_block_are_merged_in_order():
     streams = [
         [block([1, 5], ["a", "b"]), block([None, None][:0], []), block(["x", "y"], ["c", "d"])],
         [block([None, 1.0], ["e", "f"]), block([5.0], ["g"]), block(["x"], ["h"]), block([()], ["i"])],
@@ -73,7 +73,7 @@ def test_a_key_of_another_kind_in_a_later_block():
     assert repr([key for key, _ in merged]) == "[None, 1, 1.0, 5, 5.0, 'x', 'x', 'y', ()]"
 
 
-def test_none_keys():
+def test_none_keys_of_many_streams_keep_the_order_of_the_streams():
     streams = [iter([block([None] * 3, [i] * 3)] * 2) for i in range(3)]
     assert [value for _, value in flat(merge(streams, make_file=no_file))] == [0] * 6 + [1] * 6 + [2] * 6
 

@@ -12,13 +12,13 @@ KNOWN = [30728, 54459, 34989, 24503, 49676, 31246, 37547, 28098, 15540, 21420]
 KNOWN_SEEDED = [62308, 18991]  # of "abc" and "abd"
 
 
-def test_slots_of_known_keys():
+def test_known_keys_have_their_known_slots():
     assert [slot_column([key], kind_of([key]), 65_536)[0] for key in KEYS] == KNOWN
     assert slot_column(KEYS, "", 256) == [slot >> 8 for slot in KNOWN]
     assert slot_column(["abc", "abd"], "s", 65_536, seed=1) == KNOWN_SEEDED
 
 
-def test_number_of_slots():
+def test_slots_are_256_or_65536_by_the_number_of_partitions():
     assert [slots_for(n) for n in (1, 256, 257, 65_536)] == [256, 256, 65_536, 65_536]
 
 

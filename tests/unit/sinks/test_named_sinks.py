@@ -116,7 +116,7 @@ def test_a_form_of_another_package_is_known_by_its_name_and_its_ending(tmp_path)
 
 
 @pytest.mark.usefixtures("toys")
-def test_what_is_no_form_is_refused_with_its_package():
+def test_a_broken_output_format_is_refused_with_its_package():
     with pytest.raises(PluginBroken, match=r"'no_form' in .*mrframe\.outputs of the package mrframe-toy"):
         output_format("no_form")
     with pytest.raises(UsageError, match=r"'pair'.*did you mean 'pairs'"):

@@ -62,7 +62,7 @@ def test_a_reduce_of_a_join_may_name_its_parameters_freely(reduce):
     assert Job(read=READ, map=MAP, reduce=reduce).is_join
 
 
-def test_sources_and_parts_that_do_not_fit():
+def test_sources_and_parts_that_do_not_fit_are_refused():
     refused("two sources or more", read={"hits": text})
     refused("'my hits' needs a name", read={"my hits": text, "users": text})
     refused("'class' needs a name", read={"class": text, "users": text})
@@ -76,7 +76,7 @@ def test_sources_and_parts_that_do_not_fit():
     refused("source 'hits': partitions=0", partitions=0)
 
 
-def test_the_reduce_of_a_join():
+def test_a_reduce_that_does_not_fit_the_sources_is_refused():
     refused("leave it out of a join", key_order="total")
     refused("combine= out", combine=lambda key, values: ())
     refused(r"function \(key, hits, users\)$", reduce=None)
@@ -86,6 +86,6 @@ def test_the_reduce_of_a_join():
     refused("takes users, hits, but read= has them in another order", reduce=lambda key, users, hits: ())
 
 
-def test_a_join_follows_nothing():
+def test_a_join_as_a_later_step_is_refused():
     with pytest.raises(JobError, match="only be the first step"):
         Job(read=text, key="line", reduce=count).then(Job(read=READ, map=MAP, reduce=join))

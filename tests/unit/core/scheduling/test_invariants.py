@@ -58,12 +58,12 @@ def checker(scheduler):
         ("I5", [a.SendNode("node-1", e.StartAttempt("job-9/m0000.1.1", "job-9", 0, 1, SPLIT))]),
     ],
 )
-def test_what_is_forbidden_is_noticed(checker, scheduler, name, actions):
+def test_a_forbidden_action_is_noticed(checker, scheduler, name, actions):
     with pytest.raises(InvariantBroken, match=f"^{name}: "):
         checker.turn(scheduler, actions)
 
 
-def test_what_is_allowed_is_not(checker, scheduler):
+def test_allowed_actions_break_no_invariant(checker, scheduler):
     checker.turn(scheduler, [a.SendNode("node-1", START), a.SendNode("node-1", START)])
     checker.turn(scheduler, [a.Persist(COMMITTED), a.SendNode("node-1", e.CommitAttempt("job-1/m0000.1.1"))])
     checker.turn(scheduler, [a.Persist(OutputLost("job-1/m0000.1.1", "node-1"))])

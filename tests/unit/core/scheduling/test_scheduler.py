@@ -494,7 +494,7 @@ def test_a_client_cannot_lose_output_that_is_not_a_result(mapped, attempt):
     assert not mapped.started()
 
 
-def test_losses_are_bounded_too():
+def test_a_job_fails_after_too_many_lost_attempts():
     cluster = ManualScheduler(limits=SchedulerLimits(losses_max=3))
     cluster.submit(file_split(0))
     for number in (1, 2, 3):
@@ -619,7 +619,7 @@ def test_a_lost_map_that_nothing_needs_stays_in_the_figures():
     assert all(name.endswith(".1.1") for name, _ in told), "nothing was made again"
 
 
-def test_after_a_restart_it_still_does():
+def test_a_lost_map_that_nothing_needs_stays_in_the_figures_after_a_restart():
     before = lost_map()
     told = finish(before)
     after = ManualScheduler(2, before.journal)

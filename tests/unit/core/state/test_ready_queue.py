@@ -56,7 +56,7 @@ def test_a_node_that_has_work_leaves_the_maps_of_others_to_them():
     assert cluster.started("node-2") == ["job-1/m0003.1.1"], "what starves already does not wait again"
 
 
-def test_even_small_ones_are_left_to_others_while_there_is_work():
+def test_small_maps_are_left_to_their_node_while_there_is_work():
     cluster = ManualScheduler(limits=SchedulerLimits())
     cluster.join("node-1", "node-2")
     small = [file_split(i, locations=("node-1",), length=2 * MIB) for i in range(6)]

@@ -62,7 +62,7 @@ def test_known_content_is_found_in_plain_and_compressed_files_alike(tmp_path, th
         assert [(split.order[1], split.length) for split in some] == cuts()
 
 
-def test_what_is_not_known_is_given_no_content(tmp_path):
+def test_a_split_of_unknown_content_is_left_as_it_is(tmp_path):
     splits = splits_of(tmp_path, plain=LINES)
     found = looked(splits, contents()[:-1])
     assert [split.content for split in found] == [*contents()[:-1], ""]
@@ -91,7 +91,7 @@ def test_the_first_piece_that_is_not_known_ends_the_look_at_its_input(tmp_path):
 @pytest.mark.parametrize(
     "damage", [lambda data: data[:-20], lambda data: data[:40] + bytes([data[40] ^ 8]) + data[41:], lambda data: b""]
 )
-def test_what_cannot_be_read_is_left_to_the_task_that_reads_it(tmp_path, damage):
+def test_damaged_and_missing_files_are_left_to_the_task_that_reads_them(tmp_path, damage):
     splits = splits_of(tmp_path, packed=gzip.compress(LINES), plain=LINES)
     path = tmp_path / "packed"
     path.write_bytes(damage(path.read_bytes()))

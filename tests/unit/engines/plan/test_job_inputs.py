@@ -59,7 +59,7 @@ def folder(tmp_path, monkeypatch):
         {"users": "users.jsonl", "hits": ["one.log", "two.log.gz"]},
     ],
 )
-def test_inputs_are_named(folder, inputs):
+def test_named_inputs_are_read_by_their_source(folder, inputs):
     with mrframe.run(JOIN, inputs, INLINE) as result:
         assert list(result) == EXPECTED
         summary = result.summary
@@ -96,7 +96,7 @@ def test_a_path_of_a_join_may_hold_what_looks_like_a_name():
         (["hits=-", "users=-"], InputError, "standard input .* two sources"),
     ],
 )
-def test_inputs_that_do_not_fit(folder, inputs, error, message):
+def test_inputs_that_do_not_fit_are_refused(folder, inputs, error, message):
     with pytest.raises(error, match=message):
         mrframe.run(JOIN, inputs, INLINE)
 
@@ -110,7 +110,7 @@ def test_one_source_may_be_standard_input(folder, monkeypatch, name):
         assert list(result) == EXPECTED
 
 
-def test_a_source_without_a_line(folder):
+def test_a_source_without_a_line_joins_nothing(folder):
     (folder / "empty").write_text("")
     with mrframe.run(JOIN, {"hits": "empty", "users": "users.jsonl"}, INLINE) as result:
         assert list(result) == [("ann", ("gold", [])), ("cyd", ("none", []))]

@@ -65,7 +65,7 @@ def test_size_is_what_was_sent_when_nothing_else_says_it() -> None:
     assert "size" in (fields_of(logs.format("%v %h %O")) or {})
 
 
-def test_times_in_other_forms() -> None:
+def test_times_in_other_forms_are_read() -> None:
     iso = explain(b"2015-05-17T10:05:03.5+02:00 200", logs.format("$time_iso8601 $status"))
     epoch = explain(b"1431857103.250 -", logs.format("$msec $status"))
     form = explain(b"17.05.2015 10:05:03 +0200|200", logs.format("%{%d.%m.%Y %T %z}t|%s"))
@@ -95,7 +95,7 @@ def test_an_unquoted_header_at_the_end_may_have_blanks() -> None:
         ("log_format main;", "no format string after its name"),
     ],
 )
-def test_what_cannot_be_a_format_is_refused_by_name(string: str, says: str) -> None:
+def test_an_invalid_format_string_is_refused_with_the_reason(string: str, says: str) -> None:
     with pytest.raises(FormatError, match=says.replace("(", r"\(")):
         grammar_of(string)
 

@@ -83,7 +83,7 @@ def test_the_parts_of_a_time_are_one_instant(string: str, text: str, wanted: dat
         ("%t %h %{%z}t", "[10/Oct/2023:13:55:36 +0200] ::1 +0200", {"zone": "+0200"}),
     ],
 )
-def test_what_is_not_of_the_time_is_a_field_of_its_own(string: str, line: str, fields: dict) -> None:
+def test_a_part_of_another_time_is_a_field_of_its_own(string: str, line: str, fields: dict) -> None:
     found = explain(line.encode(), logs.format(string))
     assert isinstance(found, dict), found
     assert {name: found[name] for name in fields} == fields

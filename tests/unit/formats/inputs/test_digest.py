@@ -22,16 +22,16 @@ def chosen_anew():
 
 
 @pytest.mark.skipif(find_spec("blake3") is None, reason="needs the extra")
-def test_with_the_extra_it_is_blake3():
+def test_the_digest_is_blake3_with_the_extra():
     assert new_digest().hexdigest() == EMPTY_BLAKE3
 
 
-def test_without_it_it_is_sha_256(monkeypatch):
+def test_the_digest_is_sha_256_without_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "blake3", None)
     assert new_digest().hexdigest() == sha256().hexdigest()
 
 
-def test_it_is_of_all_bytes_however_they_are_cut():
+def test_the_digest_is_of_all_bytes_however_they_are_cut():
     one, other = new_digest(), new_digest()
     one.update(b"a log")
     for byte in b"a log":

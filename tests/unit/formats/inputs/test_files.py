@@ -237,7 +237,7 @@ def test_a_plain_file_is_not_taken_for_compressed_by_its_name(tmp_path, data):
         (b"\xff\xfeG\x00", "UTF-16.*pipe it in: iconv"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_the_command_that_pipes_it_in(tmp_path, head, words):
+def test_an_encoding_that_mrframe_does_not_read_is_refused_with_the_command_for_it(tmp_path, head, words):
     (tmp_path / "x").write_bytes(head + b"rest")
     with pytest.raises((ExtraMissing, InputError), match=words):
         expand([str(tmp_path / "x")])
@@ -298,7 +298,7 @@ def test_a_kernel_file_with_no_size_is_refused():
 
 
 @pytest.mark.parametrize("path", ["a.log", "sub"])
-def test_what_may_not_be_read_is_named(logs, monkeypatch, path):
+def test_a_path_without_permission_is_named(logs, monkeypatch, path):
     def denied(*args, **kwargs):
         raise PermissionError(errno.EACCES, "Permission denied")
 

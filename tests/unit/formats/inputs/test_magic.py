@@ -80,7 +80,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_no_log_is_refused_by_name_whatever_the_file_is_called(tmp_path, monkeypatch, kind):
+def test_a_file_that_is_no_log_is_refused_by_its_kind_whatever_its_name(tmp_path, monkeypatch, kind):
     data, words = KINDS[kind]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "x").write_bytes(data)

@@ -22,7 +22,7 @@ def read(block: bytes, *fields: str, reader=logs.combined, **options):
     return make_reader(reader, fields, {}).parse(block, "access.log", 1000, **options)
 
 
-def test_all_fields_of_a_combined_line() -> None:
+def test_a_combined_line_has_all_its_fields() -> None:
     found = explain(GOOD, logs.combined)
     assert found == {
         "host": "192.0.2.7",
@@ -147,7 +147,7 @@ def test_raw_columns_are_bytes_and_are_converted_later() -> None:
     assert reader.convert(2, [b"31/Feb/2015", b"17/May/2015"]) == ([None, "2015-05-17"], 1)
 
 
-def test_numbers_with_leading_zeros_or_endless_digits() -> None:
+def test_numbers_may_have_leading_zeros_and_an_endless_one_is_none() -> None:
     sizes = [b"007", b"-", b"9" * 30, b"9" * 5000]
     parsed = read(b"\n".join(HEAD + b'"GET / HTTP/1.1" 200 %b "-" "-"' % size for size in sizes), "size")
     assert parsed.values == [[7, None, int("9" * 30), None]]
@@ -162,7 +162,7 @@ def test_a_record_is_located_by_its_number() -> None:
         reader.locate(block, 2)
 
 
-def test_a_vhost_with_and_without_its_port() -> None:
+def test_a_vhost_is_read_with_and_without_its_port() -> None:
     block = b"www.example.org:443 " + GOOD + b"\n[::1] " + GOOD + b"\n[::1]:80 " + GOOD
     assert read(block, "vhost", "port", reader=logs.vhost).values == [
         ["www.example.org", "[::1]", "[::1]"],

@@ -30,7 +30,7 @@ def test_paths_walk_through_objects_and_lists() -> None:
         (b'{"a": ' + b"9" * 5000 + b"}", "digits"),
     ],
 )
-def test_what_is_not_one_object_is_malformed(line: bytes, reason: str) -> None:
+def test_a_line_that_is_not_one_object_is_malformed(line: bytes, reason: str) -> None:
     parsed = make_reader(JSON_LINES, ("a",), {}).parse(LINE + b"\n" + line + b"\n", "f", 0)
     assert [(m.line, m.offset) for m in parsed.malformed] == [(1, len(LINE) + 1)]
     assert reason in parsed.malformed[0].reason

@@ -36,7 +36,7 @@ LINE = b'1.2.3.4 - - [%s] "GET / HTTP/1.1" 200 10\n'
         ("2026-10-25T02:30", "Europe/Berlin", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),  # there twice: the first
     ],
 )
-def test_a_time_means(text, zone, meant):
+def test_a_time_that_is_asked_for_means_this_instant(text, zone, meant):
     window = window_of(text, None, zone, NOW)
     assert window.since.astimezone(UTC) == meant
     assert Window.from_plain(window.to_plain()) == Window(meant, None, zone or "UTC")
@@ -54,12 +54,12 @@ def test_a_time_means(text, zone, meant):
         ("9" * 20 + "d", None, None, "is no time"),
     ],
 )
-def test_what_cannot_be_asked_is_refused(since, until, zone, said):
+def test_an_invalid_window_is_refused_with_the_reason(since, until, zone, said):
     with pytest.raises(UsageError, match=said):
         window_of(since, until, zone, NOW)
 
 
-def test_nothing_asked_is_no_window():
+def test_without_since_and_until_there_is_no_window():
     assert window_of(None, None, None, NOW) is None
     assert window_of(None, None, "UTC", NOW) is None
 

@@ -73,7 +73,7 @@ def test_a_damaged_block_in_an_extract_is_found_by_its_reader():
         read_all(copy)
 
 
-def test_a_file_that_shrinks_while_it_is_read():
+def test_a_file_that_shrinks_while_it_is_read_is_corrupt():
     file = io.BytesIO(sample())
     reader = RunReader(file, "part-7", unpickle=False)
     streams = [stream for slot in reader.slots_present() for stream in reader.streams(slot)]
@@ -112,12 +112,12 @@ DEFLATED = zlib.compress(KEYS + VALUES, 1, wbits=-15)
         stored(b"\xff" * 20, key_bytes=len(KEYS), records=2, flags=1, raw_bytes=len(KEYS + VALUES)),
     ],
 )  # fmt: skip
-def test_a_block_that_contradicts_itself(block):
+def test_a_block_that_contradicts_itself_is_corrupt(block):
     with pytest.raises(CorruptData):
         unpack_block(*block, unpickle=True)
 
 
-def test_a_block_that_would_inflate_beyond_what_it_states(monkeypatch):
+def test_a_block_is_not_inflated_beyond_its_stated_length(monkeypatch):
     bomb = zlib.compress(bytes(50_000_000), 9, wbits=-15)
     asked = []
 
@@ -182,7 +182,7 @@ def with_sections(*sections, runs=1, body=BLOCK) -> bytes:
         with_sections(GOOD._replace(length=10), body=BLOCK[:10]),
     ],
 )
-def test_a_footer_that_does_not_fit_the_file(data):
+def test_a_footer_that_does_not_fit_the_file_is_corrupt(data):
     with pytest.raises(CorruptData, match="part-7"):
         read_all(data)
 
@@ -220,7 +220,7 @@ def listed(data: bytes) -> list:
         *(with_pages(page, listed(page)) for page in (b"\xc1", b"\x07", b"\x90", b"\x91\x91\x01", PAGE + PAGE)),
     ],
 )  # fmt: skip
-def test_pages_that_do_not_fit_the_file(data):
+def test_pages_that_do_not_fit_the_file_are_corrupt(data):
     with pytest.raises(CorruptData, match="part-7"):
         read_all(data)
 

@@ -37,7 +37,7 @@ def test_equal_keys_keep_their_positions_and_runs_their_numbers():
     assert (reader.slots, reader.seed, reader.runs, reader.records) == (1, 0, 2, 5)
 
 
-def test_a_file_without_pairs():
+def test_a_file_without_pairs_has_no_slots():
     file = io.BytesIO()
     writer = RunWriter(file, slots=256, seed=9)
     writer.add_sorted(3, [])
@@ -87,7 +87,7 @@ def test_a_kind_too_long_for_its_byte_is_left_out():
     assert read(written(([key], [1]))) == {0: [[("", [key], [1])]]}
 
 
-def test_compression_where_it_pays():
+def test_blocks_are_compressed_where_it_pays():
     text = [f"/page/{i % 10}/of/the/site" for i in range(20_000)]
     noise = [os.urandom(100) for _ in range(5_000)]
     assert len(written((text, text)).getvalue()) < 200_000
@@ -173,7 +173,7 @@ def test_a_writer_that_raised_midway_is_spoilt():
         writer.close()
 
 
-def test_pickled_values_only_where_allowed_and_never_as_keys():
+def test_pickled_values_are_opened_only_where_that_is_allowed():
     file = written(([1], [1j]))
     assert read(file, unpickle=True) == {0: [[("i", [1], [1j])]]}
     with pytest.raises(CorruptData, match=r"run file test is damaged at byte 32: .*not opened"):
@@ -190,7 +190,7 @@ def test_streams_of_one_reader_may_be_read_in_turn():
         assert pairs == [(i, value) for i in range(9_000)]
 
 
-def test_extract_in_chunks():
+def test_an_extract_comes_in_chunks_and_holds_the_slots_asked_for():
     values = [os.urandom(3_000) for _ in range(2_000)]
     file = written((list(range(2_000)), values), slots=4)
     chunks = list(extract(file, "test", range(3)))
@@ -200,7 +200,7 @@ def test_extract_in_chunks():
     assert read(io.BytesIO(b"".join(extract(file, "test", range(0))))) == {}
 
 
-def test_an_unbuffered_file_that_returns_short_reads():
+def test_short_reads_of_an_unbuffered_file_are_completed():
     class Slow(io.BytesIO):
         def read(self, size=-1):
             return super().read(min(size, 7))

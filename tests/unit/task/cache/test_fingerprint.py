@@ -49,36 +49,36 @@ def fresh(tmp_path):
     fingerprint.own_code.cache_clear()
 
 
-def test_it_is_the_same_again(fresh):
+def test_an_unchanged_job_has_the_same_fingerprint(fresh):
     assert fresh() == fresh() == fresh("")
 
 
-def test_the_versions_of_packages(fresh, monkeypatch):
+def test_the_version_of_an_imported_package_changes_the_fingerprint(fresh, monkeypatch):
     before = fresh("import msgpack")
     monkeypatch.setattr(metadata, "version", lambda name: "99.0")
     assert fresh("import msgpack") != before
 
 
-def test_the_version_of_a_package_that_only_a_local_module_imports(fresh, tmp_path, monkeypatch):
+def test_the_version_of_a_package_that_only_a_local_module_imports_changes_it(fresh, tmp_path, monkeypatch):
     (tmp_path / "beside.py").write_text("def load():\n    import msgpack\n")
     before = fresh("import beside")
     monkeypatch.setattr(metadata, "version", lambda name: "99.0")
     assert fresh("import beside") != before
 
 
-def test_the_version_of_python_to_the_last_number(fresh, monkeypatch):
+def test_the_version_of_python_changes_the_fingerprint(fresh, monkeypatch):
     before = fresh()
     monkeypatch.setattr(sys, "version", sys.version.replace(".", ".9", 1))
     assert fresh() != before
 
 
-def test_the_implementation_of_python(fresh, monkeypatch):
+def test_the_implementation_of_python_changes_the_fingerprint(fresh, monkeypatch):
     before = fresh()
     monkeypatch.setattr(sys.implementation, "name", "another")
     assert fresh() != before
 
 
-def test_the_code_of_mrframe(fresh, monkeypatch):
+def test_the_code_of_mrframe_changes_the_fingerprint(fresh, monkeypatch):
     before = fresh()
     monkeypatch.setattr(fingerprint, "own_code", lambda: "another")
     monkeypatch.setattr(fingerprint.own_code, "cache_clear", lambda: None, raising=False)
@@ -136,7 +136,7 @@ def test_a_change_of_any_module_of_any_room_is_other_code(monkeypatch):
     fingerprint.own_code.cache_clear()
 
 
-def test_the_reader_is_the_format_that_was_found(fresh):
+def test_the_detected_format_changes_the_fingerprint(fresh):
     common = fresh(settings=TaskSettings(Reader("access", "common")))
     assert common != fresh(settings=TaskSettings(Reader("access", "combined")))
 
@@ -156,12 +156,12 @@ def test_a_setting_that_shapes_no_run_file_leaves_the_fingerprint(fresh):
     assert fresh(settings=dataclasses.replace(usual, max_failed=3)) == fresh(settings=usual)
 
 
-def test_the_options_of_the_job_and_its_text(fresh):
+def test_an_option_of_the_job_and_its_text_change_the_fingerprint(fresh):
     found = {fresh(), fresh(weight=2), fresh("# a comment")}
     assert len(found) == 3
 
 
-def test_local_modules(fresh, tmp_path):
+def test_an_edited_local_module_changes_the_fingerprint(fresh, tmp_path):
     (tmp_path / "beside.py").write_text("X = 1\n")
     before = fresh("import beside")
     (tmp_path / "beside.py").write_text("X = 2\n")
@@ -186,7 +186,7 @@ def test_a_value_that_a_function_without_a_file_holds_changes_the_fingerprint(he
     assert fingerprint_of_function(**held) != fingerprint_of_function()
 
 
-def test_an_attribute_of_a_function_without_a_file():
+def test_an_attribute_of_a_function_without_a_file_changes_the_fingerprint():
     def by_line(line):
         yield line, by_line.rate
 
@@ -208,7 +208,7 @@ def test_a_class_derived_from_a_plain_type_has_methods_of_its_own(base):
     assert reason.startswith("it uses ")
 
 
-def test_an_import_within_a_class_of_a_function_without_a_file():
+def test_an_import_within_a_class_of_a_function_without_a_file_is_not_saved():
     def by_line(line):
         class Names:
             from os import environ as names
@@ -220,7 +220,7 @@ def test_an_import_within_a_class_of_a_function_without_a_file():
     )
 
 
-def test_the_package_that_a_function_without_a_file_imports(monkeypatch):
+def test_the_package_that_a_function_without_a_file_imports_changes_the_fingerprint(monkeypatch):
     def by_line(line):
         import msgpack
 
@@ -232,7 +232,7 @@ def test_the_package_that_a_function_without_a_file_imports(monkeypatch):
     assert fingerprint.fingerprint(job, TaskSettings(text), None, {}) != before
 
 
-def test_the_local_zone(fresh, monkeypatch, tmp_path):
+def test_each_local_zone_has_its_own_fingerprint(fresh, monkeypatch, tmp_path):
     monkeypatch.delenv("TZ", raising=False)
     found = {fresh()}
     for zone in ("Europe/Berlin", ":Asia/Tokyo", "", "CET-1CEST,M3.5.0,M10.5.0/3"):
@@ -247,7 +247,7 @@ def test_the_local_zone(fresh, monkeypatch, tmp_path):
     assert len(found) == 7
 
 
-def test_the_rules_behind_etc_localtime(fresh, monkeypatch, tmp_path):
+def test_the_rules_behind_etc_localtime_change_the_fingerprint(fresh, monkeypatch, tmp_path):
     monkeypatch.delenv("TZ", raising=False)
     monkeypatch.setattr(surroundings, "LOCALTIME", str(tmp_path / "localtime"))
     before = fresh()
@@ -255,7 +255,7 @@ def test_the_rules_behind_etc_localtime(fresh, monkeypatch, tmp_path):
     assert fresh() != before
 
 
-def test_locale_decimal_context_and_flags(fresh, monkeypatch):
+def test_locale_decimal_context_and_flags_change_the_fingerprint(fresh, monkeypatch):
     before = fresh()
     with decimal.localcontext() as context:
         context.prec = 5
@@ -275,7 +275,7 @@ def test_locale_decimal_context_and_flags(fresh, monkeypatch):
         sys.set_int_max_str_digits(digits)
 
 
-def test_the_database_of_time_zones_where_a_job_names_it(fresh, monkeypatch, tmp_path):
+def test_the_database_of_time_zones_changes_the_fingerprint_of_a_job_that_names_it(fresh, monkeypatch, tmp_path):
     (tmp_path / "zones").mkdir()
     (tmp_path / "zones" / "Berlin").write_bytes(b"one")
     monkeypatch.setattr(zoneinfo, "TZPATH", (str(tmp_path / "zones"),))
@@ -285,7 +285,7 @@ def test_the_database_of_time_zones_where_a_job_names_it(fresh, monkeypatch, tmp
     assert fresh("") == without
 
 
-def test_where_the_surroundings_are_others_nothing_is_saved_and_nothing_loaded(tmp_path, monkeypatch):
+def test_a_task_in_other_surroundings_saves_and_loads_nothing(tmp_path, monkeypatch):
     (tmp_path / "a.log").write_bytes(b"one\ntwo\n")
     options = RunOptions(engine="inline", cache="on", cache_dir=str(tmp_path / "cache"))
     job = Job(read=text, key="line", reduce=mrframe.count)

@@ -55,7 +55,7 @@ def elsewhere(package):
     return run.stdout.decode().strip() or run.stderr.decode()
 
 
-def test_a_path_a_name_in_it_a_module_and_a_ready_job(write):
+def test_a_job_is_found_by_path_name_in_a_file_module_and_ready_name(write):
     path = write("a.py", PLAIN + "\n    other = Job(read=text, key='line', reduce=count)\n")
     write("pkg/sub/b.py", PLAIN)
     assert find(path).make({}).map is not None

@@ -397,7 +397,7 @@ class Value:
 
 @pytest.mark.parametrize("make", [StopIteration, lambda: SystemExit(0), ZeroDivisionError, KeyboardInterrupt])
 @pytest.mark.parametrize("method", ["__sizeof__", "__reduce__"])
-def test_methods_of_values_that_travel(lines, method, make):
+def test_a_failing_method_of_a_value_that_travels_fails_the_job(lines, method, make):
     def pairs(line):
         yield (
             line,
@@ -437,7 +437,7 @@ class Opened:
         return sys.exit, (0,)
 
 
-def test_a_value_that_ends_the_process_when_it_is_opened(lines):
+def test_a_value_that_exits_when_it_is_opened_fails_the_job(lines):
     job = Job(read=text, map=lambda line: [(line, Opened())], reduce=lambda k, vs: [(k, len(list(vs)))])
     with pytest.raises(mrframe.MrframeError, match="cannot be opened"):
         mrframe.run(job, [str(lines)], INLINE)
@@ -453,7 +453,7 @@ def test_a_value_that_ends_the_process_when_it_is_opened(lines):
         (lambda key, values: [({1}, 1)], "was given the key 'bad' and yielded {1}"),
     ],
 )
-def test_a_combiner_that_gives_no_pairs_of_its_key(tmp_path, combine, said):
+def test_a_combiner_that_gives_no_pairs_of_its_key_is_refused(tmp_path, combine, said):
     path = tmp_path / "lines.txt"
     path.write_text("bad\nbad\n")
     error = failing(Job(read=text, map=pairs_of, combine=combine, reduce=ones), path)
@@ -463,7 +463,7 @@ def test_a_combiner_that_gives_no_pairs_of_its_key(tmp_path, combine, said):
 
 
 @pytest.mark.parametrize("index", [-1, 2, True, "0", None, 0.0])
-def test_a_partitioner_that_gives_no_partition(lines, index):
+def test_a_partitioner_that_gives_no_partition_is_refused(lines, index):
     job = Job(read=text, map=pairs_of, reduce=ones, partition=lambda key, n: index, partitions=2)
     error = failing(job, lines)
     assert f"gave {index!r} for the key" in str(error)
@@ -481,7 +481,7 @@ def test_top_by_an_item_that_is_not_there_names_the_key(lines):
 @pytest.mark.parametrize(
     "make", [lambda: SystemExit(0), KeyboardInterrupt, GeneratorExit, StopIteration, Unprintable]
 )
-def test_a_job_function_that_raises(make):
+def test_a_job_function_that_raises_is_named(make):
     def job():
         raise make()
 
@@ -491,7 +491,7 @@ def test_a_job_function_that_raises(make):
 
 
 @pytest.mark.parametrize("statement", ["import sys; sys.exit(0)", "raise KeyboardInterrupt", "raise StopIteration"])
-def test_a_job_file_that_raises(tmp_path, statement):
+def test_a_job_file_that_raises_cannot_be_loaded(tmp_path, statement):
     path = tmp_path / "job.py"
     path.write_text(f"{statement}\n")
     with pytest.raises(UserCodeError, match="cannot be loaded"):
@@ -614,7 +614,7 @@ def test_an_interrupt_is_distinguished_from_a_raise():
         signal.signal(signal.SIGINT, before)
 
 
-def test_whether_a_list_iterator_was_used_up():
+def test_a_used_up_list_iterator_is_known():
     some = [1, 2, 3]
     iterator = iter(some)
     assert [(next(iterator), is_used_up(iterator)) for _ in some] == [(1, False), (2, False), (3, False)]
@@ -652,7 +652,7 @@ def test_the_truth_of_a_result_of_where_is_asked_once():
 
 
 @pytest.mark.parametrize("kept", [[], [1], [0, 2], [0, 1, 2]])
-def test_where_keeps_the_columns_together(kept):
+def test_a_where_filters_all_columns_alike(kept):
     job = Job(
         read=text, map=lambda line, offset: [(line, offset)], where=lambda line: int(line) in kept, reduce=count
     )

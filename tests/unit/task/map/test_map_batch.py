@@ -59,7 +59,7 @@ def test_the_ledger_is_that_of_any_map_and_an_int_beyond_64_bits_is_null_and_cou
     assert (summary.records, summary.malformed, summary.bad_fields) == (3, 1, {"size": 1})
 
 
-def test_where_comes_before_and_blocks_without_records_are_not_given(tmp_path):
+def test_map_batch_gets_only_blocks_with_records_that_where_keeps(tmp_path):
     (table,) = seen(tmp_path, ("path",), LOG, where=lambda size: size == 10)
     assert table.to_pydict() == {"path": ["/p1"]}
     assert seen(tmp_path, ("path",), LOG, where=lambda size: size == 11) == []

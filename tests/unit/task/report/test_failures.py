@@ -45,7 +45,7 @@ def test_a_map_that_raises_names_the_record(numbers, split_bytes):
     assert error.source == str(numbers)
 
 
-def test_the_line_of_a_compressed_file(tmp_path):
+def test_a_failure_names_the_line_of_a_compressed_file(tmp_path):
     path = tmp_path / "numbers.gz"
     path.write_bytes(gzip.compress(b"1\n2\nthree\n"))
     error = failing(
@@ -75,7 +75,7 @@ def test_where_and_map_split_name_the_record(numbers):
     ("yielded", "said"),
     [(lambda: 5, "yielded 5"), (lambda: (1, 2, 3), r"\(1, 2, 3\)"), (lambda: "ab", "'ab'")],
 )
-def test_a_map_that_yields_no_pair(numbers, yielded, said):
+def test_a_map_that_yields_no_pair_is_refused(numbers, yielded, said):
     def one(line):
         yield (line, 1) if line != "2" else yielded()
 
@@ -85,7 +85,7 @@ def test_a_map_that_yields_no_pair(numbers, yielded, said):
     assert error.line == 2
 
 
-def test_a_map_that_forgot_to_yield(numbers):
+def test_a_map_that_returns_none_is_refused(numbers):
     def nothing(line):
         return None
 
@@ -109,7 +109,7 @@ def test_a_key_without_canonical_form_is_refused_by_name(numbers, key, name, red
     assert name in str(error)
 
 
-def test_a_value_that_cannot_be_added(numbers):
+def test_a_value_that_cannot_be_added_names_its_line(numbers):
     def one(line):
         yield "k", (line if line == "three" else 1)
 
@@ -152,14 +152,14 @@ def test_sys_exit_in_a_map_is_a_failure_like_any_other(numbers):
     assert "SystemExit" in str(failing(Job(read=text, map=leave, reduce=count), numbers))
 
 
-def test_top_by_an_item_that_is_not_there(numbers):
+def test_top_by_a_missing_item_is_refused(numbers):
     def each(line):
         yield line, 1
 
     assert "has no item 0" in str(failing(Job(read=text, map=each, reduce=count).then(top(2, by=0)), numbers))
 
 
-def test_top_of_values_that_have_no_order(numbers):
+def test_top_of_values_without_an_order_is_refused(numbers):
     def each(line):
         yield line, 1
 
@@ -201,6 +201,6 @@ def test_unknown_fields_are_refused_with_the_nearest(numbers):
         {"map": to_int, "key": "line", "reduce": count},
     ],
 )
-def test_parts_that_contradict_each_other(parts):
+def test_parts_that_contradict_each_other_are_refused(parts):
     with pytest.raises(JobError):
         Job(read=text, **parts)

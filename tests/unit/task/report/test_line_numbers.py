@@ -32,7 +32,7 @@ def test_lines_before_a_decoded_block_are_those_of_the_compressed_file(packed, n
     assert lines_before(block(packed, TEXT.index(b"\n%d\n" % number) + 1 if number else 0)) == number
 
 
-def test_they_are_unknown_when_the_file_is_gone_or_another_one(packed):
+def test_lines_before_a_block_are_unknown_when_its_file_is_gone_or_another_one(packed):
     packed.write_bytes(gzip.compress(b"1\n2\n"))
     assert lines_before(block(packed, 1000)) == -1
     packed.write_bytes(b"plain\n")
