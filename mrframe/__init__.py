@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
+_NAMES = {
     "api": (
         *("Client", "Progress", "Result", "Submission", "Summary"),
         *("cluster_status", "connect", "run", "start_cluster", "stop_cluster"),
@@ -44,7 +44,7 @@ _HOMES = {
     "shuffle.reducers": ("collect", "count", "distinct", "largest", "mean", "smallest", "total"),
     "task.report.counters": ("increment",),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "Client",
@@ -80,13 +80,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    home = _HOME_OF.get(name)
-    if home is None:
+    module = _MODULE_OF.get(name)
+    if module is None:
         raise AttributeError(f"module 'mrframe' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"mrframe.{home}"), name)
+    value = getattr(importlib.import_module(f"mrframe.{module}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME_OF])
+    return sorted([*globals(), *_MODULE_OF])

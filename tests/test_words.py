@@ -1,8 +1,7 @@
 """Names in mrframe use the words of docs/glossary.md, and none of those that its table "Words not to use" forbids.
 
 Held to it: names of files, classes, functions, parameters and variables, split at underscores and capitals. Names on
-the wire and in the journal, which that section of the glossary lists, are exempt. Words that a room
-still uses stand in `NOT_YET`, and leave it as soon as it does not.
+the wire and in the journal, which that section of the glossary lists, are exempt.
 """
 
 from __future__ import annotations
@@ -17,14 +16,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 GLOSSARY = ROOT / "docs" / "glossary.md"
 HEADING = "## Words not to use"
-NOT_YET: dict[str, set[str]] = {
-    "__init__": {"home", "homes"},
-    "formats": {"home", "judge", "judged", "look", "place", "places", "said"},
-    "shuffle": {"look", "place", "places"},
-    "sinks": {"answer", "said"},
-    "store": {"home", "look", "place", "said"},
-    "wire": {"answer", "places", "said"},
-}
 
 
 @cache
@@ -82,24 +73,9 @@ def uses() -> dict[str, list[str]]:
     return found
 
 
-def rooms_of(places: list[str]) -> dict[str, list[str]]:
-    """The places by room: a folder, or a module, of the package."""
-    found: dict[str, list[str]] = {}
-    for one in places:
-        found.setdefault(re.split(r"[/:]", one.removeprefix("mrframe/"))[0].removesuffix(".py"), []).append(one)
-    return found
-
-
 @pytest.mark.parametrize("word", sorted(forbidden()))
 def test_names_do_not_use_a_forbidden_word(word):
-    found = {room: places for room, places in rooms_of(uses()[word]).items() if word not in NOT_YET.get(room, ())}
-    assert not found, f"say {forbidden()[word]} in place of {word!r}"
-
-
-@pytest.mark.parametrize("room", sorted(NOT_YET))
-def test_a_room_that_has_given_up_a_word_is_held_to_it(room):
-    gone = {word for word in NOT_YET[room] if room not in rooms_of(uses().get(word, []))}
-    assert not gone, f"{room} uses these no more: take them out of NOT_YET"
+    assert not uses()[word], f"say {forbidden()[word]} in place of {word!r}"
 
 
 def test_the_table_is_read():

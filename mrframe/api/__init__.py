@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from mrframe.formats.output.writing import jsonl_lines
     from mrframe.formats.registry import is_added, readers_by_name
     from mrframe.plugins import is_registered
-    from mrframe.sinks.answer_sink import Delivery
     from mrframe.sinks.named_sinks import form_for, sink_for
+    from mrframe.sinks.result_sink import Delivery
     from mrframe.store.output import check_target, whole_file
     from mrframe.task.code.job_file import ready_names
     from mrframe.task.debug.capsule import Capsule
@@ -106,7 +106,7 @@ _MODULES = {
     "formats.output.writing": ("jsonl_lines",),
     "formats.registry": ("is_added", "readers_by_name"),
     "plugins": ("is_registered",),
-    "sinks.answer_sink": ("Delivery",),
+    "sinks.result_sink": ("Delivery",),
     "sinks.named_sinks": ("form_for", "sink_for"),
     "store.output": ("check_target", "whole_file"),
     "task.code.job_file": ("ready_names",),

@@ -119,8 +119,8 @@ class Result:
         OutputError for a target that exists, unless `overwrite` is given, or that cannot be written. ValueRefused,
         ResultClosed.
         """
-        from mrframe.sinks.answer_sink import Delivery, deliver
         from mrframe.sinks.named_sinks import form_for, sink_for
+        from mrframe.sinks.result_sink import Delivery, deliver
 
         wanted = Delivery(form_for(target, form, terminal=False), text, overwrite)
         deliver(self, sink_for(target, wanted), {"job": self.summary.job, "hash_seed": self.summary.hash_seed})

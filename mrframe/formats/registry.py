@@ -56,7 +56,7 @@ class BuiltIn(NamedTuple):
     own_field  a field that no other kind has, by which `mrframe count` knows it, "" for none
     """
 
-    home: str
+    target: str
     names: tuple[str, ...] = ()
     own_field: str = ""
 
@@ -85,12 +85,12 @@ def kind_named(name: str) -> ReaderKind:
         return _plugin(name)
     kind = _loaded.get(name)
     if kind is None:
-        kind = _loaded[name] = _object(BUILT_IN[name].home)
+        kind = _loaded[name] = _object(BUILT_IN[name].target)
     return kind
 
 
-def _object(home: str) -> Any:
-    module, _, attribute = home.partition(":")
+def _object(target: str) -> Any:
+    module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from mrframe.formats.output.named_outputs import output_format
 from mrframe.formats.output.writing import write_rows
-from mrframe.sinks.answer_sink import Answer, Delivery
+from mrframe.sinks.result_sink import Delivery, ResultRows
 from mrframe.store.output import OutputFolder, Sink, check_target, whole_file, whole_folder
 
 Row = tuple[Any, Any]
@@ -30,20 +30,20 @@ class _Target(Generic[T]):
         self._delivery = delivery
 
     def check(self) -> None:
-        """See `AnswerSink`."""
+        """See `ResultSink`."""
         check_target(self._target, overwrite=self._delivery.overwrite)
 
     def begin(self, about: Mapping[str, Any]) -> None:
-        """See `AnswerSink`."""
+        """See `ResultSink`."""
         self._whole = self._opened(about)
         self._inside = self._whole.__enter__()
 
     def commit(self) -> None:
-        """See `AnswerSink`."""
+        """See `ResultSink`."""
         self._whole.__exit__(None, None, None)
 
     def abort(self) -> None:
-        """See `AnswerSink`."""
+        """See `ResultSink`."""
         with contextlib.suppress(Exception):
             self._whole.__exit__(_Aborted, _Aborted(), None)
 
@@ -56,32 +56,32 @@ class _Aborted(BaseException):
 
 
 class FileSink(_Target[Sink]):
-    """An answer as one file, in total order of its keys whatever the number of partitions."""
+    """A result as one file, in total order of its keys whatever the number of partitions."""
 
-    def write(self, answer: Answer) -> None:
-        """See `AnswerSink`."""
-        answer.write(self._inside, self._delivery.form, text=self._delivery.text)
+    def write(self, result: ResultRows) -> None:
+        """See `ResultSink`."""
+        result.write(self._inside, self._delivery.form, text=self._delivery.text)
 
     def _opened(self, about: Mapping[str, Any]) -> AbstractContextManager[Sink]:  # noqa: ARG002  (has no manifest)
         return whole_file(self._target, overwrite=self._delivery.overwrite)
 
 
 class FolderSink(_Target[OutputFolder]):
-    """An answer as a folder of parts of about 64 MiB, with a manifest of their rows and hashes."""
+    """A result as a folder of parts of about 64 MiB, with a manifest of their rows and hashes."""
 
-    def write(self, answer: Answer) -> None:
-        """See `AnswerSink`."""
+    def write(self, result: ResultRows) -> None:
+        """See `ResultSink`."""
         form, text = self._delivery.form, self._delivery.text
         add_parts(
             self._inside,
             output_format(form).part_ending,
-            answer.rows(),
+            result.rows(),
             lambda rows, sink: write_rows(rows, sink, form, text=text),
         )
 
     def _opened(self, about: Mapping[str, Any]) -> AbstractContextManager[OutputFolder]:
-        said = {"job": about["job"], "format": self._delivery.form, "hash_seed": about["hash_seed"]}
-        return whole_folder(self._target, said, overwrite=self._delivery.overwrite)
+        about_run = {"job": about["job"], "format": self._delivery.form, "hash_seed": about["hash_seed"]}
+        return whole_folder(self._target, about_run, overwrite=self._delivery.overwrite)
 
 
 def add_parts(
@@ -91,7 +91,7 @@ def add_parts(
     write_rows: Callable[[Iterator[Row], Sink], int],
     part_bytes: int = PART_BYTES,
 ) -> None:
-    """Write all rows as parts of a folder. An empty answer is one empty part.
+    """Write all rows as parts of a folder. An empty result is one empty part.
 
     Where a part ends depends on the rows and their form alone, not on how they were computed (law 6).
     """

@@ -1,7 +1,7 @@
-"""From a target (`-o TARGET`) to the sink for it, and to the form that the answer takes there.
+"""From a target (`-o TARGET`) to the sink for it, and to the form that the result takes there.
 
 A target SCHEME://… goes to the sink of that scheme, which a package registers as an entry point in the group
-`mrframe.sinks`: something callable with (target, `Delivery`) that gives an `AnswerSink`. A name that ends in a slash,
+`mrframe.sinks`: something callable with (target, `Delivery`) that gives a `ResultSink`. A name that ends in a slash,
 or an existing folder, is a folder of parts. Any other name is a file.
 """
 
@@ -18,7 +18,7 @@ from mrframe.store.output import is_folder_target
 from mrframe.store.publish import is_stream
 
 if TYPE_CHECKING:
-    from mrframe.sinks.answer_sink import AnswerSink, Delivery
+    from mrframe.sinks.result_sink import Delivery, ResultSink
 
 SINKS = "mrframe.sinks"
 """The group of entry points by which a package adds sinks, each under the scheme of its targets."""
@@ -33,7 +33,7 @@ def scheme_of(target: str) -> str:
     return found[1] if found else ""
 
 
-def sink_for(target: str, delivery: Delivery) -> AnswerSink:
+def sink_for(target: str, delivery: Delivery) -> ResultSink:
     """The sink for a target other than standard output.
 
     Raises UsageError for a scheme without a sink, PluginBroken for a sink that cannot be used.
@@ -46,10 +46,10 @@ def sink_for(target: str, delivery: Delivery) -> AnswerSink:
     return FolderSink(target, delivery) if is_folder_target(target) else FileSink(target, delivery)
 
 
-def _plugin(scheme: str, target: str, delivery: Delivery) -> AnswerSink:
+def _plugin(scheme: str, target: str, delivery: Delivery) -> ResultSink:
     make: Any = plugins.load_plugin(SINKS, scheme, (), f"the output {target}")
     try:
-        sink: AnswerSink = make(target, delivery)
+        sink: ResultSink = make(target, delivery)
     except OutputError:
         raise  # the target is at fault
     except Exception as error:  # whatever the package's own code raises
@@ -61,7 +61,7 @@ def _plugin(scheme: str, target: str, delivery: Delivery) -> AnswerSink:
 
 
 def form_for(target: str | None, wanted: str | None, *, terminal: bool) -> str:
-    """The form of the answer: the one asked for, else that of the file's ending, else `table` on a terminal only.
+    """The form of the result: the one asked for, else that of the file's ending, else `table` on a terminal only.
 
     OutputError for a file with an ending that no form has, as its content would not match its name.
     """

@@ -81,7 +81,7 @@ class FileIndex:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def look_up(self, path: str) -> FileRecord | None:
+    def find(self, path: str) -> FileRecord | None:
         """Return the record of this path, or None if it has none. Does not check that the file is still the same."""
         try:
             with open(self._record_path(path), "rb") as file:

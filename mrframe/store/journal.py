@@ -201,9 +201,9 @@ class JournalFile:
         if len(totals) != 1:
             self._damaged(f"it has {len(totals)} totals")
         found = _Total(turn=totals[0][0], epoch=totals[0][1])
-        for place, job, body, hashed in run("SELECT place, job, body, hash FROM row ORDER BY place"):
-            if hashed != _hash("row", place, job, body):
-                self._damaged(f"row {place} does not match its checksum")
+        for position, job, body, hashed in run("SELECT place, job, body, hash FROM row ORDER BY place"):
+            if hashed != _hash("row", position, job, body):
+                self._damaged(f"row {position} does not match its checksum")
             found.add(hashed)
             self.rows.append(Row(job, body))
         for job, body, hashed in run("SELECT job, body, hash FROM package"):
@@ -293,9 +293,9 @@ class JournalFile:
         run("DELETE FROM package WHERE job = ?", (job,))
         run("DELETE FROM row WHERE job = ?", (job,))
         if kept:
-            place = kept[0][0]
-            hashed = _hash("row", place, job, body)
-            run("INSERT INTO row VALUES (?, ?, ?, ?)", (place, job, body, hashed))
+            position = kept[0][0]
+            hashed = _hash("row", position, job, body)
+            run("INSERT INTO row VALUES (?, ?, ?, ?)", (position, job, body, hashed))
             self._total.add(hashed)
 
     def _write_mark(self) -> None:
@@ -310,9 +310,9 @@ class JournalFile:
             os.close(self._mark_fd)
             self._mark_fd = -1
 
-    def _damaged(self, said: str) -> NoReturn:
+    def _damaged(self, fault: str) -> NoReturn:
         raise CorruptData(
-            f"the journal {self.path} is damaged: {said}. Its content is not used; restore a copy of "
+            f"the journal {self.path} is damaged: {fault}. Its content is not used; restore a copy of "
             f"{os.path.dirname(self.path)}, or move that directory away to begin without its submissions; datasets "
             "stay on the nodes, and `mrframe fs recover` brings them back"
         )

@@ -30,7 +30,7 @@ def private_directory(path: str) -> str:
     return path
 
 
-def home_folder(variable: str, usual: str) -> str:
+def user_folder(variable: str, usual: str) -> str:
     """Return the folder named by an environment variable, or `usual` below the home.
 
     Raises NotPrivate without a home.
@@ -38,10 +38,10 @@ def home_folder(variable: str, usual: str) -> str:
     named = os.environ.get(variable)
     if named:
         return named
-    home = os.path.expanduser("~")
-    if not os.path.isabs(home):  # otherwise a folder `~` would be made in the working directory
+    base = os.path.expanduser("~")
+    if not os.path.isabs(base):  # otherwise a folder `~` would be made in the working directory
         raise NotPrivate(f"this user has no home directory ($HOME), and ${variable} names no other folder")
-    return os.path.join(home, usual)
+    return os.path.join(base, usual)
 
 
 def check_private(path: str) -> bool:

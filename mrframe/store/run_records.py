@@ -17,7 +17,7 @@ import shutil
 import time
 
 from mrframe.errors import CorruptData, UsageError
-from mrframe.store.private import check_private_directory, home_folder, private_directory, read_private
+from mrframe.store.private import check_private_directory, private_directory, read_private, user_folder
 
 AGE_S = 7 * 86_400.0
 BYTES_MAX = 100 << 20
@@ -29,7 +29,7 @@ SMALL_BYTES = 256 << 10
 
 def default_folder() -> str:
     """Return the folder of the runs, in the user's state directory. Raises NotPrivate when the user has no home."""
-    return os.path.join(home_folder("XDG_STATE_HOME", os.path.join(".local", "state")), "mrframe", "runs")
+    return os.path.join(user_folder("XDG_STATE_HOME", os.path.join(".local", "state")), "mrframe", "runs")
 
 
 class RunRecords:

@@ -85,7 +85,7 @@ TO_CLIENT = Vocabulary(
     block_messages.StorageState,
 )
 FETCH_ASKED = Vocabulary(messages.FetchFile, messages.FetchMore, messages.FetchStop, bytes_max=4096)
-FETCH_ANSWER = Vocabulary(messages.FilePiece, messages.FileEnd, messages.FileRefused, bytes_max=4096)
+FETCH_REPLY = Vocabulary(messages.FilePiece, messages.FileEnd, messages.FileRefused, bytes_max=4096)
 
 TO_KEEPER = Vocabulary(messages.KeeperSetup, messages.ForkChildren, messages.EndAll)
 TO_WARM_PARENT = Vocabulary(messages.ForkExecutor, messages.EndExecutor)
@@ -103,6 +103,6 @@ FROM_EXECUTOR = Vocabulary(
 )
 
 ALL = (
-    *(FROM_CLIENT, FROM_NODE, TO_NODE, TO_CLIENT, FETCH_ASKED, FETCH_ANSWER),
+    *(FROM_CLIENT, FROM_NODE, TO_NODE, TO_CLIENT, FETCH_ASKED, FETCH_REPLY),
     *(TO_KEEPER, TO_WARM_PARENT, FROM_PARENT, TO_CHILD, FROM_CHILD, TO_EXECUTOR, FROM_EXECUTOR),
 )

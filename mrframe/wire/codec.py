@@ -218,10 +218,10 @@ def _values_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda value: tuple([getattr(value, name) for name in names])
 
 
-def _items_of(places: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda items: tuple([items[i] for i in places])
+def _items_of(indexes: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    if len(indexes) > 1:
+        return itemgetter(*indexes)
+    return lambda items: tuple([items[i] for i in indexes])
 
 
 def _literal(allowed: tuple[Any, ...]) -> Coder:

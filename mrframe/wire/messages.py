@@ -109,7 +109,7 @@ class FollowJob:
 
 @dataclass(frozen=True, slots=True)
 class JobUnknown:
-    """The answer to `FollowJob` when there is no such job."""
+    """The reply to `FollowJob` when there is no such job."""
 
     job: str
 
@@ -133,7 +133,7 @@ class NodeState:
 class JobState:
     """A job as the master sees it: "running", "done" or "failed", with the tasks of its current step.
 
-    `error_slug` and `said` describe the failure of a failed one. `said` is the beginning of the failure's message.
+    `error_slug` and `message` describe the failure of a failed one. `message` is the beginning of its text.
     """
 
     job: str
@@ -142,7 +142,7 @@ class JobState:
     tasks_done: int
     tasks_total: int
     error_slug: str = ""
-    said: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class ClusterState:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The answer to a message that was dropped. `reason` is for people."""
+    """The reply to a message that was dropped. `reason` is for people."""
 
     reason: str
 

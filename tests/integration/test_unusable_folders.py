@@ -165,7 +165,7 @@ def test_saved_results_that_vanish_after_planning_cost_a_warning(log, tmp_path, 
         assert any(split.kind == "saved" for split in plan.splits)
         shutil.rmtree(tmp_path / "cache")
 
-    monkeypatch.setattr(RunCache, "answer", gone)
+    monkeypatch.setattr(RunCache, "whole_result", gone)
     (warning,) = run(packed, tmp_path / "cache")[0]
     assert "cached results were gone" in warning
 

@@ -227,7 +227,7 @@ class Client(DatasetClient):
             one.tasks_total,
             None if at_s is None else datetime.fromtimestamp(at_s).astimezone(),
             one.error_slug,
-            one.said,
+            one.message,
         )
 
     def _name(self, job: str) -> str | None:

@@ -214,7 +214,7 @@ class Fetcher:
                 frames = transport.receive_reply(peer.outbox.socket)
                 if frames is None:
                     return
-                message = channels.FETCH_ANSWER.decode(frames[0].buffer)
+                message = channels.FETCH_REPLY.decode(frames[0].buffer)
             except BadMessage:
                 continue  # the transfer stalls then and is requested again
             if message.request in peer.active:

@@ -116,18 +116,18 @@ class FileServer:
             return False
         if piece is None:
             end = messages.FileEnd(upload.request, upload.number, upload.size_bytes, upload.crc)
-            transport.send(self._router, upload.route, channels.FETCH_ANSWER.encode(end))
+            transport.send(self._router, upload.route, channels.FETCH_REPLY.encode(end))
             return False
         upload.crc = zlib.crc32(piece, upload.crc)
         head = messages.FilePiece(upload.request, upload.number, upload.crc)
         upload.number += 1
         upload.size_bytes += len(piece)
         upload.credits -= 1
-        return transport.send(self._router, upload.route, channels.FETCH_ANSWER.encode(head), piece)
+        return transport.send(self._router, upload.route, channels.FETCH_REPLY.encode(head), piece)
 
     def _refuse(self, route: bytes, request: int, reason: str) -> None:
         refused = messages.FileRefused(request, reason[:1000])
-        transport.send(self._router, route, channels.FETCH_ANSWER.encode(refused))
+        transport.send(self._router, route, channels.FETCH_REPLY.encode(refused))
 
     def _drop(self, key: tuple[bytes, int]) -> None:
         upload = self._uploads.pop(key, None)

@@ -39,9 +39,7 @@ class InputRecords:
         self._began_s = now_s()
         self._records = records
         self._inputs = [
-            _Input(file, FileStat(*file.state), records.look_up(file.path))
-            if file.state
-            else _Input(file, None, None)
+            _Input(file, FileStat(*file.state), records.find(file.path)) if file.state else _Input(file, None, None)
             for file in files
         ]
 

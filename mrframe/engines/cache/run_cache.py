@@ -21,7 +21,7 @@ from mrframe.engines.protocol import CommittedAttempt, Engine, Outcome, Plan, co
 from mrframe.errors import MrframeError, NotPrivate
 from mrframe.formats.inputs.files import InputFile
 from mrframe.store.file_index import FileIndex
-from mrframe.store.private import home_folder
+from mrframe.store.private import user_folder
 from mrframe.store.result_store import ResultStore
 from mrframe.task.code.settings import Saving
 
@@ -34,7 +34,7 @@ BYTES_MIN = 64 * MIB
 
 def cache_folder(options: RunOptions) -> str:
     """Where results are saved. NotPrivate when the user has no home."""
-    return os.path.abspath(options.cache_dir or os.path.join(home_folder("XDG_CACHE_HOME", ".cache"), "mrframe"))
+    return os.path.abspath(options.cache_dir or os.path.join(user_folder("XDG_CACHE_HOME", ".cache"), "mrframe"))
 
 
 def folders(options: RunOptions) -> tuple[ResultStore, FileIndex]:

@@ -105,7 +105,7 @@ def _listed(parts: frozenset[str]) -> str:
 
 def _name(form: str) -> str:
     """Return the field name of a part without a date."""
-    said = says(form)
-    if said & {"hour", "minute", "second"}:
+    found = says(form)
+    if found & {"hour", "minute", "second"}:
         return "clock"
-    return "zone" if said == {"zone"} else "date"
+    return "zone" if found == {"zone"} else "date"

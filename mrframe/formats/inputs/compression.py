@@ -193,7 +193,7 @@ class _Stream:
             if self._decoded > max(RATIO_FREE_BYTES, RATIO_MAX * self._taken):
                 raise self._bomb()
             if out:
-                self._look(out)
+                self._check_is_log(out)
                 yield out
             data = b""
             if self._member.eof:
@@ -206,7 +206,7 @@ class _Stream:
             where = f"between compressed bytes {self._chunk_at:,} and {self._taken:,} ({error})"
             raise self._fault(f"damaged {where}") from None
 
-    def _look(self, out: bytes) -> None:
+    def _check_is_log(self, out: bytes) -> None:
         """Refuse content that is no log. Only a few bytes go out before enough of it is known."""
         if len(self._head) < HEAD_BYTES:
             self._head += out[:HEAD_BYTES]

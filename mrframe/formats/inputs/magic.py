@@ -101,17 +101,17 @@ def _check_utf16(head: bytes, name: str, tool: str) -> None:
     """Lines cannot be found there by their bytes."""
     marked = head.startswith(_UTF16_MARKS)
     if marked or re.match(_EVERY_OTHER_NUL, head):
-        said = "begins with the mark of UTF-16 or UTF-32 text" if marked else "is UTF-16 text without a mark"
+        fault = "begins with the mark of UTF-16 or UTF-32 text" if marked else "is UTF-16 text without a mark"
         form = "UTF-16" if marked else "UTF-16BE" if head[0] == 0 else "UTF-16LE"
         shown = _piped(f"iconv -f {form} -t UTF-8", name, tool)
-        raise InputError(f"{name} {said}; mrframe reads UTF-8: pipe it in: {shown}")
+        raise InputError(f"{name} {fault}; mrframe reads UTF-8: pipe it in: {shown}")
 
 
 def _refusal(name: str, what: str, command: str, tool: str) -> str:
-    said = f"{name} is {what}" + (f" within {tool.split(maxsplit=1)[0]} compression" if tool else "")
+    refusal = f"{name} is {what}" + (f" within {tool.split(maxsplit=1)[0]} compression" if tool else "")
     if not command:
-        return f"{said}, and no log; leave it out"
-    return f"{said}, which mrframe does not read; pipe it in: {_piped(command, name, tool)}"
+        return f"{refusal}, and no log; leave it out"
+    return f"{refusal}, which mrframe does not read; pipe it in: {_piped(command, name, tool)}"
 
 
 def _piped(command: str, name: str, tool: str) -> str:

@@ -29,8 +29,8 @@ def parts_of(directory: str) -> list[str] | None:
     """
     import json
 
-    place = os.path.join(directory, MANIFEST)
-    with open(place, "rb") as file:
+    path = os.path.join(directory, MANIFEST)
+    with open(path, "rb") as file:
         raw = file.read()
     try:
         manifest = json.loads(raw)
@@ -38,17 +38,17 @@ def parts_of(directory: str) -> list[str] | None:
         manifest = None
     if not isinstance(manifest, dict) or "mrframe_output" not in manifest:
         if b'"mrframe_output"' in raw:
-            raise _damaged(place)
+            raise _damaged(path)
         return None
     if manifest["mrframe_output"] != MANIFEST_VERSION:
         raise InputError(
-            f"{place} is of version {manifest['mrframe_output']!r}, and this mrframe reads {MANIFEST_VERSION}; "
+            f"{path} is of version {manifest['mrframe_output']!r}, and this mrframe reads {MANIFEST_VERSION}; "
             "use the mrframe that wrote it, or name the files themselves"
         )
     try:
         parts = [(_plain(part["name"]), part["bytes"], part["sha256"]) for part in manifest["parts"]]
     except (KeyError, TypeError, ValueError):
-        raise _damaged(place) from None
+        raise _damaged(path) from None
     return [_verified(os.path.join(directory, name), length, sha256) for name, length, sha256 in parts]
 
 
@@ -59,8 +59,8 @@ def _plain(name: Any) -> str:
     return name
 
 
-def _damaged(place: str) -> CorruptData:
-    return CorruptData(f"{place} is no whole manifest of mrframe's; {_REMEDY}", file=place)
+def _damaged(path: str) -> CorruptData:
+    return CorruptData(f"{path} is no whole manifest of mrframe's; {_REMEDY}", file=path)
 
 
 def _verified(path: str, length: int, sha256: str) -> str:

@@ -61,13 +61,13 @@ def _columns(keys: Sequence[Any], column: Sequence[Any], name: str, names: list[
     if types == {tuple} and names == flat and set(map(len, column)) == {len(names)}:
         return list(zip(*column, strict=True))
     table: list[list[Any]] = [[None] * len(column) for _ in names]
-    place = {part: i for i, part in enumerate(names)}
+    position = {part: i for i, part in enumerate(names)}
     for row, value in enumerate(column):
         cells = [] if value is None else parts(value, name)
-        if not {part for part, _ in cells} <= place.keys() or len(dict(cells)) < len(cells):
+        if not {part for part, _ in cells} <= position.keys() or len(dict(cells)) < len(cells):
             raise _refusal(keys[row], cells, names)
         for part, item in cells:
-            table[place[part]][row] = item
+            table[position[part]][row] = item
     return list(table)
 
 

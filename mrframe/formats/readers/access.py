@@ -47,8 +47,8 @@ class AccessReader:
         known = grammar.field_map()
         wanted = {name: capture_of(*known[name]) for name in self._fields if name not in _LINE_FIELDS}
         self._patterns = patterns_of(grammar, list(dict.fromkeys(wanted.values())))
-        place = {capture: at for at, capture in enumerate(self._patterns.captures)}
-        self._places = [place[wanted[name]] if name in wanted else None for name in self._fields]
+        position = {capture: at for at, capture in enumerate(self._patterns.captures)}
+        self._positions = [position[wanted[name]] if name in wanted else None for name in self._fields]
         self._converters = [
             converter_for(*known[name]) if name in wanted else Text(dash=False) if name == "line" else None
             for name in self._fields
@@ -62,7 +62,7 @@ class AccessReader:
         good: list[bool] | None = None
         malformed: list[Malformed] = []
         if refused.count(None) != lines.count:
-            wrong = self._judge(columns, refused, bad_fields)
+            wrong = self._check_refused(columns, refused, bad_fields)
             if wrong:
                 malformed = self._malformed(block, lines, refused, wrong)
                 good = [True] * lines.count
@@ -82,9 +82,9 @@ class AccessReader:
             nul_bytes=lines.nul_bytes,
             bom_bytes=lines.bom_bytes,
         )
-        for index, place in enumerate(self._places):
-            if place is not None:
-                column: list[Any] = columns[place]
+        for index, position in enumerate(self._positions):
+            if position is not None:
+                column: list[Any] = columns[position]
             else:
                 column = _line_column(self._fields[index], block, lines, source, offset)
                 if good is not None:
@@ -121,7 +121,7 @@ class AccessReader:
         raise IndexError(f"the block has {seen + 1} records, so none has the index {record}")
 
     def _fast(self, lines: Lines) -> tuple[RawColumns, list[bytes | None]]:
-        """A column for each capture, and the lines that are still to be judged (None elsewhere)."""
+        """A column for each capture, and the lines that are still to be checked (None elsewhere)."""
         groups = len(self._patterns.captures) + 1
         parts = self._patterns.fast.split(lines.body)
         if len(parts) == lines.count * (groups + 1) + 1:  # as many matches as line ends: the proof
@@ -129,7 +129,9 @@ class AccessReader:
             return columns[:-1], columns[-1]
         return [[None] * lines.count for _ in range(groups - 1)], [*lines.split()]
 
-    def _judge(self, columns: RawColumns, refused: list[bytes | None], bad_fields: dict[str, int]) -> list[int]:
+    def _check_refused(
+        self, columns: RawColumns, refused: list[bytes | None], bad_fields: dict[str, int]
+    ) -> list[int]:
         """Fill in the records that the fast pattern refused. Return the numbers of the malformed lines."""
         strict, captures, groups = self._patterns.strict, self._patterns.captures, self._patterns.strict_groups
         wrong = []
@@ -141,10 +143,10 @@ class AccessReader:
             if match is None:
                 wrong.append(number)
                 continue
-            for place, capture in enumerate(captures):
-                columns[place][number], absent = part(capture, match[groups[place]])
-                missing[place] += absent
-        for label, wanted in zip(self._labels, self._places, strict=True):
+            for position, capture in enumerate(captures):
+                columns[position][number], absent = part(capture, match[groups[position]])
+                missing[position] += absent
+        for label, wanted in zip(self._labels, self._positions, strict=True):
             if wanted is not None and missing[wanted]:
                 _add(bad_fields, label, missing[wanted])
         return wrong

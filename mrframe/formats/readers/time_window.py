@@ -187,7 +187,7 @@ class WindowReader:
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """Parse a block and keep the records within. See `BlockReader`."""
-        parsed, states = self._judged(block, source, offset)
+        parsed, states = self._with_states(block, source, offset)
         parsed.columns = parsed.columns[: self._times.first]
         if states.count(INSIDE) < parsed.records:
             self._leave_out(parsed, states, block)
@@ -218,17 +218,17 @@ class WindowReader:
         """Return the number of its line for each record within. See `BlockReader`."""
         if not parsed.outside_time and not parsed.without_time:
             return self._inner.lines_of_records(block, parsed)
-        all_of_them, states = self._judged(block, "", 0)
+        all_of_them, states = self._with_states(block, "", 0)
         inside = [state == INSIDE for state in states]
         return list(compress(self._inner.lines_of_records(block, all_of_them), inside))
 
     def locate(self, block: bytes, record: int) -> tuple[int, bytes]:
         """Find the line of the n-th record within. See `BlockReader`."""
-        _, states = self._judged(block, "", 0)
+        _, states = self._with_states(block, "", 0)
         inside = [number for number, state in enumerate(states) if state == INSIDE]
         return self._inner.locate(block, inside[record])
 
-    def _judged(self, block: bytes, source: str, offset: int) -> tuple[Parsed, list[int]]:
+    def _with_states(self, block: bytes, source: str, offset: int) -> tuple[Parsed, list[int]]:
         """The block with all columns raw, and the state of each record."""
         first, count = self._times.first, self._times.columns
         parsed = self._inner.parse(block, source, offset, forms=as_raw(range(first + count)))
@@ -243,23 +243,23 @@ class WindowReader:
         times_column = parsed.columns[first]
         if isinstance(times_column, RawBytes):
             return parsed, self._states_of(times_column.items)
-        return parsed, self._looked_up(self._states, values_of(times_column), self._judge_time)
+        return parsed, self._looked_up(self._states, values_of(times_column), self._time_state)
 
     def _states_of(self, column: Sequence[Any]) -> list[int]:
         """Return the state of each text. Those that differ only in last digits of minute and second share a check."""
         digits = self._times.digits
         if digits is None or None in column:
-            return self._looked_up(self._states, column, self._judge)
+            return self._looked_up(self._states, column, self._text_state)
         minute, second = digits
         coarse = [text[:minute] + text[minute + 1 : second] + text[second + 1 :] for text in column]
-        states = self._looked_up(self._coarse, coarse, self._judge_coarse)
+        states = self._looked_up(self._coarse, coarse, self._coarse_state)
         if EDGE in states:
-            exact = self._looked_up(self._states, column, self._judge)
+            exact = self._looked_up(self._states, column, self._text_state)
             states = [one if state == EDGE else state for state, one in zip(states, exact, strict=True)]
         return states
 
     @staticmethod
-    def _looked_up(known: dict[Any, int], texts: Sequence[Any], judge: Callable[[Any], int]) -> list[int]:
+    def _looked_up(known: dict[Any, int], texts: Sequence[Any], state_of: Callable[[Any], int]) -> list[int]:
         """Return each text's state from a cache. Logs repeat times and are nearly in order."""
         try:
             return [known[text] for text in texts]
@@ -268,18 +268,18 @@ class WindowReader:
                 known.clear()
             for text in texts:
                 if text not in known:
-                    known[text] = judge(text)
+                    known[text] = state_of(text)
             return [known[text] for text in texts]
 
-    def _judge(self, text: bytes | None) -> int:
-        return self._judge_time(self._time(text))
+    def _text_state(self, text: bytes | None) -> int:
+        return self._time_state(self._time(text))
 
-    def _judge_time(self, time: datetime | None) -> int:
+    def _time_state(self, time: datetime | None) -> int:
         if time is not None:
             self._met((time,))
         return self._window.state(time)
 
-    def _judge_coarse(self, text: bytes) -> int:
+    def _coarse_state(self, text: bytes) -> int:
         """The state of all times that this text stands for, EDGE when they are not all on one side of each end."""
         assert self._times.digits is not None
         minute, second = self._times.digits[0], self._times.digits[1] - 1

@@ -95,17 +95,17 @@ class Layout:
         self._check(sections, page, self.end if last else self.pages[number + 1].start, name, at)
         return sections
 
-    def _check(self, sections: list[Section], page: Page, end: int, name: str, place: int) -> None:
+    def _check(self, sections: list[Section], page: Page, end: int, name: str, page_offset: int) -> None:
         """Check that sections fill the file up to the next page's, so that no byte is without a checksum."""
         at = page.start
         for section in sections:
             known = section.order <= AS_GIVEN and section.run < self.runs
             listed = page.first_slot <= section.slot <= page.last_slot
             if not (known and listed) or section.offset != at or not section.length or not section.blocks:
-                raise corrupt(name, place, f"it lists an impossible section {tuple(section)}")
+                raise corrupt(name, page_offset, f"it lists an impossible section {tuple(section)}")
             at += section.length
         if at != end:
-            raise corrupt(name, place, f"the sections of a page end at byte {at} and not at {end}")
+            raise corrupt(name, page_offset, f"the sections of a page end at byte {at} and not at {end}")
 
 
 def header(slots: int, seed: int, *, by_value: bool = False) -> bytes:
@@ -125,9 +125,9 @@ def ending(offset: int, runs: int, sections: list[Section]) -> bytes:
         pages.append(Page(min(slots), max(slots), some[0].offset, len(page), zlib.crc32(page)))
         data += page
     footer: bytes = msgpack.packb([runs, pages])
-    place = struct.pack("<QI", offset + len(data), len(footer))
-    crc = zlib.crc32(place, zlib.crc32(footer))
-    return data + footer + place + crc.to_bytes(4, "little") + TRAILER_MAGIC
+    position = struct.pack("<QI", offset + len(data), len(footer))
+    crc = zlib.crc32(position, zlib.crc32(footer))
+    return data + footer + position + crc.to_bytes(4, "little") + TRAILER_MAGIC
 
 
 def read_layout(file: BinaryIO, name: str) -> Layout:

@@ -43,10 +43,10 @@ class RunReader:
     @property
     def records(self) -> int:
         """Return the number of pairs in the file."""
-        self.look_up(range(self.slots))
+        self.find_sections(range(self.slots))
         return sum(section.records for sections in self._by_slot.values() for section in sections)
 
-    def look_up(self, wanted: range) -> None:
+    def find_sections(self, wanted: range) -> None:
         """Find the sections of these slots now, all at once. Others are found when they are asked for."""
         if wanted.start >= self._covered.start and wanted.stop <= self._covered.stop:
             return
@@ -63,13 +63,13 @@ class RunReader:
         self._covered = wanted
 
     def _sections(self, slot: int) -> list[Section]:
-        self.look_up(range(slot, slot + 1))
+        self.find_sections(range(slot, slot + 1))
         return self._by_slot.get(slot, [])
 
     def slots_present(self, wanted: range | None = None) -> list[int]:
         """Return the slots that have pairs, ascending, and within `wanted` if given."""
         wanted = range(self.slots) if wanted is None else wanted
-        self.look_up(wanted)
+        self.find_sections(wanted)
         return sorted(slot for slot in self._by_slot if slot in wanted)
 
     def streams(self, slot: int, source: int | None = None) -> list[Iterator[Block]]:
@@ -79,12 +79,12 @@ class RunReader:
 
     def some_blocks(self, slot: int, wanted: int) -> list[Block]:
         """Return at most `count` of the blocks of a slot, evenly spread, the first and the last among them."""
-        places = [place for section in self._sections(slot) for place in self._places(section)]
-        if len(places) > wanted:
-            places = [places[i * (len(places) - 1) // max(1, wanted - 1)] for i in range(wanted)]
-        return [self._block(at, end)[0] for at, end in places]
+        positions = [position for section in self._sections(slot) for position in self._block_positions(section)]
+        if len(positions) > wanted:
+            positions = [positions[i * (len(positions) - 1) // max(1, wanted - 1)] for i in range(wanted)]
+        return [self._block(at, end)[0] for at, end in positions]
 
-    def _places(self, section: Section) -> Iterator[tuple[int, int]]:
+    def _block_positions(self, section: Section) -> Iterator[tuple[int, int]]:
         """Return the offset of each block of a section, and its end. Only the heads of the blocks are read."""
         at, end = section.offset, section.offset + section.length
         for _ in range(section.blocks):
@@ -110,7 +110,7 @@ class RunReader:
 
     def sizes(self) -> dict[int, tuple[int, int]]:
         """Return {slot: (pairs, bytes)} of all slots that have pairs."""
-        self.look_up(range(self.slots))
+        self.find_sections(range(self.slots))
         return {
             slot: (sum(s.records for s in sections), sum(s.length for s in sections))
             for slot, sections in sorted(self._by_slot.items())
@@ -119,7 +119,7 @@ class RunReader:
     def encoded(self, slot: int) -> Iterator[tuple[int, memoryview, memoryview]]:
         """Yield (pairs, keys, values) of each block of a slot, run by run, with its columns encoded."""
         for section in self._sections(slot):
-            for at, end in self._places(section):
+            for at, end in self._block_positions(section):
                 head, data = self._stored(at, end)
                 try:
                     _, records, keys, values, digest = open_block(head, data)

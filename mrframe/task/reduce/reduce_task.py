@@ -70,7 +70,7 @@ class ReduceTask:
             for path in self._order.sources:
                 readers.append(RunReader(files.open(path), path, unpickle=True))
                 _check_seed(readers[-1], path, self._settings.hash_seed)
-                readers[-1].look_up(self._wanted())
+                readers[-1].find_sections(self._wanted())
             output = SortedOutput(
                 os.path.join(self._order.out_dir, PART_FILE),
                 temporary,

@@ -221,7 +221,7 @@ def _send_wrong_end(self, upload):
     from mrframe.wire import channels, messages
 
     end = messages.FileEnd(upload.request, 0, 5, 0)
-    transport.send(self._router, upload.route, channels.FETCH_ANSWER.encode(end))
+    transport.send(self._router, upload.route, channels.FETCH_REPLY.encode(end))
     return False
 
 

@@ -21,7 +21,7 @@ COMMITTED = []
 
 
 class ListSink:
-    """See `mrframe.sinks.answer_sink.AnswerSink`."""
+    """See `mrframe.sinks.result_sink.ResultSink`."""
 
     def __init__(self, target, delivery):
         self.target = target

@@ -11,9 +11,9 @@ from mrframe.cli.main import group
 from mrframe.errors import OutputError, PluginBroken, UsageError
 from mrframe.formats.output import named_outputs
 from mrframe.formats.output.named_outputs import FORMATS, output_format
-from mrframe.sinks.answer_sink import Delivery, deliver
 from mrframe.sinks.file_sinks import FileSink, FolderSink
 from mrframe.sinks.named_sinks import form_for, sink_for
+from mrframe.sinks.result_sink import Delivery, deliver
 
 PLUGINS = str(Path(__file__).parents[2] / "plugins")
 

@@ -16,11 +16,11 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     path = tmp_path / "a\udcff.log"
     path.write_bytes(b"x" * 150)
     files = FileIndex(str(tmp_path / "seen"))
-    assert files.look_up(str(path)) is None
+    assert files.find(str(path)) is None
     state = FileStat.of(str(path))
     files.record(str(path), FileRecord(state, 64, PIECES))
-    assert files.look_up(str(path)) == FileRecord(state, 64, PIECES)
-    assert files.look_up(str(tmp_path / "b.log")) is None
+    assert files.find(str(path)) == FileRecord(state, 64, PIECES)
+    assert files.find(str(tmp_path / "b.log")) is None
 
 
 def test_every_change_of_a_file_changes_its_status(tmp_path):
@@ -57,7 +57,7 @@ def test_a_damaged_record_is_ignored(tmp_path):
     whole = place.read_bytes()
     for at in range(len(whole)):
         place.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        assert files.look_up(str(path)) is None
+        assert files.find(str(path)) is None
 
 
 def test_records_are_bounded(tmp_path):
@@ -69,7 +69,7 @@ def test_records_are_bounded(tmp_path):
         files.record(f"/logs/{number}", FileRecord(state, 64, PIECES))
         os.utime(next(p for p in (tmp_path / "seen").iterdir() if p.stat().st_mtime > 1000), (number, number))
     files.trim(2)
-    assert [files.look_up(f"/logs/{number}") is not None for number in range(5)] == [False] * 3 + [True] * 2
+    assert [files.find(f"/logs/{number}") is not None for number in range(5)] == [False] * 3 + [True] * 2
     files.clear()
     assert list((tmp_path / "seen").iterdir()) == []
 
@@ -83,7 +83,7 @@ def test_files_that_are_no_records_are_never_deleted(tmp_path):
     (tmp_path / "seen" / f"{'1' * 32}.0123456789abcdef").write_bytes(b"left by a killed process")
     files.clear()
     assert sorted(entry.name for entry in (tmp_path / "seen").iterdir()) == ["0" * 32, "notes.txt"]
-    assert files.look_up("/logs/a") is None
+    assert files.find("/logs/a") is None
 
 
 @pytest.mark.parametrize(

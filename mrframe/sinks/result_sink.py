@@ -1,4 +1,4 @@
-"""`AnswerSink`, the protocol of a place where an answer goes, and `deliver`, which writes one there or not at all."""
+"""`ResultSink`, the protocol of destinations, and `deliver`, which writes a result to one, whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mrframe.formats.output.writing import Stream
 
 
-class Answer(Protocol):
+class ResultRows(Protocol):
     """The part of a `Result` that a sink needs. It may read the rows as often as it likes, in either way."""
 
     def rows(self) -> Iterator[tuple[Any, Any]]:
@@ -30,7 +30,7 @@ class Answer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The form and manner in which an answer is wanted.
+    """The form and manner in which a result is wanted.
 
     form       the name of an output format, for a sink that writes one
     text       the spelling of bytes that are not UTF-8, None for the one that is usual for the form
@@ -42,11 +42,11 @@ class Delivery:
     overwrite: bool = False
 
 
-class AnswerSink(Protocol):
-    """A place where an answer goes, made of a target (`-o TARGET`) and a `Delivery`.
+class ResultSink(Protocol):
+    """A destination of results, made of a target (`-o TARGET`) and a `Delivery`.
 
-    `check` comes before the job runs, `begin` when its answer is there. Then comes `write`, once, and `commit`, after
-    which the answer is visible, whole; or `abort`, after which nothing of it is. Faults of the place are OutputError,
+    `check` comes before the job runs, `begin` when its result is there. Then comes `write`, once, and `commit`, after
+    which the result is visible, whole; or `abort`, after which nothing of it is. Its faults are OutputError,
     and every one names the target.
     """
 
@@ -55,15 +55,15 @@ class AnswerSink(Protocol):
         ...
 
     def begin(self, about: Mapping[str, Any]) -> None:
-        """Prepare a private place. `about` is plain values about the run (job, hash_seed), for a sink to keep."""
+        """Prepare a private target. `about` is plain values about the run (job, hash_seed), for a sink to keep."""
         ...
 
-    def write(self, answer: Answer) -> None:
-        """Write all rows to the private place. Raises ValueRefused for a row that the sink cannot hold."""
+    def write(self, result: ResultRows) -> None:
+        """Write all rows to the private target. Raises ValueRefused for a row that the sink cannot hold."""
         ...
 
     def commit(self) -> None:
-        """Make the answer visible in one step. When that fails it leaves nothing, as `abort` does."""
+        """Make the result visible in one step. When that fails it leaves nothing, as `abort` does."""
         ...
 
     def abort(self) -> None:
@@ -71,11 +71,11 @@ class AnswerSink(Protocol):
         ...
 
 
-def deliver(answer: Answer, sink: AnswerSink, about: Mapping[str, Any]) -> None:
-    """Write an answer to a sink, whole or not at all. Raises the errors of the sink."""
+def deliver(result: ResultRows, sink: ResultSink, about: Mapping[str, Any]) -> None:
+    """Write a result to a sink, whole or not at all. Raises the errors of the sink."""
     sink.begin(about)
     try:
-        sink.write(answer)
+        sink.write(result)
     except BaseException:  # also an interrupt leaves nothing
         sink.abort()
         raise
