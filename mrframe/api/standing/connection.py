@@ -34,7 +34,6 @@ from mrframe.core.settings.options import RunOptions
 from mrframe.engines import submissions
 from mrframe.engines.datasets.datasets import inputs_of
 from mrframe.engines.plan.job_inputs import GivenInputs
-from mrframe.engines.protocol import raise_failure
 from mrframe.engines.submission_record import name_of
 from mrframe.errors import CorruptData, TimedOut, UsageError
 from mrframe.store.scratch import Scratch
@@ -121,9 +120,10 @@ class Client(DatasetClient):
 
     def wait(self, id: str, timeout_s: float | None = None) -> None:  # noqa: A002
         """Wait until a submission has ended. Raises its failure, TimedOut when it goes on for longer."""
-        event = self._ended(self._dir.job(id), timeout_s)
+        name = self._dir.job(id)
+        event = self._ended(name, timeout_s)
         if event.failure is not None:
-            raise_failure(event.failure)
+            submissions.raise_failure_of(event, self._dir.record(name))
 
     def result(self, id: str, timeout_s: float = 0.0) -> Result:  # noqa: A002
         """The result of a submission, as often as it is asked for. Waits at most so long for its end.

@@ -7,7 +7,7 @@ fields (`cli/parse/settings.py` reads them), and nothing else declares a setting
 from __future__ import annotations
 
 import functools
-from dataclasses import field, fields
+from dataclasses import Field, field, fields
 from typing import Any, Literal
 
 from mrframe.core.fast_dataclass import dataclass
@@ -159,10 +159,28 @@ class RunOptions:
         "0", "share of the cached results to compute again and compare, such as 2%", SHARE, metavar="%"
     )
     scratch_dir: str | None = setting(None, "folder for intermediate files (default: $TMPDIR)", PATH, metavar="DIR")
+    origins: tuple[tuple[str, str], ...] = ()  # no setting: (setting, where its value was found), for messages
+
+    def origin_of(self, name: str) -> str:
+        """Return where the value of a setting was found, such as `log_format in mrframe.toml`, else its flag."""
+        return dict(self.origins).get(name, f"--{name.replace('_', '-')}")
+
+    def is_asked_for(self, name: str) -> bool:
+        """Return whether a setting was given for this run alone, and not in the environment or a settings file."""
+        return self.origin_of(name).startswith("--")
 
     def __repr__(self) -> str:
-        given = [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default]
+        given = [(f.name, getattr(self, f.name)) for f in setting_fields() if getattr(self, f.name) != f.default]
         return f"RunOptions({', '.join(f'{name}={value!r}' for name, value in given)})"
+
+    def __eq__(self, other: object) -> bool:
+        return self._values() == other._values() if isinstance(other, RunOptions) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, one.name) for one in setting_fields())
 
     def __post_init__(self) -> None:
         for name, kind, optional in _checks():
@@ -177,5 +195,11 @@ def needed(kind: Kind, given: object) -> str:
 
 
 @functools.cache
+def setting_fields() -> list[Field[Any]]:
+    """Return the fields of `RunOptions` that are settings, in the order of their declaration."""
+    return [one for one in fields(RunOptions) if one.metadata]
+
+
+@functools.cache
 def _checks() -> list[tuple[str, Kind, bool]]:
-    return [(field.name, field.metadata["kind"], field.default is None) for field in fields(RunOptions)]
+    return [(one.name, one.metadata["kind"], one.default is None) for one in setting_fields()]

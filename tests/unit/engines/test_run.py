@@ -116,7 +116,7 @@ def test_a_limit_of_malformed_lines_that_is_no_number_is_refused(access):
 def test_a_file_of_which_no_line_matches_is_refused(tmp_path):
     path = tmp_path / "x.log"
     path.write_bytes(b"hello\n" * 2000)
-    with pytest.raises(TooManyMalformed, match=r"none of the first 1,000 lines .* 'combined'"):
+    with pytest.raises(TooManyMalformed, match=r"none of the first 1,000 lines .*\nformat: combined, named by"):
         mrframe.run(BY_STATUS, [str(path)], dataclasses.replace(INLINE, max_bad="100%"))
     with pytest.raises(FormatError, match="no known log format"):
         mrframe.run(Job(read=logs.access, key="status", reduce=count), [str(path)], INLINE)
