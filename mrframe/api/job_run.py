@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -65,8 +64,7 @@ def run(
     keep         when given, the run is kept for a week in the user's state directory, for `mrframe replay` and `why`.
                  Its id is in `summary.kept`, or in the error's `kept`. `mrframe count` gives its question here
 
-    Raises errors of `mrframe.errors`: UsageError and its kin before anything runs, UserCodeError with the user's
-    own traceback, TooManyMalformed, TimedOut, JobFailed, ClusterUnreachable.
+    Raises errors of `mrframe.errors`: UsageError and its kin before anything runs, then UserCodeError and others.
     """
     check_engine(options.engine)
     started_s, warnings = time.monotonic(), list[str]()
@@ -75,21 +73,21 @@ def run(
         scratch = _scratch(options, stack, warnings)
         keeps: Any = {"keep_rejects": rejects is not None, "keep_quarantine": quarantine is not None}
         found = find_inputs(made_job, inputs)
-        check_inputs_stay([*targets, *filter(None, (rejects, quarantine))], found.paths)
-        stack.enter_context(_left_out_kept(rejects, quarantine, text))
+        stack.enter_context(_left_out_kept(rejects, quarantine, text, found.paths, targets))
         cache = open_cache(options, found.files, found.estimated_bytes)
         stack.callback(cache.close)
         cut = cache.cut_as_before(options)
-        made = make_plan(made_job, found, cut, scratch=scratch, file=file, job_options=job_options, **keeps)
-        plan = cache.consult(made)
+        plan = make_plan(made_job, found, cut, scratch=scratch, file=file, job_options=job_options, **keeps)
+        plan = cache.consult(plan)
         chosen = cache.whole_result(plan) or engine_for(plan)
         try:
             outcome = _carried_out(chosen, plan, on_progress, keep=keep is not None)
         except CorruptData as error:
             if not _counts_on_saved(plan):
                 raise
-            again = partial(run, job_options=job_options, on_progress=on_progress, rejects=rejects, keep=keep)
-            result = again(job, inputs, replace(options, cache="off"), quarantine=quarantine, text=text)
+            more: Any = {"rejects": rejects, "quarantine": quarantine, "text": text, "keep": keep}
+            more |= {"job_options": job_options, "on_progress": on_progress}
+            result = run(job, inputs, replace(options, cache="off"), **more)
             return _with_warning(result, f"cached results were gone, so all of the input was read: {error}")
         stack.callback(outcome.close)
         summary = _summarised(plan, outcome, chosen, cache, warnings)
@@ -113,8 +111,14 @@ def _write_left_out(outcome: Outcome, rejects: str | None, quarantine: str | Non
 
 
 @contextmanager
-def _left_out_kept(rejects: str | None, quarantine: str | None, text: Text) -> Iterator[None]:
-    """Write the same files when a run ends because it left out too much: then they show why."""
+def _left_out_kept(
+    rejects: str | None, quarantine: str | None, text: Text, inputs: Sequence[str], targets: Sequence[str]
+) -> Iterator[None]:
+    """Write the same files when a run ends because it left out too much: then they show why.
+
+    Raises OutputError first if one of them, or another target, is an input.
+    """
+    check_inputs_stay([*targets, *filter(None, (rejects, quarantine))], inputs)
     try:
         yield
     except (TooManyMalformed, TooManyFailed) as error:

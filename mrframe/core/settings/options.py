@@ -177,7 +177,7 @@ class RunOptions:
         return self._values() == other._values() if isinstance(other, RunOptions) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._values())
+        return self._values().__hash__()
 
     def _values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, one.name) for one in setting_fields())
