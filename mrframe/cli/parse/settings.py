@@ -16,7 +16,7 @@ from typing import Any
 
 from mrframe.api.units import nearest
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.settings.options import RunOptions, needed, setting_fields
+from mrframe.core.settings.options import RunOptions, Section, needed, setting_fields
 from mrframe.core.settings.setting_kinds import COUNT, COUNT_OR_0, SIZE, SIZE_OR_0, SPAN, Kind
 from mrframe.errors import UsageError, did_you_mean
 
@@ -37,6 +37,7 @@ class Setting:
     default: Any
     help: str
     metavar: str
+    section: Section
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -84,6 +85,7 @@ def declared() -> dict[str, Setting]:
             f.default,
             f.metadata["help"],
             f.metadata["metavar"] or "|".join(f.metadata["kind"].choices),
+            f.metadata["section"],
         )
         for f in setting_fields()
     }
