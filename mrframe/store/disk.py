@@ -39,6 +39,8 @@ def fault_text(error: OSError, path: str) -> str:
         return f"{state}; choose a folder that this user may write to"
     if error.errno == errno.ENOENT:
         return f"{state}; choose another folder"
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{state}; choose a shorter name"
     if error.errno == errno.EROFS:
         return f"{state}; choose another disk"
     return f"{state} ({_free_text(path)}); check the disk"
