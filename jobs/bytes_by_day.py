@@ -2,7 +2,8 @@
 
 from mrframe import Job, logs, main, total
 
-job = Job(read=logs.access, key="day", value="size", reduce=total)  # a size of "-" adds nothing
+# a size of "-" adds nothing
+job = Job(read=logs.access, key="day", value="size", reduce=total, columns=("day", "bytes"))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def share(hour, values):
     yield hour, {"requests": requests, "errors": errors, "share": errors / requests}
 
 
-job = Job(read=logs.access, map=by_hour, combine=add, reduce=share)
+job = Job(read=logs.access, map=by_hour, combine=add, reduce=share, columns=("hour",))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def job(pattern: str = "error") -> Job:
         if matches(line):
             yield (file, offset), line
 
-    return Job(read=text, map=found, reduce=each)
+    return Job(read=text, map=found, reduce=each, columns=("file", "offset", "line"))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ def listed(word, files):
     yield word, sorted(set(files))
 
 
-job = Job(read=words, map=by_word, combine=once, reduce=listed)
+job = Job(read=words, map=by_word, combine=once, reduce=listed, columns=("word", "files"))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ def by_status(status):  # the parameters name the fields wanted
     yield status, 1
 
 
-job = Job(read=logs.access, map=by_status, reduce=total)
+job = Job(read=logs.access, map=by_status, reduce=total, columns=("status", "requests"))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ def add(path, values):  # combine and reduce: (key, iterator of values) -> pairs
 
 
 def job(limit: int = 20) -> Job:  # a job with options: the signature is the command line (--limit 20)
-    return Job(read=logs.access, map=by_path, combine=add, reduce=add).then(top(limit, by=0))
+    hits = Job(read=logs.access, map=by_path, combine=add, reduce=add, columns=("path", "hits", "bytes"))
+    return hits.then(top(limit, by=0))
 
 
 if __name__ == "__main__":

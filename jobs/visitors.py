@@ -4,7 +4,7 @@ from mrframe import Job, distinct, logs, main
 
 
 def job(per: str = "day") -> Job:
-    return Job(read=logs.access, key=per, value="host", reduce=distinct)
+    return Job(read=logs.access, key=per, value="host", reduce=distinct, columns=(per, "visitors"))
 
 
 if __name__ == "__main__":

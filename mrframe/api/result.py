@@ -44,12 +44,22 @@ class Result:
     shows the first rows as a table.
     """
 
-    def __init__(self, parts: Sequence[str | bytes], summary: Summary, stack: ExitStack, *, ranked: bool) -> None:
+    def __init__(
+        self,
+        parts: Sequence[str | bytes],
+        summary: Summary,
+        stack: ExitStack,
+        *,
+        ranked: bool,
+        columns: tuple[str, ...] = (),
+    ) -> None:
         self._parts = parts
         self._closed = False
         self._ranked = ranked
         self._stack = stack
         self.summary = summary
+        self.columns = columns
+        """The names of its columns, those of the key first, () where the job gives none: see docs/jobs.md."""
 
     @property
     def counters(self) -> dict[str, int]:
@@ -93,7 +103,7 @@ class Result:
 
         self._check_open()
         if form != "text" or escape:
-            write_blocks(self.blocks(), stream, form, escape=escape, text=text)
+            write_blocks(self.blocks(), stream, form, escape=escape, text=text, columns=self.columns)
             return
         with ExitStack() as stack:
             files = _opened(self._parts, stack)
@@ -139,12 +149,14 @@ class Result:
 
     def _repr_html_(self) -> str:
         from mrframe.api.html_table import html_table
+        from mrframe.formats.output.table_columns import Grid
 
-        if self._closed:
-            return html_table(["key", "value"], [], repr(self))
-        rows = list(islice(self.rows(), HTML_ROWS_MAX))
+        rows = [] if self._closed else list(islice(self.rows(), HTML_ROWS_MAX))
+        keys, values = [key for key, _ in rows], [value for _, value in rows]
+        grid = Grid(keys, values, self.columns)
         more = self.summary.rows - len(rows)
-        return html_table(["key", "value"], rows, f"and {more:,} rows more" if more > 0 else "")
+        below = repr(self) if self._closed else f"and {more:,} rows more" if more > 0 else ""
+        return html_table(grid.header, zip(*grid.columns(keys, values), strict=True), below)
 
     def __enter__(self) -> Self:
         self._check_open()
@@ -186,12 +198,14 @@ def _follow(readers: Sequence[RunReader]) -> bool:
     return True
 
 
-def held(parts: Sequence[str], summary: Summary, stack: ExitStack, *, ranked: bool) -> Result:
+def held(
+    parts: Sequence[str], summary: Summary, stack: ExitStack, *, ranked: bool, columns: tuple[str, ...]
+) -> Result:
     """A result of these files, taken into memory unless they are large. Else it owns the stack, and closes it."""
     size = sum(os.path.getsize(part) for part in parts)
     if size > HELD_BYTES_MAX:
-        return Result(parts, summary, stack.pop_all(), ranked=ranked)
-    return Result([_read(part) for part in parts], summary, ExitStack(), ranked=ranked)
+        return Result(parts, summary, stack.pop_all(), ranked=ranked, columns=columns)
+    return Result([_read(part) for part in parts], summary, ExitStack(), ranked=ranked, columns=columns)
 
 
 def _read(path: str) -> bytes:

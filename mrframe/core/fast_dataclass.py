@@ -41,13 +41,17 @@ else:
             if eq:
                 _add(cls, own, _comparison(_values(names), frozen=frozen))
             if frozen:
-                _add(cls, own, _FROZEN if not slots else _FROZEN | _pickling(names))
+                _add(cls, own, _FROZEN if not slots else _FROZEN | _pickling(fields))
             return cls
 
         return made if cls is None else made(cls)
 
 
 _Methods = dict[str, Any]
+
+ADDED = {"added": True}
+"""Metadata of a field that was added later, at the end of its class. Older data without it (a journal, a pickle) is
+read with its default."""
 
 
 def field_types(cls: type) -> dict[str, Any]:
@@ -128,13 +132,18 @@ def _comparison(values: Callable[[Any], tuple[Any, ...]], *, frozen: bool) -> _M
     return {"__eq__": __eq__, "__hash__": __hash__ if frozen else None}
 
 
-def _pickling(names: tuple[str, ...]) -> _Methods:
+def _pickling(fields: tuple[dataclasses.Field[Any], ...]) -> _Methods:
     """Return the methods that pickle needs to restore a frozen object with slots."""
+
+    names = [field.name for field in fields]
+    added = [field.default for field in fields if "added" in field.metadata]
 
     def __getstate__(self: Any) -> list[Any]:  # noqa: N807
         return [getattr(self, name) for name in names]
 
     def __setstate__(self: Any, state: list[Any]) -> None:  # noqa: N807
+        missing = len(names) - len(state)
+        state = [*state, *added[-missing:]] if 0 < missing <= len(added) else state
         for name, value in zip(names, state, strict=True):
             object.__setattr__(self, name, value)
 

@@ -11,6 +11,7 @@ import os
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Reader
+from mrframe.core.job.result_columns import result_columns
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.engines.history.kept_runs import stamps
 from mrframe.engines.protocol import Plan
@@ -19,12 +20,17 @@ from mrframe.errors import CorruptData
 
 @dataclass(frozen=True, slots=True)
 class RecordedJob:
-    """What a record says of the job: enough of a `Job` for the summary. `ranked`: its last step is a `top`."""
+    """What a record says of the job: enough of a `Job` for the summary.
+
+    ranked   its last step is a `top`
+    columns  of its result: see `core/job/result_columns.py`
+    """
 
     name: str
     is_join: bool
     source_names: tuple[str, ...]
     ranked: bool
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ def record_of(plan: Plan) -> bytes:
             "is_join": plan.job.is_join,
             "source_names": list(plan.job.source_names),
             "ranked": plan.job.steps()[-1].top is not None,
+            "columns": result_columns(plan.job),
             "readers": [[name, one.kind, one.format] for name, one in readers.items()],
             "partitions": [step.partitions for step in plan.steps],
             "window": plan.settings.window,
@@ -78,12 +85,13 @@ def recorded_plan(record: bytes) -> RecordedPlan:
     """The plan that a record is of, as far as it says. CorruptData when it is damaged."""
     try:
         plain = json.loads(record)
-        job = RecordedJob(plain["name"], plain["is_join"], tuple(plain["source_names"]), plain["ranked"])
+        columns = tuple(plain.get("columns", ()))  # there were none once
+        job = RecordedJob(plain["name"], plain["is_join"], tuple(plain["source_names"]), plain["ranked"], columns)
         readers = {name: Reader(kind, text) for name, kind, text in plain["readers"]}
         settings = RecordedSettings(
             readers if job.is_join else readers[""],
             plain["window"] and tuple(plain["window"]),
-            plain.get("hash_seed", 0),  # there was none once
+            plain.get("hash_seed", 0),  # nor this
         )
         steps = tuple(StepSpec(partitions) for partitions in plain["partitions"])
         splits = (Split("file", "", "", 0, plain["planned_bytes"], (0, 0)),)

@@ -16,13 +16,13 @@ from mrframe.core.model.actions import JobEnded
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.core.settings.options import RunOptions
 from mrframe.engines.cache.run_cache import open_cache
-from mrframe.engines.gather import outcome_of, raise_end
+from mrframe.engines.gather import outcome_of
 from mrframe.engines.history.summary import Summary, summarise
 from mrframe.engines.plan.job_inputs import GivenInputs, find_inputs
 from mrframe.engines.plan.key_ranges import sample_plan, with_cuts
 from mrframe.engines.plan.planning import make_plan
 from mrframe.engines.protocol import Outcome, Plan, limited, raise_failure
-from mrframe.engines.submission_record import record_of, recorded_plan
+from mrframe.engines.submission_record import RecordedJob, record_of, recorded_plan
 from mrframe.errors import CorruptData, UsageError
 from mrframe.formats.inputs.files import InputFile
 from mrframe.shuffle.run_file.run_reader import check
@@ -115,22 +115,21 @@ def submit(
 
 def parts_of(session: SubmissionSession, ended: JobEnded) -> list[str]:
     """The paths of the output of a job that is done. Raises its failure."""
-    if ended.failure is not None:
-        raise_failure(ended.failure)
+    _raise_failure_of(ended)
     return [session.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
 
 
 def gather(
     session: SubmissionSession, ended: JobEnded, record: bytes, nodes: int, ends_again: Callable[[], JobEnded]
-) -> tuple[Outcome, Summary, bool]:
-    """The output of a job that is done, its summary, and whether its rows are ranked. Raises its failure.
+) -> tuple[Outcome, Summary, RecordedJob]:
+    """The output of a job that is done, its summary, and what is recorded of it. Raises its failure.
 
     Output that is missing or damaged is reported to the cluster, which produces it again, and `ends_again` waits for
     that. Raises CorruptData when it is damaged each time.
     """
     plan = recorded_plan(record)
     for _ in range(REPAIRS_MAX):
-        raise_failure_of(ended, record)
+        _raise_failure_of(ended)
         paths, unreadable = _readable(session, ended)
         if not unreadable:
             break
@@ -144,7 +143,7 @@ def gather(
         raise next(iter(unreadable.values()))
     outcome = outcome_of(ended.reports, ended.outputs, lambda _node, attempt, _name: paths[attempt])
     outcome.nodes = nodes
-    return outcome, summarise(cast("Plan", plan), outcome, "cluster"), plan.job.ranked
+    return outcome, summarise(cast("Plan", plan), outcome, "cluster"), plan.job
 
 
 def _readable(
@@ -165,11 +164,6 @@ def _readable(
     return paths, unreadable
 
 
-def raise_failure_of(ended: JobEnded, record: bytes) -> None:
-    """Raise the failure of a submission that failed, of which this is the record."""
+def _raise_failure_of(ended: JobEnded) -> None:
     if ended.failure is not None:
-        raise_end(ended.failure, ended.reports, _fetch_nothing, recorded_plan(record).settings.reader)
-
-
-def _fetch_nothing(_node: str, _attempt: str, name: str) -> str:
-    return name  # a failure needs no files of the nodes
+        raise_failure(ended.failure)

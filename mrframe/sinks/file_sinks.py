@@ -76,7 +76,7 @@ class FolderSink(_Target[OutputFolder]):
             self._inside,
             output_format(form).part_ending,
             result.rows(),
-            lambda rows, sink: write_rows(rows, sink, form, text=text),
+            lambda rows, sink: write_rows(rows, sink, form, text=text, columns=result.columns),
         )
 
     def _opened(self, about: Mapping[str, Any]) -> AbstractContextManager[OutputFolder]:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 class ResultRows(Protocol):
     """The part of a `Result` that a sink needs. It may read the rows as often as it likes, in either way."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of its columns, those of the key first, () where the job gives none."""
+        ...
+
     def rows(self) -> Iterator[tuple[Any, Any]]:
         """(key, value) of each row, in order."""
         ...

@@ -12,8 +12,8 @@ Rules.
 - Text may hold lone surrogates (log bytes decoded with surrogateescape): both ways use "surrogatepass".
 - `True` is not an int here, and an int is accepted where a float is declared.
 - Ints beyond 64 bits travel as decimal text in extension type 1.
-- A field that is marked as added later (`core/model/spec.py`, ADDED) may be missing at the end. It has its default
-  then.
+- A field that is marked as added later (`core/fast_dataclass.py`, ADDED) may be missing at the end. Then it has its
+  default.
 - In a union of dataclasses a value is (name, fields); elsewhere the fields alone.
 """
 

@@ -84,7 +84,7 @@ def test_a_day_of_a_standing_cluster(capsys, tmp_path):
         ["job-2", "top_urls", "done"],
         ["job-3", "word_count", "done"],
     ]
-    assert (tmp_path / "codes.csv").read_text().startswith("key,value\n200,")
+    assert (tmp_path / "codes.csv").read_text().startswith("status,requests\n200,")
     with pytest.raises(errors.ClusterUnreachable):
         mrframe.connect()
     assert "run" not in os.listdir(tmp_path / "state" / "mrframe" / "cluster")

@@ -7,7 +7,8 @@ from typing import Any
 
 from mrframe.api.questions.where import compile_where
 from mrframe.core.job.job import Job, Reader, Reducer, top
-from mrframe.errors import FormatError, UsageError
+from mrframe.core.job.result_columns import reduced_columns
+from mrframe.errors import UsageError
 from mrframe.formats.registry import kind_of, logs, reader_named, reader_with, undetected
 
 REDUCERS = ("count", "total", "smallest", "largest", "mean", "distinct", "collect")
@@ -18,7 +19,6 @@ def count_job(
     inputs: Sequence[str],
     *,
     log_format: str | None = None,
-    usual_format: str | None = None,
     where: str | None = None,
     limit: int | None = None,
     value: str | None = None,
@@ -27,12 +27,10 @@ def count_job(
 ) -> Job:
     """The job that counts the records of the inputs by their fields, or reduces the field `value` of them.
 
-    log_format    the format of the inputs
-    usual_format  the format of access logs: used unless the first input is found to be of another kind
-    where         only records for which this condition holds: "status >= 500"
-    limit         only so many rows, the largest first
-    reducer       one of `REDUCERS`. By default "count", or "total" when there is a `value`
-    kind          the name of a kind of reader. By default it is found from the first input
+    where    only records for which this condition holds: "status >= 500"
+    limit    only so many rows, the largest first
+    reducer  one of `REDUCERS`. By default "count", or "total" when there is a `value`
+    kind     the name of a kind of reader. By default it is found from the first input
 
     Raises UsageError when they contradict each other, InputError when the first input cannot be read.
     """
@@ -40,7 +38,7 @@ def count_job(
         raise UsageError(f"--reduce {reducer} needs --value FIELD: it says which values are reduced")
     if value is not None and reducer == "count":
         raise UsageError("--reduce count counts records, so --value means nothing to it; leave one of them out")
-    reader = reader_named(kind) if kind else find_reader(fields, inputs, log_format, usual_format)
+    reader = reader_named(kind) if kind else find_reader(fields, inputs, log_format)
     return make_job(reader, fields, value=value, reducer=_reducer(reducer, value), where=where, limit=limit)
 
 
@@ -57,9 +55,7 @@ def _reducer(name: str | None, value: str | None) -> Any:
     return getattr(reducers, name or ("total" if value else "count"))
 
 
-def find_reader(
-    fields: Sequence[str], inputs: Sequence[str], log_format: str | None, usual_format: str | None = None
-) -> Reader:
+def find_reader(fields: Sequence[str], inputs: Sequence[str], log_format: str | None) -> Reader:
     """The reader for the inputs: the one that the fields imply, else the one detected from the first input."""
     own = reader_with(fields)
     if own is not None:
@@ -72,12 +68,7 @@ def find_reader(
     from mrframe.formats.detect import detect
 
     name, sample = first_bytes(inputs)
-    try:
-        return undetected(detect(sample, name).reader)
-    except FormatError:
-        if usual_format is None:
-            raise
-        return reader_named(usual_format)
+    return undetected(detect(sample, name).reader)
 
 
 def make_job(
@@ -93,7 +84,7 @@ def make_job(
     paths = {word.replace(".", "_"): word for word in (*fields, *([value] if value else []))}
     condition, more = compile_where(where, nested=kind_of(reader).nested) if where else (None, {})
     dotted = any("." in path for path in (*paths.values(), *more.values()))
-    names = list(paths)[: len(fields)]
+    names = list(dict.fromkeys(field.replace(".", "_") for field in fields))
     job = Job(
         read=reader,
         key=names[0] if len(names) == 1 else tuple(names),
@@ -102,5 +93,6 @@ def make_job(
         where=condition,
         fields={**paths, **more} if dotted else None,
         name="count",
+        columns=(*dict.fromkeys(fields), *reduced_columns(reducer, (value,) if value else ())),
     )
     return job.then(top(limit)) if limit else job

@@ -13,7 +13,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from mrframe.cli.parse.settings import Setting, declared
-from mrframe.core.settings.options import Section
 
 if TYPE_CHECKING:
     _TextType = click.ParamType[str]
@@ -40,9 +39,7 @@ class SettingType(_TextType):
 
 
 class SettingOption(click.Option):
-    """A flag made from a setting. Help lists these by `section`."""
-
-    section: Section
+    """A flag made from a setting. Help lists these in a section of their own."""
 
 
 class OutputOption(click.Option):
@@ -57,9 +54,7 @@ def setting_option(setting: Setting) -> SettingOption:
     """The flag of one setting."""
     metavar = setting.metavar or None
     text = setting.help + (f" [{setting.default_text}]" if setting.default_text else "")
-    option = SettingOption([setting.flag], type=SettingType(setting), metavar=metavar, default=None, help=text)
-    option.section = setting.section
-    return option
+    return SettingOption([setting.flag], type=SettingType(setting), metavar=metavar, default=None, help=text)
 
 
 def setting_flags(*without: str) -> Callable[[C], C]:
@@ -71,9 +66,7 @@ def setting_flags(*without: str) -> Callable[[C], C]:
                 continue
             if setting.name == "cache":
                 text = "the same as --cache off"
-                off = SettingOption(["--no-cache", "cache"], flag_value="off", help=text)
-                off.section = setting.section
-                attach(command, off)
+                attach(command, SettingOption(["--no-cache", "cache"], flag_value="off", help=text))
             attach(command, setting_option(setting))
         return command
 

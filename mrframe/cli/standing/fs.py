@@ -9,7 +9,6 @@ import click
 
 from mrframe import api
 from mrframe.api.units import bytes_text, counted
-from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.show.streams import print_json, report, say, standard_output
 from mrframe.cli.show.terminal import columns_text
@@ -22,7 +21,7 @@ def _json_option(command: Any) -> Any:
     return click.option("--json", "as_json", is_flag=True, help="print one JSON object")(command)
 
 
-@click.group("fs", cls=CommandGroup)
+@click.group("fs")
 def command() -> None:
     """Keep logs in the standing cluster, in replicated blocks on its nodes.
 

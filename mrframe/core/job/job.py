@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import field
 from typing import Any, Literal
 
-from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.fast_dataclass import ADDED, dataclass
 from mrframe.core.job.joins import check_join, view
 from mrframe.core.job.signature import describe, parameter_fields
 from mrframe.errors import JobError
@@ -111,6 +112,8 @@ class Job:
                 (None) they are saved if all names that its code uses are known to be pure, and it is observed to have
                 no side effects. See docs/saved.md
     name        display name, by default the name of the job's file
+    columns     names of the columns of the result, those of the key first: ("path", "hits", "bytes"). By default they
+                follow from a declaration with a ready reducer, and a dict from reduce names its own. See docs/jobs.md
 
     A join reads several sources: read={"hits": logs.combined, "users": json_lines}. Each of map, map_split, key,
     value, where and fields is then {source: part}, or one part for all. reduce is a function (key, hits, users)
@@ -137,6 +140,7 @@ class Job:
     name: str = ""
     top: Top | None = None
     next: Job | None = None
+    columns: tuple[str, ...] = field(default=(), metadata=ADDED)
 
     def __repr__(self) -> str:
         given = [
@@ -215,6 +219,7 @@ def top(n: int, by: int | str | None = None) -> Job:
 
 def check_parts(job: Job) -> None:
     """Raise JobError if the parts of a job contradict each other. The message names the remedy."""
+    _check_columns(job)
     if job.is_join:
         check_join(job)
         return
@@ -244,6 +249,14 @@ def check_parts(job: Job) -> None:
             f"map={describe(job.map) if job.map else None} has no parameters, so it would see nothing of the data; "
             "name the fields that it wants as its parameters"
         )
+
+
+def _check_columns(job: Job) -> None:
+    names = job.columns
+    if type(names) is not tuple or not all(isinstance(name, str) and name for name in names):
+        raise JobError(f'columns={names!r} is not a tuple of names, such as ("path", "hits")')
+    if len(set(names)) < len(names):
+        raise JobError(f"columns={names!r} has a name twice; give each column a name of its own")
 
 
 def _check_reduce(job: Job) -> None:

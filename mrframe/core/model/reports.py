@@ -10,8 +10,7 @@ from dataclasses import asdict, field, fields
 from operator import attrgetter
 from typing import Any, Literal
 
-from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.model.spec import ADDED
+from mrframe.core.fast_dataclass import ADDED, dataclass
 
 SAMPLES_MAX = 10  # malformed lines in each report, for the summary: enough to see a pattern
 

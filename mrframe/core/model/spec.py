@@ -13,16 +13,12 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Literal
 
-from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.fast_dataclass import ADDED, dataclass
 
 MIB = 1 << 20
 SPLIT_BYTES = 64 * MIB
 """Default length of a split. Cuts count from the start of the file, so a file that grows keeps its splits."""
 MANIFEST = "_manifest.json"  # of a folder of output: its parts, with the hash of each
-
-ADDED = {"added": True}
-"""Metadata of a field that was added later, at the end of its class. Older data without it (a journal) is read with
-its default."""
 
 SplitKind = Literal["file", "gzip", "held", "pairs", "saved", "stored"]
 

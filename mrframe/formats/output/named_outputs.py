@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from mrframe import plugins
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import PluginBroken
+from mrframe.formats.output.value_text import Text
 
 OUTPUTS = "mrframe.outputs"
 """The group of entry points by which a package adds output formats."""
@@ -30,8 +31,21 @@ class BlockWriter(Protocol):
         ...
 
 
-MakeWriter = Callable[[bool, Any], BlockWriter]
-"""(escape, text) -> a writer. `escape`: write nothing that a terminal would obey. `text`: see `value_text.Text`."""
+@dataclass(frozen=True, slots=True)
+class WriterOptions:
+    """What a form leaves open.
+
+    escape   write nothing that a terminal would obey
+    text     how to write bytes that are not UTF-8: see `value_text.Text`
+    columns  names that the job gives to the columns of its result, () for none: see `table_columns.Grid`
+    """
+
+    escape: bool = False
+    text: Text = "bytes"
+    columns: tuple[str, ...] = ()
+
+
+MakeWriter = Callable[[WriterOptions], BlockWriter]
 
 
 @dataclass(frozen=True, slots=True)

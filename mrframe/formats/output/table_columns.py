@@ -3,8 +3,12 @@
 A tuple is a column for each item (`key1`, `key2`, `value1`…), a dict one for each name, anything else is
 one column (`key`, `value`). Only the outermost tuple or dict is taken apart. Nested ones, and lists and
 sets, whose lengths differ from row to row, are JSON in one cell. The columns are those of the rows seen
-first. A cell that a row does not have is empty. A later row with a column of its own is refused, never
+first. A cell that a row does not have is None. A later row with a column of its own is refused, never
 cut. Not here: writing of cells.
+
+The names that a job gives (`core/job/result_columns.py`) replace those of the key's columns, or of all columns. The
+names of a dict always stay. If the job names the key's columns alone and every value is None, the value has no
+column. Names of any other number are not used, since nobody knows which is whose.
 """
 
 from __future__ import annotations
@@ -20,15 +24,24 @@ from mrframe.formats.output.value_text import cell_texts, dict_name
 class Grid:
     """The columns of an answer, fixed by its first rows."""
 
-    def __init__(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
+    def __init__(self, keys: Sequence[Any], values: Sequence[Any], names: tuple[str, ...] = ()) -> None:
         self._key_names = _names(keys, "key")
         self._value_names = _names(values, "value")
-
-    @property
-    def header(self) -> list[str]:
+        named_by_dict = dict in set(map(type, values))
+        if names and not keys:
+            self._key_names, self._value_names = list(names), []
+        elif len(names) == len(self._key_names) and not named_by_dict and values.count(None) == len(values):
+            self._value_names = []
+        self.header = self._named(names, named_by_dict=named_by_dict)
         """The columns' names. A name of a value that is also one of the key's gets a prefix, `value.key`."""
-        taken = set(self._key_names)
-        return self._key_names + [f"value.{name}" if name in taken else name for name in self._value_names]
+
+    def _named(self, names: tuple[str, ...], *, named_by_dict: bool) -> list[str]:
+        key_header, value_header = self._key_names, self._value_names
+        if len(names) in (len(key_header), len(key_header) + len(value_header)):
+            key_header, rest = list(names[: len(key_header)]), list(names[len(key_header) :])
+            value_header = rest if rest and not named_by_dict else value_header
+        taken = set(key_header)
+        return key_header + [f"value.{name}" if name in taken else name for name in value_header]
 
     def columns(self, keys: Sequence[Any], values: Sequence[Any]) -> list[Sequence[Any]]:
         """Return the columns of these rows, in the order of the header, None where a row has no such cell."""
@@ -55,6 +68,8 @@ def _names(column: Sequence[Any], name: str) -> list[str]:
 
 def _columns(keys: Sequence[Any], column: Sequence[Any], name: str, names: list[str]) -> list[Sequence[Any]]:
     types = set(map(type, column))
+    if not names and types <= {type(None)}:
+        return []
     if names == [name] and types.isdisjoint({tuple, dict}):
         return [column]
     flat = [f"{name}{i}" for i in range(1, len(names) + 1)]

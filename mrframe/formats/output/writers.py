@@ -17,6 +17,7 @@ import csv
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from mrframe.formats.output.value_text import (
 )
 
 if TYPE_CHECKING:
+    from mrframe.formats.output.named_outputs import WriterOptions
     from mrframe.formats.output.table_columns import Grid
 
 _NUMBERS = frozenset({int, float, Decimal, type(None)})
@@ -44,9 +46,9 @@ _TSV_SEARCH = re.compile(r"[\\\t\n\r]").search
 class JsonLinesWriter:
     """`jsonl`: see the head of this file."""
 
-    def __init__(self, escape: bool, how: Text) -> None:  # noqa: FBT001
-        self._escape = escape
-        self._how = how
+    def __init__(self, options: WriterOptions) -> None:
+        self._escape = options.escape
+        self._how = options.text
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
         """See `BlockWriter`."""
@@ -58,9 +60,9 @@ class JsonLinesWriter:
 class TextWriter:
     """`text`."""
 
-    def __init__(self, escape: bool, how: Text) -> None:  # noqa: FBT001
-        self._escape = escape
-        self._how = how
+    def __init__(self, options: WriterOptions) -> None:
+        self._escape = options.escape
+        self._how = options.text
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
         """See `BlockWriter`."""
@@ -86,9 +88,10 @@ def _shown(texts: list[str], how: Text) -> list[str]:
 class _GridWriter:
     """csv, tsv and table: the columns are known from the first block, and a header stands before it."""
 
-    def __init__(self, escape: bool, how: Text) -> None:  # noqa: FBT001
-        self._escape = escape
-        self._how = how
+    def __init__(self, options: WriterOptions) -> None:
+        self._escape = options.escape
+        self._how = options.text
+        self._names = options.columns
         self._grid: Grid | None = None
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
@@ -96,7 +99,7 @@ class _GridWriter:
         from mrframe.formats.output.table_columns import Grid
 
         first = self._grid is None
-        grid = self._grid = self._grid or Grid(keys, values)
+        grid = self._grid = self._grid or Grid(keys, values, self._names)
         columns = grid.columns(keys, values)
         texts = [self._texts(column) for column in columns]
         if not first:
@@ -155,8 +158,8 @@ class TsvWriter(_GridWriter):
 class TableWriter(_GridWriter):
     """`table`."""
 
-    def __init__(self, escape: bool, how: Text) -> None:  # noqa: ARG002, FBT001 (a table is for people in any case)
-        super().__init__(escape=True, how=how)
+    def __init__(self, options: WriterOptions) -> None:
+        super().__init__(replace(options, escape=True))  # a table is for people in any case
         self._widths: list[int] = []
         self._right: list[bool] = []
 

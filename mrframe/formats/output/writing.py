@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
-from mrframe.formats.output.named_outputs import BlockWriter, output_format
+from mrframe.formats.output.named_outputs import BlockWriter, WriterOptions, output_format
 from mrframe.formats.output.value_text import Text
 from mrframe.formats.output.writers import JsonLinesWriter
 
@@ -34,14 +34,20 @@ Columns = tuple[Sequence[Any], Sequence[Any]]  # keys and values of some rows
 
 
 def write_rows(
-    rows: Iterable[tuple[Any, Any]], stream: Stream, form: str, *, escape: bool = False, text: Text | None = None
+    rows: Iterable[tuple[Any, Any]],
+    stream: Stream,
+    form: str,
+    *,
+    escape: bool = False,
+    text: Text | None = None,
+    columns: tuple[str, ...] = (),
 ) -> int:
-    """Write all rows to a binary stream, and return their number.
+    """Write all rows to a binary stream, and return their number. `columns` as in `WriterOptions`.
 
     Raises ValueRefused for a value that is not plain, or (csv, tsv, table) a row that does not fit the
     columns of the first 1,000. The rows before it have been written by then.
     """
-    writer = _writer(form, escape, text)
+    writer = _writer(form, WriterOptions(escape, text or default_text(form), columns))
     rows = iter(rows)
     count, take = 0, FIRST_ROWS
     while batch := list(islice(rows, take)):
@@ -55,10 +61,16 @@ def write_rows(
 
 
 def write_blocks(
-    blocks: Iterable[Columns], stream: Stream, form: str, *, escape: bool = False, text: Text | None = None
+    blocks: Iterable[Columns],
+    stream: Stream,
+    form: str,
+    *,
+    escape: bool = False,
+    text: Text | None = None,
+    columns: tuple[str, ...] = (),
 ) -> int:
     """The same for rows that come as columns of keys and values: the same bytes, sooner."""
-    writer = _writer(form, escape, text)
+    writer = _writer(form, WriterOptions(escape, text or default_text(form), columns))
     count, take = 0, FIRST_ROWS
     for keys, values in _long_first(blocks):
         at = 0
@@ -93,13 +105,13 @@ def default_text(form: str) -> Text:
     return "bytes" if output_format(form).keeps_bytes else "escape"
 
 
-def _writer(form: str, escape: bool, text: Text | None) -> BlockWriter:  # noqa: FBT001
-    return output_format(form).writer()(escape, text or default_text(form))
+def _writer(form: str, options: WriterOptions) -> BlockWriter:
+    return output_format(form).writer()(options)
 
 
 def jsonl_lines(rows: Iterable[tuple[Any, Any]], text: Text = "bytes", *, escape: bool = False) -> Iterator[bytes]:
     """The rows as `write_rows` writes them as jsonl, one by one, with their newlines. "bytes" loses nothing."""
-    writer = JsonLinesWriter(escape, text)
+    writer = JsonLinesWriter(WriterOptions(escape, text))
     rows = iter(rows)
     while batch := list(islice(rows, FIRST_ROWS)):
         yield from writer.block([key for key, _ in batch], [value for _, value in batch]).splitlines(keepends=True)

@@ -34,6 +34,7 @@ from mrframe.task.isolation import effects, surroundings
 
 VERSION = 2
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
+_FOR_PEOPLE = {"columns"}  # parts of a job on which no task depends
 
 
 def fingerprint(job: Job, settings: TaskSettings, file: JobFile | None, options: Mapping[str, Any]) -> str:
@@ -122,8 +123,8 @@ class _Described:
         if kind is dict:
             return ["dict", [[self.of(key), self.of(item)] for key, item in value.items()]]
         if isinstance(value, (Job, Reader, Top)):
-            parts = dataclasses.fields(value)
-            return [type(value).__name__, [[f.name, self.of(getattr(value, f.name))] for f in parts]]
+            parts = [f.name for f in dataclasses.fields(value) if f.name not in _FOR_PEOPLE]
+            return [type(value).__name__, [[name, self.of(getattr(value, name))] for name in parts]]
         if isinstance(value, Reducer):
             return ["Reducer", repr(value), sorted((k, repr(v)) for k, v in vars(value).items())]
         if isinstance(value, FunctionType):

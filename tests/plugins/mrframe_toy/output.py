@@ -9,7 +9,7 @@ from mrframe.formats.output.named_outputs import OutputFormat
 class PairsWriter:
     """See `mrframe.formats.output.named_outputs.BlockWriter`."""
 
-    def __init__(self, escape, text):
+    def __init__(self, options):
         pass
 
     def block(self, keys, values):

@@ -56,6 +56,7 @@ class FakeResult:
     given: list[tuple[Any, Any]]
     summary: Any
     closed: bool = False
+    columns: tuple[str, ...] = ()
 
     def write(self, stream, form, *, escape=False, text=None):
         from mrframe.formats.output.writing import write_rows

@@ -102,6 +102,30 @@ def test_a_frozen_object_with_slots_is_pickled_and_copied(protocol):
     assert copy.copy(split) == copy.deepcopy(split) == split
 
 
+@fast_dataclass.dataclass(frozen=True, slots=True)
+class Grown:
+    """With fields that were added later."""
+
+    a: int
+    b: int = field(default=7, metadata=fast_dataclass.ADDED)
+    c: int = field(default=8, metadata=fast_dataclass.ADDED)
+
+
+@pytest.mark.parametrize(
+    ("state", "whole"), [([1], Grown(1, 7, 8)), ([1, 2], Grown(1, 2, 8)), ([1, 2, 3], Grown(1, 2, 3))]
+)
+def test_a_pickle_from_before_a_field_was_added_has_its_default(state, whole):
+    made = Grown.__new__(Grown)
+    made.__setstate__(state)
+    assert made == whole
+
+
+@pytest.mark.parametrize("state", [[], [1, 2, 3, 4]])
+def test_a_pickle_of_another_class_is_refused(state):
+    with pytest.raises(ValueError, match="zip"):
+        Grown.__new__(Grown).__setstate__(state)
+
+
 def test_a_frozen_instance_refuses_assignment_and_deletion():
     with pytest.raises(FrozenInstanceError, match="cannot assign to field 'a'"):
         Kept(1).a = 2

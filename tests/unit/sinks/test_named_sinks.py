@@ -21,6 +21,8 @@ PLUGINS = str(Path(__file__).parents[2] / "plugins")
 class Rows:
     """An answer of these rows; `fails` is raised behind them."""
 
+    columns = ()
+
     def __init__(self, rows, fails=None):
         self._rows = rows
         self._fails = fails

@@ -164,6 +164,34 @@ def test_columns_are_the_keys_then_the_values(rows, expected):
         assert lines(rows, "tsv") == [row.replace(",", "\t") for row in expected]
 
 
+@pytest.mark.parametrize(
+    ("names", "rows", "expected"),
+    [
+        (("path", "hits", "bytes"), [("/", (2, 9))], ["path,hits,bytes", "/,2,9"]),
+        (("day", "status", "count"), [(("mon", 200), 3)], ["day,status,count", "mon,200,3"]),
+        (("path", "hits", "bytes"), [], ["path,hits,bytes"]),
+        (("line",), [("a", None), ("b", None)], ["line", "a", "b"]),
+        (("path",), [("/", 2)], ["path,value", "/,2"]),
+        (("hour",), [(1, {"hits": 2}), (2, {"hits": 3, "hour": 4})], ["hour,hits,value.hour", "1,2,", "2,3,4"]),
+        (("hour", "n"), [(1, {"hits": 2})], ["hour,hits", "1,2"]),
+        (("hits", "bytes"), [("/", (2, 9))], ["key,value1,value2", "/,2,9"]),
+        (("day", "n"), [(("mon", 200), (1, 2))], ["day,n,value1,value2", "mon,200,1,2"]),
+        (("path", "a", "b", "c"), [("/", (2, 9))], ["key,value1,value2", "/,2,9"]),
+    ],
+)
+def test_the_names_that_a_job_gives_head_the_columns(names, rows, expected):
+    assert lines(rows, "csv", columns=names) == expected
+    assert lines(rows, "table", columns=names)[0].split() == expected[0].split(",")
+    assert written(rows, "jsonl", columns=names) == written(rows, "jsonl")
+
+
+def test_a_value_where_none_had_one_is_refused(monkeypatch):
+    monkeypatch.setattr(writing, "FIRST_ROWS", 2)
+    rows = [("a", None), ("b", None), ("c", 1)]
+    with pytest.raises(ValueRefused, match="the row with the key c has the columns value"):
+        written(rows, "csv", columns=("line",))
+
+
 texts = st.text(st.characters(codec="utf-8") | st.sampled_from(',"\r\n\t\\ \x00'), max_size=8)
 
 

@@ -13,6 +13,8 @@ from mrframe.core.settings.options import RunOptions
 from mrframe.errors import JobError, MrframeError, OutputError, UsageError
 from mrframe.shuffle.reducers import count
 
+from .conftest import make_summary
+
 
 def with_options(
     limit: int = 20,
@@ -226,7 +228,7 @@ def test_rejects_are_asked_of_the_run(fake_api, mrframe):
 
 
 def test_malformed_lines_are_shown_with_their_place_and_without_control_characters(fake_api, mrframe):
-    vars(fake_api.summary).update(
+    fake_api.summary = make_summary(
         malformed=5,
         bad_fields={"size": 3},
         counters={"odd": 2},

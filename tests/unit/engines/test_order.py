@@ -13,6 +13,7 @@ from mrframe import Job, RunOptions, collect, count, each, text, total
 from mrframe.engines import inline
 from mrframe.errors import JobError, UserCodeError
 from mrframe.formats.output.writing import write_rows
+from mrframe.task.map import key_sample
 
 TOTAL = Job(read=text, key="line", reduce=each, key_order="total")
 
@@ -120,6 +121,23 @@ def test_every_grain_of_map_is_sampled(log, rows_by_partition, grain):
     assert max(rows_by_partition) < 1200
 
 
+def test_places_are_whole_lines_and_all_of_a_short_split(log, monkeypatch):
+    from mrframe.core.model.spec import Split
+
+    data = log.read_bytes()
+    split = Split("file", "log", str(log), 0, len(data), (0, 0))
+    assert list(key_sample.sample_blocks(split)) != []
+    monkeypatch.setattr(key_sample, "POINT_BYTES", 100)
+    found = list(key_sample.sample_blocks(split))
+    assert len(found) == key_sample.POINTS
+    for offset, block in found:
+        assert data[offset : offset + len(block)] == block
+        assert block.endswith(b"\n")
+        assert offset == 0 or data[offset - 1 : offset] == b"\n"
+    monkeypatch.setattr(key_sample, "POINT_BYTES", len(data))
+    assert list(key_sample.sample_blocks(split)) == [(0, data)]
+
+
 @pytest.mark.parametrize(("value", "name"), [({1}, "set"), (float("nan"), "NaN"), (["a"], "list")])
 def test_values_without_an_order_are_refused_by_name(log, value, name):
     job = Job(read=text, map=lambda line: [(line, value)], reduce=collect, sort_values=True)
@@ -199,7 +217,7 @@ def test_rows_blocks_and_the_written_form_agree(log, job, form):
         assert [row for block in result.blocks() for row in zip(*block, strict=True)] == rows
         one, other = io.BytesIO(), io.BytesIO()
         result.write(one, form)
-        write_rows(rows, other, form)
+        write_rows(rows, other, form, columns=result.columns)
         assert one.getvalue() == other.getvalue()
 
 
