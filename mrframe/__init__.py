@@ -6,6 +6,8 @@ The public names, loaded when they are first used, so that a job file imports no
 from __future__ import annotations
 
 import importlib
+import sys
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -82,10 +84,27 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     module = _MODULE_OF.get(name)
     if module is None:
-        raise AttributeError(f"module 'mrframe' has no attribute {name!r}")
+        raise _unknown(name, sys._getframe(1))  # noqa: SLF001  (to tell an import from an attribute)
     value = getattr(importlib.import_module(f"mrframe.{module}"), name)
     globals()[name] = value
     return value
+
+
+def _unknown(name: str, caller: FrameType) -> Exception:
+    """Return the error for an unknown name, with the nearest one.
+
+    Python makes a message of its own for `from mrframe import …`, unless it gets an ImportError.
+    """
+    message = f"module 'mrframe' has no attribute {name!r}"
+    if name.startswith("_") or caller.f_code.co_filename.startswith("<frozen importlib"):
+        return AttributeError(message)  # Python itself asks whether there is such a name
+    import opcode
+
+    from mrframe.core.job.calls import nearest_name
+
+    message += f"{nearest_name(name, __all__) or ';'} it has: {', '.join(__all__)}"
+    imported = caller.f_code.co_code[caller.f_lasti] == opcode.opmap["IMPORT_FROM"]
+    return ImportError(message, name="mrframe") if imported else AttributeError(message)
 
 
 def __dir__() -> list[str]:

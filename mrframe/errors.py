@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 Blame = Literal["user", "data", "cluster", "mrframe"]
 
 
-def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "", cutoff: float = 0.6) -> str:
+def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "", cutoff: float = 0.65) -> str:
     """Return `; did you mean 'nodes'?` to append to the message that `name` is unknown, or "" without a similar name.
 
     prefix  put before the match, for a `name` and `known` that are only the ends of longer names

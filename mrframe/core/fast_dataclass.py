@@ -47,6 +47,8 @@ else:
         return made if cls is None else made(cls)
 
 
+GENERATED = "<mrframe.fast_dataclass>"
+"""The file name of generated code, which is not a job's."""
 _Methods = dict[str, Any]
 
 ADDED = {"added": True}
@@ -102,7 +104,8 @@ def _init(cls: type, fields: tuple[dataclasses.Field[Any], ...], *, frozen: bool
         body.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
     if hasattr(cls, "__post_init__"):
         body.append("self.__post_init__()")
-    exec(f"def __init__({', '.join(parameters)}):\n {'; '.join(body) or 'pass'}", names)  # noqa: S102  (own names)
+    text = f"def __init__({', '.join(parameters)}):\n {'; '.join(body) or 'pass'}"
+    exec(compile(text, GENERATED, "exec"), names)  # noqa: S102  (own names)
     init: Callable[..., None] = names["__init__"]
     init.__annotations__ = {field.name: field.type for field in fields} | {"return": None}
     return init

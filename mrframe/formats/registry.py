@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrframe.core.job.job import JSON_LINES, TEXT, WORDS, Reader
-from mrframe.errors import PluginBroken
+from mrframe.errors import PluginBroken, did_you_mean
 from mrframe.formats.named_formats import STRINGS
 
 if TYPE_CHECKING:
@@ -25,7 +25,21 @@ AUTO = "auto"
 """As `Reader.format`: to be detected from the data."""
 
 
-class logs:  # noqa: N801 (a namespace: jobs say logs.combined)
+class _Namespace(type):
+    """Names the formats when an unknown one is asked for."""
+
+    def __getattr__(cls, name: str) -> Reader:
+        message = f"{cls.__name__} has no format {name!r}"
+        if name.startswith("__"):
+            raise AttributeError(message)
+        known = [one for one in vars(cls) if not one.startswith("_")]
+        raise AttributeError(
+            f"{message}{did_you_mean(name, known) or ';'} it has: {', '.join(known)}. "
+            "Others are given as the server's own string: logs.format(…)"
+        )
+
+
+class logs(metaclass=_Namespace):  # noqa: N801 (a namespace: jobs say logs.combined)
     """Readers of web servers' access logs."""
 
     access = Reader("access", AUTO)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -81,14 +82,14 @@ def make_job(
     limit: int | None = None,
 ) -> Job:
     """The job that counts (or reduces `value`) by the fields, of the records for which `where` holds."""
-    paths = {word.replace(".", "_"): word for word in (*fields, *([value] if value else []))}
+    paths = {_parameter(word): word for word in (*fields, *([value] if value else []))}
     condition, more = compile_where(where, nested=kind_of(reader).nested) if where else (None, {})
-    dotted = any("." in path for path in (*paths.values(), *more.values()))
-    names = list(dict.fromkeys(field.replace(".", "_") for field in fields))
+    dotted = any(name != path for name, path in (*paths.items(), *more.items()))
+    names = list(dict.fromkeys(map(_parameter, fields)))
     job = Job(
         read=reader,
         key=names[0] if len(names) == 1 else tuple(names),
-        value=value.replace(".", "_") if value else None,
+        value=_parameter(value) if value else None,
         reduce=reducer,
         where=condition,
         fields={**paths, **more} if dotted else None,
@@ -96,3 +97,9 @@ def make_job(
         columns=(*dict.fromkeys(fields), *reduced_columns(reducer, (value,) if value else ())),
     )
     return job.then(top(limit)) if limit else job
+
+
+def _parameter(path: str) -> str:
+    """The name of the field for a path into a record, as a parameter: `request_headers_User_Agent_0`."""
+    name = re.sub(r"\W", "_", path)
+    return f"_{name}" if name[:1].isdigit() else name

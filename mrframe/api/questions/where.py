@@ -17,6 +17,7 @@ from mrframe.errors import UsageError
 
 _FIELD = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _GUARDLESS = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)
+_PATH = re.compile(r"[\w@][\w@-]*(\.[\w@-]+)*")
 FUNCTIONS: dict[str, Callable[..., Any]] = {"len": len, "int": int, "float": float, "str": str, "abs": abs}
 METHODS = frozenset(
     (
@@ -51,6 +52,11 @@ _CALLED = {
 def is_field_name(word: str) -> bool:
     """Return whether a word has the form of a field: an identifier, or a dotted path into JSON."""
     return _FIELD.fullmatch(word) is not None
+
+
+def is_path(word: str) -> bool:
+    """Return whether a word may be a path into JSON, whose names may have signs that an identifier has not."""
+    return _PATH.fullmatch(word) is not None
 
 
 def compile_where(text: str, *, nested: bool = False) -> tuple[Callable[..., bool], dict[str, str]]:

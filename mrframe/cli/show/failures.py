@@ -49,6 +49,8 @@ def _message(error: MrframeError) -> str:
     if not isinstance(error, UserCodeError):
         return text
     last = error.traceback_text.rstrip("\n").rpartition("\n")[2]
+    if last and text != last and text.endswith(last):
+        return f"{text.removesuffix(last).rstrip(' :')} (above)"
     if not last.endswith(text):
         return text
     who = f"the job's {error.hook}" if error.hook else "the job's own code"
@@ -128,7 +130,8 @@ def show_usage(error: click.ClickException, screen: Screen) -> None:
     command = context.command_path if context is not None else "mrframe"
     if isinstance(error, click.NoSuchOption):
         message = f"{command} has no option {error.option_name}"
-        message += did_you_mean(error.option_name, error.possibilities or ())
+        known = [option.lstrip("-") for option in error.possibilities or ()]
+        message += did_you_mean(error.option_name.lstrip("-"), known, prefix="--")
     message = (message[:1].lower() + message[1:]).rstrip(".")
     screen.report(
         [Painted("error:", "red"), " ", Painted(message, "bold")], f"       `{command} --help` shows how it is used"

@@ -13,6 +13,7 @@ from dataclasses import field
 from typing import Any, Literal
 
 from mrframe.core.fast_dataclass import ADDED, dataclass
+from mrframe.core.job.calls import checked
 from mrframe.core.job.joins import check_join, view
 from mrframe.core.job.signature import describe, parameter_fields
 from mrframe.errors import JobError
@@ -85,6 +86,7 @@ PerSource = Any
 Reduce = Callable[..., Iterable[tuple[Any, Any]]] | Reducer | Mapping[str, Reducer]
 
 
+@checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One map-shuffle-reduce over logs, with the steps that follow it.

@@ -14,12 +14,13 @@ from typing import Any
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
+from mrframe.core.safe_text import safe_repr
 from mrframe.errors import JobError, MrframeError, UserCodeError, did_you_mean
 from mrframe.paths import PACKAGE_DIR, PROJECT_DIR
 from mrframe.task.code.modules import Sources, collect
 from mrframe.task.isolation import effects
 from mrframe.task.isolation.hook_guard import is_interrupt
-from mrframe.task.report.failures import exception_text, from_the_job, user_traceback
+from mrframe.task.report.failures import exception_text, from_the_job, user_traceback, users_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +40,13 @@ class JobFile:
         try:
             with effects.watched():
                 module = self.sources.run()
-        except MrframeError:
-            raise
+        except MrframeError as error:
+            raise located(error) from None
         except BaseException as error:  # the user's file runs here and may raise anything, even SystemExit
             if is_interrupt(error):
                 raise
             raise UserCodeError(
-                f"the job file {self.path} cannot be loaded: {exception_text(error)}",
+                f"the job file {self.path} cannot be loaded: {exception_text(error)}{_no_python(error, self.path)}",
                 traceback_text=user_traceback(error),
             ) from from_the_job(error)
         return _pick(vars(module), self.attribute, self.path)
@@ -68,17 +69,32 @@ def made(target: Job | Callable[..., Job], options: Mapping[str, Any], name: str
     try:
         with effects.watched():
             job = target(**options)
-    except MrframeError:
-        raise
+    except MrframeError as error:
+        raise located(error) from None
     except BaseException as error:  # the user's function runs here
         if is_interrupt(error):
             raise
+        given = f" with {', '.join(f'{key}={safe_repr(value)}' for key, value in options.items())}" if options else ""
         raise UserCodeError(
-            f"the job function of {name} failed: {exception_text(error)}", traceback_text=user_traceback(error)
+            f"the job function of {name} failed{given}: {exception_text(error)}", traceback_text=user_traceback(error)
         ) from from_the_job(error)
     if not isinstance(job, Job):
         raise JobError(f"the job function of {name} returned {type(job).__name__}; it must return a Job(…)")
     return job
+
+
+def located(error: MrframeError) -> MrframeError:
+    """Return an error about a job with the line of the job's file that it was raised on, if there is one."""
+    if type(error) is not JobError:
+        return error
+    line = users_line(error)
+    return JobError(f"{error} ({line})") if line else error
+
+
+def _no_python(error: BaseException, path: str) -> str:
+    if isinstance(error, (SyntaxError, JobError)) and not path.endswith(".py"):
+        return "; if this is a log, the job goes before it: mrframe run JOB INPUT"
+    return ""
 
 
 def _pick(names: Mapping[str, Any], attribute: str, path: str) -> Job | Callable[..., Job]:
@@ -108,13 +124,18 @@ def find(text: str) -> JobFile:
             raise JobError(f"{name} is a directory; name the job file in it")
         if not os.path.exists(name):
             raise JobError(f"there is no job file {name}{_nearest_file(name)}")
-        return JobFile(collect(name), attribute)
+        try:
+            return JobFile(collect(name), attribute)
+        except JobError as error:
+            raise JobError(f"{error}{_no_python(error, name)}") from None
     ready = ready_jobs()
     if name in ready:
         _check_only(name, ready[name])
         return JobFile(collect(ready[name]), attribute)
     origin = _origin(name)
     if origin is None:
+        if os.path.exists(text):
+            raise JobError(f"{text} is no job, but an input; the job goes before the inputs: mrframe run JOB {text}")
         hint = did_you_mean(name, sorted(ready))
         raise JobError(
             f"{text!r} is not a job: it is neither a file, nor an importable module, nor a ready job{hint} "

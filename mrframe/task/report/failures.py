@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.fast_dataclass import GENERATED, dataclass
 from mrframe.core.model.spec import Failure
 from mrframe.core.safe_text import MESSAGE_CHARS_MAX, safe_repr, safe_str
 from mrframe.errors import UserCodeError
@@ -78,10 +78,12 @@ class GroupFailed(HookFailed):
 
 def user_traceback(error: BaseException) -> str:
     """Return the traceback from the user's first line on, without mrframe's lines, or "" without a user's line."""
-    if not _has_user_frame(error):
-        return ""
     import traceback  # only a failure needs it
 
+    if isinstance(error, SyntaxError) and error.filename and not is_own(error.filename):
+        return "".join(map(_cut, traceback.TracebackException.from_exception(error).format_exception_only()))
+    if not _has_user_frame(error):
+        return ""
     try:
         report = traceback.TracebackException.from_exception(error)
     except Exception:  # Python asks a method of the user's for a suggestion
@@ -95,6 +97,17 @@ def from_the_job(error: BaseException) -> BaseException | None:
     return error.with_traceback(_users_part(error)) if _has_user_frame(error) else None
 
 
+def users_line(error: BaseException) -> str:
+    """Return `FILE:LINE` of the innermost line of the user's code that an exception passed through, "" for none."""
+    line, tb = "", error.__traceback__
+    while tb is not None:
+        file = tb.tb_frame.f_code.co_filename
+        if not (is_own(file) or is_library(file)):
+            line = f"{file}:{tb.tb_lineno}"
+        tb = tb.tb_next
+    return line
+
+
 def _cut(line: str) -> str:
     """Shorten a line of a traceback. An exception's text may have megabytes, and the frames stand before it."""
     return line if len(line) <= MESSAGE_CHARS_MAX else line[:MESSAGE_CHARS_MAX] + "…"
@@ -102,6 +115,8 @@ def _cut(line: str) -> str:
 
 def is_own(filename: str) -> bool:
     """Return whether this file is mrframe's, and not a job's."""
+    if filename == GENERATED:
+        return True
     path = os.path.abspath(filename)
     return (path.startswith(_PACKAGE) and not path.startswith(_READY)) or filename.startswith("<frozen importlib")
 
@@ -150,8 +165,10 @@ def _trim(report: traceback.TracebackException) -> None:
     while waiting:
         one = waiting.pop()
         stack = [f for f in one.stack if not is_own(f.filename)]
-        first = next((number for number, f in enumerate(stack) if not is_library(f.filename)), 0)
-        one.stack = traceback.StackSummary.from_list(stack[first:])  # without frames that pickle a value of the job
+        users = [number for number, f in enumerate(stack) if not is_library(f.filename)]
+        if users:  # not the frames that pickle a value of the job, nor those within the library that it called
+            stack = stack[users[0] : users[-1] + 1]
+        one.stack = traceback.StackSummary.from_list(stack)
         waiting += [chained for chained in (one.__cause__, one.__context__) if chained is not None]
         waiting += getattr(one, "exceptions", None) or ()
 

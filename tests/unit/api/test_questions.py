@@ -43,6 +43,8 @@ def test_leading_words_are_fields_and_the_rest_inputs(words, fields, inputs):
 def test_no_field_and_no_input_are_errors_that_say_how():
     with pytest.raises(UsageError, match=r"needs a field first.*mrframe count status access\.log"):
         fields_and_inputs(["./access.log"], lambda _: True)
+    with pytest.raises(InputError, match=r"^nosuch.log does not exist; check the path"):
+        fields_and_inputs(["status", "nosuch.log"], lambda _: False)
     with pytest.raises(UsageError, match="none was given"):
         fields_and_inputs([], lambda _: True)
     with pytest.raises(InputError, match="no file is called path, acces"):

@@ -70,6 +70,21 @@ def test_an_unknown_command_names_the_nearest(mrframe):
     assert "no command 'runn'; did you mean 'run'?" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["grep"], "mrframe has no command 'grep'; known are "),
+        (["cluster", "restart"], "mrframe cluster has no command 'restart'; did you mean 'start'?"),
+        (["fs", "lst"], "mrframe fs has no command 'lst'; did you mean 'ls'?"),
+        (["formats", "zzz"], "mrframe formats has no command 'zzz'; known are "),
+    ],
+)
+def test_a_suggestion_is_near_or_there_is_none(mrframe, words, said):
+    result = mrframe(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_call_the_command(mrframe, shell):
     script = mrframe("completion", shell).stdout

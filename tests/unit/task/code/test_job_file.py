@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import textwrap
@@ -109,8 +110,37 @@ def test_a_job_file_that_fails_shows_the_users_line(write):
     assert "ZeroDivisionError" in str(caught.value)
     assert "line 3" in caught.value.traceback_text
     write("worse.py", "def x(:\n")
-    with pytest.raises(UserCodeError, match="SyntaxError"):
+    with pytest.raises(UserCodeError, match="SyntaxError") as caught:
         find("worse.py").make({})
+    assert 'worse.py", line 1\n    def x(:\n' in caught.value.traceback_text
+
+
+def test_a_mistake_in_a_job_is_told_with_its_line(write):
+    path = write("sums.py", "from mrframe import Job, text\n\n\njob = Job(read=text, key='line', reduce=sum)\n")
+    with pytest.raises(JobError, match=rf"^reduce=sum .*\({re.escape(str(path))}:4\)$"):
+        find("sums.py").make({})
+
+
+def test_an_input_in_place_of_the_job_is_recognised(write, tmp_path):
+    write("access.log", "")
+    with pytest.raises(JobError, match=r"^access.log is no job, but an input; the job goes before the inputs"):
+        find("access.log")
+    (tmp_path / "access.log").write_bytes(b"\xff\n")
+    with pytest.raises(JobError, match="if this is a log, the job goes before it"):
+        find("./access.log")
+    write("access.log", "192.0.2.1 - -\n")
+    with pytest.raises(UserCodeError, match="if this is a log, the job goes before it"):
+        find("./access.log").make({})
+
+
+def test_frames_of_a_library_below_the_users_line_are_left_out(write):
+    write(
+        "bad.py", "import re\nfrom mrframe import Job\n\n\ndef job(pattern: str) -> Job:\n    re.compile(pattern)\n"
+    )
+    with pytest.raises(UserCodeError, match=r"with pattern='\[': error: unterminated") as caught:
+        find("bad.py").make({"pattern": "["})
+    assert caught.value.traceback_text.count("  File ") == 1
+    assert "re.compile(pattern)" in caught.value.traceback_text
 
 
 def test_a_function_gets_its_options(write):
