@@ -10,6 +10,7 @@ SEED ?= 0
 BASE ?= HEAD~1
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+INSTALLED := $(VENV)/bin/mrframe
 DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 
 .PHONY: help demo test lint bench bench-versions bench-start simulate chaos fuzz differential samples measures docs clean bench-full
@@ -25,7 +26,14 @@ $(READY): pyproject.toml setup.py
 	  { echo "cannot make the environment: pip needs a package index once (see its message above)" >&2; exit 1; }
 	@touch $@
 
-demo: $(READY)  ## count status codes and the busiest URLs of sample_logs/, on a cluster of processes
+$(INSTALLED):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "mrframe needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -e . || \
+	  { echo "cannot make the environment: pip needs a package index once (see its message above)" >&2; exit 1; }
+
+demo: $(INSTALLED)  ## count status codes and the busiest URLs of sample_logs/, on a cluster of processes
 	$(VENV)/bin/mrframe run jobs/status_codes.py 'sample_logs/access.log*' $(DEMO)
 	$(VENV)/bin/mrframe run jobs/top_urls.py 'sample_logs/access.log*' $(DEMO)
 

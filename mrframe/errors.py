@@ -7,8 +7,8 @@ the exit code of the command (`exit_code`) and the heading of docs/messages.md t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Literal
 
 Blame = Literal["user", "data", "cluster", "mrframe"]
 
@@ -164,18 +164,25 @@ class TooMuchScratch(MrframeError):
 
 
 class TooManyMalformed(MrframeError):
-    """More lines do not match the format than --max-bad allows, or none of the first 1,000 does."""
+    """More lines do not match the format than --max-bad allows, or none of the first 1,000 does.
+
+    `outcome` is that of the maps (`engines.protocol.Outcome`), from which `--rejects` is written. `lines` are the
+    malformed ones (`engines.history.summary.MalformedSample`) of a job that was refused before its maps.
+    """
 
     slug = "too-many-malformed"
     exit_code = 3
     blame = "data"
+    outcome: Any = None
+    lines: Sequence[Any] = ()
 
 
 class TooManyFailed(MrframeError):
-    """The job's code fails on more records than --max-failed allows."""
+    """The job's code fails on more records than --max-failed allows. `outcome` as in `TooManyMalformed`."""
 
     slug = "too-many-failed"
     blame = "user"
+    outcome: Any = None
 
 
 class ClusterUnreachable(MrframeError):

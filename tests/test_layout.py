@@ -1,7 +1,6 @@
 """`tests/unit` mirrors `mrframe`: the same folders, and files that are named after the modules they test.
 
-A file that tests a behaviour of several modules is listed in `BEHAVIOURS` with what it tests. Rooms that do not
-conform yet are listed in `NOT_YET`, and a room leaves that list as soon as it conforms.
+A file that tests a behaviour of several modules is listed in `BEHAVIOURS` with what it tests.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ UNIT = ROOT / "tests" / "unit"
 PACKAGE = ROOT / "mrframe"
 HELPERS = {"conftest.py", "store_world.py"}
 NOT_OF_THE_PACKAGE = {"benchmarks", "jobs"}  # they mirror the folders of those names beside `mrframe`
-NOT_YET = {"cli", "engines"}
 BEHAVIOURS = {
     "shuffle/test_formats_doc.py": "docs/formats.md shows the bytes that are written",
     "store/test_journal_faults.py": "each system call of the journal fails in turn",
@@ -44,14 +42,9 @@ def misplaced(room: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("room", [room for room in MIRRORED if room not in NOT_YET])
+@pytest.mark.parametrize("room", MIRRORED)
 def test_each_test_file_is_named_after_the_module_that_it_tests(room):
     assert misplaced(room) == []
-
-
-@pytest.mark.parametrize("room", sorted(NOT_YET))
-def test_a_room_that_conforms_is_held_to_it(room):
-    assert not (UNIT / room).is_dir() or misplaced(room), f"{room} conforms: take it out of NOT_YET"
 
 
 @pytest.mark.parametrize("name", sorted(BEHAVIOURS))
@@ -60,4 +53,4 @@ def test_each_file_that_is_excepted_exists(name):
 
 
 def test_the_rules_see_the_tests():
-    assert {"core", "testing", "wire"} <= set(MIRRORED) - NOT_YET
+    assert {"core", "testing", "wire"} <= set(MIRRORED)

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from mrframe.sinks.named_sinks import form_for, sink_for
     from mrframe.sinks.result_sink import Delivery
     from mrframe.store.output import check_target, whole_file
-    from mrframe.task.code.job_file import ready_names
+    from mrframe.task.code.job_file import ready_descriptions, ready_names
     from mrframe.task.debug.capsule import Capsule
     from mrframe.task.isolation import stdout
     from mrframe.task.isolation.hook_guard import is_the_jobs
@@ -109,7 +109,7 @@ _MODULES = {
     "sinks.result_sink": ("Delivery",),
     "sinks.named_sinks": ("form_for", "sink_for"),
     "store.output": ("check_target", "whole_file"),
-    "task.code.job_file": ("ready_names",),
+    "task.code.job_file": ("ready_descriptions", "ready_names"),
     "task.debug.capsule": ("Capsule",),
     "task.isolation.hook_guard": ("is_the_jobs",),
     "task.isolation.process_log": ("flush_prints",),
@@ -184,6 +184,7 @@ __all__ = [
     "plain_as_utf8",
     "plan_run",
     "readers_by_name",
+    "ready_descriptions",
     "ready_names",
     "run",
     "run_again",

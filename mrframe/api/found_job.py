@@ -33,6 +33,12 @@ class FoundJob:
         target = self._executed()
         return [] if isinstance(target, Job) else list(inspect.signature(target).parameters.values())
 
+    def description(self) -> str:
+        """The docstring of a job that is a function, else that of its file, else ""."""
+        target = self._executed()
+        own = None if isinstance(target, Job) else inspect.getdoc(target)
+        return own or self.file.docstring()
+
     def make(self, options: Mapping[str, Any]) -> Job:
         """The job, named after its file. JobError or UserCodeError when it cannot be made.
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +28,14 @@ from mrframe.engines.named_engines import check_engine, engine_for
 from mrframe.engines.plan.job_inputs import GivenInputs, find_inputs
 from mrframe.engines.plan.planning import make_plan
 from mrframe.engines.protocol import Engine, OnProgress, Outcome, Plan
-from mrframe.errors import CorruptData, OutputError, UserCodeError
+from mrframe.errors import CorruptData, OutputError, TooManyFailed, TooManyMalformed, UserCodeError
 from mrframe.store.output import check_inputs_stay, whole_file
 from mrframe.store.scratch import Scratch, sweep_stale
 
 if TYPE_CHECKING:
     from mrframe.formats.output.value_text import Text
+
+ROWS_AT_ONCE = 1000
 
 
 def run(
@@ -65,8 +66,7 @@ def run(
     keep         when given, the run is kept for a week in the user's state directory, for `mrframe replay` and `why`.
                  Its id is in `summary.kept`, or in the error's `kept`. `mrframe count` gives its question here
 
-    Raises errors of `mrframe.errors`: UsageError and its kin before anything runs, UserCodeError with the user's
-    own traceback, TooManyMalformed, TimedOut, JobFailed, ClusterUnreachable.
+    Raises errors of `mrframe.errors`: UsageError and its kin before anything runs, then UserCodeError and others.
     """
     check_engine(options.engine)
     started_s, warnings = time.monotonic(), list[str]()
@@ -75,20 +75,21 @@ def run(
         scratch = _scratch(options, stack, warnings)
         keeps: Any = {"keep_rejects": rejects is not None, "keep_quarantine": quarantine is not None}
         found = find_inputs(made_job, inputs)
+        stack.enter_context(_left_out_kept(rejects, quarantine, text, found.paths, targets))
         cache = open_cache(options, found.files, found.estimated_bytes)
         stack.callback(cache.close)
         cut = cache.cut_as_before(options)
-        made = make_plan(made_job, found, cut, scratch=scratch, file=file, job_options=job_options, **keeps)
-        plan = cache.consult(made)
-        check_inputs_stay([*targets, *filter(None, (rejects, quarantine))], plan.paths)
+        plan = make_plan(made_job, found, cut, scratch=scratch, file=file, job_options=job_options, **keeps)
+        plan = cache.consult(plan)
         chosen = cache.whole_result(plan) or engine_for(plan)
         try:
             outcome = _carried_out(chosen, plan, on_progress, keep=keep is not None)
         except CorruptData as error:
             if not _counts_on_saved(plan):
                 raise
-            again = partial(run, job_options=job_options, on_progress=on_progress, rejects=rejects, keep=keep)
-            result = again(job, inputs, replace(options, cache="off"), quarantine=quarantine, text=text)
+            more: Any = {"rejects": rejects, "quarantine": quarantine, "text": text, "keep": keep}
+            more |= {"job_options": job_options, "on_progress": on_progress}
+            result = run(job, inputs, replace(options, cache="off"), **more)
             return _with_warning(result, f"cached results were gone, so all of the input was read: {error}")
         stack.callback(outcome.close)
         summary = _summarised(plan, outcome, chosen, cache, warnings)
@@ -114,6 +115,27 @@ def _write_left_out(outcome: Outcome, rejects: str | None, quarantine: str | Non
     for path, kept in ((rejects, outcome.rejects), (quarantine, outcome.quarantine)):
         if path is not None:
             write_rejects(path, outcome, kept, text)
+
+
+@contextmanager
+def _left_out_kept(
+    rejects: str | None, quarantine: str | None, text: Text, inputs: Sequence[str], targets: Sequence[str]
+) -> Iterator[None]:
+    """Write the same files when a run ends because it left out too much: then they show why.
+
+    Raises OutputError first if one of them, or another target, is an input.
+    """
+    check_inputs_stay([*targets, *filter(None, (rejects, quarantine))], inputs)
+    try:
+        yield
+    except (TooManyMalformed, TooManyFailed) as error:
+        if error.outcome is not None:
+            with closing(error.outcome):
+                _write_left_out(error.outcome, rejects, quarantine, text)
+        elif isinstance(error, TooManyMalformed) and rejects is not None:
+            rows = ((one.source, one.line, one.offset, one.reason, one.text) for one in error.lines)
+            _write_rows(rejects, rows, text)
+        raise
 
 
 def _summarised(plan: Plan, outcome: Outcome, engine: Engine, cache: NoCache, warnings: list[str]) -> Summary:
@@ -159,32 +181,36 @@ def _carried_out(engine: Engine, plan: Plan, on_progress: OnProgress | None, *, 
 
 def write_rejects(path: str, outcome: Outcome, files: Sequence[tuple[Split, str]], how: Text = "escape") -> None:
     """Malformed lines, or failed records, of a run to a file, in input order, whole or not at all. OutputError."""
+    before = {split.order: lines for split, lines in first_lines(input_maps(outcome.done))}
+    rows = (
+        (split.source, before[split.order] + line + 1, offset, reason, data.decode("utf-8", "surrogateescape"))
+        for split, kept in files
+        for line, offset, data, reason in _kept_lines(kept)
+    )
+    _write_rows(path, rows, how)
+
+
+def _write_rows(path: str, rows: Iterator[tuple[str, int, int, str, str]], how: Text) -> None:
+    """Write (source, line, offset, reason, text) of lines."""
     from mrframe.formats.output.value_text import as_utf8
 
-    before = {split.order: lines for split, lines in first_lines(input_maps(outcome.done))}
     with whole_file(path, overwrite=True) as target:
-        for split, kept in files:
-            for rows in _batches(_kept_lines(kept), 1000):
-                lines = [
-                    json.dumps(
-                        {
-                            "source": as_utf8(split.source, how),
-                            "line": before[split.order] + line + 1,
-                            "offset": offset,
-                            "reason": as_utf8(reason, how),
-                            "text": as_utf8(data.decode("utf-8", "surrogateescape"), how),
-                        }
-                    )
-                    for line, offset, data, reason in rows
-                ]
-                target.write("".join([f"{line}\n" for line in lines]).encode())
+        while some := list(islice(rows, ROWS_AT_ONCE)):
+            lines = [
+                json.dumps(
+                    {
+                        "source": as_utf8(source, how),
+                        "line": line,
+                        "offset": offset,
+                        "reason": as_utf8(reason, how),
+                        "text": as_utf8(data, how),
+                    }
+                )
+                for source, line, offset, reason, data in some
+            ]
+            target.write("".join([f"{line}\n" for line in lines]).encode())
 
 
 def _kept_lines(path: str) -> Iterator[tuple[int, int, bytes, str]]:
     with open(path, "rb") as file:
         yield from msgpack.Unpacker(file, max_buffer_size=1 << 30)
-
-
-def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
-    while some := list(islice(items, size)):
-        yield some

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 import click
 
 from mrframe.cli import COMPLETE_VARIABLE
+from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.show.exit import catch_lost_signals, leave, refuse_exit, run_to_exit_code
 from mrframe.cli.show.streams import say
 
@@ -21,6 +22,7 @@ SECTIONS = {
     "Run a job": {
         "run": "Run one job over log files and print its result.",
         "count": "Answer a question about log fields without a job file.",
+        "demo": "Run three commands over logs that come with mrframe, and show them.",
         "init": "Write a ready job, with a test, to start your own from.",
         "check": "Is this job safe to distribute? Runs it in many ways and compares.",
     },
@@ -49,7 +51,7 @@ SECTIONS = {
 COMMANDS = {name: text for section in SECTIONS.values() for name, text in section.items()}
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """A group that knows its subcommands by name, and imports the module of one when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
@@ -67,22 +69,10 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def sections(self, ctx: click.Context) -> Iterator[tuple[str, list[tuple[str, str]]]]:  # noqa: ARG002
         """The subcommands in sections, without importing any."""
-        width = max(map(len, COMMANDS))
         for title, section in SECTIONS.items():
-            with formatter.section(title):
-                formatter.write_dl([(name.ljust(width), text) for name, text in section.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The subcommand that the arguments name. An unknown one is an error with the nearest match."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            from mrframe.api.units import nearest
-
-            raise click.UsageError(f"mrframe has no command {args[0]!r}{nearest(args[0], COMMANDS)}", ctx)
-        return super().resolve_command(ctx, args)
+            yield title, list(section.items())
 
 
 def _show_version(ctx: click.Context, _option: click.Parameter, wanted: Any) -> None:
@@ -95,12 +85,19 @@ def _show_version(ctx: click.Context, _option: click.Parameter, wanted: Any) -> 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+    "-V",
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
 )
 def group() -> None:
     """MapReduce over log files: two Python functions, exact results, all cores.
 
     \b
+      mrframe demo                              a first look, on logs that come along
       mrframe count status access.log           a question without a job file
       mrframe run top_urls access.log*.gz       a ready job
       mrframe init top_urls                     your own job, from a ready one

@@ -7,15 +7,22 @@ figures for people (`history/summary.py`), and how files travel (each engine's `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NoReturn
 
+from mrframe.core.job.job import Reader
 from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.reports import TaskReport
-from mrframe.core.model.spec import Split
-from mrframe.engines.protocol import CommittedAttempt, Outcome
+from mrframe.core.model.spec import Failure, Split
+from mrframe.engines.history.summary import input_maps, samples_of
+from mrframe.engines.plan.mismatches import evidence, forced_format, origin_of
+from mrframe.engines.protocol import CommittedAttempt, Outcome, Plan, raise_failure
+from mrframe.errors import MrframeError, TooManyFailed, TooManyMalformed
+from mrframe.formats.inputs.head import decoded_head, head_at
 from mrframe.task.reduce.sorted_output import PART_FILE
 from mrframe.task.report.rejects import QUARANTINE_FILE, REJECTS_FILE
 
+FAILED_SHOWN = 3
 Reported = tuple[str, int, str, Split | None, TaskReport]
 """(attempt, step, node, split, report) of a committed attempt, as in `JobEnded.reports`. The node is "" for an
 attempt in the caller's own process, of which nothing travels. The split of a reduce is ignored."""
@@ -60,3 +67,68 @@ def outcome_of(
         outcome.data_local = near.data_local + near.anywhere
         outcome.other_map = near.other
     return outcome
+
+
+def raise_end(
+    failure: Failure,
+    reports: Sequence[Reported],
+    fetch: Fetch,
+    readers: Reader | Mapping[str, Reader],
+    plan: Plan | None = None,
+) -> NoReturn:
+    """Raise the error of a job that failed. One over a limit shows the first lines or records that were left out.
+
+    readers  of the inputs, by source for a join
+    plan     where it is known: then the error also has the outcome of the maps, for `--rejects` and `--quarantine`
+    """
+    __tracebackhide__ = True  # of pytest
+    try:
+        raise_failure(failure)
+    except (TooManyMalformed, TooManyFailed) as error:
+        keep = plan.settings if plan is not None else None
+        outcome = outcome_of(
+            reports,
+            (),
+            fetch,
+            keep_rejects=keep is not None and keep.keep_rejects,
+            keep_quarantine=keep is not None and keep.keep_quarantine,
+        )
+        over = type(error)("\n".join([str(error), *_details(error, outcome, readers, plan)]))
+        over.outcome = outcome
+        raise over from None
+
+
+def _details(
+    error: MrframeError, outcome: Outcome, readers: Reader | Mapping[str, Reader], plan: Plan | None
+) -> list[str]:
+    maps = input_maps(outcome.done)
+    if isinstance(error, TooManyFailed):
+        shown = [f"{one.source}:{one.line}: {one.reason}" for one in samples_of(maps, "failed")[:FAILED_SHOWN]]
+        return [*shown, "leave --max-failed out to see the first of them with its traceback, or allow more"]
+    limit = ""
+    if plan is not None and not plan.options.is_asked_for("max_bad"):
+        limit = f", which is {plan.options.max_bad} by {plan.options.origin_of('max_bad')}"
+    lines = []
+    for name, reader in {"": readers}.items() if isinstance(readers, Reader) else readers.items():
+        own = [done for done in maps if done.split is not None and done.split.input_name == name]
+        number = sum(done.report.ledger.malformed for done in own)
+        if number:
+            origin = _origin(name, plan) if plan is not None else ""
+            lines += evidence(samples_of(own, "samples"), number, reader, origin, _head(own))
+    return [*lines, f"give the right format with --log-format, or allow more with --max-bad{limit}"]
+
+
+def _origin(name: str, plan: Plan) -> str:
+    read = plan.job.sources()[name].read
+    assert isinstance(read, Reader)
+    return origin_of(read, forced_format(read, plan.options, in_join=bool(name)), plan.options)
+
+
+def _head(maps: Sequence[CommittedAttempt]) -> bytes:
+    """Return the first bytes of the input of the first malformed line, b"" if they cannot be read again."""
+    split = next(done.split for done in maps if done.report.ledger.malformed)
+    assert split is not None
+    try:
+        return decoded_head(split.packed, split.source) if split.packed else head_at(split.path)
+    except (OSError, MrframeError):
+        return b""

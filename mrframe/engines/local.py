@@ -17,7 +17,7 @@ from mrframe.core.model.actions import JobEnded
 from mrframe.core.model.reports import JobProgress
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.core.settings.options import RunOptions
-from mrframe.engines.gather import outcome_of
+from mrframe.engines.gather import outcome_of, raise_end
 from mrframe.engines.plan.key_ranges import SAMPLE_ID, sample_plan, with_cuts
 from mrframe.engines.protocol import (
     JOB_ID,
@@ -28,9 +28,8 @@ from mrframe.engines.protocol import (
     Progress,
     cores,
     limited,
-    raise_failure,
 )
-from mrframe.errors import CorruptData, JobFailed, TimedOut
+from mrframe.errors import CorruptData, JobFailed, TimedOut, TooManyFailed, TooManyMalformed
 from mrframe.store.scratch import Scratch
 from mrframe.task.code.package import pack
 
@@ -90,6 +89,12 @@ class LocalEngine:
             outcome = run.wait()
             outcome.nodes = nodes
             outcome.seconds["start"] = run.submitted_s - started_s
+        except (TooManyMalformed, TooManyFailed) as error:
+            if error.outcome is None:
+                cluster.close()
+            else:
+                error.outcome.close = cluster.close  # its files are on the nodes
+            raise
         except BaseException:
             cluster.close()
             raise
@@ -146,7 +151,7 @@ class _JobRun:
         while True:
             ended = self._end()
             if ended.failure is not None:
-                raise_failure(ended.failure)
+                raise_end(ended.failure, ended.reports, self._cluster.fetch, self._plan.settings.reader, self._plan)
             try:
                 return self._gather(ended)
             except (CorruptData, JobFailed):

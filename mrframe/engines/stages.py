@@ -21,8 +21,8 @@ from mrframe.core.model.ids import attempt_id, task_id
 from mrframe.core.model.reports import Ledger, TaskReport
 from mrframe.core.model.shuffle_checksum import map_checksum, shuffle_mismatch, sum_checksums
 from mrframe.core.model.spec import DecodeOrder, MapOrder, Order, ReduceOrder, Split, StepSpec
-from mrframe.engines.gather import outcome_of
-from mrframe.engines.protocol import JOB_ID, CommittedAttempt, OnProgress, Outcome, Plan, Progress, raise_failure
+from mrframe.engines.gather import Reported, outcome_of, raise_end
+from mrframe.engines.protocol import JOB_ID, CommittedAttempt, OnProgress, Outcome, Plan, Progress
 from mrframe.errors import OutputError, ShuffleUnbalanced
 from mrframe.store.disk import fault_text
 from mrframe.task.map.map_output import MAP_FILE
@@ -92,7 +92,7 @@ class _Stages:
             self._progress.begin("map", number, len(self._plan.splits))
             maps = self._map(self._file_orders(step) if number == 0 else self._pair_orders(step, number, outputs))
             if number == 0:
-                _check_limits(step, maps)
+                self._check_limits(step, maps)
             mapped_s = time.monotonic()
             self._progress.begin("reduce", number, step.partitions)
             outputs = self._reduce(step, number, maps)
@@ -100,14 +100,31 @@ class _Stages:
             seconds["reduce"] = seconds.get("reduce", 0.0) + time.monotonic() - mapped_s
         settings = self._plan.settings
         outcome = outcome_of(
-            [(done.attempt, done.step, "", done.split, done.report) for done in self._done],
+            self._reports(),
             [(attempt, "") for attempt in outputs],
-            lambda _node, attempt, name: self._path(attempt, name),
+            self._fetch,
             keep_rejects=settings.keep_rejects,
             keep_quarantine=settings.keep_quarantine,
         )
         outcome.seconds = seconds
         return outcome
+
+    def _check_limits(self, step: StepSpec, maps: Iterable[CommittedAttempt]) -> None:
+        """Raise TooManyMalformed or its like when the maps of the inputs have left out more than is allowed."""
+        ledger = Ledger()
+        for done in maps:
+            ledger.add(done.report.ledger)
+        failure = too_many(step.max_bad, ledger.malformed, ledger.lines) or too_many_failed(
+            step.max_failed, ledger.quarantined, ledger.records
+        )
+        if failure is not None:
+            raise_end(failure, self._reports(), self._fetch, self._plan.settings.reader, self._plan)
+
+    def _reports(self) -> list[Reported]:
+        return [(done.attempt, done.step, "", done.split, done.report) for done in self._done]
+
+    def _fetch(self, _node: str, attempt: str, name: str) -> str:
+        return self._path(attempt, name)
 
     # ---- orders --------------------------------------------------------------------------------------
 
@@ -193,18 +210,6 @@ class _Stages:
 
     def _path(self, attempt: str, *more: str) -> str:
         return os.path.join(self._folder, attempt, *more)
-
-
-def _check_limits(step: StepSpec, maps: Iterable[CommittedAttempt]) -> None:
-    """Raise TooManyMalformed or its like when the maps of the inputs have left out more than is allowed."""
-    ledger = Ledger()
-    for done in maps:
-        ledger.add(done.report.ledger)
-    failure = too_many(step.max_bad, ledger.malformed, ledger.lines) or too_many_failed(
-        step.max_failed, ledger.quarantined, ledger.records
-    )
-    if failure is not None:
-        raise_failure(failure)
 
 
 class _StageProgress:

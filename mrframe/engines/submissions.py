@@ -16,7 +16,7 @@ from mrframe.core.model.actions import JobEnded
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.core.settings.options import RunOptions
 from mrframe.engines.cache.run_cache import open_cache
-from mrframe.engines.gather import outcome_of
+from mrframe.engines.gather import outcome_of, raise_end
 from mrframe.engines.history.summary import Summary, summarise
 from mrframe.engines.plan.job_inputs import GivenInputs, find_inputs
 from mrframe.engines.plan.key_ranges import sample_plan, with_cuts
@@ -115,7 +115,8 @@ def submit(
 
 def parts_of(session: SubmissionSession, ended: JobEnded) -> list[str]:
     """The paths of the output of a job that is done. Raises its failure."""
-    _raise_failure_of(ended)
+    if ended.failure is not None:
+        raise_failure(ended.failure)
     return [session.fetch(node, attempt, PART_FILE) for attempt, node in ended.outputs]
 
 
@@ -129,7 +130,7 @@ def gather(
     """
     plan = recorded_plan(record)
     for _ in range(REPAIRS_MAX):
-        _raise_failure_of(ended)
+        raise_failure_of(ended, record)
         paths, unreadable = _readable(session, ended)
         if not unreadable:
             break
@@ -164,6 +165,11 @@ def _readable(
     return paths, unreadable
 
 
-def _raise_failure_of(ended: JobEnded) -> None:
+def raise_failure_of(ended: JobEnded, record: bytes) -> None:
+    """Raise the failure of a submission that failed, of which this is the record."""
     if ended.failure is not None:
-        raise_failure(ended.failure)
+        raise_end(ended.failure, ended.reports, _fetch_nothing, recorded_plan(record).settings.reader)
+
+
+def _fetch_nothing(_node: str, _attempt: str, name: str) -> str:
+    return name  # a failure needs no files of the nodes

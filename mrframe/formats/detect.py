@@ -14,12 +14,15 @@ from collections.abc import Iterable, Sequence
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Reader
 from mrframe.errors import FormatError
+from mrframe.formats.grammar.patterns import AT_END
 from mrframe.formats.readers.base import plain_lines
 from mrframe.formats.readers.kind import Matches, ReaderKind
 from mrframe.formats.registry import kind_of, kinds_of_lines, logs, plugin_kinds
 
 LINES_MAX = 1_000
 SHOWN_BYTES = 80
+REST_BYTES = 40  # of a line behind the part that the nearest format matches
+NEAR_BYTES = 20  # that a format must match of a line to be named as the nearest
 _MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _NAME_IT = (
     "Name the format with --log-format: a name of `mrframe formats list`, or the server's own LogFormat or "
@@ -57,7 +60,7 @@ def detect(sample: bytes, name: str) -> Detection:
         counts = _counts(tests, lines)
         best = max(counts, key=lambda label: counts[label])
     if not _is_enough(counts[best], len(lines)):
-        raise FormatError(_no_format(lines, counts, best, tests[best][1], name))
+        raise FormatError(_no_format(lines, counts, best, tests, name))
     others = ", ".join(f"{label} {count}" for label, count in counts.items() if label != best)
     why = f"{best}: matches {counts[best]:,} of {_looked_at(lines)} ({others})"
     return Detection(tests[best][0], counts[best], len(lines), why)
@@ -92,22 +95,39 @@ def _looked_at(lines: Sequence[bytes]) -> str:
     return f"the first {len(lines):,} lines" if len(lines) > 1 else "the only line"
 
 
-def _no_format(lines: Sequence[bytes], counts: dict[str, int], best: str, test: Matches, name: str) -> str:
-    odd = next(line for line in lines if not test(line))
-    begins = repr(odd[:SHOWN_BYTES].decode("utf-8", "backslashreplace"))
+def _no_format(lines: Sequence[bytes], counts: dict[str, int], best: str, tests: Candidates, name: str) -> str:
+    odd = next(line for line in lines if not tests[best][1](line))
+    begins = _printable(odd[:SHOWN_BYTES])
     if not counts[best]:
         tried = ", ".join(counts)
         return (
             f"{name}: no known log format fits {_looked_at(lines)}; tried {tried}. Its first line begins {begins}. "
-            f"{_NAME_IT}"
+            f"{_nearest(odd, tests)}{_NAME_IT}"
         )
     ranked = sorted(((count, label) for label, count in counts.items() if count), key=lambda one: -one[0])
     fits = ", ".join(f"{label} {count:,}" for count, label in ranked[1:])
     return (
         f"{name}: no known log format fits enough of {_looked_at(lines)}: {best} fits {counts[best]:,} of "
         f"{len(lines):,}{', ' + fits if fits else ''}, and three quarters are asked for. The first line that is not "
-        f"{best} begins {begins}. {_NAME_IT}"
+        f"{best} begins {begins}. {_nearest(odd, tests)}{_NAME_IT}"
     )
+
+
+def _nearest(line: bytes, tests: Candidates) -> str:
+    """Return a sentence on the format that matches most of the beginning of a line, "" if none gets far."""
+    stops = {label: kind_of(reader).explain(reader.format, line) for label, (reader, _) in tests.items()}
+    found = {label: stop for label, stop in stops.items() if isinstance(stop, tuple)}
+    whole = {label: stop for label, stop in found.items() if stop[1] == AT_END}  # such as combined and a field more
+    best, (at, _) = max((whole or found).items(), key=lambda one: one[1][0], default=("", (0, "")))
+    if at < NEAR_BYTES:
+        return ""
+    rest = line[at:]
+    follows = f"{_printable(rest[:REST_BYTES])} follows" if rest else "the line ends"
+    return f"{best} matches it up to byte {at}, where {follows}. "
+
+
+def _printable(data: bytes) -> str:
+    return repr(data.decode("utf-8", "backslashreplace"))
 
 
 def _candidates(kinds: Iterable[ReaderKind]) -> Candidates:

@@ -7,10 +7,14 @@ checks that it still exists. A process that sweeps locks first and then deletes.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+
+from mrframe.errors import OutputError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 RANDOM_NAME = r"[0-9a-f]{16}"
@@ -35,9 +39,31 @@ def fault_text(error: OSError, path: str) -> str:
         return f"{state}; choose a folder that this user may write to"
     if error.errno == errno.ENOENT:
         return f"{state}; choose another folder"
+    if error.errno == errno.ENAMETOOLONG:
+        return f"{state}; choose a shorter name"
     if error.errno == errno.EROFS:
         return f"{state}; choose another disk"
     return f"{state} ({_free_text(path)}); check the disk"
+
+
+@contextlib.contextmanager
+def writing(path: str, name: str = "") -> Iterator[None]:
+    """Raise an OSError of the block as an OutputError that names the path, its state and the free bytes.
+
+    path  of the file or folder that is written in the block
+    name  for the message, by default the path
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # the reader of a pipe has left, which the command line handles
+    except OSError as error:
+        raise unwritten(error, path, name) from None
+
+
+def unwritten(error: OSError, path: str, name: str = "") -> OutputError:
+    """Return the error for a file or folder that cannot be written."""
+    return OutputError(f"{name or path} cannot be written: {fault_text(error, path)}")
 
 
 def _free_text(path: str) -> str:

@@ -27,6 +27,7 @@ from mrframe.store.disk import sync_directory
 from mrframe.store.publish import (
     already_exists,
     check_folder,
+    check_link,
     check_makeable,
     is_stream,
     make_file,
@@ -88,10 +89,7 @@ def check_target(target: str, *, overwrite: bool) -> None:
         raise OutputError(f"the output {target} cannot be made: the folder {parent} does not exist; make it first")
     with output_errors(target):
         recover_leftovers(dest)
-    if os.path.islink(target.rstrip("/")) and not os.path.lexists(dest):
-        raise OutputError(
-            f"the output {target} is a link to {dest}, which does not exist; name that, or remove the link"
-        )
+    check_link(target, dest)
     if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(f"the output {target} cannot be made: {parent} may not be written; choose another folder")
     with output_errors(target):
@@ -105,15 +103,33 @@ def check_target(target: str, *, overwrite: bool) -> None:
 
 
 def check_inputs_stay(targets: Sequence[str], inputs: Iterable[str]) -> None:
-    """Raise OutputError when a target would replace one of these inputs, or a folder that holds one."""
-    dests = {os.path.realpath(target): target for target in targets if not is_stream(target)}
-    if not any(map(os.path.exists, dests)):
+    """Raise OutputError when a target would replace one of these inputs, or a folder that holds one.
+
+    Files are compared by device and inode, so every other name of an input counts: links of both kinds, mounts.
+    """
+    replaced: dict[tuple[int, int], str] = {}
+    for target in targets:
+        if not is_stream(target):
+            replaced |= dict.fromkeys(_files_at(os.path.realpath(target)), target)
+    if not replaced:
         return
     for path in inputs:
-        dest = os.path.realpath(path)
-        for one in (dest, os.path.dirname(dest)):
-            if one in dests and (one == dest or os.path.isdir(one)):
-                raise OutputError(f"the output {dests[one]} would replace the input {path}; choose another name")
+        with contextlib.suppress(OSError):  # whoever reads it reports it
+            status = os.stat(path)
+            target = replaced.get((status.st_dev, status.st_ino), "")
+            if target:
+                raise OutputError(f"the output {target} would replace the input {path}; choose another name")
+
+
+def _files_at(path: str) -> Iterator[tuple[int, int]]:
+    """Device and inode of each file that goes when this one, or this folder of parts, is replaced."""
+    with contextlib.suppress(OSError):  # there is none, or `check_target` reports it
+        names = [path]
+        if os.path.isdir(path):
+            names += [entry.path for entry in os.scandir(path)]
+        for name in names:
+            status = os.stat(name)
+            yield status.st_dev, status.st_ino
 
 
 @contextlib.contextmanager

@@ -24,6 +24,7 @@ from mrframe.core.model.spec import MANIFEST
 from mrframe.errors import OutputError
 from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, sync_directory, token, try_lock
 
+_ADDED_BYTES = len("..mrframe-old-") + 16  # of the name of a staged file to its target's
 STAGED_TRIES = 100  # others may sweep a staged file before it is locked
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
 
@@ -126,7 +127,18 @@ def check_folder(target: str, dest: str, *, overwrite: bool) -> None:
 
 def _beside(dest: str, kind: str = "") -> str:
     parent, name = os.path.split(dest)
-    return os.path.join(parent, f".{name}.mrframe-{kind}{token()}")
+    return os.path.join(parent, f"{_stem(parent, name)}{kind}{token()}")
+
+
+def _stem(parent: str, name: str) -> str:
+    """Return how the names of staged files for `name` begin. A long name is cut, and a hash keeps it distinct."""
+    name_bytes_max = os.pathconf(parent, "PC_NAME_MAX")
+    if len(os.fsencode(name)) + _ADDED_BYTES <= name_bytes_max:
+        return f".{name}.mrframe-"
+    from hashlib import sha256  # it loads OpenSSL, which short names do not need
+
+    digest = sha256(os.fsencode(name)).hexdigest()
+    return f".{digest[: min(len(digest), name_bytes_max - _ADDED_BYTES)]}.mrframe-"
 
 
 def new_staged(dest: str, make: Callable[[str], int]) -> tuple[str, int]:
@@ -150,7 +162,9 @@ def new_staged(dest: str, make: Callable[[str], int]) -> tuple[str, int]:
 
 
 def check_makeable(dest: str) -> None:
-    """Raise OSError when nothing can be made beside this path. Makes and removes a file to find out."""
+    """Raise OSError when nothing can be made beside this path, or as it. Makes and removes a file to find out."""
+    with contextlib.suppress(FileNotFoundError):
+        os.lstat(dest)  # the name itself may be too long
     path, fd = new_staged(dest, make_file)
     os.close(fd)
     os.unlink(path)
@@ -170,7 +184,7 @@ def make_folder(path: str) -> int:
 def recover_leftovers(dest: str) -> None:
     """Clean up after killed runs: bring back folders that were moved aside, delete staged files and folders."""
     parent, name = os.path.split(dest)
-    pattern = re.compile(re.escape(f".{name}.mrframe-") + f"(old-)?{RANDOM_NAME}")
+    pattern = re.compile(re.escape(_stem(parent, name)) + f"(old-)?{RANDOM_NAME}")
     for left in sorted(os.listdir(parent)):
         match = pattern.fullmatch(left)
         if match is not None:
@@ -203,6 +217,27 @@ def is_stream(dest: str) -> bool:
     except OSError:
         return False
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def check_link(target: str, dest: str) -> None:
+    """Raise OutputError when the target is a link that must not be followed to `dest`.
+
+    One that leads nowhere would make a file where nobody named it. One that another user put into a folder where
+    all may write is not followed by the kernel either (fs.protected_symlinks).
+    """
+    link = target.rstrip("/")
+    if not os.path.islink(link):
+        return
+    if not os.path.lexists(dest):
+        raise OutputError(
+            f"the output {target} is a link to {dest}, which does not exist; name that, or remove the link"
+        )
+    owner, folder = os.lstat(link).st_uid, os.stat(os.path.dirname(os.path.abspath(link)))
+    shared = folder.st_mode & (stat.S_ISVTX | stat.S_IWOTH) == stat.S_ISVTX | stat.S_IWOTH
+    if shared and owner not in (os.geteuid(), folder.st_uid):
+        raise OutputError(
+            f"the output {target} is a link that another user made; name {dest} itself, or another file"
+        )
 
 
 def already_exists(target: str) -> OutputError:

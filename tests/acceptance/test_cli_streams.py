@@ -373,7 +373,7 @@ def blocked(folder, environment):
 
 
 @pytest.mark.parametrize("engine", ["inline", "local"])
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signals_clean_up_and_exit_as_shells_do(blocked, folder, engine, number, code):
     with blocked("--engine", engine) as process:
         if number == signal.SIGINT:
@@ -383,7 +383,7 @@ def test_signals_clean_up_and_exit_as_shells_do(blocked, folder, engine, number,
         out, said = process.communicate(timeout=60)
     assert process.returncode == code, said
     assert out == b""
-    assert said == {130: b"interrupted\n", 143: b"terminated\n"}[code]
+    assert said == {130: b"interrupted\n", 143: b"terminated\n", 129: b"hung up\n"}[code]
     assert nothing_is_left(folder)
     assert not (folder / "answer.jsonl").exists()
     assert processes_of(folder) == []

@@ -133,7 +133,11 @@ def test_text_output_keeps_the_bytes_of_lines(run_cli):
 def test_an_input_is_not_replaced_by_an_output(run_cli):
     before = Path("access.log").read_bytes()
     os.symlink("access.log", "link.log")
-    for flag, target in [("-o", "access.log"), ("--rejects", "./link.log"), ("--summary", "access.log")]:
+    os.link("access.log", "hard.csv")
+    for flag, target in [
+        *(("-o", "access.log"), ("--rejects", "./link.log"), ("--summary", "access.log")),
+        *(("-o", "hard.csv"), ("--quarantine", "hard.csv")),
+    ]:
         done = run_cli("count", "path", "acc*.log", flag, target, "--overwrite", code=2)
         assert b"would replace the input" in done.stderr
     run_cli(*ASK, "-o", "parts/")

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from standing import LOG, StandingCluster, answer
+from standing import LOG, ROOT, StandingCluster, answer
 
 from mrframe.cluster.client.cluster_dir import LOG_BYTES_MAX, ClusterDir
 from mrframe.shuffle.run_file.run_writer import RunReader
@@ -258,9 +258,55 @@ def test_an_unknown_submission_is_refused_by_name(cluster):
         assert "mrframe jobs" in refused
 
 
-def test_rm_keeps_a_submission_that_the_cluster_has_not_accepted(cluster):
-    job = ClusterDir(str(cluster.home)).add_submission(
-        b"{}", b"package"
-    )  # as `mrframe submit` does before it submits
-    assert "has not accepted" in cluster.do("rm", "@", code=2).stderr.decode()
-    assert sorted(os.listdir(cluster.home / "submissions" / job)) == ["package", "record"]
+def test_rm_keeps_a_submission_that_is_being_submitted_and_removes_an_abandoned_one(cluster):
+    submitting = ClusterDir(str(cluster.home))
+    job = submitting.add_submission(b"{}", b"package")  # as `mrframe submit` does before it submits
+    assert "has not accepted" in cluster.do("rm", job, code=2).stderr.decode()
+    assert sorted(os.listdir(cluster.home / "submissions" / job)) == ["package", "pending", "record"]
+    submitting.abandon(job)
+    cluster.do("rm", job)
+    assert os.listdir(cluster.home / "submissions" / job) == []
+
+
+def test_a_submission_that_fails_leaves_nothing(cluster):
+    """Its master is suspended, so that it does not answer. Sooner or later it takes what was sent to it."""
+    before, last = set(cluster.jobs()), ClusterDir(str(cluster.home)).last()
+    (master,) = [pid for pid, title in cluster.processes().items() if title == "mrframe master"]
+    os.kill(master, signal.SIGSTOP)
+    try:
+        code = f"""
+import mrframe
+with mrframe.connect({str(cluster.home)!r}, reply_s=1.0) as client:
+    client.submit("status_codes", [{str(LOG)!r}])
+"""
+        failed = subprocess.run(
+            [sys.executable, "-c", code], env=cluster.environment, capture_output=True, timeout=60, check=False
+        )
+        assert b"did not answer within 1 s" in failed.stderr
+        assert ClusterDir(str(cluster.home)).last() == last
+    finally:
+        os.kill(master, signal.SIGCONT)
+    job = cluster.submit("status_codes", LOG)
+    cluster.do("wait", job)
+    assert set(cluster.jobs()) == {*before, job}
+    assert ClusterDir(str(cluster.home)).last()[1] == job
+    assert not list((cluster.home / "submissions").glob("*/pending"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL])
+def test_a_signal_during_a_submission_in_total_order_leaves_nothing(cluster, number):
+    """It arrives while the keys are sampled, since all slots are taken."""
+    hanging, _ = cluster.hanging(cluster.home.parent / f"{number:d}")
+    before = set(cluster.jobs())
+    words = [sys.executable, "-m", "mrframe", "submit", "sort", str(LOG), "--dir", str(cluster.home)]
+    words += ["--partitions", "2"]
+    with subprocess.Popen(words, env=cluster.environment, cwd=ROOT, stderr=subprocess.PIPE) as process:
+        until(lambda: set(cluster.jobs()) - before)
+        process.send_signal(number)
+        process.wait(30)
+    assert process.returncode in (-number, 128 + number)
+    cluster.do("cancel", hanging)
+    job = cluster.submit("status_codes", LOG)  # where the signal could not be handled, the next one removes it
+    assert set(cluster.jobs()) == {*before, job}
+    assert not list((cluster.home / "submissions").glob("*/pending"))
+    assert ClusterDir(str(cluster.home)).last()[1] == job

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,7 @@ _spec = importlib.util.spec_from_file_location("make_corpus", EARLIER / "make_co
 make_corpus = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(make_corpus)
 
+OWN_TESTS = re.compile(r"testing/(differential/|simulation/|manual_scheduler\.py|strategies\.py)")
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("MRFRAME", "PYTHON", "VIRTUAL_ENV"))
 }
@@ -48,9 +50,9 @@ def wheel(tmp_path_factory):
     if int(metadata.version("setuptools").partition(".")[0]) < 77:
         pytest.skip("this environment has no setuptools of 77 or newer, which a build needs")
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in ("mrframe", "jobs"):
+    for name in ("mrframe", "jobs", "sample_logs"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     do(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", target, source)
     (built,) = target.glob("*.whl")
@@ -78,9 +80,19 @@ def samples(tmp_path_factory):
 def test_the_wheel_has_every_module_and_every_ready_job(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    wanted = {f"mrframe/{name}" for name in modules(ROOT / "mrframe")}
+    wanted = {f"mrframe/{name}" for name in modules(ROOT / "mrframe") if not OWN_TESTS.match(name)}
     wanted |= {f"mrframe/jobs/{name}" for name in modules(ROOT / "jobs")}
+    wanted |= {f"mrframe/sample_logs/{name}" for name in ("access.log", "access.log.1", "access.log.2.gz")}
     assert names == wanted | {"mrframe/py.typed"}
+
+
+def test_the_demo_runs_on_the_logs_of_the_wheel(installed, tmp_path):
+    shown = do(installed / "mrframe", "demo", folder=tmp_path).decode()
+    folder, commands = shown.partition("\n")[0], [line for line in shown.splitlines() if line.startswith("$ ")]
+    assert Path(folder.removeprefix("In the folder ").rstrip(":")).is_relative_to(installed.parent)
+    assert [line.split()[2] for line in commands] == ["run", "count", "why"]
+    assert re.search(r"^503 +17$", shown, re.MULTILINE)
+    assert shown.count('" 503 ') == 3
 
 
 def test_the_installed_wheel_is_imported(installed, samples):

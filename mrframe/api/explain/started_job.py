@@ -13,6 +13,7 @@ import tempfile
 from mrframe.api.found_job import load_job
 from mrframe.api.job_run import run
 from mrframe.api.units import nearest
+from mrframe.core.safe_text import escaped_line
 from mrframe.core.settings.options import RunOptions
 from mrframe.errors import OutputError, UsageError
 from mrframe.formats.registry import kind_of
@@ -72,7 +73,8 @@ def start_job(name: str, start: str | None = None) -> tuple[str, str]:
     tested = _text_of_test(base, origin)
     if folder:
         os.makedirs(folder, exist_ok=True)
-    _write(path, _HEADER.format(start=origin, path=path, test=test) + source)
+    shown = {"path": escaped_line(path), "test": escaped_line(test)}  # else a newline in a name would begin code
+    _write(path, _HEADER.format(start=origin, **shown) + source)
     _write(test, tested)
     return path, test
 

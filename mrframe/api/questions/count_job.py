@@ -9,7 +9,7 @@ from typing import Any
 from mrframe.api.questions.where import compile_where
 from mrframe.core.job.job import Job, Reader, Reducer, top
 from mrframe.core.job.result_columns import reduced_columns
-from mrframe.errors import UsageError
+from mrframe.errors import FormatError, UsageError
 from mrframe.formats.registry import kind_of, logs, reader_named, reader_with, undetected
 
 REDUCERS = ("count", "total", "smallest", "largest", "mean", "distinct", "collect")
@@ -20,6 +20,7 @@ def count_job(
     inputs: Sequence[str],
     *,
     log_format: str | None = None,
+    usual_format: str | None = None,
     where: str | None = None,
     limit: int | None = None,
     value: str | None = None,
@@ -28,10 +29,12 @@ def count_job(
 ) -> Job:
     """The job that counts the records of the inputs by their fields, or reduces the field `value` of them.
 
-    where    only records for which this condition holds: "status >= 500"
-    limit    only so many rows, the largest first
-    reducer  one of `REDUCERS`. By default "count", or "total" when there is a `value`
-    kind     the name of a kind of reader. By default it is found from the first input
+    log_format    the format of the inputs
+    usual_format  the format of access logs: used unless the first input is found to be of another kind
+    where         only records for which this condition holds: "status >= 500"
+    limit         only so many rows, the largest first
+    reducer       one of `REDUCERS`. By default "count", or "total" when there is a `value`
+    kind          the name of a kind of reader. By default it is found from the first input
 
     Raises UsageError when they contradict each other, InputError when the first input cannot be read.
     """
@@ -39,7 +42,7 @@ def count_job(
         raise UsageError(f"--reduce {reducer} needs --value FIELD: it says which values are reduced")
     if value is not None and reducer == "count":
         raise UsageError("--reduce count counts records, so --value means nothing to it; leave one of them out")
-    reader = reader_named(kind) if kind else find_reader(fields, inputs, log_format)
+    reader = reader_named(kind) if kind else find_reader(fields, inputs, log_format, usual_format)
     return make_job(reader, fields, value=value, reducer=_reducer(reducer, value), where=where, limit=limit)
 
 
@@ -56,7 +59,9 @@ def _reducer(name: str | None, value: str | None) -> Any:
     return getattr(reducers, name or ("total" if value else "count"))
 
 
-def find_reader(fields: Sequence[str], inputs: Sequence[str], log_format: str | None) -> Reader:
+def find_reader(
+    fields: Sequence[str], inputs: Sequence[str], log_format: str | None, usual_format: str | None = None
+) -> Reader:
     """The reader for the inputs: the one that the fields imply, else the one detected from the first input."""
     own = reader_with(fields)
     if own is not None:
@@ -69,7 +74,12 @@ def find_reader(fields: Sequence[str], inputs: Sequence[str], log_format: str | 
     from mrframe.formats.detect import detect
 
     name, sample = first_bytes(inputs)
-    return undetected(detect(sample, name).reader)
+    try:
+        return undetected(detect(sample, name).reader)
+    except FormatError:
+        if usual_format is None:
+            raise
+        return reader_named(usual_format)
 
 
 def make_job(

@@ -34,14 +34,16 @@ from mrframe.core.settings.options import RunOptions
 from mrframe.engines import submissions
 from mrframe.engines.datasets.datasets import inputs_of
 from mrframe.engines.plan.job_inputs import GivenInputs
-from mrframe.engines.protocol import raise_failure
 from mrframe.engines.submission_record import name_of
-from mrframe.errors import CorruptData, TimedOut, UsageError
+from mrframe.errors import CorruptData, MrframeError, TimedOut, UsageError
 from mrframe.store.scratch import Scratch
 
 if TYPE_CHECKING:
     from mrframe.api.explain.input_lines import InputLine
     from mrframe.wire.messages import JobState
+
+WITHDRAW_S = 2.0
+"""How long the cluster may take to forget a submission that failed."""
 
 
 class Client(DatasetClient):
@@ -103,8 +105,15 @@ class Client(DatasetClient):
             sampled=self._sampled,
             stored=inputs_of(self._session),
         )
+        for abandoned in self._dir.take_abandoned():
+            self._withdraw(abandoned)
         name = self._dir.add_submission(planned.record, planned.package)
-        submissions.submit(planned, self._session, name, self._reply_s, priority=priority)
+        try:
+            submissions.submit(planned, self._session, name, self._reply_s, priority=priority)
+            self._dir.confirm(name)
+        except BaseException:
+            self._withdraw(name)
+            raise
         return Submission(self, name, planned.notes)
 
     def submission(self, id: str) -> Submission:  # noqa: A002  (the word of the commands)
@@ -121,9 +130,10 @@ class Client(DatasetClient):
 
     def wait(self, id: str, timeout_s: float | None = None) -> None:  # noqa: A002
         """Wait until a submission has ended. Raises its failure, TimedOut when it goes on for longer."""
-        event = self._ended(self._dir.job(id), timeout_s)
+        name = self._dir.job(id)
+        event = self._ended(name, timeout_s)
         if event.failure is not None:
-            raise_failure(event.failure)
+            submissions.raise_failure_of(event, self._dir.record(name))
 
     def result(self, id: str, timeout_s: float = 0.0) -> Result:  # noqa: A002
         """The result of a submission, as often as it is asked for. Waits at most so long for its end.
@@ -176,6 +186,8 @@ class Client(DatasetClient):
         UsageError for one that still runs. Removing it again is no error.
         """
         name = self._dir.job(id)
+        for abandoned in self._dir.take_abandoned():
+            self._withdraw(abandoned)
         one = self._seen(name)
         if one is not None and one.state == "running":
             raise UsageError(
@@ -263,10 +275,20 @@ class Client(DatasetClient):
                     parts.append(file.read())
             return parts
         finally:
-            self._ends.pop(name, None)
-            self._dir.forget(name)
-            self._session.forget(name)
-            self._session.settle(self._reply_s)
+            self._withdraw(name)
+
+    def _withdraw(self, job: str) -> None:
+        """Delete a pending submission here and in the cluster. If it is not reached, the next submission does it."""
+        self._ends.pop(job, None)
+        forgotten = False
+        try:
+            self._session.forget(job)
+            self._session.settle(WITHDRAW_S)
+            forgotten = True
+        except MrframeError:
+            pass  # the reason of the failure is reported already
+        finally:
+            (self._dir.forget if forgotten else self._dir.abandon)(job)
 
 
 def connect(directory: str | None = None, *, reply_s: float = REPLY_S) -> Client:

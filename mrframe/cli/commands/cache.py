@@ -10,6 +10,7 @@ import click
 from mrframe import api
 from mrframe.api.units import bytes_text, counted
 from mrframe.cli.parse import settings
+from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.show.streams import print_json, say
 from mrframe.cli.show.terminal import columns_text
 
@@ -25,7 +26,7 @@ def _saved(cache_dir: str | None, bytes_max: str | None = None) -> api.SavedResu
     return api.SavedResults(settings.run_options({"cache_dir": cache_dir, "cache_bytes_max": bytes_max}))
 
 
-@click.group("cache")
+@click.group("cache", cls=CommandGroup)
 def command() -> None:
     """Show or delete the cached results of earlier runs.
 

@@ -7,11 +7,12 @@ import os
 import click
 
 from mrframe.cli.parse import settings
+from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.show.streams import print_json, say
 from mrframe.cli.show.terminal import columns_text
 
 
-@click.group("config")
+@click.group("config", cls=CommandGroup)
 def command() -> None:
     """Show the settings in force and where each comes from.
 

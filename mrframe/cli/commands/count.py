@@ -56,7 +56,14 @@ def command(context: click.Context, /, words: tuple[str, ...], **values: Any) ->
     """
     fields, inputs = fields_and_inputs(words)
     options, flags, _ = taken_apart(values, context)
-    job = api.count_job(fields, inputs, log_format=options.log_format, **values)
+    asked = options.is_asked_for("log_format")  # else it is from the environment or a file, for access logs alone
+    job = api.count_job(
+        fields,
+        inputs,
+        log_format=options.log_format if asked else None,
+        usual_format=None if asked else options.log_format,
+        **values,
+    )
     given = {name: values[name] for name in ("where", "value", "reducer")}
     question = {"read": job.read.kind, "fields": fields, **given}
     carry_out(job, inputs, options, flags, question=question)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrframe import api
+from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.show.streams import print_json, say
 from mrframe.cli.show.terminal import columns_text, sample
 
@@ -17,7 +18,7 @@ SHOWN_MISMATCHES = 3
 NAME_CHARACTERS_MAX = 4096  # of a file
 
 
-@click.group("formats")
+@click.group("formats", cls=CommandGroup)
 def command() -> None:
     """List log formats, detect a file's, or try a format string."""
 

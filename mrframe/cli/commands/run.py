@@ -19,7 +19,7 @@ from mrframe.cli.parse.job_command import JobCommand, job_of, options_of_job
 from mrframe.cli.parse.output_flags import OutputFlags, output_flags, output_flags_of
 from mrframe.cli.show.delivery import deliver
 from mrframe.cli.show.exit import INPUTS
-from mrframe.cli.show.streams import report, stderr
+from mrframe.cli.show.streams import report, say, stderr
 from mrframe.core.settings.options import RunOptions
 
 if TYPE_CHECKING:
@@ -33,7 +33,23 @@ def taken_apart(values: dict[str, Any], context: click.Context) -> tuple[RunOpti
     return settings.run_options(given), flags, options_of_job(context, values)
 
 
+def _list_ready_jobs(context: click.Context, _option: click.Parameter, wanted: Any) -> None:
+    if wanted and not context.resilient_parsing:
+        rows = api.ready_descriptions()
+        width = max(map(len, rows), default=0)
+        say("\n".join(f"{name:{width}}  {text}" for name, text in rows.items()))
+        context.exit()
+
+
 @click.command("run", cls=JobCommand)
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_ready_jobs,
+    help="list the ready jobs and exit",
+)
 @click.argument("job")
 @output_flags()
 @setting_flags()
@@ -42,10 +58,15 @@ def taken_apart(values: dict[str, Any], context: click.Context) -> tuple[RunOpti
 def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **values: Any) -> None:
     """Run one job over log files and print its result.
 
+    \b
+      mrframe run --list                          the ready jobs
+      mrframe run top_urls 'access.log*' --limit 5
+      mrframe run my_job.py logs/ -o result.csv   a job of your own
+      mrframe run my_job.py --help                its own options
+
     JOB is a file (jobs/top_urls.py), a name in a file (path.py:name), a dotted module, or a ready job (top_urls).
     INPUT is a file, a pattern, a folder, a .gz file, or - for standard input. For a job that joins several sources
-    it begins with the name of one: hits=access.log users=people.jsonl. The job's own options are shown by
-    `mrframe run JOB --help`.
+    it begins with the name of one: hits=access.log users=people.jsonl.
     """
     options, flags, job_options = taken_apart(values, context)
     carry_out(job_of(context, job), inputs, options, flags, job_options)

@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mrframe.cli.parse.settings import Setting, declared
+from mrframe.core.settings.options import Section
 
 if TYPE_CHECKING:
     _TextType = click.ParamType[str]
@@ -39,7 +40,9 @@ class SettingType(_TextType):
 
 
 class SettingOption(click.Option):
-    """A flag made from a setting. Help lists these in a section of their own."""
+    """A flag made from a setting. Help lists these by `section`."""
+
+    section: Section
 
 
 class OutputOption(click.Option):
@@ -54,7 +57,9 @@ def setting_option(setting: Setting) -> SettingOption:
     """The flag of one setting."""
     metavar = setting.metavar or None
     text = setting.help + (f" [{setting.default_text}]" if setting.default_text else "")
-    return SettingOption([setting.flag], type=SettingType(setting), metavar=metavar, default=None, help=text)
+    option = SettingOption([setting.flag], type=SettingType(setting), metavar=metavar, default=None, help=text)
+    option.section = setting.section
+    return option
 
 
 def setting_flags(*without: str) -> Callable[[C], C]:
@@ -66,7 +71,9 @@ def setting_flags(*without: str) -> Callable[[C], C]:
                 continue
             if setting.name == "cache":
                 text = "the same as --cache off"
-                attach(command, SettingOption(["--no-cache", "cache"], flag_value="off", help=text))
+                off = SettingOption(["--no-cache", "cache"], flag_value="off", help=text)
+                off.section = setting.section
+                attach(command, off)
             attach(command, setting_option(setting))
         return command
 

@@ -51,6 +51,16 @@ class JobCommand(click.Command):
         grown: list[click.Parameter] = list(ctx.meta.get(_META, []))
         return own[:-1] + grown + own[-1:] if grown else own
 
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The description of the job that was named, then the command's own."""
+        found: FoundJob | None = ctx.meta.get(_FOUND)
+        description = found.description() if found is not None else ""
+        if found is not None and description:
+            formatter.write_paragraph()
+            with formatter.indentation():
+                formatter.write_text(f"The job {found.text}: {description}")
+        super().format_help_text(ctx, formatter)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The options in sections: the job's own, the result's, the settings'."""
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -90,7 +100,14 @@ class JobCommand(click.Command):
             raise
 
 
-_SECTIONS = ("Options", "Options of the job", "The result", "How it runs", "Other")
+_SETTINGS = {
+    "read": "How logs are read",
+    "run": "How it runs",
+    "cache": "Cached results",
+    "tuning": "Limits and tuning",
+    "tests": "For tests",
+}
+_SECTIONS = ("Options of the job", "Options", "The result", *_SETTINGS.values(), "Other")
 
 
 def _show_help(ctx: click.Context, _option: click.Parameter, wanted: Any) -> None:
@@ -106,7 +123,7 @@ def section_of(param: click.Parameter) -> str:
     if isinstance(param, OutputOption):
         return "The result"
     if isinstance(param, SettingOption):
-        return "How it runs"
+        return _SETTINGS[param.section]
     return "Other" if param.name == "help" else "Options"
 
 

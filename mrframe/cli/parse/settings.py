@@ -7,7 +7,6 @@ parses units, and names the origin of a wrong value in the message. It knows not
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 import os
@@ -17,7 +16,7 @@ from typing import Any
 
 from mrframe.api.units import nearest
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.settings.options import RunOptions, needed
+from mrframe.core.settings.options import RunOptions, Section, needed, setting_fields
 from mrframe.core.settings.setting_kinds import COUNT, COUNT_OR_0, SIZE, SIZE_OR_0, SPAN, Kind
 from mrframe.errors import UsageError, did_you_mean
 
@@ -38,6 +37,7 @@ class Setting:
     default: Any
     help: str
     metavar: str
+    section: Section
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -64,10 +64,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """A setting's value and where it was found, such as `MRFRAME_NODES in the environment`."""
+    """A setting's value, where it was found with the text there, and where without it.
+
+    `origin` is such as `MRFRAME_NODES=2 in the environment`, and `where` is `MRFRAME_NODES in the environment`, ""
+    for a default.
+    """
 
     value: Any
     origin: str
+    where: str = ""
 
 
 @functools.cache
@@ -80,8 +85,9 @@ def declared() -> dict[str, Setting]:
             f.default,
             f.metadata["help"],
             f.metadata["metavar"] or "|".join(f.metadata["kind"].choices),
+            f.metadata["section"],
         )
-        for f in dataclasses.fields(RunOptions)
+        for f in setting_fields()
     }
 
 
@@ -91,24 +97,32 @@ def resolve(flags: Mapping[str, str | None], environment: Mapping[str, str], fol
     Raises UsageError for a value that cannot be, or an unknown name in a file. The message names the place.
     """
     settings = declared()
-    layers = [(f"{settings[name].flag} {text}", name, text) for name, text in flags.items() if text is not None]
+    layers: list[tuple[str, str, str, Any]] = [
+        (f"{settings[name].flag} {text}", settings[name].flag, name, text)
+        for name, text in flags.items()
+        if text is not None
+    ]
     for setting in settings.values():
         text = environment.get(setting.variable)
         if text:
-            layers.append((f"{setting.variable}={text} in the environment", setting.name, text))
+            variable = setting.variable
+            layers.append(
+                (f"{variable}={text} in the environment", f"{variable} in the environment", setting.name, text)
+            )
     for path in setting_files(environment, folder):
         for name, value in read_file(path, settings).items():
-            layers.append((f"{name} = {value!r} in {path}", name, value))
+            layers.append((f"{name} = {value!r} in {path}", f"{name} in {path}", name, value))
     found = {name: Resolved(setting.default, "default") for name, setting in settings.items()}
-    for origin, name, raw in reversed(layers):
-        found[name] = Resolved(value_of(settings[name], raw, origin), origin)
+    for origin, where, name, raw in reversed(layers):
+        found[name] = Resolved(value_of(settings[name], raw, origin), origin, where)
     return found
 
 
 def run_options(flags: Mapping[str, str | None]) -> RunOptions:
     """The options of a run started here and now, from flags, environment and files."""
     resolved = resolve(flags, os.environ, ".")
-    return RunOptions(**{name: found.value for name, found in resolved.items()})
+    origins = tuple((name, found.where) for name, found in resolved.items() if found.where)
+    return RunOptions(**{name: found.value for name, found in resolved.items()}, origins=origins)
 
 
 def strange_variables(environment: Mapping[str, str]) -> list[str]:

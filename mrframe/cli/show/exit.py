@@ -1,8 +1,8 @@
 """Ends a command: exit codes, signals, closed pipes.
 
 0 done · 1 job failed · 2 usage · 3 too many malformed · 4 cluster unreachable · 5 timeout ·
-130 interrupted (SIGINT) · 143 terminated (SIGTERM). A reader of standard output that leaves early
-(`| head`) ends the command quietly with 0: it has read all that it wanted.
+129 hung up (SIGHUP) · 130 interrupted (SIGINT) · 143 terminated (SIGTERM). A reader of standard output that leaves
+early (`| head`) ends the command quietly with 0: it has read all that it wanted.
 
 Rules: signals become exceptions, so that every `with` on the way out cleans up. Nothing is printed twice.
 The interpreter never gets to flush a broken stream at exit.
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     import click
 
+EXIT_HUNG_UP = 129
 EXIT_INTERRUPTED = 130
 EXIT_TERMINATED = 143
 INPUTS = "mrframe.inputs"  # in the context's meta: the inputs of the run, for commands to copy
@@ -46,11 +47,23 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM arrived. Like Ctrl-C it is not the job's fault, and everything on the way out treats it so."""
 
 
+class HungUp(KeyboardInterrupt):
+    """SIGHUP arrived: the terminal was closed."""
+
+
+_STOPS: dict[type[KeyboardInterrupt], tuple[str, int]] = {
+    HungUp: ("hung up", EXIT_HUNG_UP),
+    Terminated: ("terminated", EXIT_TERMINATED),
+}
+
+
 def run_to_exit_code(command: click.Command, args: Sequence[str], name: str) -> int:
     """Run a click command and return its exit code. Errors are shown on stderr."""
     shown = _Shown([name, *args])
     try:
         signal.signal(signal.SIGTERM, _terminate)
+        if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not where `nohup` has it ignored
+            signal.signal(signal.SIGHUP, _hang_up)
         import click
 
         with command.make_context(name, list(args)) as context:
@@ -85,7 +98,7 @@ def leave(code: int) -> NoReturn:
     command that was interrupted exits directly, since Python changes the exit code after an interrupted import.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if code not in (EXIT_INTERRUPTED, EXIT_TERMINATED):
+    if code not in (EXIT_HUNG_UP, EXIT_INTERRUPTED, EXIT_TERMINATED):
         sys.exit(code)
     flush_all()
     _end_process(code)
@@ -113,9 +126,9 @@ class _Shown:
         self.json = "--json" in words
 
     def stop(self, signalled: KeyboardInterrupt) -> int:
-        terminated = isinstance(signalled, Terminated)
-        report("terminated" if terminated else "interrupted")
-        return abandon_stdout(EXIT_TERMINATED if terminated else EXIT_INTERRUPTED)
+        word, code = _STOPS.get(type(signalled), ("interrupted", EXIT_INTERRUPTED))
+        report(word)
+        return abandon_stdout(code)
 
     def usage(self, error: click.ClickException) -> int:
         from mrframe.cli.show import failures
@@ -153,6 +166,10 @@ def _terminate(_signal: int, _frame: Any) -> None:
     raise Terminated
 
 
+def _hang_up(_signal: int, _frame: Any) -> None:
+    raise HungUp
+
+
 def catch_lost_signals() -> None:
     """Have a signal end the command, and print nothing, also where Python can raise nothing."""
     sys.excepthook = _show_uncaught
@@ -180,7 +197,7 @@ def _raise_again(lost: Any) -> None:
         report(f"{lost.err_msg or 'Exception ignored in'}: {safe_repr(lost.object)}")
         _report_exception(lost.exc_value)
         return
-    handler = _terminate if issubclass(lost.exc_type, Terminated) else signal.default_int_handler
+    handler = {HungUp: _hang_up, Terminated: _terminate}.get(lost.exc_type, signal.default_int_handler)
     signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, RAISE_AGAIN_S)  # not now: this function could raise nothing either
 

@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from mrframe import api
+from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.show.streams import print_json, report, say
 from mrframe.cli.show.terminal import columns_text
 
 
-@click.group("cluster")
+@click.group("cluster", cls=CommandGroup)
 def command() -> None:
     """Start, stop or look at a standing cluster on this machine."""
 

@@ -9,6 +9,7 @@ import click
 
 from mrframe import api
 from mrframe.api.units import bytes_text, counted
+from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.show.streams import print_json, report, say, standard_output
 from mrframe.cli.show.terminal import columns_text
@@ -21,7 +22,7 @@ def _json_option(command: Any) -> Any:
     return click.option("--json", "as_json", is_flag=True, help="print one JSON object")(command)
 
 
-@click.group("fs")
+@click.group("fs", cls=CommandGroup)
 def command() -> None:
     """Keep logs in the standing cluster, in replicated blocks on its nodes.
 

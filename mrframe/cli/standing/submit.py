@@ -67,8 +67,8 @@ def command(
     options = settings.run_options({name: values.pop(name, None) for name in settings.declared()})
     with api.connect(directory) as client:
         submission = client.submit(job_of(context, job), inputs, options, job_options=job_options, priority=priority)
+        if as_json:  # printed before the session ends, so that a signal then comes after the id
+            print_json({"id": submission.id})
+        else:
+            say(submission.id)
     report(*[f"note: {note}" for note in submission.notes])
-    if as_json:
-        print_json({"id": submission.id})
-    else:
-        say(submission.id)

@@ -5,6 +5,7 @@
     <dir>/blocks/node-1/    the blocks of datasets that this node keeps
     <dir>/submissions/job-7/record    written by the client before it submits
     <dir>/submissions/job-7/package   the job itself, for `mrframe replay`
+    <dir>/submissions/job-7/pending   locked by the client until the cluster has accepted it: `@` is none of these
     <dir>/submissions/job-6/          empty: it was removed, and its id is not used again
     <dir>/run/              while the cluster runs: `access` (addresses and keys), the processes' `log` and its
                             predecessor `log.1`, and `fault`: why the master cannot go on, else blank
@@ -27,8 +28,9 @@ import zlib
 from mrframe.cluster.client import cluster_processes
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import ClusterUnreachable, CorruptData, OutputError, UsageError
-from mrframe.store.disk import fault_text, is_at, sync_directory, try_lock
+from mrframe.store.disk import fault_text, is_at, sync_directory, try_lock, wait_for_lock, writing
 from mrframe.store.private import (
+    check_private,
     check_private_directory,
     open_private,
     private_directory,
@@ -40,6 +42,7 @@ from mrframe.store.scratch import remove_tree
 LOG_BYTES_MAX = 8 << 20
 """Limit of the log and of `log.1`, in bytes. It is checked every second; output in between comes on top."""
 FAULT_BYTES = 4096
+PENDING = "pending"
 CLAIM_S = 5.0
 """How long the lock of a directory without a supervisor may be held by commands that only test it."""
 _JOB = re.compile(r"job-([1-9][0-9]{0,8})")
@@ -83,6 +86,7 @@ class ClusterDir:
         self._access = os.path.join(self.run, "access")
         self._fault = os.path.join(self.run, "fault")
         self._lock = -1
+        self._pending: dict[str, int] = {}  # job -> the locked descriptor of its mark
         for folder in (self.path, self.nodes, self.blocks, self.submissions):
             check_private_directory(folder)
 
@@ -217,20 +221,72 @@ class ClusterDir:
             raise CorruptData(f"{self._access} is damaged; stop the cluster and start it again") from None
 
     def add_submission(self, record: bytes, package: bytes) -> str:
-        """Reserve a new job id and write its record and package. An id is used only once, ever."""
+        """Reserve a new job id and write its record and package. An id is used only once, ever.
+
+        The submission is pending until `confirm`. Raises OutputError when the disk refuses, and leaves nothing then.
+        """
         private_directory(self.submissions)
         number = max(self._numbers(), default=0) + 1
-        while True:
-            job = f"job-{number}"
+        while not self._reserve(f"job-{number}"):
+            number += 1
+        job = f"job-{number}"
+        path = os.path.join(self.submissions, job)
+        try:
+            with writing(path):
+                write_private(os.path.join(path, "record"), record)
+                write_private(os.path.join(path, "package"), package)
+                sync_directory(self.submissions)
+        except BaseException:
+            self.forget(job)
+            raise
+        return job
+
+    def _reserve(self, job: str) -> bool:
+        """Make the directory of a submission, with its mark. Returns False when the id was given before."""
+        path = os.path.join(self.submissions, job)
+        with writing(path):
             try:
-                os.mkdir(os.path.join(self.submissions, job), 0o700)
+                os.mkdir(path, 0o700)
             except FileExistsError:
-                number += 1
+                return False
+            mark = os.path.join(path, PENDING)
+            fd = open_private(mark)
+            wait_for_lock(fd)  # another process may take it for abandoned before it is locked
+            if is_at(fd, mark):
+                self._pending[job] = fd
+                return True
+            os.close(fd)
+            return False
+
+    def confirm(self, job: str) -> None:
+        """The cluster has accepted a submission: it is pending no longer, and its id may be given out."""
+        path = os.path.join(self.submissions, job, PENDING)
+        with writing(path):
+            os.unlink(path)
+        os.close(self._pending.pop(job))
+
+    def abandon(self, job: str) -> None:
+        """Delete the files of a pending submission that failed, but its mark, since the cluster may have it."""
+        self._delete(job, "package", "record")
+        os.close(self._pending.pop(job))
+
+    def take_abandoned(self) -> list[str]:
+        """Return the pending submissions of processes that have ended, and lock them, to be forgotten.
+
+        Nobody was given their ids.
+        """
+        taken = []
+        for job in [f"job-{number}" for number in sorted(self._numbers())]:
+            mark = os.path.join(self.submissions, job, PENDING)
+            if job in self._pending or not check_private(mark):
                 continue
-            write_private(os.path.join(self.submissions, job, "record"), record)
-            write_private(os.path.join(self.submissions, job, "package"), package)
-            sync_directory(self.submissions)
-            return job
+            fd = open_private(mark)
+            if try_lock(fd) and is_at(fd, mark):
+                self._pending[job] = fd
+                taken.append(job)
+            else:
+                os.close(fd)
+        return taken
 
     def record(self, job: str) -> bytes:
         """Return the record of a submission. Raises UsageError for an unknown one."""
@@ -249,7 +305,12 @@ class ClusterDir:
 
     def forget(self, job: str) -> None:
         """Delete the files of a submission. May be repeated. Raises OutputError when the disk refuses."""
-        for name in ("package", "record"):
+        self._delete(job, "package", "record", PENDING)
+        if job in self._pending:
+            os.close(self._pending.pop(job))
+
+    def _delete(self, job: str, *names: str) -> None:
+        for name in names:
             path = os.path.join(self.submissions, job, name)
             try:
                 os.unlink(path)
@@ -277,10 +338,11 @@ class ClusterDir:
         return text
 
     def last(self) -> tuple[float, str] | None:
-        """Return (wall-clock seconds, id) of the latest submission that is not removed, or None without one."""
+        """Return (wall-clock seconds, id) of the latest submission that was accepted and not removed, or None."""
         for number in sorted(self._numbers(), reverse=True):
             submitted_s = self.submitted_s(f"job-{number}")
-            if submitted_s is not None:
+            pending = os.path.lexists(os.path.join(self.submissions, f"job-{number}", PENDING))
+            if submitted_s is not None and not pending:
                 return submitted_s, f"job-{number}"
         return None
 

@@ -30,7 +30,7 @@ def too_many_failed(limit: float | None, failed: int, records: int) -> Failure |
         else Failure(
             "refused",
             f"the job's code failed on {failed:,} of {records + failed:,} records, more than the {allowed} that "
-            "--max-failed allows; leave it out to see the first of them with its traceback, or allow more",
+            "--max-failed allows",
             error_slug="too-many-failed",
         )
     )
@@ -44,8 +44,8 @@ def too_many(limit: float | None, malformed: int, lines: int) -> Failure | None:
         if allowed is None
         else Failure(
             "refused",
-            f"{malformed:,} of {lines:,} lines do not match the format, more than the {allowed} allowed; "
-            "give the right --log-format, or allow more with --max-bad",
+            f"{malformed:,} of {lines:,} lines do not match the format, more than the {allowed} that "
+            "--max-bad allows",
             error_slug="too-many-malformed",
         )
     )

@@ -134,8 +134,8 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         seconds={stage: round(value, 4) for stage, value in outcome.seconds.items()},
         bad_fields=_added(done.report.bad_fields for done in maps),
         counters=_added(done.report.counters for done in outcome.done),
-        samples=_samples(maps, "samples"),
-        failed=_samples(maps, "failed"),
+        samples=samples_of(maps, "samples"),
+        failed=samples_of(maps, "failed"),
         ledger={name: value for name, value in asdict(ledger).items() if value},
         sources=_by_source(plan, maps),
         notes=list(plan.notes),
@@ -197,7 +197,8 @@ def _balance(ledger: Ledger, maps: list[CommittedAttempt], plan: Plan) -> None:
         )
 
 
-def _samples(maps: list[CommittedAttempt], kind: Literal["samples", "failed"]) -> list[MalformedSample]:
+def samples_of(maps: list[CommittedAttempt], kind: Literal["samples", "failed"]) -> list[MalformedSample]:
+    """The first malformed lines of maps in input order, or the first records on which the job's code failed."""
     samples: list[MalformedSample] = []
     for done, (split, before) in zip(maps, first_lines(maps), strict=True):
         for one in getattr(done.report, kind):

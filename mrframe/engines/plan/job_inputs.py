@@ -41,6 +41,11 @@ class JobInputs:
         return list(chain.from_iterable(self.by_source.values()))
 
     @property
+    def paths(self) -> list[str]:
+        """The paths of all files but those of a dataset."""
+        return [file.path for file in self.files if not (file.is_stdin or file.is_stored)]
+
+    @property
     def estimated_bytes(self) -> int:
         """Bytes once decoded, a guess for compressed files and 0 for standard input."""
         return estimated_bytes(self.files)

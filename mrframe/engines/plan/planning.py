@@ -89,7 +89,7 @@ def make_plan(
         scratch=scratch,
         estimated_bytes=total_bytes,
         notes=inputs.notes,
-        paths=tuple(file.path for file in inputs.files if not (file.is_stdin or file.is_stored)),
+        paths=tuple(inputs.paths),
     )
 
 
@@ -109,7 +109,7 @@ def _readers(
 
 def _check_log_format(views: Mapping[str, Job], options: RunOptions) -> None:
     """Refuse --log-format for a join without an access log. For a single source, `reader_of` does."""
-    if len(views) == 1 or options.log_format is None:
+    if len(views) == 1 or options.log_format is None or not options.is_asked_for("log_format"):
         return
     if not any(kind_of(view.read).takes_formats for view in views.values()):
         raise UsageError("--log-format does not apply: none of the job's sources is an access log; leave it out")

@@ -12,12 +12,14 @@ from typing import NamedTuple
 from mrframe.core.job.job import Job, Reader
 from mrframe.core.model.spec import Split
 from mrframe.core.settings.options import RunOptions
+from mrframe.engines.history.summary import MalformedSample
+from mrframe.engines.plan.mismatches import evidence, forced_format, origin_of
 from mrframe.errors import FormatError, TooManyMalformed, UnknownField, UsageError, did_you_mean
 from mrframe.formats.detect import LINES_MAX, detect, misfit
 from mrframe.formats.factory import make_reader
 from mrframe.formats.inputs.files import InputFile
 from mrframe.formats.inputs.head import HEAD_BYTES, head_at, head_of
-from mrframe.formats.readers.base import plain_lines
+from mrframe.formats.readers.base import Parsed, plain_lines
 from mrframe.formats.readers.kind import LINE_FIELDS
 from mrframe.formats.registry import AUTO, is_undetected, kind_of, logs, reader_named
 from mrframe.formats.schema import check_fields
@@ -44,13 +46,13 @@ def reader_of(view: Job, source: str, files: Sequence[InputFile], first: Head, o
     UsageError.
     """
     name, head = first
-    forced = options.log_format if not source or kind_of(view.read).takes_formats else None
-    reader = _settled(view.read, forced, head, name)
+    forced = forced_format(view.read, options, in_join=bool(source))
+    reader = _settled(view.read, forced, head, name, options)
     try:
         check_fields(reader, view.projection(), view.paths())
     except UnknownField as error:
         raise UnknownField(f"source {source!r}: {error}" if source else str(error)) from None
-    _check_head(view, reader, head, name)
+    _check_head(view, reader, head, name, origin_of(view.read, forced, options))
     if forced in (None, AUTO) and not kind_of(reader).fits_any_text:
         _check_others(files, reader, name, detected=AUTO in (forced, view.read.format))
     return reader
@@ -85,12 +87,13 @@ def _check_others(files: Sequence[InputFile], reader: Reader, name: str, *, dete
             )
 
 
-def _settled(read: Reader, log_format: str | None, head: bytes, name: str) -> Reader:
-    """The concrete reader: that of `--log-format`, else the job's, else the one detected from the data."""
-    if log_format is not None:
+def _settled(read: Reader, forced: str | None, head: bytes, name: str, options: RunOptions) -> Reader:
+    """The concrete reader: that of the forced format, else the job's, else the one detected from the data."""
+    if forced is not None:
         if kind_of(read).fits_any_text:
-            raise UsageError(f"--log-format does not apply: the job reads {read.kind}, which has one form only")
-        read = reader_named(log_format)
+            origin = options.origin_of("log_format")
+            raise UsageError(f"{origin} does not apply: the job reads {read.kind}, which has one form only")
+        read = _reader_named(forced, options)
     if not is_undetected(read):
         return read
     if not head:
@@ -98,7 +101,19 @@ def _settled(read: Reader, log_format: str | None, head: bytes, name: str) -> Re
     return detect(head, name).reader
 
 
-def _check_head(job: Job, reader: Reader, head: bytes, name: str) -> None:
+def _reader_named(forced: str, options: RunOptions) -> Reader:
+    """The reader of a format. An error names the location that it comes from, if that is not the command line."""
+    try:
+        reader = reader_named(forced)
+        check_fields(reader, [], {})  # compiles the format
+    except FormatError as error:
+        if options.is_asked_for("log_format"):
+            raise
+        raise FormatError(f"{options.origin_of('log_format')}: {error}") from None
+    return reader
+
+
+def _check_head(job: Job, reader: Reader, head: bytes, name: str, origin: str) -> None:
     """Refuse a format that matches none of the first 1,000 lines, and a field that no record has."""
     lines = head.split(b"\n")
     tail = lines.pop()
@@ -109,10 +124,7 @@ def _check_head(job: Job, reader: Reader, head: bytes, name: str) -> None:
     block = b"\n".join(lines[:LINES_MAX]) + b"\n"
     parsed = make_reader(reader, job.projection(), job.paths()).parse(block, name, 0)
     if parsed.records == 0 and parsed.lines >= LINES_MAX:
-        raise TooManyMalformed(
-            f"none of the first {parsed.lines:,} lines of {name} is of the format {reader.label!r}; "
-            f"`mrframe formats detect {name}` says what they are, --log-format NAME|STRING reads them so"
-        )
+        raise _none_matches(parsed, reader, head, name, origin)
     paths: Mapping[str, str] = job.paths()
     fields = [paths.get(field, field) for field in job.projection() if field not in LINE_FIELDS]
     absent = kind_of(reader).absent(plain_lines(block).split(), fields)
@@ -123,3 +135,22 @@ def _check_head(job: Job, reader: Reader, head: bytes, name: str) -> None:
             f"none of the first {parsed.records:,} records of {name} has the field {path!r}"
             f"{did_you_mean(path, known) or ';'} they have: {shown}"
         )
+
+
+def _none_matches(parsed: Parsed, reader: Reader, head: bytes, name: str, origin: str) -> TooManyMalformed:
+    """The error for a head of which no line is of the format. It has these lines for --rejects."""
+    first = [
+        MalformedSample(name, one.line + 1, one.offset, one.data.decode("utf-8", "surrogateescape"), one.reason)
+        for one in parsed.malformed
+    ]
+    error = TooManyMalformed(
+        "\n".join(
+            [
+                f"none of the first {parsed.lines:,} lines of {name} is of the format",
+                *evidence(first, len(first), reader, origin, head),
+                "give the server's own format with --log-format",
+            ]
+        )
+    )
+    error.lines = first
+    return error

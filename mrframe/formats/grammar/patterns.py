@@ -25,6 +25,8 @@ from mrframe.core.fast_dataclass import dataclass
 from mrframe.formats.grammar import strftime
 from mrframe.formats.grammar.grammar import END, MONTHS, Grammar, ValueSlot
 
+AT_END = "expected the end of the line"
+"""The reason for which a line does not match that goes on behind the last element."""
 _D = "[0-9]"
 _D2, _D4 = _D * 2, _D * 4
 _MONTH = "(?:" + "|".join(MONTHS) + ")"
@@ -304,7 +306,7 @@ def diagnose(grammar: Grammar, line: bytes) -> tuple[int, str] | None:
         if match is None:
             return at, f"expected {element.names[0]} ({element.kind})"
         at = match.end()
-    return None if at == len(line) else (at, "expected the end of the line")
+    return None if at == len(line) else (at, AT_END)
 
 
 @lru_cache(maxsize=256)

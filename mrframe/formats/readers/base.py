@@ -70,7 +70,8 @@ class Parsed:
 
     The `*_bytes` add up to the length of the block. Those outside a window of time, or without a time, are counted
     only with a window. `records` is the length of every column, `lines` counts all lines. `line` and `offset` in
-    `malformed` are relative to the block.
+    `malformed` are relative to the block. `span` holds the first and the last time that the reader has met so far, as
+    ISO text, empty without a window.
     """
 
     columns: list[Column]
@@ -87,6 +88,7 @@ class Parsed:
     without_time_bytes: int = 0
     nul_bytes: int = 0
     bom_bytes: int = 0
+    span: tuple[str, str] = ("", "")
 
     @property
     def values(self) -> list[list[Any]]:

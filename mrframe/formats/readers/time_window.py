@@ -175,11 +175,6 @@ class WindowReader:
         asks = self._window.since is not None or self._window.until is not None
         return asks and not (self._times.naive and self._times.projected)
 
-    @property
-    def span(self) -> tuple[str, str]:
-        """The first and the last time that was read, as ISO text, empty if there was none."""
-        return (self._span[0].isoformat(), self._span[1].isoformat()) if self._span else ("", "")
-
     def _met(self, times: Iterable[datetime]) -> None:
         for time in times:
             first, last = self._span or (time, time)
@@ -189,6 +184,8 @@ class WindowReader:
         """Parse a block and keep the records within. See `BlockReader`."""
         parsed, states = self._with_states(block, source, offset)
         parsed.columns = parsed.columns[: self._times.first]
+        if self._span:
+            parsed.span = (self._span[0].isoformat(), self._span[1].isoformat())
         if states.count(INSIDE) < parsed.records:
             self._leave_out(parsed, states, block)
         for index, label in enumerate(self._times.labels):

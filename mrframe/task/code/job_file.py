@@ -6,6 +6,7 @@ job's own options. Errors name the missing thing and the nearest match.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import sys
@@ -34,6 +35,10 @@ class JobFile:
     def path(self) -> str:
         """Return the path of the job file."""
         return self.sources.modules[0].path
+
+    def docstring(self) -> str:
+        """Return the docstring of the job file, or ""."""
+        return _docstring(self.sources.modules[0].text)
 
     def target(self) -> Job | Callable[..., Job]:
         """Return the job, or the function that makes it. Raises UserCodeError if the file itself raises."""
@@ -206,3 +211,19 @@ def ready_jobs(folder: str | None = None) -> dict[str, str]:
 def ready_names() -> list[str]:
     """Return the names of the ready jobs, sorted."""
     return sorted(ready_jobs())
+
+
+def ready_descriptions() -> dict[str, str]:
+    """Return {name: first paragraph of the docstring} of the ready jobs, sorted by name. Runs none of them."""
+    found = {}
+    for name, path in sorted(ready_jobs().items()):
+        with open(path, encoding="utf-8") as file:
+            found[name] = " ".join(_docstring(file.read()).partition("\n\n")[0].split())
+    return found
+
+
+def _docstring(source: str) -> str:
+    try:
+        return ast.get_docstring(ast.parse(source)) or ""
+    except SyntaxError:
+        return ""

@@ -68,7 +68,8 @@ def is_interrupt(error: BaseException | None) -> bool:
     """
     if not isinstance(error, KeyboardInterrupt):
         return False
-    handlers = {_code_of(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    handlers = {_code_of(signal.getsignal(number)) for number in numbers}
     frames = list(_frames(error.__traceback__))
     if not frames or any(frame.f_code in handlers for frame, _ in frames):
         return True

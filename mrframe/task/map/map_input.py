@@ -134,6 +134,7 @@ class MapInput:
         ledger.bom_bytes += parsed.bom_bytes
         for name in _OF_WINDOW if parsed.outside_time or parsed.without_time else ():
             setattr(ledger, name, getattr(ledger, name) + getattr(parsed, name))
+        self.report.span = parsed.span
         self.add_bad_fields(parsed.bad_fields)
 
     def add_bad_fields(self, bad: dict[str, int]) -> None:
@@ -186,7 +187,6 @@ class MapInput:
 
     def seal(self) -> None:
         """Complete the report. Raises LedgerUnbalanced if bytes of the split belong to no class of the ledger."""
-        self.report.span = getattr(self.reader, "span", ("", ""))
         self.report.samples = self._rejects.samples
         self.report.failed = self._quarantine.samples
         missing = self._ledger.missing_bytes() or self.split.length - self._ledger.bytes_in

@@ -31,7 +31,7 @@ class Pair:
         self.loop = Loop()
         self.server_keys, self.fetcher_keys = make_keys(), make_keys()
         self.doorkeeper = Doorkeeper(self.context, [Member("node-2", self.fetcher_keys.public)])
-        self.loop.watch(self.doorkeeper.socket, self.doorkeeper.answer)
+        self.loop.watch(self.doorkeeper.socket, self.doorkeeper.reply)
         self.folder = NodeDir(str(folder / "node-1"))
         self.results = []
         self.now_s = 0.0

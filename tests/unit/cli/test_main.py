@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from mrframe import api
 from mrframe.cli.main import COMMANDS, group
 
 ROOT = Path(__file__).parents[3]
+
+
+def run_command(*words):
+    return CliRunner().invoke(group, words, prog_name="mrframe")
 
 
 @pytest.mark.parametrize(("name", "short"), COMMANDS.items(), ids=COMMANDS.keys())
@@ -28,7 +35,8 @@ def test_help_imports_click_and_next_to_nothing():
         "from mrframe.cli.main import group\n"
         "from click.testing import CliRunner\n"
         "loaded = {m for m in sys.modules if m.startswith('mrframe')}\n"
-        "wanted = {'mrframe', 'mrframe.api', 'mrframe.cli', 'mrframe.cli.main', 'mrframe.cli.show',\n"
+        "wanted = {'mrframe', 'mrframe.api', 'mrframe.cli', 'mrframe.cli.main', 'mrframe.cli.parse',\n"
+        "          'mrframe.cli.parse.command_group', 'mrframe.cli.show',\n"
         "          'mrframe.cli.show.exit', 'mrframe.cli.show.streams', 'mrframe.core', 'mrframe.core.safe_text',\n"
         "          'mrframe.errors', 'mrframe.task', 'mrframe.task.isolation', 'mrframe.task.isolation.stdout'}\n"
         "assert loaded == wanted, loaded\n"
@@ -40,6 +48,57 @@ def test_help_imports_click_and_next_to_nothing():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["fs"], ["cluster"], ["cache"], ["config"], ["formats"]], ids=" ".join)
+def test_a_group_alone_prints_its_help_and_succeeds(words):
+    shown = run_command(*words)
+    assert shown.exit_code == 0
+    assert shown.stdout == run_command(*words, "--help").stdout
+    assert shown.stdout.startswith(f"Usage: {' '.join(['mrframe', *words])} ")
+
+
+@pytest.mark.parametrize("words", [["run"], ["fs", "put"], ["cluster"]], ids=" ".join)
+def test_help_shows_the_help_of_a_command(words):
+    *groups, last = words
+    assert run_command(*groups, "help", last).stdout == run_command(*words, "--help").stdout
+
+
+def test_the_help_of_a_group_cuts_no_description_off():
+    shown = " ".join(run_command("fs").stdout.split())
+    assert "..." not in shown.partition("Commands:")[2]
+    assert "Read every replica on every node, and name those that are damaged or missing." in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["cuont"], "mrframe has no command 'cuont'; did you mean 'count'?"),
+        (["cluster", "strat"], "mrframe cluster has no command 'strat'; did you mean 'start'?"),
+        (["zzzzzz"], f"mrframe has no command 'zzzzzz'; known are {', '.join(COMMANDS)}"),
+    ],
+    ids=["near", "in a group", "nothing like it"],
+)
+def test_an_unknown_command_is_named_with_the_nearest(words, message):
+    shown = run_command(*words)
+    assert shown.exit_code == 2
+    assert f"Error: {message}\n" in shown.stderr
+
+
+def test_run_lists_the_ready_jobs_with_their_descriptions():
+    shown = run_command("run", "--list")
+    assert shown.exit_code == 0
+    rows = dict(line.split(None, 1) for line in shown.stdout.splitlines())
+    assert list(rows) == api.ready_names()
+    assert rows["status_codes"] == "How many requests ended in each HTTP status?"
+
+
+def test_the_help_of_a_job_begins_with_its_description_and_its_options():
+    shown = " ".join(run_command("run", "latency", "--help").stdout.split())
+    head, options = shown.split(" Options: ")
+    assert "The job latency: How long did each service take? From JSON lines with the fields" in head
+    for earlier, later in itertools.pairwise(["The result:", "How logs are read:", "How it runs:", "For tests:"]):
+        assert options.index(earlier) < options.index(later)
 
 
 HEAVY = ("_hashlib", "asyncio", "cloudpickle", "concurrent", "http", "logging", "numpy", "pyarrow", "sqlite3")

@@ -32,6 +32,21 @@ def test_a_format_has_to_fit_three_quarters_of_the_lines(good: int, odd: int, su
         detect(sample, "x")
 
 
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [(" 0.007", "combined matches it up to byte 80, where ' 0.007' follows"), ("", None)],
+    ids=["one more value", "nothing more"],
+)
+def test_the_nearest_format_is_named_with_the_byte_at_which_it_ends(more, said):
+    line = b'192.0.2.1 - - [17/May/2026:10:05:03 +0000] "GET /a HTTP/1.1" 200 12 "-" "curl/8"' + more.encode()
+    if said is None:
+        assert detect(line + b"\n", "a").reader.label == "combined"
+        return
+    with pytest.raises(FormatError) as caught:
+        detect(line + b"\n", "a")
+    assert said in str(caught.value)
+
+
 def test_a_refusal_says_what_fits_how_many_lines_and_shows_one_that_does_not() -> None:
     with pytest.raises(FormatError) as caught:
         detect(COMBINED * 9 + VHOST * 4, "x.log")

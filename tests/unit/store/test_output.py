@@ -14,7 +14,7 @@ import pytest
 
 from mrframe.errors import OutputError
 from mrframe.store import disk, publish
-from mrframe.store.output import check_target, is_folder_target, whole_file, whole_folder
+from mrframe.store.output import check_inputs_stay, check_target, is_folder_target, whole_file, whole_folder
 
 
 def fill(folder, parts=(b"one\n", b"two\ntwo\n")):
@@ -305,3 +305,72 @@ def test_a_sweep_between_making_and_locking_costs_only_another_name(tmp_path, mo
     with whole_folder(str(tmp_path / "out"), {}) as folder:
         fill(folder)
     assert swept and os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("length", [220, 229, 230, 254, 255])
+def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path, length):
+    target, folder = tmp_path / ("f" * length), tmp_path / ("d" * length)
+    for data in (b"one", b"two"):
+        check_target(str(target), overwrite=data == b"two")
+        with whole_file(str(target), overwrite=data == b"two") as sink:
+            sink.write(data)
+        with whole_folder(str(folder), {}, overwrite=data == b"two") as parts:
+            fill(parts, [data])
+    assert sorted(os.listdir(tmp_path)) == [folder.name, target.name]
+    assert target.read_bytes() == b"two"
+    assert (folder / "part-00000.jsonl").read_bytes() == b"two"
+
+
+def test_what_a_killed_run_left_is_swept_for_its_own_long_name_alone(tmp_path):
+    names = ["x" * 254 + "a", "x" * 254 + "b"]
+    for name in names:
+        path, fd = publish.new_staged(str(tmp_path / name), publish.make_file)
+        os.close(fd)  # killed here
+    check_target(str(tmp_path / names[0]), overwrite=False)
+    assert os.listdir(tmp_path) == [os.path.basename(path)]
+
+
+def test_a_name_that_is_too_long_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(OutputError, match="File name too long; choose a shorter name"):
+        check_target(str(tmp_path / ("f" * 256)), overwrite=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_link_that_another_user_put_into_a_shared_folder_is_not_followed(tmp_path, monkeypatch):
+    (tmp_path / "mine").write_bytes(b"mine")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    link = shared / "link"
+    link.symlink_to(tmp_path / "mine")
+    shared.chmod(0o1777)
+    check_target(str(link), overwrite=True)  # this user's own
+    real = os.lstat
+
+    def of_another(path, **how):
+        found = real(path, **how)
+        if str(path) != str(link):
+            return found
+        return os.stat_result([*found[:4], found.st_uid + 1, *found[5:10]])
+
+    monkeypatch.setattr(os, "lstat", of_another)
+    with pytest.raises(OutputError, match="a link that another user made"):
+        check_target(str(link), overwrite=True)
+    shared.chmod(0o755)  # a folder of this user alone
+    check_target(str(link), overwrite=True)
+
+
+@pytest.mark.parametrize("kind", ["name", "symbolic link", "hard link", "folder of links"])
+def test_an_input_under_another_name_is_not_replaced(tmp_path, kind):
+    log, out = tmp_path / "access.log", tmp_path / "out"
+    log.write_bytes(b"line\n")
+    if kind == "symbolic link":
+        out.symlink_to(log)
+    elif kind == "hard link":
+        os.link(log, out)
+    elif kind == "folder of links":
+        out.mkdir()
+        os.link(log, out / "part-00000.jsonl")
+    target = str(log if kind == "name" else out)
+    with pytest.raises(OutputError, match=f"{target} would replace the input {log}"):
+        check_inputs_stay([str(tmp_path / "new"), target], [str(tmp_path / "other"), str(log)])
+    check_inputs_stay([target], [str(tmp_path / "other"), "-", "mrfs:x"])

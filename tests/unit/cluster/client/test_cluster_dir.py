@@ -17,8 +17,15 @@ def home(tmp_path):
     return made
 
 
+def submitted(home):
+    """A submission that the cluster has accepted."""
+    job = home.add_submission(b"record", b"package")
+    home.confirm(job)
+    return job
+
+
 def test_the_id_of_a_removed_submission_is_not_reused(home):
-    assert [home.add_submission(b"record", b"package") for _ in range(3)] == ["job-1", "job-2", "job-3"]
+    assert [submitted(home) for _ in range(3)] == ["job-1", "job-2", "job-3"]
     for job in ("job-3", "job-1", "job-3"):
         home.forget(job)
         assert home.was_given(job)
@@ -31,13 +38,49 @@ def test_the_id_of_a_removed_submission_is_not_reused(home):
 
 
 def test_there_is_no_last_submission_when_all_are_removed(home):
-    home.forget(home.add_submission(b"record", b"package"))
+    home.forget(submitted(home))
     assert home.last() is None
     assert not home.was_given("job-2")
 
 
-def test_a_file_that_cannot_be_removed_is_named(home):
+def test_a_pending_submission_is_not_the_last_one_and_is_abandoned_with_its_process(home):
+    assert submitted(home) == "job-1"
+    submitting = ClusterDir(home.path)
+    assert submitting.add_submission(b"record", b"package") == "job-2"
+    assert home.last()[1] == "job-1"
+    assert home.take_abandoned() == []
+    os.close(submitting._pending["job-2"])  # as the end of its process does
+    assert home.take_abandoned() == ["job-2"]
+    assert ClusterDir(home.path).take_abandoned() == [], "one process forgets it"
+    home.forget("job-2")
+    assert os.listdir(f"{home.submissions}/job-2") == []
+    assert home.take_abandoned() == []
+    assert submitted(home) == "job-3"
+
+
+def test_a_submission_that_failed_keeps_its_mark_until_the_cluster_has_forgotten_it(home):
     job = home.add_submission(b"record", b"package")
+    home.abandon(job)
+    assert os.listdir(f"{home.submissions}/{job}") == ["pending"]
+    assert home.take_abandoned() == [job]
+
+
+@pytest.mark.parametrize("name", ["record", "package"])
+def test_a_submission_that_cannot_be_written_leaves_nothing_and_names_its_path(home, monkeypatch, name):
+    def write(path, data):
+        if path.endswith(name):
+            raise OSError(28, os.strerror(28))
+        write_private(path, data)
+
+    monkeypatch.setattr(cluster_dir, "write_private", write)
+    with pytest.raises(OutputError, match=rf"{home.submissions}/job-1 cannot be written: No space left.* bytes free"):
+        home.add_submission(b"record", b"package")
+    assert os.listdir(f"{home.submissions}/job-1") == []
+    assert home.last() is None
+
+
+def test_a_file_that_cannot_be_removed_is_named(home):
+    job = submitted(home)
     path = f"{home.submissions}/{job}/record"
     home.forget(job)
     os.mkdir(path)

@@ -155,7 +155,7 @@ def test_fields_and_formats_are_checked_source_by_source(folder):
         mrframe.run(job, ["hits=one.log", "users=users.jsonl"], INLINE)
     forced = RunOptions(engine="inline", log_format="common")
     (folder / "many.log").write_text(LOG.format("ann", "/a") * 1000)
-    with pytest.raises(TooManyMalformed, match="'common'"):
+    with pytest.raises(TooManyMalformed, match="format: common, given by --log-format"):
         mrframe.run(JOIN, ["hits=many.log", "users=users.jsonl"], forced)
     texts = Job(read={"hits": text, "users": text}, key="line", reduce=join)
     with pytest.raises(UsageError, match="none of the job's sources is an access log"):

@@ -18,6 +18,7 @@ from mrframe.formats.inputs.files import InputFile, expand
 from mrframe.formats.inputs.splits import (
     LongLine,
     default_partitions,
+    default_split_bytes,
     estimated_bytes,
     plan_splits,
     read_blocks,
@@ -145,3 +146,9 @@ def test_short_reads_of_the_system_are_completed(tmp_path, monkeypatch):
     path, real = write(tmp_path / "a", b"one\ntwo\n" * 10), os.pread
     monkeypatch.setattr(os, "pread", lambda fd, count, offset: real(fd, min(count, 3), offset))
     assert b"".join(b for _, b in read_blocks(path, 0, 80, block_bytes=30)) == b"one\ntwo\n" * 10
+
+
+def test_the_length_of_a_split_follows_from_the_size_of_the_input():
+    lengths = [default_split_bytes(total << 20) for total in (1, 64, 100, 256, 512, 1024, 1 << 20)]
+    assert lengths == [n << 20 for n in (16, 16, 16, 16, 32, 64, 64)]
+    assert default_split_bytes(0) == 16 << 20

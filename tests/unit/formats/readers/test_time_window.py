@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -85,6 +86,22 @@ def test_a_window_within_ten_minutes_is_found_among_them():
     window = Window(datetime(2026, 5, 17, 10, 4, 30, tzinfo=UTC), datetime(2026, 5, 17, 10, 4, 31, tzinfo=UTC))
     times = [b"17/May/2026:10:04:%02d +0000" % second for second in range(60)]
     assert parsed(b"".join(LINE % time for time in times), window).records == 1
+
+
+def test_the_span_covers_all_times_that_were_read_within_and_outside():
+    window = Window(datetime(2026, 5, 17, 10, 15, tzinfo=UTC), datetime(2026, 5, 17, 10, 25, tzinfo=UTC))
+    made = make_reader(Reader("access", "common"), ("status",), {}, window)
+    blocks = [LINE % b"17/May/2026:10:%02d:30 +0000" % minute for minute in (20, 12, 28)]
+    spans = [[datetime.fromisoformat(time) for time in made.parse(block, "x.log", 0).span] for block in blocks]
+    first, last = spans[-1]
+    assert first <= datetime(2026, 5, 17, 10, 12, 30, tzinfo=UTC) < datetime(2026, 5, 17, 10, 20, tzinfo=UTC)
+    assert datetime(2026, 5, 17, 10, 28, 30, tzinfo=UTC) <= last < datetime(2026, 5, 17, 10, 30, tzinfo=UTC)
+    assert all(before[0] >= after[0] and before[1] <= after[1] for before, after in itertools.pairwise(spans))
+
+
+def test_there_is_no_span_without_a_window():
+    made = make_reader(Reader("access", "common"), ("status",), {})
+    assert made.parse(LINE % b"17/May/2026:10:12:30 +0000", "x.log", 0).span == ("", "")
 
 
 def test_records_without_a_usable_time_are_a_class_of_their_own():

@@ -16,7 +16,6 @@ from mrframe.core.model.reports import Ledger
 from mrframe.core.model.spec import ReduceOrder
 from mrframe.engines import inline
 from mrframe.engines.history import summary
-from mrframe.engines.plan import planning
 from mrframe.errors import (
     FormatError,
     InputError,
@@ -116,7 +115,7 @@ def test_a_limit_of_malformed_lines_that_is_no_number_is_refused(access):
 def test_a_file_of_which_no_line_matches_is_refused(tmp_path):
     path = tmp_path / "x.log"
     path.write_bytes(b"hello\n" * 2000)
-    with pytest.raises(TooManyMalformed, match=r"none of the first 1,000 lines .* 'combined'"):
+    with pytest.raises(TooManyMalformed, match=r"none of the first 1,000 lines .*\nformat: combined, named by"):
         mrframe.run(BY_STATUS, [str(path)], dataclasses.replace(INLINE, max_bad="100%"))
     with pytest.raises(FormatError, match="no known log format"):
         mrframe.run(Job(read=logs.access, key="status", reduce=count), [str(path)], INLINE)
@@ -312,17 +311,3 @@ def test_partitions_without_pairs_are_reduced_once_for_all(access, monkeypatch):
         assert (result.summary.tasks, result.summary.partitions) == (51, 50)
     assert len(reduced) == 3
     assert reduced.count(()) == 1
-
-
-def test_partitions_follow_from_the_bytes_alone(access):
-    steps = planning.plan_steps(BY_STATUS.then(top(3)), RunOptions(nodes=7), 200 << 20)
-    assert [step.partitions for step in steps] == [4, 1]
-    assert [step.max_bad for step in steps] == [0.1, None]
-
-
-def test_the_length_of_a_split_follows_from_the_size_of_the_input():
-    from mrframe.formats.inputs.splits import default_split_bytes
-
-    lengths = [default_split_bytes(total << 20) for total in (1, 64, 100, 256, 512, 1024, 1 << 20)]
-    assert lengths == [n << 20 for n in (16, 16, 16, 16, 32, 64, 64)]
-    assert default_split_bytes(0) == 16 << 20

@@ -7,14 +7,15 @@ import sys
 import click
 import pytest
 
-from mrframe.cli.show.exit import Terminated, run_to_exit_code
+from mrframe.cli.show.exit import HungUp, Terminated, run_to_exit_code
 
 
 @pytest.fixture(autouse=True)
-def handler():
-    before = signal.getsignal(signal.SIGTERM)
+def handlers():
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class Told:
@@ -28,7 +29,8 @@ class Told:
 
 
 @pytest.mark.parametrize(
-    ("stopped", "code", "word"), [(KeyboardInterrupt, 130, "interrupted"), (Terminated, 143, "terminated")]
+    ("stopped", "code", "word"),
+    [(KeyboardInterrupt, 130, "interrupted"), (Terminated, 143, "terminated"), (HungUp, 129, "hung up")],
 )
 def test_an_interrupt_while_a_class_is_made_is_no_bug(capfd, stopped, code, word):
     @click.command()
@@ -42,7 +44,7 @@ def test_an_interrupt_while_a_class_is_made_is_no_bug(capfd, stopped, code, word
 LOST = """
 import sys, weakref
 import click
-from mrframe.cli.show.exit import Terminated, catch_lost_signals, run_to_exit_code
+from mrframe.cli.show.exit import HungUp, Terminated, catch_lost_signals, run_to_exit_code
 
 class Thing:
     pass
@@ -65,7 +67,7 @@ sys.exit(run_to_exit_code(command, [], "lost"))
 """
 
 
-@pytest.mark.parametrize(("name", "code"), [("KeyboardInterrupt", 130), ("Terminated", 143)])
+@pytest.mark.parametrize(("name", "code"), [("KeyboardInterrupt", 130), ("Terminated", 143), ("HungUp", 129)])
 @pytest.mark.parametrize("printed", [False, True])  # as Cython does
 def test_a_signal_that_arrives_where_nothing_can_be_raised_still_ends_the_command(name, code, printed):
     words = [sys.executable, "-c", LOST.format(name=name, printed=printed)]

@@ -13,8 +13,6 @@ from mrframe.core.settings.options import RunOptions
 from mrframe.errors import JobError, MrframeError, OutputError, UsageError
 from mrframe.shuffle.reducers import count
 
-from .conftest import make_summary
-
 
 def with_options(
     limit: int = 20,
@@ -228,7 +226,7 @@ def test_rejects_are_asked_of_the_run(fake_api, mrframe):
 
 
 def test_malformed_lines_are_shown_with_their_place_and_without_control_characters(fake_api, mrframe):
-    fake_api.summary = make_summary(
+    vars(fake_api.summary).update(
         malformed=5,
         bad_fields={"size": 3},
         counters={"odd": 2},

@@ -26,9 +26,11 @@ def things(tmp_path, monkeypatch):
             name = runs.add({"record": b""})
             os.utime(os.path.join(runs.path, name), (at_s, at_s))
         else:
-            ClusterDir(home).make()
-            name = ClusterDir(home).add_submission(b"", b"")
-            os.utime(os.path.join(ClusterDir(home).submissions, name, "record"), (at_s, at_s))
+            cluster_dir = ClusterDir(home)
+            cluster_dir.make()
+            name = cluster_dir.add_submission(b"", b"")
+            cluster_dir.confirm(name)
+            os.utime(os.path.join(cluster_dir.submissions, name, "record"), (at_s, at_s))
         return name
 
     return add, home
@@ -40,6 +42,13 @@ def test_at_is_the_last_run_or_submission_and_is_named(things, capsys):
         assert add(kind) == name
         assert named("@", home) == name
         assert capsys.readouterr().err == f"@ is {name}\n"
+
+
+def test_at_is_no_submission_that_was_not_accepted(things):
+    add, home = things
+    assert add("job") == "job-1"
+    assert ClusterDir(home).add_submission(b"", b"") == "job-2"
+    assert named("@", home) == named_submission("@", home) == "job-1"
 
 
 def test_at_is_refused_for_a_submission_while_a_run_is_the_last(things, capsys):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrframe.cli.parse import settings
-from mrframe.core.settings.options import RunOptions
+from mrframe.core.settings.options import RunOptions, setting_fields
 from mrframe.errors import UsageError
 
 MIB = 1 << 20
@@ -27,7 +26,7 @@ def folders(tmp_path):
 
 def test_every_field_of_run_options_is_a_setting_with_help():
     declared = settings.declared()
-    assert list(declared) == [f.name for f in dataclasses.fields(RunOptions)]
+    assert list(declared) == [f.name for f in setting_fields()]
     assert all(setting.help for setting in declared.values())
 
 

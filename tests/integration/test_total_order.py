@@ -13,7 +13,6 @@ from mrframe import Job, RunOptions, collect, count, each, text, total
 from mrframe.engines import inline
 from mrframe.errors import JobError, UserCodeError
 from mrframe.formats.output.writing import write_rows
-from mrframe.task.map import key_sample
 
 TOTAL = Job(read=text, key="line", reduce=each, key_order="total")
 
@@ -119,23 +118,6 @@ def test_every_grain_of_map_is_sampled(log, rows_by_partition, grain):
     with mrframe.run(job, [str(log)], RunOptions(engine="inline", partitions=4)) as result:
         assert [key for key, _ in result] == sorted({line for line, _ in expected(log) if line < "5"})
     assert max(rows_by_partition) < 1200
-
-
-def test_places_are_whole_lines_and_all_of_a_short_split(log, monkeypatch):
-    from mrframe.core.model.spec import Split
-
-    data = log.read_bytes()
-    split = Split("file", "log", str(log), 0, len(data), (0, 0))
-    assert list(key_sample.sample_blocks(split)) != []
-    monkeypatch.setattr(key_sample, "POINT_BYTES", 100)
-    found = list(key_sample.sample_blocks(split))
-    assert len(found) == key_sample.POINTS
-    for offset, block in found:
-        assert data[offset : offset + len(block)] == block
-        assert block.endswith(b"\n")
-        assert offset == 0 or data[offset - 1 : offset] == b"\n"
-    monkeypatch.setattr(key_sample, "POINT_BYTES", len(data))
-    assert list(key_sample.sample_blocks(split)) == [(0, data)]
 
 
 @pytest.mark.parametrize(("value", "name"), [({1}, "set"), (float("nan"), "NaN"), (["a"], "list")])

@@ -1,0 +1,23 @@
+"""The blocks of a split from which keys are sampled."""
+
+from __future__ import annotations
+
+from mrframe.core.model.spec import Split
+from mrframe.task.map import key_sample
+
+
+def test_blocks_of_the_sample_are_whole_lines_and_all_of_a_short_split(tmp_path, monkeypatch):
+    log = tmp_path / "log.txt"
+    log.write_text("".join(f"{number * 7919 % 10**6:06} {'x' * 50}\n" for number in range(4000)))
+    data = log.read_bytes()
+    split = Split("file", "log", str(log), 0, len(data), (0, 0))
+    assert list(key_sample.sample_blocks(split)) != []
+    monkeypatch.setattr(key_sample, "POINT_BYTES", 100)
+    found = list(key_sample.sample_blocks(split))
+    assert len(found) == key_sample.POINTS
+    for offset, block in found:
+        assert data[offset : offset + len(block)] == block
+        assert block.endswith(b"\n")
+        assert offset == 0 or data[offset - 1 : offset] == b"\n"
+    monkeypatch.setattr(key_sample, "POINT_BYTES", len(data))
+    assert list(key_sample.sample_blocks(split)) == [(0, data)]
