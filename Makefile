@@ -7,13 +7,15 @@ SEEDS ?= 10000
 MUTATIONS ?= 100000
 CASES ?= 5000
 SEED ?= 0
+KILLS ?= 60
+SHAPE ?= plain
 BASE ?= HEAD~1
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 INSTALLED := $(VENV)/bin/mrframe
 DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 
-.PHONY: help demo test lint bench bench-versions bench-start simulate chaos fuzz differential samples measures docs clean bench-full
+.PHONY: help demo test lint bench bench-versions bench-start simulate chaos kills fuzz differential samples measures docs clean bench-full
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' $(MAKEFILE_LIST)
@@ -51,6 +53,9 @@ simulate: $(READY)  ## play SEEDS fault schedules against the real scheduler, in
 
 chaos: $(READY)  ## run the long tests, which kill processes at random moments
 	$(RUN) -m pytest -m slow --timeout 3600 --hypothesis-profile=explore tests
+
+kills: $(READY)  ## kill -9 a process at KILLS random moments of runs over 100 MiB, for SHAPE plain, gzip or total
+	$(RUN) benchmarks/kills.py --kills $(KILLS) --shape $(SHAPE) --seed $(SEED)
 
 fuzz: $(READY)  ## read MUTATIONS of the sample logs from SEED, and compare with a parser of one line
 	$(RUN) -m mrframe.testing.fuzz --mutations $(MUTATIONS) --seed $(SEED) sample_logs/access.log sample_logs/app.jsonl

@@ -291,16 +291,17 @@ class Member:
 class MasterSetup:
     """First message of the client to the master, over its pipe: its keys, and those of the members.
 
-    `journal` is the directory of its journal, or "" for one in memory. `address` is where an earlier process of this
-    master listened, and this one is to listen; "": anywhere.
+    `journal` is the file of its journal or, with `standing`, the directory of one that survives a loss of power.
+    `address` is where an earlier process of this master listened, and this one is to listen; "": anywhere.
     """
 
     public_key: bytes
     secret_key: bytes
     members: tuple[Member, ...]
     limits: SchedulerLimits
-    journal: str = ""
+    journal: str
     address: str = ""
+    standing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

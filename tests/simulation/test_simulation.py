@@ -44,7 +44,15 @@ def test_the_weather_is_bad_enough():
     """Were the faults to stop happening, all the other tests would still be green."""
     traces = [run(seed) for seed in range(200)]
     text = "\n".join(line for trace in traces for line in trace.lines)
-    for sign in ("crashes within a turn", "loses its disk", "is paused", "is cut off", "AttemptFailed", "NodeGone"):
+    for sign in (
+        "crashes within a turn",
+        "loses its disk",
+        "is paused",
+        "is cut off",
+        "AttemptFailed",
+        "NodeGone",
+        "keeper   crashes",
+    ):
         assert text.count(sign) >= 20, sign
     assert sum(trace.epochs - 1 for trace in traces) >= 100
     again = [line for trace in traces for line in trace.lines if " runs " in line and not line.endswith(".1.1")]

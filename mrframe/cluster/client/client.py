@@ -1,7 +1,12 @@
 """A cluster of processes on this machine, from its client's side: start, submit, follow, fetch, close.
 
 The client owns the cluster: all processes end with `close()` or with the client's process, however that ends. It
-makes the keys and restarts nodes that die. It does not restart the master: the jobs are lost then, and `poll` raises.
+makes the keys and restarts every process that dies. The next master goes on from the journal of the one before, at
+its address and with its keys. When the keeper dies, the kernel ends all others with it, and all are started again.
+The sealed output of nodes stays. `docs/decisions/0014-restarts.md` says why this is enough.
+
+A process that dies again and again while no task is completed is not started again. Without its master or keeper the
+cluster is gone then, and `poll` raises.
 
 Not thread-safe: one thread at a time. Works in processes that have threads and ZeroMQ contexts of their own.
 """
@@ -10,9 +15,11 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, Self
+from functools import partial
+from typing import Any, Literal, Self
 
 from mrframe.cluster.client.keeper import KeeperSpec
 from mrframe.cluster.client.master_session import PACKAGE_BYTES_MAX, MasterSession
@@ -20,17 +27,26 @@ from mrframe.cluster.client.process_tree import ProcessTree
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER
 from mrframe.cluster.transport.auth import Keys, make_keys
 from mrframe.cluster.transport.pipes import Pipe
+from mrframe.cluster.transport.process import describe_status
 from mrframe.core.model import events
 from mrframe.core.model.limits import NodeLimits, SchedulerLimits
+from mrframe.core.model.reports import JobProgress
 from mrframe.errors import ClusterUnreachable
 from mrframe.store.disk import fault_text
 from mrframe.store.scratch import remove_tree
 from mrframe.wire import messages
 from mrframe.wire.messages import Member
 
+KEEPER = "keeper"
 RUN_ATTEMPT = "mrframe.task.attempt:run_attempt"
 START_S = 20.0
-RESTARTS_MAX = 50
+DEATHS_MAX = 10
+"""Deaths of the master or keeper while no task is completed, after which the cluster is given up."""
+NODE_DEATHS_MAX = 50
+"""The same of a node. The cluster goes on without it."""
+_REMEDY = (
+    "find what ends it (the kernel's log names processes that it killed for want of memory), then run the job again"
+)
 
 __all__ = ["PACKAGE_BYTES_MAX", "LocalCluster"]
 
@@ -38,12 +54,20 @@ __all__ = ["PACKAGE_BYTES_MAX", "LocalCluster"]
 class LocalCluster(MasterSession):
     """A master and nodes on this machine, made by `start`. A context manager."""
 
+    standing = False
+    pause_s = 0.1
+    """Pause before a process is started again that has ended because its disk refuses."""
+
     def __init__(self, *, nodes: int, slots: int, scratch: str, by_path: bool, limits: NodeLimits) -> None:
         self.scratch = os.path.abspath(scratch)
         super().__init__(
             self.scratch, copies=os.path.join(self.scratch, CLIENT), nodes=self.scratch if by_path else None
         )
         self.restarts: dict[str, int] = {f"node-{number}": 0 for number in range(1, nodes + 1)}
+        self._deaths: Counter[str] = Counter()  # by process, since a task was completed
+        self._furthest: dict[str, tuple[int, bool, int]] = {}  # by job: the most that was completed
+        self._due_s: dict[str, float] = {}  # process -> when it is to be started again
+        self._given_up: set[str] = set()
         self._slots = slots
         self._by_path = by_path
         self._limits = limits
@@ -54,7 +78,7 @@ class LocalCluster(MasterSession):
         self._faults: dict[str, str] = {}  # reasons that a node gave for its own end
         self._executors: dict[str, tuple[tuple[str, int], ...]] = {}
         self._master_address = ""
-        self._journal = ""  # directory of the master's journal, or "" to keep it in memory
+        self._journal = os.path.join(self.scratch, "journal")
         self._scheduler_limits = SchedulerLimits()
 
     @classmethod
@@ -96,9 +120,15 @@ class LocalCluster(MasterSession):
 
     def _start_keeper(self, spec: KeeperSpec, make_run_scratch: Callable[[], object], *, exec_keeper: bool) -> None:
         """Start the keeper before the directory that it removes: a kill in between would leave that for ever."""
-        self._tree = ProcessTree(
-            spec, exec_keeper=exec_keeper, loop=self._loop, ended=self._child_ended, lost=self._keeper_lost
+        self._make_tree = partial(
+            ProcessTree,
+            spec,
+            exec_keeper=exec_keeper,
+            loop=self._loop,
+            ended=self._child_ended,
+            lost=self._keeper_lost,
         )
+        self._tree = self._make_tree()
         make_run_scratch()
         try:
             os.makedirs(self.scratch, mode=0o700, exist_ok=True)
@@ -107,10 +137,8 @@ class LocalCluster(MasterSession):
             raise ClusterUnreachable(f"the directory {self.scratch} cannot be made: {fault}") from None
 
     def _open(self, limits: SchedulerLimits) -> None:
-        assert self._tree is not None
-        self._tree.fork([MASTER, *self.restarts], self._on_child_message)
         self._scheduler_limits = replace(limits, by_path=self._by_path)
-        self._send_master_setup()
+        self._start_all()
         deadline_s = time.monotonic() + START_S
         while not self._master_address:
             self._check()
@@ -122,13 +150,30 @@ class LocalCluster(MasterSession):
         servers = {member.name: member.public_key for member in self._members}
         self._connect(self._keys[CLIENT], self._master_address, servers)
 
+    def _start_all(self) -> None:
+        """Have the keeper fork master and nodes. Nodes learn who they are when the master's address is known."""
+        assert self._tree is not None
+        names = [name for name in self.restarts if name not in self._given_up]
+        self._due_s.clear()
+        self._tree.fork([MASTER, *names], self._on_child_message)
+        self._send_master_setup()
+        if self._master_address:
+            for name in names:
+                self._send_node_setup(name)
+
     def _send_master_setup(self) -> None:
         """Send the master its identity: keys, members, limits, journal."""
         assert self._tree is not None
         keys = self._keys[MASTER]
         self._tree.children[MASTER].pipe.send(
             messages.MasterSetup(
-                keys.public, keys.secret, self._members, self._scheduler_limits, self._journal, self._master_address
+                keys.public,
+                keys.secret,
+                self._members,
+                self._scheduler_limits,
+                self._journal,
+                self._master_address,
+                self.standing,
             )
         )
 
@@ -167,7 +212,7 @@ class LocalCluster(MasterSession):
             return {}
         children = {name: child.pid for name, child in self._tree.children.items() if child.pid}
         executors = {f"{node}/{name}": pid for node, pids in self._executors.items() for name, pid in pids}
-        return {"keeper": self._tree.keeper_pid, **children, **executors}
+        return {KEEPER: self._tree.keeper_pid, **children, **executors}
 
     def close(self) -> None:
         """End all processes and remove the scratch directory. May be called again."""
@@ -200,41 +245,99 @@ class LocalCluster(MasterSession):
                 self._master_serves(message.address)
 
     def _master_serves(self, address: str) -> None:
+        if self._master_address and self._context is not None:  # it is the next one: send again what it did not get
+            self._requests.repeat()
+            self._received_s = 0.0
         self._master_address = address
 
+    def _handle_message(self, message: Any) -> None:
+        super()._handle_message(message)
+        if isinstance(message, JobProgress):
+            done = (message.step, message.stage != "map", message.tasks_done)
+            if done > self._furthest.get(message.job, (0, False, 0)):
+                self._furthest[message.job] = done
+                self._deaths.clear()
+
+    def _turn(self, timeout_s: float) -> None:
+        if self._due_s:
+            for name in [name for name, due_s in self._due_s.items() if time.monotonic() >= due_s]:
+                self._due_s.pop(name, None)
+                self._start_again(name)
+            timeout_s = min([timeout_s, *(due_s - time.monotonic() for due_s in self._due_s.values())])
+        super()._turn(timeout_s)
+
     def _keeper_lost(self) -> None:
-        self._fault = self._fault or "its keeper process has ended, and everything with it; run the job again"
+        if self._tree is None:
+            return
+        status = self._tree.clear()
+        self._executors.clear()
+        reason = "ended" if status is None else describe_status(status)
+        if not self._master_address and status is not None and not os.WIFSIGNALED(status):
+            self._fault = self._fault or f"its keeper process {reason} at its start"
+        else:
+            self._ended_process(KEEPER, reason)
 
     def _child_ended(self, name: str, reason: str) -> None:
         self._executors.pop(name, None)
-        refused = name in self._faults
-        reason = self._faults.pop(name, reason)
-        if name == MASTER:
-            self._master_ended(reason)
-        elif self._may_restart(name) and self._tree is not None:
-            self.restarts[name] += 1
-            self._start_node(name, reason, refused=refused)
-        else:
-            self._give_up(name, reason)
+        fault = self._faults.pop(name, "")
+        if fault and name == MASTER and not self._master_address:
+            self._fault = self._fault or f"its master did not begin: {fault}"
+            return
+        self._ended_process(name, fault or reason, refused=bool(fault))
 
-    def _start_node(self, name: str, _reason: str, *, refused: bool) -> None:  # noqa: ARG002
-        """Restart a node that has ended. `refused`: it ended because its disk refused."""
+    def _ended_process(self, name: str, reason: str, *, refused: bool = False) -> None:
+        """Start a process again that has ended. `refused`: it ended by itself, because its disk refuses."""
+        if self._tree is None:
+            return
+        if not self._may_restart(name):
+            self._give_up(name, reason)
+            return
+        self._note_restart(name, reason, refused=refused)
+        if name in self.restarts:
+            self.restarts[name] += 1
+        if refused:
+            self._due_s[name] = time.monotonic() + self.pause_s
+        else:
+            self._start_again(name)
+
+    def _note_restart(self, name: str, reason: str, *, refused: bool) -> None:
+        """Tell of a process that is started again."""
+
+    def _start_again(self, name: str) -> None:
+        """Start a process that has ended, or later if descriptors or processes are used up now."""
         assert self._tree is not None
-        self._tree.fork([name], self._on_child_message)
-        if self._master_address:
+        try:
+            if name == KEEPER:
+                self._tree = self._make_tree()
+                self._start_all()
+                return
+            self._tree.fork([name], self._on_child_message)
+        except OSError as error:
+            self._note_restart(name, f"it cannot be started now ({error.strerror})", refused=False)
+            self._due_s[name] = time.monotonic() + self.pause_s
+            return
+        if name == MASTER:
+            self._send_master_setup()
+        elif self._master_address:
             self._send_node_setup(name)
 
-    def _master_ended(self, reason: str) -> None:
-        self._fault = self._fault or f"its master {reason}; run the job again"
-
     def _may_restart(self, name: str) -> bool:
-        return self.restarts[name] < RESTARTS_MAX
+        self._deaths[name] += 1
+        return self._deaths[name] < (NODE_DEATHS_MAX if name in self.restarts else DEATHS_MAX)
 
     def _give_up(self, name: str, reason: str) -> None:
         """Go on without a node that has died too often. If it was the last one, the cluster is gone."""
+        if name in (MASTER, KEEPER):
+            often = f"its {name} process ended {self._how_often(name)}, the last time: {reason}"
+            self._fault = self._fault or f"{often}; {_REMEDY}"
+            return
+        self._given_up.add(name)
         if not self._context:
             self._fault = f"{name} {reason} at its start"
             return
         self._request(events.NodeGone(name, self._incarnations[name]))
-        if not any(child != MASTER for child in self._tree.children) if self._tree else True:
+        if self._given_up.issuperset(self.restarts):
             self._fault = f"all its nodes have ended, {name} last ({reason}), too often"
+
+    def _how_often(self, name: str) -> str:
+        return f"{self._deaths[name]:,} times while no task was completed"

@@ -7,7 +7,8 @@ own, which the client makes and the keeper only hands down.
 
 The client decides which processes are forked, and which of the dead are forked again. The keeper decides only the
 end: when the client's pipe closes, the client's process ends (kill -9 included), or the client asks for it, the
-keeper kills every descendant, also those adopted from dead children, removes the scratch directory and leaves.
+keeper kills every descendant, also those adopted from dead children, removes the scratch directory and leaves. When
+the keeper itself is killed, or fails, the directory stays: the client starts another keeper, which goes on there.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ class Keeper:
                 going = self._turn()
         finally:
             self._children.end_all()
-            over = self._dismissed or self._client_is_dead()
-            remove_tree(self._spec.run_scratch if over else self._spec.scratch)
+        over = self._dismissed or self._client_is_dead()
+        remove_tree(self._spec.run_scratch if over else self._spec.scratch)
 
     def _client_is_dead(self) -> bool:
         """Return whether the client has ended. Its pipe closes shortly before that can be seen."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 from mrframe.cluster.client import keeper
 from mrframe.cluster.client.keeper import KeeperSpec
+from mrframe.cluster.transport import process
 from mrframe.cluster.transport.pipes import Pipe, make_pair
 from mrframe.cluster.transport.transport import Loop
 from mrframe.core.fast_dataclass import dataclass
@@ -23,9 +24,6 @@ from mrframe.paths import python_path
 from mrframe.task.isolation.process_log import flush_prints
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
-
-END_S = 5.0
-"""Time for the keeper to end everything. After that it is killed, and everything else with it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +38,8 @@ class Child:
 class ProcessTree:
     """The processes of a cluster.
 
-    Calls `ended` with (name, reason) when one ends, `lost` when the keeper has ended.
+    Calls `ended` with (name, reason) when one ends, `lost` when the keeper has ended. All others end then, too: the
+    kernel kills them, and `clear` kills processes that user code has started.
     """
 
     def __init__(
@@ -124,21 +123,34 @@ class ProcessTree:
         if not self.keeper_pid:
             return
         self._pipe.send(messages.EndAll())
-        self._pipe.socket.settimeout(END_S)
+        self._pipe.socket.settimeout(process.END_S)
         try:
             while not self._pipe.ended:
                 self._pipe.receive()
         except (TimeoutError, BadMessage):
             os.kill(self.keeper_pid, signal.SIGKILL)
+        self.clear()
+
+    def clear(self) -> int | None:
+        """End what is left when the keeper has ended, in whatever way. Returns its wait status if that is known."""
         for child in self.children.values():
+            self._loop.forget(child.pipe.fileno())
             child.pipe.close()
         self.children.clear()
+        self._loop.forget(self._pipe.fileno())
         self._pipe.close()
+        pid, self.keeper_pid = self.keeper_pid, 0
         try:
-            os.waitpid(self.keeper_pid, 0)
+            if hasattr(os, "waitid") and not _left_orderly(os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)):
+                process.end_session(pid)
+            return os.waitpid(pid, 0)[1]
         except ChildProcessError:
-            pass  # the caller's process reaps its children itself
-        self.keeper_pid = 0
+            return None  # the caller's process reaps its children itself
+
+
+def _left_orderly(end: os.waitid_result | None) -> bool:
+    """Return whether a keeper has ended by itself, and all its children before."""
+    return end is not None and end.si_code == os.CLD_EXITED and end.si_status == 0
 
 
 def _may_fork() -> bool:

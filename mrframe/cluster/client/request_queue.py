@@ -40,6 +40,10 @@ class RequestQueue:
         for known in [known for known in self._unaccepted if known <= number]:
             del self._unaccepted[known]
 
+    def repeat(self) -> None:
+        """Send all requests that are not accepted again with the next `tick`: there is a new master."""
+        self._again_s = 0.0
+
     def tick(self, now_s: float) -> None:
         """Send again requests that were not accepted in time."""
         if self._unaccepted and now_s >= self._again_s:

@@ -52,14 +52,16 @@ RESPITE_S = 1.0
 class StandingCluster(LocalCluster):
     """The supervisor's cluster, in a cluster directory that it has claimed."""
 
+    standing = True
+    pause_s = RESPITE_S
+
     def __init__(self, cluster_dir: ClusterDir, *, nodes: int, slots: int, by_path: bool) -> None:
         super().__init__(nodes=nodes, slots=slots, scratch=cluster_dir.nodes, by_path=by_path, limits=NodeLimits())
         self.stopping = False
         self._cluster_dir = cluster_dir
         self._journal = cluster_dir.journal
-        self._deaths: dict[str, deque[float]] = {}
-        self._refused = ""  # why the last master ended, when its disk refused
-        self._due_s: dict[str, float] = {}  # process -> when it is to be started again
+        self._death_times_s: dict[str, deque[float]] = {}
+        self._refused = False  # the last master ended because its disk refused
 
     def begin(self) -> None:
         """Start all processes and let clients in. CorruptData when the journal is damaged."""
@@ -93,11 +95,7 @@ class StandingCluster(LocalCluster):
                 raise ClusterUnreachable(
                     f"the directory {self._cluster_dir.path} was deleted or moved, so its cluster ends"
                 )
-            now_s = time.monotonic()
-            self._turn(max(0.0, min([WAIT_S, *(due_s - now_s for due_s in self._due_s.values())])))
-            for name in [name for name, due_s in self._due_s.items() if time.monotonic() >= due_s]:
-                del self._due_s[name]
-                self._start_again(name)
+            self._turn(WAIT_S)
             self._cluster_dir.bound_log()
 
     def stop_at(self, wake: int) -> None:
@@ -108,58 +106,26 @@ class StandingCluster(LocalCluster):
 
         self._loop.watch(wake, stop)
 
-    def _child_ended(self, name: str, reason: str) -> None:
-        if name == MASTER:
-            self._refused = self._faults.get(name, "")
-        super()._child_ended(name, reason)
-
-    def _master_ended(self, reason: str) -> None:
-        if self._tree is None or not self._master_address:
-            self._fault = self._fault or f"its master did not begin: {reason}"
-            return
-        if not self._may_restart(MASTER):
-            self._fault = self._fault or f"its master ended too often to be started again, the last time: {reason}"
-            return
-        self._log(f"the master ended: {reason}; it is started again")
-        if self._refused:
-            self._cluster_dir.report_fault(self._refused)
-            self._due_s[MASTER] = time.monotonic() + RESPITE_S
-        else:
-            self._start_again(MASTER)
-
-    def _start_node(self, name: str, reason: str, *, refused: bool) -> None:
+    def _note_restart(self, name: str, reason: str, *, refused: bool) -> None:
         self._log(f"{name} ended: {reason}; it is started again")
-        if refused:
-            self._due_s[name] = time.monotonic() + RESPITE_S
-        else:
-            self._start_again(name)
-
-    def _start_again(self, name: str) -> None:
-        """Start a process that has ended, or later if descriptors are used up now."""
-        if self._tree is None:
-            return
-        try:
-            self._tree.fork([name], self._on_child_message)
-        except OSError as error:
-            self._log(f"{name} cannot be started: {error.strerror}; it is tried again")
-            self._due_s[name] = time.monotonic() + RESPITE_S
-            return
-        if name == MASTER:
-            self._send_master_setup()
-        else:
-            self._send_node_setup(name)
+        if name == MASTER and refused:
+            self._refused = True
+            self._cluster_dir.report_fault(reason)
 
     def _master_serves(self, address: str) -> None:
         super()._master_serves(address)
         if self._refused:
-            self._refused = ""
+            self._refused = False
             self._cluster_dir.report_fault("")
 
     def _may_restart(self, name: str) -> bool:
         now_s = time.monotonic()
-        deaths = self._deaths.setdefault(name, deque(maxlen=DEATHS_MAX))
+        deaths = self._death_times_s.setdefault(name, deque(maxlen=DEATHS_MAX))
         deaths.append(now_s)
         return len(deaths) < DEATHS_MAX or now_s - deaths[0] > DEATHS_S
+
+    def _how_often(self, _name: str) -> str:
+        return f"{DEATHS_MAX} times within {DEATHS_S:g} s"
 
     def _storage_of(self, node: str) -> str:
         return os.path.join(self._cluster_dir.blocks, node)

@@ -8,7 +8,8 @@ from there.
 
 Rules.
 - `Accepted` is sent after the turn's facts are in the journal, never before.
-- With `whole`, the pieces of a submission are taken and accepted together when the last one, `InputsClosed`, has
+- A job's code and its submission are taken and accepted together: they become facts together.
+- With `whole`, all pieces of a submission are taken and accepted together when the last one, `InputsClosed`, has
   arrived. A client that dies while it submits leaves nothing, and a master that dies gets all pieces again.
 - All of these requests may be taken twice without harm, by one master and its successor.
 - An end with its reports is repeated every `AGAIN_S` until the session confirms it. Progress is only a hint: it is
@@ -45,7 +46,9 @@ GONE_S = 10.0
 SESSIONS_MAX = 1000
 FAILURE_CHARACTERS_MAX = 200
 """Limit per failed job in a `ClusterState`, which is one message for all jobs."""
-_PIECES = (messages.JobCode, events.JobSubmitted, events.SplitsAdded)
+_Pieces = tuple[tuple[type, ...], type[events.JobSubmitted | events.InputsClosed]]
+_WHOLE: _Pieces = ((messages.JobCode, events.JobSubmitted, events.SplitsAdded), events.InputsClosed)
+_CODE: _Pieces = ((messages.JobCode,), events.JobSubmitted)
 
 
 @dataclass(slots=True)
@@ -82,7 +85,7 @@ class ClientSessions:
     def __init__(self, router: Socket, scheduler: Scheduler, *, whole: bool) -> None:
         self.router = router
         self._scheduler = scheduler
-        self._whole = whole
+        self._pieces, self._last_piece = _WHOLE if whole else _CODE
         self._sessions: dict[int, ClientSession] = {}
         self._ends: dict[str, int] = {}
         self._next_progress_s = 0.0
@@ -115,7 +118,7 @@ class ClientSessions:
         return session
 
     def _take(self, session: ClientSession, request: Any) -> list[Any]:
-        if self._whole and isinstance(request, _PIECES):
+        if isinstance(request, self._pieces):
             session.pieces.append(request)
             return []
         session.accepted = session.taken
@@ -130,14 +133,12 @@ class ClientSessions:
                 pending_end = session.pending_ends.get(request.job)
                 if pending_end is not None and pending_end.number == request.number:
                     del session.pending_ends[request.job]
-            case events.InputsClosed():
-                pieces, session.pieces = session.pieces, []
-                session.follows.setdefault(request.job, None)
-                return [*pieces, request]
             case _:
-                if isinstance(request, events.JobSubmitted):
-                    session.follows.setdefault(request.job, None)
-                return [request]
+                if not isinstance(request, self._last_piece):
+                    return [request]
+                session.follows.setdefault(request.job, None)
+                pieces, session.pieces = session.pieces, []
+                return [*pieces, request]
         return []
 
     def _follow(self, session: ClientSession, job: str) -> None:

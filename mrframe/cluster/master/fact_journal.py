@@ -1,7 +1,7 @@
-"""The master's journal of facts: in memory for the cluster of one job, on disk for a standing one.
+"""The master's journal of facts: a file in the scratch directory of a run, a database for a standing cluster.
 
-Not here: the meaning of facts (`core/model/facts.py`, `core/scheduling/recovery.py`) and the file
-(`store/journal.py`).
+Not here: the meaning of facts (`core/model/facts.py`, `core/scheduling/recovery.py`) and the files
+(`store/run_journal.py`, `store/journal.py`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,16 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.events import DatasetPut, DatasetRemoved, JobReleased, NodeDrained
 from mrframe.core.model.facts import Fact, VersionRemoved
 from mrframe.errors import CorruptData
+from mrframe.store.run_journal import RunJournalFile
 from mrframe.wire.codec import MESSAGE_BYTES_MAX, BadMessage, Vocabulary
 
 FACTS = Vocabulary(*typing.get_args(Fact), bytes_max=MESSAGE_BYTES_MAX + (64 << 10))
+TURN_BYTES_MAX = 1 << 31
+"""Limit of a turn: as many messages as a turn takes, each of them limited."""
 _NO_PACKAGES: Mapping[str, bytes] = {}
 
 
@@ -27,15 +31,49 @@ class Journal(Protocol):
         ...
 
 
-class MemoryJournal:
-    """The journal of a cluster that lives for one job and ends with its master."""
+@dataclass(frozen=True, slots=True)
+class JournalTurn:
+    """What the journal of a run holds for a turn: the epoch of its master, facts, and packages of jobs that begin."""
 
-    def __init__(self) -> None:
-        self.size = 0
+    epoch: int
+    facts: tuple[Fact, ...]
+    packages: tuple[tuple[str, bytes], ...]
 
-    def append(self, facts: Sequence[Fact], packages: Mapping[str, bytes] = _NO_PACKAGES) -> None:  # noqa: ARG002
-        """Count the facts. Nobody reads them again, since this master is not restarted."""
-        self.size += len(facts)
+
+TURNS = Vocabulary(JournalTurn, bytes_max=TURN_BYTES_MAX)
+
+
+class RunJournal:
+    """The journal of a cluster that lives for one run, in a file of its scratch directory. `new`: it is made.
+
+    It outlives its master, but not the machine. Raises the errors of `RunJournalFile`.
+    """
+
+    def __init__(self, path: str, *, new: bool) -> None:
+        self._file = RunJournalFile(path, new=new)
+        self._epoch = 0
+
+    def recall(self) -> tuple[list[Fact], dict[str, bytes]]:
+        """Return all facts in order and the packages by job. Call it once, before `begin_epoch`."""
+        turns: list[JournalTurn] = [TURNS.decode(turn) for turn in self._file.turns]
+        self._file.turns = []
+        self._epoch = turns[-1].epoch if turns else 0
+        facts = [fact for turn in turns for fact in turn.facts]
+        return facts, {job: package for turn in turns for job, package in turn.packages}
+
+    def begin_epoch(self) -> int:
+        """Return the number of this master among all that have begun with this journal."""
+        self._epoch += 1
+        self.append(())
+        return self._epoch
+
+    def append(self, facts: Sequence[Fact], packages: Mapping[str, bytes] = _NO_PACKAGES) -> None:
+        """Append these facts and packages as one turn. Raises OutputError when the disk refuses."""
+        self._file.append(TURNS.encode(JournalTurn(self._epoch, tuple(facts), tuple(packages.items()))))
+
+    def close(self) -> None:
+        """Release the journal for another process."""
+        self._file.close()
 
 
 class DiskJournal:

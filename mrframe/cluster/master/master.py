@@ -8,8 +8,8 @@ Rules.
 - Requests of clients are numbered, taken in order, each once, and accepted when their facts are in the journal.
 - A job's package is opaque here and kept in the journal with the submission. A node gets it before its first attempt
   of the job.
-- The master of a standing cluster ends when it cannot write its journal. Everything that it has sent until then is on
-  the disk.
+- A master ends when it cannot write its journal. Everything that it has sent until then is there. Its client starts
+  another one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER, ClientSessions
-from mrframe.cluster.master.fact_journal import DiskJournal, Journal, MemoryJournal
+from mrframe.cluster.master.fact_journal import DiskJournal, Journal, RunJournal
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Doorkeeper, Keys
 from mrframe.cluster.transport.pipes import Pipe
@@ -51,7 +51,10 @@ class NodeRoute:
 
 
 class Master:
-    """The driver. `turn()` is one round of its loop."""
+    """The driver. `turn()` is one round of its loop.
+
+    `whole`: it takes submissions as a whole (`client_sessions.py`).
+    """
 
     def __init__(
         self,
@@ -62,7 +65,7 @@ class Master:
         *,
         packages: dict[str, bytes] | None = None,
         address: str = "",
-        durable: bool = False,
+        whole: bool = False,
     ) -> None:
         self.counts: Counter[str] = Counter()
         self._scheduler = scheduler
@@ -74,7 +77,7 @@ class Master:
         context = transport.make_context()
         self.doorkeeper = Doorkeeper(context, members)
         self._router, self.address = transport.listen(context, keys, address)
-        self._clients = ClientSessions(self._router, scheduler, whole=durable)
+        self._clients = ClientSessions(self._router, scheduler, whole=whole)
         self.loop = Loop()
         self.loop.watch(self.doorkeeper.socket, self.doorkeeper.reply)
         self.loop.watch(self._router, self._receive)
@@ -233,13 +236,13 @@ def main(end: socket.socket, _work: str) -> None:
 
 
 def make(setup: messages.MasterSetup) -> Master:
-    """Make a master: a new one with its journal in memory, or the successor in the journal that the setup names."""
+    """Make the master of a journal: the first one, or the successor of those that have written it."""
     keys = Keys(setup.public_key, setup.secret_key)
-    if not setup.journal:
-        return Master(keys, setup.members, Scheduler(1, setup.limits), MemoryJournal())
-    journal = DiskJournal(setup.journal)
+    standing = setup.standing
+    journal = DiskJournal(setup.journal) if standing else RunJournal(setup.journal, new=not setup.address)
     facts, packages = journal.recall()
     scheduler = Scheduler(journal.begin_epoch(), setup.limits)
     scheduler.recover(facts)
-    scheduler.expect(member.name for member in setup.members if member.name not in (CLIENT, MASTER))
-    return Master(keys, setup.members, scheduler, journal, packages=packages, address=setup.address, durable=True)
+    if standing:
+        scheduler.expect(member.name for member in setup.members if member.name not in (CLIENT, MASTER))
+    return Master(keys, setup.members, scheduler, journal, packages=packages, address=setup.address, whole=standing)

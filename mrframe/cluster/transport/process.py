@@ -1,7 +1,7 @@
 """Processes of the operating system: fork a child, bind its life to its parent's, see it end.
 
 Used by the two processes that fork, the keeper and a node's warm parent. Both are single-threaded and never have a
-ZeroMQ context. Messages are not known here.
+ZeroMQ context. The client uses it to end what a killed keeper has left. Messages are not known here.
 
 Rules.
 - A child never returns into the code that forked it: it leaves by `os._exit`, after flushing.
@@ -16,8 +16,10 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import select
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -26,6 +28,8 @@ from mrframe.core.fast_dataclass import dataclass
 from mrframe.task.isolation import stdout
 from mrframe.task.isolation.process_log import flush_prints, log
 
+END_S = 5.0
+"""Time that processes are given to end."""
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
@@ -193,6 +197,48 @@ class Children:
             if one is None:
                 return
             self._names.pop(one[0], None)
+
+
+def end_session(leader: int) -> None:
+    """Kill what is left of the session of a process that has ended, and wait for its end (Linux).
+
+    The leader is not reaped yet, so nobody else can have its number. Gives up after `END_S`.
+    """
+    until_s = time.monotonic() + END_S
+    while (pids := _in_session(leader)) and (left_s := until_s - time.monotonic()) > 0:
+        for pid in pids:
+            _kill_and_wait(pid, left_s)
+
+
+def _kill_and_wait(pid: int, timeout_s: float) -> None:
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return  # it has ended
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        poll.poll(timeout_s * 1000)
+    except (ProcessLookupError, PermissionError):
+        pass
+    finally:
+        os.close(handle)
+
+
+def _in_session(leader: int) -> list[int]:
+    """Return the pids of the living processes of a session."""
+    found = []
+    for name in os.listdir("/proc") if sys.platform == "linux" else ():
+        if name.isdecimal():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    words = file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue  # it has ended
+            if int(words[3]) == leader and words[0] not in (b"Z", b"X"):
+                found.append(int(name))
+    return found
 
 
 def leave(status: int) -> NoReturn:

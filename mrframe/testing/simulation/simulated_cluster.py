@@ -1,11 +1,11 @@
 """A simulated cluster: the real scheduler and the real node cores under virtual time, with faults.
 
-`run(seed)` makes a random job, a random cluster and a random schedule of faults from the seed, and plays
-them. Messages are lost, doubled, delayed and overtake each other. Executors die. Nodes crash, restart with
-or without their disk, pause, or are cut off. The master crashes, also in the middle of a turn, and restarts
-from the facts that it persisted. The invariants are checked at each step. After the faults have stopped,
-every job must end within `LIMIT_S` of virtual time with the answer that the case computes for itself, and
-leave nothing behind. The same seed gives the same trace.
+`run(seed)` makes a random job, a random cluster and a random schedule of faults from the seed, and plays them.
+Messages are lost, doubled, delayed and overtake each other. Executors die. Nodes crash, restart with or without
+their disk, pause, or are cut off. The master crashes, also in the middle of a turn, and restarts from the facts
+that it persisted. All of them crash at once, as when their keeper does. The invariants are checked at each step.
+After the faults have stopped, every job must end within `LIMIT_S` of virtual time with the answer that the case
+computes for itself, and leave nothing behind. The same seed gives the same trace.
 
 The client reaches the master without loss. The master may forget events that it had not persisted, so the client
 repeats all of them after a restart. The network is in `world.py`.
@@ -59,6 +59,7 @@ class SimulatedCluster(World):
             (self.faults.master_crashes, self._crash_master),
             (self.faults.pauses, self._pause),
             (self.faults.cuts, self._cut),
+            (self.faults.keeper_crashes, self._crash_keeper),
         )
         for count, do in plans:
             for _ in range(count):
@@ -79,6 +80,15 @@ class SimulatedCluster(World):
 
     def _crash_master(self) -> None:
         self.master.crash()
+
+    def _crash_keeper(self) -> None:
+        """All processes end with their keeper, and are started again. The disks stay."""
+        self.note("keeper", "crashes")
+        self.master.crash()
+        for node in self.nodes.values():
+            if node.core is not None:
+                node.crash(lose_disk=False)
+                self.at(0.1 + self.random.random(), node.start)
 
     def _pause(self) -> None:
         node = self._any_node()

@@ -10,7 +10,7 @@ one of the same name. A message of an earlier process may still arrive after its
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from heapq import heappush
 from random import Random
@@ -44,6 +44,7 @@ class Faults:
     pauses: int = 0
     cuts: int = 0
     doubts: float = 0.0
+    keeper_crashes: int = 0
 
 
 CALM = Faults()
@@ -73,6 +74,11 @@ def make_faults(random: Random) -> Faults:
         cuts=some(3),
         doubts=maybe(0.3),
     )
+
+
+def keeper_crashes(seed: int) -> int:
+    """How often the keeper crashes: in half of the runs. A chance of its own leaves all else of a seed as it was."""
+    return max(0, Random(f"{seed} keeper").randint(-1, 2))
 
 
 @dataclass(slots=True)
@@ -152,7 +158,9 @@ class World:
 
     def __init__(self, seed: int, faults: Faults | None) -> None:
         self.random = Random(seed)
-        self.faults = faults if faults is not None else make_faults(self.random)
+        if faults is None:
+            faults = replace(make_faults(self.random), keeper_crashes=keeper_crashes(seed))
+        self.faults = faults
         self.now_s = 0.0
         self.events = 0
         self.trace = Trace(seed)

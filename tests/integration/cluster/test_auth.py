@@ -27,11 +27,12 @@ def numbers(number, base=0, session=1):
 class House:
     """A master in this process, and connections to it with any keys."""
 
-    def __init__(self):
+    def __init__(self, folder):
         self.keys = {name: make_keys() for name in NAMES}
         members = [Member(name, keys.public) for name, keys in self.keys.items()]
         mine = self.keys["master"]
-        self.master = make(messages.MasterSetup(mine.public, mine.secret, tuple(members), SchedulerLimits()))
+        journal = str(folder / "journal")
+        self.master = make(messages.MasterSetup(mine.public, mine.secret, tuple(members), SchedulerLimits(), journal))
         self.told = []
         handle = self.master._scheduler.handle
         self.master._scheduler.handle = lambda event, now: (self.told.append(event), handle(event, now))[1]
@@ -82,8 +83,8 @@ class House:
 
 
 @pytest.fixture
-def house():
-    house = House()
+def house(tmp_path):
+    house = House(tmp_path)
     yield house
     house.context.destroy(0)
     house.master._router.context.destroy(0)

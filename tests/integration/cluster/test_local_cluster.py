@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import resource
 import signal
 import socket
 import threading
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 import zmq
-from processes import answer, descendants, everyone, expected, poll_for, submit, wait_end, wait_gone
+from processes import alive, answer, descendants, everyone, expected, poll_for, submit, wait_end, wait_gone
 
 from mrframe.cluster.client.client import PACKAGE_BYTES_MAX, LocalCluster
+from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.limits import SchedulerLimits
+from mrframe.core.model.reports import JobProgress
 from mrframe.errors import CannotTravel, ClusterUnreachable
 
 
@@ -282,8 +285,16 @@ def a_warm_parent(cluster, chance):
     return below[0] if below else 0
 
 
+def the_master(cluster, _chance):
+    return cluster.pids()["master"]
+
+
+def the_keeper(cluster, _chance):
+    return cluster.pids()["keeper"]
+
+
 @pytest.mark.parametrize("shuffle", ["auto", "zmq"])
-@pytest.mark.parametrize("whom", [an_executor, a_node, a_warm_parent])
+@pytest.mark.parametrize("whom", [an_executor, a_node, a_warm_parent, the_master, the_keeper])
 @pytest.mark.parametrize("seed", range(2))
 def test_a_job_survives_the_death_of(start, whom, shuffle, seed):
     cluster = start(shuffle=shuffle)
@@ -311,25 +322,94 @@ def test_an_executor_that_dies_at_its_work_is_replaced(start, tmp_path):
     assert (tmp_path / "died").exists()
 
 
-@pytest.mark.parametrize("who", ["master", "keeper"])
-@pytest.mark.parametrize("seed", range(2))
-def test_without_master_or_keeper_the_job_fails_clearly(start, who, seed):
+@pytest.mark.parametrize("whom", [the_master, the_keeper])
+def test_what_is_sealed_is_not_done_again(start, whom):
     cluster = start()
-    kill_during(cluster, start, lambda cluster, _: cluster.pids()[who], seed, splits=100)
-    begun = time.monotonic()
-    with pytest.raises(ClusterUnreachable, match=f"its {who}.*run the job again"):
-        wait_end(cluster, 10)
-    assert time.monotonic() - begun < 2
+    submit(cluster, package(busy_s=0.02), 20)
+    while not isinstance(progress := cluster.poll(1), JobProgress) or progress.tasks_done < 5:
+        pass
+    os.kill(whom(cluster, None), signal.SIGKILL)
+    ended = wait_end(cluster)
+    assert answer(cluster, ended) == expected(20)
+    assert len(ended.reports) == 22
+    first = [attempt for attempt, *_ in ended.reports if parse_attempt(attempt).epoch == 1]
+    assert len(first) >= progress.tasks_done
+
+
+@pytest.mark.parametrize("whom", [the_master, the_keeper])
+def test_a_job_that_was_over_ends_again_with_the_same_output(start, whom):
+    cluster = start()
+    submit(cluster, package(), 4)
+    ended = wait_end(cluster)
+    os.kill(whom(cluster, None), signal.SIGKILL)
+    again = wait_end(cluster)
+    assert (again.outputs, again.reports) == (ended.outputs, ended.reports)
+    assert answer(cluster, again) == expected(4)
+    cluster.forget("job-1")
+    submit(cluster, package(), 5, job="job-2")
+    assert answer(cluster, wait_end(cluster)) == expected(5)
+
+
+@pytest.mark.parametrize("whom", [the_master, the_keeper])
+def test_requests_that_the_dead_did_not_accept_are_made_again(start, whom):
+    """A job is submitted while there is no master."""
+    cluster = start()
+    os.kill(whom(cluster, None), signal.SIGKILL)
+    submit(cluster, package(), 6)
+    assert answer(cluster, wait_end(cluster)) == expected(6)
+
+
+@pytest.mark.parametrize(("name", "whom"), [("master", the_master), ("keeper", the_keeper)])
+def test_one_that_dies_again_and_again_without_progress_ends_the_cluster(start, name, whom, tmp_path):
+    cluster = start(nodes=1)
+    submit(cluster, package(wait_for=str(tmp_path / "never")), 2)
+    told = f"its {name} process ended 10 times while no task was completed, the last time: killed by SIGKILL; find"
+    with pytest.raises(ClusterUnreachable, match=told):
+        for _ in range(10):
+            pid = whom(cluster, None)
+            os.kill(pid, signal.SIGKILL)
+            while whom(cluster, None) in (pid, 0):
+                cluster.poll(0.1)
     with pytest.raises(ClusterUnreachable):
         cluster.cancel("job-1")
-    cluster.close()
 
 
-def test_when_the_keeper_is_killed_all_others_end(start):
+@pytest.mark.parametrize("whom", [the_master, the_keeper])
+def test_one_that_dies_as_often_while_tasks_are_completed_does_not(start, whom):
+    cluster = start(nodes=1)
+    for number in range(1, 13):
+        submit(cluster, package(), 1, job=f"job-{number}")
+        while (ended := wait_end(cluster)).job != f"job-{number}":
+            pass
+        assert answer(cluster, ended) == expected(1)
+        cluster.forget(f"job-{number}")
+        os.kill(whom(cluster, None), signal.SIGKILL)
+
+
+def test_a_master_that_cannot_write_its_journal_is_started_again(start):
     cluster = start()
+    submit(cluster, package(busy_s=0.05), 20)
+    while not isinstance(cluster.poll(1), JobProgress):
+        pass
+    before = the_master(cluster, None)
+    resource.prlimit(before, resource.RLIMIT_FSIZE, (1, 1))
+    assert answer(cluster, wait_end(cluster)) == expected(20)
+    assert the_master(cluster, None) != before
+
+
+def test_when_the_keeper_is_killed_all_others_end(start, tmp_path):
+    """Also what user code has started."""
+    cluster = start()
+    submit(cluster, package(start=str(tmp_path / "pids"), wait_for=str(tmp_path / "never")), 2)
+    while not (tmp_path / "pids").exists():
+        cluster.poll(0.02)
+    executor, child, daemon = json.loads((tmp_path / "pids").read_text())
+    os.kill(daemon, signal.SIGKILL)  # in a session of its own, it would live on
+    before = {*everyone(cluster), executor, child} - {daemon}
     start.note(cluster)
-    os.kill(cluster.pids()["keeper"], signal.SIGKILL)
-    assert wait_gone(start.pids - {cluster._tree.keeper_pid}) == []
+    os.kill(the_keeper(cluster, None), signal.SIGKILL)
+    cluster.poll(1)
+    assert alive(before) == []
 
 
 def test_a_stopped_node_is_given_up_after_its_lease_and_does_no_harm_later(start):
