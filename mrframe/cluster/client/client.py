@@ -13,6 +13,7 @@ Not thread-safe: one thread at a time. Works in processes that have threads and 
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections import Counter
@@ -44,6 +45,9 @@ DEATHS_MAX = 10
 """Deaths of the master or keeper while no task is completed, after which the cluster is given up."""
 NODE_DEATHS_MAX = 50
 """The same of a node. The cluster goes on without it."""
+Done = tuple[float, bool, int]
+"""How far a job has come: its step, whether all its maps are completed, and tasks that are completed since."""
+_ALL_DONE: Done = (math.inf, True, 0)
 _REMEDY = (
     "find what ends it (the kernel's log names processes that it killed for want of memory), then run the job again"
 )
@@ -65,7 +69,7 @@ class LocalCluster(MasterSession):
         )
         self.restarts: dict[str, int] = {f"node-{number}": 0 for number in range(1, nodes + 1)}
         self._deaths: Counter[str] = Counter()  # by process, since a task was completed
-        self._furthest: dict[str, tuple[int, bool, int]] = {}  # by job: the most that was completed
+        self._furthest: dict[str, Done] = {}  # by job: the most that was completed
         self._due_s: dict[str, float] = {}  # process -> when it is to be started again
         self._given_up: set[str] = set()
         self._slots = slots
@@ -253,10 +257,15 @@ class LocalCluster(MasterSession):
     def _handle_message(self, message: Any) -> None:
         super()._handle_message(message)
         if isinstance(message, JobProgress):
-            done = (message.step, message.stage != "map", message.tasks_done)
-            if done > self._furthest.get(message.job, (0, False, 0)):
-                self._furthest[message.job] = done
-                self._deaths.clear()
+            self._note_progress(message.job, (message.step, message.stage != "map", message.tasks_done))
+        elif isinstance(message, messages.Ended):
+            self._note_progress(message.job, _ALL_DONE)
+
+    def _note_progress(self, job: str, done: Done) -> None:
+        """Forget the deaths until now if a job has come further than ever."""
+        if done > self._furthest.get(job, (0, False, 0)):
+            self._furthest[job] = done
+            self._deaths.clear()
 
     def _turn(self, timeout_s: float) -> None:
         if self._due_s:
