@@ -69,6 +69,14 @@ SECRETS = {
     "DB_PASSWORD": "tell-nobody-3",
     "STRIPE_API_KEY": "tell-nobody-4",
     "DATABASE_URL": "postgres://tell-nobody-5@db",
+    "PGPASS": "tell-nobody-6",
+    "MYSQL_PWD": "tell-nobody-7",
+    "REDIS_URL": "redis://cache",
+    "MONGO_URI": "mongodb://db",
+    "CONNECTION_STRING": "db",
+    "GITHUB_PAT": "tell-nobody-8",
+    "SLACK_WEBHOOK": "tell-nobody-9",
+    "UPSTREAM": "amqp://me:tell-nobody-10@queue",
 }
 
 
@@ -101,6 +109,16 @@ def test_executors_have_limits_and_see_no_secrets_and_no_descriptors_of_others(t
     assert not set(SECRETS) & set(facts["names"])
     assert {"MY_SETTING", "PATH"} <= set(facts["names"])
     assert facts["fds"].count("socket") == 1  # the line to its node
+
+
+def test_a_job_sees_the_secrets_that_the_setting_names(tmp_path):
+    code = "TOKEN = os.environ['GITHUB_TOKEN']\n" + SEES  # also while the job file is executed
+    done = run(tmp_path, code, "--pass-env", "GITHUB_TOKEN,UPSTREAM", reduce="each")
+    assert done.returncode == 0, done.stderr.decode()
+    facts = {row["key"]: row["value"] for row in map(json.loads, done.stdout.splitlines())}
+    assert set(SECRETS) & set(facts["names"]) == {"GITHUB_TOKEN", "UPSTREAM"}
+    refused = run(tmp_path, SEES, "--pass-env", "A=1")
+    assert b"a list of names separated by commas is needed" in refused.stderr
 
 
 def test_a_flood_of_prints_is_truncated_and_reported(tmp_path):

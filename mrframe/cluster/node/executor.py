@@ -21,6 +21,7 @@ from mrframe.cluster.transport.pipes import Pipe
 from mrframe.core.model.events import ExecutorBeat, ExecutorBlock, ExecutorFailed, ExecutorSealed
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import DecodeOrder, Failure, Order, Split
+from mrframe.task.isolation import secret_variables
 from mrframe.task.isolation.gc_policy import THRESHOLDS
 from mrframe.task.isolation.print_limit import PrintBudget, PrintLimit
 from mrframe.task.isolation.process_limits import confine
@@ -78,6 +79,7 @@ def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> 
     pipe = Pipe(end, receives=channels.TO_EXECUTOR, sends=channels.FROM_EXECUTOR, blocking=True)
     run = work_function(work)
     confine()
+    secret_variables.hide()
     printed = PrintLimit(budget)
     printed.install()
     gc.set_threshold(*THRESHOLDS)

@@ -16,6 +16,7 @@ from mrframe.core.settings.setting_kinds import (
     COUNT,
     COUNT_OR_0,
     LIMIT,
+    NAMES,
     PATH,
     SEED,
     SHARE,
@@ -179,6 +180,12 @@ class RunOptions:
         SIZE,
         metavar="BYTES",
         section="tuning",
+    )
+    pass_env: str | None = setting(
+        None,
+        "environment variables that the job's code sees in executors although they look like secrets",
+        NAMES,
+        metavar="NAME,…",
     )
     cache: Cache = setting(
         "auto",

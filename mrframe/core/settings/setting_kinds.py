@@ -69,6 +69,10 @@ def _is_seed(text: str) -> bool:
 
 
 TEXT = Kind("a text", bool)
+NAMES = Kind(
+    "a list of names separated by commas",
+    lambda text: all(name and name.strip() == name and "=" not in name for name in text.split(",")),
+)
 PATH = Kind("a path", bool, (str, PathLike))
 COUNT = Kind("a whole number of at least 1", lambda number: number >= 1, int)
 COUNT_OR_0 = Kind("a whole number of at least 0", lambda number: number >= 0, int)

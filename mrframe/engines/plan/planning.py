@@ -80,6 +80,7 @@ def make_plan(
             window=window.to_plain() if window is not None else None,
             hash_seed=hash_seed(options),
             scratch_bytes_max=options.scratch_bytes_max,
+            pass_env=tuple(options.pass_env.split(",")) if options.pass_env else (),
         ),
         options=options,
         steps=plan_steps(job, options, total_bytes, keeps_maps=keep_rejects or keep_quarantine),

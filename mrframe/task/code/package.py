@@ -22,6 +22,7 @@ from mrframe.task.code import pickled
 from mrframe.task.code.job_file import JobFile
 from mrframe.task.code.modules import Sources
 from mrframe.task.code.settings import Saving, TaskSettings
+from mrframe.task.isolation import secret_variables
 from mrframe.wire.codec import Vocabulary
 
 VERSION = 6
@@ -73,6 +74,7 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
 def unpack(package: bytes) -> LoadedJob:
     """Decode a package and make its job. Raises CorruptData, and the errors of the user's own modules."""
     settings, plain = _opened(package)
+    secret_variables.pass_only(settings.pass_env)
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:
         return loaded(pickled.load(plain["pickle"]), settings)

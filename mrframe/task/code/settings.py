@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Any
 
-from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.fast_dataclass import ADDED, dataclass
 from mrframe.core.job.job import Reader
 from mrframe.core.model.spec import MIB
 
@@ -64,6 +64,7 @@ class TaskSettings:
                     (`formats/readers/time_window.py`), None: no window
     hash_seed       seed of the hash that assigns keys to partitions, in every step
     scratch_bytes_max  bytes that a task may hold in files of its own at a time
+    pass_env        environment variables that the job's code sees although they look like secrets
     """
 
     reader: Reader | dict[str, Reader]
@@ -80,3 +81,4 @@ class TaskSettings:
     window: tuple[str, str, str] | None = None
     hash_seed: int = 0
     scratch_bytes_max: int = field(default=64 * 1024 * MIB, metadata=NOT_OF_RESULTS)
+    pass_env: tuple[str, ...] = field(default=(), metadata=NOT_OF_RESULTS | ADDED)

@@ -1,7 +1,7 @@
-"""Limits an executor's process and removes secrets from its environment.
+"""Limits an executor's process.
 
 None of this is a security boundary: user code runs with all rights of the user. It keeps a mistake from bringing down
-the machine, and a secret from ending up in an answer or a log.
+the machine.
 
 Memory has a soft limit while user code runs. Code beyond it gets a MemoryError at its own line instead of the
 machine's last page. The limit counts writable memory (RLIMIT_DATA: heap and private mappings, Linux 4.7 and later),
@@ -12,7 +12,6 @@ is not limited.
 from __future__ import annotations
 
 import os
-import re
 import resource
 import sys
 from collections.abc import Iterator
@@ -25,11 +24,6 @@ FILE_BYTES_MAX = 128 << 30
 OPEN_FILES_MAX = 4096
 PROCESSES_MAX = 8192
 """Processes and threads of this user, in all programs together, above which an executor cannot start another."""
-SECRETS = re.compile(
-    r"SECRET|TOKEN|PASSW|PASSPHRASE|CREDENTIAL|^AWS_|(^|_)(API_?)?KEYS?(_|$)|(^|_)AUTH(_|$)|(^|_)DSN$|DATABASE_URL",
-    re.IGNORECASE,
-)
-"""Names of environment variables that are hidden from executors."""
 _CGROUP = "/sys/fs/cgroup/memory.max"
 
 
@@ -60,7 +54,7 @@ def memory_limited(limit_bytes: int | None) -> Iterator[None]:
 
 
 def confine() -> None:
-    """Limit this process and its children for good, and drop environment variables that look like secrets.
+    """Limit this process and its children for good.
 
     A lower limit stays. A crash writes no core dump, which would hold all memory of the process.
     """
@@ -73,5 +67,3 @@ def confine() -> None:
         soft, hard = resource.getrlimit(kind)
         if soft == resource.RLIM_INFINITY or soft > most:
             resource.setrlimit(kind, (most, hard))
-    for name in [name for name in os.environ if SECRETS.search(name)]:
-        del os.environ[name]
