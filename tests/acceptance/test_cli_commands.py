@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -236,7 +237,7 @@ def test_the_doctor_finds_no_fault_on_this_machine(mrframe):
 
 
 def test_the_doctor_names_faults(mrframe, folder, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(folder / "nowhere"))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "nowhere"))
     result = mrframe("doctor")
     assert result.exit_code == 1
     assert "WRONG  scratch" in result.stdout

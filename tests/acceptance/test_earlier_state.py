@@ -17,9 +17,11 @@ import typing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from standing import StandingCluster
 
 import mrframe
+from mrframe.cli.main import group
 from mrframe.core.model.facts import Fact
 from mrframe.task.code.package import unpack
 from mrframe.wire.codec import Vocabulary
@@ -233,8 +235,10 @@ def test_a_package_is_opened_and_its_job_run(earlier, name):
 
 
 @pytest.mark.parametrize("name", [*make_corpus.READY, "join"])
-def test_the_answer_of_a_ready_job_and_a_join_is_the_same_to_the_byte(earlier, name):
+def test_the_answer_of_a_ready_job_and_a_join_is_the_same_to_the_byte(earlier, monkeypatch, name):
     words = make_corpus.READY.get(name, make_corpus.JOIN_INPUTS)
     job = name if name in make_corpus.READY else earlier.folder / "jobs" / "join.py"
-    said = earlier.run("run", job, *words, "-q", folder=ROOT / "sample_logs").stdout
-    assert said == (EARLIER / "answers" / f"{name}.jsonl").read_bytes()
+    monkeypatch.chdir(ROOT / "sample_logs")
+    done = CliRunner().invoke(group, ["run", str(job), *map(str, words), "-q"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout_bytes == (EARLIER / "answers" / f"{name}.jsonl").read_bytes()

@@ -84,11 +84,14 @@ def test_a_timeout_ends_a_run_whose_standard_input_does_not_come(run_cli, how):
     assert time.monotonic() - started_s < 30
 
 
+@pytest.mark.parametrize("name", ["x.parquet", "x.xlsx", "x.md", "x.html", "x.json", "x.csv.gz", "x.2024", "a/b.XML"])
+def test_an_unknown_file_ending_is_refused_unless_a_format_is_named(name):
+    with pytest.raises(OutputError, match=rf"the ending {os.path.splitext(name)[1].lower()}.*\.csv.*--format"):
+        form_for(name, None, terminal=True)
+    assert form_for(name, "csv", terminal=True) == "csv"
+
+
 def test_an_unknown_file_ending_is_refused_before_the_job_runs(run_cli):
-    for name in ("x.parquet", "x.xlsx", "x.md", "x.html", "x.json", "x.csv.gz", "x.2024", "a/b.XML"):
-        with pytest.raises(OutputError, match=rf"the ending {os.path.splitext(name)[1].lower()}.*\.csv.*--format"):
-            form_for(name, None, terminal=True)
-        assert form_for(name, "csv", terminal=True) == "csv"
     done = run_cli(*ASK, "-o", "x.parquet", code=2)
     assert b"the ending .parquet" in done.stderr
     assert b"records" not in done.stderr
@@ -130,26 +133,32 @@ def test_text_output_keeps_the_bytes_of_lines(run_cli):
     assert b"caf\\xe9" in run_cli("run", "sort", "access.log", "--format", "text", "--text", "escape").stdout
 
 
-def test_an_input_is_not_replaced_by_an_output(run_cli):
+@pytest.mark.parametrize(
+    ("flag", "target"),
+    [
+        *(("-o", "access.log"), ("--rejects", "./link.log"), ("--summary", "access.log")),
+        *(("-o", "hard.csv"), ("--quarantine", "hard.csv")),
+    ],
+)
+def test_an_input_file_is_not_replaced_by_an_output(run_cli, flag, target):
     before = Path("access.log").read_bytes()
     os.symlink("access.log", "link.log")
     os.link("access.log", "hard.csv")
-    for flag, target in [
-        *(("-o", "access.log"), ("--rejects", "./link.log"), ("--summary", "access.log")),
-        *(("-o", "hard.csv"), ("--quarantine", "hard.csv")),
-    ]:
-        done = run_cli("count", "path", "acc*.log", flag, target, "--overwrite", code=2)
-        assert b"would replace the input" in done.stderr
-    run_cli(*ASK, "-o", "parts/")
-    done = run_cli("count", "key", "parts", "--read", "json", "-o", "parts/", "--overwrite", code=2)
+    done = run_cli("count", "path", "acc*.log", flag, target, "--overwrite", code=2)
     assert b"would replace the input" in done.stderr
     assert Path("access.log").read_bytes() == before
 
 
-def test_a_dangling_link_is_refused_as_output(run_cli):
+def test_an_input_folder_is_not_replaced_by_an_output(run_cli):
+    run_cli(*ASK, "-o", "parts/")
+    done = run_cli("count", "key", "parts", "--read", "json", "-o", "parts/", "--overwrite", code=2)
+    assert b"would replace the input" in done.stderr
+
+
+@pytest.mark.parametrize("how", [(), ("--overwrite",)], ids=["plain", "overwrite"])
+def test_a_dangling_link_is_refused_as_output(run_cli, how):
     os.symlink("nowhere.csv", "link.csv")
-    for how in ((), ("--overwrite",)):
-        assert b"is a link to" in run_cli(*ASK, "-o", "link.csv", *how, code=2).stderr
+    assert b"is a link to" in run_cli(*ASK, "-o", "link.csv", *how, code=2).stderr
     assert not os.path.exists("nowhere.csv")
 
 
@@ -210,18 +219,22 @@ def test_rows_that_are_being_read_while_a_result_is_closed_end_whole_or_with_an_
 # ---- delivery -----------------------------------------------------------------------------------------------
 
 
-def test_a_full_device_is_reported(run_cli):
-    for form in ("jsonl", "text"):
-        with open("/dev/full", "wb") as full:
-            done = subprocess.run(
-                [sys.executable, "-m", "mrframe", *ASK, "--format", form, "-q"],
-                stdout=full,
-                stderr=subprocess.PIPE,
-                check=False,
-                timeout=60,
-            )
-        assert done.returncode == 2
-        assert b"No space left" in done.stderr
+@pytest.mark.usefixtures("run_cli")
+@pytest.mark.parametrize("form", ["jsonl", "text"])
+def test_a_full_device_as_standard_output_is_reported(form):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "mrframe", *ASK, "--format", form, "-q"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert b"No space left" in done.stderr
+
+
+def test_a_full_device_as_output_is_reported(run_cli):
     assert b"No space left" in run_cli(*ASK, "-o", "/dev/full", code=2).stderr
 
 

@@ -109,6 +109,7 @@ def test_a_process_that_outlives_its_cluster_fails_the_test_and_is_ended(run_tes
     result = run_tests("""
 import subprocess
 from mrframe import RunOptions, api
+from mrframe.testing import plugin
 
 def forgetful(job, inputs, options, job_options=None, run=api.run):
     child = subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=subprocess.DEVNULL)
@@ -119,7 +120,7 @@ def forgetful(job, inputs, options, job_options=None, run=api.run):
 
 def test_leak(monkeypatch, mr_cluster):
     monkeypatch.setattr(api, "run", forgetful)
-    monkeypatch.setattr("mrframe.testing.plugin.LEAVE_S", 0.2)
+    monkeypatch.setattr(plugin, "LEAVE_S", 0.2)
     assert mr_cluster(job, "one\\n") == [("one", 1)]
 """)
     result.assert_outcomes(passed=1, errors=1)

@@ -36,17 +36,16 @@ ASKING = [
 
 
 @pytest.mark.parametrize("words", ASKING, ids=" ".join)
-def test_queries_create_no_files_where_no_cluster_is(words, tmp_path, monkeypatch):
+@pytest.mark.parametrize("there", [False, True], ids=["no folder", "empty folder"])
+def test_queries_create_no_files_where_no_cluster_is(words, there, tmp_path, monkeypatch):
     for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "TMPDIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
     (tmp_path / "tmpdir").mkdir()
     place = tmp_path / "nobody"
-    for there in (False, True):
-        if there:
-            place.mkdir(mode=0o700)
-        done = CliRunner().invoke(group, [*words, "--dir", str(place)])
-        assert done.exit_code != 0
-        assert place.exists() == there
-        assert sorted(os.listdir(tmp_path)) == (["nobody", "tmpdir"] if there else ["tmpdir"])
-        assert os.listdir(tmp_path / "tmpdir") == []
-        assert not there or os.listdir(place) == []
+    if there:
+        place.mkdir(mode=0o700)
+    done = CliRunner().invoke(group, [*words, "--dir", str(place)])
+    assert done.exit_code != 0
+    assert sorted(os.listdir(tmp_path)) == (["nobody", "tmpdir"] if there else ["tmpdir"])
+    assert os.listdir(tmp_path / "tmpdir") == []
+    assert not there or os.listdir(place) == []

@@ -78,11 +78,11 @@ def test_everything_is_killed_and_the_next_cluster_goes_on(standing):
     assert standing.processes() == {}
 
 
-def test_without_a_cluster_there_is_an_error_with_the_remedy(standing):
-    for words in (("submit", "status_codes", LOG), ("cluster", "stop")):
-        refused = standing.run(*words, "--dir", standing.home, code=4)
-        assert b"no cluster runs in" in refused.stderr
-        assert b"mrframe cluster start" in refused.stderr
+@pytest.mark.parametrize("words", [("submit", "status_codes", LOG), ("cluster", "stop")], ids=["submit", "stop"])
+def test_without_a_cluster_there_is_an_error_with_the_remedy(standing, words):
+    refused = standing.run(*words, "--dir", standing.home, code=4)
+    assert b"no cluster runs in" in refused.stderr
+    assert b"mrframe cluster start" in refused.stderr
 
 
 @pytest.mark.slow

@@ -251,11 +251,11 @@ def test_the_log_of_a_cluster_is_bounded(cluster, tmp_path):
     assert (run / "log.1").stat().st_size <= LOG_BYTES_MAX
 
 
-def test_an_unknown_submission_is_refused_by_name(cluster):
-    for word in ("cancel", "rm"):
-        refused = cluster.do(word, "job-99", code=2).stderr.decode()
-        assert "no submission job-99" in refused
-        assert "mrframe jobs" in refused
+@pytest.mark.parametrize("word", ["cancel", "rm"])
+def test_an_unknown_submission_is_refused_by_name(cluster, word):
+    refused = cluster.do(word, "job-99", code=2).stderr.decode()
+    assert "no submission job-99" in refused
+    assert "mrframe jobs" in refused
 
 
 def test_rm_keeps_a_submission_that_is_being_submitted_and_removes_an_abandoned_one(cluster):

@@ -8,6 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -62,15 +63,15 @@ def test_a_later_scratch_directory_is_made_once_and_close_works_without_it(tmp_p
 
 
 def test_the_default_parent_is_the_temporary_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Scratch() as scratch:
         assert os.path.dirname(scratch.path) == str(tmp_path)
         assert sweep_stale() == []
 
 
 def test_the_default_parent_is_found_without_trying_it_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("tempfile._get_default_tempdir", None)
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_get_default_tempdir", None)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with Scratch() as scratch:
         assert os.path.dirname(scratch.path) == str(tmp_path)
