@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from mrframe.api.standing.by_id import (
         input_lines,
         kept_failures,
+        kept_run_ids,
         last_id,
         last_submission_id,
         submission_id,
@@ -88,7 +89,10 @@ _MODULES = {
     ),
     "api.result": ("Result",),
     "api.run_plan": ("PlannedFile", "RunPlan", "plan_run"),
-    "api.standing.by_id": ("input_lines", "kept_failures", "last_id", "last_submission_id", "submission_id"),
+    "api.standing.by_id": (
+        *("input_lines", "kept_failures", "kept_run_ids"),
+        *("last_id", "last_submission_id", "submission_id"),
+    ),
     "api.standing.clusters": ("StartedCluster", "cluster_status", "start_cluster", "stop_cluster"),
     "api.standing.connection": ("Client", "connect"),
     "api.standing.dataset_client": ("BLOCK_BYTES_MIN",),
@@ -177,6 +181,7 @@ __all__ = [
     "is_the_jobs",
     "jsonl_lines",
     "kept_failures",
+    "kept_run_ids",
     "last_id",
     "last_submission_id",
     "load_job",

@@ -79,11 +79,15 @@ class RunRecords:
             raise UsageError(f"no run {text!r} is kept in {self.path}; the last ones are: {known or 'none'}")
         return text
 
+    def ids(self) -> list[str]:
+        """Return the ids of all runs that are kept, the last one first."""
+        return [f"run-{number}" for number in sorted(self._numbers(), reverse=True)]
+
     def last(self) -> tuple[float, str] | None:
         """Return (wall-clock seconds, id) of the last run, or None without any run."""
-        for number in sorted(self._numbers(), reverse=True):
+        for run in self.ids():
             try:
-                return os.stat(os.path.join(self.path, f"run-{number}")).st_mtime, f"run-{number}"
+                return os.stat(os.path.join(self.path, run)).st_mtime, run
             except FileNotFoundError:
                 continue  # another run deletes it
         return None

@@ -78,6 +78,11 @@ def last_submission_id(directory: str | None = None) -> str:
     return job[1]
 
 
+def kept_run_ids() -> list[str]:
+    """The ids of the runs that are kept (`run-7`), the last one first."""
+    return RunRecords(default_folder()).ids()
+
+
 def submission_id(text: str, directory: str | None = None) -> str:
     """The text, if it can be the id of a submission, else UsageError. The cluster is not asked."""
     return ClusterDir(directory or default_cluster_dir()).job(text)

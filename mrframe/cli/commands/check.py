@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrframe.api.units import number_text, seconds_text
-from mrframe.cli.parse import settings
+from mrframe.cli.parse import completing, settings
 from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand, job_of, options_of_job
 from mrframe.cli.show.streams import Line, Painted, print_json, say
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 @click.command("check", cls=JobCommand)
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 @setting_flags()
-@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, metavar="INPUT...", shell_complete=completing.inputs)
 @click.pass_context
 def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **values: Any) -> None:
     """Is this job safe to distribute? Runs it in many ways and compares.

@@ -12,6 +12,7 @@ import click
 from mrframe import api
 from mrframe.api.questions.count_job import REDUCERS
 from mrframe.cli.commands.run import carry_out, taken_apart
+from mrframe.cli.parse import completing
 from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand
 from mrframe.cli.parse.open_choice import OpenChoice
@@ -30,7 +31,9 @@ class CountCommand(JobCommand):
 @click.command("count", cls=CountCommand)
 @click.option("--where", metavar="EXPRESSION", help="count only records for which this holds: 'status >= 500'")
 @click.option("--top", "limit", type=click.IntRange(min=1), metavar="N", help="only the N largest, largest first")
-@click.option("--value", metavar="FIELD", help="reduce this field instead of counting")
+@click.option(
+    "--value", metavar="FIELD", help="reduce this field instead of counting", shell_complete=completing.fields
+)
 @click.option("--reduce", "reducer", type=click.Choice(REDUCERS), help="how values are reduced [count, or total]")
 @click.option(
     "--read",
@@ -40,7 +43,7 @@ class CountCommand(JobCommand):
 )
 @output_flags()
 @setting_flags()
-@click.argument("words", nargs=-1, metavar="FIELD... INPUT...")
+@click.argument("words", nargs=-1, metavar="FIELD... INPUT...", shell_complete=completing.fields_and_inputs)
 @click.pass_context
 def command(context: click.Context, /, words: tuple[str, ...], **values: Any) -> None:
     """Answer a question about log fields without a job file.

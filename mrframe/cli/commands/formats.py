@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrframe import api
+from mrframe.cli.parse import completing
 from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.show.streams import print_json, say
 from mrframe.cli.show.terminal import columns_text, sample
@@ -37,7 +38,7 @@ def list_formats(*, as_json: bool) -> None:
 
 
 @command.command("detect")
-@click.argument("file")
+@click.argument("file", shell_complete=completing.inputs)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def detect_format(file: str, *, as_json: bool) -> None:
     """Show the format of a file, the reason, and the fields of its first matching line."""
@@ -50,8 +51,8 @@ def detect_format(file: str, *, as_json: bool) -> None:
 
 
 @command.command("test")
-@click.argument("format_string", metavar="FORMAT")
-@click.argument("file", required=False)
+@click.argument("format_string", metavar="FORMAT", shell_complete=completing.log_formats)
+@click.argument("file", required=False, shell_complete=completing.inputs)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 def test_format(format_string: str, file: str | None, *, as_json: bool) -> None:
     """Compile a format string and, with FILE, try it on the first 1,000 lines.

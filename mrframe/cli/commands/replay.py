@@ -13,6 +13,7 @@ import click
 from mrframe import api
 from mrframe.cli.child import in_child
 from mrframe.cli.last_id import named
+from mrframe.cli.parse import completing
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.show.streams import print_json, report, say
 from mrframe.cli.show.terminal import sample
@@ -25,7 +26,7 @@ RECORD_CHARACTERS_MAX = 500
 
 
 @click.command("replay")
-@click.argument("run", metavar="ID")
+@click.argument("run", metavar="ID", shell_complete=completing.runs_and_submissions)
 @click.option("--failure", "number", type=click.IntRange(min=1), default=1, metavar="N", help="which of them [1]")
 @click.option("--list", "listed", is_flag=True, help="list the failures that were kept, and run none")
 @click.option("--pdb", "debug", is_flag=True, help="stop in the debugger where the job's code raises")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mrframe import api
-from mrframe.cli.parse import settings
+from mrframe.cli.parse import completing, settings
 from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand, job_of, options_of_job
 from mrframe.cli.parse.output_flags import OutputFlags, output_flags, output_flags_of
@@ -50,10 +50,10 @@ def _list_ready_jobs(context: click.Context, _option: click.Parameter, wanted: A
     callback=_list_ready_jobs,
     help="list the ready jobs and exit",
 )
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @output_flags()
 @setting_flags()
-@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, metavar="INPUT...", shell_complete=completing.inputs)
 @click.pass_context
 def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **values: Any) -> None:
     """Run one job over log files and print its result.

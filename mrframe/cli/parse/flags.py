@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from mrframe.cli.parse import completing
 from mrframe.cli.parse.settings import Setting, declared
 from mrframe.core.settings.options import Section
+from mrframe.core.settings.setting_kinds import PATH
 
 if TYPE_CHECKING:
     _TextType = click.ParamType[str]
@@ -34,8 +36,12 @@ class SettingType(_TextType):
         """The text as it is. `settings.value_of` judges it together with its origin."""
         return str(value)
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002
-        """The choices that begin like this."""
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The choices that begin like this, or the names of formats, files or folders."""
+        if self.setting.name == "log_format":
+            return completing.log_formats(ctx, param, incomplete)
+        if self.setting.kind is PATH:
+            return completing.folders(ctx, param, incomplete)
         return [CompletionItem(choice) for choice in self.setting.choices if choice.startswith(incomplete)]
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from mrframe import api
+from mrframe.cli.parse import completing
 from mrframe.cli.parse.flags import OutputOption, attach
 from mrframe.cli.parse.open_choice import OpenChoice
 from mrframe.core.fast_dataclass import dataclass
@@ -117,6 +118,8 @@ def output_flags(*without: str) -> Callable[[C], C]:
         for declared in reversed(dataclasses.fields(OutputFlags)):
             if declared.name not in without:
                 how = dict(declared.metadata)
+                if str(how.get("metavar")).startswith("FILE"):
+                    how["shell_complete"] = completing.inputs
                 attach(command, OutputOption([*how.pop("names"), declared.name], **how))
         return command
 

@@ -9,12 +9,13 @@ import click
 
 from mrframe import api
 from mrframe.cli.last_id import named_submission
+from mrframe.cli.parse import completing
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.show.streams import report
 
 
 @click.command("cancel")
-@click.argument("job", metavar="ID")
+@click.argument("job", metavar="ID", shell_complete=completing.submissions)
 @dir_option
 def command(*, job: str, directory: str | None) -> None:
     """End a submission now: its tasks are stopped, and it has no result.

@@ -9,6 +9,7 @@ import click
 
 from mrframe import api
 from mrframe.api.units import bytes_text, counted
+from mrframe.cli.parse import completing
 from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.show.streams import print_json, report, say, standard_output
@@ -36,8 +37,8 @@ def command() -> None:
 @click.option("--replicas", type=click.IntRange(1, 64), metavar="N", default=2, help="nodes that keep each block [2]")
 @_json_option
 @dir_option
-@click.argument("dataset", metavar="NAME")
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.argument("dataset", metavar="NAME", shell_complete=completing.datasets)
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=completing.inputs)
 def put(
     *, dataset: str, inputs: tuple[str, ...], block_size: str, replicas: int, as_json: bool, directory: str | None
 ) -> None:
@@ -67,7 +68,7 @@ def put(
 @command.command("ls")
 @_json_option
 @dir_option
-@click.argument("dataset", metavar="[NAME]", default="")
+@click.argument("dataset", metavar="[NAME]", default="", shell_complete=completing.datasets)
 def list_versions(*, dataset: str, as_json: bool, directory: str | None) -> None:
     """List the versions of a dataset, or of all."""
     with api.connect(directory) as client:
@@ -87,7 +88,7 @@ def list_versions(*, dataset: str, as_json: bool, directory: str | None) -> None
 @command.command("stat")
 @_json_option
 @dir_option
-@click.argument("reference", metavar="NAME[@N]")
+@click.argument("reference", metavar="NAME[@N]", shell_complete=completing.datasets)
 def stat(*, reference: str, as_json: bool, directory: str | None) -> None:
     """Show the files of a version, their blocks, and the nodes that have each."""
     with api.connect(directory) as client:
@@ -104,7 +105,7 @@ def stat(*, reference: str, as_json: bool, directory: str | None) -> None:
 
 @command.command("cat")
 @dir_option
-@click.argument("reference", metavar="NAME[@N]")
+@click.argument("reference", metavar="NAME[@N]", shell_complete=completing.datasets)
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 def cat(*, reference: str, files: tuple[str, ...], directory: str | None) -> None:
     """Write the content of a version's files, or of some of them, to standard output."""
@@ -116,7 +117,7 @@ def cat(*, reference: str, files: tuple[str, ...], directory: str | None) -> Non
 @command.command("rm")
 @click.option("--all", "all_versions", is_flag=True, help="all versions of the dataset")
 @dir_option
-@click.argument("reference", metavar="NAME[@N]")
+@click.argument("reference", metavar="NAME[@N]", shell_complete=completing.datasets)
 def remove(*, reference: str, all_versions: bool, directory: str | None) -> None:
     """Remove a version. Blocks that no other one needs are deleted."""
     if "@" not in reference and not all_versions:
@@ -184,7 +185,7 @@ def _positions_text(positions: Sequence[BlockPosition]) -> str:
 @click.option("--as", "name", metavar="NEW", default="", help="as the next versions of this dataset")
 @_json_option
 @dir_option
-@click.argument("dataset", metavar="[NAME]", default="")
+@click.argument("dataset", metavar="[NAME]", default="", shell_complete=completing.datasets)
 @click.pass_context
 def recover(context: click.Context, /, *, dataset: str, name: str, as_json: bool, directory: str | None) -> None:
     """Bring back versions that nodes have and the journal does not know, of one dataset or of all.

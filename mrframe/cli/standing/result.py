@@ -8,6 +8,7 @@ import click
 
 from mrframe import api
 from mrframe.cli.last_id import named_submission
+from mrframe.cli.parse import completing
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.parse.output_flags import output_flags, output_flags_of
 from mrframe.cli.show.delivery import deliver
@@ -19,7 +20,7 @@ NOT_HERE = ("rejects", "quarantine", "dry_run", "verbose")
 @click.command("result")
 @output_flags(*NOT_HERE)
 @dir_option
-@click.argument("job", metavar="ID")
+@click.argument("job", metavar="ID", shell_complete=completing.submissions)
 def command(*, job: str, directory: str | None, **values: Any) -> None:
     """Print the result of a submission, as `mrframe run` would.
 

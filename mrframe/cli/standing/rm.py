@@ -6,12 +6,13 @@ import click
 
 from mrframe import api
 from mrframe.cli.last_id import named_submission
+from mrframe.cli.parse import completing
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.show.streams import report
 
 
 @click.command("rm")
-@click.argument("job", metavar="ID")
+@click.argument("job", metavar="ID", shell_complete=completing.submissions)
 @dir_option
 def command(*, job: str, directory: str | None) -> None:
     """Remove an ended submission: its result, its record, and all else that was kept for it.

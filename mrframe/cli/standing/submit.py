@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from mrframe import api
-from mrframe.cli.parse import settings
+from mrframe.cli.parse import completing, settings
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand, job_of, options_of_job
@@ -29,7 +29,7 @@ PRIORITY_MAX = 100
 
 
 @click.command("submit", cls=JobCommand)
-@click.argument("job")
+@click.argument("job", shell_complete=completing.jobs)
 @setting_flags(*NOT_HERE)
 @click.option(
     "--priority",
@@ -41,7 +41,7 @@ PRIORITY_MAX = 100
 )
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 @dir_option
-@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.argument("inputs", nargs=-1, metavar="INPUT...", shell_complete=completing.inputs)
 @click.pass_context
 def command(
     context: click.Context,

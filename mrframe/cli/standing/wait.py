@@ -6,12 +6,13 @@ import click
 
 from mrframe import api
 from mrframe.cli.last_id import named_submission
+from mrframe.cli.parse import completing
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.show.streams import print_json
 
 
 @click.command("wait")
-@click.argument("job", metavar="ID")
+@click.argument("job", metavar="ID", shell_complete=completing.submissions)
 @click.option("--timeout-s", type=float, default=None, metavar="SECONDS", help="give up waiting after this long")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 @dir_option
