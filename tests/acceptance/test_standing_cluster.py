@@ -33,17 +33,17 @@ def test_submit_wait_result_and_nothing_is_left(standing):
     standing.cluster("stop")
 
 
-def test_the_master_and_a_node_are_killed_and_the_answer_is_the_same(standing):
+def test_the_master_a_node_and_the_keeper_are_killed_and_the_answer_is_the_same(standing):
     standing.cluster("start", "--nodes", 2, "--slots", 1)
     jobs = []
-    for victim in ("mrframe master", "mrframe node-1"):
+    for victim in ("mrframe master", "mrframe node-1", "mrframe keeper"):
         jobs.append(standing.submit("visitors", LOG, "--split-bytes", 3000))
         standing.kill(victim)
     wanted = answer(standing, "visitors", LOG)
     for job in jobs:
         standing.run("wait", job, "--timeout-s", 50, "--dir", standing.home)
         assert standing.run("result", job, "--dir", standing.home).stdout == wanted
-    assert json.loads(standing.cluster("status", "--json").stdout)["epoch"] == 2
+    assert json.loads(standing.cluster("status", "--json").stdout)["epoch"] == 3
     standing.cluster("stop")
     assert standing.processes() == {}
 
