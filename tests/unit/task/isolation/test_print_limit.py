@@ -40,9 +40,9 @@ def content(file):
     return os.pread(file.fileno(), 1 << 24, 0)
 
 
-def attempt(limit, count, name="job-1/m0000.1.1"):
+def attempt(limit, count, name="job-1/m0000.1.1", data=LINE):
     for _ in range(count):
-        assert limit.write(LINE) == len(LINE)
+        assert limit.write(data) == len(data)
     return limit.end(name)
 
 
@@ -62,7 +62,7 @@ def test_attempts_of_two_executors_share_the_output_limit_of_their_node(file, cl
     cut = 0
     for number in range(1000):
         clock.now_s += 0.03
-        cut += attempt(limits[number % 2], 1000)
+        cut += attempt(limits[number % 2], 100, data=LINE * 10)
     shown, notes = 1_000_000_000 - cut, content(file).count(b"mrframe: ")
     assert 30 * PRINT_BYTES_PER_S < shown <= PRINT_BYTES_MAX + 30 * PRINT_BYTES_PER_S
     assert notes == 30 // REPORT_S
