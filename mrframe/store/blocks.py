@@ -22,10 +22,12 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import BinaryIO
 
 from mrframe.errors import OutputError, StoreFull
 from mrframe.store.disk import fault_text, is_full, sync_directory, token
+from mrframe.store.open_files import patiently
 from mrframe.store.private import private_directory
 
 RESERVE_BYTES = 64 << 20
@@ -66,7 +68,7 @@ class BlockStore:
 
     def names(self) -> list[str]:
         """Return the names of all blocks, sorted."""
-        return sorted(filter(_NAME.fullmatch, os.listdir(self._blocks)))
+        return sorted(filter(_NAME.fullmatch, patiently(partial(os.listdir, self._blocks))))
 
     def size(self, name: str) -> int:
         """Return the size of a block's file in bytes, or 0 if it does not exist."""
@@ -77,7 +79,7 @@ class BlockStore:
 
     def provisional(self) -> set[str]:
         """Return the blocks that were stored for a put and that no version has named since."""
-        return set(filter(_NAME.fullmatch, os.listdir(self._provisional))) & set(self.names())
+        return set(filter(_NAME.fullmatch, patiently(partial(os.listdir, self._provisional)))) & set(self.names())
 
     def mark_provisional(self, name: str) -> None:
         """Mark a block as useless unless a version names it. Raises OutputError when the disk refuses."""
@@ -152,7 +154,7 @@ class BlockStore:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    return patiently(partial(os.open, path, flags | os.O_NOFOLLOW, 0o600))
 
 
 def _unlink(path: str) -> None:

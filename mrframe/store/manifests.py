@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from hashlib import blake2b
 
 from mrframe.errors import CorruptData
 from mrframe.store.disk import sync_directory, token
+from mrframe.store.open_files import patiently
 from mrframe.store.private import private_directory, read_private
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,199}")
@@ -79,4 +81,4 @@ def _hash(body: bytes) -> bytes:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    return patiently(partial(os.open, path, flags | os.O_NOFOLLOW, 0o600))

@@ -17,7 +17,7 @@ from typing import Any
 from mrframe.api.units import nearest
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.settings.options import RunOptions, Section, needed, setting_fields
-from mrframe.core.settings.setting_kinds import COUNT, COUNT_OR_0, SIZE, SIZE_OR_0, SPAN, Kind
+from mrframe.core.settings.setting_kinds import COUNT, COUNT_OR_0, NODE_COUNT, SIZE, SIZE_OR_0, SPAN, Kind
 from mrframe.errors import UsageError, did_you_mean
 
 PREFIX = "MRFRAME_"
@@ -230,6 +230,7 @@ _PARSERS: dict[Kind, Callable[[str], Any]] = {
     SIZE: parse_size,
     SIZE_OR_0: parse_size,
     COUNT: parse_count,
+    NODE_COUNT: parse_count,
     COUNT_OR_0: parse_count,
     SPAN: parse_span,
 }

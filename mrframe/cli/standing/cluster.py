@@ -12,6 +12,7 @@ from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.show.streams import print_json, report, say
 from mrframe.cli.show.terminal import columns_text
+from mrframe.core.model.limits import STANDING_NODES_MAX
 
 
 @click.group("cluster", cls=CommandGroup)
@@ -21,7 +22,11 @@ def command() -> None:
 
 @command.command("start")
 @click.option(
-    "--nodes", type=click.IntRange(1, 64), default=None, metavar="N", help="number of nodes [2, or 1 on one core]"
+    "--nodes",
+    type=click.IntRange(1, STANDING_NODES_MAX),
+    default=None,
+    metavar="N",
+    help="number of nodes [2, or 1 on one core]",
 )
 @click.option(
     "--slots", type=click.IntRange(1, 256), default=None, metavar="N", help="executors on each [cores by nodes]"

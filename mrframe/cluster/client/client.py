@@ -33,6 +33,7 @@ from mrframe.core.model import events
 from mrframe.core.model.limits import NodeLimits, SchedulerLimits
 from mrframe.core.model.reports import JobProgress
 from mrframe.errors import ClusterUnreachable
+from mrframe.store import open_files
 from mrframe.store.disk import fault_text
 from mrframe.store.scratch import remove_tree
 from mrframe.wire import messages
@@ -51,6 +52,9 @@ _ALL_DONE: Done = (math.inf, True, 0)
 _REMEDY = (
     "find what ends it (the kernel's log names processes that it killed for want of memory), then run the job again"
 )
+OPEN_FILES_BASE = 64
+OPEN_FILES_PER_NODE = 4
+"""Descriptors of the client for each node: both ends of its pipe at first, later a connection to it."""
 
 __all__ = ["PACKAGE_BYTES_MAX", "LocalCluster"]
 
@@ -141,6 +145,7 @@ class LocalCluster(MasterSession):
             raise ClusterUnreachable(f"the directory {self.scratch} cannot be made: {fault}") from None
 
     def _open(self, limits: SchedulerLimits) -> None:
+        open_files.need(OPEN_FILES_BASE + OPEN_FILES_PER_NODE * len(self.restarts), f"--nodes {len(self.restarts)}")
         self._scheduler_limits = replace(limits, by_path=self._by_path)
         self._start_all()
         deadline_s = time.monotonic() + START_S

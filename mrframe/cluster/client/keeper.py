@@ -26,6 +26,7 @@ from typing import NoReturn
 from mrframe.cluster.transport import process
 from mrframe.cluster.transport.pipes import Pipe
 from mrframe.core.fast_dataclass import dataclass
+from mrframe.store import open_files
 from mrframe.store.scratch import remove_tree
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
@@ -198,6 +199,7 @@ def serve(pipe: Pipe, spec: KeeperSpec) -> NoReturn:
             signal.signal(number, signal.SIG_DFL)
         process.settle_streams()
         process.adopt_orphans()
+        open_files.raise_limit()
         process.set_title("mrframe keeper")
         _preload(spec.work)
         Keeper(pipe, spec).run()

@@ -76,7 +76,8 @@ class Master:
         self._outgoing: dict[bytes, list[bytes]] = {}  # by route: messages of this turn to a node
         context = transport.make_context()
         self.doorkeeper = Doorkeeper(context, members)
-        self._router, self.address = transport.listen(context, keys, address)
+        self._router, self._door = transport.listen(context, keys, address)
+        self.address = self._door.address
         self._clients = ClientSessions(self._router, scheduler, whole=whole)
         self.loop = Loop()
         self.loop.watch(self.doorkeeper.socket, self.doorkeeper.reply)
@@ -89,6 +90,7 @@ class Master:
         now_s = time.monotonic()
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + TICK_S
+            self._door.check()
             self._events.append(events.Tick())
         received, self._events = self._events, []
         actions = [action for event in received for action in self._scheduler.handle(event, now_s)]

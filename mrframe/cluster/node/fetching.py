@@ -16,6 +16,7 @@ import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, BinaryIO
 
 import zmq
@@ -25,6 +26,7 @@ from mrframe.cluster.transport.auth import Keys
 from mrframe.cluster.transport.transport import Context, Loop, Outbox
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.store.disk import fault_text
+from mrframe.store.open_files import patiently
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import NodeAddress
@@ -130,7 +132,8 @@ class Fetcher:
         peer = self._peers.get(node)
         address = self._addresses.get(node)
         if peer is None and address is not None and node in self._server_keys:
-            socket = transport.connect(self._context, self._keys, address.address, self._server_keys[node])
+            key = self._server_keys[node]
+            socket = patiently(partial(transport.connect, self._context, self._keys, address.address, key))
             peer = self._peers[node] = Peer(address, Outbox(socket))
             self._loop.watch(socket, lambda: self._receive(node), peer.outbox)
         return peer
@@ -179,7 +182,7 @@ class Fetcher:
             request, tries = peer.waiting.popleft()
             try:
                 os.makedirs(os.path.dirname(request.path), mode=0o700, exist_ok=True)
-                file = open(f"{request.path}.new", "wb")  # noqa: SIM115 -- closed with the transfer
+                file = patiently(partial(_create, f"{request.path}.new"))
             except OSError as error:
                 self._done(_unwritten(request, error))
                 continue
@@ -265,6 +268,10 @@ class Fetcher:
         self.bytes_fetched += download.size_bytes
         self._done(result)
         self._start(peer)
+
+
+def _create(path: str) -> BinaryIO:
+    return open(path, "wb")
 
 
 def _unwritten(request: FetchRequest, error: OSError) -> FetchResult:

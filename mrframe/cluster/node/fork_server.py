@@ -59,7 +59,19 @@ class WarmParent:
             process.kill_group(pid)
 
     def _fork(self, number: int) -> None:
+        """Fork an executor. If that is impossible now, it is reported as ended."""
+        if not self.pipe.fds:  # this process had no descriptor left for it
+            self.pipe.send(messages.ChildEnded(name_of(number), 0, "was not started, as too many files are open"))
+            return
         fd = self.pipe.fds.popleft()
+        try:
+            self._fork_with(fd, number)
+        except OSError as error:
+            self.pipe.send(messages.ChildEnded(name_of(number), 0, f"was not started: {error.strerror}"))
+        finally:
+            os.close(fd)
+
+    def _fork_with(self, fd: int, number: int) -> None:
         waiting = list(self.pipe.fds)
 
         def be() -> None:
@@ -70,7 +82,6 @@ class WarmParent:
             executor.serve(socket.socket(fileno=fd), number, self.work, self.budget)
 
         pid = self.children.fork(name_of(number), be)
-        os.close(fd)
         self.pipe.send(messages.ChildStarted(name_of(number), pid))
 
 

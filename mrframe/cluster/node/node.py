@@ -65,7 +65,8 @@ class Node:
         context = transport.make_context()
         self.loop = Loop()
         self._doorkeeper = Doorkeeper(context, setup.members)
-        router, self.address = transport.listen(context, keys)
+        router, self._door = transport.listen(context, keys)
+        self.address = self._door.address
         self._server = FileServer(router, self._dir.file)
         self._inputs = LocalInputs(setup.name, self._dir, by_path=setup.by_path, report=self._events.append)
         self._fetcher = Fetcher(context, keys, servers, self.loop, self._fetched)
@@ -103,6 +104,7 @@ class Node:
         self._server.turn(now_s)
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + TICK_S
+            self._door.check()
             self._fetcher.tick(now_s)
             self._pool.tick()
             if self._block_service is not None and self._core.welcome:

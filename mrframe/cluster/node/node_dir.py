@@ -16,10 +16,12 @@ import errno
 import os
 import re
 import shutil
+from functools import partial
 
 from mrframe.core.model.block_messages import STORED
 from mrframe.core.model.ids import parse_attempt
 from mrframe.store.blocks import block_path
+from mrframe.store.open_files import patiently
 
 _SEALED = "sealed"
 _NOTHING = " nothing"  # follows the name of an attempt that is held although it has no directory
@@ -73,7 +75,7 @@ class NodeDir:
         path = os.path.join(self.path, job, _SEALED)
         if not os.path.exists(path):
             return {}
-        with open(path, "r+b") as file:
+        with patiently(lambda: open(path, "r+b")) as file:
             data = file.read()
             whole = data[: data.rfind(b"\n") + 1]
             file.truncate(len(whole))  # for lines appended from now on
@@ -108,7 +110,8 @@ class NodeDir:
             self._listed(os.path.basename(job))
             while len(self._logs) >= LOGS_MAX:  # a standing cluster keeps many jobs
                 os.close(self._logs.pop(next(iter(self._logs))))
-            log = self._logs[job] = os.open(os.path.join(job, _SEALED), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            log = self._logs[job] = patiently(partial(os.open, os.path.join(job, _SEALED), flags, 0o600))
         wrote = "" if os.path.isdir(self.attempt(attempt)) else _NOTHING
         line = f"{name}{wrote}\n".encode()
         written = 0
@@ -157,7 +160,7 @@ class NodeDir:
         """Write a job's package: all of it or nothing."""
         path = self.package(job)
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        with open(f"{path}.new", "wb", opener=_private) as file:
+        with patiently(lambda: open(f"{path}.new", "wb", opener=_private)) as file:
             file.write(package)
         os.replace(f"{path}.new", path)
 

@@ -19,6 +19,7 @@ from mrframe.cluster.transport.transport import Received, Socket
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import CorruptData
 from mrframe.shuffle.run_file.run_reader import extract
+from mrframe.store.open_files import patiently
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import FETCH_FRAME_BYTES
@@ -98,7 +99,7 @@ class FileServer:
             return
         try:
             path = self._find(ask.attempt, ask.name)
-            file = open(path, "rb")  # noqa: SIM115 -- closed with the transfer
+            file = patiently(lambda: open(path, "rb"))  # noqa: SIM115 -- closed with the transfer
         except (OSError, ValueError) as error:
             self._refuse(route, ask.request, f"{ask.attempt} {ask.name} is not here ({error})")
             return

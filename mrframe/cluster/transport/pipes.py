@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from mrframe.store.open_files import patiently
 from mrframe.wire.codec import Vocabulary
 from mrframe.wire.framing import Frames, frame
 
@@ -25,7 +26,7 @@ _FDS_MAX = 32
 
 def make_pair() -> tuple[socket.socket, socket.socket]:
     """Make two connected sockets for the ends of a pipe. Neither survives an exec."""
-    return socket.socketpair()
+    return patiently(socket.socketpair)
 
 
 class Pipe:

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import zmq
 
 from mrframe.cluster.transport.auth import DOMAIN, Keys
+from mrframe.cluster.transport.door import Door
 from mrframe.cluster.transport.pipes import Pipe
 from mrframe.errors import ClusterUnreachable
 from mrframe.wire.codec import MESSAGE_BYTES_MAX, BadMessage
@@ -44,7 +45,7 @@ END_CONTEXT_S = 2.0
 _IN, _OUT = int(zmq.POLLIN), int(zmq.POLLOUT)  # as ints: an enum's operators cost more than the call they guard
 _BOTH = _IN | _OUT
 
-_ANYWHERE = "tcp://127.0.0.1:*"
+_HOST = "127.0.0.1"
 _LIBZMQ_MIN = (4, 3, 5)  # older ones have known holes before authentication
 
 _OPTIONS = {
@@ -92,8 +93,8 @@ def end_context(context: Context) -> None:
     ending.join(END_CONTEXT_S)
 
 
-def listen(context: Context, keys: Keys, address: str = "") -> tuple[Socket, str]:
-    """Make a ROUTER on loopback for the peers that the context's doorkeeper accepts. Returns it and its address.
+def listen(context: Context, keys: Keys, address: str = "") -> tuple[Socket, Door]:
+    """Make a ROUTER on loopback for the peers that the context's doorkeeper accepts. Returns it and its door.
 
     Its port is random, or that of an earlier process. Raises ClusterUnreachable when another process has taken it.
     """
@@ -103,15 +104,22 @@ def listen(context: Context, keys: Keys, address: str = "") -> tuple[Socket, str
     socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     try:
-        socket.bind(address or _ANYWHERE)
-    except zmq.ZMQError as error:
-        raise ClusterUnreachable(f"the master cannot listen at {address or _ANYWHERE} again: {error}") from None
-    return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        door = Door(_HOST, int(address.rpartition(":")[2] or 0))
+    except OSError as error:
+        raise ClusterUnreachable(f"the master cannot listen at {address or _HOST} again: {error.strerror}") from None
+    door.attach(socket)
+    return socket, door
 
 
 def connect(context: Context, keys: Keys, address: str, server_key: bytes) -> Socket:
-    """Make a DEALER to the one listener at `address` that has the secret of `server_key`."""
-    socket = _secure(context.socket(zmq.DEALER), keys)
+    """Make a DEALER to the one listener at `address` that has the secret of `server_key`.
+
+    Raises OSError when no descriptor is left.
+    """
+    try:
+        socket = _secure(context.socket(zmq.DEALER), keys)
+    except zmq.ZMQError as error:
+        raise OSError(error.errno, error.strerror) from None
     socket.setsockopt(zmq.CURVE_SERVERKEY, server_key)
     socket.setsockopt(zmq.IMMEDIATE, 1)
     socket.setsockopt(zmq.RECONNECT_IVL, 50)

@@ -5,6 +5,12 @@ from __future__ import annotations
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.spec import MIB
 
+RUN_NODES_MAX = 256
+"""Most nodes of a run. Each is a few processes, so that more than one for each core only serve tests."""
+
+STANDING_NODES_MAX = 64
+"""Most nodes of a standing cluster: all of them must start within its `START_S`."""
+
 BLOCKS_AHEAD_MAX = 16
 """Most blocks of a decode attempt that may wait to be mapped. About ten slots map as fast as one process decodes."""
 

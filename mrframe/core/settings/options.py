@@ -17,6 +17,7 @@ from mrframe.core.settings.setting_kinds import (
     COUNT_OR_0,
     LIMIT,
     NAMES,
+    NODE_COUNT,
     PATH,
     SEED,
     SHARE,
@@ -66,7 +67,9 @@ class RunOptions:
         one_of_group(ENGINES, "auto", "inline", "local"),
         metavar="auto|inline|local|NAME",
     )
-    nodes: int | None = setting(None, "nodes of the local engine (default: 2, or 1 on one core)", COUNT, metavar="N")
+    nodes: int | None = setting(
+        None, "nodes of the local engine (default: 2, or 1 on one core)", NODE_COUNT, metavar="N"
+    )
     slots: int | None = setting(
         None, "executors on each node (default: the cores divided by the nodes)", COUNT, metavar="N"
     )

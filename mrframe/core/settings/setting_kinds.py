@@ -12,6 +12,7 @@ from os import PathLike
 from typing import Any
 
 from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.limits import RUN_NODES_MAX
 
 _LIMIT = re.compile(r"\d+|(\d+(?:\.\d+)?)%", re.ASCII)
 SEED_MAX = (1 << 64) - 1
@@ -75,6 +76,9 @@ NAMES = Kind(
 )
 PATH = Kind("a path", bool, (str, PathLike))
 COUNT = Kind("a whole number of at least 1", lambda number: number >= 1, int)
+NODE_COUNT = Kind(
+    f"a whole number of nodes from 1 to {RUN_NODES_MAX}", lambda number: 1 <= number <= RUN_NODES_MAX, int
+)
 COUNT_OR_0 = Kind("a whole number of at least 0", lambda number: number >= 0, int)
 SIZE = Kind("a size such as 64MiB or 1000000", lambda number: number >= 1, int)
 SIZE_OR_0 = Kind("a size such as 64MiB or 1000000", lambda number: number >= 0, int)

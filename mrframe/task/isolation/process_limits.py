@@ -17,6 +17,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mrframe.store.open_files import usual_limit
+
 SHARE = 0.75  # of the machine's memory, for all executors together
 SHARE_BYTES_MIN = 1 << 30
 FILE_BYTES_MAX = 128 << 30
@@ -61,7 +63,7 @@ def confine() -> None:
     for kind, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, FILE_BYTES_MAX),
-        (resource.RLIMIT_NOFILE, OPEN_FILES_MAX),
+        (resource.RLIMIT_NOFILE, min(OPEN_FILES_MAX, usual_limit())),
         (resource.RLIMIT_NPROC, PROCESSES_MAX),
     ):
         soft, hard = resource.getrlimit(kind)

@@ -87,6 +87,7 @@ def house(tmp_path):
     house = House(tmp_path)
     yield house
     house.context.destroy(0)
+    house.master._door.close()
     house.master._router.context.destroy(0)
 
 
@@ -173,8 +174,8 @@ def test_without_a_doorkeeper_every_connection_is_refused():
     """ZAP_ENFORCE_DOMAIN: a process that forgot its doorkeeper is closed, not open."""
     context = zmq.Context()
     server, client = make_keys(), make_keys()
-    router, address = transport.listen(context, server)
-    dealer = transport.connect(context, client, address, server.public)
+    router, door = transport.listen(context, server)
+    dealer = transport.connect(context, client, door.address, server.public)
     assert not dealer.poll(300, zmq.POLLOUT)
     doorkeeper = Doorkeeper(context, [Member("node-1", client.public)])
     deadline = time.monotonic() + 5
@@ -183,6 +184,7 @@ def test_without_a_doorkeeper_every_connection_is_refused():
         assert time.monotonic() < deadline
     dealer.close(0)
     router.close(0)
+    door.close()
     doorkeeper.socket.close(0)
     context.term()
 

@@ -44,16 +44,17 @@ class Pair:
         self.number = 0
 
     def serve(self):
-        self.router, where = transport.listen(self.context, self.server_keys)
+        self.router, self.door = transport.listen(self.context, self.server_keys)
         self.server = FileServer(self.router, self.folder.file)
         self.loop.watch(self.router, lambda: self.server.receive(self.now_s))
-        self.address = NodeAddress("node-1", os.urandom(4).hex(), where, self.folder.path)
+        self.address = NodeAddress("node-1", os.urandom(4).hex(), self.door.address, self.folder.path)
 
     def stop_serving(self):
         self.loop.forget(self.router)
         for key in list(self.server._uploads):
             self.server._drop(key)
         self.router.close(0)
+        self.door.close()
 
     def put(self, name, data):
         os.makedirs(self.folder.attempt(ATTEMPT), exist_ok=True)

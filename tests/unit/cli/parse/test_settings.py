@@ -78,7 +78,7 @@ def test_a_pyproject_of_somebody_else_may_even_be_broken(folders):
     ("text", "parts"),
     [
         ("node = 2\n", ["node in ", "mrframe.toml", "did you mean 'nodes'"]),
-        ("nodes = 0\n", ["nodes = 0 in ", "a whole number of at least 1"]),
+        ("nodes = 0\n", ["nodes = 0 in ", "a whole number of nodes from 1 to 256"]),
         ("nodes = true\n", ["a whole number"]),
         ('engine = "loca"\n', ["did you mean 'local'", "auto, inline, local", "the entry points mrframe.engines"]),
         ('split_bytes = "64 potatoes"\n', ["a size such as 64MiB"]),
@@ -95,7 +95,7 @@ def test_a_wrong_setting_in_a_file_is_named_with_its_file(folders, text, parts):
 
 def test_a_wrong_setting_in_the_environment_is_named_with_its_variable(folders):
     project, environment = folders
-    with pytest.raises(UsageError, match=r"^MRFRAME_NODES=abc in the environment: a whole number of at least 1"):
+    with pytest.raises(UsageError, match=r"^MRFRAME_NODES=abc in the environment: a whole number of nodes"):
         settings.resolve({}, {**environment, "MRFRAME_NODES": "abc"}, str(project))
 
 

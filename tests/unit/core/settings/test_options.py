@@ -16,8 +16,9 @@ from mrframe.errors import UsageError
     ("name", "value", "wanted"),
     [
         ("partitions", 0, "a whole number of at least 1 is needed"),
-        ("nodes", True, "a whole number of at least 1 is needed"),
-        ("nodes", "2", "a whole number of at least 1 is needed"),
+        ("nodes", True, "a whole number of nodes from 1 to 256 is needed"),
+        ("nodes", "2", "a whole number of nodes from 1 to 256 is needed"),
+        ("nodes", 257, "a whole number of nodes from 1 to 256 is needed"),
         ("split_bytes", 0, "a size such as 64MiB or 1000000 is needed"),
         ("timeout_s", 0, "a time such as 90, 90s or 5min is needed"),
         ("stall_s", None, "a time such as 90, 90s or 5min is needed"),
