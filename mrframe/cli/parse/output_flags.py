@@ -49,6 +49,10 @@ class OutputFlags:
         kind=OpenChoice(api.FORMATS, _is_added_output),
         help="form of the result [by the file's ending; without one table on a terminal, else jsonl]",
     )
+    csv_safe: bool = flag(
+        "--csv-safe",
+        help="write ' before text in CSV that a spreadsheet would take for a formula, short for --format csv-safe",
+    )
     text: Any = value(
         "--text",
         kind=click.Choice(TEXTS),
@@ -81,6 +85,16 @@ class OutputFlags:
         """True if the rows themselves go to standard output."""
         return self.output in (None, "-")
 
+    def form(self, *, terminal: bool) -> str:
+        """The form of the result. UsageError if it is not CSV and --csv-safe is given."""
+        form = api.form_for(self.output, self.format, terminal=terminal)
+        if not self.csv_safe or form == "csv-safe":
+            return form
+        if form == "csv" or (self.to_stdout and self.format is None and not self.json):
+            return "csv-safe"
+        named = "JSON" if self.to_stdout and self.json else form
+        raise click.UsageError(f"--csv-safe is for CSV, and the result is written as {named}; leave one of them out")
+
     @property
     def json_text(self) -> Any:
         """The form of bytes that are not UTF-8 in output that is always JSON."""
@@ -104,7 +118,7 @@ class OutputFlags:
             raise click.UsageError(
                 "two of -o, --summary, --rejects and --quarantine name the same file; give each its own"
             )
-        form = api.form_for(self.output, self.format, terminal=False)
+        form = self.form(terminal=False)
         if not self.to_stdout:
             api.sink_for(str(self.output), api.Delivery(form, self.text, self.overwrite)).check()
         for path in filter(None, (self.summary, self.rejects, self.quarantine)):

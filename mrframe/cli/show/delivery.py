@@ -34,7 +34,7 @@ def deliver(result: Result, flags: OutputFlags) -> None:
 
 def show_rows(result: Result, flags: OutputFlags) -> None:
     """The rows to standard output, or to the file or folder that the flags name."""
-    form = api.form_for(flags.output, flags.format, terminal=on_terminal())
+    form = flags.form(terminal=on_terminal())
     if flags.to_stdout:
         with standard_output() as stream:
             if flags.json:

@@ -87,6 +87,7 @@ _BUILT_IN = {
         OutputFormat("table", "aligned columns, for people", (), _of_writers("TableWriter")),
         OutputFormat("jsonl", "a JSON object a line", (".jsonl", ".ndjson"), _of_writers("JsonLinesWriter")),
         OutputFormat("csv", "columns with a header, quoted where needed", (".csv",), _of_writers("CsvWriter")),
+        OutputFormat("csv-safe", "csv without formulas of spreadsheets", (".csv",), _of_writers("CsvSafeWriter")),
         OutputFormat("tsv", "columns with a header, with tabs, never quoted", (".tsv",), _of_writers("TsvWriter")),
         OutputFormat(
             "text", "the bare items, with tabs", (".txt", ".log"), _of_writers("TextWriter"), keeps_bytes=True
@@ -104,7 +105,7 @@ def output_format(name: str) -> OutputFormat:
 
 def known_endings() -> list[str]:
     """The endings of files for which a form is built in."""
-    return [ending for form in _BUILT_IN.values() for ending in form.endings]
+    return list(dict.fromkeys(ending for form in _BUILT_IN.values() for ending in form.endings))
 
 
 def format_of_ending(ending: str) -> str | None:

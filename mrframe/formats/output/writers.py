@@ -2,6 +2,7 @@
 
 jsonl  `{"key": …, "value": …}`, one row a line. `value_text.py` turns values into JSON.
 csv    a header, then the columns of `table_columns.py`, quoted where needed. Lines end with `\\n`.
+csv-safe  the same, with `'` before text that a spreadsheet would take for a formula. Numbers stay.
 tsv    the same, never quoted: tab, newline, carriage return and backslash are `\\t`, `\\n`, `\\r`, `\\\\`.
 text   no header. Key and value, and the items of tuples and dicts, separated by tabs, as they are. None is left out,
        so a job that yields (line, None) writes lines.
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _NUMBERS = frozenset({int, float, Decimal, type(None)})
 _ONE_CELL = frozenset({str, int, float, bool, bytes, Decimal})
+_FORMULAS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # with the wide forms, which some take for the others
 _TSV = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _TSV_SEARCH = re.compile(r"[\\\t\n\r]").search
 
@@ -136,6 +138,17 @@ class CsvWriter(_GridWriter):
         else:
             minimal.writerows(zip(*texts, strict=True))
         return buffer.getvalue()
+
+
+class CsvSafeWriter(CsvWriter):
+    """`csv-safe`."""
+
+    def _texts(self, column: Sequence[Any]) -> list[str]:
+        texts = [
+            f"'{text}" if text[:1] in _FORMULAS and type(cell) not in _NUMBERS else text
+            for text, cell in zip(cell_texts(column, self._how), column, strict=True)
+        ]
+        return _shown(texts, self._how) if self._escape else texts
 
 
 class TsvWriter(_GridWriter):

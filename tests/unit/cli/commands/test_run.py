@@ -130,6 +130,7 @@ def test_without_input_nothing_runs(fake_api, mrframe):
     ("args", "text"),
     [
         (["--format", "csv"], "key,value\n/a,2\n/b,1\n"),
+        (["--csv-safe"], "key,value\n/a,2\n/b,1\n"),
         (["--format", "tsv"], "key\tvalue\n/a\t2\n/b\t1\n"),
         (["--format", "table"], "key  value\n/a       2\n/b       1\n"),
         (["--format", "text"], "/a\t2\n/b\t1\n"),
@@ -208,6 +209,9 @@ def test_json_beside_a_file_holds_the_figures_only(fake_api, mrframe, tmp_path):
     ("flags", "said"),
     [
         (["--json", "--format", "csv"], "--json prints JSON"),
+        (["--json", "--csv-safe"], "--csv-safe is for CSV, and the result is written as JSON"),
+        (["--format", "tsv", "--csv-safe"], "the result is written as tsv"),
+        (["-o", "a.jsonl", "--csv-safe"], "the result is written as jsonl"),
         (["-q", "-v"], "contradict"),
         (["-o", "same", "--rejects", "same"], "the same file"),
         (["-o", "none/a.csv"], "none does not exist"),

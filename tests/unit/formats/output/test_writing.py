@@ -264,6 +264,22 @@ def test_json_has_no_numbers_that_json_does_not_have():
     assert read == ["NaN", "Infinity", "-Infinity", 2**53 + 1, "\u2028"]
 
 
+FORMULAS = ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "\uff1d1", b"=1"]
+HARMLESS = ["", "a=1", "'=1", " =1", "1-1", None, True]
+NUMBERS = [-1, -1.5, Decimal("-2"), float("-inf")]
+
+
+def test_csv_for_spreadsheets_has_no_formulas():
+    rows = [(("x", cell), {"=name": cell}) for cell in FORMULAS + HARMLESS + NUMBERS]
+    plain, safe = (
+        list(csv.reader(io.StringIO(written(rows, form).decode(), newline=""))) for form in ("csv", "csv-safe")
+    )
+    assert safe[0] == ["key1", "key2", "'=name"]
+    for row, (before, after) in enumerate(zip(plain[1:], safe[1:], strict=True)):
+        mark = "'" if row < len(FORMULAS) else ""
+        assert after == ["x", mark + before[1], mark + before[2]]
+
+
 @pytest.mark.parametrize("form", ["csv", "tsv", "table"])
 def test_a_later_row_with_a_column_of_its_own_is_refused_not_cut(form, monkeypatch):
     monkeypatch.setattr(writing, "FIRST_ROWS", 3)
