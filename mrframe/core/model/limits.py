@@ -12,12 +12,13 @@ STANDING_NODES_MAX = 64
 """Most nodes of a standing cluster: all of them must start within its `START_S`."""
 
 BLOCKS_AHEAD_MAX = 16
-"""Most blocks of a decode attempt that may wait to be mapped. About ten slots map as fast as one process decodes."""
+"""Most blocks of a decode attempt that may wait to be mapped. One process decodes about five times as fast as a slot
+maps, so these keep the slots of a node busy (docs/decisions/0006-decoding.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerLimits:
-    """Waits and retries of the scheduler.
+    """Waits and retries of the scheduler. Counts of attempts begin anew with each master.
 
     lease_s               a node that sends nothing for this long counts as lost: 20 heartbeats, so that a busy or
                           paused node survives. The keeper reports a process that ends at once, so only a node that
@@ -27,30 +28,33 @@ class SchedulerLimits:
                           longer than moving the data would take
     locality_wait_s_min   shorter waits are skipped: they would last until the next event, which is longer
     transfer_bytes_per_s  assumed rate of moving data, to compute that time: about that of a disk
-    by_path               nodes read the sealed output of others by path, so no task waits for a node near its data
+    by_path               nodes read the sealed output of others by path, so no task waits for a node near such
+                          output. Tasks over stored blocks still wait.
     tries_max             attempts at a task that may end by themselves ("died", "io") before the job fails: one may
                           be bad luck and two a bad node, so 4 show that the task is at fault
     losses_max            attempts at a task that may be lost with nodes and fetches before the job fails. They are
                           not the task's fault, so this only prevents endless repetition.
     block_losses_max      the same for a task if no node has its block any more: fewer, as the block may never return
     fetch_reports_max     failed fetches of an output before it counts as lost: the first may be due to the reader
-    fetch_pause_s         pause before a task is retried after a failed fetch. It doubles.
+    fetch_pause_s         pause before a task is retried after its first failed fetch. It doubles with each attempt
+                          that is lost.
     fetch_pause_s_max     upper bound of that pause
     queued_per_slot       attempts assigned to a node beyond its slots, per slot, so that an executor does not wait
                           for the master between two attempts
-    small_bytes           the attempts of a node are small if they read less than this in total. They may take less
-                          time than a message to the master and its reply.
+    small_bytes           the attempts of a node are small if their splits have no more than this in total. They may
+                          take less time than a message to the master and its reply.
     small_queued_per_slot replaces `queued_per_slot` for such a node, as an upper bound
     small_waiting         tasks that must wait per slot of the cluster for each small one queued at a slot, so that
                           a few tasks are still spread over all nodes
     speculate_after_s     an attempt younger than this is never slow: starting another would take as long
     speculate_every_s     time between two searches for slow attempts: one heartbeat, which brings their progress
-    speculate_times       an attempt is slow if it will take this many times as long as tasks of its kind usually do
+    speculate_times       an attempt is slow if it will take more than this many times as long as tasks of its kind
+                          usually do
     speculative_share     share of all slots that speculative attempts may use (one slot in any case), so that they
                           do not displace other work
     speculative_max       speculative attempts that a task may get in all
-    faults_max            tasks with attempts that ended by themselves on a node, at which the node is excluded. A
-                          task counts once, so a few bad tasks exclude no node.
+    faults_max            tasks with attempts that ended by themselves on a node, at which the node is excluded if
+                          another has at most a third as many. A task counts once, so a few bad tasks exclude none.
     faults_window_s       only faults within this time count, because the cause of older ones may be repaired
     exclusion_s           how long an excluded node gets no attempts. After that it is tested by new ones.
     """
@@ -65,7 +69,7 @@ class SchedulerLimits:
     losses_max: int = 100
     block_losses_max: int = 8
     fetch_reports_max: int = 3
-    fetch_pause_s: float = 0.1
+    fetch_pause_s: float = 0.2
     fetch_pause_s_max: float = 2.0
     queued_per_slot: int = 1
     small_bytes: int = MIB
@@ -95,7 +99,7 @@ class NodeLimits:
     executor_attempts_max  an executor is replaced after this many attempts, which bounds leaks of user code
     respawn_s              pause before an executor that died before it was ready is replaced. It doubles.
     respawn_s_max          upper bound of that pause: a repaired environment is used within seconds
-    scrub_s                time in which a node verifies all blocks of its store once: a day
+    scrub_s                time in which a node verifies all blocks of its store once, beside other work: a day
     blocks_ahead_max       blocks of a decode attempt that may wait to be mapped before it pauses
     """
 

@@ -5,9 +5,9 @@ the pairs (`shuffle/run_file/pair_blocks.py`).
 
 Why a sum: it does not depend on the order in which blocks are written, fetched or read. It can be added up per
 partition while maps commit, and taken back when their output is lost. It costs one addition for each block, and
-nothing for each pair. (Homomorphic multiset hashing: Clarke et al., "Incremental Multiset Hash Functions and Their
-Application to Memory Integrity Checking", ASIACRYPT 2003. Ours guards against mistakes, not against an attacker:
-plain addition would be too weak for that.)
+nothing for each pair. (Clarke et al., "Incremental Multiset Hash Functions and Their Application to Memory Integrity
+Checking", ASIACRYPT 2003: it is their MSet-Add-Hash, without the secret key and the cryptographic hash. So it guards
+against mistakes, not against an attacker.)
 
 It finds a section that was left out, read twice, taken from another attempt, or changed after its own checksum was
 verified. It does not find pairs in the wrong order, for which the merge is responsible.

@@ -5,11 +5,13 @@ node stores the manifest of each version beside its blocks, and the catalog can 
 
 Rules.
 - All nodes get the manifests of all versions. `put` returns only when the nodes with its blocks have its manifest.
-- A manifest is deleted only when its version was removed according to the journal (`fs rm`).
+- A manifest is deleted only when its version was removed according to the journal (`fs rm`), or is in the catalog
+  under another name or number and the node has the manifest of that.
 - A version is *aside* if a node has a manifest of it but the journal has no record. It cannot be read, but its blocks
   and its manifest are replicated as those of all others, until it is recovered. This happens with a new journal, or
   with an older copy of one.
-- A recovered version gets its old number, unless its dataset has used that number since. Then it needs another name.
+- The versions of a dataset are recovered together, with their old numbers. If one of these numbers has been used
+  since, they need another name, under which they are numbered anew.
 """
 
 from __future__ import annotations

@@ -5,14 +5,15 @@ with each hello and from time to time, `BlockStored`, `BlockDamaged`), so no rec
 blocks that are needed follow from the catalog, whose facts are in the journal, and from the puts under way.
 
 Theory of operation. This is a reconciliation loop: each tick compares the wanted state with the reported one, block
-by block, and requests one step towards it. A step that is lost is requested again after `REQUEST_S`, so nothing has
-to be remembered about it. A block is checked when something about it changed, and all are when a node comes or goes.
+by block, and requests one step towards it. A store request that is lost is sent again after `REQUEST_S`, and a
+deletion that is lost once the node has listed the block again. So no request has to be durable. A block is checked
+when something about it changed, and all are when a node comes or goes.
 
 A node is in one of four states for this purpose:
 - *joined*: it has joined and reported its blocks. It gets requests, and its replicas count.
-- *away*: it had joined and is silent. It keeps its share for `AWAY_S`, since moving the blocks of a node that only
-  restarts would cost more than the wait. Only replicas of a put under way are made elsewhere at once, because a
-  client waits for them.
+- *away*: it had joined and is lost: its process has ended, or it was silent for its lease. It keeps its share for
+  `AWAY_S`, since moving the blocks of a node that only restarts would cost more than the wait. Only replicas of a put
+  under way are made elsewhere at once, because a client waits for them.
 - *skipped*: it has refused a block (full disk, failure). The next best node takes its share meanwhile.
 - *drained*: it should have no blocks. Its replicas count until they are on other nodes.
 
@@ -23,8 +24,9 @@ Rules.
   So a joining node takes its share bit by bit, and a drained one gives its own away.
 - A block is not deleted merely because no owner is known: the journal may be new, or an older copy. It is deleted
   when its version was removed, or when its node says that it is provisional (stored for a put that did not end in a
-  version), and then not before `ORPHAN_S` after the master's start, since the put may be under way. All other blocks
-  without an owner stay, and are reported as unknown. `manifest_sync.py` does the same for versions.
+  version). If this master did not see that put end, it waits for `ORPHAN_S` from its start, since the put may be
+  under way. All other blocks without an owner stay, and are reported as unknown. `manifest_sync.py` does the same
+  for versions.
 - A version is accepted only once all its blocks have their replicas (`store_events.py`).
 """
 
@@ -41,9 +43,10 @@ from mrframe.core.state.block_map import BlockMap
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
 
 AWAY_S = 15.0
-"""Seconds for which a silent node keeps its share of the blocks: a restarted process is back before that."""
+"""Seconds for which a lost node keeps its share of the blocks: a restarted process is back before that."""
 ORPHAN_S = 60.0
-"""Seconds from the master's start before provisional blocks are deleted: by then puts of silent clients are over."""
+"""Seconds from the master's start before provisional blocks of puts that it does not know are deleted: by then the
+client of a put under way has offered its blocks again."""
 REQUEST_S = 30.0
 """Seconds before a store request without a reply is repeated: a block of 64 MiB takes seconds to copy."""
 STORES_MAX = 4
@@ -51,7 +54,7 @@ STORES_MAX = 4
 MOVES_MAX = 1
 """The same for blocks that only move: a joining node takes its share slowly, so that jobs hardly notice."""
 CHECKS_MAX = 500
-"""Blocks checked in one turn, so that a turn stays short however many blocks there are."""
+"""Blocks checked at one tick, of those that a put waits for and of all others each, so that a turn stays short."""
 
 
 def reconcile(state: SchedulerState, turn: Turn) -> None:

@@ -1,7 +1,8 @@
 """Choose the nodes that store the replicas of a block, by weighted rendezvous hashing.
 
-Theory (highest random weight: Thaler and Ravishankar, IEEE/ACM Transactions on Networking 1998; the weighted form:
-Schindelhauer and Schomaker, SPAA 2005). Each node has a score for each block, from the hash of both names and the
+Theory (highest random weight: Thaler and Ravishankar, "Using Name-Based Mappings to Increase Hit Rates", IEEE/ACM
+Transactions on Networking 1998; the weighted form is the logarithmic method of Schindelhauer and Schomaker, "Weighted
+Distributed Hash Tables", SPAA 2005). Each node has a score for each block, from the hash of both names and the
 node's weight. The nodes with the highest scores store the replicas. So the replica nodes follow from the names alone,
 without a table. A node that joins wins some blocks from each of the others, and no block moves between those. A node
 that leaves passes each of its blocks to the next best node.

@@ -67,9 +67,9 @@ def enqueue(state: SchedulerState, turn: Turn, task: Task) -> None:
 
 
 def postpone(state: SchedulerState, turn: Turn, task: Task) -> None:
-    """Postpone a task after a failed fetch of its input, for longer each time."""
+    """Postpone a task after a failed fetch of its input, which counts as a loss, for longer each time."""
     limits = state.limits
-    pause_s = min(limits.fetch_pause_s * 2 ** min(task.losses, 16), limits.fetch_pause_s_max)
+    pause_s = min(limits.fetch_pause_s * 2 ** min(task.losses - 1, 16), limits.fetch_pause_s_max)
     heappush(state.postponed, (turn.now_s + pause_s, task.id))
 
 
