@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.block_messages import (
+    LISTED_MAX,
     STORED,
     BlocksOffered,
     OfferedBlock,
@@ -47,7 +48,8 @@ REPLY_S = 30.0
 STALL_S = 150.0
 """The time the nodes have to store the next block, which is more than one of them may take for a block."""
 POLL_S = 0.1
-AGAIN_S = 5.0
+CONTACT_S = 5.0
+"""A client that cuts files contacts the master as often: one that hears nothing for `puts.SILENT_S` ends the put."""
 MANIFEST_S = 0.02
 OFFER_BLOCKS = 100
 SPOOLED_MAX = 8
@@ -133,6 +135,7 @@ class _Putting:
         self._offered: dict[str, OfferedBlock] = {}
         self._ahead: list[OfferedBlock] = []
         self._spooled: dict[str, str] = {}  # path of a decoded block -> its name
+        self._contact_s = time.monotonic()
 
     def blocks(self, file: InputFile, block_bytes: int) -> Iterator[DatasetBlock]:
         """The blocks of a file, which are offered to the cluster as they come."""
@@ -146,6 +149,9 @@ class _Putting:
                 os.unlink(block.path)
             if len(self._ahead) >= (1 if file.compression else OFFER_BLOCKS):
                 self._offer()
+            if time.monotonic() - self._contact_s > CONTACT_S:
+                self._offer()
+                self._refresh()
             if len(self._spooled) > SPOOLED_MAX:
                 self._wait(lambda: len(self._spooled) <= SPOOLED_MAX)
             yield DatasetBlock(block.name, block.length)
@@ -162,29 +168,37 @@ class _Putting:
             self._wait(lambda: not self.state.pending)
 
     def _wait(self, is_over: Callable[[], bool]) -> None:
-        moved_s, before = time.monotonic(), -1
+        moved_s, before = time.monotonic(), (-1, -1)
         while True:
-            state = self.state = self._cluster.ask(PutWanted(self.number), REPLY_S)
-            if state.known < len(self._offered):  # a new master, which does not know this put
-                self._ahead = list(self._offered.values())
-                self._offer()
-            elif state.failed:
-                _raise_failed(state.failed[0])
-            else:
-                self._drop_spooled()
-                if is_over():
-                    return
-            if len(state.pending) != before:
-                moved_s, before = time.monotonic(), len(state.pending)
+            if self._refresh() and is_over():
+                return
+            progress = len(self.state.pending), self.state.stored
+            if progress != before:
+                moved_s, before = time.monotonic(), progress
             elif time.monotonic() - moved_s > STALL_S:
                 raise ClusterUnreachable(
-                    f"no block was stored for {STALL_S:g} s, and {len(state.pending):,} are missing; "
+                    f"no block was stored for {STALL_S:g} s, and {progress[0]:,} are missing; "
                     "`mrframe cluster status` shows the nodes, the cluster's log says more"
                 )
             self._cluster.rest(POLL_S)
 
+    def _refresh(self) -> bool:
+        """Ask for the state of the put. If the master is new, offer all blocks again and return False."""
+        self.state = self._cluster.ask(PutWanted(self.number), REPLY_S)
+        self._contact_s = time.monotonic()
+        if self.state.known < len(self._offered):  # a new master
+            self._ahead = list(self._offered.values())
+            self._offer()
+            return False
+        if self.state.failed:
+            _raise_failed(self.state.failed[0])
+        self._drop_spooled()
+        return True
+
     def _drop_spooled(self) -> None:
         pending = set(self.state.pending)
+        if len(pending) >= LISTED_MAX:  # not all are listed, so any block may be pending
+            return
         for path, name in list(self._spooled.items()):
             if name not in pending:
                 os.unlink(path)
