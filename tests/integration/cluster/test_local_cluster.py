@@ -323,7 +323,7 @@ def test_an_executor_that_dies_at_its_work_is_replaced(start, tmp_path):
 
 
 @pytest.mark.parametrize("whom", [the_master, the_keeper])
-def test_what_is_sealed_is_not_done_again(start, whom):
+def test_a_sealed_attempt_is_not_repeated(start, whom):
     cluster = start()
     submit(cluster, package(busy_s=0.02), 20)
     while not isinstance(progress := cluster.poll(1), JobProgress) or progress.tasks_done < 5:

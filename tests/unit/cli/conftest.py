@@ -85,6 +85,9 @@ class FoundFake:
     def parameters(self):
         return list(inspect.signature(self.function).parameters.values())
 
+    def description(self):
+        return inspect.getdoc(self.function) or ""
+
 
 @dataclass
 class FakeApi:

@@ -321,7 +321,7 @@ def test_a_name_may_be_as_long_as_the_file_system_takes(tmp_path, length):
     assert (folder / "part-00000.jsonl").read_bytes() == b"two"
 
 
-def test_what_a_killed_run_left_is_swept_for_its_own_long_name_alone(tmp_path):
+def test_leftovers_of_a_killed_run_are_swept_for_their_own_long_name_alone(tmp_path):
     names = ["x" * 254 + "a", "x" * 254 + "b"]
     for name in names:
         path, fd = publish.new_staged(str(tmp_path / name), publish.make_file)

@@ -55,7 +55,7 @@ def test_text_is_escaped_and_only_painted_pieces_are_coloured(terminal):
     assert terminal.getvalue() == f"{SHOWN}\n\x1b[31m{SHOWN}\x1b[0m {SHOWN}x\n"
 
 
-def test_what_a_screen_is_told_is_escaped(monkeypatch):
+def test_a_line_for_the_screen_is_escaped(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     out = Terminal()
     screen = Screen(out)
