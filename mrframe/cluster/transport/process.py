@@ -33,6 +33,7 @@ END_S = 5.0
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
+_ARG_START = 45  # of the fields of /proc/PID/stat after the name; see proc(5), arg_start and arg_end
 
 
 @functools.cache
@@ -49,6 +50,7 @@ def _prctl(option: int, value: Any) -> None:
 def prepare() -> None:
     """Load the library for `die_with`, `set_title` and `adopt_orphans` before the first fork."""
     _libc()
+    _arguments()
 
 
 def die_with(parent: int) -> None:
@@ -64,8 +66,26 @@ def adopt_orphans() -> None:
 
 
 def set_title(title: str) -> None:
-    """Show this name in ps and top (15 characters on Linux)."""
+    """Show this name in ps and top: in place of the command line, and as the name (15 characters on Linux)."""
     _prctl(_PR_SET_NAME, title.encode()[:15])
+    start, length = _arguments()
+    if length:
+        ctypes.memmove(start, title.encode()[: length - 1].ljust(length, b"\0"), length)
+
+
+@functools.cache
+def _arguments() -> tuple[int, int]:
+    """Return (address, bytes) of this process's command line, which ps shows. (0, 0) where it cannot be found.
+
+    Python has copied it to `sys.argv`, and a forked child has it at the same address.
+    """
+    try:
+        with open("/proc/self/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        start, end = int(fields[_ARG_START]), int(fields[_ARG_START + 1])
+    except (OSError, IndexError, ValueError):
+        return 0, 0
+    return (start, end - start) if 0 < start < end else (0, 0)
 
 
 def settle_streams() -> None:
