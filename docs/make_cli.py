@@ -40,6 +40,18 @@ Flags of the commands that run jobs.
 | flag | meaning |
 |---|---|
 """
+TABLES = """\
+## Tables
+
+The names of the columns are those of the job: [jobs.md](jobs.md#names-of-columns). In a table None is `-`, empty text
+is `""`, and the text `-` is `"-"`.
+
+On a terminal a table fits the width of the window (or `COLUMNS`): long text loses its middle, and numbers are never
+cut. The numbers of values have their thousands grouped, and floats about four digits. Numbers in the key stay as they
+are, since they are names: a status, a port, a year. A file or a pipe gets the whole text and exact numbers, as CSV,
+TSV and JSON lines do everywhere. In the locale C (`LC_ALL=C`), or with another encoding than UTF-8, a terminal gets
+ASCII only: `~` where text was cut, `\\u65e5` for other characters.
+"""
 
 
 def page() -> str:
@@ -47,6 +59,7 @@ def page() -> str:
     shared = {name: option for _, command in commands(group) for name, option in output_options(command)}
     parts = [HEAD, *(section(path, command) for path, command in commands(group))]
     parts.append(OUTPUTS + "".join(option_row(option) for option in shared.values()))
+    parts.append(TABLES)
     parts.append(SETTINGS + "".join(setting_row(setting) for setting in declared().values()))
     return "\n".join(parts)
 

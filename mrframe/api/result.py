@@ -23,6 +23,7 @@ from mrframe.shuffle.run_file.run_writer import Block, RunReader
 from mrframe.store.file_pool import FilePool
 
 if TYPE_CHECKING:
+    from mrframe.core.display_width import Terminal
     from mrframe.formats.output.value_text import Text
     from mrframe.formats.output.writing import Stream
 
@@ -90,8 +91,8 @@ class Result:
                 "end of its `with` block"
             )
 
-    def write(self, stream: Stream, form: str, *, escape: bool = False, text: Text | None = None) -> None:
-        """All rows to a binary stream as "table", "jsonl", "csv", "tsv" or "text". `escape` is for a terminal.
+    def write(self, stream: Stream, form: str, *, terminal: Terminal | None = None, text: Text | None = None) -> None:
+        """All rows to a binary stream as "table", "jsonl", "csv", "tsv" or "text". `terminal`: they are shown there.
 
         `text` is the form of bytes that are not UTF-8: "escape" as `\\xe9` in four characters, "replace" as
         U+FFFD, "bytes" as they are, which other programs may refuse. The default is "escape", for the form "text" it
@@ -102,8 +103,8 @@ class Result:
         from mrframe.formats.output.writing import write_blocks
 
         self._check_open()
-        if form != "text" or escape:
-            write_blocks(self.blocks(), stream, form, escape=escape, text=text, columns=self.columns)
+        if form != "text" or terminal is not None:
+            write_blocks(self.blocks(), stream, form, terminal=terminal, text=text, columns=self.columns)
             return
         with ExitStack() as stack:
             files = _opened(self._parts, stack)

@@ -11,7 +11,7 @@ from mrframe import api
 from mrframe.api.units import bytes_text, counted
 from mrframe.cli.parse import settings
 from mrframe.cli.parse.command_group import CommandGroup
-from mrframe.cli.show.streams import print_json, say
+from mrframe.cli.show.streams import print_json, say, terminal_of_stdout
 from mrframe.cli.show.terminal import columns_text
 
 _DAY_S = 86_400
@@ -46,7 +46,9 @@ def list_results(*, as_json: bool, cache_dir: str | None) -> None:
         print_json({"dir": saved.directory, "jobs": [job.to_plain() for job in jobs]})
         return
     now_s = time.time()
-    for line in columns_text([[*map(str, job.cells().values()), _ago(now_s - job.used_s)] for job in jobs]):
+    for line in columns_text(
+        [[*map(str, job.cells().values()), _ago(now_s - job.used_s)] for job in jobs], terminal=terminal_of_stdout()
+    ):
         say(line)
     say(f"{counted(len(jobs), 'job')}, {bytes_text(sum(job.bytes for job in jobs))} in {saved.directory}")
 

@@ -8,7 +8,7 @@ import click
 
 from mrframe.cli.parse import settings
 from mrframe.cli.parse.command_group import CommandGroup
-from mrframe.cli.show.streams import print_json, say
+from mrframe.cli.show.streams import print_json, say, terminal_of_stdout
 from mrframe.cli.show.terminal import columns_text
 
 
@@ -34,7 +34,7 @@ def show(*, origin: bool, as_json: bool) -> None:
     for name, resolved in found.items():
         value = "(decided at run time)" if resolved.value is None else _text(name, resolved.value)
         rows.append([name, value, *([resolved.origin] if origin else [])])
-    for line in columns_text(rows):
+    for line in columns_text(rows, terminal=terminal_of_stdout()):
         say(line)
 
 

@@ -16,6 +16,7 @@ from mrframe.cli.show.streams import (
     print_json,
     report,
     standard_output,
+    terminal_of_stdout,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def show_rows(result: Result, flags: OutputFlags) -> None:
             if flags.json:
                 _write_json(result, stream, flags.json_text)
             else:
-                result.write(stream, form, escape=on_terminal(), text=flags.text)
+                result.write(stream, form, terminal=terminal_of_stdout(), text=flags.text)
         return
     target = str(flags.output)
     result.save(target, form, overwrite=flags.overwrite, text=flags.text)
@@ -52,7 +53,7 @@ def _write_json(result: Result, sink: StandardOutput, text: Any) -> None:
     """Rows and figures as one object, the rows as they come."""
     separator = b""
     sink.write(f'{{"schema_version": {SCHEMA_VERSION}, "answer": ['.encode())
-    for line in api.jsonl_lines(result.rows(), text, escape=on_terminal()):
+    for line in api.jsonl_lines(result.rows(), text, terminal=terminal_of_stdout()):
         sink.write(separator + b"\n" + line.rstrip())
         separator = b","
     sink.write(f'\n], "summary": {json_text(result.summary.to_plain(), text)}}}\n'.encode())

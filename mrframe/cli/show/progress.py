@@ -6,13 +6,13 @@ drawings a second, and none in the first moments.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mrframe.api.units import bytes_text, counted, seconds_text
 from mrframe.cli.show.streams import Painted, Screen
+from mrframe.core.display_width import cut_end
 
 if TYPE_CHECKING:
     from mrframe.api import Progress
@@ -56,9 +56,10 @@ class ProgressLine:
             self._drawn = False
 
     def _draw(self, progress: Progress) -> None:
-        width = shutil.get_terminal_size().columns - 1
+        terminal = self.screen.terminal
         bar = bar_of(progress)
-        text = f"{bar} {text_of(progress)}"[:width]
+        text = f"{bar} {text_of(progress)}"
+        text = cut_end(text, terminal.width - 1, terminal.mark) if terminal else text
         self._drawn = True
         self.screen.redraw([Painted(text[: len(bar)], "green"), text[len(bar) :]])
 

@@ -25,7 +25,11 @@ from mrframe.errors import OutputError
 if TYPE_CHECKING:
     from codecs import IncrementalDecoder
 
+    from mrframe.core.display_width import Terminal
+
 SCHEMA_VERSION = 1  # of every JSON object that a command prints
+WIDTH_UNKNOWN = 80
+_IN_ASCII = str.maketrans({"━": "#", "╌": "-", "·": "-", "…": "~"})
 _COLOURS = {"red": "31", "yellow": "33", "green": "32", "bold": "1", "dim": "2"}
 
 
@@ -54,6 +58,45 @@ def may_colour(stream: IO[Any] | None) -> bool:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return is_terminal(stream)
+
+
+def terminal_of(stream: IO[Any] | None) -> Terminal | None:
+    """Return the terminal that a stream is written to, None if it is none."""
+    if stream is None or not is_terminal(stream):
+        return None
+    from mrframe.core.display_width import Terminal
+
+    return Terminal(_columns(stream), is_ascii_only(stream))
+
+
+def _columns(stream: IO[Any]) -> int:
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or WIDTH_UNKNOWN
+    except (OSError, ValueError):
+        return WIDTH_UNKNOWN
+
+
+def is_ascii_only(stream: IO[Any]) -> bool:
+    """Return whether a stream takes no more than ASCII: by its encoding, or since the locale is said to be C.
+
+    Python writes UTF-8 in the locale C, but whoever asked for it by name wants ASCII.
+    """
+    named = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_CTYPE", "LANG"))), "")
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return named in ("C", "POSIX") or not encoding.lower().replace("_", "-").startswith("utf")
+
+
+def _encodable(text: str, stream: IO[Any]) -> str:
+    """The text in characters that the stream takes."""
+    if text.isascii():
+        return text
+    if is_ascii_only(stream):
+        return text.translate(_IN_ASCII).encode("ascii", "backslashreplace").decode()
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _drawn(line: Line, *, colour: bool) -> str:
@@ -86,6 +129,11 @@ class Screen:
         """Return whether anything that is written may be seen."""
         return self._stream is not None
 
+    @property
+    def terminal(self) -> Terminal | None:
+        """The terminal that it is now, None if it is none. A window may change its size."""
+        return terminal_of(self._stream)
+
     def report(self, *lines: Line) -> None:
         """Write lines."""
         self._put("".join([_drawn(line, colour=self._colour) + "\n" for line in lines]))
@@ -102,8 +150,7 @@ class Screen:
         if self._stream is None:
             return
         try:
-            encoding = getattr(self._stream, "encoding", None) or "utf-8"
-            self._stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            self._stream.write(_encodable(text, self._stream))
             self._stream.flush()
         except (OSError, ValueError):
             self._stream = None
@@ -125,6 +172,11 @@ def report(*lines: Line) -> None:
 def on_terminal() -> bool:
     """Return whether standard output is a terminal."""
     return is_terminal(stdout.stream())
+
+
+def terminal_of_stdout() -> Terminal | None:
+    """Return the terminal that standard output is, None if it is none."""
+    return terminal_of(stdout.stream())
 
 
 def say(*lines: Line) -> None:
@@ -154,9 +206,8 @@ def _print(text: str) -> None:
     out = stdout.stream()
     if out is None:
         raise OutputError("standard output is closed; open it, or send it to a file")
-    encoding = out.encoding or "utf-8"
     with _faults():
-        out.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        out.write(_encodable(text, out) + "\n")
         out.flush()
 
 

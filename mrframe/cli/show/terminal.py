@@ -6,21 +6,36 @@ Pure. Sizes and counts as text are in `api/units.py`. What a terminal obeys is e
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
+from mrframe.core.display_width import ELLIPSIS, Terminal, cut_end, display_width, padded, widest
 from mrframe.core.safe_text import escaped_line
+from mrframe.core.table_fit import GAP, Measured, fitted
 
 SAMPLE_CHARACTERS_MAX = 120  # of a log line shown to a person
+_NUMBER = re.compile(r"-|[\d,.]+( ?[kMGT]?i?B| s| ms)?")
 
 
 def sample(text: str, limit: int = SAMPLE_CHARACTERS_MAX) -> str:
     """A log line for a message: on one line, escaped, cut after `limit` characters with a mark."""
     line = escaped_line(text.rstrip("\r\n"))
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return line if len(line) <= limit else line[: limit - 1] + ELLIPSIS
 
 
-def columns_text(rows: list[list[str]], indent: str = "") -> list[str]:
-    """Rows of cells, escaped, as lines with aligned columns, two spaces apart. The last column is left ragged."""
+def columns_text(rows: Sequence[Sequence[str]], indent: str = "", terminal: Terminal | None = None) -> list[str]:
+    """Rows of cells, escaped, as lines with aligned columns. The last column is left ragged.
+
+    For a terminal, long text is cut so that each row fits a line.
+    """
     if not rows:
         return []
     rows = [[escaped_line(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(max(map(len, rows)))]
-    return [indent + "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=False)).rstrip() for row in rows]
+    columns = [[row[i] for row in rows if i < len(row)] for i in range(max(map(len, rows)))]
+    measured = [Measured(0, widest(cells), all(map(_NUMBER.fullmatch, cells))) for cells in columns]
+    widths = fitted(measured, terminal.width - display_width(indent) if terminal else None)
+    mark = terminal.mark if terminal else ELLIPSIS
+    return [
+        indent + GAP.join([padded(cut_end(cell, w, mark), w) for cell, w in zip(row, widths, strict=False)]).rstrip()
+        for row in rows
+    ]

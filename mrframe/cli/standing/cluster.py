@@ -10,7 +10,7 @@ import click
 from mrframe import api
 from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.parse.dir_option import dir_option
-from mrframe.cli.show.streams import print_json, report, say
+from mrframe.cli.show.streams import print_json, report, say, terminal_of_stdout
 from mrframe.cli.show.terminal import columns_text
 from mrframe.core.model.limits import STANDING_NODES_MAX
 
@@ -60,5 +60,5 @@ def cluster_status(*, as_json: bool, directory: str | None) -> None:
     jobs = [
         [job.job, job.state, job.stage, f"{job.tasks_done} of {job.tasks_total} tasks"] for job in status.submissions
     ]
-    for line in columns_text([*nodes, *jobs]):
+    for line in columns_text([*nodes, *jobs], terminal=terminal_of_stdout()):
         say(line)

@@ -12,7 +12,7 @@ from mrframe.api.units import bytes_text, counted
 from mrframe.cli.parse import completing
 from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.parse.dir_option import dir_option
-from mrframe.cli.show.streams import print_json, report, say, standard_output
+from mrframe.cli.show.streams import print_json, report, say, standard_output, terminal_of_stdout
 from mrframe.cli.show.terminal import columns_text
 
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ def list_versions(*, dataset: str, as_json: bool, directory: str | None) -> None
     if as_json:
         print_json({"versions": [one.to_plain() for one in versions]})
         return
-    for text in columns_text([list(map(str, one.cells().values())) for one in versions]):
+    for text in columns_text(
+        [list(map(str, one.cells().values())) for one in versions], terminal=terminal_of_stdout()
+    ):
         say(text)
     if not versions:
         say("there are no datasets" if not dataset else f"there is no dataset {dataset}")
@@ -99,7 +101,7 @@ def stat(*, reference: str, as_json: bool, directory: str | None) -> None:
     for file in version.files:
         say(f"{file.name}: {file.bytes:,} bytes in {counted(len(file.blocks), 'block')}")
         rows = [[f"  {b.name[:16]}", f"{b.bytes:,} bytes", " ".join(b.nodes) or "no node"] for b in file.blocks]
-        for text in columns_text(rows):
+        for text in columns_text(rows, terminal=terminal_of_stdout()):
             say(text)
 
 
@@ -230,5 +232,7 @@ def decommission(*, node: str, undo: bool, directory: str | None) -> None:
 
 
 def _show_nodes(nodes: Sequence[NodeStore]) -> None:
-    for text in columns_text([list(map(str, node.cells().values())) for node in nodes]):
+    for text in columns_text(
+        [list(map(str, node.cells().values())) for node in nodes], terminal=terminal_of_stdout()
+    ):
         say(text.rstrip())

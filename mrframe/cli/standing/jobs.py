@@ -6,7 +6,7 @@ import click
 
 from mrframe import api
 from mrframe.cli.parse.dir_option import dir_option
-from mrframe.cli.show.streams import print_json, say
+from mrframe.cli.show.streams import print_json, say, terminal_of_stdout
 from mrframe.cli.show.terminal import columns_text, sample
 
 _HEAD = ["id", "name", "state", "progress", "submitted", "ended"]
@@ -27,5 +27,5 @@ def command(*, as_json: bool, directory: str | None) -> None:
         return
     rows = [one.cells() for one in jobs]
     shown = [[str(row[name]) if name == "name" else sample(str(row[name])) for name in _HEAD] for row in rows]
-    for line in columns_text([_HEAD, *shown]):
+    for line in columns_text([_HEAD, *shown], terminal=terminal_of_stdout()):
         say(line)

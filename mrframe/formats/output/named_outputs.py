@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from mrframe import plugins
+from mrframe.core.display_width import Terminal
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import PluginBroken
 from mrframe.formats.output.value_text import Text
@@ -35,12 +36,12 @@ class BlockWriter(Protocol):
 class WriterOptions:
     """What a form leaves open.
 
-    escape   write nothing that a terminal would obey
-    text     how to write bytes that are not UTF-8: see `value_text.Text`
-    columns  names that the job gives to the columns of its result, () for none: see `table_columns.Grid`
+    terminal  where it is written to, None for a file or a pipe. A writer writes nothing that a terminal would obey
+    text      how to write bytes that are not UTF-8: see `value_text.Text`
+    columns   names that the job gives to the columns of its result, () for none: see `table_columns.Grid`
     """
 
-    escape: bool = False
+    terminal: Terminal | None = None
     text: Text = "bytes"
     columns: tuple[str, ...] = ()
 
@@ -81,10 +82,16 @@ def _of_writers(name: str) -> Callable[[], MakeWriter]:
     return load
 
 
+def _table_writer() -> MakeWriter:
+    from mrframe.formats.output.table_writer import TableWriter
+
+    return TableWriter
+
+
 _BUILT_IN = {
     form.name: form
     for form in (
-        OutputFormat("table", "aligned columns, for people", (), _of_writers("TableWriter")),
+        OutputFormat("table", "aligned columns, for people", (), _table_writer),
         OutputFormat("jsonl", "a JSON object a line", (".jsonl", ".ndjson"), _of_writers("JsonLinesWriter")),
         OutputFormat("csv", "columns with a header, quoted where needed", (".csv",), _of_writers("CsvWriter")),
         OutputFormat("csv-safe", "csv without formulas of spreadsheets", (".csv",), _of_writers("CsvSafeWriter")),

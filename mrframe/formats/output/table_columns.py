@@ -32,6 +32,7 @@ class Grid:
             self._key_names, self._value_names = list(names), []
         elif len(names) == len(self._key_names) and not named_by_dict and values.count(None) == len(values):
             self._value_names = []
+        self.key_columns = len(self._key_names)
         self.header = self._named(names, named_by_dict=named_by_dict)
         """The columns' names. A name of a value that is also one of the key's gets a prefix, `value.key`."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -191,16 +191,3 @@ def plain_as_utf8(value: Any, how: Text) -> Any:
     if isinstance(value, dict):
         return {plain_as_utf8(name, how): plain_as_utf8(item, how) for name, item in value.items()}
     return [plain_as_utf8(item, how) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def display_width(texts: Iterable[str]) -> int:
-    """Columns that the widest of the texts takes on a terminal."""
-    return max(map(_width, texts), default=0)
-
-
-def _width(text: str) -> int:
-    if text.isascii():
-        return len(text)
-    from unicodedata import combining, east_asian_width
-
-    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)

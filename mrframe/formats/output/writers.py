@@ -1,4 +1,4 @@
-"""The writers of the built-in forms: jsonl, csv, tsv, text, and a table for people.
+"""The writers of the built-in forms for programs: jsonl, csv, tsv and text.
 
 jsonl  `{"key": …, "value": …}`, one row a line. `value_text.py` turns values into JSON.
 csv    a header, then the columns of `table_columns.py`, quoted where needed. Lines end with `\\n`.
@@ -6,10 +6,9 @@ csv-safe  the same, with `'` before text that a spreadsheet would take for a for
 tsv    the same, never quoted: tab, newline, carriage return and backslash are `\\t`, `\\n`, `\\r`, `\\\\`.
 text   no header. Key and value, and the items of tuples and dicts, separated by tabs, as they are. None is left out,
        so a job that yields (line, None) writes lines.
-table  a header and aligned columns, numbers to the right. Nothing is cut off, control characters are escaped.
 
 Each makes the bytes of a block of rows (`named_outputs.BlockWriter`). Not here: which rows are in a block
-(`writing.py`).
+(`writing.py`), the table for people (`table_writer.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +25,6 @@ from mrframe.formats.output.value_text import (
     Text,
     as_utf8,
     cell_texts,
-    display_width,
     json_as_utf8,
     json_column,
     json_to_bytes,
@@ -49,7 +46,7 @@ class JsonLinesWriter:
     """`jsonl`: see the head of this file."""
 
     def __init__(self, options: WriterOptions) -> None:
-        self._escape = options.escape
+        self._escape = options.terminal is not None
         self._how = options.text
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
@@ -63,7 +60,7 @@ class TextWriter:
     """`text`."""
 
     def __init__(self, options: WriterOptions) -> None:
-        self._escape = options.escape
+        self._escape = options.terminal is not None
         self._how = options.text
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
@@ -88,10 +85,10 @@ def _shown(texts: list[str], how: Text) -> list[str]:
 
 
 class _GridWriter:
-    """csv, tsv and table: the columns are known from the first block, and a header stands before it."""
+    """csv and tsv: the columns are known from the first block, and a header stands before it."""
 
     def __init__(self, options: WriterOptions) -> None:
-        self._escape = options.escape
+        self._escape = options.terminal is not None
         self._how = options.text
         self._names = options.columns
         self._grid: Grid | None = None
@@ -102,12 +99,10 @@ class _GridWriter:
 
         first = self._grid is None
         grid = self._grid = self._grid or Grid(keys, values, self._names)
-        columns = grid.columns(keys, values)
-        texts = [self._texts(column) for column in columns]
+        texts = [self._texts(column) for column in grid.columns(keys, values)]
         if not first:
             return self._encoded(self._lines(texts))
         header = self._texts(grid.header)
-        self._measure(header, columns, texts)
         return self._encoded(self._lines([[name] for name in header]) + self._lines(texts))
 
     def _texts(self, column: Sequence[Any]) -> list[str]:
@@ -116,9 +111,6 @@ class _GridWriter:
 
     def _encoded(self, text: str) -> bytes:
         return to_bytes(text, self._how)
-
-    def _measure(self, header: list[str], columns: list[Sequence[Any]], texts: list[list[str]]) -> None:
-        """Told once, with the first rows."""
 
     def _lines(self, texts: list[list[str]]) -> str:
         raise NotImplementedError
@@ -166,28 +158,3 @@ class TsvWriter(_GridWriter):
 
     def _lines(self, texts: list[list[str]]) -> str:
         return "".join(["\t".join(row) + "\n" for row in zip(*texts, strict=True)])
-
-
-class TableWriter(_GridWriter):
-    """`table`."""
-
-    def __init__(self, options: WriterOptions) -> None:
-        super().__init__(replace(options, escape=True))  # a table is for people in any case
-        self._widths: list[int] = []
-        self._right: list[bool] = []
-
-    def _measure(self, header: list[str], columns: list[Sequence[Any]], texts: list[list[str]]) -> None:
-        self._widths = [display_width([name, *column]) for name, column in zip(header, texts, strict=True)]
-        self._right = [set(map(type, column)) <= _NUMBERS for column in columns]
-
-    def _lines(self, texts: list[list[str]]) -> str:
-        padded = [
-            [_pad(text, width, right=right) for text in column]
-            for column, width, right in zip(texts, self._widths, self._right, strict=True)
-        ]
-        return "".join(["  ".join(row).rstrip(" ") + "\n" for row in zip(*padded, strict=True)])
-
-
-def _pad(text: str, width: int, *, right: bool) -> str:
-    space = " " * (width - display_width([text]))
-    return space + text if right else text + space

@@ -2,7 +2,7 @@
 
 The bytes are UTF-8. Bytes of a log that are not UTF-8 are spelled as `text` says (`value_text.Text`). By default that
 is "escape". The form text repeats lines as they were, so its default is "bytes": they leave as they came, and JSON
-spells them `\\udcXX`. With `escape` (a terminal), no form writes a sequence that a terminal would obey.
+spells them `\\udcXX`. On a terminal, no form writes a sequence that a terminal would obey.
 
 Not here: the writers of the forms (`writers.py`), files, and all-or-nothing (`sinks/`).
 """
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
+from mrframe.core.display_width import Terminal
 from mrframe.formats.output.named_outputs import BlockWriter, WriterOptions, output_format
 from mrframe.formats.output.value_text import Text
 from mrframe.formats.output.writers import JsonLinesWriter
@@ -38,16 +39,16 @@ def write_rows(
     stream: Stream,
     form: str,
     *,
-    escape: bool = False,
+    terminal: Terminal | None = None,
     text: Text | None = None,
     columns: tuple[str, ...] = (),
 ) -> int:
-    """Write all rows to a binary stream, and return their number. `columns` as in `WriterOptions`.
+    """Write all rows to a binary stream, and return their number. The options are those of `WriterOptions`.
 
     Raises ValueRefused for a value that is not plain, or (csv, tsv, table) a row that does not fit the
     columns of the first 1,000. The rows before it have been written by then.
     """
-    writer = _writer(form, WriterOptions(escape, text or default_text(form), columns))
+    writer = _writer(form, WriterOptions(terminal, text or default_text(form), columns))
     rows = iter(rows)
     count, take = 0, FIRST_ROWS
     while batch := list(islice(rows, take)):
@@ -65,12 +66,12 @@ def write_blocks(
     stream: Stream,
     form: str,
     *,
-    escape: bool = False,
+    terminal: Terminal | None = None,
     text: Text | None = None,
     columns: tuple[str, ...] = (),
 ) -> int:
     """The same for rows that come as columns of keys and values: the same bytes, sooner."""
-    writer = _writer(form, WriterOptions(escape, text or default_text(form), columns))
+    writer = _writer(form, WriterOptions(terminal, text or default_text(form), columns))
     count, take = 0, FIRST_ROWS
     for keys, values in _long_first(blocks):
         at = 0
@@ -109,9 +110,11 @@ def _writer(form: str, options: WriterOptions) -> BlockWriter:
     return output_format(form).writer()(options)
 
 
-def jsonl_lines(rows: Iterable[tuple[Any, Any]], text: Text = "bytes", *, escape: bool = False) -> Iterator[bytes]:
+def jsonl_lines(
+    rows: Iterable[tuple[Any, Any]], text: Text = "bytes", *, terminal: Terminal | None = None
+) -> Iterator[bytes]:
     """The rows as `write_rows` writes them as jsonl, one by one, with their newlines. "bytes" loses nothing."""
-    writer = JsonLinesWriter(WriterOptions(escape, text))
+    writer = JsonLinesWriter(WriterOptions(terminal, text))
     rows = iter(rows)
     while batch := list(islice(rows, FIRST_ROWS)):
         yield from writer.block([key for key, _ in batch], [value for _, value in batch]).splitlines(keepends=True)

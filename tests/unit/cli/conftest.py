@@ -58,10 +58,10 @@ class FakeResult:
     closed: bool = False
     columns: tuple[str, ...] = ()
 
-    def write(self, stream, form, *, escape=False, text=None):
+    def write(self, stream, form, *, terminal=None, text=None):
         from mrframe.formats.output.writing import write_rows
 
-        write_rows(self.rows(), stream, form, escape=escape, text=text)
+        write_rows(self.rows(), stream, form, terminal=terminal, text=text)
 
     save = Result.save
 

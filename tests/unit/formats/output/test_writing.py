@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mrframe.core.display_width import Terminal, display_width
 from mrframe.core.safe_text import escaped_line
 from mrframe.errors import ValueRefused
 from mrframe.formats.output import writing
@@ -225,27 +226,27 @@ def test_bytes_of_a_log_that_are_no_text_leave_as_they_came():
 ODD = [("caf\udce9", ["\udcff", "\ud800"]), ("é", [])]
 
 
-@pytest.mark.parametrize("escape", [False, True])
+@pytest.mark.parametrize("terminal", [None, Terminal(200)])
 @pytest.mark.parametrize(
     ("how", "spelled"),
     [(None, ("caf\\xe9", "\\xff", "\\ud800")), ("replace", ("caf\ufffd", "\ufffd", "\ufffd"))],
 )
-def test_text_that_is_not_utf8_is_written_as_valid_text_that_every_reader_takes(how, spelled, escape):
+def test_text_that_is_not_utf8_is_written_as_valid_text_that_every_reader_takes(how, spelled, terminal):
     """`json` and `csv` give back the text that stands for what UTF-8 does not have, on a terminal as well."""
-    lines = written(ODD, "jsonl", text=how, escape=escape).decode().splitlines()
+    lines = written(ODD, "jsonl", text=how, terminal=terminal).decode().splitlines()
     assert [json.loads(line) for line in lines] == [
         {"key": spelled[0], "value": [*spelled[1:]]},
         {"key": "é", "value": []},
     ]
-    rows = list(csv.reader(io.StringIO(written(ODD, "csv", text=how, escape=escape).decode(), newline="")))
+    rows = list(csv.reader(io.StringIO(written(ODD, "csv", text=how, terminal=terminal).decode(), newline="")))
     assert rows[1][0] == spelled[0]
     assert json.loads(rows[1][1]) == [*spelled[1:]]
-    cells = written(ODD, "tsv", text=how, escape=escape).decode().splitlines()[1].split("\t")
+    cells = written(ODD, "tsv", text=how, terminal=terminal).decode().splitlines()[1].split("\t")
     assert cells[0].replace("\\\\", "\\") == spelled[0]
     assert json.loads(cells[1].replace("\\\\", "\\")) == [*spelled[1:]]
     table = written(ODD, "table", text=how).decode().splitlines()[1].split()
     assert table[0] == spelled[0]
-    asked = written([("caf\udce9", None)], "text", text=how or "escape", escape=escape).decode()
+    asked = written([("caf\udce9", None)], "text", text=how or "escape", terminal=terminal).decode()
     assert asked == f"{spelled[0]}\n"
 
 
@@ -317,11 +318,16 @@ def test_a_table_aligns_columns_and_puts_numbers_to_the_right():
     assert lines(rows, "table") == [
         "key          value1  value2",
         "/index.html    1024     3.5",
-        "/\u65e5\u672c             7",
+        "/\u65e5\u672c             7       -",
         "/e\u0301               70   12.25",
     ]
     assert lines([("a", "left"), ("bb", 1)], "table") == ["key  value", "a    left", "bb   1"]
     assert written([], "table") == b"key  value\n"
+
+
+def test_a_table_tells_none_from_text():
+    rows = [("a", None), ("b", ""), ("c", "-"), ("d", "x")]
+    assert lines(rows, "table") == ["key  value", "a    -", 'b    ""', 'c    "-"', "d    x"]
 
 
 # ---- terminals ------------------------------------------------------------------------------------
@@ -332,7 +338,7 @@ HOSTILE = "".join(map(chr, range(0x20))) + "\x7f\x85\x9b31m\u202e\u2066\u200f\u2
 @pytest.mark.parametrize("form", FORMATS)
 def test_nothing_that_a_terminal_would_obey_is_written_to_one(form):
     rows = [((HOSTILE, "plain"), {HOSTILE: HOSTILE, "b": HOSTILE.encode("utf-8", "surrogatepass"), "c": [HOSTILE]})]
-    text = written(rows, form, escape=True).decode()
+    text = written(rows, form, terminal=Terminal(2000)).decode()
     allowed = {"\n"} | ({"\t"} if form in ("text", "tsv") else set())
     assert not {c for c in text if escaped_line(c) != c} - allowed
     assert len(text.split("\n")) == (2 if form in ("jsonl", "text") else 3)
@@ -344,5 +350,82 @@ def test_escapes_are_what_people_expect():
         escaped_line("a\n\t\r\x1b[0m \x9b \u202e \udc9b caf\u00e9 \\")
         == "a\\n\\t\\r\\x1b[0m \\x9b \\u202e \\x9b caf\u00e9 \\"
     )
-    assert json.loads(written([("\x9b\u202e\x7f", 1)], "jsonl", escape=True))["key"] == "\x9b\u202e\x7f"
+    assert json.loads(written([("\x9b\u202e\x7f", 1)], "jsonl", terminal=Terminal(200)))["key"] == "\x9b\u202e\x7f"
     assert written([("\x1b", 1)], "csv") == b"key,value\n\x1b,1\n"
+
+
+AGENTS = [
+    (("Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/128.0", 200), (1234567, 0.16982297)),
+    (("curl/8.11.0", 8080), (12, 0.0)),
+    (("\u65e5\u672c\u8a9e" * 20, None), (None, 0.00002)),
+]
+
+
+@pytest.mark.parametrize(
+    ("terminal", "expected"),
+    [
+        (
+            Terminal(60),
+            [
+                "agent                              status       hits   share",
+                "Mozilla/5.0 (X11; Linu…efox/128.0     200  1,234,567  0.1698",
+                "curl/8.11.0                          8080         12  0.0000",
+                "日本語日本語日本語日本…本語日本語       -          -   2e-05",
+            ],
+        ),
+        (
+            Terminal(40, ascii_only=True),
+            [
+                "agent          status       hits   share",
+                "Mozilla/~28.0     200  1,234,567  0.1698",
+                "curl/8.11.0      8080         12  0.0000",
+                "\\u65e5\\u~8a9e       -          -   2e-05",
+            ],
+        ),
+    ],
+)
+def test_a_table_fits_its_terminal_and_is_for_people(terminal, expected):
+    shown = lines(AGENTS, "table", terminal=terminal, columns=("agent", "status", "hits", "share"))
+    assert shown == expected
+    assert {display_width(line) for line in shown} == {terminal.width}
+
+
+def test_numbers_of_keys_stay_as_they_are_and_those_of_values_are_grouped():
+    rows = [((8080, 2.123456789), (80800, 2.123456789)), ((1, 0.5), (-1000, 1234.5))]
+    assert lines(rows, "table", terminal=Terminal(80)) == [
+        "key1         key2  value1  value2",
+        "8080  2.123456789  80,800       2",
+        "   1          0.5  -1,000   1,234",
+    ]
+    assert lines(rows, "table")[1:] == [
+        "8080  2.123456789   80800  2.123456789",
+        "   1          0.5   -1000       1234.5",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([2.0, 805434.0], ["2", "805,434"]),
+        ([37.767908, 755.0], ["37.8", "755.0"]),
+        ([0.004123456], ["0.004123"]),
+        ([1e20, 2.5], ["1e+20", "2"]),
+        ([float("nan"), float("-inf"), 1.5], ["NaN", "-Infinity", "1.500"]),
+        ([Decimal("1234.567890123"), Decimal("NaN")], ["1,234.567890123", "NaN"]),
+        ([10**20, True], ["100,000,000,000,000,000,000", "true"]),
+    ],
+)
+def test_floats_have_about_four_digits_on_a_terminal(values, shown):
+    rows = list(enumerate(values))
+    assert [line.split()[1] for line in lines(rows, "table", terminal=Terminal(80))[1:]] == shown
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "tsv", "text"])
+def test_only_tables_are_rounded_or_cut(form):
+    assert written(AGENTS, form, terminal=Terminal(40)) == written(AGENTS, form)
+
+
+def test_text_of_a_later_block_is_cut_to_its_column_and_numbers_are_not(monkeypatch):
+    monkeypatch.setattr(writing, "FIRST_ROWS", 1)
+    rows = [("a" * 20, 1), ("b" * 30 + "end", 123456)]
+    assert lines(rows, "table", terminal=Terminal(80))[2] == "b" * 13 + "\u2026" + "bbbend  123,456"
