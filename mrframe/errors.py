@@ -202,7 +202,7 @@ class TimedOut(MrframeError):
 
 
 class Cancelled(MrframeError):
-    """The submission was ended with `mrframe cancel` and has no answer."""
+    """The submission was ended with `mrframe cancel` and has no result."""
 
     slug = "cancelled"
     blame = "user"

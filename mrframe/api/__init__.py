@@ -3,7 +3,7 @@
     run a job here and now            run, Result, Summary, Progress, plan_run, Trial
     the standing cluster              start_cluster, stop_cluster, cluster_status, connect, Client, Submission
     questions and formats             count_job, log_formats, detect_format, format_fields, try_format
-    kept runs and saved results       input_lines, kept_failures, last_id, SavedResults
+    kept runs and cached results       input_lines, kept_failures, last_id, SavedResults
     jobs and this machine             find_job, load_job, start_job, ready_names, examine
 
 Names are loaded when they are first used, so that a command imports no more than it needs. The last group below are

@@ -1,1 +1,1 @@
-"""Looking into runs that were kept, jobs, saved results and this machine."""
+"""Looking into runs that were kept, jobs, cached results and this machine."""

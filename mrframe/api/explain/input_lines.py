@@ -45,7 +45,7 @@ class InputLines:
     def lines(self, key: str) -> Iterator[InputLine]:
         """The lines with records that yield the key, in input order. `key` is as the result writes it, or JSON.
 
-        In a job of several steps it is a key of the first. Splits are skipped if their saved results lack it.
+        In a job of several steps it is a key of the first. Splits are skipped if their cached results lack it.
         """
         for block in self.blocks(key):
             yield from block

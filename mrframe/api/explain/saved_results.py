@@ -43,7 +43,7 @@ class SavedJobInfo:
 
 
 class SavedResults:
-    """The saved results in the folder that these options name.
+    """The cached results in the folder that these options name.
 
     >>> from mrframe.api import RunOptions, SavedResults
     >>> SavedResults(RunOptions(cache_dir=directory)).jobs()
@@ -60,7 +60,7 @@ class SavedResults:
         return os.path.dirname(self._results.path)
 
     def jobs(self) -> Listing[SavedJobInfo]:
-        """The jobs with saved results, last used first."""
+        """The jobs with cached results, last used first."""
         return Listing(SavedJobInfo(j.job, j.name, j.entries, j.size_bytes, j.used_s) for j in self._results.jobs())
 
     def trim(self) -> int:

@@ -80,7 +80,7 @@ class _SavedMap:
             report = self._load(content, self._run_path)
         if report is None and split.is_saved:
             raise CorruptData(
-                f"the saved result for {split.source} from byte {split.order[1]:,} was there when the job was "
+                f"the cached result for {split.source} from byte {split.order[1]:,} was there when the job was "
                 "planned, and is gone or damaged; run the job again"
             )
         return self._made(content, run) if report is None else report
@@ -127,8 +127,8 @@ class _SavedMap:
             self._results.drop(self._saving.job, self._key(content))
             split = self._order.split
             raise NotRepeatable(
-                f"the map result for {split.source} from byte {split.order[1]:,} differs from the saved one: the map "
-                "does not depend on its input alone. Do not trust answers of this job from saved results: run it "
+                f"the map result for {split.source} from byte {split.order[1]:,} differs from the cached one: the "
+                "map does not depend on its input alone. Do not trust results of this job from the cache: run it "
                 "with --no-cache, or write pure=False in the Job"
             )
         return report
