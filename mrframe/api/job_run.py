@@ -154,6 +154,7 @@ def _scratch(options: RunOptions, stack: ExitStack, warnings: list[str]) -> Scra
     sweep_stale(options.scratch_dir)
     scratch = Scratch(options.scratch_dir, later=True)
     stack.callback(_remove, scratch, warnings)
+    stack.push(lambda _kind, error, _tb: scratch.raise_fault(error))
     return scratch
 
 

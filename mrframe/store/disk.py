@@ -1,4 +1,4 @@
-"""Disk faults in words, and the lock that tells a live owner from one that was killed.
+"""Disk faults in words (`writing`, the one place), and the lock that tells a live owner from one that was killed.
 
 Rules. A lock is an flock, so it is free as soon as the last process that shares it is gone, however that ended
 (forked children share it, exec'd programs do not). A process that makes something others may sweep locks it and then
@@ -23,6 +23,11 @@ RANDOM_NAME = r"[0-9a-f]{16}"
 def token() -> str:
     """Return sixteen random hex digits, for a unique name."""
     return os.urandom(8).hex()
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Return whether this is the path of a folder, or of a file in it."""
+    return os.path.join(path, "").startswith(os.path.join(folder, ""))
 
 
 def is_full(error: OSError) -> bool:

@@ -48,7 +48,7 @@ def check_private(path: str) -> bool:
     """Return whether this file or directory exists. Raises NotPrivate when it does and is not private."""
     try:
         found = os.lstat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     _check(path, found, directory=stat.S_ISDIR(found.st_mode))
     return True

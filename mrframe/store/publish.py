@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 
 from mrframe.core.model.spec import MANIFEST
 from mrframe.errors import OutputError
-from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, sync_directory, token, try_lock
+from mrframe.store.disk import RANDOM_NAME, is_at, sync_directory, token, try_lock, writing
 
 _ADDED_BYTES = len("..mrframe-old-") + 16  # of the name of a staged file to its target's
 STAGED_TRIES = 100  # others may sweep a staged file before it is locked
@@ -248,9 +248,5 @@ def already_exists(target: str) -> OutputError:
 @contextlib.contextmanager
 def output_errors(target: str) -> Iterator[None]:
     """Raise OSErrors as OutputErrors. Put it around system calls only, since errors while making rows are others."""
-    try:
+    with writing(target, f"the output {target}"):
         yield
-    except BrokenPipeError:
-        raise  # the reader of a pipe has left, which the command line handles
-    except OSError as error:
-        raise OutputError(f"the output {target} cannot be written: {fault_text(error, target)}") from None

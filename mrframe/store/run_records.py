@@ -17,6 +17,7 @@ import shutil
 import time
 
 from mrframe.errors import CorruptData, UsageError
+from mrframe.store.disk import writing
 from mrframe.store.private import check_private_directory, private_directory, read_private, user_folder
 
 AGE_S = 7 * 86_400.0
@@ -40,7 +41,11 @@ class RunRecords:
         check_private_directory(self.path)
 
     def add(self, files: dict[str, bytes]) -> str:
-        """Keep these files. Returns the id of the run. Raises OSError when the disk refuses."""
+        """Keep these files. Returns the id of the run. Raises OutputError when the disk refuses."""
+        with writing(self.path):
+            return self._add(files)
+
+    def _add(self, files: dict[str, bytes]) -> str:
         private_directory(self.path)
         number = max(self._numbers(), default=0) + 1
         if number % TRIM_EVERY == 0 or sum(map(len, files.values())) > SMALL_BYTES:

@@ -8,6 +8,7 @@ meanwhile. Not here: the content of a scratch directory.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -15,10 +16,21 @@ import tempfile
 from typing import Self
 
 from mrframe.errors import OutputError
-from mrframe.store.disk import RANDOM_NAME, fault_text, is_at, token, try_lock, wait_for_lock
+from mrframe.store.disk import (
+    RANDOM_NAME,
+    fault_text,
+    is_at,
+    is_full,
+    is_inside,
+    token,
+    try_lock,
+    unwritten,
+    wait_for_lock,
+)
 
 RACES_MAX = 100  # lost in a row to other processes that remove the same directory
 LOCK = "lock"
+_TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _NAME = re.compile(f"mrframe-{RANDOM_NAME}")
 
 
@@ -71,11 +83,25 @@ class Scratch:
             if self._lock >= 0:
                 os.close(self._lock)
 
+    def raise_fault(self, error: BaseException | None) -> None:
+        """Raise an OutputError for an error of the disk that belongs to this directory.
+
+        An error without a path does when it says that the disk is full: other writers name their files themselves.
+        """
+        if not isinstance(error, OSError) or error.errno in _TOO_MANY_FILES:
+            return
+        inside = isinstance(error.filename, str) and is_inside(error.filename, self.path)
+        if inside or (error.filename is None and is_full(error)):
+            raise unwritten(error, self.path, f"the scratch directory {self.path}") from None
+
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: BaseException | None, tb: object) -> None:
+        try:
+            self.raise_fault(error)
+        finally:
+            self.close()
 
 
 def remove_tree(path: str) -> None:

@@ -28,6 +28,7 @@ from mrframe.errors import (
 )
 from mrframe.formats.inputs.compression import decode_file
 from mrframe.store.attempt_files import create
+from mrframe.store.disk import fault_text
 from mrframe.task.code.package import LoadedJob, unpack
 from mrframe.task.isolation import effects, surroundings
 from mrframe.task.isolation.hook_guard import is_interrupt, is_the_jobs
@@ -280,12 +281,7 @@ def _disk_failure(error: OSError, order: Order) -> Failure:
 
 def _disk_message(error: OSError, out_dir: str) -> str:
     path = error.filename or out_dir
-    try:
-        stat = os.statvfs(out_dir if os.path.isdir(out_dir) else os.path.dirname(out_dir))
-        free = f"; {stat.f_bavail * stat.f_frsize:,} bytes are free there"
-    except OSError:
-        free = ""
-    return f"{path}: {error.strerror or error}{free}"
+    return f"{path}: {fault_text(error, path)}"
 
 
 def _peak_bytes() -> int:

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -376,6 +377,14 @@ def blocked(folder, environment):
         return process
 
     return start
+
+
+@pytest.mark.parametrize("engine", ["inline", "local"])
+def test_a_closed_standard_input_is_named(folder, engine):
+    words = shlex.join([*COMMAND, "run", "word_count", "-", "--engine", engine])
+    done = subprocess.run(["sh", "-c", f"{words} <&-"], cwd=folder, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr.startswith(b"error: standard input (-) is closed; pipe a log")
 
 
 @pytest.mark.parametrize("engine", ["inline", "local"])

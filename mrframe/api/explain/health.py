@@ -22,6 +22,7 @@ from typing import Literal
 from mrframe.api.units import bytes_text, counted, seconds_text
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import MrframeError
+from mrframe.store.disk import fault_text
 
 PYTHON_MIN = (3, 11)
 FREE_BYTES_MIN = 1 << 30
@@ -170,7 +171,7 @@ def scratch() -> Finding:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         return Finding(
-            "scratch", "wrong", f"{folder} cannot be written ({error.strerror}); set TMPDIR or --scratch-dir"
+            "scratch", "wrong", f"{folder} cannot be written: {fault_text(error, folder)} (TMPDIR or --scratch-dir)"
         )
     if mode & 0o077:
         return Finding("scratch", "wrong", f"{folder} makes folders that others may read (mode {mode:o}); set TMPDIR")

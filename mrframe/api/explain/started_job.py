@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import keyword
 import os
-import tempfile
 
 from mrframe.api.found_job import load_job
 from mrframe.api.job_run import run
@@ -17,7 +16,9 @@ from mrframe.core.safe_text import escaped_line
 from mrframe.core.settings.options import RunOptions
 from mrframe.errors import OutputError, UsageError
 from mrframe.formats.registry import kind_of
+from mrframe.store.disk import writing
 from mrframe.store.output import whole_file
+from mrframe.store.scratch import Scratch
 from mrframe.task.code.job_file import ready_jobs
 
 DEFAULT_START = "status_codes"
@@ -72,7 +73,8 @@ def start_job(name: str, start: str | None = None) -> tuple[str, str]:
         source = file.read()
     tested = _text_of_test(base, origin)
     if folder:
-        os.makedirs(folder, exist_ok=True)
+        with writing(folder):
+            os.makedirs(folder, exist_ok=True)
     shown = {"path": escaped_line(path), "test": escaped_line(test)}  # else a newline in a name would begin code
     _write(path, _HEADER.format(start=origin, **shown) + source)
     _write(test, tested)
@@ -82,8 +84,8 @@ def start_job(name: str, start: str | None = None) -> tuple[str, str]:
 def _text_of_test(name: str, origin: str) -> str:
     """The test of a job that is, so far, the ready job `origin`."""
     lines = kind_of(load_job(origin, {}).read).sample
-    with tempfile.TemporaryDirectory(prefix="mrframe-init-") as folder:
-        path = os.path.join(folder, "input.log")
+    with Scratch() as scratch:
+        path = os.path.join(scratch.path, "input.log")
         with open(path, "w", encoding="ascii") as file:
             file.write(lines)
         with run(origin, [path], RunOptions(engine="inline")) as result:

@@ -134,10 +134,8 @@ class ClusterDir:
     def announce(self, access: Access) -> None:
         """Write the access file, which lets clients in."""
         plain = dataclasses.asdict(access)
-        try:
+        with writing(self._access):
             write_private(self._access, json.dumps({**plain, "crc32": _checksum(plain)}).encode())
-        except OSError as error:
-            raise OutputError(f"{self._access} cannot be written: {fault_text(error, self.run)}") from None
 
     def bound_log(self) -> None:
         """Truncate the log when it is too long and keep its tail as `log.1`. The processes append to it."""
@@ -300,7 +298,7 @@ class ClusterDir:
         """Return when a job was submitted, in wall-clock seconds for display, or None without a record."""
         try:
             return os.stat(os.path.join(self.submissions, job, "record")).st_mtime
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def forget(self, job: str) -> None:
@@ -314,7 +312,7 @@ class ClusterDir:
             path = os.path.join(self.submissions, job, name)
             try:
                 os.unlink(path)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 pass  # it was removed before, perhaps only in part
             except OSError as error:
                 raise OutputError(f"{path} cannot be removed: {fault_text(error, path)}") from None
@@ -326,7 +324,7 @@ class ClusterDir:
     def _kept(self, job: str, name: str) -> bytes:
         try:
             return read_private(os.path.join(self.submissions, self.job(job), name))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise UsageError(f"{self.path} knows no submission {job}; `mrframe jobs` lists them") from None
 
     def job(self, text: str) -> str:

@@ -40,6 +40,9 @@ from mrframe.cluster.node.node_dir import NodeDir
 from mrframe.cluster.transport.process import leave, set_title
 from mrframe.core.model.limits import NodeLimits, SchedulerLimits
 from mrframe.errors import ClusterUnreachable, MrframeError
+from mrframe.store.blocks import BlockStore
+from mrframe.store.disk import unwritten, writing
+from mrframe.store.manifests import Manifests
 from mrframe.task.isolation.process_log import log
 
 DEATHS_MAX = 100
@@ -64,7 +67,10 @@ class StandingCluster(LocalCluster):
         self._refused = False  # the last master ended because its disk refused
 
     def begin(self) -> None:
-        """Start all processes and let clients in. CorruptData when the journal is damaged."""
+        """Start all processes and let clients in. Raises CorruptData for a damaged journal, and NotPrivate."""
+        for name in self.restarts:  # reports folders that cannot be used to `start`
+            self._folder(name)
+            Manifests(BlockStore(self._storage_of(name)).path)
         journal = DiskJournal(self._journal, wait_s=JOURNAL_S)  # reports a faulty journal to `start`
         try:
             sealed = [self._folder(name).last_epoch() for name in os.listdir(self._cluster_dir.nodes)]
@@ -164,8 +170,9 @@ def main() -> NoReturn:
     set_title("mrframe super")
     status = 0
     try:
-        cluster_dir = ClusterDir(path)
-        cluster_dir.claim()
+        with writing(path):
+            cluster_dir = ClusterDir(path)
+            cluster_dir.claim()
     except MrframeError as error:
         _say(report, error)
         leave(1)
@@ -176,6 +183,10 @@ def main() -> NoReturn:
         cluster.begin()
         _say(report, None)
         cluster.serve()
+    except OSError as error:
+        log(f"supervisor: {traceback.format_exc()}")
+        _say(report, unwritten(error, error.filename or path))
+        status = 1
     except MrframeError as error:
         log(f"supervisor: {error}")
         _say(report, error)

@@ -40,9 +40,9 @@ from mrframe.core.model.block_messages import STORED, BlockDone, DropBlock, Judg
 from mrframe.core.model.manifest_messages import DropVersion, KeepVersion, VersionAsked
 from mrframe.core.model.spec import Failure
 from mrframe.core.node.node_core import NodeCore
-from mrframe.errors import JobFailed
+from mrframe.errors import JobFailed, MrframeError
 from mrframe.shuffle.partition import slot_range, slots_for
-from mrframe.store.disk import fault_text
+from mrframe.store.disk import unwritten
 from mrframe.wire import channels, messages
 from mrframe.wire.messages import NodeSetup
 
@@ -175,7 +175,7 @@ class Node:
 
     def _failed(self, executor: int, attempt: str, error: OSError) -> events.ExecutorFailed:
         """Return the failure of an attempt that needs a write which this node's disk refuses."""
-        text = f"{self._dir.path} cannot be written: {fault_text(error, self._dir.path)}"
+        text = str(unwritten(error, self._dir.path))
         return events.ExecutorFailed(executor, attempt, Failure("io", text, error_slug=JobFailed.slug))
 
     def _before_core(self, event: events.NodeEvent) -> events.NodeEvent:
@@ -262,7 +262,9 @@ def main(end: socket.socket, work: str) -> None:
         parent.set_blocking(blocking=False)
         while True:
             node.turn()
-    except OSError as error:
+    except (MrframeError, OSError) as error:
+        if isinstance(error, OSError):
+            error = unwritten(error, setup.directory)
         parent.set_blocking(blocking=True)
-        parent.send(messages.ChildFault(f"cannot use {setup.directory}: {fault_text(error, setup.directory)}"))
+        parent.send(messages.ChildFault(str(error)))
         leave(1)

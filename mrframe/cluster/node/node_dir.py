@@ -48,10 +48,15 @@ class NodeDir:
         """Return the sealed attempts that an earlier process has left, and delete its unfinished ones."""
         held = []
         for job in sorted(os.listdir(self.path)):
+            folder = os.path.join(self.path, job)
+            if not os.path.isdir(folder):  # not a job's: what was one is lost
+                with contextlib.suppress(OSError):
+                    os.unlink(folder)
+                continue
             listed = self._listed(job)
             held += [f"{job}/{name}" for name in sorted(listed) if listed[name]]
-            for name in sorted(os.listdir(os.path.join(self.path, job))):
-                inside = os.path.join(self.path, job, name)
+            for name in sorted(os.listdir(folder)):
+                inside = os.path.join(folder, name)
                 if name in listed:
                     held.append(f"{job}/{name}")
                 elif os.path.isdir(inside):

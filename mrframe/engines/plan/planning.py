@@ -210,6 +210,8 @@ def _spooled(
         return None, None
     if len(positions) > 1:
         raise InputError("standard input (-) is given to two sources, but it can be read only once; give it once")
+    if sys.stdin is None:
+        raise InputError("standard input (-) is closed; pipe a log into the command, or name a file")
     from mrframe.formats.inputs.stdin import InTime, spool
 
     index, name = positions[0]

@@ -9,6 +9,7 @@ line is never cut, however long. Not here: records within the lines, and decompr
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 from zlib import crc32
@@ -125,7 +126,8 @@ class _Writer:
     def write(self, data: bytes) -> None:
         if self._file is None:
             self._file = self._open_block(self._index)
-        self._file.write(data)
+        with _named(self._file):
+            self._file.write(data)
         self._crc32 = self._crc(data, self._crc32)
         if self._counts_lines:
             self._lines += data.count(b"\n")
@@ -143,4 +145,15 @@ class _Writer:
     def close(self) -> None:
         if self._file is not None:
             file, self._file = self._file, None
-            file.close()
+            with _named(file):
+                file.close()
+
+
+@contextlib.contextmanager
+def _named(file: BinaryIO) -> Iterator[None]:
+    """Give an error of writing the path of its file, which the system leaves out."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or file.name
+        raise

@@ -178,6 +178,37 @@ def test_a_full_disk_is_named_with_path_and_free_bytes(tmp_path, monkeypatch):
         Scratch(str(tmp_path))
 
 
+def faults_of_scratch(path):
+    return [
+        FileNotFoundError(errno.ENOENT, "No such file or directory", f"{path}/stdin/stdin-00000"),
+        PermissionError(errno.EACCES, "Permission denied", path),
+        OSError(errno.EROFS, "Read-only file system", f"{path}/out"),
+        OSError(errno.ENOSPC, "No space left on device"),  # as a write says it
+    ]
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_fault_of_the_disk_in_a_scratch_directory_names_it(tmp_path, number):
+    with pytest.raises(OutputError) as raised, Scratch(str(tmp_path)) as scratch:
+        raise faults_of_scratch(scratch.path)[number]
+    assert f"the scratch directory {scratch.path} cannot be written" in str(raised.value)
+    assert number != 3 or " bytes free at " in str(raised.value)
+    assert not os.path.exists(scratch.path)
+
+
+def test_other_errors_leave_a_scratch_directory_as_they_are(tmp_path):
+    beside = f"{tmp_path}/mrframe-other"
+    for error in (
+        FileNotFoundError(errno.ENOENT, "No such file or directory", beside),
+        OSError(errno.ENOSPC, "No space left on device", beside),
+        OSError(errno.EMFILE, "Too many open files"),
+        ValueError("nothing about disks"),
+    ):
+        with pytest.raises(type(error)) as raised, Scratch(str(tmp_path)):
+            raise error
+        assert raised.value is error
+
+
 def test_fault_text_names_the_remedy():
     assert "may write" in fault_text(PermissionError(errno.EACCES, "Permission denied"), "/x/y")
     assert "another disk" in fault_text(OSError(errno.EROFS, "Read-only file system"), "/x/y")

@@ -30,6 +30,17 @@ def test_sealed_attempts_are_held_and_others_deleted(tmp_path):
     assert Path(again.package("job-1")).read_bytes() == b"code"
 
 
+def test_a_file_in_place_of_a_job_is_deleted(tmp_path):
+    folder = NodeDir(str(tmp_path))
+    write(folder.file(SEALED, "map.mrf"))
+    folder.seal(SEALED)
+    write(str(tmp_path / "job-2"))
+    again = NodeDir(str(tmp_path))
+    assert again.last_epoch() == 1
+    assert again.held() == [SEALED]
+    assert os.listdir(tmp_path) == ["job-1"]
+
+
 def test_the_highest_epoch_of_sealed_attempts_is_known(tmp_path):
     folder = NodeDir(str(tmp_path))
     assert folder.last_epoch() == 0
