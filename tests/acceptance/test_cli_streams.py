@@ -431,7 +431,7 @@ def on_terminal(command: list[str], folder: Path, environment: dict[str, str]) -
 def test_a_terminal_gets_a_table_with_control_bytes_escaped(folder, environment):
     with open(folder / "access.log", "ab") as log:
         log.write(b"\x1b[2Jevil \xff\n")
-    seen, code = on_terminal([*COMMAND, "run", "paths.py", "access.log"], folder, environment)
+    seen, code = on_terminal([*COMMAND, "run", "paths.py", "access.log", "-v"], folder, environment)
     assert code == 0
     assert re.search(r"path +count\r\n/0 +15\r\n", seen)
     assert "\\x1b[2Jevil \\xff" in seen

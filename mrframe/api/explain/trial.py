@@ -98,6 +98,11 @@ class Trial:
         self._base = dataclasses.replace(options, cache="off", hash_seed=str(hash_seed(options)))
         self.reference: tuple[bytes, ...] = ()
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all ways, in the order in which they are run."""
+        return [way.name for way in ways()]
+
     def outcomes(self) -> Iterator[TriedWay]:
         """Run every way, one after the other."""
         for number, way in enumerate(ways()):

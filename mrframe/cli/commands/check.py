@@ -11,11 +11,18 @@ from mrframe.api.units import number_text, seconds_text
 from mrframe.cli.parse import completing, settings
 from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand, job_of, options_of_job
-from mrframe.cli.show.streams import Line, Painted, print_json, say
+from mrframe.cli.show.streams import Line, Painted, print_json, say, terminal_of_stdout
 from mrframe.cli.show.terminal import columns_text, sample
+from mrframe.core.display_width import cut_end, padded
+from mrframe.core.table_fit import GAP
+
+WIDE = 72  # the cells of a whole row
+NARROW = 58  # of one without the digest
+SHORTEST = 8
 
 if TYPE_CHECKING:
     from mrframe.api import Trial, TriedWay
+    from mrframe.core.display_width import Terminal
 
 
 @click.command("check", cls=JobCommand)
@@ -42,14 +49,23 @@ def command(context: click.Context, /, job: str, inputs: tuple[str, ...], **valu
     for one in trial.outcomes():
         tried.append(one)
         if not as_json:
-            say(_line(one))
+            say(line_of(one, trial.names, terminal_of_stdout()))
     conclude(trial, tried, as_json=as_json)
 
 
-def _line(outcome: TriedWay) -> Line:
+def line_of(outcome: TriedWay, names: Sequence[str], terminal: Terminal | None) -> Line:
+    """The outcome of one way as a row of a table, of which a narrow terminal gets less."""
+    width = terminal.width if terminal else WIDE
+    rows = len(outcome.lines)
+    cells = [f"{number_text(rows):>9} {'row' if rows == 1 else 'rows':<4}"]
+    cells += [outcome.digest] if width >= WIDE else []
+    cells += [f"{seconds_text(outcome.seconds):>7}"] if width >= NARROW else []
+    name_width = max(map(len, names))
+    if width < NARROW:
+        name_width = max(SHORTEST, width - len(cells[0]) - 2 * len(GAP) - len("DIFFERENT"))
+    name = padded(cut_end(outcome.way.name, name_width, terminal.mark if terminal else ""), name_width)
     verdict = Painted("same", "green") if outcome.same else Painted("DIFFERENT", "red")
-    cells = [outcome.way.name.ljust(18), f"{number_text(len(outcome.lines)):>9} rows", outcome.digest]
-    return ["  ".join([*cells, f"{seconds_text(outcome.seconds):>7}", ""]), verdict]
+    return [GAP.join([name, *cells, ""]), verdict]
 
 
 def conclude(trial: Trial, tried: Sequence[TriedWay], *, as_json: bool) -> None:

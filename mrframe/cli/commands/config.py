@@ -32,7 +32,7 @@ def show(*, origin: bool, as_json: bool) -> None:
         return
     rows = []
     for name, resolved in found.items():
-        value = "(decided at run time)" if resolved.value is None else _text(name, resolved.value)
+        value = "not set" if resolved.value is None else _text(name, resolved.value)
         rows.append([name, value, *([resolved.origin] if origin else [])])
     for line in columns_text(rows, terminal=terminal_of_stdout()):
         say(line)

@@ -98,7 +98,7 @@ def carry_out(
         show_plan(api.plan_run(job, inputs, options, job_options=job_options), as_json=flags.json)
         return
     with _run(job, inputs, options, flags, job_options or {}, question=question) as result:
-        deliver(result, flags)
+        deliver(result, flags, options)
         if not flags.quiet:
             _show_kept(result.summary)
 

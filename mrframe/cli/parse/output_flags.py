@@ -77,7 +77,9 @@ class OutputFlags:
     dry_run: bool = flag("--dry-run", help="print what would be done (inputs, splits, format, tasks) and do nothing")
     quiet: bool = flag("-q", "--quiet", help="no progress and no summary")
     verbose: bool = flag(
-        "-v", "--verbose", help="progress as lines where there is no terminal; mrframe's own frames on errors"
+        *("-v", "--verbose"),
+        help="progress as lines where there is no terminal, samples of few malformed lines, mrframe's own frames on "
+        "errors",
     )
 
     @property

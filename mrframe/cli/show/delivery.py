@@ -14,23 +14,23 @@ from mrframe.cli.show.streams import (
     json_text,
     on_terminal,
     print_json,
-    report,
     standard_output,
+    stderr,
     terminal_of_stdout,
 )
 
 if TYPE_CHECKING:
-    from mrframe.api import Result, Summary
+    from mrframe.api import Result, RunOptions, Summary
     from mrframe.cli.parse.output_flags import OutputFlags
 
 
-def deliver(result: Result, flags: OutputFlags) -> None:
+def deliver(result: Result, flags: OutputFlags, options: RunOptions | None = None) -> None:
     """The rows to where they are wanted, with --json as part of one JSON object. Then the figures."""
     show_rows(result, flags)
     if flags.summary is not None:
         write_summary(flags, result.summary)
     if not flags.quiet:
-        show_summary(result.summary, verbose=flags.verbose)
+        show_summary(result.summary, verbose=flags.verbose, options=options)
 
 
 def show_rows(result: Result, flags: OutputFlags) -> None:
@@ -67,8 +67,9 @@ def write_summary(flags: OutputFlags, summary: Summary) -> None:
         sink.write(summary_json(summary, flags.json_text).encode())
 
 
-def show_summary(summary: Summary, *, verbose: bool = False) -> None:
-    """Show the summary on standard error, for people."""
+def show_summary(summary: Summary, *, verbose: bool = False, options: RunOptions | None = None) -> None:
+    """Show the summary on standard error, for people. `options`: those of the run, where they are known."""
     from mrframe.cli.show.figures import lines_of
 
-    report(*lines_of(summary, verbose=verbose))
+    screen = stderr()
+    screen.report(*lines_of(summary, verbose=verbose, terminal=screen.terminal, options=options))

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from mrframe.cli.show.streams import Line, Painted
 from mrframe.core.display_width import ELLIPSIS, Terminal, cut_end, display_width, padded, widest
 from mrframe.core.safe_text import escaped_line
 from mrframe.core.table_fit import GAP, Measured, fitted
 
 SAMPLE_CHARACTERS_MAX = 120  # of a log line shown to a person
+DOT = " · "
 _NUMBER = re.compile(r"-|[\d,.]+( ?[kMGT]?i?B| s| ms)?")
 
 
@@ -39,3 +41,18 @@ def columns_text(rows: Sequence[Sequence[str]], indent: str = "", terminal: Term
         indent + GAP.join([padded(cut_end(cell, w, mark), w) for cell, w in zip(row, widths, strict=False)]).rstrip()
         for row in rows
     ]
+
+
+def wrapped(pieces: Sequence[str | Painted], width: int | None, indent: str = "  ") -> list[Line]:
+    """Pieces with dots between them, as lines of at most so many cells, None for one line. A piece stays whole."""
+    lines: list[list[str | Painted]] = []
+    cells = 0
+    for piece in pieces:
+        own = display_width(piece if isinstance(piece, str) else piece.text)
+        if lines and (width is None or cells + len(DOT) + own <= width):
+            lines[-1] += [DOT, piece]
+            cells += len(DOT) + own
+        else:
+            lines.append([indent, piece] if lines else [piece])
+            cells = own + (len(indent) if len(lines) > 1 else 0)
+    return list(lines)

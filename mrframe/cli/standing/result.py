@@ -13,7 +13,7 @@ from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.parse.output_flags import output_flags, output_flags_of
 from mrframe.cli.show.delivery import deliver
 
-NOT_HERE = ("rejects", "quarantine", "dry_run", "verbose")
+NOT_HERE = ("rejects", "quarantine", "dry_run")
 """Flags of `mrframe run` about things that a submission does not keep."""
 
 

@@ -132,7 +132,7 @@ def _window(options: RunOptions) -> Window | None:
         return None
     from mrframe.formats.readers.time_window import window_of
 
-    return window_of(options.since, options.until, options.timezone, datetime.now(UTC))
+    return window_of(options.since, options.until, options.timezone, datetime.now(UTC).replace(microsecond=0))
 
 
 def _check_times(view: Job, reader: Reader, first: Head, window: Window | None) -> None:

@@ -236,7 +236,7 @@ def test_malformed_lines_are_shown_with_their_place_and_without_control_characte
         counters={"odd": 2},
         samples=[SimpleNamespace(source="a.log", line=8899, offset=7, text="x\x1b[31m\udcff\x9b", reason="no quote")],
     )
-    text = mrframe("run", "plain", "x.log").stderr
+    text = mrframe("run", "plain", "x.log", "-v").stderr
     assert "5 malformed" in text
     assert "a.log:8899: x\\x1b[31m\\xff\\x9b  (no quote)" in text
     assert "and 4 more" in text
