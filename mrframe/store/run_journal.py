@@ -46,8 +46,10 @@ class RunJournalFile:
             self._refused(error)
         try:
             wait_for_lock(self._fd)
-            self._bytes = self._read()
-            os.ftruncate(self._fd, self._bytes)
+            os.ftruncate(self._fd, self._read())
+        except OSError as error:
+            self.close()
+            self._refused(error)
         except BaseException:
             self.close()
             raise
@@ -72,17 +74,18 @@ class RunJournalFile:
         return start
 
     def append(self, turn: bytes) -> None:
-        """Append a turn. Raises OutputError when the disk refuses. The turn is not kept then."""
+        """Append a turn. Raises OutputError when the disk refuses.
+
+        The turn is not kept then: what was written of it is cut off when the file is opened next. This object must
+        not be used any more.
+        """
         head = _HEAD.pack(len(turn), zlib.crc32(turn))
         left = memoryview(b"".join((head, _HEAD_CRC.pack(zlib.crc32(head)), turn)))
-        size = len(left)
         try:
             while left:
                 left = left[os.write(self._fd, left) :]
         except OSError as error:
-            os.ftruncate(self._fd, self._bytes)
             self._refused(error)
-        self._bytes += size
 
     def close(self) -> None:
         """Release the file for another process."""

@@ -34,6 +34,7 @@ PLACES = {  # how it is run, whose calls fail; and more words
     "node": (LOCAL, "node", ()),
     "node-zmq": (LOCAL, "node", ("--shuffle", "zmq")),
     "client": (LOCAL, "client", ("--shuffle", "zmq")),
+    "master": (LOCAL, "master", ()),
 }
 NEVER = 10**9
 
@@ -114,6 +115,8 @@ def trial(tmp_path_factory):
         ("executor", 20, "EIO", "on", 1),
         ("node-zmq", 12, "ENOSPC", "on", 1),
         ("client", 7, "ENOSPC", "once", 2),
+        ("master", 5, "EIO", "once", 0),
+        ("master", 5, "ENOSPC", "on", 4),
     ],
 )
 def test_the_answer_is_right_or_an_error_says_where(trial, place, kth, errno, how, code):

@@ -304,7 +304,7 @@ class LocalCluster(MasterSession):
         if self._tree is None:
             return
         if not self._may_restart(name):
-            self._give_up(name, reason)
+            self._give_up(name, reason, refused=refused)
             return
         self._note_restart(name, reason, refused=refused)
         if name in self.restarts:
@@ -339,11 +339,11 @@ class LocalCluster(MasterSession):
         self._deaths[name] += 1
         return self._deaths[name] < (NODE_DEATHS_MAX if name in self.restarts else DEATHS_MAX)
 
-    def _give_up(self, name: str, reason: str) -> None:
+    def _give_up(self, name: str, reason: str, *, refused: bool) -> None:
         """Go on without a node that has died too often. If it was the last one, the cluster is gone."""
         if name in (MASTER, KEEPER):
-            often = f"its {name} process ended {self._how_often(name)}, the last time: {reason}"
-            self._fault = self._fault or f"{often}; {_REMEDY}"
+            often = f"its {name} process ended {self._how_often(name)}, the last time: {reason}; {_REMEDY}"
+            self._fault = self._fault or (f"its {name} process cannot go on: {reason}" if refused else often)
             return
         self._given_up.add(name)
         if not self._context:

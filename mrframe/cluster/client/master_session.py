@@ -187,7 +187,7 @@ class MasterSession:
 
         A job that was done can end a second time: an output was lost with its node and has been made again.
 
-        Raises ClusterUnreachable when the master, the keeper or all nodes have ended: the cluster's jobs are lost.
+        Raises ClusterUnreachable when the cluster was stopped, or given up as its processes died too often.
         """
         deadline_s = time.monotonic() + timeout_s
         self._turn(0.0)

@@ -85,8 +85,9 @@ def test_a_turn_that_the_disk_refuses_is_not_kept_and_the_error_says_where(path)
             file.append(b"x" * 100)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    file.append(b"also kept")
     file.close()
+    assert read(path) == [b"kept"]
+    write(path, [b"also kept"])
     assert read(path) == [b"kept", b"also kept"]
 
 
