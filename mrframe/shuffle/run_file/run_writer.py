@@ -219,12 +219,23 @@ class RunWriter:
         return count > 0
 
     def _write_pairs(self, slot: int, kind: str, keys: list[Any], values: list[Any]) -> int:
-        """Cut pairs into blocks of about BLOCK_BYTES and write them. Returns the number of blocks."""
+        """Cut pairs into blocks of about BLOCK_BYTES and write them. Returns the number of blocks.
+
+        A pair that is larger is found when a block comes out too long, and has a block of its own. Else it would be
+        encoded again for each block that comes before it.
+        """
         at = count = 0
+        large = -1  # the next such pair, as far as is known
         while at < len(keys):
             end = min(at + self._guess, len(keys))
+            if at <= large < end:
+                end = max(large, at + 1)
             columns = encode_pairs(kind, keys[at:end], values[at:end])
             size = len(columns[0]) + len(columns[1])
+            if size > 2 * BLOCK_BYTES and end - at > 1 and large < at:
+                large = _first_large(keys, values, at, end)
+                if large >= 0:
+                    continue
             while size > 2 * BLOCK_BYTES and end - at > 1:
                 end = at + max(1, min((end - at) // 2, BLOCK_BYTES * (end - at) // size))
                 columns = encode_pairs(kind, keys[at:end], values[at:end])
@@ -242,6 +253,25 @@ class RunWriter:
         self._file.write(block)
         self._offset += len(block)
         self._digests[slot] = (self._digests.get(slot, 0) + digest) & DIGEST_MASK
+
+
+def _first_large(keys: list[Any], values: list[Any], at: int, end: int) -> int:
+    """Return the index of the first pair that fills a block alone, -1 if there is none."""
+    for index in range(at, end):
+        if _size_of(keys[index]) + _size_of(values[index]) > BLOCK_BYTES:
+            return index
+    return -1
+
+
+def _size_of(item: Any, depth: int = 3) -> int:
+    """Return about how many bytes an item takes when it is encoded, without what is nested more deeply."""
+    kind = type(item)
+    if kind in (str, bytes):
+        return len(item)
+    if not depth or kind not in (tuple, list, dict, set, frozenset):
+        return 8
+    size = sum(_size_of(part, depth - 1) for part in item)
+    return size + (sum(_size_of(part, depth - 1) for part in item.values()) if kind is dict else 0)
 
 
 def _by_slot(slot_of: list[int], slots: int) -> Iterable[tuple[int, list[int]]]:

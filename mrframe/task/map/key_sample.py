@@ -36,6 +36,7 @@ from mrframe.task.report.task_progress import TaskProgress
 
 POINTS = 8  # places read in a split
 POINT_BYTES = 16 << 10  # read at each place, plus the rest of the line
+LINE_BYTES_MAX = 1 << 20  # a longer line is not sampled, so that sampling takes less memory than mapping
 KEYS_MAX = 2048  # per split, evenly spread over the yielded keys
 PAIR_BLOCKS = 16  # read of each part of the step before
 
@@ -125,20 +126,25 @@ def weighted(keys: Sequence[Any], share: float) -> list[Weighted]:
 def sample_blocks(split: Split) -> Iterator[tuple[int, bytes]]:
     """Yield (offset in the source, whole lines) at evenly spread places of a split, or all of a short split.
 
-    Skips bytes before the first line there, and lines that are too long, whatever their length.
+    Skips bytes before the first line there, places within a line that was skipped, and lines that are too long.
     """
     base = split.order[1] - split.offset
     end = split.offset + split.length
     whole = split.length <= POINTS * POINT_BYTES
     starts = [split.offset] if whole else [split.offset + split.length * i // POINTS for i in range(POINTS)]
+    reached = split.offset  # no line begins between the last place and here
     with open_split(split) as content:
         for start in starts:
+            if start < reached:
+                continue
             at = start
             if start > split.offset:  # after the line that holds the byte before
                 at = start - 1 + content.line_bytes(start - 1, start - 1, end)
+            reached = at
             position = (split.order[0], base + at)
             rest = replace(split, offset=at, length=end - at, order=position, crc32=-1)
-            blocks = read_split(rest, block_bytes=split.length if whole else POINT_BYTES, on_long=_pass_over)
+            size = split.length if whole else POINT_BYTES
+            blocks = read_split(rest, block_bytes=size, line_bytes_max=LINE_BYTES_MAX, on_long=_pass_over)
             yield from islice((one for one in blocks if head_bytes(one[1]) < len(one[1])), 1)
         content.check_read(end)
 

@@ -11,6 +11,7 @@ import pytest
 
 from mrframe.errors import CannotTravel, CorruptData, KeyRefused
 from mrframe.shuffle.partition import slot_column, slot_range, slots_for
+from mrframe.shuffle.run_file import run_writer
 from mrframe.shuffle.run_file.pair_blocks import BLOCK_BYTES, BLOCK_RECORDS_MAX, Compressor
 from mrframe.shuffle.run_file.run_layout import AS_GIVEN, read_layout
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter, extract
@@ -80,6 +81,30 @@ def test_blocks_are_cut_by_pairs_and_by_bytes():
     blocks = read(written((list(range(7)), mixed)))[0][0]
     assert [value for _, _, values in blocks for value in values] == mixed
     assert [len(keys) for _, keys, values in blocks if mixed[1] in values] in ([1], [2])
+
+
+@pytest.mark.parametrize(
+    "large", ["x" * (40 * BLOCK_BYTES), ("a", ["x" * (40 * BLOCK_BYTES)])], ids=["text", "nested"]
+)
+@pytest.mark.parametrize("at", [0, 700, 1399])
+def test_a_large_pair_is_encoded_twice_at_most_and_has_a_block_of_its_own(monkeypatch, large, at):
+    """In blocks with the pairs before it, it would be encoded again for each of them: time with its square."""
+    encoded = []
+    real = run_writer.encode_pairs
+
+    def counted(kind, keys, values):
+        columns = real(kind, keys, values)
+        encoded.append(sum(map(len, columns)))
+        return columns
+
+    monkeypatch.setattr(run_writer, "encode_pairs", counted)
+    keys, values = list(range(1400)), ["y" * 100] * 1400
+    values[at] = large
+    blocks = read(written((keys, values)))[0][0]
+    assert [value for _, _, some in blocks for value in some] == values
+    assert [some for _, _, some in blocks if large in some] == [[large]]
+    size = 40 * BLOCK_BYTES + 1400 * 110
+    assert sum(encoded) < 2.5 * size
 
 
 def test_a_kind_too_long_for_its_byte_is_left_out():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mrframe.core.model.spec import Split
+from mrframe.formats.inputs import splits
 from mrframe.task.map import key_sample
 
 
@@ -21,3 +22,20 @@ def test_blocks_of_the_sample_are_whole_lines_and_all_of_a_short_split(tmp_path,
         assert offset == 0 or data[offset - 1 : offset] == b"\n"
     monkeypatch.setattr(key_sample, "POINT_BYTES", len(data))
     assert list(key_sample.sample_blocks(split)) == [(0, data)]
+
+
+def test_a_long_line_is_neither_sampled_nor_held_nor_searched_at_each_point(tmp_path, monkeypatch):
+    small = b"".join(b"%06d small\n" % number for number in range(2000))
+    data = small + b"x" * (key_sample.LINE_BYTES_MAX * 8) + b"\n" + small
+    log = tmp_path / "log.txt"
+    log.write_bytes(data)
+    read = []
+    real = splits.OpenInput.read_at
+    monkeypatch.setattr(
+        splits.OpenInput, "read_at", lambda self, at, count: (read.append(count), real(self, at, count))[1]
+    )
+    found = list(key_sample.sample_blocks(Split("file", "log", str(log), 0, len(data), (0, 0))))
+    assert found
+    assert b"x" not in b"".join(block for _, block in found)
+    assert max(read) <= splits.BLOCK_BYTES
+    assert sum(read) < 3 * len(data)  # its end is searched from the first place, and it is hashed
