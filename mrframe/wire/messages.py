@@ -147,11 +147,16 @@ class JobState:
 
 @dataclass(frozen=True, slots=True)
 class ClusterState:
-    """The state of the cluster. `epoch` counts the starts of its master."""
+    """The state of the cluster.
+
+    epoch        counts the starts of its master
+    last_number  the highest number in the id of a submission that it has accepted, removed ones included, or 0
+    """
 
     epoch: int
     nodes: tuple[NodeState, ...]
     jobs: tuple[JobState, ...]
+    last_number: int
 
 
 @dataclass(frozen=True, slots=True)

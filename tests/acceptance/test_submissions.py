@@ -9,6 +9,7 @@ import contextlib
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -266,6 +267,19 @@ def test_rm_keeps_a_submission_that_is_being_submitted_and_removes_an_abandoned_
     submitting.abandon(job)
     cluster.do("rm", job)
     assert os.listdir(cluster.home / "submissions" / job) == []
+
+
+def test_an_id_is_not_given_again_when_the_records_are_deleted(cluster):
+    """Else a job would get the result of another one."""
+    jobs = [cluster.submit("status_codes", LOG) for _ in range(2)]
+    for job in jobs:
+        cluster.do("wait", job)
+    cluster.do("rm", jobs[1])
+    shutil.rmtree(cluster.home / "submissions")
+    job = cluster.submit("word_count", LOG)
+    assert int(job.removeprefix("job-")) == int(jobs[1].removeprefix("job-")) + 1
+    cluster.do("wait", job)
+    assert cluster.do("result", job).stdout == answer(cluster, "word_count", LOG)
 
 
 def test_a_submission_that_fails_leaves_nothing(cluster):

@@ -107,7 +107,7 @@ class Client(DatasetClient):
         )
         for abandoned in self._dir.take_abandoned():
             self._withdraw(abandoned)
-        name = self._dir.add_submission(planned.record, planned.package)
+        name = self._added(planned)
         try:
             submissions.submit(planned, self._session, name, self._reply_s, priority=priority)
             self._dir.confirm(name)
@@ -264,9 +264,14 @@ class Client(DatasetClient):
                 f"mrframe wait {job}"
             ) from None
 
+    def _added(self, planned: submissions.PreparedSubmission) -> str:
+        """Give a submission an id that the cluster has never had, even if the records of the others are gone."""
+        above = self._session.state(self._reply_s).last_number
+        return self._dir.add_submission(planned.record, planned.package, above=above)
+
     def _sampled(self, planned: submissions.PreparedSubmission) -> list[bytes]:
         """Have the cluster sample keys, and return the files of its output. The sampling submission is removed."""
-        name = self._dir.add_submission(planned.record, planned.package)
+        name = self._added(planned)
         try:
             submissions.submit(planned, self._session, name, self._reply_s)
             parts = []

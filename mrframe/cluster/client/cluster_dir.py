@@ -218,13 +218,16 @@ class ClusterDir:
         except (ValueError, KeyError, TypeError, AttributeError):
             raise CorruptData(f"{self._access} is damaged; stop the cluster and start it again") from None
 
-    def add_submission(self, record: bytes, package: bytes) -> str:
+    def add_submission(self, record: bytes, package: bytes, *, above: int = 0) -> str:
         """Reserve a new job id and write its record and package. An id is used only once, ever.
+
+        It is above `above`, and above all ids in this directory: records, or output of nodes, may have been deleted.
 
         The submission is pending until `confirm`. Raises OutputError when the disk refuses, and leaves nothing then.
         """
         private_directory(self.submissions)
-        number = max(self._numbers(), default=0) + 1
+        folders = [self.submissions, *(os.path.join(self.nodes, node) for node in _names(self.nodes))]
+        number = max([above, *(number for folder in folders for number in self._numbers(folder))]) + 1
         while not self._reserve(f"job-{number}"):
             number += 1
         job = f"job-{number}"
@@ -274,7 +277,7 @@ class ClusterDir:
         Nobody was given their ids.
         """
         taken = []
-        for job in [f"job-{number}" for number in sorted(self._numbers())]:
+        for job in [f"job-{number}" for number in sorted(self._numbers(self.submissions))]:
             mark = os.path.join(self.submissions, job, PENDING)
             if job in self._pending or not check_private(mark):
                 continue
@@ -337,19 +340,25 @@ class ClusterDir:
 
     def last(self) -> tuple[float, str] | None:
         """Return (wall-clock seconds, id) of the latest submission that was accepted and not removed, or None."""
-        for number in sorted(self._numbers(), reverse=True):
+        for number in sorted(self._numbers(self.submissions), reverse=True):
             submitted_s = self.submitted_s(f"job-{number}")
             pending = os.path.lexists(os.path.join(self.submissions, f"job-{number}", PENDING))
             if submitted_s is not None and not pending:
                 return submitted_s, f"job-{number}"
         return None
 
-    def _numbers(self) -> list[int]:
-        try:
-            found = [_JOB.fullmatch(name) for name in os.listdir(self.submissions)]
-        except FileNotFoundError:
-            return []  # no cluster has run here yet
+    def _numbers(self, folder: str) -> list[int]:
+        """Return the numbers of the jobs that have a directory in this folder."""
+        found = [_JOB.fullmatch(name) for name in _names(folder)]
         return [int(match[1]) for match in found if match]
+
+
+def _names(folder: str) -> list[str]:
+    """Return the names in a folder, none when it is not there: no cluster has run yet, or it was deleted."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def _access_of(data: bytes) -> Access:

@@ -164,7 +164,8 @@ class ClientSessions:
                 failure = submission.failure
                 why = (failure.error_slug, failure.message[:FAILURE_CHARACTERS_MAX]) if failure is not None else ()
                 jobs.append(messages.JobState(name, submission.state.value, *figures, *why))
-        return messages.ClusterState(state.epoch, tuple(nodes), tuple(jobs))
+        numbers = [int(name.rpartition("-")[2]) for name in (*state.jobs, *state.released)]
+        return messages.ClusterState(state.epoch, tuple(nodes), tuple(jobs), max(numbers, default=0))
 
     # ---- reports ------------------------------------------------------------------------------------
 

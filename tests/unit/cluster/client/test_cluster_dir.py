@@ -37,6 +37,12 @@ def test_the_id_of_a_removed_submission_is_not_reused(home):
     assert home.add_submission(b"record", b"package") == "job-4"
 
 
+def test_an_id_is_above_all_that_the_cluster_or_a_node_has_had(home):
+    assert home.add_submission(b"record", b"package", above=6) == "job-7"
+    os.makedirs(f"{home.nodes}/node-2/job-11")
+    assert home.add_submission(b"record", b"package", above=3) == "job-12"
+
+
 def test_there_is_no_last_submission_when_all_are_removed(home):
     home.forget(submitted(home))
     assert home.last() is None
