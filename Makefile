@@ -82,6 +82,9 @@ measures: $(READY)  ## print sizes, imports and prose of the source as one table
 samples: $(READY)  ## write sample_logs/ and the truth about them again
 	$(RUN) sample_logs/make_samples.py
 
+captures: $(READY)  ## write again what tests expect on terminals of 40, 80 and 120 cells; read the difference
+	$(RUN) tests/acceptance/terminal_captures.py
+
 docs: $(READY)  ## write the generated pages of docs/ again
 	for page in docs/make_*.py; do $(RUN) $$page || exit 1; done
 

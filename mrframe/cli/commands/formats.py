@@ -9,7 +9,7 @@ import click
 from mrframe import api
 from mrframe.cli.parse import completing
 from mrframe.cli.parse.command_group import CommandGroup
-from mrframe.cli.show.streams import print_json, say
+from mrframe.cli.show.streams import print_json, say, terminal_of_stdout
 from mrframe.cli.show.terminal import columns_text, sample
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def _print_fields(fields: dict[str, Any]) -> None:
 
 
 def _print_pairs(pairs: dict[str, Any]) -> None:
-    for line in columns_text([[str(name), sample(str(value))] for name, value in pairs.items()], "  "):
+    rows = [[str(name), sample(str(value))] for name, value in pairs.items()]
+    for line in columns_text(rows, "  ", terminal_of_stdout()):
         say(line)
 
 

@@ -53,7 +53,7 @@ def lines_of(
     lines = wrapped(_head(summary, verbose=verbose), width)
     lines += [f"  note: {note}" for note in summary.notes]
     if summary.window:
-        lines.append("  " + _window(summary, options))
+        lines += wrapped(_window(summary, options), width, "    ")
     for name, of in summary.sources.items():
         size = bytes_text(of["bytes_in"])
         pieces = [f"  {sample(name)}: {counted(of['records'], 'record')}", f"{of['malformed']:,} malformed", size]
@@ -67,7 +67,7 @@ def lines_of(
 def _head(summary: Summary, *, verbose: bool) -> list[str | Painted]:
     seconds = total_seconds(summary)
     rate = f" ({bytes_text(summary.bytes_in / seconds)}/s)" if seconds >= RATE_FROM_S else ""
-    hint = " (-v shows some)" if _few_malformed(summary) and not verbose else ""
+    hint = " (see -v)" if _few_malformed(summary) and not verbose else ""
     head: list[str | Painted] = [
         counted(summary.records, "record"),
         Painted(f"{summary.malformed:,} malformed{hint}", "yellow" if summary.malformed else ""),
@@ -112,23 +112,23 @@ def _engine(summary: Summary, *, verbose: bool) -> str:
     return f"{summary.engine}{nodes}{local}"
 
 
-def _window(summary: Summary, options: RunOptions | None) -> str:
-    asked = " ".join(
-        f"{name} {text}{_given(name, options)}" for name, text in summary.window.items() if name != "timezone"
-    )
-    outside = summary.ledger.get("outside_time", 0)
+def _window(summary: Summary, options: RunOptions | None) -> list[str | Painted]:
+    asked = [f"{name} {text}{_given(name, options)}" for name, text in summary.window.items() if name != "timezone"]
+    asked.append(f"{counted(summary.ledger.get('outside_time', 0), 'record')} outside")
     without = summary.ledger.get("without_time", 0)
-    shown = f"{asked}: {counted(outside, 'record')} outside"
-    return shown + (f", {counted(without, 'record')} without a time" if without else "")
+    asked += [f"{counted(without, 'record')} without a time"] if without else []
+    return ["  " + asked[0], *asked[1:]]
 
 
 def _given(name: str, options: RunOptions | None) -> str:
-    """Where the value was found, and how it was given: ` (--since 1d)`."""
+    """Where an end of the window comes from, unless it is what was typed: ` (--since 1d)`."""
     value = getattr(options, name, None)
     if options is None or value is None:
         return ""
     where = options.origin_of(name)
-    return f" ({where} {value})" if where.startswith("--") else f" ({value}, {where})"
+    if where.startswith("--"):
+        return "" if value[:4].isdecimal() else f" ({where} {value})"
+    return f" ({value}, {where})"
 
 
 def _samples(samples: Sequence[MalformedSample], number: int, flag: str, terminal: Terminal | None) -> list[Line]:
@@ -137,7 +137,7 @@ def _samples(samples: Sequence[MalformedSample], number: int, flag: str, termina
     shown = sorted(kinds.values(), key=samples.index)[:SAMPLES_SHOWN]
     lines: list[Line] = [_sample(one, terminal) for one in shown]
     if shown and number > len(shown):
-        lines.append(f"  and {number - len(shown):,} more ({flag} FILE keeps them all)")
+        lines.append(f"  and {number - len(shown):,} more (see {flag})")
     return lines
 
 
