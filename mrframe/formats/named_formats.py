@@ -22,8 +22,8 @@ _TIME = "[17/May/2015:10:05:03 +0000]"
 FORMATS: tuple[NamedFormat, ...] = (
     NamedFormat(
         "traefik",
-        '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" '
-        '"$http_user_agent" $request_count "$router" "$server_url" ${duration_ms}ms',
+        '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent $quoted_referer '
+        "$quoted_agent $request_count $quoted_router $quoted_server_url ${duration_ms}ms",
         f'192.0.2.7 - - {_TIME} "GET /a HTTP/1.1" 200 12 "-" "curl/8.5.0" 7 "web@docker" "http://10.0.0.3:80" 4ms',
         "Traefik's common log format: combined, then request count, router, server and milliseconds",
     ),

@@ -46,6 +46,8 @@ def _end(slot: ValueSlot, line: bytes, at: int) -> int | None:
         end = _time_end(slot, line, at)
     elif kind == "query":
         end = at if line[at : at + 1] != b"?" else _run(slot, line, at + 1)
+    elif kind == "quoted":
+        end = _quoted_end(slot, line, at)
     elif kind == "list":
         end = _list_end(slot, line, at)
     elif slot.until:
@@ -72,6 +74,12 @@ def _run(slot: ValueSlot, line: bytes, at: int) -> int:
             at += 1
         at += 1
     return at
+
+
+def _quoted_end(slot: ValueSlot, line: bytes, at: int) -> int | None:
+    """The end of a value in quotes."""
+    end = _run(slot, line, at + 1)
+    return end + 1 if line[at : at + 1] == b'"' == line[end : end + 1] else None
 
 
 def _is_client(line: bytes, at: int) -> bool:
@@ -127,12 +135,16 @@ def _until_end(slot: ValueSlot, line: bytes, at: int) -> int | None:
     if not _can_read(slot.until, line, end):
         return None
     words = line[at:end].split(slot.passable)
-    if slot.passable != b'"' and line[at:end] != b"-":
+    if slot.passable != b'"' and line[at:end] != b"-" and not _is_padded_dash(slot, line[at:end]):
         if end > at and ((not words[0] and slot.passable == b" ") or any(byte in slot.stop for byte in words[0])):
             return None
         if len(words) > 1 and b"-" in (words[0], words[-1]):
             return None
     return end if end > at or slot.maybe_empty else None
+
+
+def _is_padded_dash(slot: ValueSlot, value: bytes) -> bool:
+    return slot.detail == "user" and value == b" - "
 
 
 def _request_line_end(line: bytes, at: int) -> int | None:
@@ -251,6 +263,10 @@ def _fields(slot: ValueSlot, value: bytes) -> dict[str, bytes | None]:
         parts = (value, *_target(value))
     elif slot.kind == "query":
         parts = (value[1:] if value else None,)
+    elif slot.kind == "quoted":
+        parts = (value[1:-1] if value[:1] == b'"' else value,)
+    elif _is_padded_dash(slot, value):
+        parts = (b"-",) * len(slot.names)
     elif slot.kind == "vhost_port":
         colon = value.rfind(b":")
         split = colon > 0 and colon + 1 < len(value) and all(byte in _DIGITS for byte in value[colon + 1 :])
@@ -272,10 +288,11 @@ def _target(target: bytes) -> tuple[bytes, bytes | None]:
 def _request(value: bytes) -> tuple[bytes | None, ...] | None:
     """Return method, path, query and protocol, or None if the request has another form."""
     words = value.split(b" ")
-    if len(words) != 3:
-        return None
-    method, target, protocol = words
-    if not method or any(byte not in _METHOD for byte in method):
+    method, target, protocol = words[0], b" ".join(words[1:-1]), words[-1]
+    if len(words) == 2 and method == b"GET" and protocol.startswith(b"/"):  # HTTP/0.9
+        path, query = _target(protocol)
+        return method, path, query, None
+    if len(words) < 3 or not words[1] or not method or any(byte not in _METHOD for byte in method):
         return None
     if not protocol.startswith(b"HTTP/") or len(protocol) == 5 or any(byte not in _PROTOCOL for byte in protocol[5:]):
         return None

@@ -10,6 +10,7 @@ from mrframe.api.questions.where import compile_where
 from mrframe.core.job.job import Job, Reader, Reducer, top
 from mrframe.core.job.result_columns import reduced_columns
 from mrframe.errors import FormatError, UsageError
+from mrframe.formats.inputs.files import STDIN_PATHS
 from mrframe.formats.registry import kind_of, logs, reader_named, reader_with, undetected
 
 REDUCERS = ("count", "total", "smallest", "largest", "mean", "distinct", "collect")
@@ -68,8 +69,8 @@ def find_reader(
         return own
     if log_format is not None:
         return reader_named(log_format)
-    if inputs[0] == "-":
-        return logs.access
+    if inputs[0] in STDIN_PATHS:
+        return logs.access  # which is detected, whatever it is, when the input is read
     from mrframe.api.questions.first_bytes import first_bytes
     from mrframe.formats.detect import detect
 

@@ -80,7 +80,7 @@ def detect_format(path: str) -> DetectedFormat:
     """Find the format of a file. FormatError when it has none that is known, InputError when it cannot be read."""
     from mrframe.formats.detect import detect
 
-    name, data = first_bytes([path])
+    name, data = first_bytes([path], reads_stdin=True)
     found = detect(data, name)
     fields = _first_fields(data, found.reader)
     return DetectedFormat(name, found.reader.label, found.matched, found.lines, found.why, fields)
@@ -104,7 +104,7 @@ def try_format(format_string: str, path: str) -> TriedFormat:
     from mrframe.formats.registry import reader_named
 
     reader = reader_named(format_string)
-    _, data = first_bytes([path])
+    _, data = first_bytes([path], reads_stdin=True)
     lines, mismatches = _tried(data, reader)
     return TriedFormat(lines, _first_fields(data, reader), mismatches)
 

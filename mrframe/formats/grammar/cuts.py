@@ -50,6 +50,8 @@ def with_ends(
 
 
 def _ended(slot: ValueSlot, after: tuple[Element, ...], whole: str, *, free: bool, escaped: bool) -> ValueSlot:
+    if slot.kind == "quoted":
+        return replace(slot, stop=b'"', maybe_dash=True)
     stop = _stop(slot, after, whole)
     if not stop:
         return slot

@@ -59,7 +59,7 @@ APACHE: dict[str, Meaning] = {
     "S": Meaning("int", "bytes_transferred"),
     "t": Meaning("clf", "time", CLF),
     "T": Meaning("int", "duration_s"),
-    "u": _free("user"),
+    "u": Meaning("text", "user", "user", blanks=True),
     "U": _free("path"),
     "v": Meaning("text", "vhost"),
     "V": Meaning("text", "vhost"),
@@ -86,7 +86,7 @@ _APACHE_TIMES = {"sec": "%s", "msec": "%3s", "usec": "%6s", "msec_frac": "%3N", 
 
 NGINX: dict[str, Meaning] = {
     "remote_addr": Meaning("text", "host"),
-    "remote_user": _free("user"),
+    "remote_user": Meaning("text", "user", "user", blanks=True),
     "remote_port": Meaning("int", "client_port", empty=True),
     "time_local": Meaning("clf", "time"),
     "time_iso8601": Meaning("iso", "time"),
@@ -115,6 +115,7 @@ NGINX: dict[str, Meaning] = {
     "ident": Meaning("text", "ident"),  # not of nginx either: of a line as Apache writes it
     # of Traefik's common log format, which is written here in nginx's notation
     "request_count": Meaning("int", "request_count"),
+    **{f"quoted_{name}": Meaning("quoted", name) for name in ("referer", "agent", "router", "server_url")},
     "duration_ms": Meaning("int", "duration_ms"),
 }
 

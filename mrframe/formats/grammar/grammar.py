@@ -37,6 +37,7 @@ Kind = Literal[
     "iso",  # 2015-05-17T10:05:03+00:00 or Z, perhaps with a fraction
     "epoch",  # digits, perhaps a point and digits, in the unit `detail`: s, ms or us
     "strftime",  # the form that `detail` says (`strftime.py`)
+    "quoted",  # text in quotes, or a dash without quotes
     "request",  # METHOD target HTTP/x.y, or anything else
     "target",  # path, or path?query
     "query",  # ?query, or nothing

@@ -25,6 +25,8 @@ from mrframe.core.fast_dataclass import dataclass
 from mrframe.formats.grammar import strftime
 from mrframe.formats.grammar.grammar import END, MONTHS, Grammar, ValueSlot
 
+PADDED_DASH = b" - "
+"""An absent user as older versions of Jetty write it."""
 AT_END = "expected the end of the line"
 """The reason for which a line does not match that goes on behind the last element."""
 _D = "[0-9]"
@@ -55,7 +57,8 @@ _REQUEST_LINE = f"{_METHOD} [^ \\n]++ {_PROTOCOL}"
 _NO_VHOST = (
     "(?!(?:[0-9.]++|[0-9A-Fa-f.]*+(?::[0-9A-Fa-f.]*+){2,}+) - )"  # but an address before the `-` of an identity
 )
-_REQUEST = re.compile(rb"([A-Za-z_-]+) ([^ ?]+)(?:\?([^ ]*))? (HTTP/[0-9.]+)")
+_REQUEST = re.compile(rb"([A-Za-z_-]+) ([^ ?][^?]*)(?:\?(.*))? (HTTP/[0-9.]+)", re.DOTALL)
+_HTTP_09 = re.compile(rb"(GET) (/[^ ?]*)(?:\?([^ ]*))?()")
 _REQUEST_GROUP = {"method": 1, "path": 2, "query": 3, "protocol": 4}
 
 Capture = tuple[ValueSlot, str]
@@ -126,17 +129,25 @@ def patterns_of(grammar: Grammar, wanted: Sequence[Capture]) -> Patterns:
 def part(capture: Capture, raw: bytes) -> tuple[bytes | None, bool]:
     """Return the part that a capture takes from the whole text of its slot, and whether the text lacks it.
 
-    None with False: it is rightly absent (no query). None with True: the request is not `METHOD target HTTP/x`.
+    None with False: it is rightly absent (no query, or no protocol in HTTP/0.9). None with True: the request is
+    neither `METHOD target HTTP/x`, where the target may hold blanks, nor `GET /path`.
     """
     slot, role = capture
     if slot.kind == "request" and role != "request":
-        match = _REQUEST.fullmatch(raw)
-        return (match[_REQUEST_GROUP[role]], False) if match else (None, True)
+        match = _REQUEST.fullmatch(raw) or _HTTP_09.fullmatch(raw)
+        if match is None:
+            return None, True
+        value = match[_REQUEST_GROUP[role]]
+        return (None if role == "protocol" and not value else value), False
     if slot.kind == "target" and role != "target":
         path, mark, query = raw.partition(b"?")
         return (path if role == "path" else query if mark else None), False
     if slot.kind == "query":
         return (raw[1:] if raw else None), False
+    if slot.kind == "quoted":
+        return raw.removeprefix(b'"').removesuffix(b'"') if raw != b"-" else raw, False
+    if slot.detail == "user" and raw == PADDED_DASH:
+        return b"-", False
     if slot.kind == "vhost_port":
         name, _, port = raw.rpartition(b":")
         if not name or not port.isdigit():
@@ -167,8 +178,8 @@ def _strict_value(slot: ValueSlot) -> str:
         return strftime.pattern(slot.detail)
     if slot.kind == "query":
         return f"(?:\\?{_value(slot, least='*')})?+"
-    if slot.kind == "vhost_port":
-        return _NO_VHOST + _value(slot)
+    if slot.kind in ("quoted", "vhost_port"):
+        return f'"{_value(slot)}"' if slot.kind == "quoted" else _NO_VHOST + _value(slot)
     if slot.kind == "list":
         return _list(slot)
     if slot.kind == "commas":
@@ -205,7 +216,8 @@ def _text_until(slot: ValueSlot) -> str:
         else f"(?!{end})[^\\n](?:(?!{end})[^\\n])*+"
     )
     first = f"{_REQUEST_LINE}(?={end})|" if slot.kind == "request" else ""
-    return f"(?>{first}-(?={end})|{text}(?={end}){f'|(?={end})' if slot.maybe_empty else ''})"
+    dash = "(?: - |-)" if slot.detail == "user" else "-"
+    return f"(?>{first}{dash}(?={end})|{text}(?={end}){f'|(?={end})' if slot.maybe_empty else ''})"
 
 
 def until_pattern(slot: ValueSlot) -> str:
@@ -230,6 +242,8 @@ def _class(stop: bytes) -> str:
 
 def _fast_slot(slot: ValueSlot, roles: Sequence[str], *, wide: bool) -> tuple[str, list[str]]:
     """The pattern of a slot with the wanted roles captured, and these in the order of their groups."""
+    if slot.kind == "quoted":  # a dash without quotes is left to the strict pattern
+        return f'"{_group(_fast_whole(replace(slot, kind="text"), wide=wide), bool(roles))}"', list(roles[:1])
     if not roles:
         return _fast_whole(slot, wide=wide), []
     if slot.kind in _TIME_PARTS:

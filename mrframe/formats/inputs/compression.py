@@ -177,14 +177,19 @@ class _Stream:
         self._taken = 0  # compressed bytes given so far
         self._decoded = 0
         self._head = b""  # of the decoded bytes, until it was examined
+        self._behind = b""  # bytes behind a member, too few to tell whether they begin another
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         self._chunk_at = self._taken
         self._taken += len(data)
         while data or not (self._between or self._member.needs_input):
             if self._between:
-                data = data.lstrip(b"\x00")
+                data = (self._behind + data).lstrip(b"\x00")
+                self._behind = b""
                 if not data:
+                    return
+                if not data.startswith(_MAGICS[self._compression]):
+                    self._check_follows(data)
                     return
                 self._member, self._faults = _new_member(self._compression)
                 self._between = False
@@ -198,6 +203,12 @@ class _Stream:
             data = b""
             if self._member.eof:
                 data, self._between = self._member.unused_data, True
+
+    def _check_follows(self, data: bytes) -> None:
+        """Wait for more bytes that may begin a member. Raises InputError if these begin none."""
+        if not _MAGICS[self._compression].startswith(data):
+            raise self._garbage(len(data))
+        self._behind = data
 
     def _decode(self, data: bytes) -> bytes:
         try:
@@ -213,9 +224,19 @@ class _Stream:
             check_is_text(self._head, self._name, _TOOLS[self._compression])
 
     def end(self) -> None:
-        """End the stream. Raises InputError if the last member is not complete."""
+        """End the stream. Raises InputError if the last member is not complete, or something else follows it."""
+        if self._behind:
+            raise self._garbage(len(self._behind))
         if not self._between and self._taken:
             raise self._fault(f"truncated: it ends at compressed byte {self._taken:,}, within its data")
+
+    def _garbage(self, length: int) -> InputError:
+        tool = f"{_TOOLS[self._compression]} {self._name}"
+        return InputError(
+            f"{self._name} has bytes that are not {self._compression} from compressed byte {self._taken - length:,} "
+            f"on, after data that is whole ({self._decoded:,} bytes decoded). If they are of no use: "
+            f"{tool} | mrframe run JOB -"
+        )
 
     def _bomb(self) -> InputError:
         return InputError(
@@ -232,3 +253,4 @@ class _Stream:
 
 
 _TOOLS: dict[Compression, str] = {"gzip": "gzip -dc", "bzip2": "bzip2 -dc", "xz": "xz -dc", "": "cat"}
+_MAGICS: dict[Compression, bytes] = {"gzip": b"\x1f\x8b", "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00", "": b""}

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import chain
+from typing import BinaryIO
 
 from mrframe.errors import InputChanged, InputError
-from mrframe.formats.inputs.compression import decoded_chunks
+from mrframe.formats.inputs.compression import compression_of, decoded_chunks, decompress
 from mrframe.formats.inputs.file_identity import State, check_opened
 from mrframe.formats.inputs.files import InputFile
+from mrframe.formats.inputs.magic import HEAD_BYTES as MAGIC_BYTES
 from mrframe.formats.readers.base import BOM
 
 HEAD_BYTES = 1 << 20
@@ -33,6 +36,17 @@ def head_of(file: InputFile, limit_bytes: int = HEAD_BYTES) -> bytes:
     if file.compression:
         return decoded_head(file.path, file.name, limit_bytes, file.state[:4])
     return _plain_head(file, limit_bytes)
+
+
+def stream_head(stream: BinaryIO, name: str, limit_bytes: int = HEAD_BYTES) -> bytes:
+    """The same of a stream, of which no more is read than that."""
+    chunks: Iterator[bytes] = iter(lambda: stream.read(_STEP_BYTES), b"")
+    begin = b""
+    while len(begin) < MAGIC_BYTES and (chunk := next(chunks, b"")):
+        begin += chunk
+    chunks = chain([begin], chunks)
+    compression = compression_of(begin, name)
+    return _first(decompress(chunks, compression, name) if compression else chunks, limit_bytes)
 
 
 def decoded_head(path: str, name: str, limit_bytes: int = HEAD_BYTES, state: State = ()) -> bytes:

@@ -14,7 +14,7 @@ _KNOWN = {
     "hour": "the local hour of the request, such as 2015-05-17T10",
     "minute": "the local minute of the request, such as 2015-05-17T10:05",
     "request": "the whole request line",
-    "method": "GET, POST, …; None when the request is not METHOD target HTTP/x",
+    "method": "GET, POST, …; None when the request is neither METHOD target HTTP/x nor GET /path",
     "path": "the request's path, without the query",
     "query": "what follows the first ? of the target; None without one",
     "target": "path and query as requested",
@@ -33,6 +33,7 @@ _KINDS = {
     "list": "text; None where the log has -",
     "commas": "text; None where the log has -",
     "rest": "text; None where the log has -",
+    "quoted": "text; None where the log has -",
 }
 
 

@@ -27,7 +27,8 @@ LINE = re.compile(
     rb' "(?P<referer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)"',
     re.DOTALL,
 )
-REQUEST = re.compile(rb"([A-Za-z_-]+) ([^ ?]+)(?:\?([^ ]*))? (HTTP/[0-9.]+)")
+REQUEST = re.compile(rb"([A-Za-z_-]+) ([^ ?][^?]*)(?:\?(.*))? (HTTP/[0-9.]+)", re.DOTALL)
+OLD_REQUEST = re.compile(rb"(GET) (/[^ ?]*)(?:\?([^ ]*))?")
 PARTS = ("method", "path", "query", "protocol")
 
 
@@ -90,6 +91,8 @@ def read_all(
         for number, (offset, line) in enumerate(lines_of(one.content), 1):
             reading.lines += 1
             found = records_of(reader, line, names, paths if isinstance(paths, Mapping) else {})
+            if found is None and not line:
+                continue  # an empty line says nothing
             if found is None:
                 reading.malformed.append((one.path, number, offset, line))
                 continue
@@ -181,11 +184,12 @@ def access_fields(line: bytes) -> tuple[dict[str, Any], set[str]] | None:
     odd = set()
     for name in ("status", "size"):
         fields[name] = None if match[name] == b"-" else int(match[name])
-    request = REQUEST.fullmatch(match["request"])
+    request = REQUEST.fullmatch(match["request"]) or OLD_REQUEST.fullmatch(match["request"])
+    parts: tuple[bytes | None, ...] = (*request.groups(), None)[:4] if request is not None else (None,) * 4
     if request is None:
         odd |= set(PARTS)
-    for at, name in enumerate(PARTS, 1):
-        fields[name] = None if request is None or request[at] is None else text_of(request[at])
+    for name, part in zip(PARTS, parts, strict=True):
+        fields[name] = None if part is None else text_of(part)
     raw = match["time"].decode()
     stamps = {"time": raw, "minute": raw[:17] + ":00 +0000", "hour": raw[:14] + ":00:00 +0000"}
     for name, stamp in {**stamps, "day": raw[:11] + ":00:00:00 +0000"}.items():

@@ -55,7 +55,7 @@ def test_every_truncation_is_an_error(compression, pack):
 @packs
 @pytest.mark.parametrize("tail", [b"X", b"garbage behind the member\n", b"\x00\x00\x00\x00X" * 9])
 def test_anything_but_zeros_behind_the_last_member_is_an_error(compression, pack, tail):
-    with pytest.raises(InputError, match=r"a\.gz is (damaged|truncated)"):
+    with pytest.raises(InputError, match=r"a\.gz (is (damaged|truncated)|has bytes that are not)"):
         decoded(pack(TEXT) + tail, compression)
 
 

@@ -58,17 +58,38 @@ def test_file_offset_and_line_belong_to_every_reader() -> None:
 
 
 def test_a_request_that_is_not_http_is_a_record_and_counted_once_for_each_field() -> None:
-    block = b"".join(HEAD + b'"%b" 400 - "-" "-"\n' % r for r in (b"\\x16\\x03", b"-", b"GET /a", b"GET /b HTTP/1.0"))
+    block = b"".join(HEAD + b'"%b" 400 - "-" "-"\n' % r for r in (b"\\x16\\x03", b"-", b"PUT /a", b"GET /b HTTP/1.0"))
     parsed = read(block, "path", "method", "query", "request", "size")
     assert parsed.values == [
         [None, None, None, "/b"],
         [None, None, None, "GET"],
         [None] * 4,
-        ["\\x16\\x03", None, "GET /a", "GET /b HTTP/1.0"],
+        ["\\x16\\x03", None, "PUT /a", "GET /b HTTP/1.0"],
         [None] * 4,
     ]
     assert parsed.bad_fields == {"path": 3, "method": 3, "query": 3}
     assert parsed.malformed == []
+
+
+@pytest.mark.parametrize(
+    ("request_line", "parts"),
+    [
+        (b"GET /i.php?x=a b HTTP/1.1", ["GET", "/i.php", "x=a b", "HTTP/1.1"]),
+        (b"GET /i.php?v[]= 'wget x; y' HTTP/1.1", ["GET", "/i.php", "v[]= 'wget x; y'", "HTTP/1.1"]),
+        (b"GET /a b.html HTTP/2.0", ["GET", "/a b.html", None, "HTTP/2.0"]),
+        (b"GET /legacy?x=1", ["GET", "/legacy", "x=1", None]),
+        (b"GET /legacy", ["GET", "/legacy", None, None]),
+    ],
+)
+def test_a_target_may_hold_blanks_and_http_09_has_no_protocol(request_line: bytes, parts: list[str]) -> None:
+    parsed = read(HEAD + b'"%b" 400 - "-" "-"\n' % request_line, "method", "path", "query", "protocol")
+    assert [column[0] for column in parsed.values] == parts
+    assert parsed.bad_fields == {}
+
+
+def test_a_dash_between_blanks_is_no_user_as_old_jetty_writes_it() -> None:
+    line = b'192.0.2.7 -  -  [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 12 "-" "M"\n'
+    assert read(line, "host", "user", "status").values == [["192.0.2.7"], [None], [200]]
 
 
 def test_a_time_that_cannot_be_is_none_and_counted() -> None:
