@@ -8,6 +8,7 @@ the exit code of the command (`exit_code`) and the heading of docs/messages.md t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from types import TracebackType
 from typing import Any, ClassVar, Literal
 
 Blame = Literal["user", "data", "cluster", "mrframe"]
@@ -26,11 +27,22 @@ def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "", cutoff: f
 
 
 class MrframeError(Exception):
-    """Base of all errors that mrframe raises on purpose. Raise a subclass, never this."""
+    """Base of all errors that mrframe raises on purpose. Raise a subclass, never this.
+
+    `frames` are mrframe's own frames, which programs do not see (`api/tracebacks.py`).
+    """
 
     slug: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
     blame: ClassVar[Blame] = "mrframe"
+    frames: TracebackType | None = None
+
+
+class JobTraceback(Exception):
+    """The cause of an error whose exception was raised in another process: its traceback as text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f'\n"""\n{text.rstrip()}\n"""')
 
 
 class UsageError(MrframeError):

@@ -17,6 +17,7 @@ import msgpack
 
 from mrframe.api.found_job import JobLike, resolve
 from mrframe.api.result import Result, held
+from mrframe.api.tracebacks import trimmed
 from mrframe.core.job.job import Job
 from mrframe.core.job.result_columns import result_columns
 from mrframe.core.model.spec import Split
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 1000
 
 
+@trimmed
 def run(
     job: JobLike,
     inputs: GivenInputs,
@@ -49,7 +51,7 @@ def run(
     quarantine: str | None = None,
     text: Text = "escape",
     targets: Sequence[str] = (),
-    keep: Mapping[str, Any] | None = None,
+    keep: Mapping[str, Any] | bool = True,
 ) -> Result:
     """Run a job over inputs and wait for its result.
 
@@ -63,8 +65,8 @@ def run(
     quarantine   the same for all records that were left out because the job's code failed on them (max_failed)
     text         how those two files hold bytes that are not UTF-8: see `Result.write`
     targets      files and folders that will be written with the result: an error when one of the inputs is among them
-    keep         when given, the run is kept for a week in the user's state directory, for `mrframe replay` and `why`.
-                 Its id is in `summary.kept`, or in the error's `kept`. `mrframe count` gives its question here
+    keep         whether a failure is kept for a week, for `mrframe replay` (its id is in the error's `kept`). With a
+                 mapping, such as the question of `mrframe count`, the run is kept too (`summary.kept`)
 
     Raises errors of `mrframe.errors`: UsageError and its kin before anything runs, then UserCodeError and others.
     """
@@ -83,7 +85,7 @@ def run(
         plan = cache.consult(plan)
         chosen = cache.whole_result(plan) or engine_for(plan)
         try:
-            outcome = _carried_out(chosen, plan, on_progress, keep=keep is not None)
+            outcome = _carried_out(chosen, plan, on_progress, keep=keep is not False)
         except CorruptData as error:
             if not _counts_on_saved(plan):
                 raise
@@ -95,7 +97,7 @@ def run(
         summary = _summarised(plan, outcome, chosen, cache, warnings)
         _write_left_out(outcome, rejects, quarantine, text)
         summary.seconds["total"] = round(time.monotonic() - started_s, 4)
-        if keep is not None:
+        if isinstance(keep, Mapping):
             keep_run(plan, outcome, summary, keep)
         return _held(plan.job, outcome, summary, stack)
 
@@ -177,6 +179,8 @@ def _carried_out(engine: Engine, plan: Plan, on_progress: OnProgress | None, *, 
     except UserCodeError as error:
         if keep:
             keep_failure(plan, error)
+            if error.kept:
+                error.add_note(f"  replay  mrframe replay {error.kept}")
         raise
 
 

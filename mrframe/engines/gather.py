@@ -8,6 +8,7 @@ figures for people (`history/summary.py`), and how files travel (each engine's `
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 from mrframe.core.job.job import Reader
@@ -19,7 +20,9 @@ from mrframe.engines.plan.mismatches import evidence, forced_format, origin_of
 from mrframe.engines.protocol import CommittedAttempt, Outcome, Plan, raise_failure
 from mrframe.errors import MrframeError, TooManyFailed, TooManyMalformed
 from mrframe.formats.inputs.head import decoded_head, head_at
+from mrframe.task.code.pickled import functions_of
 from mrframe.task.reduce.sorted_output import PART_FILE
+from mrframe.task.report.pickled_frames import with_files
 from mrframe.task.report.rejects import QUARANTINE_FILE, REJECTS_FILE
 
 FAILED_SHOWN = 3
@@ -82,6 +85,9 @@ def raise_end(
     plan     where it is known: then the error also has the outcome of the maps, for `--rejects` and `--quarantine`
     """
     __tracebackhide__ = True  # of pytest
+    if plan is not None and plan.file is None:
+        functions = (function for _, function in functions_of(plan.job))
+        failure = replace(failure, traceback_text=with_files(failure.traceback_text, functions))
     try:
         raise_failure(failure)
     except (TooManyMalformed, TooManyFailed) as error:

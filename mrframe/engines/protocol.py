@@ -196,7 +196,7 @@ def raise_failure(failure: Failure, cause: BaseException | None = None) -> NoRet
             hook=failure.hook,
         )
         if failure.traceback_text and cause is None:
-            error.add_note(f"\n{failure.traceback_text}")
+            cause = errors.JobTraceback(failure.traceback_text)
         for name, text in _whereabouts(failure):
             error.add_note(f"  {name:7} {text}")
         raise error from cause

@@ -192,7 +192,7 @@ def by_job(kind: str, path: str, split_bytes: int) -> list[tuple[int, bytes]]:
     """(offset, line) of each record, by the inline engine, which balances its own ledger."""
     job = Job(read=reader_named(kind), map=_keep, reduce=mrframe.each)
     options = RunOptions(engine="inline", split_bytes=split_bytes, max_bad="100%")
-    with mrframe.run(job, [path], options) as result:
+    with mrframe.run(job, [path], options, keep=False) as result:
         return [(offset, line.encode("utf-8", "surrogateescape")) for offset, line in result]
 
 

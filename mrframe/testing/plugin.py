@@ -72,6 +72,7 @@ def mr_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     children: set[int] = set()
 
     def marked(job: Any, data: Data, *, job_options: dict[str, Any] | None = None, **options: Any) -> Rows:
+        __tracebackhide__ = True
         before = _children()
         os.environ[MARK] = mark
         try:
@@ -95,6 +96,7 @@ def mr_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 
 def _runner(factory: pytest.TempPathFactory, preset: dict[str, Any]) -> Runner:
     def run(job: Any, data: Data, *, job_options: dict[str, Any] | None = None, **options: Any) -> Rows:
+        __tracebackhide__ = True
         from mrframe import api
 
         chosen = api.RunOptions(**{**preset, **options})
@@ -103,7 +105,7 @@ def _runner(factory: pytest.TempPathFactory, preset: dict[str, Any]) -> Runner:
             inputs = {source: _as_files(some, factory) for source, some in data.items()}
         else:
             inputs = _as_files(data, factory)
-        with api.run(job, inputs, chosen, job_options=job_options) as result:
+        with api.run(job, inputs, chosen, job_options=job_options, keep=False) as result:
             return Rows(result.rows(), result.summary)
 
     return run

@@ -251,7 +251,7 @@ def cluster() -> Finding:
         options = RunOptions(engine="local", nodes=2, slots=1, shuffle="zmq", splits=2, timeout_s=STARTS_S_MAX)
         started = time.monotonic()
         try:
-            with run(job, [path], options) as result:
+            with run(job, [path], options, keep=False) as result:
                 rows = list(result.rows())
         except MrframeError as error:
             return Finding("cluster", "wrong", f"two nodes do not run a job: {error}")

@@ -88,7 +88,7 @@ def _text_of_test(name: str, origin: str) -> str:
         path = os.path.join(scratch.path, "input.log")
         with open(path, "w", encoding="ascii") as file:
             file.write(lines)
-        with run(origin, [path], RunOptions(engine="inline")) as result:
+        with run(origin, [path], RunOptions(engine="inline"), keep=False) as result:
             rows = "".join(f"        {row!r},\n" for row in result.rows())
     named = path in rows
     return _TEST.format(

@@ -115,7 +115,7 @@ class Trial:
     def _rows(self, job: Job | FoundJob, way: Way) -> tuple[bytes, ...]:
         options = dataclasses.replace(self._base, **way.changes)
         job_options = self.job_options if isinstance(job, FoundJob) else {}
-        with run(job, self.inputs, options, job_options=job_options) as result:
+        with run(job, self.inputs, options, job_options=job_options, keep=False) as result:
             return tuple(jsonl_lines(result.rows()))
 
     def _in_other_process(self, way: Way) -> tuple[bytes, ...]:

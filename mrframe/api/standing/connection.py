@@ -27,6 +27,7 @@ from mrframe.api.standing.dataset_client import DatasetClient
 from mrframe.api.standing.rows import CancelledSubmission, ClusterStatus, SubmissionInfo, state_text, status_of
 from mrframe.api.standing.session_calls import REPLY_S, ended, submitted_maps
 from mrframe.api.standing.submission_handle import Submission
+from mrframe.api.tracebacks import trimmed
 from mrframe.cluster.client.cluster_dir import ClusterDir, default_cluster_dir
 from mrframe.cluster.client.standing_session import StandingSession
 from mrframe.core.model.actions import JobEnded
@@ -76,6 +77,7 @@ class Client(DatasetClient):
 
     # ---- submissions --------------------------------------------------------------------------------
 
+    @trimmed
     def submit(
         self,
         job: JobLike,
@@ -128,6 +130,7 @@ class Client(DatasetClient):
         """The nodes and submissions of the cluster."""
         return status_of(self.directory, self._dir.log, self._session.state(self._reply_s))
 
+    @trimmed
     def wait(self, id: str, timeout_s: float | None = None) -> None:  # noqa: A002
         """Wait until a submission has ended. Raises its failure, TimedOut when it goes on for longer."""
         name = self._dir.job(id)
@@ -135,6 +138,7 @@ class Client(DatasetClient):
         if event.failure is not None:
             submissions.raise_failure_of(event, self._dir.record(name))
 
+    @trimmed
     def result(self, id: str, timeout_s: float = 0.0) -> Result:  # noqa: A002
         """The result of a submission, as often as it is asked for. Waits at most so long for its end.
 

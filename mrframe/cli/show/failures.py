@@ -39,7 +39,8 @@ def show(
     if isinstance(error, UserCodeError):
         lines += _whereabouts(error, words, inputs)
     if verbose:
-        lines += ["", "mrframe's own frames:", *traceback.format_exception(error)]
+        own = error.frames or error.__traceback__
+        lines += ["", "mrframe's own frames:", *traceback.format_exception(type(error), error, own)]
     screen.report(*lines)
 
 

@@ -123,7 +123,9 @@ class Player:
                 stack.enter_context(self._cluster.used())
             try:
                 with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # jobs may print
-                    result = stack.enter_context(mrframe.run(job, paths, RunOptions(**settings), rejects=rejects))
+                    options = RunOptions(**settings)
+                    started = mrframe.run(job, paths, options, rejects=rejects, keep=False)
+                    result = stack.enter_context(started)
                 outcome = CaseOutcome(list(result), result.summary.to_plain())
             except (Exception, SystemExit, GeneratorExit) as error:  # a job's code may raise anything
                 if isinstance(error, ClusterUnreachable) and self._cluster is not None:
