@@ -15,7 +15,7 @@ READY := $(VENV)/.ready
 INSTALLED := $(VENV)/bin/mrframe
 DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 
-.PHONY: help demo test lint bench bench-versions bench-start simulate chaos kills fuzz differential samples measures docs clean bench-full
+.PHONY: help demo test lint bench bench-versions bench-start bench-instructions simulate chaos kills fuzz differential samples measures docs clean bench-full
 
 help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench-versions: $(READY)  ## compare the speed of this tree with the revision BA
 
 bench-start: $(READY)  ## compare the start-up of this tree with that of the revision BASE
 	$(RUN) benchmarks/start.py $(BASE)
+
+bench-instructions: $(READY)  ## count the instructions of each job on this tree and on BASE (needs valgrind)
+	$(RUN) benchmarks/instructions.py $(BASE)
 
 bench-full: $(READY)  ## the same with a gigabyte of logs; takes about an hour
 	$(RUN) benchmarks/run.py --sizes full

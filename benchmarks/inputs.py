@@ -18,6 +18,7 @@ VERSION = 1  # raised when the generator gives other bytes for the same argument
 MIB = 1 << 20
 SIZES = {  # of each kind, in bytes
     "tiny": {"logs": MIB // 4, "text": MIB // 8, "records": MIB // 8},
+    "few": {"logs": 4 * MIB, "text": MIB, "records": 2 * MIB},
     "small": {"logs": 128 * MIB, "text": 16 * MIB, "records": 48 * MIB},
     "full": {"logs": 1024 * MIB, "text": 300 * MIB, "records": 300 * MIB},
 }
