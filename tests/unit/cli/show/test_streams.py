@@ -137,3 +137,57 @@ def test_text_that_the_encoding_lacks_is_spelled():
     out = Ascii()
     Screen(out).report("caf\u00e9")
     assert out.getvalue() == "caf\\xe9\n"
+
+
+# ---- the width of a terminal, and ASCII -----------------------------------------------------------
+
+LOCALES = ("LC_ALL", "LC_CTYPE", "LANG")
+
+
+@pytest.fixture
+def locale(monkeypatch):
+    """Set variables of the locale; all others are unset."""
+
+    def set_to(**variables):
+        for name in LOCALES:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    set_to()
+    return set_to
+
+
+@pytest.mark.parametrize(
+    ("encoding", "variables", "is_ascii"),
+    [
+        ("utf-8", {}, False),
+        ("UTF-8", {"LANG": "de_DE.UTF-8"}, False),
+        ("utf-8", {"LC_ALL": "C"}, True),
+        ("utf-8", {"LC_ALL": "C.UTF-8", "LANG": "C"}, False),
+        ("utf-8", {"LC_ALL": "", "LANG": "POSIX"}, True),
+        ("ascii", {"LANG": "de_DE.UTF-8"}, True),
+        ("iso8859-1", {}, True),
+        ("ANSI_X3.4-1968", {"LC_ALL": "C"}, True),
+    ],
+)
+def test_ascii_is_asked_for_by_the_encoding_or_the_locale(locale, encoding, variables, is_ascii):
+    locale(**variables)
+    assert streams.is_ascii_only(SimpleNamespace(encoding=encoding)) is is_ascii
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "iso8859-1", "utf-8"])
+def test_an_ascii_stream_gets_ascii_and_never_an_error(locale, encoding):
+    locale(LC_ALL="C")
+    written = io.BytesIO()
+    stream = io.TextIOWrapper(written, encoding=encoding, errors="strict", line_buffering=True)
+    Screen(stream).report("\u2501\u2501\u254c 3 rows \u00b7 caf\u00e9 \u65e5\u2026")
+    assert written.getvalue() == b"##- 3 rows - caf\\xe9 \\u65e5~\n"
+
+
+@pytest.mark.parametrize(("columns", "width"), [("", 80), ("57", 57), ("0", 80), ("wide", 80)])
+def test_the_width_is_that_of_columns_or_of_the_terminal(locale, terminal, monkeypatch, columns, width):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert streams.terminal_of(terminal).width == width
+    assert streams.terminal_of(terminal).mark == "\u2026"
+    assert streams.terminal_of(io.StringIO()) is None
