@@ -7,7 +7,6 @@ messages and ending (`cluster/`), and the work of a task (`task/`).
 from __future__ import annotations
 
 import select
-import sys
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -139,7 +138,7 @@ class _JobRun:
             self._cluster.add_splits(self._job, (split,))
             while self._ended is None:
                 self._poll(0)
-                if select.select([sys.stdin], [], [], 0)[0]:
+                if self._plan.feed_fd < 0 or select.select([self._plan.feed_fd], [], [], 0)[0]:
                     break
                 self._poll(POLL_S)
                 self._check_time()

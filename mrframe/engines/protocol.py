@@ -38,6 +38,7 @@ class Plan:
                      without the longest of the other splits (`cache/saved_maps.py`)
     notes            about the inputs, for people: files that were given twice, or left out
     paths            of all inputs that are files, whatever is known of them
+    feed_fd          the descriptor that `feed` reads, -1 if it has none
     file             the job file, None for a job that did not come from one
     job_options      the options that the job function of the file was called with
     """
@@ -55,6 +56,7 @@ class Plan:
     estimated_bytes: int
     notes: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    feed_fd: int = -1
 
 
 @dataclass(frozen=True, slots=True)

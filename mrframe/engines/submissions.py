@@ -79,9 +79,9 @@ def prepare(
     Raises what `planning.make_plan` and `sampled` raise.
     """
     with Scratch(options.scratch_dir, later=True) as scratch:
-        if "-" in inputs:
-            raise UsageError("standard input cannot be submitted, as the command does not wait; name a file")
         found = find_inputs(job, inputs, stored)
+        if any(file.is_stdin for file in found.files):
+            raise UsageError("standard input cannot be submitted, as the command does not wait; name a file")
         cache = open_cache(options, found.files, found.estimated_bytes)
         options = cache.cut_as_before(options)
         plan = make_plan(job, found, options, scratch=scratch, file=file, job_options=job_options)

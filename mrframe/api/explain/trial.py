@@ -24,6 +24,7 @@ from mrframe.core.job.job import Job
 from mrframe.core.settings.options import RunOptions
 from mrframe.engines.plan.planning import hash_seed
 from mrframe.errors import UsageError
+from mrframe.formats.inputs.files import is_stream
 from mrframe.formats.output.writing import jsonl_lines
 from mrframe.task.cache.fingerprint import unsaved_because
 
@@ -89,7 +90,7 @@ class Trial:
         options: RunOptions,
         job_options: Mapping[str, Any] | None = None,
     ) -> None:
-        if any(text == "-" or (text.endswith("=-") and not os.path.exists(text)) for text in inputs):
+        if any(is_stream(text) or (text.endswith("=-") and not os.path.exists(text)) for text in inputs):
             raise UsageError("check reads its inputs several times, so standard input cannot be one; name a file")
         self.job = find_job(job) if isinstance(job, str) else job
         self.inputs = inputs

@@ -10,8 +10,8 @@ from mrframe.api.questions.where import compile_where
 from mrframe.core.job.job import Job, Reader, Reducer, top
 from mrframe.core.job.result_columns import reduced_columns
 from mrframe.errors import FormatError, UsageError
-from mrframe.formats.inputs.files import STDIN_PATHS
-from mrframe.formats.registry import kind_of, logs, reader_named, reader_with, undetected
+from mrframe.formats.inputs.files import is_stream
+from mrframe.formats.registry import json_lines, kind_of, logs, reader_named, reader_with, undetected
 
 REDUCERS = ("count", "total", "smallest", "largest", "mean", "distinct", "collect")
 
@@ -69,12 +69,15 @@ def find_reader(
         return own
     if log_format is not None:
         return reader_named(log_format)
-    if inputs[0] in STDIN_PATHS:
+    if is_stream(inputs[0]):
         return logs.access  # which is detected, whatever it is, when the input is read
     from mrframe.api.questions.first_bytes import first_bytes
     from mrframe.formats.detect import detect
+    from mrframe.formats.schema import fields_of
 
-    name, sample = first_bytes(inputs)
+    name, sample = first_bytes(inputs, empty=True)
+    if not sample:  # as just after a rotation: the reader that has the fields, which will read nothing
+        return logs.access if set(fields) <= set(fields_of(logs.combined) or ()) else json_lines
     try:
         return undetected(detect(sample, name).reader)
     except FormatError:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mrframe.core.job.job import Job, Reader
 from mrframe.core.model.error_limits import parse_limit
@@ -62,7 +62,7 @@ def make_plan(
     total_bytes = inputs.estimated_bytes
     if options.split_bytes is None:
         options = dataclasses.replace(options, split_bytes=default_split_bytes(total_bytes))
-    feed, first = _spooled(inputs.by_source, options, scratch)
+    feed, first, feed_fd = _spooled(inputs.by_source, options, scratch)
     window = _window(options)
     return Plan(
         job=job,
@@ -86,6 +86,7 @@ def make_plan(
         steps=plan_steps(job, options, total_bytes, keeps_maps=keep_rejects or keep_quarantine),
         splits=tuple(_splits_of(inputs.by_source, options)),
         feed=feed,
+        feed_fd=feed_fd,
         bytes_total=inputs.bytes_total,
         scratch=scratch,
         estimated_bytes=total_bytes,
@@ -202,22 +203,36 @@ def _length(options: RunOptions) -> int:
 
 def _spooled(
     named: Mapping[str, Sequence[InputFile]], options: RunOptions, scratch: Scratch
-) -> tuple[Iterator[Split] | None, Split | None]:
-    """The splits of standard input as they arrive, and the first of them."""
+) -> tuple[Iterator[Split] | None, Split | None, int]:
+    """The splits of standard input as they arrive, the first of them, and the descriptor that is read."""
     files = [(name, file) for name, some in named.items() for file in some]
     positions = [(index, name) for index, (name, file) in enumerate(files) if file.is_stdin]
     if not positions:
-        return None, None
+        return None, None, -1
     if len(positions) > 1:
         raise InputError("standard input (-) is given to two sources, but it can be read only once; give it once")
-    if sys.stdin is None:
-        raise InputError("standard input (-) is closed; pipe a log into the command, or name a file")
     from mrframe.formats.inputs.stdin import InTime, spool
 
     index, name = positions[0]
+    source = _opened(files[index][1])
     folder = os.path.join(scratch.make(), "stdin")
     os.mkdir(folder, 0o700)
-    stream = sys.stdin.buffer if options.timeout_s is None else InTime(sys.stdin.buffer, options.timeout_s)
+    stream = source if options.timeout_s is None else InTime(source, options.timeout_s)
     feed = spool(stream, folder, block_bytes=_length(options), index=index, input_name=name)
     first = next(feed, None)
-    return chain([] if first is None else [first], feed), first
+    return chain([] if first is None else [first], feed), first, _descriptor(source)
+
+
+def _opened(file: InputFile) -> BinaryIO:
+    if file.path != "-":
+        return open(file.path, "rb")
+    if sys.stdin is None:
+        raise InputError("standard input (-) is closed; pipe a log into the command, or name a file")
+    return sys.stdin.buffer
+
+
+def _descriptor(stream: BinaryIO) -> int:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError):  # a stream of Python's own
+        return -1

@@ -8,7 +8,8 @@ An INPUT is a path, a glob, a directory, or `-`. Rules:
 - A file is read once, however it is found and whatever its names are (links of both kinds, `./a`, another mount).
   Device and inode identify a file. The first name counts, and a note names both.
 - A folder or file that cannot be read, and a link that leads nowhere, is an error, also when a glob has found it.
-- Pipes, sockets and devices are refused, since they cannot be read twice. `-` reads standard input.
+- Pipes, sockets and devices are refused, since they cannot be read twice. `-` reads standard input, and `<(…)` of a
+  shell is read in the same way.
 Every file is opened once here, to see that it can be read and to recognise it by its first bytes.
 Not here: cutting files into splits (`splits.py`).
 """
@@ -28,6 +29,7 @@ from mrframe.formats.inputs.file_identity import State, state_of
 from mrframe.formats.inputs.magic import HEAD_BYTES
 
 STDIN_PATHS = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
+_OPENED = ("/dev/fd/", "/proc/self/fd/")
 _PIPE_REMEDY = "give - as the input and pipe it in: … | mrframe run JOB -"
 
 
@@ -52,7 +54,8 @@ class StoredBlock:
 class InputFile:
     """One input, found and readable.
 
-    path         absolute, "-" for standard input, the dataset for a stored file (which has `blocks`)
+    path         absolute, "-" for standard input, /dev/fd/N for a pipe that is read like it, the dataset for a stored
+                 file (which has `blocks`)
     name         as people know it: the argument, or the path below it
     bytes        size on disk, compressed or not. 0 for standard input, whose size is unknown. The size of the
                  content of a stored file
@@ -92,10 +95,13 @@ def expand(
         raise InputError("no input was given; name files, globs or directories, or - for standard input")
     files: list[InputFile] = []
     for argument in inputs:
-        if argument in STDIN_PATHS:
+        if is_stream(argument):
             if any(f.is_stdin for f in files):
-                raise InputError("standard input (-) is given twice, but it can be read only once; give it once")
-            files.append(InputFile("-", "-", 0, is_stdin=True))
+                raise InputError(
+                    f"standard input (-) or a pipe is given twice, {argument} last, but one can be read, and once; "
+                    "give it once, or join several: cat <(…) <(…) | mrframe run JOB -"
+                )
+            files.append(InputFile("-" if argument in STDIN_PATHS else argument, "-", 0, is_stdin=True))
         elif argument.startswith(STORED_PREFIX) and not os.path.lexists(argument):
             if stored is None:
                 raise InputError(
@@ -106,6 +112,16 @@ def expand(
         else:
             files += _argument(argument, note)
     return _once(files, note)
+
+
+def is_stream(argument: str) -> bool:
+    """Return whether an INPUT can be read only once: standard input, or a pipe that a shell has opened, `<(…)`."""
+    if argument in STDIN_PATHS:
+        return True
+    try:
+        return argument.startswith(_OPENED) and stat.S_ISFIFO(os.stat(argument).st_mode)
+    except OSError:
+        return False
 
 
 def _stored_once(files: list[InputFile], before: Sequence[InputFile], argument: str, note: Note) -> list[InputFile]:
