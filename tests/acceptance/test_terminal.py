@@ -198,6 +198,7 @@ def test_settings_folders_and_health(folder):
     folder.evil("init", f"{NAME}/x")
     folder.run("doctor", environment={"TMPDIR": os.path.join(str(folder.path), NAME)})
     folder.run("completion", "bash")
+    folder.evil("demo", NAME)
 
 
 @pytest.mark.slow
