@@ -31,7 +31,7 @@ def in_child(work: Callable[[], int]) -> int:
 
 def _work_and_leave(work: Callable[[], int]) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    code = 1
+    code = 0
     try:
         code = work()
         flush_all()
@@ -49,5 +49,6 @@ def _work_and_leave(work: Callable[[], int]) -> NoReturn:
         from mrframe.cli.show.failures import show_unexpected
 
         show_unexpected(error, stderr())
+        code = 1
     finally:
         os._exit(code)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.errors import MrframeError
+from mrframe.errors import MrframeError, OutputError
 from mrframe.store.run_records import RunRecords, default_folder
 from mrframe.store.scratch import Scratch
 from mrframe.task.debug.capsule import Capsule
@@ -90,6 +90,8 @@ def run_again(
         with Scratch() as scratch:
             text = replay(capsule, job_for(package, job), scratch.path, debug)
             return Replayed(text, rows_of(scratch.path) if not text else [])
+    except OutputError:
+        raise  # of the disk, which says nothing about the job
     except MrframeError as error:
         return Replayed(f"{error}\n", [])
 

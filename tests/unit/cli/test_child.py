@@ -6,6 +6,7 @@ import os
 import signal
 
 from mrframe.cli.child import in_child
+from mrframe.errors import OutputError
 
 
 def test_a_child_gives_its_exit_code_and_says_what_ended_it(capfd):
@@ -18,3 +19,11 @@ def test_a_child_gives_its_exit_code_and_says_what_ended_it(capfd):
     assert "LookupError: nobody expected this" in capfd.readouterr().err
     assert in_child(lambda: os.kill(os.getpid(), signal.SIGKILL)) == 1
     assert "killed by SIGKILL" in capfd.readouterr().err
+
+
+def test_an_error_of_the_disk_is_shown_with_its_exit_code(capfd):
+    def refuse() -> int:
+        raise OutputError("the scratch directory /x cannot be written")
+
+    assert in_child(refuse) == 2
+    assert capfd.readouterr().err == "error: the scratch directory /x cannot be written\n"
