@@ -15,6 +15,7 @@ comes twice at the same one.
 from __future__ import annotations
 
 import os
+import select
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,8 +28,9 @@ from mrframe.core.model.spec import Failure, MapOrder, Order, ReduceOrder
 from mrframe.errors import UserCodeError
 from mrframe.formats.inputs.splits import open_split
 from mrframe.task.code.package import LoadedJob
+from mrframe.task.isolation import own_state
 from mrframe.task.isolation.process_limits import memory_limited
-from mrframe.task.isolation.progress_page import Position, ProgressPage
+from mrframe.task.isolation.progress_page import Position, ProgressPage, page_path
 from mrframe.task.isolation.record_guard import PageReporter, RecordGuard, RecordId
 from mrframe.task.isolation.watched_child import KILLED, Death, Outcome, watched
 from mrframe.task.map.calls import EmitFailed
@@ -39,6 +41,7 @@ from mrframe.task.report.line_numbers import lines_before, lines_within
 from mrframe.task.report.task_progress import TaskProgress
 
 KILLS_MAX = 4  # deaths by SIGKILL at different places, after which the attempt is given up
+KILLED_TOO_MS = 200  # who kills a group of processes has soon killed this one, too, and its page must not move
 Run = Callable[[Order, TaskProgress, RecordGuard], TaskReport | Failure]
 
 
@@ -50,12 +53,30 @@ class IsolatedAttempt:
         self._order = order
         self._reporter = reporter
         self._run = run
-        self._page = ProgressPage()
+        self._page = ProgressPage()  # `outcome` makes the one that outlives this process
         self._skipped: dict[RecordId, str] = {}
         self._limit = job.settings.max_failed if reads_lines(order) and not job.settings.sampling else 0
 
     def outcome(self, *, apart: bool) -> TaskReport | Failure:
         """Run the task, in a child if `apart`, otherwise in this process."""
+        if apart:
+            self._page = ProgressPage(page_path(self._order.out_dir))
+            self._page.linger_near(self._order.near)
+        try:
+            return self._blamed_before() or self._outcome(apart=apart)
+        finally:
+            self._page.delete()
+
+    def _blamed_before(self) -> Failure | None:
+        """Return the failure for a record or key at which earlier attempts died, unless it may be left out."""
+        for fatal, reason in self._order.fatal:
+            position = Position(fatal.offset, fatal.length, fatal.record, 0, 0, spent=False, key=fatal.key)
+            failure = self._blamed(Death(reason, ""), position)
+            if not self._skip(failure, position):
+                return failure
+        return None
+
+    def _outcome(self, *, apart: bool) -> TaskReport | Failure:
         killed: set[Position] = set()
         while True:
             shutil.rmtree(self._order.out_dir, ignore_errors=True)
@@ -70,7 +91,12 @@ class IsolatedAttempt:
             if isinstance(ended, Death) and ended.reason == KILLED and position not in killed:
                 killed.add(position)
                 if len(killed) < KILLS_MAX:
+                    select.poll().poll(KILLED_TOO_MS)
                     continue
+            change = self._page.changed()
+            if change is not None and (isinstance(ended, Death) or ended.kind == "io"):
+                position, number = change
+                ended = Death(own_state.describe(number), "")
             failure = self._blamed(ended, position) if isinstance(ended, Death) else ended
             if not self._skip(failure, position):
                 return failure

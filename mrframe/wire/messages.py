@@ -311,7 +311,11 @@ class MasterSetup:
 
 @dataclass(frozen=True, slots=True)
 class NodeSetup:
-    """First message of the client to a node, over its pipe. `storage` is the folder of its block store, or ""."""
+    """First message of the client to a node, over its pipe.
+
+    storage    the folder of its block store, or ""
+    blameless  no attempt is to blame for the end of the node's last process
+    """
 
     name: str
     incarnation: str
@@ -324,6 +328,7 @@ class NodeSetup:
     master_address: str
     limits: NodeLimits
     storage: str = ""
+    blameless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

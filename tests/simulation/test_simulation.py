@@ -117,6 +117,19 @@ def test_reduces_that_take_one_source_for_another_are_refused_in_any_weather():
     assert text.count("misreads the sources of") >= 20
 
 
+def test_a_task_that_ends_its_nodes_fails_its_job_alone_after_few_of_them():
+    failed = 0
+    for seed in range(60):
+        weather = make_faults(Random(seed))  # without faults after which nobody knows why a node is silent
+        quiet = replace(weather, lose=0.0, slow=0.0, pauses=0, cuts=0, master_crashes=0, torn_turns=0.0)
+        trace = run(seed, faults=replace(quiet, node_killer=True))
+        ended = sum("is ended by" in line for line in trace.lines)
+        assert ended <= 8  # `node_deaths_max`, and one that took longer than a lease is not counted
+        failed += trace.results["job-1"] == ("died", "")
+        assert trace.results["job-2"] != ("died", "")
+    assert failed >= 30
+
+
 def test_a_broken_invariant_is_reported_with_its_seed_and_the_last_steps(monkeypatch):
     monkeypatch.setattr(assignment, "attempt_id", lambda task, _epoch, _number: f"{task}.1.1")
     with pytest.raises(InvariantBroken, match=r"(?s)I\d+: .*seed \d+, Faults.*\n +\d+\.\d{3} "):

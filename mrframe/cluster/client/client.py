@@ -25,6 +25,7 @@ from typing import Any, Literal, Self
 from mrframe.cluster.client.keeper import KeeperSpec
 from mrframe.cluster.client.master_session import PACKAGE_BYTES_MAX, MasterSession
 from mrframe.cluster.client.process_tree import ProcessTree
+from mrframe.cluster.client.restart_pauses import RestartPauses
 from mrframe.cluster.master.client_sessions import CLIENT, MASTER
 from mrframe.cluster.transport.auth import Keys, make_keys
 from mrframe.cluster.transport.pipes import Pipe
@@ -76,6 +77,8 @@ class LocalCluster(MasterSession):
         self._furthest: dict[str, Done] = {}  # by job: the most that was completed
         self._due_s: dict[str, float] = {}  # process -> when it is to be started again
         self._given_up: set[str] = set()
+        self._blameless: set[str] = set()  # nodes whose last process no attempt has ended
+        self._node_pauses = RestartPauses()
         self._slots = slots
         self._by_path = by_path
         self._limits = limits
@@ -207,8 +210,10 @@ class LocalCluster(MasterSession):
                 self._master_address,
                 self._limits,
                 self._storage_of(name),
+                name in self._blameless,
             )
         )
+        self._blameless.discard(name)
 
     def _storage_of(self, _node: str) -> str:
         """Return the folder of a node's block store: a cluster that lives for one run has none."""
@@ -309,8 +314,12 @@ class LocalCluster(MasterSession):
         self._note_restart(name, reason, refused=refused)
         if name in self.restarts:
             self.restarts[name] += 1
-        if refused:
-            self._due_s[name] = time.monotonic() + self.pause_s
+        if refused or name == KEEPER:
+            self._blameless.update([name] if refused else self.restarts)
+        now_s = time.monotonic()
+        pause_s = self._node_pauses.next_s(name, now_s) if name in self.restarts else 0.0
+        if refused or pause_s:
+            self._due_s[name] = now_s + max(pause_s, self.pause_s if refused else 0.0)
         else:
             self._start_again(name)
 

@@ -7,7 +7,8 @@ themselves. When the supervisor ends, in whatever way, the keeper ends all other
 attempts stay, and the next `start` resumes from them.
 
 Rules.
-- A process that dies `DEATHS_MAX` times within `DEATHS_S` is not started again. Without its master the cluster ends.
+- A master or keeper that dies `DEATHS_MAX` times within `DEATHS_S` is not started again, and the cluster ends. Nodes
+  are always started again, after growing pauses (`restart_pauses.py`).
 - A master or node that ends because its disk refuses is started again after `RESPITE_S`, without limit:
   it resumes once there is space. Meanwhile clients learn why the master does not answer.
 - A journal may be an older copy that lacks attempts of later masters. So the next master counts on from the highest
@@ -128,7 +129,7 @@ class StandingCluster(LocalCluster):
         now_s = time.monotonic()
         deaths = self._death_times_s.setdefault(name, deque(maxlen=DEATHS_MAX))
         deaths.append(now_s)
-        return len(deaths) < DEATHS_MAX or now_s - deaths[0] > DEATHS_S
+        return name in self.restarts or len(deaths) < DEATHS_MAX or now_s - deaths[0] > DEATHS_S
 
     def _how_often(self, _name: str) -> str:
         return f"{DEATHS_MAX} times within {DEATHS_S:g} s"

@@ -59,7 +59,15 @@ class Node:
         self._events: deque[events.NodeEvent] = deque()
         self._awaiting_package: dict[str, list[actions.Execute]] = {}
         self._dir = NodeDir(setup.directory, setup.storage)
-        self._core = NodeCore(setup.name, setup.incarnation, setup.slots, setup.limits, self._dir.held())
+        self._core = NodeCore(
+            setup.name,
+            setup.incarnation,
+            setup.slots,
+            setup.limits,
+            self._dir.held(),
+            interrupted=self._dir.interrupted(),
+            blameless=setup.blameless,
+        )
         keys = Keys(setup.public_key, setup.secret_key)
         servers = {member.name: member.public_key for member in setup.members}
         context = transport.make_context()

@@ -3,6 +3,7 @@
     <node>/job-1/package             the job's package, opaque
     <node>/job-1/sealed              names of the complete attempts, one a line, in the order of their sealing
     <node>/job-1/m0003.1.1/          output of this attempt's executor, made with the first file in it
+    <node>/job-1/m0004.1.1.page      position of an isolated attempt (`task/isolation/progress_page.py`)
     <node>/job-1/r0001.1.1.in/       files that were fetched for this attempt
 
 A node process that replaces a dead one finds here the attempts that it still holds. Unsealed attempts are deleted.
@@ -20,8 +21,10 @@ from functools import partial
 
 from mrframe.core.model.block_messages import STORED
 from mrframe.core.model.ids import parse_attempt
+from mrframe.core.model.spec import FatalPosition
 from mrframe.store.blocks import block_path
 from mrframe.store.open_files import patiently
+from mrframe.task.isolation.progress_page import PAGE, take_page
 
 _SEALED = "sealed"
 _NOTHING = " nothing"  # follows the name of an attempt that is held although it has no directory
@@ -62,6 +65,17 @@ class NodeDir:
                 elif os.path.isdir(inside):
                     shutil.rmtree(inside, ignore_errors=True)
         return held
+
+    def interrupted(self) -> list[tuple[str, FatalPosition]]:
+        """Return the isolated attempts that an earlier process has left unfinished, each with its position."""
+        found = []
+        for job in sorted(os.listdir(self.path)):
+            folder = os.path.join(self.path, job)
+            for name in sorted(name for name in os.listdir(folder) if name.endswith(PAGE)):
+                position = take_page(os.path.join(folder, name))
+                if position is not None:
+                    found.append((f"{job}/{name.removesuffix(PAGE)}", position))
+        return found
 
     def last_epoch(self) -> int:
         """Return the highest epoch of a sealed attempt, or 0 without any."""

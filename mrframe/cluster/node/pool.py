@@ -23,7 +23,8 @@ from mrframe.core.model.events import (
     ExecutorReady,
     ExecutorSealed,
 )
-from mrframe.core.model.spec import Order
+from mrframe.core.model.spec import DecodeOrder, Order
+from mrframe.task.isolation.progress_page import page_path, take_page
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
@@ -37,12 +38,13 @@ ExecutorEvent = (
 
 @dataclass(slots=True, eq=False)
 class ExecutorHandle:
-    """One executor process as the node sees it."""
+    """One executor process as the node sees it. `page`: path of the page of its isolated attempt."""
 
     number: int
     pipe: Pipe
     pid: int = 0
     fault: str = ""
+    page: str = ""
 
 
 class Pool:
@@ -79,6 +81,7 @@ class Pool:
         """Send an order to an executor."""
         executor = self._executors.get(name_of(number))
         if executor is not None:
+            executor.page = "" if isinstance(order, DecodeOrder) or not order.isolated else page_path(order.out_dir)
             executor.pipe.send(messages.Work(package, order))
 
     def block_deleted(self, number: int, attempt: str) -> None:
@@ -136,4 +139,5 @@ class Pool:
         self._loop.forget(executor.pipe.fileno())
         executor.pipe.close()
         del self._executors[name_of(executor.number)]
-        self._report(ExecutorDied(executor.number, executor.fault or reason))
+        position = take_page(executor.page) if executor.page else None
+        self._report(ExecutorDied(executor.number, executor.fault or reason, position))

@@ -20,7 +20,7 @@ from mrframe.core.model.block_messages import (
 from mrframe.core.model.catalog import Version
 from mrframe.core.model.manifest_messages import RecoverVersions, VersionKept, VersionsHeld, VersionTold
 from mrframe.core.model.reports import TaskReport
-from mrframe.core.model.spec import SPLIT_BYTES, Failure, Split, StepSpec
+from mrframe.core.model.spec import SPLIT_BYTES, Failure, FatalPosition, Split, StepSpec
 
 # ---- from a client to the scheduler ---------------------------------------------------------------
 
@@ -112,13 +112,17 @@ class NodeDrained:
 class NodeJoined:
     """A node's hello. `incarnation` is random per process: a known name with a new incarnation is a restarted node.
 
-    `held` lists the sealed attempts with output that the node still holds.
+    held         the sealed attempts with output that the node still holds
+    interrupted  isolated attempts that were under way when its last process ended, each with its position
+    blameless    its last process ended by itself, because its disk refused: no attempt is to blame
     """
 
     node: str
     incarnation: str
     slots: int
     held: tuple[str, ...] = ()
+    interrupted: tuple[tuple[str, FatalPosition], ...] = ()
+    blameless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +246,8 @@ class StartAttempt:
     partition  of a reduce attempt
     sources    of a reduce attempt: (attempt, node) of the committed maps, in input order. It must read no others.
     isolated   an earlier attempt died, so find the record or key at fault
+    fatal      records or keys, each with a reason, at which isolated attempts have died twice with their executor
+    near       where the last of these was
     stall_s    kill the attempt after this many seconds without progress
     """
 
@@ -255,6 +261,8 @@ class StartAttempt:
     block_bytes: int = SPLIT_BYTES
     isolated: bool = False
     stall_s: float | None = None
+    fatal: tuple[tuple[FatalPosition, str], ...] = ()
+    near: FatalPosition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,10 +310,14 @@ class ExecutorReady:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorDied:
-    """An executor process ended. `reason` is for messages (`killed by SIGKILL`)."""
+    """An executor process ended. `reason` is for messages (`killed by SIGKILL`).
+
+    `position` is where its attempt was, if that was isolated.
+    """
 
     executor: int
     reason: str
+    position: FatalPosition | None = None
 
 
 @dataclass(frozen=True, slots=True)

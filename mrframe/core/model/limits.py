@@ -35,6 +35,10 @@ class SchedulerLimits:
     losses_max            attempts at a task that may be lost with nodes and fetches before the job fails. They are
                           not the task's fault, so this only prevents endless repetition.
     block_losses_max      the same for a task if no node has its block any more: fewer, as the block may never return
+    node_deaths_shared_max  losses with a node that has died, after which attempts at the task run isolated and have
+                          a node for themselves: two may be chance, or the fault of another attempt on that node
+    node_deaths_max       losses with a node that has died before the job fails. Those beyond the shared ones are
+                          the task's fault, or that of the machine.
     fetch_reports_max     failed fetches of an output before it counts as lost: the first may be due to the reader
     fetch_pause_s         pause before a task is retried after its first failed fetch. It doubles with each attempt
                           that is lost.
@@ -67,6 +71,8 @@ class SchedulerLimits:
     by_path: bool = False
     tries_max: int = 4
     losses_max: int = 100
+    node_deaths_shared_max: int = 2
+    node_deaths_max: int = 6
     block_losses_max: int = 8
     fetch_reports_max: int = 3
     fetch_pause_s: float = 0.2

@@ -149,11 +149,27 @@ class StepSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class FatalPosition:
+    """Where an isolated attempt was when its process ended: at a record, or (a reduce) at a key.
+
+    offset, length  of the block that holds the record, in bytes of the source
+    record  its index in the block, -1 with a key
+    """
+
+    offset: int
+    length: int
+    record: int
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class MapOrder:
     """Instruction to an executor: map one split into a sealed file `map.mrf` in `out_dir`.
 
     `split.path` is a path that the executor can open. For "pairs", `sources` are the run files.
     `isolated`: an earlier attempt died, so go record by record and find the one at fault.
+    `fatal`: records, each with a reason, at which the executor or node of isolated attempts has died twice.
+    `near`: where the last one was. The record at fault may be an earlier one.
     """
 
     attempt: str
@@ -163,6 +179,8 @@ class MapOrder:
     out_dir: str
     sources: tuple[str, ...] = ()
     isolated: bool = False
+    fatal: tuple[tuple[FatalPosition, str], ...] = ()
+    near: FatalPosition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +202,7 @@ class ReduceOrder:
     """Instruction to an executor: merge and reduce one partition into `part.mrf` in `out_dir`.
 
     `sources` are run files in input order, of which only the sections of this partition are read. `partitions` is the
-    number of all. `isolated`: an earlier attempt died, so find the key at fault.
+    number of all. `isolated`, `fatal` and `near` as for a map, by keys.
     """
 
     attempt: str
@@ -194,6 +212,8 @@ class ReduceOrder:
     out_dir: str
     partitions: int = 1
     isolated: bool = False
+    fatal: tuple[tuple[FatalPosition, str], ...] = ()
+    near: FatalPosition | None = None
 
 
 Order = MapOrder | DecodeOrder | ReduceOrder
@@ -215,6 +235,7 @@ class Failure:
     group     values of the key at fault, as far as they are recorded, packed (only executors can read them)
     input_name  the source of a join that the record belongs to
     hook      the part of the job that raised ("map", "combine", …), else ""
+    position  of "died": where the attempt was, if it was isolated
     """
 
     kind: Literal["raised", "died", "fetch", "refused", "io"]
@@ -230,3 +251,4 @@ class Failure:
     input_name: str = ""
     lost: tuple[str, str] | None = None
     hook: str = ""
+    position: FatalPosition | None = field(default=None, metadata=ADDED)

@@ -109,7 +109,15 @@ class NodeAttempt:
         assert start is not None
         if self.kind == "reduce":
             return ReduceOrder(
-                self.name, start.step, start.partition, self.paths, self.name, start.partitions, start.isolated
+                self.name,
+                start.step,
+                start.partition,
+                self.paths,
+                self.name,
+                start.partitions,
+                start.isolated,
+                start.fatal,
+                start.near,
             )
         split = start.split
         assert split is not None
@@ -117,7 +125,17 @@ class NodeAttempt:
             return DecodeOrder(self.name, split, start.block_bytes, self.name, limits.blocks_ahead_max)
         sources = self.paths if split.is_pairs else ()
         here = self._local(split)
-        return MapOrder(self.name, start.step, here, start.partitions, self.name, sources, start.isolated)
+        return MapOrder(
+            self.name,
+            start.step,
+            here,
+            start.partitions,
+            self.name,
+            sources,
+            start.isolated,
+            start.fatal,
+            start.near,
+        )
 
     def _local(self, split: Split) -> Split:
         return replace(split, path=self.paths[0]) if split.needs_fetch else split
@@ -130,6 +148,7 @@ class ExecutorRecord:
     up       it is ready for attempts
     killed   it was told to end
     attempt  id of its current attempt, or ""
+    job      the job of its attempts, "" before the first
     given    number of attempts that it has had
     fault    why it was killed, for messages, if it was at fault
     after    actions for when it has died: they delete files that it may have been writing
@@ -139,6 +158,7 @@ class ExecutorRecord:
     up: bool = False
     killed: bool = False
     attempt: str = ""
+    job: str = ""
     given: int = 0
     fault: str = ""
     after: tuple[NodeAction, ...] = ()

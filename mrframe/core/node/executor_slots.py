@@ -1,9 +1,14 @@
 """The executors of a node, one for each slot and one more for each decoder. Each runs one attempt at a time.
 
+An executor runs attempts of one job only, and none after one that failed. Whatever a job's code does to its process
+(limits, descriptors, threads, signals) stays in the job.
+
 An executor that decodes a compressed input pauses while enough blocks wait. Meanwhile another executor uses its slot.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from mrframe.core.model.actions import KillExecutor, NodeAction, SpawnExecutor
 from mrframe.core.model.limits import NodeLimits
@@ -25,9 +30,18 @@ class ExecutorSlots:
         self._early_deaths = 0
         self._spawn_s = 0.0
 
-    def idle(self) -> list[ExecutorRecord]:
-        """Return the executors that can take an attempt, by number."""
-        return [executor for executor in self._all.values() if executor.idle]
+    def take(self, job: str) -> ExecutorRecord | None:
+        """Return an idle executor for an attempt of this job: one that has run others of it, or a new one."""
+        able = [executor for executor in self._all.values() if executor.idle and executor.job in ("", job)]
+        return min(able, key=lambda executor: (executor.job != job, executor.number), default=None)
+
+    def retire(self, unwanted: Callable[[str], bool], most: int) -> list[NodeAction]:
+        """End up to `most` idle executors that have run attempts of an unwanted job. New ones replace them."""
+        idle = [executor for executor in self._all.values() if executor.idle and executor.job]
+        ending = [executor for executor in idle if unwanted(executor.job)][:most]
+        for executor in ending:
+            executor.killed = True
+        return [KillExecutor(executor.number) for executor in ending]
 
     def attempts(self) -> list[str]:
         """Return the ids of the attempts that executors run."""
@@ -49,11 +63,15 @@ class ExecutorSlots:
             executor.up = True
             self._early_deaths = 0
 
-    def free(self, number: int, decoders: int) -> list[NodeAction]:
-        """Free an executor that has finished its attempt, or end it if it is worn out or superfluous."""
+    def free(self, number: int, decoders: int, *, failed: bool = False) -> list[NodeAction]:
+        """Free an executor that has finished its attempt. End it if that failed, or if it is worn or superfluous."""
         executor = self._all[number]
         executor.attempt = ""
-        if executor.given < self._limits.executor_attempts_max and len(self._all) <= self._slots + decoders:
+        if (
+            not failed
+            and executor.given < self._limits.executor_attempts_max
+            and len(self._all) <= self._slots + decoders
+        ):
             return []
         executor.killed = True
         return [KillExecutor(number)]

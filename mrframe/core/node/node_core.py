@@ -15,6 +15,8 @@ Not here: which output is committed or lost. A node core knows no other node.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
+from operator import eq, ne
 from typing import assert_never
 
 from mrframe.core.model.actions import (
@@ -50,7 +52,7 @@ from mrframe.core.model.events import (
 )
 from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.limits import NodeLimits
-from mrframe.core.model.spec import Failure
+from mrframe.core.model.spec import Failure, FatalPosition
 from mrframe.core.model.states import AttemptState
 from mrframe.core.node.attempts import NodeAttempt, Repeat
 from mrframe.core.node.executor_slots import ExecutorSlots
@@ -63,11 +65,20 @@ class NodeCore:
     """Decides for one node process.
 
     `incarnation` is random per process. `held` names the sealed attempts with output
-    that an earlier process of this node has left in its scratch directory.
+    that an earlier process of this node has left in its scratch directory, `interrupted` and `blameless` are for its
+    hello (`NodeJoined`).
     """
 
     def __init__(
-        self, node: str, incarnation: str, slots: int, limits: NodeLimits | None = None, held: Iterable[str] = ()
+        self,
+        node: str,
+        incarnation: str,
+        slots: int,
+        limits: NodeLimits | None = None,
+        held: Iterable[str] = (),
+        *,
+        interrupted: Iterable[tuple[str, FatalPosition]] = (),
+        blameless: bool = False,
     ) -> None:
         self.node = node
         self.incarnation = incarnation
@@ -84,6 +95,8 @@ class NodeCore:
         self._decodes: set[str] = set()  # attempts at decode tasks that have not ended
         self._next_beat_s: float | None = None
         self._last_welcome_s = 0.0
+        self._interrupted = tuple(interrupted)
+        self._blameless = blameless
         for name in held:
             self.attempts[name] = NodeAttempt(name, parse_attempt(name).job, state=AttemptState.COMMITTED)
 
@@ -202,7 +215,7 @@ class NodeCore:
             self._queue.pop(attempt.name, None)
             if attempt.state is AttemptState.RUNNING:
                 actions += self.executors.kill(attempt.executor, DeleteJob(job))
-        return [*actions, DeleteJob(job)]
+        return [*actions, *self.executors.retire(partial(eq, job), self.slots), DeleteJob(job)]
 
     def _acknowledge(self, event: AcknowledgeBlock, now_s: float) -> list[NodeAction]:
         attempt = self.attempts.get(event.attempt)
@@ -275,7 +288,8 @@ class NodeCore:
                 return [*self.outbox.due(attempt, now_s), *self.executors.free(event.executor, self._decoders)]
             case ExecutorFailed():
                 failure = attempt.failure_to_report(event.failure)
-                return [*self._fail(attempt, failure, now_s), *self.executors.free(event.executor, self._decoders)]
+                freed = self.executors.free(event.executor, self._decoders, failed=True)
+                return [*self._fail(attempt, failure, now_s), *freed]
             case _:
                 assert_never(event)
 
@@ -287,19 +301,20 @@ class NodeCore:
         if attempt is None or attempt.state is not AttemptState.RUNNING:
             return list(executor.after)
         message = f"the executor working on {attempt.name} on {self.node} ended: {executor.fault or event.reason}"
-        return [*executor.after, *self._fail(attempt, Failure("died", message), now_s)]
+        return [*executor.after, *self._fail(attempt, Failure("died", message, position=event.position), now_s)]
 
     def _run(self, now_s: float) -> list[NodeAction]:
         """Give attempts with local inputs to idle executors, in order of arrival."""
         actions: list[NodeAction] = []
-        idle = self.executors.idle() if self._queue else []
-        if not idle:
-            return actions
-        for executor, attempt in zip(idle, self._ready(), strict=False):
+        for attempt in self._ready() if self._queue else ():
+            executor = self.executors.take(attempt.job)
+            if executor is None:
+                actions += self.executors.retire(partial(ne, attempt.job), 1)
+                continue
             attempt.move("run")
             del self._queue[attempt.name]
             attempt.executor, attempt.moved_s = executor.number, now_s
-            executor.attempt = attempt.name
+            executor.attempt, executor.job = attempt.name, attempt.job
             executor.given += 1
             actions.append(Execute(executor.number, attempt.job, attempt.instruction(self.limits)))
         return actions
@@ -338,7 +353,10 @@ class NodeCore:
             self.welcome = False
         if not self.welcome:
             held = tuple(sorted(a.name for a in self.attempts.values() if a.state in _HOLDING))
-            return [SendMaster(NodeJoined(self.node, self.incarnation, self.slots, held))]
+            hello = NodeJoined(
+                self.node, self.incarnation, self.slots, held, self._interrupted, blameless=self._blameless
+            )
+            return [SendMaster(hello)]
         return [SendMaster(self._beat())]
 
     def _beat(self) -> NodeBeat:

@@ -22,6 +22,7 @@ from mrframe.core.model.spec import Split
 from mrframe.core.model.states import JobStatus, TaskState
 from mrframe.core.replication.replicas import readable
 from mrframe.core.scheduling.node_exclusion import usable
+from mrframe.core.scheduling.suspects import next_with_node
 from mrframe.core.state.queue import FairQueue
 from mrframe.core.state.ready_queue import data_nodes, locality_wait_s
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
@@ -51,6 +52,9 @@ def wake(state: SchedulerState, turn: Turn, tasks: Iterable[Task]) -> None:
 
 def enqueue(state: SchedulerState, turn: Turn, task: Task) -> None:
     """Queue a ready task, near the joined nodes that have its data and on which it has not failed."""
+    if state.is_suspect(task):
+        state.suspects[task.id] = task
+        return
     submission = state.jobs[task.job]
     nodes, size = data_nodes(submission, task)
     if task.split is not None and task.split.is_stored:
@@ -84,6 +88,8 @@ def wake_postponed(state: SchedulerState, turn: Turn) -> None:
 
 def assign(state: SchedulerState, turn: Turn) -> None:
     """Give waiting tasks to nodes until no node has room, or no waiting task suits one."""
+    if state.suspects or state.reserved:
+        _assign_suspects(state, turn)
     if len(state.decoding):
         _assign_decodes(state, turn)
     if not len(state.waiting):
@@ -95,6 +101,17 @@ def assign(state: SchedulerState, turn: Turn) -> None:
     while nodes and len(state.waiting):
         nodes.sort(key=_load)
         nodes = [node for node in nodes if _offer(state, turn, node, slots)]
+
+
+def _assign_suspects(state: SchedulerState, turn: Turn) -> None:
+    """Give suspect tasks to nodes that have no other attempt."""
+    while (found := next_with_node(state, turn)) is not None:
+        task, node = found
+        submission = state.jobs[task.job]
+        if may_start(state, submission, task):
+            start_task(state, turn, submission, task, node)
+        else:
+            task.move("inputs gone")
 
 
 def _assign_decodes(state: SchedulerState, turn: Turn) -> None:
@@ -121,6 +138,8 @@ def _load(node: NodeRecord) -> tuple[float, str]:
 
 def _has_room(state: SchedulerState, node: NodeRecord, slots: int) -> bool:
     load, waiting, limits = node.load, len(state.waiting), state.limits
+    if node.alone or node.name == state.reserved:
+        return False
     if load < node.slots:
         return True
     if waiting < slots:
@@ -178,8 +197,10 @@ def start_attempt(
         partition=task.partition,
         sources=submission.inputs(task) if task.kind == "reduce" else (),
         block_bytes=spec.block_bytes,
-        isolated=task.failures > 0,
+        isolated=task.failures > 0 or state.is_suspect(task),
         stall_s=spec.stall_s,
+        fatal=task.fatal,
+        near=task.last_position,
     )
     expected_read = (
         submission.steps[task.step].map_checksums.get(task.partition, EMPTY_CHECKSUM)

@@ -22,6 +22,7 @@ from mrframe.core.scheduling.assignment import postpone, wake
 from mrframe.core.scheduling.job_end import advance_job, fail, fail_if_exhausted
 from mrframe.core.scheduling.lost_output import report_unfetchable
 from mrframe.core.scheduling.node_exclusion import record_fault
+from mrframe.core.scheduling.suspects import note_position
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 from mrframe.core.state.tasks import Attempt, Task
 from mrframe.errors import NotRepeatable, ShuffleUnbalanced
@@ -107,6 +108,8 @@ def _end_without_result(state: SchedulerState, turn: Turn, attempt: Attempt, fai
         task.losses += 1
     else:
         task.failures += 1
+        if failure.position is not None:
+            note_position(task, failure.position, failure.message)
         task.avoid.add(attempt.node)
         record_fault(state, turn, state.nodes[attempt.node], task.id)
     if fail_if_exhausted(state, turn, task, attempt.node, failure):

@@ -43,15 +43,26 @@ def advance_job(state: SchedulerState, turn: Turn, submission: SubmissionRecord,
 
 def fail_if_exhausted(state: SchedulerState, turn: Turn, task: Task, node: str, failure: Failure) -> bool:
     """Fail the job if the task was tried or lost too often. `failure` on `node` is the latest one."""
-    if task.failures >= state.limits.tries_max:
+    named = len(task.fatal)  # the attempt after a proof names the record or key
+    if task.failures >= state.limits.tries_max + named:
         times = f"{task.failures} attempts failed"
     elif task.losses >= _losses_max(state, task):
         times = f"{task.losses} attempts were lost"
+    elif task.node_deaths >= state.limits.node_deaths_max + named:
+        alone = task.node_deaths - state.limits.node_deaths_shared_max
+        times = f"{task.node_deaths} nodes ended under its attempts, {alone} of them with nothing else to do"
     else:
         return False
-    message = f"{task.id} is given up after {times}, the last on {node}: {failure.message}"
+    message = f"{task.id}{_split_text(task)} is given up after {times}, the last on {node}: {failure.message}"
     fail(state, turn, state.jobs[task.job], replace(failure, message=message))
     return True
+
+
+def _split_text(task: Task) -> str:
+    split = task.split
+    if split is None or split.is_pairs:
+        return ""
+    return f" ({split.length:,} bytes of {split.source} from byte {split.order[1]:,})"
 
 
 def _losses_max(state: SchedulerState, task: Task) -> int:
@@ -87,6 +98,7 @@ def stop(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> Non
             state.drop(turn, attempt)
     for task in submission.tasks.values():
         state.queue(task).remove(task)
+        state.suspects.pop(task.id, None)
         if task.state in (TaskState.READY, TaskState.RUNNING):
             task.move("job over")
 

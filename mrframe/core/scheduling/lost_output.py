@@ -20,12 +20,18 @@ from mrframe.core.state.submission import Holder, SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Task
 
 
-def lose_node(state: SchedulerState, turn: Turn, node: NodeRecord, except_for: Collection[str] = ()) -> None:
-    """Lose all attempts on a node, and its outputs except those of the attempts in `except_for`."""
-    live = [node.live[name] for name in sorted(node.live)]
+def lose_node(
+    state: SchedulerState, turn: Turn, node: NodeRecord, except_for: Collection[str] = (), *, died: bool
+) -> None:
+    """Lose all attempts on a node, and its outputs except those of the attempts in `except_for`.
+
+    `died`: its process has ended, and one of its attempts may be the cause.
+    """
+    live, alone = [node.live[name] for name in sorted(node.live)], node.alone
     for attempt in live:
         if attempt.start.attempt in node.live:  # not stopped with its job by an earlier one
-            lose_attempt(state, turn, attempt)
+            blamed = died and alone in ("", attempt.start.attempt)
+            lose_attempt(state, turn, attempt, died=blamed)
     lost = [(name, node.outputs[name]) for name in sorted(node.outputs) if name not in except_for]
     for name, task in lost:
         withdraw_commit(state, turn, task, (name, node.name))
@@ -34,9 +40,13 @@ def lose_node(state: SchedulerState, turn: Turn, node: NodeRecord, except_for: C
         requeue_lost(state, turn, state.jobs[job])
 
 
-def lose_attempt(state: SchedulerState, turn: Turn, attempt: Attempt) -> None:
-    """Lose an attempt with its node. Its task waits again, unless another attempt works on it."""
+def lose_attempt(state: SchedulerState, turn: Turn, attempt: Attempt, *, died: bool) -> None:
+    """Lose an attempt with its node. Its task waits again, unless another attempt works on it.
+
+    `died`: it may have ended the node.
+    """
     task = attempt.task
+    task.node_deaths += died and task.kind != "decode"  # which runs no code of the job
     state.drop(turn, attempt, notify=False)
     task.losses += 1
     gone = Failure("died", "the node was lost: its process ended, hung, or could not be reached")

@@ -21,6 +21,7 @@ from mrframe.core.model.events import NodeBeat, NodeGone, NodeJoined, Welcome
 from mrframe.core.model.states import NodeMembership
 from mrframe.core.scheduling.assignment import resend, wake
 from mrframe.core.scheduling.lost_output import lose_node
+from mrframe.core.scheduling.suspects import note_position
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 
 
@@ -40,7 +41,11 @@ def on_joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
     node.incarnation = event.incarnation
     node.slots = max(1, event.slots)
     state.move_node(node, "hello")
-    lose_node(state, turn, node, except_for=frozenset(event.held))
+    lose_node(state, turn, node, except_for=frozenset(event.held), died=not event.blameless)
+    for name, position in event.interrupted:
+        task = state.task_of(name)
+        if task is not None:
+            note_position(task, position, f"{node.name} ended")
     check_held(state, turn, node, event.held)
     wake_once_settled(state, turn, was_settling=settling)
 
@@ -99,7 +104,7 @@ def on_process_ended(state: SchedulerState, turn: Turn, event: NodeGone) -> None
         settling = state.settling()
         state.move_node(node, "ended")
         node.ended.add(event.incarnation)
-        lose_node(state, turn, node)
+        lose_node(state, turn, node, died=True)
         wake_once_settled(state, turn, was_settling=settling)
     else:
         node.ended.add(event.incarnation)
@@ -113,7 +118,7 @@ def check_leases(state: SchedulerState, turn: Turn) -> None:
         alive = node.state in (NodeMembership.JOINED, NodeMembership.EXPECTED)
         if alive and turn.now_s - node.seen_s > state.limits.lease_s:
             state.move_node(node, "lease over")
-            lose_node(state, turn, node)
+            lose_node(state, turn, node, died=False)
     wake_once_settled(state, turn, was_settling=settling)
 
 

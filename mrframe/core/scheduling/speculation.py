@@ -41,7 +41,7 @@ def speculate(state: SchedulerState, turn: Turn) -> None:
         return
     state.next_speculation_s = turn.now_s + state.limits.speculate_every_s
     nodes = usable(state, turn.now_s, state.joined())
-    free = [node for node in nodes if node.load < node.slots]
+    free = [node for node in nodes if node.load < node.slots and not node.alone and node.name != state.reserved]
     if not free or len(nodes) < 2:
         return
     twice = {a.task.id for node in state.joined() for a in node.live.values() if len(a.task.attempts) > 1}
@@ -72,6 +72,7 @@ def _may_have_another(state: SchedulerState, submission: SubmissionRecord, task:
         and task.kind != "decode"
         and len(task.attempts) == 1
         and not task.failures
+        and not state.is_suspect(task)
         and task.speculative < state.limits.speculative_max
         and may_start(state, submission, task)
     )

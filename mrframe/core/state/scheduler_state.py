@@ -34,6 +34,7 @@ class NodeRecord:
     ended    incarnations that have ended for certain: their messages are ignored
     replaced incarnations that another one has replaced: their messages are ignored while that one is joined
     faults   {task: time} of attempts that ended by themselves on it
+    alone    its attempt at a suspect task, beside which it gets no other (`suspects.py`)
     excluded_until_s  it gets no attempts before this time (`node_exclusion.py`)
     """
 
@@ -49,6 +50,7 @@ class NodeRecord:
     faults: dict[str, float] = field(default_factory=dict)
     excluded_until_s: float = 0.0
     decodes: int = 0
+    alone: str = ""
 
     @property
     def load(self) -> int:
@@ -107,6 +109,8 @@ class SchedulerState:
         self._slots = 0
         self.waiting = FairQueue()
         self.decoding = FairQueue()  # decode tasks that wait, of which a node gets no more than it has slots
+        self.suspects: dict[str, Task] = {}  # ready tasks that wait for a node of their own (`suspects.py`)
+        self.reserved = ""  # node that gets no attempts, until it is free for a suspect task
         self.excluded: set[str] = set()  # nodes that are or were excluded (`node_exclusion.py`)
         self.postponed: list[tuple[float, str]] = []  # heap of (when, task id): tasks that rest before a retry
         self.accepted = 0
@@ -179,11 +183,17 @@ class SchedulerState:
         if name.job in self.released or (name.job in self.jobs and name.epoch == self.epoch):
             self.refuse(turn, node, attempt)
 
+    def is_suspect(self, task: Task) -> bool:
+        """Return whether so many nodes have died under attempts at this task that it may be their cause."""
+        return task.node_deaths >= self.limits.node_deaths_shared_max
+
     def begin(self, attempt: Attempt) -> None:
         """Record that an attempt was assigned to a node."""
         name = attempt.start.attempt
         attempt.task.attempts[name] = self.nodes[attempt.node].live[name] = attempt
         self.jobs[attempt.task.job].live += 1
+        if self.is_suspect(attempt.task):
+            self.nodes[attempt.node].alone = name
         self.nodes[attempt.node].decodes += attempt.task.kind == "decode"
 
     def end(self, attempt: Attempt) -> None:
@@ -192,6 +202,8 @@ class SchedulerState:
         del attempt.task.attempts[name]
         del self.nodes[attempt.node].live[name]
         self.jobs[attempt.task.job].live -= 1
+        if self.nodes[attempt.node].alone == name:
+            self.nodes[attempt.node].alone = ""
         self.nodes[attempt.node].decodes -= attempt.task.kind == "decode"
         if self.may_have_room is not None:
             self.may_have_room.add(attempt.node)

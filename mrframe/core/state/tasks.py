@@ -10,7 +10,7 @@ from mrframe.core.model.ids import Kind
 from mrframe.core.model.limits import BLOCKS_AHEAD_MAX
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.shuffle_checksum import EMPTY_CHECKSUM, ShuffleChecksum, add_checksums, map_checksum
-from mrframe.core.model.spec import Split, StepSpec
+from mrframe.core.model.spec import FatalPosition, Split, StepSpec
 from mrframe.core.model.states import TASK, TaskState
 
 
@@ -49,11 +49,14 @@ class Task:
     decode_task    of a map task over a block: the decode task that makes the block
     blocks         of a decode task: the map tasks over its blocks
     number         attempts so far in this epoch. `failures` and `losses` count how they ended.
+    node_deaths    losses with a node process that ended, not with one that was only silent
     commit         (attempt, node) of the result, None while there is none
     last_result    the last result with its report. It stays when the output is lost and no task needs it any more,
                    because the figures of the job are made from it.
     was_committed  whether it was ever committed: a decode task that was has named all its blocks
     first_report   the report of its first result, if that left no record out. Later results must not differ from it.
+    last_position  where its last isolated attempt died with its executor or node
+    fatal          positions at which two of them did, each with a reason
     avoid          nodes on which it failed. It is retried elsewhere, if there is another node.
     speculative    speculative attempts so far in this epoch
     """
@@ -72,6 +75,9 @@ class Task:
     number: int = 0
     failures: int = 0
     losses: int = 0
+    node_deaths: int = 0
+    last_position: FatalPosition | None = None
+    fatal: tuple[tuple[FatalPosition, str], ...] = ()
     commit: tuple[str, str] | None = None
     report: TaskReport | None = None
     last_result: tuple[str, str, TaskReport] | None = None

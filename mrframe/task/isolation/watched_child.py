@@ -29,6 +29,7 @@ import msgpack
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure
+from mrframe.task.isolation import own_state
 from mrframe.task.isolation.process_log import flush_prints, log
 from mrframe.task.isolation.progress_page import ProgressPage
 from mrframe.task.report.failures import is_own
@@ -62,6 +63,7 @@ def watched(
         pid = os.fork()
         if pid == 0:
             os.close(readable)
+            page.watch(own_state.watch(writable))
             _be(work, writable, stack)
         os.close(writable)
         try:

@@ -44,7 +44,7 @@ class SimulatedCluster(World):
     ) -> None:
         super().__init__(seed, faults)
         names = tuple(f"node-{i + 1}" for i in range(self.random.randint(1, 3)))
-        jobs = [f"job-{i + 1}" for i in range(self.random.choice((1, 1, 2)))]
+        jobs = [f"job-{i + 1}" for i in range(max(self.random.choice((1, 1, 2)), 1 + self.faults.node_killer))]
         self.cases = {job: make_case(job, self.random, names) for job in jobs}
         self.nodes = {n: SimulatedNode(self, n, self.random.randint(1, 2), make_node) for n in names}
         self.master = SimulatedMaster(self, make_scheduler)
@@ -55,7 +55,7 @@ class SimulatedCluster(World):
     def _plan_faults(self) -> None:
         until_s = self.faults.until_s
         plans = (
-            (self.faults.node_crashes, self._crash_node),
+            (self.faults.node_crashes, lambda: self.crash_node(self._any_node())),
             (self.faults.master_crashes, self._crash_master),
             (self.faults.pauses, self._pause),
             (self.faults.cuts, self._cut),
@@ -68,8 +68,8 @@ class SimulatedCluster(World):
     def _any_node(self) -> SimulatedNode:
         return self.nodes[self.random.choice(sorted(self.nodes))]
 
-    def _crash_node(self) -> None:
-        node = self._any_node()
+    def crash_node(self, node: SimulatedNode) -> None:
+        """Crash a node, which starts again a little later."""
         if node.core is None:
             return
         incarnation = node.incarnation

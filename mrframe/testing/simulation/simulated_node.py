@@ -17,7 +17,7 @@ from mrframe.core.model.spec import DecodeOrder, Failure, Order
 from mrframe.core.node.node_core import NodeCore
 from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.testing.simulation.simulated_work import Done, work
-from mrframe.testing.simulation.world import World
+from mrframe.testing.simulation.world import KILLER, World
 
 LIMITS = NodeLimits(
     beat_s=0.5,
@@ -153,6 +153,10 @@ class SimulatedNode:
         self.executors[number] = order
         self.disk.setdefault(order.attempt, {})
         seconds = self.world.duration_s()
+        if self.world.faults.node_killer and order.attempt.startswith(f"{KILLER}."):
+            self.world.note(self.name, f"is ended by {order.attempt}")
+            self.world.at(seconds * self.world.random.random(), self._end_by, self.incarnation)
+            return
         if self.world.may_kill(order.attempt):
             self.world.at(
                 seconds * self.world.random.random(), self.die, self.incarnation, number, "killed by SIGKILL"
@@ -160,6 +164,10 @@ class SimulatedNode:
             return
         self.world.at(seconds / 2, self._beat, self.incarnation, number, order)
         self.world.at(seconds, self._finish, self.incarnation, number, order, seconds)
+
+    def _end_by(self, incarnation: str) -> None:
+        if self.incarnation == incarnation:
+            self.world.crash_node(self)
 
     def _working(self, incarnation: str, number: int, order: Order) -> bool:
         return self.incarnation == incarnation and self.executors.get(number) is order

@@ -23,12 +23,16 @@ from mrframe.core.scheduling.invariants import Checker
 from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.testing.simulation.simulated_work import SimulatedCase
 
+KILLER = "job-1/m0000"
 DEATHS_MAX = 3  # executors that die over one task: one more and the job may rightly fail
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """How bad it gets: probabilities per message or attempt, and counts of larger events."""
+    """How bad it gets: probabilities per message or attempt, and counts of larger events.
+
+    With `node_killer` each attempt at the first map task of the first job ends its node, also when other faults stop.
+    """
 
     until_s: float = 0.0
     lose: float = 0.0
@@ -43,6 +47,7 @@ class Faults:
     torn_turns: float = 0.0
     pauses: int = 0
     cuts: int = 0
+    node_killer: bool = False
     doubts: float = 0.0
     keeper_crashes: int = 0
 
@@ -206,6 +211,10 @@ class World:
             return False
         self._deaths[task] = self._deaths.get(task, 0) + 1
         return True
+
+    def crash_node(self, node: Any) -> None:
+        """Crash a node, which starts again a little later."""
+        raise NotImplementedError
 
     def misreads(self, node: str, order: Order) -> bool:
         """Return whether this reduce takes one source for another. Such attempts count as deaths."""

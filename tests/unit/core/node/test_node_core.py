@@ -8,7 +8,7 @@ from mrframe.core.model import actions as a
 from mrframe.core.model import events as e
 from mrframe.core.model.limits import BLOCKS_AHEAD_MAX, NodeLimits
 from mrframe.core.model.reports import TaskReport
-from mrframe.core.model.spec import DecodeOrder, Failure, MapOrder, ReduceOrder, Split
+from mrframe.core.model.spec import DecodeOrder, Failure, FatalPosition, MapOrder, ReduceOrder, Split
 from mrframe.core.node.node_core import NodeCore
 
 FILE = Split("file", "access.log", "logs/access.log", 0, 100, (0, 0))
@@ -166,12 +166,40 @@ def test_a_source_that_cannot_be_fetched_is_named(node):
     assert "connection refused" in failed.failure.message
 
 
-def test_a_failure_is_passed_on_and_the_executor_used_again(node):
+def test_a_failure_is_passed_on_and_the_executor_replaced(node):
     node.map(M0)
     failure = Failure("raised", "ValueError: no", traceback_text="…")
-    (failed,) = node.sent(e.ExecutorFailed(1, M0, failure), e.AttemptFailed)
+    actions = node.handle(e.ExecutorFailed(1, M0, failure))
+    (failed,) = [x.message for x in actions if isinstance(x, a.SendMaster)]
     assert failed.failure == failure
-    assert [type(x) for x in node.map(M1)] == [a.Execute]
+    assert a.KillExecutor(1) in actions
+    assert not node.map(M1)
+    assert a.SpawnExecutor(2) in node.handle(e.ExecutorDied(1, "killed"))
+    assert [x.executor for x in node.handle(e.ExecutorReady(2)) if isinstance(x, a.Execute)] == [2]
+
+
+def test_an_executor_runs_attempts_of_one_job_only(node):
+    node.map(M0)
+    node.handle(e.ExecutorSealed(1, M0, TaskReport()))
+    assert [x.executor for x in node.map(M1) if isinstance(x, a.Execute)] == [1]
+    node.handle(e.ExecutorSealed(1, M1, TaskReport()))
+    other = e.StartAttempt("job-2/m0000.1.1", "job-2", 0, 2, FILE)
+    assert node.handle(other) == [a.KillExecutor(1)]
+    node.handle(e.ExecutorDied(1, "killed"))
+    assert [x.executor for x in node.handle(e.ExecutorReady(2)) if isinstance(x, a.Execute)] == [2]
+
+
+def test_executors_of_a_job_that_is_forgotten_are_replaced_at_once(node):
+    node.map(M0)
+    node.handle(e.ExecutorSealed(1, M0, TaskReport()))
+    assert a.KillExecutor(1) in node.handle(e.ForgetJob("job-1"))
+
+
+def test_the_position_of_a_dead_isolated_attempt_is_reported(node):
+    node.map(M0)
+    position = FatalPosition(0, 100, 7)
+    (failed,) = node.sent(e.ExecutorDied(1, "killed by SIGKILL", position), e.AttemptFailed)
+    assert failed.failure.position == position
 
 
 # ---- answers ----------------------------------------------------------------------------------------

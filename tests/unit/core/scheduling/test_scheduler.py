@@ -225,7 +225,10 @@ def test_a_task_is_tried_four_times(one, kind):
     one.fail("job-1/m0000.1.4", kind)
     failure = one.ended[0].failure
     assert failure.kind == kind
-    assert failure.message == "job-1/m0000 is given up after 4 attempts failed, the last on node-1: it broke"
+    assert (
+        failure.message == "job-1/m0000 (10 bytes of input-0 from byte 0) is given up after 4 attempts failed, "
+        "the last on node-1: it broke"
+    )
     assert isinstance(one.facts[0], JobFinished)
 
 
