@@ -6,6 +6,7 @@ cluster, so what is replaced here is replaced in each of them; who is struck is 
 SEAM_DISK    "VICTIM K ERRNO once|on COUNTER FOLDER…": the K-th call that changes a file below a FOLDER, made by a
              process whose title begins with VICTIM, fails with ERRNO; with `on` all after it, too. COUNTER is a file
              as long as there were such calls. A write that fails has written half of its bytes, as a full disk does.
+             VICTIM may be "any". With the ERRNO "VANISH" the FOLDERs are deleted before the call, which is then made.
 SEAM_JOURNAL "CONTROL FOLDER": the file CONTROL says "K ERRNO once|on", and the K-th call of a master that changes a
              file of FOLDER, by SQLite or at the mark, fails so. CONTROL.calls is as long as there were such calls
              since it was emptied; CONTROL.again is there when a file was synced after a sync of it had failed.
@@ -18,6 +19,7 @@ import errno
 import io
 import json
 import os
+import shutil
 
 CLIENT = os.getpid()
 REAL_OPEN, REAL_WRITE = os.open, os.write
@@ -27,7 +29,8 @@ class Disk:
     """What fails, and when."""
 
     def __init__(self, victim, kth, number, how, counter, *folders):
-        self.victim, self.kth, self.errno, self.on = victim, int(kth), getattr(errno, number), how == "on"
+        self.victim, self.kth, self.on = victim.removesuffix("any"), int(kth), how == "on"
+        self.errno = getattr(errno, number, 0)
         self.folders = tuple(os.path.join(folder, "") for folder in folders)
         self.counter = REAL_OPEN(counter, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
@@ -43,7 +46,12 @@ class Disk:
         if not path.startswith(self.folders) or not self.title().startswith(self.victim):
             return False
         number = REAL_WRITE(self.counter, b".") and os.lseek(self.counter, 0, os.SEEK_CUR)
-        return number == self.kth or (self.on and number > self.kth)
+        strikes = number == self.kth or (self.on and number > self.kth)
+        if strikes and not self.errno:
+            for folder in self.folders:
+                shutil.rmtree(folder, ignore_errors=True)
+            return False
+        return strikes
 
     def title(self):
         if os.getpid() == CLIENT:
