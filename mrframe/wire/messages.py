@@ -7,7 +7,9 @@ names and the order of fields are part of the protocol.
 
 from __future__ import annotations
 
-from mrframe.core.fast_dataclass import dataclass
+from dataclasses import field
+
+from mrframe.core.fast_dataclass import ADDED, dataclass
 from mrframe.core.model import block_messages
 from mrframe.core.model.limits import NodeLimits, SchedulerLimits
 from mrframe.core.model.reports import TaskReport
@@ -134,6 +136,7 @@ class JobState:
     """A job as the master sees it: "running", "done" or "failed", with the tasks of its current step.
 
     `error_slug` and `message` describe the failure of a failed one. `message` is the beginning of its text.
+    `rows` are those of the result of one that is done, -1 else. `ended_s` is by the clock on the wall, 0 for unknown.
     """
 
     job: str
@@ -143,6 +146,8 @@ class JobState:
     tasks_total: int
     error_slug: str = ""
     message: str = ""
+    ended_s: float = field(default=0.0, metadata=ADDED)
+    rows: int = field(default=-1, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +244,7 @@ class KeeperSetup:
     work: str
     module_path: tuple[str, ...]
     python_path: str | None
+    stamps_log: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,12 +166,14 @@ FACTS = json.loads((EARLIER / "facts.json").read_bytes())
 
 @pytest.mark.parametrize("name", FACTS)
 def test_a_fact_of_each_class_is_read_from_a_journal(name):
-    """The journal of the corpus has some of them only."""
+    """The journal of the corpus has some of them only. One that has got a field since is written with its default."""
     words = Vocabulary(*typing.get_args(Fact))
     data = bytes.fromhex(FACTS[name])
     fact = words.decode(data)
     assert type(fact).__name__ == name
-    assert words.encode(fact) == data
+    again = words.encode(fact)
+    assert words.decode(again) == fact
+    assert again == data or name == "JobFinished"
 
 
 # ---- kept runs, saved results, packages -------------------------------------------------------------

@@ -1,8 +1,10 @@
-"""A standing cluster whose log cannot be written goes on; the log of one that ended by itself is kept, and named."""
+"""The log of a standing cluster outlives its processes, and a disk that refuses it ends none of them."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 
 from standing import LOG, answer
 from test_submissions import until
@@ -14,11 +16,21 @@ import os
 real_open = os.open
 
 def open_full(path, flags, *args, **named):
-    if str(path).endswith("/run/log"):
+    if str(path).endswith("/cluster/log"):
         return real_open("/dev/full", os.O_WRONLY | os.O_CLOEXEC)
     return real_open(path, flags, *args, **named)
 
 os.open = open_full
+"""
+
+TALKS = """
+from mrframe import Job, count, text
+
+def talk(line):
+    print("seen")
+    yield "lines", 1
+
+job = Job(read=text, map=talk, reduce=count)
 """
 
 
@@ -36,18 +48,37 @@ def test_a_log_on_a_full_disk_ends_no_process(standing, tmp_path):
     assert standing.processes() == {}
 
 
-def test_the_log_of_a_cluster_that_ended_by_itself_is_kept_and_named(standing):
+def test_the_log_outlives_stop_crash_and_start_and_is_named_after_a_crash(standing, tmp_path):
+    (tmp_path / "talks.py").write_text(TALKS)
+    log = standing.home / "log"
     standing.cluster("start", "--nodes", 1, "--slots", 1)
-    until(lambda: standing.kill("mrframe master") or not standing.processes())
-    last = standing.home / "last.log"
-    assert str(last) in standing.run("jobs", "--dir", standing.home, code=4).stderr.decode()
-    assert "its master process ended 100 times within 60 s, the last time: killed by SIGKILL" in last.read_text()
+    assert json.loads(standing.cluster("status", "--json").stdout)["log"] == str(log)
+    job = standing.submit(tmp_path / "talks.py", LOG)
+    standing.run("wait", job, "--dir", standing.home)
+    standing.cluster("stop")
+    first = log.read_text()
+    stamped = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    assert re.search(rf"^{stamped} exec \d+\[\d+\] {job}/m0000\.1\.1: seen$", first, re.MULTILINE)
+    assert re.search(rf"^{stamped} master\[\d+\] {job} is done$", first, re.MULTILINE)
+    assert re.search(rf"^{stamped} super\[\d+\] stops, as it was asked to$", first, re.MULTILINE)
+    assert b"ended by itself" not in standing.run("jobs", "--dir", standing.home, code=4).stderr
     standing.cluster("start", "--nodes", 1, "--slots", 1)
     standing.kill("mrframe super")
     until(lambda: not standing.processes())
-    assert str(standing.home / "run" / "log") in standing.run("jobs", "--dir", standing.home, code=4).stderr.decode()
+    assert (
+        f"ended by itself, and {log} may say why"
+        in standing.run("jobs", "--dir", standing.home, code=4).stderr.decode()
+    )
     standing.cluster("start", "--nodes", 1, "--slots", 1)
-    assert last.exists()
+    assert log.read_text().startswith(first)
+    assert log.read_text().count(" serves\n") == 3
     standing.cluster("stop")
-    assert b"ended by itself" not in standing.run("jobs", "--dir", standing.home, code=4).stderr
-    assert not last.exists()
+
+
+def test_a_cluster_that_ended_by_itself_says_why(standing):
+    standing.cluster("start", "--nodes", 1, "--slots", 1)
+    until(lambda: standing.kill("mrframe master") or not standing.processes())
+    log = standing.home / "log"
+    assert str(log) in standing.run("jobs", "--dir", standing.home, code=4).stderr.decode()
+    assert "its master process ended 100 times within 60 s, the last time: killed by SIGKILL" in log.read_text()
+    assert os.listdir(standing.home / "run") == ["fault"], "the keys are gone"

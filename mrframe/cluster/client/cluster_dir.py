@@ -7,11 +7,11 @@
     <dir>/submissions/job-7/package   the job itself, for `mrframe replay`
     <dir>/submissions/job-7/pending   locked by the client until the cluster has accepted it: `@` is none of these
     <dir>/submissions/job-6/          empty: it was removed, and its id is not used again
-    <dir>/run/              while the cluster runs: `access` (addresses and keys), the processes' `log` and its
-                            predecessor `log.1`, and `fault`: why the master cannot go on, else blank
-    <dir>/last.log          the log of the last cluster that failed, until the next clean `stop`
+    <dir>/log               the log of all processes, of all clusters that ever ran here. `log.1` is the part before
+    <dir>/run/              while the cluster runs: `access` (addresses and keys), and `fault`: why the master cannot
+                            go on, else blank. It is left, without `access`, by a cluster that ended by itself
 
-All of it is private to this user (`store/private.py`) and refused otherwise. `run/` goes when it stops. The lock of
+All of it is private to this user (`store/private.py`) and refused otherwise. `run/` goes at `stop`. The lock of
 the supervisor is on the directory itself, so that it lasts as long as that and no other can be put in its place.
 """
 
@@ -81,8 +81,7 @@ class ClusterDir:
         self.blocks = os.path.join(self.path, "blocks")
         self.submissions = os.path.join(self.path, "submissions")
         self.run = os.path.join(self.path, "run")
-        self.log = os.path.join(self.run, "log")
-        self.last_log = os.path.join(self.path, "last.log")
+        self.log = os.path.join(self.path, "log")
         self._access = os.path.join(self.run, "access")
         self._fault = os.path.join(self.run, "fault")
         self._lock = -1
@@ -109,8 +108,7 @@ class ClusterDir:
             others = set(cluster_processes.supervisors(self.path)) - {os.getpid()}
             if others or time.monotonic() > deadline_s:
                 raise self.runs_already()
-        self._keep_log()  # left by a cluster that was killed
-        _remove(self.run)
+        _remove(self.run)  # left by a cluster that ended by itself
         private_directory(self.run)
         with contextlib.suppress(OSError):  # a fault written here later takes no more room on a full disk
             write_private(self._fault, b" " * FAULT_BYTES)
@@ -124,12 +122,6 @@ class ClusterDir:
     def is_claimed(self) -> bool:
         """Return whether this process has the directory, and it was neither deleted nor moved since `claim`."""
         return self._lock >= 0 and is_at(self._lock, self.path)
-
-    def _keep_log(self) -> None:
-        try:
-            os.replace(self.log, self.last_log)
-        except OSError:
-            pass  # no log, or the disk refuses it: neither ends the cluster
 
     def announce(self, access: Access) -> None:
         """Write the access file, which lets clients in."""
@@ -164,15 +156,10 @@ class ClusterDir:
     def leave(self, *, clean_exit: bool = True) -> None:
         """Remove the files of a running cluster, unless its directory is gone: another may be there by now.
 
-        The log of a cluster that failed is kept as `last.log`.
+        A cluster that failed leaves `run/`, by which the next command knows that it was not stopped.
         """
         if self.is_claimed():
-            if clean_exit:
-                with contextlib.suppress(OSError):
-                    os.unlink(self.last_log)
-            else:
-                self._keep_log()
-            _remove(self.run)
+            _remove(self.run if clean_exit else self._access)
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
@@ -193,8 +180,7 @@ class ClusterDir:
     def require(self) -> None:
         """Raise ClusterUnreachable when no cluster runs here."""
         if not self.is_alive():
-            ended = next(filter(os.path.exists, (self.log, self.last_log)), "")
-            why = f" the last one ended by itself, and {ended} may say why;" if ended else ""
+            why = f" the last one ended by itself, and {self.log} may say why;" if os.path.isdir(self.run) else ""
             raise ClusterUnreachable(f"no cluster runs in {self.path};{why} start one with: mrframe cluster start")
 
     def fault(self) -> str:

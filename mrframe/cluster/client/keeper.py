@@ -28,6 +28,7 @@ from mrframe.cluster.transport.pipes import Pipe
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.store import open_files
 from mrframe.store.scratch import remove_tree
+from mrframe.task.isolation.process_log import stamp_lines
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
@@ -44,13 +45,15 @@ class KeeperSpec:
     """The keeper's task: the client to watch, the function that executors run, and the directories to remove.
 
     `scratch` is the cluster's directory. `run_scratch` contains it and more of the client's files. It is removed too,
-    unless the client lives and has only lost its pipe. Neither need exist yet.
+    unless the client lives and has only lost its pipe. Neither need exist yet. `stamps_log`: standard error is the
+    log of a standing cluster (`process_log.stamp_lines`).
     """
 
     client_pid: int
     scratch: str
     run_scratch: str
     work: str
+    stamps_log: bool = False
 
 
 class Keeper:
@@ -198,6 +201,8 @@ def serve(pipe: Pipe, spec: KeeperSpec) -> NoReturn:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         process.settle_streams()
+        if spec.stamps_log:
+            stamp_lines()
         process.adopt_orphans()
         open_files.raise_limit()
         process.set_title("mrframe keeper")
@@ -220,7 +225,7 @@ def main() -> None:
         os.environ.pop("PYTHONPATH", None)
     else:
         os.environ["PYTHONPATH"] = setup.python_path
-    serve(pipe, KeeperSpec(setup.client_pid, setup.scratch, setup.run_scratch, setup.work))
+    serve(pipe, KeeperSpec(setup.client_pid, setup.scratch, setup.run_scratch, setup.work, setup.stamps_log))
 
 
 if __name__ == "__main__":

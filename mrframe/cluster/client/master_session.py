@@ -63,7 +63,7 @@ class MasterSession:
         self._received_s = 0.0
         self._job_ends = JobEnds()
         self._ended: deque[JobEnded] = deque()  # not given by `poll` yet
-        self._progress: JobProgress | None = None
+        self._progress: dict[str, JobProgress] = {}  # by job, not given by `poll` yet
         self._reply: Any = None
         self._results: dict[int, FetchResult] = {}
         self._next_fetch = 1
@@ -191,15 +191,14 @@ class MasterSession:
         """
         deadline_s = time.monotonic() + timeout_s
         self._turn(0.0)
-        while not self._ended and self._progress is None:
+        while not self._ended and not self._progress:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return None
             self._turn(left_s)
         if self._ended:
             return self._ended.popleft()
-        progress, self._progress = self._progress, None
-        return progress
+        return self._progress.pop(next(iter(self._progress)))
 
     def fetch(self, node: str, attempt: str, name: str) -> str:
         """Return the path of a file of a committed attempt: the node's own file if readable here, else a copy.
@@ -275,7 +274,7 @@ class MasterSession:
             case messages.Peers():
                 self._fetcher.know(message.nodes)
             case JobProgress():
-                self._progress = message
+                self._progress[message.job] = message
             case messages.JobUnknown():
                 self._unknown = message.job
             case messages.Reports():

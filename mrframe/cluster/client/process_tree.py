@@ -71,7 +71,13 @@ class ProcessTree:
         python_path = os.environ.get("PYTHONPATH")
         self._pipe.send(
             messages.KeeperSetup(
-                spec.client_pid, spec.scratch, spec.run_scratch, spec.work, tuple(sys.path), python_path
+                spec.client_pid,
+                spec.scratch,
+                spec.run_scratch,
+                spec.work,
+                tuple(sys.path),
+                python_path,
+                spec.stamps_log,
             )
         )
 

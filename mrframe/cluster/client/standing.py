@@ -54,7 +54,7 @@ def start(path: str, *, nodes: int, slots: int, shuffle: str) -> None:
             raise ClusterUnreachable(f"the cluster did not start within {START_S:g} s; is the machine overloaded?")
         report = pipe.readline()
     if not report:
-        raise ClusterUnreachable(f"the supervisor ended at its start; {os.path.join(path, 'run', 'log')} may say why")
+        raise ClusterUnreachable(f"the supervisor ended at its start; {os.path.join(path, 'log')} may say why")
     outcome = json.loads(report)
     if outcome:
         raise getattr(errors, outcome["error"], ClusterUnreachable)(outcome["message"])

@@ -14,8 +14,8 @@ Rules.
 - A journal may be an older copy that lacks attempts of later masters. So the next master counts on from the highest
   epoch of any sealed attempt on its nodes, and no id is given twice.
 - A cluster whose directory is deleted or moved ends, and makes or removes nothing at that path any more.
-- A log that cannot be written, or a fault that cannot be reported to clients, does not end the cluster. The log of a
-  cluster that did not end by `stop` is kept as `last.log`.
+- The log outlives the cluster: the next one appends to it. One that cannot be written, or a fault that cannot be
+  reported to clients, does not end the cluster.
 - `standing.start` learns over a pipe that the daemon serves, or why it does not.
 
 Not here: starting and stopping the daemon (`standing.py`), and sessions with it (`standing_session.py`).
@@ -44,7 +44,7 @@ from mrframe.errors import ClusterUnreachable, MrframeError
 from mrframe.store.blocks import BlockStore
 from mrframe.store.disk import unwritten, writing
 from mrframe.store.manifests import Manifests
-from mrframe.task.isolation.process_log import log
+from mrframe.task.isolation.process_log import log, stamp_lines
 
 DEATHS_MAX = 100
 DEATHS_S = 60.0
@@ -78,7 +78,7 @@ class StandingCluster(LocalCluster):
             journal.pass_epoch(max(sealed, default=0))
         finally:
             journal.close()
-        spec = KeeperSpec(os.getpid(), "", "", RUN_ATTEMPT)  # nothing is to be removed at the end
+        spec = KeeperSpec(os.getpid(), "", "", RUN_ATTEMPT, stamps_log=True)  # nothing is to be removed at the end
         self._start_keeper(spec, lambda: None, exec_keeper=True)
         self._open(SchedulerLimits())
         keys = self._keys[CLIENT]
@@ -141,7 +141,7 @@ class StandingCluster(LocalCluster):
         return NodeDir(os.path.join(self._cluster_dir.nodes, node))
 
     def _log(self, text: str) -> None:
-        log(f"supervisor: {text}")
+        log(text)
 
     def _clean(self) -> None:
         if not self._cluster_dir.is_claimed():
@@ -168,7 +168,7 @@ def main() -> NoReturn:
     signal.set_wakeup_fd(waker)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
-    set_title("mrframe super")
+    set_title("mrframe super", keep_arguments=True)  # `cluster_processes.supervisors` reads them
     status = 0
     try:
         with writing(path):
@@ -178,22 +178,26 @@ def main() -> NoReturn:
         _say(report, error)
         leave(1)
     _write_to(cluster_dir.log)
+    stamp_lines()
+    log(f"starts {nodes} nodes with {slots} slots each")
     cluster = StandingCluster(cluster_dir, nodes=int(nodes), slots=int(slots), by_path=shuffle == "auto")
     try:
         cluster.stop_at(wake)
         cluster.begin()
         _say(report, None)
+        log("serves")
         cluster.serve()
+        log("stops, as it was asked to")
     except OSError as error:
-        log(f"supervisor: {traceback.format_exc()}")
+        log(traceback.format_exc())
         _say(report, unwritten(error, error.filename or path))
         status = 1
     except MrframeError as error:
-        log(f"supervisor: {error}")
+        log(f"ends: {error}")
         _say(report, error)
         status = 1
     except Exception as error:  # the boundary of the process: log unforeseen errors and keep the log
-        log(f"supervisor: {traceback.format_exc()}")
+        log(traceback.format_exc())
         _say(report, ClusterUnreachable(f"the supervisor failed at its start ({type(error).__name__}: {error})"))
         status = 1
     finally:
@@ -205,7 +209,8 @@ def main() -> NoReturn:
 def _write_to(path: str) -> None:
     """Write the log there, or nowhere if the disk refuses it: that does not end the cluster."""
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # never waits
+        fd = os.open(path, flags, 0o600)
     except OSError:
         return  # standard error leads nowhere already
     for stream in (1, 2):

@@ -31,8 +31,9 @@ from mrframe.core.model import events
 from mrframe.core.model.actions import JobEnded
 from mrframe.core.model.block_messages import PutWanted, StorageWanted, VersionsWanted, VersionWanted
 from mrframe.core.model.reports import JobProgress
-from mrframe.core.model.states import NodeMembership
+from mrframe.core.model.states import JobStatus, NodeMembership
 from mrframe.core.scheduling.scheduler import Scheduler
+from mrframe.errors import JobFailed
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
@@ -162,8 +163,12 @@ class ClientSessions:
             if progress is not None:
                 figures = (progress.stage, progress.tasks_done, progress.tasks_total)
                 failure = submission.failure
-                why = (failure.error_slug, failure.message[:FAILURE_CHARACTERS_MAX]) if failure is not None else ()
-                jobs.append(messages.JobState(name, submission.state.value, *figures, *why))
+                why = "", ""
+                if failure is not None:
+                    why = failure.error_slug or JobFailed.slug, failure.message[:FAILURE_CHARACTERS_MAX]
+                rows = submission.rows if submission.state is JobStatus.DONE else -1
+                end = submission.ended_s if submission.state is not JobStatus.RUNNING else 0.0
+                jobs.append(messages.JobState(name, submission.state.value, *figures, *why, end, rows))
         numbers = [int(name.rpartition("-")[2]) for name in (*state.jobs, *state.released)]
         return messages.ClusterState(state.epoch, tuple(nodes), tuple(jobs), max(numbers, default=0))
 

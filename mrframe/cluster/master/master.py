@@ -8,6 +8,7 @@ Rules.
 - Requests of clients are numbered, taken in order, each once, and accepted when their facts are in the journal.
 - A job's package is opaque here and kept in the journal with the submission. A node gets it before its first attempt
   of the job.
+- The log of a standing cluster says when a submission was accepted, ended and was removed.
 - A master ends when it cannot write its journal. Everything that it has sent until then is there. Its client starts
   another one.
 """
@@ -31,8 +32,11 @@ from mrframe.cluster.transport.transport import Loop, Received
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model import events
 from mrframe.core.model.actions import JobEnded, Persist, SchedulerAction, SendNode
+from mrframe.core.model.facts import Fact, JobFinished
+from mrframe.core.safe_text import escaped_line
 from mrframe.core.scheduling.scheduler import Scheduler
-from mrframe.errors import MrframeError
+from mrframe.errors import JobFailed, MrframeError
+from mrframe.task.isolation.process_log import log
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 from mrframe.wire.messages import Member
@@ -79,6 +83,7 @@ class Master:
         self._router, self._door = transport.listen(context, keys, address)
         self.address = self._door.address
         self._clients = ClientSessions(self._router, scheduler, whole=whole)
+        self._logs = whole
         self.loop = Loop()
         self.loop.watch(self.doorkeeper.socket, self.doorkeeper.reply)
         self.loop.watch(self._router, self._receive)
@@ -93,11 +98,14 @@ class Master:
             self._door.check()
             self._events.append(events.Tick())
         received, self._events = self._events, []
-        actions = [action for event in received for action in self._scheduler.handle(event, now_s)]
+        wall_s = time.time()
+        actions = [action for event in received for action in self._scheduler.handle(event, now_s, wall_s)]
         facts = [action.fact for action in actions if isinstance(action, Persist)]
         if facts:
             begun = [fact.job for fact in facts if isinstance(fact, events.JobSubmitted)]
             self._journal.append(facts, {job: self._packages[job] for job in begun if job in self._packages})
+            for text in filter(None, map(_log_text, facts)) if self._logs else ():
+                log(text)
         for action in actions:
             self._perform(action, now_s)
         self._flush()
@@ -216,6 +224,20 @@ class Master:
         for node in self._nodes.values():
             transport.send(self._router, node.route, channels.TO_NODE.encode(peers))
         self._clients.send_to_all(peers)
+
+
+def _log_text(fact: Fact) -> str:
+    """Return what the log says of a fact, or "" for nothing."""
+    match fact:
+        case events.JobSubmitted(job):
+            return f"{job} is accepted"
+        case JobFinished(job, None):
+            return f"{job} is done"
+        case JobFinished(job, failure) if failure is not None:
+            return f"{job} has failed: {failure.error_slug or JobFailed.slug}: {escaped_line(failure.message)}"
+        case events.JobReleased(job):
+            return f"{job} is removed"
+    return ""
 
 
 def main(end: socket.socket, _work: str) -> None:

@@ -97,7 +97,7 @@ def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> 
             gone = Failure("io", f"the job's code cannot be read: {error}", error_slug="job-failed")
             pipe.send(ExecutorFailed(executor, order.attempt, gone))
             continue
-        printed.begin()
+        printed.begin(order.attempt)
         outcome = run(package, order, PipeReporter(pipe, executor, order))
         flush_prints()
         cut = printed.end(order.attempt)

@@ -80,7 +80,7 @@ class ManifestStore:
         try:
             version: Version = _WORDS.decode(self._files.read(key))
         except (CorruptData, BadMessage) as error:
-            log(f"{self._node[0]}: {error}")
+            log(str(error))
             return None
         return version if version.key == key else None
 
@@ -97,7 +97,7 @@ class ManifestStore:
             for name in self._blocks[version.key] & self._store.provisional():
                 self._store.adopt(name)
         except (OSError, OutputError) as error:
-            log(f"{self._node[0]}: the manifest of {version.key} cannot be kept: {_text(error, self._files.path)}")
+            log(f"the manifest of {version.key} cannot be kept: {_text(error, self._files.path)}")
             return
         self._send(VersionKept(*self._node, version.key))
 
@@ -109,7 +109,7 @@ class ManifestStore:
                     self._store.mark_provisional(name)
             self._files.delete(key)
         except (OSError, OutputError) as error:
-            log(f"{self._node[0]}: the manifest of {key} cannot be deleted: {_text(error, self._files.path)}")
+            log(f"the manifest of {key} cannot be deleted: {_text(error, self._files.path)}")
             return
         self._counts -= Counter(self._blocks.pop(key, frozenset()))
 

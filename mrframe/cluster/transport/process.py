@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.task.isolation import stdout
-from mrframe.task.isolation.process_log import flush_prints, log
+from mrframe.task.isolation.process_log import flush_prints, log, name_process
 
 END_S = 5.0
 """Time that processes are given to end."""
@@ -65,10 +65,15 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def set_title(title: str) -> None:
-    """Show this name in ps and top: in place of the command line, and as the name (15 characters on Linux)."""
+def set_title(title: str, *, keep_arguments: bool = False) -> None:
+    """Show this name in ps and top: in place of the command line, and as the name (15 characters on Linux).
+
+    Without "mrframe" it is the name in the log of a standing cluster. `keep_arguments`: the command line stays, since
+    others find the process by it.
+    """
+    name_process(title.removeprefix("mrframe "))
     _prctl(_PR_SET_NAME, title.encode()[:15])
-    start, length = _arguments()
+    start, length = (0, 0) if keep_arguments else _arguments()
     if length:
         ctypes.memmove(start, title.encode()[: length - 1].ljust(length, b"\0"), length)
 

@@ -11,7 +11,9 @@ the `VersionRemoved` of a version.
 
 from __future__ import annotations
 
-from mrframe.core.fast_dataclass import dataclass
+from dataclasses import field
+
+from mrframe.core.fast_dataclass import ADDED, dataclass
 from mrframe.core.model.events import (
     CancelRequested,
     DatasetPut,
@@ -68,10 +70,14 @@ class OutputLost:
 
 @dataclass(frozen=True, slots=True)
 class JobFinished:
-    """The job is over. `failure` is None if it succeeded."""
+    """The job is over. `failure` is None if it succeeded.
+
+    ended_s  when it ended first, in seconds of the clock on the wall, for people. 0 in older journals
+    """
 
     job: str
     failure: Failure | None
+    ended_s: float = field(default=0.0, metadata=ADDED)
 
 
 Fact = (

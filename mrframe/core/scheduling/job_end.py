@@ -76,7 +76,8 @@ def fail(state: SchedulerState, turn: Turn, submission: SubmissionRecord, failur
     """End a job with a failure, and stop its attempts. Nothing happens when it has failed already."""
     if submission.state is JobStatus.FAILED:
         return
-    turn.persist(JobFinished(submission.job, failure))
+    submission.ended_s = submission.ended_s or turn.wall_s
+    turn.persist(JobFinished(submission.job, failure, submission.ended_s))
     submission.move("fail")
     submission.failure = failure
     stop(state, turn, submission)
@@ -85,7 +86,8 @@ def fail(state: SchedulerState, turn: Turn, submission: SubmissionRecord, failur
 
 def finish(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> None:
     """End a job after the commit of its last reduce task."""
-    turn.persist(JobFinished(submission.job, None))
+    submission.ended_s = submission.ended_s or turn.wall_s
+    turn.persist(JobFinished(submission.job, None, submission.ended_s))
     submission.move("done")
     stop(state, turn, submission)
     turn.end(ended_action(submission))

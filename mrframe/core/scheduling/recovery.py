@@ -78,9 +78,10 @@ def _apply(state: SchedulerState, fact: Fact) -> None:
             task = _task(state, parse_attempt(attempt).task)
             state.nodes[node].outputs.pop(attempt, None)
             state.jobs[task.job].lose(task)
-        case JobFinished(job, failure):
+        case JobFinished(job, failure, ended_s):
             state.jobs[job].move("done" if failure is None else "fail")
             state.jobs[job].failure = failure
+            state.jobs[job].ended_s = ended_s
         case JobReleased(job):
             _release(state, job)
         case DatasetPut(version):
@@ -132,6 +133,7 @@ def _snapshot_job(submission: SubmissionRecord) -> dict[str, Any]:
         "priority": submission.priority,
         "state": submission.state.value,
         "failure": submission.failure,
+        "ended": submission.ended_s,
         "added": submission.added,
         "closed": submission.closed_at,
         "steps": [

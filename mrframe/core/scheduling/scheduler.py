@@ -79,9 +79,12 @@ class Scheduler:
         """Set the nodes that the cluster was started with."""
         self.state.block_map.expected = frozenset(nodes)
 
-    def handle(self, event: SchedulerEvent, now_s: float) -> list[SchedulerAction]:
-        """Handle an event and return the resulting actions, facts first. `now_s` is monotonic."""
-        turn = Turn(now_s)
+    def handle(self, event: SchedulerEvent, now_s: float, wall_s: float = 0.0) -> list[SchedulerAction]:
+        """Handle an event and return the resulting actions, facts first.
+
+        `now_s` is monotonic. `wall_s` is of the clock on the wall, and is kept as the time at which a job ended.
+        """
+        turn = Turn(now_s, wall_s)
         if self._resume:
             self._resume = False
             recovery.resume(self.state, turn)

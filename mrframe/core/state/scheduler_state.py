@@ -65,10 +65,14 @@ class NodeRecord:
 
 
 class Turn:
-    """The effects of one event: facts to persist, then messages and ends of jobs."""
+    """The effects of one event: facts to persist, then messages and ends of jobs.
 
-    def __init__(self, now_s: float) -> None:
+    `now_s` is monotonic. `wall_s` is of the clock on the wall, for people, and decides nothing.
+    """
+
+    def __init__(self, now_s: float, wall_s: float = 0.0) -> None:
         self.now_s = now_s
+        self.wall_s = wall_s
         self._facts: list[SchedulerAction] = []
         self._rest: list[SchedulerAction] = []
 

@@ -27,8 +27,9 @@ Holder = tuple[str, str]  # (attempt, node)
 class SubmissionRecord:
     """A job that the scheduler has accepted.
 
-    rank  its position among all, by time of submission
-    live  number of its attempts that are under way
+    rank     its position among all, by time of submission
+    live     number of its attempts that are under way
+    ended_s  when it ended first, by the clock on the wall, 0 when it has not or that is not known
     """
 
     def __init__(self, job: str, specs: tuple[StepSpec, ...], rank: int, priority: int = 0) -> None:
@@ -38,6 +39,7 @@ class SubmissionRecord:
         self.live = 0
         self.state = JOB.start
         self.failure: Failure | None = None
+        self.ended_s = 0.0
         self.steps = [Step(number, spec, planned=number == 0) for number, spec in enumerate(specs)]
         self.tasks: dict[str, Task] = {}
         self.decodes: dict[tuple[int, int], Task] = {}
@@ -52,6 +54,11 @@ class SubmissionRecord:
     def last(self) -> Step:
         """The last step."""
         return self.steps[-1]
+
+    @property
+    def rows(self) -> int:
+        """The rows of its result, as far as they were ever made."""
+        return sum(task.last_result[2].records_out for task in self.last.reduces if task.last_result)
 
     def move(self, cause: str) -> None:
         """Change the state by the table in `core/model/states.py`."""

@@ -10,6 +10,8 @@ Rules.
 - A print waits for a reader that does not read for at most `WAIT_S_MAX`, and `WAIT_SHARE` of the time after that. So
   the descriptor is reopened as non-blocking. The inherited one is not ours to change.
 - A print never fails: bytes that cannot be written are counted as not shown.
+- In the log of a standing cluster each line begins with its stamp (`process_log.py`) and the attempt. The limits do
+  not count them.
 - The counts lie in memory shared with forked children, those of a node with all its executors. They have no lock,
   because a stopped process would stop all others. Two that print at once may both take the budget left for one.
 """
@@ -27,6 +29,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+
+from mrframe.task.isolation.process_log import stamp
 
 PRINT_BYTES_MAX = 1 << 20
 PRINT_BYTES_PER_S = 256 << 10
@@ -101,6 +105,8 @@ class PrintLimit(io.RawIOBase):
         self._numbers = _shared()
         self._put: Callable[[Any], int] | None = None
         self._own: Any = None
+        self._attempt = ""
+        self._within_line = False  # the last write did not end its line
         self.begin()
 
     def install(self) -> None:
@@ -108,17 +114,22 @@ class PrintLimit(io.RawIOBase):
         text = io.TextIOWrapper(io.BufferedWriter(self), "utf-8", "backslashreplace", line_buffering=True)
         sys.stdout = sys.stderr = text
 
-    def begin(self) -> None:
-        """Reset the limit for a new attempt."""
+    def begin(self, attempt: str = "") -> None:
+        """Reset the limit for a new attempt, whose id stamps begin with."""
+        self._attempt = attempt
         self._numbers[_LEFT_OF_ATTEMPT], self._numbers[_CUT] = PRINT_BYTES_MAX, 0
 
     def end(self, attempt: str) -> int:
         """End an attempt, whose output has been flushed. Returns how many of its bytes were not shown."""
+        if self._within_line:
+            self._within_line = False
+            self._pass_on(b"\n")
         cut = int(self._numbers[_CUT])
         if cut and (missing := self._budget.cut(cut)):
+            start = "" if stamp() else "\n"
             note = (
-                f"\nmrframe: {missing:,} bytes that were printed are not shown, the last of them by {attempt}; the "
-                f"limits are {PRINT_BYTES_MAX:,} per attempt, and {PRINT_BYTES_PER_S:,} per second for a node\n"
+                f"{start}mrframe: {missing:,} bytes that were printed are not shown, the last of them by {attempt}; "
+                f"the limits are {PRINT_BYTES_MAX:,} per attempt, and {PRINT_BYTES_PER_S:,} per second for a node\n"
             ).encode()
             if self._write(note) < len(note):
                 self._budget.give_back(missing)
@@ -151,7 +162,23 @@ class PrintLimit(io.RawIOBase):
         return len(view)
 
     def _write(self, data: bytes | memoryview) -> int:
-        """Write bytes. Returns how many could be written."""
+        """Write bytes, with stamps where lines have them. Returns how many of `data` could be written."""
+        begin = stamp()
+        if not begin or not data:
+            return self._pass_on(data)
+        stamped = self._with_stamps(bytes(data), f"{begin}{self._attempt}: ".encode())
+        return len(data) if self._pass_on(stamped) == len(stamped) else 0
+
+    def _with_stamps(self, data: bytes, begin: bytes) -> bytes:
+        lines = data.split(b"\n")
+        ends = lines.pop()  # what follows the last newline
+        first = b"" if self._within_line else begin
+        whole = begin.join([line + b"\n" for line in lines])
+        self._within_line = bool(ends) or (self._within_line and not lines)
+        return first + whole + ((begin if lines else b"") + ends if ends else b"")
+
+    def _pass_on(self, data: bytes | memoryview) -> int:
+        """Write bytes as they are. Returns how many could be written."""
         written = 0
         if self._put is None:
             self._put, self._own = _outlet(self._fd)
