@@ -54,12 +54,45 @@ ASCII only: `~` where text was cut, `\\u65e5` for other characters.
 """
 
 
+JSON = """\
+## JSON
+
+Commands that take `--json` print one object on standard output, with `schema_version` (1) in it. A command that
+fails prints `{"error": {"slug", "message", "exit_code"}}`, with `source`, `line`, `offset`, `key`, `traceback_text`
+and `kept` (the id for `mrframe replay`) where they are known. `wait`, `cancel` and `rm` print one object for
+each id, each on a line of its own. One that fails has `id` and `error`.
+Times are ISO 8601 with the offset of the zone.
+
+| command | object |
+|---|---|
+| `submit` | `id` |
+| `jobs` | `dir`, `submissions`: a list of `id`, `name`, `state` (`running`, `done`, \
+`failed`, `cancelled`), `stage`, `tasks_done`, `tasks_total`, `submitted`, `ended`, `seconds` (from the one to the \
+other), `inputs`, `rows`, `error` (`slug`, `message`). What is not known, or does not apply, is null |
+| `wait` | `id`, `state`, `rows`, `seconds` |
+| `cancel` | `id`, `state`, `now` (whether this command ended it) |
+| `rm` | `id`, `state` (`removed`) |
+| `cluster start` | `dir`, `nodes`, `slots` (of each node) |
+| `cluster stop` | `dir`, `state` (`stopped`) |
+| `cluster status` | `dir`, `log`, `epoch` (the starts of the master), `nodes`: a list of `node`, `state`, `slots`, \
+`attempts`; `submissions`: a list of `job`, `state`, `stage`, `tasks_done`, `tasks_total`, \
+`error_slug`, `message`, `ended_s`, `rows` |
+| `fs put` | `name`, `new`, `files`, `bytes`, `blocks`, `stored_replicas`, `stored_bytes` |
+| `fs ls` | `versions`: a list of versions |
+| `fs stat` | `name`, `replicas`, `files`: a list of `name`, `bytes`, `blocks` (each `name`, `bytes`, `nodes`) |
+| `fs rm` | `removed`: the names of versions |
+| `fs fsck` | `replicas`, `damaged`, `lacking`, `not_in_journal`, `unknown` |
+| `fs recover` | `recovered`, `left`: the names of versions |
+| `fs balance`, `fs decommission` | `nodes`: a list of `node`, `state`, `blocks`, `bytes`, `decommissioned` |
+"""
+
+
 def page() -> str:
     """The whole page."""
     shared = {name: option for _, command in commands(group) for name, option in output_options(command)}
     parts = [HEAD, *(section(path, command) for path, command in commands(group))]
     parts.append(OUTPUTS + "".join(option_row(option) for option in shared.values()))
-    parts.append(TABLES)
+    parts += [TABLES, JSON]
     parts.append(SETTINGS + "".join(setting_row(setting) for setting in declared().values()))
     return "\n".join(parts)
 

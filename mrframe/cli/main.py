@@ -35,10 +35,10 @@ SECTIONS = {
         "cluster": "Start, stop or look at a standing cluster on this machine.",
         "submit": "Submit a job to the standing cluster. Prints its id and returns at once.",
         "jobs": "List the submissions of the standing cluster.",
-        "wait": "Wait until a submission has ended. The exit code says how, as that of `mrframe run` does.",
+        "wait": "Wait until submissions have ended. The exit code says how, as that of `mrframe run` does.",
         "result": "Print the result of a submission, as `mrframe run` would.",
-        "cancel": "End a submission now: its tasks are stopped, and it has no result.",
-        "rm": "Remove an ended submission: its result, its record, and all else that was kept for it.",
+        "cancel": "End submissions now: their tasks are stopped, and they have no result.",
+        "rm": "Remove ended submissions: their results, their records, and all else that was kept for them.",
         "fs": "Keep logs in the standing cluster, in replicated blocks on its nodes.",
     },
     "Formats, settings, this machine": {

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Reader
@@ -44,22 +45,23 @@ class RecordedSettings:
 
 @dataclass(frozen=True, slots=True)
 class RecordedPlan:
-    """What a record says of the plan: enough of a `Plan` for the summary; one split stands for all plain files."""
+    """What a record says of the plan: enough of a `Plan` for the summary; one split stands for all plain files.
+
+    inputs       as the submitter named them. In older records the paths of the files
+    bytes_total  of the inputs, 0 when not known
+    """
 
     job: RecordedJob
     settings: RecordedSettings
     steps: tuple[StepSpec, ...]
     splits: tuple[Split, ...]
     notes: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    bytes_total: int = 0
 
 
-def name_of(record: bytes) -> str:
-    """The name of the job that a record is of. CorruptData when it is damaged."""
-    return recorded_plan(record).job.name
-
-
-def record_of(plan: Plan) -> bytes:
-    """The record of a planned job, as JSON."""
+def record_of(plan: Plan, inputs: Sequence[str]) -> bytes:
+    """The record of a planned job, as JSON. `inputs` are as its submitter named them."""
     reader = plan.settings.reader
     readers = {"": reader} if isinstance(reader, Reader) else reader
     return json.dumps(
@@ -76,6 +78,8 @@ def record_of(plan: Plan) -> bytes:
             "block_bytes": plan.steps[0].block_bytes,
             "files": stamps(os.path.abspath(split.path) for split in plan.splits if not split.is_stored),
             "notes": list(plan.notes),
+            "inputs": list(inputs),
+            "bytes_total": plan.bytes_total,
             "planned_bytes": sum(split.length for split in plan.splits if split.is_planned_range),
         }
     ).encode()
@@ -96,6 +100,8 @@ def recorded_plan(record: bytes) -> RecordedPlan:
         steps = tuple(StepSpec(partitions) for partitions in plain["partitions"])
         splits = (Split("file", "", "", 0, plain["planned_bytes"], (0, 0)),)
         notes = tuple(plain.get("notes", ()))  # nor these
+        inputs = tuple(map(str, plain.get("inputs", plain["files"])))  # once the files alone, without datasets
+        bytes_total = int(plain.get("bytes_total", 0))
     except (ValueError, KeyError, TypeError):
         raise CorruptData("the record of the submission is damaged, so its result cannot be checked") from None
-    return RecordedPlan(job, settings, steps, splits, notes)
+    return RecordedPlan(job, settings, steps, splits, notes, inputs, bytes_total)

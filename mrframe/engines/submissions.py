@@ -18,7 +18,7 @@ from mrframe.core.settings.options import RunOptions
 from mrframe.engines.cache.run_cache import open_cache
 from mrframe.engines.gather import outcome_of, raise_end
 from mrframe.engines.history.summary import Summary, summarise
-from mrframe.engines.plan.job_inputs import GivenInputs, find_inputs
+from mrframe.engines.plan.job_inputs import GivenInputs, find_inputs, named_inputs
 from mrframe.engines.plan.key_ranges import sample_plan, with_cuts
 from mrframe.engines.plan.planning import make_plan
 from mrframe.engines.protocol import Outcome, Plan, limited, raise_failure
@@ -90,17 +90,17 @@ def prepare(
         plan, sample = sample_plan(limited(plan, executors))
         if sample is not None:
             named = dataclasses.replace(sample.job, name=f"{sample.job.name or 'job'} (sample of its keys)")
-            plan = with_cuts(plan, sampled(_submission(dataclasses.replace(sample, job=named))))
-        return _submission(plan)
+            plan = with_cuts(plan, sampled(_submission(dataclasses.replace(sample, job=named), inputs)))
+        return _submission(plan, inputs)
 
 
-def _submission(plan: Plan) -> PreparedSubmission:
+def _submission(plan: Plan, inputs: GivenInputs) -> PreparedSubmission:
     splits = tuple(
         split if split.is_stored else dataclasses.replace(split, path=os.path.abspath(split.path))
         for split in plan.splits
     )
     package = pack(plan.job, plan.settings, plan.file, plan.job_options)
-    return PreparedSubmission(plan.steps, splits, package, record_of(plan), plan.notes)
+    return PreparedSubmission(plan.steps, splits, package, record_of(plan, named_inputs(inputs)), plan.notes)
 
 
 def submit(

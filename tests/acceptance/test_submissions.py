@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -133,8 +134,8 @@ def test_rm_removes_a_finished_submission_and_its_id_is_not_reused(cluster):
     assert cluster.do("result", job).stdout == answer(cluster, "status_codes", LOG)
     assert cluster.on_nodes(job)
     shown = cluster.do("jobs").stdout.decode().splitlines()
-    assert shown[0].split() == ["id", "name", "state", "progress", "submitted", "ended"]
-    assert any(line.split()[:3] == [job, "status_codes", "done"] for line in shown)
+    assert shown[0].split() == ["id", "name", "inputs", "state", "submitted", "ended", "took", "outcome"]
+    assert any(line.split()[:4] == [job, "status_codes", "access.log", "done"] for line in shown)
     (cluster.home / "submissions" / job / "record").unlink()  # as a removal that was killed leaves it
     assert cluster.jobs()[job]["name"] is None
     cluster.do("rm", job)
@@ -243,13 +244,62 @@ job = Job(read=text, map=flood, reduce=count)
 
 def test_the_log_of_a_cluster_is_bounded(cluster, tmp_path):
     (tmp_path / "floods.py").write_text(FLOODS)
-    run, flood = cluster.home / "run", 30_000 * LOG.read_bytes().count(b"\n")
+    home, flood = cluster.home, 30_000 * LOG.read_bytes().count(b"\n")
     assert flood > 2 * LOG_BYTES_MAX
     job = cluster.submit(tmp_path / "floods.py", LOG)
     cluster.do("wait", job)
     assert json.loads(cluster.do("result", job).stdout)["value"] * 30_000 == flood
-    until(lambda: (run / "log.1").exists() and (run / "log").stat().st_size <= LOG_BYTES_MAX)
-    assert (run / "log.1").stat().st_size <= LOG_BYTES_MAX
+    until(lambda: (home / "log.1").exists() and (home / "log").stat().st_size <= LOG_BYTES_MAX)
+    assert (home / "log.1").stat().st_size <= LOG_BYTES_MAX
+
+
+def test_jobs_says_how_each_submission_ended(cluster, tmp_path):
+    (tmp_path / "fails.py").write_text(HANGS.replace("signal.pause()", "1 / 0"))
+    (tmp_path / "marks").mkdir()
+    before_s = time.time()
+    done = cluster.submit("status_codes", LOG, LOG)
+    failed = cluster.submit(tmp_path / "fails.py", LOG, "--marks", tmp_path / "marks")
+    said = cluster.do("wait", done, failed, code=1).stderr.decode()
+    rows = len(answer(cluster, "status_codes", LOG).splitlines())
+    assert f"{done} is done, {rows} rows, " in said
+    assert f"  replay  mrframe replay {failed}" in said
+    assert f"  replay  mrframe replay {failed}" in cluster.do("result", failed, code=1).stderr.decode()
+    shown = cluster.jobs()
+    assert (shown[done]["inputs"], shown[done]["rows"], shown[done]["error"]) == ([str(LOG)] * 2, rows, None)
+    assert (shown[failed]["state"], shown[failed]["rows"]) == ("failed", None)
+    assert shown[failed]["error"] == {"slug": "user-code", "message": "ZeroDivisionError: division by zero"}
+    for one in (shown[done], shown[failed]):
+        begun, ended = (datetime.fromisoformat(one[name]).timestamp() for name in ("submitted", "ended"))
+        assert int(before_s) <= begun <= ended <= time.time()
+        assert 0 <= one["seconds"] <= ended - begun + 1
+    cluster.kill("mrframe master")
+    again = cluster.jobs()
+    assert (again[done], again[failed]) == (shown[done], shown[failed])
+    lines = cluster.do("jobs").stdout.decode().splitlines()
+    assert any(line.startswith(f"{done} ") and line.endswith(f" s  {rows} rows") for line in lines)
+    assert any(line.endswith("user-code: ZeroDivisionError: division by zero") for line in lines)
+
+
+def test_several_submissions_are_named_at_once_and_the_exit_code_is_the_worst(cluster, tmp_path):
+    done = cluster.submit("status_codes", LOG)
+    hanging, _ = cluster.hanging(tmp_path / "job")
+    ended = cluster.do("wait", done, "job-99999", hanging, "--timeout-s", 2, "--json", code=5)
+    objects = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [one["id"] for one in objects] == [done, "job-99999", hanging]
+    assert objects[0]["state"] == "done"
+    assert [one["error"]["slug"] for one in objects[1:]] == ["usage", "timeout"]
+    ended = cluster.do("cancel", done, hanging, "--json")
+    objects = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [(one["id"], one["state"], one["now"]) for one in objects] == [
+        (done, "done", False),
+        (hanging, "cancelled", True),
+    ]
+    running, _ = cluster.hanging(tmp_path / "other")
+    assert cluster.do("rm", running, done, code=2).stderr.decode().endswith(f"{done} is removed\n")
+    cluster.do("rm", "--all")
+    assert cluster.jobs().keys() == {running}
+    cluster.do("rm", code=2)
+    cluster.do("cancel", running)
 
 
 @pytest.mark.parametrize("word", ["cancel", "rm"])

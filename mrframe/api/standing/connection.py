@@ -25,7 +25,7 @@ from mrframe.api.html_table import Listing
 from mrframe.api.result import Result, held
 from mrframe.api.standing.dataset_client import DatasetClient
 from mrframe.api.standing.rows import CancelledSubmission, ClusterStatus, SubmissionInfo, state_text, status_of
-from mrframe.api.standing.session_calls import REPLY_S, ended, submitted_maps
+from mrframe.api.standing.session_calls import REPLY_S, Pace, ended, replay_named, submitted_maps
 from mrframe.api.standing.submission_handle import Submission
 from mrframe.api.tracebacks import trimmed
 from mrframe.cluster.client.cluster_dir import ClusterDir, default_cluster_dir
@@ -35,7 +35,8 @@ from mrframe.core.settings.options import RunOptions
 from mrframe.engines import submissions
 from mrframe.engines.datasets.datasets import inputs_of
 from mrframe.engines.plan.job_inputs import GivenInputs
-from mrframe.engines.submission_record import name_of
+from mrframe.engines.protocol import OnProgress
+from mrframe.engines.submission_record import RecordedPlan, recorded_plan
 from mrframe.errors import CorruptData, MrframeError, TimedOut, UsageError
 from mrframe.store.scratch import Scratch
 
@@ -131,12 +132,26 @@ class Client(DatasetClient):
         return status_of(self.directory, self._dir.log, self._session.state(self._reply_s))
 
     @trimmed
-    def wait(self, id: str, timeout_s: float | None = None) -> None:  # noqa: A002
-        """Wait until a submission has ended. Raises its failure, TimedOut when it goes on for longer."""
+    def wait(
+        self,
+        id: str,  # noqa: A002
+        timeout_s: float | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+    ) -> SubmissionInfo:
+        """Wait until a submission has ended, and return what is known of it.
+
+        `on_progress` is called as by `mrframe.run`. Raises its failure, TimedOut when it goes on for longer.
+        """
         name = self._dir.job(id)
-        event = self._ended(name, timeout_s)
+        plan = self._plan(name)
+        pace = Pace(plan.bytes_total if plan else 0, on_progress) if on_progress else None
+        event = ended(self._session, name, timeout_s, self._ends, pace)
         if event.failure is not None:
-            submissions.raise_failure_of(event, self._dir.record(name))
+            with replay_named(name):
+                submissions.raise_failure_of(event, self._dir.record(name))
+        one = self._seen(name)
+        return SubmissionInfo(name, None, "removed", "", 0, 0) if one is None else self._info(one)
 
     @trimmed
     def result(self, id: str, timeout_s: float = 0.0) -> Result:  # noqa: A002
@@ -154,9 +169,10 @@ class Client(DatasetClient):
             raise UsageError(f"{_still_runs(one)}; wait for it with: mrframe wait {name}")
         event = self._ended(name, self._reply_s)
         session = self._session
-        outcome, summary, job = submissions.gather(
-            session, event, self._dir.record(name), session.access.nodes, lambda: self._ends_again(name)
-        )
+        with replay_named(name):
+            outcome, summary, job = submissions.gather(
+                session, event, self._dir.record(name), session.access.nodes, lambda: self._ends_again(name)
+            )
         parts = [os.fspath(part) for part in outcome.parts]
         return held(parts, summary, ExitStack(), ranked=job.ranked, columns=job.columns)
 
@@ -234,10 +250,10 @@ class Client(DatasetClient):
         return UsageError(f"the cluster in {self.directory} has no submission {job}; `mrframe jobs` lists them")
 
     def _info(self, one: JobState) -> SubmissionInfo:
-        at_s = self._dir.submitted_s(one.job)
+        at_s, plan = self._dir.submitted_s(one.job), self._plan(one.job)
         return SubmissionInfo(
             one.job,
-            self._name(one.job),
+            plan.job.name if plan else None,
             state_text(one),
             one.stage,
             one.tasks_done,
@@ -245,11 +261,14 @@ class Client(DatasetClient):
             None if at_s is None else datetime.fromtimestamp(at_s).astimezone(),
             one.error_slug,
             one.message,
+            datetime.fromtimestamp(one.ended_s).astimezone() if one.ended_s else None,
+            plan.inputs if plan else (),
+            one.rows if one.rows >= 0 else None,
         )
 
-    def _name(self, job: str) -> str | None:
+    def _plan(self, job: str) -> RecordedPlan | None:
         try:
-            return name_of(self._dir.record(job))
+            return recorded_plan(self._dir.record(job))
         except (CorruptData, UsageError):
             return None  # a removal broke off, or the record is damaged, as `result` will say
 

@@ -184,6 +184,10 @@ class NodeStore:
     bytes: int
     decommissioned: bool
 
+    def to_plain(self) -> dict[str, Any]:
+        """As plain values for JSON."""
+        return asdict(self)
+
     def cells(self) -> dict[str, object]:
         """As a row of a table."""
         return {

@@ -21,7 +21,7 @@ class Calls(Protocol):
     @property
     def directory(self) -> str: ...  # noqa: D102
     def jobs(self) -> Sequence[SubmissionInfo]: ...  # noqa: D102
-    def wait(self, id: str, timeout_s: float | None = None) -> None: ...  # noqa: A002, D102
+    def wait(self, id: str, timeout_s: float | None = None) -> SubmissionInfo: ...  # noqa: A002, D102
     def result(self, id: str, timeout_s: float = 0.0) -> Result: ...  # noqa: A002, D102
     def why(self, id: str, key: str) -> Iterator[InputLine]: ...  # noqa: A002, D102
     def cancel(self, id: str) -> CancelledSubmission: ...  # noqa: A002, D102

@@ -134,32 +134,41 @@ class _Shown:
         from mrframe.cli.show import failures
 
         failures.show_usage(error, stderr())
-        return self._as_json("usage", error.format_message(), 2)
+        return self._print_json(_error_json("usage", error.format_message(), 2), 2)
 
     def failure(self, error: MrframeError) -> int:
         from mrframe.cli.show import failures
 
         failures.show(error, stderr(), verbose=self.verbose, words=self.words, inputs=self.meta.get(INPUTS, ()))
-        where = {
-            name: getattr(error, name)
-            for name in ("source", "line", "offset", "key", "traceback_text", "kept")
-            if getattr(error, name, None) is not None
-        }
-        return self._as_json(error.slug, str(error), error.exit_code, **where)
+        return self._print_json(error_json(error), error.exit_code)
 
     def bug(self, error: BaseException) -> int:
         from mrframe.cli.show import failures
 
         slug = failures.show_unexpected(error, stderr())
-        return self._as_json(slug, api.exception_text(error), 1)
+        return self._print_json(_error_json(slug, api.exception_text(error), 1), 1)
 
-    def _as_json(self, slug: str, message: str, code: int, **where: Any) -> int:
+    def _print_json(self, shown: dict[str, Any], code: int) -> int:
         if self.json:
             try:
-                print_json({"error": {"slug": slug, "message": message, "exit_code": code, **where}})
+                print_json(shown)
             except (ReaderLeft, OutputError):
                 return abandon_stdout(code)
         return _flushed(code)
+
+
+def error_json(error: MrframeError) -> dict[str, Any]:
+    """Return an error as `--json` prints it, with the place in the input where there is one."""
+    where = {
+        name: getattr(error, name)
+        for name in ("source", "line", "offset", "key", "traceback_text", "kept")
+        if getattr(error, name, None) is not None
+    }
+    return _error_json(error.slug, str(error), error.exit_code, **where)
+
+
+def _error_json(slug: str, message: str, code: int, **where: Any) -> dict[str, Any]:
+    return {"error": {"slug": slug, "message": message, "exit_code": code, **where}}
 
 
 def _terminate(_signal: int, _frame: Any) -> None:

@@ -1,36 +1,43 @@
-"""`mrframe cancel ID`: end a submission of the standing cluster.
+"""`mrframe cancel ID…`: end submissions of the standing cluster.
 
-Not a removal: the files of the submission stay on the nodes until `mrframe rm`.
+Not a removal: the files of a submission stay on the nodes until `mrframe rm`.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from mrframe import api
-from mrframe.cli.last_id import named_submission
-from mrframe.cli.parse import completing
 from mrframe.cli.parse.dir_option import dir_option
-from mrframe.cli.show.streams import report
+from mrframe.cli.standing.each import each_json_option, for_each, ids_argument, named_submissions
 
 
 @click.command("cancel")
-@click.argument("job", metavar="ID", shell_complete=completing.submissions)
+@ids_argument()
+@each_json_option
 @dir_option
-def command(*, job: str, directory: str | None) -> None:
-    """End a submission now: its tasks are stopped, and it has no result.
+def command(*, ids: tuple[str, ...], as_json: bool, directory: str | None) -> None:
+    """End submissions now: their tasks are stopped, and they have no result.
 
     ID is the id that `mrframe submit` printed, or @ when that was the last thing that you did. Once this
     returns the end is in the cluster's journal: `mrframe wait ID` says that it was cancelled, whatever is killed
     meanwhile. One that has ended stays as it is.
     """
-    name = named_submission(job, directory)
+    names = named_submissions(ids, directory)
     with api.connect(directory) as client:
-        cancelled = client.cancel(name)
+
+        def act(name: str) -> tuple[str, dict[str, Any]]:
+            cancelled = client.cancel(name)
+            return _text(cancelled), {"state": cancelled.state, "now": cancelled.now}
+
+        for_each(names, act, as_json=as_json)
+
+
+def _text(cancelled: api.CancelledSubmission) -> str:
     if cancelled.state == "removed":
-        text = f"{name} was removed meanwhile"
-    elif cancelled.now:
-        text = f"{name} is cancelled"
-    else:
-        text = f"{name} had ended before: it is {cancelled.state}"
-    report(text)
+        return f"{cancelled.id} was removed meanwhile"
+    if cancelled.now:
+        return f"{cancelled.id} is cancelled"
+    return f"{cancelled.id} had ended before: it is {cancelled.state}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,15 +12,12 @@ from mrframe.api.units import bytes_text, counted
 from mrframe.cli.parse import completing
 from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.parse.dir_option import dir_option
+from mrframe.cli.parse.json_option import json_option
 from mrframe.cli.show.streams import print_json, report, say, standard_output, terminal_of_stdout
 from mrframe.cli.show.terminal import columns_text
 
 if TYPE_CHECKING:
     from mrframe.api import BlockPosition, NodeStore, StoreReport
-
-
-def _json_option(command: Any) -> Any:
-    return click.option("--json", "as_json", is_flag=True, help="print one JSON object")(command)
 
 
 @click.group("fs", cls=CommandGroup)
@@ -35,7 +32,7 @@ def command() -> None:
 @command.command("put")
 @click.option("--block-size", "block_size", metavar="BYTES", default="64MiB", help="length of a block [64MiB]")
 @click.option("--replicas", type=click.IntRange(1, 64), metavar="N", default=2, help="nodes that keep each block [2]")
-@_json_option
+@json_option
 @dir_option
 @click.argument("dataset", metavar="NAME", shell_complete=completing.datasets)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", shell_complete=completing.inputs)
@@ -66,7 +63,7 @@ def put(
 
 
 @command.command("ls")
-@_json_option
+@json_option
 @dir_option
 @click.argument("dataset", metavar="[NAME]", default="", shell_complete=completing.datasets)
 def list_versions(*, dataset: str, as_json: bool, directory: str | None) -> None:
@@ -88,7 +85,7 @@ def list_versions(*, dataset: str, as_json: bool, directory: str | None) -> None
 
 
 @command.command("stat")
-@_json_option
+@json_option
 @dir_option
 @click.argument("reference", metavar="NAME[@N]", shell_complete=completing.datasets)
 def stat(*, reference: str, as_json: bool, directory: str | None) -> None:
@@ -118,20 +115,25 @@ def cat(*, reference: str, files: tuple[str, ...], directory: str | None) -> Non
 
 @command.command("rm")
 @click.option("--all", "all_versions", is_flag=True, help="all versions of the dataset")
+@json_option
 @dir_option
 @click.argument("reference", metavar="NAME[@N]", shell_complete=completing.datasets)
-def remove(*, reference: str, all_versions: bool, directory: str | None) -> None:
+def remove(*, reference: str, all_versions: bool, as_json: bool, directory: str | None) -> None:
     """Remove a version. Blocks that no other one needs are deleted."""
     if "@" not in reference and not all_versions:
         raise click.UsageError(f"which version? Name it ({reference}@1), or say --all")
     with api.connect(directory) as client:
-        for name in client.rm_dataset(reference, all_versions=all_versions):
-            say(f"{name} is removed")
+        removed = client.rm_dataset(reference, all_versions=all_versions)
+    if as_json:
+        print_json({"removed": removed})
+        return
+    for name in removed:
+        say(f"{name} is removed")
 
 
 @command.command("fsck")
 @click.option("--repair", is_flag=True, help="wait until damaged and missing replicas have been made again")
-@_json_option
+@json_option
 @dir_option
 @click.pass_context
 def fsck(context: click.Context, /, *, repair: bool, as_json: bool, directory: str | None) -> None:
@@ -185,7 +187,7 @@ def _positions_text(positions: Sequence[BlockPosition]) -> str:
 
 @command.command("recover")
 @click.option("--as", "name", metavar="NEW", default="", help="as the next versions of this dataset")
-@_json_option
+@json_option
 @dir_option
 @click.argument("dataset", metavar="[NAME]", default="", shell_complete=completing.datasets)
 @click.pass_context
@@ -214,24 +216,31 @@ def recover(context: click.Context, /, *, dataset: str, name: str, as_json: bool
 
 
 @command.command("balance")
+@json_option
 @dir_option
-def balance(*, directory: str | None) -> None:
+def balance(*, as_json: bool, directory: str | None) -> None:
     """Wait until every block is on the nodes that are to have it, and show the blocks of each node."""
     with api.connect(directory) as client:
-        _show_nodes(client.balance())
+        nodes = client.balance()
+    _show_nodes(nodes, as_json=as_json)
 
 
 @command.command("decommission")
 @click.option("--undo", is_flag=True, help="have the node keep blocks again")
+@json_option
 @dir_option
 @click.argument("node", metavar="NODE")
-def decommission(*, node: str, undo: bool, directory: str | None) -> None:
+def decommission(*, node: str, undo: bool, as_json: bool, directory: str | None) -> None:
     """Have a node give its blocks to the others, and return when it has none: it may go then, and nothing is lost."""
     with api.connect(directory) as client:
-        _show_nodes(client.decommission(node, undo=undo))
+        nodes = client.decommission(node, undo=undo)
+    _show_nodes(nodes, as_json=as_json)
 
 
-def _show_nodes(nodes: Sequence[NodeStore]) -> None:
+def _show_nodes(nodes: Sequence[NodeStore], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"nodes": [node.to_plain() for node in nodes]})
+        return
     for text in columns_text(
         [list(map(str, node.cells().values())) for node in nodes], terminal=terminal_of_stdout()
     ):

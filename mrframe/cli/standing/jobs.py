@@ -6,19 +6,21 @@ import click
 
 from mrframe import api
 from mrframe.cli.parse.dir_option import dir_option
+from mrframe.cli.parse.json_option import json_option
 from mrframe.cli.show.streams import print_json, say, terminal_of_stdout
 from mrframe.cli.show.terminal import columns_text, sample
 
-_HEAD = ["id", "name", "state", "progress", "submitted", "ended"]
+_HEAD = ["id", "name", "inputs", "state", "submitted", "ended", "took", "outcome"]
 
 
 @click.command("jobs")
-@click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+@json_option
 @dir_option
 def command(*, as_json: bool, directory: str | None) -> None:
     """List the submissions of the standing cluster.
 
-    Those that were removed are not listed. The time of submission is that of this machine's clock.
+    Those that were removed are not listed. Times are those of this machine's clock. "took" is the time from the
+    submission to the end, waiting for other submissions included. --json has all inputs and the whole times.
     """
     with api.connect(directory) as client:
         jobs = client.jobs()

@@ -94,6 +94,13 @@ def by_source(job: Job, inputs: GivenInputs | Path) -> dict[str, list[str]]:
     return named
 
 
+def named_inputs(inputs: GivenInputs | Path) -> list[str]:
+    """The inputs as a person names them: those of a join as NAME=INPUT."""
+    if isinstance(inputs, Mapping):
+        return [f"{name}={path}" for name, some in inputs.items() for path in _paths(some)]
+    return _paths(inputs)
+
+
 def _paths(inputs: GivenInputs | Path) -> list[str]:
     if isinstance(inputs, (str, os.PathLike)):
         return [os.fspath(inputs)]
