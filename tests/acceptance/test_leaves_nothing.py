@@ -167,9 +167,9 @@ def test_endless_code_and_its_child_processes_end_with_the_run(tmp_path, how):
     while len(run.pids("sleep")) < 2:
         assert run.runs_for(chaos.LOOK_S), run.err
     if how == "master":  # the next one has the attempts of this one discarded
-        before = set(run.pids("sleep"))
+        before = set(run.pids("exec"))
         os.kill(run.pids("master")[0], signal.SIGKILL)
-        while before & set(run.pids("sleep")):
+        while before & set(run.pids("exec")):
             assert run.runs_for(chaos.LOOK_S), run.err
         how = "interrupt"
     getattr(run, how)()
