@@ -26,7 +26,7 @@ def test_submit_wait_result_and_nothing_is_left(standing):
     standing.run("wait", "job-9", "--dir", standing.home, code=2)
     standing.cluster("stop")
     assert standing.processes() == {}
-    assert sorted(os.listdir(standing.home)) == ["blocks", "journal", "nodes", "submissions"]
+    assert sorted(os.listdir(standing.home)) == ["blocks", "journal", "log", "nodes", "submissions"]
     assert not list(Path(standing.environment["TMPDIR"]).glob("mrframe-*"))
     standing.cluster("start", "--nodes", 2, "--slots", 1)
     assert standing.run("result", job, "--dir", standing.home).stdout == got.stdout

@@ -28,7 +28,7 @@ def test_cells_are_escaped_and_bounded(value, cell):
 def test_a_list_of_submissions_is_a_table():
     row = SubmissionInfo("job-1", "<b>", "failed", "map", 1, 2, error_slug="user_code", error_message="no & no")
     table = Listing([row])._repr_html_()
-    assert table.startswith("<table>\n<tr><th>id</th><th>name</th><th>state</th>")
+    assert table.startswith("<table>\n<tr><th>id</th><th>name</th><th>inputs</th><th>state</th>")
     assert "<td>&lt;b&gt;</td>" in table
     assert "<td>user_code: no &amp; no</td>" in table
     assert Listing()._repr_html_() == "<p>(none)</p>"
