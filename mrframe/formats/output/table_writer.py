@@ -19,7 +19,7 @@ from mrframe.core.display_width import cut_end, cut_middle, padded, widest
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.safe_text import escaped_line
 from mrframe.core.table_fit import GAP, Measured, fitted
-from mrframe.formats.output.named_outputs import WriterOptions
+from mrframe.formats.output.block_writer import WriterOptions
 from mrframe.formats.output.table_columns import Grid
 from mrframe.formats.output.value_text import as_utf8, cell_texts, to_bytes
 

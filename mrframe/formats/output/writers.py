@@ -32,7 +32,7 @@ from mrframe.formats.output.value_text import (
 )
 
 if TYPE_CHECKING:
-    from mrframe.formats.output.named_outputs import WriterOptions
+    from mrframe.formats.output.block_writer import WriterOptions
     from mrframe.formats.output.table_columns import Grid
 
 _NUMBERS = frozenset({int, float, Decimal, type(None)})

@@ -14,7 +14,8 @@ from itertools import islice
 from typing import Any, Protocol
 
 from mrframe.core.display_width import Terminal
-from mrframe.formats.output.named_outputs import BlockWriter, WriterOptions, output_format
+from mrframe.formats.output.block_writer import BlockWriter, WriterOptions
+from mrframe.formats.output.named_outputs import output_format
 from mrframe.formats.output.value_text import Text
 from mrframe.formats.output.writers import JsonLinesWriter
 

@@ -7,7 +7,7 @@ from mrframe.formats.output.named_outputs import OutputFormat
 
 
 class PairsWriter:
-    """See `mrframe.formats.output.named_outputs.BlockWriter`."""
+    """See `mrframe.formats.output.block_writer.BlockWriter`."""
 
     def __init__(self, options):
         pass
