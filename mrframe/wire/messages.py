@@ -161,7 +161,7 @@ class ClusterState:
     epoch: int
     nodes: tuple[NodeState, ...]
     jobs: tuple[JobState, ...]
-    last_number: int
+    last_number: int = field(default=0, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ import subprocess
 from mrframe import RunOptions, api
 from mrframe.testing import plugin
 
-def forgetful(job, inputs, options, job_options=None, run=api.run):
+def forgetful(job, inputs, options, job_options=None, keep=None, run=api.run):
     child = subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=subprocess.DEVNULL)
     with open("pid", "w") as file:
         file.write(str(child.pid))

@@ -94,7 +94,7 @@ def test_the_demo_runs_on_the_logs_of_the_wheel(installed, tmp_path):
     folder, commands = shown.partition("\n")[0], [line for line in shown.splitlines() if line.startswith("$ ")]
     assert Path(folder.removeprefix("In the folder ").rstrip(":")).is_relative_to(installed.parent)
     assert [line.split()[2] for line in commands] == ["run", "count", "why"]
-    assert re.search(r"^503 +17$", shown, re.MULTILINE)
+    assert re.search(r"^ *503 +17$", shown, re.MULTILINE)
     assert shown.count('" 503 ') == 3
 
 

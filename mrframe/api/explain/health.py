@@ -171,7 +171,9 @@ def scratch() -> Finding:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         return Finding(
-            "scratch", "wrong", f"{folder} cannot be written: {fault_text(error, folder)} (TMPDIR or --scratch-dir)"
+            "scratch",
+            "wrong",
+            f"{folder} cannot be written: {fault_text(error, folder)} (set TMPDIR or --scratch-dir)",
         )
     if mode & 0o077:
         return Finding("scratch", "wrong", f"{folder} makes folders that others may read (mode {mode:o}); set TMPDIR")
@@ -244,18 +246,18 @@ def cluster() -> Finding:
     from mrframe.shuffle.reducers import count
 
     job = Job(read=WORDS, key="word", reduce=count, name="doctor")
-    with tempfile.TemporaryDirectory(prefix="mrframe-doctor-") as folder:
-        path = os.path.join(folder, "words.txt")
-        with open(path, "w", encoding="ascii") as file:
-            file.write("one two two\n" * 10)
-        options = RunOptions(engine="local", nodes=2, slots=1, shuffle="zmq", splits=2, timeout_s=STARTS_S_MAX)
-        started = time.monotonic()
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="mrframe-doctor-") as folder:
+            path = os.path.join(folder, "words.txt")
+            with open(path, "w", encoding="ascii") as file:
+                file.write("one two two\n" * 10)
+            options = RunOptions(engine="local", nodes=2, slots=1, shuffle="zmq", splits=2, timeout_s=STARTS_S_MAX)
+            started = time.monotonic()
             with run(job, [path], options, keep=False) as result:
                 rows = list(result.rows())
-        except MrframeError as error:
-            return Finding("cluster", "wrong", f"two nodes do not run a job: {error}")
-        seconds = time.monotonic() - started
+            seconds = time.monotonic() - started
+    except (MrframeError, OSError) as error:
+        return Finding("cluster", "wrong", f"two nodes do not run a job: {error}")
     if rows != [("one", 10), ("two", 20)]:
         return Finding("cluster", "wrong", f"two nodes give a wrong result: {rows}; please report it")
     if seconds > CLUSTER_SLOW_S:

@@ -89,8 +89,6 @@ def _rest(summary: Summary, *, verbose: bool) -> list[Line]:
     if summary.bad_fields:
         fields = ", ".join(f"{name} {count:,}" for name, count in sorted(summary.bad_fields.items()))
         lines.append(f"  fields without a usable value: {fields}")
-    if summary.ledger.get("empty_lines"):
-        lines.append(f"  {counted(summary.ledger['empty_lines'], 'empty line')} passed over")
     if summary.ledger.get("nul_bytes"):
         lines.append(f"  {bytes_text(summary.ledger['nul_bytes'])} of NUL bytes before lines were passed over")
     if summary.prints_cut_bytes:

@@ -23,7 +23,6 @@ class Ledger:
     records       records given to the map
     malformed     lines that do not match the format
     lines         all lines read
-    empty_lines   lines without a byte, which are no records of a log and not malformed
     quarantined   records left out because the user's code fails on them
     outside_time, without_time  records left out by a time window
     bom_bytes, nul_bytes  bytes at the head of lines that are not part of the line
@@ -47,7 +46,6 @@ class Ledger:
     outside_time: int = 0
     without_time: int = 0
     nul_bytes: int = field(default=0, metadata=ADDED)
-    empty_lines: int = field(default=0, metadata=ADDED)
 
     def add(self, other: Ledger) -> None:
         """Add another ledger's counts to this one's."""

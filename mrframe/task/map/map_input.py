@@ -122,8 +122,8 @@ class MapInput:
     def _count(self, parsed: Parsed, length: int, offset: int) -> None:
         ledger = self._ledger
         if parsed.malformed:
-            self._rejects.add(_with_text(parsed), ledger.lines, offset)
-            self._count_malformed(parsed, 1)
+            self._rejects.add(parsed.malformed, ledger.lines, offset)
+            ledger.malformed += len(parsed.malformed)
         ledger.bytes_in += length
         ledger.parsed_bytes += parsed.parsed_bytes
         ledger.malformed_bytes += parsed.malformed_bytes
@@ -136,12 +136,6 @@ class MapInput:
             setattr(ledger, name, getattr(ledger, name) + getattr(parsed, name))
         self.report.span = parsed.span
         self.add_bad_fields(parsed.bad_fields)
-
-    def _count_malformed(self, parsed: Parsed, times: int) -> None:
-        """Count the lines of a block that are no records. An empty one says nothing, so it is not malformed."""
-        malformed = len(_with_text(parsed))
-        self._ledger.malformed += times * malformed
-        self._ledger.empty_lines += times * (len(parsed.malformed) - malformed)
 
     def add_bad_fields(self, bad: dict[str, int]) -> None:
         """Count fields that matched the grammar but could not be converted, by name."""
@@ -185,8 +179,7 @@ class MapInput:
             for name in _OF_BLOCK:
                 taken = getattr(self._ledger, name) - getattr(block.parsed, name) + getattr(head, name)
                 setattr(self._ledger, name, taken)
-            self._count_malformed(head, 1)
-            self._count_malformed(block.parsed, -1)
+            self._ledger.malformed += len(head.malformed) - len(block.parsed.malformed)
             self._ledger.unread_bytes += len(block.data) - within
         rest = self.split.length - self._ledger.bytes_in
         self._ledger.bytes_in += rest
@@ -207,8 +200,3 @@ class MapInput:
         """Close the files of rejected lines."""
         self._rejects.close()
         self._quarantine.close()
-
-
-def _with_text(parsed: Parsed) -> list[Malformed]:
-    """Return the lines of a block that are no records and not empty."""
-    return [one for one in parsed.malformed if one.data]

@@ -91,8 +91,6 @@ def read_all(
         for number, (offset, line) in enumerate(lines_of(one.content), 1):
             reading.lines += 1
             found = records_of(reader, line, names, paths if isinstance(paths, Mapping) else {})
-            if found is None and not line:
-                continue  # an empty line says nothing
             if found is None:
                 reading.malformed.append((one.path, number, offset, line))
                 continue

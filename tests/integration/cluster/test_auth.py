@@ -35,7 +35,7 @@ class House:
         self.master = make(messages.MasterSetup(mine.public, mine.secret, tuple(members), SchedulerLimits(), journal))
         self.told = []
         handle = self.master._scheduler.handle
-        self.master._scheduler.handle = lambda event, now: (self.told.append(event), handle(event, now))[1]
+        self.master._scheduler.handle = lambda event, *more: (self.told.append(event), handle(event, *more))[1]
         self.context = zmq.Context()
         self.sessions = 100
         self.dealers = []

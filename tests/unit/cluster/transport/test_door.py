@@ -10,6 +10,7 @@ import zmq
 
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Doorkeeper, make_keys
+from mrframe.errors import ClusterUnreachable
 from mrframe.store import open_files
 from mrframe.wire.messages import Member
 
@@ -113,6 +114,14 @@ def test_a_later_process_listens_at_the_same_address(house):
     address = house.door.address
     house.router.close(0)
     house.door.close()
-    house.router, house.door = transport.listen(house.context, house.server, address)
+
+    def listens():  # as soon as ZeroMQ has closed the socket in its own time
+        try:
+            house.router, house.door = transport.listen(house.context, house.server, address)
+        except ClusterUnreachable:
+            return False
+        return True
+
+    house.until(listens)
     assert house.door.address == address
     house.hear(house.connect())

@@ -209,7 +209,7 @@ def test_links_are_followed(logs):
 @pytest.mark.parametrize("name", ["-", "/dev/stdin", "/dev/fd/0"])
 def test_standard_input_is_taken_once(name):
     assert expand([name]) == [InputFile("-", "-", 0, "", is_stdin=True)]
-    with pytest.raises(InputError, match=r"standard input \(-\) is given twice.*once"):
+    with pytest.raises(InputError, match=r"standard input \(-\) or a pipe is given twice, - last.*once"):
         expand([name, "-"])
 
 

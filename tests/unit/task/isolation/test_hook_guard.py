@@ -783,7 +783,9 @@ def test_python_shows_the_users_traceback_and_the_record(lines):
     assert "/mrframe/" not in head
     assert f"  in      {lines}:{BAD}\n  record  'bad'\n" in rest
     error = failing(Hooks("combine", ZeroDivisionError).job(), twice(lines))
-    assert error.__notes__ == ["  hook    combine", "  key     'bad'"]
+    *notes, replay = error.__notes__
+    assert notes == ["  hook    combine", "  key     'bad'"]
+    assert replay.startswith("  replay  mrframe replay run-")
 
 
 def twice(path):
