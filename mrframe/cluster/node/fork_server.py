@@ -17,6 +17,7 @@ from mrframe.cluster.node import executor
 from mrframe.cluster.transport import process
 from mrframe.cluster.transport.pipes import Pipe
 from mrframe.core.fast_dataclass import dataclass
+from mrframe.task.isolation import secret_variables
 from mrframe.task.isolation.print_limit import PrintBudget
 from mrframe.wire import channels, messages
 
@@ -94,6 +95,7 @@ def start(others: list[socket.socket], work: str) -> tuple[Pipe, int]:
         for other in others:
             other.close()
         process.set_title("mrframe warm")
+        secret_variables.prepare()
         gc.freeze()
         pipe = Pipe(there, receives=channels.TO_WARM_PARENT, sends=channels.FROM_PARENT, blocking=True)
         WarmParent(pipe, process.Children(), work, PrintBudget()).run()

@@ -277,7 +277,7 @@ def an_executor(cluster, chance):
 
 
 def a_node(cluster, chance):
-    return cluster.pids()[chance.choice(["node-1", "node-2"])]
+    return pid_of(cluster, chance.choice(["node-1", "node-2"]))
 
 
 def a_warm_parent(cluster, chance):
@@ -285,12 +285,19 @@ def a_warm_parent(cluster, chance):
     return below[0] if below else 0
 
 
+def pid_of(cluster, name):
+    """The pid of a process, once there is one: between two of them there is none."""
+    while name not in (pids := cluster.pids()):
+        cluster.poll(0.1)
+    return pids[name]
+
+
 def the_master(cluster, _chance):
-    return cluster.pids()["master"]
+    return pid_of(cluster, "master")
 
 
 def the_keeper(cluster, _chance):
-    return cluster.pids()["keeper"]
+    return pid_of(cluster, "keeper")
 
 
 @pytest.mark.parametrize("shuffle", ["auto", "zmq"])
