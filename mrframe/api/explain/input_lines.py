@@ -1,4 +1,4 @@
-"""The input lines behind a key of a result, of a run that was kept. The job's code runs where they are asked for."""
+"""Finds the input lines behind a key of a kept run's result. Runs the job's code in the calling process."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from mrframe.wire.messages import JobState
 
 WITHDRAW_S = 2.0
-"""How long the cluster may take to forget a submission that failed."""
+"""Seconds to wait for the cluster to remove a failed submission."""
 
 
 class Client(DatasetClient):
@@ -155,7 +155,7 @@ class Client(DatasetClient):
 
     @trimmed
     def result(self, id: str, timeout_s: float = 0.0) -> Result:  # noqa: A002
-        """The result of a submission, as often as it is asked for. Waits at most so long for its end.
+        """Return the result of a submission. Waits up to `timeout_s` seconds for its end. May be called again.
 
         Large results are read from the client's own files, so they end with it. Output that is missing or damaged is
         produced again first. Raises the submission's failure, UsageError while it still runs, TimedOut when output

@@ -80,7 +80,7 @@ class SubmissionInfo:
         }
 
     def outcome(self) -> str:
-        """How it ended, or how far it is, in a few words."""
+        """Describe its end or its progress, as the last column of `mrframe jobs` does."""
         if self.state == "running":
             return f"{self.stage} {self.tasks_done} of {counted(self.tasks_total, 'task')}"
         if self.rows is not None:
@@ -103,7 +103,7 @@ class ClusterStatus:
         return asdict(self)
 
     def counts(self) -> dict[str, int]:
-        """How many submissions are in each state, for the states that there are."""
+        """Count the submissions by state. States without any are left out."""
         return dict(Counter(map(state_text, self.submissions)))
 
     def _repr_html_(self) -> str:
@@ -125,7 +125,7 @@ class CancelledSubmission:
 
 
 def short_inputs(inputs: Sequence[str]) -> str:
-    """The inputs in a few words: the name of the first without its folder, and how many more there are."""
+    """Shorten the inputs to the name of the first, without its folder, and the number of the others."""
     if not inputs:
         return "-"
     first, many = inputs[0], len(inputs) - 1

@@ -1,7 +1,7 @@
 """A choice among built-in names that installed packages may extend: output formats, kinds of readers.
 
-Help and completion show the built-in names alone. Packages are asked only about a name that is not built in, since
-looking for them is slow.
+Help and completion list only the built-in names. Entry points are searched only for other names, since the search is
+slow.
 """
 
 from __future__ import annotations

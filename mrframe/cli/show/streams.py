@@ -1,8 +1,8 @@
 """The one place where a command writes to standard output and standard error.
 
-Whatever it is given may hold text from logs, names of files, options, jobs and exceptions. So it escapes all that a
-terminal obeys, whoever calls, and callers have no need to. They give plain text, and colours as `Painted` pieces,
-which are drawn only where colours are wanted. `tests/test_tidy.py` finds any other place that prints.
+Text may come from logs, file names, options, job names and exceptions, so this module escapes everything that a
+terminal would obey. Callers pass plain text, and mark colours as `Painted` pieces, which are drawn only where colours
+are wanted. `tests/test_tidy.py` finds any other place that prints.
 
 Standard output may lose its reader, or be full, or be closed: then ReaderLeft or OutputError is raised. A fault of
 standard error is ignored, since nobody is left to be told. Not here: the text itself, and output files.

@@ -1,4 +1,4 @@
-"""`mrframe result ID`: the result of a submission that is done, as often as it is asked for."""
+"""`mrframe result ID`: print the result of a submission that is done. May be called again."""
 
 from __future__ import annotations
 
