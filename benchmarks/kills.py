@@ -63,7 +63,7 @@ job = Job(read=logs.combined, map=by_path, combine=add, reduce=add, key_order="t
 
 @dataclass
 class Account:
-    """What has happened so far."""
+    """Collect the outcomes of the runs so far."""
 
     usual_s: list[float] = field(default_factory=list)
     later_s: list[float] = field(default_factory=list)

@@ -25,6 +25,8 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
+from terminals import read_to_end
+
 import mrframe
 from mrframe.cli.main import run_as_command
 from mrframe.cli.show import figures
@@ -81,13 +83,7 @@ def captured(words: list[str], environment: dict[str, str], width: int) -> str:
             fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
             os.chdir(folder)
             _become(words, plain | environment)
-        seen = b""
-        try:
-            while data := os.read(master, 65536):
-                seen += data
-        except OSError:
-            pass  # Linux's way to say that the other side has closed
-        os.close(master)
+        seen = read_to_end(master)
         os.waitpid(pid, 0)
         return screen(seen.decode(), width)
 

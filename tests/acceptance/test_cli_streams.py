@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from terminals import read_to_end
 
 LINE = '192.0.2.{} - - [17/May/2026:10:05:03 +0000] "GET /{} HTTP/1.1" {} 1000\n'
 COMMAND = [sys.executable, "-m", "mrframe"]
@@ -418,13 +419,7 @@ def on_terminal(command: list[str], folder: Path, environment: dict[str, str]) -
     if pid == 0:
         os.chdir(folder)
         os.execve(command[0], command, environment)
-    seen = b""
-    try:
-        while data := os.read(terminal, 65536):
-            seen += data
-    except OSError:
-        pass  # Linux's way to say that the other side has closed
-    os.close(terminal)
+    seen = read_to_end(terminal)
     return seen.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 

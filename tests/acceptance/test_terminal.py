@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from terminals import read_to_end
 
 from mrframe.cli.main import COMMANDS
 
@@ -76,13 +77,7 @@ class TerminalFolder:
         if pid == 0:
             os.chdir(self.path)
             os.execve(command[0], command, {**self.environment, **(environment or {})})
-        seen = b""
-        try:
-            while data := os.read(terminal, 65536):
-                seen += data
-        except OSError:
-            pass  # Linux's way to say that the other side has closed
-        os.close(terminal)
+        seen = read_to_end(terminal)
         os.waitpid(pid, 0)
         text = LINES.sub("", COLOURS.sub("", seen.decode()))
         assert not RAW.search(text), (words, text)
