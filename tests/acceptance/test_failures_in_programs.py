@@ -48,8 +48,12 @@ def folder(tmp_path):
 
 
 def output(folder, *words):
-    """Standard output and error of a Python program, which fails, without colours."""
+    """Standard output and error of a Python program, which fails, without colours.
+
+    With `CI` pytest does not cut the lines of its summary, which then shows each record a second time.
+    """
     environment = {**os.environ, "NO_COLOR": "1", "HOME": str(folder), "COLUMNS": "200"}
+    environment.pop("CI", None)
     done = subprocess.run(
         [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
     )

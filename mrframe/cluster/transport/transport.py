@@ -98,15 +98,15 @@ def listen(context: Context, keys: Keys, address: str = "") -> tuple[Socket, Doo
 
     Its port is random, or that of an earlier process. Raises ClusterUnreachable when another process has taken it.
     """
+    try:
+        door = Door(_HOST, int(address.rpartition(":")[2] or 0))
+    except OSError as error:
+        raise ClusterUnreachable(f"the master cannot listen at {address or _HOST} again: {error.strerror}") from None
     socket = _secure(context.socket(zmq.ROUTER), keys)
     socket.setsockopt(zmq.CURVE_SERVER, 1)
     socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)
     socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
-    try:
-        door = Door(_HOST, int(address.rpartition(":")[2] or 0))
-    except OSError as error:
-        raise ClusterUnreachable(f"the master cannot listen at {address or _HOST} again: {error.strerror}") from None
     door.attach(socket)
     return socket, door
 
