@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mrframe.api.explain.started_job import start_job
     from mrframe.api.explain.trial import Trial, TriedWay
     from mrframe.api.found_job import FoundJob, JobLike, find_job, load_job
-    from mrframe.api.job_run import run
+    from mrframe.api.job_run import expect_job_code, run
     from mrframe.api.questions.count_job import count_job
     from mrframe.api.questions.log_formats import (
         DetectedFormat,
@@ -81,7 +81,7 @@ _MODULES = {
     "api.explain.started_job": ("start_job",),
     "api.explain.trial": ("Trial", "TriedWay"),
     "api.found_job": ("FoundJob", "JobLike", "find_job", "load_job"),
-    "api.job_run": ("run",),
+    "api.job_run": ("expect_job_code", "run"),
     "api.questions.count_job": ("count_job",),
     "api.questions.log_formats": (
         *("DetectedFormat", "LogFormat", "Mismatch", "TriedFormat"),
@@ -171,6 +171,7 @@ __all__ = [
     "detect_format",
     "examine",
     "exception_text",
+    "expect_job_code",
     "find_job",
     "flush_prints",
     "form_for",

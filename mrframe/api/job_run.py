@@ -5,6 +5,7 @@ The standing cluster, to which jobs are submitted, is in `standing/`.
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,11 +33,22 @@ from mrframe.engines.protocol import Engine, OnProgress, Outcome, Plan
 from mrframe.errors import CorruptData, OutputError, TooManyFailed, TooManyMalformed, UserCodeError
 from mrframe.store.output import check_inputs_stay, whole_file
 from mrframe.store.scratch import Scratch, sweep_stale
+from mrframe.task.isolation import stdout
 
 if TYPE_CHECKING:
     from mrframe.formats.output.value_text import Text
 
 ROWS_AT_ONCE = 1000
+
+
+def expect_job_code() -> None:
+    """Prepare a command's process for the code of a job, before any of it runs here.
+
+    Standard output is reserved for data. What is imported by now (this module imports what a run needs) stays to the
+    end, so garbage collections leave it out. The one at exit would otherwise walk over all of it.
+    """
+    if stdout.claim():
+        gc.freeze()
 
 
 @trimmed

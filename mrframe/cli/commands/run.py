@@ -89,7 +89,7 @@ def carry_out(
         raise click.UsageError("no INPUT was given; name a log file, or - for standard input")
     click.get_current_context().meta[INPUTS] = tuple(inputs)
     flags.check()
-    api.stdout.claim()
+    api.expect_job_code()
     if not flags.quiet:
         _warn_of_variables()
     if flags.dry_run:

@@ -41,7 +41,7 @@ class JobCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Find the job, take up its options, then parse all arguments in any order."""
-        api.stdout.claim()  # the job file runs here
+        api.expect_job_code()  # the job file runs here
         ctx.meta[_META] = self._job_options(ctx, args)
         return super().parse_args(ctx, args)
 

@@ -10,6 +10,7 @@ The interpreter never gets to flush a broken stream at exit.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -98,6 +99,8 @@ def leave(code: int) -> NoReturn:
     command that was interrupted exits directly, since Python changes the exit code after an interrupted import.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if not api.stdout.is_claimed():
+        gc.freeze()  # no job's code has run here, so a collection at exit would find nothing to end
     if code not in (EXIT_HUNG_UP, EXIT_INTERRUPTED, EXIT_TERMINATED):
         sys.exit(code)
     flush_all()

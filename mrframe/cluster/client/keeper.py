@@ -28,6 +28,7 @@ from mrframe.cluster.transport.pipes import Pipe
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.store import open_files
 from mrframe.store.scratch import remove_tree
+from mrframe.task.isolation.gc_policy import USUAL
 from mrframe.task.isolation.process_log import stamp_lines
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
@@ -164,6 +165,7 @@ def _preload(work: str) -> None:
     process.prepare()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*USUAL)
 
 
 def _is_there(pid: int) -> bool:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 THRESHOLDS = (2_000_000, 20, 100)
+USUAL = (700, 10, 10)
+"""Those of Python, for a process that serves: one that was forked from a command has inherited the command's."""
 
 
 @contextmanager

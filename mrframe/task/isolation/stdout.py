@@ -31,11 +31,11 @@ def begin() -> None:
     _begun = True
 
 
-def claim() -> None:
-    """Reserve standard output for data from now on. Does nothing unless this process is a command."""
+def claim() -> bool:
+    """Reserve standard output for data from now on. Returns False, and does nothing, unless this is a command."""
     global _claimed, _own  # noqa: PLW0603  (facts about the process)
     if not _begun or _claimed:
-        return
+        return False
     _claimed = True
     before = sys.stdout
     try:
@@ -50,6 +50,12 @@ def claim() -> None:
     _cover()
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(_Prints()), "utf-8", "backslashreplace", line_buffering=True)
     setattr(sys, "__stdout__", sys.stdout)  # noqa: B010  (typed as final)
+    return True
+
+
+def is_claimed() -> bool:
+    """Return whether code of a job may have run in this command's process."""
+    return _claimed
 
 
 def stream() -> TextIO | None:

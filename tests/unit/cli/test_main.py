@@ -123,6 +123,41 @@ def test_a_small_run_imports_nothing_heavy(tmp_path, engine, more):
     assert done.stdout == "(0,)\n", done.stderr
 
 
+def test_a_small_run_walks_over_no_garbage(tmp_path):
+    """A collection takes time and finds nothing, since imports leave no garbage."""
+    code = (
+        "import gc; gc.collect(); before = sum(one['collections'] for one in gc.get_stats())\n"
+        "from mrframe import __main__\n"
+        "from mrframe.cli import main\n"
+        "during = lambda: sum(one['collections'] for one in gc.get_stats()) - before\n"
+        "main.leave = lambda code: main.say(str((code, gc.get_freeze_count() > 10_000, during() < 20)))\n"
+        "__main__.command()\n"
+    )
+    words = ["run", "status_codes", str(ROOT / "sample_logs" / "access.log"), "-q", "-o", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words, "--no-cache"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "(0, True, True)\n", done.stderr
+
+
+def test_a_file_that_the_code_of_a_job_leaves_open_is_written_at_exit(tmp_path):
+    """Also one that a global of the job holds: the last collection ends it."""
+    job, left = tmp_path / "job.py", tmp_path / "left"
+    job.write_text(
+        "from mrframe import Job, count, text\n"
+        f"left = open({str(left)!r}, 'w')\n"
+        "def f(line):\n    left.write('x'); yield 1, 1\n"
+        "job = Job(read=text, map=f, reduce=count)\n"
+    )
+    (tmp_path / "in.txt").write_text("a\nb\n")
+    words = ["run", str(job), str(tmp_path / "in.txt"), "--engine", "inline", "--no-cache"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mrframe", *words], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert left.read_text() == "xx"
+
+
 def test_an_unknown_command_names_the_nearest(mrframe):
     result = mrframe("runn")
     assert result.exit_code == 2
