@@ -1,18 +1,20 @@
 """A `dataclass` decorator that is cheaper to apply than the standard one. For a type checker it is the standard one.
 
-Why: mrframe has nearly two hundred dataclasses, and every start of the command defines most of them. Up to Python
-3.12 the standard decorator compiles six functions for each, a quarter of the time of a small run. Here only
-`__init__` is compiled, and the other methods are closures over the fields. The class is the same afterwards:
-`fields`, `replace`, `asdict`, `match` and pickling work, with slots or without.
+Why: mrframe has two hundred dataclasses, and every start of the command defines most of them. Up to Python 3.12 the
+standard decorator compiles six functions for each, a quarter of the time of a small run. Here only `__init__` is
+compiled, when it is first needed, since a run makes objects of few of the classes that it imports. The other methods
+are closures over the fields. The class is the same afterwards: `fields`, `replace`, `asdict`, `match`, pickling and
+`inspect.signature` work, with slots or without.
 
 Rule: every dataclass of mrframe takes this decorator, except those of `mrframe/testing`, which no command loads
 (tests/test_tidy.py).
 
 Removal: Python 3.13 compiles the methods of a class together. Once 3.13 is the oldest version that mrframe supports,
-measure `mrframe --help` with the standard decorator. If it is as fast, delete this file but for `field_types`.
+measure `mrframe --help` and a small run with the standard decorator. If they are as fast, delete this file but for
+`field_types`.
 
-What it is not: complete. It refuses fields that are left out of `__init__`, of the comparison or of the text, and has
-no `order=`.
+What it is not: complete. It refuses fields that are left out of `__init__`, of the comparison or of the text. It has
+no `order=`, and knows neither `InitVar` nor `KW_ONLY`. A standard dataclass cannot inherit from one of these.
 """
 
 from __future__ import annotations
@@ -33,11 +35,15 @@ else:
 
         def made(cls):
             own = frozenset(vars(cls))
-            cls = dataclasses.dataclass(cls, init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)
-            fields = dataclasses.fields(cls)
-            names = tuple(field.name for field in fields)
-            _add(cls, own, {"__init__": _init(cls, fields, frozen=frozen), "__repr__": _repr(names)})
-            cls.__match_args__ = tuple(field.name for field in fields if not field.kw_only)
+            known = _fields(cls, kw_only=kw_only)
+            fields, names = tuple(known.values()), tuple(known)
+            if slots:
+                cls = _with_slots(cls, names)
+            cls.__dataclass_fields__ = known
+            _add(cls, own, {"__repr__": _repr(names)})
+            cls.__match_args__ = tuple([field.name for field in fields if not field.kw_only])
+            if "__init__" not in own:
+                cls.__init__ = _Init(cls, fields, frozen=frozen)
             if eq:
                 _add(cls, own, _comparison(_values(names), frozen=frozen))
             if frozen:
@@ -83,13 +89,64 @@ def _add(cls: type, own: frozenset[str], methods: _Methods) -> None:
             setattr(cls, name, method)
 
 
+def _fields(cls: type, *, kw_only: bool) -> dict[str, dataclasses.Field[Any]]:
+    """Return the fields of a class by name, those that it inherits first. Its attributes are their defaults."""
+    found: dict[str, dataclasses.Field[Any]] = {}
+    for base in cls.__mro__[-1:0:-1]:
+        found |= vars(base).get("__dataclass_fields__", {})
+    for name, hint in cls.__annotations__.items():
+        if isinstance(hint, str) and hint.startswith("ClassVar"):
+            continue
+        given = vars(cls).get(name, MISSING)
+        field: Any = given if isinstance(given, dataclasses.Field) else dataclasses.field(default=given)
+        if not (field.init and field.repr and field.compare):
+            raise TypeError(f"{cls.__name__}.{name}: a field that is left out needs `dataclasses.dataclass`")
+        if field is given and field.default is MISSING:
+            delattr(cls, name)
+        elif field is given:
+            setattr(cls, name, field.default)
+        if field.default is not MISSING and field.default.__class__.__hash__ is None:
+            raise ValueError(f"{cls.__name__}.{name}: a default that can change needs a default_factory")
+        field.name, field.type, field._field_type = name, hint, _FIELD  # noqa: SLF001  (as the standard one does)
+        if field.kw_only is MISSING:
+            field.kw_only = kw_only
+        found[name] = field
+    return found
+
+
+def _with_slots(cls: type, names: tuple[str, ...]) -> type:
+    """Return the class again with slots for its own fields. Slots cannot be added to a class that is there."""
+    inherited = {slot for base in cls.__mro__[1:] for slot in vars(base).get("__slots__", ())}
+    body = {name: value for name, value in vars(cls).items() if name not in names and name not in _OF_AN_OBJECT}
+    body["__slots__"] = tuple([name for name in names if name not in inherited])
+    made = type(cls)(cls.__name__, cls.__bases__, body)
+    made.__qualname__ = cls.__qualname__
+    return made
+
+
+_OF_AN_OBJECT = ("__dict__", "__weakref__")
+_FIELD = dataclasses._FIELD  # type: ignore[attr-defined]  # noqa: SLF001  (by which `fields` knows a field)
+
+
+class _Init:
+    """Stands for the `__init__` of a class, and compiles it when it is first looked up."""
+
+    def __init__(self, cls: type, fields: tuple[dataclasses.Field[Any], ...], *, frozen: bool) -> None:
+        self._cls = cls
+        self._fields = fields
+        self._frozen = frozen
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        init = _init(self._cls, self._fields, frozen=self._frozen)
+        _add(self._cls, frozenset(), {"__init__": init})
+        return init.__get__(instance, owner)
+
+
 def _init(cls: type, fields: tuple[dataclasses.Field[Any], ...], *, frozen: bool) -> Callable[..., None]:
     """Compile `__init__`: the one method that is called so often that a closure would cost."""
     names: _Methods = {"_set": object.__setattr__, "_missing": MISSING}
     parameters, body = ["self"], []
     for field in sorted(fields, key=lambda field: bool(field.kw_only)):
-        if not (field.init and field.repr and field.compare):
-            raise TypeError(f"{cls.__name__}.{field.name}: a field that is left out needs `dataclasses.dataclass`")
         if field.kw_only and "*" not in parameters:
             parameters.append("*")
         name = value = field.name

@@ -140,6 +140,35 @@ def test_a_signature_has_names_and_defaults():
     assert parameters["a"].annotation in ("int", int)
 
 
+def test_init_is_compiled_when_it_is_first_needed():
+    def thing():
+        return fast_dataclass.dataclass(type("Thing", (), {"__annotations__": {"a": "int"}, "__qualname__": "Thing"}))
+
+    by_object, by_subclass = thing(), thing()
+    assert not inspect.isfunction(vars(by_object)["__init__"])
+    assert by_object(1).a == 1
+    assert type("Below", (by_subclass,), {})(2).a == 2
+    for cls in (by_object, by_subclass):
+        assert inspect.isfunction(vars(cls)["__init__"])
+        assert cls.__init__.__qualname__ == "Thing.__init__"
+
+
+def test_a_subclass_has_the_fields_of_its_base_first():
+    @fast_dataclass.dataclass(frozen=True, slots=True)
+    class Below(Kept):
+        """With a field of its own."""
+
+        c: int = 3
+
+    assert (Below(1, c=4), Below.__slots__) == (Below(1, (), 4), ("c",))
+    assert [f.name for f in dataclasses.fields(Below)] == ["a", "b", "c"]
+
+
+def test_a_default_that_can_change_is_refused():
+    with pytest.raises(ValueError, match="default_factory"):
+        fast_dataclass.dataclass(type("Thing", (), {"__annotations__": {"a": "list"}, "a": []}))
+
+
 def test_fields_that_are_left_out_are_refused():
     with pytest.raises(TypeError, match="left out"):
         fast_dataclass.dataclass(
