@@ -126,6 +126,6 @@ def test_a_later_process_listens_at_the_same_address(house):
 
 
 def test_a_listener_whose_address_is_taken_leaves_no_socket_open(house):
-    with pytest.raises(ClusterUnreachable, match="cannot listen at .* again: Address already in use"):
+    with pytest.raises(ClusterUnreachable, match=r"cannot listen at .* again: Address already in use"):
         transport.listen(house.context, house.server, house.door.address)
     gc.collect()  # an open socket warns when it is deleted, which fails the test
