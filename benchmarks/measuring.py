@@ -8,8 +8,10 @@ a few milliseconds escape it. Not here: the commands (`contestants.py`), and jud
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import platform
 import resource
 import signal
 import subprocess
@@ -157,3 +159,12 @@ class _Memory(threading.Thread):
     def finish(self) -> None:
         self._finished.set()
         self.join()
+
+
+def processor() -> str:
+    """Return the name of the processor."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -26,7 +26,7 @@ from pathlib import Path
 from answers import OK
 from contestants import JOBS, Contestant, contestants
 from inputs import ROOT, SIZES, folder_of_data, ready
-from measuring import adopt_orphans
+from measuring import adopt_orphans, processor
 from run import one_run
 from table import Run
 
@@ -86,15 +86,6 @@ def row_of(name: str, pairs: list[Pair]) -> str:
 
 def _spread(ratios: list[float]) -> str:
     return f"{statistics.median(ratios):.3f} ({min(ratios):.2f}–{max(ratios):.2f})"
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def parsed(arguments: list[str] | None = None) -> argparse.Namespace:

@@ -24,6 +24,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import MISSING, FrozenInstanceError
 from operator import attrgetter
+from types import MemberDescriptorType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -158,7 +159,12 @@ def _init(cls: type, fields: tuple[dataclasses.Field[Any], ...], *, frozen: bool
             names[f"_make_{name}"] = field.default_factory
             default, value = "=_missing", f"_make_{name}() if {name} is _missing else {name}"
         parameters.append(name + default)
-        body.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
+        slot = getattr(cls, name, None) if frozen else None
+        if isinstance(slot, MemberDescriptorType):  # takes half the time of `object.__setattr__`
+            names[f"_set_{name}"] = slot.__set__
+            body.append(f"_set_{name}(self, {value})")
+        else:
+            body.append(f"_set(self, {name!r}, {value})" if frozen else f"self.{name} = {value}")
     if hasattr(cls, "__post_init__"):
         body.append("self.__post_init__()")
     text = f"def __init__({', '.join(parameters)}):\n {'; '.join(body) or 'pass'}"

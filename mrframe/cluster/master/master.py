@@ -36,6 +36,7 @@ from mrframe.core.model.facts import Fact, JobFinished
 from mrframe.core.safe_text import escaped_line
 from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.errors import JobFailed, MrframeError
+from mrframe.task.isolation.gc_policy import collect_long_lived
 from mrframe.task.isolation.process_log import log
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
@@ -246,6 +247,7 @@ def main(end: socket.socket, _work: str) -> None:
     setup = pipe.wait()
     if setup is None:
         return
+    collect_long_lived()
     try:
         master = make(setup)
         pipe.send(messages.ChildReady(master.address))

@@ -97,9 +97,12 @@ def assign(state: SchedulerState, turn: Turn) -> None:
     slots = state.slots()
     if state.may_have_room is None:
         state.may_have_room = {node.name for node in state.joined()}
+    if not state.may_have_room:
+        return
     nodes = usable(state, turn.now_s, [state.nodes[name] for name in state.may_have_room if state.is_joined(name)])
     while nodes and len(state.waiting):
-        nodes.sort(key=_load)
+        if len(nodes) > 1:
+            nodes.sort(key=_load)
         nodes = [node for node in nodes if _offer(state, turn, node, slots)]
 
 
@@ -124,12 +127,26 @@ def _assign_decodes(state: SchedulerState, turn: Turn) -> None:
 
 
 def _offer(state: SchedulerState, turn: Turn, node: NodeRecord, slots: int) -> bool:
-    """Offer a node a task. Returns whether it took one. A node without room is skipped until it may have some."""
-    if _has_room(state, node, slots):
-        return _assign_next(state, turn, node, state.waiting, idle=node.load < node.slots)
+    """Offer a node a task. Returns whether it took one.
+
+    A node without room is skipped until it may have some. One that no task suits is passed over until the next tick:
+    time alone changes that, and everything else makes `may_have_room` anew or puts the node into it again.
+    """
+    has_room = _has_room(state, node, slots)
+    if has_room and _assign_next(state, turn, node, state.waiting, idle=node.load < node.slots):
+        return True
     if state.may_have_room is not None:
         state.may_have_room.discard(node.name)
+        if has_room and len(state.waiting):
+            state.passed_over.add(node.name)
     return False
+
+
+def offer_again(state: SchedulerState) -> None:
+    """Consider the nodes again that were passed over. To be called with every tick."""
+    if state.may_have_room is not None:
+        state.may_have_room |= state.passed_over
+    state.passed_over.clear()
 
 
 def _load(node: NodeRecord) -> tuple[float, str]:
@@ -144,10 +161,10 @@ def _has_room(state: SchedulerState, node: NodeRecord, slots: int) -> bool:
         return True
     if waiting < slots:
         return False
-    queued = limits.queued_per_slot
-    if load >= node.slots * (1 + queued) and _has_small_ones(state, node):
-        queued = max(queued, min(limits.small_queued_per_slot, waiting // (limits.small_waiting * slots)))
-    return load < node.slots * (1 + queued)
+    if load < node.slots * (1 + limits.queued_per_slot):
+        return True
+    small = min(limits.small_queued_per_slot, waiting // (limits.small_waiting * slots))
+    return load < node.slots * (1 + small) and _has_small_ones(state, node)
 
 
 def _has_small_ones(state: SchedulerState, node: NodeRecord) -> bool:
@@ -159,7 +176,9 @@ def _has_small_ones(state: SchedulerState, node: NodeRecord) -> bool:
         if split is None or not split.has_predictable_work:
             return False
         left -= split.length
-    return left >= 0
+        if left < 0:
+            return False
+    return True
 
 
 def _assign_next(state: SchedulerState, turn: Turn, node: NodeRecord, queue: FairQueue, *, idle: bool) -> bool:
@@ -227,10 +246,9 @@ def resolve_split(state: SchedulerState, submission: SubmissionRecord, task: Tas
     return replace(task.split, held_by=submission.inputs(task), length=size)
 
 
-def resend(state: SchedulerState, turn: Turn, node: NodeRecord, known: Iterable[str]) -> None:
-    """Repeat the starts that the node was sent long enough ago and does not know."""
-    missing = node.live.keys() - set(known)
-    for name in sorted(missing):
+def resend(state: SchedulerState, turn: Turn, node: NodeRecord, unknown: Iterable[str]) -> None:
+    """Repeat the starts of these attempts, which the node does not know, if they were sent long enough ago."""
+    for name in sorted(unknown):
         attempt = node.live[name]
         if turn.now_s - attempt.sent_s >= state.limits.resend_s:
             attempt.sent_s = turn.now_s

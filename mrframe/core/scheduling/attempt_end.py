@@ -30,13 +30,15 @@ from mrframe.errors import NotRepeatable, ShuffleUnbalanced
 
 def on_sealed(state: SchedulerState, turn: Turn, node: NodeRecord, event: AttemptSealed) -> None:
     """Handle a sealed attempt: commit it, confirm it again, or discard it."""
+    attempt = node.live.get(event.attempt)
+    if attempt is not None:
+        commit(state, turn, attempt, event)
+        return
     task = state.task_of(event.attempt)
     if task is not None and task.commit == (event.attempt, node.name):
         turn.send(node.name, CommitAttempt(event.attempt))
-    elif event.attempt not in node.live:
-        state.refuse(turn, node.name, event.attempt)
     else:
-        commit(state, turn, node.live[event.attempt], event)
+        state.refuse(turn, node.name, event.attempt)
 
 
 def commit(state: SchedulerState, turn: Turn, attempt: Attempt, event: AttemptSealed) -> None:
@@ -58,7 +60,7 @@ def commit(state: SchedulerState, turn: Turn, attempt: Attempt, event: AttemptSe
     turn.persist(AttemptCommitted(event.attempt, node.name, event.report))
     state.end(attempt)
     turn.send(node.name, CommitAttempt(event.attempt))
-    for other in list(task.attempts.values()):
+    for other in task.attempts:
         state.drop(turn, other)
     submission.commit(task, (event.attempt, node.name), event.report, "commit")
     node.outputs[event.attempt] = task
@@ -110,7 +112,7 @@ def _end_without_result(state: SchedulerState, turn: Turn, attempt: Attempt, fai
         task.failures += 1
         if failure.position is not None:
             note_position(task, failure.position, failure.message)
-        task.avoid.add(attempt.node)
+        task.avoid |= {attempt.node}
         record_fault(state, turn, state.nodes[attempt.node], task.id)
     if fail_if_exhausted(state, turn, task, attempt.node, failure):
         return

@@ -6,6 +6,7 @@ the client releases the job. Only then do the nodes get `ForgetJob`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mrframe.core.model.actions import JobEnded
@@ -27,7 +28,7 @@ def cancelled(job: str) -> Failure:
     )
 
 
-def advance_job(state: SchedulerState, turn: Turn, submission: SubmissionRecord, readers: list[Task]) -> None:
+def advance_job(state: SchedulerState, turn: Turn, submission: SubmissionRecord, readers: Sequence[Task]) -> None:
     """Start the tasks that can start after a change, and end the job when it is over."""
     if submission.state is not JobStatus.RUNNING:
         return
@@ -95,7 +96,7 @@ def finish(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> N
 
 def stop(state: SchedulerState, turn: Turn, submission: SubmissionRecord) -> None:
     """Discard all attempts of a job that are not over, and take its tasks out of the queue."""
-    for node in state.joined():
+    for node in state.joined() if submission.live else ():
         for attempt in [a for a in node.live.values() if a.task.job == submission.job]:
             state.drop(turn, attempt)
     for task in submission.tasks.values():
@@ -112,9 +113,9 @@ def ended_action(submission: SubmissionRecord) -> JobEnded:
         submission.job,
         tuple(t.commit for t in submission.last.reduces if t.commit) if done else (),
         tuple(
-            (t.last_result[0], t.step, t.last_result[1], t.split, t.last_result[2])
+            (t.last_commit[0], t.step, t.last_commit[1], t.split, t.last_report)
             for t in submission.ever_committed()
-            if t.last_result
+            if t.last_commit and t.last_report
         ),
         submission.failure,
     )
@@ -134,9 +135,13 @@ def release(state: SchedulerState, turn: Turn, event: JobReleased) -> None:
 
 
 def forget(state: SchedulerState, submission: SubmissionRecord) -> None:
-    """Take a job out of the state."""
+    """Take a job out of the state. Its tasks are left in no cycle, since the master hardly ever collects garbage."""
     state.released.add(submission.job)
     del state.jobs[submission.job]
     for task in submission.committed():
         assert task.commit is not None
         state.nodes[task.commit[1]].outputs.pop(task.commit[0], None)
+    for decode in submission.decodes.values():
+        for block in decode.blocks:
+            block.decode_task = None
+        decode.blocks = ()

@@ -92,7 +92,7 @@ def report_unfetchable(state: SchedulerState, turn: Turn, submission: Submission
     task = state.task_of(source[0])
     if task is None or task.job != submission.job:
         return
-    making = task.attempts.get(source[0])
+    making = next((attempt for attempt in task.attempts if attempt.start.attempt == source[0]), None)
     if task.commit != source and making is None:
         return
     reports = submission.fetch_reports.get(source, 0) + 1

@@ -24,13 +24,16 @@ from mrframe.core.scheduling.lost_output import lose_node
 from mrframe.core.scheduling.suspects import note_position
 from mrframe.core.state.scheduler_state import NodeRecord, SchedulerState, Turn
 
+_LEASED = (NodeMembership.JOINED, NodeMembership.EXPECTED)
+
 
 def on_joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
     """Handle a node's hello."""
     node = state.node(event.node)
     if node.is_past(event.incarnation):
         return
-    turn.send(node.name, Welcome(node.name, state.epoch, event.incarnation))
+    welcome = Welcome(node.name, state.epoch, event.incarnation)
+    turn.send(node.name, welcome)
     node.seen_s = turn.now_s
     if node.state is NodeMembership.JOINED and node.incarnation == event.incarnation:
         return
@@ -39,6 +42,7 @@ def on_joined(state: SchedulerState, turn: Turn, event: NodeJoined) -> None:
         node.replaced.discard(event.incarnation)
     settling = state.settling()
     node.incarnation = event.incarnation
+    node.welcome = welcome
     node.slots = max(1, event.slots)
     state.move_node(node, "hello")
     lose_node(state, turn, node, except_for=frozenset(event.held), died=not event.blameless)
@@ -72,7 +76,7 @@ def on_heartbeat(state: SchedulerState, turn: Turn, event: NodeBeat) -> None:
     node = sender(state, turn, event.node, event.incarnation)
     if node is None:
         return
-    turn.send(node.name, Welcome(node.name, state.epoch, node.incarnation))
+    turn.send(node.name, node.welcome or Welcome(node.name, state.epoch, node.incarnation))
     for name, records, bytes_done in event.progress:
         attempt = node.live.get(name)
         if attempt is not None:
@@ -80,12 +84,13 @@ def on_heartbeat(state: SchedulerState, turn: Turn, event: NodeBeat) -> None:
             if attempt.began_s is None:
                 attempt.began_s = turn.now_s
     for name in event.working:
-        task = state.task_of(name)
-        if name not in node.live and (task is None or task.commit != (name, node.name)):
-            state.refuse(turn, node.name, name)
+        if name not in node.live:
+            task = state.task_of(name)
+            if task is None or task.commit != (name, node.name):
+                state.refuse(turn, node.name, name)
     check_held(state, turn, node, event.held)
-    if node.live:
-        resend(state, turn, node, (*event.working, *event.held))
+    if unknown := node.live.keys() - event.working:
+        resend(state, turn, node, unknown.difference(event.held))
 
 
 def check_held(state: SchedulerState, turn: Turn, node: NodeRecord, held: tuple[str, ...]) -> None:
@@ -111,14 +116,20 @@ def on_process_ended(state: SchedulerState, turn: Turn, event: NodeGone) -> None
 
 
 def check_leases(state: SchedulerState, turn: Turn) -> None:
-    """Give up the nodes that were silent for the lease."""
+    """Give up the nodes that were silent for the lease.
+
+    The nodes are visited only when the oldest lease may be over, which messages since the last visit have put off.
+    """
+    if turn.now_s - state.leases_from_s <= state.limits.lease_s:
+        return
     settling = state.settling()
     for name in sorted(state.nodes):
         node = state.nodes[name]
-        alive = node.state in (NodeMembership.JOINED, NodeMembership.EXPECTED)
-        if alive and turn.now_s - node.seen_s > state.limits.lease_s:
+        if node.state in _LEASED and turn.now_s - node.seen_s > state.limits.lease_s:
             state.move_node(node, "lease over")
             lose_node(state, turn, node, died=False)
+    seen_s = [node.seen_s for node in state.nodes.values() if node.state in _LEASED]
+    state.leases_from_s = min(seen_s, default=turn.now_s)
     wake_once_settled(state, turn, was_settling=settling)
 
 

@@ -52,7 +52,7 @@ from mrframe.core.model.spec import Failure
 from mrframe.core.model.states import JobStatus
 from mrframe.core.replication import manifest_sync, reconcile, store_events, store_status
 from mrframe.core.scheduling import attempt_end, job_end, lost_output, membership, recovery
-from mrframe.core.scheduling.assignment import assign, wake, wake_postponed
+from mrframe.core.scheduling.assignment import assign, offer_again, wake, wake_postponed
 from mrframe.core.scheduling.job_progress import progress
 from mrframe.core.scheduling.speculation import speculate
 from mrframe.core.state.scheduler_state import SchedulerState, Turn
@@ -122,6 +122,7 @@ class Scheduler:
             case Tick():
                 membership.check_leases(self.state, turn)
                 wake_postponed(self.state, turn)
+                offer_again(self.state)
                 reconcile.reconcile(self.state, turn)
             case NodeJoined():
                 membership.on_joined(self.state, turn, event)

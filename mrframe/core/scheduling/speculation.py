@@ -117,4 +117,4 @@ def _pick_node(submission: SubmissionRecord, task: Task, free: list[NodeRecord])
 
 
 def _runs_on(task: Task, node: NodeRecord) -> bool:
-    return any(attempt.node == node.name for attempt in task.attempts.values())
+    return any(attempt.node == node.name for attempt in task.attempts)

@@ -7,7 +7,7 @@ a node gets is decided by `ready_queue.ReadyQueue`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from mrframe.core.state.ready_queue import ReadyQueue
 from mrframe.core.state.submission import SubmissionRecord
@@ -24,7 +24,7 @@ class FairQueue:
     def __len__(self) -> int:
         return self._count
 
-    def add(self, task: Task, near: Iterable[str], now_s: float, wait_s: float) -> None:
+    def add(self, task: Task, near: Sequence[str], now_s: float, wait_s: float) -> None:
         """Queue a task, as `ReadyQueue.add` does."""
         self.remove(task)
         self._jobs.setdefault(task.job, ReadyQueue()).add(task, near, now_s, wait_s)

@@ -5,14 +5,17 @@ than `locality_wait_s`. So the task never loses more than twice the cost of the 
 of the nodes with the data still run, which is unknown. Small inputs are not worth any waiting.
 (Delay scheduling: Zaharia et al., EuroSys 2010. The bound by transfer time is ours.)
 
-`ReadyQueue` costs O(log n) for each operation, beside its plan (`locality_matching.py`): heaps whose stale entries
-are recognised by a number.
+An operation costs the same however many tasks wait, beside its plan (`locality_matching.py`): tasks become ready in
+the order in which they are to start, or nearly, so the lines they wait in are sorted by appending (`_Line`). Entries
+that do not count any more are dropped when they come to the head of their line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
+from operator import attrgetter
 from typing import Any
 
 from mrframe.core.fast_dataclass import dataclass
@@ -22,9 +25,79 @@ from mrframe.core.state.locality_matching import LocalityMatching
 from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Task
 
-Key = tuple[int, int, int]  # step, kind, index: the order of starts
 _KIND_RANK = {"decode": 0, "map": 1, "reduce": 2}
-_Entry = tuple[Any, int, Task]  # (sort key, number of the entry, task)
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A ready task in its lines. One object for each, since a collection of garbage visits them all.
+
+    index    of the task: the order of starts among those of its step and kind
+    until_s  when a node without its data may take it
+    waiting  whether the entry still counts
+    """
+
+    task: Task
+    index: int
+    until_s: float
+    wait_s: float
+    waiting: bool = True
+
+
+class _Line:
+    """Entries by a key. Those that come in order are appended, and only others cost a heap."""
+
+    __slots__ = ("_added", "_key", "_late", "_sorted")
+
+    def __init__(self, *key: str) -> None:
+        self._key = attrgetter(*key)
+        self._sorted: deque[_Entry] = deque()
+        self._late: list[tuple[Any, int, _Entry]] = []  # heap of (key, number, entry)
+        self._added = 0
+
+    def add(self, entry: _Entry) -> None:
+        if not self._sorted or self._key(self._sorted[-1]) < self._key(entry):
+            self._sorted.append(entry)
+        else:
+            self._added += 1
+            heappush(self._late, (self._key(entry), self._added, entry))
+
+    def first(self) -> _Entry | None:
+        """Return the first entry that counts, and forget those before it."""
+        line, late = self._sorted, self._late
+        while line and not line[0].waiting:
+            line.popleft()
+        while late and not late[0][2].waiting:
+            heappop(late)
+        if not late:
+            return line[0] if line else None
+        return line[0] if line and self._key(line[0]) < late[0][0] else late[0][2]
+
+
+class _Group:
+    """The ready tasks of one step and kind.
+
+    near       node -> tasks with data on it
+    anywhere   tasks without a location
+    far        all tasks with a location, by the time from which any node may take them
+    matchings  by whether they wait for a near node: the plan for the maps with a location
+    """
+
+    __slots__ = ("anywhere", "far", "matchings", "near")
+
+    def __init__(self) -> None:
+        self.near: dict[str, _Line] = {}
+        self.anywhere = _Line("index")
+        self.far = _Line("until_s", "index")
+        self.matchings: dict[bool, LocalityMatching[Task]] = {}
+
+    def matched(self, node: str) -> Task | None:
+        """Return the first task meant for this node: small ones, which have no locality wait, before others."""
+        for waits in (False, True):
+            matching = self.matchings.get(waits)
+            if matching is not None and (task := matching.first(node)) is not None:
+                return task
+        return None
 
 
 class ReadyQueue:
@@ -35,42 +108,44 @@ class ReadyQueue:
     """
 
     def __init__(self) -> None:
-        self._anywhere: list[_Entry] = []
-        self._near: dict[str, list[_Entry]] = {}
-        self._far: list[_Entry] = []
-        self._valid: dict[str, int] = {}  # task id -> the number of its entries that count
-        self._queued: dict[str, tuple[Key, Task, float]] = {}  # task id -> its key, itself, how long it waits
-        self._matchings: dict[
-            tuple[int, int, bool], LocalityMatching
-        ] = {}  # by the key but for the index, and whether they wait
+        self._groups: dict[tuple[int, int], _Group] = {}  # by step and kind, in the order of starts
+        self._entries: dict[Task, _Entry] = {}
         self._starved: dict[str, float] = {}  # node -> since when it has had a free slot and nothing near
-        self._number = 0
 
     def __len__(self) -> int:
-        return len(self._valid)
+        return len(self._entries)
 
     def __contains__(self, task: Task) -> bool:
-        return task.id in self._valid
+        return task in self._entries
 
-    def add(self, task: Task, near: Iterable[str], now_s: float, wait_s: float) -> None:
+    def add(self, task: Task, near: Sequence[str], now_s: float, wait_s: float) -> None:
         """Queue a task. A node not in `near` may take it after `wait_s`.
 
         With no node in `near` any may take it at once.
         """
         self.remove(task)
-        self._number += 1
-        key = (task.step, _KIND_RANK[task.kind], task.index)
-        self._valid[task.id] = self._number
-        self._queued[task.id] = (key, task, wait_s)
+        entry = self._entries[task] = _Entry(task, task.index, now_s + wait_s, wait_s)
+        group = self._group(task)
+        if not near:
+            group.anywhere.add(entry)
+            return
         nodes = tuple(sorted(set(near)))
         for node in nodes:
-            heappush(self._near.setdefault(node, []), (key, self._number, task))
-        if nodes:
-            if task.kind != "reduce":  # which has one home
-                self._matchings.setdefault((*key[:2], wait_s > 0), LocalityMatching()).add(task.id, task.index, nodes)
-            heappush(self._far, ((now_s + wait_s, key), self._number, task))
-        else:
-            heappush(self._anywhere, (key, self._number, task))
+            line = group.near.get(node)
+            if line is None:
+                line = group.near[node] = _Line("index")
+            line.add(entry)
+        if task.kind != "reduce":  # which has one home
+            group.matchings.setdefault(wait_s > 0, LocalityMatching()).add(task, task.index, nodes)
+        group.far.add(entry)
+
+    def _group(self, task: Task) -> _Group:
+        key = task.step, _KIND_RANK[task.kind]
+        group = self._groups.get(key)
+        if group is None:
+            self._groups[key] = group = _Group()
+            self._groups = dict(sorted(self._groups.items()))
+        return group
 
     def take(self, node: str, now_s: float, *, idle: bool = True) -> Task | None:
         """Take the task that this node should run next out of the queue. None if the node should wait.
@@ -78,58 +153,46 @@ class ReadyQueue:
         A node that has work (not `idle`) takes no map of others: they may well do it before its slot is free. Reduces
         of little data are many and short, and go on as soon as there is room.
         """
-        best: tuple[Any, ...] | None = None
-        heaps = (self._near.get(node), self._anywhere, self._far)
-        for distance, heap in enumerate(heaps):
-            entry = self._head(heap) if heap else None
-            if entry is None or (heap is self._far and not self._may_steal(node, entry, now_s, idle=idle)):
-                continue
-            key = self._queued[entry[2].id][0]
-            candidate = (key[:2], distance, key[2], entry[2])
-            if best is None or candidate[:3] < best[:3]:
-                best = candidate
-        if best is None:
-            return None
-        task: Task = best[3]
-        if best[1] == 0:
-            task = self._matched(node, best[0]) or task
-        if best[1] < 2:
+        for group in self._groups.values():
+            near = group.near.get(node)
+            entry = near.first() if near is not None else None
+            if entry is not None:
+                task = group.matched(node) or entry.task
+            else:
+                entry = group.anywhere.first()
+                if entry is None:
+                    entry = group.far.first()
+                    if entry is None or not self._may_steal(node, entry, now_s, idle=idle):
+                        continue
+                    self.remove(entry.task)
+                    return entry.task
+                task = entry.task
             self._starved.pop(node, None)
-        self.remove(task)
-        return task
-
-    def _matched(self, node: str, kind: tuple[int, int]) -> Task | None:
-        """Return the first task meant for this node: small ones, which have no locality wait, before others."""
-        for waits in (False, True):
-            matching = self._matchings.get((*kind, waits))
-            if matching is not None and (name := matching.first(node)):
-                return self._queued[name][1]
+            self.remove(task)
+            return task
         return None
 
     def _may_steal(self, node: str, entry: _Entry, now_s: float, *, idle: bool) -> bool:
         """Whether this node may take a task of others: once it has starved as long as the task waits."""
-        _, task, wait_s = self._queued[entry[2].id]
-        if not idle and task.kind != "reduce":
+        if not idle and entry.task.kind != "reduce":
             return False
         since_s = self._starved.setdefault(node, now_s) if idle else now_s
-        return entry[0][0] <= now_s and since_s + wait_s <= now_s
+        return entry.until_s <= now_s and since_s + entry.wait_s <= now_s
 
     def remove(self, task: Task) -> None:
         """Take a task out of the queue, if it is in it."""
-        if self._valid.pop(task.id, None) is None:
+        entry = self._entries.pop(task, None)
+        if entry is None:
             return
-        key, _, wait_s = self._queued.pop(task.id)
-        group = (*key[:2], wait_s > 0)
-        matching = self._matchings.get(group)
-        if matching is not None and task.id in matching:
-            matching.remove(task.id)
-            if not len(matching):
-                del self._matchings[group]
-
-    def _head(self, heap: list[_Entry]) -> _Entry | None:
-        while heap and self._valid.get(heap[0][2].id) != heap[0][1]:
-            heappop(heap)
-        return heap[0] if heap else None
+        entry.waiting = False
+        matchings = self._groups[task.step, _KIND_RANK[task.kind]].matchings
+        if matchings:
+            waits = entry.wait_s > 0
+            matching = matchings.get(waits)
+            if matching is not None and task in matching:
+                matching.remove(task)
+                if not len(matching):
+                    del matchings[waits]
 
 
 def data_nodes(submission: SubmissionRecord, task: Task) -> tuple[tuple[str, ...], int]:

@@ -10,11 +10,12 @@ depends on are on disk.
 from __future__ import annotations
 
 from dataclasses import field
+from math import inf
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.actions import JobEnded, Persist, SchedulerAction, SendNode, ToNode
 from mrframe.core.model.catalog import Catalog
-from mrframe.core.model.events import DiscardAttempt, ForgetJob
+from mrframe.core.model.events import DiscardAttempt, ForgetJob, Welcome
 from mrframe.core.model.facts import Fact
 from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.limits import SchedulerLimits
@@ -34,6 +35,7 @@ class NodeRecord:
     ended    incarnations that have ended for certain: their messages are ignored
     replaced incarnations that another one has replaced: their messages are ignored while that one is joined
     faults   {task: time} of attempts that ended by themselves on it
+    welcome  the reply to its heartbeats
     alone    its attempt at a suspect task, beside which it gets no other (`suspects.py`)
     excluded_until_s  it gets no attempts before this time (`node_exclusion.py`)
     """
@@ -51,6 +53,7 @@ class NodeRecord:
     excluded_until_s: float = 0.0
     decodes: int = 0
     alone: str = ""
+    welcome: Welcome | None = None
 
     @property
     def load(self) -> int:
@@ -69,6 +72,8 @@ class Turn:
 
     `now_s` is monotonic. `wall_s` is of the clock on the wall, for people, and decides nothing.
     """
+
+    __slots__ = ("_facts", "_rest", "now_s", "wall_s")
 
     def __init__(self, now_s: float, wall_s: float = 0.0) -> None:
         self.now_s = now_s
@@ -90,7 +95,7 @@ class Turn:
 
     def actions(self) -> list[SchedulerAction]:
         """All of it, facts first."""
-        return self._facts + self._rest
+        return self._facts + self._rest if self._facts else self._rest
 
 
 class SchedulerState:
@@ -107,9 +112,11 @@ class SchedulerState:
         self.may_have_room: set[str] | None = (
             None  # nodes that may have room for a task (all others have none), or None: any node may
         )
+        self.passed_over: set[str] = set()  # nodes with room that no waiting task suits before the next tick
+        self.leases_from_s = -inf  # no node that has a lease was seen last before this time
         self._nodes_changed = True  # dirty flag: rebuild the fields below from the nodes
         self._joined: list[NodeRecord] = []
-        self._settling = False
+        self._expected = 0  # number of nodes that have still to join, or to be given up
         self._slots = 0
         self.waiting = FairQueue()
         self.decoding = FairQueue()  # decode tasks that wait, of which a node gets no more than it has slots
@@ -124,12 +131,15 @@ class SchedulerState:
         """Return the node of this name, and make it when it is new."""
         if name not in self.nodes:
             self.nodes[name] = NodeRecord(name)
+            self._expected += 1
             self._nodes_changed = True
         return self.nodes[name]
 
     def move_node(self, node: NodeRecord, cause: str) -> None:
         """Change a node's state by the table in `core/model/states.py`."""
+        self._expected -= node.state is NodeMembership.EXPECTED
         node.state = NODE.move(node.state, cause)
+        self._expected += node.state is NodeMembership.EXPECTED
         self._nodes_changed = True
 
     def joined(self) -> list[NodeRecord]:
@@ -144,8 +154,7 @@ class SchedulerState:
 
     def settling(self) -> bool:
         """Whether nodes named by the journal have still to join, or to be given up."""
-        self._rebuild()
-        return self._settling
+        return self._expected > 0
 
     def _rebuild(self) -> None:
         if self._nodes_changed:
@@ -153,7 +162,6 @@ class SchedulerState:
             nodes = [self.nodes[name] for name in sorted(self.nodes)]
             self._joined = [node for node in nodes if node.state is NodeMembership.JOINED]
             self._slots = sum(node.slots for node in self._joined)
-            self._settling = any(node.state is NodeMembership.EXPECTED for node in nodes)
             self.may_have_room = None
 
     def is_joined(self, name: str) -> bool:
@@ -194,23 +202,28 @@ class SchedulerState:
     def begin(self, attempt: Attempt) -> None:
         """Record that an attempt was assigned to a node."""
         name = attempt.start.attempt
-        attempt.task.attempts[name] = self.nodes[attempt.node].live[name] = attempt
-        self.jobs[attempt.task.job].live += 1
-        if self.is_suspect(attempt.task):
-            self.nodes[attempt.node].alone = name
-        self.nodes[attempt.node].decodes += attempt.task.kind == "decode"
+        task, node = attempt.task, self.nodes[attempt.node]
+        task.attempts = (*task.attempts, attempt)
+        node.live[name] = attempt
+        self.jobs[task.job].live += 1
+        if self.is_suspect(task):
+            node.alone = name
+        if task.kind == "decode":
+            node.decodes += 1
 
     def end(self, attempt: Attempt) -> None:
         """Record the end of an attempt, whatever its result."""
         name = attempt.start.attempt
-        del attempt.task.attempts[name]
-        del self.nodes[attempt.node].live[name]
-        self.jobs[attempt.task.job].live -= 1
-        if self.nodes[attempt.node].alone == name:
-            self.nodes[attempt.node].alone = ""
-        self.nodes[attempt.node].decodes -= attempt.task.kind == "decode"
+        task, node = attempt.task, self.nodes[attempt.node]
+        task.attempts = tuple(other for other in task.attempts if other is not attempt)
+        del node.live[name]
+        self.jobs[task.job].live -= 1
+        if node.alone == name:
+            node.alone = ""
+        if task.kind == "decode":
+            node.decodes -= 1
         if self.may_have_room is not None:
-            self.may_have_room.add(attempt.node)
+            self.may_have_room.add(node.name)
 
     def queue(self, task: Task) -> FairQueue:
         """Return the queue for a task of this kind."""

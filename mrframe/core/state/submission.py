@@ -11,7 +11,7 @@ walked backwards from the last step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from mrframe.core.model.error_limits import too_many, too_many_failed
@@ -58,7 +58,7 @@ class SubmissionRecord:
     @property
     def rows(self) -> int:
         """The rows of its result, as far as they were ever made."""
-        return sum(task.last_result[2].records_out for task in self.last.reduces if task.last_result)
+        return sum(task.last_report.records_out for task in self.last.reduces if task.last_report)
 
     def move(self, cause: str) -> None:
         """Change the state by the table in `core/model/states.py`."""
@@ -69,7 +69,8 @@ class SubmissionRecord:
     def _make(self, kind: Kind, step: int, split: Split | None, partition: int = -1) -> Task:
         index = self._next[kind]
         self._next[kind] = index + 1
-        task = Task(self.job, task_id(self.job, kind, index), kind, step, index, split, partition)
+        blocks: list[Task] | tuple[()] = [] if kind == "decode" else ()
+        task = Task(self.job, task_id(self.job, kind, index), kind, step, index, split, partition, blocks=blocks)
         self.tasks[task.id] = task
         return task
 
@@ -105,6 +106,7 @@ class SubmissionRecord:
         """Make the map task over a block that a decode task has made for the first time."""
         task = self.by_position[split.order] = self._make_map(self.steps[0], replace(split, held_by=()))
         task.decode_task = decode
+        assert isinstance(decode.blocks, list)
         decode.blocks.append(task)
         return task
 
@@ -122,9 +124,8 @@ class SubmissionRecord:
     def commit(self, task: Task, holder: Holder, report: TaskReport, cause: str) -> None:
         """Make `holder` the result of the task. `cause` is "commit", or "recall" from the journal."""
         task.move(cause)
-        task.commit = holder
-        task.report = report
-        task.last_result = (*holder, report)
+        task.commit = task.last_commit = holder
+        task.report = task.last_report = report
         if task.kind != "decode" and not report.ledger.quarantined and task.first_report is None:
             task.first_report = report
         self.steps[task.step].count(task, holder[1], report, 1)
@@ -180,8 +181,9 @@ class SubmissionRecord:
     @property
     def complete(self) -> bool:
         """Whether all reduces of the last step, and all maps with rejects to be shown, are committed."""
-        maps_missing = any(step.spec.keeps_maps and step.open_maps for step in self.steps)
-        return bool(self.last.reduces) and not self.last.open_reduces and not maps_missing
+        if not self.last.reduces or self.last.open_reduces:
+            return False
+        return not any(step.spec.keeps_maps and step.open_maps for step in self.steps)
 
     def _maps_known(self, step: Step) -> bool:
         if step.index == 0 and (not self.closed or self.unknown_decodes):
@@ -208,7 +210,7 @@ class SubmissionRecord:
         reduces = self.steps[task.step - 1].reduces
         return reduces if task.split.partition < 0 else [reduces[task.split.partition]]
 
-    def readers(self, task: Task) -> list[Task]:
+    def readers(self, task: Task) -> Sequence[Task]:
         """The tasks that read this task's output, as far as they exist."""
         step = self.steps[task.step]
         if task.kind == "decode":
@@ -261,7 +263,7 @@ class SubmissionRecord:
 
     def ever_committed(self) -> list[Task]:
         """Return the same, and tasks with lost output that nothing needed any more."""
-        return [task for task in self._in_order() if task.last_result is not None]
+        return [task for task in self._in_order() if task.last_report is not None]
 
     def _in_order(self) -> list[Task]:
         tasks = sorted(self.decodes.values(), key=lambda task: task.index)

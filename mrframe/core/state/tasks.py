@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 
 from mrframe.core.fast_dataclass import dataclass
@@ -44,15 +45,18 @@ class Timed:
 class Task:
     """A unit of work of one step, with its history.
 
+    A job may have a million: an object that only few of them need is made when one needs it.
+
     split          input of a map or decode task. `held_by` of a "held" block is kept up to date here, that of
                    "pairs" is filled in when the task is started.
     decode_task    of a map task over a block: the decode task that makes the block
     blocks         of a decode task: the map tasks over its blocks
+    attempts       those under way
     number         attempts so far in this epoch. `failures` and `losses` count how they ended.
     node_deaths    losses with a node process that ended, not with one that was only silent
     commit         (attempt, node) of the result, None while there is none
-    last_result    the last result with its report. It stays when the output is lost and no task needs it any more,
-                   because the figures of the job are made from it.
+    last_commit, last_report  the last result with its report. They stay when the output is lost and no task needs it
+                   any more, because the figures of the job are made from them.
     was_committed  whether it was ever committed: a decode task that was has named all its blocks
     first_report   the report of its first result, if that left no record out. Later results must not differ from it.
     last_position  where its last isolated attempt died with its executor or node
@@ -69,9 +73,9 @@ class Task:
     split: Split | None = None
     partition: int = -1
     decode_task: Task | None = None
-    blocks: list[Task] = field(default_factory=list)
+    blocks: Sequence[Task] = ()
     state: TaskState = TaskState.WAITING
-    attempts: dict[str, Attempt] = field(default_factory=dict)
+    attempts: tuple[Attempt, ...] = ()
     number: int = 0
     failures: int = 0
     losses: int = 0
@@ -80,10 +84,11 @@ class Task:
     fatal: tuple[tuple[FatalPosition, str], ...] = ()
     commit: tuple[str, str] | None = None
     report: TaskReport | None = None
-    last_result: tuple[str, str, TaskReport] | None = None
+    last_commit: tuple[str, str] | None = None
+    last_report: TaskReport | None = None
     was_committed: bool = False
     first_report: TaskReport | None = None
-    avoid: set[str] = field(default_factory=set)
+    avoid: frozenset[str] = frozenset()
     speculative: int = 0
 
     def move(self, cause: str) -> None:

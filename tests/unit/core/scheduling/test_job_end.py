@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from mrframe.core.model import actions as a
@@ -10,6 +12,8 @@ from mrframe.core.model.facts import JobFinished
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.core.scheduling.scheduler import Scheduler
+from mrframe.core.state.tasks import Task
+from mrframe.testing.manual_scheduler import ManualScheduler, file_split
 
 SPLIT = Split("file", "x", "x", 0, 1, (0, 0))
 ENDED_S = 1_796_067_017.5
@@ -57,3 +61,28 @@ def test_a_cancelled_job_has_the_time_of_its_end(driver):
 def test_the_end_in_an_older_journal_has_no_time(driver):
     driver.facts.append(JobFinished("job-1", None))
     assert driver.restarted().ended_s == 0.0
+
+
+def test_a_released_job_is_freed_without_a_collection_of_garbage():
+    cluster = ManualScheduler()
+    cluster.join("node-1")
+    cluster.submit(Split("gzip", "a.gz", "a.gz", 0, 100, (0, 0)), file_split(0, source=1))
+    decode = next(iter(cluster.starts))
+    block = Split("held", "a.gz", "block-00000", 0, 10, (0, 0), held_by=((decode, "node-1"),))
+    cluster.handle(e.BlockSealed("node-1", "node-1#1", decode, block))
+    gc.collect()
+    before = count_tasks()
+    gc.disable()
+    try:
+        for attempt in cluster.starts.copy():
+            cluster.seal(attempt)
+        cluster.handle(e.JobReleased("job-1"))
+        cluster.starts.clear()
+        assert before == 3
+        assert count_tasks() == 0
+    finally:
+        gc.enable()
+
+
+def count_tasks():
+    return sum(isinstance(one, Task) for one in gc.get_objects())

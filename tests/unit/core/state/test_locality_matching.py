@@ -13,7 +13,7 @@ NODES = "abcd"
 data_nodes = st.sets(st.sampled_from(NODES), min_size=1, max_size=3).map(lambda drawn: tuple(sorted(drawn)))
 
 
-def shares_of(shares: LocalityMatching, tasks: dict[str, tuple[str, ...]]) -> list[int]:
+def shares_of(shares: LocalityMatching[str], tasks: dict[str, tuple[str, ...]]) -> list[int]:
     """How many tasks are meant for each node, the largest share first; all are taken out, the first one first."""
     sizes = {}
     for node in NODES:
@@ -30,7 +30,7 @@ def most_even(tasks: dict[str, tuple[str, ...]]) -> list[int]:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.one_of(data_nodes, st.integers(0, 5)), max_size=9))
 def test_no_way_to_share_is_more_even(changes):
-    shares, tasks = LocalityMatching(), {}
+    shares, tasks = LocalityMatching[str](), {}
     for number, change in enumerate(changes):
         if isinstance(change, int):
             for task in sorted(tasks)[change : change + 1]:
@@ -44,7 +44,7 @@ def test_no_way_to_share_is_more_even(changes):
 
 
 def test_the_first_task_of_a_node_is_one_of_its_share():
-    shares = LocalityMatching()
+    shares = LocalityMatching[str]()
     for number in range(6):
         shares.add(f"t{number}", number, ("a", "b"))
     firsts = []

@@ -12,7 +12,8 @@ from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MIB, Split, StepSpec
 from mrframe.core.replication.rendezvous import replica_nodes
-from mrframe.core.state.ready_queue import Locality, locality, locality_wait_s
+from mrframe.core.state.ready_queue import Locality, ReadyQueue, locality, locality_wait_s
+from mrframe.core.state.tasks import Task
 from mrframe.testing.manual_scheduler import ManualScheduler, file_split, report
 
 
@@ -176,6 +177,30 @@ def test_a_thousand_tasks_cost_the_scheduler_a_tenth_of_a_second_and_more_cost_n
     small = min(seconds_for(1000) for _ in range(3))
     assert small < 0.2, "twice what is wanted, for slow machines"
     assert seconds_for(10_000) < 40 * small
+
+
+def test_tasks_that_come_late_are_taken_in_their_order():
+    queue, tasks = ReadyQueue(), [Task("job-1", f"job-1/m{i:04}", "map", 0, i) for i in range(6)]
+    for index in (2, 4, 5, 3, 0):
+        queue.add(tasks[index], (), 0.0, 0.0)
+    queue.remove(tasks[4])
+    assert [queue.take("a", 0.0), queue.take("a", 0.0)] == [tasks[0], tasks[2]]
+    queue.add(tasks[1], (), 0.0, 0.0)
+    queue.add(tasks[3], (), 0.0, 0.0)
+    assert [queue.take("a", 0.0) for _ in range(4)] == [tasks[1], tasks[3], tasks[5], None]
+    assert not len(queue)
+
+
+def test_a_node_that_no_task_suits_is_asked_again_with_the_next_tick_only():
+    cluster = ManualScheduler()
+    cluster.join("node-1", "node-2", "node-3")
+    cluster.submit(*(file_split(i, locations=("node-1",), length=64 * MIB) for i in range(2)))
+    assert cluster.scheduler.state.may_have_room == set()
+    assert cluster.scheduler.state.passed_over == {"node-2", "node-3"}
+    cluster.beat("node-1", "job-1/m0000.1.1")
+    assert cluster.scheduler.state.may_have_room == set()
+    cluster.wait(0.35)
+    assert cluster.started() == ["job-1/m0001.1.1"]
 
 
 def share_of_local(sizes: list[int], nodes: int, seed: int, task_s: float = 1.2) -> float:
