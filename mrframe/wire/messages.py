@@ -244,7 +244,7 @@ class KeeperSetup:
     work: str
     module_path: tuple[str, ...]
     python_path: str | None
-    stamps_log: bool
+    standing: bool
 
 
 @dataclass(frozen=True, slots=True)

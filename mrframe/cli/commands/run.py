@@ -104,13 +104,13 @@ def carry_out(
 
 
 def _show_kept(summary: Summary) -> None:
-    from mrframe.cli.show.failures import warn
+    warnings = [*summary.warnings, *filter(None, (summary.not_kept,))]
+    if warnings:
+        from mrframe.cli.show.failures import warn
 
-    for text in summary.warnings:
-        warn(text, stderr())
-    if summary.not_kept:
-        warn(summary.not_kept, stderr())
-    elif summary.failed:
+        for text in warnings:
+            warn(text, stderr())
+    if summary.failed and not summary.not_kept:
         report(f"  run one of them again with: mrframe replay {summary.kept} (--list shows which)")
 
 

@@ -9,10 +9,13 @@ Not here: commands, options and choices, which click completes, and the scripts 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 REPLY_S = 0.5  # how long a shell waits for the cluster
 
@@ -30,9 +33,14 @@ def inputs(_context: click.Context, _param: click.Parameter, incomplete: str) ->
     return _files(incomplete)
 
 
+def choices(known: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    """Return those that begin like this."""
+    return _items(dict.fromkeys(known, ""), incomplete)
+
+
 def folders(_context: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Folders."""
-    return [CompletionItem(incomplete, type="dir")]
+    return [_item(incomplete, type="dir")]
 
 
 def fields_and_inputs(context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -109,11 +117,17 @@ def _fields(context: click.Context) -> dict[str, str]:
 
 
 def _items(found: Mapping[str, str], incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(name, help=text or None) for name, text in found.items() if name.startswith(incomplete)]
+    return [_item(name, help=text or None) for name, text in found.items() if name.startswith(incomplete)]
+
+
+def _item(value: str, **more: str | None) -> CompletionItem:
+    from click.shell_completion import CompletionItem  # only a shell that completes needs it
+
+    return CompletionItem(value, **more)  # type: ignore[arg-type]  # as they are declared there
 
 
 def _files(incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(incomplete, type="file")]
+    return [_item(incomplete, type="file")]
 
 
 def _python_files() -> list[str]:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.shell_completion import CompletionItem
 
 from mrframe.cli.parse import completing
 from mrframe.cli.parse.settings import Setting, declared
@@ -18,6 +17,8 @@ from mrframe.core.settings.options import Section
 from mrframe.core.settings.setting_kinds import PATH
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     _TextType = click.ParamType[str]
 else:
     _TextType = click.ParamType  # older clicks cannot be subscripted
@@ -42,7 +43,7 @@ class SettingType(_TextType):
             return completing.log_formats(ctx, param, incomplete)
         if self.setting.kind is PATH:
             return completing.folders(ctx, param, incomplete)
-        return [CompletionItem(choice) for choice in self.setting.choices if choice.startswith(incomplete)]
+        return completing.choices(self.setting.choices, incomplete)
 
 
 class SettingOption(click.Option):

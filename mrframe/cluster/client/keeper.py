@@ -36,6 +36,7 @@ from mrframe.wire.codec import BadMessage
 Main = Callable[[socket.socket, str], None]
 _MASTER = "mrframe.cluster.master.master"
 _NODE = "mrframe.cluster.node.node"
+_STORAGE = "mrframe.cluster.node.block_service"
 
 DEATH_MS = 1000
 """A client may still be seen alive for this long after the end of its pipe."""
@@ -46,15 +47,15 @@ class KeeperSpec:
     """The keeper's task: the client to watch, the function that executors run, and the directories to remove.
 
     `scratch` is the cluster's directory. `run_scratch` contains it and more of the client's files. It is removed too,
-    unless the client lives and has only lost its pipe. Neither need exist yet. `stamps_log`: standard error is the
-    log of a standing cluster (`process_log.stamp_lines`).
+    unless the client lives and has only lost its pipe. Neither need exist yet. `standing`: the nodes
+    have storage, and standard error is the cluster's log (`process_log.stamp_lines`).
     """
 
     client_pid: int
     scratch: str
     run_scratch: str
     work: str
-    stamps_log: bool = False
+    standing: bool = False
 
 
 class Keeper:
@@ -158,9 +159,9 @@ def _main_of(name: str) -> Main:
     return main
 
 
-def _preload(work: str) -> None:
+def _preload(work: str, *, storage: bool) -> None:
     """Import all modules that children need: it is paid for once, and the memory is shared."""
-    for name in (_MASTER, _NODE, work.partition(":")[0]):
+    for name in (_MASTER, _NODE, *((_STORAGE,) if storage else ()), work.partition(":")[0]):
         importlib.import_module(name)
     process.prepare()
     gc.collect()
@@ -203,12 +204,12 @@ def serve(pipe: Pipe, spec: KeeperSpec) -> NoReturn:
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         process.settle_streams()
-        if spec.stamps_log:
+        if spec.standing:
             stamp_lines()
         process.adopt_orphans()
         open_files.raise_limit()
         process.set_title("mrframe keeper")
-        _preload(spec.work)
+        _preload(spec.work, storage=spec.standing)
         Keeper(pipe, spec).run()
 
     process.run_and_leave(main_loop)
@@ -227,7 +228,7 @@ def main() -> None:
         os.environ.pop("PYTHONPATH", None)
     else:
         os.environ["PYTHONPATH"] = setup.python_path
-    serve(pipe, KeeperSpec(setup.client_pid, setup.scratch, setup.run_scratch, setup.work, setup.stamps_log))
+    serve(pipe, KeeperSpec(setup.client_pid, setup.scratch, setup.run_scratch, setup.work, setup.standing))
 
 
 if __name__ == "__main__":

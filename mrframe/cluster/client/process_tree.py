@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
@@ -77,7 +76,7 @@ class ProcessTree:
                 spec.work,
                 tuple(sys.path),
                 python_path,
-                spec.stamps_log,
+                spec.standing,
             )
         )
 
@@ -182,6 +181,8 @@ def _fork_keeper(here: socket.socket, there: socket.socket, spec: KeeperSpec) ->
 
 
 def _exec_keeper(there: socket.socket) -> int:
+    import subprocess  # a command forks its keeper, and does without
+
     started = subprocess.Popen(  # noqa: S603 -- runs this Python with this package, nothing named by a user
         [sys.executable, "-m", keeper.__name__, str(there.fileno())],
         env={**os.environ, "PYTHONPATH": python_path()},

@@ -78,7 +78,7 @@ class StandingCluster(LocalCluster):
             journal.pass_epoch(max(sealed, default=0))
         finally:
             journal.close()
-        spec = KeeperSpec(os.getpid(), "", "", RUN_ATTEMPT, stamps_log=True)  # nothing is to be removed at the end
+        spec = KeeperSpec(os.getpid(), "", "", RUN_ATTEMPT, standing=True)  # nothing is to be removed at the end
         self._start_keeper(spec, lambda: None, exec_keeper=True)
         self._open(SchedulerLimits())
         keys = self._keys[CLIENT]

@@ -13,13 +13,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from mrframe.cluster.node.pool import Pool
+from mrframe.cluster.node.pool import BLOCK_EXECUTOR, Pool
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.block_messages import BlockDone, JudgeOrder, StoreOrder
 from mrframe.core.model.events import ExecutorDied, ExecutorReady
 
-BLOCK_EXECUTOR = 0
-"""The number of the block executor among the executors, which count from 1."""
 WORK_S = 120.0
 
 

@@ -19,16 +19,14 @@ import socket
 import time
 from collections import deque
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mrframe.cluster.node import fork_server
-from mrframe.cluster.node.block_executor import BLOCK_EXECUTOR
-from mrframe.cluster.node.block_service import BlockService
 from mrframe.cluster.node.fetching import Fetcher, FetchResult
 from mrframe.cluster.node.local_inputs import LocalInputs
 from mrframe.cluster.node.master_link import MasterLink
 from mrframe.cluster.node.node_dir import NodeDir
-from mrframe.cluster.node.pool import ExecutorEvent, Pool
+from mrframe.cluster.node.pool import BLOCK_EXECUTOR, ExecutorEvent, Pool
 from mrframe.cluster.node.serving import FileServer
 from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Doorkeeper, Keys
@@ -45,6 +43,9 @@ from mrframe.shuffle.partition import slot_range, slots_for
 from mrframe.store.disk import unwritten
 from mrframe.wire import channels, messages
 from mrframe.wire.messages import NodeSetup
+
+if TYPE_CHECKING:
+    from mrframe.cluster.node.block_service import BlockService
 
 TICK_S = 0.1
 _MASTER = "master"
@@ -94,6 +95,8 @@ class Node:
         return messages.NodeAddress(setup.name, setup.incarnation, self.address, self._dir.path, setup.storage)
 
     def _make_block_service(self) -> BlockService:
+        from mrframe.cluster.node.block_service import BlockService  # a run has no storage, a keeper with it has this
+
         setup = self._setup
         return BlockService(
             setup.storage,

@@ -28,6 +28,8 @@ from mrframe.task.isolation.progress_page import page_path, take_page
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
 
+BLOCK_EXECUTOR = 0
+"""The number of the block executor (`block_executor.py`) among the executors, which count from 1."""
 BELOW_MAX = 64
 """Most processes that may live below an executor at a time."""
 
