@@ -104,6 +104,9 @@ class _SharedCluster:
     def forget(self, job: str) -> None:
         self._cluster.forget(self._ours(job))
 
+    def end_work(self) -> None:
+        """Do nothing: the cluster stays."""
+
     def close(self) -> None:
         for ours in self._names:
             self._cluster.forget(ours)

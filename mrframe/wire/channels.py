@@ -87,7 +87,7 @@ TO_CLIENT = Vocabulary(
 FETCH_ASKED = Vocabulary(messages.FetchFile, messages.FetchMore, messages.FetchStop, bytes_max=4096)
 FETCH_REPLY = Vocabulary(messages.FilePiece, messages.FileEnd, messages.FileRefused, bytes_max=4096)
 
-TO_KEEPER = Vocabulary(messages.KeeperSetup, messages.ForkChildren, messages.EndAll)
+TO_KEEPER = Vocabulary(messages.KeeperSetup, messages.ForkChildren, messages.EndChildren, messages.EndAll)
 TO_WARM_PARENT = Vocabulary(messages.ForkExecutor, messages.EndExecutor)
 FROM_PARENT = Vocabulary(messages.ChildStarted, messages.ChildEnded)
 TO_CHILD = Vocabulary(messages.MasterSetup, messages.NodeSetup)

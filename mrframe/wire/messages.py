@@ -286,6 +286,11 @@ class ChildEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class EndChildren:
+    """End all other processes of the cluster now, and stay. Their files stay too."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndAll:
     """End everything, remove the scratch directory, and leave."""
 

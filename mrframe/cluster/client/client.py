@@ -228,6 +228,11 @@ class LocalCluster(MasterSession):
         executors = {f"{node}/{name}": pid for node, pids in self._executors.items() for name, pid in pids}
         return {KEEPER: self._tree.keeper_pid, **children, **executors}
 
+    def end_work(self) -> None:
+        """Have all processes but the keeper ended, since no job follows. Their files stay until `close`."""
+        if self._tree is not None:
+            self._tree.end_children()
+
     def close(self) -> None:
         """End all processes and remove the scratch directory. May be called again."""
         tree, self._tree = self._tree, None

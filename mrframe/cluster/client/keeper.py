@@ -115,6 +115,8 @@ class Keeper:
             match message:
                 case messages.ForkChildren():
                     self._start(message.names)
+                case messages.EndChildren():
+                    self._children.end_all()
                 case messages.EndAll():
                     self._dismissed = True
                     return False

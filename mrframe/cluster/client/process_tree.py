@@ -123,6 +123,11 @@ class ProcessTree:
             self._loop.forget(self._pipe.fileno())
             self._lost()
 
+    def end_children(self) -> None:
+        """Have all processes but the keeper ended, without waiting for it. Their ends are not told."""
+        if self.keeper_pid:
+            self._pipe.send(messages.EndChildren())
+
     def end(self) -> None:
         """End all processes and wait until the keeper is gone. May be called again."""
         if not self.keeper_pid:

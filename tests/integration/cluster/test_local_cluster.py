@@ -467,3 +467,18 @@ def test_closing_twice_is_fine_and_closing_is_quick(start):
     cluster.close()
     with pytest.raises(ClusterUnreachable, match="it was closed"):
         cluster.poll(0)
+
+
+@pytest.mark.parametrize("shuffle", ["auto", "zmq"])
+def test_processes_end_before_their_files_when_no_work_follows(start, shuffle):
+    cluster = start(shuffle=shuffle)
+    submit(cluster, package(), 7)
+    ended = wait_end(cluster)
+    paths = [cluster.fetch(node, attempt, "part.mrf") for attempt, node in ended.outputs]
+    keeper, *others = everyone(cluster)
+    cluster.end_work()
+    assert wait_gone(others) == []
+    assert alive([keeper]) == [keeper]
+    assert sum(int(Path(path).read_text()) for path in paths) == expected(7)
+    cluster.close()
+    assert not os.path.exists(cluster.scratch)
