@@ -5,13 +5,12 @@ from __future__ import annotations
 import gc
 from typing import NoReturn
 
-ALLOCATIONS = 100_000
-"""New objects between two garbage collections: more than a start makes. The imports leave no garbage to find."""
+from mrframe.task.isolation.gc_policy import STARTING
 
 
 def command() -> NoReturn:
     """Run the command that this process was started for. Never returns."""
-    gc.set_threshold(ALLOCATIONS)
+    gc.set_threshold(STARTING)
     from mrframe.cli.main import run_as_command
 
     run_as_command()

@@ -28,7 +28,7 @@ from mrframe.cluster.transport.pipes import Pipe
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.store import open_files
 from mrframe.store.scratch import remove_tree
-from mrframe.task.isolation.gc_policy import USUAL
+from mrframe.task.isolation.gc_policy import STARTING, USUAL
 from mrframe.task.isolation.process_log import stamp_lines
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
@@ -163,6 +163,7 @@ def _main_of(name: str) -> Main:
 
 def _preload(work: str, *, storage: bool) -> None:
     """Import all modules that children need: it is paid for once, and the memory is shared."""
+    gc.set_threshold(STARTING)
     for name in (_MASTER, _NODE, *((_STORAGE,) if storage else ()), work.partition(":")[0]):
         importlib.import_module(name)
     process.prepare()

@@ -1,7 +1,8 @@
-"""Garbage collection while tasks run, and in the master: rare, since what they keep makes no cycles.
+"""Garbage collection: rare while a process starts, while tasks run, and in the master, since little of it is garbage.
 
 With Python's usual thresholds, collections walk over millions of buffered pairs again and again. Measured, they cost
-up to a third of a map task. The user's own code may make cycles, so collections are not turned off.
+up to a third of a map task and a tenth of a start. The user's own code may make cycles, so collections are not turned
+off.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 THRESHOLDS = (2_000_000, 20, 100)
+STARTING = 100_000
+"""The first threshold of a process that starts: more objects than it makes. Imports leave no garbage to find."""
 USUAL = (700, 10, 10)
 """Those of Python, for a process that serves: one that was forked from a command has inherited the command's."""
 
