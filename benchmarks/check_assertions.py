@@ -19,7 +19,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mrframe.core.job.job import JSON_LINES, Reader
+from mrframe.core.job.job import JSON_LINES
+from mrframe.core.model.reader import Reader
 from mrframe.formats.factory import explain, make_reader
 from mrframe.formats.registry import logs
 

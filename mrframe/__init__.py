@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         stop_cluster,
     )
     from mrframe.cli.commands.script import main
-    from mrframe.core.job.job import Job, Reader, each, top
+    from mrframe.core.job.job import Job, each, top
+    from mrframe.core.model.reader import Reader
     from mrframe.core.settings.options import RunOptions
     from mrframe.errors import MrframeError
     from mrframe.formats.registry import json_lines, logs, text, words
@@ -39,7 +40,8 @@ _NAMES = {
         *("cluster_status", "connect", "run", "start_cluster", "stop_cluster"),
     ),
     "cli.commands.script": ("main",),
-    "core.job.job": ("Job", "Reader", "each", "top"),
+    "core.job.job": ("Job", "each", "top"),
+    "core.model.reader": ("Reader",),
     "core.settings.options": ("RunOptions",),
     "errors": ("MrframeError",),
     "formats.registry": ("json_lines", "logs", "text", "words"),

@@ -114,8 +114,8 @@ class UserCodeError(MrframeError):
 
     `traceback_text` starts at the user's own line. `source`, `offset` and `record` name the current record (None if
     the failure belongs to no record, as in a reduce, where `key` is set and `group` holds its values, packed). `hook`
-    is the part of the job that failed ("map", "combine", …). `kept` is the id for replaying the failure, `not_kept`
-    the reason if it cannot be replayed.
+    is the part of the job that failed ("map", "combine", …). `input_name` and `reader` are those of the record's
+    split (`core/model/spec.py`). `kept` is the id for replaying the failure, `not_kept` the reason if it cannot be.
     """
 
     slug = "user-code"
@@ -133,6 +133,7 @@ class UserCodeError(MrframeError):
         key: str | None = None,
         group: bytes = b"",
         input_name: str = "",
+        reader: Any = None,
         hook: str = "",
     ) -> None:
         super().__init__(message)
@@ -144,6 +145,7 @@ class UserCodeError(MrframeError):
         self.key = key
         self.group = group
         self.input_name = input_name
+        self.reader = reader
         self.hook = hook
         self.kept = ""
         self.not_kept = ""

@@ -21,12 +21,16 @@ from mrframe.store.scratch import Scratch
 
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
-    """One input: its bytes on the disk, its compression ("" for none), and the splits it is cut into."""
+    """One input: its bytes on the disk, its compression ("" for none), the splits it is cut into, and its format.
+
+    The format of an empty input is "".
+    """
 
     name: str
     bytes: int
     compression: str
     splits: int
+    format: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,11 @@ def plan_run(
     plan = cache.consult(make_plan(made, found, cache.cut_as_before(options), scratch=scratch))
     cache.close()
     splits = Counter(split.order[0] for split in plan.splits)
+    formats = {split.order[0]: plan.settings.reader_of(split).label for split in plan.splits}
     return RunPlan(
         job=made.name or "job",
         steps=len(plan.steps),
-        format=format_of(plan),
+        format=format_of(plan.settings.reader, plan.splits),
         fields=[f"{name}.{f}" if name else f for name, view in made.sources().items() for f in view.projection()],
         engine=engine_name(plan),
         map_tasks=len(plan.splits),
@@ -76,7 +81,7 @@ def plan_run(
         bytes=sum(file.bytes for file in found.files),
         notes=list(plan.notes),
         files=[
-            PlannedFile(file.name, file.bytes, file.compression, splits[number])
+            PlannedFile(file.name, file.bytes, file.compression, splits[number], formats.get(number, ""))
             for number, file in enumerate(found.files)
         ],
     )

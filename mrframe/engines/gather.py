@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
-from mrframe.core.job.job import Reader
 from mrframe.core.model.ids import parse_attempt
+from mrframe.core.model.reader import Reader
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure, Split
 from mrframe.engines.history.summary import input_maps, samples_of
@@ -115,12 +115,16 @@ def _details(
     if plan is not None and not plan.options.is_asked_for("max_bad"):
         limit = f", which is {plan.options.max_bad} by {plan.options.origin_of('max_bad')}"
     lines = []
-    for name, reader in {"": readers}.items() if isinstance(readers, Reader) else readers.items():
-        own = [done for done in maps if done.split is not None and done.split.input_name == name]
+    by_format: dict[tuple[str, Reader], list[CommittedAttempt]] = {}
+    for done in maps:
+        if done.split is not None and done.report.ledger.malformed:
+            name = done.split.input_name
+            reader = done.split.reader or (readers if isinstance(readers, Reader) else readers[name])
+            by_format.setdefault((name, reader), []).append(done)
+    for (name, reader), own in by_format.items():
         number = sum(done.report.ledger.malformed for done in own)
-        if number:
-            origin = _origin(name, plan) if plan is not None else ""
-            lines += evidence(samples_of(own, "samples"), number, reader, origin, _head(own))
+        origin = _origin(name, plan) if plan is not None else ""
+        lines += evidence(samples_of(own, "samples"), number, reader, origin, _head(own))
     return [*lines, f"give the right format with --log-format, or allow more with --max-bad{limit}"]
 
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, NoReturn, Protocol
 from mrframe import errors
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
+from mrframe.core.model.reader import Reader
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure, Split, StepSpec
 from mrframe.core.safe_text import safe_repr
@@ -41,6 +42,8 @@ class Plan:
     feed_fd          the descriptor that `feed` reads, -1 if it has none
     file             the job file, None for a job that did not come from one
     job_options      the options that the job function of the file was called with
+    readers          {source: the readers of its inputs}, that of the source itself first. A split names its own where
+                     it is another one
     """
 
     job: Job
@@ -57,6 +60,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     feed_fd: int = -1
+    readers: Mapping[str, tuple[Reader, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +199,7 @@ def raise_failure(failure: Failure, cause: BaseException | None = None) -> NoRet
             key=failure.key or None,
             group=failure.group,
             input_name=failure.input_name,
+            reader=failure.reader,
             hook=failure.hook,
         )
         if failure.traceback_text and cause is None:

@@ -11,8 +11,8 @@ import os
 from collections.abc import Sequence
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.job.job import Reader
 from mrframe.core.job.result_columns import result_columns
+from mrframe.core.model.reader import Reader
 from mrframe.core.model.spec import Split, StepSpec
 from mrframe.engines.history.kept_runs import stamps
 from mrframe.engines.protocol import Plan

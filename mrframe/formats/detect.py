@@ -10,9 +10,10 @@ text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.job.job import Reader
+from mrframe.core.model.reader import Reader
 from mrframe.errors import FormatError
 from mrframe.formats.grammar.patterns import AT_END
 from mrframe.formats.readers.base import plain_lines
@@ -52,7 +53,11 @@ def detect(sample: bytes, name: str) -> Detection:
     lines = _sample_lines(sample, name)
     if not lines:
         return Detection(logs.combined, 0, 0, "combined: there is no line to tell from")
-    tests = _candidates(kinds_of_lines())
+    return _detect(lines, name)
+
+
+def _detect(lines: Sequence[bytes], name: str) -> Detection:
+    tests = dict(_built_in())
     counts = _counts(tests, lines)
     best = max(counts, key=lambda label: counts[label])  # of equals, the first
     if not _is_enough(counts[best], len(lines)):  # only now: to look for installed packages takes 10 ms
@@ -70,21 +75,37 @@ def _counts(tests: Candidates, lines: Sequence[bytes]) -> dict[str, int]:
     return {label: sum(map(matches, lines)) for label, (_, matches) in tests.items()}
 
 
-def misfit(sample: bytes, name: str, reader: Reader, *, lines_max: int, at_all: bool) -> str | None:
-    """Return why the first bytes of a further input are in another format than `reader`'s, or None.
+def detect_quickly(sample: bytes, name: str, *, lines_max: int) -> Reader | None:
+    """Return the reader that `detect` finds from at most so many lines. None if there is no line, or no format fits.
 
-    They are if another known format fits and this one does not fit enough of the lines (with `at_all`: any line).
+    Where a format matches all of them, no less specific one is tried. Raises FormatError for an encoding that is not
+    read.
     """
     lines = _sample_lines(sample, name)[:lines_max]
-    matched = sum(map(kind_of(reader).matches(reader.format), lines))
-    if not lines or _is_enough(matched, len(lines)) or (at_all and matched):
+    if not lines:
         return None
+    for reader, matches in _built_in().values():
+        if all(map(matches, lines)):
+            return reader
     try:
-        other = detect(b"".join(line + b"\n" for line in lines), name)
+        return _detect(lines, name).reader
     except FormatError:
         return None
-    label, mine = other.reader.label, reader.label
-    return None if label == mine else f"{label} fits {other.matched:,} of {_looked_at(lines)}, {mine} {matched:,}"
+
+
+def misfit(sample: bytes, name: str, reader: Reader, *, lines_max: int) -> str | None:
+    """Return why the first bytes of an input are in another format than `reader`'s, or None.
+
+    They are if another known format fits and this one does not fit any of the lines.
+    """
+    lines = _sample_lines(sample, name)[:lines_max]
+    if not lines or any(map(kind_of(reader).matches(reader.format), lines)):
+        return None
+    try:
+        other = _detect(lines, name)
+    except FormatError:
+        return None
+    return f"{other.reader.label} fits {other.matched:,} of {_looked_at(lines)}, {reader.label} 0"
 
 
 def _is_enough(matched: int, lines: int) -> bool:
@@ -128,6 +149,11 @@ def _nearest(line: bytes, tests: Candidates) -> str:
 
 def _printable(data: bytes) -> str:
     return repr(data.decode("utf-8", "backslashreplace"))
+
+
+@lru_cache(maxsize=1)  # a run may look at thousands of files, and making the tests takes longer than one file
+def _built_in() -> Candidates:
+    return _candidates(kinds_of_lines())
 
 
 def _candidates(kinds: Iterable[ReaderKind]) -> Candidates:

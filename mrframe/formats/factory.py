@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mrframe.core.job.job import Reader
+from mrframe.core.model.reader import Reader
 from mrframe.errors import UsageError
 from mrframe.formats.readers.base import BlockReader, Parsed
 from mrframe.formats.registry import kind_of

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mrframe.core.job.job import JSON_LINES, TEXT, WORDS, Reader
+from mrframe.core.job.job import JSON_LINES, TEXT, WORDS
+from mrframe.core.model.reader import Reader
 from mrframe.errors import PluginBroken, did_you_mean
 from mrframe.formats.named_formats import STRINGS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mrframe.core.job.job import Reader
+from mrframe.core.model.reader import Reader
 from mrframe.errors import UnknownField, did_you_mean
 from mrframe.formats.readers.kind import LINE_FIELDS
 from mrframe.formats.registry import kind_of

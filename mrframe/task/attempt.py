@@ -183,8 +183,10 @@ def _hook_failure(
     if isinstance(cause, MemoryError) and again:
         return Failure("died", OUT_OF_MEMORY, error_slug="job-failed")  # perhaps by another record
     location = failed.location if isinstance(failed, RecordFailed) else None
-    name = order.split.input_name if isinstance(order, MapOrder) else ""
-    return replace(failure_of(cause, location, hook=failed.hook), input_name=name)
+    failure = failure_of(cause, location, hook=failed.hook)
+    if not isinstance(order, MapOrder):
+        return failure
+    return replace(failure, input_name=order.split.input_name, reader=order.split.reader)
 
 
 def _group(job: LoadedJob | None, order: Order, failed: GroupFailed) -> bytes:
@@ -217,8 +219,8 @@ def _work(job: LoadedJob | None, order: Order, reporter: Reporter, guard: Record
     if job.settings.sampling:
         from mrframe.task.map.key_sample import SampleTask
 
-        return SampleTask(step.sources()[name], order, reporter).run()
-    source, view = step.source_names.index(name), step.sources()[name]
+        return SampleTask(job.view(order.split), order, reporter).run()
+    source, view = step.source_names.index(name), job.view(order.split, order.step)
 
     def run(digest: Any = None, order: MapOrder = order) -> tuple[TaskReport, dict[int, int]]:
         task = MapTask(view, order, job.settings, reporter, source=source, guard=guard, digest=digest)
@@ -260,6 +262,7 @@ def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
                 input_name=split.input_name,
                 crc32=block.crc32,
                 packed=split.path,
+                reader=split.reader,
             )
         )
         reporter.beat(report.records_out, report.bytes_out)

@@ -21,7 +21,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from mrframe.core.job.job import Job
 from mrframe.core.model.error_limits import tolerates
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure, MapOrder, Order, ReduceOrder
@@ -166,7 +165,7 @@ class IsolatedAttempt:
         if skipped > 0:  # cutting from any block on gives the same blocks
             input_position = (split.order[0], start[0])
             split = replace(split, offset=split.offset + skipped, length=split.length - skipped, order=input_position)
-        job, settings = view_of(self._job, order), self._job.settings
+        job, settings = self._job.view(split, order.step), self._job.settings
         order = replace(order, split=split, out_dir=out_dir)
         source = MapInput(order, block_reader(job, settings), settings, PageReporter(self._page))
         emitter = Emitter(job)
@@ -190,7 +189,7 @@ class IsolatedAttempt:
         """Return the failure for the child's death, blamed on its current record or key."""
         order = self._order
         if isinstance(order, MapOrder) and position.record >= 0:
-            reader = block_reader(view_of(self._job, order), self._job.settings)
+            reader = block_reader(self._job.view(order.split, order.step), self._job.settings)
             location = location_of(order, position, reader.locate)
             return Failure(
                 "raised",
@@ -202,6 +201,7 @@ class IsolatedAttempt:
                 line=location.line,
                 record=location.record[:RECORD_BYTES_MAX],
                 input_name=order.split.input_name,
+                reader=order.split.reader,
             )
         of_key = bool(position.key)
         return Failure(
@@ -220,11 +220,6 @@ def _message(death: Death, what: str) -> str:
 def reads_lines(order: Order) -> bool:
     """Return whether this is a map task over lines, which can leave out records."""
     return isinstance(order, MapOrder) and not order.split.is_pairs
-
-
-def view_of(job: LoadedJob, order: MapOrder) -> Job:
-    """Return the job as seen by the source of the order's split."""
-    return job.steps[order.step].sources()[order.split.input_name]
 
 
 def location_of(

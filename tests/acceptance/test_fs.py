@@ -111,6 +111,23 @@ def test_a_dataset_is_read_and_a_second_put_stores_only_new_blocks(store, tmp_pa
     assert store.processes() == {}
 
 
+def test_each_file_of_a_dataset_is_read_in_its_own_format(store, tmp_path):
+    logs = [tmp_path / "access.log", tmp_path / "other_vhosts.log"]
+    logs[0].write_bytes(LOG.read_bytes())
+    logs[1].write_bytes(
+        b"".join(b"www.example.org:443 " + line for line in LOG.read_bytes().splitlines(keepends=True))
+    )
+    store.start("--nodes", 2)
+    assert store.put("both", *logs)["name"] == "mrfs:both@1"
+    job = store.submit("status_codes", "mrfs:both")
+    store.run("wait", job, "--timeout-s", 50, "--dir", store.home)
+    result = store.run("result", job, "-v", "--dir", store.home)
+    assert result.stdout == answer(store, "status_codes", *logs)
+    assert b"format of mrfs:both@1/other_vhosts.log: vhost\n" in result.stderr
+    lines = store.run("why", job, "404", "--dir", store.home).stdout
+    assert lines.count(b"/access.log:") == lines.count(b"/other_vhosts.log:") > 0
+
+
 def test_a_damaged_block_is_named_and_repaired_and_the_answer_stays_exact(store):
     store.start("--nodes", 2, "--slots", 1)
     store.put("access", LOG)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from mrframe.core.job.job import Reader
+from mrframe.core.model.reader import Reader
 from mrframe.errors import FormatError
 from mrframe.formats.factory import make_reader
 from mrframe.formats.readers.access import grammar_of

@@ -9,7 +9,8 @@ from itertools import pairwise
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mrframe.core.job.job import JSON_LINES, Reader
+from mrframe.core.job.job import JSON_LINES
+from mrframe.core.model.reader import Reader
 from mrframe.formats.factory import make_reader
 from mrframe.formats.named_formats import STRINGS
 from mrframe.formats.readers.access import grammar_of

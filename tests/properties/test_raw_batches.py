@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mrframe import Job, logs, text, total, words
-from mrframe.core.job.job import Reader
+from mrframe.core.model.reader import Reader
 from mrframe.formats.factory import make_reader
 from mrframe.formats.readers.base import Arrow
 from mrframe.formats.schema import fields_of, kinds_of

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mrframe.api.questions.where import compile_where
-from mrframe.core.job.job import Job, Reader, Reducer, top
+from mrframe.core.job.job import Job, Reducer, top
 from mrframe.core.job.result_columns import reduced_columns
+from mrframe.core.model.reader import Reader
 from mrframe.errors import FormatError, UsageError
 from mrframe.formats.inputs.files import is_stream
 from mrframe.formats.registry import json_lines, kind_of, logs, reader_named, reader_with, undetected

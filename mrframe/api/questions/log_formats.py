@@ -8,7 +8,7 @@ from typing import Any
 
 from mrframe.api.questions.first_bytes import first_bytes
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.job.job import Reader
+from mrframe.core.model.reader import Reader
 
 LINES_TRIED = 1000
 

@@ -37,10 +37,10 @@ def plan_lines(plan: RunPlan) -> list[str]:
         ["inputs", f"{counted(len(plan.files), 'file')}, {bytes_text(plan.bytes)}"],
     ]
     rows += [["note", note] for note in plan.notes]
-    files = []
+    files, several = [], len({file.format for file in plan.files if file.format}) > 1
     for file in plan.files[:FILES_SHOWN]:
         how = f"{file.compression}, decoded first" if file.compression else counted(file.splits, "split")
-        files.append([file.name, bytes_text(file.bytes), how])
+        files.append([file.name, bytes_text(file.bytes), how, *([file.format] if several else [])])
     lines = columns_text(rows) + columns_text(files, "  ")
     if len(plan.files) > FILES_SHOWN:
         lines.append(f"  and {len(plan.files) - FILES_SHOWN} more")

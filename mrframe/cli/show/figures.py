@@ -25,6 +25,7 @@ _DIGITS = re.compile(r"\d+")
 
 SAMPLES_SHOWN = 3
 COUNTERS_SHOWN = 10
+NAMES_SHOWN = 3  # of inputs of a format
 REASON_CHARACTERS_MAX = 400
 FEW_MALFORMED = 0.01  # of all lines: the share up to which malformed lines are only counted
 SAMPLE_CELLS_MIN = 12
@@ -52,6 +53,8 @@ def lines_of(
     width = terminal.width if terminal else None
     lines = wrapped(_head(summary, verbose=verbose), width)
     lines += [f"  note: {note}" for note in summary.notes]
+    if verbose:
+        lines += _formats(summary)
     if summary.window:
         lines += wrapped(_window(summary, options), width, "    ")
     for name, of in summary.sources.items():
@@ -77,6 +80,18 @@ def _head(summary: Summary, *, verbose: bool) -> list[str | Painted]:
         _engine(summary, verbose=verbose),
     ]
     return head + ([f"{summary.saved_maps:,} map results from the cache"] if summary.saved_maps else [])
+
+
+def _formats(summary: Summary) -> list[Line]:
+    """The format of all inputs, or the first inputs of each."""
+    if not summary.formats:
+        return [f"  format: {sample(summary.log_format)}"]
+    return [f"  format of {_some(names)}: {sample(label)}" for label, names in summary.formats.items()]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(map(sample, names[:NAMES_SHOWN])) + more
 
 
 def _few_malformed(summary: Summary) -> bool:

@@ -16,27 +16,10 @@ from mrframe.core.fast_dataclass import ADDED, dataclass
 from mrframe.core.job.calls import checked
 from mrframe.core.job.joins import check_join, view
 from mrframe.core.job.signature import describe, parameter_fields
+from mrframe.core.model.reader import Reader
 from mrframe.errors import JobError
 
 KeyOrder = Literal["hash", "total"]
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """Selects how the bytes of an input become records: a kind, and for access logs the format's name or string.
-
-    `kind` is a name in the registry of readers (`mrframe.formats.registry`), built in or from a package that
-    extends it. `format` is "auto" (detect from the data), a known name ("common", "combined", "vhost") or a format
-    string of the server, pasted verbatim (Apache `LogFormat` or nginx `log_format`).
-    """
-
-    kind: str
-    format: str = ""
-
-    @property
-    def label(self) -> str:
-        """Display name: the format, else the kind."""
-        return self.format or self.kind
 
 
 TEXT = Reader("text")

@@ -14,6 +14,7 @@ from dataclasses import field
 from typing import Literal
 
 from mrframe.core.fast_dataclass import ADDED, dataclass
+from mrframe.core.model.reader import Reader
 
 MIB = 1 << 20
 SPLIT_BYTES = 64 * MIB
@@ -46,6 +47,8 @@ class Split:
     packed    "held": the compressed file that the block comes from
     state     of the file when the job was planned: device, inode, size, mtime in ns, CRC-32 of the bytes before the
               split's end. () if mrframe wrote the file. The reader compares it (`formats/inputs/file_identity.py`).
+    reader    of the split's input, if the format detected for it is not the one of its source's first input. None:
+              the reader of the source (`TaskSettings.reader_of`)
     """
 
     kind: SplitKind
@@ -63,6 +66,7 @@ class Split:
     content: str = ""
     packed: str = ""
     state: tuple[int, ...] = field(default=(), metadata=ADDED)
+    reader: Reader | None = field(default=None, metadata=ADDED)
 
     @property
     def first(self) -> bool:
@@ -233,7 +237,7 @@ class Failure:
     record    its bytes
     key       the key at fault, as text
     group     values of the key at fault, as far as they are recorded, packed (only executors can read them)
-    input_name  the source of a join that the record belongs to
+    input_name, reader  of the split that the record belongs to
     hook      the part of the job that raised ("map", "combine", …), else ""
     position  of "died": where the attempt was, if it was isolated
     """
@@ -252,3 +256,4 @@ class Failure:
     lost: tuple[str, str] | None = None
     hook: str = ""
     position: FatalPosition | None = field(default=None, metadata=ADDED)
+    reader: Reader | None = field(default=None, metadata=ADDED)

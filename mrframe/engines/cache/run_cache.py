@@ -133,7 +133,7 @@ class RunCache(NoCache):
         from mrframe.task.isolation import surroundings
 
         try:
-            windowed = shares(plan.job, plan.settings)
+            windowed = shares(plan.job, plan.settings, plan.readers)
             settings = replace(plan.settings, window=None) if windowed else plan.settings
             job = fingerprint(plan.job, settings, plan.file, plan.job_options)
             self._results.use()

@@ -64,7 +64,8 @@ class SavedMaps:
 
     def _key(self, split: Split) -> str:
         view = self._plan.job.sources()[split.input_name]
-        return identity(view, split, self._plan.steps[0].partitions, split.content)
+        reader = self._plan.settings.reader_of(split)
+        return identity(view, split, self._plan.steps[0].partitions, split.content, reader)
 
     def _size_bytes(self, key: str) -> int | None:
         return self._results.size_bytes(self._saving.job, key)

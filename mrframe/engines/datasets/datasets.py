@@ -304,11 +304,10 @@ def _input_files(cluster: StoreClient, state: VersionState) -> list[InputFile]:
     assert state.version is not None
     reference = f"mrfs:{state.version.dataset}@{state.version.number}"
     holders = iter(state.holders)
-    files, looked = [], False
+    files = []
     for file in state.version.files:
         blocks = [StoredBlock(block.name, block.length, next(holders)) for block in file.blocks]
-        if blocks and not looked:  # its beginning says which format it has
-            looked = True
+        if blocks:  # the beginning shows the format of the file
             blocks[0] = replace(blocks[0], path=_replica(cluster, blocks[0]))
         name = f"{reference}/{os.path.basename(file.name)}"
         files.append(InputFile(reference, name, file.length, is_stored=True, blocks=tuple(blocks)))

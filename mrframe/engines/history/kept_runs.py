@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from mrframe.core.job.job import Job, Reader
+from mrframe.core.job.job import Job
 from mrframe.core.model.ids import parse_attempt
+from mrframe.core.model.reader import Reader
 from mrframe.core.model.spec import Split
 from mrframe.engines.history.summary import MalformedSample, Summary, input_maps
 from mrframe.engines.protocol import Outcome, Plan
@@ -52,6 +53,7 @@ def capsule_of(error: UserCodeError) -> Capsule | None:
         error.record or b"",
         key=error.key or "",
         group=error.group,
+        reader=error.reader,
     )
 
 
@@ -66,8 +68,8 @@ def keep_run(plan: Plan, outcome: Outcome, summary: Summary, question: Mapping[s
     """Keep a run that is done, and note its id in the summary. `question` is that of `mrframe count`, or empty."""
 
     def keep() -> str:
-        names = {split.source: split.input_name for split in plan.splits}
-        capsules = [_of_sample(one, names.get(one.source, "")) for one in summary.failed]
+        splits = {done.split.source: done.split for done in input_maps(outcome.done) if done.split}
+        capsules = [_of_sample(one, splits[one.source]) for one in summary.failed]
         record = {"summary": summary.to_plain(), "question": dict(question)}
         return _keep(plan, record, capsules, _maps(plan, outcome))
 
@@ -123,12 +125,19 @@ def _stamp(path: str) -> list[int]:
     return [found.st_ino, found.st_size, found.st_mtime_ns]
 
 
-_row = attrgetter(*(part.name for part in fields(Split)))
+_parts = attrgetter(*(part.name for part in fields(Split)))
+
+
+def _row(split: Split) -> list[Any]:
+    """The split as plain values. Its last field is the reader."""
+    *parts, reader = _parts(split)
+    return [*parts, reader and astuple(reader)]
 
 
 def _split(row: list[Any]) -> Split:
     parts: list[Any] = [tuple(part) if isinstance(part, list) else part for part in row]
-    return Split(*parts)
+    split = Split(*parts)
+    return split if split.reader is None else replace(split, reader=Reader(*parts[-1]))
 
 
 class KeptMaps:
@@ -217,12 +226,13 @@ def kept_maps(runs: RunRecords, run: str) -> KeptMaps:
     return KeptMaps(plain, b"" if question else runs.read(run, PACKAGE), question)
 
 
-def _of_sample(one: MalformedSample, input_name: str) -> Capsule:
+def _of_sample(one: MalformedSample, split: Split) -> Capsule:
     from mrframe.task.debug.capsule import Capsule
 
     record = one.text.encode("utf-8", "surrogateescape")
     whole = len(record) < SAMPLE_BYTES_MAX
-    return Capsule(one.reason, "", one.source, input_name, one.offset, one.line, record, whole)
+    whence = one.source, split.input_name, one.offset, one.line
+    return Capsule(one.reason, "", *whence, record, whole, reader=split.reader)
 
 
 def _keep(plan: Plan, outcome: dict[str, Any], capsules: Sequence[Capsule], maps: bytes = b"") -> str:

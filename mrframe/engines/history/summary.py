@@ -6,12 +6,12 @@ malformed lines become those of the source here, by prefix sums over its splits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, field
 from typing import Any, Literal
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.job.job import Reader
+from mrframe.core.model.reader import Reader
 from mrframe.core.model.reports import Ledger
 from mrframe.core.model.spec import Split
 from mrframe.engines.protocol import CommittedAttempt, Outcome, Plan
@@ -53,6 +53,7 @@ class Summary:
     samples, failed   of malformed lines, and of records that were left out because the job's code failed
     sources           for a join: {source: {"records", "lines", "malformed", "bytes_in"}}
     notes             about the inputs: files that were given twice, or left out
+    formats           {format: the names of its inputs}, if the inputs of a source are of several, else empty
     """
 
     job: str
@@ -89,6 +90,7 @@ class Summary:
     ledger: dict[str, int] = field(default_factory=dict)
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    formats: dict[str, list[str]] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -111,7 +113,7 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         job=plan.job.name or "job",
         engine=engine,
         nodes=outcome.nodes,
-        log_format=format_of(plan),
+        log_format=format_of(plan.settings.reader, (done.split for done in maps)),
         steps=len(plan.steps),
         partitions=plan.steps[0].partitions,
         hash_seed=plan.settings.hash_seed,
@@ -139,6 +141,7 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         ledger={name: value for name, value in asdict(ledger).items() if value},
         sources=_by_source(plan, maps),
         notes=list(plan.notes),
+        formats=_formats(plan, maps),
     )
 
 
@@ -148,12 +151,33 @@ def _window(plan: Plan) -> dict[str, str]:
     return {name: text for name, text in asked if text}
 
 
-def format_of(plan: Plan) -> str:
-    """The format of the inputs, for people: the name of a format or reader, for a join one for each source."""
-    reader = plan.settings.reader
-    if isinstance(reader, Reader):
-        return reader.label
-    return ", ".join(f"{name}: {one.label}" for name, one in reader.items())
+def format_of(reader: Reader | Mapping[str, Reader], splits: Iterable[Split | None]) -> str:
+    """The formats of the inputs, for people: names of formats or readers, for a join those of each source.
+
+    reader  of the run (`TaskSettings.reader`), `splits` of its inputs
+    """
+    labels = {name: {one.label: None} for name, one in _by_name(reader).items()}
+    for split in splits:
+        if split is not None and split.reader is not None:
+            labels[split.input_name][split.reader.label] = None
+    return ", ".join(f"{name}: {' and '.join(some)}" if name else " and ".join(some) for name, some in labels.items())
+
+
+def _by_name(reader: Reader | Mapping[str, Reader]) -> Mapping[str, Reader]:
+    return {"": reader} if isinstance(reader, Reader) else reader
+
+
+def _formats(plan: Plan, maps: Iterable[CommittedAttempt]) -> dict[str, list[str]]:
+    """See `Summary.formats`."""
+    splits = [done.split for done in maps if done.split is not None]
+    if not any(split.reader for split in splits):
+        return {}
+    own = _by_name(plan.settings.reader)
+    formats: dict[str, dict[str, None]] = {}
+    for split in splits:
+        reader = split.reader or own[split.input_name]
+        formats.setdefault(reader.label, {})[split.source] = None
+    return {label: list(names) for label, names in formats.items()}
 
 
 def _by_source(plan: Plan, maps: Iterable[CommittedAttempt]) -> dict[str, dict[str, int]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mrframe.core.job.job import Reader
+from mrframe.core.model.reader import Reader
 from mrframe.core.settings.options import RunOptions
 from mrframe.engines.history.summary import MalformedSample
 from mrframe.errors import MrframeError

@@ -10,17 +10,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from mrframe.core.job.job import Job, Reader
+from mrframe.core.job.job import Job
 from mrframe.core.model.error_limits import parse_limit
+from mrframe.core.model.reader import Reader
 from mrframe.core.model.spec import SPLIT_BYTES, Split, StepSpec
 from mrframe.core.settings.options import RunOptions
 from mrframe.engines.plan.job_inputs import JobInputs
-from mrframe.engines.plan.settle_reader import Head, first_head, reader_of
+from mrframe.engines.plan.settle_reader import Head, SourceFormats, source_formats
 from mrframe.engines.protocol import Plan
 from mrframe.errors import InputError, UsageError
 from mrframe.formats.factory import make_reader
@@ -64,12 +65,15 @@ def make_plan(
         options = dataclasses.replace(options, split_bytes=default_split_bytes(total_bytes))
     feed, first, feed_fd = _spooled(inputs.by_source, options, scratch)
     window = _window(options)
+    formats = _formats(job, inputs, first, options, window)
+    readers = {name: found.reader for name, found in formats.items()}
+    others = _by_input(inputs, formats)
     return Plan(
         job=job,
         file=file,
         job_options=job_options or {},
         settings=TaskSettings(
-            _readers(job, inputs, first, options, window),
+            readers if job.is_join else readers[""],
             options.memory_bytes,
             keep_rejects,
             fast=options.fast == "auto",
@@ -84,29 +88,44 @@ def make_plan(
         ),
         options=options,
         steps=plan_steps(job, options, total_bytes, keeps_maps=keep_rejects or keep_quarantine),
-        splits=tuple(_splits_of(inputs.by_source, options)),
-        feed=feed,
+        splits=tuple(_read_by(others, _splits_of(inputs.by_source, options))),
+        feed=feed and _read_by(others, feed),
         feed_fd=feed_fd,
         bytes_total=inputs.bytes_total,
         scratch=scratch,
         estimated_bytes=total_bytes,
         notes=inputs.notes,
         paths=tuple(inputs.paths),
+        readers={name: tuple(found.heads) for name, found in formats.items()},
     )
 
 
-def _readers(
+def _formats(
     job: Job, inputs: JobInputs, stdin: Split | None, options: RunOptions, window: Window | None
-) -> Reader | dict[str, Reader]:
-    """The concrete reader of the job, or of each source of a join. `stdin` is the first split of standard input."""
+) -> dict[str, SourceFormats]:
+    """The formats of each source. `stdin` is the first split of standard input."""
     views = job.sources()
-    heads = {name: first_head(inputs.by_source[name], stdin) for name in views}
-    readers = {
-        name: reader_of(view, name, inputs.by_source[name], heads[name], options) for name, view in views.items()
-    }
+    found = {name: source_formats(view, name, inputs.by_source[name], stdin, options) for name, view in views.items()}
     for name, view in views.items() if window is not None else ():
-        _check_times(view, readers[name], heads[name], window)
-    return readers if job.is_join else readers[""]
+        for reader, head in found[name].heads.items():
+            _check_times(view, reader, head, window)
+    return found
+
+
+def _by_input(inputs: JobInputs, formats: Mapping[str, SourceFormats]) -> dict[int, Reader]:
+    """{input index: its reader} of the inputs that are in another format than the first one of their source."""
+    readers, index = dict[int, Reader](), 0
+    for name, files in inputs.by_source.items():
+        readers |= {index + at: reader for at, reader in formats[name].others.items()}
+        index += len(files)
+    return readers
+
+
+def _read_by(readers: Mapping[int, Reader], splits: Iterable[Split]) -> Iterator[Split]:
+    """The splits, with their own readers where they have some."""
+    for split in splits:
+        reader = readers.get(split.order[0])
+        yield split if reader is None else dataclasses.replace(split, reader=reader)
 
 
 def _check_log_format(views: Mapping[str, Job], options: RunOptions) -> None:
@@ -138,7 +157,7 @@ def _window(options: RunOptions) -> Window | None:
 
 def _check_times(view: Job, reader: Reader, first: Head, window: Window | None) -> None:
     """UsageError when the records have no times to be asked about."""
-    name, head = first
+    name, head = first.name, first.data
     made = make_reader(reader, view.projection(), view.paths(), window)
     block = head[: head.rfind(b"\n") + 1]
     parsed = made.parse(block, name, 0)

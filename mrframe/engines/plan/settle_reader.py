@@ -1,21 +1,23 @@
-"""Settles the reader of a source from the heads of its inputs, and refuses what the heads show to be wrong.
+"""Settles the readers of a source from the heads of its inputs, and refuses what the heads show to be wrong.
 
-One reader reads all inputs of a source. It is that of `--log-format`, else the job's, else the one detected from the
-first input that has any bytes. The heads of the others must not be of another format. Only heads are read here.
+`--log-format` or the job may name the format of all inputs. Otherwise it is detected for each input on its own, so
+that one run reads the logs of several servers. An input for which no format is found is read like the first one that
+has any bytes. Only heads are read here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from mrframe.core.job.job import Job, Reader
+from mrframe.core.job.job import Job
+from mrframe.core.model.reader import Reader
 from mrframe.core.model.spec import Split
 from mrframe.core.settings.options import RunOptions
 from mrframe.engines.history.summary import MalformedSample
 from mrframe.engines.plan.mismatches import evidence, forced_format, origin_of
 from mrframe.errors import FormatError, TooManyMalformed, UnknownField, UsageError, did_you_mean
-from mrframe.formats.detect import LINES_MAX, detect, misfit
+from mrframe.formats.detect import LINES_MAX, detect, detect_quickly, misfit
 from mrframe.formats.factory import make_reader
 from mrframe.formats.inputs.files import InputFile
 from mrframe.formats.inputs.head import HEAD_BYTES, head_at, head_of
@@ -25,69 +27,116 @@ from mrframe.formats.registry import AUTO, is_undetected, kind_of, logs, reader_
 from mrframe.formats.schema import check_fields
 
 FILES_MAX = 64
-"""Inputs of which the head is checked; `SLOW_MAX` of bzip2, where at least 900 kB are decoded for a head."""
+"""Inputs of which the head is compared with the format that the job names; `SLOW_MAX` of bzip2, where at least 900 kB
+are decoded for a head."""
 SLOW_MAX = 8
-SAMPLE_BYTES = 64 << 10
-SAMPLE_LINES = 100
+SAMPLE_BYTES = 16 << 10
+SAMPLE_LINES = 25
 NAMES_SHOWN = 40
 
 
 class Head(NamedTuple):
-    """The first bytes of an input, and its name."""
+    """The first bytes of an input, its name, and its position among the inputs of its source."""
 
     name: str
     data: bytes
+    at: int
 
 
-def reader_of(view: Job, source: str, files: Sequence[InputFile], first: Head, options: RunOptions) -> Reader:
-    """The concrete reader of one source, which has the fields that the job asks for. `first` is its `first_head`.
+class SourceFormats(NamedTuple):
+    """The formats of the inputs of a source.
 
-    Raises FormatError when no format fits, or another one fits another input, UnknownField, TooManyMalformed,
-    UsageError.
+    heads   {reader: head of the first input that it reads}. The first reader is that of the source
+    others  {position: reader} of the inputs that are in another format than the first
     """
-    name, head = first
+
+    heads: Mapping[Reader, Head]
+    others: Mapping[int, Reader]
+
+    @property
+    def reader(self) -> Reader:
+        """The reader of the source."""
+        return next(iter(self.heads))
+
+
+def source_formats(
+    view: Job, source: str, files: Sequence[InputFile], stdin: Split | None, options: RunOptions
+) -> SourceFormats:
+    """Settle the formats of one source, which all have the fields that the job asks for.
+
+    `stdin` is the first split of standard input. Raises FormatError when no format fits, or another one than the job
+    names, UnknownField, TooManyMalformed, UsageError.
+    """
     forced = forced_format(view.read, options, in_join=bool(source))
-    reader = _settled(view.read, forced, head, name, options)
-    try:
-        check_fields(reader, view.projection(), view.paths())
-    except UnknownField as error:
-        raise UnknownField(f"source {source!r}: {error}" if source else str(error)) from None
-    _check_head(view, reader, head, name, origin_of(view.read, forced, options))
-    if forced in (None, AUTO) and not kind_of(reader).fits_any_text:
-        _check_others(files, reader, name, detected=AUTO in (forced, view.read.format))
-    return reader
+    is_detected = forced == AUTO or (forced is None and is_undetected(view.read))
+    origin = origin_of(view.read, forced, options)
+
+    def check(reader: Reader, head: Head) -> None:
+        whose = [f"source {source!r}"] if source else []
+        _check_fields(view, reader, ": ".join(whose + ([head.name] if is_detected and len(files) > 1 else [])))
+        _check_head(view, reader, head.data, head.name, origin)
+
+    first = _first_head(files, stdin)
+    reader = _settled(view.read, forced, first, options)
+    check(reader, first)
+    heads, others = {reader: first}, dict[int, Reader]()
+    if is_detected:
+        for at, own in _detected(files, stdin, first.at):
+            if own != reader:
+                others[at] = own
+            if own not in heads:
+                heads[own] = Head(files[at].name, _head(files[at], stdin), at)
+                check(own, heads[own])
+    elif forced is None and not kind_of(reader).fits_any_text:
+        _check_others(files, reader, first.at)
+    return SourceFormats(heads, others)
 
 
-def first_head(files: Sequence[InputFile], first: Split | None) -> Head:
-    """The head of the first input that has any bytes. `first` is the first split of standard input."""
-    for file in files:
-        head = (head_at(first.path) if first else b"") if file.is_stdin else head_of(file)
+def _first_head(files: Sequence[InputFile], stdin: Split | None) -> Head:
+    """The head of the first input that has any bytes."""
+    for at, file in enumerate(files):
+        head = _head(file, stdin)
         if head:
-            return Head(file.name, head)
-    return Head(files[0].name, b"")
+            return Head(file.name, head, at)
+    return Head(files[0].name, b"", 0)
 
 
-def _check_others(files: Sequence[InputFile], reader: Reader, name: str, *, detected: bool) -> None:
-    """FormatError when the beginning of an input is clearly of another format.
+def _head(file: InputFile, stdin: Split | None, limit_bytes: int = HEAD_BYTES) -> bytes:
+    if file.is_stdin:
+        return head_at(stdin.path, limit_bytes) if stdin else b""
+    return head_of(file, limit_bytes)
 
-    A format that the job itself names is doubted only where it fits nothing at all.
+
+def _detected(files: Sequence[InputFile], stdin: Split | None, first: int) -> Iterator[tuple[int, Reader]]:
+    """(position, reader) of each input behind the first one with bytes, if a format is found for it.
+
+    If that takes no more than a small sample, no more is read.
     """
+    for at, file in enumerate(files[first + 1 :], first + 1):
+        sample = _head(file, stdin, SAMPLE_BYTES)
+        found = detect_quickly(sample, file.name, lines_max=SAMPLE_LINES)
+        if found is None and len(sample) == SAMPLE_BYTES:
+            found = detect_quickly(_head(file, stdin), file.name, lines_max=LINES_MAX)
+        if found is not None:
+            yield at, found
+
+
+def _check_others(files: Sequence[InputFile], reader: Reader, first: int) -> None:
+    """FormatError when the beginning of an input fits another format, and not at all the one that the job names."""
     slow = 0
-    for file in files[:FILES_MAX]:
+    for at, file in enumerate(files[:FILES_MAX]):
         slow += file.compression == "bzip2"
-        if file.name == name or (file.compression == "bzip2" and slow > SLOW_MAX):
+        if at == first or (file.compression == "bzip2" and slow > SLOW_MAX):
             continue
-        head = head_of(file, SAMPLE_BYTES)
-        wrong = misfit(head, file.name, reader, lines_max=SAMPLE_LINES, at_all=not detected)
+        wrong = misfit(head_of(file, SAMPLE_BYTES), file.name, reader, lines_max=SAMPLE_LINES)
         if wrong is not None:
-            whose = f"which {name} has" if detected else "which the job reads"
             raise FormatError(
-                f"{file.name} is of another format than {reader.label}, {whose}: {wrong}. "
-                "One run reads one format: run the files apart, or name the one to be read with --log-format"
+                f"{file.name} is of another format than {reader.label}, which the job reads: {wrong}. Run it with a "
+                "job that reads its format, or name the one to be read with --log-format"
             )
 
 
-def _settled(read: Reader, forced: str | None, head: bytes, name: str, options: RunOptions) -> Reader:
+def _settled(read: Reader, forced: str | None, first: Head, options: RunOptions) -> Reader:
     """The concrete reader: that of the forced format, else the job's, else the one detected from the data."""
     if forced is not None:
         if kind_of(read).fits_any_text:
@@ -96,9 +145,9 @@ def _settled(read: Reader, forced: str | None, head: bytes, name: str, options: 
         read = _reader_named(forced, options)
     if not is_undetected(read):
         return read
-    if not head:
+    if not first.data:
         return logs.combined  # nothing will be read: any format gives the same result
-    return detect(head, name).reader
+    return detect(first.data, first.name).reader
 
 
 def _reader_named(forced: str, options: RunOptions) -> Reader:
@@ -111,6 +160,13 @@ def _reader_named(forced: str, options: RunOptions) -> Reader:
             raise
         raise FormatError(f"{options.origin_of('log_format')}: {error}") from None
     return reader
+
+
+def _check_fields(view: Job, reader: Reader, where: str) -> None:
+    try:
+        check_fields(reader, view.projection(), view.paths())
+    except UnknownField as error:
+        raise UnknownField(f"{where}: {error}" if where else str(error)) from None
 
 
 def _check_head(job: Job, reader: Reader, head: bytes, name: str, origin: str) -> None:

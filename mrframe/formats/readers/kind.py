@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from mrframe.core.job.job import Reader
+from mrframe.core.model.reader import Reader
 from mrframe.formats.named_formats import NamedFormat
 from mrframe.formats.readers.base import BlockReader
 

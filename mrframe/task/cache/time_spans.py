@@ -12,7 +12,7 @@ the job asks for them, a window changes the job's input, and none of this applie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from hashlib import sha256
@@ -21,7 +21,8 @@ from typing import Any
 import msgpack
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.job.job import Job, Reader
+from mrframe.core.job.job import Job
+from mrframe.core.model.reader import Reader
 from mrframe.core.model.reports import Ledger, Malformed, TaskReport
 from mrframe.core.model.spec import Split
 from mrframe.formats.factory import make_reader
@@ -57,14 +58,18 @@ class Span:
         return [replace(one, offset=one.offset + begins) for one in self.samples]
 
 
-def shares(job: Job, settings: TaskSettings) -> bool:
-    """Return whether splits wholly inside a window have the same results as without one, for this job."""
+def shares(job: Job, settings: TaskSettings, readers: Mapping[str, Iterable[Reader]]) -> bool:
+    """Return whether splits wholly inside a window have the same results as without one, for this job.
+
+    `readers` are those of the inputs of each source.
+    """
     if settings.window is None:
         return False
     window = Window.from_plain(settings.window)
-    readers = settings.reader if isinstance(settings.reader, Mapping) else {"": settings.reader}
     made = [
-        make_reader(readers[name], view.projection(), view.paths(), window) for name, view in job.sources().items()
+        make_reader(reader, view.projection(), view.paths(), window)
+        for name, view in job.sources().items()
+        for reader in readers[name]
     ]
     return all(isinstance(one, WindowReader) and one.only_leaves_out for one in made)
 

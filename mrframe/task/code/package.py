@@ -17,7 +17,9 @@ from typing import Any
 import msgpack
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.job.job import Job, Reader, each
+from mrframe.core.job.job import Job, each
+from mrframe.core.model.reader import Reader
+from mrframe.core.model.spec import Split
 from mrframe.task.code import pickled
 from mrframe.task.code.job_file import JobFile
 from mrframe.task.code.modules import Sources
@@ -32,11 +34,19 @@ _SETTINGS = Vocabulary(TaskSettings)
 
 @dataclass(frozen=True, slots=True)
 class LoadedJob:
-    """A job ready to run in this process: all its steps, the first with its concrete reader."""
+    """A job ready to run in this process: all its steps, the first with its concrete reader.
+
+    `view` gives a step as the source of a split sees it, with the reader of that split.
+    """
 
     steps: tuple[Job, ...]
     settings: TaskSettings
     sources: Sources | None = field(default=None)
+
+    def view(self, split: Split, step: int = 0) -> Job:
+        """Return a step for the source of this split alone, with the split's own reader if it has one."""
+        view = self.steps[step].sources()[split.input_name]
+        return view if split.reader is None else dataclasses.replace(view, read=split.reader)
 
     def close(self) -> None:
         """Forget the job's modules."""

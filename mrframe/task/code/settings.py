@@ -13,8 +13,8 @@ from dataclasses import field
 from typing import Any
 
 from mrframe.core.fast_dataclass import ADDED, dataclass
-from mrframe.core.job.job import Reader
-from mrframe.core.model.spec import MIB
+from mrframe.core.model.reader import Reader
+from mrframe.core.model.spec import MIB, Split
 
 NOT_OF_RESULTS: dict[str, Any] = {"not_of_results": True}
 """Metadata of a setting that does not change the output of a map attempt whose result may be saved."""
@@ -48,7 +48,9 @@ class Saving:
 class TaskSettings:
     """Settings that tasks need beside the job.
 
-    reader          concrete reader of the first step (never "auto"). Of a join, {source: its reader}
+    reader          concrete reader of the first step (never "auto"). Of a join, {source: its reader}. A split of an
+                    input in another format names its own. It is part of the identity of a map result
+                    (`cache/map_results.py`), not of the job's fingerprint
     memory_bytes    budget of an executor for buffered pairs, in bytes
     keep_rejects    whether malformed lines are kept whole, in the file `rejects` of each map attempt
     cuts            keys between which the first step's ranges lie (key_order="total"), encoded as a column of keys
@@ -67,7 +69,7 @@ class TaskSettings:
     pass_env        environment variables that the job's code sees although they look like secrets
     """
 
-    reader: Reader | dict[str, Reader]
+    reader: Reader | dict[str, Reader] = field(metadata=NOT_OF_RESULTS)
     memory_bytes: int = 256 * MIB
     keep_rejects: bool = field(default=False, metadata=NOT_OF_RESULTS)
     cuts: bytes = field(default=b"", metadata=NOT_OF_RESULTS)
@@ -82,3 +84,9 @@ class TaskSettings:
     hash_seed: int = 0
     scratch_bytes_max: int = field(default=64 * 1024 * MIB, metadata=NOT_OF_RESULTS)
     pass_env: tuple[str, ...] = field(default=(), metadata=NOT_OF_RESULTS | ADDED)
+
+    def reader_of(self, split: Split) -> Reader:
+        """Return the reader of a split of the inputs."""
+        if split.reader is not None:
+            return split.reader
+        return self.reader if isinstance(self.reader, Reader) else self.reader[split.input_name]

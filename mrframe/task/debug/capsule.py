@@ -12,12 +12,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple
+from dataclasses import fields as fields_of
 from itertools import compress
 
 import msgpack
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
+from mrframe.core.model.reader import Reader
 from mrframe.core.model.spec import ReduceOrder
 from mrframe.errors import CorruptData
 from mrframe.shuffle.columns import encode
@@ -67,6 +69,7 @@ class Capsule:
     record                   the line, `whole` is False if only its beginning is kept
     key                      of a group, as text, with its values in `group` (b"": not kept)
     python                   the version of Python that it failed on
+    reader                   as `Split.reader`
     """
 
     message: str
@@ -80,6 +83,7 @@ class Capsule:
     key: str = ""
     group: bytes = b""
     python: str = "{}.{}.{}".format(*sys.version_info[:3])
+    reader: Reader | None = None
 
     def pack(self) -> bytes:
         """Return the capsule as bytes."""
@@ -90,12 +94,17 @@ class Capsule:
         """Return the capsule from the bytes of `pack`. Raises CorruptData."""
         try:
             version, *fields = msgpack.unpackb(data, unicode_errors="surrogateescape")
+            if len(fields) == _FIELDS and fields[-1] is not None:  # older ones have no reader
+                fields[-1] = Reader(*fields[-1])
             capsule = cls(*fields) if version == VERSION else None
         except (ValueError, TypeError):
             capsule = None
         if capsule is None:
             raise CorruptData("the failure that was kept is damaged, or of another version of mrframe")
         return capsule
+
+
+_FIELDS = len(fields_of(Capsule))
 
 
 def group_given(step: int, failed: GroupFailed) -> bytes:

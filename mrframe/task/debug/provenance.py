@@ -64,7 +64,7 @@ def lines_behind(traced: Traced, job: LoadedJob, text: str, folder: str) -> Iter
     key, before = Key(text), {"": 0}
     opened = _Compressed(traced.block_bytes, folder)
     for split, lines in zip(traced.splits, traced.lines, strict=True):
-        view = job.steps[0].sources()[split.input_name]
+        view = job.view(split)
         first = 0 if split.first else before.get(f"{split.order[0]}", 0)
         before[f"{split.order[0]}"] = first + lines
         if _may_hold(traced, view, split, key, folder):
@@ -75,7 +75,7 @@ def _may_hold(traced: Traced, view: Job, split: Split, key: Key, folder: str) ->
     """Return False if the saved result of the split does not hold the key."""
     if traced.saving is None or not split.content or view.partition is not None:
         return True
-    name = identity(view, split, traced.partitions, split.content)
+    name = identity(view, split, traced.partitions, split.content, view.read)
     path = os.path.join(folder, "known")
     if ResultStore(traced.saving.path).load(traced.saving.job, name, path) is None:
         return True

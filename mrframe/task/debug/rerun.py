@@ -71,12 +71,12 @@ def _again(capsule: Capsule, job: LoadedJob, settings: TaskSettings, folder: str
     with open(path, "xb") as file:
         file.write(capsule.record + b"\n")
     size, offset = len(capsule.record) + 1, max(capsule.offset, 0)
-    split = Split("file", capsule.source, path, 0, size, (0, offset), lines_before=0, input_name=capsule.input_name)
+    split = Split("file", capsule.source, path, 0, size, (0, offset), lines_before=0)
+    split = replace(split, input_name=capsule.input_name, reader=capsule.reader)
     out_dir = os.path.join(folder, "out")
     os.mkdir(out_dir, 0o700)
-    step = job.steps[0]
-    view, source = step.sources()[capsule.input_name], step.source_names.index(capsule.input_name)
-    return MapTask(view, MapOrder(ATTEMPT, 0, split, 1, out_dir), settings, _Silent(), source=source).run()
+    source = job.steps[0].source_names.index(capsule.input_name)
+    return MapTask(job.view(split), MapOrder(ATTEMPT, 0, split, 1, out_dir), settings, _Silent(), source=source).run()
 
 
 def _reduce(group: Group, job: LoadedJob, settings: TaskSettings, folder: str) -> TaskReport:

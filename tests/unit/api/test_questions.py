@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from mrframe.api.questions.count_job import make_job
 from mrframe.api.questions.where import compile_where
 from mrframe.cli.parse.words import fields_and_inputs
-from mrframe.core.job.job import JSON_LINES, Reader
+from mrframe.core.job.job import JSON_LINES
+from mrframe.core.model.reader import Reader
 from mrframe.errors import InputError, UsageError
 from mrframe.shuffle import reducers
 

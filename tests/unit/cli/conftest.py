@@ -43,6 +43,8 @@ def make_summary(**changes: Any) -> SimpleNamespace:
         "failed": [],
         "sources": {},
         "notes": [],
+        "formats": {},
+        "log_format": "combined",
         "ledger": {},
         **changes,
     }

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from mrframe.core.job.job import JSON_LINES, PAIRS, TEXT, WORDS, Reader
+from mrframe.core.job.job import JSON_LINES, PAIRS, TEXT, WORDS
+from mrframe.core.model.reader import Reader
 from mrframe.errors import FormatError, UnknownField
 from mrframe.formats.detect import detect
 from mrframe.formats.factory import explain, make_reader

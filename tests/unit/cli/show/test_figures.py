@@ -21,6 +21,7 @@ def summary(**changes):
     figures |= {
         "not_saved": "",
         "job": "j",
+        "log_format": "combined",
         "engine": "inline",
         "records": 600,
         "lines": 630,

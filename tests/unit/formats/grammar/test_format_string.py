@@ -2,7 +2,7 @@
 
 import pytest
 
-from mrframe.core.job.job import Reader
+from mrframe.core.model.reader import Reader
 from mrframe.errors import FormatError
 from mrframe.formats.factory import explain
 from mrframe.formats.grammar.format_string import parse_format

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from mrframe.core.job.job import Reader
+from mrframe.core.model.reader import Reader
 from mrframe.errors import FormatError
 from mrframe.formats.factory import explain, make_reader
 from mrframe.formats.readers.access import grammar_of

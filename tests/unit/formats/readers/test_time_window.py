@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mrframe.core.job.job import Reader
+from mrframe.core.model.reader import Reader
 from mrframe.errors import UsageError
 from mrframe.formats.factory import make_reader
 from mrframe.formats.readers.time_window import Window, window_of

@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 
 import mrframe
-from mrframe import Job, Reader, RunOptions, text, total
+from mrframe import Job, Reader, RunOptions, count, text, total
+from mrframe.core.model.spec import Split
 from mrframe.paths import PACKAGE_DIR
 from mrframe.task import attempt
 from mrframe.task.cache import fingerprint
+from mrframe.task.cache.map_results import identity
 from mrframe.task.code.job_file import find
 from mrframe.task.code.settings import TaskSettings
 from mrframe.task.isolation import effects, surroundings
@@ -136,9 +138,12 @@ def test_a_change_of_any_module_of_any_room_is_other_code(monkeypatch):
     fingerprint.own_code.cache_clear()
 
 
-def test_the_detected_format_changes_the_fingerprint(fresh):
-    common = fresh(settings=TaskSettings(Reader("access", "common")))
-    assert common != fresh(settings=TaskSettings(Reader("access", "combined")))
+def test_the_detected_format_is_part_of_a_result_s_identity_and_not_of_the_fingerprint(fresh):
+    """So one run shares its results with others that read some of the same files, in any order."""
+    common, combined = Reader("access", "common"), Reader("access", "combined")
+    assert fresh(settings=TaskSettings(common)) == fresh(settings=TaskSettings(combined))
+    job, split = Job(read=text, key="line", reduce=count), Split("file", "s", "p", 0, 1, (0, 0))
+    assert identity(job, split, 1, "abc", common) != identity(job, split, 1, "abc", combined)
 
 
 @pytest.mark.parametrize(
