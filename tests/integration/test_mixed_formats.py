@@ -193,6 +193,16 @@ def test_a_record_that_kills_is_found_in_any_format(place):
     assert found == {"/a": [HOST], "/b": [HOST], "/c": [HOST], "/d": [HOST], "/e": [HOST]}
 
 
+def test_a_record_that_fails_in_an_isolated_attempt_can_be_replayed(place):
+    """Its executor dies the first time, so the failure comes from a watched child."""
+    dies_once = "import os; os.path.exists('died') or (open('died', 'w').close(), os._exit(3)); raise ValueError(path)"
+    (place / "job.py").write_text(JOB.replace("raise ValueError(path)", dies_once))
+    (place / "c.log").write_bytes(lines("vhost", "d", "boom"))
+    with pytest.raises(UserCodeError) as caught:
+        rows("a.log", "c.log", keep={}, engine="local", nodes=1)
+    assert "ValueError: /boom" in kept_failures(caught.value.kept).replay().traceback_text
+
+
 @pytest.mark.parametrize("cache", ["off", "on"])
 def test_the_lines_behind_a_key_are_found_in_all_formats(place, cache):
     _, summary = rows("a.log", "b.log", keep={}, cache=cache, cache_dir=str(place / "cache"))

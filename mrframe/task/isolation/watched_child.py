@@ -27,6 +27,7 @@ from typing import IO, NoReturn
 import msgpack
 
 from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.model.reader import Reader
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure
 from mrframe.task.isolation import own_state
@@ -161,8 +162,8 @@ def _decoded(output: bytes) -> Outcome:
     name, fields = plain
     if name == TaskReport.__name__:
         return TaskReport.from_plain(fields)
-    lost = fields.pop("lost")
-    return Failure(**fields, lost=tuple(lost) if lost else None)
+    lost, reader = fields.pop("lost"), fields.pop("reader")
+    return Failure(**fields, lost=tuple(lost) if lost else None, reader=Reader(**reader) if reader else None)
 
 
 def _described(status: int) -> str:
