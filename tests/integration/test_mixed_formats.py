@@ -195,7 +195,8 @@ def test_a_record_that_kills_is_found_in_any_format(place):
 
 def test_a_record_that_fails_in_an_isolated_attempt_can_be_replayed(place):
     """Its executor dies the first time, so the failure comes from a watched child."""
-    dies_once = "import os; os.path.exists('died') or (open('died', 'w').close(), os._exit(3)); raise ValueError(path)"
+    dies_once = "import os; os.path.exists('died') or (open('died', 'w').close(), os._exit(3))"
+    dies_once += "; raise ValueError(path)"
     (place / "job.py").write_text(JOB.replace("raise ValueError(path)", dies_once))
     (place / "c.log").write_bytes(lines("vhost", "d", "boom"))
     with pytest.raises(UserCodeError) as caught:
