@@ -64,8 +64,7 @@ class SavedMaps:
 
     def _key(self, split: Split) -> str:
         view = self._plan.job.sources()[split.input_name]
-        reader = self._plan.settings.reader_of(split)
-        return identity(view, split, self._plan.steps[0].partitions, split.content, reader)
+        return identity(view, split, self._plan.steps[0].partitions, split.content)
 
     def _size_bytes(self, key: str) -> int | None:
         return self._results.size_bytes(self._saving.job, key)

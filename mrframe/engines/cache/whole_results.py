@@ -99,7 +99,7 @@ def _decodes(done: CommittedAttempt) -> bool:
 def _key(plan: Plan, splits: Sequence[Split], contents: Sequence[str]) -> str:
     views, partitions = plan.job.sources(), plan.steps[0].partitions
     maps = [
-        identity(views[split.input_name], split, partitions, content, plan.settings.reader_of(split))
+        identity(views[split.input_name], split, partitions, content)
         for split, content in zip(splits, contents, strict=True)
     ]
     steps = [[step.partitions, step.gather, step.max_bad, step.max_failed] for step in plan.steps]

@@ -24,6 +24,7 @@ from typing import Any
 
 from mrframe.core.job.job import Job, Reducer, Top
 from mrframe.core.model.reader import Reader
+from mrframe.formats.registry import code_of
 from mrframe.paths import PACKAGE_DIR
 from mrframe.task.cache import pure_names
 from mrframe.task.cache.bytecode import check_code, modules_of
@@ -54,11 +55,17 @@ def fingerprint(job: Job, settings: TaskSettings, file: JobFile | None, options:
         ],
         described,
         packages,
+        [code_of(one) for one in readers_of(settings.reader)],
     ]
     text = repr(plain)
     if "zoneinfo" in text:
         text += surroundings.zone_database()
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+
+
+def readers_of(reader: Reader | Mapping[str, Reader]) -> list[Reader]:
+    """Return the readers of a job's inputs: one, or that of each source of a join."""
+    return [reader] if isinstance(reader, Reader) else list(reader.values())
 
 
 def unsaved_because(job: Job, file: JobFile | None, options: Mapping[str, Any]) -> str:

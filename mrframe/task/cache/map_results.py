@@ -1,10 +1,10 @@
 """Saves map results, and loads one instead of repeating an attempt.
 
 The identity of a result is the content of its whole split (a digest of the decoded bytes, never a path, an inode or a
-beginning), the fingerprint of the job (`fingerprint.py`), the reader, and all else that the map can see: whether the
-split begins its source (a byte order mark is expected only there), and the source's name and the place in it if the
-job asks for `file` or `offset`. So work is shared wherever the same bytes are read again, after a log was appended
-to, renamed, compressed or copied. Data never is: every split counts each time it is an input.
+beginning), the fingerprint of the job (`fingerprint.py`), and all else that the map can see: whether the split begins
+its source (a byte order mark is expected only there), its own reader if it has one, and the source's name and the
+place in it if the job asks for `file` or `offset`. So work is shared wherever the same bytes are read again, after a
+log was appended to, renamed, compressed or copied. Data never is: every split counts each time it is an input.
 
 A saved result is the sealed output: the run file, the digests of its slots, and the report. A result that left out
 records is not saved. `verify` repeats some attempts and compares them byte for byte.
@@ -22,7 +22,6 @@ from typing import Any
 import msgpack
 
 from mrframe.core.job.job import Job
-from mrframe.core.model.reader import Reader
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MapOrder, Split
 from mrframe.errors import CorruptData, NotRepeatable
@@ -38,7 +37,7 @@ from mrframe.task.code.settings import Saving, TaskSettings
 from mrframe.task.isolation import effects
 from mrframe.task.map.map_output import MAP_FILE, report_partitions
 
-VERSION = 4
+VERSION = 3
 HASH_BYTES = 1 << 20
 _KNOWN = "known"  # in the attempt's directory: the saved run file under comparison
 
@@ -136,8 +135,7 @@ class _SavedMap:
         return report
 
     def _key(self, content: str) -> str:
-        reader = self._settings.reader_of(self._order.split)
-        return identity(self._job, self._order.split, self._order.partitions, content, reader)
+        return identity(self._job, self._order.split, self._order.partitions, content)
 
     def _load(self, content: str, run_path: str) -> TaskReport | None:
         """Load a saved report as this run's, with its run file at `run_path`. Returns None if nothing is saved."""
@@ -225,7 +223,7 @@ def content_digest(split: Split) -> str:
     return digest.whole(split.length)
 
 
-def identity(job: Job, split: Split, partitions: int, content: str, reader: Reader) -> str:
+def identity(job: Job, split: Split, partitions: int, content: str) -> str:
     """Return the name of this map's result for a split with this content, unique within the job, in hex."""
     wanted = job.projection()
     seen = [
@@ -238,6 +236,7 @@ def identity(job: Job, split: Split, partitions: int, content: str, reader: Read
         partitions if job.partition is not None else 0,
         split.source if "file" in wanted else None,
         split.order[1] if "offset" in wanted else None,
-        [reader.kind, reader.format, code_of(reader)],
     ]
+    if split.reader is not None:  # else that of the job, which is in its fingerprint
+        seen.append([split.reader.kind, split.reader.format, code_of(split.reader)])
     return sha256(msgpack.packb(seen, unicode_errors="surrogateescape")).hexdigest()[:40]

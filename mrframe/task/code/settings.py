@@ -49,8 +49,7 @@ class TaskSettings:
     """Settings that tasks need beside the job.
 
     reader          concrete reader of the first step (never "auto"). Of a join, {source: its reader}. A split of an
-                    input in another format names its own. It is part of the identity of a map result
-                    (`cache/map_results.py`), not of the job's fingerprint
+                    input in another format names its own
     memory_bytes    budget of an executor for buffered pairs, in bytes
     keep_rejects    whether malformed lines are kept whole, in the file `rejects` of each map attempt
     cuts            keys between which the first step's ranges lie (key_order="total"), encoded as a column of keys
@@ -69,7 +68,7 @@ class TaskSettings:
     pass_env        environment variables that the job's code sees although they look like secrets
     """
 
-    reader: Reader | dict[str, Reader] = field(metadata=NOT_OF_RESULTS)
+    reader: Reader | dict[str, Reader]
     memory_bytes: int = 256 * MIB
     keep_rejects: bool = field(default=False, metadata=NOT_OF_RESULTS)
     cuts: bytes = field(default=b"", metadata=NOT_OF_RESULTS)

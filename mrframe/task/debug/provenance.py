@@ -75,7 +75,7 @@ def _may_hold(traced: Traced, view: Job, split: Split, key: Key, folder: str) ->
     """Return False if the saved result of the split does not hold the key."""
     if traced.saving is None or not split.content or view.partition is not None:
         return True
-    name = identity(view, split, traced.partitions, split.content, view.read)
+    name = identity(view, split, traced.partitions, split.content)
     path = os.path.join(folder, "known")
     if ResultStore(traced.saving.path).load(traced.saving.job, name, path) is None:
         return True

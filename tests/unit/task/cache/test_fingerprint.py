@@ -138,12 +138,15 @@ def test_a_change_of_any_module_of_any_room_is_other_code(monkeypatch):
     fingerprint.own_code.cache_clear()
 
 
-def test_the_detected_format_is_part_of_a_result_s_identity_and_not_of_the_fingerprint(fresh):
-    """So one run shares its results with others that read some of the same files, in any order."""
-    common, combined = Reader("access", "common"), Reader("access", "combined")
-    assert fresh(settings=TaskSettings(common)) == fresh(settings=TaskSettings(combined))
+def test_the_detected_format_changes_the_fingerprint(fresh):
+    common = fresh(settings=TaskSettings(Reader("access", "common")))
+    assert common != fresh(settings=TaskSettings(Reader("access", "combined")))
+
+
+def test_a_format_of_its_own_changes_the_identity_of_a_split_s_result():
     job, split = Job(read=text, key="line", reduce=count), Split("file", "s", "p", 0, 1, (0, 0))
-    assert identity(job, split, 1, "abc", common) != identity(job, split, 1, "abc", combined)
+    own = [dataclasses.replace(split, reader=Reader("access", name)) for name in ("common", "combined")]
+    assert len({identity(job, one, 1, "abc") for one in (split, *own)}) == 3
 
 
 @pytest.mark.parametrize(
