@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import Field, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.spec import MIB
@@ -220,6 +220,19 @@ class RunOptions:
     )
     scratch_dir: str | None = setting(None, "folder for intermediate files (default: $TMPDIR)", PATH, metavar="DIR")
     origins: tuple[tuple[str, str], ...] = ()  # no setting: (setting, where its value was found), for messages
+
+    def __new__(cls, *values: Any, **settings: Any) -> Self:
+        """Refuse an unknown name with the nearest setting, and values without names."""
+        __tracebackhide__ = True  # of pytest
+        if values:
+            raise UsageError(f"RunOptions({values[0]!r}): each setting has a name, such as engine={values[0]!r}")
+        known = cls.__dataclass_fields__
+        for name in settings:
+            if name not in known:
+                hint = did_you_mean(name, known) or ";"
+                names = ", ".join(one.name for one in setting_fields())
+                raise UsageError(f"RunOptions has no {name}={hint} it has: {names}")
+        return object.__new__(cls)
 
     def origin_of(self, name: str) -> str:
         """Return where the value of a setting was found, such as `log_format in mrframe.toml`, else its flag."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,12 @@ def test_a_share_is_a_number_or_a_percentage():
         None,
         None,
     ]
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_name():
+    with pytest.raises(UsageError, match=r"^RunOptions has no engin=; did you mean 'engine'\? it has: engine, "):
+        RunOptions(engin="local")
+    with pytest.raises(UsageError, match=r"each setting has a name, such as engine='local'$"):
+        RunOptions("local")
+    options = RunOptions(engine="local", nodes=2)
+    assert pickle.loads(pickle.dumps(options)) == copy.copy(options) == options
