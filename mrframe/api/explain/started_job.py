@@ -68,10 +68,14 @@ def start_job(name: str, start: str | None = None) -> tuple[str, str]:
     path, test = os.path.join(folder, f"{base}.py"), os.path.join(folder, f"test_{base}.py")
     for target in (path, test):
         if os.path.lexists(target):
-            raise OutputError(f"{target} exists already, and init replaces nothing; choose another name")
+            other = os.path.join(folder, f"my_{base}")
+            raise OutputError(
+                f"{target} exists already, and init replaces nothing; choose another name: "
+                f"mrframe init {escaped_line(other)} --from {origin}"
+            )
     with open(ready[origin], encoding="utf-8") as file:
         source = file.read()
-    tested = _text_of_test(base, origin)
+    tested = _text_of_test(base, ready[origin])
     if folder:
         with writing(folder):
             os.makedirs(folder, exist_ok=True)
@@ -82,7 +86,7 @@ def start_job(name: str, start: str | None = None) -> tuple[str, str]:
 
 
 def _text_of_test(name: str, origin: str) -> str:
-    """The test of a job that is, so far, the ready job `origin`."""
+    """The test of a job that is, so far, the ready job in the file `origin`."""
     lines = kind_of(load_job(origin, {}).read).sample
     with Scratch() as scratch:
         path = os.path.join(scratch.path, "input.log")
