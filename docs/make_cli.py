@@ -12,6 +12,7 @@ import click
 from mrframe.cli.main import group
 from mrframe.cli.parse.flags import OutputOption, SettingOption
 from mrframe.cli.parse.settings import Setting, declared
+from mrframe.cli.parse.whole_number import WholeNumber
 
 HEAD = """\
 # The command
@@ -156,7 +157,8 @@ def option_row(option: click.Option) -> str:
     names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
     choices = option.type.choices if isinstance(option.type, click.Choice) else ()
     value = "" if option.is_flag else option.metavar or "|".join(map(str, choices)) or option.type.name.upper()
-    return f"| {names}{f' `{cell(value)}`' if value else ''} | {cell(option.help or '')} |\n"
+    bounds = f" ({option.type.bounds})" if isinstance(option.type, WholeNumber) else ""
+    return f"| {names}{f' `{cell(value)}`' if value else ''} | {cell(option.help or '')}{bounds} |\n"
 
 
 def setting_row(setting: Setting) -> str:

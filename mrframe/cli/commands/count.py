@@ -17,6 +17,7 @@ from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand
 from mrframe.cli.parse.open_choice import OpenChoice
 from mrframe.cli.parse.output_flags import output_flags
+from mrframe.cli.parse.whole_number import WholeNumber
 from mrframe.cli.parse.words import fields_and_inputs
 
 
@@ -30,7 +31,7 @@ class CountCommand(JobCommand):
 
 @click.command("count", cls=CountCommand)
 @click.option("--where", metavar="EXPRESSION", help="count only records for which this holds: 'status >= 500'")
-@click.option("--top", "limit", type=click.IntRange(min=1), metavar="N", help="only the N largest, largest first")
+@click.option("--top", "limit", type=WholeNumber(1), metavar="N", help="only the N largest, largest first")
 @click.option(
     "--value", metavar="FIELD", help="reduce this field instead of counting", shell_complete=completing.fields
 )

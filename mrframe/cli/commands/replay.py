@@ -15,6 +15,7 @@ from mrframe.cli.child import in_child
 from mrframe.cli.last_id import named
 from mrframe.cli.parse import completing
 from mrframe.cli.parse.dir_option import dir_option
+from mrframe.cli.parse.whole_number import WholeNumber
 from mrframe.cli.show.streams import print_json, report, say
 from mrframe.cli.show.terminal import sample
 from mrframe.errors import UsageError
@@ -27,7 +28,7 @@ RECORD_CHARACTERS_MAX = 500
 
 @click.command("replay")
 @click.argument("run", metavar="ID", shell_complete=completing.runs_and_submissions)
-@click.option("--failure", "number", type=click.IntRange(min=1), default=1, metavar="N", help="which of them [1]")
+@click.option("--failure", "number", type=WholeNumber(1), default=1, metavar="N", help="which of them [1]")
 @click.option("--list", "listed", is_flag=True, help="list the failures that were kept, and run none")
 @click.option("--pdb", "debug", is_flag=True, help="stop in the debugger where the job's code raises")
 @click.option("--job", "path", metavar="JOB", default=None, help="run this job on it, instead of the one that failed")

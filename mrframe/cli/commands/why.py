@@ -14,6 +14,7 @@ from mrframe.cli.child import in_child
 from mrframe.cli.last_id import named
 from mrframe.cli.parse import completing
 from mrframe.cli.parse.dir_option import dir_option
+from mrframe.cli.parse.whole_number import WholeNumber
 from mrframe.cli.show.streams import json_text, report, say_data, stderr
 from mrframe.errors import MrframeError
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("run", metavar="ID", shell_complete=completing.runs_and_submissions)
 @click.argument("key", metavar="KEY")
 @click.option(
-    "--lines", "lines_max", type=click.IntRange(min=0), default=20, metavar="N", help="at most this many, 0: all [20]"
+    "--lines", "lines_max", type=WholeNumber(0), default=20, metavar="N", help="at most this many, 0: all [20]"
 )
 @click.option("--json", "as_json", is_flag=True, help="print each line as a JSON object")
 @dir_option

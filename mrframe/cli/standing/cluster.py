@@ -11,6 +11,7 @@ from mrframe.api.units import counted
 from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.parse.json_option import json_option
+from mrframe.cli.parse.whole_number import WholeNumber
 from mrframe.cli.show.streams import print_json, report, say, terminal_of_stdout
 from mrframe.cli.show.terminal import columns_text
 from mrframe.core.model.limits import STANDING_NODES_MAX
@@ -26,13 +27,13 @@ def command() -> None:
 @command.command("start")
 @click.option(
     "--nodes",
-    type=click.IntRange(1, STANDING_NODES_MAX),
+    type=WholeNumber(1, STANDING_NODES_MAX),
     default=None,
     metavar="N",
     help="number of nodes [2, or 1 on one core]",
 )
 @click.option(
-    "--slots", type=click.IntRange(1, 256), default=None, metavar="N", help="executors on each [cores by nodes]"
+    "--slots", type=WholeNumber(1, 256), default=None, metavar="N", help="executors on each [cores by nodes]"
 )
 @click.option("--shuffle", type=click.Choice(["auto", "zmq"]), default="auto", help="as for `mrframe run` [auto]")
 @json_option

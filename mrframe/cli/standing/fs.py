@@ -13,6 +13,7 @@ from mrframe.cli.parse import completing
 from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.parse.json_option import json_option
+from mrframe.cli.parse.whole_number import WholeNumber
 from mrframe.cli.show.streams import print_json, report, say, standard_output, terminal_of_stdout
 from mrframe.cli.show.terminal import columns_text
 
@@ -31,7 +32,7 @@ def command() -> None:
 
 @command.command("put")
 @click.option("--block-size", "block_size", metavar="BYTES", default="64MiB", help="length of a block [64MiB]")
-@click.option("--replicas", type=click.IntRange(1, 64), metavar="N", default=2, help="nodes that keep each block [2]")
+@click.option("--replicas", type=WholeNumber(1, 64), metavar="N", default=2, help="nodes that keep each block [2]")
 @json_option
 @dir_option
 @click.argument("dataset", metavar="NAME", shell_complete=completing.datasets)

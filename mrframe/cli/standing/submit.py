@@ -11,6 +11,7 @@ from mrframe.cli.parse import completing, settings
 from mrframe.cli.parse.dir_option import dir_option
 from mrframe.cli.parse.flags import setting_flags
 from mrframe.cli.parse.job_command import JobCommand, job_of, options_of_job
+from mrframe.cli.parse.whole_number import WholeNumber
 from mrframe.cli.show.streams import print_json, report, say
 
 NOT_HERE = (
@@ -33,11 +34,10 @@ PRIORITY_MAX = 100
 @setting_flags(*NOT_HERE)
 @click.option(
     "--priority",
-    type=click.IntRange(-PRIORITY_MAX, PRIORITY_MAX),
+    type=WholeNumber(-PRIORITY_MAX, PRIORITY_MAX),
     default=0,
     metavar="N",
-    help=f"submissions of higher priority run first, from -{PRIORITY_MAX} to {PRIORITY_MAX} [0]; "
-    "those of the same share the cluster",
+    help="submissions of higher priority run first [0]; those of the same share the cluster",
 )
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
 @dir_option
