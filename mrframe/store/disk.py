@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from mrframe.errors import OutputError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_TABLES = frozenset({errno.ENFILE, errno.ENOMEM, errno.EAGAIN})  # of open files, memory and processes of the machine
 RANDOM_NAME = r"[0-9a-f]{16}"
 
 
@@ -35,11 +36,21 @@ def is_full(error: OSError) -> bool:
     return error.errno in _FULL
 
 
+def has_no_room(error: BaseException | None) -> bool:
+    """Return whether the error says that the machine has no room: on a disk, or in a table that all processes share.
+
+    Not EMFILE: only the process itself can have opened that many files.
+    """
+    return isinstance(error, OSError) and (error.errno in _FULL or error.errno in _TABLES)
+
+
 def fault_text(error: OSError, path: str) -> str:
     """Describe an error of writing below `path`, and the remedy: `No space left on device (0 bytes free) …`."""
     state = error.strerror or str(error)
     if is_full(error):
         return f"{state} ({_free_text(path)}); free some space or choose another disk"
+    if error.errno in _TABLES:
+        return f"{state}; end other programs of this machine, or give the run fewer --nodes and --slots"
     if error.errno in (errno.EACCES, errno.EPERM):
         return f"{state}; choose a folder that this user may write to"
     if error.errno == errno.ENOENT:

@@ -13,7 +13,7 @@ import sys
 import time
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import DecodeOrder, Failure, MapOrder, Order, ReduceOrder, Split
@@ -28,7 +28,7 @@ from mrframe.errors import (
 )
 from mrframe.formats.inputs.compression import decode_file
 from mrframe.store.attempt_files import create
-from mrframe.store.disk import fault_text
+from mrframe.store.disk import fault_text, has_no_room
 from mrframe.task.code.package import LoadedJob, unpack
 from mrframe.task.isolation import effects, surroundings
 from mrframe.task.isolation.hook_guard import is_interrupt, is_the_jobs
@@ -56,7 +56,7 @@ def run_attempt(package: bytes, order: Order, reporter: Reporter) -> TaskReport 
     try:
         job = unpack(package)
     except BaseException as error:  # unpacking runs the user's modules
-        return failure_of(error, None)
+        return _excused(failure_of(error, None), error)
     try:
         outcome = _attempted(job if not order.isolated else _leaner(job), order, reporter, apart=True)
         if isinstance(outcome, TaskReport):
@@ -152,12 +152,14 @@ def _fault(error: BaseException, order: Order) -> Failure | None:
     if isinstance(error, MrframeError):
         if isinstance(error, InputChanged) and isinstance(order, MapOrder) and order.split.is_decoded:
             return _block_gone(order.split)
+        if has_no_room(error.__context__):  # of which it is made
+            return Failure("full", str(error), error_slug=error.slug)
         at_fault = isinstance(error, (UsageError, LedgerUnbalanced)) or error.blame in ("user", "data")
         return Failure("refused" if at_fault else "io", str(error), error_slug=error.slug)
     if is_interrupt(error):
         return None
     if is_the_jobs(error):  # a method of its objects, which may be called anywhere
-        return failure_of(error, None)
+        return _excused(failure_of(error, None), error)
     if isinstance(error, MemoryError):
         return Failure("io", OUT_OF_MEMORY, error_slug="job-failed")
     return _disk_failure(error, order) if isinstance(error, OSError) else None
@@ -179,14 +181,20 @@ def _hook_failure(
         causes.append(cause)
     if isinstance(failed, GroupFailed):
         failure = failure_of(cause, None, failed.key_text, failed.hook)
-        return replace(failure, group=_group(job, order, failed))
+        return replace(_excused(failure, cause), group=_group(job, order, failed))
     if isinstance(cause, MemoryError) and again:
         return Failure("died", OUT_OF_MEMORY, error_slug="job-failed")  # perhaps by another record
     location = failed.location if isinstance(failed, RecordFailed) else None
     failure = failure_of(cause, location, hook=failed.hook)
     if not isinstance(order, MapOrder):
-        return failure
-    return replace(failure, input_name=order.split.input_name, reader=order.split.reader)
+        return _excused(failure, cause)
+    return replace(_excused(failure, cause), input_name=order.split.input_name, reader=order.split.reader)
+
+
+def _excused(failure: Failure, error: BaseException) -> Failure:
+    """Return the failure of the job's code as one of the machine, if that has no room for what the code asked for."""
+    excused = has_no_room(error) and not isinstance(error, BlockingIOError)  # which a socket of the job may raise
+    return replace(failure, kind="full") if excused else failure
 
 
 def _group(job: LoadedJob | None, order: Order, failed: GroupFailed) -> bytes:
@@ -279,7 +287,8 @@ def _block_gone(split: Split) -> Failure:
 
 
 def _disk_failure(error: OSError, order: Order) -> Failure:
-    return Failure("io", _disk_message(error, order.out_dir), error_slug="job-failed")
+    kind: Literal["full", "io"] = "full" if has_no_room(error) else "io"
+    return Failure(kind, _disk_message(error, order.out_dir), error_slug="job-failed")
 
 
 def _disk_message(error: OSError, out_dir: str) -> str:

@@ -93,7 +93,7 @@ class IsolatedAttempt:
                     select.poll().poll(KILLED_TOO_MS)
                     continue
             change = self._page.changed()
-            if change is not None and (isinstance(ended, Death) or ended.kind == "io"):
+            if change is not None and (isinstance(ended, Death) or ended.kind in ("io", "full")):
                 position, number = change
                 ended = Death(own_state.describe(number), "")
             failure = self._blamed(ended, position) if isinstance(ended, Death) else ended

@@ -89,7 +89,7 @@ class ManualScheduler:
     def fail(
         self,
         attempt: str,
-        kind: Literal["raised", "died", "fetch", "refused", "io"] = "died",
+        kind: Literal["raised", "died", "fetch", "refused", "io", "full"] = "died",
         *,
         lost: tuple[str, str] | None = None,
     ) -> None:

@@ -25,7 +25,7 @@ from mrframe.cluster.transport import transport
 from mrframe.cluster.transport.auth import Keys
 from mrframe.cluster.transport.transport import Context, Loop, Outbox
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.store.disk import fault_text
+from mrframe.store.disk import fault_text, has_no_room
 from mrframe.store.open_files import patiently
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
@@ -56,14 +56,15 @@ class FetchRequest:
 class FetchResult:
     """The end of a transfer:
 
-    `reason` is empty when it succeeded, `here` is set when the copy could not be written, `refused` when the node
-    cannot read the file.
+    `reason` is empty when it succeeded, `here` is set when the copy could not be written, `full` when that is for
+    want of room, `refused` when the node cannot read the file.
     """
 
     request: FetchRequest
     reason: str
     here: bool = False
     refused: bool = False
+    full: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -275,9 +276,8 @@ def _create(path: str) -> BinaryIO:
 
 
 def _unwritten(request: FetchRequest, error: OSError) -> FetchResult:
-    return FetchResult(
-        request, f"its copy {request.path} cannot be written: {fault_text(error, request.path)}", here=True
-    )
+    reason = f"its copy {request.path} cannot be written: {fault_text(error, request.path)}"
+    return FetchResult(request, reason, here=True, full=has_no_room(error))
 
 
 def _discard(download: Download) -> None:

@@ -73,7 +73,7 @@ class LocalInputs:
         if result.reason:
             del self._pending[attempt]
             request = result.request
-            self._report(FetchFailed(attempt, request.attempt, request.node, result.reason, result.here))
+            self._report(FetchFailed(attempt, request.attempt, request.node, result.reason, result.here, result.full))
             return
         pending.missing -= 1
         if not pending.missing:

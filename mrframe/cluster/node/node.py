@@ -40,7 +40,7 @@ from mrframe.core.model.spec import Failure
 from mrframe.core.node.node_core import NodeCore
 from mrframe.errors import JobFailed, MrframeError
 from mrframe.shuffle.partition import slot_range, slots_for
-from mrframe.store.disk import unwritten
+from mrframe.store.disk import has_no_room, unwritten
 from mrframe.wire import channels, messages
 from mrframe.wire.messages import NodeSetup
 
@@ -187,7 +187,8 @@ class Node:
     def _failed(self, executor: int, attempt: str, error: OSError) -> events.ExecutorFailed:
         """Return the failure of an attempt that needs a write which this node's disk refuses."""
         text = str(unwritten(error, self._dir.path))
-        return events.ExecutorFailed(executor, attempt, Failure("io", text, error_slug=JobFailed.slug))
+        failure = Failure("full" if has_no_room(error) else "io", text, error_slug=JobFailed.slug)
+        return events.ExecutorFailed(executor, attempt, failure)
 
     def _before_core(self, event: events.NodeEvent) -> events.NodeEvent:
         """Do the driver's part about an event. Returns the event for the core to decide on."""

@@ -367,13 +367,15 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed:
-    """A source of an attempt could not be fetched from `node`. `here`: because this node cannot write it."""
+    """A source of an attempt could not be fetched from `node`. `here`: because this node cannot write it, and `full`:
+    as its disk is full."""
 
     attempt: str
     source: str
     node: str
     reason: str
     here: bool = False
+    full: bool = False
 
 
 NodeEvent = (

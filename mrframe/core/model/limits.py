@@ -39,6 +39,10 @@ class SchedulerLimits:
                           a node for themselves: two may be chance, or the fault of another attempt on that node
     node_deaths_max       losses with a node that has died before the job fails. Those beyond the shared ones are
                           the task's fault, or that of the machine.
+    full_s                a task that meets a full disk or table ("full") fails its job this long after the first
+                          time, and after `tries_max` attempts: whoever filled it may delete its files meanwhile
+    full_pause_s          pause before a task is retried after that. It doubles with each attempt.
+    full_pause_s_max      upper bound of that pause: room that has become free is used within seconds
     fetch_reports_max     failed fetches of an output before it counts as lost: the first may be due to the reader
     fetch_pause_s         pause before a task is retried after its first failed fetch. It doubles with each attempt
                           that is lost.
@@ -74,6 +78,9 @@ class SchedulerLimits:
     node_deaths_shared_max: int = 2
     node_deaths_max: int = 6
     block_losses_max: int = 8
+    full_s: float = 20.0
+    full_pause_s: float = 0.5
+    full_pause_s_max: float = 4.0
     fetch_reports_max: int = 3
     fetch_pause_s: float = 0.2
     fetch_pause_s_max: float = 2.0

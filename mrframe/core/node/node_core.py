@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from operator import eq, ne
-from typing import assert_never
+from typing import Literal, assert_never
 
 from mrframe.core.model.actions import (
     DeleteAttempt,
@@ -244,7 +244,8 @@ class NodeCore:
             return []
         message = f"{attempt.input_text(event.source)} could not be fetched from {event.node}: {event.reason}"
         if event.here:
-            return self._fail(attempt, Failure("io", message, error_slug="job-failed"), now_s)
+            kind: Literal["full", "io"] = "full" if event.full else "io"
+            return self._fail(attempt, Failure(kind, message, error_slug="job-failed"), now_s)
         return self._fail(attempt, Failure("fetch", message, lost=(event.source, event.node)), now_s)
 
     def _fail(self, attempt: NodeAttempt, failure: Failure, now_s: float) -> list[NodeAction]:

@@ -73,8 +73,21 @@ def enqueue(state: SchedulerState, turn: Turn, task: Task) -> None:
 def postpone(state: SchedulerState, turn: Turn, task: Task) -> None:
     """Postpone a task after a failed fetch of its input, which counts as a loss, for longer each time."""
     limits = state.limits
-    pause_s = min(limits.fetch_pause_s * 2 ** min(task.losses - 1, 16), limits.fetch_pause_s_max)
-    heappush(state.postponed, (turn.now_s + pause_s, task.id))
+    _rest(state, task, turn.now_s + _pause_s(limits.fetch_pause_s, limits.fetch_pause_s_max, task.losses))
+
+
+def postpone_until_room(state: SchedulerState, turn: Turn, task: Task) -> None:
+    """Postpone a task after it met a full disk or table, for longer each time."""
+    limits = state.limits
+    _rest(state, task, turn.now_s + _pause_s(limits.full_pause_s, limits.full_pause_s_max, task.refusals))
+
+
+def _pause_s(first_s: float, most_s: float, number: int) -> float:
+    return min(first_s * 2.0 ** min(number - 1, 16), most_s)
+
+
+def _rest(state: SchedulerState, task: Task, until_s: float) -> None:
+    heappush(state.postponed, (until_s, task.id))
 
 
 def wake_postponed(state: SchedulerState, turn: Turn) -> None:

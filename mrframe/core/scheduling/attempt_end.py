@@ -3,9 +3,9 @@
 Rules. The first sealed attempt of a task wins: the fact first, then `CommitAttempt` to its node and `DiscardAttempt`
 to all others. Any other report (a second seal, a stale attempt, another epoch) is answered with a discard, so that
 nodes may repeat their reports until they get an answer. "raised" and "refused" end the job at once, because they
-would happen again. "died" and "io" are tried `tries_max` times, on other nodes if there are any. "fetch" is not the
-task's fault: the task pauses and is tried again. A reduce that did not read exactly the pairs that its maps made has
-no result: it counts as "io".
+would happen again. "died" and "io" are tried `tries_max` times, on other nodes if there are any. "fetch" and "full"
+are not the task's fault: the task pauses and is tried again, on a full disk for `full_s`. A reduce that did not read
+exactly the pairs that its maps made has no result: it counts as "io".
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.shuffle_checksum import shuffle_mismatch
 from mrframe.core.model.spec import Failure
 from mrframe.core.replication.replicas import suspect
-from mrframe.core.scheduling.assignment import postpone, wake
+from mrframe.core.scheduling.assignment import postpone, postpone_until_room, wake
 from mrframe.core.scheduling.job_end import advance_job, fail, fail_if_exhausted
 from mrframe.core.scheduling.lost_output import report_unfetchable
 from mrframe.core.scheduling.node_exclusion import record_fault
@@ -60,6 +60,7 @@ def commit(state: SchedulerState, turn: Turn, attempt: Attempt, event: AttemptSe
     turn.persist(AttemptCommitted(event.attempt, node.name, event.report))
     state.end(attempt)
     turn.send(node.name, CommitAttempt(event.attempt))
+    task.refusals = 0
     for other in task.attempts:
         state.drop(turn, other)
     submission.commit(task, (event.attempt, node.name), event.report, "commit")
@@ -106,8 +107,12 @@ def _end_without_result(state: SchedulerState, turn: Turn, attempt: Attempt, fai
         fail(state, turn, submission, failure)
         return
     fetch = failure.kind == "fetch" and failure.lost is not None
+    full = failure.kind == "full"
     if fetch:
         task.losses += 1
+    elif full:
+        task.full_since_s = task.full_since_s if task.refusals else turn.now_s
+        task.refusals += 1
     else:
         task.failures += 1
         if failure.position is not None:
@@ -122,6 +127,8 @@ def _end_without_result(state: SchedulerState, turn: Turn, attempt: Attempt, fai
             suspect(state, turn, failure.lost[1], task.split.path)
         else:
             report_unfetchable(state, turn, submission, failure.lost)
+    elif full:
+        postpone_until_room(state, turn, task)
     else:
         wake(state, turn, [task])
 

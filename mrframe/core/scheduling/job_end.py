@@ -49,6 +49,8 @@ def fail_if_exhausted(state: SchedulerState, turn: Turn, task: Task, node: str, 
         times = f"{task.failures} attempts failed"
     elif task.losses >= _losses_max(state, task):
         times = f"{task.losses} attempts were lost"
+    elif failure.kind == "full" and _full_too_long(state, turn, task):
+        times = f"{task.refusals} attempts in {turn.now_s - task.full_since_s:.0f} s found no room"
     elif task.node_deaths >= state.limits.node_deaths_max + named:
         alone = task.node_deaths - state.limits.node_deaths_shared_max
         times = f"{task.node_deaths} nodes ended under its attempts, {alone} of them with nothing else to do"
@@ -57,6 +59,11 @@ def fail_if_exhausted(state: SchedulerState, turn: Turn, task: Task, node: str, 
     message = f"{task.id}{_split_text(task)} is given up after {times}, the last on {node}: {failure.message}"
     fail(state, turn, state.jobs[task.job], replace(failure, message=message))
     return True
+
+
+def _full_too_long(state: SchedulerState, turn: Turn, task: Task) -> bool:
+    limits = state.limits
+    return task.refusals >= limits.tries_max and turn.now_s - task.full_since_s >= limits.full_s
 
 
 def _split_text(task: Task) -> str:

@@ -53,6 +53,7 @@ class Task:
     blocks         of a decode task: the map tasks over its blocks
     attempts       those under way
     number         attempts so far in this epoch. `failures` and `losses` count how they ended.
+    refusals       attempts that met a full disk or table ("full") since `full_since_s`, when the first one did
     node_deaths    losses with a node process that ended, not with one that was only silent
     commit         (attempt, node) of the result, None while there is none
     last_commit, last_report  the last result with its report. They stay when the output is lost and no task needs it
@@ -79,6 +80,8 @@ class Task:
     number: int = 0
     failures: int = 0
     losses: int = 0
+    refusals: int = 0
+    full_since_s: float = 0.0
     node_deaths: int = 0
     last_position: FatalPosition | None = None
     fatal: tuple[tuple[FatalPosition, str], ...] = ()

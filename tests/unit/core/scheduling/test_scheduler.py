@@ -232,6 +232,62 @@ def test_a_task_is_tried_four_times(one, kind):
     assert isinstance(one.facts[0], JobFinished)
 
 
+@pytest.fixture
+def alone():
+    """One node with one slot, which maps the only split of a job."""
+    cluster = ManualScheduler(limits=SchedulerLimits(lease_s=1e6, queued_per_slot=0))
+    cluster.join("node-1")
+    cluster.submit(file_split(0))
+    return cluster
+
+
+def test_a_full_disk_is_met_with_pauses_for_some_time_and_not_with_four_quick_tries(alone):
+    limits, began_s = alone.scheduler.state.limits, alone.now_s
+    number, pause_s = 1, limits.full_pause_s
+    while True:
+        alone.fail(f"job-1/m0000.1.{number}", "full")
+        if alone.ended:
+            break
+        assert not alone.started()
+        alone.wait(pause_s * 0.99)
+        assert not alone.started()
+        alone.wait(pause_s * 0.01 + 1e-6)
+        number += 1
+        assert alone.started() == [f"job-1/m0000.1.{number}"]
+        assert not alone.starts[alone.started()[0]][1].isolated
+        pause_s = min(2 * pause_s, limits.full_pause_s_max)
+    assert limits.full_s <= alone.now_s - began_s < limits.full_s + limits.full_pause_s_max
+    assert number > limits.tries_max
+    assert f"is given up after {number} attempts in 2" in alone.ended[0].failure.message
+    assert alone.ended[0].failure.message.endswith(" s found no room, the last on node-1: it broke")
+
+
+def test_a_task_of_another_job_has_the_slot_meanwhile(alone):
+    alone.submit(file_split(0), job="job-2")
+    alone.fail("job-1/m0000.1.1", "full")
+    assert alone.started() == ["job-2/m0000.1.1"]
+
+
+def test_long_attempts_that_meet_a_full_disk_are_tried_as_often_as_others(alone):
+    for number in range(1, 5):
+        alone.wait(1000)
+        alone.fail(f"job-1/m0000.1.{number}", "full")
+        assert bool(alone.ended) == (number == 4)
+        alone.wait(10)
+
+
+def test_a_full_disk_spends_no_try_and_is_forgotten_when_the_task_ends_well(alone):
+    for number in range(1, 6):
+        alone.fail(f"job-1/m0000.1.{number}", "full")
+        alone.wait(4)
+    for number in range(6, 9):
+        alone.fail(f"job-1/m0000.1.{number}", "io")
+        assert alone.started() == [f"job-1/m0000.1.{number + 1}"]
+    alone.seal("job-1/m0000.1.9")
+    assert alone.scheduler.state.task_of("job-1/m0000.1.9").refusals == 0
+    assert not alone.ended
+
+
 @pytest.mark.parametrize("kind", ["raised", "refused"])
 def test_deterministic_failures_are_not_retried(one, kind):
     one.fail("job-1/m0000.1.1", kind)
