@@ -179,14 +179,12 @@ def _dataclass(cls: type) -> Coder:
     types_ = tuple([hints[names[i]] for i in plain])
     plain_of = _items_of(plain)
     added = [field.default for field in dataclasses.fields(cls) if "added" in field.metadata]
-    coders: list[tuple[int, Convert, Convert]] = []  # of the fields that need more than a check of one type
-
-    def prepare() -> None:  # at first use: a class may hold another of its own kind
-        coders.extend((i, *coder(hints[name])) for i, name in enumerate(names) if hints[name] not in _ONE_TYPE)
+    packers: list[_FieldCoder] = []  # of the fields that need more than a check of one type. Both are filled …
+    unpackers: list[_FieldCoder] = []  # … at first use, since a class may hold another of its own kind.
 
     def checked(items: Sequence[Any]) -> list[Any]:
-        if not coders and len(plain) < count:
-            prepare()
+        if not packers and len(plain) < count:
+            _add_coders(hints, packers, unpackers)
         given = plain_of(items)
         if tuple(map(type, given)) != types_:
             item, wanted = next(pair for pair in zip(given, types_, strict=True) if type(pair[0]) is not pair[1])
@@ -195,8 +193,10 @@ def _dataclass(cls: type) -> Coder:
 
     def pack(value: Any) -> list[Any]:
         items = checked(values(value))
-        for i, to, _ in coders:
-            items[i] = to(items[i])
+        for i, to, blank in packers:
+            item = items[i]
+            if item or type(item) not in blank:
+                items[i] = to(item)
         return items
 
     def unpack(value: Any) -> Any:
@@ -205,11 +205,37 @@ def _dataclass(cls: type) -> Coder:
         if type(value) is not tuple or len(value) != count:
             raise BadMessage(f"{cls.__name__} has {count} fields; these bytes hold something else")
         items = checked(value)
-        for i, _, back in coders:
-            items[i] = back(items[i])
+        for i, back, blank in unpackers:
+            item = items[i]
+            if item or type(item) not in blank:
+                items[i] = back(item)
         return cls(**dict(zip(names, items, strict=True))) if by_name else cls(*items)
 
     return pack, unpack
+
+
+_FieldCoder = tuple[int, Convert, frozenset[type]]  # index, conversion, and the types whose empty value needs none
+
+
+def _add_coders(hints: dict[str, Any], packers: list[_FieldCoder], unpackers: list[_FieldCoder]) -> None:
+    """Add the conversions of the fields that need more than a check of one type."""
+    for i, hint in enumerate(hints.values()):
+        if hint not in _ONE_TYPE:
+            (pack, unpack), blank = coder(hint), _blank_types(hint)
+            packers.append((i, pack, blank))
+            unpackers.append((i, unpack, blank - {list}))
+
+
+def _blank_types(hint: Any) -> frozenset[type]:
+    """Return the types of which the empty value is itself on the wire: most fields of most messages are empty."""
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        return frozenset({type(None)} & set(typing.get_args(hint)))
+    if origin is tuple:
+        return frozenset({tuple} if typing.get_args(hint)[1:] == (...,) else ())
+    if origin in (list, dict):
+        return frozenset({origin})
+    return frozenset({float, int} if hint is float else ())
 
 
 def _values_of(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -225,8 +251,10 @@ def _items_of(indexes: list[int]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
 
 
 def _literal(allowed: tuple[Any, ...]) -> Coder:
+    kinds, pairs = frozenset(map(type, allowed)), frozenset((type(one), one) for one in allowed)
+
     def check(value: Any) -> Any:
-        if not any(type(value) is type(one) and value == one for one in allowed):
+        if type(value) not in kinds or (type(value), value) not in pairs:
             raise BadMessage(f"a value that is none of {allowed}")
         return value
 
@@ -278,10 +306,13 @@ def _is_one_of(option: Any, plain: dict[Any, Coder]) -> bool:
 
 def _sequence(item: Any) -> Coder:
     to, back = coder(item)
+    one_type = {item} if item in _ONE_TYPE else None  # a check of the types is enough, and needs no call for each
 
     def unpack(value: Any) -> tuple[Any, ...]:
         if type(value) is not tuple:
             raise BadMessage(f"a {type(value).__name__} where a sequence is declared")
+        if one_type is not None and set(map(type, value)) == one_type:
+            return value
         return tuple([back(one) for one in value])
 
     return (lambda value: [to(one) for one in value]), unpack
@@ -289,13 +320,18 @@ def _sequence(item: Any) -> Coder:
 
 def _fixed(items: tuple[Any, ...]) -> Coder:
     coders = [coder(item) for item in items]
+    one_type = set(items) if set(items) <= set(_ONE_TYPE) and len(set(items)) == 1 else None
 
-    def pack(value: Any) -> list[Any]:
+    def pack(value: Any) -> Sequence[Any]:
+        if type(value) is tuple and len(value) == len(coders) and set(map(type, value)) == one_type:
+            return value
         return [to(one) for one, (to, _) in zip(value, coders, strict=True)]
 
     def unpack(value: Any) -> tuple[Any, ...]:
         if type(value) is not tuple or len(value) != len(coders):
             raise BadMessage(f"something else where {len(coders)} values are declared")
+        if set(map(type, value)) == one_type:
+            return value
         return tuple([back(one) for one, (_, back) in zip(value, coders, strict=True)])
 
     return pack, unpack

@@ -162,7 +162,7 @@ class Node:
             self._events.append(event)
         elif self._block_service is not None and isinstance(event, _OF_BLOCK_EXECUTOR):
             self._block_service.handle_executor(event)
-        self._report_pids()
+            self._report_pids()
 
     def _check_name(self, name: str) -> None:
         """Raise ValueError when this names neither a job nor an attempt: it will be part of a path."""

@@ -44,6 +44,8 @@ END_CONTEXT_S = 2.0
 
 _IN, _OUT = int(zmq.POLLIN), int(zmq.POLLOUT)  # as ints: an enum's operators cost more than the call they guard
 _BOTH = _IN | _OUT
+_NO_WAIT = int(zmq.NOBLOCK)
+_MORE = int(zmq.NOBLOCK) | int(zmq.SNDMORE)
 
 _HOST = "127.0.0.1"
 _LIBZMQ_MIN = (4, 3, 5)  # older ones have known holes before authentication
@@ -159,7 +161,7 @@ def _frames(socket: Socket) -> list[zmq.Frame] | None:
     frames: list[zmq.Frame] = []
     try:
         while True:
-            frame = socket.recv(zmq.NOBLOCK, copy=False)
+            frame = socket.recv(_NO_WAIT, copy=False)
             if len(frames) <= FRAMES_MAX:
                 frames.append(frame)
             if not frame.more:
@@ -177,12 +179,19 @@ def batches(messages: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 def send(socket: Socket, *frames: bytes) -> bool:
     """Send over a ROUTER, the route first. Returns False when that peer is gone or does not read."""
     try:
-        socket.send_multipart(frames, zmq.NOBLOCK)
+        _send_frames(socket, frames)
     except zmq.ZMQError as error:
         if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
             return False
         raise
     return True
+
+
+def _send_frames(socket: Socket, frames: Sequence[bytes]) -> None:
+    """Send the frames of one message, as `send_multipart` does, which combines flags with an enum's operators."""
+    for frame in frames[:-1]:
+        socket.send(frame, _MORE)
+    socket.send(frames[-1], _NO_WAIT)
 
 
 class Outbox:
@@ -210,7 +219,7 @@ class Outbox:
         """Send the messages that wait, as far as the peer takes them."""
         while self._waiting:
             try:
-                self.socket.send_multipart(self._waiting[0], zmq.NOBLOCK)
+                _send_frames(self.socket, self._waiting[0])
             except zmq.Again:
                 return
             self._waiting.popleft()

@@ -24,8 +24,9 @@ class Router:
     def __init__(self):
         self.sent = []
 
-    def send_multipart(self, frames, _flags):
-        self.sent.append(channels.TO_CLIENT.decode(frames[-1]))
+    def send(self, frame, flags):
+        if not flags & zmq.SNDMORE:
+            self.sent.append(channels.TO_CLIENT.decode(frame))
 
 
 class Client:
