@@ -1,9 +1,9 @@
 """The compiled kernel: reads lines and folds keys in C, where an installation could compile it.
 
-`kernel` is the extension module, or None where it is missing or the variable `MRFRAME_KERNEL` is `off`. Everything that
-uses it has a plain path in Python with the same result, which is the oracle of the tests. The C is a core that knows
-bytes and lengths and no Python (`scan.c`, `table.c`), and thin doors. Not here: which jobs use it (`task/map/path.py`),
-and the programs made from formats (`formats/grammar/kernel_program.py`).
+`kernel` is the extension module, or None where it is missing or the variable `MRFRAME_KERNEL` is `off`. Everything
+that uses it has a plain path in Python with the same result, which is the oracle of the tests. The C is a core that
+knows bytes and lengths and no Python (`scan.c`, `table.c`), and thin doors. Not here: which jobs use it
+(`task/map/path.py`), and the programs made from formats (`formats/grammar/kernel_program.py`).
 """
 
 from __future__ import annotations

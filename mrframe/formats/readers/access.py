@@ -1,21 +1,19 @@
-"""The reader of access logs: a block to columns by the fast pattern, every doubtful line by the strict one.
+"""The reader of access logs: converts the columns of a block, and keeps the ledger of its bytes.
 
-`patterns.py` describes the two patterns and the proof that is made here for each block. If the proof fails, the
-strict pattern judges every line of the block, with the same result in more time.
+Not here: cutting lines into raw values (`line_cutter.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import compress
 from typing import Any
 
 from mrframe.core.model.reports import Malformed
 from mrframe.errors import FormatError
 from mrframe.formats.grammar.format_string import parse_format
 from mrframe.formats.grammar.grammar import Grammar
-from mrframe.formats.grammar.patterns import capture_of, diagnose, part, patterns_of
+from mrframe.formats.grammar.patterns import capture_of, diagnose, patterns_of
 from mrframe.formats.grammar.strftime import has_zone
 from mrframe.formats.named_formats import FORMATS, STRINGS
 from mrframe.formats.readers.access_fields import field_of
@@ -30,10 +28,10 @@ from mrframe.formats.readers.base import (
     line_offsets,
     plain_lines,
 )
-from mrframe.formats.readers.convert import Text, converter_for
+from mrframe.formats.readers.convert import KernelColumn, RawColumn, Text, converter_for, raw_values
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, Matches, ReaderKind, TimeFields
+from mrframe.formats.readers.line_cutter import LineCutter
 
-RawColumns = list[list[bytes | None]]
 _LINE_FIELDS = ("file", "offset", "line")
 
 
@@ -46,8 +44,8 @@ class AccessReader:
         self._labels = tuple(labels or fields)  # the names under which bad fields are counted
         known = grammar.field_map()
         wanted = {name: capture_of(*known[name]) for name in self._fields if name not in _LINE_FIELDS}
-        self._patterns = patterns_of(grammar, list(dict.fromkeys(wanted.values())))
-        position = {capture: at for at, capture in enumerate(self._patterns.captures)}
+        self._cutter = LineCutter(grammar, list(wanted.values()))
+        position = {capture: at for at, capture in enumerate(self._cutter.captures)}
         self._positions = [position[wanted[name]] if name in wanted else None for name in self._fields]
         self._converters = [
             converter_for(*known[name]) if name in wanted else Text(dash=False) if name == "line" else None
@@ -57,18 +55,8 @@ class AccessReader:
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """Parse a block. See `BlockReader`."""
         lines = plain_lines(block)
-        columns, refused = self._fast(lines)
-        bad_fields: dict[str, int] = {}
-        good: list[bool] | None = None
-        malformed: list[Malformed] = []
-        if refused.count(None) != lines.count:
-            wrong = self._check_refused(columns, refused, bad_fields)
-            if wrong:
-                malformed = self._malformed(block, lines, refused, wrong)
-                good = [True] * lines.count
-                for at in wrong:
-                    good[at] = False
-                columns = [list(compress(column, good)) for column in columns]
+        found = self._cutter.cut(lines)
+        malformed = self._malformed(block, lines, found.malformed)
         malformed_bytes = sum(len(m.data) for m in malformed)
         parsed = Parsed(
             columns=[],
@@ -78,34 +66,32 @@ class AccessReader:
             malformed_bytes=malformed_bytes,
             delimiter_bytes=lines.delimiter_bytes,
             malformed=malformed,
-            bad_fields=bad_fields,
+            bad_fields=self._missing(found.missing),
             nul_bytes=lines.nul_bytes,
             bom_bytes=lines.bom_bytes,
         )
         for index, position in enumerate(self._positions):
             if position is not None:
-                column: list[Any] = columns[position]
+                column: Any = found.columns[position]
             else:
                 column = _line_column(self._fields[index], block, lines, source, offset)
-                if good is not None:
-                    column = (
-                        list(compress(column, good)) if self._fields[index] != "file" else column[: parsed.records]
-                    )
+                if malformed:
+                    column = [column[number] for number in good_lines(parsed)]
             if self._converters[index] is None:
                 parsed.columns.append(Values(column))
             elif index in forms:
-                parsed.columns.append(RawBytes(column))
+                parsed.columns.append(RawBytes(raw_values(column)))
             else:
                 values, bad = self.convert(index, column)
                 if bad:
-                    _add(bad_fields, self._labels[index], bad)
+                    _add(parsed.bad_fields, self._labels[index], bad)
                 parsed.columns.append(Values(values))
         return parsed
 
-    def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:
+    def convert(self, index: int, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
         """Convert raw bytes. See `BlockReader`."""
         converter = self._converters[index]
-        return (list(column), 0) if converter is None else converter(column)
+        return (list(raw_values(column)), 0) if converter is None else converter(column)
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
         """Return the number of its line for each record. See `BlockReader`."""
@@ -115,50 +101,24 @@ class AccessReader:
         """Find the line of the n-th record. See `BlockReader`."""
         seen = -1
         for at, line in enumerate(plain_lines(block).split()):
-            seen += self._patterns.strict.fullmatch(line) is not None
+            seen += not self._cutter.is_malformed(line)
             if seen == record:
                 return line_offsets(block)[at], line
         raise IndexError(f"the block has {seen + 1} records, so none has the index {record}")
 
-    def _fast(self, lines: Lines) -> tuple[RawColumns, list[bytes | None]]:
-        """A column for each capture, and the lines that are still to be checked (None elsewhere)."""
-        groups = len(self._patterns.captures) + 1
-        parts = self._patterns.fast.split(lines.body)
-        if len(parts) == lines.count * (groups + 1) + 1:  # as many matches as line ends: the proof
-            columns = [parts[at :: groups + 1] for at in range(1, groups + 1)]
-            return columns[:-1], columns[-1]
-        return [[None] * lines.count for _ in range(groups - 1)], [*lines.split()]
-
-    def _check_refused(
-        self, columns: RawColumns, refused: list[bytes | None], bad_fields: dict[str, int]
-    ) -> list[int]:
-        """Fill in the records that the fast pattern refused. Return the numbers of the malformed lines."""
-        strict, captures, groups = self._patterns.strict, self._patterns.captures, self._patterns.strict_groups
-        wrong = []
-        missing = [0] * len(captures)
-        for number, line in enumerate(refused):
-            if line is None:
-                continue
-            match = strict.fullmatch(line)
-            if match is None:
-                wrong.append(number)
-                continue
-            for position, capture in enumerate(captures):
-                columns[position][number], absent = part(capture, match[groups[position]])
-                missing[position] += absent
+    def _missing(self, missing: Sequence[int]) -> dict[str, int]:
+        """Return how many records lack the part of each field, by label."""
+        found: dict[str, int] = {}
         for label, wanted in zip(self._labels, self._positions, strict=True):
             if wanted is not None and missing[wanted]:
-                _add(bad_fields, label, missing[wanted])
-        return wrong
+                _add(found, label, missing[wanted])
+        return found
 
-    def _malformed(
-        self, block: bytes, lines: Lines, refused: list[bytes | None], wrong: list[int]
-    ) -> list[Malformed]:
-        offsets = line_offsets(block) if lines.shifted else None
+    def _malformed(self, block: bytes, lines: Lines, wrong: Sequence[tuple[int, bytes]]) -> list[Malformed]:
+        offsets = line_offsets(block) if lines.shifted and wrong else None
         body, at = lines.body, 0
         found: list[Malformed] = []
-        for number in wrong:
-            data = refused[number] or b""
+        for number, data in wrong:
             if offsets is not None:
                 at = offsets[number]
             else:

@@ -20,12 +20,51 @@ _NOTHING = (None, b"-", b"")
 RawColumn = Sequence[bytes | None]
 
 
+class KernelColumn:
+    """A column of a block that the compiled kernel has cut. Its bytes are copied out once they are asked for."""
+
+    __slots__ = ("_block", "_index")
+
+    def __init__(self, block: Any, index: int) -> None:
+        self._block = block
+        self._index = index
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return int(self._block.records)
+
+    def joined(self, separator: bytes) -> bytes | None:
+        """Return all values with this byte between them, or None if one is absent."""
+        joined: bytes | None = self._block.joined(self._index, separator)
+        return joined
+
+    def values(self) -> list[bytes | None]:
+        """Return each value."""
+        values: list[bytes | None] = self._block.values(self._index)
+        return values
+
+
 class Converter(Protocol):
     """Converts the columns of one field."""
 
-    def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
         """The values, and how many were bad."""
         ...
+
+
+def raw_values(column: RawColumn | KernelColumn) -> RawColumn:
+    """Return a column as one bytes for each value."""
+    return column.values() if isinstance(column, KernelColumn) else column
+
+
+def _joined(column: RawColumn | KernelColumn, separator: bytes) -> bytes | None:
+    """Return the values with a separator between them, or None if one is absent."""
+    if isinstance(column, KernelColumn):
+        return column.joined(separator)
+    try:
+        return separator.join(column)  # type: ignore[arg-type]
+    except TypeError:
+        return None
 
 
 class Remembered:
@@ -37,8 +76,9 @@ class Remembered:
         self._memo = dict(self._nothing)
         self._bad: set[bytes | None] = set()
 
-    def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
         """The values, and how many were bad."""
+        column = raw_values(column)
         memo = self._memo
         try:
             values = [memo[raw] for raw in column]
@@ -64,8 +104,9 @@ class Remembered:
 class InOrder(Remembered):
     """The same for values in order, such as hours, of which a column often holds only one."""
 
-    def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
         """The values, and how many were bad."""
+        column = raw_values(column)
         if column and column[0] == column[-1] and column.count(column[0]) == len(column):
             (value,), bad = super().__call__(column[:1])
             return [value] * len(column), bad * len(column)
@@ -79,20 +120,20 @@ class Text:
         self._dash = dash
         self._empty = empty
 
-    def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
         """Return the texts, None for absent values, for `-` unless dash is False, and for "" if empty is True."""
-        if not column:
+        if not len(column):
             return [], 0
         dash = self._dash
-        try:
-            joined = b"\n".join(column)  # type: ignore[arg-type]
+        joined = _joined(column, b"\n")
+        if joined is None:
+            values: list[Any] = [raw if raw is None else decode(raw) for raw in raw_values(column)]
+        else:
             dash = dash and b"-" in joined  # an address has none, and this is quicker than to look at each
-            values: list[Any] = decode(joined).split("\n")
-        except TypeError:  # a None among them
-            values = [raw if raw is None else decode(raw) for raw in column]
-        if dash and b"-" in column:
+            values = decode(joined).split("\n")
+        if dash and "-" in values:
             values = [None if value == "-" else value for value in values]
-        if self._empty and b"" in column:
+        if self._empty and "" in values:
             values = [value or None for value in values]
         return values, 0
 
@@ -100,9 +141,9 @@ class Text:
 class Query:
     """Decodes queries, None if there is none. `-` is a query like any other."""
 
-    def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
         """The texts, or None."""
-        return [raw if raw is None else decode(raw) for raw in column], 0
+        return [raw if raw is None else decode(raw) for raw in raw_values(column)], 0
 
 
 class Number:
@@ -111,14 +152,15 @@ class Number:
     def __init__(self, kind: type[int | float]) -> None:
         self._kind = kind
 
-    def __call__(self, column: RawColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
         """The numbers, with None for `-` and for nothing."""
-        try:
-            text = b"[" + b",".join(column) + b"]"  # type: ignore[arg-type]
-            if text != b"[]" or not column:  # which is also one that is nothing
-                return json.loads(text.replace(b"-", b"null"), parse_int=self._kind), 0
-        except (ValueError, TypeError):  # 007, more digits than an int may have, a None, nothing
-            pass
+        joined = _joined(column, b",")
+        if joined or not len(column):  # without a byte it is also one that is nothing
+            try:
+                return json.loads(b"[" + (joined or b"").replace(b"-", b"null") + b"]", parse_int=self._kind), 0
+            except ValueError:  # 007, more digits than an int may have, nothing
+                pass
+        column = raw_values(column)
         values = [None if raw in _NOTHING else _number(self._kind, raw) for raw in column]
         present = sum(raw not in _NOTHING for raw in column)
         return values, present - sum(value is not None for value in values)

@@ -1,0 +1,128 @@
+"""Cuts the lines of a block into raw values: by the compiled kernel, or by the fast pattern.
+
+Both accept fewer lines than the format, so the strict pattern judges each line that they refuse. `patterns.py`
+describes the two patterns and the proof that is made here for each block. Not here: values of Python (`convert.py`),
+and the ledger of a block (`access.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import compress
+from typing import Any
+
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.formats.grammar.grammar import Grammar
+from mrframe.formats.grammar.kernel_program import program_of
+from mrframe.formats.grammar.patterns import Capture, part, patterns_of
+from mrframe.formats.readers.base import Lines
+from mrframe.formats.readers.convert import KernelColumn, RawColumn
+from mrframe.kernel import kernel
+
+Judged = list[tuple[int, list[bytes | None]]]
+"""(number of its line, a value for each capture) of each record that only the strict pattern accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutLines:
+    """The records of a block as raw columns, one for each capture.
+
+    malformed  (number, bytes) of each line that is not of the format
+    missing    for each capture, the number of records whose value lacks this part
+    block      of the kernel, without the records of `judged`, or None
+    """
+
+    columns: list[RawColumn | KernelColumn]
+    malformed: list[tuple[int, bytes]]
+    missing: list[int]
+    block: Any = None
+    judged: Sequence[tuple[int, list[bytes | None]]] = ()
+
+
+class LineCutter:
+    """Cuts lines of one grammar into values of these captures. `captures` are the columns, each once."""
+
+    def __init__(self, grammar: Grammar, wanted: Sequence[Capture]) -> None:
+        self._patterns = patterns_of(grammar, list(dict.fromkeys(wanted)))
+        self.captures = self._patterns.captures
+        self._program = program_of(kernel, grammar, self.captures)
+
+    @property
+    def uses_kernel(self) -> bool:
+        """Return whether the compiled kernel cuts the lines."""
+        return self._program is not None
+
+    def is_malformed(self, line: bytes) -> bool:
+        """Return whether a line is not of the format."""
+        return self._patterns.strict.fullmatch(line) is None
+
+    def cut(self, lines: Lines, *, in_order: bool = True) -> CutLines:
+        """Cut a block. Unless `in_order`, records that only the strict pattern accepts may be left in `judged`."""
+        return self._by_pattern(lines) if self._program is None else self._by_kernel(lines, in_order=in_order)
+
+    def _by_kernel(self, lines: Lines, *, in_order: bool) -> CutLines:
+        assert self._program is not None
+        block = self._program.scan(lines.body)
+        columns: list[RawColumn | KernelColumn] = [KernelColumn(block, at) for at in range(len(self.captures))]
+        missing = [0] * len(self.captures)
+        malformed: list[tuple[int, bytes]] = []
+        judged: Judged = []
+        for number, at, length in block.refused:
+            line = lines.body[at : at + length]
+            values = self._judge(line, missing)
+            if values is None:
+                malformed.append((number, line))
+            else:
+                judged.append((number - len(malformed), values))
+        if judged and in_order:
+            columns = [_with(column, judged, at) for at, column in enumerate(columns)]  # type: ignore[arg-type]
+            judged = []
+        return CutLines(columns, malformed, missing, block, judged)
+
+    def _by_pattern(self, lines: Lines) -> CutLines:
+        columns, refused = self._split(lines)
+        missing = [0] * len(self.captures)
+        malformed: list[tuple[int, bytes]] = []
+        if refused.count(None) != lines.count:
+            for number, line in enumerate(refused):
+                values = None if line is None else self._judge(line, missing)
+                if values is not None:
+                    for column, value in zip(columns, values, strict=True):
+                        column[number] = value
+                elif line is not None:
+                    malformed.append((number, line))
+        if malformed:
+            good = [True] * lines.count
+            for number, _ in malformed:
+                good[number] = False
+            columns = [list(compress(column, good)) for column in columns]
+        return CutLines([*columns], malformed, missing)
+
+    def _split(self, lines: Lines) -> tuple[list[list[bytes | None]], list[bytes | None]]:
+        """Return a column for each capture, and the lines that are still to be judged (None elsewhere)."""
+        groups = len(self.captures) + 1
+        parts = self._patterns.fast.split(lines.body)
+        if len(parts) == lines.count * (groups + 1) + 1:  # as many matches as line ends: the proof
+            columns = [parts[at :: groups + 1] for at in range(1, groups + 1)]
+            return columns[:-1], columns[-1]
+        return [[None] * lines.count for _ in range(groups - 1)], [*lines.split()]
+
+    def _judge(self, line: bytes, missing: list[int]) -> list[bytes | None] | None:
+        """Return the values of a line by the strict pattern, and count those that it lacks. None: it is malformed."""
+        match = self._patterns.strict.fullmatch(line)
+        if match is None:
+            return None
+        values: list[bytes | None] = []
+        for at, (capture, group) in enumerate(zip(self.captures, self._patterns.strict_groups, strict=True)):
+            value, lacks = part(capture, match[group])
+            values.append(value)
+            missing[at] += lacks
+        return values
+
+
+def _with(column: KernelColumn, judged: Judged, capture: int) -> list[bytes | None]:
+    """Return a column with the values of the records that the kernel refused in their places."""
+    values = column.values()
+    for number, one in judged:
+        values.insert(number, one[capture])
+    return values
