@@ -26,7 +26,7 @@ MIRRORED = [room for room in ROOMS if room not in NOT_OF_THE_PACKAGE]
 
 def modules_of(folder: Path) -> set[str]:
     """Names of the modules in a folder of the package, and of its folders, which a test may be about as a whole."""
-    return {entry.stem for entry in folder.iterdir() if entry.suffix == ".py" or entry.is_dir()}
+    return {entry.stem for entry in folder.iterdir() if entry.suffix in {".py", ".c"} or entry.is_dir()}
 
 
 def misplaced(room: str) -> list[str]:

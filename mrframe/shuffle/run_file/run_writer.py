@@ -116,6 +116,7 @@ class RunWriter:
             raise ValueError(f"{len(keys)} keys and {len(values)} values do not make pairs")
         if not keys:
             return
+        self._guess = _FIRST_GUESS  # so that the blocks of a run depend on the run alone
         kind = kind_of(keys)
         keys = normal(keys, kind)
         kinds = pair_kind(kind, values, by_value=self._by_value)

@@ -1,0 +1,58 @@
+/* Drains a table: its keys sorted by slot and text, as encoded blocks of a run file (`shuffle/columns.py` has the form
+ * of a column, `RunWriter` the rule by which blocks are cut: both give the same bytes). */
+#ifndef MRFRAME_DRAIN_H
+#define MRFRAME_DRAIN_H
+
+#include "table.h"
+
+enum { NONES_MAX = 4, SLOT_BITS_MAX = 16 };
+
+typedef struct {
+    const u8 *text;
+    size_t length;
+} text;
+
+typedef struct {
+    int bits;          /* of the hash in a slot */
+    int as_text;       /* keys are text as it stands. Otherwise all of them are for Python */
+    int wrapped;       /* the states of a key are a tuple, even if there is one */
+    int results;       /* results in place of states, for a dict of results with the names */
+    text names[AGGREGATES_MAX]; /* as msgpack */
+    text nones[NONES_MAX]; /* keys that stand for None */
+    size_t nones_count;
+} drain_form;
+
+typedef struct {
+    u8 *data;
+    size_t size, capacity;
+    int failed; /* memory ended: what was appended since is lost */
+} buffer;
+
+typedef struct {
+    u32 slot, records;
+    size_t keys_at, values_at, end; /* columns in the buffer */
+} encoded_block;
+
+typedef struct {
+    u32 *item;    /* ids of texts, key by key, each in the order of arrival */
+    size_t *first; /* where those of each key begin, and where the last end */
+    u32 *place;   /* entries by id */
+} lists;
+
+typedef struct {
+    buffer bytes;
+    encoded_block *blocks;
+    size_t blocks_count, blocks_capacity;
+    u64 *others; /* keys that are for Python, in the order of arrival: the id, and below it the place of the entry */
+    size_t others_count;
+    lists lists[AGGREGATES_MAX]; /* of DISTINCT */
+} drained;
+
+/* Returns 0, or -1 when memory ends. The table is as before. */
+int drain(const table *t, const drain_form *form, drained *out);
+void drained_free(drained *d);
+
+/* Whether bytes are UTF-8. With `surrogates`, as Python's `surrogatepass` takes it. */
+int is_utf8(const u8 *p, size_t length, int surrogates);
+
+#endif
