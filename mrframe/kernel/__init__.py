@@ -1,17 +1,15 @@
 """The compiled kernel: reads lines and folds keys in C, where an installation could compile it.
 
-`kernel` is the extension module, or None where it is missing or the variable `MRFRAME_KERNEL` is `off`. Everything
-that uses it has a plain path in Python with the same result, which is the oracle of the tests. The C is a core that
-knows bytes and lengths and no Python (`scan.c`, `table.c`), and thin doors. Not here: which jobs use it
-(`task/map/path.py`), and the programs made from formats (`formats/grammar/kernel_program.py`).
+`compiled` gives the extension module, or None where it is missing or turned off. Everything that uses it has a
+plain path in Python with the same result, which is the oracle of the tests. The C is a core that knows bytes and
+lengths and no Python (`scan.c`, `table.c`), and thin doors. Not here: which jobs use it (`task/map/path.py`), and
+the programs made from formats (`formats/grammar/kernel_program.py`).
 """
 
 from __future__ import annotations
 
 import os
 from typing import Any
-
-__all__ = ["VARIABLE", "kernel"]
 
 VARIABLE = "MRFRAME_KERNEL"
 """The environment variable that turns the kernel off. It changes no answer."""
@@ -27,4 +25,15 @@ def _load() -> Any:
     return _kernel
 
 
-kernel: Any = _load()
+_compiled: Any = _load()
+
+
+def compiled() -> Any:
+    """Return the module `_kernel` (see `_kernel.pyi`), or None."""
+    return _compiled
+
+
+def turn_off() -> None:
+    """Use the plain paths from now on, in this process, so that a line on which compiled code dies is found."""
+    global _compiled  # noqa: PLW0603 -- one process, one kernel
+    _compiled = None

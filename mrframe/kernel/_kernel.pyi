@@ -8,6 +8,9 @@ VECTORS: str
 def count_lines(block: bytes, /) -> int:
     """Return the number of newlines."""
 
+def count_words(block: bytes, /) -> int:
+    """Return the number of words between ASCII whitespace."""
+
 @final
 class Program:
     """A format as steps of a line (`formats/grammar/kernel_program.py`). Raises ValueError for other steps."""

@@ -26,6 +26,7 @@ from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import Failure, MapOrder, Order, ReduceOrder
 from mrframe.errors import UserCodeError
 from mrframe.formats.inputs.splits import open_split
+from mrframe.kernel import turn_off
 from mrframe.task.code.package import LoadedJob
 from mrframe.task.isolation import own_state
 from mrframe.task.isolation.process_limits import memory_limited
@@ -115,8 +116,12 @@ class IsolatedAttempt:
         return self._run(self._order, PageReporter(self._page), guard)
 
     def _watched(self, work: Callable[[], Outcome]) -> Outcome | Death:
+        def plainly() -> Outcome:
+            turn_off()
+            return work()
+
         directory = os.path.dirname(os.path.abspath(self._order.out_dir))
-        outcome = watched(work, self._page, self._job.settings.stall_s, self._alive, directory)
+        outcome = watched(plainly, self._page, self._job.settings.stall_s, self._alive, directory)
         self._alive()  # children that die at once never live long enough to report progress
         return outcome
 

@@ -23,12 +23,13 @@ from mrframe.formats.readers.base import (
     Lines,
     Parsed,
     RawBytes,
+    Scanned,
     Values,
     good_lines,
     line_offsets,
     plain_lines,
 )
-from mrframe.formats.readers.convert import KernelColumn, RawColumn, Text, converter_for, raw_values
+from mrframe.formats.readers.convert import KernelColumn, RawColumn, RawValue, Text, converter_for, raw_values
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, Matches, ReaderKind, TimeFields
 from mrframe.formats.readers.line_cutter import LineCutter
 
@@ -55,7 +56,7 @@ class AccessReader:
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """Parse a block. See `BlockReader`."""
         lines = plain_lines(block)
-        found = self._cutter.cut(lines)
+        found = self._cutter.cut(lines, in_order=Scanned not in forms.values())
         malformed = self._malformed(block, lines, found.malformed)
         malformed_bytes = sum(len(m.data) for m in malformed)
         parsed = Parsed(
@@ -77,7 +78,12 @@ class AccessReader:
                 column = _line_column(self._fields[index], block, lines, source, offset)
                 if malformed:
                     column = [column[number] for number in good_lines(parsed)]
-            if self._converters[index] is None:
+            if forms.get(index) is Scanned and found.block is not None:
+                assert position is not None
+                parsed.columns.append(
+                    Scanned(found.block, position, [values[position] for _, values in found.judged])
+                )
+            elif self._converters[index] is None:
                 parsed.columns.append(Values(column))
             elif index in forms:
                 parsed.columns.append(RawBytes(raw_values(column)))
@@ -87,6 +93,18 @@ class AccessReader:
                     _add(parsed.bad_fields, self._labels[index], bad)
                 parsed.columns.append(Values(values))
         return parsed
+
+    def scanned_values(self) -> list[RawValue | None]:
+        """Return for each field the type of its values in the columns of the compiled kernel, None for any other.
+
+        All are None without the kernel, or for a format that it does not know.
+        """
+        if not self._cutter.uses_kernel:
+            return [None] * len(self._fields)
+        return [
+            None if position is None or converter is None else converter.raw
+            for position, converter in zip(self._positions, self._converters, strict=True)
+        ]
 
     def convert(self, index: int, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
         """Convert raw bytes. See `BlockReader`."""

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.reports import Malformed
-from mrframe.kernel import kernel
+from mrframe.kernel import compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,28 @@ class Arrow:
     array: Any
 
 
-Column = Values | RawBytes | Packed | Arrow
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A column of a block that the compiled kernel has cut: number `index` of `block`.
+
+    `judged` has the raw values of records that the block lacks, of which only the strict pattern knew that they are
+    of the format. Their place among the others is lost, so only a fold that does not depend on it may ask for this.
+    """
+
+    block: Any
+    index: int
+    judged: Sequence[bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class WordsOf:
+    """A column of all words of a text. `count` is their number."""
+
+    text: bytes
+    count: int
+
+
+Column = Values | RawBytes | Packed | Arrow | Scanned | WordsOf
 Forms = Mapping[int, type[Column]]
 """{index of a column: the form in which the caller would take it}. All other columns are wanted as `Values`."""
 ALL_VALUES: Forms = {}
@@ -122,6 +143,10 @@ def length_of(column: Column) -> int:
     """The number of records in a column, whatever its form."""
     if isinstance(column, Packed):
         return len(column.keys) + len(column.others)
+    if isinstance(column, Scanned):
+        return int(column.block.records) + len(column.judged)
+    if isinstance(column, WordsOf):
+        return column.count
     return len(column.array if isinstance(column, Arrow) else column.items)
 
 
@@ -247,6 +272,7 @@ def _plain(block: bytes) -> Lines:
 
 
 def _newlines(body: bytes) -> int:
+    kernel = compiled()
     if kernel is not None:
         return int(kernel.count_lines(body))
     return len(body) - len(body.replace(b"\n", b""))  # newlines are far apart: thrice as quick as bytes.count

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from mrframe.formats.grammar.grammar import ValueSlot
 from mrframe.formats.grammar.times import time_of, truncated
@@ -44,8 +44,21 @@ class KernelColumn:
         return values
 
 
+class RawValue(NamedTuple):
+    """How the bytes of a value spell it: as text, as the digits of an int, or as something else.
+
+    The flags say which bytes mean None.
+    """
+
+    kind: Literal["text", "int", "other"]
+    dash_is_none: bool = True
+    empty_is_none: bool = False
+
+
 class Converter(Protocol):
-    """Converts the columns of one field."""
+    """Converts the columns of one field. `raw` says how its bytes spell a value."""
+
+    raw: RawValue
 
     def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
         """The values, and how many were bad."""
@@ -70,8 +83,15 @@ def _joined(column: RawColumn | KernelColumn, separator: bytes) -> bytes | None:
 class Remembered:
     """Converts with a function from bytes to a value (None: bad), once for each distinct text."""
 
-    def __init__(self, function: Callable[[bytes], Any], *, empty: bool = False) -> None:
+    def __init__(
+        self,
+        function: Callable[[bytes], Any],
+        *,
+        empty: bool = False,
+        kind: Literal["text", "int", "other"] = "other",
+    ) -> None:
         self._function = function
+        self.raw = RawValue(kind, empty_is_none=empty)
         self._nothing: dict[bytes | None, Any] = {None: None, b"-": None} | ({b"": None} if empty else {})
         self._memo = dict(self._nothing)
         self._bad: set[bytes | None] = set()
@@ -119,6 +139,7 @@ class Text:
     def __init__(self, *, dash: bool = True, empty: bool = False) -> None:
         self._dash = dash
         self._empty = empty
+        self.raw = RawValue("text", dash, empty)
 
     def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
         """Return the texts, None for absent values, for `-` unless dash is False, and for "" if empty is True."""
@@ -141,6 +162,8 @@ class Text:
 class Query:
     """Decodes queries, None if there is none. `-` is a query like any other."""
 
+    raw = RawValue("text", dash_is_none=False)
+
     def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
         """The texts, or None."""
         return [raw if raw is None else decode(raw) for raw in raw_values(column)], 0
@@ -151,6 +174,7 @@ class Number:
 
     def __init__(self, kind: type[int | float]) -> None:
         self._kind = kind
+        self.raw = RawValue("int" if kind is int else "other", empty_is_none=True)
 
     def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
         """The numbers, with None for `-` and for nothing."""
@@ -185,13 +209,13 @@ def converter_for(slot: ValueSlot, role: str) -> Converter:
     if role == "time":
         return Remembered(lambda raw: time_of(slot.kind, slot.detail, raw))
     if slot.kind == "status" or role == "port":
-        return Remembered(lambda raw: _number(int, raw), empty=slot.maybe_empty)
+        return Remembered(lambda raw: _number(int, raw), empty=slot.maybe_empty, kind="int")
     if slot.kind == "int":
         return Number(int)
     if slot.kind == "float":
         return Number(float)
     if role in ("method", "protocol", "vhost"):
-        return Remembered(decode)
+        return Remembered(decode, kind="text")
     if role == "query":
         return Query()
     return Text(empty=slot.maybe_empty)

@@ -17,7 +17,7 @@ from mrframe.formats.grammar.kernel_program import program_of
 from mrframe.formats.grammar.patterns import Capture, part, patterns_of
 from mrframe.formats.readers.base import Lines
 from mrframe.formats.readers.convert import KernelColumn, RawColumn
-from mrframe.kernel import kernel
+from mrframe.kernel import compiled
 
 Judged = list[tuple[int, list[bytes | None]]]
 """(number of its line, a value for each capture) of each record that only the strict pattern accepts."""
@@ -45,7 +45,7 @@ class LineCutter:
     def __init__(self, grammar: Grammar, wanted: Sequence[Capture]) -> None:
         self._patterns = patterns_of(grammar, list(dict.fromkeys(wanted)))
         self.captures = self._patterns.captures
-        self._program = program_of(kernel, grammar, self.captures)
+        self._program = program_of(compiled(), grammar, self.captures)
 
     @property
     def uses_kernel(self) -> bool:

@@ -19,6 +19,7 @@ from mrframe.formats.readers.base import (
     Parsed,
     RawBytes,
     Values,
+    WordsOf,
     all_good,
     good_lines,
     line_offsets,
@@ -26,6 +27,7 @@ from mrframe.formats.readers.base import (
 )
 from mrframe.formats.readers.convert import Text
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, ReaderKind
+from mrframe.kernel import compiled
 
 _TEXT = Text(dash=False)
 
@@ -83,6 +85,9 @@ class WordsReader(TextReader):
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """Parse a block. See `BlockReader`."""
         lines = plain_lines(block)
+        if forms.get(0) is WordsOf and self._fields == ("word",):
+            count = compiled().count_words(lines.body)
+            return all_good(lines, count, [WordsOf(lines.body, count)])
         words = lines.body.split()
         parsed = all_good(lines, len(words))
         repeats = [len(line.split()) for line in lines.split()] if set(self._fields) & {"offset", "line"} else []

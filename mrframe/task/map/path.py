@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import WORDS, Job
 from mrframe.core.model.spec import MIB, Split
 from mrframe.formats.factory import BlockReader
-from mrframe.formats.readers.base import ALL_VALUES, Forms, Packed, as_raw
+from mrframe.formats.readers.base import ALL_VALUES, Forms, Packed, Scanned, WordsOf, as_raw
 from mrframe.formats.registry import kind_of
+from mrframe.kernel import compiled
 from mrframe.shuffle.buffers import Buffer, FoldBuffer, buffer_for
 from mrframe.shuffle.reducers import Count, Total, as_fold
 from mrframe.task.code.settings import TaskSettings
@@ -29,6 +30,9 @@ from mrframe.task.isolation.hook_guard import combiner
 from mrframe.task.map.feeds import Feed, feed_columns, feed_guarded, feed_pairs
 from mrframe.task.map.map_input import block_reader
 from mrframe.task.map.pair_buffer import map_fold
+
+if TYPE_CHECKING:
+    from mrframe.task.map.kernel_fold import FoldPlan
 
 WORTH_BYTES = 4 * MIB  # of input. Below it, loading NumPy costs more than it saves
 _NO_RAW_FORM = {"file", "offset", "line"}
@@ -113,6 +117,16 @@ def _may_pack(case: PathCase) -> bool:
     )
 
 
+def _kernel_plan(case: PathCase) -> FoldPlan | None:
+    """Return how the compiled kernel folds the job, None if it cannot. A guarded map does without compiled code."""
+    if case.guarded or not case.settings.fast or compiled() is None:
+        return None
+    from mrframe.task.map.kernel_fold import plan_of, scanned_by, words_plan
+
+    raw = scanned_by(block_reader(case.job, case.settings))
+    return plan_of(case.job, raw) if raw else words_plan(case.job)
+
+
 def _counts_words(case: PathCase) -> bool:
     job = case.job
     return job.read == WORDS and job.projection() == ("word",) and counts_raw(job) and _may_pack(case)
@@ -141,6 +155,11 @@ def _values(case: PathCase) -> Read:
 
 def _raw(case: PathCase) -> Read:
     return block_reader(case.job, case.settings), as_raw(range(len(case.job.projection())))
+
+
+def _scanned(case: PathCase) -> Read:
+    form = WordsOf if case.job.read == WORDS else Scanned
+    return block_reader(case.job, case.settings), dict.fromkeys(range(len(case.job.projection())), form)
 
 
 def _packed_words(case: PathCase) -> Read:
@@ -177,6 +196,15 @@ def _feed_batches(*attempt: Any) -> None:
 
 def _raw_counts(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
     return RawCountBuffer(reader, case.job.projection(), bad_fields)
+
+
+def _kernel_fold(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
+    from mrframe.task.map.kernel_fold import KernelFoldBuffer
+
+    plan, job = _kernel_plan(case), case.job
+    assert plan is not None
+    may_encode = job.partition is None and job.key_order == "hash" and not case.settings.hash_seed
+    return KernelFoldBuffer(plan, job, reader, bad_fields, may_encode=may_encode)
 
 
 def _word_counts(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
@@ -236,6 +264,16 @@ class BufferRow(NamedTuple):
 
 
 PATHS: tuple[PathRow, ...] = (
+    PathRow(
+        "kernel",
+        "fields are picked and folded by ready reducers, without `where`, in a format that the kernel reads",
+        "places in the block",
+        "`KernelFoldBuffer`",
+        lambda case: _kernel_plan(case) is not None,
+        _scanned,
+        _kernel_fold,
+        feed_columns,
+    ),
     PathRow(
         "word counts",
         "the words of a split of 4 MiB or more are counted, nothing else, by the usual hash, and there is NumPy",

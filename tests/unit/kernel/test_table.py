@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mrframe.kernel import kernel
+from mrframe.kernel import compiled
 from mrframe.shuffle import buffers, reducers
 from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.columns import decode, encode
@@ -22,6 +22,7 @@ from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.reducers import Fold, Measures, as_fold
 from mrframe.shuffle.run_file.run_writer import RunWriter
 
+kernel = compiled()
 pytestmark = pytest.mark.skipif(kernel is None, reason="no kernel is installed")
 
 RUN, AFTER_MARK, MAY_BE_EMPTY = 1, 8, 1  # of scan.h
