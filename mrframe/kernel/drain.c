@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 enum { BLOCK_RECORDS_MAX = 4096, BLOCK_BYTES = 256 * 1024, FIRST_GUESS = 512, PIECE_ITEMS_MAX = 16384 };
+enum { AHEAD = 8 }; /* keys or texts that are fetched from memory before they are written */
 
 /* ---- text ------------------------------------------------------------------------------------------------------- */
 
@@ -201,7 +202,8 @@ static void put_lists(work *w, size_t aggregate, const row *rows, size_t count) 
     for (size_t i = 0; i < count; i++) {
         piece_of(w, &rows[i], aggregate, &first, &end);
         for (; first < end; first++) {
-            put_text(b, w->table, found, &found->entries[l->place[l->item[first]]]);
+            if (first + AHEAD < end) __builtin_prefetch(&found->entries[l->item[first + AHEAD]]);
+            put_text(b, w->table, found, &found->entries[l->item[first]]);
             if (--items) put_byte(b, 0);
         }
     }
@@ -310,7 +312,6 @@ static void put_values(work *w, const row *rows, size_t count) {
 
 /* Appends a block of these rows. Returns the bytes of its columns. */
 static size_t encode_block(work *w, encoded_block *block, const row *rows, size_t count) {
-    enum { AHEAD = 8 };
     buffer *b = &w->out->bytes;
     *block = (encoded_block){rows->slot, (u32)count, b->size, 0, 0};
     put_byte(b, 's');
@@ -337,7 +338,7 @@ static size_t pair_bytes(const work *w, const row *r) {
         else
             piece_of(w, r, a, &first, &end);
         for (; first < end; first++) {
-            const entry *e = &found->entries[l->place[l->item[first]]];
+            const entry *e = &found->entries[l->item[first]];
             bytes += characters(entry_text(found, e), e->length);
         }
     }
@@ -485,30 +486,29 @@ static int by_id(const void *a, const void *b) {
     return one < other ? -1 : one > other;
 }
 
-/* How much memory the rows need: their number, and the bytes of keys that are written otherwise than they are held. */
-static void measure(const work *w, size_t *rows, size_t *escaped) {
+/* Room for all keys that are written otherwise than they are held. */
+static u8 *escaped_room(const work *w) {
     const texts *keys = &w->table->keys;
+    size_t bytes = 0;
     for (size_t i = 0; i < keys->capacity; i++) {
         const entry *e = &keys->entries[i];
-        if (e->length == FREE || is_other(w, e)) continue;
-        *rows += pieces_of(w, e);
-        if (w->table->filling == FROM_LOGS && !is_utf8(entry_text(keys, e), e->length, 0))
-            *escaped += 3 * (size_t)e->length;
+        if (e->length < FREE && !is_utf8(entry_text(keys, e), e->length, 0)) bytes += 3 * (size_t)e->length;
     }
+    return malloc(bytes);
 }
 
 /* Makes a row for each key, or each piece of its list, and lists the keys that are for Python. */
 static int collect(work *w) {
     const texts *keys = &w->table->keys;
+    const different *d = w->table->different[0];
+    size_t rows = keys->used + (d ? d->pairs.used / PIECE_ITEMS_MAX : 0) + 1;
     u32 crc_table[256];
-    size_t rows = 0, escaped = 0;
+    u8 *to = NULL;
     for (u32 byte = 0; byte < 256; byte++) crc_table[byte] = crc_of_byte(byte);
-    measure(w, &rows, &escaped);
-    w->rows = malloc((rows + 1) * sizeof *w->rows);
-    w->spare = malloc((rows + 1) * sizeof *w->spare);
+    w->rows = allocate(rows, sizeof *w->rows);
+    w->spare = allocate(rows, sizeof *w->spare);
     w->out->others = malloc((keys->used + 1) * sizeof *w->out->others);
-    u8 *to = w->escaped = malloc(escaped + 1);
-    if (!w->rows || !w->spare || !w->out->others || !w->escaped) return -1;
+    if (!w->rows || !w->spare || !w->out->others) return -1;
     for (size_t i = 0; i < keys->capacity; i++) {
         const entry *e = &keys->entries[i];
         if (e->length == FREE) continue;
@@ -518,6 +518,8 @@ static int collect(work *w) {
         } else if (w->table->filling == FROM_RUNS || is_utf8(text, e->length, 0)) {
             add_rows(w, crc_table, e, text, e->length);
         } else {
+            if (!w->escaped) to = w->escaped = escaped_room(w);
+            if (!w->escaped) return -1;
             u32 length = (u32)copy_escaped(to, text, e->length);
             add_rows(w, crc_table, e, to, length);
             to += length;
@@ -531,13 +533,16 @@ static int collect(work *w) {
 static int list_texts(const table *t, size_t aggregate, lists *l) {
     const pairs *p = &t->different[aggregate]->pairs;
     size_t keys = t->keys.used;
-    l->place = texts_by_id(&t->different[aggregate]->texts);
+    u32 *place = texts_by_id(&t->different[aggregate]->texts);
     l->item = malloc((p->used + 1) * sizeof *l->item);
     l->first = calloc(keys + 2, sizeof *l->first);
-    if (!l->place || !l->item || !l->first) return -1;
-    for (size_t id = 0; id + 1 < keys; id++) l->first[id + 2] = l->first[id + 1] + state_of(t, (u32)id, aggregate)->values;
-    for (size_t i = 0; i < p->used; i++) l->item[l->first[(p->order[i] >> 32) + 1]++] = (u32)p->order[i];
-    return 0;
+    int failed = !place || !l->item || !l->first;
+    for (size_t id = 0; !failed && id + 1 < keys; id++)
+        l->first[id + 2] = l->first[id + 1] + state_of(t, (u32)id, aggregate)->values;
+    for (size_t i = 0; !failed && i < p->used; i++)
+        l->item[l->first[(p->order[i] >> 32) + 1]++] = place[(u32)p->order[i]];
+    free(place);
+    return failed ? -1 : 0;
 }
 
 int drain(const table *t, const drain_form *form, drained *out) {
@@ -557,7 +562,6 @@ void drained_free(drained *d) {
     for (size_t a = 0; a < AGGREGATES_MAX; a++) {
         free(d->lists[a].item);
         free(d->lists[a].first);
-        free(d->lists[a].place);
     }
     free(d->bytes.data);
     free(d->blocks);

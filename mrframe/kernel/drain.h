@@ -34,9 +34,8 @@ typedef struct {
 } encoded_block;
 
 typedef struct {
-    u32 *item;    /* ids of texts, key by key, each in the order of arrival */
+    u32 *item;     /* entries of texts, key by key, each in the order of arrival */
     size_t *first; /* where those of each key begin, and where the last end */
-    u32 *place;   /* entries by id */
 } lists;
 
 typedef struct {

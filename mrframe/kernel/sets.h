@@ -40,11 +40,12 @@ static inline const u8 *entry_text(const texts *t, const entry *e) {
     return is_short(e->length) ? (const u8 *)&e->head : t->arena + e->tail;
 }
 
-/* All of these return 0, or -1 when memory ends, with nothing changed. */
+/* All of these return 0, or -1 (NULL) when memory ends, with nothing changed. */
 int texts_init(texts *t, const u64 seed[2]);
 int texts_reserve(texts *t, size_t more, size_t more_bytes);
 int pairs_init(pairs *p, const u64 seed[2]);
 int pairs_reserve(pairs *p, size_t more);
+void *allocate(size_t items, size_t item_bytes); /* to be freed with `free` */
 int grow(void *array, size_t *capacity, size_t wanted, size_t item_bytes);
 
 /* Finds or adds up to BATCH texts of a block of `size` bytes. New entries have no records yet. */

@@ -203,7 +203,7 @@ static PyObject *list_of(const table *t, const lists *l, u32 id, size_t aggregat
     const texts *found = &t->different[aggregate]->texts;
     PyObject *list = PyList_New((Py_ssize_t)(l->first[id + 1] - l->first[id]));
     for (size_t i = l->first[id]; list && i < l->first[id + 1]; i++) {
-        const entry *e = &found->entries[l->place[l->item[i]]];
+        const entry *e = &found->entries[l->item[i]];
         PyObject *one = PyUnicode_DecodeUTF8((const char *)entry_text(found, e), (Py_ssize_t)e->length,
                                              t->filling == FROM_RUNS ? "surrogatepass" : "surrogateescape");
         if (!one || PyList_SetItem(list, (Py_ssize_t)(i - l->first[id]), one)) Py_CLEAR(list);
