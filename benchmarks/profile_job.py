@@ -42,7 +42,7 @@ STAGES = {  # by module, or function or class in it; all other code belongs to i
     "task.map.map_split": "map",
     "task.map.map_batch": "map",
     "task.columnar.arrow_reader": "map",
-    "task.columnar.raw_count_buffer": "fold",
+    "task.map.kernel_fold": "fold",
     "task.columnar.packed_reduce": "fold",
     "task.columnar.packed_buffer": "fold",
     "task.columnar.packed_keys": "fold",

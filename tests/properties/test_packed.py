@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 
 import mrframe
 from mrframe import Job, RunOptions, count, text, total, words
-from mrframe.formats.readers.base import Packed
-from mrframe.formats.readers.text import WordsReader
 from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
@@ -56,26 +54,6 @@ def unpacked(array) -> list[str]:
 
 def as_packed(keys: list[str]):
     return np.array([int.from_bytes(key.encode().ljust(8, b"\0"), "big") for key in keys], np.uint64)
-
-
-@SETTINGS
-@given(blocks)
-def test_the_words_of_a_block_are_all_there_and_each_on_its_side(block):
-    found, others, records = packed_keys.words(block)
-    assert records == len(block.split())
-    assert Counter([*(word.encode() for word in unpacked(found)), *others]) == Counter(block.split())
-    if 0 not in block:
-        assert all(len(word) > 8 or not word.isascii() for word in others)
-
-
-@SETTINGS
-@given(blocks, st.booleans())
-def test_the_reader_has_the_ledger_of_the_plain_one(block, last):
-    block = block if last or block.endswith(b"\n") else block + b"\n"
-    plain = WordsReader(("word",)).parse(block, "f", 7, forms={0: Packed})
-    fast = packed_buffer.PackedWordsReader(("word",)).parse(block, "f", 7, forms={0: Packed})
-    for name in ("records", "lines", "parsed_bytes", "malformed_bytes", "delimiter_bytes"):
-        assert getattr(fast, name) == getattr(plain, name), name
 
 
 @SETTINGS

@@ -37,17 +37,6 @@ class RawBytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
-    """A column of words: those of up to 8 ASCII bytes as an array of uint64 (`packed_keys.py`), the others as bytes.
-
-    The order of the records is lost, so only a fold that does not depend on it may ask for this form.
-    """
-
-    keys: Any
-    others: Sequence[bytes]
-
-
-@dataclass(frozen=True, slots=True)
 class Arrow:
     """A column as a `pyarrow.Array` of the final values."""
 
@@ -75,7 +64,7 @@ class WordsOf:
     count: int
 
 
-Column = Values | RawBytes | Packed | Arrow | Scanned | WordsOf
+Column = Values | RawBytes | Arrow | Scanned | WordsOf
 Forms = Mapping[int, type[Column]]
 """{index of a column: the form in which the caller would take it}. All other columns are wanted as `Values`."""
 ALL_VALUES: Forms = {}
@@ -141,8 +130,6 @@ def array_of(column: Column) -> Any:
 
 def length_of(column: Column) -> int:
     """The number of records in a column, whatever its form."""
-    if isinstance(column, Packed):
-        return len(column.keys) + len(column.others)
     if isinstance(column, Scanned):
         return int(column.block.records) + len(column.judged)
     if isinstance(column, WordsOf):
@@ -157,8 +144,8 @@ class BlockReader(Protocol):
         """Parse a block, which stands at `offset` of `source`, into columns.
 
         `forms` says in which form the caller would take a column. A reader gives that form or a plainer one: a
-        column asked for as `Packed` or `Arrow` may come as `RawBytes`, and any column as `Values` (file, offset
-        and values of JSON have no other form). `convert` makes values of raw bytes later. Two different texts may
+        column asked for as `Arrow` may come as `RawBytes`, and any column as `Values` (file, offset and values of
+        JSON have no other form). `convert` makes values of raw bytes later. Two different texts may
         have the same value (007 and 7), so a fold over raw bytes must fold once more after converting.
         """
         ...

@@ -4,9 +4,8 @@ Not here: packing itself (`packed_keys.py`) and the reduce side (`packed_reduce.
 
 How it works. A dict of few keys stays in the processor's cache, where nothing is faster. With many keys each look-up
 waits for memory, which sorting an array of integers does not. So packed keys are gathered in a `PackedTable`, and all
-others go to an ordinary buffer beside it. Words (`PackedWords`) are packed from the start, since the reader packs
-them, and so are Arrow tables. Pairs (`PackedSums`) are packed once the dict has outgrown the cache and most of its
-keys are short.
+others go to an ordinary buffer beside it. Arrow tables are packed from the start. Pairs are packed once the dict has
+outgrown the cache and most of its keys are short.
 
 Rules.
 - Only text keys with small ints are packed. Other columns of pairs go to the ordinary buffer, which also refuses
@@ -20,29 +19,13 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-from mrframe.formats.readers.base import ALL_VALUES, Forms, Packed, Parsed, RawBytes, all_good, plain_lines
-from mrframe.formats.readers.text import WordsReader
-from mrframe.shuffle.buffers import Buffer, FoldBuffer, RunTarget
+from mrframe.shuffle.buffers import FoldBuffer, RunTarget
 from mrframe.shuffle.partition import slots_bits
 
 PENDING_WORDS_MAX = 4 << 20  # words of 8 bytes each that wait to be sorted
 MANY_KEYS = 50_000  # in a dict that no longer fits the cache
 _SAMPLE = 1_000  # keys examined to decide whether packing pays
 _WIDTH = 8  # equal to `packed_keys.WIDTH`, repeated to avoid loading NumPy
-
-
-class PackedWordsReader(WordsReader):
-    """Reads words. Gives them packed on request."""
-
-    def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
-        """The block as columns. See `BlockReader`."""
-        if forms.get(0) is not Packed:
-            return super().parse(block, source, offset, forms=forms)
-        from mrframe.task.columnar.packed_keys import words
-
-        lines = plain_lines(block)
-        packed, others, records = words(lines.body)
-        return all_good(lines, records, [Packed(packed, others)])
 
 
 class PackedTable:
@@ -95,45 +78,12 @@ class PackedTable:
         self._counted = []
 
 
-class PackedBuffer:
-    """A `shuffle.buffers.Buffer` made of a table of packed keys and a buffer for all other keys."""
-
-    def __init__(self, others: Buffer) -> None:
-        self.others = others
-        self.table = PackedTable()
-
-    def add_table(self, table: Any) -> bool:  # noqa: ARG002
-        """See `Buffer`."""
-        return False
-
-    def size_bytes(self) -> int:
-        """See `Buffer`."""
-        return self.table.size_bytes() + self.others.size_bytes()
-
-    def write_runs(self, target: RunTarget) -> None:
-        """See `Buffer`. The packed keys come first."""
-        self.table.write_runs(target)
-        self.others.write_runs(target)
-
-
-class PackedWords(PackedBuffer):
-    """Counts the words of a `PackedWordsReader`. `others` counts those that are not packed."""
-
-    def add_block(self, columns: Sequence[Any], records: int) -> None:  # noqa: ARG002
-        """See `Buffer`."""
-        words: Packed = columns[0]
-        if words.others:
-            self.others.add_block([RawBytes(words.others)], len(words.others))
-        self.table.add(words.keys)
-
-
-class PackedSums(PackedBuffer):
-    """A buffer of pairs for `count` and `total`. `others` is a buffer of the same reducer."""
-
-    others: FoldBuffer
+class PackedSums:
+    """A buffer of pairs for `count` and `total`: a table of packed keys, and a buffer for all others."""
 
     def __init__(self, others: FoldBuffer) -> None:
-        super().__init__(others)
+        self.others = others
+        self.table = PackedTable()
         self._counts = not others.fold.needs_value
         self._packs: bool | None = None  # None: not yet decided
 
@@ -184,6 +134,15 @@ class PackedSums(PackedBuffer):
             self.others.add(*pairs_of(table.take(others)))
         self.table.add(packed[good], None if values is None else values[good])
         return True
+
+    def size_bytes(self) -> int:
+        """See `Buffer`."""
+        return self.table.size_bytes() + self.others.size_bytes()
+
+    def write_runs(self, target: RunTarget) -> None:
+        """See `Buffer`. The packed keys come first."""
+        self.table.write_runs(target)
+        self.others.write_runs(target)
 
 
 def _are_short(keys: Iterable[Any]) -> bool:

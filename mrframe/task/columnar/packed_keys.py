@@ -27,7 +27,6 @@ from mrframe.shuffle.run_file.pair_blocks import BLOCK_RECORDS_MAX
 
 WIDTH = 8  # characters of a packed key
 SMALL = 1 << 31  # bound of an int: as many as fit into memory still have a sum of 64 bits
-_BLANKS = bytes.maketrans(b"\t\n\v\f\r", b"     ")
 _HIGH_BITS = np.uint64(0x8080808080808080)
 _HEADS = np.array(
     [(1 << 64) - (1 << (64 - 8 * i)) for i in range(WIDTH + 1)], np.uint64
@@ -118,23 +117,6 @@ def small_ints(values: Sequence[int]) -> Any:
 def split(good: Any) -> tuple[Any, list[int]]:
     """Return an index that selects the items that fit, and the list of indexes of the others."""
     return (slice(None), []) if good.all() else (good, np.flatnonzero(~good).tolist())
-
-
-def words(block: bytes) -> tuple[Any, list[bytes], int]:
-    """Return the packed words of a block, all other words, and the total number of words."""
-    text = block.translate(_BLANKS) + b" "
-    if 0 in block:
-        others = block.split()
-        return np.empty(0, np.uint64), others, len(others)
-    packed, starts, lengths = pack(text, 32)
-    good = fits(packed, lengths)
-    if good.all():
-        return packed, [], len(packed)
-    wrong = ~good
-    first = starts[wrong]
-    ends = first + lengths[wrong]
-    others = [text[a:b] for a, b in zip(first.tolist(), ends.tolist(), strict=True)]
-    return packed[good], others, len(packed)
 
 
 def joined(arrays: Sequence[Any]) -> Any:

@@ -74,6 +74,9 @@ def plan_of(job: Job, raw: Sequence[RawValue | None]) -> FoldPlan | None:
         aggregates.append(one[0])
         values.append(one[1])
         nones.append(one[2])
+    unused = set(range(len(names))).difference(key, values)
+    if any(one is None or one.kind != "text" for one in map(raw.__getitem__, unused)):
+        return None  # those of their values that cannot be converted are to be counted
     text = raw[key[0]] if type(picks[0]) is int else None
     return FoldPlan(
         key,

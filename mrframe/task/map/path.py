@@ -18,14 +18,11 @@ from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import WORDS, Job
 from mrframe.core.model.spec import MIB, Split
 from mrframe.formats.factory import BlockReader
-from mrframe.formats.readers.base import ALL_VALUES, Forms, Packed, Scanned, WordsOf, as_raw
-from mrframe.formats.registry import kind_of
+from mrframe.formats.readers.base import ALL_VALUES, Forms, Scanned, WordsOf
 from mrframe.kernel import compiled
 from mrframe.shuffle.buffers import Buffer, FoldBuffer, buffer_for
 from mrframe.shuffle.reducers import Count, Total, as_fold
 from mrframe.task.code.settings import TaskSettings
-from mrframe.task.columnar.declared_map import Constant, declared_picks
-from mrframe.task.columnar.raw_count_buffer import RawCountBuffer
 from mrframe.task.isolation.hook_guard import combiner
 from mrframe.task.map.feeds import Feed, feed_columns, feed_guarded, feed_pairs
 from mrframe.task.map.map_input import block_reader
@@ -35,7 +32,6 @@ if TYPE_CHECKING:
     from mrframe.task.map.kernel_fold import FoldPlan
 
 WORTH_BYTES = 4 * MIB  # of input. Below it, loading NumPy costs more than it saves
-_NO_RAW_FORM = {"file", "offset", "line"}
 
 
 class Path(NamedTuple):
@@ -80,26 +76,6 @@ def choose_buffer(job: Job, settings: TaskSettings) -> Buffer:
 # ---- conditions -----------------------------------------------------------------------------------
 
 
-def counts_raw(job: Job) -> bool:
-    """Return whether the job counts its key and uses nothing of a record but the key's fields.
-
-    It must have no `where`, and its key must hold each field once, in order, in the form of the log.
-    """
-    if job.where is not None or not kind_of(job.read).has_raw_bytes or not isinstance(job.reduce, Count | Total):
-        return False
-    names, picks = job.projection(), declared_picks(job)
-    every = tuple(range(len(names)))
-    return (
-        bool(every)
-        and picks is not None
-        and picks[0] == (every if len(every) > 1 else 0)  # a tuple of one field differs from the field
-        and names == job.map_fields()  # each field once
-        and not _NO_RAW_FORM & set(names)
-        and isinstance(picks[1], Constant)
-        and (isinstance(job.reduce, Count) or (type(picks[1].value) is int and picks[1].value == 1))
-    )
-
-
 def _may_use_numpy(case: PathCase) -> bool:
     return case.settings.fast and find_spec("numpy") is not None
 
@@ -127,11 +103,6 @@ def _kernel_plan(case: PathCase) -> FoldPlan | None:
     return plan_of(case.job, raw) if raw else words_plan(case.job)
 
 
-def _counts_words(case: PathCase) -> bool:
-    job = case.job
-    return job.read == WORDS and job.projection() == ("word",) and counts_raw(job) and _may_pack(case)
-
-
 def _sums_packed(case: PathCase) -> bool:
     job = case.job
     return type(as_fold(job.reduce)) in (Count, Total) and not job.sort_values and _may_pack(case)
@@ -153,20 +124,9 @@ def _values(case: PathCase) -> Read:
     return block_reader(case.job, case.settings), ALL_VALUES
 
 
-def _raw(case: PathCase) -> Read:
-    return block_reader(case.job, case.settings), as_raw(range(len(case.job.projection())))
-
-
 def _scanned(case: PathCase) -> Read:
     form = WordsOf if case.job.read == WORDS else Scanned
     return block_reader(case.job, case.settings), dict.fromkeys(range(len(case.job.projection())), form)
-
-
-def _packed_words(case: PathCase) -> Read:
-    from mrframe.task.columnar.packed_buffer import PackedWordsReader
-
-    del case
-    return PackedWordsReader(("word",)), {0: Packed}
 
 
 def _arrow(case: PathCase) -> Read:
@@ -194,10 +154,6 @@ def _feed_batches(*attempt: Any) -> None:
     feed_batches(*attempt)
 
 
-def _raw_counts(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
-    return RawCountBuffer(reader, case.job.projection(), bad_fields)
-
-
 def _kernel_fold(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
     from mrframe.task.map.kernel_fold import KernelFoldBuffer
 
@@ -205,12 +161,6 @@ def _kernel_fold(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]
     assert plan is not None
     may_encode = job.partition is None and job.key_order == "hash" and not case.settings.hash_seed
     return KernelFoldBuffer(plan, job, reader, bad_fields, may_encode=may_encode)
-
-
-def _word_counts(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
-    from mrframe.task.columnar.packed_buffer import PackedWords
-
-    return PackedWords(_raw_counts(case, reader, bad_fields))
 
 
 def _pairs_of_lines(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
@@ -272,26 +222,6 @@ PATHS: tuple[PathRow, ...] = (
         lambda case: _kernel_plan(case) is not None,
         _scanned,
         _kernel_fold,
-        feed_columns,
-    ),
-    PathRow(
-        "word counts",
-        "the words of a split of 4 MiB or more are counted, nothing else, by the usual hash, and there is NumPy",
-        "words as integers",
-        "`PackedWords`",
-        _counts_words,
-        _packed_words,
-        _word_counts,
-        feed_columns,
-    ),
-    PathRow(
-        "raw counts",
-        "the key's fields are counted as the log has them: `count`, or `total` of 1, without `where`",
-        "bytes as in the log",
-        "`RawCountBuffer`",
-        lambda case: counts_raw(case.job),
-        _raw,
-        _raw_counts,
         feed_columns,
     ),
     PathRow(

@@ -7,10 +7,9 @@ from functools import wraps
 import pytest
 
 import mrframe
-from mrframe import Job, RunOptions, collect, count, logs, total, words
+from mrframe import Job, RunOptions, collect, count, logs, total
 from mrframe.task.columnar.declared_map import Constant, picks_of
-from mrframe.task.map import emit
-from mrframe.task.map import path as path_module
+from mrframe.task.map import emit, kernel_fold
 from mrframe.task.map.emit import Emitter
 
 LOG = (
@@ -183,7 +182,7 @@ def test_a_parameter_with_a_default_is_no_field():
 
 def plainly(job: Job, path: str, monkeypatch: pytest.MonkeyPatch):
     """The answer where no map is known to pick."""
-    for module in (emit, path_module):
+    for module in (emit, kernel_fold):
         monkeypatch.setattr(module, "declared_picks", lambda _: None)
     found = answer(job, path)
     monkeypatch.undo()
@@ -209,28 +208,3 @@ def test_the_answer_is_that_of_calling_the_map(function, reduce, where, tmp_path
         file.writelines(LOG.format(n=n % 5, status=(200, "007", "-", 404)[n % 4]) for n in range(20))
     job = Job(read=logs.combined, map=function, reduce=reduce, where=where)
     assert repr(answer(job, path)) == repr(plainly(job, path, monkeypatch))
-
-
-def by_word(word):
-    yield word, 1
-
-
-def by_host_and_status(host, status):
-    yield (host, status), 1
-
-
-@pytest.mark.parametrize(
-    ("job", "raw"),
-    [
-        (Job(read=words, map=by_word, reduce=total), True),
-        (Job(read=words, map=by_word, reduce=count), True),
-        (Job(read=logs.combined, map=by_host_and_status, reduce=total), True),
-        (Job(read=logs.combined, map=true, reduce=count), True),
-        (Job(read=logs.combined, map=true, reduce=total), False),  # bools are added as such
-        (Job(read=logs.combined, map=one, reduce=total, where=lambda status: status), False),
-        (Job(read=logs.combined, map=fields, reduce=count), False),
-        (Job(read=words, map=by_word, reduce=collect), False),
-    ],
-)
-def test_maps_that_count_are_counted_raw(job, raw):
-    assert path_module.counts_raw(job) == raw

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from mrframe import Job, Reader, collect, count, json_lines, logs, text, total, words
+from mrframe import Job, Reader, collect, count, distinct, json_lines, logs, text, total, words
 from mrframe.core.model.spec import MIB, Split
+from mrframe.kernel import compiled
 from mrframe.task.code.settings import TaskSettings
 from mrframe.task.map.path import BUFFERS, PATHS, choose, choose_buffer
 
@@ -24,6 +25,14 @@ def test_the_documentation_shows_the_tables_of_the_code():
     shown = DOCS.read_text()
     assert table(("path", "when", "columns", "into the buffer"), *paths) in shown
     assert table(("buffer of pairs", "when"), *buffers) in shown
+
+
+def by_host_and_status(host, status):
+    yield (host, status), 1
+
+
+def true(status):
+    yield status, True
 
 
 def by_line(line):
@@ -49,14 +58,7 @@ def own_reduce(key, values):
 
 BATCH = {"map_batch": lambda table: table, "fields": ("line",)}
 CASES = {
-    "words": (Job(read=words, key="word", reduce=count), "word counts", "PackedWords"),
     "words, where": (Job(read=words, key="word", where=not_empty, reduce=count), "pairs", "PackedSums"),
-    "status": (Job(read=logs.common, key="status", reduce=count), "raw counts", "RawCountBuffer"),
-    "status, two fields": (
-        Job(read=logs.common, key=("status", "path"), reduce=count),
-        "raw counts",
-        "RawCountBuffer",
-    ),
     "offset has no raw form": (Job(read=text, key="offset", reduce=count), "pairs", "PackedSums"),
     "a called map": (Job(read=text, map=by_line, reduce=total), "pairs", "PackedSums"),
     "sorted values": (Job(read=text, map=by_line, reduce=collect, sort_values=True), "pairs", "PairBuffer"),
@@ -65,6 +67,28 @@ CASES = {
     "a reduce": (Job(read=text, map=by_line, reduce=own_reduce), "pairs", "PairBuffer"),
     "map_split": (Job(read=text, map_split=whole, fields=("line",), reduce=total), "split", "PackedSums"),
 }
+
+
+FOLDED = {
+    "words": Job(read=words, key="word", reduce=count),
+    "status": Job(read=logs.common, key="status", reduce=count),
+    "two fields": Job(read=logs.common, key=("status", "path"), reduce=count),
+    "a tuple of one field": Job(read=logs.common, key=("path",), reduce=count),
+    "a map that counts": Job(read=logs.combined, map=by_host_and_status, reduce=total),
+    "sizes": Job(read=logs.combined, key="path", value="size", reduce={"hits": count, "bytes": total}),
+    "hosts": Job(read=logs.combined, key="hour", value="host", reduce=distinct),
+}
+NOT_FOLDED = {
+    "where": Job(read=logs.combined, key="path", where=lambda path: path, reduce=count),
+    "bools are added as such": Job(read=logs.combined, map=true, reduce=total),
+    "words that are collected": Job(read=words, key="word", value="word", reduce=collect),
+    "times are no text": Job(read=logs.combined, key="path", value="time", reduce=distinct),
+    "texts are not added": Job(read=logs.combined, key="path", value="host", reduce=total),
+    "a number that is not used may be bad": Job(read=logs.combined, key="path", value="size", reduce=count),
+    "the place of a line": Job(read=logs.combined, key="offset", reduce=count),
+    "seconds since 1970 have no fixed width": Job(read=Reader("access", "%h %{sec}t"), key="host", reduce=count),
+}
+needs_kernel = pytest.mark.skipif(compiled() is None, reason="no kernel is installed")
 
 
 def found(job, split=LARGE, **more):
@@ -77,6 +101,24 @@ def test_a_job_takes_the_path_of_its_row(case):
     pytest.importorskip("numpy")
     job, *expected = CASES[case]
     assert found(job) == tuple(expected)
+
+
+@needs_kernel
+@pytest.mark.parametrize("case", FOLDED)
+def test_picked_fields_are_folded_in_the_kernel(case):
+    assert found(FOLDED[case], SMALL) == ("kernel", "KernelFoldBuffer")
+
+
+@needs_kernel
+@pytest.mark.parametrize("case", NOT_FOLDED)
+def test_all_else_is_not(case):
+    assert found(NOT_FOLDED[case])[0] != "kernel"
+
+
+@needs_kernel
+def test_the_kernel_is_not_used_where_it_may_not_be():
+    path = choose(FOLDED["status"], LARGE, TaskSettings(logs.common, fast=False))
+    assert path.name == "pairs"
 
 
 @pytest.mark.parametrize(
@@ -96,7 +138,7 @@ def test_a_job_over_batches_takes_the_path_of_its_row(job, expected):
 
 def test_a_guarded_attempt_maps_record_by_record_unless_no_code_of_the_job_runs():
     assert found(CASES["a called map"][0], guarded=True)[0] == "guarded"
-    assert found(CASES["status"][0], guarded=True)[0] == "raw counts"
+    assert found(FOLDED["status"], guarded=True)[0] == "guarded"
     assert found(CASES["map_split"][0], guarded=True)[0] == "split"
 
 
@@ -105,10 +147,9 @@ def test_a_guarded_attempt_maps_record_by_record_unless_no_code_of_the_job_runs(
     [(SMALL, TaskSettings(words)), (LARGE, TaskSettings(words, fast=False))],
     ids=["small split", "fast=False"],
 )
-@pytest.mark.parametrize(("case", "buffer"), [("words", "RawCountBuffer"), ("a called map", "FoldBuffer")])
-def test_numpy_is_used_for_large_splits_only_and_where_it_may_be(split, settings, case, buffer):
-    path = choose(CASES[case][0], split, settings)
-    assert type(path.buffer).__name__ == buffer
+def test_numpy_is_used_for_large_splits_only_and_where_it_may_be(split, settings):
+    path = choose(CASES["a called map"][0], split, settings)
+    assert type(path.buffer).__name__ == "FoldBuffer"
 
 
 def test_pairs_of_a_step_before_are_not_packed():
