@@ -13,6 +13,7 @@ BASE ?= HEAD~1
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 INSTALLED := $(VENV)/bin/mrframe
+WITHOUT_KERNEL := tests/properties tests/unit/formats tests/unit/task/map tests/acceptance/test_cli_commands.py
 DEMO := --engine local --nodes 2 --split-bytes 128KiB --format table
 
 .PHONY: help demo test lint bench bench-versions bench-start bench-instructions simulate chaos kills fuzz differential samples measures docs clean bench-full
@@ -39,8 +40,9 @@ demo: $(INSTALLED)  ## count status codes and the busiest URLs of sample_logs/, 
 	$(VENV)/bin/mrframe run jobs/status_codes.py 'sample_logs/access.log*' $(DEMO)
 	$(VENV)/bin/mrframe run jobs/top_urls.py 'sample_logs/access.log*' $(DEMO)
 
-test: $(READY)  ## run every test but the long ones
+test: $(READY)  ## run every test but the long ones, and those that read and fold without the compiled kernel, too
 	$(RUN) -m pytest -m 'not slow' --numprocesses 2 --dist worksteal
+	MRFRAME_KERNEL=off $(RUN) -m pytest -m 'not slow' --numprocesses 2 --dist worksteal $(WITHOUT_KERNEL)
 
 lint: $(READY)  ## check style, types and the layers of the packages
 	$(VENV)/bin/ruff check .

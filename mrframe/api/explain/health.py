@@ -22,6 +22,7 @@ from typing import Literal
 from mrframe.api.units import bytes_text, counted, seconds_text
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import MrframeError
+from mrframe.kernel import VARIABLE, compiled
 from mrframe.store.disk import fault_text
 
 PYTHON_MIN = (3, 11)
@@ -54,6 +55,7 @@ def examine() -> Iterator[Finding]:
         python,
         msgpack,
         zeromq,
+        kernel,
         cores,
         memory,
         open_files,
@@ -104,6 +106,27 @@ def zeromq() -> Finding:
             f"libzmq {libzmq} has no {' and no '.join(missing)}; install the wheel: pip install -U pyzmq",
         )
     return Finding("zeromq", "good", f"pyzmq {pyzmq}, libzmq {libzmq}, CURVE")
+
+
+def kernel() -> Finding:
+    """The compiled kernel that reads lines and folds keys."""
+    module = compiled()
+    if module is not None:
+        return Finding("kernel", "good", f"compiled, vector instructions: {module.VECTORS}")
+    if os.environ.get(VARIABLE) == "off":
+        return Finding("kernel", "poor", f"turned off by {VARIABLE}: lines are read by Python, with the same result")
+    return Finding(
+        "kernel",
+        "poor",
+        "not compiled: lines are read by Python, with the same result in three times the time; install a C compiler, "
+        "then mrframe again",
+    )
+
+
+def kernel_text() -> str:
+    """Say what reads lines in this installation."""
+    module = compiled()
+    return "Python, without the compiled kernel" if module is None else f"the compiled kernel ({module.VECTORS})"
 
 
 def _asked(code: str) -> str | None:

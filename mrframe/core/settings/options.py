@@ -151,7 +151,7 @@ class RunOptions:
     )
     fast: Fast = setting(
         "auto",
-        "use NumPy if it is installed and faster, with the same result",
+        "fold in the compiled kernel, or with NumPy, where these are installed, with the same result",
         one_of("auto", "off"),
         section="tuning",
     )
