@@ -1,9 +1,13 @@
 """The interface of the compiled kernel. Data never raises: only wrong arguments do, and memory that ends."""
 
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 VECTORS: str
 """The vector instructions that it was compiled for: `SSE2` or `none`."""
+AGGREGATES_MAX: int
+"""The most aggregates of a table."""
+KEY_COLUMNS_MAX: int
+"""The most columns of a key."""
 
 def count_lines(block: bytes, /) -> int:
     """Return the number of newlines."""
@@ -33,3 +37,51 @@ class Block:
 
     def values(self, column: int, /) -> list[bytes | None]:
         """Return each value."""
+
+Sections: TypeAlias = list[tuple[int, str, list[tuple[int, bytes, bytes]]]]
+"""[(slot, "s", [(pairs, column of keys, column of values)])], as `RunWriter.add_encoded` takes them."""
+Others: TypeAlias = list[tuple[tuple[bytes | None, ...], int, Any]]
+"""[(parts of the key, number of records, states)], in the order of arrival."""
+
+@final
+class Table:
+    """Aggregates by key: any of count, total, mean, smallest, largest, distinct.
+
+    `wrapped` says that the states of a key are a tuple, as those of a dict of reducers are. A table is filled in one
+    way until it is drained: by `add` with the same number of key columns, by `add_words`, or by `absorb`. When
+    memory ends, it is as it was before the call.
+    """
+
+    size_bytes: int
+    """The bytes that are held, including those that growing or draining needs besides."""
+
+    def __new__(cls, aggregates: tuple[str, ...], wrapped: bool = False, /) -> Table: ...
+    def __len__(self) -> int: ...
+    def add(
+        self, block: Block, keys: tuple[int, ...], values: tuple[int, ...], nones: tuple[int, ...], /
+    ) -> list[int]:
+        """Fold the records of a block. Returns the numbers of those that Python must fold.
+
+        `keys` are the columns of the key. `values` has a column for each aggregate (any number for count), `nones`
+        the texts that are None for distinct: 1 for `-`, 2 for an empty one, 3 for both. A number is up to 18 digits,
+        or `-` or nothing for None. A record with any other number, or with a NUL in a text for distinct, is left out.
+        """
+
+    def add_words(self, block: bytes, /) -> int:
+        """Count words. Returns how many there were. For a table of one count."""
+
+    def absorb(self, keys: bytes | memoryview, values: bytes | memoryview, /) -> bool:
+        """Merge encoded columns of a run file. False, with nothing taken, if they are of another form."""
+
+    def drain(self, bits: int, text: bool, nones: tuple[bytes, ...], /) -> tuple[Sections, Others]:
+        """Return everything as a sorted run of `2**bits` slots by the usual hash, and what it cannot hold.
+
+        That is: all keys if `text` is false or they have several columns, absent keys and those among `nones`, keys
+        with a NUL, and sums of more than 64 bits. The table is empty afterwards.
+        """
+
+    def drain_results(self, names: tuple[bytes, ...], /) -> tuple[Sections, Others]:
+        """Do the same for one slot, with results in place of states.
+
+        Those of a wrapped table are dicts with these names, as msgpack. Raises ValueError for a mean.
+        """

@@ -27,10 +27,10 @@ from mrframe.shuffle.run_file.run_writer import Block, RunReader
 from mrframe.store.attempt_files import TemporaryFiles
 from mrframe.store.file_pool import FilePool
 from mrframe.task.code.settings import TaskSettings
-from mrframe.task.columnar.packed_reduce import packed_groups, reduce_packed
 from mrframe.task.isolation.hook_guard import is_refusal, named_refusal, no_pairs, passes
 from mrframe.task.isolation.record_guard import RecordGuard
 from mrframe.task.map.emit import pairs_as_columns
+from mrframe.task.reduce.kernel_reduce import kernel_reduce
 from mrframe.task.reduce.merged_states import merged_states, of_each
 from mrframe.task.reduce.sorted_output import PART_FILE, ROWS_AT_ONCE, SortedOutput
 from mrframe.task.report.failures import NO_KEY, GroupFailed
@@ -120,20 +120,17 @@ class ReduceTask:
             yield merged
 
     def _left_to_python(self, readers: Sequence[RunReader], output: SortedOutput) -> Iterator[range]:
-        """Reduce slots with packed keys where possible. Yields those that are left to Python."""
-        before = self._records
-        for slots, suits in packed_groups(self._job, readers, self._wanted(), self._settings):
-            taken = [reader.taken for reader in readers]
-            packed = (
-                reduce_packed(readers, slots, lambda read: self._progress.beat(before + read, 0)) if suits else None
-            )
-            if packed is None:
-                for reader, before_it in zip(readers, taken, strict=True):
-                    reader.taken = before_it  # these slots will be read again
-                yield slots
-            else:
-                output.keep_packed(*packed)
-                self._records += sum(reader.records_in(slot) for reader in readers for slot in slots)
+        """Reduce slots in the compiled kernel where possible. Yields those that are left to Python."""
+
+        def beat(read: int) -> None:
+            self._progress.beat(self._records + read, 0)
+
+        kernel = kernel_reduce(self._job, readers, output, self._settings, beat)
+        if kernel is None:
+            yield self._wanted()
+            return
+        yield from kernel.left_to_python(self._wanted())
+        self._records += kernel.records
 
     def _wanted(self) -> range:
         """Return the slots of this partition."""

@@ -1,12 +1,12 @@
 """The output of a reduce attempt: checks rows, sorts them by key, spills if necessary, and seals a part file.
 
-Rows with equal keys keep the order in which they were yielded. Output that arrives in order (a rank, ranges, packed
-keys) is written directly.
+Rows with equal keys keep the order in which they were yielded. Output that arrives in order (a rank, ranges, what the
+compiled kernel has reduced) is written directly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -55,12 +55,9 @@ class SortedOutput:
         """Write these rows, which are the whole output and already sorted."""
         self._writer.add_merged(0, map(_plain_block, blocks))
 
-    def keep_packed(self, packed: Any, sums: Any, keys: list[str], values: list[int]) -> None:
-        """Write a group of slots as two runs that are already sorted."""
-        from mrframe.task.columnar.packed_keys import encoded
-
-        self._writer.add_encoded(encoded(packed, sums, 0))
-        self._writer.add_sorted(0, _cut(keys, values))
+    def keep_encoded(self, sections: Iterable[tuple[int, str, Sequence[tuple[int, bytes, bytes]]]]) -> None:
+        """Write rows that are sorted and encoded already, as one run. Their keys must not come in another way."""
+        self._writer.add_encoded(sections)
 
     def refused_key(self, rows: Sequence[tuple[Any, Any]]) -> Any:
         """Return the key of the first row that is not plain data."""
