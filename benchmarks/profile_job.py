@@ -43,7 +43,7 @@ STAGES = {  # by module, or function or class in it; all other code belongs to i
     "task.map.map_batch": "map",
     "task.columnar.arrow_reader": "map",
     "task.map.kernel_fold": "fold",
-    "task.columnar.packed_reduce": "fold",
+    "task.reduce.kernel_reduce": "fold",
     "task.columnar.packed_buffer": "fold",
     "task.columnar.packed_keys": "fold",
     "task.columnar.arrow_groupby": "fold",

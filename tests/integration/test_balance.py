@@ -20,7 +20,6 @@ from mrframe.shuffle.run_file.run_writer import RunWriter
 from mrframe.task.attempt import run_loaded
 from mrframe.task.code.package import loaded
 from mrframe.task.code.settings import Saving, TaskSettings
-from mrframe.task.columnar import packed_reduce
 from mrframe.task.isolation import surroundings
 from mrframe.task.isolation.progress_page import ProgressPage
 from mrframe.task.isolation.record_guard import RecordGuard
@@ -93,7 +92,6 @@ def judged(monkeypatch):
 def test_every_kind_of_reduce_reports_the_pairs_it_has_read(form, log, judged, monkeypatch):
     if "packed" in form:
         monkeypatch.setattr(path, "WORTH_BYTES", 0)
-        monkeypatch.setattr(packed_reduce, "WORTH_RECORDS", 0)
     inputs = {"a": [log], "b": [log]} if form == "join" else [log]
     options = RunOptions(engine="inline", partitions=3, splits=4, memory_bytes=1 << 20)
     with mrframe.run(FORMS[form], inputs, options) as result:

@@ -17,7 +17,7 @@ from mrframe import Job, RunOptions, count, text, total, words
 from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
-from mrframe.task.columnar import arrow, packed_buffer, packed_reduce
+from mrframe.task.columnar import arrow, packed_buffer
 from mrframe.task.columnar.table_fold_buffer import TableFoldBuffer
 from mrframe.task.map import map_output
 from mrframe.task.map import path as map_path
@@ -75,14 +75,6 @@ def test_a_run_of_packed_keys_is_read_as_any_run_is(pairs, slots):
     plain.add_run(keys, [pairs[key] for key in keys])
     assert fast.close() == plain.close()
     assert files[0].getvalue() == files[1].getvalue()
-    reader = RunReader(files[0], "run", unpickle=False)
-    for slot in reader.slots_present():
-        (blocks,) = ([block for stream in reader.streams(slot) for block in stream],)
-        for (records, key_bytes, value_bytes), (_, slot_keys, values) in zip(
-            reader.encoded(slot), blocks, strict=True
-        ):
-            array, ints, others, _ = packed_keys.decoded(key_bytes, value_bytes)
-            assert (records, unpacked(array), ints.tolist(), others) == (len(slot_keys), slot_keys, values, [])
 
 
 @SETTINGS
@@ -230,12 +222,10 @@ JOBS = {
 def test_answer_and_ledger_are_the_same_with_and_without(name, content, split_bytes, partitions, memory, data):
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(map_path, "WORTH_BYTES", 0)
-        patch.setattr(packed_reduce, "WORTH_RECORDS", 0)
         patch.setattr(packed_buffer, "MANY_KEYS", 0)
         patch.setattr(map_output, "TABLE_ROWS_MIN", 1)
         patch.setattr(packed_buffer, "_are_short", lambda keys: bool(list(keys)))
         patch.setattr(packed_buffer, "PENDING_WORDS_MAX", data.draw(st.sampled_from([2, 1000])))
-        patch.setattr(packed_reduce, "OTHERS_MAX", data.draw(st.sampled_from([1, 1000])))
         path = os.path.join(folder, "in.txt")
         with open(path, "wb") as file:
             file.write(b"a\n" + content)  # so that it does not look compressed

@@ -1,6 +1,6 @@
 """Group-by for many distinct keys: short text keys are packed into integers and sorted, all others use a dict.
 
-Not here: packing itself (`packed_keys.py`) and the reduce side (`packed_reduce.py`).
+Not here: packing itself (`packed_keys.py`).
 
 How it works. A dict of few keys stays in the processor's cache, where nothing is faster. With many keys each look-up
 waits for memory, which sorting an array of integers does not. So packed keys are gathered in a `PackedTable`, and all

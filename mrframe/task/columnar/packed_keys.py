@@ -10,7 +10,7 @@ after it. Equal keys are counted by sorting and measuring runs, which beats a ha
 processor's cache. The slot of a key is the CRC-32 of its canonical bytes, computed for all keys together, byte by
 byte from a table (D. Sarwate, "Computation of cyclic redundancy checks via table look-up", 1988).
 
-Not here: when keys are packed (`packed_buffer.py`, `packed_reduce.py`). Only this module and those for Arrow columns
+Not here: when keys are packed (`packed_buffer.py`). Only this module and those for Arrow columns
 import NumPy, and they are imported only where it is installed.
 """
 
@@ -198,25 +198,3 @@ def _ints(values: Any) -> bytes:
     width = next(width for width in _INT_BYTES if largest < 1 << (8 * width - 1))
     data: bytes = values.astype(f"<i{width}").tobytes()
     return b"i" + bytes((width,)) + data
-
-
-def decoded(keys: memoryview, values: memoryview) -> tuple[Any, Any, list[str], list[int]] | None:
-    """Return (packed keys, their ints, keys that do not fit, their ints) of a block of text keys and small ints.
-
-    Returns None for a block of any other columns, or with the empty text among its keys.
-    """
-    if bytes(keys[:1]) != b"s" or bytes(values[:1]) != b"i" or values[1] not in _INT_BYTES:
-        return None
-    ints = np.frombuffer(values[2:], f"<i{values[1]}").astype(np.int64)
-    text = bytes(keys[1:])
-    packed, starts, lengths = pack(text + b"\0", 0)
-    if len(packed) != len(ints):  # the empty text is among the keys
-        return None
-    good = fits(packed, lengths)
-    if good.all():
-        return packed, ints, [], []
-    wrong = np.flatnonzero(~good)
-    first = starts[wrong]
-    spans = zip(first.tolist(), (first + lengths[wrong]).tolist(), strict=True)
-    others = [text[a:b].decode("utf-8", "surrogatepass") for a, b in spans]
-    return packed[good], ints[good], others, ints[wrong].tolist()

@@ -35,7 +35,7 @@ from mrframe.errors import ClusterUnreachable, MrframeError, UserCodeError
 from mrframe.formats.inputs.splits import read_split
 from mrframe.shuffle import buffers, top
 from mrframe.shuffle.run_file import run_writer
-from mrframe.task.columnar import packed_buffer, packed_reduce
+from mrframe.task.columnar import packed_buffer
 from mrframe.task.map import map_input, map_output, map_split
 from mrframe.task.map import path as map_path
 from mrframe.task.reduce import merged_states, reduce_task, sorted_output
@@ -179,7 +179,6 @@ TIGHT = (
     (map_output, "SPILL_CHECK_PAIRS_FOLDED", 1),
     (map_output, "TABLE_ROWS_MIN", 1),
     (map_path, "WORTH_BYTES", 1),
-    (packed_reduce, "WORTH_RECORDS", 1),
     (packed_buffer, "MANY_KEYS", 2),
 )
 """Limits that choose between code paths: a module, the name there, and a value that a run of few records reaches."""
