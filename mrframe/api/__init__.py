@@ -183,6 +183,7 @@ __all__ = [
     "jsonl_lines",
     "kept_failures",
     "kept_run_ids",
+    "kernel_text",
     "last_id",
     "last_submission_id",
     "load_job",

@@ -31,7 +31,7 @@ from mrframe.formats.readers.base import (
 )
 from mrframe.formats.readers.convert import KernelColumn, RawColumn, RawValue, Text, converter_for, raw_values
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, Matches, ReaderKind, TimeFields
-from mrframe.formats.readers.line_cutter import LineCutter
+from mrframe.formats.readers.line_cutter import cutter_for
 
 _LINE_FIELDS = ("file", "offset", "line")
 
@@ -45,7 +45,7 @@ class AccessReader:
         self._labels = tuple(labels or fields)  # the names under which bad fields are counted
         known = grammar.field_map()
         wanted = {name: capture_of(*known[name]) for name in self._fields if name not in _LINE_FIELDS}
-        self._cutter = LineCutter(grammar, list(wanted.values()))
+        self._cutter = cutter_for(grammar, list(wanted.values()))
         position = {capture: at for at, capture in enumerate(self._cutter.captures)}
         self._positions = [position[wanted[name]] if name in wanted else None for name in self._fields]
         self._converters = [
@@ -81,7 +81,7 @@ class AccessReader:
             if forms.get(index) is Scanned and found.block is not None:
                 assert position is not None
                 parsed.columns.append(
-                    Scanned(found.block, position, [values[position] for _, values in found.judged])
+                    Scanned(found.block, position, [values[position] for _, values in found.strict])
                 )
             elif self._converters[index] is None:
                 parsed.columns.append(Values(column))

@@ -47,13 +47,13 @@ class Arrow:
 class Scanned:
     """A column of a block that the compiled kernel has cut: number `index` of `block`.
 
-    `judged` has the raw values of records that the block lacks, of which only the strict pattern knew that they are
+    `strict` has the raw values of records that the block lacks, of which only the strict pattern knew that they are
     of the format. Their place among the others is lost, so only a fold that does not depend on it may ask for this.
     """
 
     block: Any
     index: int
-    judged: Sequence[bytes | None]
+    strict: Sequence[bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def array_of(column: Column) -> Any:
 def length_of(column: Column) -> int:
     """The number of records in a column, whatever its form."""
     if isinstance(column, Scanned):
-        return int(column.block.records) + len(column.judged)
+        return int(column.block.records) + len(column.strict)
     if isinstance(column, WordsOf):
         return column.count
     return len(column.array if isinstance(column, Arrow) else column.items)

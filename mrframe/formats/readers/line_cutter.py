@@ -8,6 +8,7 @@ and the ledger of a block (`access.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import compress
 from typing import Any
 
@@ -19,7 +20,7 @@ from mrframe.formats.readers.base import Lines
 from mrframe.formats.readers.convert import KernelColumn, RawColumn
 from mrframe.kernel import compiled
 
-Judged = list[tuple[int, list[bytes | None]]]
+StrictRecords = list[tuple[int, list[bytes | None]]]
 """(number of its line, a value for each capture) of each record that only the strict pattern accepts."""
 
 
@@ -29,23 +30,23 @@ class CutLines:
 
     malformed  (number, bytes) of each line that is not of the format
     missing    for each capture, the number of records whose value lacks this part
-    block      of the kernel, without the records of `judged`, or None
+    block      of the kernel, without the records of `strict`, or None
     """
 
     columns: list[RawColumn | KernelColumn]
     malformed: list[tuple[int, bytes]]
     missing: list[int]
     block: Any = None
-    judged: Sequence[tuple[int, list[bytes | None]]] = ()
+    strict: Sequence[tuple[int, list[bytes | None]]] = ()
 
 
 class LineCutter:
     """Cuts lines of one grammar into values of these captures. `captures` are the columns, each once."""
 
-    def __init__(self, grammar: Grammar, wanted: Sequence[Capture]) -> None:
+    def __init__(self, grammar: Grammar, wanted: Sequence[Capture], kernel: Any = None) -> None:
         self._patterns = patterns_of(grammar, list(dict.fromkeys(wanted)))
         self.captures = self._patterns.captures
-        self._program = program_of(compiled(), grammar, self.captures)
+        self._program = program_of(kernel, grammar, self.captures)
 
     @property
     def uses_kernel(self) -> bool:
@@ -57,7 +58,7 @@ class LineCutter:
         return self._patterns.strict.fullmatch(line) is None
 
     def cut(self, lines: Lines, *, in_order: bool = True) -> CutLines:
-        """Cut a block. Unless `in_order`, records that only the strict pattern accepts may be left in `judged`."""
+        """Cut a block. Unless `in_order`, records that only the strict pattern accepts may be left in `strict`."""
         return self._by_pattern(lines) if self._program is None else self._by_kernel(lines, in_order=in_order)
 
     def _by_kernel(self, lines: Lines, *, in_order: bool) -> CutLines:
@@ -66,18 +67,18 @@ class LineCutter:
         columns: list[RawColumn | KernelColumn] = [KernelColumn(block, at) for at in range(len(self.captures))]
         missing = [0] * len(self.captures)
         malformed: list[tuple[int, bytes]] = []
-        judged: Judged = []
+        strict: StrictRecords = []
         for number, at, length in block.refused:
             line = lines.body[at : at + length]
-            values = self._judge(line, missing)
+            values = self._match_strictly(line, missing)
             if values is None:
                 malformed.append((number, line))
             else:
-                judged.append((number - len(malformed), values))
-        if judged and in_order:
-            columns = [_with(column, judged, at) for at, column in enumerate(columns)]  # type: ignore[arg-type]
-            judged = []
-        return CutLines(columns, malformed, missing, block, judged)
+                strict.append((number - len(malformed), values))
+        if strict and in_order:
+            columns = [_with(column, strict, at) for at, column in enumerate(columns)]  # type: ignore[arg-type]
+            strict = []
+        return CutLines(columns, malformed, missing, block, strict)
 
     def _by_pattern(self, lines: Lines) -> CutLines:
         columns, refused = self._split(lines)
@@ -85,7 +86,7 @@ class LineCutter:
         malformed: list[tuple[int, bytes]] = []
         if refused.count(None) != lines.count:
             for number, line in enumerate(refused):
-                values = None if line is None else self._judge(line, missing)
+                values = None if line is None else self._match_strictly(line, missing)
                 if values is not None:
                     for column, value in zip(columns, values, strict=True):
                         column[number] = value
@@ -99,7 +100,7 @@ class LineCutter:
         return CutLines([*columns], malformed, missing)
 
     def _split(self, lines: Lines) -> tuple[list[list[bytes | None]], list[bytes | None]]:
-        """Return a column for each capture, and the lines that are still to be judged (None elsewhere)."""
+        """Return a column for each capture, and the lines that are left to the strict pattern (None elsewhere)."""
         groups = len(self.captures) + 1
         parts = self._patterns.fast.split(lines.body)
         if len(parts) == lines.count * (groups + 1) + 1:  # as many matches as line ends: the proof
@@ -107,7 +108,7 @@ class LineCutter:
             return columns[:-1], columns[-1]
         return [[None] * lines.count for _ in range(groups - 1)], [*lines.split()]
 
-    def _judge(self, line: bytes, missing: list[int]) -> list[bytes | None] | None:
+    def _match_strictly(self, line: bytes, missing: list[int]) -> list[bytes | None] | None:
         """Return the values of a line by the strict pattern, and count those that it lacks. None: it is malformed."""
         match = self._patterns.strict.fullmatch(line)
         if match is None:
@@ -120,9 +121,19 @@ class LineCutter:
         return values
 
 
-def _with(column: KernelColumn, judged: Judged, capture: int) -> list[bytes | None]:
+def cutter_for(grammar: Grammar, wanted: Sequence[Capture]) -> LineCutter:
+    """Return the cutter of a grammar, by the compiled kernel if there is one. Each is made once in a process."""
+    return _cutter(grammar, tuple(wanted), compiled())
+
+
+@lru_cache(maxsize=64)
+def _cutter(grammar: Grammar, wanted: tuple[Capture, ...], kernel: Any) -> LineCutter:
+    return LineCutter(grammar, wanted, kernel)
+
+
+def _with(column: KernelColumn, strict: StrictRecords, capture: int) -> list[bytes | None]:
     """Return a column with the values of the records that the kernel refused in their places."""
     values = column.values()
-    for number, one in judged:
+    for number, one in strict:
         values.insert(number, one[capture])
     return values

@@ -169,14 +169,14 @@ class KernelFoldBuffer:
         numbers = [column.index for column in columns]
         values = tuple(-1 if at < 0 else numbers[at] for at in plan.values)
         left_out = self._table.add(first.block, tuple(numbers[at] for at in plan.key), values, plan.nones)
-        if left_out or first.judged:
+        if left_out or first.strict:
             self._add_singly(columns, left_out)
 
     def _add_singly(self, columns: Sequence[Scanned], left_out: Sequence[int]) -> None:
         """Fold records that the table does not hold in Python."""
         converted = []
         for index, column in enumerate(columns):
-            raw = list(column.judged)
+            raw = list(column.strict)
             if left_out:
                 every = column.block.values(column.index)
                 raw += [every[record] for record in left_out]

@@ -12,7 +12,7 @@ from mrframe.formats.named_formats import STRINGS
 from mrframe.formats.readers.access import grammar_of
 from mrframe.formats.readers.base import plain_lines
 from mrframe.formats.readers.convert import raw_values
-from mrframe.formats.readers.line_cutter import LineCutter
+from mrframe.formats.readers.line_cutter import cutter_for
 from mrframe.kernel import compiled
 from mrframe.testing import oracle
 
@@ -54,7 +54,7 @@ def by_oracle(grammar: Grammar, line: bytes):
 def check(name: str, lines: list[bytes]) -> int:
     """Compare the cutter with the parser of one line. Returns the number of lines that the kernel refused."""
     grammar = grammar_of(name)
-    cutter = LineCutter(grammar, captures_of(grammar))
+    cutter = cutter_for(grammar, captures_of(grammar))
     if not cutter.uses_kernel:
         return len(lines)
     body = b"".join(line + b"\n" for line in lines)
@@ -103,7 +103,7 @@ def test_any_line_is_cut_as_the_parser_of_one_line_cuts_it(name, lines):
 
 def test_the_last_line_may_end_at_the_end_of_the_memory():
     grammar = grammar_of("common")
-    cutter = LineCutter(grammar, captures_of(grammar))
+    cutter = cutter_for(grammar, captures_of(grammar))
     for size in range(1, 140):
         line = LINES["common"][: size % 70] + b"x" * (size // 70)
         assert cutter.cut(plain_lines(line + b"\n")).malformed == (
@@ -113,8 +113,8 @@ def test_the_last_line_may_end_at_the_end_of_the_memory():
 
 def test_a_record_that_only_the_strict_pattern_takes_stands_in_its_place():
     odd = LINES["combined"].replace(b"GET /a?b=c HTTP/1.1", b"GET /a b HTTP/1.1")
-    cutter = LineCutter(grammar_of("combined"), [capture_of(*grammar_of("combined").field_map()["path"])])
+    cutter = cutter_for(grammar_of("combined"), [capture_of(*grammar_of("combined").field_map()["path"])])
     lines = plain_lines(b"\n".join((LINES["combined"], b"bad", odd, LINES["combined"], b"")))
     assert list(raw_values(cutter.cut(lines).columns[0])) == [b"/a", b"/a b", b"/a"]
     apart = cutter.cut(lines, in_order=False)
-    assert [raw_values(apart.columns[0]), apart.judged] == [[b"/a", b"/a"], [(1, [b"/a b"])]]
+    assert [raw_values(apart.columns[0]), apart.strict] == [[b"/a", b"/a"], [(1, [b"/a b"])]]
