@@ -226,7 +226,10 @@ def within_cluster(bench: Bench, row: Row, state: str) -> Path:
         bench.mounts.insert(0, folder)
     elif state == "vanishing" and folder == bench.cluster:
         for one in folder.iterdir():
-            shutil.rmtree(one)
+            if one.is_dir():
+                shutil.rmtree(one)
+            else:
+                one.unlink()
     elif state == "vanishing":
         shutil.rmtree(folder)
     else:
