@@ -34,7 +34,11 @@ setup(
         "mrframe.sample_logs",
     ],
     package_dir={"mrframe.jobs": str(READY), "mrframe.sample_logs": "sample_logs"},
-    package_data={"mrframe": ["py.typed"], "mrframe.sample_logs": ["access.log", "access.log.1", "access.log.2.gz"]},
+    package_data={
+        "mrframe": ["py.typed"],
+        "mrframe.kernel": ["_kernel.pyi"],
+        "mrframe.sample_logs": ["access.log", "access.log.1", "access.log.2.gz"],
+    },
     include_package_data=False,
     cmdclass={"build_py": BuildPy},
 )

@@ -34,10 +34,10 @@ ENVIRONMENT = {
 }
 
 
-def do(*words, folder=None, data=b""):
+def do(*words, folder=None, data=b"", **variables):
     command = [str(word) for word in words]
     done = subprocess.run(
-        command, cwd=folder, env=ENVIRONMENT, input=data, capture_output=True, timeout=100, check=False
+        command, cwd=folder, env=ENVIRONMENT | variables, input=data, capture_output=True, timeout=100, check=False
     )
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
     return done.stdout
@@ -47,19 +47,31 @@ def modules(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+KERNEL = "mrframe/kernel/_kernel.abi3.so"
+
+
+def built_wheel(tmp_path_factory, **variables):
     """Built from a copy, since a build leaves files behind, and takes up those of the build before."""
     if int(metadata.version("setuptools").partition(".")[0]) < 77:
         pytest.skip("this environment has no setuptools of 77 or newer, which a build needs")
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in ("mrframe", "jobs", "sample_logs"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    for name in ("pyproject.toml", "setup.cfg", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    do(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", target, source)
+    do(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", target, source, **variables)
     (built,) = target.glob("*.whl")
     return built
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return built_wheel(tmp_path_factory)
+
+
+def files_of(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +93,17 @@ def samples(tmp_path_factory):
 
 
 def test_the_wheel_has_every_module_and_every_ready_job(wheel):
-    with zipfile.ZipFile(wheel) as archive:
-        names = {name for name in archive.namelist() if ".dist-info/" not in name}
     wanted = {f"mrframe/{name}" for name in modules(ROOT / "mrframe") if not OWN_TESTS.match(name)}
     wanted |= {f"mrframe/jobs/{name}" for name in modules(ROOT / "jobs")}
     wanted |= {f"mrframe/sample_logs/{name}" for name in ("access.log", "access.log.1", "access.log.2.gz")}
-    assert names == wanted | {"mrframe/py.typed"}
+    wanted |= {"mrframe/py.typed", "mrframe/kernel/_kernel.pyi"}
+    compiler = sysconfig.get_config_var("CC") or "cc"
+    assert files_of(wheel) == wanted | ({KERNEL} if shutil.which(compiler.split()[0]) else set())
+    assert "-cp311-abi3-" in wheel.name
+
+
+def test_a_wheel_is_built_without_a_compiler(tmp_path_factory):
+    assert KERNEL not in files_of(built_wheel(tmp_path_factory, CC="/bin/false"))
 
 
 def test_the_demo_runs_on_the_logs_of_the_wheel(installed, tmp_path):
