@@ -68,7 +68,7 @@ class KernelReduce:
             taken = [reader.taken for reader in self._readers]
             end, rest = start, wanted.stop
             try:
-                while end < wanted.stop and self._table.size_bytes <= self._table_bytes_max:
+                while end < wanted.stop and (end == start or self._table.size_bytes <= self._table_bytes_max):
                     self._absorb_slot(end)
                     end += 1
             except MemoryError:
@@ -132,6 +132,8 @@ class KernelReduce:
             for merged_keys, merged in merged_states(self._fold, iter([block])):
                 self._output.add(merged_keys, of_each(self._fold, self._fold.finish, merged_keys, merged))
             self._others = ([], [])
+        if self._table.size_bytes > self._table_bytes_max // 2:  # a drained table keeps its memory
+            self._begin()
         self.records += sum(reader.records_in(slot) for reader in self._readers for slot in slots)
 
 
