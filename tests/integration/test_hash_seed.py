@@ -16,6 +16,7 @@ from mrframe.core.model.spec import ReduceOrder
 from mrframe.engines import inline
 from mrframe.engines.plan.planning import SEEDS
 from mrframe.errors import CorruptData, UsageError, UserCodeError
+from mrframe.kernel import compiled
 from mrframe.shuffle.partition import partition_of, slot_column
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 from mrframe.store import file_index
@@ -136,7 +137,7 @@ def test_a_cluster_gives_what_one_process_gives(log):
 
 @pytest.mark.parametrize("read", [words, text])
 def test_words_as_numbers_have_the_same_hash(tmp_path, monkeypatch, rows_by_partition, read):
-    """NumPy has the slots of short keys from a formula of its own, for the usual hash."""
+    """NumPy and the kernel have the slots of text from formulas of their own, for the usual hash."""
     pytest.importorskip("numpy")
     monkeypatch.setattr(map_path, "WORTH_BYTES", 0)
     monkeypatch.setattr(packed_buffer, "MANY_KEYS", 10)
@@ -149,7 +150,7 @@ def test_words_as_numbers_have_the_same_hash(tmp_path, monkeypatch, rows_by_part
     for fast in ("auto", "off"):
         answer, _ = run(job, [str(path)], hash_seed="5", fast=fast)
         found.append((answer, list(rows_by_partition)))
-    assert sum(map(len, taken)) > 10_000
+    assert sum(map(len, taken)) > 10_000 or (read is words and compiled() is not None)
     assert found[0] == found[1]
     assert skew(rows_by_partition) < 1.5
 

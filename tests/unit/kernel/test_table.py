@@ -40,7 +40,7 @@ TEXTS = st.one_of(
     ),
 )
 NUMBERS = st.one_of(
-    st.sampled_from([None, b"", b"-", b"0", b"007", b"9" * 18]), st.integers(0, 3000).map(lambda n: b"%d" % n)
+    st.sampled_from([None, b"", b"-", b"0", b"007", b"9" * 15]), st.integers(0, 3000).map(lambda n: b"%d" % n)
 )
 NUMERIC = ["total", "mean", "smallest", "largest"]
 
