@@ -25,6 +25,7 @@ from mrframe.shuffle.partition import slots_bits
 from mrframe.shuffle.reducers import Count, Distinct, Fold, Largest, Mean, Measures, Smallest, Total, as_fold
 from mrframe.task.columnar.declared_map import Constant, Pick, declared_picks
 
+COLUMNS_MAX = 32  # of a key, and aggregates of a table: KEY_COLUMNS_MAX and AGGREGATES_MAX of the kernel
 _DASH, _EMPTY = 1, 2  # the kernel's flags for texts that are None
 _NAMES: dict[type[Fold], str] = {
     Count: "count",
@@ -64,7 +65,7 @@ def plan_of(job: Job, raw: Sequence[RawValue | None]) -> FoldPlan | None:
     names, fields = job.projection(), job.map_fields()
     column = {at: names.index(field) for at, field in enumerate(fields)}
     key = _columns(picks[0], column)
-    if not key or any(raw[at] is None for at in key):
+    if not 1 <= len(key) <= COLUMNS_MAX or any(raw[at] is None for at in key):
         return None
     aggregates, values, nones = [], [], []
     for part in fold.parts.values() if isinstance(fold, Measures) else (fold,):
@@ -77,6 +78,8 @@ def plan_of(job: Job, raw: Sequence[RawValue | None]) -> FoldPlan | None:
     unused = set(range(len(names))).difference(key, values)
     if any(one is None or one.kind != "text" for one in map(raw.__getitem__, unused)):
         return None  # those of their values that cannot be converted are to be counted
+    if len(aggregates) > COLUMNS_MAX:
+        return None
     text = raw[key[0]] if type(picks[0]) is int else None
     return FoldPlan(
         key,

@@ -8,6 +8,7 @@ from mrframe import Job, Reader, collect, count, distinct, json_lines, logs, tex
 from mrframe.core.model.spec import MIB, Split
 from mrframe.kernel import compiled
 from mrframe.task.code.settings import TaskSettings
+from mrframe.task.map import kernel_fold
 from mrframe.task.map.path import BUFFERS, PATHS, choose, choose_buffer
 
 DOCS = Path(__file__).parents[4] / "docs" / "performance.md"
@@ -85,6 +86,8 @@ NOT_FOLDED = {
     "times are no text": Job(read=logs.combined, key="path", value="time", reduce=distinct),
     "texts are not added": Job(read=logs.combined, key="path", value="host", reduce=total),
     "a number that is not used may be bad": Job(read=logs.combined, key="path", value="size", reduce=count),
+    "more reducers than a table has": Job(read=words, key="word", reduce={f"n{i}": count for i in range(33)}),
+    "more fields than a key has": Job(read=logs.combined, key=("path", "host", "size") * 11, reduce=count),
     "the place of a line": Job(read=logs.combined, key="offset", reduce=count),
     "seconds since 1970 have no fixed width": Job(read=Reader("access", "%h %{sec}t"), key="host", reduce=count),
 }
@@ -113,6 +116,11 @@ def test_picked_fields_are_folded_in_the_kernel(case):
 @pytest.mark.parametrize("case", NOT_FOLDED)
 def test_all_else_is_not(case):
     assert found(NOT_FOLDED[case])[0] != "kernel"
+
+
+@needs_kernel
+def test_the_limits_of_a_plan_are_those_of_the_table():
+    assert {compiled().AGGREGATES_MAX, compiled().KEY_COLUMNS_MAX} == {kernel_fold.COLUMNS_MAX}
 
 
 @needs_kernel
