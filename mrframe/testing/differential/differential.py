@@ -38,7 +38,7 @@ from mrframe.shuffle.run_file import run_writer
 from mrframe.task.columnar import packed_buffer
 from mrframe.task.map import map_input, map_output, map_split
 from mrframe.task.map import path as map_path
-from mrframe.task.reduce import merged_states, reduce_task, sorted_output
+from mrframe.task.reduce import kernel_reduce, merged_states, reduce_task, sorted_output
 from mrframe.testing.differential.random_cases import RandomCase, case
 from mrframe.testing.differential.random_inputs import packed
 from mrframe.testing.differential.random_worlds import SIDE, OuterWorld, entered
@@ -180,6 +180,7 @@ TIGHT = (
     (map_output, "TABLE_ROWS_MIN", 1),
     (map_path, "WORTH_BYTES", 1),
     (packed_buffer, "MANY_KEYS", 2),
+    (kernel_reduce, "OTHERS_MAX", 2),
 )
 """Limits that choose between code paths: a module, the name there, and a value that a run of few records reaches."""
 
@@ -273,7 +274,7 @@ def words(one: RandomCase, folder: str, job: str) -> list[str]:
 
 def command(one: RandomCase, folder: str, job: str) -> tuple[int, bytes, bytes]:
     """(exit code, standard output, standard error) of a case as a command, in a process of its own."""
-    main_module = importlib.import_module("mrframe.__main__")  # imported here once, not in each child
+    main_module = importlib.import_module("mrframe.cli.main")  # imported here once, not in each child
     arguments = [*words(one, folder, job), f"--scratch-dir={folder}"]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         with warnings.catch_warnings():
