@@ -17,7 +17,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mrframe.api.explain.health import Finding, examine, kernel_text
+    from mrframe.api.explain.health import Finding, examine, reader_text
     from mrframe.api.explain.input_lines import InputLine, InputLines
     from mrframe.api.explain.kept_failures import FailureInfo, KeptFailures, Replayed, run_again
     from mrframe.api.explain.saved_results import SavedJobInfo, SavedResults
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from mrframe.task.report.failures import exception_text, user_traceback
 
 _MODULES = {
-    "api.explain.health": ("Finding", "examine", "kernel_text"),
+    "api.explain.health": ("Finding", "examine", "reader_text"),
     "api.explain.input_lines": ("InputLine", "InputLines"),
     "api.explain.kept_failures": ("FailureInfo", "KeptFailures", "Replayed", "run_again"),
     "api.explain.saved_results": ("SavedJobInfo", "SavedResults"),
@@ -183,13 +183,13 @@ __all__ = [
     "jsonl_lines",
     "kept_failures",
     "kept_run_ids",
-    "kernel_text",
     "last_id",
     "last_submission_id",
     "load_job",
     "log_formats",
     "plain_as_utf8",
     "plan_run",
+    "reader_text",
     "readers_by_name",
     "ready_descriptions",
     "ready_names",

@@ -31,6 +31,7 @@ import mrframe
 from mrframe.cli.main import run_as_command
 from mrframe.cli.show import figures
 from mrframe.core.display_width import display_width
+from mrframe.kernel import turn_off
 
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(__file__).parent / "terminal"
@@ -89,8 +90,9 @@ def captured(words: list[str], environment: dict[str, str], width: int) -> str:
 
 
 def _become(words: list[str], environment: dict[str, str]) -> NoReturn:
-    """Run the command in this process, which ends with it."""
+    """Run the command in this process, which ends with it. It looks the same whether a kernel is installed or not."""
     try:
+        turn_off()
         os.environ.clear()
         os.environ.update(environment)
         tempfile.tempdir = None

@@ -9,6 +9,7 @@ import random
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -108,8 +109,17 @@ def test_ten_thousand_hostile_connections_do_not_disturb_the_cluster(standing):
 
 def test_everything_listens_on_the_loopback_only(standing):
     standing.cluster("start", "--nodes", 2, "--slots", 1)
+    deadline_s = time.monotonic() + 20
+    while len(listening := addresses_of(standing.processes())) < 3:  # the master and two nodes
+        assert time.monotonic() < deadline_s, listening
+    assert listening == ["0100007F"] * 3
+    standing.cluster("stop")
+
+
+def addresses_of(pids):
+    """The addresses at which these processes listen."""
     mine = set()
-    for pid in standing.processes():
+    for pid in pids:
         for fd in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
                 mine.add(os.readlink(fd))
@@ -119,9 +129,7 @@ def test_everything_listens_on_the_loopback_only(standing):
             words = line.split()
             if words[3] == "0A" and f"socket:[{words[9]}]" in mine:
                 listening.append(words[1].partition(":")[0])
-    assert len(listening) == 3  # the master and two nodes
-    assert set(listening) == {"0100007F"}
-    standing.cluster("stop")
+    return listening
 
 
 def test_no_process_but_executors_and_the_client_opens_a_pickle(tmp_path):

@@ -21,7 +21,9 @@ from typing import Literal
 
 from mrframe.api.units import bytes_text, counted, seconds_text
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.errors import MrframeError
+from mrframe.errors import FormatError, MrframeError
+from mrframe.formats.readers.access import grammar_of
+from mrframe.formats.readers.line_cutter import cutter_for
 from mrframe.kernel import VARIABLE, compiled
 from mrframe.store.disk import fault_text
 
@@ -123,10 +125,13 @@ def kernel() -> Finding:
     )
 
 
-def kernel_text() -> str:
-    """Say what reads lines in this installation."""
-    module = compiled()
-    return "Python, without the compiled kernel" if module is None else f"the compiled kernel ({module.VECTORS})"
+def reader_text(log_format: str) -> str:
+    """Say what cuts the lines of an access log's format into values, "" for other formats."""
+    try:
+        cutter = cutter_for(grammar_of(log_format), ())
+    except FormatError:
+        return ""
+    return "the compiled kernel" if cutter.uses_kernel else "Python, without the compiled kernel"
 
 
 def _asked(code: str) -> str | None:

@@ -108,8 +108,8 @@ def _rest(summary: Summary, *, verbose: bool) -> list[Line]:
         lines.append(f"  {bytes_text(summary.ledger['nul_bytes'])} of NUL bytes before lines were passed over")
     if summary.prints_cut_bytes:
         lines.append(f"  {bytes_text(summary.prints_cut_bytes)} that the job's code printed are not shown")
-    if verbose and summary.engine != "saved":
-        lines.append(f"  lines were read by {api.kernel_text()}")
+    if verbose and summary.engine != "saved" and (reader := api.reader_text(summary.log_format)):
+        lines.append(f"  lines read by {reader}")
     if verbose and summary.not_saved and summary.not_saved not in summary.warnings:
         lines.append(f"  not cached: {sample(summary.not_saved, REASON_CHARACTERS_MAX)}")
     counters = sorted(summary.counters.items())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mrframe.formats.inputs import compression
-from mrframe.formats.readers import access, json_lines, text
+from mrframe.formats.readers import json_lines, line_cutter, text
 from mrframe.formats.readers.base import plain_lines
 from mrframe.testing import fuzz as fuzzing
 from mrframe.testing.fuzz import Fuzz, fuzz, main
@@ -31,7 +31,7 @@ def test_mutations_of_the_samples_are_read_as_the_parser_of_one_line_says():
         (text, "plain_lines", lambda block: plain_lines(block.replace(b"\x0b", b"\n"))),
         (text, "line_offsets", lambda block: [0] * block.count(b"\n")),
         (json_lines, "read_object", lambda line: {} if line else "empty"),
-        (access, "part", lambda capture, value: (b"", False)),
+        (line_cutter, "part", lambda capture, value: (b"", False)),
         (compression._Stream, "end", lambda self: None),
     ],
 )
