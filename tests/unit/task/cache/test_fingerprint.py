@@ -100,6 +100,12 @@ def test_an_edited_file_in_any_folder_changes_the_fingerprint(tmp_path):
 
     found.add(now())
     assert now() in found
+    (nested / "kernel.abi3.so").write_bytes(b"compiled")
+    assert now() not in found
+    found.add(now())
+    (nested / "kernel.abi3.so").write_bytes(b"compiled again")
+    assert now() not in found
+    found.add(now())
     (nested / "one.py").write_text("x = 12\n")
     found.add(now())
     os.utime(nested / "one.py", ns=(1, 1))
@@ -110,7 +116,7 @@ def test_an_edited_file_in_any_folder_changes_the_fingerprint(tmp_path):
     found.add(now())
     (nested / "notes.txt").write_text("of no account")
     assert now() in found
-    assert len(found) == 5
+    assert len(found) == 7
     fingerprint.own_code.cache_clear()
 
 
