@@ -51,17 +51,18 @@ class Path(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PathCase:
-    """The input of the decision. `split` is None for pairs of the step before."""
+    """The input of the decision. `split` and `reader` are None for pairs of the step before."""
 
     job: Job
     split: Split | None
     settings: TaskSettings
+    reader: BlockReader | None = None
     guarded: bool = False
 
 
 def choose(job: Job, split: Split, settings: TaskSettings, *, guarded: bool = False) -> Path:
     """Return the path of a map over a split of lines. A `guarded` map notes each record before it maps it."""
-    case = PathCase(job, split, settings, guarded)
+    case = PathCase(job, split, settings, block_reader(job, settings), guarded)
     row = next(row for row in PATHS if row.applies(case))
     reader, forms = row.reader(case)
     bad_fields: dict[str, int] = {}
@@ -99,7 +100,7 @@ def _kernel_plan(case: PathCase) -> FoldPlan | None:
         return None
     from mrframe.task.map.kernel_fold import plan_of, scanned_by, words_plan
 
-    raw = scanned_by(block_reader(case.job, case.settings))
+    raw = scanned_by(case.reader)
     return plan_of(case.job, raw) if raw else words_plan(case.job)
 
 
@@ -111,7 +112,7 @@ def _sums_packed(case: PathCase) -> bool:
 def _gives_arrow(case: PathCase) -> bool:
     from mrframe.task.columnar.arrow_reader import gives_arrow
 
-    return not case.guarded and gives_arrow(case.job, block_reader(case.job, case.settings))
+    return not case.guarded and gives_arrow(case.job, _reader(case))
 
 
 # ---- readers, buffers, and feeds that are loaded on demand -----------------------------------------
@@ -120,19 +121,24 @@ def _gives_arrow(case: PathCase) -> bool:
 Read = tuple[BlockReader, Forms]
 
 
+def _reader(case: PathCase) -> BlockReader:
+    assert case.reader is not None, "only lines have a reader"
+    return case.reader
+
+
 def _values(case: PathCase) -> Read:
-    return block_reader(case.job, case.settings), ALL_VALUES
+    return _reader(case), ALL_VALUES
 
 
 def _scanned(case: PathCase) -> Read:
     form = WordsOf if case.job.read == WORDS else Scanned
-    return block_reader(case.job, case.settings), dict.fromkeys(range(len(case.job.projection())), form)
+    return _reader(case), dict.fromkeys(range(len(case.job.projection())), form)
 
 
 def _arrow(case: PathCase) -> Read:
     from mrframe.task.columnar.arrow_reader import ArrowReader
 
-    reader = ArrowReader(case.job, block_reader(case.job, case.settings))
+    reader = ArrowReader(case.job, _reader(case))
     return reader, reader.forms
 
 
