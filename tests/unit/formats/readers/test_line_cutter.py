@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -84,6 +86,12 @@ def _edited(line: bytes, edits):
 @pytest.mark.parametrize("name", LINES)
 def test_common_lines_are_not_refused(name):
     assert check(name, [LINES[name]] * 3) == 0
+
+
+@pytest.mark.parametrize("name", LINES)
+@pytest.mark.parametrize("status", [b"20", b"2000", b"2x0", b"-", b"", b"--"])
+def test_another_status_is_cut_as_the_parser_of_one_line_cuts_it(name, status):
+    check(name, [re.sub(rb'" \d{3} ', b'" ' + status + b" ", LINES[name])])
 
 
 @pytest.mark.parametrize("name", LINES)
