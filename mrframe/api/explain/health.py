@@ -120,8 +120,8 @@ def kernel() -> Finding:
     return Finding(
         "kernel",
         "poor",
-        "not compiled: lines are read by Python, with the same result in three times the time; install a C compiler, "
-        "then mrframe again",
+        "not compiled: lines are read by Python, slower and with the same result; install a C compiler, then mrframe "
+        "again",
     )
 
 

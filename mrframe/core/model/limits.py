@@ -39,8 +39,8 @@ class SchedulerLimits:
                           a node for themselves: two may be chance, or the fault of another attempt on that node
     node_deaths_max       losses with a node that has died before the job fails. Those beyond the shared ones are
                           the task's fault, or that of the machine.
-    full_s                a task that meets a full disk or table ("full") fails its job this long after the first
-                          time, and after `tries_max` attempts: whoever filled it may delete its files meanwhile
+    full_s                time from the first failure for lack of room ("full") to that of the job, which also takes
+                          `tries_max` attempts. In this time other programs may free the room that they have used.
     full_pause_s          pause before a task is retried after that. It doubles with each attempt.
     full_pause_s_max      upper bound of that pause: room that has become free is used within seconds
     fetch_reports_max     failed fetches of an output before it counts as lost: the first may be due to the reader

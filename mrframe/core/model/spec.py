@@ -230,8 +230,8 @@ class Failure:
     kind      "raised": the user's code raised, which is deterministic and not retried. "died": the executor ended.
               "fetch": a source could not be read, and `lost` names its (attempt, node). "refused": the input
               or the job is at fault, not retried. "io": a local fault (disk, memory), retried on another node.
-              "full": the machine has no room (disk, quota, tables of files and processes), whoever took it. Retried
-              after a pause.
+              "full": the machine has no room (disk, quota, tables of files and processes). Retried after a pause,
+              since other programs may have used it up.
     error_slug  identifies the error to raise for "refused" (`errors.py`)
     source    of the record at fault, or the path of a damaged input file
     offset    bytes from the start of the source to the record at fault, -1 if there is none

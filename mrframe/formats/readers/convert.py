@@ -21,7 +21,7 @@ RawColumn = Sequence[bytes | None]
 
 
 class KernelColumn:
-    """A column of a block that the compiled kernel has cut. Its bytes are copied out once they are asked for."""
+    """A column of a block that the compiled kernel has cut. Copies its bytes out on request."""
 
     __slots__ = ("_block", "_index")
 
@@ -45,10 +45,7 @@ class KernelColumn:
 
 
 class RawValue(NamedTuple):
-    """How the bytes of a value spell it: as text, as the digits of an int, or as something else.
-
-    The flags say which bytes mean None.
-    """
+    """The spelling of a value: text, the digits of an int, or anything else. The flags say which bytes mean None."""
 
     kind: Literal["text", "int", "other"]
     dash_is_none: bool = True

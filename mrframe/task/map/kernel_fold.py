@@ -40,7 +40,7 @@ _WORD = RawValue("text", dash_is_none=False)
 
 @dataclass(frozen=True, slots=True)
 class FoldPlan:
-    """How a job is folded: the columns of its key, and for each aggregate its name, its column and its None.
+    """The fold of a job: the columns of its key, and the name, the column and the flags of None of each aggregate.
 
     `key` and `values` are numbers of the projected fields, -1 for an aggregate that needs no value. `is_tuple` says
     that the key is a tuple. `text` describes a key that is one text, and is None for any other key.

@@ -1,4 +1,4 @@
-"""What a keeper imports before it forks. Its processes are tested in tests/integration/cluster."""
+"""A keeper imports its modules before it forks. Tests of its processes are in tests/integration/cluster."""
 
 import subprocess
 import sys
