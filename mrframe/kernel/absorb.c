@@ -149,12 +149,10 @@ static void absorb_keys(table *t, bytes keys, size_t records, const states *all)
     cut_texts(keys, records, t->spans);
     for (size_t at = 0; at < records; at += BATCH) {
         size_t some = records - at < BATCH ? records - at : BATCH;
-        entry *found[BATCH];
-        texts_find(&t->keys, keys.bytes, keys.size, t->spans + at, some, found);
-        for (size_t i = 0; i < some; i++) {
-            found[i]->records += count ? (u64)int_at(count->numbers, at + i) : 1;
-            t->ids[at + i] = found[i]->id;
-        }
+        u32 *ids = t->ids + at;
+        texts_find(&t->keys, keys.bytes, keys.size, t->spans + at, some, ids);
+        for (size_t i = 0; i < some; i++)
+            t->keys.entries[ids[i]].records += count ? (u64)int_at(count->numbers, at + i) : 1;
     }
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 enum { BLOCK_RECORDS_MAX = 4096, BLOCK_BYTES = 256 * 1024, FIRST_GUESS = 512, PIECE_ITEMS_MAX = 16384 };
+enum { FEW_ROWS = 48 }; /* that are sorted by comparing */
 enum { AHEAD = 8 }; /* keys or texts that are fetched from memory before they are written */
 
 /* ---- text ------------------------------------------------------------------------------------------------------- */
@@ -149,7 +150,7 @@ static void put_packed_head(buffer *b, u8 small, u8 large, size_t items) {
 typedef struct {
     u64 prefix;     /* the first eight bytes, to be compared as a number */
     const u8 *text; /* as it is written */
-    u32 length, place, slot, piece; /* `place` of its entry. Long lists of one key are cut into pieces */
+    u32 length, id, slot, piece; /* long lists of one key are cut into pieces */
 } row;
 
 typedef struct {
@@ -162,15 +163,15 @@ typedef struct {
     size_t guess; /* records of the next block */
 } work;
 
-static const entry *entry_of(const work *w, const row *r) { return &w->table->keys.entries[r->place]; }
+static const entry *entry_of(const work *w, const row *r) { return &w->table->keys.entries[r->id]; }
 
 static const state *state_of_row(const work *w, const row *r, size_t aggregate) {
-    return state_of(w->table, entry_of(w, r)->id, aggregate);
+    return state_of(w->table, r->id, aggregate);
 }
 
 /* The part of a key's list that a row has: all, unless the lists alone are the states. */
 static void piece_of(const work *w, const row *r, size_t aggregate, size_t *first, size_t *end) {
-    const size_t *place = w->out->lists[aggregate].first + entry_of(w, r)->id;
+    const size_t *place = w->out->lists[aggregate].first + r->id;
     *first = place[0] + (size_t)r->piece * PIECE_ITEMS_MAX;
     *end = place[1];
     if (w->table->aggregates == 1 && !w->form->wrapped && *end - *first > PIECE_ITEMS_MAX)
@@ -435,6 +436,22 @@ static void sort_rows(row *rows, row *spare, size_t count) {
     memcpy(rows + to, spare + left, (half - left) * sizeof *rows);
 }
 
+/* Sorts by one byte of the prefix after another, as far as that leaves enough rows to share one. */
+static void sort_by_prefix(row *rows, row *spare, size_t count, int shift) {
+    for (; count > FEW_ROWS && shift >= 0; shift -= 8) {
+        size_t end[257] = {0};
+        for (size_t i = 0; i < count; i++) end[(rows[i].prefix >> shift & 255) + 1]++;
+        if (end[(rows->prefix >> shift & 255) + 1] == count) continue;
+        for (size_t byte = 0; byte < 256; byte++) end[byte + 1] += end[byte];
+        for (size_t i = 0; i < count; i++) spare[end[rows[i].prefix >> shift & 255]++] = rows[i];
+        memcpy(rows, spare, count * sizeof *rows);
+        for (size_t byte = 0, from = 0; byte < 256; from = end[byte++])
+            if (end[byte] > from + 1) sort_by_prefix(rows + from, spare, end[byte] - from, shift - 8);
+        return;
+    }
+    sort_rows(rows, spare, count);
+}
+
 /* Sorts by slot and text, and encodes slot by slot. */
 static int encode_slots(work *w) {
     size_t slots = (size_t)1 << w->form->bits;
@@ -445,7 +462,7 @@ static int encode_slots(work *w) {
     for (size_t i = 0; i < w->count; i++) w->spare[end[w->rows[i].slot]++] = w->rows[i];
     int failed = 0;
     for (size_t slot = 0, from = 0; slot < slots && !failed; from = end[slot++]) {
-        sort_rows(w->spare + from, w->rows, end[slot] - from);
+        sort_by_prefix(w->spare + from, w->rows, end[slot] - from, 56);
         failed = cut(w, w->spare + from, w->spare + end[slot]);
     }
     free(end);
@@ -457,42 +474,38 @@ static int encode_slots(work *w) {
 static int fits(i128 number) { return number >= INT64_MIN && number <= INT64_MAX; }
 
 /* Whether a key is left to Python: it is no plain text, or a state of it has no column form. */
-static int is_other(const work *w, const entry *e) {
+static int is_other(const work *w, u32 id) {
+    const entry *e = &w->table->keys.entries[id];
     const u8 *text = entry_text(&w->table->keys, e);
     if (!w->form->as_text || e->length == ABSENT || memchr(text, 0, e->length)) return 1;
     for (size_t i = 0; i < w->form->nones_count; i++)
         if (w->form->nones[i].length == e->length && !memcmp(w->form->nones[i].text, text, e->length)) return 1;
     for (size_t a = 0; a < w->table->aggregates; a++)
-        if (w->table->kinds[a] != COUNT && !fits(state_of(w->table, e->id, a)->number)) return 1;
+        if (w->table->kinds[a] != COUNT && !fits(state_of(w->table, id, a)->number)) return 1;
     return 0;
 }
 
-static size_t pieces_of(const work *w, const entry *e) {
+static size_t pieces_of(const work *w, u32 id) {
     const table *t = w->table;
     if (t->kinds[0] != DISTINCT || t->aggregates > 1 || w->form->wrapped || w->form->results) return 1;
-    u64 values = state_of(t, e->id, 0)->values;
+    u64 values = state_of(t, id, 0)->values;
     return values ? (size_t)((values + PIECE_ITEMS_MAX - 1) / PIECE_ITEMS_MAX) : 1;
 }
 
-static void add_rows(work *w, const u32 *crc_table, const entry *e, const u8 *text, u32 length) {
+static void add_rows(work *w, const u32 *crc_table, u32 id, const u8 *text, u32 length) {
     int bits = w->form->bits;
     u32 slot = bits ? hash_of(crc_table, text, length) >> (32 - bits) : 0;
-    row one = {prefix_of(text, length), text, length, (u32)(e - w->table->keys.entries), slot, 0};
-    for (size_t pieces = pieces_of(w, e); one.piece < pieces; one.piece++) w->rows[w->count++] = one;
-}
-
-static int by_id(const void *a, const void *b) {
-    u64 one = *(const u64 *)a, other = *(const u64 *)b;
-    return one < other ? -1 : one > other;
+    row one = {prefix_of(text, length), text, length, id, slot, 0};
+    for (size_t pieces = pieces_of(w, id); one.piece < pieces; one.piece++) w->rows[w->count++] = one;
 }
 
 /* Room for all keys that are written otherwise than they are held. */
 static u8 *escaped_room(const work *w) {
     const texts *keys = &w->table->keys;
     size_t bytes = 0;
-    for (size_t i = 0; i < keys->capacity; i++) {
+    for (size_t i = 0; i < keys->used; i++) {
         const entry *e = &keys->entries[i];
-        if (e->length < FREE && !is_utf8(entry_text(keys, e), e->length, 0)) bytes += 3 * (size_t)e->length;
+        if (e->length != ABSENT && !is_utf8(entry_text(keys, e), e->length, 0)) bytes += 3 * (size_t)e->length;
     }
     return malloc(bytes);
 }
@@ -509,23 +522,21 @@ static int collect(work *w) {
     w->spare = allocate(rows, sizeof *w->spare);
     w->out->others = malloc((keys->used + 1) * sizeof *w->out->others);
     if (!w->rows || !w->spare || !w->out->others) return -1;
-    for (size_t i = 0; i < keys->capacity; i++) {
-        const entry *e = &keys->entries[i];
-        if (e->length == FREE) continue;
+    for (u32 id = 0; id < keys->used; id++) {
+        const entry *e = &keys->entries[id];
         const u8 *text = entry_text(keys, e);
-        if (is_other(w, e)) {
-            w->out->others[w->out->others_count++] = (u64)e->id << 32 | i;
+        if (is_other(w, id)) {
+            w->out->others[w->out->others_count++] = id;
         } else if (w->table->filling == FROM_RUNS || is_utf8(text, e->length, 0)) {
-            add_rows(w, crc_table, e, text, e->length);
+            add_rows(w, crc_table, id, text, e->length);
         } else {
             if (!w->escaped) to = w->escaped = escaped_room(w);
             if (!w->escaped) return -1;
             u32 length = (u32)copy_escaped(to, text, e->length);
-            add_rows(w, crc_table, e, to, length);
+            add_rows(w, crc_table, id, to, length);
             to += length;
         }
     }
-    qsort(w->out->others, w->out->others_count, sizeof *w->out->others, by_id);
     return 0;
 }
 
@@ -533,15 +544,13 @@ static int collect(work *w) {
 static int list_texts(const table *t, size_t aggregate, lists *l) {
     const pairs *p = &t->different[aggregate]->pairs;
     size_t keys = t->keys.used;
-    u32 *place = texts_by_id(&t->different[aggregate]->texts);
     l->item = malloc((p->used + 1) * sizeof *l->item);
     l->first = calloc(keys + 2, sizeof *l->first);
-    int failed = !place || !l->item || !l->first;
+    int failed = !l->item || !l->first;
     for (size_t id = 0; !failed && id + 1 < keys; id++)
         l->first[id + 2] = l->first[id + 1] + state_of(t, (u32)id, aggregate)->values;
     for (size_t i = 0; !failed && i < p->used; i++)
-        l->item[l->first[(p->order[i] >> 32) + 1]++] = place[(u32)p->order[i]];
-    free(place);
+        l->item[l->first[(p->order[i] >> 32) + 1]++] = (u32)p->order[i];
     return failed ? -1 : 0;
 }
 

@@ -34,7 +34,7 @@ typedef struct {
 } encoded_block;
 
 typedef struct {
-    u32 *item;     /* entries of texts, key by key, each in the order of arrival */
+    u32 *item;     /* ids of texts, key by key, each in the order of arrival */
     size_t *first; /* where those of each key begin, and where the last end */
 } lists;
 
@@ -42,7 +42,7 @@ typedef struct {
     buffer bytes;
     encoded_block *blocks;
     size_t blocks_count, blocks_capacity;
-    u64 *others; /* keys that are for Python, in the order of arrival: the id, and below it the place of the entry */
+    u32 *others; /* ids of keys that are for Python, in the order of arrival */
     size_t others_count;
     lists lists[AGGREGATES_MAX]; /* of DISTINCT */
 } drained;

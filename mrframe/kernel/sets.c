@@ -8,17 +8,17 @@ enum { CAPACITY_MIN = 1024 };
 static const size_t KEPT_BYTES_MAX = (size_t)64 << 20; /* of an array that is kept empty for the next use */
 
 /* Large arrays are read at random, so they lie in large pages where the system has them: a third less time. */
-void *allocate(size_t items, size_t item_bytes) {
-    const size_t page = (size_t)2 << 20;
-    if (items > SIZE_MAX / 2 / item_bytes) return NULL;
-    size_t bytes = items * item_bytes;
-    if (bytes < page) return malloc(bytes);
-    bytes = (bytes + page - 1) / page * page;
-    void *array = aligned_alloc(page, bytes);
+static void *in_large_pages(void *array, size_t bytes) {
 #ifdef MADV_HUGEPAGE
-    if (array) madvise(array, bytes, MADV_HUGEPAGE); /* if it is refused, the pages are small */
+    const size_t page = (size_t)2 << 20;
+    u8 *first = (u8 *)(((uintptr_t)array + page - 1) / page * page), *end = (u8 *)array + bytes;
+    if (array && end >= first + page) madvise(first, (size_t)(end - first), MADV_HUGEPAGE); /* or else they are small */
 #endif
     return array;
+}
+
+void *allocate(size_t items, size_t item_bytes) {
+    return items > SIZE_MAX / 2 / item_bytes ? NULL : in_large_pages(malloc(items * item_bytes), items * item_bytes);
 }
 
 int grow(void *array, size_t *capacity, size_t wanted, size_t item_bytes) {
@@ -27,7 +27,7 @@ int grow(void *array, size_t *capacity, size_t wanted, size_t item_bytes) {
     if (wanted <= *capacity) return 0;
     while (items < wanted) items *= 2;
     memcpy(&old, array, sizeof old);
-    u8 *grown = realloc(old, items * item_bytes);
+    u8 *grown = in_large_pages(realloc(old, items * item_bytes), items * item_bytes);
     if (!grown) return -1;
     memcpy(array, &grown, sizeof grown);
     *capacity = items;
@@ -95,43 +95,36 @@ static inline probe probe_of(const texts *t, const u8 *base, size_t size, span s
 
 /* ---- texts ------------------------------------------------------------------------------------------------------ */
 
-static entry *free_entries(size_t capacity) {
-    entry *entries = allocate(capacity, sizeof *entries);
-    for (size_t i = 0; entries && i < capacity; i++) entries[i].length = FREE;
-    return entries;
-}
-
 int texts_init(texts *t, const u64 seed[2]) {
     memset(t, 0, sizeof *t);
     t->seed[0] = seed[0];
     t->seed[1] = seed[1];
     t->capacity = CAPACITY_MIN;
-    t->entries = free_entries(t->capacity);
-    return t->entries ? 0 : -1;
+    t->slots = calloc(t->capacity, sizeof *t->slots);
+    return t->slots ? 0 : -1;
 }
 
 static int texts_rehash(texts *t, size_t capacity) {
-    entry *entries = free_entries(capacity);
-    if (!entries) return -1;
-    for (size_t i = 0; i < t->capacity; i++) {
-        const entry *e = &t->entries[i];
-        if (e->length == FREE) continue;
-        u64 hash = is_short(e->length) ? hash_short(t, e->head, e->tail, e->length) : e->head;
-        size_t at = hash & (capacity - 1);
-        while (entries[at].length != FREE) at = (at + 1) & (capacity - 1);
-        entries[at] = *e;
+    u64 *slots = allocate(capacity, sizeof *slots);
+    if (!slots) return -1;
+    memset(slots, 0, capacity * sizeof *slots);
+    for (size_t id = 0; id < t->used; id++) {
+        size_t at = t->entries[id].hash & (capacity - 1);
+        while (slots[at]) at = (at + 1) & (capacity - 1);
+        slots[at] = (u64)t->entries[id].hash << 32 | (id + 1);
     }
-    free(t->entries);
-    t->entries = entries;
+    free(t->slots);
+    t->slots = slots;
     t->capacity = capacity;
     return 0;
 }
 
 int texts_reserve(texts *t, size_t more, size_t more_bytes) {
     size_t capacity = t->capacity;
-    if (more > UINT32_MAX / 2 - t->used) return -1; /* ids and places of entries have 32 bits */
+    if (more > UINT32_MAX / 2 - t->used) return -1; /* ids have 32 bits */
     while ((t->used + more) * 8 > capacity * 5) capacity *= 2;
     if (grow(&t->arena, &t->arena_capacity, t->arena_used + more_bytes, 1)) return -1;
+    if (grow(&t->entries, &t->entries_capacity, t->used + more, sizeof *t->entries)) return -1;
     return capacity > t->capacity ? texts_rehash(t, capacity) : 0;
 }
 
@@ -140,60 +133,62 @@ static inline int is_entry_of(const texts *t, const entry *e, const probe *p, co
     return is_short(length) ? e->tail == p->tail : !memcmp(t->arena + e->tail, text, length);
 }
 
-static void fill(texts *t, entry *e, const probe *p, const u8 *text, u32 length) {
-    *e = (entry){p->head, p->tail, length, (u32)t->used++, 0};
-    if (is_short(length)) return;
-    e->tail = t->arena_used;
-    memcpy(t->arena + t->arena_used, text, length);
-    t->arena_used += length;
+static u32 add_entry(texts *t, const probe *p, const u8 *text, u32 length) {
+    entry *e = &t->entries[t->used];
+    *e = (entry){p->head, p->tail, 0, length, (u32)p->hash};
+    if (!is_short(length)) {
+        e->tail = t->arena_used;
+        memcpy(t->arena + t->arena_used, text, length);
+        t->arena_used += length;
+    }
+    return (u32)t->used++;
 }
 
-void texts_find(texts *t, const u8 *base, size_t size, const span *wanted, size_t count, entry **found) {
+static inline u32 find_or_add(texts *t, const probe *p, const u8 *text, u32 length) {
+    size_t mask = t->capacity - 1, at = p->hash & mask;
+    for (; t->slots[at]; at = (at + 1) & mask) {
+        u32 id = (u32)t->slots[at] - 1;
+        if (t->slots[at] >> 32 == (u32)p->hash && is_entry_of(t, &t->entries[id], p, text, length)) return id;
+    }
+    t->slots[at] = (u64)(u32)p->hash << 32 | (t->used + 1);
+    return add_entry(t, p, text, length);
+}
+
+void texts_find(texts *t, const u8 *base, size_t size, const span *wanted, size_t count, u32 *found) {
     probe probes[BATCH];
     size_t mask = t->capacity - 1;
     for (size_t i = 0; i < count; i++) {
         probes[i] = probe_of(t, base, size, wanted[i]);
-        __builtin_prefetch(&t->entries[probes[i].hash & mask]);
+        __builtin_prefetch(&t->slots[probes[i].hash & mask]);
     }
-    for (size_t i = 0; i < count; i++) {
-        const u8 *text = base + wanted[i].at;
-        u32 length = wanted[i].length;
-        entry *e = &t->entries[probes[i].hash & mask];
-        while (!is_entry_of(t, e, &probes[i], text, length)) {
-            if (e->length == FREE) {
-                fill(t, e, &probes[i], text, length);
-                break;
-            }
-            if (++e == t->entries + t->capacity) e = t->entries;
-        }
-        found[i] = e;
+    for (size_t i = 0; i < count; i++) { /* the first guess is nearly always right */
+        u64 slot = t->slots[probes[i].hash & mask];
+        if (slot) __builtin_prefetch(&t->entries[(u32)slot - 1], 1);
     }
+    for (size_t i = 0; i < count; i++)
+        found[i] = find_or_add(t, &probes[i], base + wanted[i].at, wanted[i].length);
 }
 
 void texts_clear(texts *t) {
     texts fresh;
-    int is_large = t->capacity * sizeof(entry) > KEPT_BYTES_MAX || t->arena_capacity > KEPT_BYTES_MAX;
+    int is_large = texts_bytes(t) > KEPT_BYTES_MAX;
     if (is_large && !texts_init(&fresh, t->seed)) {
         texts_free(t);
         *t = fresh;
     }
-    for (size_t i = 0; i < t->capacity; i++) t->entries[i].length = FREE;
+    memset(t->slots, 0, t->capacity * sizeof *t->slots);
     t->used = t->arena_used = 0;
 }
 
 void texts_free(texts *t) {
     free(t->entries);
+    free(t->slots);
     free(t->arena);
     memset(t, 0, sizeof *t);
 }
 
-size_t texts_bytes(const texts *t) { return t->capacity * sizeof(entry) + t->arena_capacity; }
-
-u32 *texts_by_id(const texts *t) {
-    u32 *place = malloc((t->used + 1) * sizeof *place);
-    for (size_t i = 0; place && i < t->capacity; i++)
-        if (t->entries[i].length != FREE) place[t->entries[i].id] = (u32)i;
-    return place;
+size_t texts_bytes(const texts *t) {
+    return t->entries_capacity * sizeof *t->entries + t->capacity * sizeof *t->slots + t->arena_capacity;
 }
 
 /* ---- pairs ------------------------------------------------------------------------------------------------------ */

@@ -10,17 +10,17 @@
 
 enum { BATCH = 64, SHORT_MAX = 16 };
 
-#define FREE (UINT32_MAX - 1) /* length of an entry without a text. ABSENT is a text of its own: None */
-
 typedef struct {
     u64 head, tail; /* a short text itself, padded with zeros. Of a long one its hash and its place in the arena */
-    u32 length, id;
     u64 records;
+    u32 length, hash;
 } entry;
 
 typedef struct {
-    entry *entries;
-    size_t capacity, used; /* the capacity is a power of two. Ids are 0 … used - 1, in the order of arrival */
+    entry *entries; /* by id: 0 … used - 1, in the order of arrival, so that frequent texts lie together */
+    size_t entries_capacity, used;
+    u64 *slots; /* the hash of an entry above its id + 1, or 0 */
+    size_t capacity; /* a power of two */
     u8 *arena;
     size_t arena_capacity, arena_used;
     u64 seed[2]; /* secret, so that no log can aim its texts at one entry */
@@ -48,8 +48,9 @@ int pairs_reserve(pairs *p, size_t more);
 void *allocate(size_t items, size_t item_bytes); /* to be freed with `free` */
 int grow(void *array, size_t *capacity, size_t wanted, size_t item_bytes);
 
-/* Finds or adds up to BATCH texts of a block of `size` bytes. New entries have no records yet. */
-void texts_find(texts *t, const u8 *base, size_t size, const span *wanted, size_t count, entry **found);
+/* Finds or adds up to BATCH texts of a block of `size` bytes: their ids. New entries have no records yet. An ABSENT
+ * text is one of its own: None. */
+void texts_find(texts *t, const u8 *base, size_t size, const span *wanted, size_t count, u32 *found);
 
 /* Adds up to BATCH pairs. `is_new` receives which of them were not there before. */
 void pairs_add(pairs *p, const u64 *added, size_t count, u8 *is_new);
@@ -61,8 +62,5 @@ void texts_free(texts *t);
 void pairs_free(pairs *p);
 size_t texts_bytes(const texts *t);
 size_t pairs_bytes(const pairs *p);
-
-/* Where the entry of each id lies, NULL when memory ends. The caller frees it. */
-u32 *texts_by_id(const texts *t);
 
 #endif

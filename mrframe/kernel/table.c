@@ -5,7 +5,8 @@
 
 #include "find.h"
 
-enum { DIGITS_MAX = 18 }; /* of a number, so that it fits 64 bits whatever its digits */
+enum { DIGITS_MAX = 18 };     /* of a number, so that it fits 64 bits whatever its digits */
+enum { DRAINED_BYTES = 80 };  /* that draining needs for a key, without its text. The growth of entries needs less */
 
 int table_init(table *t, const u8 *kinds, size_t aggregates, const u64 seed[2]) {
     memset(t, 0, sizeof *t);
@@ -54,7 +55,7 @@ void table_free(table *t) {
 size_t table_bytes(const table *t) {
     size_t held = texts_bytes(&t->keys) + t->states_capacity * sizeof *t->states + t->scratch_capacity +
                   t->spans_capacity * sizeof *t->spans + (t->left_out_capacity + t->ids_capacity) * sizeof *t->ids;
-    size_t doubled = 2 * t->keys.capacity * sizeof *t->keys.entries; /* a third of this for each entry drains it, too */
+    size_t doubled = 2 * t->keys.capacity * sizeof *t->keys.slots + t->keys.used * DRAINED_BYTES;
     for (size_t a = 0; a < t->aggregates; a++) {
         const different *d = t->different[a];
         if (!d) continue;
@@ -84,11 +85,11 @@ void fold_state(u8 kind, state *into, i128 number, u64 values) {
 void add_different(table *t, size_t aggregate, const u8 *base, size_t size, const span *found, const u32 *owners,
                    size_t count) {
     different *d = t->different[aggregate];
-    entry *entries[BATCH];
+    u32 ids[BATCH];
     u64 added[BATCH];
     u8 is_new[BATCH];
-    texts_find(&d->texts, base, size, found, count, entries);
-    for (size_t i = 0; i < count; i++) added[i] = (u64)owners[i] << 32 | entries[i]->id;
+    texts_find(&d->texts, base, size, found, count, ids);
+    for (size_t i = 0; i < count; i++) added[i] = (u64)owners[i] << 32 | ids[i];
     pairs_add(&d->pairs, added, count, is_new);
     for (size_t i = 0; i < count; i++) state_of(t, owners[i], aggregate)->values += is_new[i];
 }
@@ -122,7 +123,7 @@ typedef struct {
     size_t count;
     u32 records[BATCH]; /* of the block. Those that are left out are not among them */
     i64 numbers[AGGREGATES_MAX][BATCH];
-    entry *found[BATCH];
+    u32 found[BATCH]; /* ids of their keys */
 } batch;
 
 #define NO_NUMBER INT64_MIN /* which has more than 18 digits */
@@ -189,7 +190,7 @@ static void find_keys(table *t, const log_columns *in, batch *b) {
         for (size_t i = 0; i < b->count; i++) keys[i] = in->keys[0][b->records[i]];
         texts_find(&t->keys, in->base, in->size, keys, b->count, b->found);
     }
-    for (size_t i = 0; i < b->count; i++) b->found[i]->records++;
+    for (size_t i = 0; i < b->count; i++) t->keys.entries[b->found[i]].records++;
 }
 
 static void add_texts(table *t, size_t aggregate, const log_columns *in, const batch *b) {
@@ -200,7 +201,7 @@ static void add_texts(table *t, size_t aggregate, const log_columns *in, const b
         span s = in->values[aggregate][b->records[i]];
         if (is_none(in->base, s, in->nones[aggregate])) continue;
         texts[count] = s;
-        owners[count++] = b->found[i]->id;
+        owners[count++] = b->found[i];
     }
     add_different(t, aggregate, in->base, in->size, texts, owners, count);
 }
@@ -209,7 +210,7 @@ static void add_numbers(table *t, size_t aggregate, const batch *b) {
     const i64 *numbers = b->numbers[aggregate];
     for (size_t i = 0; i < b->count; i++)
         if (numbers[i] != NO_NUMBER)
-            fold_state(t->kinds[aggregate], state_of(t, b->found[i]->id, aggregate), numbers[i], 1);
+            fold_state(t->kinds[aggregate], state_of(t, b->found[i], aggregate), numbers[i], 1);
 }
 
 int table_add(table *t, const log_columns *in) {
@@ -286,9 +287,9 @@ i64 table_add_words(table *t, const u8 *data, size_t size) {
     t->filling = FROM_LOGS;
     for (size_t at = 0; at < count; at += BATCH) {
         size_t some = count - at < BATCH ? count - at : BATCH;
-        entry *found[BATCH];
+        u32 found[BATCH];
         texts_find(&t->keys, data, size, t->spans + at, some, found);
-        for (size_t i = 0; i < some; i++) found[i]->records++;
+        for (size_t i = 0; i < some; i++) t->keys.entries[found[i]].records++;
     }
     return (i64)count;
 }

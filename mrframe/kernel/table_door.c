@@ -211,22 +211,22 @@ static PyObject *list_of(const table *t, const lists *l, u32 id, size_t aggregat
     return list;
 }
 
-static PyObject *state_as_python(const table *t, const drain_form *form, const drained *d, const entry *e, size_t a) {
-    if (t->kinds[a] == COUNT) return PyLong_FromUnsignedLongLong(e->records);
-    const state *s = state_of(t, e->id, a);
+static PyObject *state_as_python(const table *t, const drain_form *form, const drained *d, u32 id, size_t a) {
+    if (t->kinds[a] == COUNT) return PyLong_FromUnsignedLongLong(t->keys.entries[id].records);
+    const state *s = state_of(t, id, a);
     if (t->kinds[a] == DISTINCT)
-        return form->results ? PyLong_FromUnsignedLongLong(s->values) : list_of(t, &d->lists[a], e->id, a);
+        return form->results ? PyLong_FromUnsignedLongLong(s->values) : list_of(t, &d->lists[a], id, a);
     if (t->kinds[a] == TOTAL) return int_of(s->number);
     if (t->kinds[a] == MEAN) return Py_BuildValue("(NK)", int_of(s->number), (unsigned long long)s->values);
     if (s->values) return int_of(s->number);
     Py_RETURN_NONE;
 }
 
-static PyObject *states_as_python(const table *t, const drain_form *form, const drained *d, const entry *e) {
-    if (!form->wrapped) return state_as_python(t, form, d, e, 0);
+static PyObject *states_as_python(const table *t, const drain_form *form, const drained *d, u32 id) {
+    if (!form->wrapped) return state_as_python(t, form, d, id, 0);
     PyObject *states = PyTuple_New(t->aggregates);
     for (size_t a = 0; states && a < t->aggregates; a++) {
-        PyObject *one = state_as_python(t, form, d, e, a);
+        PyObject *one = state_as_python(t, form, d, id, a);
         if (!one || PyTuple_SetItem(states, (Py_ssize_t)a, one)) Py_CLEAR(states);
     }
     return states;
@@ -235,9 +235,9 @@ static PyObject *states_as_python(const table *t, const drain_form *form, const 
 static PyObject *others_of(const table_object *self, const drain_form *form, const drained *d) {
     PyObject *others = PyList_New((Py_ssize_t)d->others_count);
     for (size_t i = 0; others && i < d->others_count; i++) {
-        const entry *e = &self->table.keys.entries[(u32)d->others[i]];
+        const entry *e = &self->table.keys.entries[d->others[i]];
         PyObject *one = Py_BuildValue("(NKN)", parts_of(self, e), (unsigned long long)e->records,
-                                      states_as_python(&self->table, form, d, e));
+                                      states_as_python(&self->table, form, d, d->others[i]));
         if (!one || PyList_SetItem(others, (Py_ssize_t)i, one)) Py_CLEAR(others);
     }
     return others;
