@@ -8,17 +8,17 @@ enum { CAPACITY_MIN = 1024 };
 static const size_t KEPT_BYTES_MAX = (size_t)64 << 20; /* of an array that is kept empty for the next use */
 
 /* Large arrays are read at random, so they lie in large pages where the system has them: a third less time. */
-static void *in_large_pages(void *array, size_t bytes) {
-#ifdef MADV_HUGEPAGE
+void *allocate(size_t items, size_t item_bytes) {
     const size_t page = (size_t)2 << 20;
-    u8 *first = (u8 *)(((uintptr_t)array + page - 1) / page * page), *end = (u8 *)array + bytes;
-    if (array && end >= first + page) madvise(first, (size_t)(end - first), MADV_HUGEPAGE); /* or else they are small */
+    if (items > SIZE_MAX / 2 / item_bytes) return NULL;
+    size_t bytes = items * item_bytes;
+    if (bytes < page) return malloc(bytes);
+    bytes = (bytes + page - 1) / page * page;
+    void *array = aligned_alloc(page, bytes);
+#ifdef MADV_HUGEPAGE
+    if (array) madvise(array, bytes, MADV_HUGEPAGE); /* if it is refused, the pages are small */
 #endif
     return array;
-}
-
-void *allocate(size_t items, size_t item_bytes) {
-    return items > SIZE_MAX / 2 / item_bytes ? NULL : in_large_pages(malloc(items * item_bytes), items * item_bytes);
 }
 
 int grow(void *array, size_t *capacity, size_t wanted, size_t item_bytes) {
@@ -26,9 +26,11 @@ int grow(void *array, size_t *capacity, size_t wanted, size_t item_bytes) {
     size_t items = *capacity ? *capacity : 64;
     if (wanted <= *capacity) return 0;
     while (items < wanted) items *= 2;
-    memcpy(&old, array, sizeof old);
-    u8 *grown = in_large_pages(realloc(old, items * item_bytes), items * item_bytes);
+    u8 *grown = allocate(items, item_bytes);
     if (!grown) return -1;
+    memcpy(&old, array, sizeof old);
+    if (old) memcpy(grown, old, *capacity * item_bytes);
+    free(old);
     memcpy(array, &grown, sizeof grown);
     *capacity = items;
     return 0;
@@ -48,15 +50,8 @@ static inline u64 mix(u64 a, u64 b) {
     return (u64)product ^ (u64)(product >> 64);
 }
 
-/* The first bytes of a word in memory, the others zero. */
-static inline u64 first_bytes(u64 bytes, u32 count) {
-    if (count >= 8) return bytes;
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    return count ? bytes >> (64 - 8 * count) << (64 - 8 * count) : 0;
-#else
-    return bytes & (((u64)1 << (8 * count)) - 1);
-#endif
-}
+/* 16 bytes from 16 - n on are a mask of the first n. */
+static const u8 FIRST[32] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
 
 typedef struct {
     u64 head, tail, hash;
@@ -79,16 +74,15 @@ static inline probe probe_of(const texts *t, const u8 *base, size_t size, span s
         found.head = found.hash = hash_long(t, base + s.at, s.length);
         return found;
     }
+    u8 padded[SHORT_MAX] = {0};
     u32 length = s.length == ABSENT ? 0 : s.length;
-    if (length && size - s.at >= SHORT_MAX) {
-        found.head = first_bytes(load(base + s.at), length);
-        found.tail = length > 8 ? first_bytes(load(base + s.at + 8), length - 8) : 0;
-    } else if (length) { /* 16 bytes would reach out of the block */
-        u8 padded[SHORT_MAX] = {0};
-        memcpy(padded, base + s.at, length);
-        found.head = load(padded);
-        found.tail = load(padded + 8);
+    const u8 *text = base + s.at, *mask = FIRST + SHORT_MAX - length;
+    if (!length || size - s.at < SHORT_MAX) { /* 16 bytes would reach out of the block */
+        if (length) memcpy(padded, text, length);
+        text = padded;
     }
+    found.head = load(text) & load(mask);
+    found.tail = load(text + 8) & load(mask + 8);
     found.hash = hash_short(t, found.head, found.tail, s.length);
     return found;
 }

@@ -55,14 +55,14 @@ void table_free(table *t) {
 size_t table_bytes(const table *t) {
     size_t held = texts_bytes(&t->keys) + t->states_capacity * sizeof *t->states + t->scratch_capacity +
                   t->spans_capacity * sizeof *t->spans + (t->left_out_capacity + t->ids_capacity) * sizeof *t->ids;
-    size_t doubled = 2 * t->keys.capacity * sizeof *t->keys.slots + t->keys.used * DRAINED_BYTES;
+    size_t doubled = 2 * t->keys.capacity * sizeof *t->keys.slots, drained = t->keys.used * DRAINED_BYTES;
     for (size_t a = 0; a < t->aggregates; a++) {
         const different *d = t->different[a];
         if (!d) continue;
         held += texts_bytes(&d->texts) + pairs_bytes(&d->pairs);
         doubled += 2 * d->pairs.capacity * sizeof *d->pairs.slots;
     }
-    return held + doubled;
+    return held + (doubled > drained ? doubled : drained);
 }
 
 int table_reserve(table *t, size_t records, size_t key_bytes) {
