@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from mrframe.core.settings.options import RunOptions
     from mrframe.errors import MrframeError
     from mrframe.formats.registry import json_lines, logs, text, words
+    from mrframe.shuffle.measures.approx_distinct import approx_distinct
+    from mrframe.shuffle.measures.ends import first, first_by, last, last_by
+    from mrframe.shuffle.measures.frequent import heavy_hitters
+    from mrframe.shuffle.measures.quantiles import approx_quantile, median, quantile
+    from mrframe.shuffle.measures.spread import stddev
     from mrframe.shuffle.reducers import collect, count, distinct, largest, mean, smallest, total
     from mrframe.task.report.counters import increment
 
@@ -45,6 +50,11 @@ _NAMES = {
     "core.settings.options": ("RunOptions",),
     "errors": ("MrframeError",),
     "formats.registry": ("json_lines", "logs", "text", "words"),
+    "shuffle.measures.approx_distinct": ("approx_distinct",),
+    "shuffle.measures.ends": ("first", "first_by", "last", "last_by"),
+    "shuffle.measures.frequent": ("heavy_hitters",),
+    "shuffle.measures.quantiles": ("approx_quantile", "median", "quantile"),
+    "shuffle.measures.spread": ("stddev",),
     "shuffle.reducers": ("collect", "count", "distinct", "largest", "mean", "smallest", "total"),
     "task.report.counters": ("increment",),
 }
@@ -60,21 +70,31 @@ __all__ = [
     "RunOptions",
     "Submission",
     "Summary",
+    "approx_distinct",
+    "approx_quantile",
     "cluster_status",
     "collect",
     "connect",
     "count",
     "distinct",
     "each",
+    "first",
+    "first_by",
+    "heavy_hitters",
     "increment",
     "json_lines",
     "largest",
+    "last",
+    "last_by",
     "logs",
     "main",
     "mean",
+    "median",
+    "quantile",
     "run",
     "smallest",
     "start_cluster",
+    "stddev",
     "stop_cluster",
     "text",
     "top",

@@ -18,8 +18,8 @@ from itertools import chain, islice
 from sys import getsizeof
 from typing import Any, Protocol
 
+from mrframe.shuffle.fold import Fold
 from mrframe.shuffle.keys import canonical
-from mrframe.shuffle.reducers import Fold
 from mrframe.shuffle.values import as_travelled
 
 Columns = tuple[list[Any], list[Any]]
@@ -194,19 +194,16 @@ class FoldBuffer(PairsBuffer):
         tokens, states = self.fold.entries(self._states)
         keys, sealed = self._table.keys_of(tokens), self.fold.sealed(list(states))
         self._states, self._table = self.fold.new_table(), _Table()
-        return _in_pieces(keys, sealed) if self.fold.divisible else (keys, sealed)
+        return _in_pieces(self.fold, keys, sealed) if self.fold.divisible else (keys, sealed)
 
 
-def _in_pieces(keys: list[Any], states: list[Any]) -> Columns:
-    """Yield the same columns with long states cut into several of the same key: a block is held in memory whole."""
-    if max(map(len, states), default=0) <= STATE_ITEMS_MAX:
+def _in_pieces(fold: Fold, keys: list[Any], states: list[Any]) -> Columns:
+    """Return the same columns with long states cut into several of the same key: a block is held in memory whole."""
+    cut = [fold.pieces(state, STATE_ITEMS_MAX) for state in states]
+    if max(map(len, cut), default=1) == 1:
         return keys, states
-    cut = [
-        (key, state[at : at + STATE_ITEMS_MAX])
-        for key, state in zip(keys, states, strict=True)
-        for at in range(0, max(1, len(state)), STATE_ITEMS_MAX)
-    ]
-    return [key for key, _ in cut], [state for _, state in cut]
+    long = [key for key, pieces in zip(keys, cut, strict=True) for _ in pieces]
+    return long, list(chain.from_iterable(cut))
 
 
 class CombineBuffer(PairsBuffer):
@@ -291,7 +288,7 @@ def _weight(objects: Iterable[Any], count: int) -> int:
         return 0
     if isinstance(objects, (list, tuple)):
         sample = objects[:: max(1, count // _SAMPLE)]
-        if type(sample[0]) in _CONTAINERS and len(set(map(type, objects))) == 1:
+        if isinstance(sample[0], _CONTAINERS) and len(set(map(type, objects))) == 1:
             return _contained(objects, sample)
     else:
         sample = list(islice(objects, _SAMPLE * 32))

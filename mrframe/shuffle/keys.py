@@ -255,6 +255,33 @@ _CANONICAL: dict[type, Callable[[Any], bytes]] = {
 }
 
 
+def from_canonical(data: bytes) -> Any:
+    """Return the key of these canonical bytes: a datetime in UTC."""
+    tag, body = data[:1], data[1:]
+    if tag != b"t":
+        return _FROM_CANONICAL[tag](body)
+    items, at = [], 0
+    while at < len(body):
+        end = at + 4 + int.from_bytes(body[at : at + 4], "big")
+        items.append(from_canonical(body[at + 4 : end]))
+        at = end
+    return tuple(items)
+
+
+_FROM_CANONICAL: dict[bytes, Callable[[bytes], Any]] = {
+    b"n": lambda _: None,
+    b"o": lambda body: body == b"\x01",
+    b"i": lambda body: int.from_bytes(body, "big", signed=True),
+    b"I": lambda body: int.from_bytes(body, "big", signed=True),
+    b"f": lambda body: _F64.unpack(body)[0],
+    b"b": bytes,
+    b"s": lambda body: body.decode("utf-8", "surrogatepass"),
+    b"d": lambda body: date.fromordinal(_I64.unpack(body)[0]),
+    b"m": lambda body: _EPOCH_UTC + _I64.unpack(body)[0] * _MICROSECOND,
+    b"w": lambda body: _EPOCH + _I64.unpack(body)[0] * _MICROSECOND,
+}
+
+
 # ---- order ----------------------------------------------------------------------------------------
 
 

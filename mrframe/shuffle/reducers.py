@@ -1,80 +1,27 @@
-"""The ready-made reducers: `total count smallest largest mean distinct collect`, and a dict of them.
+"""The basic ready reducers, `total count smallest largest mean distinct collect`, and a dict of ready reducers.
 
 Each is its own combiner: values of a key fold into a *state*, states merge, and only `finish` makes the result. So
 the answer is the same however the input is cut. All but `count` and `collect` ignore None. States travel in run files
 like any value. This file also folds a block of pairs fast (`fold`). The tables of states, and when they spill, are in
-`buffers.py`.
+`buffers.py`, and the other reducers in `measures/`.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 from mrframe.core.job.job import Reducer
 from mrframe.core.safe_text import safe_repr
 from mrframe.shuffle import exact_sum
+from mrframe.shuffle.fold import Fold, State, by_key
 from mrframe.shuffle.keys import canonical, extreme, kind_of
-
-State = Any
 
 _INT: set[type] = {int}
 _INT_OR_NONE = {int, type(None)}
 _ONE_FORM = frozenset("isbod")  # kinds in which equal values are the same
 _CACHED_ITEMS = 32_768  # size of a dict that fits the processor's cache
-
-
-class Fold(Reducer):
-    """A reducer that knows how to fold. The methods take the values, or states, of one key, in order.
-
-    `divisible`: sealed states are lists, and any pieces of one are states that merge to it.
-    """
-
-    divisible = False
-
-    def start(self, values: Sequence[Any]) -> State:
-        """Return the state of some values. Raises TypeError, which names the wrong value and the reason."""
-        raise NotImplementedError
-
-    def merge(self, states: Sequence[State]) -> State:
-        """Return the state of all the values in these states."""
-        raise NotImplementedError
-
-    def finish(self, state: State) -> Any:
-        """Return the result."""
-        return state
-
-    def sealed(self, states: list[State]) -> list[State]:
-        """Return the states of a table in the form in which they travel. `merge` and `finish` take both forms."""
-        return states
-
-    def new_table(self) -> Any:
-        """Return an empty table of states by key."""
-        return {}
-
-    def entries(self, table: Any) -> tuple[Collection[Any], Iterable[State]]:
-        """Return the keys of a table and their states, in the same order."""
-        return table.keys(), table.values()
-
-    def tables(self, table: Any) -> list[dict[Any, Any]]:
-        """Return the dicts by key that a table consists of."""
-        return [table]
-
-    def rekey(self, table: Any, new_key: Callable[[Any], Any]) -> None:
-        """Replace each key of a table by `new_key` of it."""
-        for key in list(table):
-            table[new_key(key)] = table.pop(key)
-
-    def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
-        """Fold columns of pairs into a table made by `new_table`."""
-        grouped = _grouped(keys, values)
-        self.absorb(table, [key for key, _ in grouped], [self.start(some) for _, some in grouped])
-
-    def absorb(self, table: Any, keys: Iterable[Any], states: Iterable[State]) -> None:
-        """Merge columns of keys and states, as `start` makes them, into a table. A key may come again."""
-        for key, state in zip(keys, states, strict=True):
-            table[key] = self.merge((table[key], state)) if key in table else state
 
 
 class Total(Fold):
@@ -218,7 +165,7 @@ class Distinct(Fold):
 
     def start(self, values: Sequence[Any]) -> State:
         """As the base class says."""
-        state = dict.fromkeys(_tokens(values))
+        state = dict.fromkeys(tokens_of(values))
         state.pop(None, None)
         return state
 
@@ -240,7 +187,7 @@ class Distinct(Fold):
 
     def fold(self, table: Any, keys: Sequence[Any], values: Sequence[Any]) -> None:
         """Add to the states in place, by groups."""
-        for key, some in _grouped(keys, _tokens(values)):
+        for key, some in by_key(keys, tokens_of(values)):
             state = table[key]
             if len(state) < _CACHED_ITEMS:
                 for token in some:
@@ -258,17 +205,7 @@ class Distinct(Fold):
                 table[key] = state
 
 
-def _grouped(keys: Sequence[Any], values: Sequence[Any]) -> Iterable[tuple[Any, Sequence[Any]]]:
-    """Yield each key with its values. Logs are in order, so a block often has one key, such as the hour."""
-    if keys and keys[0] == keys[-1] and keys.count(keys[0]) == len(keys) == len(values):
-        return ((keys[0], values),)
-    groups: defaultdict[Any, list[Any]] = defaultdict(list)
-    for key, value in zip(keys, values, strict=True):
-        groups[key].append(value)
-    return groups.items()
-
-
-def _tokens(values: Sequence[Any]) -> Sequence[Any]:
+def tokens_of(values: Sequence[Any]) -> Sequence[Any]:
     """Return the form of each value in a state, or None for None, which is not counted."""
     kinds = set(map(type, values))
     if kinds == {str}:
@@ -314,6 +251,8 @@ class Measures(Fold):
     def __init__(self, parts: Mapping[str, Reducer]) -> None:
         self.parts = {name: part for name, part in parts.items() if isinstance(part, Fold)}
         self.ordered = any(part.ordered for part in self.parts.values())
+        # The kernel leaves `distinct` beside other measures whole, and its bytes are the same as those made here.
+        self.divisible = any(part.divisible and type(part) is not Distinct for part in self.parts.values())
 
     def start(self, values: Sequence[Any]) -> State:
         """As the base class says: a tuple of the parts' states."""
@@ -357,6 +296,25 @@ class Measures(Fold):
             for part, column in zip(self.parts.values(), zip(*states, strict=True), strict=True)
         ]
         return list(zip(*columns, strict=True))
+
+    def pieces(self, state: State, items_max: int) -> list[State]:
+        """As the base class says: the pieces of the parts side by side, the rest of each row empty."""
+        cut = [
+            part.pieces(one, items_max) if part.divisible else [one]
+            for part, one in zip(self.parts.values(), state, strict=True)
+        ]
+        if max(map(len, cut)) == 1:
+            return [state]
+        empty = [part.sealed([part.start(())])[0] for part in self.parts.values()]
+        columns = [
+            pieces + [nothing] * (max(map(len, cut)) - len(pieces))
+            for pieces, nothing in zip(cut, empty, strict=True)
+        ]
+        return list(zip(*columns, strict=True))
+
+    def spilling_to(self, make_file: Callable[[], BinaryIO]) -> Fold:
+        """As the base class says: each part."""
+        return Measures({name: part.spilling_to(make_file) for name, part in self.parts.items()})
 
     def merge(self, states: Sequence[State]) -> State:
         """As the base class says."""

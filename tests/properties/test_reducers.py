@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mrframe import approx_distinct, approx_quantile, first, heavy_hitters, last, median, quantile, stddev
 from mrframe.shuffle import exact_sum, reducers
 from mrframe.shuffle.buffers import CombineBuffer, FoldBuffer, PairBuffer
 from mrframe.shuffle.keys import canonical
@@ -22,6 +23,12 @@ numbers = st.none() | st.integers() | st.booleans() | floats
 cuts = st.lists(st.integers(0, 30), max_size=5)
 
 
+REDUCERS = [
+    *(total, count, smallest, largest, mean, distinct, collect),
+    *(median, stddev, first, last, quantile(0.95), approx_quantile(0.95), approx_distinct, heavy_hitters(3)),
+]
+
+
 def grouped(values, cuts):
     edges = sorted({min(c, len(values)) for c in cuts} | {0, len(values)})
     return [values[a:b] for a, b in pairwise(edges)] or [values]
@@ -29,10 +36,16 @@ def grouped(values, cuts):
 
 @given(st.lists(numbers, max_size=30), cuts)
 @SETTINGS
-@pytest.mark.parametrize("reducer", [total, count, smallest, largest, mean, distinct, collect], ids=repr)
+@pytest.mark.parametrize("reducer", REDUCERS, ids=repr)
 def test_grouping_changes_nothing(reducer, values, cuts):
     whole = reducer.finish(reducer.start(values))
     parts = reducer.finish(reducer.merge([reducer.start(some) for some in grouped(values, cuts)]))
+    table = reducer.new_table()
+    for some in grouped(values, cuts):
+        reducer.fold(table, ["key"] * len(some), some)
+    sealed = reducer.sealed(list(reducer.entries(table)[1]))
+    travelled = [piece for one in sealed for piece in (reducer.pieces(one, 2) if reducer.divisible else [one])]
+    assert not values or reducer.finish(reducer.merge(travelled)) == whole
     assert type(whole) is type(parts)
     assert whole == parts
 

@@ -20,7 +20,8 @@ _MEANT = (
     "sum total, len count, max largest, min smallest, set distinct, frozenset distinct, list collect, tuple collect, "
     "sorted collect, size count, counter count, avg mean, average mean, unique distinct, nunique distinct, maximum "
     "largest, minimum smallest, json json_lines, jsonl json_lines, lines text, reader read, mapper map, "
-    "reducer reduce, combiner combine, partitioner partition, filter where"
+    "std stddev, stdev stddev, percentile quantile, "
+    "mode heavy_hitters, reducer reduce, combiner combine, partitioner partition, filter where"
 )
 MEANT = dict(pair.split() for pair in _MEANT.split(", "))
 """{a name of Python or of other tools: the name in mrframe}, for names that similar letters do not lead to."""

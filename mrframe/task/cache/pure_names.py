@@ -89,8 +89,9 @@ MODULES: dict[str, frozenset[str]] = {
     "lzma": _names("compress decompress LZMAError"),
     "math": ALL,
     "mrframe": _names(
-        """Job Reader RunOptions MrframeError collect count distinct each increment json_lines largest logs mean
-        smallest text top total words"""
+        """Job Reader RunOptions MrframeError approx_distinct approx_quantile collect count distinct each first
+        first_by heavy_hitters increment json_lines largest last last_by logs mean median quantile smallest stddev
+        text top total words"""
     ),
     "numbers": ALL,
     "operator": ALL,

@@ -27,8 +27,9 @@ from typing import Any
 import numpy as np
 
 from mrframe.shuffle import exact_sum
+from mrframe.shuffle.fold import Fold
 from mrframe.shuffle.keys import kind_of, sort_order
-from mrframe.shuffle.reducers import Count, Distinct, Fold, Largest, Mean, Measures, Smallest, Total
+from mrframe.shuffle.reducers import Count, Distinct, Largest, Mean, Measures, Smallest, Total
 from mrframe.task.columnar.arrow import MAYBE_STAND_IN, are_carried, is_any, need_arrow, text_of, whole
 from mrframe.task.columnar.dictionary import codes_of, repeats, unique_of
 from mrframe.task.columnar.packed_keys import WIDTH, first_bytes, windows_of

@@ -14,7 +14,7 @@ from mrframe.core.job.job import Job
 from mrframe.core.safe_text import safe_str
 from mrframe.errors import UserCodeError
 from mrframe.formats.readers.base import length_of
-from mrframe.shuffle.reducers import Fold
+from mrframe.shuffle.fold import Fold
 from mrframe.task.isolation.hook_guard import is_interrupt, is_refusal, named_refusal
 from mrframe.task.isolation.progress_page import NOWHERE
 from mrframe.task.isolation.record_guard import Bad, RecordGuard

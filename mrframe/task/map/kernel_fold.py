@@ -21,8 +21,9 @@ from mrframe.formats.readers.base import Scanned, WordsOf
 from mrframe.formats.readers.convert import RawValue
 from mrframe.kernel import compiled
 from mrframe.shuffle.buffers import FoldBuffer, RunTarget
+from mrframe.shuffle.fold import Fold
 from mrframe.shuffle.partition import slots_bits
-from mrframe.shuffle.reducers import Count, Distinct, Fold, Largest, Mean, Measures, Smallest, Total, as_fold
+from mrframe.shuffle.reducers import Count, Distinct, Largest, Mean, Measures, Smallest, Total, as_fold
 from mrframe.task.columnar.declared_map import Constant, Pick, declared_picks
 
 COLUMNS_MAX = 32  # of a key, and aggregates of a table: KEY_COLUMNS_MAX and AGGREGATES_MAX of the kernel

@@ -10,8 +10,9 @@ from typing import Any
 
 from mrframe.core.job.job import Job
 from mrframe.shuffle.buffers import buffer_for
+from mrframe.shuffle.fold import Fold
 from mrframe.shuffle.keys import canonical
-from mrframe.shuffle.reducers import Fold, as_fold
+from mrframe.shuffle.reducers import as_fold
 
 
 def map_fold(job: Job) -> Fold | None:

@@ -18,8 +18,9 @@ from mrframe.core.job.job import Job
 from mrframe.errors import CorruptData
 from mrframe.kernel import compiled
 from mrframe.shuffle.columns import decode, encode
+from mrframe.shuffle.fold import Fold
 from mrframe.shuffle.keys import kind_of, normal, sort_order
-from mrframe.shuffle.reducers import Count, Distinct, Fold, Largest, Measures, Smallest, Total, as_fold
+from mrframe.shuffle.reducers import Count, Distinct, Largest, Measures, Smallest, Total, as_fold
 from mrframe.shuffle.run_file.run_writer import RunReader
 from mrframe.task.code.settings import TaskSettings
 from mrframe.task.reduce.merged_states import merged_states, of_each

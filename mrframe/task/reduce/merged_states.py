@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
+from mrframe.shuffle.fold import Fold
 from mrframe.shuffle.group import runs_of_equal, same_key
-from mrframe.shuffle.reducers import Fold
 from mrframe.shuffle.run_file.pair_blocks import Block
 from mrframe.task.isolation.hook_guard import is_refusal, named_refusal
 from mrframe.task.report.failures import GroupFailed

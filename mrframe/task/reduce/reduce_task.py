@@ -19,10 +19,11 @@ from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.shuffle_checksum import sum_checksums
 from mrframe.core.model.spec import ReduceOrder
 from mrframe.errors import CorruptData, UserCodeError, ValueRefused
+from mrframe.shuffle.fold import Fold
 from mrframe.shuffle.group import group
 from mrframe.shuffle.merge import AT_ONCE_BYTES, merge
 from mrframe.shuffle.partition import slot_range, slots_for
-from mrframe.shuffle.reducers import Fold, as_fold
+from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.run_file.run_writer import Block, RunReader
 from mrframe.store.attempt_files import TemporaryFiles
 from mrframe.store.file_pool import FilePool
@@ -65,6 +66,8 @@ class ReduceTask:
         """Reduce the partition. Raises GroupFailed for the user's code, and the errors of reading and writing."""
         with ExitStack() as stack:
             temporary = stack.enter_context(TemporaryFiles(self._order.out_dir, self._settings.scratch_bytes_max))
+            if self._fold is not None:
+                self._fold = self._fold.spilling_to(temporary.make)
             files = stack.enter_context(FilePool())
             readers = []
             for path in self._order.sources:

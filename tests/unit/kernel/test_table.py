@@ -17,9 +17,10 @@ from mrframe.kernel import compiled
 from mrframe.shuffle import buffers, reducers
 from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.columns import decode, encode
+from mrframe.shuffle.fold import Fold
 from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle.partition import slot_column
-from mrframe.shuffle.reducers import Fold, Measures, as_fold
+from mrframe.shuffle.reducers import Measures, as_fold
 from mrframe.shuffle.run_file.run_writer import RunWriter
 
 kernel = compiled()
