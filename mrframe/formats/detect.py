@@ -1,16 +1,18 @@
 """Detection of a file's format from its first lines, with the reason.
 
-Every known format is tried on the first 1,000 lines. The one that matches most lines wins, and of several the most
-specific. It has to match three quarters of them (so all of one, two or three lines). A format that fits a line here
-and there is not the file's, and reading with it would lose the other lines. Empty lines do not count. Kinds that
-installed packages add are tried only when no built-in format fits. Plain text is never guessed, since every line is
-text.
+Every known format is tried on the first 1,000 lines, those that the user has named first. The one that matches most
+lines wins, and of several the first. It has to match three quarters of them (so all of one, two or three lines). A
+format that fits a line here and there is not the file's, and reading with it would lose the other lines. Empty lines
+do not count. A loose format, which takes any further values, is tried only when no other fits, and kinds that
+installed packages add only then. Plain text is never guessed, since every line is text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
 from functools import lru_cache
+from typing import NamedTuple
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.reader import Reader
@@ -18,7 +20,7 @@ from mrframe.errors import FormatError
 from mrframe.formats.grammar.patterns import AT_END
 from mrframe.formats.readers.base import plain_lines
 from mrframe.formats.readers.kind import Matches, ReaderKind
-from mrframe.formats.registry import kind_of, kinds_of_lines, logs, plugin_kinds
+from mrframe.formats.registry import kind_of, kinds_of_lines, logs, plugin_kinds, reader_named
 
 LINES_MAX = 1_000
 SHOWN_BYTES = 80
@@ -30,65 +32,102 @@ _NAME_IT = (
     "log_format string"
 )
 
-Candidates = dict[str, tuple[Reader, Matches]]
+
+class Candidate(NamedTuple):
+    """A format that may be a file's. `loose` is that of `NamedFormat`."""
+
+    reader: Reader
+    matches: Matches
+    loose: bool = False
+
+
+Candidates = dict[str, Candidate]
+NamedStrings = Mapping[str, str]
+"""{name: format string} of the formats that the user has named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """The reader that fits, the numbers of lines that match and were examined, and a sentence with the reason."""
+    """The reader that fits, and the numbers of lines that match and were examined.
+
+    `name` is that of the format, and `tried` and `sample` are all candidates and the lines, for `why`.
+    """
 
     reader: Reader
     matched: int
     lines: int
-    why: str
+    name: str = ""
+    tried: Candidates = field(default_factory=dict)
+    sample: Sequence[bytes] = ()
+
+    @property
+    def why(self) -> str:
+        """A sentence with the reason, and with the format that comes next. Takes longer than the detection."""
+        if not self.lines:
+            return "combined: there is no line to tell from"
+        others = {label: one for label, one in self.tried.items() if label != self.name}
+        counts = _counts(others, self.sample)
+        second = max(
+            counts, key=lambda label: (bool(counts[label]), not others[label].loose, counts[label]), default=""
+        )
+        found = f"{self.name}: matches {self.matched:,} of {_looked_at(self.sample)}"
+        if not second or not counts[second]:
+            return f"{found}; no other format matches any"
+        after = f"{found}; next is {second}, which matches {counts[second]:,}"
+        odd = next((line for line in self.sample if not others[second].matches(line)), None)
+        if odd is None:
+            return f"{after} and is less specific"
+        stop = kind_of(others[second].reader).explain(others[second].reader.format, odd)
+        return f"{after} ({stop[1]} at byte {stop[0] + 1} of another)" if isinstance(stop, tuple) else after
 
 
-def detect(sample: bytes, name: str) -> Detection:
+def detect(sample: bytes, name: str, named: NamedStrings | None = None) -> Detection:
     """Detect the format of a file from its first bytes. `name` is the file's name in messages.
 
-    A last line without its end is left out if there are others, since the sample may have cut it. An empty sample
-    contradicts no format and is taken as combined, with `lines` 0. Raises FormatError if no format matches enough of
-    the lines.
+    `named` are the formats that the user has given names, which are tried first. A last line without its end is left
+    out if there are others, since the sample may have cut it. An empty sample contradicts no format and is taken as
+    combined, with `lines` 0. Raises FormatError if no format matches enough of the lines.
     """
     lines = _sample_lines(sample, name)
     if not lines:
-        return Detection(logs.combined, 0, 0, "combined: there is no line to tell from")
-    return _detect(lines, name)
+        return Detection(logs.combined, 0, 0)
+    return _detect(lines, name, named or {})
 
 
-def _detect(lines: Sequence[bytes], name: str) -> Detection:
-    tests = dict(_built_in())
-    counts = _counts(tests, lines)
-    best = max(counts, key=lambda label: counts[label])  # of equals, the first
-    if not _is_enough(counts[best], len(lines)):  # only now: to look for installed packages takes 10 ms
+def _detect(lines: Sequence[bytes], name: str, named: NamedStrings) -> Detection:
+    tests = {**_own(tuple(named.items())), **_built_in()}
+    for loose in (False, True):
+        counts = _counts({label: one for label, one in tests.items() if one.loose == loose}, lines)
+        best = max(counts, key=lambda label: counts[label])  # of equals, the first
+        if _is_enough(counts[best], len(lines)):
+            break
+    else:  # only now: to look for installed packages takes 10 ms
         tests |= _candidates(plugin_kinds()[0])
         counts = _counts(tests, lines)
         best = max(counts, key=lambda label: counts[label])
-    if not _is_enough(counts[best], len(lines)):
-        raise FormatError(_no_format(lines, counts, best, tests, name))
-    others = ", ".join(f"{label} {count}" for label, count in counts.items() if label != best)
-    why = f"{best}: matches {counts[best]:,} of {_looked_at(lines)} ({others})"
-    return Detection(tests[best][0], counts[best], len(lines), why)
+        if not _is_enough(counts[best], len(lines)):
+            raise FormatError(_no_format(lines, counts, best, tests, name))
+    return Detection(tests[best].reader, counts[best], len(lines), best, tests, lines)
 
 
 def _counts(tests: Candidates, lines: Sequence[bytes]) -> dict[str, int]:
-    return {label: sum(map(matches, lines)) for label, (_, matches) in tests.items()}
+    """Return how many lines each format matches, up to the first one that matches all."""
+    counts = {}
+    for label, one in tests.items():
+        counts[label] = sum(map(one.matches, lines))
+        if counts[label] == len(lines):
+            break
+    return counts
 
 
-def detect_quickly(sample: bytes, name: str, *, lines_max: int) -> Reader | None:
+def detect_quickly(sample: bytes, name: str, *, lines_max: int, named: NamedStrings | None = None) -> Reader | None:
     """Return the reader that `detect` finds from at most so many lines. None if there is no line, or no format fits.
 
-    Where a format matches all of them, no less specific one is tried. Raises FormatError for an encoding that is not
-    read.
+    Raises FormatError for an encoding that is not read.
     """
     lines = _sample_lines(sample, name)[:lines_max]
-    if not lines:
-        return None
-    for reader, matches in _built_in().values():
-        if all(map(matches, lines)):
-            return reader
     try:
-        return _detect(lines, name).reader
+        return _detect(lines, name, named or {}).reader if lines else None
     except FormatError:
         return None
 
@@ -102,7 +141,7 @@ def misfit(sample: bytes, name: str, reader: Reader, *, lines_max: int) -> str |
     if not lines or any(map(kind_of(reader).matches(reader.format), lines)):
         return None
     try:
-        other = _detect(lines, name)
+        other = _detect(lines, name, {})
     except FormatError:
         return None
     return f"{other.reader.label} fits {other.matched:,} of {_looked_at(lines)}, {reader.label} 0"
@@ -117,16 +156,18 @@ def _looked_at(lines: Sequence[bytes]) -> str:
 
 
 def _no_format(lines: Sequence[bytes], counts: dict[str, int], best: str, tests: Candidates, name: str) -> str:
-    odd = next(line for line in lines if not tests[best][1](line))
+    odd = next(line for line in lines if not tests[best].matches(line))
     begins = _printable(odd[:SHOWN_BYTES])
     if not counts[best]:
-        tried = ", ".join(counts)
         return (
-            f"{name}: no known log format fits {_looked_at(lines)}; tried {tried}. Its first line begins {begins}. "
-            f"{_nearest(odd, tests)}{_NAME_IT}"
+            f"{name}: no known log format fits {_looked_at(lines)}; tried {len(counts)} formats. Its first line "
+            f"begins {begins}. {_nearest(odd, tests)}{_NAME_IT}"
         )
-    ranked = sorted(((count, label) for label, count in counts.items() if count), key=lambda one: -one[0])
-    fits = ", ".join(f"{label} {count:,}" for count, label in ranked[1:])
+    ranked = sorted(
+        ((count, label) for label, count in counts.items() if count and not tests[label].loose),
+        key=lambda one: -one[0],
+    )
+    fits = ", ".join(f"{label} {count:,}" for count, label in ranked if label != best)
     return (
         f"{name}: no known log format fits enough of {_looked_at(lines)}: {best} fits {counts[best]:,} of "
         f"{len(lines):,}{', ' + fits if fits else ''}, and three quarters are asked for. The first line that is not "
@@ -136,7 +177,7 @@ def _no_format(lines: Sequence[bytes], counts: dict[str, int], best: str, tests:
 
 def _nearest(line: bytes, tests: Candidates) -> str:
     """Return a sentence on the format that matches most of the beginning of a line, "" if none gets far."""
-    stops = {label: kind_of(reader).explain(reader.format, line) for label, (reader, _) in tests.items()}
+    stops = {label: kind_of(reader).explain(reader.format, line) for label, (reader, _, _) in tests.items()}
     found = {label: stop for label, stop in stops.items() if isinstance(stop, tuple)}
     whole = {label: stop for label, stop in found.items() if stop[1] == AT_END}  # such as combined and a field more
     best, (at, _) = max((whole or found).items(), key=lambda one: one[1][0], default=("", (0, "")))
@@ -156,10 +197,16 @@ def _built_in() -> Candidates:
     return _candidates(kinds_of_lines())
 
 
+@lru_cache(maxsize=8)
+def _own(named: tuple[tuple[str, str], ...]) -> Candidates:
+    readers = {name: reader_named(string) for name, string in named}
+    return {name: Candidate(one, kind_of(one).matches(one.format)) for name, one in readers.items()}
+
+
 def _candidates(kinds: Iterable[ReaderKind]) -> Candidates:
-    """Return the reader and the test of a line for each format of these kinds, the most specific first."""
+    """Return each format of these kinds by its name, in the order in which they are preferred."""
     return {
-        known.name: (reader, kind.matches(reader.format))
+        known.name: Candidate(reader, kind.matches(reader.format), known.loose)
         for kind in kinds
         if not kind.fits_any_text
         for known in kind.formats

@@ -49,6 +49,10 @@ class logs(metaclass=_Namespace):  # noqa: N801 (a namespace: jobs say logs.comb
     vhost = Reader("access", "vhost")
     nginx_main = Reader("access", "nginx_main")
     traefik = Reader("access", "traefik")
+    ingress_nginx = Reader("access", "ingress_nginx")
+    combined_extra = Reader("access", "combined_extra")
+    vhost_extra = Reader("access", "vhost_extra")
+    common_extra = Reader("access", "common_extra")
 
     @staticmethod
     def format(string: str) -> Reader:
@@ -208,6 +212,6 @@ def formats_table() -> list[tuple[str, str, str]]:
     table = [
         (known.name, known.example, known.description)
         for kind in (*kinds_of_lines(), *added)
-        for known in reversed(kind.formats)
+        for known in kind.formats
     ]
     return [*table, *((name, "", fault) for name, fault in faults.items())]

@@ -126,6 +126,7 @@ static const u8 *value_end(const step *s, const u8 *p, const u8 *end) {
 static int is_refused(const step *s, const u8 *p, const u8 *q, const u8 *end) {
     request r;
     if (s->flags & NO_COMMA_LAST && q > p && q[-1] == ',') return 1;
+    if (s->flags & BLANK_FIRST && q > p && *p != ' ') return 1;
     if (s->flags & NO_SEPARATOR && goes_on(q, end)) return 1;
     if (s->flags & NO_CLIENT && is_client(p, q, end)) return 1;
     return s->flags & ONLY_REQUEST && !read_request(p, q, &r);
@@ -191,6 +192,8 @@ static int read_line(const program *format, const u8 *p, const u8 *end, scanned 
             p += s->length;
             continue;
         }
+        if (s->flags & PADDED)
+            while (p < end && *p == ' ') p++;
         const u8 *q = value_end(s, p, end);
         if (!q || (s->flags && is_refused(s, p, q, end))) return 0;
         if (s->captures && !capture_all(s, p, q, result)) return 0;

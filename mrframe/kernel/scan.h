@@ -30,6 +30,8 @@ enum step_flag {
     NO_SEPARATOR = 8,   /* a value before `, ` or ` : ` goes on behind it: refused */
     NO_CLIENT = 16,     /* an address before ` - ` is not the name of a host: refused */
     ONLY_REQUEST = 32,  /* METHOD target PROTOCOL or nothing */
+    BLANK_FIRST = 64,   /* a value that does not begin with a blank: refused */
+    PADDED = 128,       /* blanks before the value */
 };
 
 /* The part of a value that a column takes. */

@@ -41,9 +41,14 @@ def _end(slot: ValueSlot, line: bytes, at: int) -> int | None:
     kind = slot.kind
     end: int | None
     if kind in ("status", "int", "float", "epoch"):
-        end = _number_end(kind, line, at)
+        while slot.detail == "padded" and line[at : at + 1] == b" ":
+            at += 1
+        signed = slot.detail == "signed" and line[at : at + 1] == b"-" and line[at + 1 : at + 2].isdigit()
+        end = _number_end(kind, line, at + signed)
     elif kind in ("clf", "iso", "strftime"):
         end = _time_end(slot, line, at)
+    elif kind == "further":
+        return _run(slot, line, at) if line[at : at + 1] == b" " else at
     elif kind == "query":
         end = at if line[at : at + 1] != b"?" else _run(slot, line, at + 1)
     elif kind == "quoted":
@@ -63,7 +68,7 @@ def _end(slot: ValueSlot, line: bytes, at: int) -> int | None:
 
 def _run(slot: ValueSlot, line: bytes, at: int) -> int:
     """The end of a value that runs up to its stop."""
-    blanks_too = (bool(slot.stop) or slot.kind in ("rest", "request")) and slot.detail != "word"
+    blanks_too = (bool(slot.stop) or slot.kind in ("rest", "request", "further")) and slot.detail != "word"
     while at < len(line):
         byte = line[at]
         if byte == 10 or byte in slot.stop or (byte == 32 and not blanks_too):
@@ -265,6 +270,8 @@ def _fields(slot: ValueSlot, value: bytes) -> dict[str, bytes | None]:
         parts = (value[1:] if value else None,)
     elif slot.kind == "quoted":
         parts = (value[1:-1] if value[:1] == b'"' else value,)
+    elif slot.detail == "padded":
+        parts = (value.lstrip(b" "),)
     elif _is_padded_dash(slot, value):
         parts = (b"-",) * len(slot.names)
     elif slot.kind == "vhost_port":

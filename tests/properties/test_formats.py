@@ -31,7 +31,7 @@ CUSTOM = (
     """log_format j escape=json '{"s":$status,"t":$upstream_response_time,"u":"$remote_user","p":$server_port}';""",
     "%u,%t,%{X-A}i | %{%a %e %k %y %b}t%{%M}t %{VAR}e %D",
 )
-NAMES = ("common", "combined", "nginx_main", "vhost", "traefik", *CUSTOM)
+NAMES = ("common", "combined", *STRINGS, *CUSTOM)
 
 odd = st.one_of(
     st.binary(max_size=12),
@@ -108,6 +108,9 @@ SAMPLES = {
     "request": request,
     "target": st.sampled_from([b"/a?b", b"/", b"/x?", b"?y", b"/a\\b"]),
     "query": st.sampled_from([b"", b"?a=b", b"?", b"x"]),
+    "further": st.one_of(
+        text.map(lambda value: b" " + value), st.sampled_from([b"", b" ", b' 0.007 "a b" [c]']), odd
+    ),
     "vhost_port": st.sampled_from([b"example.org:443", b"example.org", b":80", b"[::1]:80", b"a:", b"::1"]),
 }
 

@@ -32,8 +32,9 @@ def list_formats(*, as_json: bool) -> None:
     if as_json:
         print_json({"formats": [one.to_plain() for one in formats]})
         return
+    width = max(len(one.name) for one in formats) + 2
     for one in formats:
-        say(f"{one.name.ljust(10)}  {one.description}\n{' ' * 12}{one.example}")
+        say(f"{one.name.ljust(width)}{one.description}\n{' ' * width}{one.example}")
     say("\nor the server's own string, pasted: --log-format 'LogFormat \"%h …\"' or 'log_format x …'")
 
 

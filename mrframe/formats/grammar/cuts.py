@@ -52,6 +52,8 @@ def with_ends(
 def _ended(slot: ValueSlot, after: tuple[Element, ...], whole: str, *, free: bool, escaped: bool) -> ValueSlot:
     if slot.kind == "quoted":
         return replace(slot, stop=b'"', maybe_dash=True)
+    if slot.kind == "further" and after:
+        raise FormatError(f"{slot.directive} takes the rest of the line, so nothing may follow it in {whole!r}")
     stop = _stop(slot, after, whole)
     if not stop:
         return slot
@@ -84,6 +86,8 @@ def _stop(slot: ValueSlot, after: tuple[Element, ...], whole: str) -> bytes:
     following = after[0]
     if isinstance(following, bytes):
         return following[:1]
+    if following.kind == "further":
+        return b" "
     if following.kind == "query":  # may be empty, so the element after it ends this one too
         return b"?" + following.stop
     if following.kind == "target" or following.names[0] == "path":

@@ -34,6 +34,9 @@ def _free(name: str, *, kind: Kind = "text", empty: bool = False) -> Meaning:
     return Meaning(kind, name, "", blanks=True, empty=empty)
 
 
+FURTHER = "further_values"
+"""The variable, of mrframe alone, for the rest of a line at the end of a format."""
+
 # Apache: the letter of %h, %>s …
 APACHE: dict[str, Meaning] = {
     "a": Meaning("text", "client"),
@@ -117,6 +120,8 @@ NGINX: dict[str, Meaning] = {
     "request_count": Meaning("int", "request_count"),
     **{f"quoted_{name}": Meaning("quoted", name) for name in ("referer", "agent", "router", "server_url")},
     "duration_ms": Meaning("int", "duration_ms"),
+    # and the rest of the line, if there is any
+    FURTHER: Meaning("further", "extra", empty=True),
 }
 
 _HEADER_NAMES = {"referer": "referer", "user_agent": "agent"}

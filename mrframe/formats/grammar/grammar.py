@@ -31,8 +31,8 @@ Kind = Literal[
     "list",  # items joined by ", " or " : ", numbers or words as `detail` says
     "commas",  # words, with blanks between them only after a comma
     "status",  # three digits
-    "int",  # digits
-    "float",  # digits, perhaps a point and digits
+    "int",  # digits, behind a minus if `detail` is signed, behind blanks if it is padded
+    "float",  # digits, perhaps a point and digits, behind a minus if `detail` is signed
     "clf",  # 17/May/2015:10:05:03 +0000
     "iso",  # 2015-05-17T10:05:03+00:00 or Z, perhaps with a fraction
     "epoch",  # digits, perhaps a point and digits, in the unit `detail`: s, ms or us
@@ -42,7 +42,11 @@ Kind = Literal[
     "target",  # path, or path?query
     "query",  # ?query, or nothing
     "vhost_port",  # name:port, or name
+    "further",  # nothing, or a blank and the rest of the line: values that the format does not name
 ]
+
+FURTHER_MAX = 9
+"""How many of the values that a format does not name are fields of their own."""
 
 ROLES: dict[Kind, tuple[str, ...]] = {
     "request": ("request", "method", "path", "query", "protocol"),
@@ -53,6 +57,7 @@ ROLES: dict[Kind, tuple[str, ...]] = {
     "iso": ("time", "day", "hour", "minute"),
     "epoch": ("time", "day", "hour", "minute"),
     "strftime": ("time", "day", "hour", "minute"),
+    "further": ("extra", *(f"extra_{number}" for number in range(1, FURTHER_MAX + 1))),
 }
 """The parts of the kinds that give several fields. Every other kind has the one role `value`."""
 

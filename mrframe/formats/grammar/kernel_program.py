@@ -15,7 +15,9 @@ from mrframe.formats.grammar.grammar import END, Element, Grammar, ValueSlot
 from mrframe.formats.grammar.patterns import Capture
 
 LITERAL, RUN, ESCAPED, QUOTED, STATUS, INTEGER, DECIMAL, SHAPE, ISO, QUERY = range(10)
-MAY_BE_EMPTY, MAY_BE_DASH, NO_COMMA_LAST, NO_SEPARATOR, NO_CLIENT, ONLY_REQUEST = (1 << bit for bit in range(6))
+MAY_BE_EMPTY, MAY_BE_DASH, NO_COMMA_LAST, NO_SEPARATOR, NO_CLIENT, ONLY_REQUEST, BLANK_FIRST, PADDED = (
+    1 << bit for bit in range(8)
+)
 (
     WHOLE,
     PREFIX,
@@ -101,6 +103,10 @@ def _value(slot: ValueSlot, captures: bytes) -> Step:
         stops = b""
     elif slot.kind in ("status", "int", "float"):
         kind = {"status": STATUS, "int": INTEGER, "float": DECIMAL}[slot.kind]
+        flags |= PADDED * (slot.detail == "padded")
+    elif slot.kind == "further":
+        kind, stops = RUN, b""
+        flags |= BLANK_FIRST
     elif slot.kind == "quoted":
         kind = QUOTED
     elif slot.kind == "query" and slot.escapes:

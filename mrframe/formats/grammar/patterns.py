@@ -39,6 +39,8 @@ _NUMBERS = {
     "int": f"(?:{_D}++|-)",
     "float": f"(?:{_D}++(?:\\.{_D}++)?+|-)",
 }
+_WHOLE = {"epoch": f"{_D}++(?:\\.{_D}++)?+", "further": "(?: [^\\n]*+)?+"}
+_BEFORE_DIGITS = {"signed": "(?:-(?=[0-9]))?+", "padded": " *+"}
 _TIME_PARTS = {  # each part with what it adds to the one before
     "clf": (
         ("day", f"{_D2}/{_MONTH}/{_D4}"),
@@ -93,7 +95,9 @@ class Patterns:
 
 
 def capture_of(slot: ValueSlot, role: str) -> Capture:
-    """Return the capture that a field needs. Some times need the whole slot."""
+    """Return the capture that a field needs. Some times, and values that the format does not name, need all."""
+    if slot.kind == "further":
+        return slot, "extra"
     return (slot, "time") if slot.kind in ("epoch", "strftime") else (slot, role)
 
 
@@ -148,6 +152,8 @@ def part(capture: Capture, raw: bytes) -> tuple[bytes | None, bool]:
         return raw.removeprefix(b'"').removesuffix(b'"') if raw != b"-" else raw, False
     if slot.detail == "user" and raw == PADDED_DASH:
         return b"-", False
+    if slot.detail == "padded":
+        return raw.lstrip(b" "), False
     if slot.kind == "vhost_port":
         name, _, port = raw.rpartition(b":")
         if not name or not port.isdigit():
@@ -169,11 +175,12 @@ def strict_slot(slot: ValueSlot) -> str:
 
 def _strict_value(slot: ValueSlot) -> str:
     if slot.kind in _NUMBERS:
-        return f"(?:{_NUMBERS[slot.kind]})?+" if slot.maybe_empty else _NUMBERS[slot.kind]
+        number = _BEFORE_DIGITS.get(slot.detail, "") + _NUMBERS[slot.kind]
+        return f"(?:{number})?+" if slot.maybe_empty else number
     if slot.kind in _TIME_PARTS:
         return "".join(added for _, added in _TIME_PARTS[slot.kind])
-    if slot.kind == "epoch":
-        return f"{_D}++(?:\\.{_D}++)?+"
+    if slot.kind in _WHOLE:
+        return _WHOLE[slot.kind]
     if slot.kind == "strftime":
         return strftime.pattern(slot.detail)
     if slot.kind == "query":
@@ -246,6 +253,8 @@ def _fast_slot(slot: ValueSlot, roles: Sequence[str], *, wide: bool) -> tuple[st
         return f'"{_group(_fast_whole(replace(slot, kind="text"), wide=wide), bool(roles))}"', list(roles[:1])
     if not roles:
         return _fast_whole(slot, wide=wide), []
+    if slot.detail == "padded":
+        return f" *+({_strict_value(replace(slot, detail=''))})", list(roles[:1])
     if slot.kind in _TIME_PARTS:
         return _nested(_TIME_PARTS[slot.kind], roles)
     if slot.kind == "request" and set(roles) != {"request"}:

@@ -35,23 +35,29 @@ _KINDS = {
     "rest": "text; None where the log has -",
     "quoted": "text; None where the log has -",
 }
+_FURTHER = "value number {} of what follows, an int or a float if it spells one; None if there is none"
 
 
 def field_of(name: str, slot: ValueSlot, role: str) -> Field:
     """Describe the field that a slot gives in this role."""
     kind = _kind(slot, role)
-    return Field(_doc(name, slot, role), kind, kind in ("text", "int") and role not in ("day", "hour", "minute"))
+    as_written = kind in ("text", "int") and role not in ("day", "hour", "minute") and slot.kind != "further"
+    return Field(_doc(name, slot, role), kind, as_written)
 
 
 def _kind(slot: ValueSlot, role: str) -> ValueKind:
     if role == "time":
         return "time"
+    if slot.kind == "further":
+        return "text" if role == "extra" else "any"
     if role == "port" or slot.kind in ("status", "int"):
         return "int"
     return "float" if slot.kind == "float" else "text"
 
 
 def _doc(name: str, slot: ValueSlot, role: str) -> str:
+    if slot.kind == "further":
+        return "the rest of the line" if role == "extra" else _FURTHER.format(slot.roles.index(role))
     doc = _KNOWN.get(name) or _KINDS.get(slot.kind, "text")
     if slot.kind in TIME_KINDS and name not in _KNOWN:
         doc = f"as {role}, of " + ("the end of the request" if name.startswith("end_") else "another time")

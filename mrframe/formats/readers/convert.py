@@ -9,7 +9,9 @@ full. Text is UTF-8 with surrogateescape.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, Literal, NamedTuple, Protocol
 
 from mrframe.formats.grammar.grammar import ValueSlot
@@ -187,6 +189,37 @@ class Number:
         return values, present - sum(value is not None for value in values)
 
 
+_WORD = re.compile(rb'"((?:[^"\\]|\\.)*+)"(?= |$)|\[([^\]]*+)\](?= |$)|([^ ]++(?:(?:(?<=,)| :) [^ ]++)*+)', re.DOTALL)
+_PLAIN_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]{0,17})(\.[0-9]+)?")
+
+
+class Further:
+    """Converts the rest of a line: number 0 is all of it, 1 its first value, and so on.
+
+    A value is a text in quotes or brackets, or a word, with those that a comma or a colon joins to it. It becomes an
+    int or a float if it spells one plainly (no zeros in front), None if it is `-` or not there.
+    """
+
+    raw = RawValue("other")
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
+        """The values. None is bad."""
+        return [None if raw is None else self._value(raw) for raw in raw_values(column)], 0
+
+    def _value(self, raw: bytes) -> str | int | float | None:
+        if not self._number:
+            return decode(raw.strip(b" ")) or None
+        found = next(islice(_WORD.finditer(raw), self._number - 1, None), None)
+        if found is None or found[found.lastindex or 0] == b"-":
+            return None
+        word = found[found.lastindex or 0]
+        number = _PLAIN_NUMBER.fullmatch(word)
+        return decode(word) if number is None else float(word) if number[1] else int(word)
+
+
 def _number(kind: type[int | float], raw: bytes) -> int | float | None:
     try:
         return kind(raw)
@@ -201,6 +234,8 @@ def decode(raw: bytes) -> str:
 
 def converter_for(slot: ValueSlot, role: str) -> Converter:
     """The converter of one field."""
+    if slot.kind == "further":
+        return Further(slot.roles.index(role))
     if role in ("day", "hour", "minute"):
         return InOrder(lambda raw: truncated(slot.kind, slot.detail, role, raw))
     if role == "time":

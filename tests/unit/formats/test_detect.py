@@ -34,19 +34,19 @@ def test_a_format_has_to_fit_three_quarters_of_the_lines(good: int, odd: int, su
         detect(sample, "x")
 
 
-@pytest.mark.parametrize(
-    ("more", "said"),
-    [(" 0.007", "combined matches it up to byte 80, where ' 0.007' follows"), ("", None)],
-    ids=["one more value", "nothing more"],
-)
-def test_the_nearest_format_is_named_with_the_byte_at_which_it_ends(more, said):
-    line = b'192.0.2.1 - - [17/May/2026:10:05:03 +0000] "GET /a HTTP/1.1" 200 12 "-" "curl/8"' + more.encode()
-    if said is None:
-        assert detect(line + b"\n", "a").reader.label == "combined"
-        return
+def test_the_nearest_format_is_named_with_the_byte_at_which_it_ends():
     with pytest.raises(FormatError) as caught:
-        detect(line + b"\n", "a")
-    assert said in str(caught.value)
+        detect(VHOST.replace(b'"curl', b"curl"), "a")
+    assert "vhost matches it up to byte 90, where '\" curl/8.5.0\"' follows. " in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["combined", "vhost", "common"])
+def test_further_values_are_a_format_only_where_no_other_fits(name):
+    plain, further = EXAMPLES[name], EXAMPLES[name][:-1] + b" 0.007\n"
+    assert detect(further, "a").reader.label == f"{name}_extra"
+    assert detect(plain + further * 2, "a").reader.label == f"{name}_extra"
+    assert detect(plain * 3 + further, "a").reader.label == name
+    assert detect(plain, "a").why.endswith(f"next is {name}_extra, which matches 1 and is less specific")
 
 
 def test_a_refusal_says_what_fits_how_many_lines_and_shows_one_that_does_not() -> None:
@@ -81,9 +81,7 @@ def test_a_client_before_a_user_of_two_words_is_no_virtual_host() -> None:
 def test_the_default_log_of_nginx_s_own_packages_is_a_format_of_its_own() -> None:
     without = b'192.0.2.7 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 12 "-" "curl" "-"\n'
     assert detect(MAIN + without * 2, "x").reader == logs.nginx_main == Reader("access", "nginx_main")
-    assert detect(COMBINED * 3, "x").why.startswith(
-        "combined: matches 3 of the first 3 lines (traefik 0, vhost 0, ng"
-    )
+    assert detect(COMBINED * 3, "x").why.startswith("combined: matches 3 of the first 3 lines; next is ")
 
 
 @settings(deadline=None)

@@ -43,7 +43,7 @@ def test_a_line_is_shown_with_file_byte_and_the_byte_at_which_it_stops_to_match(
         message.splitlines()[5],
         "give the right format with --log-format, or allow more with --max-bad",
     ]
-    assert message.splitlines()[5].startswith("detection: combined: matches 3 of the first 4 lines (")
+    assert message.splitlines()[5].startswith("detection: combined: matches 3 of the first 4 lines; next is ")
     assert [(one["source"], one["line"], one["text"]) for one in rejects] == [(str(log), 4, BAD.rstrip())]
 
 
