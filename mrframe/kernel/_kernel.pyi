@@ -80,8 +80,18 @@ class Table:
         with a NUL, and sums of more than 64 bits. The table is empty afterwards.
         """
 
+    def drain_written(self, bits: int, texts: tuple[bytes | None, ...], /) -> tuple[Sections, Others]:
+        """Do the same for keys that are written as other texts than they are held.
+
+        `texts` has UTF-8 without NUL for each key, in the order of `held_keys`, all different, or None for a key that
+        is to be among the others.
+        """
+
+    def held_keys(self) -> list[tuple[bytes | None, ...]]:
+        """Return the parts of each key, in the order of arrival."""
+
     def drain_results(self, names: tuple[bytes, ...], /) -> tuple[Sections, Others]:
-        """Do the same for one slot, with results in place of states.
+        """Do as `drain` for one slot, with results in place of states.
 
         Those of a wrapped table are dicts with these names, as msgpack. Raises ValueError for a mean.
         """

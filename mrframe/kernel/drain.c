@@ -477,7 +477,11 @@ static int fits(i128 number) { return number >= INT64_MIN && number <= INT64_MAX
 static int is_other(const work *w, u32 id) {
     const entry *e = &w->table->keys.entries[id];
     const u8 *text = entry_text(&w->table->keys, e);
-    if (!w->form->as_text || e->length == ABSENT || memchr(text, 0, e->length)) return 1;
+    if (w->form->written) {
+        if (!w->form->written[id].text) return 1;
+    } else if (!w->form->as_text || e->length == ABSENT || memchr(text, 0, e->length)) {
+        return 1;
+    }
     for (size_t i = 0; i < w->form->nones_count; i++)
         if (w->form->nones[i].length == e->length && !memcmp(w->form->nones[i].text, text, e->length)) return 1;
     for (size_t a = 0; a < w->table->aggregates; a++)
@@ -527,6 +531,8 @@ static int collect(work *w) {
         const u8 *text = entry_text(keys, e);
         if (is_other(w, id)) {
             w->out->others[w->out->others_count++] = id;
+        } else if (w->form->written) {
+            add_rows(w, crc_table, id, w->form->written[id].text, (u32)w->form->written[id].length);
         } else if (w->table->filling == FROM_RUNS || is_utf8(text, e->length, 0)) {
             add_rows(w, crc_table, id, text, e->length);
         } else {

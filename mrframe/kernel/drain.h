@@ -20,6 +20,7 @@ typedef struct {
     text names[AGGREGATES_MAX]; /* as msgpack */
     text nones[NONES_MAX]; /* keys that stand for None */
     size_t nones_count;
+    const text *written; /* a text for each key, as it is written, NULL for one that is for Python. Or NULL: as held */
 } drain_form;
 
 typedef struct {

@@ -288,6 +288,19 @@ static int texts_of(PyObject *tuple, Py_ssize_t most, text *found) {
     return (int)count;
 }
 
+/* Those of a tuple in which None stands for no text. */
+static int optional_texts_of(PyObject *tuple, text *found) {
+    for (Py_ssize_t i = 0; i < PyTuple_Size(tuple); i++) {
+        char *bytes = NULL;
+        Py_ssize_t length = 0;
+        PyObject *one = PyTuple_GetItem(tuple, i);
+        if (one != Py_None && PyBytes_AsStringAndSize(one, &bytes, &length)) return -1;
+        if (length > UINT32_MAX / 4) return refuse("a text of a key is too long");
+        found[i] = (text){(const u8 *)bytes, (size_t)length};
+    }
+    return 0;
+}
+
 static PyObject *table_drain(PyObject *object, PyObject *args) {
     table_object *self = (table_object *)object;
     drain_form form = {.wrapped = self->wrapped};
@@ -299,6 +312,34 @@ static PyObject *table_drain(PyObject *object, PyObject *args) {
     form.nones_count = (size_t)count;
     if (self->key_columns > 1) form.as_text = 0;
     return drain_as(self, &form);
+}
+
+static PyObject *table_drain_written(PyObject *object, PyObject *args) {
+    table_object *self = (table_object *)object;
+    drain_form form = {.wrapped = self->wrapped};
+    PyObject *texts;
+    if (!PyArg_ParseTuple(args, "iO!", &form.bits, &PyTuple_Type, &texts)) return NULL;
+    if (form.bits < 0 || form.bits > SLOT_BITS_MAX) return refuse("a slot has 0 to 16 bits of the hash"), NULL;
+    size_t keys = self->table.keys.used;
+    if ((size_t)PyTuple_Size(texts) != keys) return refuse("each key has a text, or None"), NULL;
+    text *written = malloc((keys + 1) * sizeof *written);
+    PyObject *result = written ? NULL : PyErr_NoMemory();
+    form.written = written;
+    int failed = !written || optional_texts_of(texts, written);
+    if (!failed) result = drain_as(self, &form);
+    free(written);
+    return result;
+}
+
+static PyObject *table_keys(PyObject *object, PyObject *unused) {
+    const table_object *self = (const table_object *)object;
+    PyObject *keys = PyList_New((Py_ssize_t)self->table.keys.used);
+    (void)unused;
+    for (size_t i = 0; keys && i < self->table.keys.used; i++) {
+        PyObject *one = parts_of(self, &self->table.keys.entries[i]);
+        if (!one || PyList_SetItem(keys, (Py_ssize_t)i, one)) Py_CLEAR(keys);
+    }
+    return keys;
 }
 
 static PyObject *table_drain_results(PyObject *object, PyObject *names) {
@@ -335,9 +376,14 @@ static PyMethodDef methods[] = {
      "drain(bits, text, nones) -> (sections, others)\n\n"
      "Empties the table: sections for RunWriter.add_encoded of 2**bits slots, and [(parts of the key, records, states)]\n"
      "for all keys with `text` false or of several columns, those among `nones`, and what has no form in a column."},
+    {"drain_written", table_drain_written, METH_VARARGS,
+     "drain_written(bits, texts) -> (sections, others)\n\n"
+     "The same for keys that are written otherwise: `texts` has UTF-8 for each, in the order of held_keys(), all different,\n"
+     "or None for a key that is among the others."},
+    {"held_keys", table_keys, METH_NOARGS, "held_keys() -> [parts of the key], in the order of arrival"},
     {"drain_results", table_drain_results, METH_O,
      "drain_results(names) -> (sections, others)\n\n"
-     "The same for one slot, with results in place of states. `names` are those of a dict of results, as msgpack."},
+     "Like drain, for one slot, with results in place of states. `names` are those of a dict of results, as msgpack."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -11,6 +11,7 @@ the strict pattern accepts, records with a number of more than 18 digits, and ke
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,12 +45,12 @@ class FoldPlan:
     """The fold of a job: the columns of its key, and the name, the column and the flags of None of each aggregate.
 
     `key` and `values` are numbers of the projected fields, -1 for an aggregate that needs no value. `is_tuple` says
-    that the key is a tuple. `text` describes a key that is one text, and is None for any other key.
+    that the key is a tuple. `single` describes the field that is the key, and is None for a tuple.
     """
 
     key: tuple[int, ...]
     is_tuple: bool
-    text: RawValue | None
+    single: RawValue | None
     aggregates: tuple[str, ...]
     values: tuple[int, ...]
     nones: tuple[int, ...]
@@ -81,11 +82,10 @@ def plan_of(job: Job, raw: Sequence[RawValue | None]) -> FoldPlan | None:
         return None  # those of their values that cannot be converted are to be counted
     if len(aggregates) > COLUMNS_MAX:
         return None
-    text = raw[key[0]] if type(picks[0]) is int else None
     return FoldPlan(
         key,
         type(picks[0]) is tuple,
-        text if text is not None and text.kind == "text" else None,
+        raw[key[0]] if type(picks[0]) is int else None,
         tuple(aggregates),
         tuple(values),
         tuple(nones),
@@ -199,14 +199,24 @@ class KernelFoldBuffer:
 
     def write_runs(self, target: RunTarget) -> None:
         """See `Buffer`. The encoded keys come first."""
-        text = self._plan.text
-        encodes = self._may_encode and text is not None
-        sections, others = self._table.drain(slots_bits(target.slots), encodes, none_texts(text))
+        sections, others = self._drained(slots_bits(target.slots))
         if sections:
             target.add_encoded(sections)
         if others:
             self._add_states(others)
         self._others.write_runs(target)
+
+    def _drained(self, bits: int) -> Any:
+        """Drain the table. Keys that are text, as it stands in the log or converted, are encoded there."""
+        single = self._plan.single
+        kind = single.kind if single is not None and self._may_encode else "int"
+        if kind != "other":
+            as_text = kind == "text"
+            return self._table.drain(bits, as_text, none_texts(single) if as_text else ())
+        raw = [text for (text,) in self._table.held_keys()]
+        values = self._reader.convert(self._plan.key[0], raw)[0]
+        times = Counter(values)  # different texts may be one value, which is one key
+        return self._table.drain_written(bits, tuple(_written(key) if times[key] == 1 else None for key in values))
 
     def _add_states(self, others: Sequence[tuple[Sequence[bytes | None], int, Any]]) -> None:
         """Merge keys that the kernel could not encode. Different texts of one value are one key from here on."""
@@ -240,6 +250,11 @@ class KernelFoldBuffer:
             name = self._names[index]
             self._bad_fields[name] = self._bad_fields.get(name, 0) + wrong
         return list(values)
+
+
+def _written(key: Any) -> bytes | None:
+    """Return a key as a column has it, None for one that is not text or has a NUL."""
+    return key.encode("utf-8", "surrogatepass") if type(key) is str and "\0" not in key else None
 
 
 def scanned_by(reader: Any) -> Sequence[RawValue | None]:

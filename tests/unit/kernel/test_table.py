@@ -184,6 +184,44 @@ def test_keys_that_are_no_plain_text_go_to_python_in_the_order_of_arrival(drawn,
     assert states_in(sections) == {text(key): state for key, state in states.items() if key not in left}
 
 
+@given(filled(), st.sampled_from([0, 8]), st.sampled_from([(), (b"a",)]))
+def test_keys_are_written_as_other_texts_with_the_bytes_of_the_plain_path(drawn, bits, left):
+    aggregates, wrapped, blocks = drawn
+    table = kernel.Table(tuple(aggregates), wrapped)
+    add_all(table, aggregates, blocks)
+    keys = [cell for columns in blocks for cell in columns[0]]
+    assert table.held_keys() == [(key,) for key in dict.fromkeys(keys)]
+
+    def written(key):
+        return None if key is None or key in left else "é " + text(key)[::-1]
+
+    values = [[value(name, c, DASH) for cols in blocks for c in cols[i + 1]] for i, name in enumerate(aggregates)]
+    plain = folded(fold_of(aggregates, wrapped=wrapped), *_without_none(list(map(written, keys)), values))
+    texts = tuple(
+        key and key.encode("utf-8", "surrogatepass") for (one,) in table.held_keys() for key in [written(one)]
+    )
+    sections, others = table.drain_written(bits, texts)
+    assert [parts for parts, _, _ in others] == [(key,) for key in dict.fromkeys(keys) if written(key) is None]
+    assert run_file(1 << bits, lambda writer: writer.add_encoded(sections)) == run_file(1 << bits, plain.write_runs)
+    assert len(table) == 0
+
+
+def _without_none(keys, columns):
+    kept = [index for index, key in enumerate(keys) if key is not None]
+    return [keys[i] for i in kept], [[column[i] for i in kept] for column in columns]
+
+
+def test_each_key_needs_a_text_to_be_written_as():
+    table = kernel.Table(("count",))
+    table.add(block_of([[b"a", b"b"]]), (0,), (-1,), (0,))
+    for texts in [(), (b"a",), (b"a", b"b", b"c")]:
+        with pytest.raises(ValueError, match="each key has a text"):
+            table.drain_written(0, texts)
+    with pytest.raises(TypeError):
+        table.drain_written(0, (b"a", "b"))
+    assert states_in(table.drain_written(0, (b"", b"x"))[0]) == {"": [1], "x": [1]}
+
+
 @given(st.lists(st.tuples(*[TEXTS] * 10), max_size=100), st.integers(2, 10))
 def test_several_columns_make_one_key(rows, width):
     rows = [row[:width] for row in rows]

@@ -23,6 +23,9 @@ JOBS = {
     "sizes": Job(read=logs.combined, key="path", value="size", reduce=SEVERAL),
     "mean": Job(read=logs.combined, key="method", value="size", reduce=mean),
     "hosts": Job(read=logs.combined, key="hour", value="host", reduce=distinct),
+    "hosts by protocol": Job(read=logs.combined, key="protocol", value="host", reduce=distinct),
+    "sizes by minute": Job(read=logs.combined, key="minute", value="size", reduce=SEVERAL),
+    "hosts by status": Job(read=logs.combined, key="status", value="host", reduce=distinct),
     "agents": Job(read=logs.combined, key="query", value="agent", reduce={"agents": distinct, "n": count}),
     "in order": Job(read=logs.combined, key="path", value="status", reduce=largest, key_order="total"),
     "partitioned": Job(
@@ -31,7 +34,14 @@ JOBS = {
     "words": Job(read=words, key="word", reduce=count),
 }
 HOSTS = st.sampled_from(["192.0.2.7", "-", "::1", "caf\udce9", "h\0st", "host-with-a-long-name.example.org"])
-DAYS = st.sampled_from(["17/May/2015", "31/Feb/2015", "01/Jan/2026"])
+TIMES = st.sampled_from(
+    [
+        "17/May/2015:10:05:03 +0000",
+        "17/May/2015:10:05:03 +0200",
+        "31/Feb/2015:10:05:03 +0000",
+        "01/Jan/2026:23:00:00 -0330",
+    ]
+)
 REQUESTS = st.sampled_from(
     [
         "GET /a HTTP/1.1",
@@ -50,9 +60,9 @@ REQUESTS = st.sampled_from(
 SIZES = st.sampled_from(["0", "-", "007", "12", "9" * 18, "9" * 19, "9" * 30])
 LINES = st.one_of(
     st.builds(
-        '{} - - [{}:10:05:03 +0000] "{}" {} {} "-" "{}"'.format,
+        '{} - - [{}] "{}" {} {} "-" "{}"'.format,
         HOSTS,
-        DAYS,
+        TIMES,
         REQUESTS,
         st.sampled_from(["200", "404", "-", "007"]),
         SIZES,
