@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from itertools import chain, islice, starmap
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -17,13 +18,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from mrframe.engines.history.summary import Summary
 from mrframe.errors import ResultClosed
 from mrframe.shuffle.columns import decode, lines_of
+from mrframe.shuffle.encoded_merge import Columns, merge_encoded
 from mrframe.shuffle.keys import order
-from mrframe.shuffle.merge import merge
-from mrframe.shuffle.run_file.run_writer import Block, RunReader
+from mrframe.shuffle.run_file.run_writer import RunReader
 from mrframe.store.file_pool import FilePool
 
 if TYPE_CHECKING:
     from mrframe.core.display_width import Terminal
+    from mrframe.core.row_spelling import RowSpelling
     from mrframe.formats.output.value_text import Text
     from mrframe.formats.output.writing import Stream
 
@@ -74,14 +76,14 @@ class Result:
     def blocks(self) -> Iterator[tuple[list[Any], list[Any]]]:
         """The same as columns: some keys and their values at a time, which is faster for many rows."""
         self._check_open()
-        return self._blocks()
+        return (columns for columns in self._pieces(lambda: None) if not isinstance(columns, bytes))
 
-    def _blocks(self) -> Iterator[tuple[list[Any], list[Any]]]:
+    def _pieces(self, spelling: Callable[[], RowSpelling | None]) -> Iterator[bytes | Columns]:
+        """Yield the rows as columns, and as bytes where a spelling allows."""
         self._check_open()
         with ExitStack() as stack:
-            files = _opened(self._parts, stack)
-            for _, keys, values in _merged(files, ranked=self._ranked):
-                yield keys, values
+            for piece in _merged(_opened(self._parts, stack), spelling, ranked=self._ranked):
+                yield piece
                 self._check_open()
 
     def _check_open(self) -> None:
@@ -104,13 +106,13 @@ class Result:
 
         self._check_open()
         if form != "text" or terminal is not None:
-            write_blocks(self.blocks(), stream, form, terminal=terminal, text=text, columns=self.columns)
+            write_blocks(self._pieces, stream, form, terminal=terminal, text=text, columns=self.columns)
             return
         with ExitStack() as stack:
             files = _opened(self._parts, stack)
             readers = _readers(files)
             if not self._ranked and not _follow(readers):
-                write_blocks(self.blocks(), stream, form, text=text)
+                write_blocks(self._pieces, stream, form, text=text)
                 return
             for reader in readers:
                 for _, keys, values in reader.encoded(0):
@@ -119,7 +121,7 @@ class Result:
                         stream.write(lines)
                     else:
                         columns = decode(keys, unpickle=False), decode(values, unpickle=False)
-                        write_blocks([columns], stream, form, text=text)
+                        write_blocks(partial(_alone, columns), stream, form, text=text)
 
     def save(
         self, target: str, form: str | None = None, *, overwrite: bool = False, text: Text | None = None
@@ -172,12 +174,18 @@ def _opened(parts: Sequence[str | bytes], stack: ExitStack) -> list[BinaryIO]:
     return [io.BytesIO(part) if isinstance(part, bytes) else files.open(part) for part in parts]
 
 
-def _merged(files: Sequence[BinaryIO], *, ranked: bool) -> Iterator[Block]:
+def _merged(
+    files: Sequence[BinaryIO], spelling: Callable[[], RowSpelling | None], *, ranked: bool
+) -> Iterator[bytes | Columns]:
     readers = _readers(files)
-    streams = [stream for reader in readers for stream in reader.streams(0)]
-    if ranked or len(streams) == 1 or _follow(readers):
-        return (block for stream in streams for block in stream)
-    return merge(streams, make_file=TemporaryFile)
+    streams = [stream for reader in readers for stream in reader.encoded_streams(0)]
+    in_order = ranked or _follow(readers)
+    for some in [[stream] for stream in streams] if in_order else [streams]:
+        yield from merge_encoded(some, spelling, TemporaryFile)
+
+
+def _alone(columns: Columns, _spelling: Callable[[], RowSpelling | None]) -> list[Columns]:
+    return [columns]
 
 
 def _readers(files: Sequence[BinaryIO]) -> list[RunReader]:

@@ -15,6 +15,20 @@ def count_lines(block: bytes, /) -> int:
 def count_words(block: bytes, /) -> int:
     """Return the number of words between ASCII whitespace."""
 
+def merge(
+    heads: tuple[tuple[bytes | memoryview, bytes | memoryview, int, int, int], ...],
+    most: int,
+    spelling: tuple[bytes, bytes, bytes, bytes] | None,
+    /,
+) -> tuple[bytes, bytes | None, list[tuple[int, int]]] | None:
+    """Merge sorted columns of text keys with ints, or with None, until one is used up or `most` keys are taken.
+
+    A head is (encoded keys, encoded values, number of keys, place of the next key in its column, its number). Returns
+    (encoded keys, encoded values, [(place, number) of each head]). `spelling` is the bytes before, between and behind
+    key and value. With it the merge returns (rows, None, positions), and ends before a key with one of the bytes in
+    its last item. None, with nothing taken, for columns of another form.
+    """
+
 @final
 class Program:
     """A format as steps of a line (`formats/grammar/kernel_program.py`). Raises ValueError for other steps."""

@@ -4,11 +4,6 @@
 
 #include "drain.h"
 
-typedef struct {
-    const u8 *bytes;
-    size_t size;
-} bytes;
-
 /* What the columns of an aggregate hold. */
 typedef struct {
     bytes numbers, counts; /* columns of int. `counts`: of MEAN, or the lengths of lists */
@@ -18,15 +13,16 @@ typedef struct {
 
 static u32 length_at(const u8 *p) { return p[0] | (u32)p[1] << 8 | (u32)p[2] << 16 | (u32)p[3] << 24; }
 
-static i64 int_at(bytes column, size_t i) {
+i64 int_at(bytes column, size_t i) {
     size_t width = column.bytes[1];
     u64 number = 0;
-    for (size_t k = 0; k < width; k++) number |= (u64)column.bytes[2 + i * width + k] << 8 * k;
+    const u8 *p = column.bytes + 2 + i * width;
+    for (size_t k = 0; k < width; k++) number |= (u64)p[k] << 8 * k;
     int shift = (int)(64 - 8 * width);
     return (i64)(number << shift) >> shift; /* with its sign */
 }
 
-static int is_ints(bytes column, size_t records) {
+int is_ints(bytes column, size_t records) {
     if (column.size < 2 || column.bytes[0] != 'i') return 0;
     size_t width = column.bytes[1];
     return (width == 1 || width == 2 || width == 4 || width == 8) && column.size - 2 == width * records;

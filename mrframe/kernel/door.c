@@ -1,5 +1,6 @@
 /* The module `_kernel`: it brings the types of the doors together. */
 #include "find.h"
+#include "merge_door.h"
 #include "table_door.h"
 
 static PyObject *count_lines(PyObject *module, PyObject *data) {
@@ -28,6 +29,8 @@ static PyObject *count_words(PyObject *module, PyObject *data) {
 static PyMethodDef methods[] = {
     {"count_lines", count_lines, METH_O, "count_lines(block) -> number of newlines"},
     {"count_words", count_words, METH_O, "count_words(block) -> number of words between ASCII whitespace"},
+    {"merge", merge_columns, METH_VARARGS,
+     "merge(heads, most, spelling) -> (data, values, positions)\n\nMerges sorted columns of text. See _kernel.pyi."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -399,15 +399,6 @@ static u32 hash_of(const u32 *crc_table, const u8 *text, size_t length) {
     return ~crc;
 }
 
-static inline u64 prefix_of(const u8 *text, size_t length) {
-    u64 prefix = 0;
-    memcpy(&prefix, text, least(length, 8));
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    prefix = __builtin_bswap64(prefix);
-#endif
-    return prefix;
-}
-
 /* Whether `a` sorts before `b`. No text has a NUL, so equal prefixes of short texts are those of the same length. */
 static inline int sorts_before(const row *a, const row *b) {
     if (a->prefix != b->prefix) return a->prefix < b->prefix;

@@ -48,11 +48,30 @@ typedef struct {
     lists lists[AGGREGATES_MAX]; /* of DISTINCT */
 } drained;
 
+typedef struct {
+    const u8 *bytes;
+    size_t size;
+} bytes;
+
 /* Returns 0, or -1 when memory ends. The table is as before. */
 int drain(const table *t, const drain_form *form, drained *out);
 void drained_free(drained *d);
 
 /* Whether bytes are UTF-8. With `surrogates`, as Python's `surrogatepass` takes it. */
 int is_utf8(const u8 *p, size_t length, int surrogates);
+
+/* A column of ints, as a run file has it: whether it is one of so many, and each of them. */
+int is_ints(bytes column, size_t records);
+i64 int_at(bytes column, size_t i);
+
+/* The first eight bytes of a text, zeros behind it, to be compared as a number. */
+static inline u64 prefix_of(const u8 *text, size_t length) {
+    u64 prefix = 0;
+    if (length) memcpy(&prefix, text, length < 8 ? length : 8);
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    prefix = __builtin_bswap64(prefix);
+#endif
+    return prefix;
+}
 
 #endif

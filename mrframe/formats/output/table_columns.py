@@ -36,6 +36,11 @@ class Grid:
         self.header = self._named(names, named_by_dict=named_by_dict)
         """The columns' names. A name of a value that is also one of the key's gets a prefix, `value.key`."""
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether key and value are one column each, for texts and numbers."""
+        return self._key_names == ["key"] and self._value_names == ["value"]
+
     def _named(self, names: tuple[str, ...], *, named_by_dict: bool) -> list[str]:
         key_header, value_header = self._key_names, self._value_names
         if len(names) in (len(key_header), len(key_header) + len(value_header)):

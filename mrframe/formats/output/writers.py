@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from mrframe.core.row_spelling import SURROGATES, RowSpelling
 from mrframe.core.safe_text import escaped_json, escaped_line
 from mrframe.formats.output.value_text import (
     Text,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from mrframe.formats.output.block_writer import WriterOptions
     from mrframe.formats.output.table_columns import Grid
 
+_JSON_SPECIAL = bytes(range(32)) + b'"\\' + SURROGATES
 _NUMBERS = frozenset({int, float, Decimal, type(None)})
 _ONE_CELL = frozenset({str, int, float, bool, bytes, Decimal})
 _FORMULAS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # with the wide forms, which some take for the others
@@ -49,6 +51,10 @@ class JsonLinesWriter:
         self._escape = options.terminal is not None
         self._how = options.text
 
+    def spelling(self) -> RowSpelling | None:
+        """Return how rows of a text and an int are written."""
+        return None if self._escape else RowSpelling(b'{"key": "', b'", "value": ', b"}\n", _JSON_SPECIAL)
+
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
         """See `BlockWriter`."""
         pairs = zip(json_column(keys), json_column(values), strict=True)
@@ -62,6 +68,10 @@ class TextWriter:
     def __init__(self, options: WriterOptions) -> None:
         self._escape = options.terminal is not None
         self._how = options.text
+
+    def spelling(self) -> RowSpelling | None:
+        """Return how rows of a text and an int are written."""
+        return None if self._escape else RowSpelling(b"", b"\t", b"\n", SURROGATES, takes_none=True)
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
         """See `BlockWriter`."""
@@ -87,11 +97,19 @@ def _shown(texts: list[str], how: Text) -> list[str]:
 class _GridWriter:
     """csv and tsv: the columns are known from the first block, and a header stands before it."""
 
+    separator = special = b""
+
     def __init__(self, options: WriterOptions) -> None:
         self._escape = options.terminal is not None
         self._how = options.text
         self._names = options.columns
         self._grid: Grid | None = None
+
+    def spelling(self) -> RowSpelling | None:
+        """Return how rows of a text and an int are written, once the columns are known."""
+        if self._escape or not self.separator or self._grid is None or not self._grid.is_plain:
+            return None
+        return RowSpelling(b"", self.separator, b"\n", self.special + SURROGATES)
 
     def block(self, keys: Sequence[Any], values: Sequence[Any]) -> bytes:
         """See `BlockWriter`."""
@@ -119,6 +137,8 @@ class _GridWriter:
 class CsvWriter(_GridWriter):
     """`csv`."""
 
+    separator, special = b",", b'",\r\n'
+
     def _lines(self, texts: list[list[str]]) -> str:
         buffer = io.StringIO(newline="")
         minimal = csv.writer(buffer, lineterminator="\n")
@@ -135,6 +155,8 @@ class CsvWriter(_GridWriter):
 class CsvSafeWriter(CsvWriter):
     """`csv-safe`."""
 
+    separator = b""  # it looks at the first character of each key
+
     def _texts(self, column: Sequence[Any]) -> list[str]:
         texts = [
             f"'{text}" if text[:1] in _FORMULAS and type(cell) not in _NUMBERS else text
@@ -145,6 +167,8 @@ class CsvSafeWriter(CsvWriter):
 
 class TsvWriter(_GridWriter):
     """`tsv`."""
+
+    separator, special = b"\t", b"\t\n\r\\"
 
     def _texts(self, column: Sequence[Any]) -> list[str]:
         texts = [text.translate(_TSV) if _TSV_SEARCH(text) else text for text in cell_texts(column, self._how)]

@@ -9,11 +9,12 @@ Not here: the writers of the forms (`writers.py`), files, and all-or-nothing (`s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
 from mrframe.core.display_width import Terminal
+from mrframe.core.row_spelling import RowSpelling
 from mrframe.formats.output.block_writer import BlockWriter, WriterOptions
 from mrframe.formats.output.named_outputs import output_format
 from mrframe.formats.output.value_text import Text
@@ -63,43 +64,54 @@ def write_rows(
 
 
 def write_blocks(
-    blocks: Iterable[Columns],
+    pieces: Callable[[Callable[[], RowSpelling | None]], Iterable[Columns | bytes]],
     stream: Stream,
     form: str,
     *,
     terminal: Terminal | None = None,
     text: Text | None = None,
     columns: tuple[str, ...] = (),
-) -> int:
-    """The same for rows that come as columns of keys and values: the same bytes, sooner."""
+) -> None:
+    """Do the same for rows that come as columns of keys and values, or as they are written: the same bytes, sooner.
+
+    `pieces` is given a function that says how rows are to be written now, None for columns.
+    """
     writer = _writer(form, WriterOptions(terminal, text or default_text(form), columns))
-    count, take = 0, FIRST_ROWS
-    for keys, values in _long_first(blocks):
+    is_empty, take = True, FIRST_ROWS
+    for piece in _long_first(pieces(getattr(writer, "spelling", lambda: None))):
+        if isinstance(piece, bytes):
+            stream.write(piece)
+            is_empty = False
+            continue
+        keys, values = piece
         at = 0
         while at < len(keys):
             end = min(at + take, len(keys))
             data = writer.block(keys[at:end], values[at:end])
             stream.write(data)
             take = max(1, min(_ROWS_MAX, _BLOCK_BYTES * (end - at) // max(1, len(data))))
-            count += end - at
-            at = end
-    if not count:
+            at, is_empty = end, False
+    if is_empty:
         stream.write(writer.block([], []))
-    return count
 
 
-def _long_first(blocks: Iterable[Columns]) -> Iterator[Columns]:
-    """The blocks, the first ones joined until they have the rows that are looked at to know the columns."""
-    blocks = iter(blocks)
+def _long_first(pieces: Iterable[Columns | bytes]) -> Iterator[Columns | bytes]:
+    """The pieces, the first columns joined until they have the rows that are looked at to know the columns."""
+    pieces = iter(pieces)
     keys: list[Any] = []
     values: list[Any] = []
-    for some_keys, some_values in blocks:
-        keys.extend(some_keys)
-        values.extend(some_values)
+    after: list[bytes] = []
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            after.append(piece)
+            break
+        keys.extend(piece[0])
+        values.extend(piece[1])
         if len(keys) >= FIRST_ROWS:
             break
     yield keys, values
-    yield from blocks
+    yield from after
+    yield from pieces
 
 
 def default_text(form: str) -> Text:

@@ -17,6 +17,9 @@ from mrframe.shuffle.run_file.run_layout import HEADER_BYTES, Section, corrupt, 
 
 CHUNK_BYTES = 1 << 20  # longest chunk of `extract`
 
+EncodedBlock = tuple[int, memoryview, memoryview]
+"""(pairs, keys, values), the columns encoded."""
+
 
 class RunReader:
     """One run file. `name` is for messages. `unpickle` allows pickled values (in executors only).
@@ -116,17 +119,24 @@ class RunReader:
             for slot, sections in sorted(self._by_slot.items())
         }
 
-    def encoded(self, slot: int) -> Iterator[tuple[int, memoryview, memoryview]]:
-        """Yield (pairs, keys, values) of each block of a slot, run by run, with its columns encoded."""
-        for section in self._sections(slot):
-            for at, end in self._block_positions(section):
-                head, data = self._stored(at, end)
-                try:
-                    _, records, keys, values, digest = open_block(head, data)
-                except CorruptData as error:
-                    raise corrupt(self._name, at, str(error)) from error
-                self.taken = add_checksums(self.taken, (records, digest))
-                yield records, keys, values
+    def encoded(self, slot: int) -> Iterator[EncodedBlock]:
+        """Yield the blocks of a slot, run by run, with their columns encoded."""
+        for stream in self.encoded_streams(slot):
+            yield from stream
+
+    def encoded_streams(self, slot: int) -> list[Iterator[EncodedBlock]]:
+        """Return one stream of such blocks per run that has the slot, in their order."""
+        return [self._encoded(section) for section in self._sections(slot)]
+
+    def _encoded(self, section: Section) -> Iterator[EncodedBlock]:
+        for at, end in self._block_positions(section):
+            head, data = self._stored(at, end)
+            try:
+                _, records, keys, values, digest = open_block(head, data)
+            except CorruptData as error:
+                raise corrupt(self._name, at, str(error)) from error
+            self.taken = add_checksums(self.taken, (records, digest))
+            yield records, keys, values
 
     def _block(self, at: int, end: int) -> tuple[Block, int, int]:
         """Return the block at this offset, its length in bytes, and its digest."""
