@@ -38,10 +38,3 @@ def kinds_of(reader: Reader, names: Iterable[str], paths: Mapping[str, str]) -> 
     fields = kind_of(reader).fields(reader.format) or LINE_FIELDS
     wanted = (paths.get(name, name) for name in names)
     return [fields[name].kind if name in fields else "any" for name in wanted]
-
-
-def fields_as_written(reader: Reader) -> frozenset[str]:
-    """Return the fields of text and ints for which the bytes in the log spell the value."""
-    kind = kind_of(reader)
-    fields = kind.fields(reader.format) or {}
-    return frozenset(name for name, field in fields.items() if field.as_written and kind.has_raw_bytes)

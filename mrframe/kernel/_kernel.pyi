@@ -12,8 +12,8 @@ KEY_COLUMNS_MAX: int
 def count_lines(block: bytes, /) -> int:
     """Return the number of newlines."""
 
-def count_words(block: bytes, /) -> int:
-    """Return the number of words between ASCII whitespace."""
+def words(block: bytes, /) -> Block:
+    """Cut a text at ASCII whitespace. The block has one column, with a record for each word."""
 
 def merge(
     heads: tuple[tuple[bytes | memoryview, bytes | memoryview, int, int, int], ...],
@@ -37,14 +37,26 @@ class Program:
     def scan(self, block: bytes, /) -> Block:
         """Cut the lines of a block, each of which ends with a newline."""
 
+ArrowText: TypeAlias = tuple[Any, Any, int, int]
+"""(validity or None, offsets, first item, place of byte 0 of its data in the block) of an Arrow array of `string`."""
+
 @final
 class Block:
-    """A block of lines and the places of their values, by column and record."""
+    """A block of bytes and the places of values in it, by column and record."""
 
     records: int
     lines: int
     refused: list[tuple[int, int, int]]
     """(number of the line, its offset and its length in bytes) of each line that the program does not take."""
+
+    def __new__(cls, data: bytes, records: int, columns: tuple[ArrowText, ...], /) -> Block:
+        """Make a block of Arrow arrays, the data of which is joined in `data`. Raises ValueError for bad buffers."""
+
+    def arrow(self, column: int, nones: int, /) -> tuple[bytes, bytes, bytes] | None:
+        """Return (validity, offsets, data) of the values as an Arrow array of `binary`.
+
+        `nones` says which texts are null: 1 for `-`, 2 for an empty one, 3 for both. None for data of over 2 GiB.
+        """
 
     def joined(self, column: int, separator: bytes, /) -> bytes | None:
         """Return the values with a byte between them, or None if one is absent."""
@@ -62,8 +74,8 @@ class Table:
     """Aggregates by key: any of count, total, mean, smallest, largest, distinct.
 
     `wrapped` says that the states of a key are a tuple, as those of a dict of reducers are. A table is filled in one
-    way until it is drained: by `add` with the same number of key columns, by `add_words`, or by `absorb`. When
-    memory ends, it is as it was before the call.
+    way until it is drained: by `add` with the same number of key columns, or by `absorb`. When memory ends, it is as
+    it was before the call.
     """
 
     size_bytes: int
@@ -78,11 +90,9 @@ class Table:
 
         `keys` are the columns of the key. `values` has a column for each aggregate (any number for count), `nones`
         the texts that are None for distinct: 1 for `-`, 2 for an empty one, 3 for both. A number is up to 18 digits,
-        or `-` or nothing for None. A record with any other number, or with a NUL in a text for distinct, is left out.
+        perhaps with a sign, or `-` or nothing for None. A record with any other number, or with a NUL in a text for
+        distinct, is left out.
         """
-
-    def add_words(self, block: bytes, /) -> int:
-        """Count words. Returns how many there were. For a table of one count."""
 
     def absorb(self, keys: bytes | memoryview, values: bytes | memoryview, /) -> bool:
         """Merge encoded columns of a run file. False, with nothing taken, if they are of another form."""

@@ -12,25 +12,11 @@ static PyObject *count_lines(PyObject *module, PyObject *data) {
     return PyLong_FromSsize_t(lines);
 }
 
-static PyObject *count_words(PyObject *module, PyObject *data) {
-    char *bytes;
-    Py_ssize_t size, words = 0;
-    (void)module;
-    if (PyBytes_AsStringAndSize(data, &bytes, &size)) return NULL;
-    int after_blank = 1;
-    for (Py_ssize_t i = 0; i < size; i++) {
-        int blank = bytes[i] == ' ' || (u8)(bytes[i] - '\t') < 5;
-        words += after_blank & !blank;
-        after_blank = blank;
-    }
-    return PyLong_FromSsize_t(words);
-}
-
 static PyMethodDef methods[] = {
     {"count_lines", count_lines, METH_O, "count_lines(block) -> number of newlines"},
-    {"count_words", count_words, METH_O, "count_words(block) -> number of words between ASCII whitespace"},
     {"merge", merge_columns, METH_VARARGS,
      "merge(heads, most, spelling) -> (data, values, positions)\n\nMerges sorted columns of text. See _kernel.pyi."},
+    {"words", block_of_words, METH_O, "words(block) -> Block of one column: the words between ASCII whitespace"},
     {NULL, NULL, 0, NULL},
 };
 

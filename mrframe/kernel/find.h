@@ -7,13 +7,12 @@
 
 #include "span.h"
 
-enum { PADDING = 64 };
+enum { PADDING = 64, WINDOW = 16 };
 
 #if defined(__SSE2__) && !defined(MRFRAME_PLAIN_C)
 #include <emmintrin.h>
 #define MRFRAME_VECTORS "SSE2"
 
-enum { VECTOR = 16 };
 typedef __m128i vector;
 
 static inline vector vector_of(u8 byte) { return _mm_set1_epi8((char)byte); }
@@ -29,7 +28,7 @@ static inline u32 outside(vector bytes, vector low, vector high) {
 
 static inline const u8 *find(const u8 *p, const u8 *end, u8 byte) {
     const vector wanted = vector_of(byte);
-    for (; p < end; p += VECTOR) {
+    for (; p < end; p += WINDOW) {
         u32 found = equal(vector_at(p), wanted);
         if (found) {
             p += __builtin_ctz(found);
@@ -55,7 +54,7 @@ static inline const u8 *find_far(const u8 *p, const u8 *end, u8 byte) {
 
 static inline const u8 *find_either(const u8 *p, const u8 *end, u8 one, u8 other) {
     const vector first = vector_of(one), second = vector_of(other);
-    for (; p < end; p += VECTOR) {
+    for (; p < end; p += WINDOW) {
         vector bytes = vector_at(p);
         u32 found = equal(bytes, first) | equal(bytes, second);
         if (found) {
@@ -68,9 +67,15 @@ static inline const u8 *find_either(const u8 *p, const u8 *end, u8 one, u8 other
 
 /* Whether each of `length` bytes lies within its own range. The ranges are padded with 0..255 to whole vectors. */
 static inline int in_ranges(const u8 *p, const u8 *low, const u8 *high, size_t length) {
-    for (size_t i = 0; i < length; i += VECTOR)
+    for (size_t i = 0; i < length; i += WINDOW)
         if (outside(vector_at(p + i), vector_at(low + i), vector_at(high + i))) return 0;
     return 1;
+}
+
+/* A bit for each of 16 bytes that is ASCII whitespace. */
+static inline u32 blanks(const u8 *p) {
+    vector bytes = vector_at(p);
+    return equal(bytes, vector_of(' ')) | (0xffffu & ~outside(bytes, vector_of('\t'), vector_of('\r')));
 }
 
 #else
@@ -92,6 +97,12 @@ static inline int in_ranges(const u8 *p, const u8 *low, const u8 *high, size_t l
     for (size_t i = 0; i < length; i++)
         if (p[i] < low[i] || p[i] > high[i]) return 0;
     return 1;
+}
+
+static inline u32 blanks(const u8 *p) {
+    u32 found = 0;
+    for (u32 i = 0; i < WINDOW; i++) found |= (u32)(p[i] == ' ' || (u8)(p[i] - '\t') < 5) << i;
+    return found;
 }
 #endif
 

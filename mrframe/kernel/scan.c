@@ -202,8 +202,16 @@ static int read_line(const program *format, const u8 *p, const u8 *end, scanned 
     return p == end;
 }
 
-static int reserve_record(scanned *result) {
-    if (result->records < result->capacity) return 0;
+static int add_columns(scanned *result, size_t columns) {
+    memset(result, 0, sizeof *result);
+    result->columns = columns;
+    result->column = calloc(columns + 1, sizeof *result->column);
+    return result->column ? 0 : -1;
+}
+
+/* Makes room for at least so many records. `more` is less than the first capacity. */
+static int reserve(scanned *result, size_t more) {
+    if (result->records + more <= result->capacity) return 0;
     size_t capacity = result->capacity ? result->capacity * 2 : 1024;
     for (size_t i = 0; i < result->columns; i++) {
         span *larger = realloc(result->column[i], capacity * sizeof *larger);
@@ -232,7 +240,7 @@ static int read_lines(const program *format, u32 offset, const u8 *p, const u8 *
     result->offset = offset;
     while (p < end) {
         const u8 *newline = find_far(p, end, '\n');
-        if (reserve_record(result)) return -1;
+        if (reserve(result, 1)) return -1;
         if (read_line(format, p, newline, result))
             result->records++;
         else if (refuse(result, p, newline))
@@ -244,10 +252,7 @@ static int read_lines(const program *format, u32 offset, const u8 *p, const u8 *
 }
 
 int scan(const program *format, const u8 *block, size_t size, scanned *result) {
-    memset(result, 0, sizeof *result);
-    result->columns = format->columns;
-    result->column = calloc(format->columns + 1, sizeof *result->column);
-    if (!result->column) return -1;
+    if (add_columns(result, format->columns)) return -1;
     /* The last lines are read from a copy with room behind it, all others where they lie. */
     const u8 *cut_at = size > PADDING ? block + size - PADDING : block;
     while (cut_at > block && cut_at[-1] != '\n') cut_at--;
@@ -259,6 +264,30 @@ int scan(const program *format, const u8 *block, size_t size, scanned *result) {
     if (!failed) failed = read_lines(format, (u32)(cut_at - block), copy, copy + rest, result);
     free(copy);
     return failed;
+}
+
+int scan_words(const u8 *data, size_t size, scanned *result) {
+    u32 start = 0, in_word = 0;
+    u8 last[WINDOW];
+    if (add_columns(result, 1)) return -1;
+    for (size_t i = 0; i <= size; i += WINDOW) {
+        const u8 *p = data + i;
+        if (size - i < WINDOW) { /* the last bytes, and blanks behind them */
+            memset(last, ' ', sizeof last);
+            p = memcpy(last, p, size - i);
+        }
+        if (reserve(result, WINDOW)) return -1;
+        u32 blank = blanks(p), edges = (blank ^ (blank << 1 | !in_word)) & 0xffffu; /* words begin and end, in turn */
+        for (; edges; edges &= edges - 1) {
+            u32 at = (u32)i + (u32)__builtin_ctz(edges);
+            if (in_word)
+                result->column[0][result->records++] = (span){start, at - start};
+            else
+                start = at;
+            in_word = !in_word;
+        }
+    }
+    return 0;
 }
 
 void scanned_free(scanned *result) {

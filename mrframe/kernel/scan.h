@@ -81,6 +81,9 @@ typedef struct {
 /* Scans a block of lines, each of which ends with a newline. Returns 0, or -1 when memory ends. */
 int scan(const program *format, const u8 *block, size_t size, scanned *result);
 
+/* Cuts a text into words between ASCII whitespace, the records of one column. Returns the same. */
+int scan_words(const u8 *data, size_t size, scanned *result);
+
 void scanned_free(scanned *result);
 
 #endif

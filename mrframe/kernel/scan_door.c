@@ -2,11 +2,18 @@
 #include "scan_door.h"
 
 #include <stdlib.h>
+#include <structmember.h>
 
 #include "find.h"
 #include "scan.h"
 
 static PyTypeObject *block_type;
+
+void end_object(PyObject *object) {
+    PyTypeObject *type = Py_TYPE(object);
+    ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
+    Py_DECREF(type);
+}
 
 /* ---- Program ---------------------------------------------------------------------------------------------------- */
 
@@ -110,11 +117,8 @@ static PyObject *program_new(PyTypeObject *type, PyObject *args, PyObject *keywo
 }
 
 static void program_dealloc(PyObject *object) {
-    PyTypeObject *type = Py_TYPE(object);
     free(((program_object *)object)->format.step);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(object);
-    Py_DECREF(type);
+    end_object(object);
 }
 
 /* ---- Block ------------------------------------------------------------------------------------------------------ */
@@ -125,35 +129,105 @@ typedef struct {
     scanned found;
 } block_object;
 
-static PyObject *program_scan(PyObject *object, PyObject *data) {
-    char *bytes;
-    Py_ssize_t size;
-    if (PyBytes_AsStringAndSize(data, &bytes, &size)) return NULL;
-    if (size && bytes[size - 1] != '\n') return PyErr_Format(PyExc_ValueError, "a block without a newline at its end");
-    if ((u64)size > UINT32_MAX - PADDING) return PyErr_Format(PyExc_ValueError, "a block of %zd bytes", size);
+/* A block of these bytes. Nothing is found in it yet. */
+static block_object *block_of(PyObject *data, char **bytes, Py_ssize_t *size) {
+    if (PyBytes_AsStringAndSize(data, bytes, size)) return NULL;
+    if ((u64)*size > UINT32_MAX - PADDING) return (void *)PyErr_Format(PyExc_ValueError, "a block of %zd bytes", *size);
     block_object *block = (block_object *)PyType_GenericAlloc(block_type, 0);
     if (!block) return NULL;
     Py_INCREF(data);
     block->data = data;
+    return block;
+}
+
+static PyObject *filled(block_object *block, int failed) {
+    if (!failed) return (PyObject *)block;
+    Py_DECREF(block);
+    return PyErr_NoMemory();
+}
+
+static PyObject *program_scan(PyObject *object, PyObject *data) {
+    char *bytes;
+    Py_ssize_t size;
     int failed;
+    block_object *block = block_of(data, &bytes, &size);
+    if (!block) return NULL;
+    if (size && bytes[size - 1] != '\n') {
+        Py_DECREF(block);
+        return PyErr_Format(PyExc_ValueError, "a block without a newline at its end");
+    }
     Py_BEGIN_ALLOW_THREADS
     failed = scan(&((program_object *)object)->format, (const u8 *)bytes, (size_t)size, &block->found);
     Py_END_ALLOW_THREADS
-    if (failed) {
+    return filled(block, failed);
+}
+
+PyObject *block_of_words(PyObject *module, PyObject *data) {
+    char *bytes;
+    Py_ssize_t size;
+    int failed;
+    (void)module;
+    block_object *block = block_of(data, &bytes, &size);
+    if (!block) return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    failed = scan_words((const u8 *)bytes, (size_t)size, &block->found);
+    Py_END_ALLOW_THREADS
+    return filled(block, failed);
+}
+
+/* A column of `records` values out of the buffers of an Arrow array of text, which begin at item `at`. Byte 0 of its
+ * data would stand at `shift` of the block. */
+static int add_arrow(block_object *block, PyObject *given, size_t column, size_t records, size_t size) {
+    Py_buffer validity, offsets;
+    Py_ssize_t at, shift;
+    if (!PyArg_ParseTuple(given, "z*y*nn", &validity, &offsets, &at, &shift)) return -1;
+    span *spans = block->found.column[column] = malloc((records + 1) * sizeof *spans);
+    int wrong = !spans || at < 0 || (size_t)offsets.len / 4 <= (size_t)at + records ||
+                (validity.buf && (size_t)validity.len < ((size_t)at + records + 7) / 8);
+    for (size_t i = 0; i < records && !wrong; i++) {
+        i32 ends[2];
+        size_t item = (size_t)at + i;
+        memcpy(ends, (const u8 *)offsets.buf + 4 * item, sizeof ends);
+        wrong = shift + ends[0] < 0 || ends[1] < ends[0] || shift + ends[1] > (Py_ssize_t)size;
+        int there = !validity.buf || ((const u8 *)validity.buf)[item / 8] >> item % 8 & 1;
+        spans[i] = there ? (span){(u32)(shift + ends[0]), (u32)(ends[1] - ends[0])} : (span){0, ABSENT};
+    }
+    PyBuffer_Release(&validity);
+    PyBuffer_Release(&offsets);
+    if (!spans)
+        PyErr_NoMemory();
+    else if (wrong)
+        PyErr_SetString(PyExc_ValueError, "buffers that are no Arrow array of text");
+    return wrong ? -1 : 0;
+}
+
+/* Block(data, records, columns): columns of Arrow text. The data of all of them is `data`. */
+static PyObject *block_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+    PyObject *data, *columns;
+    char *bytes;
+    Py_ssize_t size, records;
+    (void)type, (void)keywords;
+    if (!PyArg_ParseTuple(args, "SnO!", &data, &records, &PyTuple_Type, &columns)) return NULL;
+    if (records < 0 || records > INT32_MAX) return PyErr_Format(PyExc_ValueError, "%zd records", records);
+    block_object *block = block_of(data, &bytes, &size);
+    if (!block) return NULL;
+    size_t count = (size_t)PyTuple_Size(columns);
+    block->found.records = (size_t)records;
+    block->found.column = calloc(count + 1, sizeof *block->found.column);
+    if (!block->found.column) return filled(block, 1);
+    block->found.columns = count;
+    for (size_t c = 0; c < count; c++) {
+        if (!add_arrow(block, PyTuple_GetItem(columns, (Py_ssize_t)c), c, (size_t)records, (size_t)size)) continue;
         Py_DECREF(block);
-        return PyErr_NoMemory();
+        return NULL;
     }
     return (PyObject *)block;
 }
 
 static void block_dealloc(PyObject *object) {
-    PyTypeObject *type = Py_TYPE(object);
-    block_object *block = (block_object *)object;
-    scanned_free(&block->found);
-    Py_XDECREF(block->data);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(object);
-    Py_DECREF(type);
+    scanned_free(&((block_object *)object)->found);
+    Py_XDECREF(((block_object *)object)->data);
+    end_object(object);
 }
 
 int block_spans(PyObject *object, int column, const span **spans, size_t *records, const u8 **base, size_t *size) {
@@ -200,6 +274,42 @@ static PyObject *block_joined(PyObject *object, PyObject *args) {
     return joined;
 }
 
+/* arrow(column, nones) -> (validity, offsets, data), the buffers of an Arrow array of binary, or None for too much data.
+ * `nones` are the flags of the texts that are null. */
+static PyObject *block_arrow(PyObject *object, PyObject *args) {
+    const span *spans;
+    const u8 *base;
+    size_t records, size, total = 0;
+    int column, nones;
+    if (!PyArg_ParseTuple(args, "ii", &column, &nones)) return NULL;
+    if (block_spans(object, column, &spans, &records, &base, &size)) return NULL;
+    for (size_t i = 0; i < records; i++) total += is_none(base, spans[i], (u8)nones) ? 0 : spans[i].length;
+    if (total > INT32_MAX) Py_RETURN_NONE;
+    PyObject *validity = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(records + 7) / 8);
+    PyObject *offsets = PyBytes_FromStringAndSize(NULL, 4 * (Py_ssize_t)(records + 1));
+    PyObject *data = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)total);
+    if (validity && offsets && data) {
+        u8 *valid = (u8 *)PyBytes_AsString(validity), *to = (u8 *)PyBytes_AsString(data);
+        i32 *offset = (i32 *)PyBytes_AsString(offsets);
+        Py_BEGIN_ALLOW_THREADS
+        memset(valid, 0, (records + 7) / 8);
+        offset[0] = 0;
+        for (size_t i = 0; i < records; i++) {
+            offset[i + 1] = offset[i];
+            if (is_none(base, spans[i], (u8)nones)) continue;
+            memcpy(to + offset[i], base + spans[i].at, spans[i].length);
+            valid[i / 8] |= (u8)(1 << i % 8);
+            offset[i + 1] += (i32)spans[i].length;
+        }
+        Py_END_ALLOW_THREADS
+        return Py_BuildValue("(NNN)", validity, offsets, data);
+    }
+    Py_XDECREF(validity);
+    Py_XDECREF(offsets);
+    Py_XDECREF(data);
+    return NULL;
+}
+
 /* values(column) -> [bytes or None, …] */
 static PyObject *block_values(PyObject *object, PyObject *args) {
     const span *spans;
@@ -219,16 +329,6 @@ static PyObject *block_values(PyObject *object, PyObject *args) {
         if (!one || PyList_SetItem(values, (Py_ssize_t)i, one)) Py_CLEAR(values);
     }
     return values;
-}
-
-static PyObject *block_records(PyObject *object, void *unused) {
-    (void)unused;
-    return PyLong_FromSize_t(((block_object *)object)->found.records);
-}
-
-static PyObject *block_lines(PyObject *object, void *unused) {
-    (void)unused;
-    return PyLong_FromSize_t(((block_object *)object)->found.lines);
 }
 
 /* refused -> [(number of the line, its place, its length), …] */
@@ -261,25 +361,31 @@ static PyType_Spec program_spec = {"mrframe.kernel._kernel.Program", sizeof(prog
                                    program_slots};
 
 static PyMethodDef block_methods[] = {
+    {"arrow", block_arrow, METH_VARARGS, "arrow(column, nones) -> (validity, offsets, data), or None for too much data"},
     {"joined", block_joined, METH_VARARGS, "joined(column, separator) -> bytes, or None if a value is absent"},
     {"values", block_values, METH_VARARGS, "values(column) -> [bytes or None]"},
     {NULL, NULL, 0, NULL},
 };
+static PyMemberDef block_members[] = {
+    {"records", T_PYSSIZET, offsetof(block_object, found.records), READONLY, "number of values in each column"},
+    {"lines", T_PYSSIZET, offsetof(block_object, found.lines), READONLY, "number of lines"},
+    {NULL, 0, 0, 0, NULL},
+};
 static PyGetSetDef block_getters[] = {
-    {"records", block_records, NULL, "number of lines that were cut into values", NULL},
-    {"lines", block_lines, NULL, "number of lines", NULL},
     {"refused", block_refused, NULL, "[(line, offset, length)] of the lines that are not of the program", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 static PyType_Slot block_slots[] = {
-    {Py_tp_doc, "A block of lines and the places of their values."},
+    {Py_tp_doc, "A block of bytes and the places of values in it."},
+    {Py_tp_new, block_new},
     {Py_tp_dealloc, block_dealloc},
     {Py_tp_methods, block_methods},
+    {Py_tp_members, block_members},
     {Py_tp_getset, block_getters},
     {0, NULL},
 };
-static PyType_Spec block_spec = {"mrframe.kernel._kernel.Block", sizeof(block_object), 0,
-                                 Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, block_slots};
+static PyType_Spec block_spec = {"mrframe.kernel._kernel.Block", sizeof(block_object), 0, Py_TPFLAGS_DEFAULT,
+                                 block_slots};
 
 int add_scan_types(PyObject *module) {
     PyObject *program_made = PyType_FromSpec(&program_spec), *block_made = PyType_FromSpec(&block_spec);

@@ -11,6 +11,10 @@
 /* The values of a column: 0, or -1 with an exception. `base` belongs to the block, of `size` bytes. */
 int block_spans(PyObject *block, int column, const span **spans, size_t *records, const u8 **base, size_t *size);
 
+PyObject *block_of_words(PyObject *module, PyObject *data);
+
+void end_object(PyObject *object); /* the end of a `dealloc` */
+
 int add_scan_types(PyObject *module);
 
 #endif

@@ -9,6 +9,7 @@
 typedef uint8_t u8;
 typedef uint32_t u32;
 typedef uint64_t u64;
+typedef int32_t i32;
 typedef int64_t i64;
 
 typedef struct {
@@ -16,5 +17,13 @@ typedef struct {
 } span;
 
 #define ABSENT UINT32_MAX
+
+enum none_flag { DASH_IS_NONE = 1, EMPTY_IS_NONE = 2 };
+
+/* Whether a value is absent, or one of the texts that stand for None. */
+static inline int is_none(const u8 *base, span s, u8 nones) {
+    if (s.length == ABSENT || (!s.length && nones & EMPTY_IS_NONE)) return 1;
+    return s.length == 1 && nones & DASH_IS_NONE && base[s.at] == '-';
+}
 
 #endif

@@ -128,23 +128,21 @@ typedef struct {
 
 #define NO_NUMBER INT64_MIN /* which has more than 18 digits */
 
-/* Reads digits, or what stands for None. 0 for anything else. */
+/* Reads digits, perhaps with a sign, or what stands for None. 0 for anything else. */
 static inline int read_number(const u8 *p, u32 length, i64 *number) {
     *number = NO_NUMBER;
     if (length == ABSENT || !length || (length == 1 && *p == '-')) return 1;
+    int negative = *p == '-';
+    p += negative;
+    length -= (u32)negative;
     if (length > DIGITS_MAX) return 0;
     i64 value = 0;
     for (u32 i = 0; i < length; i++) {
         if (!is_digit(p[i])) return 0;
         value = value * 10 + (p[i] - '0');
     }
-    *number = value;
+    *number = negative ? -value : value;
     return 1;
-}
-
-static inline int is_none(const u8 *base, span s, u8 nones) {
-    if (s.length == ABSENT || (!s.length && nones & EMPTY_IS_NONE)) return 1;
-    return s.length == 1 && nones & DASH_IS_NONE && base[s.at] == '-';
 }
 
 /* Whether the table can take a record. Its numbers are read into the next free position of the batch. */
@@ -236,60 +234,4 @@ int table_add(table *t, const log_columns *in) {
         }
     }
     return 0;
-}
-
-/* ---- words ------------------------------------------------------------------------------------------------------ */
-
-static inline int is_blank(u8 byte) { return byte == ' ' || (u8)(byte - '\t') < 5; }
-
-#ifdef VECTOR
-/* A bit for each of 16 bytes that is blank. */
-static inline u32 blanks(const u8 *p) {
-    vector bytes = vector_at(p);
-    return equal(bytes, vector_of(' ')) | (0xffffu & ~outside(bytes, vector_of('\t'), vector_of('\r')));
-}
-#endif
-
-/* Cuts a text into words. `words` has room for one for every two bytes. Returns their number. */
-static size_t find_words(const u8 *data, size_t size, span *words) {
-    size_t count = 0, i = 0;
-    u32 start = 0, in_word = 0;
-#ifdef VECTOR
-    for (; i + 16 <= size; i += 16) {
-        u32 blank = blanks(data + i);
-        u32 edges = (blank ^ (blank << 1 | !in_word)) & 0xffffu; /* where words begin and end, in turn */
-        for (; edges; edges &= edges - 1) {
-            u32 at = (u32)i + (u32)__builtin_ctz(edges);
-            if (in_word)
-                words[count++] = (span){start, at - start};
-            else
-                start = at;
-            in_word = !in_word;
-        }
-    }
-#endif
-    for (; i <= size; i++) {
-        u32 is_text = i < size && !is_blank(data[i]);
-        if (is_text == in_word) continue;
-        if (in_word)
-            words[count++] = (span){start, (u32)i - start};
-        else
-            start = (u32)i;
-        in_word = is_text;
-    }
-    return count;
-}
-
-i64 table_add_words(table *t, const u8 *data, size_t size) {
-    if (grow(&t->spans, &t->spans_capacity, size / 2 + 1, sizeof *t->spans)) return -1;
-    size_t count = find_words(data, size, t->spans);
-    if (table_reserve(t, count, bytes_of(t->spans, count))) return -1;
-    t->filling = FROM_LOGS;
-    for (size_t at = 0; at < count; at += BATCH) {
-        size_t some = count - at < BATCH ? count - at : BATCH;
-        u32 found[BATCH];
-        texts_find(&t->keys, data, size, t->spans + at, some, found);
-        for (size_t i = 0; i < some; i++) t->keys.entries[found[i]].records++;
-    }
-    return (i64)count;
 }

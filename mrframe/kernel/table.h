@@ -1,7 +1,7 @@
 /* A table from keys to aggregates: filled from the columns of a block, from words, or from columns of a run file, and
  * drained as sorted columns of a run file. No Python here.
  *
- * A table is filled from logs (`table_add`, `table_add_words`), where a text may be no UTF-8, or from run files
+ * A table is filled from logs (`table_add`), where a text may be no UTF-8, or from run files
  * (`table_absorb`), where such bytes were replaced by surrogates. The two differ, so it is never filled from both.
  */
 #ifndef MRFRAME_TABLE_H
@@ -13,7 +13,6 @@ typedef __int128 i128; /* wide enough for any sum of numbers of 64 bits */
 
 enum aggregate { COUNT, TOTAL, MEAN, SMALLEST, LARGEST, DISTINCT, AGGREGATES };
 enum { AGGREGATES_MAX = 32, KEY_COLUMNS_MAX = 32 };
-enum none_flag { DASH_IS_NONE = 1, EMPTY_IS_NONE = 2 };
 enum filling { EMPTY, FROM_LOGS, FROM_RUNS };
 
 /* Of one key and aggregate. `values` counts the values that are not None, or the different ones of DISTINCT.
@@ -57,7 +56,6 @@ typedef struct {
 /* All of these return -1 when memory ends, with the table unchanged. */
 int table_init(table *t, const u8 *kinds, size_t aggregates, const u64 seed[2]);
 int table_add(table *t, const log_columns *in); /* 0. `left_out` then lists records that Python must fold */
-i64 table_add_words(table *t, const u8 *data, size_t size); /* the number of words */
 int table_absorb(table *t, int wrapped, const u8 *keys, size_t key_bytes, const u8 *values, size_t value_bytes);
 void table_clear(table *t);       /* keeps its memory for the next use, unless it is large */
 void table_free(table *t);

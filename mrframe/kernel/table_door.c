@@ -1,6 +1,8 @@
 /* The door to the table: the type Table. It checks what Python gives, and makes Python values of what is drained. */
 #include "table_door.h"
 
+#include <stdlib.h>
+
 #include "drain.h"
 
 static const char *const NAMES[AGGREGATES] = {"count", "total", "mean", "smallest", "largest", "distinct"};
@@ -64,11 +66,8 @@ static PyObject *table_new(PyTypeObject *type, PyObject *args, PyObject *keyword
 }
 
 static void table_dealloc(PyObject *object) {
-    PyTypeObject *type = Py_TYPE(object);
     table_free(&((table_object *)object)->table);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(object);
-    Py_DECREF(type);
+    end_object(object);
 }
 
 /* ---- filling ---------------------------------------------------------------------------------------------------- */
@@ -119,22 +118,6 @@ static PyObject *table_add_block(PyObject *object, PyObject *args) {
         if (!record || PyList_SetItem(left_out, (Py_ssize_t)i, record)) Py_CLEAR(left_out);
     }
     return left_out;
-}
-
-static PyObject *table_words(PyObject *object, PyObject *data) {
-    table_object *self = (table_object *)object;
-    char *bytes;
-    Py_ssize_t size;
-    i64 words;
-    if (PyBytes_AsStringAndSize(data, &bytes, &size)) return NULL;
-    if (self->table.aggregates > 1 || self->table.kinds[0] != COUNT || (u64)size > UINT32_MAX / 2)
-        return refuse("only a table of one count takes words, of blocks of less than 2 GiB"), NULL;
-    if (begin_filling(self, FROM_LOGS, 1)) return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    words = table_add_words(&self->table, (const u8 *)bytes, (size_t)size);
-    Py_END_ALLOW_THREADS
-    self->busy = 0;
-    return words < 0 ? PyErr_NoMemory() : PyLong_FromLongLong(words);
 }
 
 static int absorb(table_object *self, const Py_buffer *keys, const Py_buffer *values) {
@@ -369,7 +352,6 @@ static PyMethodDef methods[] = {
      "`keys` are the numbers of the columns of the key, `values` one for each aggregate (-1 for count). `nones` has\n"
      "for each aggregate the texts that are None for distinct: 1 for `-`, 2 for an empty one, 3 for both. A record\n"
      "with more than 18 digits, no digits, or a NUL in a text is left out: Python folds it."},
-    {"add_words", table_words, METH_O, "add_words(block) -> number of words"},
     {"absorb", table_absorb_columns, METH_VARARGS,
      "absorb(keys, values) -> bool\n\nTakes encoded columns of a run file. False, with nothing taken, for other forms."},
     {"drain", table_drain, METH_VARARGS,

@@ -17,7 +17,7 @@ from mrframe.core.model.reader import Reader
 from mrframe.errors import FormatError
 from mrframe.formats.factory import make_reader
 from mrframe.formats.readers.access import grammar_of
-from mrframe.formats.readers.base import as_raw, raw_of
+from mrframe.formats.readers.base import as_raw
 from mrframe.testing import oracle
 
 Could = Callable[[bytes, bytes], bool]  # may this be a value, before this literal?
@@ -184,5 +184,5 @@ def test_a_line_gives_back_the_values_that_it_was_written_from(written: Written)
     assert [found[field] for field in fields] == written.values
     columns = make_reader(Reader("access", written.format), fields, {})
     parsed = columns.parse(written.line + b"\n", "f", 0, forms=as_raw(range(len(fields))))
-    assert [column[0] for column in map(raw_of, parsed.columns)] == written.values
+    assert [column.items[0] for column in parsed.columns] == written.values
     assert cuts(written, written.line.removeprefix(written.literals[0])) == [written.values]

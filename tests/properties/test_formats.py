@@ -14,7 +14,7 @@ from mrframe.core.model.reader import Reader
 from mrframe.formats.factory import make_reader
 from mrframe.formats.named_formats import STRINGS
 from mrframe.formats.readers.access import grammar_of
-from mrframe.formats.readers.base import Parsed, as_raw, raw_of
+from mrframe.formats.readers.base import Parsed, as_raw
 from mrframe.testing import oracle
 
 CUSTOM = (
@@ -176,9 +176,9 @@ def test_readers_of_access_logs_agree_with_the_oracle(case: tuple[str, bytes], d
     for piece in whole_line_blocks(block, data.draw(st.lists(st.integers(0, 20), max_size=3))):
         parsed = reader.parse(piece, "f", at, forms=everything)
         assert bytes_of(parsed) == len(piece)
-        assert all(len(raw_of(column)) == parsed.records for column in parsed.columns)
+        assert all(len(column.items) == parsed.records for column in parsed.columns)
         for column, more in zip(columns, parsed.columns, strict=True):
-            column.extend(raw_of(more))
+            column.extend(more.items)
         malformed += [(line + m.line, at + m.offset, m.data) for m in parsed.malformed]
         at, line = at + len(piece), line + parsed.lines
 
@@ -220,7 +220,7 @@ def test_converting_later_gives_the_same_values(case: tuple[str, bytes]) -> None
     later = reader.parse(block, "f", 0, forms=as_raw(range(len(fields))))
     bad = dict(later.bad_fields)
     for index, column in enumerate(later.columns):
-        values, wrong = reader.convert(index, raw_of(column))
+        values, wrong = reader.convert(index, column.items)
         assert values == now.values[index]
         if wrong:
             bad[fields[index]] = bad.get(fields[index], 0) + wrong

@@ -18,7 +18,6 @@ from mrframe.shuffle.buffers import FoldBuffer
 from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 from mrframe.task.columnar import arrow, packed_buffer
-from mrframe.task.columnar.table_fold_buffer import TableFoldBuffer
 from mrframe.task.map import map_output
 from mrframe.task.map import path as map_path
 
@@ -160,7 +159,7 @@ def test_a_packed_fold_takes_a_table_as_its_pairs(columns, fold, item_bytes, cut
 def test_a_table_of_short_keys_and_ints_is_taken_whole():
     pa = pytest.importorskip("pyarrow")
     keys = [str(number) for number in range(map_output.TABLE_ROWS_MIN)]
-    buffer = packed_buffer.PackedSums(TableFoldBuffer(total))
+    buffer = packed_buffer.PackedSums(FoldBuffer(total))
     assert buffer.add_table(pa.table({"key": keys, "value": pa.array([2] * len(keys), pa.int32())}))
     assert not buffer.add_table(pa.table({"key": keys}))
     assert not buffer.add_table(pa.table({"key": keys, "value": [0.5] * len(keys)}))

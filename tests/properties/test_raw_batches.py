@@ -1,7 +1,9 @@
-"""Arrow columns made of a block's bytes are those that its values make: any format, any bytes, any fields."""
+"""Arrow columns made of the kernel's places are those that the values make: any format, any bytes, any fields."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,15 +13,19 @@ from hypothesis import strategies as st
 from mrframe import Job, logs, text, total, words
 from mrframe.core.model.reader import Reader
 from mrframe.formats.factory import make_reader
-from mrframe.formats.readers.base import Arrow
-from mrframe.formats.schema import fields_of, kinds_of
-from mrframe.task.columnar import arrow
-from mrframe.task.columnar.arrow_reader import ArrowReader, gives_arrow
+from mrframe.formats.readers.base import Scanned, values_of
+from mrframe.formats.readers.time_window import Window
+from mrframe.formats.schema import fields_of
+from mrframe.kernel import compiled
+from mrframe.task.columnar.arrow import of_scanned
+from mrframe.task.map.map_batch import Batches, scanned_forms
 from mrframe.testing.mutations import mutate, samples_of, some_lines
 
 SAMPLES = samples_of([(Path(__file__).parents[2] / "sample_logs" / "access.log").read_bytes()[:20_000]])
 pa = pytest.importorskip("pyarrow")
+pytestmark = pytest.mark.skipif(compiled() is None, reason="no kernel is installed")
 SETTINGS = settings(max_examples=200, deadline=None)
+WINDOW = Window(datetime(2015, 5, 17, 9, tzinfo=UTC), datetime(2015, 5, 19, tzinfo=UTC))
 
 texts = st.lists(
     st.binary(max_size=6)
@@ -28,25 +34,44 @@ texts = st.lists(
 ).map(b"".join)
 
 
-def same(read: Reader, fields: tuple[str, ...], block: bytes) -> bool:
-    """Check that both ways give one table, ledger and count of bad fields. Returns whether all was made of bytes."""
-    job = Job(read=read, map_batch=lambda table: table, fields=fields, reduce=total)
-    reader = make_reader(read, fields, {})
-    parsed = reader.parse(block, "f", 7)
-    table, bad = arrow.to_table(fields, kinds_of(read, fields, {}), parsed.values)
+def odd_lines(line):
+    return len(line) % 2
+
+
+def seen(job, reader, block, forms):
+    """Return the table that the function is given for a block, its ledger, and the fields that are bad."""
+    tables = []
+
+    def note(table):
+        tables.append(table)
+        return pa.table({"key": pa.array([], pa.string())})
+
+    parsed = reader.parse(block, "f", 7, forms=forms)
+    columns = [column if isinstance(column, Scanned) else values_of(column) for column in parsed.columns]
+    batches = Batches(replace(job, map_batch=note), reader)
+    _, bad = batches.tables(columns, parsed.records)
     for name, number in parsed.bad_fields.items():
         bad[name] = bad.get(name, 0) + number
-    straight = ArrowReader(job, make_reader(read, fields, {}))
-    found = straight.parse(block, "f", 7, forms=straight.forms)
-    if found.records:
-        made = pa.Table.from_arrays([column.array for column in found.columns], names=list(fields))
-        made.validate(full=True)
-        assert made.equals(table), (made, table)
-    assert found.bad_fields == bad
-    for name in ("records", "lines", "parsed_bytes", "malformed_bytes", "delimiter_bytes"):
-        assert getattr(found, name) == getattr(parsed, name), name
-    inner = straight._reader.parse(block, "f", 7, forms=straight._inner_forms)
-    return all(isinstance(column, Arrow) for column in inner.columns)
+    ledger = ("records", "lines", "parsed_bytes", "malformed_bytes", "delimiter_bytes", "outside_time_bytes")
+    return tables, [getattr(parsed, name) for name in ledger], bad, batches.taken(), parsed.columns
+
+
+def same(read: Reader, fields: tuple[str, ...], block: bytes, *, where=None, window=None) -> bool:
+    """Check that both ways give one table and ledger. Returns whether no column was made of values."""
+    job = Job(read=read, map_batch=lambda table: table, fields=fields, where=where, reduce=total)
+    reader = make_reader(read, job.projection(), {}, window)
+    tables, *told, _ = seen(job, reader, block, {})
+    found, *told_too, columns = seen(job, reader, block, scanned_forms(job, reader))
+    assert told_too == told
+    assert len(found) == len(tables)
+    for one, other in zip(found, tables, strict=True):
+        one.validate(full=True)
+        assert one.equals(other), (one, other)
+        assert one.schema.equals(other.schema)
+    return all(
+        isinstance(column, Scanned) and of_scanned(column, spelt) is not None
+        for column, spelt in zip(columns, reader.scanned_values(), strict=True)
+    )
 
 
 @SETTINGS
@@ -56,7 +81,8 @@ def test_raw_columns_of_access_logs_give_what_values_give(name, random, data):
     block = mutate(random, block, SAMPLES[name]) if data.draw(st.booleans()) else block
     read = Reader("access", name)
     fields = data.draw(st.lists(st.sampled_from(sorted(fields_of(read))), min_size=1, max_size=4, unique=True))
-    same(read, tuple(fields), block)
+    where, window = data.draw(st.sampled_from([None, odd_lines])), data.draw(st.sampled_from([None, WINDOW]))
+    same(read, tuple(fields), block, where=where, window=window)
 
 
 @pytest.mark.parametrize("size", ["-", "0", "007", str(2**63 - 1), str(2**63), "9" * 30])
@@ -91,15 +117,28 @@ def test_raw_words_and_lines_give_what_values_give(block):
         same(read, fields, block)
 
 
-def test_words_and_lines_of_utf8_are_never_made_text_of_python():
+def test_text_that_is_utf8_is_never_made_values():
     for block in (b"one two\nthree\n", "caf\xe9 \U0001f600\n".encode(), b""):
         assert same(words, ("word",), block)
         assert same(text, ("line",), block)
     assert not same(text, ("line",), b"caf\xe9\n")
+    assert not same(text, ("line",), "\U0010fcff\n".encode())
 
 
-def test_a_job_with_where_and_a_reader_without_bytes_go_by_values():
-    job = Job(read=text, map_batch=lambda table: table, fields=("line",), where=lambda line: line, reduce=total)
-    assert not gives_arrow(job, make_reader(text, ("line",), {}))
-    json = Job(read=Reader("json"), map_batch=lambda table: table, fields=("line",), reduce=total)
-    assert not gives_arrow(json, make_reader(Reader("json"), ("line",), {}))
+LINE = b'192.0.2.7 - - [17/May/2015:10:05:0%d +0000] "%s HTTP/1.1" 200 512 "-" "curl/8.0"\n'
+
+
+def test_a_record_that_only_the_strict_pattern_takes_is_in_its_place_and_not_made_a_value():
+    lines = [LINE % (at, b"GET /a b" if at in (0, 3, 4, 7) else b"GET /%d" % at) for at in range(8)]
+    block = b"bad\n".join(lines)
+    for read, window in ((logs.combined, None), (logs.combined, WINDOW)):
+        assert same(read, ("path", "status", "size", "agent"), block, window=window)
+    assert same(logs.combined, ("path",), LINE % (0, b"GET /a b"))
+
+
+def test_a_reader_whose_columns_the_kernel_lacks_goes_by_values():
+    for read, fields in ((Reader("json"), ("line",)), (text, ("offset",)), (logs.combined, ("time", "hour"))):
+        job = Job(read=read, map_batch=lambda table: table, fields=fields, reduce=total)
+        assert not scanned_forms(job, make_reader(read, fields, {}))
+    job = Job(read=text, map_batch=lambda table: table, fields=("line",), where=odd_lines, reduce=total)
+    assert not scanned_forms(job, make_reader(text, ("line",), {}))

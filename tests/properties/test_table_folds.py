@@ -1,4 +1,4 @@
-"""A table of pairs that is folded as columns leaves the bytes in the run file that its pairs leave, one by one."""
+"""A table of pairs that is folded in the kernel gives the result that its pairs give, one by one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from hypothesis import strategies as st
 
 from mrframe import collect, count, distinct, largest, mean, smallest, total
 from mrframe.errors import KeyRefused, UserCodeError
+from mrframe.kernel import compiled
+from mrframe.shuffle.buffers import FoldBuffer
+from mrframe.shuffle.keys import canonical
 from mrframe.shuffle.reducers import as_fold
+from mrframe.shuffle.run_file.run_reader import RunReader
 from mrframe.shuffle.run_file.run_writer import RunWriter
 from mrframe.task.columnar import arrow
-from mrframe.task.columnar.table_fold_buffer import TableFoldBuffer
+from mrframe.task.map.table_fold_buffer import TableFoldBuffer, aggregates_of
 
-np = pytest.importorskip("numpy")
 pa = pytest.importorskip("pyarrow")
-from mrframe.task.columnar import arrow_groupby, dictionary  # noqa: E402  (needs NumPy)
+pytestmark = pytest.mark.skipif(compiled() is None, reason="no kernel is installed")
 
 SETTINGS = settings(max_examples=150, deadline=None)
 
@@ -31,7 +34,8 @@ REDUCERS = {
     "smallest": smallest,
     "largest": largest,
     "distinct": distinct,
-    "measures": {"n": count, "sum": total, "mean": mean, "least": smallest, "most": largest, "different": distinct},
+    "measures": {"n": count, "sum": total, "mean": mean, "least": smallest, "most": largest},
+    "texts": {"n": count, "different": distinct},
 }
 texts = st.sampled_from(
     ["", "a", "b", "a\0", "é", "\ue000", "\U0001f600", "\U0010fcff", "\U0010fcc3\U0010fca9", "long " * 9]
@@ -103,31 +107,32 @@ def tables(draw):
     return pa.table({"key": key, "value": draw(columns(rows))} if draw(st.integers(0, 9)) else {"key": key})
 
 
-def outcome(fold, add, some):
-    """Return the run file that the buffer makes of tables, or the type of its error."""
-    buffer = TableFoldBuffer(fold)
+def outcome(buffer, fold, add, some):
+    """Return the result of each key, from the run file that a buffer makes of tables, or the type of its error."""
     try:
         for table in some:
             add(buffer, table)
     except (KeyRefused, TypeError, UserCodeError, OverflowError) as error:
         return type(error)
-    file = io.BytesIO()
+    file, states = io.BytesIO(), {}
     writer = RunWriter(file, slots=4)
-    drained = buffer.drain()
-    writer.add_run(*drained)
+    buffer.write_runs(writer)
     writer.close()
-    return file.getvalue(), repr(drained)
+    reader = RunReader(file, "run", unpickle=False)
+    for slot in reader.slots_present():
+        for stream in reader.streams(slot):
+            for _, keys, values in stream:
+                for key, value in zip(keys, values, strict=True):
+                    states.setdefault((slot, canonical(key)), []).append(value)
+    return {key: as_plain(fold.finish(fold.merge(one))) for key, one in states.items()}
+
+
+def as_plain(result):
+    return repr(sorted(map(repr, result)) if isinstance(result, list) else result)
 
 
 def by_pairs(buffer, table):
     buffer.add(*arrow.pairs_of(table))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _always_worth_it():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(arrow_groupby, "repeats", lambda _: True)
-        yield
 
 
 def by_columns(buffer, table):
@@ -135,78 +140,65 @@ def by_columns(buffer, table):
         by_pairs(buffer, table)
 
 
+def table_buffer(fold, *, may_encode=True):
+    return TableFoldBuffer(fold, aggregates_of(fold), may_encode=may_encode)
+
+
 @pytest.mark.parametrize("reduce", REDUCERS.values(), ids=REDUCERS)
 @SETTINGS
-@given(st.lists(tables(), min_size=1, max_size=3))
-def test_columns_leave_the_bytes_of_their_pairs(reduce, some):
+@given(st.lists(tables(), min_size=1, max_size=3), st.booleans())
+def test_tables_give_what_their_pairs_give(reduce, some, may_encode):
     fold = as_fold(reduce)
-    assert outcome(fold, by_columns, some) == outcome(fold, by_pairs, some)
+    found = outcome(table_buffer(fold, may_encode=may_encode), fold, by_columns, some)
+    assert found == outcome(FoldBuffer(fold), fold, by_pairs, some)
 
 
-FOLDED = [
-    (pa.array(["a", "b"]).dictionary_encode(), pa.array([1, None]), set(REDUCERS)),
-    (pa.array([None, "b"]), pa.array([2**63, 2**64 - 1], pa.uint64()), set(REDUCERS)),
-    (pa.array([{"a": 1, "b": "x"}] * 2), pa.array([0.1, None]), set(REDUCERS)),
-    (pa.array([1, 2]), pa.array([True, False]), set(REDUCERS)),
-    (pa.array([1, 2]), pa.nulls(2), set(REDUCERS)),
-    (pa.array([1, 2]), pa.array(["x", "y"]).dictionary_encode(), {"count", "smallest", "largest", "distinct"}),
-    (pa.array([1, 2]), pa.array([{"a": 1}] * 2), {"count", "distinct"}),
-    (pa.array([1, 2]), pa.array([-0.0, 1.0]), {"count", "total", "mean", "distinct"}),
-    (pa.array([1, 2]), pa.array([math.nan, 1.0]), {"count"}),
-    (pa.array([1, 2]), pa.array([1e300, 1.0]), {"count", "smallest", "largest", "distinct"}),
-    (pa.array([1, 2]), pa.array([1e-30, 1e30]), {"count", "smallest", "largest", "distinct"}),
-    (pa.array([1, 2]), pa.array([5e-324, 1.0]), {"count", "smallest", "largest", "distinct"}),
-    (pa.array([[1], [2]]), pa.array([1, 2]), set()),
+BY_TEXT = {"distinct", "texts"}
+ANY, INTS = set(REDUCERS), set(REDUCERS) - BY_TEXT
+TAKEN = [
+    (pa.array(["a", "b"]).dictionary_encode(), pa.array([1, None]), INTS),
+    (pa.array([None, "b"]), pa.array([2**63, 2**64 - 1], pa.uint64()), INTS),
+    (pa.array(["a", "b"], pa.large_string()), pa.array([-1, 2], pa.int8()), INTS),
+    (pa.array(["a", "b"], pa.string_view()), pa.array(["x", None]), {"count", *BY_TEXT}),
+    (pa.array(["a", "b"]), pa.array(["x", "y"]).dictionary_encode(), BY_TEXT),
+    (pa.array(["a", "\U0010fcff"]), pa.array([1, 2]), set()),
+    (pa.array(["a", "b"]), pa.array(["x", "\U0010fcff"]), {"count"}),
+    (pa.array(["a", "b"]), pa.array([True, False]), {"count"}),
+    (pa.array(["a", "b"]), pa.array([0.1, None]), {"count"}),
+    (pa.array(["a", "b"]), pa.array([{"a": 1}] * 2), set()),
+    (pa.array([1, 2]), pa.array([1, 2]), set()),
+    (pa.array([b"a", b"b"]), pa.array([1, 2]), set()),
 ]
 
 
-@pytest.mark.parametrize(("key", "value", "which"), FOLDED, ids=lambda one: str(getattr(one, "type", "")))
-def test_each_reduce_folds_columns_of_the_types_that_it_takes(key, value, which):
-    taken = set()
-    for name, reduce in REDUCERS.items():
-        try:
-            found = arrow_groupby.states_of(as_fold(reduce), pa.table({"key": key, "value": value}))
-        except KeyRefused:
-            found = None
-        if found is not None:
-            taken.add(name)
+@pytest.mark.parametrize(("key", "value", "which"), TAKEN, ids=lambda one: str(getattr(one, "type", "")))
+def test_each_reducer_takes_tables_of_its_types(key, value, which):
+    taken = {
+        name
+        for name, one in REDUCERS.items()
+        if table_buffer(as_fold(one)).add_table(pa.table([key, value], ["key", "value"]))
+    }
     assert taken == which
 
 
-def test_collect_keeps_every_value_anyway():
-    assert arrow_groupby.states_of(collect, pa.table({"key": [1], "value": [2]})) is None
-    assert (
-        arrow_groupby.states_of(as_fold({"n": count, "all": collect}), pa.table({"key": [1], "value": [2]})) is None
-    )
+def test_folds_that_the_kernel_lacks_have_no_such_buffer():
+    for reduce in (collect, {"n": count, "all": collect}, {"sum": total, "different": distinct}):
+        assert aggregates_of(as_fold(reduce)) is None
 
 
-def test_sums_of_many_are_exact_where_a_float_is_not():
-    rows = 10_000
-    ints, parts = [2**62 + 1] * rows, [0.1, 1e9 + 0.7, -1e-5] * rows
-    _, (whole,) = arrow_groupby.states_of(total, pa.table({"key": ["a"] * rows, "value": ints}))
-    assert whole == rows * (2**62 + 1)
-    _, (state,) = arrow_groupby.states_of(total, pa.table({"key": ["a"] * len(parts), "value": parts}))
-    assert total.finish(state) == math.fsum(parts)
-    assert state == total.start(parts)
+def test_sums_of_many_are_exact():
+    rows, fold = 10_000, as_fold(total)
+    numbers = [2**62 + 1, 10**17, -(10**17) + 1] * rows
+    table = pa.table({"key": ["a"] * len(numbers), "value": numbers})
+    (result,) = outcome(table_buffer(fold), fold, by_columns, [table]).values()
+    assert result == repr(sum(numbers))
 
 
-def test_codes_number_the_values_in_the_order_of_arrival():
-    array = pa.chunked_array([pa.array(["x", "b", "x"]), pa.array(["a", None])])
-    for column in (array, array.dictionary_encode(), array.cast(pa.string_view())):
-        numbers, values = dictionary.codes_of(column)
-        assert numbers.tolist() == [0, 1, 0, 2, 3]
-        assert values == ["x", "b", "a", None]
-
-
-def test_values_that_are_the_same_as_keys_have_one_number():
-    for values, first in (([0.0, -0.0, 1.0], "0.0"), (["\U0010fcc3\U0010fca9", "é", "x"], "'é'")):
-        numbers, different = dictionary.codes_of(pa.array(values))
-        assert numbers.tolist() == [0, 0, 1]
-        assert repr(different[0]) == first
-
-
-def test_values_that_never_come_again_are_not_worth_it():
-    assert dictionary.repeats(pa.array(["a"] * 200 + list(map(str, range(800)))))
-    assert not dictionary.repeats(pa.array(list(map(str, range(1000)))))
-    assert not dictionary.repeats(pa.array(list(map(str, range(1000)))).dictionary_encode())
-    assert dictionary.repeats(pa.array([{"a": n} for n in range(10)]))
+def test_a_buffer_is_empty_once_it_is_written_and_counts_its_memory():
+    fold = as_fold(total)
+    buffer, table = table_buffer(fold), pa.table({"key": [str(n) for n in range(9999)], "value": [1] * 9999})
+    empty = buffer.size_bytes()
+    for _ in range(2):
+        assert len(outcome(buffer, fold, by_columns, [table])) == 9999
+    assert buffer.add_table(table)
+    assert buffer.size_bytes() > empty + 9999 * 40

@@ -181,3 +181,8 @@ def program_of(kernel: Any, grammar: Grammar, captures: Sequence[Capture]) -> An
     """Return the compiled program of a grammar, or None without a kernel or for a form that it does not know."""
     steps = None if kernel is None else steps_of(grammar, captures)
     return None if steps is None else kernel.Program(steps, len(captures))
+
+
+def whole_line(kernel: Any) -> Any:
+    """Return the compiled program of one column, that of the whole line, whatever it is."""
+    return kernel.Program(((RUN, MAY_BE_EMPTY, b"", b"", b"", b"", bytes((WHOLE, 0, 0))),), 1)

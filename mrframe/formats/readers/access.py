@@ -29,7 +29,7 @@ from mrframe.formats.readers.base import (
     line_offsets,
     plain_lines,
 )
-from mrframe.formats.readers.convert import KernelColumn, RawColumn, RawValue, Text, converter_for, raw_values
+from mrframe.formats.readers.convert import RawColumn, RawValue, Text, converter_for, raw_values
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, Matches, ReaderKind, TimeFields
 from mrframe.formats.readers.line_cutter import cutter_for
 
@@ -56,7 +56,7 @@ class AccessReader:
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """Parse a block. See `BlockReader`."""
         lines = plain_lines(block)
-        found = self._cutter.cut(lines, in_order=Scanned not in forms.values())
+        found = self._cutter.cut(lines)
         malformed = self._malformed(block, lines, found.malformed)
         malformed_bytes = sum(len(m.data) for m in malformed)
         parsed = Parsed(
@@ -78,14 +78,11 @@ class AccessReader:
                 column = _line_column(self._fields[index], block, lines, source, offset)
                 if malformed:
                     column = [column[number] for number in good_lines(parsed)]
-            if forms.get(index) is Scanned and found.block is not None:
-                assert position is not None
-                parsed.columns.append(
-                    Scanned(found.block, position, [values[position] for _, values in found.strict])
-                )
-            elif self._converters[index] is None:
+            if self._converters[index] is None:
                 parsed.columns.append(Values(column))
-            elif index in forms:
+            elif forms.get(index) is Scanned and isinstance(column, Scanned):
+                parsed.columns.append(column)
+            elif forms.get(index) is RawBytes:
                 parsed.columns.append(RawBytes(raw_values(column)))
             else:
                 values, bad = self.convert(index, column)
@@ -95,10 +92,7 @@ class AccessReader:
         return parsed
 
     def scanned_values(self) -> list[RawValue | None]:
-        """Return for each field the type of its values in the columns of the compiled kernel, None for any other.
-
-        All are None without the kernel, or for a format that it does not know.
-        """
+        """Return the spelling of each field. All are None for a format that the kernel does not know."""
         if not self._cutter.uses_kernel:
             return [None] * len(self._fields)
         return [
@@ -106,7 +100,7 @@ class AccessReader:
             for position, converter in zip(self._positions, self._converters, strict=True)
         ]
 
-    def convert(self, index: int, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
+    def convert(self, index: int, column: RawColumn | Scanned) -> tuple[list[Any], int]:
         """Convert raw bytes. See `BlockReader`."""
         converter = self._converters[index]
         return (list(raw_values(column)), 0) if converter is None else converter(column)
@@ -185,7 +179,6 @@ class AccessLogs(ReaderKind):
     name = "access"
     formats = FORMATS
     takes_formats = True
-    has_raw_bytes = True
     sample = (
         '192.0.2.1 - - [17/May/2026:10:05:03 +0000] "GET /a.html HTTP/1.1" 200 1000 "https://example.org/" '
         '"Mozilla/5.0"\n'

@@ -40,9 +40,7 @@ _FURTHER = "value number {} of what follows, an int or a float if it spells one;
 
 def field_of(name: str, slot: ValueSlot, role: str) -> Field:
     """Describe the field that a slot gives in this role."""
-    kind = _kind(slot, role)
-    as_written = kind in ("text", "int") and role not in ("day", "hour", "minute") and slot.kind != "further"
-    return Field(_doc(name, slot, role), kind, as_written)
+    return Field(_doc(name, slot, role), _kind(slot, role))
 
 
 def _kind(slot: ValueSlot, role: str) -> ValueKind:

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field, replace
-from itertools import accumulate
+from dataclasses import field
+from itertools import accumulate, compress
 from operator import add
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.reports import Malformed
 from mrframe.kernel import compiled
+
+if TYPE_CHECKING:
+    from mrframe.formats.readers.convert import RawValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +40,33 @@ class RawBytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrow:
-    """A column as a `pyarrow.Array` of the final values."""
-
-    array: Any
-
-
-@dataclass(frozen=True, slots=True)
 class Scanned:
     """A column of a block that the compiled kernel has cut: number `index` of `block`.
 
     `strict` has the raw values of records that the block lacks, of which only the strict pattern knew that they are
-    of the format. Their place among the others is lost, so only a fold that does not depend on it may ask for this.
+    of the format, and `numbers` their indexes among all records. A fold that does not depend on the order of records
+    need not put them there. `kept` says which records are within a window of time, None for all.
     """
 
     block: Any
     index: int
-    strict: Sequence[bytes | None]
+    strict: Sequence[bytes | None] = ()
+    numbers: Sequence[int] = ()
+    kept: Sequence[bool] | None = None
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return sum(self.kept) if self.kept is not None else int(self.block.records) + len(self.strict)
+
+    def raw(self) -> list[bytes | None]:
+        """Return the bytes of each value, None where it is absent."""
+        values: list[bytes | None] = self.block.values(self.index)
+        for number, value in zip(self.numbers, self.strict, strict=True):
+            values.insert(number, value)
+        return values if self.kept is None else list(compress(values, self.kept))
 
 
-@dataclass(frozen=True, slots=True)
-class WordsOf:
-    """A column of all words of a text. `count` is their number."""
-
-    text: bytes
-    count: int
-
-
-Column = Values | RawBytes | Arrow | Scanned | WordsOf
+Column = Values | RawBytes | Scanned
 Forms = Mapping[int, type[Column]]
 """{index of a column: the form in which the caller would take it}. All other columns are wanted as `Values`."""
 ALL_VALUES: Forms = {}
@@ -114,27 +116,9 @@ def values_of(column: Column) -> list[Any]:
     return column.items
 
 
-def raw_of(column: Column) -> Sequence[bytes | None]:
-    """The bytes of a raw column. Raises TypeError if it is in another form."""
-    if not isinstance(column, RawBytes):
-        raise TypeError(f"a column of {type(column).__name__} was given where raw bytes are needed")
-    return column.items
-
-
-def array_of(column: Column) -> Any:
-    """The `pyarrow.Array` of a column. Raises TypeError if it is in another form."""
-    if not isinstance(column, Arrow):
-        raise TypeError(f"a column of {type(column).__name__} was given where an Arrow array is needed")
-    return column.array
-
-
 def length_of(column: Column) -> int:
     """The number of records in a column, whatever its form."""
-    if isinstance(column, Scanned):
-        return int(column.block.records) + len(column.strict)
-    if isinstance(column, WordsOf):
-        return column.count
-    return len(column.array if isinstance(column, Arrow) else column.items)
+    return len(column) if isinstance(column, Scanned) else len(column.items)
 
 
 class BlockReader(Protocol):
@@ -143,15 +127,19 @@ class BlockReader(Protocol):
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """Parse a block, which stands at `offset` of `source`, into columns.
 
-        `forms` says in which form the caller would take a column. A reader gives that form or a plainer one: a
-        column asked for as `Arrow` may come as `RawBytes`, and any column as `Values` (file, offset and values of
-        JSON have no other form). `convert` makes values of raw bytes later. Two different texts may
-        have the same value (007 and 7), so a fold over raw bytes must fold once more after converting.
+        `forms` says in which form the caller would take a column. A reader gives that form or `Values` (file, offset
+        and values of JSON have no other form). `convert` makes values of raw bytes later. Two different texts may
+        have the same value (007 and 7), so a fold over raw bytes must fold once more after converting. Columns may
+        be asked for as `Scanned` only where `scanned_values` names them.
         """
         ...
 
     def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:
         """Convert raw bytes of the column with this index: (values, number of bad ones, which become None)."""
+        ...
+
+    def scanned_values(self) -> Sequence[RawValue | None]:
+        """The spelling of each field that may be asked for as `Scanned`, None for any other."""
         ...
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:
@@ -163,22 +151,43 @@ class BlockReader(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lines:
     """A block made plain: every line ends with one newline, the last one too, and has nothing before its text.
 
-    `delimiter_bytes` counts the line ends of the original block, `nul_bytes` and `bom_bytes` the bytes before lines,
-    and `text_bytes` the rest. `shifted` says whether bytes were taken out, so that offsets in `body` differ from
-    those in the block.
+    `nul_bytes` and `bom_bytes` count the bytes before lines, `delimiter_bytes` the line ends of the original block,
+    of which `returns` have a carriage return and one newline may be missing (`unended`), and `text_bytes` the rest.
+    `shifted` says whether bytes were taken out, so that offsets in `body` differ from those in the block.
     """
 
     body: bytes
-    count: int
-    text_bytes: int
-    delimiter_bytes: int
+    returns: int
+    unended: bool
     shifted: bool
     nul_bytes: int = 0
     bom_bytes: int = 0
+    _count: int = -1
+
+    @property
+    def count(self) -> int:
+        """The number of lines. Counted when first asked for, unless `know_count` comes before."""
+        if self._count < 0:
+            self._count = _newlines(self.body)
+        return self._count
+
+    def know_count(self, count: int) -> None:
+        """Take the count from one who went through the lines anyway."""
+        self._count = count
+
+    @property
+    def delimiter_bytes(self) -> int:
+        """The bytes of line ends in the original block."""
+        return self.count - self.unended + self.returns
+
+    @property
+    def text_bytes(self) -> int:
+        """The bytes of the lines without their ends."""
+        return len(self.body) - self.count
 
     def split(self) -> list[bytes]:
         """The lines, without their ends."""
@@ -237,9 +246,11 @@ def plain_lines(block: bytes) -> Lines:
     if not _has_heads(block):
         return _plain(block)
     heads = b"".join(_HEADS.findall(block))
-    nul_bytes = heads.count(b"\0")
     lines = _plain(_HEADS.sub(b"", block))
-    return replace(lines, shifted=True, nul_bytes=nul_bytes, bom_bytes=len(heads) - nul_bytes)
+    lines.shifted = True
+    lines.nul_bytes = heads.count(b"\0")
+    lines.bom_bytes = len(heads) - lines.nul_bytes
+    return lines
 
 
 def _plain(block: bytes) -> Lines:
@@ -251,11 +262,7 @@ def _plain(block: bytes) -> Lines:
         if inner:
             body, returns = body.replace(b"\r\n", b"\n"), returns + inner
     unended = bool(block) and not block.endswith(b"\n")
-    if unended:
-        body += b"\n"
-    count = _newlines(body)
-    delimiter_bytes = count - unended + returns
-    return Lines(body, count, len(block) - delimiter_bytes, delimiter_bytes, shifted=returns > 0)
+    return Lines(body + b"\n" if unended else body, returns, unended, shifted=returns > 0)
 
 
 def _newlines(body: bytes) -> int:

@@ -16,34 +16,11 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from mrframe.formats.grammar.grammar import ValueSlot
 from mrframe.formats.grammar.times import time_of, truncated
+from mrframe.formats.readers.base import Scanned
 
 MEMO_ENTRIES_MAX = 1 << 16
 _NOTHING = (None, b"-", b"")
 RawColumn = Sequence[bytes | None]
-
-
-class KernelColumn:
-    """A column of a block that the compiled kernel has cut. Copies its bytes out on request."""
-
-    __slots__ = ("_block", "_index")
-
-    def __init__(self, block: Any, index: int) -> None:
-        self._block = block
-        self._index = index
-
-    def __len__(self) -> int:
-        """Return the number of records."""
-        return int(self._block.records)
-
-    def joined(self, separator: bytes) -> bytes | None:
-        """Return all values with this byte between them, or None if one is absent."""
-        joined: bytes | None = self._block.joined(self._index, separator)
-        return joined
-
-    def values(self) -> list[bytes | None]:
-        """Return each value."""
-        values: list[bytes | None] = self._block.values(self._index)
-        return values
 
 
 class RawValue(NamedTuple):
@@ -53,26 +30,38 @@ class RawValue(NamedTuple):
     dash_is_none: bool = True
     empty_is_none: bool = False
 
+    @property
+    def nones(self) -> tuple[bytes, ...]:
+        """The texts that mean None."""
+        return (b"-",) * self.dash_is_none + (b"",) * self.empty_is_none
+
+    @property
+    def none_flags(self) -> int:
+        """The same as the compiled kernel takes them."""
+        return 1 * self.dash_is_none | 2 * self.empty_is_none
+
 
 class Converter(Protocol):
     """Converts the columns of one field. `raw` says how its bytes spell a value."""
 
     raw: RawValue
 
-    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | Scanned) -> tuple[list[Any], int]:
         """The values, and how many were bad."""
         ...
 
 
-def raw_values(column: RawColumn | KernelColumn) -> RawColumn:
+def raw_values(column: RawColumn | Scanned) -> RawColumn:
     """Return a column as one bytes for each value."""
-    return column.values() if isinstance(column, KernelColumn) else column
+    return column.raw() if isinstance(column, Scanned) else column
 
 
-def _joined(column: RawColumn | KernelColumn, separator: bytes) -> bytes | None:
+def _joined(column: RawColumn | Scanned, separator: bytes) -> bytes | None:
     """Return the values with a separator between them, or None if one is absent."""
-    if isinstance(column, KernelColumn):
-        return column.joined(separator)
+    if isinstance(column, Scanned):
+        if not column.strict and column.kept is None:
+            return column.block.joined(column.index, separator)  # type: ignore[no-any-return]
+        column = column.raw()
     try:
         return separator.join(column)  # type: ignore[arg-type]
     except TypeError:
@@ -95,7 +84,7 @@ class Remembered:
         self._memo = dict(self._nothing)
         self._bad: set[bytes | None] = set()
 
-    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | Scanned) -> tuple[list[Any], int]:
         """The values, and how many were bad."""
         column = raw_values(column)
         memo = self._memo
@@ -123,7 +112,7 @@ class Remembered:
 class InOrder(Remembered):
     """The same for values in order, such as hours, of which a column often holds only one."""
 
-    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | Scanned) -> tuple[list[Any], int]:
         """The values, and how many were bad."""
         column = raw_values(column)
         if column and column[0] == column[-1] and column.count(column[0]) == len(column):
@@ -140,7 +129,7 @@ class Text:
         self._empty = empty
         self.raw = RawValue("text", dash, empty)
 
-    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | Scanned) -> tuple[list[Any], int]:
         """Return the texts, None for absent values, for `-` unless dash is False, and for "" if empty is True."""
         if not len(column):
             return [], 0
@@ -163,7 +152,7 @@ class Query:
 
     raw = RawValue("text", dash_is_none=False)
 
-    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | Scanned) -> tuple[list[Any], int]:
         """The texts, or None."""
         return [raw if raw is None else decode(raw) for raw in raw_values(column)], 0
 
@@ -175,7 +164,7 @@ class Number:
         self._kind = kind
         self.raw = RawValue("int" if kind is int else "other", empty_is_none=True)
 
-    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | Scanned) -> tuple[list[Any], int]:
         """The numbers, with None for `-` and for nothing."""
         joined = _joined(column, b",")
         if joined or not len(column):  # without a byte it is also one that is nothing
@@ -205,7 +194,7 @@ class Further:
     def __init__(self, number: int) -> None:
         self._number = number
 
-    def __call__(self, column: RawColumn | KernelColumn) -> tuple[list[Any], int]:
+    def __call__(self, column: RawColumn | Scanned) -> tuple[list[Any], int]:
         """The values. None is bad."""
         return [None if raw is None else self._value(raw) for raw in raw_values(column)], 0
 

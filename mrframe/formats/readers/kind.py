@@ -21,15 +21,12 @@ Matches = Callable[[bytes], bool]
 class Field(NamedTuple):
     """A field of a reader.
 
-    doc         a line for people
-    kind        the type of its values beside None, "any" without a schema
-    as_written  whether the bytes in `RawBytes` spell a value of kind text or int, so that Arrow may read them.
-                `-` and empty text are left to `convert`, which may turn them into None
+    doc   a line for people
+    kind  the type of its values beside None, "any" without a schema
     """
 
     doc: str
     kind: ValueKind = "text"
-    as_written: bool = False
 
 
 LINE_FIELDS: dict[str, Field] = {
@@ -37,7 +34,7 @@ LINE_FIELDS: dict[str, Field] = {
     "offset": Field(
         "the byte at which the record's line begins in the file (of a compressed file: in its content)", "int"
     ),
-    "line": Field("the text of the record's line, without its end", as_written=True),
+    "line": Field("the text of the record's line, without its end"),
 }
 """Fields that every reader of lines has."""
 
@@ -65,7 +62,6 @@ class ReaderKind:
                    first is preferred
     fits_any_text  whether any line matches, so that the kind is never guessed and --log-format does not apply
     takes_formats  whether `Reader.format` names one of several formats, "auto" being one not yet detected
-    has_raw_bytes  whether `BlockReader.parse` gives text fields as `RawBytes` where that is asked for
     nested         whether a field may be a dotted path into a record
     sample         lines of input for the test that `mrframe init` writes, if the ready jobs read this kind
     """
@@ -74,7 +70,6 @@ class ReaderKind:
     formats: tuple[NamedFormat, ...] = ()
     fits_any_text: bool = False
     takes_formats: bool = False
-    has_raw_bytes: bool = False
     nested: bool = False
     sample: str = ""
 

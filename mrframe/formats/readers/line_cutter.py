@@ -16,12 +16,9 @@ from mrframe.core.fast_dataclass import dataclass
 from mrframe.formats.grammar.grammar import Grammar
 from mrframe.formats.grammar.kernel_program import program_of
 from mrframe.formats.grammar.patterns import Capture, part, patterns_of
-from mrframe.formats.readers.base import Lines
-from mrframe.formats.readers.convert import KernelColumn, RawColumn
+from mrframe.formats.readers.base import Lines, Scanned
+from mrframe.formats.readers.convert import RawColumn
 from mrframe.kernel import compiled
-
-StrictRecords = list[tuple[int, list[bytes | None]]]
-"""(number of its line, a value for each capture) of each record that only the strict pattern accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +27,11 @@ class CutLines:
 
     malformed  (number, bytes) of each line that is not of the format
     missing    for each capture, the number of records whose value lacks this part
-    block      of the kernel, without the records of `strict`, or None
     """
 
-    columns: list[RawColumn | KernelColumn]
+    columns: Sequence[RawColumn | Scanned]
     malformed: list[tuple[int, bytes]]
     missing: list[int]
-    block: Any = None
-    strict: Sequence[tuple[int, list[bytes | None]]] = ()
 
 
 class LineCutter:
@@ -57,28 +51,28 @@ class LineCutter:
         """Return whether a line is not of the format."""
         return self._patterns.strict.fullmatch(line) is None
 
-    def cut(self, lines: Lines, *, in_order: bool = True) -> CutLines:
-        """Cut a block. Unless `in_order`, records that only the strict pattern accepts may be left in `strict`."""
-        return self._by_pattern(lines) if self._program is None else self._by_kernel(lines, in_order=in_order)
+    def cut(self, lines: Lines) -> CutLines:
+        """Cut a block."""
+        return self._by_pattern(lines) if self._program is None else self._by_kernel(lines)
 
-    def _by_kernel(self, lines: Lines, *, in_order: bool) -> CutLines:
+    def _by_kernel(self, lines: Lines) -> CutLines:
         assert self._program is not None
         block = self._program.scan(lines.body)
-        columns: list[RawColumn | KernelColumn] = [KernelColumn(block, at) for at in range(len(self.captures))]
+        lines.know_count(block.lines)
         missing = [0] * len(self.captures)
         malformed: list[tuple[int, bytes]] = []
-        strict: StrictRecords = []
+        numbers: list[int] = []
+        strict: list[list[bytes | None]] = []
         for number, at, length in block.refused:
             line = lines.body[at : at + length]
             values = self._match_strictly(line, missing)
             if values is None:
                 malformed.append((number, line))
             else:
-                strict.append((number - len(malformed), values))
-        if strict and in_order:
-            columns = [_with(column, strict, at) for at, column in enumerate(columns)]  # type: ignore[arg-type]
-            strict = []
-        return CutLines(columns, malformed, missing, block, strict)
+                numbers.append(number - len(malformed))
+                strict.append(values)
+        columns = [Scanned(block, at, [one[at] for one in strict], numbers) for at in range(len(self.captures))]
+        return CutLines(columns, malformed, missing)
 
     def _by_pattern(self, lines: Lines) -> CutLines:
         columns, refused = self._split(lines)
@@ -129,11 +123,3 @@ def cutter_for(grammar: Grammar, wanted: Sequence[Capture]) -> LineCutter:
 @lru_cache(maxsize=64)
 def _cutter(grammar: Grammar, wanted: tuple[Capture, ...], kernel: Any) -> LineCutter:
     return LineCutter(grammar, wanted, kernel)
-
-
-def _with(column: KernelColumn, strict: StrictRecords, capture: int) -> list[bytes | None]:
-    """Return a column with the values of the records that the kernel refused in their places."""
-    values = column.values()
-    for number, one in strict:
-        values.insert(number, one[capture])
-    return values

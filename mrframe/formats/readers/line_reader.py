@@ -21,7 +21,7 @@ from mrframe.formats.readers.base import (
     line_offsets,
     plain_lines,
 )
-from mrframe.formats.readers.convert import Text
+from mrframe.formats.readers.convert import RawValue, Text
 
 MISSING = object()
 """Given by a getter for a field that the record does not have: None, counted as `missing.<field>`."""
@@ -103,6 +103,10 @@ class LineReader:
     def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:  # noqa: ARG002
         """Return the column as it is. See `BlockReader`."""
         return list(column), 0
+
+    def scanned_values(self) -> list[RawValue | None]:
+        """Return that no field is in columns of the compiled kernel. See `BlockReader`."""
+        return [None] * len(self._fields)
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
         """Return the number of its line for each record. See `BlockReader`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mrframe.formats.grammar.kernel_program import whole_line
 from mrframe.formats.named_formats import NamedFormat
 from mrframe.formats.readers.base import (
     ALL_VALUES,
@@ -17,23 +18,25 @@ from mrframe.formats.readers.base import (
     Forms,
     Lines,
     Parsed,
-    RawBytes,
+    Scanned,
     Values,
-    WordsOf,
     all_good,
     good_lines,
     line_offsets,
     plain_lines,
 )
-from mrframe.formats.readers.convert import Text
+from mrframe.formats.readers.convert import RawValue, Text
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, ReaderKind
 from mrframe.kernel import compiled
 
 _TEXT = Text(dash=False)
+_AS_IT_STANDS = RawValue("text", dash_is_none=False)
 
 
 class TextReader:
     """Reads lines. The fields are file, offset and line."""
+
+    text_field = "line"
 
     def __init__(self, fields: Sequence[str]) -> None:
         self._fields = tuple(fields)
@@ -41,26 +44,23 @@ class TextReader:
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """Parse a block. See `BlockReader`."""
         lines = plain_lines(block)
-        parsed = all_good(lines, lines.count)
+        columns: list[Column] = []
         for index, name in enumerate(self._fields):
-            if name == "line" and index not in forms:
-                parsed.columns.append(Values(lines.texts()))
+            if name == "line" and forms.get(index) is Scanned:
+                scanned = whole_line(compiled()).scan(lines.body)
+                lines.know_count(scanned.records)
+                columns.append(Scanned(scanned, 0))
             else:
-                column = self._column(name, block, lines, source, offset)
-                parsed.columns.append(self._formed(index, column, forms))
-        return parsed
+                columns.append(Values(_column(name, block, lines, source, offset)))
+        return all_good(lines, lines.count, columns)
 
-    def _formed(self, index: int, column: list[Any], forms: Forms) -> Column:
-        if not self._is_text(index):
-            return Values(column)
-        return RawBytes(column) if index in forms else Values(self.convert(index, column)[0])
-
-    def _is_text(self, index: int) -> bool:
-        return self._fields[index] in ("line", "word")
+    def scanned_values(self) -> list[RawValue | None]:
+        """Return the spelling of each field. See `BlockReader`."""
+        return [_AS_IT_STANDS if name == self.text_field and compiled() else None for name in self._fields]
 
     def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:
         """Convert raw bytes. See `BlockReader`."""
-        return _TEXT(list(column)) if self._is_text(index) else (list(column), 0)
+        return _TEXT(list(column)) if self._fields[index] == self.text_field else (list(column), 0)
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
         """Return the number of its line for each record. See `BlockReader`."""
@@ -70,37 +70,43 @@ class TextReader:
         """Find the n-th line. See `BlockReader`."""
         return line_offsets(block)[record], plain_lines(block).split()[record]
 
-    @staticmethod
-    def _column(name: str, block: bytes, lines: Lines, source: str, offset: int) -> list[Any]:
-        if name == "file":
-            return [source] * lines.count
-        if name == "offset":
-            return [offset + at for at in line_offsets(block)]
-        return lines.split()
+
+def _column(name: str, block: bytes, lines: Lines, source: str, offset: int) -> list[Any]:
+    if name == "file":
+        return [source] * lines.count
+    if name == "offset":
+        return [offset + at for at in line_offsets(block)]
+    return lines.texts()
 
 
 class WordsReader(TextReader):
     """Reads words. The fields are word, file, offset and line."""
 
+    text_field = "word"
+
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """Parse a block. See `BlockReader`."""
         lines = plain_lines(block)
-        if forms.get(0) is WordsOf and self._fields == ("word",):
-            count = compiled().count_words(lines.body)
-            return all_good(lines, count, [WordsOf(lines.body, count)])
+        if self._fields == ("word",) and forms.get(0) is Scanned:
+            scanned = compiled().words(lines.body)
+            return all_good(lines, scanned.records, [Scanned(scanned, 0)])
         words = lines.body.split()
-        parsed = all_good(lines, len(words))
         repeats = [len(line.split()) for line in lines.split()] if set(self._fields) & {"offset", "line"} else []
-        for index, name in enumerate(self._fields):
+        columns: list[Column] = []
+        for name in self._fields:
             if name == "word":
-                column: list[Any] = words
+                column: list[Any] = _TEXT(words)[0]
             elif name == "file":
                 column = [source] * len(words)
             else:
-                by_line = self._column(name, block, lines, source, offset)
+                by_line = _column(name, block, lines, source, offset)
                 column = [value for value, times in zip(by_line, repeats, strict=True) for _ in range(times)]
-            parsed.columns.append(self._formed(index, column, forms))
-        return parsed
+            columns.append(Values(column))
+        return all_good(lines, len(words), columns)
+
+    def scanned_values(self) -> list[RawValue | None]:
+        """Return the spelling of a word. See `BlockReader`."""
+        return super().scanned_values() if self._fields == ("word",) else [None] * len(self._fields)
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
         """Return the number of its line for each word. See `BlockReader`."""
@@ -121,7 +127,6 @@ class _AnyText(ReaderKind):
     """The common properties of lines and words."""
 
     fits_any_text = True
-    has_raw_bytes = True
     sample = "an error here\nnothing there\nan error again\n"
 
 
@@ -152,7 +157,7 @@ class Words(_AnyText):
 
     def fields(self, form: str) -> Mapping[str, Field]:  # noqa: ARG002
         """Return the fields. See `ReaderKind`."""
-        return {"word": Field("a word: text between ASCII whitespace", as_written=True), **LINE_FIELDS}
+        return {"word": Field("a word: text between ASCII whitespace"), **LINE_FIELDS}
 
     def explain(self, form: str, line: bytes) -> dict[str, Any]:
         """Return the words of a line, as a list."""

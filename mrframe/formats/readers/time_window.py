@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import compress
 from typing import Any
@@ -26,12 +27,14 @@ from mrframe.formats.readers.base import (
     Forms,
     Parsed,
     RawBytes,
+    Scanned,
     Values,
     as_raw,
     good_lines,
     plain_lines,
     values_of,
 )
+from mrframe.formats.readers.convert import RawValue
 
 _SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -182,7 +185,8 @@ class WindowReader:
 
     def parse(self, block: bytes, source: str, offset: int, *, forms: Forms = ALL_VALUES) -> Parsed:
         """Parse a block and keep the records within. See `BlockReader`."""
-        parsed, states = self._with_states(block, source, offset)
+        scanned = {index: form for index, form in forms.items() if form is Scanned}
+        parsed, states = self._with_states(block, source, offset, scanned)
         parsed.columns = parsed.columns[: self._times.first]
         if self._span:
             parsed.span = (self._span[0].isoformat(), self._span[1].isoformat())
@@ -190,7 +194,7 @@ class WindowReader:
             self._leave_out(parsed, states, block)
         for index, label in enumerate(self._times.labels):
             column = parsed.columns[index]
-            if isinstance(column, RawBytes) and index not in forms:
+            if isinstance(column, RawBytes) and forms.get(index) is not RawBytes:
                 values, bad = self.convert(index, column.items)
                 parsed.columns[index] = Values(values)
                 if bad:
@@ -225,10 +229,16 @@ class WindowReader:
         inside = [number for number, state in enumerate(states) if state == INSIDE]
         return self._inner.locate(block, inside[record])
 
-    def _with_states(self, block: bytes, source: str, offset: int) -> tuple[Parsed, list[int]]:
-        """The block with all columns raw, and the state of each record."""
+    def scanned_values(self) -> list[RawValue | None]:
+        """Return those of the inner reader. See `BlockReader`."""
+        return list(self._inner.scanned_values()[: self._times.first])
+
+    def _with_states(
+        self, block: bytes, source: str, offset: int, scanned: Forms = ALL_VALUES
+    ) -> tuple[Parsed, list[int]]:
+        """The block with all columns raw or scanned, and the state of each record."""
         first, count = self._times.first, self._times.columns
-        parsed = self._inner.parse(block, source, offset, forms=as_raw(range(first + count)))
+        parsed = self._inner.parse(block, source, offset, forms={**as_raw(range(first + count)), **scanned})
         for name in [name for name in parsed.bad_fields if HIDDEN in name]:
             del parsed.bad_fields[name]
         if count > 1:
@@ -314,4 +324,6 @@ class WindowReader:
 def _chosen(column: Column, inside: list[bool]) -> Column:
     if isinstance(column, RawBytes):
         return RawBytes(list(compress(column.items, inside)))
+    if isinstance(column, Scanned):
+        return replace(column, kept=inside)
     return Values(list(compress(values_of(column), inside)))

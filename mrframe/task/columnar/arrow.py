@@ -16,12 +16,14 @@ Rules.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from typing import Any
 
 from mrframe.errors import ExtraMissing, UserCodeError
+from mrframe.formats.readers.base import Scanned
+from mrframe.formats.readers.convert import RawValue
 
 _ABOVE = 0x102000  # from a surrogate to its stand-in
 _UNFIT = re.compile("[\ud800-\udfff\U0010f800-\U0010ffff]")
@@ -29,6 +31,7 @@ MAYBE_STAND_IN = b"\xf4\x8f"  # the first bytes of U+10F000 and above in UTF-8, 
 _STAND_INS = re.compile("[\U0010f800-\U0010ffff]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001  (a wall clock's reading stays one)
+_TEXT = "string large_string string_view"
 _INT64 = range(-(1 << 63), 1 << 63)
 
 
@@ -53,29 +56,55 @@ def need_arrow() -> Any:
 # ---- to Arrow -------------------------------------------------------------------------------------
 
 
-def to_table(names: Sequence[str], kinds: Sequence[str], columns: Sequence[list[Any]]) -> tuple[Any, dict[str, int]]:
-    """Return a `pyarrow.Table` of the columns, and {field: number of ints beyond 64 bits, which became null}.
+def to_array(name: str, kind: str, column: list[Any]) -> tuple[Any, int]:
+    """Return the Arrow array of a field's values, and the number of ints beyond 64 bits, which became null.
 
-    `kinds` come from `formats.schema.kinds_of`. Raises UserCodeError for a field of JSON or of a pair whose
-    values have no common Arrow type.
+    `kind` comes from `formats.schema.kinds_of`. Raises UserCodeError for a field of JSON or of a pair whose values
+    have no common Arrow type.
     """
     pa = need_arrow()
-    arrays, bad = [], {}
-    for name, kind, column in zip(names, kinds, columns, strict=True):
-        if kind == "int":
-            array, wrong = _int_array(pa, column)
-            if wrong:
-                bad[name] = wrong
-        elif kind == "text":
-            array = _text_array(pa, column)
-        elif kind == "time":
-            array = pa.array(column, pa.timestamp("us", "UTC"))
-        elif kind == "float":
-            array = pa.array(column, pa.float64())
-        else:
-            array = _any_array(pa, name, column)
-        arrays.append(array)
-    return pa.Table.from_arrays(arrays, names=list(names)), bad
+    if kind == "int":
+        return _int_array(pa, column)
+    if kind == "text":
+        return _text_array(pa, column), 0
+    if kind == "time":
+        return pa.array(column, pa.timestamp("us", "UTC")), 0
+    if kind == "float":
+        return pa.array(column, pa.float64()), 0
+    return _any_array(pa, name, column), 0
+
+
+def of_scanned(column: Scanned, spelt: RawValue) -> Any:
+    """Return the array of text or ints that the kernel has cut, None for values that Python must convert.
+
+    Those are text that is not UTF-8 or may hold a stand-in, and ints that Arrow cannot parse.
+    """
+    pa = need_arrow()
+    buffers = column.block.arrow(column.index, spelt.none_flags)
+    if buffers is None or MAYBE_STAND_IN in buffers[2]:
+        return None
+    array = pa.Array.from_buffers(pa.binary(), column.block.records, list(map(pa.py_buffer, buffers)))
+    if column.strict:
+        array = _with_strict(pa, array, column, spelt)
+    if column.kept is not None:
+        array = array.filter(pa.array(column.kept))
+    try:
+        text = array.cast(pa.string())
+        if spelt.kind == "int":
+            return text.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None
+    return None if any(value and MAYBE_STAND_IN in value for value in column.strict) else text
+
+
+def _with_strict(pa: Any, array: Any, column: Scanned, spelt: RawValue) -> Any:
+    """Return an array with the records in their places that only the strict pattern accepts."""
+    strict = pa.array([None if raw in spelt.nones else raw for raw in column.strict], pa.binary())
+    parts, at = [], 0
+    for before, number in enumerate(column.numbers):
+        parts += [array.slice(at, number - before - at), strict.slice(before, 1)]
+        at = number - before
+    return pa.concat_arrays([*parts, array.slice(at)])
 
 
 def _int_array(pa: Any, column: list[Any]) -> tuple[Any, int]:
@@ -172,6 +201,49 @@ def pairs_of(table: Any) -> tuple[list[Any], list[Any]]:
     """Return the columns `key` and `value` as Python values. Without a `value` column, every value is None."""
     keys = values_of(table.column("key"))
     return keys, values_of(table.column("value")) if "value" in table.column_names else [None] * len(keys)
+
+
+def pairs_as_block(kernel: Any, table: Any, wanted: str) -> Any:
+    """Return a block of the compiled kernel with the keys and values of a table of pairs, both as text.
+
+    `wanted` is the kind of the values: `text`, `int`, or `none` where they do not matter. Returns None for keys that
+    are no text, for values of another kind, and for text that may hold stand-ins.
+    """
+    columns = [_as_text(table.column("key"), _TEXT)]
+    value = table.column("value") if "value" in table.column_names else None
+    if wanted != "none":
+        names = _TEXT if wanted == "text" else "integer"
+        columns.append(None if value is None else _as_text(value, names))
+    elif value is not None and not are_carried(value):
+        return None
+    parts, buffers, used = [], [], 0
+    for array in columns:
+        if array is None:
+            return None
+        validity, offsets, data = array.buffers()
+        ends = memoryview(offsets).cast("i")
+        first, last = ends[array.offset], ends[array.offset + len(array)]
+        part = memoryview(data)[first:last].tobytes() if data is not None else b""
+        if MAYBE_STAND_IN in part:
+            return None
+        buffers.append((validity, offsets, array.offset, used - first))
+        parts.append(part)
+        used += len(part)
+    return kernel.Block(b"".join(parts), len(table), tuple(buffers))
+
+
+def _as_text(column: Any, type_names: str) -> Any:
+    """Return a column as one `string` array, or None if its values are of none of these types, or are too long."""
+    pa = need_arrow()
+    array = whole(column)
+    if array is not None and is_any(array.type, "dictionary"):
+        array = array.dictionary_decode()
+    if array is None or not is_any(array.type, type_names):
+        return None
+    try:
+        return array.cast(pa.string())
+    except pa.ArrowInvalid:
+        return None
 
 
 def are_carried(column: Any) -> bool:

@@ -86,18 +86,28 @@ class Where:
 
     def select(self, columns: list[list[Any]], records: int) -> Selected:
         """Return the records of a block that `where` keeps, or all of them without a `where`. Raises EmitFailed."""
-        if self._function is None:
+        kept = self.kept(columns, records)
+        if kept is None:
             return Selected(columns, records, None)
-        given = [columns[i] for i in self._wanted]
-        mask = self._mask(self._function, given, records)
-        if _all_true(mask):
-            return Selected(columns, records, None)
-        kept = self._kept(self._function, mask, given)
-        self.filtered += len(mask) - len(kept)
         if len(kept) < 2:
             return Selected([[column[i] for i in kept] for column in columns], len(kept), kept)
         pick = itemgetter(*kept)
         return Selected([list(pick(column)) for column in columns], len(kept), kept)
+
+    def kept(self, columns: Sequence[Any], records: int) -> Sequence[int] | None:
+        """Return the indexes of the records that `where` keeps, None for all. Raises EmitFailed.
+
+        Only columns of the fields that `where` takes need be values.
+        """
+        if self._function is None:
+            return None
+        given = [columns[i] for i in self._wanted]
+        mask = self._mask(self._function, given, records)
+        if _all_true(mask):
+            return None
+        kept = self._kept(self._function, mask, given)
+        self.filtered += len(mask) - len(kept)
+        return kept
 
     def _mask(self, function: Callable[..., Any], columns: list[list[Any]], records: int) -> list[Any]:
         """Return the result of `where` for each record."""

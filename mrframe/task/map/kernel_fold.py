@@ -18,7 +18,7 @@ from typing import Any
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import WORDS, Job
 from mrframe.formats.readers.access import AccessReader
-from mrframe.formats.readers.base import Scanned, WordsOf
+from mrframe.formats.readers.base import Scanned
 from mrframe.formats.readers.convert import RawValue
 from mrframe.kernel import compiled
 from mrframe.shuffle.buffers import FoldBuffer, RunTarget
@@ -28,8 +28,7 @@ from mrframe.shuffle.reducers import Count, Distinct, Largest, Mean, Measures, S
 from mrframe.task.columnar.declared_map import Constant, Pick, declared_picks
 
 COLUMNS_MAX = 32  # of a key, and aggregates of a table: KEY_COLUMNS_MAX and AGGREGATES_MAX of the kernel
-_DASH, _EMPTY = 1, 2  # the kernel's flags for texts that are None
-_NAMES: dict[type[Fold], str] = {
+NAMES: dict[type[Fold], str] = {
     Count: "count",
     Total: "total",
     Mean: "mean",
@@ -102,7 +101,7 @@ def _aggregate(
     part: Fold, value: Pick, column: dict[int, int], raw: Sequence[RawValue | None]
 ) -> tuple[str, int, int] | None:
     """Return (name, column, flags of None) of one reducer, or None if the kernel lacks it for these values."""
-    name = _NAMES.get(type(part))
+    name = NAMES.get(type(part))
     if name == "count":
         return name, -1, 0
     if isinstance(value, Constant):
@@ -113,19 +112,7 @@ def _aggregate(
     spelt = raw[column[value]]
     if spelt is None or spelt.kind != ("text" if name == "distinct" else "int"):
         return None
-    return name, column[value], none_flags(spelt)
-
-
-def none_flags(spelt: RawValue) -> int:
-    """Return the kernel's flags for the texts that mean None."""
-    return _DASH * spelt.dash_is_none | _EMPTY * spelt.empty_is_none
-
-
-def none_texts(spelt: RawValue | None) -> tuple[bytes, ...]:
-    """Return the texts that mean None."""
-    if spelt is None:
-        return ()
-    return (b"-",) * spelt.dash_is_none + (b"",) * spelt.empty_is_none
+    return name, column[value], spelt.none_flags
 
 
 def words_plan(job: Job) -> FoldPlan | None:
@@ -166,9 +153,6 @@ class KernelFoldBuffer:
     def add_block(self, columns: Sequence[Any], records: int) -> None:  # noqa: ARG002
         """See `Buffer`."""
         first = columns[0]
-        if isinstance(first, WordsOf):
-            self._table.add_words(first.text)
-            return
         plan = self._plan
         numbers = [column.index for column in columns]
         values = tuple(-1 if at < 0 else numbers[at] for at in plan.values)
@@ -212,7 +196,8 @@ class KernelFoldBuffer:
         kind = single.kind if single is not None and self._may_encode else "int"
         if kind != "other":
             as_text = kind == "text"
-            return self._table.drain(bits, as_text, none_texts(single) if as_text else ())
+            nones = single.nones if single is not None and as_text else ()
+            return self._table.drain(bits, as_text, nones)
         raw = [text for (text,) in self._table.held_keys()]
         values = self._reader.convert(self._plan.key[0], raw)[0]
         times = Counter(values)  # different texts may be one value, which is one key
@@ -223,17 +208,8 @@ class KernelFoldBuffer:
         records = [count for _, count, _ in others]
         parts = zip(*(parts for parts, _, _ in others), strict=True)
         converted = [self._converted(at, list(raw), records) for at, raw in zip(self._plan.key, parts, strict=True)]
-        states = [self._opened(state) for _, _, state in others]
+        states = [opened(state, self._plan.aggregates, wrapped=self._wrapped) for _, _, state in others]
         self._others.add_states(self._keys(converted), states)
-
-    def _opened(self, state: Any) -> Any:
-        """Return a state as reducers start it: the different values of `distinct` are a dict there."""
-        if not self._wrapped:
-            return dict.fromkeys(state) if self._plan.aggregates[0] == "distinct" else state
-        return tuple(
-            dict.fromkeys(one) if name == "distinct" else one
-            for name, one in zip(self._plan.aggregates, state, strict=True)
-        )
 
     def _keys(self, columns: Sequence[list[Any]]) -> list[Any]:
         return list(zip(*columns, strict=True)) if self._plan.is_tuple else columns[0]
@@ -255,6 +231,15 @@ class KernelFoldBuffer:
 def _written(key: Any) -> bytes | None:
     """Return a key as a column has it, None for one that is not text or has a NUL."""
     return key.encode("utf-8", "surrogatepass") if type(key) is str and "\0" not in key else None
+
+
+def opened(state: Any, aggregates: Sequence[str], *, wrapped: bool) -> Any:
+    """Return a drained state as reducers start it: the different values of `distinct` are a dict there."""
+    if not wrapped:
+        return dict.fromkeys(state) if aggregates[0] == "distinct" else state
+    return tuple(
+        dict.fromkeys(one) if name == "distinct" else one for name, one in zip(aggregates, state, strict=True)
+    )
 
 
 def scanned_by(reader: Any) -> Sequence[RawValue | None]:

@@ -15,10 +15,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.job.job import WORDS, Job
+from mrframe.core.job.job import Job
 from mrframe.core.model.spec import MIB, Split
 from mrframe.formats.factory import BlockReader
-from mrframe.formats.readers.base import ALL_VALUES, Forms, Scanned, WordsOf
+from mrframe.formats.readers.base import ALL_VALUES, Forms, Scanned
 from mrframe.kernel import compiled
 from mrframe.shuffle.buffers import Buffer, FoldBuffer, buffer_for
 from mrframe.shuffle.reducers import Count, Total, as_fold
@@ -77,10 +77,6 @@ def choose_buffer(job: Job, settings: TaskSettings) -> Buffer:
 # ---- conditions -----------------------------------------------------------------------------------
 
 
-def _may_use_numpy(case: PathCase) -> bool:
-    return case.settings.fast and find_spec("numpy") is not None
-
-
 def _may_pack(case: PathCase) -> bool:
     """Return whether NumPy may encode runs (default hash only) and the split is large enough to repay loading it."""
     job, split = case.job, case.split
@@ -109,12 +105,6 @@ def _sums_packed(case: PathCase) -> bool:
     return type(as_fold(job.reduce)) in (Count, Total) and not job.sort_values and _may_pack(case)
 
 
-def _gives_arrow(case: PathCase) -> bool:
-    from mrframe.task.columnar.arrow_reader import gives_arrow
-
-    return not case.guarded and gives_arrow(case.job, _reader(case))
-
-
 # ---- readers, buffers, and feeds that are loaded on demand -----------------------------------------
 
 
@@ -131,27 +121,20 @@ def _values(case: PathCase) -> Read:
 
 
 def _scanned(case: PathCase) -> Read:
-    form = WordsOf if case.job.read == WORDS else Scanned
-    return _reader(case), dict.fromkeys(range(len(case.job.projection())), form)
+    return _reader(case), dict.fromkeys(range(len(case.job.projection())), Scanned)
 
 
-def _arrow(case: PathCase) -> Read:
-    from mrframe.task.columnar.arrow_reader import ArrowReader
+def _batches(case: PathCase) -> Read:
+    from mrframe.task.map.map_batch import scanned_forms
 
-    reader = ArrowReader(case.job, _reader(case))
-    return reader, reader.forms
+    reader = _reader(case)
+    return reader, ALL_VALUES if case.guarded else scanned_forms(case.job, reader)
 
 
 def _feed_split(*attempt: Any) -> None:
     from mrframe.task.map.map_split import feed_split
 
     feed_split(*attempt)
-
-
-def _feed_arrays(*attempt: Any) -> None:
-    from mrframe.task.map.map_batch import feed_arrays
-
-    feed_arrays(*attempt)
 
 
 def _feed_batches(*attempt: Any) -> None:
@@ -165,8 +148,11 @@ def _kernel_fold(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]
 
     plan, job = _kernel_plan(case), case.job
     assert plan is not None
-    may_encode = job.partition is None and job.key_order == "hash" and not case.settings.hash_seed
-    return KernelFoldBuffer(plan, job, reader, bad_fields, may_encode=may_encode)
+    return KernelFoldBuffer(plan, job, reader, bad_fields, may_encode=_may_encode(case))
+
+
+def _may_encode(case: PathCase) -> bool:
+    return case.job.partition is None and case.job.key_order == "hash" and not case.settings.hash_seed
 
 
 def _pairs_of_lines(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
@@ -181,11 +167,26 @@ def _pairs(case: PathCase) -> Buffer:
 def _fold_buffer(case: PathCase) -> FoldBuffer:
     fold = map_fold(case.job)
     assert fold is not None
-    if case.job.map_batch is None or not _may_use_numpy(case):
-        return FoldBuffer(fold)
-    from mrframe.task.columnar.table_fold_buffer import TableFoldBuffer
+    return FoldBuffer(fold)
 
-    return TableFoldBuffer(fold)
+
+def _folds_tables(case: PathCase) -> bool:
+    fold = map_fold(case.job)
+    if case.job.map_batch is None or fold is None or case.guarded or not case.settings.fast or compiled() is None:
+        return False
+    from mrframe.task.map.table_fold_buffer import aggregates_of
+
+    return aggregates_of(fold) is not None
+
+
+def _table_fold(case: PathCase) -> Buffer:
+    from mrframe.task.map.table_fold_buffer import TableFoldBuffer, aggregates_of
+
+    fold = map_fold(case.job)
+    aggregates = None if fold is None else aggregates_of(fold)
+    assert fold is not None
+    assert aggregates is not None
+    return TableFoldBuffer(fold, aggregates, may_encode=_may_encode(case))
 
 
 def _packed_sums(case: PathCase) -> Buffer:
@@ -241,22 +242,12 @@ PATHS: tuple[PathRow, ...] = (
         _feed_split,
     ),
     PathRow(
-        "arrays",
-        "`map_batch` without `where`, of text, words or access logs without a time window, unguarded",
-        "Arrow, from bytes",
-        "tables of a call a block",
-        lambda case: case.job.map_batch is not None and _gives_arrow(case),
-        _arrow,
-        _pairs_of_lines,
-        _feed_arrays,
-    ),
-    PathRow(
         "batches",
-        "any other `map_batch`",
-        "Python values",
+        "`map_batch`",
+        "Arrow, from places in the block, or from Python values where the kernel has none",
         "tables of a call a block",
         lambda case: case.job.map_batch is not None,
-        _values,
+        _batches,
         _pairs_of_lines,
         _feed_batches,
     ),
@@ -284,6 +275,12 @@ PATHS: tuple[PathRow, ...] = (
 
 BUFFERS: tuple[BufferRow, ...] = (
     BufferRow(
+        "`TableFoldBuffer`",
+        "ready reducers that the kernel has, of the tables of a `map_batch`",
+        _folds_tables,
+        _table_fold,
+    ),
+    BufferRow(
         "`PackedSums`",
         "`count` or `total` over a split of 4 MiB or more, by the usual hash, and there is NumPy",
         _sums_packed,
@@ -291,7 +288,7 @@ BUFFERS: tuple[BufferRow, ...] = (
     ),
     BufferRow(
         "`FoldBuffer`",
-        "a ready reducer whose values need not be sorted (`TableFoldBuffer`: of a `map_batch`, and there is NumPy)",
+        "any other ready reducer whose values need not be sorted",
         lambda case: map_fold(case.job) is not None,
         _fold_buffer,
     ),

@@ -41,7 +41,7 @@ TEXTS = st.one_of(
     ),
 )
 NUMBERS = st.one_of(
-    st.sampled_from([None, b"", b"-", b"0", b"007", b"9" * 15]), st.integers(0, 3000).map(lambda n: b"%d" % n)
+    st.sampled_from([None, b"", b"-", b"0", b"007", b"-5", b"9" * 15]), st.integers(0, 3000).map(lambda n: b"%d" % n)
 )
 NUMERIC = ["total", "mean", "smallest", "largest"]
 
@@ -313,8 +313,9 @@ def test_slots_and_order_are_those_of_the_hash_and_of_text(keys, bits):
 )
 def test_words_are_those_of_bytes_split(parts):
     data = b"".join(parts)
-    table = kernel.Table(("count",))
-    assert table.add_words(data) == len(data.split())
+    table, block = kernel.Table(("count",)), kernel.words(data)
+    assert block.values(0) == data.split()
+    assert table.add(block, (0,), (-1,), (0,)) == []
     sections, others = table.drain(8, False, ())
     assert (sections, [(parts[0], n) for parts, n, _ in others]) == ([], list(Counter(data.split()).items()))
 
@@ -452,7 +453,7 @@ def test_results_are_those_of_the_reducer(drawn):
 
 def test_a_table_is_filled_in_one_way_until_it_is_drained():
     table = kernel.Table(("count",))
-    table.add_words(b"a b")
+    table.add(kernel.words(b"a b"), (0,), (-1,), (0,))
     with pytest.raises(ValueError, match="one way"):
         table.absorb(encode(["a"]), encode([1]))
     with pytest.raises(ValueError, match="one way"):
@@ -469,7 +470,6 @@ def test_a_table_is_filled_in_one_way_until_it_is_drained():
         lambda: kernel.Table((1,)),
         lambda: kernel.Table(("count", "total")),
         lambda: kernel.Table(("count",) * 33, True),
-        lambda: kernel.Table(("total",)).add_words(b"a"),
         lambda: kernel.Table(("count",)).drain(17, True, ()),
         lambda: kernel.Table(("count",)).drain(0, True, (b"",) * 5),
         lambda: kernel.Table(("mean",)).drain_results(()),

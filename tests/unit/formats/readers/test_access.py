@@ -10,7 +10,7 @@ import pytest
 
 from mrframe.formats.factory import explain, make_reader
 from mrframe.formats.readers.access import grammar_of
-from mrframe.formats.readers.base import as_raw, raw_of
+from mrframe.formats.readers.base import as_raw
 from mrframe.formats.registry import logs
 from mrframe.testing.oracle import parse_line
 
@@ -163,8 +163,8 @@ def test_raw_columns_are_bytes_and_are_converted_later() -> None:
     reader = make_reader(logs.combined, ("status", "query", "day"), {})
     block = GOOD + b"\n" + GOOD.replace(b"?c=d", b"").replace(b" 200 ", b" - ")
     raw = reader.parse(block, "f", 0, forms=as_raw(range(3)))
-    assert [raw_of(column) for column in raw.columns] == [[b"200", b"-"], [b"c=d", None], [b"17/May/2015"] * 2]
-    assert reader.convert(0, raw_of(raw.columns[0])) == ([200, None], 0)
+    assert [column.items for column in raw.columns] == [[b"200", b"-"], [b"c=d", None], [b"17/May/2015"] * 2]
+    assert reader.convert(0, raw.columns[0].items) == ([200, None], 0)
     assert reader.convert(2, [b"31/Feb/2015", b"17/May/2015"]) == ([None, "2015-05-17"], 1)
 
 

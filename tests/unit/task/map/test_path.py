@@ -132,16 +132,23 @@ def test_the_kernel_is_not_used_where_it_may_not_be():
 @pytest.mark.parametrize(
     ("job", "expected"),
     [
-        (Job(read=text, **BATCH, reduce=collect), ("arrays", "TableFoldBuffer")),
-        (Job(read=text, **BATCH, reduce=total), ("arrays", "PackedSums")),
+        (Job(read=text, **BATCH, reduce=collect), ("batches", "FoldBuffer")),
         (Job(read=text, **BATCH, where=lambda line: line, reduce=own_reduce), ("batches", "PairBuffer")),
         (Job(read=json_lines, **BATCH, reduce=own_reduce), ("batches", "PairBuffer")),
     ],
 )
 def test_a_job_over_batches_takes_the_path_of_its_row(job, expected):
     pytest.importorskip("pyarrow")
-    pytest.importorskip("numpy")
     assert found(job) == expected
+
+
+@needs_kernel
+def test_tables_are_folded_in_the_kernel_by_the_reducers_that_it_has():
+    pytest.importorskip("pyarrow")
+    job = Job(read=text, **BATCH, reduce={"n": count, "sum": total})
+    assert found(job, SMALL) == ("batches", "TableFoldBuffer")
+    assert found(job, SMALL, guarded=True) == ("batches", "FoldBuffer")
+    assert type(choose(job, SMALL, TaskSettings(text, fast=False)).buffer).__name__ == "FoldBuffer"
 
 
 def test_a_guarded_attempt_maps_record_by_record_unless_no_code_of_the_job_runs():
