@@ -33,7 +33,9 @@ if TYPE_CHECKING:
         TriedFormat,
         detect_format,
         format_fields,
+        formats_of_config,
         log_formats,
+        name_formats,
         try_format,
     )
     from mrframe.api.result import Result
@@ -85,7 +87,7 @@ _MODULES = {
     "api.questions.count_job": ("count_job",),
     "api.questions.log_formats": (
         *("DetectedFormat", "LogFormat", "Mismatch", "TriedFormat"),
-        *("detect_format", "format_fields", "log_formats", "try_format"),
+        *("detect_format", "format_fields", "formats_of_config", "log_formats", "name_formats", "try_format"),
     ),
     "api.result": ("Result",),
     "api.run_plan": ("PlannedFile", "RunPlan", "plan_run"),
@@ -176,6 +178,7 @@ __all__ = [
     "flush_prints",
     "form_for",
     "format_fields",
+    "formats_of_config",
     "input_lines",
     "is_added",
     "is_registered",
@@ -187,6 +190,7 @@ __all__ = [
     "last_submission_id",
     "load_job",
     "log_formats",
+    "name_formats",
     "plain_as_utf8",
     "plan_run",
     "reader_text",

@@ -9,7 +9,8 @@ installed packages add only then. Plain text is never guessed, since every line 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import field
 from functools import lru_cache
 from typing import NamedTuple
@@ -20,7 +21,7 @@ from mrframe.errors import FormatError
 from mrframe.formats.grammar.patterns import AT_END
 from mrframe.formats.readers.base import plain_lines
 from mrframe.formats.readers.kind import Matches, ReaderKind
-from mrframe.formats.registry import kind_of, kinds_of_lines, logs, plugin_kinds, reader_named
+from mrframe.formats.registry import kind_of, kinds_of_lines, logs, named_formats, plugin_kinds, reader_named
 
 LINES_MAX = 1_000
 SHOWN_BYTES = 80
@@ -42,8 +43,6 @@ class Candidate(NamedTuple):
 
 
 Candidates = dict[str, Candidate]
-NamedStrings = Mapping[str, str]
-"""{name: format string} of the formats that the user has named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +80,21 @@ class Detection:
         return f"{after} ({stop[1]} at byte {stop[0] + 1} of another)" if isinstance(stop, tuple) else after
 
 
-def detect(sample: bytes, name: str, named: NamedStrings | None = None) -> Detection:
+def detect(sample: bytes, name: str) -> Detection:
     """Detect the format of a file from its first bytes. `name` is the file's name in messages.
 
-    `named` are the formats that the user has given names, which are tried first. A last line without its end is left
+    The formats that the user has given names are tried first. A last line without its end is left
     out if there are others, since the sample may have cut it. An empty sample contradicts no format and is taken as
     combined, with `lines` 0. Raises FormatError if no format matches enough of the lines.
     """
     lines = _sample_lines(sample, name)
     if not lines:
         return Detection(logs.combined, 0, 0)
-    return _detect(lines, name, named or {})
+    return _detect(lines, name)
 
 
-def _detect(lines: Sequence[bytes], name: str, named: NamedStrings) -> Detection:
-    tests = {**_own(tuple(named.items())), **_built_in()}
+def _detect(lines: Sequence[bytes], name: str) -> Detection:
+    tests = {**_own(tuple(named_formats().items())), **_built_in()}
     for loose in (False, True):
         counts = _counts({label: one for label, one in tests.items() if one.loose == loose}, lines)
         best = max(counts, key=lambda label: counts[label])  # of equals, the first
@@ -120,14 +119,14 @@ def _counts(tests: Candidates, lines: Sequence[bytes]) -> dict[str, int]:
     return counts
 
 
-def detect_quickly(sample: bytes, name: str, *, lines_max: int, named: NamedStrings | None = None) -> Reader | None:
+def detect_quickly(sample: bytes, name: str, *, lines_max: int) -> Reader | None:
     """Return the reader that `detect` finds from at most so many lines. None if there is no line, or no format fits.
 
     Raises FormatError for an encoding that is not read.
     """
     lines = _sample_lines(sample, name)[:lines_max]
     try:
-        return _detect(lines, name, named or {}).reader if lines else None
+        return _detect(lines, name).reader if lines else None
     except FormatError:
         return None
 
@@ -141,7 +140,7 @@ def misfit(sample: bytes, name: str, reader: Reader, *, lines_max: int) -> str |
     if not lines or any(map(kind_of(reader).matches(reader.format), lines)):
         return None
     try:
-        other = _detect(lines, name, {})
+        other = _detect(lines, name)
     except FormatError:
         return None
     return f"{other.reader.label} fits {other.matched:,} of {_looked_at(lines)}, {reader.label} 0"
@@ -199,8 +198,13 @@ def _built_in() -> Candidates:
 
 @lru_cache(maxsize=8)
 def _own(named: tuple[tuple[str, str], ...]) -> Candidates:
-    readers = {name: reader_named(string) for name, string in named}
-    return {name: Candidate(one, kind_of(one).matches(one.format)) for name, one in readers.items()}
+    """Return the user's own formats. One that cannot be read is refused where it is asked for, not here."""
+    found = {}
+    for name, string in named:
+        with suppress(FormatError):
+            reader = reader_named(string)
+            found[name] = Candidate(reader, kind_of(reader).matches(reader.format))
+    return found
 
 
 def _candidates(kinds: Iterable[ReaderKind]) -> Candidates:

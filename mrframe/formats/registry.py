@@ -8,7 +8,8 @@ the modules of the kinds as text, to be imported when a kind is first asked for.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 READERS = "mrframe.readers"
 """The group of entry points by which packages add kinds of readers."""
+_SEVERAL = "several"
 AUTO = "auto"
 """As `Reader.format`: to be detected from the data."""
 
@@ -63,6 +65,14 @@ class logs(metaclass=_Namespace):  # noqa: N801 (a namespace: jobs say logs.comb
         """
         return Reader("access", string)
 
+    @staticmethod
+    def several(*formats: str) -> Reader:
+        """A reader for logs whose lines are of several formats, given by name or string.
+
+        `logs.several("combined", "vhost")`. Each line is read by the first of them that fits it.
+        """
+        return Reader(_SEVERAL, json.dumps(formats))
+
 
 text = TEXT
 words = WORDS
@@ -86,6 +96,7 @@ BUILT_IN = {
     "text": BuiltIn("mrframe.formats.readers.text:LINES", ("text",)),
     "words": BuiltIn("mrframe.formats.readers.text:WORDS", ("words",), "word"),
     "pairs": BuiltIn("mrframe.formats.readers.pairs:KIND"),
+    _SEVERAL: BuiltIn("mrframe.formats.readers.several:KIND"),
 }
 """Every kind of reader, by `Reader.kind`. A module is imported when its kind is first asked for."""
 
@@ -185,8 +196,46 @@ def reader_with(fields: Iterable[str]) -> Reader | None:
     return next((Reader(name) for name, entry in BUILT_IN.items() if entry.own_field in wanted), None)
 
 
+_named: dict[str, str] = {}
+
+
+def name_formats(formats: Mapping[str, str]) -> None:
+    """Give names to format strings for the rest of this process: those of the settings files and of `--config`.
+
+    Readers have the strings in place of the names, so other processes need not know them. A name that mrframe has
+    itself then means the string.
+    """
+    _named.clear()
+    _named.update(formats)
+
+
+def named_formats() -> Mapping[str, str]:
+    """Return {name: format string} of the formats that the user has named."""
+    return _named
+
+
+def label_of(form: str) -> str:
+    """Return the name that the user has given to a format string, or the text itself."""
+    return next((name for name, string in _named.items() if string == form), form)
+
+
+def resolved(reader: Reader) -> Reader:
+    """Return the reader with the string of a format that the user has named in place of its name."""
+    return reader_named(_named[reader.format]) if reader.kind == "access" and reader.format in _named else reader
+
+
 def reader_named(name: str) -> Reader:
-    """Return the reader that `--log-format` means: a known name, or else a format string."""
+    """Return the reader that `--log-format` means: a name of the user's or of mrframe's, or else a format string.
+
+    A list of them, as JSON, means that each line is of one of these.
+    """
+    if name in _named and _named[name] != name:
+        return reader_named(_named[name])
+    if name.startswith('["') and name.endswith('"]'):
+        try:
+            return logs.several(*(reader_named(one).label for one in json.loads(name)))
+        except ValueError:
+            pass
     for kind, entry in BUILT_IN.items():
         if name in entry.names:
             if name in STRINGS:
@@ -209,7 +258,8 @@ def is_added(name: str) -> bool:
 def formats_table() -> list[tuple[str, str, str]]:
     """Return (name, example, description) of each format that has a name, for `mrframe formats list`."""
     added, faults = plugin_kinds()
-    table = [
+    table = [(name, "", string) for name, string in _named.items()]
+    table += [
         (known.name, known.example, known.description)
         for kind in (*kinds_of_lines(), *added)
         for known in kind.formats

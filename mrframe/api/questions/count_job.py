@@ -69,7 +69,8 @@ def find_reader(
     if own is not None:
         return own
     if log_format is not None:
-        return reader_named(log_format)
+        reader = reader_named(log_format)
+        return logs.access if reader.kind == "several" else reader  # settled by the option, when the input is read
     if is_stream(inputs[0]):
         return logs.access  # which is detected, whatever it is, when the input is read
     from mrframe.api.questions.first_bytes import first_bytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from mrframe.api.questions.first_bytes import first_bytes
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.reader import Reader
+from mrframe.errors import UsageError
 
 LINES_TRIED = 1000
 
@@ -74,6 +76,30 @@ def log_formats() -> list[LogFormat]:
     from mrframe.formats.registry import formats_table
 
     return [LogFormat(*row) for row in formats_table()]
+
+
+def name_formats(formats: Mapping[str, str]) -> None:
+    """Give names to format strings for the rest of this process, for `log_format`, for jobs and for detection."""
+    from mrframe.formats import registry
+
+    registry.name_formats(formats)
+
+
+def formats_of_config(path: str) -> dict[str, str]:
+    """Return {name: directive} of the log formats in a configuration of nginx or Apache. Raises UsageError."""
+    from mrframe.formats.grammar import server_config
+
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            found = server_config.formats_of_config(file.read())
+    except OSError as error:
+        raise UsageError(f"the configuration {path} cannot be read: {error.strerror}") from None
+    if not found:
+        raise UsageError(
+            f"the configuration {path} has no log format: neither a log_format of nginx nor a LogFormat of Apache "
+            "with a nickname. Files that it includes are not read; give the one that has the format"
+        )
+    return found
 
 
 def detect_format(path: str) -> DetectedFormat:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mrframe import api
-from mrframe.cli.parse import completing
+from mrframe.cli.parse import completing, settings
 from mrframe.cli.parse.command_group import CommandGroup
 from mrframe.cli.show.streams import print_json, say, terminal_of_stdout
 from mrframe.cli.show.terminal import columns_text, sample
@@ -19,6 +20,21 @@ SHOWN_MISMATCHES = 3
 NAME_CHARACTERS_MAX = 4096  # of a file
 
 
+def _name_formats(_context: click.Context, _option: click.Parameter, config: str | None) -> None:
+    """Make the formats of the settings files and of a server's configuration known by their names."""
+    settings.name_formats(config, os.environ, ".")
+
+
+_config = click.option(
+    "--config",
+    metavar="FILE",
+    callback=_name_formats,
+    expose_value=False,
+    is_eager=True,
+    help="take log formats and their names from this configuration of nginx or Apache",
+)
+
+
 @click.group("formats", cls=CommandGroup)
 def command() -> None:
     """List log formats, detect a file's, or try a format string."""
@@ -26,6 +42,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+@_config
 def list_formats(*, as_json: bool) -> None:
     """List the formats that have a name, each with an example line."""
     formats = api.log_formats()
@@ -41,6 +58,7 @@ def list_formats(*, as_json: bool) -> None:
 @command.command("detect")
 @click.argument("file", shell_complete=completing.inputs)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+@_config
 def detect_format(file: str, *, as_json: bool) -> None:
     """Show the format of a file, the reason, and the fields of its first matching line."""
     found = api.detect_format(file)
@@ -55,6 +73,7 @@ def detect_format(file: str, *, as_json: bool) -> None:
 @click.argument("format_string", metavar="FORMAT", shell_complete=completing.log_formats)
 @click.argument("file", required=False, shell_complete=completing.inputs)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object")
+@_config
 def test_format(format_string: str, file: str | None, *, as_json: bool) -> None:
     """Compile a format string and, with FILE, try it on the first 1,000 lines.
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mrframe.cli.parse import completing
-from mrframe.cli.parse.settings import Setting, declared
+from mrframe.cli.parse.settings import Setting, declared, several_formats
 from mrframe.core.settings.options import Section
-from mrframe.core.settings.setting_kinds import PATH
+from mrframe.core.settings.setting_kinds import LOG_FORMAT, PATH
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -64,7 +64,16 @@ def setting_option(setting: Setting) -> SettingOption:
     """The flag of one setting."""
     metavar = setting.metavar or None
     text = setting.help + (f" [{setting.default_text}]" if setting.default_text else "")
-    option = SettingOption([setting.flag], type=SettingType(setting), metavar=metavar, default=None, help=text)
+    several = setting.kind is LOG_FORMAT
+    option = SettingOption(
+        [setting.flag],
+        type=SettingType(setting),
+        metavar=metavar,
+        default=None,
+        help=text,
+        multiple=several,
+        callback=(lambda _context, _option, given: several_formats(given)) if several else None,
+    )
     option.section = setting.section
     return option
 

@@ -8,19 +8,23 @@ parses units, and names the origin of a wrong value in the message. It knows not
 from __future__ import annotations
 
 import functools
+import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mrframe import api
 from mrframe.api.units import nearest
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.settings.options import RunOptions, Section, needed, setting_fields
-from mrframe.core.settings.setting_kinds import COUNT, COUNT_OR_0, NODE_COUNT, SIZE, SIZE_OR_0, SPAN, Kind
+from mrframe.core.settings.setting_kinds import COUNT, COUNT_OR_0, LOG_FORMAT, NODE_COUNT, SIZE, SIZE_OR_0, SPAN, Kind
 from mrframe.errors import UsageError, did_you_mean
 
 PREFIX = "MRFRAME_"
+FORMATS = "formats"
+"""The table of log formats in a settings file, by name. It is no setting."""
 NOT_SETTINGS = ("MRFRAME_DEBUG",)  # read elsewhere: shows tracebacks of mrframe itself
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?b?)|b)?", re.IGNORECASE)
@@ -121,6 +125,7 @@ def resolve(flags: Mapping[str, str | None], environment: Mapping[str, str], fol
 def run_options(flags: Mapping[str, str | None]) -> RunOptions:
     """The options of a run started here and now, from flags, environment and files."""
     resolved = resolve(flags, os.environ, ".")
+    name_formats(resolved["config"].value, os.environ, ".")
     origins = tuple((name, found.where) for name, found in resolved.items() if found.where)
     return RunOptions(**{name: found.value for name, found in resolved.items()}, origins=origins)
 
@@ -155,10 +160,28 @@ def setting_files(environment: Mapping[str, str], folder: str) -> list[str]:
 def read_file(path: str, settings: Mapping[str, Setting]) -> dict[str, Any]:
     """Read the settings of one file. Raises UsageError for invalid TOML and unknown settings."""
     table = _read_table(path)
+    table.pop(FORMATS, None)
     for name in table:
         if name not in settings:
             raise UsageError(f"{name} in {path} is not a setting{nearest(name, settings)}")
     return table
+
+
+def name_formats(config: str | None, environment: Mapping[str, str], folder: str) -> None:
+    """Make the formats known by the names that the settings files and a server's configuration give them.
+
+    Raises UsageError if a table of formats or the configuration cannot be read.
+    """
+    found: dict[str, str] = {}
+    for path in reversed(setting_files(environment, folder)):
+        formats = _read_table(path).get(FORMATS, {})
+        if not isinstance(formats, dict) or not all(isinstance(one, str) and one for one in formats.values()):
+            raise UsageError(f"[{FORMATS}] in {path} gives names to format strings, such as timed = '%h %t %D'")
+        found |= formats
+    if config is not None:
+        found |= api.formats_of_config(config)
+    if found:
+        api.name_formats(found)
 
 
 def _read_table(path: str) -> dict[str, Any]:
@@ -185,6 +208,8 @@ def _read_table(path: str) -> dict[str, Any]:
 def value_of(setting: Setting, raw: Any, origin: str) -> Any:
     """Parse a text (or a TOML value) as a setting. Raises UsageError, naming the origin and the form needed."""
     value: Any = None
+    if setting.kind is LOG_FORMAT and isinstance(raw, (list, tuple)):
+        raw = several_formats(list(map(str, raw)))
     if isinstance(raw, (str, int, float)) and not isinstance(raw, bool):
         value = _PARSERS.get(setting.kind, str)(str(raw).strip())
     if not setting.kind.takes(value):
@@ -194,6 +219,11 @@ def value_of(setting: Setting, raw: Any, origin: str) -> Any:
 
         plugins.check_name(setting.kind.group, value, setting.choices, origin)
     return value
+
+
+def several_formats(formats: Sequence[str]) -> str | None:
+    """The value of --log-format that was given so many times, None for no time."""
+    return json.dumps(formats) if len(formats) > 1 else formats[0] if formats else None
 
 
 def parse_size(text: str) -> int | None:

@@ -101,6 +101,9 @@ def _few_malformed(summary: Summary) -> bool:
 
 def _rest(summary: Summary, *, verbose: bool) -> list[Line]:
     lines: list[Line] = []
+    if len(summary.format_records) > 1:
+        formats = ", ".join(f"{sample(name)} {count:,}" for name, count in summary.format_records.items())
+        lines.append(f"  records of each format: {formats}")
     if summary.bad_fields:
         fields = ", ".join(f"{name} {count:,}" for name, count in sorted(summary.bad_fields.items()))
         lines.append(f"  fields without a usable value: {fields}")

@@ -84,6 +84,7 @@ class TaskReport:
     partitions  {partition: (records, bytes)} in the sealed file
     counters    the user's, counted only if the attempt is committed
     bad_fields  {field: number of values} that matched the grammar but could not be converted
+    formats     {format: number of its records}, where a reader knows several formats
     samples     some malformed lines
     failed      some quarantined records, each with the error as its reason
     spills      number of spills to disk
@@ -120,6 +121,7 @@ class TaskReport:
     prints_cut_bytes: int = 0
     effect: str = ""
     save_fault: str = ""
+    formats: dict[str, int] = field(default_factory=dict)
 
     def counts(self) -> tuple[Any, ...]:
         """Return the counts that all attempts at a task have in common if its code is a function of its input.

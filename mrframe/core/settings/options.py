@@ -16,6 +16,7 @@ from mrframe.core.settings.setting_kinds import (
     COUNT,
     COUNT_OR_0,
     LIMIT,
+    LOG_FORMAT,
     NAMES,
     NODE_COUNT,
     PATH,
@@ -92,9 +93,17 @@ class RunOptions:
     )
     log_format: str | None = setting(
         None,
-        "force this log format: a name, or the server's own format string",
-        TEXT,
+        "force this log format: a name, or the server's own format string. Given several times, each line is of the "
+        "first format that fits it",
+        LOG_FORMAT,
         metavar="NAME|STRING",
+        section="read",
+    )
+    config: str | None = setting(
+        None,
+        "take log formats and their names from this configuration of nginx or Apache",
+        PATH,
+        metavar="FILE",
         section="read",
     )
     since: str | None = setting(

@@ -70,6 +70,7 @@ def _is_seed(text: str) -> bool:
 
 
 TEXT = Kind("a text", bool)
+LOG_FORMAT = Kind("a log format, or a list of them,", bool)
 NAMES = Kind(
     "a list of names separated by commas",
     lambda text: all(name and name.strip() == name and "=" not in name for name in text.split(",")),

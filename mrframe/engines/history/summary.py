@@ -6,7 +6,8 @@ malformed lines become those of the source here, by prefix sums over its splits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, field
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from mrframe.core.model.reports import Ledger
 from mrframe.core.model.spec import Split
 from mrframe.engines.protocol import CommittedAttempt, Outcome, Plan
 from mrframe.errors import LedgerUnbalanced
+from mrframe.formats.registry import label_of
 
 SAMPLES_SHOWN_MAX = 10
 
@@ -54,6 +56,7 @@ class Summary:
     sources           for a join: {source: {"records", "lines", "malformed", "bytes_in"}}
     notes             about the inputs: files that were given twice, or left out
     formats           {format: the names of its inputs}, if the inputs of a source are of several, else empty
+    format_records    {format: the number of its records}, if there are several, else empty
     """
 
     job: str
@@ -91,6 +94,7 @@ class Summary:
     sources: dict[str, dict[str, int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     formats: dict[str, list[str]] = field(default_factory=dict)
+    format_records: dict[str, int] = field(default_factory=dict)
 
     def to_plain(self) -> dict[str, Any]:
         """As plain values for JSON."""
@@ -142,6 +146,7 @@ def summarise(plan: Plan, outcome: Outcome, engine: str) -> Summary:
         sources=_by_source(plan, maps),
         notes=list(plan.notes),
         formats=_formats(plan, maps),
+        format_records=_format_records(plan, maps),
     )
 
 
@@ -156,10 +161,10 @@ def format_of(reader: Reader | Mapping[str, Reader], splits: Iterable[Split | No
 
     reader  of the run (`TaskSettings.reader`), `splits` of its inputs
     """
-    labels = {name: {one.label: None} for name, one in _by_name(reader).items()}
+    labels = {name: {label_of(one.label): None} for name, one in _by_name(reader).items()}
     for split in splits:
         if split is not None and split.reader is not None:
-            labels[split.input_name][split.reader.label] = None
+            labels[split.input_name][label_of(split.reader.label)] = None
     return ", ".join(f"{name}: {' and '.join(some)}" if name else " and ".join(some) for name, some in labels.items())
 
 
@@ -177,7 +182,20 @@ def _formats(plan: Plan, maps: Iterable[CommittedAttempt]) -> dict[str, list[str
     for split in splits:
         reader = split.reader or own[split.input_name]
         formats.setdefault(reader.label, {})[split.source] = None
-    return {label: list(names) for label, names in formats.items()}
+    return {label_of(form): list(names) for form, names in formats.items()}
+
+
+def _format_records(plan: Plan, maps: Sequence[CommittedAttempt]) -> dict[str, int]:
+    """See `Summary.format_records`."""
+    if not any(done.report.formats or (done.split is not None and done.split.reader) for done in maps):
+        return {}
+    own = _by_name(plan.settings.reader)
+    records: Counter[str] = Counter()
+    for done in maps:
+        if done.split is not None:
+            label = (done.split.reader or own[done.split.input_name]).label
+            records.update(done.report.formats or {label: done.report.ledger.records})
+    return {label_of(form): count for form, count in records.most_common()}
 
 
 def _by_source(plan: Plan, maps: Iterable[CommittedAttempt]) -> dict[str, dict[str, int]]:

@@ -23,7 +23,7 @@ from mrframe.formats.inputs.files import InputFile
 from mrframe.formats.inputs.head import HEAD_BYTES, head_at, head_of
 from mrframe.formats.readers.base import Parsed, plain_lines
 from mrframe.formats.readers.kind import LINE_FIELDS
-from mrframe.formats.registry import AUTO, is_undetected, kind_of, logs, reader_named
+from mrframe.formats.registry import AUTO, is_undetected, kind_of, logs, reader_named, resolved
 from mrframe.formats.schema import check_fields
 
 FILES_MAX = 64
@@ -143,6 +143,7 @@ def _settled(read: Reader, forced: str | None, first: Head, options: RunOptions)
             origin = options.origin_of("log_format")
             raise UsageError(f"{origin} does not apply: the job reads {read.kind}, which has one form only")
         read = _reader_named(forced, options)
+    read = resolved(read)
     if not is_undetected(read):
         return read
     if not first.data:

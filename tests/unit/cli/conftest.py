@@ -44,6 +44,7 @@ def make_summary(**changes: Any) -> SimpleNamespace:
         "sources": {},
         "notes": [],
         "formats": {},
+        "format_records": {},
         "log_format": "combined",
         "ledger": {},
         **changes,

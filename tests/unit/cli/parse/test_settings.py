@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mrframe.cli.parse import settings
+from mrframe.core.model.reader import Reader
 from mrframe.core.settings.options import RunOptions, setting_fields
 from mrframe.errors import UsageError
+from mrframe.formats import registry
+from mrframe.formats.detect import detect
 
 MIB = 1 << 20
 
@@ -163,3 +166,53 @@ def test_a_misspelt_variable_is_warned_of_and_another_is_left_alone():
     assert settings.strange_variables(environment) == [
         "MRFRAME_NODEZ in the environment is not a setting; did you mean 'MRFRAME_NODES'?"
     ]
+
+
+@pytest.fixture
+def names():
+    yield registry.named_formats
+    registry.name_formats({})
+
+
+def test_formats_get_names_in_the_files_and_from_a_server_s_configuration(folders, names):
+    project, environment = folders
+    user = os.path.join(environment["XDG_CONFIG_HOME"], "mrframe", "config.toml")
+    with open(user, "w") as file:
+        file.write("[formats]\nshort = '%h'\nown = '%h %t'\n")
+    (project / "mrframe.toml").write_text("nodes = 2\n[formats]\nshort = '%h %D'\n")
+    config = project / "nginx.conf"
+    config.write_text("http {\n log_format main '$remote_addr '\n  '$msec';\n}\n")
+    settings.name_formats(str(config), environment, str(project))
+    assert dict(names()) == {"short": "%h %D", "own": "%h %t", "main": "log_format main '$remote_addr '\n  '$msec';"}
+    assert registry.reader_named("short") == Reader("access", "%h %D")
+    assert registry.resolved(registry.logs.format("short")) == Reader("access", "%h %D")
+    assert registry.reader_named('["own", "combined"]') == registry.logs.several("%h %t", "combined")
+    assert detect(b"192.0.2.7 1431857103.5\n", "a").name == "main"
+    assert settings.resolve({}, environment, str(project))["nodes"].value == 2
+
+
+@pytest.mark.parametrize("text", ["formats = 'x'", "[formats]\nx = 3", "[formats]\nx = ''"])
+def test_a_table_of_formats_that_has_no_strings_is_refused_with_its_file(folders, text):
+    project, environment = folders
+    (project / "mrframe.toml").write_text(text)
+    with pytest.raises(UsageError, match=r"\[formats\] in .*mrframe.toml gives names to format strings"):
+        settings.name_formats(None, environment, str(project))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "cannot be read: No such file"), ("events {}", "has no log format")]
+)
+def test_a_configuration_without_a_format_is_refused(folders, content, says):
+    project, environment = folders
+    path = project / "server.conf"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UsageError, match=says):
+        settings.name_formats(str(path), environment, str(project))
+
+
+def test_a_list_of_formats_is_one_value(folders):
+    project, environment = folders
+    (project / "mrframe.toml").write_text("log_format = ['combined', 'vhost']\n")
+    assert settings.resolve({}, environment, str(project))["log_format"].value == '["combined", "vhost"]'
+    assert [settings.several_formats(given) for given in ((), ("a",), ("a", "b"))] == [None, "a", '["a", "b"]']
