@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mrframe.api.explain.trial import Trial, TriedWay
     from mrframe.api.found_job import FoundJob, JobLike, find_job, load_job
     from mrframe.api.job_run import expect_job_code, run
-    from mrframe.api.questions.count_job import count_job
+    from mrframe.api.questions.count_job import count_job, kept_question
     from mrframe.api.questions.log_formats import (
         DetectedFormat,
         LogFormat,
@@ -84,7 +84,7 @@ _MODULES = {
     "api.explain.trial": ("Trial", "TriedWay"),
     "api.found_job": ("FoundJob", "JobLike", "find_job", "load_job"),
     "api.job_run": ("expect_job_code", "run"),
-    "api.questions.count_job": ("count_job",),
+    "api.questions.count_job": ("count_job", "kept_question"),
     "api.questions.log_formats": (
         *("DetectedFormat", "LogFormat", "Mismatch", "TriedFormat"),
         *("detect_format", "format_fields", "formats_of_config", "log_formats", "name_formats", "try_format"),
@@ -185,6 +185,7 @@ __all__ = [
     "is_the_jobs",
     "jsonl_lines",
     "kept_failures",
+    "kept_question",
     "kept_run_ids",
     "last_id",
     "last_submission_id",

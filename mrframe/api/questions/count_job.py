@@ -1,20 +1,64 @@
-"""A question about fields without a job file: from names of fields to a `Job`, as `mrframe count` asks it."""
+"""A question about fields without a job file: from names of fields to a `Job`, as `mrframe count` asks it.
+
+A question whose keys and values are fields is a declaration, which the fast paths know. One with expressions, periods
+of time or measures of several fields has a map function made of them (`expressions.py`).
+"""
 
 from __future__ import annotations
 
-import re
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mrframe.api.questions.where import compile_where
-from mrframe.core.job.job import Job, Reducer, top
+from mrframe.core.fast_dataclass import dataclass
+from mrframe.core.job.job import Job, top
 from mrframe.core.job.result_columns import reduced_columns
 from mrframe.core.model.reader import Reader
 from mrframe.errors import FormatError, UsageError
 from mrframe.formats.inputs.files import is_stream
-from mrframe.formats.registry import json_lines, kind_of, logs, reader_named, reader_with, undetected
+from mrframe.formats.registry import is_undetected, json_lines, kind_of, logs, reader_named, reader_with, undetected
 
-REDUCERS = ("count", "total", "smallest", "largest", "mean", "distinct", "collect")
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, in the words of `mrframe count`. With `read` it can be asked again (`job_of_question`).
+
+    fields    names of fields, and expressions of the language of `--where`
+    where     only records for which this condition holds: "status >= 500"
+    limit     only so many rows, the largest first
+    value     the field, or expression, that is reduced
+    reducer   the name of a ready reducer. By default "count", or "total" when there is a `value`
+    measures  in place of these two, several: "hits=count", "p95:request_time"
+    by        a period of time that comes first in the key: "hour", "5m"
+    zone      the time zone of the periods. By default they are those of the times as the log shows them
+    fills     whether periods without records are rows, too
+    """
+
+    fields: tuple[str, ...]
+    where: str | None = None
+    limit: int | None = None
+    value: str | None = None
+    reducer: str | None = None
+    measures: tuple[str, ...] = ()
+    by: str | None = None
+    zone: str | None = None
+    fills: bool = True
+
+    def check(self) -> None:
+        """Raise UsageError for parts that contradict each other."""
+        if self.measures and (self.value or self.reducer):
+            raise UsageError("--measure says what is measured, and --value and --reduce do, too; leave them out")
+        if self.value is None and self.reducer not in (None, "count"):
+            raise UsageError(f"--reduce {self.reducer} needs --value FIELD: it says which values are reduced")
+        if self.value is not None and self.reducer == "count":
+            raise UsageError("--reduce count counts records, so --value means nothing to it; leave one of them out")
+        if self.by is not None:
+            from mrframe.formats.readers.periods import check_period
+
+            check_period(self.by)
+        elif not self.fields:
+            raise UsageError("count needs a field, or --by; such as: mrframe count status access.log")
 
 
 def count_job(
@@ -23,42 +67,35 @@ def count_job(
     *,
     log_format: str | None = None,
     usual_format: str | None = None,
-    where: str | None = None,
-    limit: int | None = None,
-    value: str | None = None,
-    reducer: str | None = None,
     kind: str | None = None,
+    **asked: Any,
 ) -> Job:
-    """The job that counts the records of the inputs by their fields, or reduces the field `value` of them.
+    """The job that counts the records of the inputs by their fields, or measures them as `Question` says.
 
     log_format    the format of the inputs
     usual_format  the format of access logs: used unless the first input is found to be of another kind
-    where         only records for which this condition holds: "status >= 500"
-    limit         only so many rows, the largest first
-    reducer       one of `REDUCERS`. By default "count", or "total" when there is a `value`
     kind          the name of a kind of reader. By default it is found from the first input
+    asked         the parts of a `Question`: where, limit, value, reducer, measures, by, zone, fills
 
     Raises UsageError when they contradict each other, InputError when the first input cannot be read.
     """
-    if value is None and reducer not in (None, "count"):
-        raise UsageError(f"--reduce {reducer} needs --value FIELD: it says which values are reduced")
-    if value is not None and reducer == "count":
-        raise UsageError("--reduce count counts records, so --value means nothing to it; leave one of them out")
+    question = Question(tuple(fields), **asked)
+    question.check()
     reader = reader_named(kind) if kind else find_reader(fields, inputs, log_format, usual_format)
-    return make_job(reader, fields, value=value, reducer=_reducer(reducer, value), where=where, limit=limit)
+    return make_job(reader, question, time=_time_field(reader, inputs) if question.by else "")
 
 
 def job_of_question(asked: Mapping[str, Any]) -> Job:
-    """The job of a question that was kept with its run (`read`, `fields`, `where`, `value`, `reducer`)."""
-    reducer = _reducer(asked["reducer"], asked["value"])
-    reader = reader_named(asked["read"])
-    return make_job(reader, asked["fields"], value=asked["value"], reducer=reducer, where=asked["where"])
+    """The job of a question that was kept with its run, with the names of its reader and its field of time."""
+    parts = {name: part for name, part in asked.items() if name not in ("read", "time", "fields", "measures")}
+    question = Question(tuple(asked["fields"]), measures=tuple(asked.get("measures", ())), **parts)
+    return make_job(reader_named(asked["read"]), question, time=asked.get("time", ""))
 
 
-def _reducer(name: str | None, value: str | None) -> Any:
-    from mrframe.shuffle import reducers
-
-    return getattr(reducers, name or ("total" if value else "count"))
+def kept_question(job: Job, fields: Sequence[str], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept with a run, so that its job can be made again."""
+    time = job.fields["time"] if isinstance(job.fields, Mapping) and "time" in job.fields else "time"
+    return {"read": job.read.kind, "time": time, "fields": list(fields), **asked}
 
 
 def find_reader(
@@ -88,34 +125,90 @@ def find_reader(
         return reader_named(usual_format)
 
 
-def make_job(
-    reader: Reader,
-    fields: Sequence[str],
-    *,
-    value: str | None = None,
-    reducer: Reducer,
-    where: str | None = None,
-    limit: int | None = None,
-) -> Job:
-    """The job that counts (or reduces `value`) by the fields, of the records for which `where` holds."""
-    paths = {_parameter(word): word for word in (*fields, *([value] if value else []))}
-    condition, more = compile_where(where, nested=kind_of(reader).nested) if where else (None, {})
-    dotted = any(name != path for name, path in (*paths.items(), *more.items()))
-    names = list(dict.fromkeys(map(_parameter, fields)))
+def _time_field(reader: Reader, inputs: Sequence[str]) -> str:
+    """Return the field that has the time of a record: of several names the first that the input has."""
+    if is_undetected(reader):
+        return "time"
+    kind = kind_of(reader)
+    times = kind.times(reader.format)
+    if times is None or not times.names:
+        raise UsageError(f"--by needs the time of each record, and {kind.title(reader.format)} has none")
+    if len(times.names) == 1 or is_stream(inputs[0]):
+        return times.names[0]
+    from mrframe.api.questions.first_bytes import first_bytes
+
+    lines = first_bytes(inputs, empty=True)[1].split(b"\n")[:100]
+    there = (name for name in times.names if lines[0] and kind.absent(lines, [name]) is None)
+    return next(there, times.names[0])
+
+
+def make_job(reader: Reader, question: Question, *, time: str = "time") -> Job:
+    """The job of a question about the records of a reader. `time` is the field that has the time of a record."""
+    from mrframe.api.questions import expressions
+
+    nested = kind_of(reader).nested
+    keys = [expressions.expression_of(text, nested=nested) for text in question.fields]
+    keys = list({one.text: one for one in keys}.values())
+    if question.by is not None:
+        keys.insert(0, expressions.period_expression(question.by, question.zone, time))
+    reducer, value, measured = _measured(question, nested=nested)
+    condition, more = compile_where(question.where, nested=nested) if question.where else (None, {})
+    paths = {name: path for one in [*keys, *expressions.parts_of(value)] for name, path in one.fields.items()} | more
+    columns = (*(one.text for one in keys), *measured)
+    plain = all(one.field for one in keys) and (value is None or getattr(value, "field", None))
+    names = [one.field for one in keys]
     job = Job(
         read=reader,
-        key=names[0] if len(names) == 1 else tuple(names),
-        value=_parameter(value) if value else None,
+        map=None if plain else expressions.map_of(keys, value),
+        key=(names[0] if len(names) == 1 else tuple(names)) if plain else None,
+        value=value.field if plain and value is not None else None,
         reduce=reducer,
         where=condition,
-        fields={**paths, **more} if dotted else None,
+        fields=paths if any(name != path for name, path in paths.items()) else None,
         name="count",
-        columns=(*dict.fromkeys(fields), *reduced_columns(reducer, (value,) if value else ())),
+        columns=columns if len(set(columns)) == len(columns) else (),
     )
-    return job.then(top(limit)) if limit else job
+    return _ordered(job, question, alone=len(keys) == 1)
 
 
-def _parameter(path: str) -> str:
-    """The name of the field for a path into a record, as a parameter: `request_headers_User_Agent_0`."""
-    name = re.sub(r"\W", "_", path)
-    return f"_{name}" if name[:1].isdigit() else name
+def _measured(question: Question, *, nested: bool) -> tuple[Any, Any, tuple[str, ...]]:
+    """Return (reducer, the expression of what it reduces, or {name: expression}, names of the columns)."""
+    from mrframe.api.questions.expressions import expression_of
+    from mrframe.api.questions.measures import parse_measure, reducer_named
+
+    if not question.measures:
+        reducer = reducer_named(question.reducer or ("total" if question.value else "count"))
+        value = expression_of(question.value, nested=nested) if question.value else None
+        return reducer, value, reduced_columns(reducer, (question.value,) if question.value else ())
+    measures = [parse_measure(text) for text in question.measures]
+    names = tuple(measure.name for measure in measures)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"two measures are called {twice!r}; give one another name: --measure NAME={twice}")
+    reducers = {measure.name: measure.reducer for measure in measures}
+    texts = {measure.field for measure in measures} - {None}
+    if len(texts) <= 1 and not any(measure.time for measure in measures):
+        text = next(iter(texts), None)
+        return reducers, expression_of(text, nested=nested) if text else None, names
+    values = {}
+    for one in measures:
+        value = expression_of(one.field, nested=nested) if one.field else None
+        values[one.name] = (expression_of(one.time, nested=nested), value) if one.time else value
+    return reducers, values, names
+
+
+def _ordered(job: Job, question: Question, *, alone: bool) -> Job:
+    """Return the job with the step that orders its rows, or adds the periods without records."""
+    first = None if not isinstance(job.reduce, Mapping) else next(iter(job.reduce))
+    if question.limit:
+        return job.then(top(question.limit, by=first))
+    if question.by is None:
+        return job if first is None else job.then(top(sys.maxsize, by=first))
+    if not question.fills:
+        return job
+    from mrframe.api.questions.empty_periods import filling
+    from mrframe.shuffle.reducers import as_fold
+
+    fold = as_fold(job.reduce)
+    assert fold is not None
+    return job.then(filling(question.by, question.zone, fold.finish(fold.start(())), job.columns, alone=alone))

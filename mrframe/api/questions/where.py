@@ -18,11 +18,18 @@ from mrframe.errors import UsageError
 _FIELD = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _GUARDLESS = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)
 _PATH = re.compile(r"[\w@][\w@-]*(\.[\w@-]+)*")
-FUNCTIONS: dict[str, Callable[..., Any]] = {"len": len, "int": int, "float": float, "str": str, "abs": abs}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "len": len,
+    "int": int,
+    "float": float,
+    "str": str,
+    "abs": abs,
+    "round": round,
+}
 METHODS = frozenset(
     (
         *("startswith", "endswith", "lower", "upper", "strip", "lstrip", "rstrip", "removeprefix", "removesuffix"),
-        *("find", "count", "replace", "split", "isdigit", "isalpha", "isalnum"),
+        *("find", "rfind", "count", "replace", "split", "rsplit", "isdigit", "isalpha", "isalnum"),
         *("weekday", "isoweekday", "date", "isoformat"),  # of the field time
     )
 )
@@ -66,22 +73,31 @@ def compile_where(text: str, *, nested: bool = False) -> tuple[Callable[..., boo
     which field each stands for. With `nested` (JSON) `request.status` is a field too, as `request_status`.
     Raises UsageError that names the construct that is not possible.
     """
+    tree, fields = parse_expression(text, "--where", nested=nested)
+    return _function(tuple(fields), _guarded(tree)), fields
+
+
+def parse_expression(text: str, given_as: str, *, nested: bool) -> tuple[ast.expr, dict[str, str]]:
+    """The syntax tree of an expression, and {parameter: field} for the fields that it names, in order.
+
+    Raises UsageError that names the construct that is not possible. `given_as` begins its message.
+    """
     try:
         tree = ast.parse(text.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         position = f" at character {error.offset}" if isinstance(error, SyntaxError) and error.offset else ""
         raise UsageError(
-            f"--where {text!r} is no Python expression{position}: {getattr(error, 'msg', error)}"
+            f"{given_as} {text!r} is no Python expression{position}: {getattr(error, 'msg', error)}"
         ) from None
     paths: dict[str, str] = {}
     if nested:
         tree = _Nested(paths).visit(tree)
     for node in ast.walk(tree):
-        _check(node, text)
+        _check(node, f"{given_as} {text!r}")
     names = field_names(tree)
     if not names:
-        raise UsageError(f"--where {text!r} names no field; compare one, such as: status >= 500")
-    return _function(names, _guarded(tree.body)), {name: paths.get(name, name) for name in names}
+        raise UsageError(f"{given_as} {text!r} names no field; use one, such as: status >= 500")
+    return tree.body, {name: paths.get(name, name) for name in names}
 
 
 class _Nested(ast.NodeTransformer):
@@ -119,8 +135,8 @@ def field_names(tree: ast.AST) -> tuple[str, ...]:
     return tuple(dict.fromkeys(n.id for n in sorted(names, key=lambda n: (n.lineno, n.col_offset))))
 
 
-def _check(node: ast.AST, text: str) -> None:
-    """UsageError when a node is not one of those that a condition may have."""
+def _check(node: ast.AST, shown: str) -> None:
+    """UsageError when a node is not one of those that an expression may have."""
     refused = ""
     if not isinstance(node, _NODES):
         refused = _CALLED.get(type(node), type(node).__name__)
@@ -134,7 +150,7 @@ def _check(node: ast.AST, text: str) -> None:
         refused = "a repeated text"
     if refused:
         allowed = "fields, literals, comparisons, and/or/not, in, arithmetic, " + ", ".join(sorted(FUNCTIONS))
-        raise UsageError(f"--where {text!r}: {refused} is not possible here; {allowed}, and text methods are")
+        raise UsageError(f"{shown}: {refused} is not possible here; {allowed}, and text methods are")
 
 
 def _refused_call(node: ast.Call) -> str:

@@ -90,8 +90,8 @@ MODULES: dict[str, frozenset[str]] = {
     "math": ALL,
     "mrframe": _names(
         """Job Reader RunOptions MrframeError approx_distinct approx_quantile collect count distinct each first
-        first_by heavy_hitters increment json_lines largest last last_by logs mean median quantile smallest stddev
-        text top total words"""
+        first_by heavy_hitters increment json_lines largest last last_by logs mean median period_of quantile
+        smallest stddev text top total words"""
     ),
     "numbers": ALL,
     "operator": ALL,

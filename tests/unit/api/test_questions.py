@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mrframe.api.questions.count_job import make_job
+from mrframe.api.questions.count_job import Question, make_job
 from mrframe.api.questions.where import compile_where
 from mrframe.cli.parse.words import fields_and_inputs
 from mrframe.core.job.job import JSON_LINES
@@ -53,18 +53,16 @@ def test_no_field_and_no_input_are_errors_that_say_how():
 
 
 def test_the_job_is_a_declaration():
-    job = make_job(ACCESS, ["path"], reducer=reducers.count, where="status >= 500", limit=3)
+    job = make_job(ACCESS, Question(("path",), where="status >= 500", limit=3))
     assert (job.key, job.value, job.reduce) == ("path", None, reducers.count)
     assert job.projection() == ("path", "status")
     assert job.next is not None and job.next.top is not None and job.next.top.n == 3
-    pair = make_job(ACCESS, ["day", "host"], value="size", reducer=reducers.total)
+    pair = make_job(ACCESS, Question(("day", "host"), value="size"))
     assert (pair.key, pair.value, pair.where) == (("day", "host"), "size", None)
 
 
 def test_dotted_paths_into_json_get_names():
-    job = make_job(
-        JSON_LINES, ["request.method"], reducer=reducers.count, where="request.status >= 500 and level == 'x'"
-    )
+    job = make_job(JSON_LINES, Question(("request.method",), where="request.status >= 500 and level == 'x'"))
     assert job.key == "request_method"
     assert job.paths()["request_method"] == "request.method"
     assert job.paths()["request_status"] == "request.status"

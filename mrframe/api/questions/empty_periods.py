@@ -1,0 +1,59 @@
+"""The step that adds the periods without records to an answer by time, with the value of no records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mrframe.core.job.job import PAIRS, Job
+from mrframe.errors import UsageError
+from mrframe.formats.readers.periods import PERIODS_MAX, periods_from
+
+ROWS_MAX = 1_000_000
+"""Rows that the step makes at most: with more fields than the period, one for each period and each of the others."""
+
+
+def filling(by: str, zone: str | None, empty: Any, columns: tuple[str, ...], *, alone: bool) -> Job:
+    """Return the step. `empty` is the value of no records, and `alone` says that the period is the whole key."""
+    return Job(read=PAIRS, map=_gathered, reduce=_filler(by, zone, empty, alone=alone), partitions=1, columns=columns)
+
+
+def _gathered(key: Any, value: Any) -> Iterator[tuple[Any, Any]]:
+    yield None, (key, value)
+
+
+def _filler(by: str, zone: str | None, empty: Any, *, alone: bool) -> Callable[[Any, Any], Iterator[tuple[Any, Any]]]:
+    def fill(_key: Any, values: Any) -> Iterator[tuple[Any, Any]]:
+        return filled(values, by, zone, empty, alone=alone)
+
+    return fill
+
+
+def filled(rows: Any, by: str, zone: str | None, empty: Any, *, alone: bool) -> Iterator[tuple[Any, Any]]:
+    """Yield the rows, and one for each period between the first and the last that has none.
+
+    With other fields in the key there is one for each of their combinations. Rows without a time stay as they are.
+    """
+    found: dict[Any, dict[Any, Any]] = {}
+    others: dict[Any, None] = {}
+    for key, value in rows:
+        period, rest = (key, ()) if alone else (key[0], key[1:])
+        if period is None:
+            yield key, value
+            continue
+        found.setdefault(period, {})[rest] = value
+        others[rest] = None
+    if not found:
+        return
+    for number, period in enumerate(periods_from(next(iter(found)), next(reversed(found)), by, zone)):
+        if number >= PERIODS_MAX or number * len(others) >= ROWS_MAX:
+            raise UsageError(
+                f"from {next(iter(found))} to {next(reversed(found))} there are too many periods of {by} to show the "
+                "empty ones; ask for longer ones, narrow the time with --since and --until, or give --no-fill"
+            )
+        there = found.pop(period, {})
+        for rest in others:
+            yield period if alone else (period, *rest), there.get(rest, empty)
+    for period, there in found.items():  # where the log's own zone changed
+        for rest, value in there.items():
+            yield period if alone else (period, *rest), value
