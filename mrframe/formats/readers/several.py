@@ -25,6 +25,7 @@ from mrframe.formats.readers.base import (
     plain_lines,
     values_of,
 )
+from mrframe.formats.readers.convert import RawValue
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, ReaderKind, TimeFields
 from mrframe.formats.registry import kind_of, reader_named
 
@@ -38,6 +39,7 @@ class SeveralReader:
     def __init__(self, readers: Sequence[Reader], names: Sequence[str], paths: Mapping[str, str]) -> None:
         self._labels = [reader.label for reader in readers]
         self._formats = readers
+        self._fields = len(names)
         self._tests = [kind_of(reader).matches(reader.format) for reader in readers]
         self._readers = [kind_of(reader).make(reader.format, names, paths) for reader in readers]
         self._offsets = [index for index, name in enumerate(names) if paths.get(name, name) == "offset"]
@@ -94,6 +96,10 @@ class SeveralReader:
     def convert(self, index: int, column: Sequence[bytes | None]) -> tuple[list[Any], int]:  # noqa: ARG002
         """Return the column as it is. See `BlockReader`."""
         return list(column), 0
+
+    def scanned_values(self) -> Sequence[RawValue | None]:
+        """Return that no field is in columns of the compiled kernel, which scans one format. See `BlockReader`."""
+        return [None] * self._fields
 
     def lines_of_records(self, block: bytes, parsed: Parsed) -> Sequence[int]:  # noqa: ARG002
         """Return the number of its line for each record. See `BlockReader`."""
