@@ -14,9 +14,9 @@ from typing import Any
 from mrframe.api.questions.where import ATTRIBUTES, FUNCTIONS, field_names, is_path, parse_expression
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import UsageError
-from mrframe.formats.readers.periods import period_of
 
 _SIGN_OF_EXPRESSION = re.compile(r"""[("' <>=+%]|//|\w\[""")
+PERIOD_OF = "period_of"  # the function that a period calls
 _FAULTS = (IndexError, ValueError, ZeroDivisionError)
 
 
@@ -27,6 +27,7 @@ class Expression:
     text: str
     tree: ast.expr
     fields: dict[str, str]
+    is_period: bool = False
 
     @property
     def field(self) -> str | None:
@@ -63,8 +64,8 @@ def parameter_of(path: str) -> str:
 def period_expression(by: str, zone: str | None, time: str) -> Expression:
     """Return the period of the time in this field as an expression. The parameter is called `time`."""
     arguments = [ast.Name("time", ast.Load()), ast.Constant(by), ast.Constant(zone)]
-    call = ast.Call(ast.Name(period_of.__name__, ast.Load()), arguments, keywords=[])
-    return Expression(by, call, {"time": time})
+    call = ast.Call(ast.Name(PERIOD_OF, ast.Load()), arguments, keywords=[])
+    return Expression(by, call, {"time": time}, is_period=True)
 
 
 def map_of(keys: Sequence[Expression], value: Any) -> Callable[..., Any]:
@@ -82,7 +83,11 @@ def map_of(keys: Sequence[Expression], value: Any) -> Callable[..., Any]:
     function = ast.FunctionDef("question", arguments, body, [], lineno=1, col_offset=0)
     module = ast.fix_missing_locations(ast.Module([function], []))
     namespace: dict[str, Any] = {"__builtins__": {}, "__name__": "--measure", **FUNCTIONS}
-    namespace |= {period_of.__name__: period_of, **{fault.__name__: fault for fault in _FAULTS}}
+    namespace |= {fault.__name__: fault for fault in _FAULTS}
+    if any(one.is_period for one in keys):
+        from mrframe.formats.readers.periods import period_of
+
+        namespace[PERIOD_OF] = period_of
     exec(compile(module, "<question>", "exec"), namespace)  # noqa: S102 -- of a tree made of listed nodes only
     made: Callable[..., Any] = namespace["question"]
     return made
