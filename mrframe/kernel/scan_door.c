@@ -9,6 +9,12 @@
 
 static PyTypeObject *block_type;
 
+PyTypeObject *add_type(PyObject *module, PyType_Spec *spec) {
+    PyObject *type = PyType_FromSpec(spec);
+    if (type && PyModule_AddType(module, (PyTypeObject *)type)) Py_CLEAR(type);
+    return (PyTypeObject *)type;
+}
+
 void end_object(PyObject *object) {
     PyTypeObject *type = Py_TYPE(object);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(object);
@@ -388,10 +394,6 @@ static PyType_Spec block_spec = {"mrframe.kernel._kernel.Block", sizeof(block_ob
                                  block_slots};
 
 int add_scan_types(PyObject *module) {
-    PyObject *program_made = PyType_FromSpec(&program_spec), *block_made = PyType_FromSpec(&block_spec);
-    block_type = (PyTypeObject *)block_made; /* lives as long as the process */
-    int failed = !program_made || !block_made || PyModule_AddObjectRef(module, "Program", program_made) ||
-                 PyModule_AddObjectRef(module, "Block", block_made);
-    Py_XDECREF(program_made);
-    return failed ? -1 : 0;
+    block_type = add_type(module, &block_spec);
+    return block_type && add_type(module, &program_spec) ? 0 : -1;
 }

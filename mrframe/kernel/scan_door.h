@@ -13,7 +13,8 @@ int block_spans(PyObject *block, int column, const span **spans, size_t *records
 
 PyObject *block_of_words(PyObject *module, PyObject *data);
 
-void end_object(PyObject *object); /* the end of a `dealloc` */
+PyTypeObject *add_type(PyObject *module, PyType_Spec *spec); /* a type that lives as long as the process, or NULL */
+void end_object(PyObject *object);                           /* the end of a `dealloc` */
 
 int add_scan_types(PyObject *module);
 

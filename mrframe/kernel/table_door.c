@@ -399,10 +399,9 @@ static int make_seed(void) {
 }
 
 int add_table_type(PyObject *module) {
-    PyObject *type = make_seed() ? NULL : PyType_FromSpec(&spec);
-    int failed = !type || PyModule_AddObjectRef(module, "Table", type) ||
-                 PyModule_AddIntConstant(module, "AGGREGATES_MAX", AGGREGATES_MAX) ||
-                 PyModule_AddIntConstant(module, "KEY_COLUMNS_MAX", KEY_COLUMNS_MAX);
-    Py_XDECREF(type);
-    return failed ? -1 : 0;
+    if (make_seed() || !add_type(module, &spec)) return -1;
+    return PyModule_AddIntConstant(module, "AGGREGATES_MAX", AGGREGATES_MAX) ||
+                   PyModule_AddIntConstant(module, "KEY_COLUMNS_MAX", KEY_COLUMNS_MAX)
+               ? -1
+               : 0;
 }

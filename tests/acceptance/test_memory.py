@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 MIB = 1 << 20
-BASE_BYTES = 84 * MIB  # Python, mrframe, NumPy, and what a merge has of each of its files
+BASE_BYTES = 84 * MIB  # Python, mrframe, and what a merge has of each of its files
 BUDGET_BYTES = 16 * MIB
 
 JOBS = """

@@ -160,7 +160,7 @@ class RunOptions:
     )
     fast: Fast = setting(
         "auto",
-        "fold in the compiled kernel, or with NumPy, where these are installed, with the same result",
+        "fold in the compiled kernel where it is installed, with the same result",
         one_of("auto", "off"),
         section="tuning",
     )

@@ -55,7 +55,7 @@ class TaskSettings:
     cuts            keys between which the first step's ranges lie (key_order="total"), encoded as a column of keys
                     (`shuffle/columns.py`). b"" for none
     sampling        whether the job only samples the keys that its first step's map yields
-    fast            whether the kernel's tables and NumPy may be used where they are installed
+    fast            whether the kernel's tables may be used where it is installed
     max_failed      records on which the job's code may fail: a number, or a share (float)
     stall_s         seconds without progress after which the child of an isolated attempt is killed, None: never
     memory_limit_bytes  memory limit of an executor's process, in bytes, None: no limit
