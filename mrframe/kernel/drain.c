@@ -3,8 +3,9 @@
 
 #include <stdlib.h>
 
-enum { BLOCK_RECORDS_MAX = 4096, BLOCK_BYTES = 256 * 1024, FIRST_GUESS = 512, PIECE_ITEMS_MAX = 16384 };
-enum { FEW_ROWS = 48 }; /* that are sorted by comparing */
+enum { BLOCK_RECORDS_MAX = SIZED(4096, 16), BLOCK_BYTES = SIZED(256 * 1024, 64), FIRST_GUESS = SIZED(512, 4) };
+enum { PIECE_ITEMS_MAX = SIZED(16384, 8) };
+enum { FEW_ROWS = SIZED(48, 3) }; /* that are sorted by comparing */
 enum { AHEAD = 8 }; /* keys or texts that are fetched from memory before they are written */
 
 /* ---- text ------------------------------------------------------------------------------------------------------- */
@@ -33,9 +34,10 @@ int is_utf8(const u8 *p, size_t length, int surrogates) {
     return 1;
 }
 
-static size_t characters(const u8 *p, size_t length) {
-    size_t count = 0;
-    for (size_t i = 0; i < length; i++) count += (p[i] & 0xc0) != 0x80;
+/* The characters of a text, as Python decodes it: each byte that is no UTF-8 is one. */
+static size_t characters(const u8 *p, size_t length, int surrogates) {
+    size_t count = 0, valid;
+    for (const u8 *end = p + length; p < end; count++, p += valid ? valid : 1) valid = character(p, end, surrogates);
     return count;
 }
 
@@ -329,7 +331,7 @@ static size_t encode_block(work *w, encoded_block *block, const row *rows, size_
 
 /* About the bytes of a pair, as `_size_of` in run_writer.py counts them. */
 static size_t pair_bytes(const work *w, const row *r) {
-    size_t bytes = characters(r->text, r->length);
+    size_t bytes = characters(r->text, r->length, 1);
     for (size_t a = 0; a < w->table->aggregates; a++) {
         const texts *found = w->table->kinds[a] == DISTINCT ? &w->table->different[a]->texts : NULL;
         const lists *l = &w->out->lists[a];
@@ -340,7 +342,7 @@ static size_t pair_bytes(const work *w, const row *r) {
             piece_of(w, r, a, &first, &end);
         for (; first < end; first++) {
             const entry *e = &found->entries[l->item[first]];
-            bytes += characters(entry_text(found, e), e->length);
+            bytes += characters(entry_text(found, e), e->length, w->table->filling == FROM_RUNS);
         }
     }
     return bytes;

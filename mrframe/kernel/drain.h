@@ -67,9 +67,11 @@ i64 int_at(bytes column, size_t i);
 /* The first eight bytes of a text, zeros behind it, to be compared as a number. */
 static inline u64 prefix_of(const u8 *text, size_t length) {
     u64 prefix = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !defined(MRFRAME_PLAIN_C)
     if (length) memcpy(&prefix, text, length < 8 ? length : 8);
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     prefix = __builtin_bswap64(prefix);
+#else /* plain C makes no use of the order of bytes in memory */
+    for (size_t i = 0; i < 8; i++) prefix = prefix << 8 | (i < length ? text[i] : 0);
 #endif
     return prefix;
 }

@@ -212,7 +212,7 @@ static int add_columns(scanned *result, size_t columns) {
 /* Makes room for at least so many records. `more` is less than the first capacity. */
 static int reserve(scanned *result, size_t more) {
     if (result->records + more <= result->capacity) return 0;
-    size_t capacity = result->capacity ? result->capacity * 2 : 1024;
+    size_t capacity = result->capacity ? result->capacity * 2 : SIZED(1024, 16);
     for (size_t i = 0; i < result->columns; i++) {
         span *larger = realloc(result->column[i], capacity * sizeof *larger);
         if (!larger) return -1;
@@ -224,7 +224,7 @@ static int reserve(scanned *result, size_t more) {
 
 static int refuse(scanned *result, const u8 *p, const u8 *end) {
     if (result->refusals == result->refused_capacity) {
-        size_t capacity = result->refused_capacity ? result->refused_capacity * 2 : 16;
+        size_t capacity = result->refused_capacity ? result->refused_capacity * 2 : SIZED(16, 1);
         refused_line *larger = realloc(result->refused, capacity * sizeof *larger);
         if (!larger) return -1;
         result->refused = larger;

@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { CAPACITY_MIN = 1024 };
-static const size_t KEPT_BYTES_MAX = (size_t)64 << 20; /* of an array that is kept empty for the next use */
+enum { CAPACITY_MIN = SIZED(1024, 4) };
+static const size_t KEPT_BYTES_MAX = SIZED((size_t)64 << 20, 2048); /* of an array that is kept empty for the next use */
 
 /* Large arrays are read at random, so they lie in large pages where the system has them: a third less time. */
 void *allocate(size_t items, size_t item_bytes) {
-    const size_t page = (size_t)2 << 20;
+    const size_t page = SIZED((size_t)2 << 20, 4096);
     if (items > SIZE_MAX / 2 / item_bytes) return NULL;
     size_t bytes = items * item_bytes;
     if (bytes < page) return malloc(bytes);
@@ -23,7 +23,7 @@ void *allocate(size_t items, size_t item_bytes) {
 
 int grow(void *array, size_t *capacity, size_t wanted, size_t item_bytes) {
     u8 *old;
-    size_t items = *capacity ? *capacity : 64;
+    size_t items = *capacity ? *capacity : SIZED(64, 1);
     if (wanted <= *capacity) return 0;
     while (items < wanted) items *= 2;
     u8 *grown = allocate(items, item_bytes);
