@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 SEEDS ?= 10000
 MUTATIONS ?= 100000
+CORE_SECONDS ?= 60
 CASES ?= 5000
 SEED ?= 0
 KILLS ?= 60
@@ -59,8 +60,9 @@ chaos: $(READY)  ## run the long tests, which kill processes at random moments
 kills: $(READY)  ## kill -9 a process at KILLS random moments of runs over 100 MiB, for SHAPE plain, gzip or total
 	$(RUN) benchmarks/kills.py --kills $(KILLS) --shape $(SHAPE) --seed $(SEED)
 
-fuzz: $(READY)  ## read MUTATIONS of the sample logs from SEED, and compare with a parser of one line
+fuzz: $(READY)  ## read MUTATIONS of the sample logs from SEED, and fuzz the C of the kernel for CORE_SECONDS (needs clang)
 	$(RUN) -m mrframe.testing.fuzz --mutations $(MUTATIONS) --seed $(SEED) sample_logs/access.log sample_logs/app.jsonl
+	$(RUN) tests/fuzz/core_fuzz.py --seconds $(CORE_SECONDS)
 
 differential: $(READY)  ## compare CASES random jobs from SEED with a few lines of plain Python
 	$(RUN) -m mrframe.testing.differential.differential --cases $(CASES) --seed $(SEED)
