@@ -20,7 +20,7 @@ static int open_key(run *r) {
 }
 
 static int open_run(run *r) {
-    if (r->record >= r->records || !r->at || r->at > r->key_bytes || *r->keys != 's') return 0;
+    if (r->record >= r->records || r->records > r->key_bytes || !r->at || r->at > r->key_bytes || *r->keys != 's') return 0;
     r->width = r->value_bytes > 1 && *r->values == 'i' ? r->values[1] : 0;
     int is_none = r->value_bytes == r->records + 1 && *r->values == 'n';
     if (!is_none && !is_ints((bytes){r->values, r->value_bytes}, r->records)) return 0;
