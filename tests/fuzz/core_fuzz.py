@@ -30,7 +30,7 @@ from mrframe.testing import oracle
 
 HERE = Path(__file__).parent
 KERNEL = HERE.parents[1] / "mrframe" / "kernel"
-CORE = ("scan.c", "sets.c", "table.c", "absorb.c", "drain.c")
+CORE = ("scan.c", "sets.c", "table.c", "absorb.c", "drain.c", "merge.c")
 SANITIZERS = "-fsanitize=address,undefined"
 ALLOCATORS = tuple(f"-D{name}=fuzz_{name}" for name in ("malloc", "calloc", "realloc", "aligned_alloc"))
 
@@ -42,7 +42,7 @@ def build(folder: Path, compiler: str, more: Sequence[str] = (), main: Sequence[
     flags += ("-fvisibility=hidden", "-fPIC", f"-I{KERNEL}", f"-I{folder}")
     for name, plain in (("vectors", ()), ("plain", ("-DMRFRAME_PLAIN_C",))):
         objects = []
-        for source in (*(KERNEL / one for one in CORE), HERE / "judge.c", HERE / "play.c"):
+        for source in (*(KERNEL / one for one in CORE), HERE / "judge.c", HERE / "merging.c", HERE / "play.c"):
             objects.append(str(folder / f"{name}-{source.stem}.o"))
             renamed = ALLOCATORS if source.parent == KERNEL else ()
             subprocess.run((*flags, *plain, *renamed, "-c", str(source), "-o", objects[-1]), check=True)
@@ -74,7 +74,7 @@ def judge(corpus: Path) -> int:
     lines = 0
     for path in sorted(corpus.iterdir()):
         data = path.read_bytes()
-        if len(data) <= seeds.HEAD or data[0] % 4 % 3 or data[4] >= len(names):
+        if len(data) <= seeds.HEAD or data[0] % 4 or data[4] >= len(names):
             continue
         grammar = grammar_of(names[data[4]])
         fields = {name: capture_of(*one) for name, one in grammar.field_map().items()}

@@ -16,14 +16,17 @@ static u32 crc_of(const u8 *text, size_t size) {
     return ~crc;
 }
 
+i64 int_in(const u8 *column, size_t at) {
+    const u8 width = column[1], *p = column + 2 + at * width;
+    u64 number = p[width - 1] & 0x80 ? ~(u64)0 : 0;
+    for (u8 k = width; k; k--) number = number << 8 | p[k - 1];
+    return (i64)number;
+}
+
 i128 sum_of_ints(const u8 *p, size_t size, u32 records) {
     i128 sum = 0;
     require(size >= 2 && p[0] == 'i' && size == 2 + (size_t)records * p[1], "a column of int has its length");
-    for (u32 i = 0; i < records; i++) {
-        u64 number = p[2 + (i + 1) * p[1] - 1] & 0x80 ? ~(u64)0 : 0;
-        for (u8 k = p[1]; k; k--) number = number << 8 | p[2 + i * p[1] + k - 1];
-        sum += (i64)number;
-    }
+    for (u32 i = 0; i < records; i++) sum += int_in(p, i);
     return sum;
 }
 

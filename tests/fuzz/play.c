@@ -70,7 +70,7 @@ static u8 take_bytes(input *in, u8 most, u8 *into) {
 static choices choose(input *in) {
     choices c = {0};
     u8 how = take(in), shape = take(in);
-    c.mode = how % 4 % MODES;
+    c.mode = how % 4;
     c.again = how >> 2 & 1;
     c.form.results = how >> 3 & 1;
     c.form.as_text = (how >> 4 & 1) == 0;
@@ -95,7 +95,7 @@ static choices choose(input *in) {
         if (c.kinds[a] == MEAN) c.form.results = 0; /* the door refuses it */
         c.form.names[a] = (text){(const u8 *)"\xa1n", 2};
     }
-    if (c.mode != LINES) c.key_columns = 1;
+    if (c.mode == COLUMNS_OF_RUN || c.mode == WORDS) c.key_columns = 1;
     if (c.form.results) c.form.bits = 0, c.form.nones_count = 0, c.form.as_text = 1;
     if (c.key_columns > 1) c.form.as_text = 0;
     return c;
@@ -272,11 +272,6 @@ static u64 play_lines(const choices *c, input *in) {
     return hash;
 }
 
-static size_t take_length(input *in) {
-    size_t low = take(in);
-    return low | (size_t)take(in) << 8;
-}
-
 static u64 play_run(const choices *c, input *in) {
     table t = table_of(c, 1);
     int taken = 0;
@@ -335,7 +330,10 @@ __attribute__((visibility("default"))) u64 play(const u8 *data, size_t size) {
     allocations = 0;
     has_failed = 0;
     choices c = choose(&in);
-    u64 hash = c.mode == LINES ? play_lines(&c, &in) : c.mode == WORDS ? play_words(&c, &in) : play_run(&c, &in);
+    u64 hash = c.mode == LINES            ? play_lines(&c, &in)
+               : c.mode == COLUMNS_OF_RUN ? play_run(&c, &in)
+               : c.mode == WORDS          ? play_words(&c, &in)
+                                          : play_merge(&c, &in);
     require(!has_failed, "a call that met a failed allocation says so");
     fails_at = 0;
     return hash;

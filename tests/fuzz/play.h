@@ -5,7 +5,7 @@
 #include "drain.h"
 
 enum { AGGREGATES_PLAYED_MAX = 4 };
-enum mode { LINES, COLUMNS_OF_RUN, WORDS, MODES };
+enum mode { LINES, COLUMNS_OF_RUN, WORDS, MERGE };
 
 /* The bytes of an input, from the front. Zeros behind its end. */
 typedef struct {
@@ -19,6 +19,13 @@ typedef struct {
     u8 program, split, first_key, first_value, key_columns, aggregates, kinds[AGGREGATES_PLAYED_MAX], nones, again;
     drain_form form;
 } choices;
+
+static inline size_t take_length(input *in) {
+    size_t low = take(in);
+    return low | (size_t)take(in) << 8;
+}
+
+u64 play_merge(const choices *c, input *in);
 
 /* Ends the process unless a rule holds. */
 void require(int holds, const char *rule);
@@ -46,6 +53,7 @@ void judge_absorbed(const choices *c, const drained *d, int are_small);
 /* The sum of a column of counts or totals, as far as `judge_sums` judges it. */
 int has_sum(const choices *c);
 i128 sum_of_ints(const u8 *column, size_t size, u32 records);
+i64 int_in(const u8 *column, size_t at);
 u32 texts_in(const u8 *column, size_t size);
 
 #endif

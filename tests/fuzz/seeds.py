@@ -145,6 +145,22 @@ def large_numbers() -> Iterator[bytes]:
         yield bytes((1 | 1 << 5, 0, kind, 0, 0, 0, 0, 9, 0, 0, 0, 0)) + run * 3
 
 
+def sorted_columns(pick: random.Random) -> Iterator[bytes]:
+    """Yield inputs with two or three sorted columns of keys, and ints or None for each, which `merge` takes."""
+    for runs in (1, 2, 3, 2, 3, 2, 3):
+        text = b""
+        width = pick.choice((1, 2, 8, 0))
+        for _ in range(runs):
+            keys = sorted(
+                b"%s%d" % (pick.choice((b"", b"eight888", b"\xc3\xa9")), pick.randrange(40)) for _ in range(9)
+            )
+            column = b"s" + b"\0".join(keys)
+            numbers = [pick.randrange(-100, 100).to_bytes(width, "little", signed=True) for _ in keys if width]
+            values = bytes((ord("i"), width)) + b"".join(numbers) if width else b"n" + bytes(len(keys))
+            text += len(column).to_bytes(2, "little") + len(values).to_bytes(2, "little") + column + values
+        yield bytes((3, runs | pick.choice((0, 16)), 0, 0, 0, 0, 0, pick.choice((0, 5)), 0, 0, 0, 0)) + text
+
+
 def seeds() -> Iterator[bytes]:
     """Yield the first inputs."""
     pick = random.Random(0)
@@ -157,6 +173,7 @@ def seeds() -> Iterator[bytes]:
     for text in (b"a b  a\tc\n" * 9, "é ü \x00 \ud800".encode("utf-8", "surrogatepass") + b" \xff\xfe" * 3, b""):
         yield head(pick, 2, 0) + text
     yield from large_numbers()
+    yield from sorted_columns(pick)
     for column in (b"s\xff", b"s", b"s\xc3\xa9", b""):
         yield (
             bytes((1, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0))
