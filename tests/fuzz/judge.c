@@ -233,7 +233,7 @@ static int number_of(const u8 *base, span s, i64 *number) {
     return 1;
 }
 
-static int is_none(const choices *c, const u8 *base, span s) {
+static int stands_for_none(const choices *c, const u8 *base, span s) {
     if (s.length == ABSENT || (!s.length && c->nones & EMPTY_IS_NONE)) return 1;
     return s.length == 1 && base[s.at] == '-' && c->nones & DASH_IS_NONE;
 }
@@ -254,7 +254,7 @@ static void judge_state(const choices *c, const table *t, const log_columns *in,
         i64 one;
         if (is_left_out(t, i) || !same(in->base, in->keys[0][i], in->keys[0][first])) continue;
         if (kind == DISTINCT) {
-            int known = is_none(c, in->base, values[i]);
+            int known = stands_for_none(c, in->base, values[i]);
             for (u32 k = first; k < i && !known; k++)
                 known = !is_left_out(t, k) && same(in->base, in->keys[0][k], in->keys[0][first]) &&
                         same(in->base, values[k], values[i]);

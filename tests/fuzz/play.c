@@ -303,18 +303,26 @@ static u64 play_words(const choices *c, input *in) {
     u64 words = 0;
     for (size_t i = 0; i < size; i++) words += !is_blank(data[i]) && (!i || is_blank(data[i - 1]));
     table t = table_of(c, 1);
-    i64 found = table_add_words(&t, data, size);
-    if (found < 0) {
+    scanned found;
+    if (scan_words(data, size, &found)) {
         require_failed();
-        require(!t.keys.used, "a table is as before when memory ends");
-        found = table_add_words(&t, data, size);
+        scanned_free(&found);
+        require(!scan_words(data, size, &found), "memory ends once");
     }
-    require((u64)found == words, "every word is found");
+    require(found.records == words, "every word is found");
+    for (size_t i = 0; i < found.records; i++) {
+        span s = found.column[0][i];
+        require(s.length && s.at + (u64)s.length <= size, "a word lies in the block");
+        require(!s.at || is_blank(data[s.at - 1]), "a word begins behind a blank");
+        for (u32 k = 0; k < s.length; k++) require(!is_blank(data[s.at + k]), "a word has no blank");
+    }
+    add(&t, c, &found, data, size);
     drained d = drain_all(&t, c);
     judge_sums(c, &t, &d, words);
     judge_texts(&t, &d);
     judge_absorbed(c, &d, 1);
-    u64 hash = hash_drained((u64)words, &d);
+    u64 hash = hash_drained(hash_scanned(1, &found), &d);
+    scanned_free(&found);
     drained_free(&d);
     table_free(&t);
     free(data);
