@@ -38,10 +38,11 @@ from mrframe.formats.inputs.magic import HEAD_BYTES
 from mrframe.formats.inputs.splits import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
 from mrframe.formats.named_formats import STRINGS
 from mrframe.formats.readers.access import grammar_of
-from mrframe.formats.readers.base import ALL_VALUES, Column, RawBytes, Values, as_raw
+from mrframe.formats.readers.base import ALL_VALUES, Column, Forms, Scanned, as_raw
 from mrframe.formats.readers.kind import LINE_FIELDS
 from mrframe.formats.registry import reader_named
 from mrframe.formats.schema import fields_of
+from mrframe.kernel import compiled
 from mrframe.testing import oracle
 from mrframe.testing.mutations import mutate, packed, samples_of, some_lines
 
@@ -144,7 +145,9 @@ def by_reader(kind: str, path: str, sizes: tuple[int, int], line_bytes_max: int)
     size = os.path.getsize(path)
     reader, _ = _reader(kind)
     read = Read()
-    forms = as_raw(range(20)) if kind in SAMPLED else ALL_VALUES
+    forms: Forms = (
+        {1: Scanned} if kind == "text" and compiled() else as_raw(range(20)) if kind in SAMPLED else ALL_VALUES
+    )
     counted = 0
 
     def pass_over(line: LongLine) -> None:
@@ -168,9 +171,7 @@ def by_reader(kind: str, path: str, sizes: tuple[int, int], line_bytes_max: int)
             here += parsed.nul_bytes + parsed.bom_bytes
             if here != len(block):
                 raise FuzzFailed(f"the ledger has {here} bytes for a block of {len(block)}")
-            read.rows += zip(
-                *(column.items for column in parsed.columns if isinstance(column, RawBytes | Values)), strict=True
-            )
+            read.rows += zip(*(_items(kind, column) for column in parsed.columns), strict=True)
             read.malformed += [(read.lines + m.line, offset + m.offset, m.data) for m in parsed.malformed]
             read.lines += parsed.lines
             counted += len(block)
@@ -179,9 +180,13 @@ def by_reader(kind: str, path: str, sizes: tuple[int, int], line_bytes_max: int)
     return read
 
 
-def _items(column: Column) -> Sequence[Any]:
-    assert isinstance(column, RawBytes | Values)
-    return column.items
+def _items(kind: str, column: Column) -> Sequence[Any]:
+    """Return the items of a column, those of plain text as bytes."""
+    if isinstance(column, Scanned):
+        return column.raw()
+    if kind not in ("text", "words"):
+        return column.items
+    return [one.encode("utf-8", "surrogateescape") if isinstance(one, str) else one for one in column.items]
 
 
 def _keep(offset: int, line: str) -> Iterator[tuple[int, str]]:
