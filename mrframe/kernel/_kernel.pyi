@@ -94,6 +94,14 @@ class Table:
         distinct, is left out.
         """
 
+    def add_values(self, keys: list[Any], values: list[Any] = ..., /) -> list[int]:
+        """Fold pairs, or keys and their values. Returns the indexes of those that Python must fold.
+
+        A key is a str, or an int, which draining gives back among the others as a NUL and its eight bytes, lowest
+        first. A value is an int, for distinct a str, and for count alone anything. None is no value. All else is left
+        out: subclasses, ints of 64 bits and more, text with a NUL or with surrogates, and items that are no pairs.
+        """
+
     def absorb(self, keys: bytes | memoryview, values: bytes | memoryview, /) -> bool:
         """Merge encoded columns of a run file. False, with nothing taken, if they are of another form."""
 

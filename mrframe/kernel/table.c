@@ -126,8 +126,6 @@ typedef struct {
     u32 found[BATCH]; /* ids of their keys */
 } batch;
 
-#define NO_NUMBER INT64_MIN /* which has more than 18 digits */
-
 /* Reads digits, perhaps with a sign, or what stands for None. 0 for anything else. */
 static inline int read_number(const u8 *p, u32 length, i64 *number) {
     *number = NO_NUMBER;
@@ -231,6 +229,65 @@ int table_add(table *t, const log_columns *in) {
                 add_texts(t, a, in, &b);
             else if (t->kinds[a] != COUNT)
                 add_numbers(t, a, &b);
+        }
+    }
+    return 0;
+}
+
+/* ---- values of Python ------------------------------------------------------------------------------------------- */
+
+static size_t copy_texts(u8 *scratch, size_t at, const u8 *const *texts, const u32 *lengths, size_t count, span *copied) {
+    for (size_t i = 0; i < count; i++) {
+        u32 length = lengths[i] == ABSENT ? 0 : lengths[i];
+        if (length) memcpy(scratch + at, texts[i], length);
+        copied[i] = (span){(u32)at, lengths[i]};
+        at += length;
+    }
+    return at;
+}
+
+static int reserve_values(table *t, const value_batch *in) {
+    size_t key_bytes = 0, text_bytes = 0;
+    for (size_t i = 0; i < in->count; i++) {
+        key_bytes += in->key_bytes[i];
+        text_bytes += in->text_bytes[i] == ABSENT ? 0 : in->text_bytes[i];
+    }
+    if (key_bytes + text_bytes > UINT32_MAX / 2) return -1; /* places have 32 bits */
+    if (grow(&t->scratch, &t->scratch_capacity, key_bytes + text_bytes + SHORT_MAX, 1)) return -1;
+    for (size_t a = 0; a < t->aggregates; a++) {
+        different *d = t->different[a];
+        if (d && (texts_reserve(&d->texts, in->count, text_bytes) || pairs_reserve(&d->pairs, in->count))) return -1;
+    }
+    return table_reserve(t, in->count, key_bytes);
+}
+
+static void add_value_texts(table *t, size_t aggregate, size_t size, const span *texts, const u32 *ids, size_t count) {
+    span some[BATCH];
+    u32 owners[BATCH];
+    size_t present = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (texts[i].length == ABSENT) continue;
+        some[present] = texts[i];
+        owners[present++] = ids[i];
+    }
+    add_different(t, aggregate, t->scratch, size, some, owners, present);
+}
+
+int table_add_values(table *t, const value_batch *in) {
+    span keys[BATCH], texts[BATCH];
+    u32 ids[BATCH];
+    if (reserve_values(t, in)) return -1;
+    t->filling = FROM_LOGS;
+    size_t size = copy_texts(t->scratch, 0, in->keys, in->key_bytes, in->count, keys);
+    size = copy_texts(t->scratch, size, in->texts, in->text_bytes, in->count, texts) + SHORT_MAX;
+    texts_find(&t->keys, t->scratch, size, keys, in->count, ids);
+    for (size_t i = 0; i < in->count; i++) t->keys.entries[ids[i]].records++;
+    for (size_t a = 0; a < t->aggregates; a++) {
+        if (t->kinds[a] == DISTINCT) {
+            add_value_texts(t, a, size, texts, ids, in->count);
+        } else if (t->kinds[a] != COUNT) {
+            for (size_t i = 0; i < in->count; i++)
+                if (in->numbers[i] != NO_NUMBER) fold_state(t->kinds[a], state_of(t, ids[i], a), in->numbers[i], 1);
         }
     }
     return 0;

@@ -37,7 +37,7 @@ typedef struct {
     different *different[AGGREGATES_MAX]; /* of DISTINCT */
     enum filling filling;
     u64 counts_bound;  /* no count of absorbed states can exceed it */
-    u8 *scratch;       /* composite keys of a batch */
+    u8 *scratch;       /* keys of a batch */
     size_t scratch_capacity;
     span *spans;       /* words, or texts of a column */
     size_t spans_capacity;
@@ -53,9 +53,20 @@ typedef struct {
     u8 nones[AGGREGATES_MAX]; /* flags: the texts that stand for None in a column of DISTINCT */
 } log_columns;
 
+/* Up to BATCH keys and their values as Python has them: a number and a text each, of which one or none is used. */
+typedef struct {
+    size_t count;
+    const u8 *keys[BATCH], *texts[BATCH];
+    u32 key_bytes[BATCH], text_bytes[BATCH]; /* ABSENT: None */
+    i64 numbers[BATCH];                      /* NO_NUMBER: None */
+} value_batch;
+
+#define NO_NUMBER INT64_MIN
+
 /* All of these return -1 when memory ends, with the table unchanged. */
 int table_init(table *t, const u8 *kinds, size_t aggregates, const u64 seed[2]);
 int table_add(table *t, const log_columns *in); /* 0. `left_out` then lists records that Python must fold */
+int table_add_values(table *t, const value_batch *in); /* keys and texts have no NUL, but a key that is for Python */
 int table_absorb(table *t, int wrapped, const u8 *keys, size_t key_bytes, const u8 *values, size_t value_bytes);
 void table_clear(table *t);       /* keeps its memory for the next use, unless it is large */
 void table_free(table *t);

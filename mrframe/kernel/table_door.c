@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "drain.h"
+#include "values_door.h"
 
 static const char *const NAMES[AGGREGATES] = {"count", "total", "mean", "smallest", "largest", "distinct"};
 static u64 seed[2]; /* of this process. No output depends on it */
@@ -117,6 +118,17 @@ static PyObject *table_add_block(PyObject *object, PyObject *args) {
         PyObject *record = PyLong_FromSize_t(self->table.left_out[i]);
         if (!record || PyList_SetItem(left_out, (Py_ssize_t)i, record)) Py_CLEAR(left_out);
     }
+    return left_out;
+}
+
+static PyObject *table_add_lists(PyObject *object, PyObject *args) {
+    table_object *self = (table_object *)object;
+    PyObject *keys, *values = NULL;
+    if (!PyArg_ParseTuple(args, "O!|O!", &PyList_Type, &keys, &PyList_Type, &values)) return NULL;
+    if (values && PyList_Size(values) != PyList_Size(keys)) return refuse("each key has a value"), NULL;
+    if (begin_filling(self, FROM_LOGS, 1)) return NULL;
+    PyObject *left_out = add_values(&self->table, keys, values);
+    self->busy = 0;
     return left_out;
 }
 
@@ -352,6 +364,9 @@ static PyMethodDef methods[] = {
      "`keys` are the numbers of the columns of the key, `values` one for each aggregate (-1 for count). `nones` has\n"
      "for each aggregate the texts that are None for distinct: 1 for `-`, 2 for an empty one, 3 for both. A record\n"
      "with more than 18 digits, no digits, or a NUL in a text is left out: Python folds it."},
+    {"add_values", table_add_lists, METH_VARARGS,
+     "add_values(pairs), or add_values(keys, values) -> indexes of those that were left out\n\n"
+     "Takes lists: keys of str or int, values of int, for distinct of str, None in place of either. See _kernel.pyi."},
     {"absorb", table_absorb_columns, METH_VARARGS,
      "absorb(keys, values) -> bool\n\nTakes encoded columns of a run file. False, with nothing taken, for other forms."},
     {"drain", table_drain, METH_VARARGS,

@@ -92,6 +92,10 @@ class PairsBuffer(DrainedBuffer):
         """Take columns of pairs. Raises KeyRefused or TypeError for pairs that cannot be taken."""
         raise NotImplementedError
 
+    def add_pairs(self, pairs: list[Any], columns_of: Callable[[list[Any]], Columns]) -> None:
+        """Take the items that a map has yielded. `columns_of` makes columns of pairs, and raises for other items."""
+        self.add(*columns_of(pairs))
+
     def add_block(self, columns: Sequence[Any], records: int) -> None:  # noqa: ARG002
         """See `Buffer`."""
         keys, values = columns

@@ -23,7 +23,6 @@ from mrframe.task.code.settings import Saving, TaskSettings
 from mrframe.task.isolation import surroundings
 from mrframe.task.isolation.progress_page import ProgressPage
 from mrframe.task.isolation.record_guard import RecordGuard
-from mrframe.task.map import path
 from mrframe.task.map.pair_map_task import PairMapTask
 
 ROOT = Path(__file__).parents[2]
@@ -60,8 +59,7 @@ FORMS = {
     "each": Job(read=text, key="line", reduce=each),
     "total order": Job(read=text, key="line", reduce=each, key_order="total"),
     "steps": Job(read=text, map=by_word, reduce=total).then(top(3)),
-    "packed": Job(read=words, key="word", reduce=count),
-    "packed in vain": Job(read=text, map=mixed, reduce=total),
+    "keys of several types": Job(read=text, map=mixed, reduce=total),
     "join": Job(read={"a": text, "b": text}, map={"a": by_word, "b": by_word}, reduce=pairs),
 }
 
@@ -89,9 +87,7 @@ def judged(monkeypatch):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_kind_of_reduce_reports_the_pairs_it_has_read(form, log, judged, monkeypatch):
-    if "packed" in form:
-        monkeypatch.setattr(path, "WORTH_BYTES", 0)
+def test_every_kind_of_reduce_reports_the_pairs_it_has_read(form, log, judged):
     inputs = {"a": [log], "b": [log]} if form == "join" else [log]
     options = RunOptions(engine="inline", partitions=3, splits=4, memory_bytes=1 << 20)
     with mrframe.run(FORMS[form], inputs, options) as result:

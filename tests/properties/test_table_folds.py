@@ -20,7 +20,7 @@ from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.run_file.run_reader import RunReader
 from mrframe.shuffle.run_file.run_writer import RunWriter
 from mrframe.task.columnar import arrow
-from mrframe.task.map.table_fold_buffer import TableFoldBuffer, aggregates_of
+from mrframe.task.map.kernel_pairs import KernelPairsBuffer, aggregates_of
 
 pa = pytest.importorskip("pyarrow")
 pytestmark = pytest.mark.skipif(compiled() is None, reason="no kernel is installed")
@@ -141,7 +141,7 @@ def by_columns(buffer, table):
 
 
 def table_buffer(fold, *, may_encode=True):
-    return TableFoldBuffer(fold, aggregates_of(fold), may_encode=may_encode)
+    return KernelPairsBuffer(fold, may_encode=may_encode)
 
 
 @pytest.mark.parametrize("reduce", REDUCERS.values(), ids=REDUCERS)

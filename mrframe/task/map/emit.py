@@ -43,12 +43,29 @@ class Emitter:
 
     def emit(self, columns: list[list[Any]], records: int) -> Columns:
         """Return the keys and values of a block. Raises EmitFailed."""
+        found: list[Columns] = []
+        self.emit_into(columns, records, lambda *both: found.append(both), lambda some, of: found.append(of(some)))
+        return found[0]
+
+    def emit_into(
+        self,
+        columns: list[list[Any]],
+        records: int,
+        add: Callable[[list[Any], list[Any]], None],
+        add_pairs: Callable[[list[Any], Callable[[list[Any]], Columns]], None],
+    ) -> None:
+        """Pass on the pairs of a block: as columns, or as the map yielded them, with a function that checks them.
+
+        Raises EmitFailed, and what the functions raise.
+        """
         columns, records, kept = self.where.select(columns, records)
         columns = [columns[i] for i in self._map_columns]
         if self._picks is not None:
-            return self._picked(columns, records)
+            add(*self._picked(columns, records))
+            return
         try:
-            return self._mapped(columns, records)
+            found = self._run(columns, records, chain.from_iterable)
+            add_pairs(found, partial(self._checked, columns=columns, records=records))
         except EmitFailed as failed:
             raise EmitFailed(kept[failed.record] if kept else failed.record) from failed.__cause__
 
@@ -76,9 +93,6 @@ class Emitter:
         picked = _picked(key, columns, records), _picked(value, columns, records)
         self.mapped += len(picked[0])
         return picked
-
-    def _mapped(self, columns: list[list[Any]], records: int) -> Columns:
-        return self._checked(self._run(columns, records, chain.from_iterable), columns, records)
 
     def _run(self, columns: list[list[Any]], records: int, gather: Callable[[Iterable[Any]], Iterable[Any]]) -> Any:
         """Call the map on each record and gather its pairs in a list. `gather` must be a function in C."""

@@ -46,16 +46,14 @@ def feed_pairs(job: Job, source: MapInput, output: Output, guard: RecordGuard | 
     emitter, fold = Emitter(job), map_fold(job)
     for block in source.blocks():
         try:
-            keys, values = emitter.emit(block.parsed.values, block.parsed.records)
+            emitter.emit_into(block.parsed.values, block.parsed.records, output.add, output.add_pairs)
         except EmitFailed as failed:
             raise RecordFailed(source.locate(block, failed.record), failed.hook) from failed.__cause__
-        source.handled += emitter.taken()
-        try:
-            output.add(keys, values)
         except BaseException as error:
             if not is_refusal(error):
                 raise
             raise RecordFailed(_find_refused(emitter, fold, source, block)) from named_refusal(error, fold)
+        source.handled += emitter.taken()
 
 
 def _find_refused(emitter: Emitter, fold: Fold | None, source: MapInput, block: ReadBlock) -> RecordLocation | None:

@@ -7,7 +7,7 @@ Not here: choosing the buffer (`path.py`), sorting and encoding (`shuffle/run_fi
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -16,7 +16,7 @@ from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.shuffle_checksum import DIGEST_MASK
 from mrframe.core.model.spec import MapOrder
 from mrframe.errors import CannotTravel
-from mrframe.shuffle.buffers import Buffer
+from mrframe.shuffle.buffers import Buffer, Columns, PairsBuffer
 from mrframe.shuffle.partition import partition_of, slots_for
 from mrframe.shuffle.run_file.run_writer import RunTotals, RunWriter
 from mrframe.store.attempt_files import check_bytes, create
@@ -68,6 +68,12 @@ class Output:
     def add(self, keys: Sequence[Any], values: Sequence[Any]) -> None:
         """Buffer columns of pairs. Raises KeyRefused or TypeError for a pair that is refused."""
         self.add_block((keys, values), len(keys))
+
+    def add_pairs(self, pairs: list[Any], columns_of: Callable[[list[Any]], Columns]) -> None:
+        """Buffer the items that a map has yielded. Raises as `add` does, and what `columns_of` raises for no pair."""
+        self.pairs += len(pairs)
+        assert isinstance(self._buffer, PairsBuffer)
+        self._buffer.add_pairs(pairs, columns_of)
 
     def add_block(self, columns: Sequence[Any], records: int) -> None:
         """Buffer columns of `records` items each, in the form that the buffer takes."""

@@ -119,7 +119,7 @@ class PairMapTask:
         for _, keys, values in blocks if self._guard is None else _rows(blocks, self._guard):
             columns = [(keys, values)[i] for i in wanted]
             try:
-                self._output.add(*emitter.emit(columns, len(keys)))
+                emitter.emit_into(columns, len(keys), self._output.add, self._output.add_pairs)
             except EmitFailed as failed:
                 raise GroupFailed(keys[failed.record], failed.hook) from failed.__cause__
             except BaseException as error:

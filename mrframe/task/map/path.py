@@ -11,17 +11,15 @@ A fast path is one row: a condition, a reader that gives columns in its form, a 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import Job
-from mrframe.core.model.spec import MIB, Split
+from mrframe.core.model.spec import Split
 from mrframe.formats.factory import BlockReader
 from mrframe.formats.readers.base import ALL_VALUES, Forms, Scanned
 from mrframe.kernel import compiled
 from mrframe.shuffle.buffers import Buffer, FoldBuffer, buffer_for
-from mrframe.shuffle.reducers import Count, Total, as_fold
 from mrframe.task.code.settings import TaskSettings
 from mrframe.task.isolation.hook_guard import combiner
 from mrframe.task.map.feeds import Feed, feed_columns, feed_guarded, feed_pairs
@@ -30,8 +28,6 @@ from mrframe.task.map.pair_buffer import map_fold
 
 if TYPE_CHECKING:
     from mrframe.task.map.kernel_fold import FoldPlan
-
-WORTH_BYTES = 4 * MIB  # of input. Below it, loading NumPy costs more than it saves
 
 
 class Path(NamedTuple):
@@ -77,19 +73,6 @@ def choose_buffer(job: Job, settings: TaskSettings) -> Buffer:
 # ---- conditions -----------------------------------------------------------------------------------
 
 
-def _may_pack(case: PathCase) -> bool:
-    """Return whether NumPy may encode runs (default hash only) and the split is large enough to repay loading it."""
-    job, split = case.job, case.split
-    return (
-        case.settings.fast
-        and job.partition is None
-        and job.key_order == "hash"
-        and split is not None
-        and split.length >= WORTH_BYTES
-        and find_spec("numpy") is not None
-    )
-
-
 def _kernel_plan(case: PathCase) -> FoldPlan | None:
     """Return how the compiled kernel folds the job, None if it cannot. A guarded map does without compiled code."""
     if case.guarded or not case.settings.fast or compiled() is None:
@@ -100,9 +83,19 @@ def _kernel_plan(case: PathCase) -> FoldPlan | None:
     return plan_of(case.job, raw) if raw else words_plan(case.job)
 
 
-def _sums_packed(case: PathCase) -> bool:
+def _has_usual_slots(case: PathCase) -> bool:
+    """Return whether keys are parted by the usual hash, so that the kernel may encode runs."""
     job = case.job
-    return type(as_fold(job.reduce)) in (Count, Total) and not job.sort_values and _may_pack(case)
+    return job.partition is None and job.key_order == "hash" and not case.settings.hash_seed
+
+
+def _folds_pairs(case: PathCase) -> bool:
+    fold = map_fold(case.job)
+    if fold is None or case.guarded or not case.settings.fast or compiled() is None:
+        return False
+    from mrframe.task.map.kernel_pairs import aggregates_of
+
+    return aggregates_of(fold) is not None and (case.job.map_batch is not None or _has_usual_slots(case))
 
 
 # ---- readers, buffers, and feeds that are loaded on demand -----------------------------------------
@@ -146,13 +139,9 @@ def _feed_batches(*attempt: Any) -> None:
 def _kernel_fold(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
     from mrframe.task.map.kernel_fold import KernelFoldBuffer
 
-    plan, job = _kernel_plan(case), case.job
+    plan = _kernel_plan(case)
     assert plan is not None
-    return KernelFoldBuffer(plan, job, reader, bad_fields, may_encode=_may_encode(case))
-
-
-def _may_encode(case: PathCase) -> bool:
-    return case.job.partition is None and case.job.key_order == "hash" and not case.settings.hash_seed
+    return KernelFoldBuffer(plan, case.job, reader, bad_fields, may_encode=_has_usual_slots(case))
 
 
 def _pairs_of_lines(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
@@ -170,29 +159,12 @@ def _fold_buffer(case: PathCase) -> FoldBuffer:
     return FoldBuffer(fold)
 
 
-def _folds_tables(case: PathCase) -> bool:
-    fold = map_fold(case.job)
-    if case.job.map_batch is None or fold is None or case.guarded or not case.settings.fast or compiled() is None:
-        return False
-    from mrframe.task.map.table_fold_buffer import aggregates_of
-
-    return aggregates_of(fold) is not None
-
-
-def _table_fold(case: PathCase) -> Buffer:
-    from mrframe.task.map.table_fold_buffer import TableFoldBuffer, aggregates_of
+def _kernel_pairs(case: PathCase) -> Buffer:
+    from mrframe.task.map.kernel_pairs import KernelPairsBuffer
 
     fold = map_fold(case.job)
-    aggregates = None if fold is None else aggregates_of(fold)
     assert fold is not None
-    assert aggregates is not None
-    return TableFoldBuffer(fold, aggregates, may_encode=_may_encode(case))
-
-
-def _packed_sums(case: PathCase) -> Buffer:
-    from mrframe.task.columnar.packed_buffer import PackedSums
-
-    return PackedSums(_fold_buffer(case))
+    return KernelPairsBuffer(fold, may_encode=_has_usual_slots(case))
 
 
 # ---- the tables -----------------------------------------------------------------------------------
@@ -275,16 +247,10 @@ PATHS: tuple[PathRow, ...] = (
 
 BUFFERS: tuple[BufferRow, ...] = (
     BufferRow(
-        "`TableFoldBuffer`",
-        "ready reducers that the kernel has, of the tables of a `map_batch`",
-        _folds_tables,
-        _table_fold,
-    ),
-    BufferRow(
-        "`PackedSums`",
-        "`count` or `total` over a split of 4 MiB or more, by the usual hash, and there is NumPy",
-        _sums_packed,
-        _packed_sums,
+        "`KernelPairsBuffer`",
+        "reducers that the kernel has, of values of one type, by the usual hash or of a `map_batch`, unguarded",
+        _folds_pairs,
+        _kernel_pairs,
     ),
     BufferRow(
         "`FoldBuffer`",

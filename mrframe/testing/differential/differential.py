@@ -35,9 +35,7 @@ from mrframe.errors import ClusterUnreachable, MrframeError, UserCodeError
 from mrframe.formats.inputs.splits import read_split
 from mrframe.shuffle import buffers, top
 from mrframe.shuffle.run_file import run_writer
-from mrframe.task.columnar import packed_buffer
-from mrframe.task.map import map_input, map_output, map_split
-from mrframe.task.map import path as map_path
+from mrframe.task.map import kernel_pairs, map_input, map_output, map_split
 from mrframe.task.reduce import kernel_reduce, merged_states, reduce_task, sorted_output
 from mrframe.testing.differential.random_cases import RandomCase, case
 from mrframe.testing.differential.random_inputs import packed
@@ -178,8 +176,7 @@ TIGHT = (
     (map_output, "SPILL_CHECK_PAIRS", 1),
     (map_output, "SPILL_CHECK_PAIRS_FOLDED", 1),
     (map_output, "TABLE_ROWS_MIN", 1),
-    (map_path, "WORTH_BYTES", 1),
-    (packed_buffer, "MANY_KEYS", 2),
+    (kernel_pairs, "FEW_PAIRS", 1),
     (kernel_reduce, "OTHERS_MAX", 2),
 )
 """Limits that choose between code paths: a module, the name there, and a value that a run of few records reaches."""
