@@ -365,10 +365,13 @@ class ExecutorPids:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An order to an executor. `package` is the path of the job's package."""
+    """Orders to an executor, in this order. `package` is the path of the job's package.
+
+    There are several only of small attempts. The executor begins none after one that failed.
+    """
 
     package: str
-    order: Order
+    orders: tuple[Order, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from mrframe.task.isolation.gc_policy import collect_long_lived
 from mrframe.task.isolation.process_log import log
 from mrframe.wire import channels, messages
 from mrframe.wire.codec import BadMessage
+from mrframe.wire.framing import apart, joined
 from mrframe.wire.messages import Member
 
 TICK_S = 0.1
@@ -134,8 +135,8 @@ class Master:
             for request in self._clients.receive(received, self._peers()):
                 self._handle_client(request)
             return
-        for frame in received.frames:
-            message = channels.FROM_NODE.decode(frame.buffer)
+        for part in (part for frame in received.frames for part in apart(frame.buffer)):
+            message = channels.FROM_NODE.decode(part)
             if message.node != received.name:
                 raise BadMessage(f"{received.name} may not speak for {message.node!r}")
             self._handle_node(message, received.route)
@@ -200,7 +201,7 @@ class Master:
     def _flush(self) -> None:
         for route, frames in self._outgoing.items():
             for some in transport.batches(frames):
-                if not transport.send(self._router, route, *some):
+                if not transport.send(self._router, route, joined(some)):
                     self.counts["unsent"] += len(some)  # the scheduler repeats messages without a reply
         self._outgoing.clear()
 

@@ -84,26 +84,30 @@ def serve(end: socket.socket, executor: int, work: str, budget: PrintBudget) -> 
     printed.install()
     gc.set_threshold(*THRESHOLDS)
     packages: dict[str, bytes] = {}
+    failed = False  # an attempt here: the node ends this process, and it begins no other
     while (message := pipe.wait()) is not None:
-        if isinstance(message, messages.BlockDeleted):
+        if isinstance(message, messages.BlockDeleted) or failed:
             continue  # of an earlier attempt, which no longer waits
-        order = message.order
         if isinstance(message, messages.BlockWork):
-            pipe.send(_block_done(executor, order))
+            pipe.send(_block_done(executor, message.order))
             continue
-        try:
-            package = _package(message.package, packages)
-        except OSError as error:  # a run that ends removes its folder before this process has ended
-            gone = Failure("io", f"the job's code cannot be read: {error}", error_slug="job-failed")
-            pipe.send(ExecutorFailed(executor, order.attempt, gone))
-            continue
-        printed.begin(order.attempt)
-        outcome = run(package, order, PipeReporter(pipe, executor, order))
-        flush_prints()
-        cut = printed.end(order.attempt)
-        if isinstance(outcome, TaskReport):
-            outcome.prints_cut_bytes = cut
-        _report(pipe, executor, order.attempt, outcome)
+        for order in message.orders:
+            try:
+                package = _package(message.package, packages)
+            except OSError as error:  # a run that ends removes its folder before this process has ended
+                gone = Failure("io", f"the job's code cannot be read: {error}", error_slug="job-failed")
+                pipe.send(ExecutorFailed(executor, order.attempt, gone))
+                failed = True
+                break
+            printed.begin(order.attempt)
+            outcome = run(package, order, PipeReporter(pipe, executor, order))
+            flush_prints()
+            cut = printed.end(order.attempt)
+            if isinstance(outcome, TaskReport):
+                outcome.prints_cut_bytes = cut
+            if not _report(pipe, executor, order.attempt, outcome):
+                failed = True
+                break
 
 
 def _block_done(executor: int, order: Any) -> Any:
@@ -112,15 +116,18 @@ def _block_done(executor: int, order: Any) -> Any:
     return do_block(executor, order)
 
 
-def _report(pipe: Pipe, executor: int, attempt: str, outcome: TaskReport | Failure) -> None:
+def _report(pipe: Pipe, executor: int, attempt: str, outcome: TaskReport | Failure) -> bool:
+    """Report the outcome to the node. Returns whether the attempt is sealed."""
     if isinstance(outcome, Failure):
         pipe.send(ExecutorFailed(executor, attempt, outcome))
-        return
+        return False
     try:
         pipe.send(ExecutorSealed(executor, attempt, outcome))
+        return True
     except BadMessage as error:  # it holds the counters of user code
         text = f"the report of {attempt} cannot be sent ({error}); count fewer things, and count them in ints"
         pipe.send(ExecutorFailed(executor, attempt, Failure("refused", text, error_slug="job-failed")))
+        return False
 
 
 def _package(path: str, kept: dict[str, bytes]) -> bytes:

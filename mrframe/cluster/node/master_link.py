@@ -14,6 +14,7 @@ from mrframe.cluster.transport.transport import Loop, Outbox, Socket
 from mrframe.core.model import events
 from mrframe.wire import channels
 from mrframe.wire.codec import BadMessage
+from mrframe.wire.framing import apart, joined
 from mrframe.wire.messages import NodeAddress
 
 TOGETHER_S = 0.005
@@ -41,8 +42,8 @@ class MasterLink:
                 frames = transport.receive_reply(self._outbox.socket)
                 if frames is None:
                     return
-                for frame in frames:
-                    self._handle(channels.TO_NODE.decode(frame.buffer))
+                for part in (part for frame in frames for part in apart(frame.buffer)):
+                    self._handle(channels.TO_NODE.decode(part))
             except (BadMessage, ValueError):  # ValueError: it names something that is neither a job nor an attempt
                 self.bad += 1
 
@@ -66,5 +67,5 @@ class MasterLink:
 
     def _flush(self) -> None:
         for some in transport.batches(self._outgoing):
-            self._outbox.send(*some)
+            self._outbox.send(joined(some))
         self._outgoing.clear()

@@ -110,8 +110,10 @@ class Node:
 
     def turn(self) -> None:
         """Receive, decide, perform."""
-        self.loop.turn(0.0 if self._server.busy else self._master.due_s(self._next_tick_s) - time.monotonic())
+        due_s = self._pool.due_s(self._master.due_s(self._next_tick_s))
+        self.loop.turn(0.0 if self._server.busy else due_s - time.monotonic())
         now_s = time.monotonic()
+        self._pool.read_due(now_s)
         self._server.turn(now_s)
         if now_s >= self._next_tick_s:
             self._next_tick_s = now_s + TICK_S
@@ -182,7 +184,7 @@ class Node:
             if fault is None:
                 self._perform(action, time.monotonic())
             else:
-                self._events.append(self._failed(action.executor, action.order.attempt, fault))
+                self._events.append(self._failed(action.executor, action.orders[0].attempt, fault))
 
     def _failed(self, executor: int, attempt: str, error: OSError) -> events.ExecutorFailed:
         """Return the failure of an attempt that needs a write which this node's disk refuses."""
@@ -240,8 +242,8 @@ class Node:
             self._awaiting_package.setdefault(action.job, []).append(action)
             self._master.send(messages.CodeWanted(self._setup.name, self._setup.incarnation, action.job))
             return
-        out_dir = self._dir.attempt(action.order.attempt)
-        self._pool.execute(action.executor, package, replace(action.order, out_dir=out_dir))
+        orders = [replace(order, out_dir=self._dir.attempt(order.attempt)) for order in action.orders]
+        self._pool.execute(action.executor, package, orders)
 
     def _fetch(self, action: actions.Fetch, now_s: float) -> None:
         slots = None

@@ -7,7 +7,8 @@ a user, and does not apply to root. The death of an executor is reported after a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 
 from mrframe.cluster.node.fork_server import name_of
 from mrframe.cluster.transport import process
@@ -33,6 +34,9 @@ BLOCK_EXECUTOR = 0
 BELOW_MAX = 64
 """Most processes that may live below an executor at a time."""
 
+TOGETHER_S = 0.005
+"""Pause between two looks for reports of an executor that has several orders."""
+
 ExecutorEvent = (
     ExecutorReady | ExecutorDied | ExecutorSealed | ExecutorFailed | ExecutorBlock | ExecutorBeat | BlockDone
 )
@@ -40,13 +44,20 @@ ExecutorEvent = (
 
 @dataclass(slots=True, eq=False)
 class ExecutorHandle:
-    """One executor process as the node sees it. `page`: path of the page of its isolated attempt."""
+    """One executor process as the node sees it.
+
+    page  path of the page of its isolated attempt
+    left  number of orders that it has not reported on
+    read_s  when its reports are read next, 0.0: as they arrive
+    """
 
     number: int
     pipe: Pipe
     pid: int = 0
     fault: str = ""
     page: str = ""
+    left: int = 0
+    read_s: float = 0.0
 
 
 class Pool:
@@ -79,12 +90,14 @@ class Pool:
         """Kill an executor. `ExecutorDied` follows."""
         self._warm.send(messages.EndExecutor(number))
 
-    def execute(self, number: int, package: str, order: Order) -> None:
-        """Send an order to an executor."""
+    def execute(self, number: int, package: str, orders: Sequence[Order]) -> None:
+        """Send an executor orders, which it carries out after those that it has."""
         executor = self._executors.get(name_of(number))
         if executor is not None:
-            executor.page = "" if isinstance(order, DecodeOrder) or not order.isolated else page_path(order.out_dir)
-            executor.pipe.send(messages.Work(package, order))
+            first = orders[0]  # an isolated attempt is alone
+            executor.page = "" if isinstance(first, DecodeOrder) or not first.isolated else page_path(first.out_dir)
+            executor.left += len(orders)
+            executor.pipe.send(messages.Work(package, tuple(orders)))
 
     def block_deleted(self, number: int, attempt: str) -> None:
         """Tell the executor that decodes in this attempt that there is room for another block."""
@@ -118,17 +131,42 @@ class Pool:
         if self._warm.ended:
             self._gone()
 
+    def due_s(self, otherwise_s: float) -> float:
+        """Return when `read_due` is due, or `otherwise_s` if nothing waits for it or that is earlier."""
+        return min([otherwise_s, *(one.read_s for one in self._executors.values() if one.read_s)])
+
+    def read_due(self, now_s: float) -> None:
+        """Read the reports of executors with several orders."""
+        for executor in [one for one in self._executors.values() if one.read_s and one.read_s <= now_s]:
+            self._receive(executor)
+
+    def _watch(self, executor: ExecutorHandle) -> None:
+        """Have the reports of an executor read as they arrive, or together with the next ones while it has more orders.
+
+        What a small attempt costs here is mostly waking this process for its report.
+        """
+        together = executor.left > 1 and not executor.pipe.pending
+        if together and not executor.read_s:
+            self._loop.forget(executor.pipe.fileno())
+        elif not together and executor.read_s:
+            self._loop.watch(executor.pipe.fileno(), lambda: self._receive(executor), executor.pipe)
+        executor.read_s = time.monotonic() + TOGETHER_S if together else 0.0
+
     def _receive(self, executor: ExecutorHandle) -> None:
         try:
             for event in executor.pipe.receive():
                 if event.executor == executor.number:
+                    executor.left -= isinstance(event, ExecutorSealed | ExecutorFailed)
                     self._report(event)
                 else:
                     self._kill_for(executor, f"it sent a message in the name of executor {event.executor}")
         except BadMessage as error:
             self._kill_for(executor, f"it sent a malformed message ({error})")
         if executor.pipe.ended:
+            executor.read_s = 0.0
             self._loop.forget(executor.pipe.fileno())
+        else:
+            self._watch(executor)
 
     def _kill_for(self, executor: ExecutorHandle, fault: str) -> None:
         executor.fault = fault
@@ -138,6 +176,7 @@ class Pool:
     def _remove(self, executor: ExecutorHandle, reason: str) -> None:
         if not executor.pipe.ended:
             self._receive(executor)
+        executor.read_s = 0.0
         self._loop.forget(executor.pipe.fileno())
         executor.pipe.close()
         del self._executors[name_of(executor.number)]

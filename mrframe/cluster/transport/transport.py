@@ -31,11 +31,9 @@ Context = zmq.Context[zmq.Socket[bytes]]
 Socket = zmq.Socket[bytes]
 
 FRAMES_MAX = 10
-TOGETHER_MAX = FRAMES_MAX - 2
-"""Messages between master and node that may travel as the frames of one.
-
-Most of the cost of a small message is waking its receiver. A route and one more frame have room beside them.
-"""
+TOGETHER_MAX = 64
+"""Messages between master and node that may travel as one: most of the cost of a small one is waking its receiver."""
+TOGETHER_BYTES_MAX = 256 << 10
 FRAME_BYTES_MAX = MESSAGE_BYTES_MAX + 1024
 OUTBOX_MAX = 10_000
 BATCH_MAX = 256
@@ -172,8 +170,16 @@ def _frames(socket: Socket) -> list[zmq.Frame] | None:
 
 def batches(messages: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     """Group messages to one peer, in order, into as many at once as may travel together."""
-    for at in range(0, len(messages), TOGETHER_MAX):
-        yield messages[at : at + TOGETHER_MAX]
+    some: list[bytes] = []
+    size = 0
+    for message in messages:
+        if some and (len(some) >= TOGETHER_MAX or size + len(message) > TOGETHER_BYTES_MAX):
+            yield some
+            some, size = [], 0
+        some.append(message)
+        size += len(message)
+    if some:
+        yield some
 
 
 def send(socket: Socket, *frames: bytes) -> bool:

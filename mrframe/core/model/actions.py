@@ -105,11 +105,14 @@ class KillExecutor:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Give an idle executor an instruction."""
+    """Give an executor instructions, to be carried out one after the other.
+
+    It is idle, or each of its instructions so far is for a small attempt and so are these (`core/node/handing_out.py`).
+    """
 
     executor: int
     job: str
-    order: Order
+    orders: tuple[Order, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,11 @@ class NodeLimits:
     respawn_s_max          upper bound of that pause: a repaired environment is used within seconds
     scrub_s                time in which a node verifies all blocks of its store once, beside other work: a day
     blocks_ahead_max       blocks of a decode attempt that may wait to be mapped before it pauses
+    batch_s                time that the attempts handed to an executor together may take, as far as the last ones of
+                           their job tell: ten times what waking a process and sending its report costs, and too
+                           short for a slot to wait for long
+    batch_attempts_max     most attempts that an executor has at a time: those that start again when it dies
+    batch_bytes_max        most bytes of their splits in total
     """
 
     beat_s: float = 0.5
@@ -126,3 +131,6 @@ class NodeLimits:
     respawn_s_max: float = 2.0
     scrub_s: float = 24 * 3600.0
     blocks_ahead_max: int = BLOCKS_AHEAD_MAX
+    batch_s: float = 0.02
+    batch_attempts_max: int = 64
+    batch_bytes_max: int = MIB

@@ -231,7 +231,8 @@ class Failure:
               "fetch": a source could not be read, and `lost` names its (attempt, node). "refused": the input
               or the job is at fault, not retried. "io": a local fault (disk, memory), retried on another node.
               "full": the machine has no room (disk, quota, tables of files and processes). Retried after a pause,
-              since other programs may have used it up.
+              since other programs may have used it up. "recalled": its executor was ended on account of another
+              attempt in the same batch. It is retried, and no try is spent.
     error_slug  identifies the error to raise for "refused" (`errors.py`)
     source    of the record at fault, or the path of a damaged input file
     offset    bytes from the start of the source to the record at fault, -1 if there is none
@@ -244,7 +245,7 @@ class Failure:
     position  of "died": where the attempt was, if it was isolated
     """
 
-    kind: Literal["raised", "died", "fetch", "refused", "io", "full"]
+    kind: Literal["raised", "died", "fetch", "refused", "io", "full", "recalled"]
     message: str
     traceback_text: str = ""
     error_slug: str = ""

@@ -65,6 +65,11 @@ class NodeAttempt:
         """Change the state by the table in `core/model/states.py`."""
         self.state = ATTEMPT.move(self.state, cause)
 
+    @property
+    def given(self) -> bool:
+        """Whether an executor has it in its batch and has not begun it, as far as is known."""
+        return self.executor >= 0 and self.state in (AttemptState.QUEUED, AttemptState.FETCHED)
+
     def is_ahead(self, limits: NodeLimits) -> bool:
         """Return whether it pauses, because enough of its blocks wait to be mapped."""
         return len(self.blocks) + len(self.unmapped_blocks) >= limits.blocks_ahead_max
@@ -148,6 +153,8 @@ class ExecutorRecord:
     up       it is ready for attempts
     killed   it was told to end
     attempt  id of its current attempt, or ""
+    following  ids of the attempts that it has been given and begins afterwards, in order (`handing_out.py`)
+    recalled  it was told to end on account of one of these, not of its current attempt
     job      the job of its attempts, "" before the first
     given    number of attempts that it has had
     fault    why it was killed, for messages, if it was at fault
@@ -158,6 +165,8 @@ class ExecutorRecord:
     up: bool = False
     killed: bool = False
     attempt: str = ""
+    following: tuple[str, ...] = ()
+    recalled: bool = False
     job: str = ""
     given: int = 0
     fault: str = ""

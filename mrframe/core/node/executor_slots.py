@@ -1,5 +1,7 @@
 """The executors of a node, one for each slot and one more for each decoder. Each runs one attempt at a time.
 
+An executor may have further attempts, which it begins after the current one (`handing_out.py`).
+
 An executor runs attempts of one job only, and none after one that failed. Whatever a job's code does to its process
 (limits, descriptors, threads, signals) stays in the job.
 
@@ -43,6 +45,35 @@ class ExecutorSlots:
             executor.killed = True
         return [KillExecutor(executor.number) for executor in ending]
 
+    def working(self) -> list[ExecutorRecord]:
+        """Return the executors that have an attempt and were not told to end."""
+        return [executor for executor in self._all.values() if executor.attempt and not executor.killed]
+
+    def give(self, executor: ExecutorRecord, name: str, job: str) -> None:
+        """Give an executor an attempt, after those that it has."""
+        executor.job = job
+        executor.given += 1
+        if executor.attempt:
+            executor.following = (*executor.following, name)
+        else:
+            executor.attempt = name
+
+    def reported(self, number: int, name: str, *, failed: bool) -> str:
+        """Record that an executor has reported this attempt. Returns the one that it begins now, "" for none.
+
+        It begins none after one that failed.
+        """
+        executor = self._all.get(number)
+        if executor is None or executor.attempt != name:
+            return ""
+        executor.attempt = ""
+        if executor.following and not failed:
+            executor.attempt, *rest = executor.following
+            executor.following = tuple(rest)
+            if executor.killed:  # on account of the one before
+                executor.recalled, executor.fault = True, ""
+        return executor.attempt
+
     def attempts(self) -> list[str]:
         """Return the ids of the attempts that executors run."""
         return [executor.attempt for executor in self._all.values() if executor.attempt and not executor.killed]
@@ -64,9 +95,10 @@ class ExecutorSlots:
             self._early_deaths = 0
 
     def free(self, number: int, decoders: int, *, failed: bool = False) -> list[NodeAction]:
-        """Free an executor that has finished its attempt. End it if that failed, or if it is worn or superfluous."""
+        """Decide on an executor that has reported. End it if its attempt failed, or if it is worn or superfluous."""
         executor = self._all[number]
-        executor.attempt = ""
+        if executor.killed or (executor.attempt and not failed):
+            return []
         if (
             not failed
             and executor.given < self._limits.executor_attempts_max
@@ -76,13 +108,16 @@ class ExecutorSlots:
         executor.killed = True
         return [KillExecutor(number)]
 
-    def kill(self, number: int, after: NodeAction) -> list[NodeAction]:
-        """Kill a working executor. Its record keeps `after` for when it has died."""
+    def kill(self, number: int, after: NodeAction, *, following: bool = False) -> list[NodeAction]:
+        """Kill a working executor. Its record keeps `after` for when it has died.
+
+        `following`: on account of an attempt that follows its current one.
+        """
         executor = self._all[number]
         executor.after = (*executor.after, after)
         if executor.killed:
             return []
-        executor.killed = True
+        executor.killed, executor.recalled = True, following
         return [KillExecutor(number)]
 
     def condemn(self, number: int, fault: str) -> list[NodeAction]:

@@ -54,8 +54,9 @@ from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.limits import NodeLimits
 from mrframe.core.model.spec import Failure, FatalPosition
 from mrframe.core.model.states import AttemptState
-from mrframe.core.node.attempts import NodeAttempt, Repeat
+from mrframe.core.node.attempts import ExecutorRecord, NodeAttempt, Repeat
 from mrframe.core.node.executor_slots import ExecutorSlots
+from mrframe.core.node.handing_out import Batches, may_begin
 from mrframe.core.node.report_outbox import ReportOutbox
 
 _HOLDING = (AttemptState.SEALED, AttemptState.COMMITTED)
@@ -88,6 +89,7 @@ class NodeCore:
         self.welcome = False
         self.attempts: dict[str, NodeAttempt] = {}
         self.executors = ExecutorSlots(slots, self.limits)
+        self._batches = Batches(slots, self.limits)
         self.outbox = ReportOutbox(node, incarnation, self.limits)
         self._discarded: dict[str, set[str]] = {}
         self._forgotten: set[str] = set()
@@ -120,7 +122,7 @@ class NodeCore:
     @property
     def has_queued(self) -> bool:
         """Whether attempts wait for running ones, so that messages to the master may wait a moment as well."""
-        return bool(self._queue)
+        return bool(self._queue) or any(executor.following for executor in self.executors.working())
 
     @property
     def _decoders(self) -> int:
@@ -203,10 +205,13 @@ class NodeCore:
         self._queue.pop(name, None)
         if attempt.state is AttemptState.RUNNING:
             return self.executors.kill(attempt.executor, DeleteAttempt(name))
+        if attempt.given:
+            return self.executors.kill(attempt.executor, DeleteAttempt(name), following=True)
         return [DeleteAttempt(name)]
 
     def _forget(self, job: str) -> list[NodeAction]:
         self._forgotten.add(job)
+        self._batches.forget(job)
         self._discarded.pop(job, None)
         actions: list[NodeAction] = []
         for attempt in [a for a in self.attempts.values() if a.job == job]:
@@ -272,7 +277,11 @@ class NodeCore:
             return self._died(event, now_s)
         attempt = self.attempts.get(event.attempt)
         current = attempt is not None and attempt.executor == event.executor
-        if attempt is None or not current or attempt.state is not AttemptState.RUNNING:
+        known = current and attempt is not None and attempt.state is AttemptState.RUNNING
+        if isinstance(event, ExecutorSealed | ExecutorFailed):
+            failed = isinstance(event, ExecutorFailed)
+            self._begin(self.executors.reported(event.executor, event.attempt, failed=failed), now_s)
+        if attempt is None or not known:
             return []  # it was discarded, and its executor is being killed
         match event:
             case ExecutorBeat():
@@ -284,6 +293,7 @@ class NodeCore:
                 return self.outbox.block(attempt, event.split, now_s)
             case ExecutorSealed():
                 attempt.move("seal")
+                self._batches.took(attempt, event.report.seconds)
                 self._decodes.discard(attempt.name)
                 self.outbox.seal(attempt, event.report, now_s)
                 return [*self.outbox.due(attempt, now_s), *self.executors.free(event.executor, self._decoders)]
@@ -298,39 +308,60 @@ class NodeCore:
         executor = self.executors.died(event.executor, now_s)
         if executor is None:
             return []
+        self._take_back(executor.following)
         attempt = self.attempts.get(executor.attempt)
         if attempt is None or attempt.state is not AttemptState.RUNNING:
             return list(executor.after)
+        if executor.recalled:
+            message = f"{attempt.name} on {self.node} was ended on account of another attempt in its batch"
+            return [*executor.after, *self._fail(attempt, Failure("recalled", message), now_s)]
         message = f"the executor working on {attempt.name} on {self.node} ended: {executor.fault or event.reason}"
         return [*executor.after, *self._fail(attempt, Failure("died", message, position=event.position), now_s)]
 
+    def _take_back(self, names: tuple[str, ...]) -> None:
+        """Have attempts wait again, before all others, that an executor was given and has not begun."""
+        back = {name: self.attempts[name] for name in names if name in self.attempts}
+        for attempt in back.values():
+            attempt.executor = -1
+        self._queue = back | self._queue
+
+    def _begin(self, name: str, now_s: float) -> None:
+        """Record that an executor begins an attempt that it was given before."""
+        attempt = self.attempts.get(name)
+        if attempt is not None:
+            attempt.move("run")
+            attempt.moved_s = now_s
+
     def _run(self, now_s: float) -> list[NodeAction]:
-        """Give attempts with local inputs to idle executors, in order of arrival."""
+        """Give attempts with local inputs to idle executors, in order of arrival, and batches to working ones."""
+        if not self._queue:
+            return []
         actions: list[NodeAction] = []
-        for attempt in self._ready() if self._queue else ():
+        given: dict[int, list[NodeAttempt]] = {}
+        decoding = [self.attempts[name] for name in self.executors.attempts() if name in self._decodes]
+        for attempt in may_begin(self._queue, self.slots, len(self.executors.attempts()), decoding, self.limits):
             executor = self.executors.take(attempt.job)
             if executor is None:
                 actions += self.executors.retire(partial(ne, attempt.job), 1)
                 continue
-            attempt.move("run")
-            del self._queue[attempt.name]
-            attempt.executor, attempt.moved_s = executor.number, now_s
-            executor.attempt, executor.job = attempt.name, attempt.job
-            executor.given += 1
-            actions.append(Execute(executor.number, attempt.job, attempt.instruction(self.limits)))
+            self._give(executor, attempt)
+            self._begin(attempt.name, now_s)
+            given[executor.number] = [attempt]
+        for executor in self.executors.working() if self._queue else ():
+            following = self._batches.following(executor, self.attempts, self._queue)
+            for attempt in following:
+                self._give(executor, attempt)
+            given.setdefault(executor.number, []).extend(following)
+        for number, some in given.items():
+            if some:
+                orders = tuple([attempt.instruction(self.limits) for attempt in some])
+                actions.append(Execute(number, some[0].job, orders))
         return actions
 
-    def _ready(self) -> list[NodeAttempt]:
-        """Return the attempts that may run now, decode attempts first: one for each free slot."""
-        able = (AttemptState.QUEUED, AttemptState.FETCHED)
-        working = self.executors.attempts()
-        decoding = [self.attempts[name] for name in working if name in self._decodes]
-        waiting = sum(attempt.is_ahead(self.limits) for attempt in decoding)
-        room, decoders = self.slots - len(working) + waiting, self.slots - len(decoding)
-        queued = [attempt for attempt in self._queue.values() if attempt.state in able]
-        decodes = [attempt for attempt in queued if attempt.kind == "decode"]
-        others = [attempt for attempt in queued if attempt.kind != "decode"] if decodes else queued
-        return [*decodes[:decoders], *others][: max(0, room)]
+    def _give(self, executor: ExecutorRecord, attempt: NodeAttempt) -> None:
+        del self._queue[attempt.name]
+        attempt.executor = executor.number
+        self.executors.give(executor, attempt.name, attempt.job)
 
     # ---- time ---------------------------------------------------------------------------------------
 

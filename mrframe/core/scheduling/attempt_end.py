@@ -3,8 +3,8 @@
 Rules. The first sealed attempt of a task wins: the fact first, then `CommitAttempt` to its node and `DiscardAttempt`
 to all others. Any other report (a second seal, a stale attempt, another epoch) is answered with a discard, so that
 nodes may repeat their reports until they get an answer. "raised" and "refused" end the job at once, because they
-would happen again. "died" and "io" are tried `tries_max` times, on other nodes if there are any. "fetch" and "full"
-are not the task's fault: the task pauses and is tried again, on a full disk for `full_s`. A reduce that did not read
+would happen again. "died" and "io" are tried `tries_max` times, on other nodes if there are any. "fetch", "full" and
+"recalled" are not the task's fault: it is tried again, after a pause for the first two, on a full disk for `full_s`. A reduce that did not read
 exactly the pairs that its maps made has no result: it counts as "io".
 """
 
@@ -108,7 +108,7 @@ def _end_without_result(state: SchedulerState, turn: Turn, attempt: Attempt, fai
         return
     fetch = failure.kind == "fetch" and failure.lost is not None
     full = failure.kind == "full"
-    if fetch:
+    if fetch or failure.kind == "recalled":
         task.losses += 1
     elif full:
         task.full_since_s = task.full_since_s if task.refusals else turn.now_s

@@ -13,7 +13,7 @@ from mrframe.core.model import actions as a
 from mrframe.core.model import events as e
 from mrframe.core.model.ids import parse_attempt
 from mrframe.core.model.limits import NodeLimits
-from mrframe.core.model.spec import DecodeOrder, Failure, Order
+from mrframe.core.model.spec import DecodeOrder, Failure, MapOrder, Order
 from mrframe.core.node.node_core import NodeCore
 from mrframe.core.scheduling.invariants import InvariantBroken
 from mrframe.testing.simulation.simulated_work import Done, work
@@ -27,6 +27,8 @@ LIMITS = NodeLimits(
     held_per_beat=4,
     executor_attempts_max=9,
     blocks_ahead_max=2,
+    batch_s=3.0,
+    batch_attempts_max=4,
 )
 TICK_S = 0.25
 Disk = dict[str, dict[str, Any]]  # attempt -> name of file -> content
@@ -35,7 +37,7 @@ Disk = dict[str, dict[str, Any]]  # attempt -> name of file -> content
 class SimulatedNode:
     """A machine with a name, a disk, and a node process that comes and goes.
 
-    `executors` maps the number of a living executor to the order it works on, or None.
+    `executors` maps the number of a living executor to its orders. It works on the first of them.
     """
 
     def __init__(self, world: World, name: str, slots: int, make_core: Callable[..., NodeCore]) -> None:
@@ -46,7 +48,7 @@ class SimulatedNode:
         self.incarnation = ""
         self.disk: Disk = {}
         self.sealed: set[str] = set()
-        self.executors: dict[int, Order | None] = {}
+        self.executors: dict[int, list[Order]] = {}
         self.paused_until_s = 0.0
         self.cut_until_s = 0.0
         self._make_core = make_core
@@ -102,8 +104,8 @@ class SimulatedNode:
             case a.KillExecutor(number):
                 if number in self.executors:
                     self.world.at(0.01, self.die, self.incarnation, number, "killed by the node")
-            case a.Execute(number, _, order):
-                self._execute(number, order)
+            case a.Execute(number, _, orders):
+                self._execute(number, orders)
             case a.Fetch(attempt, sources, partition):
                 delay_s = 0.01 + 0.2 * self.world.random.random()
                 self.world.at(delay_s, self._fetch, self.incarnation, attempt, sources, partition)
@@ -120,7 +122,7 @@ class SimulatedNode:
     def _spawn(self, number: int) -> None:
         if number in self.executors or len(self.executors) >= 2 * self.slots:
             raise InvariantBroken(f"I4: {self.name} starts executor {number} besides {list(self.executors)}")
-        self.executors[number] = None
+        self.executors[number] = []
         if self.world.chance(self.world.faults.executor_dies / 2):
             self.world.at(0.02, self.die, self.incarnation, number, "died before it was ready")
         else:
@@ -138,19 +140,26 @@ class SimulatedNode:
 
     # ---- work ---------------------------------------------------------------------------------------
 
-    def _execute(self, number: int, order: Order) -> None:
-        if number not in self.executors or self.executors[number] is not None:
-            raise InvariantBroken(f"I4: {self.name} gives {order.attempt} to executor {number}, which is not idle")
-        working = [one for one in self.executors.values() if one is not None and not isinstance(one, DecodeOrder)]
-        if not isinstance(order, DecodeOrder) and len(working) >= self.slots:
+    def _execute(self, number: int, orders: tuple[Order, ...]) -> None:
+        """Give an executor orders after those that it has, and begin the first if it has none."""
+        had = self.executors.get(number)
+        if had is None or not _may_follow([*had, *orders]):
+            names = ", ".join(order.attempt for order in orders)
+            raise InvariantBroken(f"I4: {self.name} gives {names} to executor {number}, which has {had}")
+        working = [some[0] for some in self.executors.values() if some and not isinstance(some[0], DecodeOrder)]
+        if not had and not isinstance(orders[0], DecodeOrder) and len(working) >= self.slots:
             raise InvariantBroken(
-                f"I4: {self.name} gives {order.attempt} to an executor, and all its slots are taken"
+                f"I4: {self.name} gives {orders[0].attempt} to an executor, and all its slots are taken"
             )
+        had += orders
+        if len(had) == len(orders):
+            self._begin(number, had[0])
+
+    def _begin(self, number: int, order: Order) -> None:
         if order.attempt in self.world.executed:
             raise InvariantBroken(f"I2: {order.attempt} is run a second time, on {self.name}")
         self.world.executed.add(order.attempt)
         self.world.note(self.name, f"runs {order.attempt}")
-        self.executors[number] = order
         self.disk.setdefault(order.attempt, {})
         seconds = self.world.duration_s()
         if self.world.faults.node_killer and order.attempt.startswith(f"{KILLER}."):
@@ -170,7 +179,8 @@ class SimulatedNode:
             self.world.crash_node(self)
 
     def _working(self, incarnation: str, number: int, order: Order) -> bool:
-        return self.incarnation == incarnation and self.executors.get(number) is order
+        orders = self.executors.get(number) if self.incarnation == incarnation else None
+        return bool(orders) and orders is not None and orders[0] is order
 
     def _beat(self, incarnation: str, number: int, order: Order) -> None:
         if self._working(incarnation, number, order):
@@ -185,7 +195,7 @@ class SimulatedNode:
         except KeyError as gone:
             outcome = Failure("io", f"no such file: {gone}")
         if isinstance(outcome, Failure):
-            self.executors[number] = None
+            self.executors[number].clear()  # it begins none after one that failed
             self.handle(incarnation, e.ExecutorFailed(number, order.attempt, outcome))
             return
         outcome.report.seconds = seconds
@@ -210,8 +220,11 @@ class SimulatedNode:
             self.handle(incarnation, e.ExecutorBlock(number, order.attempt, outcome.blocks[block]))
             self.world.at(0.05, self._seal, incarnation, number, order, outcome, block + 1)
             return
-        self.executors[number] = None
         self.sealed.add(order.attempt)
+        orders = self.executors[number]
+        del orders[0]
+        if orders:
+            self._begin(number, orders[0])
         self.handle(incarnation, e.ExecutorSealed(number, order.attempt, outcome.report))
 
     def _read(self, path: str) -> Any:
@@ -250,3 +263,10 @@ class SimulatedNode:
             if down or self.world.chance(self.world.faults.fetch_fails):
                 return None
         return other.disk.get(source, {}).get(name)
+
+
+def _may_follow(orders: list[Order]) -> bool:
+    """Whether an executor may have these orders at a time: a single one, or a batch of maps of one job."""
+    jobs = {parse_attempt(order.attempt).job for order in orders}
+    small = all(isinstance(order, MapOrder) and not order.isolated and not order.split.is_pairs for order in orders)
+    return len(orders) == 1 or (small and len(jobs) == 1 and len(orders) <= LIMITS.batch_attempts_max)

@@ -68,8 +68,8 @@ def sealed():
 MESSAGES = [
     (channels.FROM_NODE, sealed()),
     (channels.FROM_NODE, events.NodeBeat("n", "i", ("a",), (), (("a", 1, 2),))),
-    (channels.TO_EXECUTOR, messages.Work("p", ReduceOrder("a", 0, 1, ("s",), "out"))),
-    (channels.TO_EXECUTOR, messages.Work("p", MapOrder("a", 0, Split("file", "s", "p", 0, 1, (0, 0)), 1, "out"))),
+    (channels.TO_EXECUTOR, messages.Work("p", (ReduceOrder("a", 0, 1, ("s",), "out"),))),
+    (channels.TO_EXECUTOR, messages.Work("p", (MapOrder("a", 0, Split("file", "s", "p", 0, 1, (0, 0)), 1, "out"),))),
     (channels.FROM_EXECUTOR, events.ExecutorFailed(1, "a", Failure("fetch", "m", lost=("a", "n")))),
 ]
 

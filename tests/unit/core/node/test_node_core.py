@@ -102,7 +102,7 @@ def test_it_does_not_listen_to_an_older_master(node):
 
 def test_a_map_over_a_file_is_run_at_once(node):
     (execute,) = node.map(M0)
-    assert execute == a.Execute(1, "job-1", MapOrder(M0, 0, FILE, 2, M0))
+    assert execute == a.Execute(1, "job-1", (MapOrder(M0, 0, FILE, 2, M0),))
     assert node.handle(e.ExecutorSealed(1, M0, TaskReport())) == [
         a.SendMaster(e.AttemptSealed("node-1", "node-1#1", M0, TaskReport()))
     ]
@@ -112,7 +112,7 @@ def test_an_executor_gets_one_attempt_at_a_time(node):
     assert node.map(M0)
     assert node.map(M1) == []
     actions = node.handle(e.ExecutorSealed(1, M0, TaskReport()))
-    assert [x.order.attempt for x in actions if isinstance(x, a.Execute)] == [M1]
+    assert [x.orders[0].attempt for x in actions if isinstance(x, a.Execute)] == [M1]
 
 
 def test_a_start_that_arrives_twice_is_one_attempt(node):
@@ -128,24 +128,24 @@ def test_the_inputs_of_a_reduce_are_fetched_while_another_attempt_runs(node):
     assert node.reduce(*sources) == [a.Fetch(R0, tuple((*source, "map.mrf") for source in sources), 1, 2)]
     assert node.handle(e.Fetched(R0, ("p1", "p2"))) == []
     actions = node.handle(e.ExecutorSealed(1, M0, TaskReport()))
-    assert a.Execute(1, "job-1", ReduceOrder(R0, 0, 1, ("p1", "p2"), R0, 2)) in actions
+    assert a.Execute(1, "job-1", (ReduceOrder(R0, 0, 1, ("p1", "p2"), R0, 2),)) in actions
 
 
 def test_an_attempt_with_local_inputs_overtakes_one_that_still_fetches(node):
     node.reduce(("job-1/m0009.1.1", "node-2"))
-    assert [x.order.attempt for x in node.map(M0) if isinstance(x, a.Execute)] == [M0]
+    assert [x.orders[0].attempt for x in node.map(M0) if isinstance(x, a.Execute)] == [M0]
 
 
 def test_a_reduce_of_nothing_needs_no_fetching(node):
-    assert [x.order.sources for x in node.reduce() if isinstance(x, a.Execute)] == [()]
+    assert [x.orders[0].sources for x in node.reduce() if isinstance(x, a.Execute)] == [()]
 
 
 def test_a_block_is_fetched_and_read_from_where_it_is_now(node):
     held = Split("held", "a.gz", "block-00003", 300, 100, (0, 300), held_by=((D0, "node-2"),))
     assert node.map(M0, held) == [a.Fetch(M0, ((D0, "node-2", "block-00003"),), -1)]
     (execute,) = node.handle(e.Fetched(M0, ("here/block",)))
-    assert execute.order.split.path == "here/block"
-    assert execute.order.sources == ()
+    assert execute.orders[0].split.path == "here/block"
+    assert execute.orders[0].sources == ()
 
 
 def test_pairs_are_read_from_all_that_hold_them(node):
@@ -155,7 +155,7 @@ def test_pairs_are_read_from_all_that_hold_them(node):
     (fetch,) = node.map(M0, pairs)
     assert [name for _, _, name in fetch.sources] == ["part.mrf", "part.mrf"]
     (execute,) = node.handle(e.Fetched(M0, ("p", "q")))
-    assert execute.order.sources == ("p", "q")
+    assert execute.orders[0].sources == ("p", "q")
 
 
 def test_a_source_that_cannot_be_fetched_is_named(node):
@@ -256,7 +256,7 @@ def test_blocks_are_repeated_until_acknowledged_and_the_seal_waits_for_them(node
     gzip = Split("gzip", "a.gz", "a.gz", 0, 500, (0, 0))
     beside, execute = node.handle(e.StartAttempt(D0, "job-1", 0, 2, gzip, block_bytes=77))
     assert beside == a.SpawnExecutor(2)
-    assert execute.order == DecodeOrder(D0, gzip, 77, D0, BLOCKS_AHEAD_MAX)
+    assert execute.orders[0] == DecodeOrder(D0, gzip, 77, D0, BLOCKS_AHEAD_MAX)
     block = Split("held", "a.gz", "block-00000", 0, 77, (0, 0))
     (sent,) = node.sent(e.ExecutorBlock(1, D0, block), e.BlockSealed)
     assert sent.split.held_by == ((D0, "node-1"),)
@@ -275,7 +275,7 @@ def test_another_attempt_uses_the_slot_of_a_decode_attempt_that_pauses(node):
         node.sent(e.ExecutorBlock(1, D0, block), e.BlockSealed)
         assert node.handle(e.AcknowledgeBlock(D0, block.order)) == []
     given = node.handle(e.ExecutorBlock(1, D0, blocks[-1]))
-    assert [(x.executor, x.order.attempt) for x in given if isinstance(x, a.Execute)] == [(2, M0)]
+    assert [(x.executor, x.orders[0].attempt) for x in given if isinstance(x, a.Execute)] == [(2, M0)]
     assert node.handle(e.AcknowledgeBlock(D0, (0, 0), mapped=True)) == [a.DeleteBlock(D0, "block-00000", 1)]
     for block in blocks[1:]:
         node.handle(e.AcknowledgeBlock(D0, block.order, mapped=True))
@@ -283,7 +283,7 @@ def test_another_attempt_uses_the_slot_of_a_decode_attempt_that_pauses(node):
     assert a.KillExecutor(1) in sealed
     assert node.handle(e.ExecutorDied(1, "killed")) == []
     (execute,) = [x for x in node.handle(e.ExecutorSealed(2, M0, TaskReport())) if isinstance(x, a.Execute)]
-    assert (execute.executor, execute.order.attempt) == (2, M1)
+    assert (execute.executor, execute.orders[0].attempt) == (2, M1)
 
 
 def test_decode_attempts_run_before_maps(node):
@@ -293,7 +293,7 @@ def test_decode_attempts_run_before_maps(node):
     assert node.handle(e.StartAttempt(D0, "job-1", 0, 2, gzip, block_bytes=77)) == [a.SpawnExecutor(2)]
     assert node.handle(e.ExecutorReady(2)) == [], "the slot is taken"
     (execute,) = [x for x in node.handle(e.ExecutorSealed(1, M0, TaskReport())) if isinstance(x, a.Execute)]
-    assert execute.order.attempt == D0
+    assert execute.orders[0].attempt == D0
 
 
 def test_a_block_that_is_mapped_is_deleted_once_and_asked_for_until_then(node):
