@@ -35,6 +35,8 @@ def _plain_parameters(function: FunctionType) -> tuple[str, ...] | None:
     if code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
         return None
     positional = code.co_varnames[: code.co_argcount - len(function.__defaults__ or ())]
+    if not code.co_kwonlyargcount:
+        return positional
     by_name = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     given = function.__kwdefaults__ or {}
     return (*positional, *(name for name in by_name if name not in given))

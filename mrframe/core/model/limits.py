@@ -54,6 +54,10 @@ class SchedulerLimits:
     small_queued_per_slot replaces `queued_per_slot` for such a node, as an upper bound
     small_waiting         tasks that must wait per slot of the cluster for each small one queued at a slot, so that
                           a few tasks are still spread over all nodes
+    quick_queued_s        time that the attempts queued for a slot may take, where the last ones on the node were so quick
+                          that more than `small_queued_per_slot` take no longer: several round trips to the master
+    quick_queued_per_slot  replaces `small_queued_per_slot` for such a node
+    quick_waiting         replaces `small_waiting`: a slot gets at most half of its share of what still waits
     speculate_after_s     an attempt younger than this is never slow: starting another would take as long
     speculate_every_s     time between two searches for slow attempts: one heartbeat, which brings their progress
     speculate_times       an attempt is slow if it will take more than this many times as long as tasks of its kind
@@ -88,6 +92,9 @@ class SchedulerLimits:
     small_bytes: int = MIB
     small_queued_per_slot: int = 16
     small_waiting: int = 16
+    quick_queued_s: float = 0.03
+    quick_queued_per_slot: int = 256
+    quick_waiting: int = 2
     speculate_after_s: float = 1.0
     speculate_every_s: float = 0.5
     speculate_times: float = 2.0

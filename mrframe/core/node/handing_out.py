@@ -65,9 +65,12 @@ class Batches:
         self, executor: ExecutorRecord, attempts: Mapping[str, NodeAttempt], queue: Mapping[str, NodeAttempt]
     ) -> list[NodeAttempt]:
         """Return the waiting attempts that a working executor gets now, in order of their arrival."""
+        many = self._many(executor.job)
+        room = many - 1 - len(executor.following)
+        if many < 2 or 2 * room < many:  # it has enough for now
+            return []
         current = attempts.get(executor.attempt)
-        room = self._many(executor.job) - 1 - len(executor.following)
-        if executor.killed or current is None or not is_small(current) or 2 * room < self._many(executor.job):
+        if current is None or not is_small(current):
             return []
         given = [current, *(attempts[name] for name in executor.following)]
         left_bytes = self._limits.batch_bytes_max - sum(map(_bytes_of, given))

@@ -370,7 +370,7 @@ class NodeCore:
         for attempt in self.attempts.values():
             if attempt.unanswered is not None or attempt.blocks or attempt.unmapped_blocks:
                 actions += self.outbox.due(attempt, now_s)
-            stall_s = attempt.stalled(now_s)
+            stall_s = attempt.stalled(now_s) if attempt.state is AttemptState.RUNNING else None
             if stall_s is not None:
                 fault = f"it made no progress for {stall_s:g} s and was killed"
                 actions += self.executors.condemn(attempt.executor, fault)

@@ -176,22 +176,21 @@ def _has_room(state: SchedulerState, node: NodeRecord, slots: int) -> bool:
         return False
     if load < node.slots * (1 + limits.queued_per_slot):
         return True
-    small = min(limits.small_queued_per_slot, waiting // (limits.small_waiting * slots))
-    return load < node.slots * (1 + small) and _has_small_ones(state, node)
+    return load < node.slots * (1 + _small_queued(state, node, waiting // slots)) and _has_small_ones(state, node)
+
+
+def _small_queued(state: SchedulerState, node: NodeRecord, waiting_per_slot: int) -> int:
+    """Return how many small attempts may be queued for a slot of a node: more, if the last ones there were quick."""
+    limits = state.limits
+    usual = min(limits.small_queued_per_slot, waiting_per_slot // limits.small_waiting)
+    if not 0 < node.recent_s * limits.small_queued_per_slot < limits.quick_queued_s:
+        return usual
+    quick = int(min(limits.quick_queued_per_slot, limits.quick_queued_s / node.recent_s))
+    return max(usual, min(quick, waiting_per_slot // limits.quick_waiting))
 
 
 def _has_small_ones(state: SchedulerState, node: NodeRecord) -> bool:
-    left = state.limits.small_bytes
-    for attempt in node.live.values():
-        split = attempt.start.split
-        if attempt.task.kind == "decode":
-            continue
-        if split is None or not split.has_predictable_work:
-            return False
-        left -= split.length
-        if left < 0:
-            return False
-    return True
+    return not node.unpredictable and node.queued_bytes <= state.limits.small_bytes
 
 
 def _assign_next(state: SchedulerState, turn: Turn, node: NodeRecord, queue: FairQueue, *, idle: bool) -> bool:

@@ -59,6 +59,8 @@ def commit(state: SchedulerState, turn: Turn, attempt: Attempt, event: AttemptSe
         return
     turn.persist(AttemptCommitted(event.attempt, node.name, event.report))
     state.end(attempt)
+    if task.kind == "map":
+        node.took(event.report.seconds)
     turn.send(node.name, CommitAttempt(event.attempt))
     task.refusals = 0
     for other in task.attempts:

@@ -160,7 +160,8 @@ class Checker:
             limits = scheduler.state.limits
             tasks = sum(len(submission.tasks) for submission in scheduler.state.jobs.values())
             small = min(limits.small_queued_per_slot, tasks // (limits.small_waiting * max(1, node.slots)))
-            limit = node.slots * (1 + max(limits.queued_per_slot, small))
+            quick = min(limits.quick_queued_per_slot, tasks // (limits.quick_waiting * max(1, node.slots)))
+            limit = node.slots * (1 + max(limits.queued_per_slot, small, quick))
             waited = sum(len(attempt.task.blocks) >= BLOCKS_AHEAD_MAX for attempt in node.live.values())
             message = (
                 f"{node.name} has {len(node.live)} attempts for {node.slots} slots, {node.decodes} of them decode"

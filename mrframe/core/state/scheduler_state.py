@@ -26,11 +26,17 @@ from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Task
 
 
+RECENT_DECAY = 0.8
+
+
 @dataclass(slots=True, eq=False)
 class NodeRecord:
     """The scheduler's record of a node.
 
     live     attempts given to it that are not over, by id (`decodes` of them are at decode tasks)
+    unpredictable  number of these whose work does not follow from the bytes of their split, decodes aside
+    queued_bytes  bytes of the splits of all others
+    recent_s  how long the last map attempts there took, the slow ones counting most, 0.0 if unknown
     outputs  committed attempts with their output on it, by id
     ended    incarnations that have ended for certain: their messages are ignored
     replaced incarnations that another one has replaced: their messages are ignored while that one is joined
@@ -52,8 +58,25 @@ class NodeRecord:
     faults: dict[str, float] = field(default_factory=dict)
     excluded_until_s: float = 0.0
     decodes: int = 0
+    unpredictable: int = 0
+    queued_bytes: int = 0
+    recent_s: float = 0.0
     alone: str = ""
     welcome: Welcome | None = None
+
+    def count(self, attempt: Attempt, sign: int) -> None:
+        """Count an attempt that it has been given (1), or that is over (-1)."""
+        split = attempt.start.split
+        if attempt.task.kind == "decode":
+            self.decodes += sign
+        elif split is None or not split.has_predictable_work:
+            self.unpredictable += sign
+        else:
+            self.queued_bytes += sign * split.length
+
+    def took(self, seconds: float) -> None:
+        """Note how long a map attempt took."""
+        self.recent_s = max(seconds, self.recent_s * RECENT_DECAY)
 
     @property
     def load(self) -> int:
@@ -208,8 +231,7 @@ class SchedulerState:
         self.jobs[task.job].live += 1
         if self.is_suspect(task):
             node.alone = name
-        if task.kind == "decode":
-            node.decodes += 1
+        node.count(attempt, 1)
 
     def end(self, attempt: Attempt) -> None:
         """Record the end of an attempt, whatever its result."""
@@ -220,8 +242,7 @@ class SchedulerState:
         self.jobs[task.job].live -= 1
         if node.alone == name:
             node.alone = ""
-        if task.kind == "decode":
-            node.decodes -= 1
+        node.count(attempt, -1)
         if self.may_have_room is not None:
             self.may_have_room.add(node.name)
 

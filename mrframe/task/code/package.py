@@ -1,7 +1,7 @@
 """Packages a job for the executors: its code and the settings of its tasks, as bytes.
 
 Master, node and command never open a package. Executors call `unpack` once per attempt, so that each attempt starts
-from fresh modules. Not here: the settings themselves (`settings.py`), finding a job file (`job_file.py`).
+from fresh modules, unless the job can keep nothing in them (`stateless.py`). Not here: the settings themselves (`settings.py`), finding a job file (`job_file.py`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import field
-from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -49,8 +48,8 @@ class LoadedJob:
         return view if split.reader is None else dataclasses.replace(view, read=split.reader)
 
     def close(self) -> None:
-        """Forget the job's modules."""
-        if self.sources is not None:
+        """Forget the job's modules, unless the job is kept for the next attempt."""
+        if self.sources is not None and self is not _opened.job:
             self.sources.forget()
 
 
@@ -83,18 +82,56 @@ def pack(job: Job, settings: TaskSettings, file: JobFile | None, options: Mappin
 
 def unpack(package: bytes) -> LoadedJob:
     """Decode a package and make its job. Raises CorruptData, and the errors of the user's own modules."""
-    settings, plain = _opened(package)
+    global _opened  # noqa: PLW0603  (attempts of one job follow each other)
+    if package != _opened.package:
+        _opened = _Opened(package, *_parts(package))
+    opened = _opened
+    if opened.job is not None:
+        return opened.job
+    settings, plain = opened.settings, opened.plain
     secret_variables.pass_only(settings.pass_env)
     sys.path.extend(entry for entry in plain["path"] if entry not in sys.path)
     if "pickle" in plain:
         return loaded(pickled.load(plain["pickle"]), settings)
     file = JobFile(plain["sources"], plain["attribute"])
-    return loaded(file.make(deepcopy(plain["options"])), settings, file.sources)
+    job = loaded(file.make(deepcopy(plain["options"])), settings, file.sources)
+    opened.times += 1
+    if opened.times == _OFTEN and _keeps_nothing(job):
+        opened.job = job
+    return job
 
 
-@lru_cache(maxsize=1)  # attempts of one job follow each other
-def _opened(package: bytes) -> tuple[TaskSettings, dict[str, Any]]:
-    """Return the parts of a package that all attempts share."""
+@dataclass(slots=True, eq=False)
+class _Opened:
+    """The last package that was unpacked here, and the parts of it that all attempts share.
+
+    times  how often its job was made
+    job    the job, if no attempt at it can leave anything behind, once that was looked at
+    """
+
+    package: bytes
+    settings: TaskSettings
+    plain: dict[str, Any]
+    times: int = 0
+    job: LoadedJob | None = None
+
+
+_OFTEN = 3
+"""Attempts at one job after which it is worth looking whether it has to be made anew for each."""
+_opened = _Opened(b"", TaskSettings(Reader("text")), {})
+
+
+def _keeps_nothing(job: LoadedJob) -> bool:
+    from mrframe.task.code.stateless import keeps_nothing
+
+    assert job.sources is not None
+    main, *others = job.sources.modules
+    module = sys.modules.get(main.name)
+    return not others and module is not None and all(keeps_nothing(module, step) for step in job.steps)
+
+
+def _parts(package: bytes) -> tuple[TaskSettings, dict[str, Any]]:
+    """Return the settings of a package, and all of it as plain values."""
     plain = msgpack.unpackb(package, unicode_errors="surrogateescape", strict_map_key=False)
     assert SINCE_VERSION <= plain["version"] <= VERSION
     if "sources" in plain:

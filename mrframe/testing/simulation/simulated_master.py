@@ -20,7 +20,16 @@ from mrframe.core.scheduling.invariants import recovers, repeat_changes_nothing
 from mrframe.core.scheduling.scheduler import Scheduler
 from mrframe.testing.simulation.world import World
 
-LIMITS = SchedulerLimits(lease_s=3.0, resend_s=0.8, losses_max=200, speculate_after_s=0.9, speculate_every_s=0.2)
+LIMITS = SchedulerLimits(
+    lease_s=3.0,
+    resend_s=0.8,
+    losses_max=200,
+    speculate_after_s=0.9,
+    speculate_every_s=0.2,
+    quick_queued_s=20.0,
+    quick_queued_per_slot=4,
+    quick_waiting=1,
+)
 TICK_S = 0.25
 
 
