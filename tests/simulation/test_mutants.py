@@ -12,8 +12,7 @@ from mrframe.core.model.facts import AttemptCommitted, JobFinished, OutputLost
 from mrframe.core.model.spec import Failure
 from mrframe.core.model.states import AttemptState
 from mrframe.core.node import handing_out, node_core
-from mrframe.core.node.attempts import NodeAttempt, Repeat
-from mrframe.core.node.executor_slots import ExecutorSlots
+from mrframe.core.node.attempts import Repeat
 from mrframe.core.node.node_core import NodeCore
 from mrframe.core.node.report_outbox import ReportOutbox
 from mrframe.core.scheduling import (
@@ -352,29 +351,25 @@ def who_decodes_has_all_the_executors(patch):
 
 @mutant("I9")
 def what_follows_in_a_batch_dies_with_its_executor(patch):
-    patch(NodeCore, "_take_back", lambda self, names: None)
+    def forget(self, names):
+        for name in self.attempts.keys() & names:
+            self.attempts[name].executor = -1
+
+    patch(NodeCore, "_take_back", forget)
 
 
-@mutant("I2")
-def what_may_have_begun_is_run_again(patch):
-    real = NodeCore._died
+@mutant("I2|I9")
+def what_an_executor_had_begun_waits_again(patch):
+    real = NodeCore._take_back
 
-    def died(self, event, now_s):
-        executor = self.executors._all.get(event.executor)
-        names = (executor.attempt, *executor.following) if executor else ()
-        for name in names[:2]:
-            if name in self.attempts:
-                self.attempts[name].state = AttemptState.QUEUED
-        actions = real(self, event, now_s)
-        self._take_back(names[:1] if names[1:] else ())
-        return actions
+    def take_back(self, names):
+        begun = [a for a in self.attempts.values() if a.state is AttemptState.RUNNING]
+        lost = [a for a in begun if a.name not in self.executors.attempts()] if names else []
+        for attempt in lost:
+            attempt.state = AttemptState.QUEUED
+        real(self, (*(attempt.name for attempt in lost), *names))
 
-    patch(NodeCore, "_died", died)
-
-
-@mutant("leftovers|I9|I2")
-def what_is_discarded_in_a_batch_runs_all_the_same(patch):
-    patch(NodeAttempt, "given", property(lambda self: False))
+    patch(NodeCore, "_take_back", take_back)
 
 
 @mutant("I4")
@@ -383,23 +378,18 @@ def anything_may_be_in_a_batch(patch):
 
 
 @mutant("I10")
-def a_death_costs_all_of_a_batch_a_try(patch):
-    real = NodeCore._take_back
-
+def a_death_fails_all_of_a_batch(patch):
     def take_back(self, names):
-        for name in names:
-            if name in self.attempts:
-                self.attempts[name].state = AttemptState.RUNNING
-                self._fail(self.attempts[name], Failure("raised", "its executor ended"), 0.0)
+        for name in self.attempts.keys() & names:
+            self.attempts[name].move("run")
+            self._fail(self.attempts[name], Failure("raised", "its executor ended"), 0.0)
 
-    del real
     patch(NodeCore, "_take_back", take_back)
 
 
-@mutant("I9|I2")
-def after_a_failed_attempt_the_next_counts_as_begun(patch):
-    real = ExecutorSlots.reported
-    patch(ExecutorSlots, "reported", lambda self, number, name, failed: real(self, number, name, failed=False))
+@mutant("I4")
+def a_batch_has_no_end(patch):
+    patch(handing_out.Batches, "_many", lambda self, job: 1000)
 
 
 @mutant("I10")

@@ -19,10 +19,11 @@ from typing import Any
 
 from mrframe.core.job.job import Job, Reducer, Top
 from mrframe.core.model.reader import Reader
+from mrframe.formats.registry import logs
 
 _FIXED = (
     *(str, bytes, int, float, complex, bool, type(None), type(...), range, re.Pattern, date, time, timedelta),
-    *(Reader, Reducer, Top, ModuleType, BuiltinFunctionType),
+    *(Reader, type(logs), Reducer, Top, ModuleType, BuiltinFunctionType),
 )
 _REACHES_FAR = frozenset(
     (

@@ -1,0 +1,86 @@
+"""Which jobs can keep nothing from one attempt to the next, and so need not be made anew for each."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from mrframe.core.model.reader import Reader
+from mrframe.task.code import package
+from mrframe.task.code.job_file import JobFile
+from mrframe.task.code.modules import collect
+from mrframe.task.code.settings import TaskSettings
+from mrframe.task.code.stateless import keeps_nothing
+
+HEAD = "import functools, itertools, operator, re, sys\nfrom collections import Counter\nfrom mrframe import *\n"
+KEEP = {
+    "an iterator": "C = iter(range(9))\ndef m(line):\n    yield sum(C), 1\n",
+    "a list": "C = []\ndef m(line):\n    C.append(line)\n    yield len(C), 1\n",
+    "a list under another name": "C = []\ndef m(line):\n    d = C\n    d += [1]\n    yield len(d), 1\n",
+    "a list in a tuple": "C = ([],)\ndef m(line):\n    c, = C\n    c.append(1)\n    yield len(c), 1\n",
+    "a table": "C = {}\ndef m(line):\n    yield C.setdefault(line, len(C)), 1\n",
+    "a default": "def m(line, c=[]):\n    c.append(1)\n    yield len(c), 1\n",
+    "a default by name": "def m(line, *, c=[]):\n    c.append(1)\n    yield len(c), 1\n",
+    "a cache": "@functools.lru_cache\ndef f(x):\n    return x\ndef m(line):\n    yield f(line), 1\n",
+    "a global": "n = 0\ndef m(line):\n    global n\n    n += 1\n    yield n, 1\n",
+    "a closure": "def mk():\n    n = 0\n    def m(line):\n        nonlocal n\n        n += 1\n        yield n, 1\n    return m\nm = mk()\n",
+    "a list in a closure": "def mk():\n    c = []\n    return lambda line: [(c.append(1), len(c))]\nm = mk()\n",
+    "a class": "class A:\n    n = 0\ndef m(line):\n    A.n += 1\n    yield A.n, 1\n",
+    "an object": "class A:\n    n = 0\nA = A()\ndef m(line):\n    A.n += 1\n    yield A.n, 1\n",
+    "an attribute of a function": "def m(line):\n    m.n = getattr(m, 'n', 0) + 1\n    yield m.n, 1\n",
+    "names of the module": "def m(line):\n    globals()['n'] = 1\n    yield line, 1\n",
+    "a function's own table": "def m(line):\n    m.__dict__['n'] = 1\n    yield line, 1\n",
+    "modules by name": "def m(line):\n    sys.modules['x'] = 1\n    yield line, 1\n",
+    "a method of the job": "class A:\n    def f(self, line):\n        yield line, 1\nm = A().f\n",
+    "a partial": "c = []\nm = functools.partial(lambda line, c: [(line, 1)], c=c)\ndel c\n",
+    "a counter": "C = Counter()\ndef m(line):\n    C.update(line)\n    yield len(C), 1\n",
+    "an inner function": "n = 0\ndef m(line):\n    def f():\n        global n\n        n += 1\n    f()\n    yield n, 1\n",
+}
+NOTHING = {
+    "a plain map": "def m(line):\n    yield line, 1\n",
+    "fixed values": "A, B, C = 'x', (1, frozenset('ab')), re.compile('x')\ndef m(line, a=A):\n    yield C.sub(a, line), B\n",
+    "its own tables": "def m(line):\n    c = Counter(line)\n    c['x'] = 1\n    for one in c.items():\n        yield one\n",
+    "a helper": "def f(x):\n    return [y for y in x if y]\ndef m(line):\n    yield len(f(line)), 1\n",
+    "a closure over a number": "def mk(n):\n    def m(line):\n        yield line[:n], 1\n    return m\nm = mk(3)\n",
+}
+
+
+def made(tmp_path, body: str) -> JobFile:
+    path = tmp_path / "own_job.py"
+    path.write_text(HEAD + body + "job = Job(read=text, map=m, reduce=count)\n")
+    return JobFile(collect(str(path)), "")
+
+
+def judged(tmp_path, body: str) -> bool:
+    file = made(tmp_path, body)
+    job = file.make({})
+    try:
+        return keeps_nothing(sys.modules[file.sources.modules[0].name], job)
+    finally:
+        file.sources.forget()
+
+
+@pytest.mark.parametrize("what", KEEP)
+def test_what_can_change_is_made_anew(tmp_path, what):
+    assert not judged(tmp_path, KEEP[what])
+
+
+@pytest.mark.parametrize("what", NOTHING)
+def test_what_cannot_change_is_kept(tmp_path, what):
+    assert judged(tmp_path, NOTHING[what])
+
+
+@pytest.mark.parametrize(("what", "once"), [("a list", False), ("a plain map", True)])
+def test_attempts_share_a_job_only_if_it_keeps_nothing(tmp_path, what, once):
+    file = made(tmp_path, (NOTHING if once else KEEP)[what])
+    packed = package.pack(file.make({}), TaskSettings(Reader("text"), 1 << 20), file, {})
+    jobs = []
+    for _ in range(6):
+        jobs.append(package.unpack(packed))
+        jobs[-1].close()
+    assert (jobs[4] is jobs[5]) == once
+    if not once:
+        assert len({id(job.steps[0].map.__globals__["C"]) for job in jobs}) == 6
+    other = package.unpack(package.pack(file.make({}), TaskSettings(Reader("text"), 2 << 20), file, {}))
+    assert other is not jobs[5], "another package is another job"
