@@ -141,7 +141,7 @@ class Pool:
             self._receive(executor)
 
     def _watch(self, executor: ExecutorHandle) -> None:
-        """Have the reports of an executor read as they arrive, or together with the next ones while it has more orders.
+        """Have the reports of an executor read as they arrive, or, while it has more orders, several together.
 
         What a small attempt costs here is mostly waking this process for its report.
         """

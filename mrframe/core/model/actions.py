@@ -107,7 +107,7 @@ class KillExecutor:
 class Execute:
     """Give an executor instructions, to be carried out one after the other.
 
-    It is idle, or each of its instructions so far is for a small attempt and so are these (`core/node/handing_out.py`).
+    It is idle, or all that it has and gets are for small attempts (`core/node/handing_out.py`).
     """
 
     executor: int

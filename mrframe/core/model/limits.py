@@ -54,8 +54,8 @@ class SchedulerLimits:
     small_queued_per_slot replaces `queued_per_slot` for such a node, as an upper bound
     small_waiting         tasks that must wait per slot of the cluster for each small one queued at a slot, so that
                           a few tasks are still spread over all nodes
-    quick_queued_s        time that the attempts queued for a slot may take, where the last ones on the node were so quick
-                          that more than `small_queued_per_slot` take no longer: several round trips to the master
+    quick_queued_s        time that the attempts queued for a slot may take, where the last ones on the node were so
+                          quick that more than `small_queued_per_slot` fit: several round trips to the master
     quick_queued_per_slot  replaces `small_queued_per_slot` for such a node
     quick_waiting         replaces `small_waiting`: a slot gets at most half of its share of what still waits
     speculate_after_s     an attempt younger than this is never slow: starting another would take as long

@@ -1,6 +1,6 @@
 """Which waiting attempts executors get: one for each free slot, and batches of small ones.
 
-A tiny attempt takes less time than waking an executor for it. So an executor gets several at once and carries them out
+A tiny attempt takes less time than waking an executor for it. So an executor gets several at once, to be carried out
 one after the other. Only the handing over is shared: each attempt keeps its own id, report, limits and fate.
 
 Rules.
@@ -21,8 +21,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mrframe.core.model.limits import NodeLimits
-from mrframe.core.node.attempts import ExecutorRecord, NodeAttempt
 from mrframe.core.model.states import AttemptState
+from mrframe.core.node.attempts import ExecutorRecord, NodeAttempt
 
 _ABLE = (AttemptState.QUEUED, AttemptState.FETCHED)
 _DECAY = 0.8
@@ -90,8 +90,8 @@ class Batches:
         seconds = self._seconds.get(job)
         if seconds is None:
             return 1
-        limits = self._limits
-        return int(min(limits.batch_attempts_max, limits.batch_s / seconds)) if seconds > 0 else limits.batch_attempts_max
+        most = self._limits.batch_attempts_max
+        return int(min(most, self._limits.batch_s / seconds)) if seconds > 0 else most
 
 
 def is_small(attempt: NodeAttempt) -> bool:

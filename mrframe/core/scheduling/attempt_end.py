@@ -4,8 +4,8 @@ Rules. The first sealed attempt of a task wins: the fact first, then `CommitAtte
 to all others. Any other report (a second seal, a stale attempt, another epoch) is answered with a discard, so that
 nodes may repeat their reports until they get an answer. "raised" and "refused" end the job at once, because they
 would happen again. "died" and "io" are tried `tries_max` times, on other nodes if there are any. "fetch", "full" and
-"recalled" are not the task's fault: it is tried again, after a pause for the first two, on a full disk for `full_s`. A reduce that did not read
-exactly the pairs that its maps made has no result: it counts as "io".
+"recalled" are not the task's fault: it is tried again, after a pause for the first two, on a full disk for `full_s`.
+A reduce that did not read exactly the pairs that its maps made has no result: it counts as "io".
 """
 
 from __future__ import annotations

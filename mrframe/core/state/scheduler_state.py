@@ -25,7 +25,6 @@ from mrframe.core.state.queue import FairQueue
 from mrframe.core.state.submission import SubmissionRecord
 from mrframe.core.state.tasks import Attempt, Task
 
-
 RECENT_DECAY = 0.8
 
 

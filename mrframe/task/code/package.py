@@ -1,7 +1,8 @@
 """Packages a job for the executors: its code and the settings of its tasks, as bytes.
 
 Master, node and command never open a package. Executors call `unpack` once per attempt, so that each attempt starts
-from fresh modules, unless the job can keep nothing in them (`stateless.py`). Not here: the settings themselves (`settings.py`), finding a job file (`job_file.py`).
+from fresh modules, unless the job can keep nothing in them (`stateless.py`). Not here: the settings themselves
+(`settings.py`), finding a job file (`job_file.py`).
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """Whether a job can keep nothing from one attempt to the next, so that it need not be loaded anew for each.
 
 It can keep nothing if no value that its module's names or its own parts lead to can change, and its functions hold no
-code that changes what always can: names of the module, attributes of functions. Only known kinds of values count, so a
-module with a table, a class or a cache of its own is loaded anew. What is installed is shared by all attempts anyway.
+code that changes what always can: names of the module, attributes of functions. Only known kinds of values count, so
+a module with a table, a class or a cache of its own is loaded anew. All attempts share what is installed anyway.
 
-Not here: whether results may be saved (`task/cache/purity.py`). A map that uses up an iterator of its module depends on
-its input alone if the module is new for each attempt, and keeps state if it is not.
+Not here: whether results may be saved (`task/cache/purity.py`). A map that uses up an iterator of its module depends
+on its input alone if the module is new for each attempt, and keeps state if it is not.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from mrframe.core.model import events
 from mrframe.core.model.limits import SchedulerLimits
 from mrframe.core.model.spec import StepSpec
 from mrframe.wire import channels, messages
+from mrframe.wire.framing import apart
 from mrframe.wire.messages import Member
 
 NAMES = ("client", "master", "node-1", "node-2")
@@ -66,7 +67,8 @@ class House:
     def answer(self, dealer, words):
         if not self.heard.get(dealer):
             self.turn_until(lambda: dealer.poll(0))
-            self.heard[dealer] = dealer.recv_multipart(zmq.NOBLOCK)
+            frames = dealer.recv_multipart(zmq.NOBLOCK)
+            self.heard[dealer] = [part for frame in frames for part in apart(memoryview(frame))]
         return words.decode(self.heard[dealer].pop(0))
 
     def events(self):

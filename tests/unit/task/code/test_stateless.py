@@ -24,7 +24,10 @@ KEEP = {
     "a default by name": "def m(line, *, c=[]):\n    c.append(1)\n    yield len(c), 1\n",
     "a cache": "@functools.lru_cache\ndef f(x):\n    return x\ndef m(line):\n    yield f(line), 1\n",
     "a global": "n = 0\ndef m(line):\n    global n\n    n += 1\n    yield n, 1\n",
-    "a closure": "def mk():\n    n = 0\n    def m(line):\n        nonlocal n\n        n += 1\n        yield n, 1\n    return m\nm = mk()\n",
+    "a closure": (
+        "def mk():\n    n = 0\n    def m(line):\n        nonlocal n\n        n += 1\n        yield n, 1\n"
+        "    return m\nm = mk()\n"
+    ),
     "a list in a closure": "def mk():\n    c = []\n    return lambda line: [(c.append(1), len(c))]\nm = mk()\n",
     "a class": "class A:\n    n = 0\ndef m(line):\n    A.n += 1\n    yield A.n, 1\n",
     "an object": "class A:\n    n = 0\nA = A()\ndef m(line):\n    A.n += 1\n    yield A.n, 1\n",
@@ -35,12 +38,12 @@ KEEP = {
     "a method of the job": "class A:\n    def f(self, line):\n        yield line, 1\nm = A().f\n",
     "a partial": "c = []\nm = functools.partial(lambda line, c: [(line, 1)], c=c)\ndel c\n",
     "a counter": "C = Counter()\ndef m(line):\n    C.update(line)\n    yield len(C), 1\n",
-    "an inner function": "n = 0\ndef m(line):\n    def f():\n        global n\n        n += 1\n    f()\n    yield n, 1\n",
+    "an inner function": "n = 0\ndef m(line):\n    def f():\n        global n\n        n += 1\n    yield f(), 1\n",
 }
 NOTHING = {
     "a plain map": "def m(line):\n    yield line, 1\n",
-    "fixed values": "A, B, C = 'x', (1, frozenset('ab')), re.compile('x')\ndef m(line, a=A):\n    yield C.sub(a, line), B\n",
-    "its own tables": "def m(line):\n    c = Counter(line)\n    c['x'] = 1\n    for one in c.items():\n        yield one\n",
+    "fixed values": "A, B = (1, frozenset('ab')), re.compile('x')\ndef m(line, a=A):\n    yield B.sub('', line), a\n",
+    "its own tables": "def m(line):\n    c = Counter(line)\n    c['x'] = 1\n    yield from c.items()\n",
     "a helper": "def f(x):\n    return [y for y in x if y]\ndef m(line):\n    yield len(f(line)), 1\n",
     "a closure over a number": "def mk(n):\n    def m(line):\n        yield line[:n], 1\n    return m\nm = mk(3)\n",
 }
