@@ -276,12 +276,11 @@ class NodeCore:
         if isinstance(event, ExecutorDied):
             return self._died(event, now_s)
         attempt = self.attempts.get(event.attempt)
-        current = attempt is not None and attempt.executor == event.executor
-        known = current and attempt is not None and attempt.state is AttemptState.RUNNING
+        running = attempt is not None and attempt.state is AttemptState.RUNNING
         if isinstance(event, ExecutorSealed | ExecutorFailed):
             failed = isinstance(event, ExecutorFailed)
             self._begin(self.executors.reported(event.executor, event.attempt, failed=failed), now_s)
-        if attempt is None or not known:
+        if attempt is None or not running or attempt.executor != event.executor:
             return []  # it was discarded, and its executor is being killed
         match event:
             case ExecutorBeat():
@@ -320,10 +319,9 @@ class NodeCore:
 
     def _take_back(self, names: tuple[str, ...]) -> None:
         """Have attempts wait again, before all others, that an executor was given and has not begun."""
-        back = {name: self.attempts[name] for name in names if name in self.attempts}
-        for attempt in back.values():
-            attempt.executor = -1
-        self._queue = back | self._queue
+        for name in reversed([name for name in names if name in self.attempts]):
+            self.attempts[name].executor = -1
+            self._queue = {name: self.attempts[name]} | self._queue
 
     def _begin(self, name: str, now_s: float) -> None:
         """Record that an executor begins an attempt that it was given before."""
@@ -353,9 +351,8 @@ class NodeCore:
                 self._give(executor, attempt)
             given.setdefault(executor.number, []).extend(following)
         for number, some in given.items():
-            if some:
-                orders = tuple([attempt.instruction(self.limits) for attempt in some])
-                actions.append(Execute(number, some[0].job, orders))
+            orders = tuple([attempt.instruction(self.limits) for attempt in some])
+            actions += [Execute(number, some[0].job, orders)] if orders else []
         return actions
 
     def _give(self, executor: ExecutorRecord, attempt: NodeAttempt) -> None:
