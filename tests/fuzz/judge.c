@@ -229,7 +229,9 @@ static int same(const u8 *base, span a, span b) {
 static int number_of(const u8 *base, span s, i64 *number) {
     *number = 0;
     if (s.length == ABSENT || !s.length || (s.length == 1 && base[s.at] == '-')) return 0;
-    for (u32 i = 0; i < s.length; i++) *number = *number * 10 + (base[s.at + i] - '0');
+    u32 sign = base[s.at] == '-';
+    for (u32 i = sign; i < s.length; i++) *number = *number * 10 + (base[s.at + i] - '0');
+    if (sign) *number = -*number;
     return 1;
 }
 
