@@ -60,11 +60,11 @@ static const u8 *escaped_end(const step *s, const u8 *p, const u8 *end) {
 }
 
 static const u8 *number_end(const step *s, const u8 *p, const u8 *end) {
-    if (p < end && *p == '-') return p + 1;
+    if (p < end && *p == '-' && s->kind != EPOCH) return p + 1;
     const u8 *after = after_digits(p, end);
     if (s->kind == STATUS) return after - p >= 3 ? p + 3 : NULL;
     if (after == p) return NULL;
-    return s->kind == DECIMAL ? fraction_end(after, end) : after;
+    return s->kind == INTEGER ? after : fraction_end(after, end);
 }
 
 /* Whether a value that ends at `p` may be only the first of a list. */
@@ -113,6 +113,7 @@ static const u8 *value_end(const step *s, const u8 *p, const u8 *end) {
         break;
     case STATUS:
     case INTEGER:
+    case EPOCH:
     case DECIMAL: q = number_end(s, p, end); break;
     case SHAPE: q = shape_end(s, p, end); break;
     case ISO: q = iso_end(s, p, end); break;

@@ -20,6 +20,7 @@ enum step_kind {
     SHAPE,   /* as many bytes as there are ranges, each within its own */
     ISO,     /* a shape, perhaps a fraction, and a zone */
     QUERY,   /* `?` and an escaped value, or nothing */
+    EPOCH,   /* digits, perhaps a point and digits */
     STEP_KINDS
 };
 

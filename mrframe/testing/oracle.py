@@ -59,7 +59,7 @@ def _end(slot: ValueSlot, line: bytes, at: int) -> int | None:
         return _until_end(slot, line, at)
     else:
         end = _commas_end(line, at) if kind == "commas" else _run(slot, line, at)
-        if (end == at and not slot.escapes) or (kind == "vhost_port" and _is_client(line, at)):
+        if (end == at and not slot.escapes) or (kind == "vhost_port" and not slot.detail and _is_client(line, at)):
             end = None
     if end is None and slot.maybe_dash and line[at : at + 1] == b"-":
         return at + 1

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from mrframe.errors import FormatError
 from mrframe.formats.grammar.grammar import Kind
 from mrframe.formats.grammar.strftime import CLF
 
@@ -171,6 +172,30 @@ def nginx_meaning(name: str) -> Meaning:
     if name == "proxy_add_x_forwarded_for":
         return Meaning("commas", field, empty=True)
     return Meaning("text", field, blanks=_NGINX_FREE.fullmatch(name) is not None, empty=True)
+
+
+_TYPED: dict[str, Meaning] = {
+    "text": Meaning("text", "", empty=True),
+    "free": _free("", empty=True),
+    "int": Meaning("int", "", "signed"),
+    "float": Meaning("float", "", "signed"),
+    "padded": Meaning("int", "", "padded"),
+    "status": Meaning("status", ""),
+    "quoted": Meaning("quoted", ""),
+    "address": Meaning("vhost_port", "", "address"),
+    "iso": Meaning("iso", "time"),
+    "epoch": Meaning("epoch", "time", "s"),
+}
+
+
+def typed_meaning(name: str, kind: str) -> Meaning:
+    """Return the meaning of `${name:kind}`, where the kind may be a form of `strftime`. Only mrframe writes these."""
+    if "%" in kind:
+        return Meaning("strftime", "time", kind)
+    if kind not in _TYPED:
+        known = ", ".join(_TYPED)
+        raise FormatError(f"${{{name}:{kind}}} has no known kind: {known}, or a form of a time such as %Y-%m-%d")
+    return _TYPED[kind]._replace(name=_TYPED[kind].name or identifier(name))
 
 
 def apache_meaning(letter: str, argument: str | None) -> Meaning | None:

@@ -1,7 +1,8 @@
 """From a server's own format string, pasted verbatim, to a `Grammar`.
 
-Understood are Apache's `LogFormat` (with or without the directive, its quotes and the nickname) and nginx's
-`log_format` (with or without the directive, as one or several quoted strings). Raises FormatError, naming
+Understood are Apache's `LogFormat` (with or without the directive, its quotes and the nickname), nginx's
+`log_format` (with or without the directive, as one or several quoted strings), and the strings of HAProxy and Envoy
+(`notations.py`). Raises FormatError, naming
 the place, for a string that cannot be a format: an unknown Apache directive, two values with nothing between
 them, a line break inside a record.
 """
@@ -14,8 +15,9 @@ from dataclasses import replace
 
 from mrframe.errors import FormatError
 from mrframe.formats.grammar.cuts import with_ends
-from mrframe.formats.grammar.directives import Meaning, apache_meaning, nginx_meaning
+from mrframe.formats.grammar.directives import Meaning, apache_meaning, nginx_meaning, typed_meaning
 from mrframe.formats.grammar.grammar import ROLES, TIME_KINDS, Element, Grammar, Kind, ValueSlot
+from mrframe.formats.grammar.notations import envoy_pieces, haproxy_pieces, is_envoy, is_haproxy
 from mrframe.formats.grammar.time_parts import Piece, join_times
 
 _APACHE_DIRECTIVE = re.compile(
@@ -23,7 +25,7 @@ _APACHE_DIRECTIVE = re.compile(
     r"(?:\{(?P<argument>[^}]*)\})?(?P<letter>\^t[io]|\^FB|[A-Za-z]))"
 )
 _APACHE_LINE = re.compile(r"^(?:LogFormat|(?:Custom|Transfer)Log\s+(?:\"[^\"]*\"|\S+))\s+", re.IGNORECASE)
-_NGINX_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)\}|(?P<plain>\w+))", re.ASCII)
+_NGINX_VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+)(?::(?P<kind>[^{}]+))?\}|(?P<plain>\w+))", re.ASCII)
 _NGINX_WORD = re.compile(r"""\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s;'"][^\s;]*))""", re.DOTALL)
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r"}
 _RESERVED = ("file", "offset", "line")  # fields that every reader has
@@ -33,7 +35,11 @@ _MAYBE_NOTHING: tuple[Kind, ...] = ("text", "list", "commas", "int", "float", "s
 def parse_format(text: str, name: str = "") -> Grammar:
     """Return the grammar of a format string. `name` is for messages. Raises FormatError if it cannot be one."""
     stripped = text.strip()
-    if stripped.lower().startswith("log_format") or (
+    if is_envoy(stripped):
+        pieces, escape = list(envoy_pieces(stripped)), "default"
+    elif is_haproxy(stripped):
+        pieces, escape = list(haproxy_pieces(stripped)), "default"
+    elif stripped.lower().startswith("log_format") or (
         not _APACHE_LINE.match(stripped) and re.search(r"\$\{?[a-z]", stripped)
     ):
         body, escape = _nginx_string(stripped)
@@ -120,7 +126,7 @@ def _nginx_pieces(body: str) -> Iterator[Piece]:
         if match.start() > at:
             yield body[at : match.start()]
         name = match["braced"] or match["plain"]
-        yield nginx_meaning(name), match[0], False
+        yield typed_meaning(name, match["kind"]) if match["kind"] else nginx_meaning(name), match[0], False
         at = match.end()
     if at < len(body):
         yield body[at:]
@@ -181,6 +187,8 @@ def _slot(piece: tuple[Meaning, str, bool], taken: set[str], reserved: set[str],
     if name == "client" and "host" not in all_names:
         name = "host"
     names: tuple[str, ...] = ROLES.get(kind, (name,))
+    if detail == "address":
+        names = (name, "client_port" if name == "host" else f"{name}_port")
     if kind in TIME_KINDS and name == "end_time":
         names = tuple(f"end_{role}" for role in names)
     if name == "bytes_sent" and "size" not in all_names:

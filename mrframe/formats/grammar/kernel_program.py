@@ -14,7 +14,7 @@ from mrframe.formats.grammar import strftime
 from mrframe.formats.grammar.grammar import END, Element, Grammar, ValueSlot
 from mrframe.formats.grammar.patterns import Capture
 
-LITERAL, RUN, ESCAPED, QUOTED, STATUS, INTEGER, DECIMAL, SHAPE, ISO, QUERY = range(10)
+LITERAL, RUN, ESCAPED, QUOTED, STATUS, INTEGER, DECIMAL, SHAPE, ISO, QUERY, EPOCH = range(11)
 MAY_BE_EMPTY, MAY_BE_DASH, NO_COMMA_LAST, NO_SEPARATOR, NO_CLIENT, ONLY_REQUEST, BLANK_FIRST, PADDED = (
     1 << bit for bit in range(8)
 )
@@ -111,8 +111,10 @@ def _value(slot: ValueSlot, captures: bytes) -> Step:
         kind = QUOTED
     elif slot.kind == "query" and slot.escapes:
         kind = QUERY
-    elif slot.kind in ("query", "epoch"):
+    elif slot.kind == "query":
         raise _Unsupported
+    elif slot.kind == "epoch":
+        kind = EPOCH
     elif slot.kind == "list":
         kind = DECIMAL if slot.detail == "numbers" else RUN
         stops = b" ," + slot.stop
@@ -125,7 +127,7 @@ def _value(slot: ValueSlot, captures: bytes) -> Step:
         flags = (flags & ~MAY_BE_EMPTY) | (ONLY_REQUEST if slot.kind == "request" else 0)
     else:
         kind = ESCAPED if slot.escapes else RUN
-        flags |= NO_CLIENT if slot.kind == "vhost_port" else 0
+        flags |= NO_CLIENT if slot.kind == "vhost_port" and not slot.detail else 0
     return kind, flags, bytes(sorted(set(stops))), low, high, words, captures
 
 

@@ -123,7 +123,7 @@ def patterns_of(grammar: Grammar, wanted: Sequence[Capture]) -> Patterns:
         if vhost_before:  # a `-` there is left to the strict pattern, which looks at the bytes before it
             quick = text.replace("[^\\x20]++", r"[.-\xff][^\x20]*+")
             text = quick if quick != text else f"(?!- ){text}"
-        vhost_before = element.kind == "vhost_port"
+        vhost_before = element.kind == "vhost_port" and not element.detail
         fast += text
         captures += [(element, role) for role in order]
         strict_groups += [groups] * len(order)
@@ -186,7 +186,7 @@ def _strict_value(slot: ValueSlot) -> str:
     if slot.kind == "query":
         return f"(?:\\?{_value(slot, least='*')})?+"
     if slot.kind in ("quoted", "vhost_port"):
-        return f'"{_value(slot)}"' if slot.kind == "quoted" else _NO_VHOST + _value(slot)
+        return f'"{_value(slot)}"' if slot.kind == "quoted" else _NO_VHOST * (not slot.detail) + _value(slot)
     if slot.kind == "list":
         return _list(slot)
     if slot.kind == "commas":

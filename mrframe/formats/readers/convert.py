@@ -223,8 +223,8 @@ def decode(raw: bytes) -> str:
 
 def converter_for(slot: ValueSlot, role: str) -> Converter:
     """The converter of one field."""
-    if slot.kind == "further":
-        return Further(slot.roles.index(role))
+    if slot.kind == "further" or slot.detail == "trimmed":
+        return Further(slot.roles.index(role) if slot.kind == "further" else 0)
     if role in ("day", "hour", "minute"):
         return InOrder(lambda raw: truncated(slot.kind, slot.detail, role, raw))
     if role == "time":
