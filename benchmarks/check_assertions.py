@@ -98,6 +98,10 @@ ALB = {
     "time": "iso",
     **{f"{part}_processing_time": f"{part}_processing_s" for part in ("request", "target", "response")},
     "target_port_list": "target_list",
+    "conn_trace_id": "extra_1",
+    "transformed_host": "extra_2",
+    "transformed_uri": "extra_3",
+    "request_transform_status": "extra_4",
     "target_status_code_list": "target_status_list",
 }
 TRAEFIK = {
