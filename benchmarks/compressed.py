@@ -2,7 +2,8 @@
 
 The logs are compressed as by gzip (level 6), each alone and all in one file. A job reads the plain ones and
 the compressed ones in turn, on local nodes and without saved results. The figure is the ratio of the second to the
-first in the same round (median, smallest, largest). Decoding uses the extra isal, or zlib when isal alone is
+first in the same round (median, smallest, largest), and for one file to the decoder alone, which decodes it to
+nowhere in one process. Decoding uses the extra isal, or zlib when isal alone is
 hidden. The answers must be the same bytes. Not here: other programs, and judging answers (`run.py`).
 """
 
@@ -20,7 +21,17 @@ from statistics import median
 
 from measuring import Measured, adopt_orphans, measure
 
-ROW = "| {:26} | {:>6.2f} | {:>6.2f} | {:>4.2f} ({:.2f} to {:.2f}) | {:>8.2f} | {:>5.2f} |"
+ROW = "| {:26} | {:>6.2f} | {:>6.2f} | {:>4.2f} ({:.2f} to {:.2f}) | {:>8.2f} | {:>5.2f} | {:>6} | {:>5} |"
+DECODE = """
+import sys
+try:
+    from isal.igzip import open
+except ImportError:
+    from gzip import open
+with open(sys.argv[1], "rb") as packed:
+    while packed.read(1 << 20):
+        pass
+"""
 
 
 def main() -> int:
@@ -38,7 +49,8 @@ def main() -> int:
         hidden = os.path.join(folder, "hidden")
         Path(hidden, "isal").mkdir(parents=True)
         Path(hidden, "isal", "__init__.py").write_text("raise ImportError\n")
-        print("| what, by what | plain s | gzip s | ratio | CPU: gzip s | ratio |\n|---|---|---|---|---|---|")
+        print("| what, by what | plain s | gzip s | ratio | CPU: gzip s | ratio | decoder alone s | gzip / it |")
+        print("|---|---|---|---|---|---|---|---|")
         libraries = {"isal": {}} if importlib.util.find_spec("isal") else {}
         for library, env in {**libraries, "zlib": {"PYTHONPATH": hidden}}.items():
             for shape, (plain, packed) in shapes.items():
@@ -85,6 +97,7 @@ class Compared:
     def __init__(self, options: argparse.Namespace, folder: str, env: dict[str, str]) -> None:
         self._options, self._folder, self._env = options, folder, env
         self._rounds: list[tuple[Measured, Measured]] = []
+        self._alone: list[Measured] = []
 
     def round(self, plain: str, packed: str, *, swapped: bool) -> None:
         """One run of each."""
@@ -92,6 +105,8 @@ class Compared:
         if self._answer(plain).read_bytes() != self._answer(packed).read_bytes():
             sys.exit("the answers over plain and compressed logs differ")
         self._rounds.append((runs[plain], runs[packed]))
+        if os.path.isfile(packed):
+            self._alone.append(measure((sys.executable, "-c", DECODE, packed), env=self._env, orphans=True))
 
     def _answer(self, path: str) -> Path:
         return Path(f"{path}.answer")
@@ -108,6 +123,7 @@ class Compared:
     def row(self, name: str) -> str:
         """Medians over the rounds."""
         ratios = [packed.wall_s / plain.wall_s for plain, packed in self._rounds]
+        to_alone = [packed.wall_s / one.wall_s for (_, packed), one in zip(self._rounds, self._alone, strict=False)]
         return ROW.format(
             name,
             median(plain.wall_s for plain, _ in self._rounds),
@@ -117,6 +133,8 @@ class Compared:
             max(ratios),
             median(packed.cpu_s for _, packed in self._rounds),
             median(packed.cpu_s / plain.cpu_s for plain, packed in self._rounds),
+            f"{median(one.wall_s for one in self._alone):.2f}" if self._alone else "–",
+            f"{median(to_alone):.2f}" if to_alone else "–",
         )
 
 

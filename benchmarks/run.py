@@ -24,7 +24,7 @@ from pathlib import Path
 from answers import OK, judge
 from contestants import JOBS, SLOW, YARDSTICKS, Contestant, contestants, missing
 from inputs import SIZES, Input, folder_of_data, ready
-from measuring import adopt_orphans, measure
+from measuring import adopt_orphans, measure, processor
 from table import Run, rows_of, shown
 
 
@@ -58,12 +58,17 @@ def rounds_of(job: str, taking_part: list[Contestant], given: Input, options: ar
     return runs
 
 
+def yardstick(job: str, options: argparse.Namespace) -> str:
+    """Return the contestant to which the ratios of a job are taken."""
+    return str(options.yardstick or YARDSTICKS[job])
+
+
 def chosen(job: str, given: Input, options: argparse.Namespace) -> list[Contestant]:
     """Return the contestants: all, or those asked for with mrframe and the yardstick."""
     everybody = contestants(job, given.files, options.sizes)
     if not options.peer:
         return list(everybody.values())
-    wanted = {YARDSTICKS[job], *options.peer}
+    wanted = {yardstick(job, options), *options.peer}
     return [one for name, one in everybody.items() if name in wanted or name.startswith("mrframe")]
 
 
@@ -71,7 +76,8 @@ def heading(options: argparse.Namespace) -> str:
     """Return the conditions of the figures: machine, versions, rounds."""
     absent = f" Not installed: {', '.join(missing())}." if missing() else ""
     return (
-        f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, sizes `{options.sizes}`, {options.rounds} rounds; "
+        f"{processor()}, {os.cpu_count()} cores, Python {sys.version.split()[0]}, sizes `{options.sizes}`, "
+        f"{options.rounds} rounds; "
         f"load at the start {os.getloadavg()[0]:.1f}. Medians over the rounds, ratios with their range.{absent}\n"
     )
 
@@ -93,6 +99,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--peer", action="append", help="only this peer beside mrframe and the yardstick (may be repeated)"
     )
+    parser.add_argument("--yardstick", help="the contestant of the ratios, such as duckdb-csv (pool-tuned or pool)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (3); slow peers take part only in the first")
     parser.add_argument("--limit", type=float, default=600, metavar="SECONDS", help="longest time for a run (600)")
     parser.add_argument("--data", type=Path, default=folder_of_data(), help="folder of inputs and results")
@@ -110,7 +117,8 @@ def main(arguments: list[str] | None = None) -> int:
         given = ready(JOBS[job], options.sizes, options.data)
         own = rounds_of(job, chosen(job, given, options), given, options)
         runs += own
-        one = shown(job, rows_of(own, YARDSTICKS[job]), YARDSTICKS[job], given.bytes)
+        measure_of = yardstick(job, options)
+        one = shown(job, rows_of(own, measure_of), measure_of, given.bytes)
         text += "\n" + one
         print(one, flush=True)
     others_s, wall_s = sum(run.others_s for run in runs), sum(run.wall_s for run in runs)
