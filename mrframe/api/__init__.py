@@ -2,7 +2,7 @@
 
     run a job here and now            run, Result, Summary, Progress, plan_run, Trial
     the standing cluster              start_cluster, stop_cluster, cluster_status, connect, Client, Submission
-    questions and formats             count_job, log_formats, detect_format, format_fields, try_format
+    questions and formats             count_job, select_job, log_formats, detect_format, format_fields, try_format
     kept runs and cached results       input_lines, kept_failures, last_id, SavedResults
     jobs and this machine             find_job, load_job, start_job, ready_names, examine
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         name_formats,
         try_format,
     )
+    from mrframe.api.questions.select_job import select_job
     from mrframe.api.result import Result
     from mrframe.api.run_plan import PlannedFile, RunPlan, plan_run
     from mrframe.api.standing.by_id import (
@@ -89,6 +90,7 @@ _MODULES = {
         *("DetectedFormat", "LogFormat", "Mismatch", "TriedFormat"),
         *("detect_format", "format_fields", "formats_of_config", "log_formats", "name_formats", "try_format"),
     ),
+    "api.questions.select_job": ("select_job",),
     "api.result": ("Result",),
     "api.run_plan": ("PlannedFile", "RunPlan", "plan_run"),
     "api.standing.by_id": (
@@ -200,6 +202,7 @@ __all__ = [
     "ready_names",
     "run",
     "run_again",
+    "select_job",
     "sink_for",
     "start_cluster",
     "start_job",

@@ -22,6 +22,7 @@ SECTIONS = {
     "Run a job": {
         "run": "Run one job over log files and print its result.",
         "count": "Answer a question about log fields without a job file.",
+        "select": "Show records of a log.",
         "demo": "Run three commands over logs that come with mrframe, and show them.",
         "init": "Write a ready job, with a test, to start your own from.",
         "check": "Is this job safe to distribute? Runs it in many ways and compares.",

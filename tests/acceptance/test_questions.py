@@ -166,3 +166,44 @@ def test_too_many_empty_periods_are_refused_with_the_remedy(ask, tmp_path):
     assert result.exit_code != 0
     assert "--no-fill" in str(result.exception)
     assert len(ask("count", "stray.log", "--by", "5m", "--no-fill")) == 2
+
+
+def test_select_shows_the_first_records_for_which_a_condition_holds(ask):
+    rows = ask("select", "path", "size / 10", "access.log", "--where", "size > 40", "--first", "3")
+    there = [{"path": path, "size / 10": size / 10} for _, path, size, _ in RECORDS if size > 40]
+    assert rows == list(enumerate(there[:3], 1))
+    assert len(ask("select", "path", "access.log")) == 20
+    assert ask("select", "path", "access.log", "--where", "size == 7") == []
+
+
+def test_select_shows_the_largest_and_leaves_out_those_without_a_value(ask):
+    rows = ask("select", "size", "host", "access.log", "--largest", "size", "--first", "100")
+    sizes = sorted((size for _, _, size, _ in RECORDS if size), reverse=True)
+    assert [value["size"] for _, value in rows] == sizes
+    ties = ask("select", "time.hour", "size", "access.log", "--largest", "time.hour", "--first", "4")
+    hours = sorted(((-time.hour, size) for time, _, size, _ in RECORDS))
+    assert [(-value["time.hour"], value["size"] or 0) for _, value in ties] == hours[:4]
+
+
+def test_a_sample_is_the_same_for_any_splits_and_in_the_order_of_the_input(ask):
+    rows = ask("select", "size", "access.log", "--sample", "9", "--where", "size > 0")
+    sizes = [value["size"] for _, value in rows]
+    assert sizes == sorted(set(sizes))
+    assert len(sizes) == 9
+    assert sizes != [size for _, _, size, _ in RECORDS if size][:9]
+    cut = ("--engine", "local", "--nodes", "2", "--split-bytes", "500", "--partitions", "2")
+    assert ask("select", "size", "access.log", "--sample", "9", "--where", "size > 0", *cut) == rows
+
+
+def test_all_records_come_with_their_places(ask):
+    result = ask("select", "size", "access.log", "--first", "0", "--format", "csv", raw=True)
+    lines = [line.split(",") for line in result.stdout.splitlines()]
+    assert lines[0] == ["file", "offset", "size"]
+    assert [line[2] for line in lines[1:]] == [str(size or "") for _, _, size, _ in RECORDS]
+    assert ask("select", "request", "app.jsonl", raw=True).exit_code != 0
+    assert ask("select", "took.ms", "app.jsonl", "--first", "1") == [(1, {"took.ms": 0})]
+
+
+def test_selections_that_contradict_themselves_are_refused(ask):
+    for args in (["--sample", "3", "--first", "2"], ["--largest", "size", "--first", "0"]):
+        assert isinstance(ask("select", "size", "access.log", *args, raw=True).exception, UsageError)

@@ -69,7 +69,7 @@ def period_expression(by: str, zone: str | None, time: str) -> Expression:
 
 
 def map_of(keys: Sequence[Expression], value: Any) -> Callable[..., Any]:
-    """Return a map that yields the keys, as a tuple if there are several, and the value.
+    """Return a map that yields the keys, as a tuple if there are several and None if there are none, and the value.
 
     The value is an expression, a tuple of them, {name: one of these}, or None. Parameters are the fields.
     """
@@ -132,4 +132,6 @@ def _assigned(one: Expression, body: list[ast.stmt]) -> ast.expr:
 
 
 def _tuple(parts: list[ast.expr]) -> ast.expr:
+    if not parts:
+        return ast.Constant(None)
     return parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load())
