@@ -55,6 +55,8 @@ STAGES = {  # by module, or function or class in it; all other code belongs to i
     "task.map.pair_map_task": "map",
     "shuffle.run_file.run_reader": "merge",
     "shuffle.merge": "merge",
+    "shuffle.text_merge": "merge",
+    "shuffle.text_buffer": "fold",
     "task.reduce.sorted_output": "sort output",
     "task.reduce.merged_states": "reduce",
     "task.reduce.reduce_task": "reduce",

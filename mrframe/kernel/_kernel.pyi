@@ -29,6 +29,35 @@ def merge(
     its last item. None, with nothing taken, for columns of another form.
     """
 
+def texts_of_lines(block: bytes, /) -> Texts:
+    """Return the lines of a block, each of which ends with a newline, decoded as all text of logs is."""
+
+def texts_of_column(keys: bytes | memoryview, /) -> Texts | None:
+    """Return the texts of an encoded column of a run file, None if it is of another form."""
+
+def sort_texts(
+    ranges: list[tuple[Texts, int, int]], slots: int | tuple[bytes, ...], guess: int, /
+) -> tuple[Sections, int]:
+    """Sort ranges of texts together, with None for each value.
+
+    `slots` is the number of bits of the usual hash in a slot, or a tuple of cuts between ranges of keys, which are
+    numbered. `guess` is the number of texts in the first block. Also returns that of the block that would follow.
+    """
+
+def lines_of(keys: bytes | memoryview, /) -> bytes | None:
+    """Return the texts of a column as lines, None for other columns and for text that was no UTF-8 in a log."""
+
+@final
+class Texts:
+    """A column of texts."""
+
+    size_bytes: int
+    """The bytes that are held, including those that sorting needs besides."""
+    last: bytes
+    def __len__(self) -> int: ...
+    def end(self, start: int, bound: bytes, after: bool, /) -> int:
+        """Return the index of the first text from `start` on that sorts after a bound, or is equal if not `after`."""
+
 @final
 class Program:
     """A format as steps of a line (`formats/grammar/kernel_program.py`). Raises ValueError for other steps."""

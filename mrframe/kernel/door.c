@@ -1,6 +1,7 @@
 /* The module `_kernel`: it brings the types of the doors together. */
 #include "find.h"
 #include "merge_door.h"
+#include "sort_door.h"
 #include "table_door.h"
 
 static PyObject *count_lines(PyObject *module, PyObject *data) {
@@ -21,7 +22,7 @@ static PyMethodDef methods[] = {
 };
 
 static int fill(PyObject *module) {
-    if (add_scan_types(module) || add_table_type(module)) return -1;
+    if (add_scan_types(module) || add_table_type(module) || add_sort_types(module)) return -1;
     return PyModule_AddStringConstant(module, "VECTORS", MRFRAME_VECTORS);
 }
 

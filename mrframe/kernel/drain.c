@@ -3,9 +3,10 @@
 
 #include <stdlib.h>
 
+#include "hash.h"
+
 enum { BLOCK_RECORDS_MAX = SIZED(4096, 16), BLOCK_BYTES = SIZED(256 * 1024, 64), FIRST_GUESS = SIZED(512, 4) };
 enum { PIECE_ITEMS_MAX = SIZED(16384, 8) };
-enum { FEW_ROWS = SIZED(48, 3) }; /* that are sorted by comparing */
 enum { AHEAD = 8 }; /* keys or texts that are fetched from memory before they are written */
 
 /* ---- text ------------------------------------------------------------------------------------------------------- */
@@ -34,15 +35,13 @@ int is_utf8(const u8 *p, size_t length, int surrogates) {
     return 1;
 }
 
-/* The characters of a text, as Python decodes it: each byte that is no UTF-8 is one. */
-static size_t characters(const u8 *p, size_t length, int surrogates) {
+size_t characters(const u8 *p, size_t length, int surrogates) {
     size_t count = 0, valid;
     for (const u8 *end = p + length; p < end; count++, p += valid ? valid : 1) valid = character(p, end, surrogates);
     return count;
 }
 
-/* Copies a text of a log, each byte that is no UTF-8 as a surrogate, as Python decodes and encodes it. */
-static size_t copy_escaped(u8 *to, const u8 *p, size_t length) {
+size_t copy_escaped(u8 *to, const u8 *p, size_t length) {
     const u8 *end = p + length;
     u8 *start = to;
     while (p < end) {
@@ -147,13 +146,6 @@ static void put_packed_head(buffer *b, u8 small, u8 large, size_t items) {
     else
         put_big_endian(b, large, items, 2);
 }
-
-/* A key on its way into a block. */
-typedef struct {
-    u64 prefix;     /* the first eight bytes, to be compared as a number */
-    const u8 *text; /* as it is written */
-    u32 length, id, slot, piece; /* long lists of one key are cut into pieces */
-} row;
 
 typedef struct {
     const table *table;
@@ -388,63 +380,6 @@ static int cut(work *w, const row *at, const row *end) {
 
 /* ---- slots and order -------------------------------------------------------------------------------------------- */
 
-static u32 crc_of_byte(u32 byte) {
-    for (int i = 0; i < 8; i++) byte = byte & 1 ? byte >> 1 ^ 0xedb88320u : byte >> 1;
-    return byte;
-}
-
-/* The CRC-32 of the canonical bytes of a text, of which a slot is the first bits (`shuffle/partition.py`). */
-static u32 hash_of(const u32 *crc_table, const u8 *text, size_t length) {
-    u32 crc = 0xffffffffu;
-    crc = crc_table[(crc ^ 's') & 255] ^ crc >> 8;
-    for (size_t i = 0; i < length; i++) crc = crc_table[(crc ^ text[i]) & 255] ^ crc >> 8;
-    return ~crc;
-}
-
-/* Whether `a` sorts before `b`. No text has a NUL, so equal prefixes of short texts are those of the same length. */
-static inline int sorts_before(const row *a, const row *b) {
-    if (a->prefix != b->prefix) return a->prefix < b->prefix;
-    if (a->length <= 8 || b->length <= 8) return a->length < b->length;
-    int order = memcmp(a->text + 8, b->text + 8, least(a->length, b->length) - 8);
-    return order ? order < 0 : a->length < b->length;
-}
-
-/* Sorts by merging, stably. `spare` is as long as the rows. */
-static void sort_rows(row *rows, row *spare, size_t count) {
-    if (count <= 12) { /* by insertion */
-        for (size_t i = 1, j; i < count; i++) {
-            row one = rows[i];
-            for (j = i; j && sorts_before(&one, &rows[j - 1]); j--) rows[j] = rows[j - 1];
-            rows[j] = one;
-        }
-        return;
-    }
-    size_t half = count / 2, left = 0, right = half, to = 0;
-    sort_rows(rows, spare, half);
-    sort_rows(rows + half, spare, count - half);
-    if (!sorts_before(&rows[half], &rows[half - 1])) return;
-    memcpy(spare, rows, half * sizeof *rows);
-    while (left < half && right < count)
-        rows[to++] = sorts_before(&rows[right], &spare[left]) ? rows[right++] : spare[left++];
-    memcpy(rows + to, spare + left, (half - left) * sizeof *rows);
-}
-
-/* Sorts by one byte of the prefix after another, as far as that leaves enough rows to share one. */
-static void sort_by_prefix(row *rows, row *spare, size_t count, int shift) {
-    for (; count > FEW_ROWS && shift >= 0; shift -= 8) {
-        size_t end[257] = {0};
-        for (size_t i = 0; i < count; i++) end[(rows[i].prefix >> shift & 255) + 1]++;
-        if (end[(rows->prefix >> shift & 255) + 1] == count) continue;
-        for (size_t byte = 0; byte < 256; byte++) end[byte + 1] += end[byte];
-        for (size_t i = 0; i < count; i++) spare[end[rows[i].prefix >> shift & 255]++] = rows[i];
-        memcpy(rows, spare, count * sizeof *rows);
-        for (size_t byte = 0, from = 0; byte < 256; from = end[byte++])
-            if (end[byte] > from + 1) sort_by_prefix(rows + from, spare, end[byte] - from, shift - 8);
-        return;
-    }
-    sort_rows(rows, spare, count);
-}
-
 /* Sorts by slot and text, and encodes slot by slot. */
 static int encode_slots(work *w) {
     size_t slots = (size_t)1 << w->form->bits;
@@ -455,7 +390,7 @@ static int encode_slots(work *w) {
     for (size_t i = 0; i < w->count; i++) w->spare[end[w->rows[i].slot]++] = w->rows[i];
     int failed = 0;
     for (size_t slot = 0, from = 0; slot < slots && !failed; from = end[slot++]) {
-        sort_by_prefix(w->spare + from, w->rows, end[slot] - from, 56);
+        sort_rows(w->spare + from, w->rows, end[slot] - from);
         failed = cut(w, w->spare + from, w->spare + end[slot]);
     }
     free(end);
@@ -489,10 +424,10 @@ static size_t pieces_of(const work *w, u32 id) {
     return values ? (size_t)((values + PIECE_ITEMS_MAX - 1) / PIECE_ITEMS_MAX) : 1;
 }
 
-static void add_rows(work *w, const u32 *crc_table, u32 id, const u8 *text, u32 length) {
+static void add_rows(work *w, u32 id, const u8 *text, u32 length) {
     int bits = w->form->bits;
-    u32 slot = bits ? hash_of(crc_table, text, length) >> (32 - bits) : 0;
-    row one = {prefix_of(text, length), text, length, id, slot, 0};
+    u32 slot = bits ? hash_of(text, length) >> (32 - bits) : 0;
+    row one = {prefix_at(text, length, 0), text, length, id, slot, 0};
     for (size_t pieces = pieces_of(w, id); one.piece < pieces; one.piece++) w->rows[w->count++] = one;
 }
 
@@ -512,9 +447,7 @@ static int collect(work *w) {
     const texts *keys = &w->table->keys;
     const different *d = w->table->different[0];
     size_t rows = keys->used + (d ? d->pairs.used / PIECE_ITEMS_MAX : 0) + 1;
-    u32 crc_table[256];
     u8 *to = NULL;
-    for (u32 byte = 0; byte < 256; byte++) crc_table[byte] = crc_of_byte(byte);
     w->rows = allocate(rows, sizeof *w->rows);
     w->spare = allocate(rows, sizeof *w->spare);
     w->out->others = malloc((keys->used + 1) * sizeof *w->out->others);
@@ -525,14 +458,14 @@ static int collect(work *w) {
         if (is_other(w, id)) {
             w->out->others[w->out->others_count++] = id;
         } else if (w->form->written) {
-            add_rows(w, crc_table, id, w->form->written[id].text, (u32)w->form->written[id].length);
+            add_rows(w, id, w->form->written[id].text, (u32)w->form->written[id].length);
         } else if (w->table->filling == FROM_RUNS || is_utf8(text, e->length, 0)) {
-            add_rows(w, crc_table, id, text, e->length);
+            add_rows(w, id, text, e->length);
         } else {
             if (!w->escaped) to = w->escaped = escaped_room(w);
             if (!w->escaped) return -1;
             u32 length = (u32)copy_escaped(to, text, e->length);
-            add_rows(w, crc_table, id, to, length);
+            add_rows(w, id, to, length);
             to += length;
         }
     }

@@ -3,6 +3,7 @@
 #ifndef MRFRAME_DRAIN_H
 #define MRFRAME_DRAIN_H
 
+#include "sort.h"
 #include "table.h"
 
 enum { NONES_MAX = 4, SLOT_BITS_MAX = 16 };
@@ -60,20 +61,15 @@ void drained_free(drained *d);
 /* Whether bytes are UTF-8. With `surrogates`, as Python's `surrogatepass` takes it. */
 int is_utf8(const u8 *p, size_t length, int surrogates);
 
+/* The characters of a text, as Python decodes it: each byte that is no UTF-8 is one. */
+size_t characters(const u8 *p, size_t length, int surrogates);
+
+/* Copies a text of a log, each byte that is no UTF-8 as a surrogate, as Python decodes and encodes it. Returns the bytes
+ * written, at most three times as many. */
+size_t copy_escaped(u8 *to, const u8 *p, size_t length);
+
 /* A column of ints, as a run file has it: whether it is one of so many, and each of them. */
 int is_ints(bytes column, size_t records);
 i64 int_at(bytes column, size_t i);
-
-/* The first eight bytes of a text, zeros behind it, to be compared as a number. */
-static inline u64 prefix_of(const u8 *text, size_t length) {
-    u64 prefix = 0;
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && !defined(MRFRAME_PLAIN_C)
-    if (length) memcpy(&prefix, text, length < 8 ? length : 8);
-    prefix = __builtin_bswap64(prefix);
-#else /* plain C makes no use of the order of bytes in memory */
-    for (size_t i = 0; i < 8; i++) prefix = prefix << 8 | (i < length ? text[i] : 0);
-#endif
-    return prefix;
-}
 
 #endif

@@ -15,7 +15,7 @@ static int open_key(run *r) {
     if ((stop == NULL) != (r->record + 1 == r->records)) return 0;
     r->key = key;
     r->length = (size_t)((stop ? stop : end) - key);
-    r->prefix = prefix_of(key, r->length);
+    r->prefix = prefix_at(key, r->length, 0);
     return 1;
 }
 

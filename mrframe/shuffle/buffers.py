@@ -47,6 +47,9 @@ class RunTarget(Protocol):
     def add_encoded(self, sections: Iterable[tuple[int, str, Sequence[tuple[int, bytes, bytes]]]]) -> None:
         """Append a run that is sorted and encoded already. See `RunWriter.add_encoded`."""
 
+    def add_texts(self, columns: Iterable[Any]) -> None:
+        """Sort columns of text and append them as one run. See `RunWriter.add_texts`."""
+
 
 class Buffer(Protocol):
     """Holds the output of a map until it is written. Which columns it takes depends on the path of the map."""

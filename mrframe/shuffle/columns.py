@@ -20,6 +20,7 @@ from operator import itemgetter
 from typing import Any
 
 from mrframe.errors import CorruptData
+from mrframe.kernel import compiled
 from mrframe.shuffle.values import all_plain, datetime_from, datetime_numbers, is_plain, pack_values, unpack_values
 
 __all__ = ["all_plain", "decode", "encode", "is_plain"]
@@ -63,6 +64,10 @@ def lines_of(keys: bytes | memoryview, values: bytes | memoryview) -> bytes | No
     """
     if bytes(keys[:1]) != b"s" or bytes(values[:1]) != b"n":
         return None
+    kernel = compiled()
+    if kernel is not None:
+        found: bytes | None = kernel.lines_of(keys)
+        return found
     text = bytes(keys[1:])
     if b"\xed" in text and _SURROGATE.search(text):
         return None

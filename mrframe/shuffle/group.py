@@ -8,13 +8,15 @@ The values of a key are a stream even if they fill many blocks: at most one bloc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import compress, islice, pairwise
 from operator import ne
 from typing import Any
 
 from mrframe.shuffle.keys import canonical, sorts_natively
 from mrframe.shuffle.run_file.pair_blocks import Block
+
+Groups = tuple[list[Any], list[Iterable[Any]]]
 
 
 def runs_of_equal(kind: str, keys: list[Any]) -> list[int]:
@@ -43,19 +45,23 @@ def group(blocks: Iterator[Block]) -> Iterator[tuple[Any, Iterator[Any]]]:
 
     The values come in the order of the blocks. An iterator is valid until the next key is asked for.
     """
+    for keys, values in groups_of(blocks):
+        yield from zip(keys, map(iter, values), strict=True)
+
+
+def groups_of(blocks: Iterator[Block]) -> Iterator[Groups]:
+    """Yield the same groups, many at once: a column of keys, and one of the values of each, to be iterated over."""
     blocks = (block for block in blocks if block[1])
     kind, keys, values = next(blocks, ("", [], []))
     while keys:
         starts = runs_of_equal(kind, keys)
         last = starts[-2]
         if len(starts) == len(keys) + 1:  # each key once: usual after a combiner
-            for i in range(last):
-                yield keys[i], iter(values[i : i + 1])
+            yield keys[:last], list(zip(values[:last]))
         else:
-            for start, end in pairwise(starts[:-1]):
-                yield keys[start], iter(values[start:end])
+            yield [keys[i] for i in starts[:-2]], [values[start:end] for start, end in pairwise(starts[:-1])]
         tail = _Tail((kind, keys[last:], values[last:]), blocks)
-        yield keys[last], tail.values
+        yield [keys[last]], [tail.values]
         kind, keys, values = tail.finish()
 
 

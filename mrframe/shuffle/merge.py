@@ -25,6 +25,7 @@ from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
 from mrframe.shuffle.sort_keys import PairKind, is_native, pair_kind, ranks, sorted_pairs
 
 AT_ONCE_BYTES = 32 << 20  # memory that is sorted in one piece. Above it, block by block
+FAN_IN = 64  # streams that are merged at once
 _WEIGHED = 8  # pairs of a block that are measured to estimate its size
 
 _Ranked = tuple[PairKind, list[Any], list[Any], list[Any]]  # (kinds, keys, values, ranks): the ranks sorted
@@ -33,7 +34,7 @@ _Ranked = tuple[PairKind, list[Any], list[Any], list[Any]]  # (kinds, keys, valu
 def merge(
     streams: Sequence[Iterator[Block]],
     *,
-    fan_in: int = 64,
+    fan_in: int = FAN_IN,
     make_file: Callable[[], BinaryIO],
     by_value: bool = False,
     at_once_bytes: int = AT_ONCE_BYTES,

@@ -58,7 +58,14 @@ class Ranges:
         self._kind = kind_of(cuts)
         self._cuts = normal(cuts, self._kind)
         firsts = [slot_range(partition, slots, partitions).start for partition in range(partitions)]
-        self._slots = [first + number for first in firsts for number in range(each)]
+        self.slots = [first + number for first in firsts for number in range(each)]
+        """The slot of each range."""
+
+    def text_cuts(self) -> tuple[bytes, ...]:
+        """Return the cuts between ranges of text, as the compiled kernel compares them."""
+        before = sum(order(cut) < order("") for cut in self._cuts)
+        texts: list[bytes] = [cut.encode("utf-8", "surrogatepass") for cut in self._cuts if type(cut) is str]
+        return (*[b""] * before, *texts)
 
     def pieces(self, keys: list[Any], kind: str) -> Iterator[tuple[int, int, int]]:
         """Yield (slot, start, end) of the sorted keys that lie in each range, without the empty ones."""
@@ -69,7 +76,7 @@ class Ranges:
                 return
             end = bisect_left(keys, cut, start) if native else bisect_left(keys, order(cut), start, key=order)
             if end > start:
-                yield self._slots[number], start, end
+                yield self.slots[number], start, end
                 start = end
         if start < len(keys):
-            yield self._slots[len(self._cuts)], start, len(keys)
+            yield self.slots[len(self._cuts)], start, len(keys)

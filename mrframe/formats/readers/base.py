@@ -66,7 +66,19 @@ class Scanned:
         return values if self.kept is None else list(compress(values, self.kept))
 
 
-Column = Values | RawBytes | Scanned
+@dataclass(frozen=True, slots=True)
+class LinesOf:
+    """A column of all lines of a text, each of which ends with a newline. `count` is their number."""
+
+    text: bytes
+    count: int
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return self.count
+
+
+Column = Values | RawBytes | Scanned | LinesOf
 Forms = Mapping[int, type[Column]]
 """{index of a column: the form in which the caller would take it}. All other columns are wanted as `Values`."""
 ALL_VALUES: Forms = {}
@@ -119,7 +131,7 @@ def values_of(column: Column) -> list[Any]:
 
 def length_of(column: Column) -> int:
     """The number of records in a column, whatever its form."""
-    return len(column) if isinstance(column, Scanned) else len(column.items)
+    return len(column) if isinstance(column, (Scanned, LinesOf)) else len(column.items)
 
 
 class BlockReader(Protocol):

@@ -17,6 +17,7 @@ from mrframe.formats.readers.base import (
     Column,
     Forms,
     Lines,
+    LinesOf,
     Parsed,
     Scanned,
     Values,
@@ -45,6 +46,8 @@ class TextReader:
         """Parse a block. See `BlockReader`."""
         lines = plain_lines(block)
         columns: list[Column] = []
+        if forms.get(0) is LinesOf and self._fields == ("line",):
+            return all_good(lines, lines.count, [LinesOf(lines.body, lines.count)])
         for index, name in enumerate(self._fields):
             if name == "line" and forms.get(index) is Scanned:
                 scanned = whole_line(compiled()).scan(lines.body)

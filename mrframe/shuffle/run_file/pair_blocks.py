@@ -15,12 +15,22 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 from mrframe.errors import CorruptData, ValueRefused
 from mrframe.shuffle.columns import decode, encode, encode_text
 
 Block = tuple[str, list[Any], list[Any]]  # (kind, keys, values): the keys sorted, kind as kind_of(keys)
+
+
+class StoredBlock(NamedTuple):
+    """A block with its columns encoded: kind of its keys, number of pairs, columns."""
+
+    kind: str
+    records: int
+    keys: memoryview
+    values: memoryview
+
 
 BLOCK_RECORDS_MAX = 4_096  # pairs in a block
 BLOCK_BYTES = 256 * 1024  # target size of a block before compression. A single pair may be larger
@@ -118,19 +128,22 @@ def rest_bytes(head: bytes) -> int:
 
 def unpack_block(head: bytes, rest: bytes, *, unpickle: bool) -> tuple[Block, int]:
     """Return the block with this head and the bytes that follow it, and its digest. Raises CorruptData."""
-    kind, records, key_bytes, value_bytes, digest = open_block(head, rest)
-    keys = decode(key_bytes, unpickle=False)  # a key is never pickled
-    values = decode(value_bytes, unpickle=unpickle)
-    if len(keys) != records or len(values) != records:
-        raise CorruptData(f"a block holds {len(keys)} keys and {len(values)} values where {records} are stated")
-    return (kind, keys, values), digest
+    block, digest = open_block(head, rest)
+    return decode_block(block, unpickle=unpickle), digest
 
 
-def open_block(head: bytes, rest: bytes) -> tuple[str, int, memoryview, memoryview, int]:
-    """Return (kind, number of pairs, keys, values, digest) of a block with its columns encoded.
+def decode_block(block: StoredBlock, *, unpickle: bool) -> Block:
+    """Return the block with its columns as values. Raises CorruptData."""
+    keys = decode(block.keys, unpickle=False)  # a key is never pickled
+    values = decode(block.values, unpickle=unpickle)
+    if len(keys) != block.records or len(values) != block.records:
+        found = f"{len(keys)} keys and {len(values)} values"
+        raise CorruptData(f"a block holds {found} where {block.records} are stated")
+    return block.kind, keys, values
 
-    Raises CorruptData.
-    """
+
+def open_block(head: bytes, rest: bytes) -> tuple[StoredBlock, int]:
+    """Return a block with its columns encoded, and its digest. Raises CorruptData."""
     crc, _, raw_bytes, key_bytes, records, flags, name = HEAD.unpack(head)
     raw = memoryview(rest)[name:]
     middle, found = _checksums(head[_CRC_BYTES:] + rest[:name], raw[:key_bytes], raw[key_bytes:])
@@ -146,7 +159,7 @@ def open_block(head: bytes, rest: bytes) -> tuple[str, int, memoryview, memoryvi
     if flags == _COMPRESSED:
         plain = HEAD.pack(0, raw_bytes, raw_bytes, key_bytes, records, 0, name)[_CRC_BYTES:]
         middle, found = _checksums(plain + rest[:name], keys, values)
-    return rest[:name].decode("ascii", "replace"), records, keys, values, middle << 32 | found
+    return StoredBlock(rest[:name].decode("ascii", "replace"), records, keys, values), middle << 32 | found
 
 
 def _inflate(stored: memoryview, raw_bytes: int) -> bytes:

@@ -8,17 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from mrframe.core.model.shuffle_checksum import EMPTY_CHECKSUM, add_checksums
 from mrframe.errors import CorruptData
-from mrframe.shuffle.run_file.pair_blocks import HEAD, Block, open_block, rest_bytes, unpack_block
+from mrframe.shuffle.run_file.pair_blocks import HEAD, Block, StoredBlock, decode_block, open_block, rest_bytes
 from mrframe.shuffle.run_file.run_layout import HEADER_BYTES, Section, corrupt, ending, header, read_at, read_layout
 
 CHUNK_BYTES = 1 << 20  # longest chunk of `extract`
 
 EncodedBlock = tuple[int, memoryview, memoryview]
 """(pairs, keys, values), the columns encoded."""
+
+
+class PlacedBlock(NamedTuple):
+    """A block of a file, and its offset in bytes."""
+
+    stored: StoredBlock
+    offset: int
+    reader: RunReader
+
+    def decoded(self) -> Block:
+        """Return its pairs. Raises CorruptData."""
+        return self.reader.decoded(self)
 
 
 class RunReader:
@@ -77,15 +89,14 @@ class RunReader:
 
     def streams(self, slot: int, source: int | None = None) -> list[Iterator[Block]]:
         """Return one stream of blocks per run that has the slot, in their order. With `source`, only of that one."""
-        sections = self._sections(slot)
-        return [self._blocks(section) for section in sections if source is None or section.source == source]
+        return [map(self.decoded, stream) for stream in self.placed_streams(slot, source)]
 
     def some_blocks(self, slot: int, wanted: int) -> list[Block]:
         """Return at most `count` of the blocks of a slot, evenly spread, the first and the last among them."""
         positions = [position for section in self._sections(slot) for position in self._block_positions(section)]
         if len(positions) > wanted:
             positions = [positions[i * (len(positions) - 1) // max(1, wanted - 1)] for i in range(wanted)]
-        return [self._block(at, end)[0] for at, end in positions]
+        return [self.decoded(self._open(at, end)[0]) for at, end in positions]
 
     def _block_positions(self, section: Section) -> Iterator[tuple[int, int]]:
         """Return the offset of each block of a section, and its end. Only the heads of the blocks are read."""
@@ -96,16 +107,28 @@ class RunReader:
             yield at, end
             at += HEAD.size + rest_bytes(read_at(self._file, self._name, at, HEAD.size))
 
-    def _blocks(self, section: Section) -> Iterator[Block]:
+    def placed_streams(self, slot: int, source: int | None = None) -> list[Iterator[PlacedBlock]]:
+        """Return the same streams with the columns of their blocks encoded. `decoded` decodes a block."""
+        sections = self._sections(slot)
+        return [self._blocks(section) for section in sections if source is None or section.source == source]
+
+    def _blocks(self, section: Section) -> Iterator[PlacedBlock]:
         at, end, records = section.offset, section.offset + section.length, 0
         for _ in range(section.blocks):
-            block, length, digest = self._block(at, end)
-            at += length
-            records += len(block[1])
-            self.taken = add_checksums(self.taken, (len(block[1]), digest))
+            block, digest, length = self._open(at, end)
+            self.taken = add_checksums(self.taken, (block.stored.records, digest))
             yield block
+            at += length
+            records += block.stored.records
         if at != end or records != section.records:
             raise corrupt(self._name, at, f"a section of slot {section.slot} does not hold what is stated")
+
+    def decoded(self, block: PlacedBlock) -> Block:
+        """Return the pairs of a block of this file."""
+        try:
+            return decode_block(block.stored, unpickle=self._unpickle)
+        except CorruptData as error:
+            raise corrupt(self._name, block.offset, str(error)) from error
 
     def records_in(self, slot: int) -> int:
         """Return the number of pairs in a slot."""
@@ -126,26 +149,16 @@ class RunReader:
 
     def encoded_streams(self, slot: int) -> list[Iterator[EncodedBlock]]:
         """Return one stream of such blocks per run that has the slot, in their order."""
-        return [self._encoded(section) for section in self._sections(slot)]
+        return [((b.stored.records, b.stored.keys, b.stored.values) for b in s) for s in self.placed_streams(slot)]
 
-    def _encoded(self, section: Section) -> Iterator[EncodedBlock]:
-        for at, end in self._block_positions(section):
-            head, data = self._stored(at, end)
-            try:
-                _, records, keys, values, digest = open_block(head, data)
-            except CorruptData as error:
-                raise corrupt(self._name, at, str(error)) from error
-            self.taken = add_checksums(self.taken, (records, digest))
-            yield records, keys, values
-
-    def _block(self, at: int, end: int) -> tuple[Block, int, int]:
-        """Return the block at this offset, its length in bytes, and its digest."""
+    def _open(self, at: int, end: int) -> tuple[PlacedBlock, int, int]:
+        """Return the block at this offset, its digest, and its length in bytes."""
         head, data = self._stored(at, end)
         try:
-            block, digest = unpack_block(head, data, unpickle=self._unpickle)
+            block, digest = open_block(head, data)
         except CorruptData as error:
             raise corrupt(self._name, at, str(error)) from error
-        return block, HEAD.size + len(data), digest
+        return PlacedBlock(block, at, self), digest, HEAD.size + len(data)
 
     def _stored(self, at: int, end: int) -> tuple[bytes, bytes]:
         """Return head and rest of the block at this offset."""

@@ -33,6 +33,7 @@ from mrframe.shuffle.run_file.pair_blocks import (
 )
 from mrframe.shuffle.run_file.run_layout import AS_GIVEN, BY_KEY, HEADER_BYTES, Section, ending, header
 from mrframe.shuffle.run_file.run_reader import RunReader, extract
+from mrframe.shuffle.run_file.text_ranges import TextRanges
 from mrframe.shuffle.sort_keys import PairKind, pair_kind, ranks, sorted_pairs
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ class RunWriter:
         kinds = pair_kind(kind, values, by_value=self._by_value)
         if self._ranges is not None and slot_of is None:
             self._add_ranges(self._ranges, kinds, keys, values)
+        elif self.slots == 1 and slot_of is None:
+            self._add_section(0, [sorted_pairs(kinds, keys, values, ranks(kinds, keys, values))], kind, BY_KEY)
         else:
             if slot_of is None:
                 slot_of = slot_column(keys, kind, self.slots, self.seed)
@@ -139,6 +142,18 @@ class RunWriter:
         for slot, start, end in ranges.pieces(keys, kinds[0]):
             self._add_section(slot, [(keys[start:end], values[start:end])], kinds[0], BY_KEY)
 
+    def add_texts(self, columns: Iterable[Any]) -> None:
+        """Sort columns of text of the compiled kernel together and append them as one run, with None for each value.
+
+        Gives the same bytes as `add_run`. For the usual hash, or ranges.
+        """
+        found = TextRanges([(column, 0, len(column)) for column in columns])
+        slots = slots_bits(self.slots) if self._ranges is None else self._ranges.text_cuts()
+        sections, _ = found.sorted(_FIRST_GUESS, slots)
+        if self._ranges is not None:
+            sections = [(self._ranges.slots[number], kind, blocks) for number, kind, blocks in sections]
+        self.add_encoded(sections)
+
     def add_sorted(self, slot: int, blocks: Iterable[tuple[list[Any], list[Any]]], *, in_order: bool = False) -> None:
         """Append blocks of (keys, values) of one slot, already sorted across all of them, as one run.
 
@@ -150,14 +165,19 @@ class RunWriter:
         if self._add_section(slot, blocks, None, AS_GIVEN if in_order else BY_KEY):
             self._runs += 1
 
-    def add_merged(self, slot: int, blocks: Iterable[Block]) -> None:
+    def add_merged(self, slot: int, blocks: Iterable[Block | TextRanges]) -> None:
         """Append the blocks of a merge without checking their kinds and order again."""
         pairs, count = self._offset, 0
         self._whole = False
         records = 0
-        for kind, keys, values in blocks:
-            records += len(keys)
-            count += self._write_pairs(slot, kind, keys, values)
+        for block in blocks:
+            if isinstance(block, TextRanges):
+                records += block.records
+                count += self._write_texts(slot, block)
+            else:
+                kind, keys, values = block
+                records += len(keys)
+                count += self._write_pairs(slot, kind, keys, values)
         if count:
             self._sections.append(
                 Section(self._runs, slot, self._source, BY_KEY, pairs, self._offset - pairs, records, count)
@@ -248,6 +268,14 @@ class RunWriter:
             at = end
             count += 1
         return count
+
+    def _write_texts(self, slot: int, texts: TextRanges) -> int:
+        """Cut texts into the same blocks. Returns their number."""
+        sections, self._guess = texts.sorted(self._guess)
+        blocks = [block for _, _, some in sections for block in some]
+        for records, keys, values in blocks:
+            self._write_block(slot, "s", records, (keys, values))
+        return len(blocks)
 
     def _write_block(self, slot: int, kind: str, records: int, columns: tuple[bytes, bytes]) -> None:
         block, digest = pack_block(kind, records, columns, self._compressor)

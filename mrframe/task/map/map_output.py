@@ -22,12 +22,12 @@ from mrframe.shuffle.run_file.run_writer import RunTotals, RunWriter
 from mrframe.store.attempt_files import check_bytes, create
 from mrframe.task.code.settings import TaskSettings
 from mrframe.task.isolation.hook_guard import cannot_travel, slots_by_user
-from mrframe.task.map.pair_buffer import map_fold
+from mrframe.task.map.pair_buffer import compresses, map_fold
 
 MAP_FILE = "map.mrf"
-RUN_BYTES = 5 << 20  # per run of pairs that are only sorted. A run that fits the cache sorts a third faster
-SPILL_CHECK_BYTES = 4 << 20  # of input between two checks of the buffer's size …
-SPILL_CHECK_PAIRS = 50_000  # … and pairs: a map may yield many for a record
+SPILL_CHECK_BYTES = 4 << 20  # of input between two checks of the buffer's size. Pairs that are only sorted are
+# written then: a run that fits the cache sorts a third faster
+SPILL_CHECK_PAIRS = 50_000  # between two checks, too: a map may yield many for a record
 SPILL_CHECK_PAIRS_FOLDED = 500_000  # folded pairs are not kept, and sizing their states takes longer
 TABLE_ROWS_MIN = 1_000  # in a table of pairs. Below it, a dict is as fast
 TABLE_ROWS_MAX = 1 << 20  # of a table that are folded together
@@ -104,7 +104,7 @@ class Output:
         if size > self._budget_bytes // 2:
             self._buffer.write_runs(self._runs)
             self.spills += 1
-        elif self._only_sorts and size > RUN_BYTES:
+        elif self._only_sorts:
             self._buffer.write_runs(self._runs)
 
     def seal(self, report: TaskReport) -> None:
@@ -149,7 +149,7 @@ class _Runs:
             source=source,
             ranges=ranges,
             by_value=job.sort_values,
-            compress=not isinstance(job.reduce, Each),
+            compress=compresses(job),
         )
 
     def add_run(self, keys: list[Any], values: list[Any]) -> None:
@@ -167,6 +167,12 @@ class _Runs:
     def add_encoded(self, sections: Iterable[tuple[int, str, Sequence[tuple[int, bytes, bytes]]]]) -> None:
         """Append a run that is sorted and encoded already."""
         self._opened().add_encoded(sections)
+
+    def add_texts(self, columns: Iterable[Any]) -> None:
+        """Sort columns of text of the compiled kernel and append them as one run."""
+        writer = self._opened()
+        writer.add_texts(columns)
+        check_bytes(writer.size_bytes, self._scratch_bytes_max)
 
     def _opened(self) -> RunWriter:
         if self._writer is None:

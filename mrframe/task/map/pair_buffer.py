@@ -20,6 +20,14 @@ def map_fold(job: Job) -> Fold | None:
     return None if job.sort_values else as_fold(job.reduce)  # a fold takes values in the order of arrival
 
 
+def compresses(job: Job) -> bool:
+    """Return whether compressing the job's run files may pay: of pairs that are folded, there are few.
+
+    Other pairs are about as many as the input, and deflating takes longer than writing, sending and reading them.
+    """
+    return as_fold(job.reduce) is not None or job.combine is not None
+
+
 def check_pairs(fold: Fold | None, keys: Sequence[Any], values: Sequence[Any]) -> None:
     """Check that a buffer and its run file accept these pairs. Raises KeyRefused or TypeError."""
     buffer_for(fold).add(keys, values)

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrframe.core.fast_dataclass import dataclass
-from mrframe.core.job.job import Job
+from mrframe.core.job.job import TEXT, Job
 from mrframe.core.model.spec import Split
 from mrframe.formats.factory import BlockReader
-from mrframe.formats.readers.base import ALL_VALUES, Forms, Scanned
+from mrframe.formats.readers.base import ALL_VALUES, Forms, LinesOf, Scanned
 from mrframe.kernel import compiled
-from mrframe.shuffle.buffers import Buffer, FoldBuffer, buffer_for
+from mrframe.shuffle.buffers import Buffer, CombineBuffer, FoldBuffer
+from mrframe.shuffle.reducers import as_fold
 from mrframe.task.code.settings import TaskSettings
 from mrframe.task.isolation.hook_guard import combiner
 from mrframe.task.map.feeds import Feed, feed_columns, feed_guarded, feed_pairs
@@ -89,6 +90,27 @@ def _has_usual_slots(case: PathCase) -> bool:
     return job.partition is None and job.key_order == "hash" and not case.settings.hash_seed
 
 
+def _sorts_lines(case: PathCase) -> bool:
+    """Return whether the map passes whole lines on as keys, for the kernel to sort."""
+    from mrframe.task.columnar.declared_map import Constant, declared_picks
+
+    job = case.job
+    return (
+        case.reader is not None
+        and (job.read, job.projection(), job.where, job.combine) == (TEXT, ("line",), None, None)
+        and as_fold(job.reduce) is None
+        and declared_picks(job) == (0, Constant(None))
+        and not case.guarded
+        and _may_sort_texts(case)
+    )
+
+
+def _may_sort_texts(case: PathCase) -> bool:
+    """Return whether the kernel may part keys into slots: by the usual hash, or by ranges."""
+    in_ranges = case.job.partition is None and case.job.key_order == "total"
+    return case.settings.fast and compiled() is not None and (in_ranges or _has_usual_slots(case))
+
+
 def _folds_pairs(case: PathCase) -> bool:
     fold = map_fold(case.job)
     if fold is None or case.guarded or not case.settings.fast or compiled() is None:
@@ -124,6 +146,10 @@ def _batches(case: PathCase) -> Read:
     return reader, ALL_VALUES if case.guarded else scanned_forms(case.job, reader)
 
 
+def _lines(case: PathCase) -> Read:
+    return _reader(case), {0: LinesOf}
+
+
 def _feed_split(*attempt: Any) -> None:
     from mrframe.task.map.map_split import feed_split
 
@@ -142,6 +168,13 @@ def _kernel_fold(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]
     plan = _kernel_plan(case)
     assert plan is not None
     return KernelFoldBuffer(plan, case.job, reader, bad_fields, may_encode=_has_usual_slots(case))
+
+
+def _line_buffer(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
+    del case, reader, bad_fields
+    from mrframe.shuffle.text_buffer import LineBuffer
+
+    return LineBuffer()
 
 
 def _pairs_of_lines(case: PathCase, reader: BlockReader, bad_fields: dict[str, int]) -> Buffer:
@@ -165,6 +198,13 @@ def _kernel_pairs(case: PathCase) -> Buffer:
     fold = map_fold(case.job)
     assert fold is not None
     return KernelPairsBuffer(fold, may_encode=_has_usual_slots(case))
+
+
+def _pair_buffer(case: PathCase) -> Buffer:
+    from mrframe.shuffle.text_buffer import pair_buffer
+
+    combine = combiner(case.job)
+    return pair_buffer(usual_slots=_may_sort_texts(case)) if combine is None else CombineBuffer(combine)
 
 
 # ---- the tables -----------------------------------------------------------------------------------
@@ -201,6 +241,16 @@ PATHS: tuple[PathRow, ...] = (
         lambda case: _kernel_plan(case) is not None,
         _scanned,
         _kernel_fold,
+        feed_columns,
+    ),
+    PathRow(
+        "lines",
+        "whole lines are the keys, without values, folds, `where` or `partition`",
+        "lines of the block",
+        "`LineBuffer`",
+        _sorts_lines,
+        _lines,
+        _line_buffer,
         feed_columns,
     ),
     PathRow(
@@ -259,9 +309,9 @@ BUFFERS: tuple[BufferRow, ...] = (
         _fold_buffer,
     ),
     BufferRow(
-        "`CombineBuffer`, `PairBuffer`",
-        "everything else, with and without `combine`",
+        "`CombineBuffer`, `TextPairBuffer`",
+        "everything else, with and without `combine` (`PairBuffer`: no kernel, or a hash that it lacks)",
         lambda _case: True,
-        lambda case: buffer_for(None, combiner(case.job)),
+        _pair_buffer,
     ),
 )

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 from mrframe.core.job.job import Each, Job
@@ -20,17 +21,21 @@ from mrframe.core.model.shuffle_checksum import sum_checksums
 from mrframe.core.model.spec import ReduceOrder
 from mrframe.errors import CorruptData, UserCodeError, ValueRefused
 from mrframe.shuffle.fold import Fold
-from mrframe.shuffle.group import group
-from mrframe.shuffle.merge import AT_ONCE_BYTES, merge
+from mrframe.shuffle.group import Groups, groups_of
+from mrframe.shuffle.merge import AT_ONCE_BYTES
 from mrframe.shuffle.partition import slot_range, slots_for
 from mrframe.shuffle.reducers import as_fold
 from mrframe.shuffle.run_file.run_writer import Block, RunReader
+from mrframe.shuffle.run_file.text_ranges import TextRanges
+from mrframe.shuffle.text_merge import Merged, as_blocks, merge_texts
 from mrframe.store.attempt_files import TemporaryFiles
 from mrframe.store.file_pool import FilePool
 from mrframe.task.code.settings import TaskSettings
-from mrframe.task.isolation.hook_guard import is_refusal, named_refusal, no_pairs, passes
+from mrframe.task.isolation.hook_guard import is_refusal, is_used_up, named_refusal, no_pairs, passes
 from mrframe.task.isolation.record_guard import RecordGuard
+from mrframe.task.map.calls import last_taken, stop_iteration_of
 from mrframe.task.map.emit import pairs_as_columns
+from mrframe.task.map.pair_buffer import compresses
 from mrframe.task.reduce.kernel_reduce import kernel_reduce
 from mrframe.task.reduce.merged_states import merged_states, of_each
 from mrframe.task.reduce.sorted_output import PART_FILE, ROWS_AT_ONCE, SortedOutput
@@ -78,19 +83,18 @@ class ReduceTask:
                 os.path.join(self._order.out_dir, PART_FILE),
                 temporary,
                 self._budget_bytes,
-                compress=not isinstance(self._job.reduce, Each),
+                compress=compresses(self._job),
             )
             stack.callback(output.close)
             if self._job.top is not None:
                 output.keep_order(self._top(readers, temporary))
             elif isinstance(self._job.reduce, Each) and self._job.key_order == "total":
-                output.keep_sorted(
-                    block for (merged,) in self._slots(readers, temporary, self._wanted()) for block in merged
-                )
+                merged = (merged for (merged,) in self._slots(readers, temporary, self._wanted()))
+                output.keep_sorted(chain.from_iterable(merged))
             else:
                 for wanted in self._left_to_python(readers, output):
                     for streams in self._slots(readers, temporary, wanted):
-                        self._reduce(streams, output)
+                        self._reduce(list(map(as_blocks, streams)), output)
             output.seal(self._report)
         self._report.ledger.records = self._records
         self._report.read = sum_checksums(reader.taken for reader in readers)
@@ -98,8 +102,8 @@ class ReduceTask:
 
     def _slots(
         self, readers: Sequence[RunReader], temporary: TemporaryFiles, wanted: range
-    ) -> Iterator[list[Iterator[Block]]]:
-        """Yield the merged blocks of each of these slots, as one stream per source of the job."""
+    ) -> Iterator[list[Iterator[Merged]]]:
+        """Yield what each of these slots holds, merged, as one stream per source of the job."""
         by_slot: dict[int, list[RunReader]] = {}
         for reader in readers:
             for slot in reader.slots_present(wanted):
@@ -107,19 +111,13 @@ class ReduceTask:
         for slot in sorted(by_slot):
             merged = []
             for source in range(len(self._job.source_names)):
-                streams = [stream for reader in by_slot[slot] for stream in reader.streams(slot, source)]
-                merged.append(
-                    self._counted(
-                        streams[0]
-                        if len(streams) == 1
-                        else merge(
-                            streams,
-                            make_file=temporary.make,
-                            by_value=self._job.sort_values,
-                            at_once_bytes=min(AT_ONCE_BYTES, self._budget_bytes // 4),
-                        )
-                    )
+                blocks = merge_texts(
+                    [stream for reader in by_slot[slot] for stream in reader.placed_streams(slot, source)],
+                    make_file=temporary.make,
+                    by_value=self._job.sort_values,
+                    at_once_bytes=min(AT_ONCE_BYTES, self._budget_bytes // 4),
                 )
+                merged.append(self._counted(blocks))
             yield merged
 
     def _left_to_python(self, readers: Sequence[RunReader], output: SortedOutput) -> Iterator[range]:
@@ -139,9 +137,9 @@ class ReduceTask:
         """Return the slots of this partition."""
         return slot_range(self._order.partition, slots_for(self._partitions), self._partitions)
 
-    def _counted(self, blocks: Iterator[Block]) -> Iterator[Block]:
+    def _counted(self, blocks: Iterator[Merged]) -> Iterator[Merged]:
         for block in blocks:
-            self._records += len(block[1])
+            self._records += block.records if isinstance(block, TextRanges) else len(block[1])
             self._progress.beat(self._records, 0)
             yield block
 
@@ -149,7 +147,8 @@ class ReduceTask:
         from mrframe.shuffle.top import NoMeasure, best_rows
 
         assert self._job.top is not None
-        blocks = (block for (merged,) in self._slots(readers, temporary, self._wanted()) for block in merged)
+        merged = (merged for (merged,) in self._slots(readers, temporary, self._wanted()))
+        blocks = as_blocks(chain.from_iterable(merged))
         rows = (row for _, _, some in blocks for row in some)
         try:
             return best_rows(rows, self._job.top)
@@ -161,7 +160,7 @@ class ReduceTask:
     def _reduce(self, streams: list[Iterator[Block]], output: SortedOutput) -> None:
         if self._fold is not None:
             if self._job.sort_values:
-                self._call(partial(_whole, self._fold), group(streams[0]), output)
+                self._call(partial(_whole, self._fold), groups_of(streams[0]), output)
             else:
                 self._merge_states(self._fold, streams[0], output)
             return
@@ -173,9 +172,9 @@ class ReduceTask:
         if self._job.is_join:
             from mrframe.task.reduce.join import joined, spread
 
-            self._call(spread(self._job.reduce), joined(streams), output)
+            self._call(spread(self._job.reduce), _one_by_one(joined(streams)), output)
         else:
-            self._call(self._job.reduce, group(streams[0]), output)
+            self._call(self._job.reduce, groups_of(streams[0]), output)
 
     def _merge_states(self, fold: Fold, blocks: Iterator[Block], output: SortedOutput) -> None:
         key: Any = NO_KEY
@@ -196,22 +195,30 @@ class ReduceTask:
     def _call(
         self,
         function: Callable[..., Iterable[tuple[Any, Any]]],
-        groups: Iterator[tuple[Any, Any]],
+        groups: Iterator[Groups],
         output: SortedOutput,
     ) -> None:
+        """Call the function on each group. The loop over the groups of a block runs in C."""
         rows: list[Any] = []
         if self._guard is not None:
-            groups = self._guard.noted(groups)
-        for key, values in groups:
+            groups = _one_by_one(self._guard.noted(pair for some in groups for pair in zip(*some, strict=True)))
+        for keys, values in groups:
+            position = iter(keys)
+            results = chain.from_iterable(map(function, position, map(iter, values)))
             try:
-                results = function(key, values)
-                rows.extend(results)
-                if len(rows) >= ROWS_AT_ONCE:
-                    self._take(rows, function, output)
-                    rows = []
+                while some := list(islice(results, ROWS_AT_ONCE)):
+                    rows += some
+                    if len(rows) >= ROWS_AT_ONCE:
+                        self._take(rows, function, output)
+                        rows = []
+                if not is_used_up(position):
+                    at = last_taken(position, len(keys))
+                    again = [keys, list(map(iter, values))]
+                    raise stop_iteration_of(list, function, again, at, "reduce")  # noqa: TRY301
             except BaseException as error:  # the user's function runs here
                 if passes(error):
                     raise
+                key = keys[last_taken(position, len(keys))]
                 raise GroupFailed(key, "reduce") from no_pairs(error, "reduce", function)
         self._take(rows, function, output)
 
@@ -234,6 +241,12 @@ def _check_seed(reader: RunReader, path: str, seed: int) -> None:
     """Refuse a file of another seed: its keys lie in other partitions, so some would be read twice, others never."""
     if reader.seed != seed:
         raise CorruptData(f"{path} was written with the hash seed {reader.seed}, and this job has {seed}", file=path)
+
+
+def _one_by_one(groups: Iterable[tuple[Any, Any]]) -> Iterator[Groups]:
+    """Yield each group as columns of one."""
+    for key, values in groups:
+        yield [key], [values]
 
 
 def _whole(fold: Fold, key: Any, values: Iterator[Any]) -> Iterator[tuple[Any, Any]]:

@@ -13,11 +13,11 @@ from typing import Any
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.safe_text import safe_repr
 from mrframe.errors import ValueRefused
-from mrframe.shuffle.buffers import PairBuffer
 from mrframe.shuffle.columns import all_plain, is_plain
-from mrframe.shuffle.keys import kind_of, normal, sort_order
-from mrframe.shuffle.merge import merge
-from mrframe.shuffle.run_file.run_writer import Block, RunReader, RunWriter
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
+from mrframe.shuffle.run_file.text_ranges import TextRanges
+from mrframe.shuffle.text_buffer import pair_buffer
+from mrframe.shuffle.text_merge import Merged, merge_texts
 from mrframe.store.attempt_files import TemporaryFiles, create
 from mrframe.task.report.failures import NO_KEY
 
@@ -33,9 +33,10 @@ class SortedOutput:
     def __init__(self, path: str, temporary: TemporaryFiles, budget_bytes: int, *, compress: bool) -> None:
         self._file = create(path)
         self._writer = RunWriter(self._file, slots=1, compress=compress)
+        self._compress = compress
         self._temporary = temporary
         self._budget_bytes = budget_bytes
-        self._buffer = PairBuffer()
+        self._buffer = pair_buffer()
         self._spilled: list[RunReader] = []
         self._ranked: list[tuple[Any, Any]] | None = None
         self._spills = 0
@@ -51,7 +52,7 @@ class SortedOutput:
         """Take these rows as the whole output, in their given order."""
         self._ranked = rows
 
-    def keep_sorted(self, blocks: Iterator[Block]) -> None:
+    def keep_sorted(self, blocks: Iterator[Merged]) -> None:
         """Write these rows, which are the whole output and already sorted."""
         self._writer.add_merged(0, map(_plain_block, blocks))
 
@@ -65,8 +66,8 @@ class SortedOutput:
 
     def _spill(self) -> None:
         file = self._temporary.make()
-        writer = RunWriter(file, slots=1)
-        writer.add_sorted(0, _sorted_blocks(*self._buffer.drain()))
+        writer = RunWriter(file, slots=1, compress=self._compress)
+        self._buffer.write_runs(writer)
         writer.close()
         self._spilled.append(RunReader(file, "spilled output", unpickle=False))
         self._spills += 1
@@ -79,11 +80,10 @@ class SortedOutput:
             self._writer.add_sorted(0, _cut(keys, values), in_order=True)
         elif self._spilled:
             self._spill()
-            streams = [stream for reader in self._spilled for stream in reader.streams(0)]
-            merged = merge(streams, make_file=self._temporary.make)
-            self._writer.add_sorted(0, ((keys, values) for _, keys, values in merged))
+            streams = [stream for reader in self._spilled for stream in reader.placed_streams(0)]
+            self._writer.add_merged(0, merge_texts(streams, make_file=self._temporary.make))
         else:
-            self._writer.add_sorted(0, _sorted_blocks(*self._buffer.drain()))
+            self._buffer.write_runs(self._writer)
         totals = self._writer.close()
         self._file.close()
         report.records_out, report.bytes_out, report.spills = totals.records, totals.bytes, self._spills
@@ -93,24 +93,15 @@ class SortedOutput:
         self._file.close()
 
 
-def _sorted_blocks(keys: list[Any], values: list[Any]) -> Iterator[tuple[list[Any], list[Any]]]:
-    """Sort the rows by key, stably. Returns them in blocks."""
-    if not keys:
-        return iter(())
-    kind = kind_of(keys)
-    keys = normal(keys, kind)
-    indexes = sort_order(keys, kind)
-    return _cut([keys[i] for i in indexes], [values[i] for i in indexes])
-
-
 def _cut(keys: list[Any], values: list[Any]) -> Iterator[tuple[list[Any], list[Any]]]:
     both = iter(zip(keys, values, strict=True))
     while some := list(islice(both, ROWS_AT_ONCE)):
         yield [key for key, _ in some], [value for _, value in some]
 
 
-def _plain_block(block: Block) -> Block:
-    _check_plain(block[2])
+def _plain_block(block: Merged) -> Merged:
+    if not isinstance(block, TextRanges):
+        _check_plain(block[2])
     return block
 
 

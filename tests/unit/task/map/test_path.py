@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mrframe import Job, Reader, collect, count, distinct, json_lines, logs, text, total, words
+from mrframe import Job, Reader, collect, count, distinct, each, json_lines, logs, text, total, words
 from mrframe.core.model.spec import MIB, Split
 from mrframe.kernel import compiled
 from mrframe.task.code.settings import TaskSettings
@@ -57,17 +57,50 @@ def own_reduce(key, values):
     yield key, list(values)
 
 
+def whole_line(line):
+    yield line, None
+
+
+PAIRS = "PairBuffer" if compiled() is None else "TextPairBuffer"
 BATCH = {"map_batch": lambda table: table, "fields": ("line",)}
 CASES = {
     "words, where": (Job(read=words, key="word", where=not_empty, reduce=count), "pairs", "KernelPairsBuffer"),
     "offset has no raw form": (Job(read=text, key="offset", reduce=count), "pairs", "KernelPairsBuffer"),
     "a called map": (Job(read=text, map=by_line, reduce=total), "pairs", "KernelPairsBuffer"),
-    "sorted values": (Job(read=text, map=by_line, reduce=collect, sort_values=True), "pairs", "PairBuffer"),
+    "sorted values": (Job(read=text, map=by_line, reduce=collect, sort_values=True), "pairs", PAIRS),
     "collect": (Job(read=text, map=by_line, reduce=collect), "pairs", "FoldBuffer"),
     "a combiner": (Job(read=text, map=by_line, combine=combine, reduce=own_reduce), "pairs", "CombineBuffer"),
-    "a reduce": (Job(read=text, map=by_line, reduce=own_reduce), "pairs", "PairBuffer"),
+    "a reduce": (Job(read=text, map=by_line, reduce=own_reduce), "pairs", PAIRS),
     "map_split": (Job(read=text, map_split=whole, fields=("line",), reduce=total), "split", "KernelPairsBuffer"),
 }
+
+
+LINES = {
+    "each": Job(read=text, key="line", reduce=each),
+    "in total order": Job(read=text, key="line", reduce=each, key_order="total"),
+    "a map and a reduce": Job(read=text, map=whole_line, reduce=own_reduce),
+    "sorted values": Job(read=text, map=whole_line, reduce=own_reduce, sort_values=True),
+}
+NO_LINES = {
+    "a value": Job(read=text, key="line", value="offset", reduce=each),
+    "a filter": Job(read=text, key="line", where=lambda line: line, reduce=each),
+    "a fold": Job(read=text, map=whole_line, reduce=collect),
+    "a partition": Job(read=text, key="line", reduce=each, partition=lambda key, n: 0),
+    "words": Job(read=words, key="word", reduce=each),
+    "a combiner": Job(read=text, map=whole_line, combine=combine, reduce=own_reduce),
+}
+
+
+@pytest.mark.parametrize("job", LINES.values(), ids=LINES)
+def test_whole_lines_are_sorted_by_the_kernel(job):
+    assert found(job) == (("pairs", PAIRS) if compiled() is None else ("lines", "LineBuffer"))
+    assert found(job, guarded=True)[0] == "guarded"
+    assert found(job, hash_seed=1) == (found(job) if job.key_order == "total" else ("pairs", "PairBuffer"))
+
+
+@pytest.mark.parametrize("job", NO_LINES.values(), ids=NO_LINES)
+def test_other_pairs_are_not_taken_for_whole_lines(job):
+    assert found(job)[0] != "lines"
 
 
 FOLDED = {
@@ -94,8 +127,8 @@ NOT_FOLDED = {
 needs_kernel = pytest.mark.skipif(compiled() is None, reason="no kernel is installed")
 
 
-def found(job, split=LARGE, **more):
-    path = choose(job, split, TaskSettings(job.read), **more)
+def found(job, split=LARGE, *, hash_seed=0, **more):
+    path = choose(job, split, TaskSettings(job.read, hash_seed=hash_seed), **more)
     return path.name, type(path.buffer).__name__
 
 
@@ -135,8 +168,8 @@ def test_the_kernel_is_not_used_where_it_may_not_be():
     [
         (Job(read=text, **BATCH, reduce=collect), ("batches", "FoldBuffer")),
         pytest.param(Job(read=text, **BATCH, reduce=total), ("batches", "KernelPairsBuffer"), marks=needs_kernel),
-        (Job(read=text, **BATCH, where=lambda line: line, reduce=own_reduce), ("batches", "PairBuffer")),
-        (Job(read=json_lines, **BATCH, reduce=own_reduce), ("batches", "PairBuffer")),
+        (Job(read=text, **BATCH, where=lambda line: line, reduce=own_reduce), ("batches", PAIRS)),
+        (Job(read=json_lines, **BATCH, reduce=own_reduce), ("batches", PAIRS)),
     ],
 )
 def test_a_job_over_batches_takes_the_path_of_its_row(job, expected):
