@@ -38,7 +38,7 @@ from mrframe.formats.inputs.magic import HEAD_BYTES
 from mrframe.formats.inputs.splits import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
 from mrframe.formats.named_formats import STRINGS
 from mrframe.formats.readers.access import grammar_of
-from mrframe.formats.readers.base import ALL_VALUES, Column, Forms, Scanned, as_raw
+from mrframe.formats.readers.base import ALL_VALUES, Column, Forms, LinesOf, Scanned, as_raw
 from mrframe.formats.readers.kind import LINE_FIELDS
 from mrframe.formats.registry import reader_named
 from mrframe.formats.schema import fields_of
@@ -184,6 +184,8 @@ def _items(kind: str, column: Column) -> Sequence[Any]:
     """Return the items of a column, those of plain text as bytes."""
     if isinstance(column, Scanned):
         return column.raw()
+    if isinstance(column, LinesOf):
+        return column.text.split(b"\n")[:-1]
     if kind not in ("text", "words"):
         return column.items
     return [one.encode("utf-8", "surrogateescape") if isinstance(one, str) else one for one in column.items]
