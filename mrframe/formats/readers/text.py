@@ -93,7 +93,8 @@ class WordsReader(TextReader):
         if self._fields == ("word",) and forms.get(0) is Scanned:
             scanned = compiled().words(lines.body)
             return all_good(lines, scanned.records, [Scanned(scanned, 0)])
-        words = lines.body.split()
+        kernel = compiled()
+        words = lines.body.split() if kernel is None else Scanned(kernel.words(lines.body), 0)
         repeats = [len(line.split()) for line in lines.split()] if set(self._fields) & {"offset", "line"} else []
         columns: list[Column] = []
         for name in self._fields:
