@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mrframe.core.model.reader import Reader
     from mrframe.core.settings.options import RunOptions
     from mrframe.errors import MrframeError
-    from mrframe.formats.registry import json_lines, logs, text, words
+    from mrframe.formats.registry import json_lines, logfmt, logs, ltsv, text, words
     from mrframe.shuffle.measures.approx_distinct import approx_distinct
     from mrframe.shuffle.measures.ends import first, first_by, last, last_by
     from mrframe.shuffle.measures.frequent import heavy_hitters
@@ -49,7 +49,7 @@ _NAMES = {
     "core.model.reader": ("Reader",),
     "core.settings.options": ("RunOptions",),
     "errors": ("MrframeError",),
-    "formats.registry": ("json_lines", "logs", "text", "words"),
+    "formats.registry": ("json_lines", "logfmt", "logs", "ltsv", "text", "words"),
     "shuffle.measures.approx_distinct": ("approx_distinct",),
     "shuffle.measures.ends": ("first", "first_by", "last", "last_by"),
     "shuffle.measures.frequent": ("heavy_hitters",),
@@ -86,7 +86,9 @@ __all__ = [
     "largest",
     "last",
     "last_by",
+    "logfmt",
     "logs",
+    "ltsv",
     "main",
     "mean",
     "median",

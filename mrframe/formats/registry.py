@@ -77,6 +77,8 @@ class logs(metaclass=_Namespace):  # noqa: N801 (a namespace: jobs say logs.comb
 text = TEXT
 words = WORDS
 json_lines = JSON_LINES
+ltsv = Reader("ltsv")
+logfmt = Reader("logfmt")
 
 
 class BuiltIn(NamedTuple):
@@ -93,6 +95,8 @@ class BuiltIn(NamedTuple):
 BUILT_IN = {
     "access": BuiltIn("mrframe.formats.readers.access:KIND", ("auto", "access", *STRINGS)),
     "json": BuiltIn("mrframe.formats.readers.json_lines:KIND", ("json", "jsonl", "json_lines")),
+    "ltsv": BuiltIn("mrframe.formats.readers.key_value:LTSV", ("ltsv",)),
+    "logfmt": BuiltIn("mrframe.formats.readers.key_value:LOGFMT", ("logfmt",)),
     "text": BuiltIn("mrframe.formats.readers.text:LINES", ("text",)),
     "words": BuiltIn("mrframe.formats.readers.text:WORDS", ("words",), "word"),
     "pairs": BuiltIn("mrframe.formats.readers.pairs:KIND"),

@@ -20,6 +20,7 @@ from mrframe.formats.named_formats import NamedFormat
 from mrframe.formats.readers.convert import decode
 from mrframe.formats.readers.kind import Matches, ReaderKind, TimeFields
 from mrframe.formats.readers.line_reader import MISSING, LineReader
+from mrframe.formats.readers.record_times import DERIVED, TIME_NAMES, has_time, with_times
 
 _BLANKS = " \t\r"
 
@@ -45,11 +46,11 @@ class JsonLines(ReaderKind):
 
     def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> LineReader:  # noqa: ARG002
         """Make the reader of blocks. See `ReaderKind`."""
-        return LineReader(read_object, names, paths, finder, any_name=True)
+        return LineReader(read_object, names, paths, _getter, any_name=True)
 
     def times(self, form: str) -> TimeFields:  # noqa: ARG002
         """Return the names under which a time is looked for."""
-        return TimeFields(("time", "timestamp", "@timestamp", "ts", "datetime", "date"))
+        return TimeFields(TIME_NAMES)
 
     def matches(self, form: str) -> Matches:  # noqa: ARG002
         """Return a test of one line. See `ReaderKind`."""
@@ -64,7 +65,8 @@ class JsonLines(ReaderKind):
         """Return the first of these paths that no object has. See `ReaderKind`."""
         records = [value for value in map(read_object, lines) if isinstance(value, dict)]
         for path in fields if records else ():
-            if not any(has(record, path) for record in records):
+            derived = path in DERIVED and any(map(has_time, records))
+            if not derived and not any(has(record, path) for record in records):
                 depth = path.count(".") + 1
                 return path, list(dict.fromkeys(name for record in records for name in paths_of(record, depth)))
         return None
@@ -89,6 +91,10 @@ def read_object(line: bytes) -> dict[str, Any] | str:
     if end != len(text) and text[end:].strip(_BLANKS):
         return f"more than one value: expected the end of the line at character {end + 1}"
     return value if isinstance(value, dict) else f"not an object but {type(value).__name__}"
+
+
+def _getter(path: str) -> Callable[[dict[str, Any]], Any]:
+    return with_times(path, finder(path))
 
 
 def finder(path: str) -> Callable[[dict[str, Any]], Any]:

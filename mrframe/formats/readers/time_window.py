@@ -20,6 +20,7 @@ from typing import Any
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.errors import UsageError, did_you_mean
+from mrframe.formats.grammar.times import time_of
 from mrframe.formats.readers.base import (
     ALL_VALUES,
     BlockReader,
@@ -39,7 +40,10 @@ from mrframe.formats.readers.convert import RawValue
 _SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_EPOCH_MS_FROM = 100_000_000_000  # a number from here on counts milliseconds: as seconds it would be the year 5138
+_EPOCH_UNITS = ((10**17, 10**9), (10**14, 10**6), (10**11, 1000))
+"""From which number on a time counts such parts of a second. As seconds, 10**11 would be in the year 5138."""
+_SECONDS_SINCE_1970 = re.compile(r"[0-9]{9,19}(?:\.[0-9]+)?", re.ASCII)
+_CLF = re.compile(r"\[?[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}\]?", re.ASCII)
 FORMS = (
     "a date (2026-05-17), a time (2026-05-17T10:05, with +02:00 or Z or without), 24h, 90m, 7d, today, yesterday, now"
 )
@@ -135,10 +139,15 @@ def json_time(value: Any) -> datetime | None:
     """Convert a value of JSON to a time: ISO text, or seconds or milliseconds since 1970. None if it is no time."""
     try:
         if isinstance(value, str):
-            return datetime.fromisoformat(value)
+            if "/" in value:  # 17/May/2015:10:05:03 +0000, perhaps in brackets
+                return time_of("clf", "", value.strip("[]").encode("ascii")) if _CLF.fullmatch(value) else None
+            if _SECONDS_SINCE_1970.fullmatch(value) is None:
+                return datetime.fromisoformat(value)
+            value = float(value)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000 if abs(value) >= _EPOCH_MS_FROM else value, UTC)
-    except (ValueError, OverflowError, OSError):
+            unit = next((unit for least, unit in _EPOCH_UNITS if abs(value) >= least), 1)
+            return datetime.fromtimestamp(value / unit, UTC)
+    except (ValueError, OverflowError, OSError, KeyError):
         pass
     return None
 
