@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from mrframe.kernel import compiled
+
 ROOT = Path(__file__).parents[2]
 JOB = """
 import os, signal
@@ -165,3 +167,48 @@ def test_a_thousand_killer_records_among_a_million_are_left_out(tmp_path):
     assert [(one["line"] - 1, one["text"]) for one in left_out] == [
         (place, f"!{how}") for place, how in zip(places, kinds, strict=True)
     ]
+
+
+CRASH = """
+import os, signal
+from pathlib import Path
+
+import mrframe.kernel as kernel
+from mrframe import Job, count, logs
+
+compiled = kernel.compiled()
+
+
+class Program:
+    def __init__(self, steps, columns):
+        self._program = compiled.Program(steps, columns)
+
+    def scan(self, block):
+        if b"/dies" in block:
+            Path("died").touch()
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return self._program.scan(block)
+
+
+class Dying:
+    Program = Program
+
+    def __getattr__(self, name):
+        return getattr(compiled, name)
+
+
+kernel._compiled = compiled and Dying()
+job = Job(read=logs.combined, key="status", reduce=count)
+"""
+
+
+@pytest.mark.skipif(compiled() is None, reason="no kernel is installed")
+def test_a_line_on_which_the_kernel_dies_is_read_without_it(tmp_path):
+    line = '192.0.2.7 - - [17/May/2015:10:05:03 +0000] "GET /{} HTTP/1.1" {} 512 "-" "curl/8.0"'
+    write(tmp_path, [line.format("dies" if number == 1800 else "lives", 200 + number % 3) for number in range(3000)])
+    (tmp_path / "crash.py").write_text(CRASH.replace('Path("died")', f"Path({str(tmp_path / 'died')!r})"))
+    ended = run(tmp_path, *LOCAL, "--splits", "2", "--format", "jsonl", job="crash.py")
+    assert (tmp_path / "died").exists()
+    assert ended.returncode == 0, ended.stderr
+    rows = [{"key": 200 + number, "value": 1000} for number in range(3)]
+    assert ended.stdout == "".join(json.dumps(row) + "\n" for row in rows)

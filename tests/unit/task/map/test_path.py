@@ -122,7 +122,6 @@ NOT_FOLDED = {
     "more reducers than a table has": Job(read=words, key="word", reduce={f"n{i}": count for i in range(33)}),
     "more fields than a key has": Job(read=logs.combined, key=("path", "host", "size") * 11, reduce=count),
     "the place of a line": Job(read=logs.combined, key="offset", reduce=count),
-    "seconds since 1970 have no fixed width": Job(read=Reader("access", "%h %{sec}t"), key="host", reduce=count),
 }
 needs_kernel = pytest.mark.skipif(compiled() is None, reason="no kernel is installed")
 
