@@ -130,7 +130,7 @@ static void take_step(input *in, step *s, size_t columns) {
     }
 }
 
-static program take_program(input *in, u8 number) {
+program take_program(input *in, u8 number) {
     input own = number < PROGRAMS ? (input){PROGRAM[number].bytes, PROGRAM[number].bytes + PROGRAM[number].size} : *in;
     program format = {.columns = 1 + take(&own) % 16, .steps = take(&own) % 64};
     u8 is_taken[16] = {0};

@@ -3,6 +3,7 @@
 #define MRFRAME_FUZZ_PLAY_H
 
 #include "drain.h"
+#include "scan.h"
 
 enum { AGGREGATES_PLAYED_MAX = 4 };
 enum mode { LINES, COLUMNS_OF_RUN, WORDS, MERGE };
@@ -24,6 +25,9 @@ static inline size_t take_length(input *in) {
     size_t low = take(in);
     return low | (size_t)take(in) << 8;
 }
+
+/* A format: one of those of `programs.h` by its number, or read from the input in the same form. */
+program take_program(input *in, u8 number);
 
 u64 play_merge(const choices *c, input *in);
 
