@@ -11,12 +11,13 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
+from importlib import import_module
 from itertools import chain, islice, starmap
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from mrframe.engines.history.summary import Summary
-from mrframe.errors import ResultClosed
+from mrframe.errors import ExtraMissing, ResultClosed
 from mrframe.shuffle.columns import decode, lines_of
 from mrframe.shuffle.encoded_merge import Columns, merge_encoded
 from mrframe.shuffle.keys import order
@@ -138,6 +139,30 @@ class Result:
         wanted = Delivery(form_for(target, form, terminal=False), text, overwrite)
         deliver(self, sink_for(target, wanted), {"job": self.summary.job, "hash_seed": self.summary.hash_seed})
 
+    def to_arrow(self) -> Any:
+        """Return all rows as a `pyarrow.Table`, with the columns of CSV. Raises ExtraMissing without pyarrow."""
+        from mrframe.formats.output.arrow_writer import array_of, need_pyarrow
+        from mrframe.formats.output.table_columns import Grid
+
+        arrow = need_pyarrow("Result.to_arrow()")
+        keys: list[Any] = []
+        values: list[Any] = []
+        for some_keys, some_values in self.blocks():
+            keys += some_keys
+            values += some_values
+        grid = Grid(keys, values, self.columns)
+        arrays = [array_of(column, "escape") for column in grid.columns(keys, values)]
+        return arrow.table(arrays or [arrow.nulls(0) for _ in grid.header], names=grid.header)
+
+    def to_pandas(self) -> Any:
+        """Return all rows as a `pandas.DataFrame`, by way of Arrow. Raises ExtraMissing without pandas."""
+        _need("pandas", "Result.to_pandas()")
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> Any:
+        """Return all rows as a `polars.DataFrame`, by way of Arrow. Raises ExtraMissing without polars."""
+        return _need("polars", "Result.to_polars()").from_arrow(self.to_arrow())
+
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         return self.rows()
 
@@ -167,6 +192,13 @@ class Result:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _need(package: str, wanted_by: str) -> Any:
+    try:
+        return import_module(package)
+    except ImportError:
+        raise ExtraMissing(f"{wanted_by} needs {package}; install it with `pip install {package}`") from None
 
 
 def _opened(parts: Sequence[str | bytes], stack: ExitStack) -> list[BinaryIO]:

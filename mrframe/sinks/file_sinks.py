@@ -32,6 +32,7 @@ class _Target(Generic[T]):
     def check(self) -> None:
         """See `ResultSink`."""
         check_target(self._target, overwrite=self._delivery.overwrite)
+        output_format(self._delivery.form).writer()  # which may need an extra
 
     def begin(self, about: Mapping[str, Any]) -> None:
         """See `ResultSink`."""

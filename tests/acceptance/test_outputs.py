@@ -84,7 +84,7 @@ def test_a_timeout_ends_a_run_whose_standard_input_does_not_come(run_cli, how):
     assert time.monotonic() - started_s < 30
 
 
-@pytest.mark.parametrize("name", ["x.parquet", "x.xlsx", "x.md", "x.html", "x.json", "x.csv.gz", "x.2024", "a/b.XML"])
+@pytest.mark.parametrize("name", ["x.orc", "x.xlsx", "x.html", "x.json", "x.csv.gz", "x.2024", "a/b.XML"])
 def test_an_unknown_file_ending_is_refused_unless_a_format_is_named(name):
     with pytest.raises(OutputError, match=rf"the ending {os.path.splitext(name)[1].lower()}.*\.csv.*--format"):
         form_for(name, None, terminal=True)
@@ -92,18 +92,18 @@ def test_an_unknown_file_ending_is_refused_unless_a_format_is_named(name):
 
 
 def test_an_unknown_file_ending_is_refused_before_the_job_runs(run_cli):
-    done = run_cli(*ASK, "-o", "x.parquet", code=2)
-    assert b"the ending .parquet" in done.stderr
+    done = run_cli(*ASK, "-o", "x.orc", code=2)
+    assert b"the ending .orc" in done.stderr
     assert b"records" not in done.stderr
-    assert not os.path.exists("x.parquet")
+    assert not os.path.exists("x.orc")
 
 
 def test_file_endings_choose_the_output_format(run_cli):
     forms = {"a.CSV": "csv", "a.tsv": "tsv", "a.log": "text", "a.txt": "text", "a": "jsonl", "a.ndjson": "jsonl"}
     for name, form in {**forms, "out.d/": "jsonl", "/dev/null": "jsonl", "-": "table"}.items():
         assert form_for(name, None, terminal=True) == form
-    run_cli(*ASK, "-o", "x.parquet", "--format", "csv")
-    assert Path("x.parquet").read_bytes().startswith(b"path,count\n")
+    run_cli(*ASK, "-o", "x.orc", "--format", "csv")
+    assert Path("x.orc").read_bytes().startswith(b"path,count\n")
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,17 @@ def _table_writer() -> MakeWriter:
     return TableWriter
 
 
+def _of_arrow(name: str) -> Callable[[], MakeWriter]:
+    def load() -> MakeWriter:
+        from mrframe.formats.output import arrow_writer
+
+        arrow_writer.need_pyarrow(f"the form {'parquet' if name == 'ParquetWriter' else 'arrow'}")
+        made: MakeWriter = getattr(arrow_writer, name)
+        return made
+
+    return load
+
+
 _BUILT_IN = {
     form.name: form
     for form in (
@@ -67,6 +78,11 @@ _BUILT_IN = {
         OutputFormat("tsv", "columns with a header, with tabs, never quoted", (".tsv",), _of_writers("TsvWriter")),
         OutputFormat(
             "text", "the bare items, with tabs", (".txt", ".log"), _of_writers("TextWriter"), keeps_bytes=True
+        ),
+        OutputFormat("markdown", "a table of Markdown", (".md", ".markdown"), _of_writers("MarkdownWriter")),
+        OutputFormat("parquet", "Parquet, with mrframe[fast]", (".parquet",), _of_arrow("ParquetWriter")),
+        OutputFormat(
+            "arrow", "an Arrow file, with mrframe[fast]", (".arrow", ".feather"), _of_arrow("ArrowFileWriter")
         ),
     )
 }

@@ -3,6 +3,7 @@
 jsonl  `{"key": …, "value": …}`, one row a line. `value_text.py` turns values into JSON.
 csv    a header, then the columns of `table_columns.py`, quoted where needed. Lines end with `\\n`.
 csv-safe  the same, with `'` before text that a spreadsheet would take for a formula. Numbers stay.
+markdown  a header and columns between `|`, text with its markup escaped.
 tsv    the same, never quoted: tab, newline, carriage return and backslash are `\\t`, `\\n`, `\\r`, `\\\\`.
 text   no header. Key and value, and the items of tuples and dicts, separated by tabs, as they are. None is left out,
        so a job that yields (line, None) writes lines.
@@ -41,6 +42,7 @@ _NUMBERS = frozenset({int, float, Decimal, type(None)})
 _ONE_CELL = frozenset({str, int, float, bool, bytes, Decimal})
 _FORMULAS = frozenset("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # with the wide forms, which some take for the others
 _TSV = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_MARKUP = re.compile(r"[\\`*_{}\[\]()#+!|~>-]")
 _TSV_SEARCH = re.compile(r"[\\\t\n\r]").search
 
 
@@ -182,3 +184,25 @@ class TsvWriter(_GridWriter):
 
     def _lines(self, texts: list[list[str]]) -> str:
         return "".join(["\t".join(row) + "\n" for row in zip(*texts, strict=True)])
+
+
+class MarkdownWriter(_GridWriter):
+    """`markdown`: a table as GitHub and others read it. Nothing in a cell is taken for HTML or for markup."""
+
+    _has_header = False
+
+    def _texts(self, column: Sequence[Any]) -> list[str]:
+        texts = [
+            text
+            if type(cell) in _NUMBERS
+            else _MARKUP.sub(r"\\\g<0>", text.replace("&", "&amp;").replace("<", "&lt;"))
+            for text, cell in zip(cell_texts(column, self._how), column, strict=True)
+        ]
+        return [escaped_line(as_utf8(text, self._how)) for text in texts]
+
+    def _lines(self, texts: list[list[str]]) -> str:
+        rows = ["| " + " | ".join(row) + " |\n" for row in zip(*texts, strict=True)]
+        if not self._has_header:
+            self._has_header = True
+            rows.insert(1, "|" + " --- |" * len(texts) + "\n")
+        return "".join(rows)

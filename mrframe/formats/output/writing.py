@@ -60,6 +60,7 @@ def write_rows(
         take = max(1, min(_ROWS_MAX, _BLOCK_BYTES * len(batch) // max(1, len(data))))
     if not count:
         stream.write(writer.block([], []))
+    _end(writer, stream)
     return count
 
 
@@ -93,6 +94,14 @@ def write_blocks(
             at, is_empty = end, False
     if is_empty:
         stream.write(writer.block([], []))
+    _end(writer, stream)
+
+
+def _end(writer: BlockWriter, stream: Stream) -> None:
+    """Write the last bytes of a form that has any."""
+    end = getattr(writer, "end", None)
+    if end is not None:
+        stream.write(end())
 
 
 def _long_first(pieces: Iterable[Columns | bytes]) -> Iterator[Columns | bytes]:

@@ -66,7 +66,7 @@ def test_the_shape_of_a_target_picks_its_sink(tmp_path):
 def test_a_file_or_folder_is_there_whole(tmp_path, target, form):
     deliver(Rows(ROWS), sink_for(f"{tmp_path}/{target}", Delivery(form)), ABOUT)
     files = [path for path in [tmp_path / "out", *tmp_path.glob("out/part-*")] if path.is_file()]
-    assert len(files) == 1 and files[0].read_bytes().count(b"\n") >= 2
+    assert len(files) == 1 and len(files[0].read_bytes()) > 10
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
@@ -128,6 +128,8 @@ def test_a_broken_output_format_is_refused_with_its_package():
 def test_endings_belong_to_one_form_each():
     endings = named_outputs.known_endings()
     assert len(set(endings)) == len(endings)
-    assert {form_for(f"a{ending}", None, terminal=False) for ending in endings} == {"jsonl", "csv", "tsv", "text"}
+    assert {form_for(f"a{ending}", None, terminal=False) for ending in endings} == {
+        *("jsonl", "csv", "tsv", "text", "markdown", "parquet", "arrow")
+    }
     with pytest.raises(OutputError, match=r"\.docx.*\.jsonl, \.ndjson, \.csv"):
         form_for("a.docx", None, terminal=False)
