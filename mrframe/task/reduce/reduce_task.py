@@ -204,8 +204,8 @@ class ReduceTask:
             groups = _one_by_one(self._guard.noted(pair for some in groups for pair in zip(*some, strict=True)))
         for keys, values in groups:
             position = iter(keys)
-            results = chain.from_iterable(map(function, position, map(iter, values)))
             try:
+                results = chain.from_iterable(map(function, position, map(iter, values)))
                 while some := list(islice(results, ROWS_AT_ONCE)):
                     rows += some
                     if len(rows) >= ROWS_AT_ONCE:
