@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 READERS = "mrframe.readers"
 """The group of entry points by which packages add kinds of readers."""
 _SEVERAL = "several"
+_REGEX = "regex:"
 AUTO = "auto"
 """As `Reader.format`: to be detected from the data."""
 
@@ -66,6 +67,11 @@ class logs(metaclass=_Namespace):  # noqa: N801 (a namespace: jobs say logs.comb
         return Reader("access", string)
 
     @staticmethod
+    def regex(expression: str) -> Reader:
+        """A reader by a regular expression, which must match the whole line. Its named groups are the fields."""
+        return Reader("regex", expression)
+
+    @staticmethod
     def several(*formats: str) -> Reader:
         """A reader for logs whose lines are of several formats, given by name or string.
 
@@ -100,6 +106,7 @@ BUILT_IN = {
     "text": BuiltIn("mrframe.formats.readers.text:LINES", ("text",)),
     "words": BuiltIn("mrframe.formats.readers.text:WORDS", ("words",), "word"),
     "pairs": BuiltIn("mrframe.formats.readers.pairs:KIND"),
+    "regex": BuiltIn("mrframe.formats.readers.regex:KIND"),
     _SEVERAL: BuiltIn("mrframe.formats.readers.several:KIND"),
 }
 """Every kind of reader, by `Reader.kind`. A module is imported when its kind is first asked for."""
@@ -235,9 +242,11 @@ def reader_named(name: str) -> Reader:
     """
     if name in _named and _named[name] != name:
         return reader_named(_named[name])
+    if name.startswith(_REGEX):
+        return logs.regex(name.removeprefix(_REGEX))
     if name.startswith('["') and name.endswith('"]'):
         try:
-            return logs.several(*(reader_named(one).label for one in json.loads(name)))
+            return logs.several(*(_text_of(reader_named(one)) for one in json.loads(name)))
         except ValueError:
             pass
     for kind, entry in BUILT_IN.items():
@@ -248,6 +257,11 @@ def reader_named(name: str) -> Reader:
     if is_added(name):
         return undetected(Reader(name))
     return logs.format(name)
+
+
+def _text_of(reader: Reader) -> str:
+    """Return the text by which `reader_named` gives this reader."""
+    return _REGEX + reader.format if reader.kind == "regex" else reader.label
 
 
 def is_added(name: str) -> bool:
