@@ -20,7 +20,7 @@ from mrframe.core.model.reader import Reader
 from mrframe.errors import FormatError
 from mrframe.formats.grammar.patterns import AT_END
 from mrframe.formats.readers.base import plain_lines
-from mrframe.formats.readers.kind import Matches, ReaderKind
+from mrframe.formats.readers.kind import Count, Matches, ReaderKind
 from mrframe.formats.registry import kind_of, kinds_of_lines, logs, named_formats, plugin_kinds, reader_named
 
 LINES_MAX = 1_000
@@ -35,10 +35,11 @@ _NAME_IT = (
 
 
 class Candidate(NamedTuple):
-    """A format that may be a file's. `loose` is that of `NamedFormat`."""
+    """A format that may be a file's. `loose` is that of `NamedFormat`, or of a kind that is tried last."""
 
     reader: Reader
     matches: Matches
+    count: Count
     loose: bool = False
 
 
@@ -113,7 +114,7 @@ def _counts(tests: Candidates, lines: Sequence[bytes]) -> dict[str, int]:
     """Return how many lines each format matches, up to the first one that matches all."""
     counts = {}
     for label, one in tests.items():
-        counts[label] = sum(map(one.matches, lines))
+        counts[label] = one.count(lines)
         if counts[label] == len(lines):
             break
     return counts
@@ -176,7 +177,7 @@ def _no_format(lines: Sequence[bytes], counts: dict[str, int], best: str, tests:
 
 def _nearest(line: bytes, tests: Candidates) -> str:
     """Return a sentence on the format that matches most of the beginning of a line, "" if none gets far."""
-    stops = {label: kind_of(reader).explain(reader.format, line) for label, (reader, _, _) in tests.items()}
+    stops = {label: kind_of(reader).explain(reader.format, line) for label, (reader, *_) in tests.items()}
     found = {label: stop for label, stop in stops.items() if isinstance(stop, tuple)}
     whole = {label: stop for label, stop in found.items() if stop[1] == AT_END}  # such as combined and a field more
     best, (at, _) = max((whole or found).items(), key=lambda one: one[1][0], default=("", (0, "")))
@@ -203,14 +204,17 @@ def _own(named: tuple[tuple[str, str], ...]) -> Candidates:
     for name, string in named:
         with suppress(FormatError):
             reader = reader_named(string)
-            found[name] = Candidate(reader, kind_of(reader).matches(reader.format))
+            kind = kind_of(reader)
+            found[name] = Candidate(reader, kind.matches(reader.format), kind.count(reader.format))
     return found
 
 
 def _candidates(kinds: Iterable[ReaderKind]) -> Candidates:
     """Return each format of these kinds by its name, in the order in which they are preferred."""
     return {
-        known.name: Candidate(reader, kind.matches(reader.format), known.loose)
+        known.name: Candidate(
+            reader, kind.matches(reader.format), kind.count(reader.format), known.loose or kind.tried_last
+        )
         for kind in kinds
         if not kind.fits_any_text
         for known in kind.formats

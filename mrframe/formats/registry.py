@@ -9,13 +9,14 @@ the modules of the kinds as text, to be imported when a kind is first asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrframe.core.job.job import JSON_LINES, TEXT, WORDS
 from mrframe.core.model.reader import Reader
 from mrframe.errors import PluginBroken, did_you_mean
+from mrframe.formats.application_formats import LAYOUTS, is_layout
 from mrframe.formats.named_formats import STRINGS
 
 if TYPE_CHECKING:
@@ -62,9 +63,18 @@ class logs(metaclass=_Namespace):  # noqa: N801 (a namespace: jobs say logs.comb
         r"""A reader for the server's own format string, pasted verbatim.
 
         `logs.format(r'LogFormat "%h %l %u %t \"%r\" %>s %b %D" timed')`, or an nginx `log_format`. A string that is
-        no format is refused when the job is submitted.
+        no format is refused when the job is submitted. The layout of a logging framework is one too
+        (`logs.format("%d %-5p [%t] %c: %m%n")`).
         """
-        return Reader("access", string)
+        return Reader("app" if is_layout(string) else "access", string)
+
+    @staticmethod
+    def records(start: str) -> Reader:
+        r"""A reader for text whose records may have several lines: `logs.records(r"\d{4}-\d\d-\d\d ")`.
+
+        A record begins at each line whose beginning matches the regular expression. Its text is the field `line`.
+        """
+        return Reader("records", start)
 
     @staticmethod
     def regex(expression: str) -> Reader:
@@ -91,20 +101,24 @@ class BuiltIn(NamedTuple):
     """A built-in kind of reader: where its `ReaderKind` lies, and the names that --log-format has for it.
 
     own_field  a field that no other kind has, by which `mrframe count` knows it, "" for none
+    forms      the names that mean a format of this kind
     """
 
     target: str
     names: tuple[str, ...] = ()
     own_field: str = ""
+    forms: Container[str] = ()
 
 
 BUILT_IN = {
-    "access": BuiltIn("mrframe.formats.readers.access:KIND", ("auto", "access", *STRINGS)),
+    "access": BuiltIn("mrframe.formats.readers.access:KIND", ("auto", "access", *STRINGS), "", STRINGS),
     "json": BuiltIn("mrframe.formats.readers.json_lines:KIND", ("json", "jsonl", "json_lines")),
     "ltsv": BuiltIn("mrframe.formats.readers.key_value:LTSV", ("ltsv",)),
     "logfmt": BuiltIn("mrframe.formats.readers.key_value:LOGFMT", ("logfmt",)),
+    "app": BuiltIn("mrframe.formats.readers.application:KIND", ("app", *LAYOUTS), "", LAYOUTS),
     "text": BuiltIn("mrframe.formats.readers.text:LINES", ("text",)),
     "words": BuiltIn("mrframe.formats.readers.text:WORDS", ("words",), "word"),
+    "records": BuiltIn("mrframe.formats.readers.text:RECORDS"),
     "pairs": BuiltIn("mrframe.formats.readers.pairs:KIND"),
     "regex": BuiltIn("mrframe.formats.readers.regex:KIND"),
     _SEVERAL: BuiltIn("mrframe.formats.readers.several:KIND"),
@@ -251,9 +265,9 @@ def reader_named(name: str) -> Reader:
             pass
     for kind, entry in BUILT_IN.items():
         if name in entry.names:
-            if name in STRINGS:
+            if name in entry.forms:
                 return Reader(kind, name)
-            return logs.access if kind == logs.access.kind else Reader(kind)
+            return Reader(kind, AUTO if entry.forms else "")
     if is_added(name):
         return undetected(Reader(name))
     return logs.format(name)

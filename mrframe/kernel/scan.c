@@ -18,6 +18,7 @@ static int has_word(const word *w, const u8 *p) {
     case AM_PM: return (p[0] == 'A' || p[0] == 'P') && p[1] == 'M';
     case SIGN: return *p == '+' || *p == '-';
     case BLANK_OR_DIGIT: return *p == ' ' || is_digit(*p);
+    case T_OR_BLANK: return *p == 'T' || *p == ' ';
     default: return 0;
     }
 }
@@ -36,7 +37,10 @@ static const u8 *fraction_end(const u8 *p, const u8 *end) {
 static const u8 *iso_end(const step *s, const u8 *p, const u8 *end) {
     p = shape_end(s, p, end);
     if (!p) return NULL;
-    p = fraction_end(p, end);
+    if (s->flags & COMMA && end - p > 1 && *p == ',' && is_digit(p[1])) p = after_digits(p + 1, end);
+    else p = fraction_end(p, end);
+    if (s->flags & NO_ZONE) return p;
+    if (s->flags & COMMA && p < end && *p == ' ') p++;
     if (p < end && *p == 'Z') return p + 1;
     if (end - p < 6 || (*p != '+' && *p != '-') || p[3] != ':') return NULL;
     return is_digit(p[1]) && is_digit(p[2]) && is_digit(p[4]) && is_digit(p[5]) ? p + 6 : NULL;

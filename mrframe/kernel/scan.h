@@ -33,13 +33,15 @@ enum step_flag {
     ONLY_REQUEST = 32,  /* METHOD target PROTOCOL or nothing */
     BLANK_FIRST = 64,   /* a value that does not begin with a blank: refused */
     PADDED = 128,       /* blanks before the value */
+    COMMA = 256,        /* of an ISO: a comma may stand before the fraction, a blank before the zone */
+    NO_ZONE = 512       /* of an ISO */
 };
 
 /* The part of a value that a column takes. */
 enum part { WHOLE, PREFIX, METHOD, PATH, QUERY_OF_REQUEST, PROTOCOL, TARGET_PATH, TARGET_QUERY, AFTER_MARK, HOST, PORT, PARTS };
 
 /* The words that a shape may hold, beside the ranges of its bytes. */
-enum word_kind { MONTH, DAY, AM_PM, SIGN, BLANK_OR_DIGIT, WORD_KINDS };
+enum word_kind { MONTH, DAY, AM_PM, SIGN, BLANK_OR_DIGIT, T_OR_BLANK, WORD_KINDS };
 
 enum { SHAPE_MAX = 64, STEP_CAPTURES_MAX = 8, STEP_WORDS_MAX = 8, STEPS_MAX = 255, COLUMNS_MAX = 255, LITERAL_MAX = 64 };
 
@@ -52,7 +54,8 @@ typedef struct {
 } word;
 
 typedef struct {
-    u8 kind, flags, length; /* length: of the literal or the shape */
+    uint16_t flags;
+    u8 kind, length; /* length: of the literal or the shape */
     u8 stops, first_stop;   /* how many bytes are stops */
     u8 captures, words;
     capture capture[STEP_CAPTURES_MAX];

@@ -86,9 +86,9 @@ static int add_value(step *s, PyObject *described, size_t columns) {
                           &low.length, &high.bytes, &high.length, &words.bytes, &words.length, &captures.bytes,
                           &captures.length))
         return -1;
-    if (kind <= LITERAL || kind >= STEP_KINDS || flags < 0 || flags > 255) return refuse_step("is of no known kind");
+    if (kind <= LITERAL || kind >= STEP_KINDS || flags < 0 || flags > 1023) return refuse_step("is of no known kind");
     s->kind = (u8)kind;
-    s->flags = (u8)flags;
+    s->flags = (uint16_t)flags;
     for (Py_ssize_t i = 0; i < stops.length; i++) s->is_stop[(u8)stops.bytes[i]] = 1;
     s->stops = (u8)(stops.length > 2 ? 2 : stops.length);
     s->first_stop = stops.length ? (u8)stops.bytes[0] : 0;

@@ -255,7 +255,9 @@ def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
     def open_block(index: int) -> BinaryIO:
         return create(os.path.join(order.out_dir, path(index)))
 
-    blocks = decode_file(split.path, split.source, order.block_bytes, open_block, split.state)
+    blocks = decode_file(
+        split.path, split.source, order.block_bytes, open_block, split.state, record_start=split.record_start
+    )
     for block in blocks:
         report.records_out += 1
         report.bytes_out += block.length
@@ -271,6 +273,7 @@ def _decode(order: DecodeOrder, reporter: Reporter) -> TaskReport:
                 crc32=block.crc32,
                 packed=split.path,
                 reader=split.reader,
+                record_start=split.record_start,
             )
         )
         reporter.beat(report.records_out, report.bytes_out)

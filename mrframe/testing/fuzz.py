@@ -14,6 +14,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -30,16 +31,20 @@ import mrframe
 from mrframe.core.job.job import Job
 from mrframe.core.settings.options import RunOptions
 from mrframe.errors import ExtraMissing, FormatError, InputError, MrframeError
+from mrframe.formats.application_formats import LAYOUTS
 from mrframe.formats.detect import detect
 from mrframe.formats.factory import BlockReader, explain, make_reader
+from mrframe.formats.grammar.layout import start_of
 from mrframe.formats.inputs.compression import compression_of, decode_file
 from mrframe.formats.inputs.line_blocks import pieces
 from mrframe.formats.inputs.magic import HEAD_BYTES
 from mrframe.formats.inputs.splits import LONG_LINE_HEAD_BYTES, LongLine, read_blocks
 from mrframe.formats.named_formats import STRINGS
 from mrframe.formats.readers.access import grammar_of
+from mrframe.formats.readers.application import layout_of
 from mrframe.formats.readers.base import ALL_VALUES, Column, Forms, LinesOf, Scanned, as_raw
 from mrframe.formats.readers.kind import LINE_FIELDS
+from mrframe.formats.readers.record_starts import START_BYTES_MAX, RecordStarts
 from mrframe.formats.registry import reader_named
 from mrframe.formats.schema import fields_of
 from mrframe.kernel import compiled
@@ -53,7 +58,8 @@ SHOWN_BYTES = 3000
 BOM = b"\xef\xbb\xbf"
 FORMATS = ("combined", "common", "vhost", "traefik")
 SAMPLED = (*FORMATS, "json", "text", "words")
-KINDS = ("combined", *FORMATS, "combined", "json", "json", "text", "words", "gzip", "detect")
+RECORDS = ("log4j", "kafka", "spring", "leveled_zoned")
+KINDS = ("combined", *FORMATS, "combined", "json", "json", "text", "words", *RECORDS, "gzip", "detect")
 
 
 class FuzzFailed(Exception):
@@ -91,6 +97,8 @@ def lines_of(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def expected(kind: str, data: bytes, fields: Sequence[str], line_bytes_max: int) -> Read:
     """Return the result that the parser of one line gives."""
+    if kind in LAYOUTS:
+        return expected_records(kind, data, fields, line_bytes_max)
     read = Read()
     for number, (offset, line) in enumerate(lines_of(data)):
         read.lines = number + 1
@@ -104,6 +112,65 @@ def expected(kind: str, data: bytes, fields: Sequence[str], line_bytes_max: int)
         else:
             read.malformed.append((number, offset, line))
     return read
+
+
+def expected_records(kind: str, data: bytes, fields: Sequence[str], record_bytes_max: int) -> Read:
+    """The same for a format whose records may have several lines. `line` and what a tail gives is text."""
+    read = Read()
+    records: list[list[tuple[int, bytes, int]]] = []  # of (number, line, offset). Lines of no record are one each
+    start, goes_on = re.compile(start_of(layout_of(kind)).encode()), False
+    for number, (offset, line) in enumerate(lines_of(data)):
+        starts = start.match(line[:START_BYTES_MAX]) is not None
+        goes_on = goes_on and offset > 0 and data[offset - 1] == 10  # else NUL bytes or a mark stand before it
+        if not starts and goes_on:
+            records[-1].append((number, line, offset))
+        else:
+            records.append([(number, line, offset)])
+            goes_on = starts
+        read.lines = number + 1
+    ends = [record[0][2] for record in records[1:]]
+    rest = data[data.rfind(b"\n") + 1 :]
+    ends = [end - len(_head_before(data, end)) for end in ends]
+    ends.append(len(data) - (len(rest) if not any(lines_of(rest)) else 0))  # of NUL bytes alone at the end
+    for record, end in zip(records, ends, strict=False):
+        (number, first, offset), *others = record
+        starts = start.match(first[:START_BYTES_MAX]) is not None
+        found = oracle.parse_line(layout_of(kind), first) if starts else None
+        if end - offset > record_bytes_max:
+            whole = data[offset:end] if starts else first
+            read.malformed.append((number, offset, whole[:LONG_LINE_HEAD_BYTES]))
+        elif found is None:
+            read.malformed += [(number, offset, line) for number, line, offset in record]
+        else:
+            found["line"] = first
+            more = b"".join(b"\n" + line for _, line, _ in others)
+            if kind == "kafka":
+                found |= _message_and_logger(found)
+            values: list[Any] = []
+            for name in ("line", *fields):
+                raw = found[name]
+                if name in ("line", "message"):
+                    values.append(((raw or b"") + more).decode("utf-8", "surrogateescape"))
+                elif raw and kind == "kafka" and name == "logger":
+                    values.append(raw.decode("utf-8", "surrogateescape"))
+                else:
+                    values.append(raw)
+            read.rows.append((offset, *values))
+    return read
+
+
+def _head_before(data: bytes, offset: int) -> bytes:
+    """Return the NUL bytes and marks between the line end before `offset` and it."""
+    return data[data.rfind(b"\n", 0, offset) + 1 : offset]
+
+
+def _message_and_logger(found: dict[str, bytes | None]) -> dict[str, bytes | None]:
+    raw = found["message"] or b""
+    message, mark, last = raw.rpartition(b" (")
+    logger = last[:-1]
+    if mark and last.endswith(b")") and logger and not any(sign in b"() \t\n\r\v\f" for sign in logger):
+        return {"message": message, "logger": logger}
+    return {"message": raw, "logger": None}
 
 
 def _rows(kind: str, line: bytes, offset: int, fields: Sequence[str]) -> list[tuple[Any, ...]] | None:
@@ -135,7 +202,7 @@ def _reader(kind: str) -> tuple[BlockReader, tuple[str, ...]]:
     names = {"text": ("offset", "line"), "words": ("word", "offset", "line"), "json": ("line", "offset")}.get(kind)
     if names is None:
         fields = tuple(name for name in fields_of(reader) or {} if name not in LINE_FIELDS)
-        names = ("offset", *fields)
+        names = ("offset", *(("line",) if kind in LAYOUTS else ()), *fields)
     return make_reader(reader, names, {}), fields
 
 
@@ -145,15 +212,15 @@ def by_reader(kind: str, path: str, sizes: tuple[int, int], line_bytes_max: int)
     size = os.path.getsize(path)
     reader, _ = _reader(kind)
     read = Read()
-    forms: Forms = (
-        {1: Scanned} if kind == "text" and compiled() else as_raw(range(20)) if kind in SAMPLED else ALL_VALUES
-    )
+    raw = kind in (*SAMPLED, *LAYOUTS)
+    forms: Forms = {1: Scanned} if kind == "text" and compiled() else as_raw(range(20)) if raw else ALL_VALUES
+    starts = RecordStarts(start_of(layout_of(kind))) if kind in LAYOUTS else None
     counted = 0
 
     def pass_over(line: LongLine) -> None:
         nonlocal counted
         read.malformed.append((read.lines, line.offset, line.head))
-        read.lines += 1
+        read.lines += line.lines
         counted += line.length
 
     with open(path, "rb") as file:
@@ -161,10 +228,16 @@ def by_reader(kind: str, path: str, sizes: tuple[int, int], line_bytes_max: int)
         def read_at(offset: int, count: int) -> bytes:
             return os.pread(file.fileno(), count, offset)
 
-        splits = list(pieces(read_at, size, split_bytes))
+        splits = list(pieces(read_at, size, split_bytes, starts))
     for start, length in splits:
         for offset, block in read_blocks(
-            path, start, length, block_bytes=block_bytes, line_bytes_max=line_bytes_max, on_long=pass_over
+            path,
+            start,
+            length,
+            block_bytes=block_bytes,
+            line_bytes_max=line_bytes_max,
+            on_long=pass_over,
+            starts=starts,
         ):
             parsed = reader.parse(block, "f", offset, forms=forms)
             here = parsed.parsed_bytes + parsed.malformed_bytes + parsed.delimiter_bytes
@@ -252,8 +325,11 @@ class Fuzz:
     def _run(self, kind: str, data: bytes, split_bytes: int) -> None:
         lines = dict(lines_of(data))
         offset_at = {"words": 1, "json": 1}.get(kind, 0)
-        offsets = [row[offset_at] for row in expected(kind, data, (), 1 << 28).rows]
-        if by_job(kind, self._path, max(split_bytes, 7)) != [(offset, lines[offset]) for offset in offsets]:
+        rows = expected(kind, data, (), 1 << 28).rows
+        wanted = [(row[offset_at], lines[row[offset_at]]) for row in rows]
+        if kind in LAYOUTS:
+            wanted = [(offset, line.encode("utf-8", "surrogateescape")) for offset, line in rows]
+        if by_job(kind, self._path, max(split_bytes, 7)) != wanted:
             raise FuzzFailed(f"{kind}: the job has other records for {_shown(data)}")
 
     def _packed(self, data: bytes) -> None:

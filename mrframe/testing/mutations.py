@@ -10,6 +10,7 @@ import gzip
 from collections.abc import Callable, Sequence
 from random import Random
 
+from mrframe.formats.application_formats import APPLICATIONS
 from mrframe.formats.named_formats import FORMATS
 from mrframe.formats.registry import is_added, kind_named
 
@@ -25,6 +26,7 @@ _ODD = (
 _JSON_LINE = (
     b'{"time": "2015-05-17T10:05:03Z", "level": "error", "request": {"path": "/a", "status": 500}, "n": [1, 2]}'
 )
+_TRACE = (b"java.lang.IllegalStateException: 17", b"\tat a.b.C.d(C.java:42)", b"", b"\xff caf\xc3")
 _TEXT_LINE = "a word, another one; caf\u00e9 and \u65e5\u672c".encode()
 
 
@@ -42,6 +44,8 @@ def samples_of(logs: Sequence[bytes], kinds: Sequence[str] = ()) -> dict[str, li
         samples["traefik"].append(line + b' 7 "web@docker" "http://10.0.0.3:80" 4ms')
         samples["text"].append(line)
     samples["words"] = samples["text"]
+    for known in APPLICATIONS:
+        samples[known.name] = [known.example.encode(), known.example.encode(), *_TRACE]
     for name in kinds:
         if is_added(name):
             samples[name] = [known.example.encode() for known in kind_named(name).formats]

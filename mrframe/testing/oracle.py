@@ -11,6 +11,7 @@ from mrframe.formats.grammar.strftime import expanded
 
 _DIGITS = frozenset(b"0123456789")
 _METHOD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_")
+_LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _PROTOCOL = frozenset(b"0123456789.")
 
 
@@ -49,6 +50,10 @@ def _end(slot: ValueSlot, line: bytes, at: int) -> int | None:
         end = _time_end(slot, line, at)
     elif kind == "further":
         return _run(slot, line, at) if line[at : at + 1] == b" " else at
+    elif kind in ("level", "blanks"):
+        wanted = _LETTERS if kind == "level" else b" "
+        end = next((place for place in range(at, len(line)) if line[place] not in wanted), len(line))
+        end = None if end == at else end
     elif kind == "query":
         end = at if line[at : at + 1] != b"?" else _run(slot, line, at + 1)
     elif kind == "quoted":
@@ -68,7 +73,7 @@ def _end(slot: ValueSlot, line: bytes, at: int) -> int | None:
 
 def _run(slot: ValueSlot, line: bytes, at: int) -> int:
     """The end of a value that runs up to its stop."""
-    blanks_too = (bool(slot.stop) or slot.kind in ("rest", "request", "further")) and slot.detail != "word"
+    blanks_too = (bool(slot.stop) or slot.kind in ("rest", "request", "further", "tail")) and slot.detail != "word"
     while at < len(line):
         byte = line[at]
         if byte == 10 or byte in slot.stop or (byte == 32 and not blanks_too):
@@ -205,11 +210,22 @@ def _time_end(slot: ValueSlot, line: bytes, at: int) -> int | None:
     if slot.kind == "strftime":
         return _form_end(slot.detail, line, at)
     end = _shape(line, at, "9999-99-99T99:99:99")
+    if end is None and slot.detail:
+        end = _shape(line, at, "9999-99-99 99:99:99")
     if end is None:
         return None
-    if line[end : end + 1] == b"." and _digits(line, end + 1) > end + 1:
+    if (line[end : end + 1] == b"." or (slot.detail and line[end : end + 1] == b",")) and _digits(
+        line, end + 1
+    ) > end + 1:
         end = _digits(line, end + 1)
-    return end + 1 if line[end : end + 1] == b"Z" else _shape(line, end, "+99:99")
+    if slot.detail == "plain":
+        return end
+    if slot.detail and line[end : end + 1] == b" ":
+        end += 1
+    if line[end : end + 1] == b"Z":
+        return end + 1
+    zone = _shape(line, end, "+99:99")
+    return _shape(line, end, "+9999") if zone is None and slot.detail else zone
 
 
 _SHAPES = {"Y": "9999", "b": "Mon", "h": "Mon", "z": "+9999", "j": "999", "3N": "999", "6N": "999999", "%": "%"}

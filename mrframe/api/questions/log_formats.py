@@ -137,12 +137,18 @@ def try_format(format_string: str, path: str) -> TriedFormat:
 
 def _tried(data: bytes, reader: Reader) -> tuple[int, list[Mismatch]]:
     from mrframe.formats.factory import explain
+    from mrframe.formats.readers.record_starts import record_starts
+    from mrframe.formats.registry import kind_of
 
     lines = data.split(b"\n")[:LINES_TRIED]
     if lines and not lines[-1]:
         lines.pop()
-    wrong = []
+    starts = record_starts(kind_of(reader).record_start(reader.format))
+    wrong: list[Mismatch] = []
     for number, line in enumerate(lines, 1):
+        fits = number > 1 and (not wrong or wrong[-1].line != number - 1)
+        if fits and starts is not None and not starts.starts(line, 0):
+            continue  # of the record before it
         outcome = explain(line, reader)
         if isinstance(outcome, tuple):
             wrong.append(Mismatch(number, line, *outcome))

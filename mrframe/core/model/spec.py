@@ -49,6 +49,7 @@ class Split:
               split's end. () if mrframe wrote the file. The reader compares it (`formats/inputs/file_identity.py`).
     reader    of the split's input, if the format detected for it is not the one of its source's first input. None:
               the reader of the source (`TaskSettings.reader_of`)
+    record_start  pattern for the first line of a record, "" if every line is one (`formats/readers/record_starts.py`)
     """
 
     kind: SplitKind
@@ -67,6 +68,7 @@ class Split:
     packed: str = ""
     state: tuple[int, ...] = field(default=(), metadata=ADDED)
     reader: Reader | None = field(default=None, metadata=ADDED)
+    record_start: str = field(default="", metadata=ADDED)
 
     @property
     def first(self) -> bool:
@@ -260,3 +262,4 @@ class Failure:
     hook: str = ""
     position: FatalPosition | None = field(default=None, metadata=ADDED)
     reader: Reader | None = field(default=None, metadata=ADDED)
+    record_start: str = field(default="", metadata=ADDED)

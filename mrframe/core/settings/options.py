@@ -106,6 +106,13 @@ class RunOptions:
         metavar="FILE",
         section="read",
     )
+    record_start: str | None = setting(
+        None,
+        "a regular expression: a record of a job that reads text begins at each line that begins so",
+        TEXT,
+        metavar="REGEX",
+        section="read",
+    )
     since: str | None = setting(
         None,
         "only records from this time on: a date, a time, or a span before now such as 24h",

@@ -29,6 +29,7 @@ from mrframe.errors import MrframeError
 from mrframe.formats.inputs.compression import decoded_chunks
 from mrframe.formats.inputs.digest import new_digest
 from mrframe.formats.inputs.line_blocks import cut_stream
+from mrframe.formats.readers.record_starts import record_starts
 from mrframe.task.cache.map_results import content_digest
 
 SCAN_S_MAX = 3.0
@@ -115,7 +116,8 @@ class _Scan:
     def _blocks(self, split: Split) -> list[Split]:
         """The blocks of a compressed file, or none unless the results of all are saved."""
         with _Blocks(split, self) as blocks:
-            for data, ends in cut_stream(decoded_chunks(split.path, split.source, split.state), self._block_bytes):
+            chunks = decoded_chunks(split.path, split.source, split.state)
+            for data, ends in cut_stream(chunks, self._block_bytes, record_starts(split.record_start)):
                 if not blocks.go_on or self.is_over():
                     return []
                 blocks.add(data, ends=ends)

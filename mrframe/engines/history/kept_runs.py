@@ -125,19 +125,22 @@ def _stamp(path: str) -> list[int]:
     return [found.st_ino, found.st_size, found.st_mtime_ns]
 
 
-_parts = attrgetter(*(part.name for part in fields(Split)))
+_NAMES = [part.name for part in fields(Split)]
+_parts = attrgetter(*_NAMES)
+_READER = _NAMES.index("reader")
 
 
 def _row(split: Split) -> list[Any]:
-    """The split as plain values. Its last field is the reader."""
-    *parts, reader = _parts(split)
-    return [*parts, reader and astuple(reader)]
+    """The split as plain values."""
+    row = list(_parts(split))
+    row[_READER] = split.reader and astuple(split.reader)
+    return row
 
 
 def _split(row: list[Any]) -> Split:
     parts: list[Any] = [tuple(part) if isinstance(part, list) else part for part in row]
     split = Split(*parts)
-    return split if split.reader is None else replace(split, reader=Reader(*parts[-1]))
+    return split if split.reader is None else replace(split, reader=Reader(*row[_READER]))
 
 
 class KeptMaps:

@@ -1,7 +1,7 @@
 """From a job and the names of inputs to a `Plan`: the format is settled, fields are checked, splits are cut.
 
 Everything that can be refused before a task runs is refused here. It reads the heads of inputs (`settle_reader.py`)
-and the first block of standard input, and starts no process. Not here: which inputs there are (`job_inputs.py`), and
+and the head of standard input, and starts no process. Not here: which inputs there are (`job_inputs.py`), and
 the results that are saved (`cache/`).
 """
 
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from mrframe.core.job.job import Job
 from mrframe.core.model.error_limits import parse_limit
@@ -26,6 +26,7 @@ from mrframe.engines.protocol import Plan
 from mrframe.errors import InputError, UsageError
 from mrframe.formats.factory import make_reader
 from mrframe.formats.inputs.files import InputFile
+from mrframe.formats.inputs.head import HEAD_BYTES
 from mrframe.formats.inputs.splits import (
     PARTITIONS_MAX,
     default_partitions,
@@ -39,6 +40,7 @@ from mrframe.task.code.job_file import JobFile
 from mrframe.task.code.settings import TaskSettings
 
 if TYPE_CHECKING:
+    from mrframe.formats.inputs.stdin import Stream
     from mrframe.formats.readers.time_window import Window
 
 SEEDS = (1 << 53) - 1  # that may be drawn: integers that every reader of JSON keeps exactly
@@ -63,11 +65,13 @@ def make_plan(
     total_bytes = inputs.estimated_bytes
     if options.split_bytes is None:
         options = dataclasses.replace(options, split_bytes=default_split_bytes(total_bytes))
-    feed, first, feed_fd = _spooled(inputs.by_source, options, scratch)
+    stdin = _stdin(inputs.by_source, options)
     window = _window(options)
-    formats = _formats(job, inputs, first, options, window)
+    formats = _formats(job, inputs, stdin.stream.head if stdin else b"", options, window)
     readers = {name: found.reader for name, found in formats.items()}
     others = _by_input(inputs, formats)
+    starts = _record_starts(inputs, formats)
+    feed = _spooled(stdin, starts, options, scratch) if stdin else None
     return Plan(
         job=job,
         file=file,
@@ -88,9 +92,9 @@ def make_plan(
         ),
         options=options,
         steps=plan_steps(job, options, total_bytes, keeps_maps=keep_rejects or keep_quarantine),
-        splits=tuple(_read_by(others, _splits_of(inputs.by_source, options))),
+        splits=tuple(_read_by(others, _splits_of(inputs.by_source, options, starts))),
         feed=feed and _read_by(others, feed),
-        feed_fd=feed_fd,
+        feed_fd=stdin.fd if stdin else -1,
         bytes_total=inputs.bytes_total,
         scratch=scratch,
         estimated_bytes=total_bytes,
@@ -101,9 +105,9 @@ def make_plan(
 
 
 def _formats(
-    job: Job, inputs: JobInputs, stdin: Split | None, options: RunOptions, window: Window | None
+    job: Job, inputs: JobInputs, stdin: bytes, options: RunOptions, window: Window | None
 ) -> dict[str, SourceFormats]:
-    """The formats of each source. `stdin` is the first split of standard input."""
+    """The formats of each source. `stdin` has the first bytes of standard input."""
     views = job.sources()
     found = {name: source_formats(view, name, inputs.by_source[name], stdin, options) for name, view in views.items()}
     for name, view in views.items() if window is not None else ():
@@ -121,6 +125,18 @@ def _by_input(inputs: JobInputs, formats: Mapping[str, SourceFormats]) -> dict[i
     return readers
 
 
+def _record_starts(inputs: JobInputs, formats: Mapping[str, SourceFormats]) -> dict[int, str]:
+    """{input index: the pattern for the start of a record} of the inputs whose records may have several lines."""
+    found, index = dict[int, str](), 0
+    for name, files in inputs.by_source.items():
+        for at in range(len(files)):
+            reader = formats[name].others.get(at, formats[name].reader)
+            if start := kind_of(reader).record_start(reader.format):
+                found[index + at] = start
+        index += len(files)
+    return found
+
+
 def _read_by(readers: Mapping[int, Reader], splits: Iterable[Split]) -> Iterator[Split]:
     """The splits, with their own readers where they have some."""
     for split in splits:
@@ -136,12 +152,19 @@ def _check_log_format(views: Mapping[str, Job], options: RunOptions) -> None:
         raise UsageError("--log-format does not apply: none of the job's sources is an access log; leave it out")
 
 
-def _splits_of(named: Mapping[str, Sequence[InputFile]], options: RunOptions) -> Iterator[Split]:
+def _splits_of(
+    named: Mapping[str, Sequence[InputFile]], options: RunOptions, starts: Mapping[int, str]
+) -> Iterator[Split]:
     """The splits of all files. The input index of a file counts through all sources."""
     index = 0
     for name, files in named.items():
         yield from plan_splits(
-            files, split_bytes=_length(options), splits=options.splits, first_index=index, input_name=name
+            files,
+            split_bytes=_length(options),
+            splits=options.splits,
+            first_index=index,
+            input_name=name,
+            starts=starts,
         )
         index += len(files)
 
@@ -220,26 +243,47 @@ def _length(options: RunOptions) -> int:
     return options.split_bytes or SPLIT_BYTES
 
 
-def _spooled(
-    named: Mapping[str, Sequence[InputFile]], options: RunOptions, scratch: Scratch
-) -> tuple[Iterator[Split] | None, Split | None, int]:
-    """The splits of standard input as they arrive, the first of them, and the descriptor that is read."""
+class _Stdin(NamedTuple):
+    """Standard input, opened: its first bytes and the rest, its input index, its source, the descriptor read."""
+
+    stream: Stream
+    input_index: int
+    source: str
+    fd: int
+
+
+def _stdin(named: Mapping[str, Sequence[InputFile]], options: RunOptions) -> _Stdin | None:
+    """Open standard input if it is among the inputs, and read its head."""
     files = [(name, file) for name, some in named.items() for file in some]
     positions = [(index, name) for index, (name, file) in enumerate(files) if file.is_stdin]
     if not positions:
-        return None, None, -1
+        return None
     if len(positions) > 1:
         raise InputError("standard input (-) is given to two sources, but it can be read only once; give it once")
-    from mrframe.formats.inputs.stdin import InTime, spool
+    from mrframe.formats.inputs.stdin import InTime, open_stream
 
     index, name = positions[0]
     source = _opened(files[index][1])
+    stream = source if options.timeout_s is None else InTime(source, options.timeout_s)
+    return _Stdin(open_stream(stream, HEAD_BYTES), index, name, _descriptor(source))
+
+
+def _spooled(stdin: _Stdin, starts: Mapping[int, str], options: RunOptions, scratch: Scratch) -> Iterator[Split]:
+    """The splits of standard input as they arrive. The first one is there when this returns."""
+    from mrframe.formats.inputs.stdin import spool
+
     folder = os.path.join(scratch.make(), "stdin")
     os.mkdir(folder, 0o700)
-    stream = source if options.timeout_s is None else InTime(source, options.timeout_s)
-    feed = spool(stream, folder, block_bytes=_length(options), index=index, input_name=name)
+    feed = spool(
+        stdin.stream,
+        folder,
+        block_bytes=_length(options),
+        index=stdin.input_index,
+        input_name=stdin.source,
+        record_start=starts.get(stdin.input_index, ""),
+    )
     first = next(feed, None)
-    return chain([] if first is None else [first], feed), first, _descriptor(source)
+    return chain([] if first is None else [first], feed)
 
 
 def _opened(file: InputFile) -> BinaryIO:

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from mrframe.core.job.job import Job
+from mrframe.core.job.job import TEXT, Job
 from mrframe.core.model.reader import Reader
-from mrframe.core.model.spec import Split
 from mrframe.core.settings.options import RunOptions
 from mrframe.engines.history.summary import MalformedSample
 from mrframe.engines.plan.mismatches import evidence, forced_format, origin_of
@@ -20,7 +19,7 @@ from mrframe.errors import FormatError, TooManyMalformed, UnknownField, UsageErr
 from mrframe.formats.detect import LINES_MAX, detect, detect_quickly, misfit
 from mrframe.formats.factory import make_reader
 from mrframe.formats.inputs.files import InputFile
-from mrframe.formats.inputs.head import HEAD_BYTES, head_at, head_of
+from mrframe.formats.inputs.head import HEAD_BYTES, head_of, text_of
 from mrframe.formats.readers.base import Parsed, plain_lines
 from mrframe.formats.readers.kind import LINE_FIELDS
 from mrframe.formats.registry import AUTO, is_undetected, kind_of, logs, reader_named, resolved
@@ -60,16 +59,17 @@ class SourceFormats(NamedTuple):
 
 
 def source_formats(
-    view: Job, source: str, files: Sequence[InputFile], stdin: Split | None, options: RunOptions
+    view: Job, source: str, files: Sequence[InputFile], stdin: bytes, options: RunOptions
 ) -> SourceFormats:
     """Settle the formats of one source, which all have the fields that the job asks for.
 
-    `stdin` is the first split of standard input. Raises FormatError when no format fits, or another one than the job
+    `stdin` has the first bytes of standard input. Raises FormatError when no format fits, or another one than the job
     names, UnknownField, TooManyMalformed, UsageError.
     """
-    forced = forced_format(view.read, options, in_join=bool(source))
-    is_detected = forced == AUTO or (forced is None and is_undetected(view.read))
-    origin = origin_of(view.read, forced, options)
+    read = _in_records(view.read, options, in_join=bool(source))
+    forced = forced_format(read, options, in_join=bool(source))
+    is_detected = forced == AUTO or (forced is None and is_undetected(read))
+    origin = origin_of(read, forced, options)
 
     def check(reader: Reader, head: Head) -> None:
         whose = [f"source {source!r}"] if source else []
@@ -77,7 +77,7 @@ def source_formats(
         _check_head(view, reader, head.data, head.name, origin)
 
     first = _first_head(files, stdin)
-    reader = _settled(view.read, forced, first, options)
+    reader = _settled(read, forced, first, options)
     check(reader, first)
     heads, others = {reader: first}, dict[int, Reader]()
     if is_detected:
@@ -92,7 +92,21 @@ def source_formats(
     return SourceFormats(heads, others)
 
 
-def _first_head(files: Sequence[InputFile], stdin: Split | None) -> Head:
+def _in_records(read: Reader, options: RunOptions, *, in_join: bool) -> Reader:
+    """Return the reader of text in records if --record-start asks for it. In a join it concerns sources of text."""
+    if options.record_start is None:
+        return read
+    if read == TEXT:
+        return logs.records(options.record_start)
+    if in_join or not options.is_asked_for("record_start"):
+        return read
+    raise UsageError(
+        f"--record-start does not apply: the job reads {read.label}, not text. Formats of applications know where a "
+        "record begins; read any other log with a job that reads text"
+    )
+
+
+def _first_head(files: Sequence[InputFile], stdin: bytes) -> Head:
     """The head of the first input that has any bytes."""
     for at, file in enumerate(files):
         head = _head(file, stdin)
@@ -101,13 +115,13 @@ def _first_head(files: Sequence[InputFile], stdin: Split | None) -> Head:
     return Head(files[0].name, b"", 0)
 
 
-def _head(file: InputFile, stdin: Split | None, limit_bytes: int = HEAD_BYTES) -> bytes:
+def _head(file: InputFile, stdin: bytes, limit_bytes: int = HEAD_BYTES) -> bytes:
     if file.is_stdin:
-        return head_at(stdin.path, limit_bytes) if stdin else b""
+        return text_of(stdin)[:limit_bytes]
     return head_of(file, limit_bytes)
 
 
-def _detected(files: Sequence[InputFile], stdin: Split | None, first: int) -> Iterator[tuple[int, Reader]]:
+def _detected(files: Sequence[InputFile], stdin: bytes, first: int) -> Iterator[tuple[int, Reader]]:
     """(position, reader) of each input behind the first one with bytes, if a format is found for it.
 
     If that takes no more than a small sample, no more is read.

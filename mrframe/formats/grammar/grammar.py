@@ -13,6 +13,8 @@ All of them share these rules, which docs/reading.md gives to users:
   line when it has none. At the end of a line it has no blank, unless its kind is `rest`.
 - Where `"` is a stop byte, a backslash and the byte after it belong to the value, so `\\"` does not end it,
   and the value may be empty. Elsewhere a value has at least one byte, unless it is `maybe_empty`.
+- An iso time of detail `plain` has no zone, a `T` or a blank before the clock, and a point or a comma before the
+  fraction. `zoned` is the same with a zone, perhaps behind a blank: `Z`, `+01:00` or `+0100`.
 - Numbers, status and time have the forms below, and `-` stands for "not there" in all but the times that
   no condition guards.
 
@@ -34,7 +36,7 @@ Kind = Literal[
     "int",  # digits, behind a minus if `detail` is signed, behind blanks if it is padded
     "float",  # digits, perhaps a point and digits, behind a minus if `detail` is signed
     "clf",  # 17/May/2015:10:05:03 +0000
-    "iso",  # 2015-05-17T10:05:03+00:00 or Z, perhaps with a fraction
+    "iso",  # 2015-05-17T10:05:03+00:00 or Z, perhaps with a fraction; with a `detail` also other signs, see below
     "epoch",  # digits, perhaps a point and digits, in the unit `detail`: s, ms or us
     "strftime",  # the form that `detail` says (`strftime.py`)
     "quoted",  # text in quotes, or a dash without quotes
@@ -43,6 +45,9 @@ Kind = Literal[
     "query",  # ?query, or nothing
     "vhost_port",  # name:port, or name
     "further",  # nothing, or a blank and the rest of the line: values that the format does not name
+    "level",  # letters
+    "blanks",  # one or more of them, which give no field
+    "tail",  # any bytes to the end of the line, from which the fields that `detail` names are found (`tails.py`)
 ]
 
 FURTHER_MAX = 9
@@ -61,6 +66,26 @@ ROLES: dict[Kind, tuple[str, ...]] = {
 }
 """The parts of the kinds that give several fields. Every other kind has the one role `value`."""
 
+LEVELS = (
+    *("TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "ERR", "FATAL", "CRITICAL", "CRIT", "SEVERE"),
+    *(
+        "ALERT",
+        "EMERG",
+        "PANIC",
+        "CONFIG",
+        "FINE",
+        "FINER",
+        "FINEST",
+        "TRC",
+        "DBG",
+        "INF",
+        "WRN",
+        "FTL",
+        "ALL",
+        "OFF",
+    ),
+)
+"""Names of levels, by which detection knows them. Any letters are one for a reader that is told the format."""
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -87,7 +112,9 @@ class ValueSlot:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The role of each name."""
+        """The role of each name. The roles of a tail are its fields."""
+        if self.kind == "tail":
+            return self.names
         return ROLES.get(self.kind) or ("value",) * len(self.names)
 
     @property

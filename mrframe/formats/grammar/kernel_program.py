@@ -15,9 +15,8 @@ from mrframe.formats.grammar.grammar import END, Element, Grammar, ValueSlot
 from mrframe.formats.grammar.patterns import Capture
 
 LITERAL, RUN, ESCAPED, QUOTED, STATUS, INTEGER, DECIMAL, SHAPE, ISO, QUERY, EPOCH = range(11)
-MAY_BE_EMPTY, MAY_BE_DASH, NO_COMMA_LAST, NO_SEPARATOR, NO_CLIENT, ONLY_REQUEST, BLANK_FIRST, PADDED = (
-    1 << bit for bit in range(8)
-)
+MAY_BE_EMPTY, MAY_BE_DASH, NO_COMMA_LAST, NO_SEPARATOR, NO_CLIENT = (1 << bit for bit in range(5))
+ONLY_REQUEST, BLANK_FIRST, PADDED, COMMA, NO_ZONE = (1 << bit for bit in range(5, 10))
 (
     WHOLE,
     PREFIX,
@@ -31,7 +30,7 @@ MAY_BE_EMPTY, MAY_BE_DASH, NO_COMMA_LAST, NO_SEPARATOR, NO_CLIENT, ONLY_REQUEST,
     HOST,
     PORT,
 ) = range(11)
-MONTH, DAY, AM_PM, SIGN, BLANK_OR_DIGIT = range(5)
+MONTH, DAY, AM_PM, SIGN, BLANK_OR_DIGIT, T_OR_BLANK = range(6)
 """The numbers of `scan.h`."""
 
 LITERAL_BYTES_MAX = SHAPE_BYTES_MAX = 64
@@ -60,6 +59,8 @@ _PREFIX_BYTES = {
 _ISO_SECONDS = "%Y-%m-%dT%H:%M:%S"
 _DIGITS = {"Y": 4, "m": 2, "d": 2, "y": 2, "H": 2, "I": 2, "M": 2, "S": 2, "j": 3, "3N": 3, "6N": 6}
 _PADDED = ("e", "k", "l")
+_NO_BLANKS = bytes(byte for byte in range(256) if byte != 32)
+_NO_LETTERS = bytes(byte for byte in range(256) if not chr(byte | 32).islower() or byte > 127)
 
 
 class _Unsupported(Exception):
@@ -101,6 +102,7 @@ def _value(slot: ValueSlot, captures: bytes) -> Step:
         kind = ISO if slot.kind == "iso" else SHAPE
         low, high, words = _shape(slot)
         stops = b""
+        flags |= {"plain": COMMA | NO_ZONE, "zoned": COMMA}.get(slot.detail, 0) if slot.kind == "iso" else 0
     elif slot.kind in ("status", "int", "float"):
         kind = {"status": STATUS, "int": INTEGER, "float": DECIMAL}[slot.kind]
         flags |= PADDED * (slot.detail == "padded")
@@ -133,8 +135,10 @@ def _value(slot: ValueSlot, captures: bytes) -> Step:
 
 def _stops(slot: ValueSlot) -> bytes:
     """Return the bytes that end a value, as `patterns.strict_slot` has them."""
+    if slot.kind in ("level", "blanks"):
+        return _NO_LETTERS if slot.kind == "level" else _NO_BLANKS
     if not slot.stop:
-        return b"" if slot.kind in ("rest", "request") else b" "
+        return b"" if slot.kind in ("rest", "request", "tail") else b" "
     return slot.stop + (b" " if slot.detail == "word" else b"")
 
 
@@ -176,6 +180,9 @@ def _shape(slot: ValueSlot) -> tuple[bytes, bytes, bytes]:
             raise _Unsupported
     if len(low) > SHAPE_BYTES_MAX or len(words) > 2 * WORDS_OF_SHAPE_MAX:
         raise _Unsupported
+    if slot.kind == "iso" and slot.detail:
+        at = low.index(b"T")
+        low, words = low[:at] + b" " + low[at + 1 :], bytes((at, T_OR_BLANK))
     return low, high, words
 
 

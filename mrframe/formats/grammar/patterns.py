@@ -39,7 +39,7 @@ _NUMBERS = {
     "int": f"(?:{_D}++|-)",
     "float": f"(?:{_D}++(?:\\.{_D}++)?+|-)",
 }
-_WHOLE = {"epoch": f"{_D}++(?:\\.{_D}++)?+", "further": "(?: [^\\n]*+)?+"}
+_WHOLE = {"epoch": f"{_D}++(?:\\.{_D}++)?+", "further": "(?: [^\\n]*+)?+", "level": "[A-Za-z]++"}
 _BEFORE_DIGITS = {"signed": "(?:-(?=[0-9]))?+", "padded": " *+"}
 _TIME_PARTS = {  # each part with what it adds to the one before
     "clf": (
@@ -53,6 +53,18 @@ _TIME_PARTS = {  # each part with what it adds to the one before
         ("hour", f"T{_D2}"),
         ("minute", f":{_D2}"),
         ("time", f":{_D2}(?:\\.{_D}++)?+(?:Z|[+-]{_D2}:{_D2})"),
+    ),
+    "iso plain": (
+        ("day", f"{_D4}-{_D2}-{_D2}"),
+        ("hour", f"[T ]{_D2}"),
+        ("minute", f":{_D2}"),
+        ("time", f":{_D2}(?:[.,]{_D}++)?+"),
+    ),
+    "iso zoned": (
+        ("day", f"{_D4}-{_D2}-{_D2}"),
+        ("hour", f"[T ]{_D2}"),
+        ("minute", f":{_D2}"),
+        ("time", f":{_D2}(?:[.,]{_D}++)?+ ?+(?:Z|[+-]{_D2}:?+{_D2})"),
     ),
 }
 _REQUEST_LINE = f"{_METHOD} [^ \\n]++ {_PROTOCOL}"
@@ -95,9 +107,11 @@ class Patterns:
 
 
 def capture_of(slot: ValueSlot, role: str) -> Capture:
-    """Return the capture that a field needs. Some times, and values that the format does not name, need all."""
+    """Return the capture that a field needs. Some times, tails and values that the format does not name need all."""
     if slot.kind == "further":
         return slot, "extra"
+    if slot.kind == "tail":
+        return slot, slot.names[0]
     return (slot, "time") if slot.kind in ("epoch", "strftime") else (slot, role)
 
 
@@ -173,14 +187,16 @@ def strict_slot(slot: ValueSlot) -> str:
     return f"(?:{text}|-)" if slot.maybe_dash else text
 
 
-def _strict_value(slot: ValueSlot) -> str:
+def _strict_value(slot: ValueSlot) -> str:  # noqa: PLR0911 (a table)
     if slot.kind in _NUMBERS:
         number = _BEFORE_DIGITS.get(slot.detail, "") + _NUMBERS[slot.kind]
         return f"(?:{number})?+" if slot.maybe_empty else number
     if slot.kind in _TIME_PARTS:
-        return "".join(added for _, added in _TIME_PARTS[slot.kind])
+        return "".join(added for _, added in _time_parts(slot))
     if slot.kind in _WHOLE:
         return _WHOLE[slot.kind]
+    if slot.kind == "blanks":
+        return f" {'*' if slot.maybe_empty else '+'}+"
     if slot.kind == "strftime":
         return strftime.pattern(slot.detail)
     if slot.kind == "query":
@@ -196,13 +212,17 @@ def _strict_value(slot: ValueSlot) -> str:
     return _value(slot, least="*" if slot.maybe_empty else "+")
 
 
+def _time_parts(slot: ValueSlot) -> Sequence[tuple[str, str]]:
+    return _TIME_PARTS[f"{slot.kind} {slot.detail}" if slot.kind == "iso" and slot.detail else slot.kind]
+
+
 def _value(slot: ValueSlot, least: str = "+") -> str:
     """Bytes up to the stop, or to the end of the line."""
     stop = _class(slot.stop) + (" " if slot.detail == "word" and b" " not in slot.stop else "")
     if slot.escapes:
         return f"[^{stop}\\\\\\n]*+(?:\\\\[^\\n][^{stop}\\\\\\n]*+)*+"
     if not slot.stop:
-        return f"[^\\n]{least}+" if slot.kind in ("rest", "request") else f"[^ \\n]{least}+"
+        return f"[^\\n]{least}+" if slot.kind in ("rest", "request", "tail") else f"[^ \\n]{least}+"
     return f"[^{stop}\\n]{least}+"
 
 
@@ -256,7 +276,7 @@ def _fast_slot(slot: ValueSlot, roles: Sequence[str], *, wide: bool) -> tuple[st
     if slot.detail == "padded":
         return f" *+({_strict_value(replace(slot, detail=''))})", list(roles[:1])
     if slot.kind in _TIME_PARTS:
-        return _nested(_TIME_PARTS[slot.kind], roles)
+        return _nested(_time_parts(slot), roles)
     if slot.kind == "request" and set(roles) != {"request"}:
         text, order = _fast_request(slot, roles)
         return (f"({text})", ["request", *order]) if "request" in roles else (text, order)
@@ -327,7 +347,7 @@ def diagnose(grammar: Grammar, line: bytes) -> tuple[int, str] | None:
         if match is None and element.until:  # then diagnose the part behind the first word
             match = _compiled_slot(replace(element, until=())).match(line, at)
         if match is None:
-            return at, f"expected {element.names[0]} ({element.kind})"
+            return at, f"expected {element.names[0]} ({element.kind})" if element.names else "expected a blank"
         at = match.end()
     return None if at == len(line) else (at, AT_END)
 

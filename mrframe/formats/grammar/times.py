@@ -24,7 +24,8 @@ def time_of(kind: str, detail: str, raw: bytes) -> datetime | None:
         if kind == "clf":
             return _clf(raw)
         if kind == "iso":
-            return datetime.fromisoformat(raw.decode("ascii"))
+            time = datetime.fromisoformat((raw[:19] + raw[19:].strip(b" ").replace(b" ", b"")).decode("ascii"))
+            return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
         if kind == "epoch":
             return _epoch(raw, _UNITS[detail])
         return read(detail, raw.decode("ascii"))

@@ -22,6 +22,7 @@ from mrframe.errors import InputChanged, InputError
 from mrframe.formats.inputs.file_identity import State, check_opened, check_read
 from mrframe.formats.inputs.line_blocks import Block, write_blocks
 from mrframe.formats.inputs.magic import HEAD_BYTES, check_is_text
+from mrframe.formats.readers.record_starts import record_starts
 
 Compression = Literal["", "gzip", "bzip2", "xz"]
 
@@ -55,14 +56,21 @@ def compression_of(head: bytes, name: str) -> Compression:
 
 
 def decode_file(
-    path: str, name: str, block_bytes: int, open_block: Callable[[int], BinaryIO], state: State = ()
+    path: str,
+    name: str,
+    block_bytes: int,
+    open_block: Callable[[int], BinaryIO],
+    state: State = (),
+    *,
+    record_start: str = "",
 ) -> Iterator[Block]:
     """Decode the compressed file `path` into blocks of whole lines. Raises the errors of `decoded_chunks`.
 
     Lines before a block are not counted: that would take as long as half of the decoding.
     """
     chunks, crc = decoded_chunks(path, name, state), gzip_library().crc32
-    yield from write_blocks(chunks, block_bytes, open_block, crc, counts_lines=False)
+    starts = record_starts(record_start)
+    yield from write_blocks(chunks, block_bytes, open_block, crc, counts_lines=False, starts=starts)
 
 
 def decoded_chunks(path: str, name: str, state: State = ()) -> Iterator[bytes]:

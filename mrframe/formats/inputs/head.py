@@ -96,7 +96,12 @@ def _first(chunks: Iterator[bytes], limit_bytes: int) -> bytes:
     """The first bytes behind a hole and a mark."""
     head = b""
     for chunk in chunks:
-        head = (head + chunk).lstrip(b"\0").removeprefix(BOM)
+        head = text_of(head + chunk)
         if len(head) >= limit_bytes:
             break
     return head[:limit_bytes]
+
+
+def text_of(head: bytes) -> bytes:
+    """The first bytes of an input from its first line on."""
+    return head.lstrip(b"\0").removeprefix(BOM)

@@ -2,8 +2,9 @@
 
 The rule: from the start of the source, each multiple of `split_bytes` is moved to the next record start,
 which is the byte just after the next `\\n`: a piece is the lines whose first byte lies between two
-multiples. A cut therefore depends only on the bytes before it, so that
-a file that has grown, or has been compressed, or comes through a pipe, keeps all its earlier pieces. A
+multiples. Where records have several lines, it is the next line that begins one (`readers/record_starts.py`). A cut
+therefore depends only on the bytes before it and a few behind it, so that a file that has grown, or has been
+compressed, or comes through a pipe, keeps all its earlier pieces. A
 line is never cut, however long. Not here: records within the lines, and decompression.
 """
 
@@ -11,10 +12,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import BinaryIO
 from zlib import crc32
 
 from mrframe.core.fast_dataclass import dataclass
+from mrframe.formats.readers.record_starts import RECORD_BYTES_MAX, RecordStarts
 
 Crc = Callable[[bytes, int], int]
 """CRC-32 of more bytes, from that of the ones before."""
@@ -45,11 +48,17 @@ def next_multiple(offset: int, split_bytes: int) -> int:
     return (offset // split_bytes + 1) * split_bytes
 
 
-def pieces(read_at: Callable[[int, int], bytes], size: int, split_bytes: int) -> Iterator[tuple[int, int]]:
-    """Yield (offset, length) of each piece of `size` bytes, in order.
+ReadAt = Callable[[int, int], bytes]
+"""`read_at(offset, count)` gives `count` bytes from `offset`, fewer only at the end."""
 
-    `read_at(offset, count)` gives `count` bytes from `offset`, fewer only at the end.
-    """
+
+def pieces(
+    read_at: ReadAt, size: int, split_bytes: int, starts: RecordStarts | None = None
+) -> Iterator[tuple[int, int]]:
+    """Yield (offset, length) of each piece of `size` bytes, in order. `starts` says where records begin."""
+    if starts is not None:
+        yield from _pieces_of_records(read_at, size, split_bytes, starts)
+        return
     start = 0
     window_at, window = 0, b""
     while start < size:
@@ -67,8 +76,37 @@ def pieces(read_at: Callable[[int, int], bytes], size: int, split_bytes: int) ->
         start = cut
 
 
-def cut_stream(chunks: Iterable[bytes], block_bytes: int) -> Iterator[tuple[bytes, bool]]:
-    """Yield the bytes of a stream, and whether a piece ends behind them. It always does behind the last ones."""
+def _pieces_of_records(
+    read_at: ReadAt, size: int, split_bytes: int, starts: RecordStarts
+) -> Iterator[tuple[int, int]]:
+    start = 0
+    while start < size:
+        position = next_multiple(start, split_bytes) - 1
+        cut = record_cut(read_at, size, position, position + RECORD_BYTES_MAX, starts)
+        yield start, cut - start
+        start = cut
+
+
+def record_cut(read_at: ReadAt, size: int, search: int, limit: int, starts: RecordStarts) -> int:
+    """Return where the first record begins behind a newline at or behind `search`, `size` if none does.
+
+    Behind `limit` any line counts as one.
+    """
+    while search < size:
+        data = read_at(search, min(STEP_BYTES, size - search))
+        cut, search = starts.next_cut(data, search, search, limit, is_end=search + len(data) == size)
+        if cut:
+            return cut
+    return size
+
+
+def cut_stream(
+    chunks: Iterable[bytes], block_bytes: int, starts: RecordStarts | None = None
+) -> Iterator[tuple[bytes, bool]]:
+    """Yield the bytes of a stream, and whether a piece ends behind them. Perhaps it does not behind the last ones."""
+    if starts is not None:
+        yield from _cut_records(chunks, block_bytes, starts)
+        return
     start = offset = 0
     for chunk in chunks:
         position = 0
@@ -83,6 +121,26 @@ def cut_stream(chunks: Iterable[bytes], block_bytes: int) -> Iterator[tuple[byte
             yield data, bool(cut)
 
 
+def _cut_records(chunks: Iterable[bytes], block_bytes: int, starts: RecordStarts) -> Iterator[tuple[bytes, bool]]:
+    """Cut a stream between records. Holds a chunk, and the end of the one before that does not tell enough."""
+    held, base = b"", 0  # `held` stands at `base` of the stream
+    search = first = next_multiple(0, block_bytes) - 1
+    for chunk in chain(chunks, (None,)):
+        held += chunk or b""
+        while True:
+            cut, go_on = starts.next_cut(held, base, search, first + RECORD_BYTES_MAX, is_end=chunk is None)
+            if not cut:
+                break
+            yield held[: cut - base], True
+            held, base = held[cut - base :], cut
+            search = first = next_multiple(cut, block_bytes) - 1
+        search = max(search, go_on)
+        ready = max(min(search, base + len(held)) - base, 0) if chunk is not None else len(held)
+        if ready:
+            yield held[:ready], False
+            held, base = held[ready:], base + ready
+
+
 def write_blocks(
     chunks: Iterable[bytes],
     block_bytes: int,
@@ -90,15 +148,17 @@ def write_blocks(
     crc: Crc = crc32,
     *,
     counts_lines: bool = True,
+    starts: RecordStarts | None = None,
 ) -> Iterator[Block]:
     """Write a stream of chunks to files of whole lines, and yield each block when its file is closed.
 
-    `crc` is some implementation of CRC-32. Holds one chunk at a time. Nothing is opened for an empty stream. Only the
+    `crc` is some implementation of CRC-32, `starts` says where records begin.
+    Holds one chunk at a time. Nothing is opened for an empty stream. Only the
     last block may lack a final newline. If this raises (a chunk's error, or OSError), the caller deletes the files.
     """
     writer = _Writer(open_block, crc, counts_lines=counts_lines)
     try:
-        for data, ends in cut_stream(chunks, block_bytes):
+        for data, ends in cut_stream(chunks, block_bytes, starts):
             writer.write(data)
             if ends:
                 yield writer.finish()

@@ -7,7 +7,8 @@ absolute path; they are read with pread, never by mmap (a truncated map is a sig
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Self
 
 from mrframe.core.fast_dataclass import dataclass
@@ -16,8 +17,9 @@ from mrframe.errors import CorruptData, InputChanged, InputError
 from mrframe.formats.inputs.compression import gzip_library
 from mrframe.formats.inputs.file_identity import State, check_opened, check_read, state_before
 from mrframe.formats.inputs.files import InputFile
-from mrframe.formats.inputs.line_blocks import pieces
+from mrframe.formats.inputs.line_blocks import pieces, record_cut
 from mrframe.formats.readers.base import BOM, head_bytes
+from mrframe.formats.readers.record_starts import RECORD_BYTES_MAX, START_BYTES_MAX, RecordStarts, record_starts
 
 BLOCK_BYTES = 128 << 10
 """Default size of the blocks that a split is read in."""
@@ -28,6 +30,7 @@ CHECK_BYTES = 1 << 20
 COMPRESSION_RATIO = 8
 """Estimated bytes of content per compressed byte. Access logs shrink 8 to 15 times."""
 PARTITIONS_MAX = 256
+NO_STARTS: Mapping[int, str] = {}
 
 
 def plan_splits(
@@ -37,8 +40,11 @@ def plan_splits(
     splits: int | None = None,
     first_index: int = 0,
     input_name: str = "",
+    starts: Mapping[int, str] = NO_STARTS,
 ) -> list[Split]:
     """Yield the splits of `files`, in order. File i has the input index `first_index + i`.
+
+    `starts` has the pattern for the start of a record (`readers/record_starts.py`) of each input index that has one.
 
     A plain file is cut by the rule of `line_blocks.py`. An empty one has no split. A compressed file is one
     split of kind "gzip" (whatever its compression), for a decode task. Standard input has none here: see
@@ -50,20 +56,21 @@ def plan_splits(
         split_bytes = max(1, -(-plain // max(1, splits)))
     planned: list[Split] = []
     for index, file in enumerate(files, first_index):
+        start = starts.get(index, "")
         if file.is_stdin:
             continue
         if file.is_stored:
-            planned += _stored_splits(file, index, input_name)
+            planned += _stored_splits(file, index, input_name, start)
         elif file.compression:
-            planned.append(_compressed_split(file, index, input_name))
+            planned.append(_compressed_split(file, index, input_name, start))
         elif file.bytes:
-            planned += _plain_splits(file, split_bytes, index, input_name)
+            planned += _plain_splits(file, split_bytes, index, input_name, start)
     return planned
 
 
-def _plain_splits(file: InputFile, split_bytes: int, index: int, input_name: str) -> Iterator[Split]:
+def _plain_splits(file: InputFile, split_bytes: int, index: int, input_name: str, start: str) -> Iterator[Split]:
     with OpenInput(file.path, file.name, file.state) as source:
-        for offset, length in pieces(source.read_at, file.bytes, split_bytes):
+        for offset, length in pieces(source.read_at, file.bytes, split_bytes, record_starts(start)):
             yield Split(
                 "file",
                 file.name,
@@ -74,16 +81,27 @@ def _plain_splits(file: InputFile, split_bytes: int, index: int, input_name: str
                 lines_before=-1 if offset else 0,
                 input_name=input_name,
                 state=source.state_before(offset + length),
+                record_start=start,
             )
 
 
-def _compressed_split(file: InputFile, index: int, input_name: str) -> Split:
+def _compressed_split(file: InputFile, index: int, input_name: str, start: str) -> Split:
     with OpenInput(file.path, file.name, file.state) as source:
         state = source.state_before(file.bytes)
-    return Split("gzip", file.name, file.path, 0, file.bytes, (index, 0), input_name=input_name, state=state)
+    return Split(
+        "gzip",
+        file.name,
+        file.path,
+        0,
+        file.bytes,
+        (index, 0),
+        input_name=input_name,
+        state=state,
+        record_start=start,
+    )
 
 
-def _stored_splits(file: InputFile, index: int, input_name: str) -> Iterator[Split]:
+def _stored_splits(file: InputFile, index: int, input_name: str, start: str) -> Iterator[Split]:
     """A block is a split, as it was cut when it was put."""
     offset = 0
     for block in file.blocks:
@@ -98,6 +116,7 @@ def _stored_splits(file: InputFile, index: int, input_name: str) -> Iterator[Spl
             lines_before=-1 if offset else 0,
             input_name=input_name,
             content=block.name,
+            record_start=start,
         )
         offset += block.length
 
@@ -133,13 +152,14 @@ def default_partitions(total_bytes: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class LongLine:
-    """A line over the limit, which was passed over without being held.
+    """A line over the limit, or a record of several lines, which was passed over without being held.
 
     offset     where it begins: in the file (`read_blocks`), in the source (`read_split`)
     length     its bytes, with its end
-    end_bytes  how many of them are its end: a newline, a carriage return before it, neither
+    end_bytes  how many of them are ends of lines: a newline, a carriage return before it, neither
     head       its first bytes
-    sha256     of the line without its end, in hex
+    sha256     of the line without its end, in hex. Of a record with it
+    lines      how many lines it is
     """
 
     offset: int
@@ -147,6 +167,7 @@ class LongLine:
     end_bytes: int
     head: bytes
     sha256: str
+    lines: int = 1
 
 
 _BEFORE_BLOCKS = (b"\n", b"\0", BOM[-1:])
@@ -171,7 +192,7 @@ def read_split(
 
     def in_source(line: LongLine) -> None:
         assert on_long is not None
-        on_long(LongLine(base + line.offset, line.length, line.end_bytes, line.head, line.sha256))
+        on_long(replace(line, offset=base + line.offset))
 
     blocks = read_blocks(
         split.path,
@@ -183,6 +204,7 @@ def read_split(
         name=split.source,
         stored=split.is_stored,
         state=split.state,
+        starts=record_starts(split.record_start),
     )
     for offset, block in blocks:
         yield base + offset, block
@@ -222,19 +244,22 @@ def read_blocks(
     name: str = "",
     stored: bool = False,
     state: State = (),
+    starts: RecordStarts | None = None,
 ) -> Iterator[tuple[int, bytes]]:
     """The bytes of a file (`stored`: of the block in it) from `offset`, a record start: (offset in it, whole lines).
 
     A block is cut behind its last newline. A line that is longer than a block is a block of its own. Bytes before
     such a line that are not part of it (a hole, a mark: `base.py`) come before it, in blocks without a line.
-    Only they and the last block lack a final newline. A line over `line_bytes_max` (LINE_BYTES_MAX) is in no block:
-    `on_long` is called with it, after the blocks before it were taken and before the next one is given. Whatever its
-    length, no more than a block of it is held. Raises InputChanged if the file is gone, shorter, or not the planned
-    one (`state`, see `file_identity.py`), which may show only at the end. Raises InputError for such a line if there
-    is no `on_long`, OSError with the path if the disk fails.
+    Only they and the last block lack a final newline. With `starts` a block is cut behind its last record instead,
+    and lines that belong to no record are cut like any. A line over `line_bytes_max` (LINE_BYTES_MAX) and a record
+    over RECORD_BYTES_MAX are in no block: `on_long` is called with it, after the blocks before it were taken and
+    before the next one is given. Whatever its length, no more than a block of it is held. Raises InputChanged if the
+    file is gone, shorter, or not the planned one (`state`, see `file_identity.py`), which may show only at the end.
+    Raises InputError for such a line if there is no `on_long`, OSError with the path if the disk fails.
     """
     line_bytes_max = LINE_BYTES_MAX if line_bytes_max is None else line_bytes_max
-    block_bytes = min(block_bytes, line_bytes_max)  # so that no block hides a line that is too long
+    record_bytes_max = line_bytes_max if starts is None else min(line_bytes_max, RECORD_BYTES_MAX)
+    block_bytes = min(block_bytes, record_bytes_max)  # so that no block hides one that is too long
     with _StoredInput(path, name or path) if stored else OpenInput(path, name or path, state) as source:
         if offset and length and source.read_at(offset - 1, 1) not in _BEFORE_BLOCKS:
             raise InputChanged(
@@ -246,7 +271,14 @@ def read_blocks(
             data = source.read_at(offset, min(block_bytes, end - offset))
             if offset + len(data) < end:
                 # The torn line at the end is read again with the next block: cheaper than carrying it over.
-                data = data[: data.rfind(b"\n") + 1] or source.head(data, offset, end)
+                size = source.lines_bytes(data, offset, end, starts)
+                if size > record_bytes_max:  # only a record is longer than a block
+                    if on_long is None:
+                        raise _refused(source, offset, record_bytes_max)
+                    on_long(source.long_record(offset, size))
+                    offset += size
+                    continue
+                data = data[:size] if size <= len(data) else source.read_at(offset, size)
             if not data:
                 line_bytes = source.line_bytes(offset, offset + block_bytes, end)
                 if line_bytes > line_bytes_max:
@@ -325,6 +357,23 @@ class OpenInput:
             data = self.read_at(offset, min(len(BOM), end - offset))
         return data[: head_bytes(data)]
 
+    def lines_bytes(self, data: bytes, offset: int, end: int, starts: RecordStarts | None) -> int:
+        """Count the bytes of the whole lines in `data`, which stands at `offset`. With `starts`: of whole records.
+
+        If the first record is longer than `data`, it is counted whole. If the first line is longer, only the bytes
+        before its text are, perhaps none.
+        """
+        cut = starts.last_cut(data) if starts is not None else data.rfind(b"\n") + 1
+        if cut or starts is None:
+            return cut or len(self.head(data, offset, end))
+        head = len(self.head(data, offset, end))
+        if head:
+            return head
+        first = data if len(data) >= START_BYTES_MAX else self.read_at(offset, min(START_BYTES_MAX, end - offset))
+        if starts.starts(first, 0):
+            return record_cut(self.read_at, end, offset, end, starts) - offset
+        return data.rfind(b"\n") + 1
+
     def line_bytes(self, start: int, searched: int, end: int) -> int:
         """Bytes of the line that begins at `start` and has no newline before `searched`, its end included."""
         while searched < end:
@@ -349,6 +398,20 @@ class OpenInput:
             at += len(data)
         head = self.read_at(offset, min(LONG_LINE_HEAD_BYTES, stop - offset))
         return LongLine(offset, length, offset + length - stop, head, digest.hexdigest())
+
+    def long_record(self, offset: int, length: int) -> LongLine:
+        """Describe a record that is passed over."""
+        import hashlib
+
+        digest, lines, returns, before = hashlib.sha256(), 0, 0, b""
+        for at in range(offset, offset + length, BLOCK_BYTES):
+            data = self.read_at(at, min(BLOCK_BYTES, offset + length - at))
+            digest.update(data)
+            lines += data.count(b"\n")
+            returns += data.count(b"\r\n") + (before == b"\r" and data[:1] == b"\n")
+            before = data[-1:]
+        head = self.read_at(offset, min(LONG_LINE_HEAD_BYTES, length))
+        return LongLine(offset, length, lines + returns, head, digest.hexdigest(), lines + (before != b"\n"))
 
 
 class _StoredInput(OpenInput):

@@ -11,13 +11,14 @@ import select
 import time
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from mrframe.core.model.spec import SPLIT_BYTES, Split
 from mrframe.errors import TimedOut
 from mrframe.formats.inputs.compression import READ_BYTES, compression_of, decompress
 from mrframe.formats.inputs.line_blocks import write_blocks
 from mrframe.formats.inputs.magic import HEAD_BYTES
+from mrframe.formats.readers.record_starts import record_starts
 
 STDIN_NAME = "-"
 
@@ -38,28 +39,54 @@ class InTime:
         return bytes(self._stream.read1(size))
 
 
-def spool(
-    stream: BinaryIO | InTime, directory: str, *, block_bytes: int = SPLIT_BYTES, index: int = 0, input_name: str = ""
-) -> Iterator[Split]:
-    """Copy `stream` to files `stdin-00000`… of whole lines in `directory`, and yield a split as each is complete.
+class Stream(NamedTuple):
+    """A stream whose first bytes were read: the decoded chunks, those bytes among them, and a copy of them."""
 
-    `index` is the input index of `-`. A split's `offset` is 0, the offset in its own file. Its offset in the stream
-    is `order[1]`. An empty stream gives no split. Raises InputError if the stream is compressed and damaged,
-    ExtraMissing if its compression cannot be read, OSError if the disk does not take it.
+    chunks: Iterator[bytes]
+    head: bytes
+
+
+def open_stream(stream: BinaryIO | InTime, head_bytes: int) -> Stream:
+    """Read the first bytes of a stream, decoded, and see to its compression.
+
+    Raises InputError if the stream is compressed and damaged, ExtraMissing if its compression cannot be read.
     """
     chunks: Iterator[bytes] = iter(lambda: stream.read(READ_BYTES), b"")
-    head = b""
-    while len(head) < HEAD_BYTES and (chunk := next(chunks, b"")):
-        head += chunk
-    chunks = chain([head], chunks)
-    compression = compression_of(head, STDIN_NAME)
+    begin = b""
+    while len(begin) < HEAD_BYTES and (chunk := next(chunks, b"")):
+        begin += chunk
+    chunks = chain([begin], chunks)
+    compression = compression_of(begin, STDIN_NAME)
     if compression:
         chunks = decompress(chunks, compression, "standard input")
+    first: list[bytes] = []
+    while sum(map(len, first)) < head_bytes and (chunk := next(chunks, b"")):
+        first.append(chunk)
+    return Stream(chain(first, chunks), b"".join(first)[:head_bytes])
+
+
+def spool(
+    stream: BinaryIO | InTime | Stream,
+    directory: str,
+    *,
+    block_bytes: int = SPLIT_BYTES,
+    index: int = 0,
+    input_name: str = "",
+    record_start: str = "",
+) -> Iterator[Split]:
+    """Copy a stream to files `stdin-00000`… of whole records in `directory`, and yield a split as each is complete.
+
+    `record_start` is the pattern of `readers/record_starts.py`. `index` is the input index of `-`. A split's `offset`
+    is 0, the offset in its own file. Its offset in the stream is `order[1]`. An empty stream gives no split. Raises
+    the errors of `open_stream`, OSError if the disk does not take it.
+    """
 
     def path(block: int) -> str:
         return os.path.join(os.path.abspath(directory), f"stdin-{block:05d}")
 
-    for block in write_blocks(chunks, block_bytes, lambda i: open(path(i), "xb")):  # noqa: SIM115
+    opened = stream if isinstance(stream, Stream) else open_stream(stream, 0)
+    starts = record_starts(record_start)
+    for block in write_blocks(opened.chunks, block_bytes, lambda i: open(path(i), "xb"), starts=starts):  # noqa: SIM115
         yield Split(
             "file",
             STDIN_NAME,
@@ -70,4 +97,5 @@ def spool(
             lines_before=block.lines_before,
             input_name=input_name,
             crc32=block.crc32,
+            record_start=record_start,
         )

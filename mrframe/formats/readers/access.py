@@ -78,11 +78,12 @@ class AccessReader:
                 column = _line_column(self._fields[index], block, lines, source, offset)
                 if malformed:
                     column = [column[number] for number in good_lines(parsed)]
-            if self._converters[index] is None:
+            converter = self._converters[index]
+            if converter is None:
                 parsed.columns.append(Values(column))
             elif forms.get(index) is Scanned and isinstance(column, Scanned):
                 parsed.columns.append(column)
-            elif forms.get(index) is RawBytes:
+            elif forms.get(index) is RawBytes and converter.raw is not None:
                 parsed.columns.append(RawBytes(raw_values(column)))
             else:
                 values, bad = self.convert(index, column)

@@ -300,3 +300,9 @@ def line_at(block: bytes, offset: int) -> bytes:
     """Return the line that begins at this offset of the block, without its end, as in `plain_lines`."""
     end = block.find(b"\n", offset)
     return (block[offset:] if end < 0 else block[offset:end]).removesuffix(b"\r")
+
+
+def text_of_record(reader: BlockReader, block: bytes, offset: int) -> bytes:
+    """Return the text of the record that begins at this offset of the block: a line, unless the reader knows more."""
+    text_at = getattr(reader, "text_at", None)
+    return line_at(block, offset) if text_at is None else text_at(block, offset)

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple, Protocol
 
 from mrframe.formats.grammar.grammar import ValueSlot
+from mrframe.formats.grammar.tails import TAILS
 from mrframe.formats.grammar.times import time_of, truncated
 from mrframe.formats.readers.base import Scanned
 
@@ -42,9 +43,12 @@ class RawValue(NamedTuple):
 
 
 class Converter(Protocol):
-    """Converts the columns of one field. `raw` says how its bytes spell a value."""
+    """Converts the columns of one field. `raw` says how its bytes spell a value, None if they hold more than that."""
 
-    raw: RawValue
+    @property
+    def raw(self) -> RawValue | None:
+        """The spelling of a value."""
+        ...
 
     def __call__(self, column: RawColumn | Scanned) -> tuple[list[Any], int]:
         """The values, and how many were bad."""
@@ -209,6 +213,21 @@ class Further:
         return decode(word) if number is None else float(word) if number[1] else int(word)
 
 
+class PartOfTail:
+    """Finds one field in the text of a tail. See `tails.py`."""
+
+    raw: RawValue | None = None
+
+    def __init__(self, detail: str, role: str) -> None:
+        self._parts = TAILS[detail].parts
+        self._role = role
+
+    def __call__(self, column: RawColumn | Scanned) -> tuple[list[Any], int]:
+        """The texts, or None."""
+        found = [self._parts(raw or b"")[self._role] for raw in raw_values(column)]
+        return [value if value is None else decode(value) for value in found], 0
+
+
 def _number(kind: type[int | float], raw: bytes) -> int | float | None:
     try:
         return kind(raw)
@@ -221,7 +240,7 @@ def decode(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def converter_for(slot: ValueSlot, role: str) -> Converter:
+def converter_for(slot: ValueSlot, role: str) -> Converter:  # noqa: PLR0911 (a table)
     """The converter of one field."""
     if slot.kind == "further" or slot.detail == "trimmed":
         return Further(slot.roles.index(role) if slot.kind == "further" else 0)
@@ -229,6 +248,12 @@ def converter_for(slot: ValueSlot, role: str) -> Converter:
         return InOrder(lambda raw: truncated(slot.kind, slot.detail, role, raw))
     if role == "time":
         return Remembered(lambda raw: time_of(slot.kind, slot.detail, raw))
+    if slot.kind == "tail":
+        return PartOfTail(slot.detail, role)
+    if slot.names == ("message",):
+        return Text(dash=False)
+    if slot.kind == "level":
+        return Remembered(decode, kind="text")
     if slot.kind == "status" or role == "port":
         return Remembered(lambda raw: _number(int, raw), empty=slot.maybe_empty, kind="int")
     if slot.kind == "int":

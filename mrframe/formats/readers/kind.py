@@ -16,6 +16,7 @@ from mrframe.formats.readers.base import BlockReader
 
 ValueKind = Literal["text", "int", "float", "time", "any"]
 Matches = Callable[[bytes], bool]
+Count = Callable[[Sequence[bytes]], int]
 
 
 class Field(NamedTuple):
@@ -62,6 +63,7 @@ class ReaderKind:
                    first is preferred
     fits_any_text  whether any line matches, so that the kind is never guessed and --log-format does not apply
     takes_formats  whether `Reader.format` names one of several formats, "auto" being one not yet detected
+    tried_last     whether detection tries the kind only where no other fits
     nested         whether a field may be a dotted path into a record
     sample         lines of input for the test that `mrframe init` writes, if the ready jobs read this kind
     """
@@ -70,6 +72,7 @@ class ReaderKind:
     formats: tuple[NamedFormat, ...] = ()
     fits_any_text: bool = False
     takes_formats: bool = False
+    tried_last: bool = False
     nested: bool = False
     sample: str = ""
 
@@ -89,9 +92,18 @@ class ReaderKind:
         """Return the fields in which records have their times, or None if they have no times."""
         return None
 
+    def record_start(self, form: str) -> str:  # noqa: ARG002
+        """Return a pattern for the beginning of a record's first line, "" if each line is a record."""
+        return ""
+
     def matches(self, form: str) -> Matches:
         """Return a test of one line (without its end), for detection."""
         return lambda line: isinstance(self.explain(form, line), dict)
+
+    def count(self, form: str) -> Count:
+        """Return a function that counts the lines which are of the format, for detection."""
+        matches = self.matches(form)
+        return lambda lines: sum(map(matches, lines))
 
     def explain(self, form: str, line: bytes) -> dict[str, Any] | tuple[int, str]:
         """Parse one line (without its end): its fields, or (offset at which it stops matching, reason)."""

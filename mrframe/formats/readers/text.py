@@ -28,6 +28,8 @@ from mrframe.formats.readers.base import (
 )
 from mrframe.formats.readers.convert import RawValue, Text
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, ReaderKind
+from mrframe.formats.readers.record_starts import RecordStarts
+from mrframe.formats.readers.records import RecordCutter, RecordReader
 from mrframe.kernel import compiled
 
 _TEXT = Text(dash=False)
@@ -168,5 +170,26 @@ class Words(_AnyText):
         return {"word": self.make(form, ("word",), {}).parse(line, "", 0).values[0]}
 
 
+class TextRecords(_AnyText):
+    """Records of text that begin with a line of a given pattern, which is `Reader.format`."""
+
+    name = "records"
+
+    def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> RecordReader:
+        """Make the reader of blocks. See `ReaderKind`."""
+        own = [paths.get(name, name) for name in names]
+        return RecordReader(TextReader(own), RecordCutter(RecordStarts(form)), own, ("line",))
+
+    def fields(self, form: str) -> Mapping[str, Field]:
+        """Return the fields that every reader has. The text of a record is its `line`."""
+        RecordStarts(form)  # refuses what is no pattern
+        return {**LINE_FIELDS, "line": Field("the text of the record, with newlines between its lines")}
+
+    def record_start(self, form: str) -> str:
+        """Return the pattern. See `ReaderKind`."""
+        return form
+
+
 LINES = TextLines()
+RECORDS = TextRecords()
 WORDS = Words()

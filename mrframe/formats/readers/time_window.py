@@ -33,9 +33,11 @@ from mrframe.formats.readers.base import (
     as_raw,
     good_lines,
     plain_lines,
+    text_of_record,
     values_of,
 )
 from mrframe.formats.readers.convert import RawValue
+from mrframe.formats.readers.records import RecordReader
 
 _SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -242,6 +244,10 @@ class WindowReader:
         """Return those of the inner reader. See `BlockReader`."""
         return list(self._inner.scanned_values()[: self._times.first])
 
+    def text_at(self, block: bytes, offset: int) -> bytes:
+        """Return the text of the record that begins at this offset. See `text_of_record`."""
+        return text_of_record(self._inner, block, offset)
+
     def _with_states(
         self, block: bytes, source: str, offset: int, scanned: Forms = ALL_VALUES
     ) -> tuple[Parsed, list[int]]:
@@ -326,6 +332,8 @@ class WindowReader:
         """Return the bytes of each record's line. If all records have one state, the first one has all bytes."""
         if states.count(states[0]) == len(states):
             return [parsed.parsed_bytes, *[0] * (len(states) - 1)]
+        if isinstance(self._inner, RecordReader):
+            return self._inner.bytes_of_records(block, parsed)
         lines = plain_lines(block).split()
         return [len(lines[number]) for number in good_lines(parsed)]
 

@@ -107,7 +107,13 @@ class _Compressed:
             return split
         if split.path not in self._blocks:
             prefix = os.path.join(self._folder, f"{len(self._blocks)}-")
-            blocks = decode_file(split.path, split.source, self._block_bytes, lambda n: open(f"{prefix}{n}", "xb"))  # noqa: SIM115
+            blocks = decode_file(
+                split.path,
+                split.source,
+                self._block_bytes,
+                lambda n: open(f"{prefix}{n}", "xb"),  # noqa: SIM115
+                record_start=split.record_start,
+            )
             self._blocks[split.path] = {block.offset: f"{prefix}{block.index}" for block in blocks}
         path = self._blocks[split.path].get(split.order[1])
         if path is None:
@@ -119,7 +125,7 @@ def _lines_of_split(split: Split, view: Job, job: LoadedJob, key: Key, first: in
     reader, finder, lines = block_reader(view, job.settings), Finder(view, key), first
     long_lines: list[LongLine] = []
     for offset, block in read_split(split, on_long=long_lines.append):
-        lines += len(long_lines)
+        lines += sum(line.lines for line in long_lines)
         long_lines.clear()
         parsed = reader.parse(block, split.source, offset)
         wanted = [(index, "") for index in finder.records(parsed.values, parsed.records)]

@@ -20,6 +20,7 @@ from mrframe.core.job.job import WORDS, Job
 from mrframe.formats.readers.access import AccessReader
 from mrframe.formats.readers.base import Scanned
 from mrframe.formats.readers.convert import RawValue
+from mrframe.formats.readers.records import RecordReader
 from mrframe.kernel import compiled
 from mrframe.shuffle.buffers import FoldBuffer, RunTarget
 from mrframe.shuffle.fold import Fold
@@ -252,4 +253,4 @@ def opened(state: Any, aggregates: Sequence[str], *, wrapped: bool) -> Any:
 
 def scanned_by(reader: Any) -> Sequence[RawValue | None]:
     """Return the type of each field of a reader in the kernel's columns, all None for other readers."""
-    return reader.scanned_values() if type(reader) is AccessReader else ()
+    return reader.scanned_values() if type(reader) in (AccessReader, RecordReader) else ()

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple, Protocol
 from mrframe.core.job.job import Job
 from mrframe.core.model.reports import Ledger, Malformed, TaskReport
 from mrframe.core.model.spec import MapOrder
-from mrframe.errors import LedgerUnbalanced
+from mrframe.errors import InputError, LedgerUnbalanced
 from mrframe.formats.factory import BlockReader, Parsed, make_reader
 from mrframe.formats.inputs.splits import BLOCK_BYTES, LongLine, read_split
 from mrframe.formats.readers.base import ALL_VALUES, Forms, plain_lines
+from mrframe.formats.readers.record_starts import RecordStarts, record_starts
 from mrframe.task.code.settings import TaskSettings
 from mrframe.task.report.failures import RecordLocation
 from mrframe.task.report.line_numbers import lines_before
@@ -88,7 +89,10 @@ class MapInput:
 
     def blocks(self, block_bytes: int = BLOCK_BYTES) -> Iterator[ReadBlock]:
         """Yield the blocks of the split in order, each of about `block_bytes`. Raises LedgerUnbalanced."""
+        starts = record_starts(self.split.record_start)
         for offset, data in read_split(self.split, block_bytes=block_bytes, on_long=self._pass_over):
+            if starts is not None and self.split.is_stored and offset == self.split.order[1] > 0:
+                self._check_start(starts, data)
             if self._digest is not None:
                 self._digest.update(data)
             parsed = self.reader.parse(data, self.split.source, offset, forms=self._forms)
@@ -99,6 +103,15 @@ class MapInput:
                 self._check_handled(offset, parsed.records)
             self._progress.beat(self._ledger.records, self._ledger.bytes_in)
             self._after_block(len(data))
+
+    def _check_start(self, starts: RecordStarts, data: bytes) -> None:
+        """Refuse a stored block that begins within a record: `put` cut it between lines, in another format."""
+        if not starts.begins(data, 0):
+            raise InputError(
+                f"a stored block of {self.split.source} begins at byte {self.split.order[1]:,}, within a record of "
+                "several lines, since another format was detected when it was put; read the file itself, or put it "
+                "again under another name"
+            )
 
     def _check_handled(self, offset: int, records: int) -> None:
         """Check that every record of a block is accounted for: a loop that ends early would silently drop some."""
@@ -111,13 +124,14 @@ class MapInput:
     def _pass_over(self, line: LongLine) -> None:
         """Count a line that is too long to read as malformed in every format. Keeps its beginning and its hash."""
         ledger = self._ledger
-        reason = f"a line of {line.length:,} bytes, which is over the limit; sha256 {line.sha256}"
+        what = "a line" if line.lines == 1 else f"a record of {line.lines:,} lines,"
+        reason = f"{what} of {line.length:,} bytes, which is over the limit; sha256 {line.sha256}"
         self._rejects.add([Malformed(0, 0, line.head, reason)], ledger.lines, line.offset)
         ledger.bytes_in += line.length
         ledger.malformed_bytes += line.length - line.end_bytes
         ledger.delimiter_bytes += line.end_bytes
-        ledger.lines += 1
-        ledger.malformed += 1
+        ledger.lines += line.lines
+        ledger.malformed += line.lines
 
     def _count(self, parsed: Parsed, length: int, offset: int) -> None:
         ledger = self._ledger

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import msgpack
 
 from mrframe.core.model.reports import SAMPLES_MAX, Malformed
-from mrframe.formats.readers.base import BlockReader, Parsed, line_at, line_offsets
+from mrframe.formats.readers.base import BlockReader, Parsed, line_offsets, text_of_record
 from mrframe.store.attempt_files import create
 
 REJECTS_FILE = "rejects"
@@ -28,7 +28,10 @@ def rejected_records(
         return []
     starts, numbers = line_offsets(block), reader.lines_of_records(block, parsed)
     found = [(numbers[index], reason) for index, reason in bad]
-    return [Malformed(number, starts[number], line_at(block, starts[number]), reason) for number, reason in found]
+    return [
+        Malformed(number, starts[number], text_of_record(reader, block, starts[number]), reason)
+        for number, reason in found
+    ]
 
 
 class Rejects:

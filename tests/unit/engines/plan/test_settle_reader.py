@@ -8,7 +8,6 @@ import pytest
 
 from mrframe import Job, RunOptions, count, json_lines, logs
 from mrframe.core.model.reader import Reader
-from mrframe.core.model.spec import Split
 from mrframe.engines.plan import settle_reader
 from mrframe.errors import FormatError, UnknownField
 from mrframe.formats.inputs.files import expand
@@ -24,7 +23,7 @@ def settled(tmp_path, monkeypatch):
     """Settle the formats of files with these contents: the label of the source, {name: label} of the others."""
     monkeypatch.chdir(tmp_path)
 
-    def settle(job=BY_STATUS, stdin: Split | None = None, /, options=RunOptions(), **contents: bytes):
+    def settle(job=BY_STATUS, stdin: bytes = b"", /, options=RunOptions(), **contents: bytes):
         for name, data in contents.items():
             (tmp_path / name).write_bytes(data)
         files = expand([*contents, *(["-"] if stdin else [])])
@@ -40,11 +39,8 @@ def test_each_input_has_a_format_of_its_own(settled):
     assert found == ("common", {"b": "vhost", "d": "json", "e": "vhost"})
 
 
-def test_compressed_inputs_and_standard_input_are_no_exception(settled, tmp_path):
-    spooled = tmp_path / "spooled"
-    spooled.write_bytes(LINES["traefik"] * 3)
-    stdin = Split("file", "-", str(spooled), 0, 1, (1, 0))
-    assert settled(BY_STATUS, stdin, a=gzip.compress(LINES["vhost"])) == ("vhost", {"-": "traefik"})
+def test_compressed_inputs_and_standard_input_are_no_exception(settled):
+    assert settled(BY_STATUS, LINES["traefik"] * 3, a=gzip.compress(LINES["vhost"])) == ("vhost", {"-": "traefik"})
 
 
 def test_an_input_without_a_format_is_read_like_the_first(settled):
