@@ -52,7 +52,7 @@ def _end(slot: ValueSlot, line: bytes, at: int) -> int | None:
         return _run(slot, line, at) if line[at : at + 1] == b" " else at
     elif kind in ("level", "blanks"):
         wanted = _LETTERS if kind == "level" else b" "
-        end = next((place for place in range(at, len(line)) if line[place] not in wanted), len(line))
+        end = next((end for end in range(at, len(line)) if line[end] not in wanted), len(line))
         end = None if end == at else end
     elif kind == "query":
         end = at if line[at : at + 1] != b"?" else _run(slot, line, at + 1)

@@ -131,7 +131,7 @@ class RecordCutter:
                 record, extends = -1 if head else record, True
                 runs.append(((record, len(firsts), offset, number), [line]))
             offset += len(line)
-        return Cut(b"".join(firsts), [Run(*place, b"".join(lines)) for place, lines in runs])
+        return Cut(b"".join(firsts), [Run(*numbers, b"".join(lines)) for numbers, lines in runs])
 
 
 class RecordReader:

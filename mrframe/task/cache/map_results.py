@@ -26,7 +26,8 @@ from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MapOrder, Split
 from mrframe.errors import CorruptData, NotRepeatable
 from mrframe.formats.inputs.digest import new_digest
-from mrframe.formats.inputs.splits import LongLine, read_split
+from mrframe.formats.inputs.open_input import LongLine
+from mrframe.formats.inputs.splits import read_split
 from mrframe.formats.readers.time_window import INSIDE, OUTSIDE, Window
 from mrframe.formats.registry import code_of
 from mrframe.shuffle.partition import slots_for

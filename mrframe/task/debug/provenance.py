@@ -16,7 +16,8 @@ from mrframe.core.job.job import Job
 from mrframe.core.model.spec import Split
 from mrframe.errors import UsageError
 from mrframe.formats.inputs.compression import decode_file
-from mrframe.formats.inputs.splits import LongLine, read_split
+from mrframe.formats.inputs.open_input import LongLine
+from mrframe.formats.inputs.splits import read_split
 from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle.partition import slot_column
 from mrframe.shuffle.run_file.run_writer import RunReader

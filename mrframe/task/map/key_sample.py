@@ -20,7 +20,8 @@ from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MapOrder, Split
 from mrframe.errors import ExtraMissing
 from mrframe.formats.factory import make_reader
-from mrframe.formats.inputs.splits import LongLine, open_split, read_split
+from mrframe.formats.inputs.open_input import LongLine
+from mrframe.formats.inputs.splits import open_split, read_split
 from mrframe.formats.readers.base import head_bytes
 from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle.partition import slots_for

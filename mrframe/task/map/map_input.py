@@ -17,7 +17,8 @@ from mrframe.core.model.reports import Ledger, Malformed, TaskReport
 from mrframe.core.model.spec import MapOrder
 from mrframe.errors import InputError, LedgerUnbalanced
 from mrframe.formats.factory import BlockReader, Parsed, make_reader
-from mrframe.formats.inputs.splits import BLOCK_BYTES, LongLine, read_split
+from mrframe.formats.inputs.open_input import BLOCK_BYTES, LongLine
+from mrframe.formats.inputs.splits import read_split
 from mrframe.formats.readers.base import ALL_VALUES, Forms, plain_lines
 from mrframe.formats.readers.record_starts import RecordStarts, record_starts
 from mrframe.task.code.settings import TaskSettings

@@ -14,7 +14,7 @@ from mrframe.formats.factory import explain, make_reader
 from mrframe.formats.named_formats import FORMATS
 from mrframe.formats.registry import kind_of, reader_named
 from mrframe.formats.schema import check_fields
-from mrframe.testing.fuzz import lines_of
+from mrframe.testing.record_oracle import lines_of
 
 EXAMPLES = {known.name: known.example.encode() for known in FORMATS}
 BOTH = logs.several("combined", "vhost", "combined_extra")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mrframe.core.model.spec import Split
-from mrframe.formats.inputs import splits
+from mrframe.formats.inputs import open_input
 from mrframe.task.map import key_sample
 
 
@@ -30,12 +30,12 @@ def test_a_long_line_is_neither_sampled_nor_held_nor_searched_at_each_point(tmp_
     log = tmp_path / "log.txt"
     log.write_bytes(data)
     read = []
-    real = splits.OpenInput.read_at
+    real = open_input.OpenInput.read_at
     monkeypatch.setattr(
-        splits.OpenInput, "read_at", lambda self, at, count: (read.append(count), real(self, at, count))[1]
+        open_input.OpenInput, "read_at", lambda self, at, count: (read.append(count), real(self, at, count))[1]
     )
     found = list(key_sample.sample_blocks(Split("file", "log", str(log), 0, len(data), (0, 0))))
     assert found
     assert b"x" not in b"".join(block for _, block in found)
-    assert max(read) <= splits.BLOCK_BYTES
+    assert max(read) <= open_input.BLOCK_BYTES
     assert sum(read) < 3 * len(data)  # its end is searched from the first place, and it is hashed
