@@ -150,9 +150,14 @@ APPLICATIONS: tuple[NamedFormat, ...] = (
 """In the order in which they are preferred when several fit a file equally well."""
 
 LAYOUTS = {known.name: known.string for known in APPLICATIONS}
-_LAYOUT = re.compile(r"%-?[0-9.]*(?:d|date|msg|message)\b|%m%n|%\((?:asctime|message)\)")
+_LAYOUT = re.compile(
+    r"%[-.0-9]*(?:d|date|le|level)\b.*%[-.0-9]*(?:m|msg|message)(?: \(%\w+\))?(?:%n.*)?"  # the message comes last
+    r"|.*%m%n|.*%\((?:asctime|message)\).*"
+)
 
 
 def is_layout(text: str) -> bool:
     """Return whether a format string is the layout of a logging framework, not a web server's format."""
-    return "%{" not in text and _LAYOUT.search(text) is not None  # Apache's %{%d.%m.%Y}t has a brace
+    if "%{" in text:  # Apache's %{%d.%m.%Y}t
+        return False
+    return any(_LAYOUT.fullmatch(text, at) for at in range(len(text)) if text[at] == "%")
