@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
-from itertools import accumulate, compress
+from itertools import accumulate, compress, islice
 from operator import add
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -61,8 +61,12 @@ class Scanned:
     def raw(self) -> list[bytes | None]:
         """Return the bytes of each value, None where it is absent."""
         values: list[bytes | None] = self.block.values(self.index)
-        for number, value in zip(self.numbers, self.strict, strict=True):
-            values.insert(number, value)
+        if self.strict:
+            scanned, values = iter(values), []
+            for number, value in zip(self.numbers, self.strict, strict=True):
+                values += islice(scanned, number - len(values))
+                values.append(value)
+            values += scanned
         return values if self.kept is None else list(compress(values, self.kept))
 
 
