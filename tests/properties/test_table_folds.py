@@ -38,7 +38,7 @@ REDUCERS = {
     "texts": {"n": count, "different": distinct},
 }
 texts = st.sampled_from(
-    ["", "a", "b", "a\0", "é", "\ue000", "\U0001f600", "\U0010fcff", "\U0010fcc3\U0010fca9", "long " * 9]
+    ["", "a", "b", "a\0", "\0\7", "é", "\ue000", "\U0001f600", "\U0010fcff", "\U0010fcc3\U0010fca9", "long " * 9]
 )
 floats = st.floats(allow_nan=False) | st.sampled_from([0.1, 0.2, 1e16, -1e16, 1.5, 0.0, 3.0])
 tame = st.integers(-(10**9), 10**9).map(lambda n: n / 1000)

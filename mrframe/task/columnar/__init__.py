@@ -1,1 +1,1 @@
-"""Fast paths over columns. Each gives the same bytes as the plain path."""
+"""Jobs over columns: conversion to and from Arrow, and maps that only pick columns."""

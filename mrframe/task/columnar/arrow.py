@@ -32,6 +32,7 @@ _STAND_INS = re.compile("[\U0010f800-\U0010ffff]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001  (a wall clock's reading stays one)
 _TEXT = "string large_string string_view"
+_CARRIED = "string large_string binary large_binary boolean integer floating null"  # no value of these is refused
 _INT64 = range(-(1 << 63), 1 << 63)
 
 
@@ -207,16 +208,16 @@ def pairs_as_block(kernel: Any, table: Any, wanted: str) -> Any:
     """Return a block of the compiled kernel with the keys and values of a table of pairs, both as text.
 
     `wanted` is the kind of the values: `text`, `int`, or `none` where they do not matter. Returns None for keys that
-    are no text, for values of another kind, and for text that may hold stand-ins.
+    are no text or have a NUL, for values of another kind, and for text that may hold stand-ins.
     """
     columns = [_as_text(table.column("key"), _TEXT)]
     value = table.column("value") if "value" in table.column_names else None
     if wanted != "none":
-        names = _TEXT if wanted == "text" else "integer"
-        columns.append(None if value is None else _as_text(value, names))
-    elif value is not None and not are_carried(value):
+        columns.append(None if value is None else _as_text(value, _TEXT if wanted == "text" else "integer"))
+    elif value is not None and not is_any(value.type, _CARRIED):
         return None
-    parts, buffers, used = [], [], 0
+    parts: list[bytes] = []
+    buffers, used = [], 0
     for array in columns:
         if array is None:
             return None
@@ -224,7 +225,7 @@ def pairs_as_block(kernel: Any, table: Any, wanted: str) -> Any:
         ends = memoryview(offsets).cast("i")
         first, last = ends[array.offset], ends[array.offset + len(array)]
         part = memoryview(data)[first:last].tobytes() if data is not None else b""
-        if MAYBE_STAND_IN in part:
+        if MAYBE_STAND_IN in part or (not parts and b"\0" in part):
             return None
         buffers.append((validity, offsets, array.offset, used - first))
         parts.append(part)
@@ -233,61 +234,18 @@ def pairs_as_block(kernel: Any, table: Any, wanted: str) -> Any:
 
 
 def _as_text(column: Any, type_names: str) -> Any:
-    """Return a column as one `string` array, or None if its values are of none of these types, or are too long."""
-    pa = need_arrow()
-    array = whole(column)
-    if array is not None and is_any(array.type, "dictionary"):
-        array = array.dictionary_decode()
-    if array is None or not is_any(array.type, type_names):
-        return None
-    try:
-        return array.cast(pa.string())
-    except pa.ArrowInvalid:
-        return None
+    """Return a column as one `string` array.
 
-
-def are_carried(column: Any) -> bool:
-    """Return whether `values_of` accepts every value of this column type, so that none needs checking."""
-    return is_any(column.type, "string large_string binary large_binary boolean integer floating null")
-
-
-def text_of(column: Any) -> tuple[Any, int, Any] | None:
-    """Return (offsets, bytes per offset, text bytes) of a text column without nulls, or None for any other column."""
-    pa = need_arrow()
-    array = whole(column)
-    if array is None or array.null_count or not len(array):
-        return None
-    item_bytes = {pa.string(): 4, pa.large_string(): 8}.get(array.type)
-    if item_bytes is None:
-        return None
-    _, offsets, data = array.buffers()
-    if data is None:
-        return None
-    return offsets.slice(array.offset * item_bytes, (len(array) + 1) * item_bytes), item_bytes, data
-
-
-def ints_of(column: Any) -> Any:
-    """Return a column of ints that fit int64, without nulls, as a NumPy array. Returns None for any other column."""
-    pa = need_arrow()
-    if not pa.types.is_integer(column.type) or column.type == pa.uint64() or column.null_count:
-        return None
-    return column.cast(pa.int64()).to_numpy()
-
-
-def whole(column: Any) -> Any:
-    """Return a column as one array. String and binary views, which pyarrow 26 barely supports, are cast.
-
-    Returns None if Arrow cannot join the chunks: too much text, or dictionaries with nulls.
+    None if its values are of none of these types, are too long together, or are dictionaries with nulls.
     """
     pa = need_arrow()
-    chunks = getattr(column, "chunks", [column]) or [pa.array([], column.type)]
     try:
-        array = chunks[0] if len(chunks) == 1 else pa.concat_arrays(chunks)
+        array = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+        if is_any(array.type, "dictionary"):
+            array = array.dictionary_decode()
+        return array.cast(pa.string()) if is_any(array.type, type_names) else None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-    if is_any(column.type, "string_view binary_view"):
-        return array.cast(pa.large_string() if is_any(column.type, "string_view") else pa.large_binary())
-    return array
 
 
 def is_any(one: Any, names: str) -> bool:
