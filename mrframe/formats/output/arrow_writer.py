@@ -59,6 +59,9 @@ class _Bytes(io.RawIOBase):
         self._parts: list[bytes] = []
         self._size = 0
 
+    def writable(self) -> bool:
+        return True
+
     def write(self, data: Any) -> int:
         part = bytes(data)
         self._parts.append(part)
