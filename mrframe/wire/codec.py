@@ -169,6 +169,13 @@ _PRIMITIVES: dict[Any, Coder] = {
 _ONE_TYPE = (str, bytes, bool, int)  # as fields of a dataclass they are checked without a call
 
 
+def _default_of(field: dataclasses.Field[Any]) -> Callable[[], Any]:
+    """Return a function that makes the default of a field, which the values of a class may not share."""
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory
+    return lambda: field.default
+
+
 def _dataclass(cls: type) -> Coder:
     hints = field_types(cls)
     names = list(hints)
@@ -178,7 +185,7 @@ def _dataclass(cls: type) -> Coder:
     plain = [i for i, name in enumerate(names) if hints[name] in _ONE_TYPE]
     types_ = tuple([hints[names[i]] for i in plain])
     plain_of = _items_of(plain)
-    added = [field.default for field in dataclasses.fields(cls) if "added" in field.metadata]
+    added = [_default_of(field) for field in dataclasses.fields(cls) if "added" in field.metadata]
     packers: list[_FieldCoder] = []  # of the fields that need more than a check of one type. Both are filled …
     unpackers: list[_FieldCoder] = []  # … at first use, since a class may hold another of its own kind.
 
@@ -201,7 +208,7 @@ def _dataclass(cls: type) -> Coder:
 
     def unpack(value: Any) -> Any:
         if added and type(value) is tuple and count - len(added) <= len(value) < count:  # of an older journal
-            value += tuple(added[len(value) - count :])
+            value += tuple(make() for make in added[len(value) - count :])
         if type(value) is not tuple or len(value) != count:
             raise BadMessage(f"{cls.__name__} has {count} fields; these bytes hold something else")
         items = checked(value)

@@ -34,7 +34,7 @@ CASES = {
     "an input": ("mrframe run top_urls zeb", "mrframe run top_urls zebra.log"),
     "an input of count": ("mrframe count status zeb", "mrframe count status zebra.log"),
     "a field": ("mrframe count refe", "mrframe count referer"),
-    "a format": ("mrframe run --log-format comb", "mrframe run --log-format combined"),
+    "a format": ("mrframe run --log-format trae", "mrframe run --log-format traefik"),
     "an output file": ("mrframe run top_urls -o zeb", "mrframe run top_urls -o zebra.log"),
     "a folder": ("mrframe jobs --dir fold", "mrframe jobs --dir folder"),
     "a run": ("mrframe why run-", "mrframe why run-1"),

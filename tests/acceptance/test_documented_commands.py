@@ -61,6 +61,8 @@ def shell(tmp_path):
     (tmp_path / "accounts.jsonl").write_text('{"name": "ann", "plan": "gold"}\n')
     (tmp_path / "timed.log").write_text('192.0.2.1 - - [02/Mar/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200 12 345\n')
     (tmp_path / "main.log").write_text('192.0.2.1 [02/Mar/2026:10:00:00 +0000] "GET /a HTTP/1.1" 200\n')
+    (tmp_path / "app.log").write_text("2026-03-02 10:00:00,123 INFO  [main] web.Server: started\n")
+    (tmp_path / "python.log").write_text("2026-03-02 10:00:00,123 INFO [web] started\n")
     shutil.copy(ROOT / "jobs" / "top_urls.py", tmp_path / "my_job.py")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MRFRAME", "XDG"))}
     environment |= {"HOME": str(tmp_path / "home"), "PATH": f"{BIN}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)}

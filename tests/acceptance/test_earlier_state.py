@@ -162,7 +162,8 @@ def test_a_new_submission_reads_an_earlier_dataset(cluster):
 
 
 FACTS = json.loads((EARLIER / "facts.json").read_bytes())
-GROWN = ("JobFinished", "SplitsAdded", "BlockRecorded")  # a split has got its reader, a failure that of its record
+GROWN = ("JobFinished", "SplitsAdded", "BlockRecorded", "AttemptCommitted")
+"""Since then a split has got its reader, a failure that of its record, a report the records of each format."""
 
 
 @pytest.mark.parametrize("name", FACTS)

@@ -66,7 +66,7 @@ def command(context: click.Context, /, words: tuple[str, ...], **values: Any) ->
       mrframe count status access.log
       mrframe count path access.log --where 'status >= 500' --top 20
       mrframe count host access.log -m hits=count -m bytes=total:size --top 20
-      mrframe count path access.log -m p50:request_time -m p95:request_time
+      mrframe count path access.log -m p50:size -m p95:size
       mrframe count access.log --by hour --where 'status >= 500'
       mrframe count 'path.rsplit(".")[-1]' access.log --value size
 

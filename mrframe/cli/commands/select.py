@@ -43,7 +43,7 @@ def command(context: click.Context, /, words: tuple[str, ...], **values: Any) ->
     \b
       mrframe select time path status access.log --where 'status >= 500'
       mrframe select line access.log --where 'host == "192.0.2.7"' --first 0
-      mrframe select time path request_time access.log --largest request_time --first 10
+      mrframe select time path size access.log --largest size --first 10
       mrframe select path agent access.log --sample 100 -o sample.csv
 
     FIELDs and --where are those of `mrframe count`: names, or expressions. Records come in the order of files and

@@ -121,7 +121,7 @@ class TaskReport:
     prints_cut_bytes: int = 0
     effect: str = ""
     save_fault: str = ""
-    formats: dict[str, int] = field(default_factory=dict)
+    formats: dict[str, int] = field(default_factory=dict, metadata=ADDED)
 
     def counts(self) -> tuple[Any, ...]:
         """Return the counts that all attempts at a task have in common if its code is a function of its input.

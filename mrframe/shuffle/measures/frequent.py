@@ -2,7 +2,7 @@
 
 It is exact. The small summaries of frequent values, Misra-Gries and SpaceSaving, drop what is rare when they are
 full, so their answer depends on the order of the values and on where splits end, and mrframe promises the same bytes
-for any. The reasons are in docs/decisions/0019-measures.md.
+for any. The reasons are in docs/decisions/0020-measures.md.
 """
 
 from __future__ import annotations

@@ -90,9 +90,10 @@ MODULES: dict[str, frozenset[str]] = {
     "math": ALL,
     "mrframe": _names(
         """Job Reader RunOptions MrframeError approx_distinct approx_quantile collect count distinct each first
-        first_by heavy_hitters increment json_lines largest last last_by logs mean median period_of quantile
+        first_by heavy_hitters increment json_lines largest last last_by logs mean median quantile
         smallest stddev text top total words"""
     ),
+    "mrframe.formats.readers.periods": _names("period_of"),
     "numbers": ALL,
     "operator": ALL,
     "os": _names("sep"),
