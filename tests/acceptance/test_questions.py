@@ -207,3 +207,13 @@ def test_all_records_come_with_their_places(ask):
 def test_selections_that_contradict_themselves_are_refused(ask):
     for args in (["--sample", "3", "--first", "2"], ["--largest", "size", "--first", "0"]):
         assert isinstance(ask("select", "size", "access.log", *args, raw=True).exception, UsageError)
+
+
+@pytest.mark.parametrize(
+    "words", [("path", "--by", "hour"), ("path[1:2]",), ("path", "-m", "count", "-m", "p50:size")]
+)
+def test_a_question_that_was_asked_before_is_answered_from_saved_results(ask, monkeypatch, tmp_path, words):
+    monkeypatch.setenv("MRFRAME_CACHE_DIR", str(tmp_path / "cache"))
+    first, again = (ask("count", *words, "access.log", "--cache", "on", "--json", raw=True) for _ in range(2))
+    summaries = [json.loads(result.stdout)["summary"] for result in (first, again)]
+    assert [summary["saved_maps"] for summary in summaries] == [0, 1], summaries

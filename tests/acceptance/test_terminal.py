@@ -165,12 +165,12 @@ def test_names_and_options(folder, words):
 def test_questions_and_lines(folder):
     folder.evil("count", "path", folder.log)
     folder.evil("count", "path", folder.log, "--where", f"path != {json.dumps('x' + chr(0x9B))}", "--json")
-    folder.evil("select", "path", "host", folder.log)
-    folder.evil("select", "path", "line", folder.log, "--json")
     key = "/evil" + os.fsdecode(EVIL)
     assert folder.evil("why", "@", key).count(".log:") == 3
     folder.evil("why", "@", key, "--json")
     folder.evil("why", "@", NAME)
+    folder.evil("select", "path", "host", folder.log)
+    folder.evil("select", "path", "line", folder.log, "--json")
 
 
 def test_formats(folder):

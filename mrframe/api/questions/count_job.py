@@ -166,6 +166,7 @@ def make_job(reader: Reader, question: Question, *, time: str = "time") -> Job:
         where=condition,
         fields=paths if any(name != path for name, path in paths.items()) else None,
         name="count",
+        pure=True,  # the language of expressions has nothing else
         columns=columns if len(set(columns)) == len(columns) else (),
     )
     return _ordered(job, question, alone=len(keys) == 1)

@@ -15,7 +15,8 @@ ROWS_MAX = 1_000_000
 
 def filling(by: str, zone: str | None, empty: Any, columns: tuple[str, ...], *, alone: bool) -> Job:
     """Return the step. `empty` is the value of no records, and `alone` says that the period is the whole key."""
-    return Job(read=PAIRS, map=_gathered, reduce=_filler(by, zone, empty, alone=alone), partitions=1, columns=columns)
+    reduce = _filler(by, zone, empty, alone=alone)
+    return Job(read=PAIRS, map=_gathered, reduce=reduce, partitions=1, columns=columns, pure=True)
 
 
 def _gathered(key: Any, value: Any) -> Iterator[tuple[Any, Any]]:

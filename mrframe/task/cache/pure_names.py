@@ -93,7 +93,6 @@ MODULES: dict[str, frozenset[str]] = {
         first_by heavy_hitters increment json_lines largest last last_by logs mean median quantile
         smallest stddev text top total words"""
     ),
-    "mrframe.formats.readers.periods": _names("period_of"),
     "numbers": ALL,
     "operator": ALL,
     "os": _names("sep"),
