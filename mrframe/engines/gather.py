@@ -19,7 +19,7 @@ from mrframe.engines.history.summary import input_maps, samples_of
 from mrframe.engines.plan.mismatches import evidence, forced_format, origin_of
 from mrframe.engines.protocol import CommittedAttempt, Outcome, Plan, raise_failure
 from mrframe.errors import MrframeError, TooManyFailed, TooManyMalformed
-from mrframe.formats.inputs.head import decoded_head, head_at
+from mrframe.formats.inputs.head import stream_head
 from mrframe.task.code.pickled import functions_of
 from mrframe.task.reduce.sorted_output import PART_FILE
 from mrframe.task.report.pickled_frames import with_files
@@ -139,6 +139,7 @@ def _head(maps: Sequence[CommittedAttempt]) -> bytes:
     split = next(done.split for done in maps if done.report.ledger.malformed)
     assert split is not None
     try:
-        return decoded_head(split.packed, split.source) if split.packed else head_at(split.path)
+        with open(split.packed or split.path, "rb") as stream:  # a saved result may be of the compressed file
+            return stream_head(stream, split.source)
     except (OSError, MrframeError):
         return b""

@@ -159,3 +159,13 @@ def test_saved_results_never_change_an_answer(actions, seed):
             assert with_saved == world.answer("off")[0], action
             event(f"{action}: {saved} saved")
             world.tick()
+
+
+def test_the_evidence_of_a_limit_is_read_from_a_compressed_file_too():
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(file_index, "SETTLED_S", 0.0):
+        world = World(Path(folder))
+        chance = random.Random(0)
+        for action in ["nothing", "compress", "rotate", "limit"]:
+            world.act(action, chance)
+            world.tick()
+            assert world.answer("on")[0] == world.answer("off")[0], action

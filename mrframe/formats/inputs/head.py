@@ -54,12 +54,6 @@ def decoded_head(path: str, name: str, limit_bytes: int = HEAD_BYTES, state: Sta
     return _first(decoded_chunks(path, name, state), limit_bytes)
 
 
-def head_at(path: str, limit_bytes: int = HEAD_BYTES) -> bytes:
-    """The same of a file that mrframe itself has written."""
-    with open(path, "rb") as file:
-        return _first(iter(lambda: file.read(_STEP_BYTES), b""), limit_bytes)
-
-
 def _plain_head(file: InputFile, limit_bytes: int) -> bytes:
     try:
         with open(file.path, "rb", buffering=0) as stream:
