@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mrframe.formats.output.value_text import Text
     from mrframe.formats.output.writing import Stream
 
-HELD_BYTES_MAX = 64 << 20  # output up to this size is held in memory
+HELD_BYTES_MAX = 16 << 20  # output up to this size, which is not compressed, is held in memory
 HTML_ROWS_MAX = 20  # of the table that a notebook shows
 
 
