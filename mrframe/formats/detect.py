@@ -35,12 +35,29 @@ _NAME_IT = (
 
 
 class Candidate(NamedTuple):
-    """A format that may be a file's. `loose` is that of `NamedFormat`, or of a kind that is tried last."""
+    """A format that may be a file's. `loose` is that of `NamedFormat`, or of a kind that is tried last.
+
+    Its tests are made when they are first needed, since most formats are never tried.
+    """
 
     reader: Reader
-    matches: Matches
-    count: Count
     loose: bool = False
+
+    @property
+    def matches(self) -> Matches:
+        """The test of one line."""
+        return _tests_of(self.reader)[0]
+
+    @property
+    def count(self) -> Count:
+        """The number of lines that match."""
+        return _tests_of(self.reader)[1]
+
+
+@lru_cache(maxsize=256)
+def _tests_of(reader: Reader) -> tuple[Matches, Count]:
+    kind = kind_of(reader)
+    return kind.matches(reader.format), kind.count(reader.format)
 
 
 Candidates = dict[str, Candidate]
@@ -97,17 +114,37 @@ def detect(sample: bytes, name: str) -> Detection:
 def _detect(lines: Sequence[bytes], name: str) -> Detection:
     tests = {**_own(tuple(named_formats().items())), **_built_in()}
     for loose in (False, True):
-        counts = _counts({label: one for label, one in tests.items() if one.loose == loose}, lines)
-        best = max(counts, key=lambda label: counts[label])  # of equals, the first
-        if _is_enough(counts[best], len(lines)):
+        best, matched = _best({label: one for label, one in tests.items() if one.loose == loose}, lines)
+        if _is_enough(matched, len(lines)):
             break
     else:  # only now: to look for installed packages takes 10 ms
         tests |= _candidates(plugin_kinds()[0])
         counts = _counts(tests, lines)
         best = max(counts, key=lambda label: counts[label])
-        if not _is_enough(counts[best], len(lines)):
+        matched = counts[best]
+        if not _is_enough(matched, len(lines)):
             raise FormatError(_no_format(lines, counts, best, tests, name))
-    return Detection(tests[best].reader, counts[best], len(lines), best, tests, lines)
+    return Detection(tests[best].reader, matched, len(lines), best, tests, lines)
+
+
+def _best(tests: Candidates, lines: Sequence[bytes]) -> tuple[str, int]:
+    """Return the format that matches most lines, of equals the first, and how many these are.
+
+    Once a format matches enough of them, another one can match more only if it matches one of the others. That does
+    not hold for the loose ones, of which some count the lines of a stack trace.
+    """
+    best, matched = next(iter(tests)), 0
+    others: Sequence[bytes] = ()
+    for label, one in tests.items():
+        if others and not one.loose and not any(map(one.matches, others)):
+            continue
+        count = one.count(lines)
+        if count > matched:
+            best, matched = label, count
+            others = [line for line in lines if not one.matches(line)] if _is_enough(count, len(lines)) else ()
+        if matched == len(lines):
+            break
+    return best, matched
 
 
 def _counts(tests: Candidates, lines: Sequence[bytes]) -> dict[str, int]:
@@ -204,21 +241,18 @@ def _own(named: tuple[tuple[str, str], ...]) -> Candidates:
     for name, string in named:
         with suppress(FormatError):
             reader = reader_named(string)
-            kind = kind_of(reader)
-            found[name] = Candidate(reader, kind.matches(reader.format), kind.count(reader.format))
+            _tests_of(reader)
+            found[name] = Candidate(reader)
     return found
 
 
 def _candidates(kinds: Iterable[ReaderKind]) -> Candidates:
     """Return each format of these kinds by its name, in the order in which they are preferred."""
     return {
-        known.name: Candidate(
-            reader, kind.matches(reader.format), kind.count(reader.format), known.loose or kind.tried_last
-        )
+        known.name: Candidate(kind.reader(known), known.loose or kind.tried_last)
         for kind in kinds
         if not kind.fits_any_text
         for known in kind.formats
-        for reader in (kind.reader(known),)
     }
 
 

@@ -10,7 +10,7 @@ import mrframe
 from mrframe import Job, RunOptions, count, json_lines, logs
 from mrframe.core.model.reader import Reader
 from mrframe.errors import FormatError, UnknownField
-from mrframe.formats.detect import LINES_MAX, detect, detect_quickly
+from mrframe.formats.detect import LINES_MAX, _built_in, detect, detect_quickly
 from mrframe.formats.named_formats import FORMATS
 
 EXAMPLES = {known.name: known.example.encode() + b"\n" for known in FORMATS}
@@ -174,3 +174,15 @@ def test_a_path_that_no_record_has_is_refused_with_the_nearest(write, path: str,
 def test_a_path_that_a_record_has_is_a_field(write, path: str) -> None:
     job = Job(read=json_lines, map=lambda name: [(str(name), 1)], fields={"name": path}, reduce=count)
     assert sum(answer(job, write(a=b'{"request": null}\n' * 9 + RECORD)).values()) == 10
+
+
+@given(st.lists(st.sampled_from(range(5)), min_size=1, max_size=40))
+def test_the_format_that_is_found_matches_most_lines(picked):
+    examples = ["combined", "common", "vhost", "nginx_main", ""]
+    known = {one.name: one.example for one in FORMATS}
+    lines = [known.get(examples[number], "no line of a log").encode() for number in picked]
+    counts = {label: one.count(lines) for label, one in _built_in().items() if not one.loose}
+    best = max(counts, key=lambda label: counts[label])
+    if counts[best] * 4 >= len(lines) * 3:
+        found = detect(b"\n".join(lines) + b"\n", "f")
+        assert (found.name, found.matched) == (best, counts[best])
