@@ -71,6 +71,29 @@ def test_a_record_is_run_again_after_its_input_and_its_job_are_gone(mrframe, tmp
     assert "does not fail on it any more" in mended.stderr
 
 
+def test_a_record_of_many_lines_is_run_again_whole(mrframe, tmp_path):
+    first = "2019-03-05 10:57:51.112 INFO "
+    (tmp_path / "a.log").write_text(
+        f"{first}fine\n{first}failed\n"
+        + "\tat org.example.Some.method(Some.java:1)\n" * 8_000
+        + f"the end\n{first}fine\n"
+    )
+    (tmp_path / "traces.py").write_text(
+        "from mrframe import Job, logs, total\n"
+        "def by_end(message):\n"
+        "    lines = message.count('\\n')\n"
+        "    if message.endswith('the end'):\n"
+        "        raise ValueError(f'{lines} lines follow')\n"
+        "    yield lines, 1\n"
+        "job = Job(read=logs.format('%d %p %m%n'), map=by_end, reduce=total)\n"
+    )
+    failed = mrframe("run", "traces.py", "a.log", "--engine", "inline")
+    assert "ValueError: 8001 lines follow" in failed.stderr
+    again = mrframe("replay", "@")
+    assert again.returncode == 1
+    assert again.stderr.endswith("\nValueError: 8001 lines follow\nit fails again\n"), again.stderr[-500:]
+
+
 @pytest.mark.parametrize("engine", ["inline", "local"])
 def test_a_group_is_run_again_with_all_its_values(mrframe, tmp_path, engine):
     (tmp_path / "a.log").write_text("group word\n" * 3 + "other\n")

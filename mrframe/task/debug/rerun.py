@@ -1,6 +1,6 @@
 """Runs a failed record or group again alone, in the child process of `mrframe replay`.
 
-The record becomes a file of one line, the group a run file, and the same tasks work on them as in the failed run. The
+The record becomes a file of its own, the group a run file, and the same tasks work on them as in the failed run. The
 job's code runs here, so this must be a process of its own.
 """
 
@@ -15,6 +15,7 @@ from types import TracebackType
 from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MapOrder, ReduceOrder, Split
 from mrframe.errors import JobError, MrframeError
+from mrframe.formats.registry import kind_of
 from mrframe.shuffle.partition import SLOTS, partition_of, slots_for
 from mrframe.shuffle.run_file.run_writer import RunReader
 from mrframe.task.code.job_file import find
@@ -73,6 +74,8 @@ def _again(capsule: Capsule, job: LoadedJob, settings: TaskSettings, folder: str
     size, offset = len(capsule.record) + 1, max(capsule.offset, 0)
     split = Split("file", capsule.source, path, 0, size, (0, offset), lines_before=0)
     split = replace(split, input_name=capsule.input_name, reader=capsule.reader)
+    reader = settings.reader_of(split)
+    split = replace(split, record_start=kind_of(reader).record_start(reader.format))
     out_dir = os.path.join(folder, "out")
     os.mkdir(out_dir, 0o700)
     source = job.steps[0].source_names.index(capsule.input_name)
