@@ -262,4 +262,3 @@ class Failure:
     hook: str = ""
     position: FatalPosition | None = field(default=None, metadata=ADDED)
     reader: Reader | None = field(default=None, metadata=ADDED)
-    record_start: str = field(default="", metadata=ADDED)
