@@ -29,6 +29,8 @@ SPILL_CHECK_BYTES = 4 << 20  # of input between two checks of the buffer's size.
 # written then: a run that fits the cache sorts a third faster
 SPILL_CHECK_PAIRS = 50_000  # between two checks, too: a map may yield many for a record
 SPILL_CHECK_PAIRS_FOLDED = 500_000  # folded pairs are not kept, and sizing their states takes longer
+SPILL_CHECK_PAIRS_MIN = 10_000  # whatever the budget
+PAIR_BYTES = 128  # at most about what a pair with a new key adds. A check comes before these fill half of the budget
 TABLE_ROWS_MIN = 1_000  # in a table of pairs. Below it, a dict is as fast
 TABLE_ROWS_MAX = 1 << 20  # of a table that are folded together
 
@@ -60,7 +62,8 @@ class Output:
         self._keeps_empty = settings.saving is not None  # a file without pairs is a result, too
         self._fixed = job.map_batch is None  # its libraries use threads, which may change the order of rows
         self._unchecked_bytes = self._checked_pairs = 0
-        self._pairs_max = SPILL_CHECK_PAIRS if map_fold(job) is None else SPILL_CHECK_PAIRS_FOLDED
+        pairs_max = SPILL_CHECK_PAIRS if map_fold(job) is None else SPILL_CHECK_PAIRS_FOLDED
+        self._pairs_max = max(SPILL_CHECK_PAIRS_MIN, min(pairs_max, self._budget_bytes // 2 // PAIR_BYTES))
         self.pairs = 0
         self.spills = 0
         self.digests: dict[int, int] = {}
