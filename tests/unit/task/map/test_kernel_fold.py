@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
 
@@ -11,7 +12,11 @@ from hypothesis import strategies as st
 
 import mrframe
 from mrframe import Job, RunOptions, count, distinct, largest, logs, mean, smallest, total, words
+from mrframe.formats.factory import make_reader
+from mrframe.formats.readers.base import Scanned
 from mrframe.kernel import compiled
+from mrframe.shuffle.run_file.run_writer import RunReader, RunWriter
+from mrframe.task.map.kernel_fold import KernelFoldBuffer, plan_of, scanned_by
 
 pytestmark = pytest.mark.skipif(compiled() is None, reason="no kernel is installed")
 
@@ -91,3 +96,30 @@ def test_the_answer_is_that_of_the_path_of_pairs(name, lines, split_bytes, end):
             file.write("".join(line + end for line in lines).encode("utf-8", "surrogateescape"))
         by_kernel, by_pairs = (outcome(JOBS[name], path, fast, split_bytes) for fast in ("auto", "off"))
         assert repr(by_kernel) == repr(by_pairs)
+
+
+def test_spellings_of_one_key_are_one_key_of_the_run():
+    job = Job(read=logs.format("log_format t '$msec $remote_addr';"), key="hour", value="host", reduce=distinct)
+    reader = make_reader(job.read, job.projection(), job.paths())
+    plan = plan_of(job, scanned_by(reader))
+    assert plan is not None
+    buffer = KernelFoldBuffer(plan, job, reader, {}, may_encode=True)
+    block = b"1431857103.000 a\n1431857104.000 b\n1431860703.000 c\n"
+    parsed = reader.parse(block, "f", 0, forms={0: Scanned, 1: Scanned})
+    buffer.add_block(parsed.columns, parsed.records)
+    file = io.BytesIO()
+    writer = RunWriter(file, slots=4)
+    buffer.write_runs(writer)
+    writer.close()
+    run = RunReader(file, "run", unpickle=False)
+    found = [
+        pair
+        for slot in range(4)
+        for stream in run.streams(slot)
+        for _, keys, values in stream
+        for pair in zip(keys, values, strict=True)
+    ]
+    assert sorted((key, sorted(state)) for key, state in found) == [
+        ("2015-05-17T10", ["a", "b"]),
+        ("2015-05-17T11", ["c"]),
+    ]
