@@ -58,6 +58,12 @@ def test_functions_are_short():
     assert not found
 
 
+def test_no_two_modules_import_each_other():
+    command = [sys.executable, ROOT / "benchmarks" / "source_measures.py", ROOT / "mrframe"]
+    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert re.search(r"^circles +none$", table, re.MULTILINE), table
+
+
 def test_every_file_says_what_it_is():
     silent = [place(path, 1) for path in ALL if not ast.get_docstring(TREES[path]) and path.read_text().strip()]
     assert not silent

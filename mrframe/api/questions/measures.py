@@ -7,6 +7,7 @@ A measure is [NAME=]REDUCER[:ARGUMENT]…[:FIELD], and FIELD may be an expressio
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from typing import Any
 
 from mrframe.core.fast_dataclass import dataclass
@@ -19,6 +20,10 @@ _PLAIN = ("total", "mean", "median", "stddev", "smallest", "largest", "distinct"
 _ALSO = ("first", "last", "collect")
 _ALIASES = {"sum": "total", "avg": "mean", "average": "mean", "min": "smallest", "max": "largest", "std": "stddev"}
 _ARGUMENTS = {"quantile": 1, "approx_quantile": 1, "heavy_hitters": 1, "first_by": 1, "last_by": 1}
+_MODULES = (
+    "reducers",
+    *(f"measures.{module}" for module in ("quantiles", "spread", "ends", "frequent", "approx_distinct")),
+)
 FORMS = "count, total, mean, median, p95, stddev, smallest, largest, distinct, approx_distinct, top5, first, last"
 REDUCERS = ("count", *_PLAIN, *_ALSO, "p95")
 """Names for help and completion. Any percentile, `quantile:Q` and the like are taken, too."""
@@ -61,22 +66,33 @@ def reducer_named(text: str) -> Any:
     kind, _, argument = text.partition(":")
     kind = _ALIASES.get(kind, kind)
     percentile, best = _PERCENTILE.fullmatch(text), _TOP.fullmatch(text)
-    import mrframe
-
     try:
         if kind == "count" or kind in _PLAIN or kind in _ALSO or (kind.endswith("_by") and kind in _ARGUMENTS):
-            return getattr(mrframe, kind)
+            return _ready(kind)
         if percentile:
             q = float(percentile[2]) / 100
-            return mrframe.approx_quantile(q) if percentile[1] else mrframe.quantile(q)
+            return _ready("approx_quantile" if percentile[1] else "quantile")(q)
         if best:
-            return mrframe.heavy_hitters(int(best[1]))
+            return _ready("heavy_hitters")(int(best[1]))
         if kind in _ARGUMENTS and argument:
-            return getattr(mrframe, kind)(int(argument) if kind == "heavy_hitters" else float(argument))
+            return _ready(kind)(int(argument) if kind == "heavy_hitters" else float(argument))
     except (JobError, ValueError) as error:
         raise UsageError(f"{text!r} is no measure: {error}") from None
     hint = did_you_mean(kind, ["count", *_PLAIN, *_ALSO, *_ARGUMENTS]) or ";"
     raise UsageError(f"{text!r} is no measure{hint} there are {FORMS}, quantile:Q and heavy_hitters:N")
+
+
+def _ready(name: str) -> Any:
+    """Return the ready reducer of this name, or the function that makes it. The modules are imported as needed."""
+    modules = (
+        "reducers",
+        *(f"measures.{one}" for one in ("quantiles", "spread", "ends", "frequent", "approx_distinct")),
+    )
+    for module in modules:
+        found = getattr(import_module(f"mrframe.shuffle.{module}"), name, None)
+        if found is not None:
+            return found
+    raise KeyError(name)
 
 
 def is_reducer(text: str) -> bool:

@@ -23,13 +23,14 @@ from mrframe.formats.readers.base import (
     Lines,
     Parsed,
     RawBytes,
+    RawValue,
     Scanned,
     Values,
     good_lines,
     line_offsets,
     plain_lines,
 )
-from mrframe.formats.readers.convert import RawColumn, RawValue, Text, converter_for, raw_values
+from mrframe.formats.readers.convert import RawColumn, Text, converter_for, raw_values
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, Matches, ReaderKind, TimeFields
 from mrframe.formats.readers.line_cutter import cutter_for
 

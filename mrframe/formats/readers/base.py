@@ -15,14 +15,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field
 from itertools import accumulate, compress, islice
 from operator import add
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.model.reports import Malformed
 from mrframe.kernel import compiled
-
-if TYPE_CHECKING:
-    from mrframe.formats.readers.convert import RawValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +77,24 @@ class LinesOf:
     def __len__(self) -> int:
         """Return the number of records."""
         return self.count
+
+
+class RawValue(NamedTuple):
+    """The spelling of a value: text, the digits of an int, or anything else. The flags say which bytes mean None."""
+
+    kind: Literal["text", "int", "other"]
+    dash_is_none: bool = True
+    empty_is_none: bool = False
+
+    @property
+    def nones(self) -> tuple[bytes, ...]:
+        """The texts that mean None."""
+        return (b"-",) * self.dash_is_none + (b"",) * self.empty_is_none
+
+    @property
+    def none_flags(self) -> int:
+        """The same as the compiled kernel takes them."""
+        return 1 * self.dash_is_none | 2 * self.empty_is_none
 
 
 Column = Values | RawBytes | Scanned | LinesOf

@@ -12,34 +12,16 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
 
 from mrframe.formats.grammar.grammar import ValueSlot
 from mrframe.formats.grammar.tails import TAILS
 from mrframe.formats.grammar.times import time_of, truncated
-from mrframe.formats.readers.base import Scanned
+from mrframe.formats.readers.base import RawValue, Scanned
 
 MEMO_ENTRIES_MAX = 1 << 16
 _NOTHING = (None, b"-", b"")
 RawColumn = Sequence[bytes | None]
-
-
-class RawValue(NamedTuple):
-    """The spelling of a value: text, the digits of an int, or anything else. The flags say which bytes mean None."""
-
-    kind: Literal["text", "int", "other"]
-    dash_is_none: bool = True
-    empty_is_none: bool = False
-
-    @property
-    def nones(self) -> tuple[bytes, ...]:
-        """The texts that mean None."""
-        return (b"-",) * self.dash_is_none + (b"",) * self.empty_is_none
-
-    @property
-    def none_flags(self) -> int:
-        """The same as the compiled kernel takes them."""
-        return 1 * self.dash_is_none | 2 * self.empty_is_none
 
 
 class Converter(Protocol):

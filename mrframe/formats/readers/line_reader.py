@@ -16,12 +16,13 @@ from mrframe.formats.readers.base import (
     Forms,
     Lines,
     Parsed,
+    RawValue,
     Values,
     good_lines,
     line_offsets,
     plain_lines,
 )
-from mrframe.formats.readers.convert import RawValue, Text
+from mrframe.formats.readers.convert import Text
 
 MISSING = object()
 """Given by a getter for a field that the record does not have: None, counted as `missing.<field>`."""

@@ -25,13 +25,14 @@ from mrframe.formats.readers.base import (
     BlockReader,
     Forms,
     Parsed,
+    RawValue,
     head_bytes,
     line_at,
     line_offsets,
     plain_lines,
     values_of,
 )
-from mrframe.formats.readers.convert import RawValue, decode
+from mrframe.formats.readers.convert import decode
 from mrframe.formats.readers.record_starts import RecordStarts
 
 NO_RECORD = "belongs to no record"

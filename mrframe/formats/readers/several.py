@@ -18,6 +18,7 @@ from mrframe.formats.readers.base import (
     ALL_VALUES,
     Forms,
     Parsed,
+    RawValue,
     Values,
     all_good,
     good_lines,
@@ -25,7 +26,6 @@ from mrframe.formats.readers.base import (
     plain_lines,
     values_of,
 )
-from mrframe.formats.readers.convert import RawValue
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, ReaderKind, TimeFields
 from mrframe.formats.registry import kind_of, reader_named
 

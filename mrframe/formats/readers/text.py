@@ -19,6 +19,7 @@ from mrframe.formats.readers.base import (
     Lines,
     LinesOf,
     Parsed,
+    RawValue,
     Scanned,
     Values,
     all_good,
@@ -26,7 +27,7 @@ from mrframe.formats.readers.base import (
     line_offsets,
     plain_lines,
 )
-from mrframe.formats.readers.convert import RawValue, Text
+from mrframe.formats.readers.convert import Text
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, ReaderKind
 from mrframe.formats.readers.record_starts import RecordStarts
 from mrframe.formats.readers.records import RecordCutter, RecordReader

@@ -28,6 +28,7 @@ from mrframe.formats.readers.base import (
     Forms,
     Parsed,
     RawBytes,
+    RawValue,
     Scanned,
     Values,
     as_raw,
@@ -36,7 +37,6 @@ from mrframe.formats.readers.base import (
     text_of_record,
     values_of,
 )
-from mrframe.formats.readers.convert import RawValue
 from mrframe.formats.readers.records import RecordReader
 
 _SPAN = re.compile(r"(\d+)\s*(s|m|min|h|d|w)")

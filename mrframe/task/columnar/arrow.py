@@ -22,8 +22,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from mrframe.errors import ExtraMissing, UserCodeError
-from mrframe.formats.readers.base import Scanned
-from mrframe.formats.readers.convert import RawValue
+from mrframe.formats.readers.base import RawValue, Scanned
 
 _ABOVE = 0x102000  # from a surrogate to its stand-in
 _UNFIT = re.compile("[\ud800-\udfff\U0010f800-\U0010ffff]")

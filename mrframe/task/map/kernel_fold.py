@@ -18,8 +18,7 @@ from typing import Any
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.job.job import WORDS, Job
 from mrframe.formats.readers.access import AccessReader
-from mrframe.formats.readers.base import Scanned
-from mrframe.formats.readers.convert import RawValue
+from mrframe.formats.readers.base import RawValue, Scanned
 from mrframe.formats.readers.records import RecordReader
 from mrframe.kernel import compiled
 from mrframe.shuffle.buffers import FoldBuffer, RunTarget
