@@ -49,13 +49,14 @@ static int add_literal(step *s, PyObject *literal) {
     return 0;
 }
 
-static int add_captures(step *s, given captures, size_t columns) {
+static int add_captures(step *s, given captures, size_t columns, u8 *is_filled) {
     if (captures.length % 3 || captures.length / 3 > STEP_CAPTURES_MAX) return refuse_step("has too many captures");
     s->captures = (u8)(captures.length / 3);
     for (u8 i = 0; i < s->captures; i++) {
         const u8 *c = (const u8 *)captures.bytes + 3 * i;
         if (c[0] >= PARTS || c[2] >= columns) return refuse_step("captures no part, or into no column");
         s->capture[i] = (capture){c[0], c[1], c[2]};
+        is_filled[c[2]] = 1;
     }
     return 0;
 }
@@ -79,7 +80,7 @@ static int add_shape(step *s, given low, given high, given words) {
     return 0;
 }
 
-static int add_value(step *s, PyObject *described, size_t columns) {
+static int add_value(step *s, PyObject *described, size_t columns, u8 *is_filled) {
     given stops, low, high, words, captures;
     int kind, flags;
     if (!PyArg_ParseTuple(described, "iiy#y#y#y#y#", &kind, &flags, &stops.bytes, &stops.length, &low.bytes,
@@ -92,12 +93,13 @@ static int add_value(step *s, PyObject *described, size_t columns) {
     for (Py_ssize_t i = 0; i < stops.length; i++) s->is_stop[(u8)stops.bytes[i]] = 1;
     s->stops = (u8)(stops.length > 2 ? 2 : stops.length);
     s->first_stop = stops.length ? (u8)stops.bytes[0] : 0;
-    return add_shape(s, low, high, words) || add_captures(s, captures, columns) ? -1 : 0;
+    return add_shape(s, low, high, words) || add_captures(s, captures, columns, is_filled) ? -1 : 0;
 }
 
 static PyObject *program_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
     PyObject *steps;
     int columns;
+    u8 is_filled[COLUMNS_MAX] = {0}; /* each record has to: nothing else writes to its columns */
     (void)keywords;
     if (!PyArg_ParseTuple(args, "O!i", &PyTuple_Type, &steps, &columns)) return NULL;
     Py_ssize_t count = PyTuple_Size(steps);
@@ -114,10 +116,14 @@ static PyObject *program_new(PyTypeObject *type, PyObject *args, PyObject *keywo
     for (Py_ssize_t i = 0; i < count; i++) {
         PyObject *one = PyTuple_GetItem(steps, i);
         step *s = &self->format.step[self->format.steps++];
-        if (PyBytes_Check(one) ? add_literal(s, one) : add_value(s, one, (size_t)columns)) {
+        if (PyBytes_Check(one) ? add_literal(s, one) : add_value(s, one, (size_t)columns, is_filled)) {
             Py_DECREF(self);
             return NULL;
         }
+    }
+    if (memchr(is_filled, 0, (size_t)columns)) {
+        Py_DECREF(self);
+        return PyErr_Format(PyExc_ValueError, "a program of %d columns, one of which no step captures", columns);
     }
     return (PyObject *)self;
 }

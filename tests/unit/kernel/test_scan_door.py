@@ -73,6 +73,20 @@ def test_buffers_that_are_no_array_are_refused(given):
         kernel.Block(*given)
 
 
+def test_a_program_fills_each_of_its_columns():
+    """Nothing else writes to them, so the places of an unfilled one would be what the memory held before."""
+
+    def program(columns, *filled):
+        steps = [(1, 1, b"\t", b"", b"", b"", bytes((0, 0, column))) for column in filled]
+        return kernel.Program(tuple(steps), columns)
+
+    for wrong in [(1,), (2, 0), (2, 1), (3, 0, 2, 2), (255, *range(254))]:
+        with pytest.raises(ValueError, match=r"one of which no step captures"):
+            program(*wrong)
+    assert program(2, 1, 0).scan(b"\n").values(1) == [b""]
+    assert program(0).scan(b"\n").records == 1
+
+
 def test_a_block_takes_nothing_but_bytes():
     for wrong in [(bytearray(b"a"), 0, ()), (b"a", 0, [(None, b"", 0, 0)]), (b"a", 0, ((None, b""),))]:
         with pytest.raises(TypeError):
