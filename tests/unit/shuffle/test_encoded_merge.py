@@ -115,6 +115,7 @@ def test_plain_rows_are_written_without_values(form: str, monkeypatch: pytest.Mo
         (b"sa\0b\0c", b"i\1\1\2", 3),  # too few values
         (b"sa\0b\0c", b"i\3\1\2\3\1\2\3\1\2\3", 3),  # no such width
         (b"sa\0b\0c", b"n\0\0", 3),
+        (b"sa\0b", b"i\4", 1 << 62),  # the bytes of so many ints have more than 64 bits
         (b"", b"i\1\1", 1),
         (b"sa", b"", 1),
     ],
