@@ -228,14 +228,6 @@ class KernelFoldBuffer:
         return list(values)
 
 
-def opened_state(aggregates: Sequence[str], state: Any, *, wrapped: bool) -> Any:
-    """Return a drained state as reducers start it: the different values of `distinct` are a dict there."""
-    if not wrapped:
-        return dict.fromkeys(state) if aggregates[0] == "distinct" else state
-    both = zip(aggregates, state, strict=True)
-    return tuple(dict.fromkeys(one) if name == "distinct" else one for name, one in both)
-
-
 def _written(key: Any) -> bytes | None:
     """Return a key as a column has it, None for one that is not text or has a NUL."""
     return key.encode("utf-8", "surrogatepass") if type(key) is str and "\0" not in key else None
