@@ -49,13 +49,10 @@ static PyObject *texts_of_column(PyObject *module, PyObject *data) {
 }
 
 static void texts_dealloc(PyObject *object) {
-    PyTypeObject *type = Py_TYPE(object);
     texts_object *self = (texts_object *)object;
     column_free(&self->column);
     PyBuffer_Release(&self->given);
-    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
-    release(object);
-    Py_DECREF(type);
+    end_object(object);
 }
 
 static Py_ssize_t texts_count(PyObject *object) { return (Py_ssize_t)((texts_object *)object)->column.count; }
@@ -254,9 +251,6 @@ static PyMethodDef functions[] = {
 
 int add_sort_types(PyObject *module) {
     hash_init();
-    texts_type = (PyTypeObject *)PyType_FromSpec(&texts_spec); /* lives as long as the process */
-    return !texts_type || PyModule_AddFunctions(module, functions) ||
-                   PyModule_AddObjectRef(module, "Texts", (PyObject *)texts_type)
-               ? -1
-               : 0;
+    texts_type = add_type(module, &texts_spec);
+    return texts_type && !PyModule_AddFunctions(module, functions) ? 0 : -1;
 }

@@ -2,9 +2,7 @@
 #ifndef MRFRAME_SORT_DOOR_H
 #define MRFRAME_SORT_DOOR_H
 
-#define Py_LIMITED_API 0x030B0000
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "scan_door.h"
 
 int add_sort_types(PyObject *module);
 

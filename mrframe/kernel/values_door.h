@@ -2,10 +2,7 @@
 #ifndef MRFRAME_VALUES_DOOR_H
 #define MRFRAME_VALUES_DOOR_H
 
-#define Py_LIMITED_API 0x030B0000
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-
+#include "scan_door.h"
 #include "table.h"
 
 /* Adds pairs, or keys and their values, which are lists of one length. Returns the indexes of those that Python must fold,
