@@ -40,11 +40,7 @@ def _windowed(reader: Reader, projection: Sequence[str], paths: Mapping[str, str
     if found is None:
         if window.since is None and window.until is None:
             return make_reader(reader, projection, paths)
-        raise UsageError(
-            f"--since and --until do not apply: the {reader.kind} reader"
-            + (f" with the format {reader.format!r}" if reader.format else "")
-            + " has no times"
-        )
+        raise UsageError(f"--since and --until do not apply: {kind_of(reader).title(reader.format)} has no times")
     from mrframe.formats.readers.time_window import HIDDEN, Times, WindowReader
 
     hidden = [HIDDEN + name for name in found.names]

@@ -192,7 +192,7 @@ def _format_records(plan: Plan, maps: Sequence[CommittedAttempt]) -> dict[str, i
     own = _by_name(plan.settings.reader)
     records: Counter[str] = Counter()
     for done in maps:
-        if done.split is not None:
+        if done.split is not None and done.report.ledger.records:
             label = (done.split.reader or own[done.split.input_name]).label
             records.update(done.report.formats or {label: done.report.ledger.records})
     return {label_of(form): count for form, count in records.most_common()}

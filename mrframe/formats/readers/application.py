@@ -57,7 +57,7 @@ class RecordKind(ReaderKind):
     def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> RecordReader:
         """Make the reader of blocks. See `ReaderKind`."""
         grammar, own = self.grammar(form), [paths.get(name, name) for name in names]
-        return RecordReader(AccessReader(grammar, own, names), _cutter(start_of(grammar)), own, WHOLE)
+        return RecordReader(AccessReader(grammar, own, names), cutter_of(start_of(grammar)), own, WHOLE)
 
     def fields(self, form: str) -> Mapping[str, Field] | None:
         """Return the fields of a format, or None if it is not yet detected."""
@@ -77,6 +77,11 @@ class RecordKind(ReaderKind):
     def record_start(self, form: str) -> str:
         """Return the pattern for a record's first line. See `ReaderKind`."""
         return start_of(self.grammar(form))
+
+    def reads(self, form: str) -> Matches:
+        """Return a test of a record's first line. See `ReaderKind`."""
+        starts, strict = RecordStarts(self.record_start(form)), patterns_of(self.grammar(form), []).strict
+        return lambda line: starts.starts(line, 0) and strict.fullmatch(line) is not None
 
     def matches(self, form: str) -> Matches:
         """Return a test of one line, whose level must be a known one. See `ReaderKind`."""
@@ -132,7 +137,8 @@ class ApplicationLogs(RecordKind):
 
 
 @lru_cache(maxsize=64)
-def _cutter(start: str) -> RecordCutter:
+def cutter_of(start: str) -> RecordCutter:
+    """Return the cutter of records that begin so (`start_of`)."""
     return RecordCutter(RecordStarts(start), start)
 
 

@@ -115,7 +115,7 @@ class Parsed:
     The `*_bytes` add up to the length of the block. Those outside a window of time, or without a time, are counted
     only with a window. `records` is the length of every column, `lines` counts all lines. `line` and `offset` in
     `malformed` are relative to the block. `span` holds the first and the last time that the reader has met so far, as
-    ISO text, empty without a window. `formats` counts the records of each format, where a reader knows several.
+    ISO text, empty without a window. `formats` names the format of each record, where a reader knows several.
     """
 
     columns: list[Column]
@@ -133,7 +133,7 @@ class Parsed:
     nul_bytes: int = 0
     bom_bytes: int = 0
     span: tuple[str, str] = ("", "")
-    formats: dict[str, int] = field(default_factory=dict)
+    formats: Sequence[str] = ()
 
     @property
     def values(self) -> list[list[Any]]:

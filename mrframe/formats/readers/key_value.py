@@ -79,6 +79,10 @@ class KeyValue(ReaderKind):
         """Return the names under which a time is looked for."""
         return TimeFields(TIME_NAMES + self._times)
 
+    def reads(self, form: str) -> Matches:  # noqa: ARG002
+        """Return a test of whether a line is one of names and values, if only one. See `ReaderKind`."""
+        return lambda line: isinstance(self._read(line), dict)
+
     def matches(self, form: str) -> Matches:  # noqa: ARG002
         """Return a test of one line. See `ReaderKind`."""
         sign = b":" if self.name == "ltsv" else b"="

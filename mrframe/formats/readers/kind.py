@@ -100,6 +100,10 @@ class ReaderKind:
         """Return a test of one line (without its end), for detection."""
         return lambda line: isinstance(self.explain(form, line), dict)
 
+    def reads(self, form: str) -> Matches:
+        """Return a test of whether the reader takes a line (without its end). Detection may ask for more than that."""
+        return self.matches(form)
+
     def count(self, form: str) -> Count:
         """Return a function that counts the lines which are of the format, for detection."""
         matches = self.matches(form)

@@ -1,8 +1,12 @@
 """The reader of logs whose lines are of several formats: each line is read by the first given format that fits it.
 
 The formats are given by the user (`--log-format` several times, `logs.several(…)`), since only then it is certain
-which one reads a line that two would take. A block of one format is given to that format's reader as it is. Not here:
-inputs that are each of one format (`engines/plan/settle_reader.py`), and the formats themselves.
+which one reads a line that two would take. A block of one format is given to that format's reader as it is.
+
+If all formats are those of applications, a record begins at a line that begins as one of them says, and takes the
+lines behind it. If a format of single lines is among them, each line is a record: such a line ends no stack trace,
+since its beginning alone does not tell it from text. Not here: inputs that are each of one format
+(`engines/plan/settle_reader.py`), and the formats themselves.
 """
 
 from __future__ import annotations
@@ -14,8 +18,10 @@ from typing import Any
 
 from mrframe.core.model.reader import Reader
 from mrframe.core.model.reports import Malformed
+from mrframe.formats.readers.application import WHOLE, cutter_of
 from mrframe.formats.readers.base import (
     ALL_VALUES,
+    BlockReader,
     Forms,
     Parsed,
     RawValue,
@@ -27,6 +33,7 @@ from mrframe.formats.readers.base import (
     values_of,
 )
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, ReaderKind, TimeFields
+from mrframe.formats.readers.records import RecordReader
 from mrframe.formats.registry import kind_of, reader_named
 
 LABEL_CHARS_MAX = 40  # of a format in the reason for which a line does not match
@@ -40,7 +47,7 @@ class SeveralReader:
         self._labels = [reader.label for reader in readers]
         self._formats = readers
         self._fields = len(names)
-        self._tests = [kind_of(reader).matches(reader.format) for reader in readers]
+        self._tests = [kind_of(reader).reads(reader.format) for reader in readers]
         self._readers = [kind_of(reader).make(reader.format, names, paths) for reader in readers]
         self._offsets = [index for index, name in enumerate(names) if paths.get(name, name) == "offset"]
 
@@ -52,7 +59,7 @@ class SeveralReader:
         found = sorted(set(which))
         if len(found) == 1 and found[0] != _NONE:
             parsed = self._readers[found[0]].parse(block, source, offset)
-            parsed.formats = {self._labels[found[0]]: parsed.records}
+            parsed.formats = [self._labels[found[0]]] * parsed.records
             return parsed
         parsed = all_good(lines, 0)
         parsed.malformed = self._malformed(block, texts, which)
@@ -65,12 +72,12 @@ class SeveralReader:
             own = [text for text, one in zip(texts, which, strict=True) if one == at]
             part = self._readers[at].parse(b"\n".join(own) + b"\n", source, 0)
             parts[at] = [iter(values_of(column)) for column in part.columns]
-            parsed.formats[self._labels[at]] = part.records
             parsed.records += part.records
             for name, number in part.bad_fields.items():
                 parsed.bad_fields[name] = parsed.bad_fields.get(name, 0) + number
         good = [at for at in which if at != _NONE]
-        for index in range(len(next(iter(parts.values()), []))):
+        parsed.formats = [self._labels[at] for at in good]
+        for index in range(self._fields):
             parsed.columns.append(Values([next(parts[at][index]) for at in good]))
         self._add_offsets(parsed, block, offset)
         return parsed
@@ -81,7 +88,7 @@ class SeveralReader:
     def _add_offsets(self, parsed: Parsed, block: bytes, offset: int) -> None:
         """Give each record the offset of its line in the source, which a part of a block does not know."""
         offsets = line_offsets(block) if self._offsets else []
-        for index in self._offsets if parsed.columns else ():
+        for index in self._offsets:
             parsed.columns[index] = Values([offset + offsets[number] for number in good_lines(parsed)])
 
     def _malformed(self, block: bytes, texts: Sequence[bytes], which: Sequence[int]) -> list[Malformed]:
@@ -134,9 +141,17 @@ class Several(ReaderKind):
 
     name = "several"
 
-    def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> SeveralReader:
+    def make(self, form: str, names: Sequence[str], paths: Mapping[str, str]) -> BlockReader:
         """Make the reader of blocks. See `ReaderKind`."""
-        return SeveralReader(readers_of(form), names, paths)
+        lines, start = SeveralReader(readers_of(form), names, paths), self.record_start(form)
+        if not start:
+            return lines
+        return RecordReader(lines, cutter_of(start), [paths.get(name, name) for name in names], WHOLE)
+
+    def record_start(self, form: str) -> str:
+        """Return a pattern for the start of a record of any of the formats, "" if one of them has single lines."""
+        starts = [kind_of(reader).record_start(reader.format) for reader in readers_of(form)]
+        return f"(?:{'|'.join(starts)})" if all(starts) else ""
 
     def fields(self, form: str) -> Mapping[str, Field] | None:
         """Return the fields that all formats have, None if each takes any name."""
@@ -162,7 +177,7 @@ class Several(ReaderKind):
     def explain(self, form: str, line: bytes) -> dict[str, Any] | tuple[int, str]:
         """Return the fields of a line by the first format that fits, or where the furthest one stops."""
         for reader in readers_of(form):
-            if kind_of(reader).matches(reader.format)(line):
+            if kind_of(reader).reads(reader.format)(line):
                 return kind_of(reader).explain(reader.format, line)
         return furthest(readers_of(form), line)
 

@@ -265,7 +265,7 @@ class WindowReader:
         times_column = parsed.columns[first]
         if isinstance(times_column, RawBytes):
             return parsed, self._states_of(times_column.items)
-        return parsed, self._looked_up(self._states, values_of(times_column), self._time_state)
+        return parsed, self._looked_up(self._states, values_of(times_column), self._value_state)
 
     def _states_of(self, column: Sequence[Any]) -> list[int]:
         """Return the state of each text. Those that differ only in last digits of minute and second share a check."""
@@ -296,6 +296,9 @@ class WindowReader:
     def _text_state(self, text: bytes | None) -> int:
         return self._time_state(self._time(text))
 
+    def _value_state(self, time: datetime | None) -> int:
+        return self._time_state(self._as_logged(time))
+
     def _time_state(self, time: datetime | None) -> int:
         if time is not None:
             self._met((time,))
@@ -313,10 +316,11 @@ class WindowReader:
 
     def _time(self, text: bytes | None) -> datetime | None:
         (time,), _ = self._inner.convert(self._times.first, [text])
-        if time is None:
-            return None
-        assert isinstance(time, datetime)
-        return time.replace(tzinfo=None) if self._times.naive else time  # naive ones were taken as UTC
+        return self._as_logged(time)
+
+    def _as_logged(self, time: datetime | None) -> datetime | None:
+        """Return a time without the zone UTC that the reader gave it, if the log has none."""
+        return time if time is None or not self._times.naive else time.replace(tzinfo=None)
 
     def _leave_out(self, parsed: Parsed, states: list[int], block: bytes) -> None:
         sizes = self._sizes(block, parsed, states)
@@ -327,6 +331,7 @@ class WindowReader:
         inside = [state == INSIDE for state in states]
         parsed.records = inside.count(True)
         parsed.columns = [_chosen(column, inside) for column in parsed.columns]
+        parsed.formats = list(compress(parsed.formats, inside))
 
     def _sizes(self, block: bytes, parsed: Parsed, states: list[int]) -> list[int]:
         """Return the bytes of each record's line. If all records have one state, the first one has all bytes."""

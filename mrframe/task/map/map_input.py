@@ -151,8 +151,8 @@ class MapInput:
             setattr(ledger, name, getattr(ledger, name) + getattr(parsed, name))
         self.report.span = parsed.span
         self.add_bad_fields(parsed.bad_fields)
-        for name, number in parsed.formats.items():
-            self.report.formats[name] = self.report.formats.get(name, 0) + number
+        for name in dict.fromkeys(parsed.formats):
+            self.report.formats[name] = self.report.formats.get(name, 0) + parsed.formats.count(name)
 
     def add_bad_fields(self, bad: dict[str, int]) -> None:
         """Count fields that matched the grammar but could not be converted, by name."""

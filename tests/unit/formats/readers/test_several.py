@@ -35,19 +35,19 @@ def test_each_line_is_read_as_by_the_first_format_that_fits_it(pieces, unended) 
     block = b"".join(line + end for line, end in pieces)[: -1 if unended else None]
     names = ("status", "agent", "offset", "line", "file")
     parsed = make_reader(BOTH, names, {}).parse(block, "a.log", 100)
-    rows, malformed, counts = [], [], {}
+    rows, malformed, formats = [], [], []
     for offset, line in lines_of(block):
         fits = next((one for one in ("combined", "vhost", "combined_extra") if _fits(one, line)), None)
         if fits:
             alone = make_reader(reader_named(fits), names, {}).parse(line, "a.log", 100 + offset)
             (row,) = zip(*alone.values, strict=True)
             rows.append(row)
-            counts[fits] = counts.get(fits, 0) + 1
+            formats.append(fits)
         else:
             malformed.append((offset, line))
     assert list(zip(*parsed.values, strict=True)) == rows
     assert [(one.offset, one.data) for one in parsed.malformed] == malformed
-    assert {name: number for name, number in parsed.formats.items() if number} == counts
+    assert list(parsed.formats) == formats
     assert parsed.records == len(rows)
     heads = parsed.nul_bytes + parsed.bom_bytes
     assert parsed.parsed_bytes + parsed.malformed_bytes + parsed.delimiter_bytes + heads == len(block)
@@ -89,3 +89,79 @@ def test_records_are_counted_where_each_input_has_its_own_format(tmp_path) -> No
         job, [str(tmp_path / "combined"), str(tmp_path / "vhost")], RunOptions(engine="inline")
     ) as result:
         assert result.summary.format_records == {"combined": 1, "vhost": 1}
+
+
+HADOOP = "2015-09-01 18:14:{:02d},123 ERROR a.B: broken {}"
+PYTHON = "2015-09-01 18:14:{:02d},123 - a.b - ERROR - broken {}"
+TRACE = "\nTraceback (most recent call last):\n\n  ValueError: 17"
+RECORDS = [(HADOOP if n % 2 else PYTHON).format(n, n) + (TRACE if n % 3 else "") for n in range(30)]
+
+
+@pytest.mark.parametrize("split_bytes", [1, 100, 777, 1 << 20])
+def test_lines_of_a_stack_trace_belong_to_the_record_before_them(tmp_path, split_bytes) -> None:
+    log = tmp_path / "app.log"
+    log.write_text("no record\n" + "\n".join(RECORDS) + "\n")
+    reader = logs.several("python", "hadoop")
+
+    def lines(offset, line, message):
+        yield offset, (line, message)
+
+    job = Job(read=reader, map=lines, reduce=mrframe.each)
+    options = RunOptions(engine="inline", split_bytes=split_bytes, max_bad="1", since="2015-09-01T18:14:03")
+    with mrframe.run(job, [str(log)], options) as result:
+        found = list(result)
+        assert result.summary.malformed == 1
+        assert result.summary.format_records == {"hadoop": 14, "python": 13}
+    assert [line for _, (line, _) in found] == RECORDS[3:]
+    assert [message for _, (_, message) in found] == [one[one.index("broken") :] for one in RECORDS[3:]]
+    assert [offset for offset, _ in found] == [log.read_text().index(one) for one in RECORDS[3:]]
+
+
+def test_a_format_of_single_lines_makes_each_line_a_record() -> None:
+    block = b"\n".join([EXAMPLES["combined"], RECORDS[1].encode(), EXAMPLES["combined"]])
+    parsed = make_reader(logs.several("combined", "hadoop"), ("minute",), {}).parse(block, "f", 0)
+    assert parsed.values == [["2015-05-17T10:05", "2015-09-01T18:14", "2015-05-17T10:05"]]
+    assert [one.line for one in parsed.malformed] == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "VERBOSE 2015-09-01 18:14:37,123 a level of its own",
+        "INFO" + " " * 40 + "2015-09-01 18:14:37,123 more blanks than a record begins with",
+        "warning 2015-09-01 18:14:37,123 in small letters",
+    ],
+)
+def test_a_first_line_is_one_for_several_formats_if_it_is_one_for_its_own(line) -> None:
+    block = f"INFO 2015-09-01 18:14:36,123 a\n{line}\n".encode()
+    alone = make_reader(reader_named("level_first"), ("message",), {}).parse(block, "f", 0)
+    for first in ("hadoop", "common"):
+        several = make_reader(logs.several(first, "level_first"), ("minute",), {}).parse(block, "f", 0)
+        assert several.records + len(several.malformed) == 2 - (first == "hadoop" and alone.records == 1)
+        assert several.records == alone.records
+
+
+def test_times_without_a_zone_are_those_of_the_timezone(tmp_path) -> None:
+    log = tmp_path / "app.log"
+    log.write_text("\n".join(RECORDS))
+    job = Job(read=logs.several("python", "hadoop"), key="level", reduce=count)
+    options = RunOptions(
+        engine="inline", timezone="Europe/Berlin", since="2015-09-01T18:14:20", until="2015-09-01T18:15"
+    )
+    with mrframe.run(job, [str(log)], options) as result:
+        assert dict(result) == {"ERROR": 10}
+
+
+def test_a_block_without_a_record_has_all_columns(tmp_path) -> None:
+    assert make_reader(BOTH, ("status", "offset"), {}).parse(b"bad\n", "f", 0).values == [[], []]
+    log = tmp_path / "a.log"
+    log.write_bytes(EXAMPLES["vhost"] + b"\n" + b"bad\n" * 100)
+    job = Job(read=BOTH, key="status", reduce=count)
+    options = RunOptions(engine="inline", split_bytes=100, max_bad="100", since="2015-05-17")
+    with mrframe.run(job, [str(log)], options) as result:
+        assert dict(result) == {200: 1}
+
+
+def test_one_pair_of_names_and_values_is_a_line_as_it_is_alone() -> None:
+    block = b"level=info\n" + EXAMPLES["common"] + b"\n"
+    assert make_reader(logs.several("common", "logfmt"), ("line",), {}).parse(block, "f", 0).records == 2
