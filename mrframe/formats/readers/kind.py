@@ -101,7 +101,7 @@ class ReaderKind:
         return lambda line: isinstance(self.explain(form, line), dict)
 
     def reads(self, form: str) -> Matches:
-        """Return a test of whether the reader takes a line (without its end). Detection may ask for more than that."""
+        """Return a test of whether the reader takes a line (without its end). Detection may ask for more."""
         return self.matches(form)
 
     def count(self, form: str) -> Count:
