@@ -198,14 +198,22 @@ class ReduceTask:
         groups: Iterator[Groups],
         output: SortedOutput,
     ) -> None:
-        """Call the function on each group. The loop over the groups of a block runs in C."""
+        """Call the function on each group. The loop over the groups of a block runs in C.
+
+        A group that comes alone is called here: its values may be a stream, which a second call to obtain a swallowed
+        StopIteration could not read again.
+        """
         rows: list[Any] = []
         if self._guard is not None:
             groups = _one_by_one(self._guard.noted(pair for some in groups for pair in zip(*some, strict=True)))
         for keys, values in groups:
             position = iter(keys)
             try:
-                results = chain.from_iterable(map(function, position, map(iter, values)))
+                if len(keys) == 1:
+                    position = iter([iter(function(keys[0], iter(values[0])))])
+                    results = chain.from_iterable(position)
+                else:
+                    results = chain.from_iterable(map(function, position, map(iter, values)))
                 while some := list(islice(results, ROWS_AT_ONCE)):
                     rows += some
                     if len(rows) >= ROWS_AT_ONCE:

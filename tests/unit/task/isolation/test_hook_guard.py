@@ -752,6 +752,25 @@ def test_a_balanced_attempt_is_balanced(lines, tmp_path):
     assert (report.ledger.records, report.ledger.missing_bytes()) == (LINES, 0)
 
 
+@pytest.mark.parametrize("bad", ["bad\n", "bad\nbad\n"])
+def test_a_stop_iteration_of_a_reduce_is_that_of_its_first_call(lines, bad):
+    """The values of a key may be a stream, which has nothing left for a second call."""
+    calls = []
+
+    def strict(key, values):
+        calls.append(key)
+        total = sum(values)
+        if key == "bad":
+            next(values)  # there are no more
+        return [(key, total)]
+
+    lines.write_text(bad)
+    error = failing(Job(read=text, map=pairs_of, reduce=strict), lines)
+    assert (error.key, error.hook, str(error)) == ("'bad'", "reduce", "StopIteration")
+    assert "next(values)  # there are no more" in error.traceback_text
+    assert calls == ["bad"]
+
+
 # ---- left out, told from Python -------------------------------------------------------------------
 
 
