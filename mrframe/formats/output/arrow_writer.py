@@ -1,8 +1,9 @@
 """The writers of `parquet` and `arrow`, and columns of an answer as Arrow arrays. Needs `mrframe[fast]`.
 
-A column of one type keeps it. Ints beside floats become floats. Text is UTF-8, with bytes that are not spelled as
-`Text` says ("bytes" as "escape", since Arrow holds nothing else). Containers, and columns of mixed types, become text
-as in a cell of CSV. Types are those of the rows seen first. A later row that does not fit them is refused.
+A column of one type keeps it. Ints beside floats become floats, unless no float holds one. Text is UTF-8, with bytes
+that are not spelled as `Text` says ("bytes" as "escape", since Arrow holds nothing else). Containers, and columns of
+mixed types, become text as in a cell of CSV. Types are those of the rows seen first. A later row that does not fit
+them is refused.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mrframe.formats.output.value_text import Text, as_utf8, cell_texts
 
 GROUP_ROWS = 65_536  # rows that are written together
 _INT_MAX = (1 << 63) - 1
+_INT_IN_FLOAT_MAX = 1 << 53
 
 
 def need_pyarrow(wanted_by: str) -> Any:
@@ -33,14 +35,17 @@ def need_pyarrow(wanted_by: str) -> Any:
     return pyarrow
 
 
-def array_of(column: Sequence[Any], text: Text) -> Any:
+def array_of(column: Sequence[Any], text: Text, *, as_text: bool = False) -> Any:
     """Return a column of cells as an Arrow array."""
     import pyarrow as pa
 
     kinds = set(map(type, column)) - {type(None)}
-    if kinds <= {int, float} and all(abs(cell) <= _INT_MAX for cell in column if type(cell) is int):
+    int_max = _INT_IN_FLOAT_MAX if float in kinds else _INT_MAX
+    if as_text:
+        pass
+    elif kinds <= {int, float} and all(abs(cell) <= int_max for cell in column if type(cell) is int):
         return pa.array(column, pa.float64() if float in kinds else pa.int64() if kinds else pa.null())
-    if kinds == {datetime}:
+    elif kinds == {datetime}:
         aware = {cell.tzinfo is not None for cell in column if cell is not None}
         if aware == {True}:
             return pa.array([cell and cell.astimezone(UTC) for cell in column], pa.timestamp("us", "UTC"))
@@ -98,8 +103,11 @@ class _ArrowWriter:
 
         if self._grid is None:
             self._grid = Grid(keys, values, self._options.columns)
-        arrays = [array_of(column, self._options.text) for column in self._grid.columns(keys, values)]
-        if self._writer is None:
+        columns = self._grid.columns(keys, values)
+        if self._writer is not None:
+            arrays = [self._fitted(at, column) for at, column in enumerate(columns)]
+        else:
+            arrays = [array_of(column, self._options.text) for column in columns]
             arrays = arrays or [pa.nulls(0) for _ in self._grid.header]
             fields = [
                 (name, pa.string() if one.type == pa.null() else one.type)
@@ -107,17 +115,27 @@ class _ArrowWriter:
             ]
             self._schema = pa.schema(fields)
             self._writer = self._opened(pa.PythonFile(self._bytes, mode="w"))
-        try:
             arrays = [one.cast(self._schema.field(at).type) for at, one in enumerate(arrays)]
-        except pa.ArrowInvalid as error:
-            raise ValueRefused(
-                f"a row has a value of another type than the first {len(keys):,} rows ({error}); use --format jsonl, "
-                "or let the job yield one type"
-            ) from None
         self._held.append(pa.table(arrays, schema=self._schema))
         if sum(map(len, self._held)) >= GROUP_ROWS:
             self._write()
         return self._bytes.fetch()
+
+    def _fitted(self, at: int, column: Sequence[Any]) -> Any:
+        """Return a later column as an array of the type that the first rows had. Raises ValueRefused."""
+        import pyarrow as pa
+
+        field = self._schema.field(at)
+        array = array_of(column, self._options.text, as_text=field.type == pa.string())
+        try:
+            if array.type in (field.type, pa.null()) or {array.type, field.type} == {pa.int64(), pa.float64()}:
+                return array.cast(field.type)
+        except pa.ArrowInvalid:  # a number that does not fit
+            pass
+        raise ValueRefused(
+            f"a row has a value of another type in the column {field.name} than the rows before it, which have "
+            f"{field.type}; use --format jsonl, or let the job yield one type"
+        )
 
     def end(self) -> bytes:
         """Return the last bytes of the file."""

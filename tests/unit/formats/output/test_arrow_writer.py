@@ -66,6 +66,58 @@ def test_a_later_row_of_another_type_and_a_terminal_are_refused():
         written(rows, "arrow", terminal=Terminal(80))
 
 
+DAY = date(2026, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        (1, "007"),  # Arrow would read the number
+        (1, True),
+        (1, 2.5),
+        (1, 1 << 70),
+        (1.5, "1.50"),
+        (1.5, 1 << 70),
+        (1.5, (1 << 53) + 1),
+        (True, "true"),
+        (b"a", 1),
+        (DAY, "2026-03-01"),
+        (DAY, EAST),
+        (EAST, 1),
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 1_500])
+def test_no_later_value_becomes_another(first, later, rows):
+    """Also where all rows of a block have it."""
+    with pytest.raises(ValueRefused, match=r"another type in the column value than the rows before it"):
+        written([(number, first if number < 1_000 else later) for number in range(1_000 + rows)], "parquet")
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "read"),
+    [
+        ("a", 1, "1"),
+        ("a", 1e20, "1e+20"),
+        ("a", True, "true"),
+        ("a", b"\xff", "\\xff"),
+        (None, DAY, "2026-03-01"),
+        (1, 2.0, 2),
+        (1.5, 2, 2.0),
+        (DAY, None, None),
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 1_500])
+def test_later_values_that_a_column_can_hold_are_taken(first, later, read, rows):
+    made = [(number, first if number < 1_000 else later) for number in range(1_000 + rows)]
+    column = READ["parquet"](io.BytesIO(written(made, "parquet"))).column("value").to_pylist()
+    assert column == [first] * 1_000 + [read] * rows
+
+
+def test_ints_that_no_float_holds_are_text_beside_floats():
+    table = READ["parquet"](io.BytesIO(written([("a", 1.5), ("b", (1 << 53) + 1)], "parquet")))
+    assert table.column("value").to_pylist() == ["1.5", "9007199254740993"]
+
+
 def test_without_pyarrow_the_error_names_the_extra(monkeypatch, tmp_path):
     log = tmp_path / "a.txt"
     log.write_text("a b a\n")
