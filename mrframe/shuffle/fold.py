@@ -1,4 +1,4 @@
-"""`Fold`: what every ready reducer can do, as buffers, merges and reduce tasks ask for it.
+"""`Fold`: the base class of ready reducers, and the interface that buffers, merges and reduce tasks use.
 
 Not here: the reducers (`reducers.py`, `measures/`), the tables of states and when they spill (`buffers.py`).
 """
@@ -15,19 +15,19 @@ State = Any
 
 
 class Fold(Reducer):
-    """A reducer that knows how to fold. The methods take the values, or states, of one key, in order.
+    """Abstract base of the ready reducers. The methods take the values, or states, of one key, in order.
 
-    `divisible`: sealed states can be long, and are cut into `pieces`.
+    A subclass defines at least `start` and `merge`. `divisible`: sealed states can be long, and travel in `pieces`.
     """
 
     divisible = False
 
     def start(self, values: Sequence[Any]) -> State:
-        """Return the state of some values. Raises TypeError, which names the wrong value and the reason."""
+        """Return the state of some values. Abstract. Raises TypeError that names the wrong value and the reason."""
         raise NotImplementedError
 
     def merge(self, states: Sequence[State]) -> State:
-        """Return the state of all the values in these states."""
+        """Return the state of all the values in these states. Abstract."""
         raise NotImplementedError
 
     def finish(self, state: State) -> Any:
@@ -43,7 +43,7 @@ class Fold(Reducer):
         return [state[at : at + items_max] for at in range(0, max(1, len(state)), items_max)]
 
     def spilling_to(self, make_file: Callable[[], BinaryIO]) -> Fold:  # noqa: ARG002
-        """Return the same reducer with a place for what exceeds memory: new files, for writing and reading."""
+        """Return the same reducer, able to spill to files that `make_file` opens for writing and reading."""
         return self
 
     def new_table(self) -> Any:

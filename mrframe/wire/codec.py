@@ -170,7 +170,7 @@ _ONE_TYPE = (str, bytes, bool, int)  # as fields of a dataclass they are checked
 
 
 def _default_of(field: dataclasses.Field[Any]) -> Callable[[], Any]:
-    """Return a function that makes the default of a field, which the values of a class may not share."""
+    """Return a factory of the default of a field, so that values of a class do not share a mutable one."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory
     return lambda: field.default

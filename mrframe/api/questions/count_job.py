@@ -1,4 +1,4 @@
-"""A question about fields without a job file: from names of fields to a `Job`, as `mrframe count` asks it.
+"""Makes the job of `mrframe count` from names of fields, expressions and measures, without a job file.
 
 A question whose keys and values are fields is a declaration, which the fast paths know. One with expressions, periods
 of time or measures of several fields has a map function made of them (`expressions.py`).
@@ -22,7 +22,7 @@ from mrframe.formats.registry import is_undetected, json_lines, kind_of, logs, r
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, in the words of `mrframe count`. With `read` it can be asked again (`job_of_question`).
+    """The parameters of `mrframe count`, except the inputs and their format.
 
     fields    names of fields, and expressions of the language of `--where`
     where     only records for which this condition holds: "status >= 500"
@@ -70,7 +70,7 @@ def count_job(
     kind: str | None = None,
     **asked: Any,
 ) -> Job:
-    """The job that counts the records of the inputs by their fields, or measures them as `Question` says.
+    """Return the job that counts the records of the inputs by their fields, or computes the measures of a `Question`.
 
     log_format    the format of the inputs
     usual_format  the format of access logs: used unless the first input is found to be of another kind
@@ -81,27 +81,37 @@ def count_job(
     """
     question = Question(tuple(fields), **asked)
     question.check()
-    reader = reader_named(kind) if kind else find_reader(fields, inputs, log_format, usual_format)
+    reader = find_reader(fields, inputs, kind=kind, log_format=log_format, usual_format=usual_format)
     return make_job(reader, question, time=_time_field(reader, inputs) if question.by else "")
 
 
 def job_of_question(asked: Mapping[str, Any]) -> Job:
-    """The job of a question that was kept with its run, with the names of its reader and its field of time."""
+    """Return the job of a question that was kept with its run (`kept_question`)."""
     parts = {name: part for name, part in asked.items() if name not in ("read", "time", "fields", "measures")}
     question = Question(tuple(asked["fields"]), measures=tuple(asked.get("measures", ())), **parts)
     return make_job(reader_named(asked["read"]), question, time=asked.get("time", ""))
 
 
 def kept_question(job: Job, fields: Sequence[str], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept with a run, so that its job can be made again."""
+    """Return the parameters to keep with a run, from which `job_of_question` makes its job again."""
     time = job.fields["time"] if isinstance(job.fields, Mapping) and "time" in job.fields else "time"
     return {"read": job.read.kind, "time": time, "fields": list(fields), **asked}
 
 
 def find_reader(
-    fields: Sequence[str], inputs: Sequence[str], log_format: str | None, usual_format: str | None = None
+    fields: Sequence[str],
+    inputs: Sequence[str],
+    *,
+    kind: str | None = None,
+    log_format: str | None = None,
+    usual_format: str | None = None,
 ) -> Reader:
-    """The reader for the inputs: the one that the fields imply, else the one detected from the first input."""
+    """Return the reader for the inputs: the one of the kind, else the one that the fields imply, else the detected.
+
+    The parameters are those of `count_job`.
+    """
+    if kind:
+        return reader_named(kind)
     own = reader_with(fields)
     if own is not None:
         return own
@@ -126,7 +136,7 @@ def find_reader(
 
 
 def _time_field(reader: Reader, inputs: Sequence[str]) -> str:
-    """Return the field that has the time of a record: of several names the first that the input has."""
+    """Return the name of the field with the time of a record: the first of the usual names that the input has."""
     if is_undetected(reader):
         return "time"
     kind = kind_of(reader)
@@ -143,7 +153,7 @@ def _time_field(reader: Reader, inputs: Sequence[str]) -> str:
 
 
 def make_job(reader: Reader, question: Question, *, time: str = "time") -> Job:
-    """The job of a question about the records of a reader. `time` is the field that has the time of a record."""
+    """Return the job of a question. `time` names the field with the time of a record."""
     from mrframe.api.questions import expressions
 
     nested = kind_of(reader).nested
@@ -153,7 +163,6 @@ def make_job(reader: Reader, question: Question, *, time: str = "time") -> Job:
         keys.insert(0, expressions.period_expression(question.by, question.zone, time))
     reducer, value, measured = _measured(question, nested=nested)
     condition, more = compile_where(question.where, nested=nested) if question.where else (None, {})
-    paths = {name: path for one in [*keys, *expressions.parts_of(value)] for name, path in one.fields.items()} | more
     columns = (*(one.text for one in keys), *measured)
     plain = all(one.field for one in keys) and (value is None or getattr(value, "field", None))
     names = [one.field for one in keys]
@@ -164,7 +173,7 @@ def make_job(reader: Reader, question: Question, *, time: str = "time") -> Job:
         value=value.field if plain and value is not None else None,
         reduce=reducer,
         where=condition,
-        fields=paths if any(name != path for name, path in paths.items()) else None,
+        fields=expressions.renamed_fields([*keys, *expressions.parts_of(value)], more),
         name="count",
         pure=True,  # the language of expressions has nothing else
         columns=columns if len(set(columns)) == len(columns) else (),
@@ -173,7 +182,7 @@ def make_job(reader: Reader, question: Question, *, time: str = "time") -> Job:
 
 
 def _measured(question: Question, *, nested: bool) -> tuple[Any, Any, tuple[str, ...]]:
-    """Return (reducer, the expression of what it reduces, or {name: expression}, names of the columns)."""
+    """Return (reducer, value, column names). The value is an expression, or {measure: expression}."""
     from mrframe.api.questions.expressions import expression_of
     from mrframe.api.questions.measures import parse_measure, reducer_named
 
@@ -199,7 +208,7 @@ def _measured(question: Question, *, nested: bool) -> tuple[Any, Any, tuple[str,
 
 
 def _ordered(job: Job, question: Question, *, alone: bool) -> Job:
-    """Return the job with the step that orders its rows, or adds the periods without records."""
+    """Add the step that orders the rows or adds the periods without records, and return the job."""
     first = None if not isinstance(job.reduce, Mapping) else next(iter(job.reduce))
     if question.limit:
         return job.then(top(question.limit, by=first))

@@ -1,4 +1,4 @@
-"""The step that adds the periods without records to an answer by time, with the value of no records."""
+"""The step that adds a row for each period without records to a result by time."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from mrframe.errors import UsageError
 from mrframe.formats.readers.periods import PERIODS_MAX, periods_from
 
 ROWS_MAX = 1_000_000
-"""Rows that the step makes at most: with more fields than the period, one for each period and each of the others."""
+"""Limit of rows of the step: with further fields, each period has a row for each of their combinations."""
 
 
 def filling(by: str, zone: str | None, empty: Any, columns: tuple[str, ...], *, alone: bool) -> Job:
-    """Return the step. `empty` is the value of no records, and `alone` says that the period is the whole key."""
+    """Return the step. `empty` is the value of a period without records. `alone`: the period is the whole key."""
     reduce = _filler(by, zone, empty, alone=alone)
     return Job(read=PAIRS, map=_gathered, reduce=reduce, partitions=1, columns=columns, pure=True)
 
@@ -31,9 +31,9 @@ def _filler(by: str, zone: str | None, empty: Any, *, alone: bool) -> Callable[[
 
 
 def filled(rows: Any, by: str, zone: str | None, empty: Any, *, alone: bool) -> Iterator[tuple[Any, Any]]:
-    """Yield the rows, and one for each period between the first and the last that has none.
+    """Yield the rows, and a row for each period between the first and the last that has none.
 
-    With other fields in the key there is one for each of their combinations. Rows without a time stay as they are.
+    With other fields in the key, each combination of them gets a row. Rows without a time are yielded unchanged.
     """
     found: dict[Any, dict[Any, Any]] = {}
     others: dict[Any, None] = {}

@@ -1,6 +1,6 @@
-"""Expressions of a question as the map of its job: `'path.rsplit(".")[-1]'` as a key, `size / 1024` as a value.
+"""Compiles the expressions of a question into a map: `'path.rsplit(".")[-1]'` as a key, `size / 1024` as a value.
 
-They are written as conditions are, in the language of `where.py`. An expression is None where a field that it needs
+The language is that of conditions (`where.py`). An expression is None where a field that it needs
 has no value, where it asks for an item that is not there, and where a text is no number.
 """
 
@@ -22,7 +22,7 @@ _FAULTS = (IndexError, ValueError, ZeroDivisionError)
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A field, or what is computed from some: its syntax tree, and {parameter: field} of what it needs."""
+    """An expression over fields: its text, its syntax tree, and {parameter: field} for each field it reads."""
 
     text: str
     tree: ast.expr
@@ -31,7 +31,7 @@ class Expression:
 
     @property
     def field(self) -> str | None:
-        """The parameter, if the expression is a field and nothing more."""
+        """The parameter of the field, if the expression is just a field, else None."""
         return self.tree.id if isinstance(self.tree, ast.Name) else None
 
 
@@ -46,7 +46,7 @@ def is_expression(word: str) -> bool:
 
 
 def expression_of(text: str, *, nested: bool) -> Expression:
-    """Return the expression of a text. Raises UsageError that names what is not possible in one."""
+    """Parse a field name or an expression. Raises UsageError that names the construct that is not allowed."""
     of_time = not nested and text.rpartition(".")[2] in ATTRIBUTES  # such as time.hour
     if is_path(text) and not of_time:
         name = parameter_of(text)
@@ -56,22 +56,22 @@ def expression_of(text: str, *, nested: bool) -> Expression:
 
 
 def parameter_of(path: str) -> str:
-    """The name of the field for a path into a record, as a parameter: `request_headers_User_Agent_0`."""
+    """Return the parameter for a path into a record: `request_headers_User_Agent_0`."""
     name = re.sub(r"\W", "_", path)
     return f"_{name}" if name[:1].isdigit() else name
 
 
 def period_expression(by: str, zone: str | None, time: str) -> Expression:
-    """Return the period of the time in this field as an expression. The parameter is called `time`."""
+    """Return the expression for the period of the time in this field. Its parameter is called `time`."""
     arguments = [ast.Name("time", ast.Load()), ast.Constant(by), ast.Constant(zone)]
     call = ast.Call(ast.Name(PERIOD_OF, ast.Load()), arguments, keywords=[])
     return Expression(by, call, {"time": time}, is_period=True)
 
 
 def map_of(keys: Sequence[Expression], value: Any) -> Callable[..., Any]:
-    """Return a map that yields the keys, as a tuple if there are several and None if there are none, and the value.
+    """Return a map function over fields that yields (key, value): a tuple for several keys, None for no key.
 
-    The value is an expression, a tuple of them, {name: one of these}, or None. Parameters are the fields.
+    The value is an expression, a tuple of them, {name: one of these}, or None.
     """
     body: list[ast.stmt] = []
     key = _tuple([_assigned(one, body) for one in keys])
@@ -91,6 +91,12 @@ def map_of(keys: Sequence[Expression], value: Any) -> Callable[..., Any]:
     exec(compile(module, "<question>", "exec"), namespace)  # noqa: S102 -- of a tree made of listed nodes only
     made: Callable[..., Any] = namespace["question"]
     return made
+
+
+def renamed_fields(parts: Sequence[Expression], more: Mapping[str, str]) -> dict[str, str] | None:
+    """Return {parameter: field} for these expressions and `more`, or None if each parameter is named as its field."""
+    fields = {name: path for one in parts for name, path in one.fields.items()} | dict(more)
+    return fields if any(name != path for name, path in fields.items()) else None
 
 
 def parts_of(value: Any) -> list[Expression]:

@@ -79,7 +79,7 @@ def log_formats() -> list[LogFormat]:
 
 
 def name_formats(formats: Mapping[str, str]) -> None:
-    """Give names to format strings for the rest of this process, for `log_format`, for jobs and for detection."""
+    """Register names for format strings in this process, for `log_format`, jobs and detection."""
     from mrframe.formats import registry
 
     registry.name_formats(formats)

@@ -1,4 +1,4 @@
-"""What `--measure` may say: `hits=count`, `bytes=total:size`, `p95=quantile:0.95:request_time`, or short `p95:ms`.
+"""Parses `--measure`: `hits=count`, `bytes=total:size`, `p95=quantile:0.95:request_time`, `p95:ms`.
 
 A measure is [NAME=]REDUCER[:ARGUMENT]…[:FIELD], and FIELD may be an expression. Not here: the reducers
 (`shuffle/measures/`), and the job made of them (`count_job.py`).
@@ -26,12 +26,12 @@ _MODULES = (
 )
 FORMS = "count, total, mean, median, p95, stddev, smallest, largest, distinct, approx_distinct, top5, first, last"
 REDUCERS = ("count", *_PLAIN, *_ALSO, "p95")
-"""Names for help and completion. Any percentile, `quantile:Q` and the like are taken, too."""
+"""Names for help and completion. `reducer_named` takes more: any percentile, `quantile:Q` and the like."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One measure: the name of its column, its reducer, and the texts of its field and of the time that orders it."""
+    """One measure: the name of its column, its reducer, its field, and for `first_by` the field with the time."""
 
     name: str
     reducer: Any
@@ -40,7 +40,7 @@ class Measure:
 
 
 def parse_measure(text: str) -> Measure:
-    """Return the measure that a text names. Raises UsageError, which says what is wrong with it."""
+    """Parse a measure. Raises UsageError with the reason."""
     named = _NAMED.fullmatch(text)
     name, what = (named[1].strip(), named[2]) if named else ("", text)
     kind, _, rest = what.partition(":")
@@ -62,7 +62,7 @@ def parse_measure(text: str) -> Measure:
 
 
 def reducer_named(text: str) -> Any:
-    """Return the ready reducer that a text names: total, p95, quantile:0.95. Raises UsageError."""
+    """Return the ready reducer for a text: total, p95, quantile:0.95. Raises UsageError."""
     kind, _, argument = text.partition(":")
     kind = _ALIASES.get(kind, kind)
     percentile, best = _PERCENTILE.fullmatch(text), _TOP.fullmatch(text)
@@ -96,7 +96,7 @@ def _ready(name: str) -> Any:
 
 
 def is_reducer(text: str) -> bool:
-    """Return whether a text names a reducer that needs no more than a field."""
+    """Return whether a text names a reducer of a single field."""
     try:
         reducer_named(text)
     except UsageError:

@@ -1,7 +1,7 @@
-"""Records without a job file: from names of fields and a condition to a `Job`, as `mrframe select` asks it.
+"""Makes the job of `mrframe select` from names of fields and a condition, without a job file.
 
-A few records are kept by each task (`shuffle/measures/rows.py`), so nothing is held that is not shown. All records go
-through the shuffle, in the order of their places.
+Each task keeps only as many records as are shown (`shuffle/measures/rows.py`). With `first=0` all records go through
+the shuffle, ordered by file and offset.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from mrframe.api.questions.count_job import find_reader
 from mrframe.api.questions.where import compile_where
 from mrframe.core.job.job import PAIRS, Job, each
 from mrframe.errors import UsageError
-from mrframe.formats.registry import kind_of, reader_named
+from mrframe.formats.registry import kind_of
 
 FIRST = 20
-"""Records that are shown unless more are asked for."""
+"""The default number of records to show."""
 
 
 def select_job(
@@ -32,20 +32,20 @@ def select_job(
     usual_format: str | None = None,
     kind: str | None = None,
 ) -> Job:
-    """The job that gives these fields, or expressions, of some records of the inputs.
+    """Return the job that selects records of the inputs and yields these fields or expressions of them.
 
     where    only records for which this condition holds
-    first    so many of them, 0 for all, `FIRST` by default
-    largest  those with the largest value of this field, in place of the first ones
-    sample   so many, chosen by the hash of their places, the same ones each time
+    first    number of records, 0 for all, `FIRST` by default
+    largest  select the records with the largest values of this field, not the first ones
+    sample   number of records of a sample, chosen by the hash of file and offset, the same ones each time
 
-    The others are those of `count_job`. Raises UsageError and InputError as it does.
+    The other parameters and the errors are those of `count_job`.
     """
     if sample is not None and (first is not None or largest is not None):
         raise UsageError("--sample says how many records and which ones; leave --first and --largest out")
     if largest is not None and first == 0:
         raise UsageError("--largest orders a number of records; give --first a number of at least 1")
-    reader = reader_named(kind) if kind else find_reader(fields, inputs, log_format, usual_format)
+    reader = find_reader(fields, inputs, kind=kind, log_format=log_format, usual_format=usual_format)
     nested = kind_of(reader).nested
     row = {text: expressions.expression_of(text, nested=nested) for text in fields}
     position = tuple(expressions.expression_of(text, nested=nested) for text in ("file", "offset"))
@@ -54,12 +54,11 @@ def select_job(
     everything = first == 0
     keys = position if everything else ()
     value: Any = row if everything else (*position, measure, row)
-    paths = {name: path for one in [*keys, *expressions.parts_of(value)] for name, path in one.fields.items()} | more
     parts: dict[str, Any] = {
         "read": reader,
         "map": expressions.map_of(keys, value),
         "where": condition,
-        "fields": paths if any(name != path for name, path in paths.items()) else None,
+        "fields": expressions.renamed_fields([*keys, *expressions.parts_of(value)], more),
         "name": "select",
     }
     if everything:

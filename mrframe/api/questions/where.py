@@ -78,9 +78,9 @@ def compile_where(text: str, *, nested: bool = False) -> tuple[Callable[..., boo
 
 
 def parse_expression(text: str, given_as: str, *, nested: bool) -> tuple[ast.expr, dict[str, str]]:
-    """The syntax tree of an expression, and {parameter: field} for the fields that it names, in order.
+    """Parse an expression. Returns its syntax tree, and {parameter: field} for its fields, in order.
 
-    Raises UsageError that names the construct that is not possible. `given_as` begins its message.
+    Raises UsageError that names the construct that is not allowed. `given_as` begins its message.
     """
     try:
         tree = ast.parse(text.strip(), mode="eval")
@@ -136,7 +136,7 @@ def field_names(tree: ast.AST) -> tuple[str, ...]:
 
 
 def _check(node: ast.AST, shown: str) -> None:
-    """UsageError when a node is not one of those that an expression may have."""
+    """Raise UsageError for a node that is not allowed in an expression."""
     refused = ""
     if not isinstance(node, _NODES):
         refused = _CALLED.get(type(node), type(node).__name__)

@@ -11,25 +11,15 @@ import click
 
 from mrframe import api
 from mrframe.api.questions.measures import FORMS, REDUCERS, is_reducer
+from mrframe.cli.commands.question import QuestionCommand, formats_for, question_flags
 from mrframe.cli.commands.run import carry_out, taken_apart
 from mrframe.cli.parse import completing
-from mrframe.cli.parse.flags import setting_flags
-from mrframe.cli.parse.job_command import JobCommand
 from mrframe.cli.parse.open_choice import OpenChoice
-from mrframe.cli.parse.output_flags import output_flags
 from mrframe.cli.parse.whole_number import WholeNumber
 from mrframe.cli.parse.words import fields_and_inputs
 
 
-class CountCommand(JobCommand):
-    """Options in sections as `run` has them. Does not look for a JOB."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse as click does."""
-        return click.Command.parse_args(self, ctx, args)
-
-
-@click.command("count", cls=CountCommand)
+@click.command("count", cls=QuestionCommand)
 @click.option("--where", metavar="EXPRESSION", help="count only records for which this holds: 'status >= 500'")
 @click.option(
     "-m",
@@ -37,8 +27,8 @@ class CountCommand(JobCommand):
     "measures",
     multiple=True,
     metavar="[NAME=]MEASURE[:FIELD]",
-    help=f"what is measured, such as bytes=total:size, may be given several times: {FORMS}, quantile:Q, "
-    "heavy_hitters:N, first_by:TIME, last_by:TIME; ordered by the first",
+    help="a measure, such as bytes=total:size. May be given several times, and the first one orders the rows. "
+    f"{FORMS}, quantile:Q, heavy_hitters:N, first_by:TIME, last_by:TIME",
 )
 @click.option("--by", metavar="PERIOD", help="by time first: 5m, 6h, minute, hour, day, week, weekday or month")
 @click.option("--no-fill", is_flag=True, help="with --by, no rows for periods without records")
@@ -49,15 +39,7 @@ class CountCommand(JobCommand):
 @click.option(
     "--reduce", "reducer", type=OpenChoice(REDUCERS, is_reducer), help="how values are reduced [count, or total]"
 )
-@click.option(
-    "--read",
-    "kind",
-    type=OpenChoice(tuple(api.readers_by_name()), api.is_added),
-    help="what the inputs are [found from the data]",
-)
-@output_flags()
-@setting_flags()
-@click.argument("words", nargs=-1, metavar="FIELD... INPUT...", shell_complete=completing.fields_and_inputs)
+@question_flags
 @click.pass_context
 def command(context: click.Context, /, words: tuple[str, ...], **values: Any) -> None:
     """Answer a question about log fields without a job file.
@@ -75,20 +57,13 @@ def command(context: click.Context, /, words: tuple[str, ...], **values: Any) ->
     has no value. A comparison with a field that has no value is false.
 
     Rows are in the order of their keys. With --measure and without --by they are ordered by the first measure, the
-    largest first. Periods are those of the log's own local time, or with --timezone those of that zone.
+    largest first, in the memory of one task, so with millions of different keys give --top. Periods are those of the
+    log's own local time, or with --timezone those of that zone.
     """
     fields, inputs = fields_and_inputs(words, needs_field=values["by"] is None)
     options, flags, _ = taken_apart(values, context)
-    asked = options.is_asked_for("log_format")  # else it is from the environment or a file, for access logs alone
     kind = values.pop("kind")
     question = {**values, "fills": not values["no_fill"], "zone": options.timezone if values["by"] else None}
     del question["no_fill"]
-    job = api.count_job(
-        fields,
-        inputs,
-        log_format=options.log_format if asked else None,
-        usual_format=None if asked else options.log_format,
-        kind=kind,
-        **question,
-    )
+    job = api.count_job(fields, inputs, kind=kind, **formats_for(options), **question)
     carry_out(job, inputs, options, flags, question=api.kept_question(job, fields, question))

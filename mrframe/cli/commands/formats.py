@@ -21,7 +21,7 @@ NAME_CHARACTERS_MAX = 4096  # of a file
 
 
 def _name_formats(_context: click.Context, _option: click.Parameter, config: str | None) -> None:
-    """Make the formats of the settings files and of a server's configuration known by their names."""
+    """Register the named formats of the settings files and of a server's configuration."""
     settings.name_formats(config, os.environ, ".")
 
 

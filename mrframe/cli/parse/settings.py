@@ -24,7 +24,7 @@ from mrframe.errors import UsageError, did_you_mean
 
 PREFIX = "MRFRAME_"
 FORMATS = "formats"
-"""The table of log formats in a settings file, by name. It is no setting."""
+"""The table in a settings file that names log formats. It is not a setting."""
 NOT_SETTINGS = ("MRFRAME_DEBUG",)  # read elsewhere: shows tracebacks of mrframe itself
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?b?)|b)?", re.IGNORECASE)
@@ -168,7 +168,7 @@ def read_file(path: str, settings: Mapping[str, Setting]) -> dict[str, Any]:
 
 
 def name_formats(config: str | None, environment: Mapping[str, str], folder: str) -> None:
-    """Make the formats known by the names that the settings files and a server's configuration give them.
+    """Register the named formats of the settings files and of a server's configuration.
 
     Raises UsageError if a table of formats or the configuration cannot be read.
     """
@@ -222,7 +222,7 @@ def value_of(setting: Setting, raw: Any, origin: str) -> Any:
 
 
 def several_formats(formats: Sequence[str]) -> str | None:
-    """The value of --log-format that was given so many times, None for no time."""
+    """Return the value of a --log-format that may be repeated: None, the one, or a JSON list."""
     return json.dumps(formats) if len(formats) > 1 else formats[0] if formats else None
 
 

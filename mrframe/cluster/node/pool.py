@@ -35,7 +35,7 @@ BELOW_MAX = 64
 """Most processes that may live below an executor at a time."""
 
 TOGETHER_S = 0.005
-"""Pause between two looks for reports of an executor that has several orders."""
+"""Interval at which the reports of an executor with several orders are read."""
 
 ExecutorEvent = (
     ExecutorReady | ExecutorDied | ExecutorSealed | ExecutorFailed | ExecutorBlock | ExecutorBeat | BlockDone
@@ -47,8 +47,8 @@ class ExecutorHandle:
     """One executor process as the node sees it.
 
     page  path of the page of its isolated attempt
-    left  number of orders that it has not reported on
-    read_s  when its reports are read next, 0.0: as they arrive
+    left  number of orders without a report
+    read_s  when its reports are read next, 0.0 if as they arrive
     """
 
     number: int
@@ -132,7 +132,7 @@ class Pool:
             self._gone()
 
     def due_s(self, otherwise_s: float) -> float:
-        """Return when `read_due` is due, or `otherwise_s` if nothing waits for it or that is earlier."""
+        """Return when `read_due` has work next, or `otherwise_s` if that is earlier."""
         return min([otherwise_s, *(one.read_s for one in self._executors.values() if one.read_s)])
 
     def read_due(self, now_s: float) -> None:
@@ -141,9 +141,9 @@ class Pool:
             self._receive(executor)
 
     def _watch(self, executor: ExecutorHandle) -> None:
-        """Have the reports of an executor read as they arrive, or, while it has more orders, several together.
+        """Watch the pipe of an executor with one order, and poll that of one with several.
 
-        What a small attempt costs here is mostly waking this process for its report.
+        Most of the cost of a small attempt on the node is waking this process for its report.
         """
         together = executor.left > 1 and not executor.pipe.pending
         if together and not executor.read_s:

@@ -54,8 +54,8 @@ class SchedulerLimits:
     small_queued_per_slot replaces `queued_per_slot` for such a node, as an upper bound
     small_waiting         tasks that must wait per slot of the cluster for each small one queued at a slot, so that
                           a few tasks are still spread over all nodes
-    quick_queued_s        time that the attempts queued for a slot may take, where the last ones on the node were so
-                          quick that more than `small_queued_per_slot` fit: several round trips to the master
+    quick_queued_s        estimated duration of the attempts queued for a slot, on a node whose recent attempts were
+                          so quick that more than `small_queued_per_slot` fit: several round trips to the master
     quick_queued_per_slot  replaces `small_queued_per_slot` for such a node
     quick_waiting         replaces `small_waiting`: a slot gets at most half of its share of what still waits
     speculate_after_s     an attempt younger than this is never slow: starting another would take as long
@@ -121,10 +121,9 @@ class NodeLimits:
     respawn_s_max          upper bound of that pause: a repaired environment is used within seconds
     scrub_s                time in which a node verifies all blocks of its store once, beside other work: a day
     blocks_ahead_max       blocks of a decode attempt that may wait to be mapped before it pauses
-    batch_s                time that the attempts handed to an executor together may take, as far as the last ones of
-                           their job tell: ten times what waking a process and sending its report costs, and too
-                           short for a slot to wait for long
-    batch_attempts_max     most attempts that an executor has at a time: those that start again when it dies
+    batch_s                estimated duration of a batch, from the recent attempts of its job: ten times the cost of
+                           waking a process and sending its report, and too short to keep another slot waiting long
+    batch_attempts_max     most attempts that an executor has at a time, which are requeued when it dies
     batch_bytes_max        most bytes of their splits in total
     """
 

@@ -1,13 +1,13 @@
-"""Which waiting attempts executors get: one for each free slot, and batches of small ones.
+"""Assigns waiting attempts to executors: one for each free slot, and batches of small ones.
 
 A tiny attempt takes less time than waking an executor for it. So an executor gets several at once, to be carried out
 one after the other. Only the handing over is shared: each attempt keeps its own id, report, limits and fate.
 
 Rules.
-- Small is measured: a batch is as many attempts as take `batch_s` if each takes as long as recent ones of its job on
-  this node, and no more than `batch_attempts_max` with `batch_bytes_max` of input. An attempt whose work does not
-  follow from its bytes (a reduce, a decode, pairs) and an isolated one are alone.
-- An executor gets its share of what waits here, so that all slots stay busy.
+- Small is measured: a batch has as many attempts as fit into `batch_s`, judged by the recent ones of the job on this
+  node, at most `batch_attempts_max` with `batch_bytes_max` of input. An attempt whose work does not follow from its
+  bytes (a reduce, a decode, pairs) and an isolated one are alone.
+- An executor gets its slot's share of the waiting attempts at most, so that all slots stay busy.
 - An executor begins an attempt only after it has reported the one before. So when it dies, the first attempt without
   a report is the only one that may have begun. The others wait again, under their own ids.
 - An executor that must end on account of an attempt that has not begun takes the current one with it. That one is

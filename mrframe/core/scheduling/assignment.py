@@ -180,7 +180,7 @@ def _has_room(state: SchedulerState, node: NodeRecord, slots: int) -> bool:
 
 
 def _small_queued(state: SchedulerState, node: NodeRecord, waiting_per_slot: int) -> int:
-    """Return how many small attempts may be queued for a slot of a node: more, if the last ones there were quick."""
+    """Return the limit of small attempts queued per slot of a node. It is higher if recent ones there were quick."""
     limits = state.limits
     usual = min(limits.small_queued_per_slot, waiting_per_slot // limits.small_waiting)
     if not 0 < node.recent_s * limits.small_queued_per_slot < limits.quick_queued_s:

@@ -108,7 +108,7 @@ class RunOptions:
     )
     record_start: str | None = setting(
         None,
-        "a regular expression: a record of a job that reads text begins at each line that begins so",
+        "for jobs that read text: a record begins at each line whose beginning this regular expression matches",
         TEXT,
         metavar="REGEX",
         section="read",

@@ -35,7 +35,7 @@ class NodeRecord:
     live     attempts given to it that are not over, by id (`decodes` of them are at decode tasks)
     unpredictable  number of these whose work does not follow from the bytes of their split, decodes aside
     queued_bytes  bytes of the splits of all others
-    recent_s  how long the last map attempts there took, the slow ones counting most, 0.0 if unknown
+    recent_s  duration of recent map attempts there, a decaying maximum, 0.0 if unknown
     outputs  committed attempts with their output on it, by id
     ended    incarnations that have ended for certain: their messages are ignored
     replaced incarnations that another one has replaced: their messages are ignored while that one is joined
@@ -64,7 +64,7 @@ class NodeRecord:
     welcome: Welcome | None = None
 
     def count(self, attempt: Attempt, sign: int) -> None:
-        """Count an attempt that it has been given (1), or that is over (-1)."""
+        """Count an attempt that begins (sign 1) or ends (-1) on the node."""
         split = attempt.start.split
         if attempt.task.kind == "decode":
             self.decodes += sign
@@ -74,7 +74,7 @@ class NodeRecord:
             self.queued_bytes += sign * split.length
 
     def took(self, seconds: float) -> None:
-        """Note how long a map attempt took."""
+        """Note the duration of a map attempt."""
         self.recent_s = max(seconds, self.recent_s * RECENT_DECAY)
 
     @property

@@ -107,7 +107,7 @@ def make_plan(
 def _formats(
     job: Job, inputs: JobInputs, stdin: bytes, options: RunOptions, window: Window | None
 ) -> dict[str, SourceFormats]:
-    """The formats of each source. `stdin` has the first bytes of standard input."""
+    """Return the formats of each source. `stdin` has the first bytes of standard input."""
     views = job.sources()
     found = {name: source_formats(view, name, inputs.by_source[name], stdin, options) for name, view in views.items()}
     for name, view in views.items() if window is not None else ():
@@ -126,7 +126,7 @@ def _by_input(inputs: JobInputs, formats: Mapping[str, SourceFormats]) -> dict[i
 
 
 def _record_starts(inputs: JobInputs, formats: Mapping[str, SourceFormats]) -> dict[int, str]:
-    """{input index: the pattern for the start of a record} of the inputs whose records may have several lines."""
+    """Return {input index: pattern for the start of a record} for inputs whose records may span lines."""
     found, index = dict[int, str](), 0
     for name, files in inputs.by_source.items():
         for at in range(len(files)):
@@ -244,7 +244,7 @@ def _length(options: RunOptions) -> int:
 
 
 class _Stdin(NamedTuple):
-    """Standard input, opened: its first bytes and the rest, its input index, its source, the descriptor read."""
+    """Opened standard input: its stream with the first bytes read, input index, source, and descriptor."""
 
     stream: Stream
     input_index: int
@@ -253,7 +253,7 @@ class _Stdin(NamedTuple):
 
 
 def _stdin(named: Mapping[str, Sequence[InputFile]], options: RunOptions) -> _Stdin | None:
-    """Open standard input if it is among the inputs, and read its head."""
+    """Open standard input if it is among the inputs, and read its first bytes."""
     files = [(name, file) for name, some in named.items() for file in some]
     positions = [(index, name) for index, (name, file) in enumerate(files) if file.is_stdin]
     if not positions:
@@ -269,7 +269,7 @@ def _stdin(named: Mapping[str, Sequence[InputFile]], options: RunOptions) -> _St
 
 
 def _spooled(stdin: _Stdin, starts: Mapping[int, str], options: RunOptions, scratch: Scratch) -> Iterator[Split]:
-    """The splits of standard input as they arrive. The first one is there when this returns."""
+    """Yield the splits of standard input as they arrive. The first one is read when this returns."""
     from mrframe.formats.inputs.stdin import spool
 
     folder = os.path.join(scratch.make(), "stdin")

@@ -93,7 +93,7 @@ def source_formats(
 
 
 def _in_records(read: Reader, options: RunOptions, *, in_join: bool) -> Reader:
-    """Return the reader of text in records if --record-start asks for it. In a join it concerns sources of text."""
+    """Return the reader of multi-line records if --record-start is set. In a join it applies to sources of text."""
     if options.record_start is None:
         return read
     if read == TEXT:

@@ -1,8 +1,8 @@
-"""Counted values: the state of the measures that need every value of a key, in bounded memory.
+"""Counted values: the state of measures that need every value of a key, in bounded memory.
 
 A state is how often each value occurred. So it depends on the values alone, never on their order or on where splits
-end, and values that repeat, as in logs they do, take no more room. Counts that outgrow memory are written as sorted
-runs, and read back merged. Not here: what is made of the counts (`quantiles.py`, `frequent.py`).
+end, and repeated values, common in logs, take no more room. Counts that outgrow memory are spilled as sorted runs and
+merged when they are read. Not here: the results computed from the counts (`quantiles.py`, `frequent.py`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BLOCK_VALUES = 4_096
 
 
 class Counted:
-    """How often each value of one key occurred. With `make_file`, what exceeds memory goes to a file."""
+    """How often each value of one key occurred. With `make_file`, counts that exceed memory are spilled to a file."""
 
     def __init__(self, make_file: MakeFile | None = None) -> None:
         self._make_file = make_file
@@ -77,7 +77,7 @@ def _sorted_blocks(counts: dict[Any, int]) -> Iterator[tuple[list[Any], list[int
 
 
 class CountingFold(Fold):
-    """Base of the measures made of counted values.
+    """Abstract base of the measures made of counted values. A subclass defines at least `tokens` and `result`.
 
     States are {value: count}. They travel as (values, counts), and merged ones are `Counted`.
     """
@@ -86,11 +86,11 @@ class CountingFold(Fold):
     _make_file: MakeFile | None = None
 
     def tokens(self, values: Sequence[Any]) -> Sequence[Any]:
-        """Return the values, without None, in the form that is counted. Raises TypeError for values it refuses."""
+        """Return the values to count, without None. Abstract. Raises TypeError for a value of the wrong type."""
         raise NotImplementedError
 
     def outgoing(self, counts: dict[Any, int]) -> list[Any]:
-        """Return the keys of the counts in the form that travels."""
+        """Return the values of the counts as they are sealed."""
         return list(counts)
 
     def start(self, values: Sequence[Any]) -> State:
@@ -112,7 +112,7 @@ class CountingFold(Fold):
         return merged
 
     def result(self, counted: Counted) -> Any:
-        """Return the result of all values of a key."""
+        """Return the result of all values of a key. Abstract."""
         raise NotImplementedError
 
     def finish(self, state: State) -> Any:
