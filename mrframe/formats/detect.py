@@ -21,7 +21,15 @@ from mrframe.errors import FormatError
 from mrframe.formats.grammar.patterns import AT_END
 from mrframe.formats.readers.base import plain_lines
 from mrframe.formats.readers.kind import Count, Matches, ReaderKind
-from mrframe.formats.registry import kind_of, kinds_of_lines, logs, named_formats, plugin_kinds, reader_named
+from mrframe.formats.registry import (
+    fault_of,
+    kind_of,
+    kinds_of_lines,
+    logs,
+    named_formats,
+    plugin_kinds,
+    reader_named,
+)
 
 LINES_MAX = 1_000
 SHOWN_BYTES = 80
@@ -198,7 +206,7 @@ def _no_format(lines: Sequence[bytes], counts: dict[str, int], best: str, tests:
     if not counts[best]:
         return (
             f"{name}: no known log format fits {_looked_at(lines)}; tried {len(counts)} formats. Its first line "
-            f"begins {begins}. {_nearest(odd, tests)}{_NAME_IT}"
+            f"begins {begins}. {_nearest(odd, tests)}{_unread()}{_NAME_IT}"
         )
     ranked = sorted(
         ((count, label) for label, count in counts.items() if count and not tests[label].loose),
@@ -208,8 +216,14 @@ def _no_format(lines: Sequence[bytes], counts: dict[str, int], best: str, tests:
     return (
         f"{name}: no known log format fits enough of {_looked_at(lines)}: {best} fits {counts[best]:,} of "
         f"{len(lines):,}{', ' + fits if fits else ''}, and three quarters are asked for. The first line that is not "
-        f"{best} begins {begins}. {_nearest(odd, tests)}{_NAME_IT}"
+        f"{best} begins {begins}. {_nearest(odd, tests)}{_unread()}{_NAME_IT}"
     )
+
+
+def _unread() -> str:
+    """Return a sentence on each format that the user has named and that cannot be read."""
+    faults = {name: fault_of(string) for name, string in named_formats().items()}
+    return "".join(f"Your format {name} was not tried, since it {fault}. " for name, fault in faults.items() if fault)
 
 
 def _nearest(line: bytes, tests: Candidates) -> str:
@@ -236,7 +250,7 @@ def _built_in() -> Candidates:
 
 @lru_cache(maxsize=8)
 def _own(named: tuple[tuple[str, str], ...]) -> Candidates:
-    """Return the user's own formats. One that cannot be read is refused where it is asked for, not here."""
+    """Return the user's own formats that can be read. The others are named if no format is found (`_unread`)."""
     found = {}
     for name, string in named:
         with suppress(FormatError):

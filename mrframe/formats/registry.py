@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mrframe.core.job.job import JSON_LINES, TEXT, WORDS
 from mrframe.core.model.reader import Reader
-from mrframe.errors import PluginBroken, did_you_mean
+from mrframe.errors import FormatError, PluginBroken, did_you_mean
 from mrframe.formats.application_formats import LAYOUTS, is_layout
 from mrframe.formats.named_formats import STRINGS
 
@@ -255,7 +255,10 @@ def reader_named(name: str) -> Reader:
     A list of them, as JSON, means that each line is of one of these.
     """
     if name in _named and _named[name] != name:
-        return reader_named(_named[name])
+        try:
+            return reader_named(_named[name])
+        except RecursionError:
+            raise FormatError(f"the format named {name!r} means itself") from None
     if name.startswith(_REGEX):
         return logs.regex(name.removeprefix(_REGEX))
     if name.startswith('["') and name.endswith('"]'):
@@ -287,10 +290,20 @@ def is_added(name: str) -> bool:
     return plugins.is_registered(READERS, name, BUILT_IN)
 
 
+def fault_of(string: str) -> str:
+    """Return why a format that the user has named cannot be read, "" if it can."""
+    try:
+        reader = reader_named(string)
+        kind_of(reader).fields(reader.format)
+    except FormatError as error:
+        return f"cannot be read: {error}"
+    return ""
+
+
 def formats_table() -> list[tuple[str, str, str]]:
     """Return (name, example, description) of each format that has a name, for `mrframe formats list`."""
     added, faults = plugin_kinds()
-    table = [(name, "", string) for name, string in _named.items()]
+    table = [(name, "", fault_of(string) or string) for name, string in _named.items()]
     table += [
         (known.name, known.example, known.description)
         for kind in (*kinds_of_lines(), *added)

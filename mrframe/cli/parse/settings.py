@@ -20,7 +20,7 @@ from mrframe.api.units import nearest
 from mrframe.core.fast_dataclass import dataclass
 from mrframe.core.settings.options import RunOptions, Section, needed, setting_fields
 from mrframe.core.settings.setting_kinds import COUNT, COUNT_OR_0, LOG_FORMAT, NODE_COUNT, SIZE, SIZE_OR_0, SPAN, Kind
-from mrframe.errors import UsageError, did_you_mean
+from mrframe.errors import FormatError, UsageError, did_you_mean
 
 PREFIX = "MRFRAME_"
 FORMATS = "formats"
@@ -170,18 +170,27 @@ def read_file(path: str, settings: Mapping[str, Setting]) -> dict[str, Any]:
 def name_formats(config: str | None, environment: Mapping[str, str], folder: str) -> None:
     """Register the named formats of the settings files and of a server's configuration.
 
-    Raises UsageError if a table of formats or the configuration cannot be read.
+    Raises UsageError if a table of formats or the configuration cannot be read, FormatError if a format of a settings
+    file cannot. One of the configuration is refused where it is asked for, since a server may have others as well.
     """
     found: dict[str, str] = {}
+    origins: dict[str, str] = {}
     for path in reversed(setting_files(environment, folder)):
         formats = _read_table(path).get(FORMATS, {})
         if not isinstance(formats, dict) or not all(isinstance(one, str) and one for one in formats.values()):
             raise UsageError(f"[{FORMATS}] in {path} gives names to format strings, such as timed = '%h %t %D'")
         found |= formats
+        origins |= dict.fromkeys(formats, path)
+    own = found.copy()
     if config is not None:
         found |= api.formats_of_config(config)
     if found:
         api.name_formats(found)
+    for name, string in own.items():
+        try:
+            api.format_fields(string)
+        except FormatError as error:
+            raise FormatError(f"{name} in [{FORMATS}] of {origins[name]} is no format: {error}") from None
 
 
 def _read_table(path: str) -> dict[str, Any]:

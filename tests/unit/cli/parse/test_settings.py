@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mrframe.cli.parse import settings
 from mrframe.core.model.reader import Reader
 from mrframe.core.settings.options import RunOptions, setting_fields
-from mrframe.errors import UsageError
+from mrframe.errors import FormatError, UsageError
 from mrframe.formats import registry
 from mrframe.formats.detect import detect
 
@@ -189,6 +189,25 @@ def test_formats_get_names_in_the_files_and_from_a_server_s_configuration(folder
     assert registry.reader_named('["own", "combined"]') == registry.logs.several("%h %t", "combined")
     assert detect(b"192.0.2.7 1431857103.5\n", "a").name == "main"
     assert settings.resolve({}, environment, str(project))["nodes"].value == 2
+
+
+@pytest.mark.parametrize("string", ["%h %Y", "plain", "regex:(", "%d %m %c%n", "other'\nother = 'bad"])
+def test_a_format_of_a_file_that_cannot_be_read_is_refused_with_its_name(folders, names, string):
+    project, environment = folders
+    (project / "mrframe.toml").write_text(f"[formats]\ngood = '%h'\nbad = '{string}'\n")
+    with pytest.raises(FormatError, match=r"^bad in \[formats\] of .*mrframe.toml is no format: "):
+        settings.name_formats(None, environment, str(project))
+
+
+def test_a_format_of_a_configuration_that_cannot_be_read_is_named_where_none_fits(folders, names):
+    project, environment = folders
+    config = project / "nginx.conf"
+    config.write_text("log_format good '$msec';\nlog_format bad '$http_a $http_user_agent $http_b';\n")
+    settings.name_formats(str(config), environment, str(project))
+    assert detect(b"1431857103.5\n", "a").name == "good"
+    with pytest.raises(FormatError, match="Your format bad was not tried, since it cannot be read: "):
+        detect(b"x\n", "a")
+    assert [text[:16] for name, _, text in registry.formats_table() if name == "bad"] == ["cannot be read: "]
 
 
 @pytest.mark.parametrize("text", ["formats = 'x'", "[formats]\nx = 3", "[formats]\nx = ''"])
