@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import field
 from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
 from mrframe.core.fast_dataclass import dataclass
@@ -34,6 +35,7 @@ from mrframe.formats.registry import (
 LINES_MAX = 1_000
 SHOWN_BYTES = 80
 REST_BYTES = 40  # of a line behind the part that the nearest format matches
+HEAD_WORDS_MAX = 8  # of a line, behind which another format may begin
 NEAR_BYTES = 20  # that a format must match of a line to be named as the nearest
 _MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _NAME_IT = (
@@ -190,6 +192,42 @@ def misfit(sample: bytes, name: str, reader: Reader, *, lines_max: int) -> str |
     except FormatError:
         return None
     return f"{other.reader.label} fits {other.matched:,} of {_looked_at(lines)}, {reader.label} 0"
+
+
+def better_named(sample: bytes, name: str, reader: Reader, fields: Iterable[str]) -> str:
+    """Return what helps where a detected format lacks fields: the nearest of those that have them, if it is loose.
+
+    A format of applications fits every line that begins with a time, so that it may hide the format of the log.
+    """
+    if not kind_of(reader).tried_last:
+        return ""
+    line = _sample_lines(sample, name)[0]
+    wanted = set(fields)
+    having = {
+        label: one
+        for label, one in {**_own(tuple(named_formats().items())), **_built_in()}.items()
+        if wanted <= set(kind_of(one.reader).fields(one.reader.format) or ())
+    }
+    nearest = _behind_a_head(line, having)
+    if not nearest and (nearest := _nearest(line, having)):
+        nearest = f"Of the formats with the fields of the job, {nearest}"
+    return (
+        "This format was detected, since lines begin with a time or a level. The first line begins "
+        f"{_printable(line[:SHOWN_BYTES])}. {nearest}{_NAME_IT}"
+    )
+
+
+def _behind_a_head(line: bytes, tests: Candidates) -> str:
+    """Return a sentence on a format that fits a line behind its first words, as a container's or syslog's log has it.
+
+    "" if there is none.
+    """
+    heads = [*accumulate(len(word) + 1 for word in line.split(b" ")[:HEAD_WORDS_MAX])]
+    for label, one in tests.items():
+        at = 0 if one.loose else next((at for at in heads if one.matches(line[at:])), 0)
+        if at:
+            return f"Behind its first {at} bytes it is of the format {label}: put these before its string. "
+    return ""
 
 
 def _is_enough(matched: int, lines: int) -> bool:

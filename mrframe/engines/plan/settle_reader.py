@@ -16,7 +16,7 @@ from mrframe.core.settings.options import RunOptions
 from mrframe.engines.history.summary import MalformedSample
 from mrframe.engines.plan.mismatches import evidence, forced_format, origin_of
 from mrframe.errors import FormatError, TooManyMalformed, UnknownField, UsageError, did_you_mean
-from mrframe.formats.detect import LINES_MAX, detect, detect_quickly, misfit
+from mrframe.formats.detect import LINES_MAX, better_named, detect, detect_quickly, misfit
 from mrframe.formats.factory import make_reader
 from mrframe.formats.inputs.files import InputFile
 from mrframe.formats.inputs.head import HEAD_BYTES, head_of, text_of
@@ -73,7 +73,8 @@ def source_formats(
 
     def check(reader: Reader, head: Head) -> None:
         whose = [f"source {source!r}"] if source else []
-        _check_fields(view, reader, ": ".join(whose + ([head.name] if is_detected and len(files) > 1 else [])))
+        where = ": ".join(whose + ([head.name] if is_detected and len(files) > 1 else []))
+        _check_fields(view, reader, where, head if is_detected else None)
         _check_head(view, reader, head.data, head.name, origin)
 
     first = _first_head(files, stdin)
@@ -177,11 +178,17 @@ def _reader_named(forced: str, options: RunOptions) -> Reader:
     return reader
 
 
-def _check_fields(view: Job, reader: Reader, where: str) -> None:
+def _check_fields(view: Job, reader: Reader, where: str, detected: Head | None) -> None:
+    """Raise UnknownField if the reader lacks a field. `detected` is the head from which it was detected."""
+    names, paths = view.projection(), view.paths()
     try:
-        check_fields(reader, view.projection(), view.paths())
+        check_fields(reader, names, paths)
     except UnknownField as error:
-        raise UnknownField(f"{where}: {error}" if where else str(error)) from None
+        text = f"{where}: {error}" if where else str(error)
+        if detected is not None:
+            advice = better_named(detected.data, detected.name, reader, [paths.get(name, name) for name in names])
+            text += f". {advice}" if advice else ""
+        raise UnknownField(text) from None
 
 
 def _check_head(job: Job, reader: Reader, head: bytes, name: str, origin: str) -> None:

@@ -106,6 +106,27 @@ def test_quick_detection_refuses_an_encoding_that_is_not_read() -> None:
         detect_quickly(COMBINED.decode().encode("utf-16"), "x", lines_max=3)
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            b"2022-10-13T12:24:49.880562Z stdout F " + COMBINED,
+            "Behind its first 37 bytes it is of the format combined: put these before its string.",
+        ),
+        (
+            EXAMPLES["elb"].replace(b" 200 200 ", b" 200 OK "),
+            "Of the formats with the fields of the job, elb matches it up to byte",
+        ),
+    ],
+)
+def test_a_job_whose_fields_a_log_of_times_and_text_lacks_is_told_of_the_nearest_format(tmp_path, line, said) -> None:
+    (tmp_path / "a.log").write_bytes(line)
+    with pytest.raises(UnknownField) as caught:
+        mrframe.run(Job(read=logs.access, key="status", reduce=count), [str(tmp_path / "a.log")])
+    assert "'timed_zoned' has no field 'status'" in str(caught.value)
+    assert said in str(caught.value)
+
+
 # ---- several inputs ---------------------------------------------------------------------------------
 
 
