@@ -20,9 +20,11 @@ from mrframe.core.model.reports import TaskReport
 from mrframe.core.model.spec import MapOrder, Split
 from mrframe.errors import ExtraMissing
 from mrframe.formats.factory import make_reader
+from mrframe.formats.inputs.line_blocks import record_cut
 from mrframe.formats.inputs.open_input import LongLine
 from mrframe.formats.inputs.splits import open_split, read_split
 from mrframe.formats.readers.base import head_bytes
+from mrframe.formats.readers.record_starts import record_starts
 from mrframe.shuffle.keys import kind_of
 from mrframe.shuffle.partition import slots_for
 from mrframe.shuffle.range_partition import short
@@ -125,21 +127,24 @@ def weighted(keys: Sequence[Any], share: float) -> list[Weighted]:
 
 
 def sample_blocks(split: Split) -> Iterator[tuple[int, bytes]]:
-    """Yield (offset in the source, whole lines) at evenly spread places of a split, or all of a short split.
+    """Yield (offset in the source, whole records) at evenly spread places of a split, or all of a short split.
 
-    Skips bytes before the first line there, places within a line that was skipped, and lines that are too long.
+    Skips bytes before the first record there, places within one that was skipped, and lines that are too long.
     """
     base = split.order[1] - split.offset
     end = split.offset + split.length
     whole = split.length <= POINTS * POINT_BYTES
     starts = [split.offset] if whole else [split.offset + split.length * i // POINTS for i in range(POINTS)]
-    reached = split.offset  # no line begins between the last place and here
+    reached = split.offset  # no record begins between the last place and here
+    begins = record_starts(split.record_start)
     with open_split(split) as content:
         for start in starts:
             if start < reached:
                 continue
             at = start
-            if start > split.offset:  # after the line that holds the byte before
+            if start > split.offset and begins is not None:
+                at = record_cut(content.read_at, end, start - 1, start + LINE_BYTES_MAX, begins)
+            elif start > split.offset:  # after the line that holds the byte before
                 at = start - 1 + content.line_bytes(start - 1, start - 1, end)
             reached = at
             position = (split.order[0], base + at)

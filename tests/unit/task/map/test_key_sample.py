@@ -39,3 +39,14 @@ def test_a_long_line_is_neither_sampled_nor_held_nor_searched_at_each_point(tmp_
     assert b"x" not in b"".join(block for _, block in found)
     assert max(read) <= open_input.BLOCK_BYTES
     assert sum(read) < 3 * len(data)  # its end is searched from the first place, and it is hashed
+
+
+def test_the_sample_of_a_log_with_stack_traces_is_of_whole_records(tmp_path):
+    log = tmp_path / "log.txt"
+    log.write_text("".join(f"2026-05-17 {number:06}\n" + "\tat a.B.c\n" * 2500 for number in range(203)))
+    data = log.read_bytes()
+    found = list(key_sample.sample_blocks(Split("file", "log", str(log), 0, len(data), (0, 0), record_start="2026-")))
+    assert len(found) == key_sample.POINTS
+    for offset, block in found:
+        assert block.startswith(b"2026-")
+        assert data[offset + len(block) :][:5] in (b"2026-", b"")
