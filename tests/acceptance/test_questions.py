@@ -143,11 +143,13 @@ def test_why_shows_the_lines_behind_an_expression(ask):
         (["status", "access.log", "-m", "totl:size"], UsageError, "did you mean 'total'"),
         (["status", "access.log", "-m", "count:size"], UsageError, "takes no field"),
         (["status", "access.log", "-m", "quantile:2:size"], UsageError, "from 0 to 1"),
-        (["status", "access.log", "-m", "heavy_hitters:x:size"], UsageError, "no measure"),
+        (["status", "access.log", "-m", "heavy_hitters:x:size"], UsageError, "no measure: 'x' is not a number"),
+        (["status", "access.log", "-m", "total:"], UsageError, "needs a field: total:FIELD"),
         (["status", "access.log", "-m", "count", "-m", "count"], UsageError, "two measures are called 'count'"),
         (["status", "access.log", "-m", "count", "--value", "size"], UsageError, "leave them out"),
         (["status", "access.log", "--by", "7m"], UsageError, "divides an hour or a day"),
-        (["access.log"], InputError, "no file is called access.log"),
+        (["access.log"], UsageError, "count needs a field before the input access.log"),
+        (["acces.log"], InputError, "no file is called acces.log"),
         (["access.log", "--by", "day", "--read", "words"], UsageError, "has none"),
         (["--by", "day"], InputError, "no input was given"),
         (["open(path)", "access.log"], UsageError, "open()"),
@@ -164,6 +166,7 @@ def test_too_many_empty_periods_are_refused_with_the_remedy(ask, tmp_path):
     (tmp_path / "stray.log").write_text(line.format(1999) + line.format(2026))
     result = ask("count", "stray.log", "--by", "5m", raw=True)
     assert result.exit_code != 0
+    assert "from 1999-01-01 00:00:00+00:00 to 2026-01-01 00:00:00+00:00" in str(result.exception)
     assert "--no-fill" in str(result.exception)
     assert len(ask("count", "stray.log", "--by", "5m", "--no-fill")) == 2
 
@@ -193,6 +196,19 @@ def test_a_sample_is_the_same_for_any_splits_and_in_the_order_of_the_input(ask):
     assert sizes != [size for _, _, size, _ in RECORDS if size][:9]
     cut = ("--engine", "local", "--nodes", "2", "--split-bytes", "500", "--partitions", "2")
     assert ask("select", "size", "access.log", "--sample", "9", "--where", "size > 0", *cut) == rows
+
+
+def test_records_of_json_lie_at_their_offsets_where_a_path_renames_fields(ask):
+    rows = ask("select", "took.ms", "app.jsonl", "--sample", "9", "--split-bytes", "500")
+    sizes = [value["took.ms"] for _, value in rows]
+    assert sizes == sorted(set(sizes))
+    assert sizes != [size for _, _, size, _ in RECORDS][:9]
+    assert rows == ask("select", "took.ms", "app.jsonl", "--sample", "9")
+    keys = [key for key, _ in ask("select", "took.ms", "app.jsonl", "--first", "0")]
+    with open("app.jsonl", "rb") as log:
+        ends = [len(line) for line in log]
+    assert keys == [["app.jsonl", sum(ends[:n])] for n in range(len(ends))]
+    assert {key[1] for key, _ in ask("count", "took.ms", "file", "app.jsonl")} == {"app.jsonl"}
 
 
 def test_all_records_come_with_their_places(ask):

@@ -46,11 +46,12 @@ def filled(rows: Any, by: str, zone: str | None, empty: Any, *, alone: bool) -> 
         others[rest] = None
     if not found:
         return
-    for number, period in enumerate(periods_from(next(iter(found)), next(reversed(found)), by, zone)):
+    first, last = next(iter(found)), next(reversed(found))
+    for number, period in enumerate(periods_from(first, last, by, zone)):
         if number >= PERIODS_MAX or number * len(others) >= ROWS_MAX:
             raise UsageError(
-                f"from {next(iter(found))} to {next(reversed(found))} there are too many periods of {by} to show the "
-                "empty ones; ask for longer ones, narrow the time with --since and --until, or give --no-fill"
+                f"from {first} to {last} there are too many periods of {by} to show the empty ones; ask for longer "
+                "ones, narrow the time with --since and --until, or give --no-fill"
             )
         there = found.pop(period, {})
         for rest in others:

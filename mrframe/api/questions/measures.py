@@ -57,6 +57,7 @@ def parse_measure(text: str) -> Measure:
             spelt, time = kind, argument
     reducer = reducer_named(spelt)
     if not rest:
+        what = what.rstrip(":")
         raise UsageError(f"--measure {text!r} needs a field: {what}:FIELD, such as {what}:size")
     return Measure(name or f"{reducer.name}_{rest}", reducer, rest, time)
 
@@ -76,8 +77,10 @@ def reducer_named(text: str) -> Any:
             return _ready("heavy_hitters")(int(best[1]))
         if kind in _ARGUMENTS and argument:
             return _ready(kind)(int(argument) if kind == "heavy_hitters" else float(argument))
-    except (JobError, ValueError) as error:
+    except JobError as error:
         raise UsageError(f"{text!r} is no measure: {error}") from None
+    except ValueError:
+        raise UsageError(f"{text!r} is no measure: {argument!r} is not a number") from None
     hint = did_you_mean(kind, ["count", *_PLAIN, *_ALSO, *_ARGUMENTS]) or ";"
     raise UsageError(f"{text!r} is no measure{hint} there are {FORMS}, quantile:Q and heavy_hitters:N")
 

@@ -39,6 +39,10 @@ def fields_and_inputs(
         last_word = fields[-1] if fields else ""
         if "." in last_word and len(fields) > needs_field:
             raise InputError(f"{last_word} does not exist; check the path (it is looked for in {os.getcwd()})")
+        if fields and exists(last_word):
+            raise UsageError(
+                f"{command} needs a field before the input {last_word}; such as: mrframe {command} status {last_word}"
+            )
         taken = f"no file is called {', '.join(fields)}; " if fields else ""
         raise InputError(f"no input was given: {taken}name a log file, or - for standard input")
     return fields, inputs

@@ -45,7 +45,7 @@ class LineReader:
 
     `fields` are the projected names, `paths` gives the own name of those that have another. `getter` makes the
     function that takes a field out of a record. By default a record is a dict by field. `any_name` says that records
-    may have fields called file, offset and line, which `paths` then means.
+    may have fields of their own called file, offset and line, which `paths` gives another name: {"f": "file"}.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class LineReader:
         self._fields = tuple(fields)
         self._wanted = [paths.get(name, name) for name in fields]
         self._getters = [
-            None if wanted in _LINE_FIELDS and not (any_name and name in paths) else getter(wanted)
+            None if wanted in _LINE_FIELDS and not (any_name and name != wanted) else getter(wanted)
             for name, wanted in zip(self._fields, self._wanted, strict=True)
         ]
 
