@@ -31,10 +31,21 @@ def _compiled(form: str) -> tuple[re.Pattern[str], dict[str, tuple[str, str]]]:
     fields: dict[str, tuple[str, str]] = {}
     for group in pattern.groupindex:
         name, _, kind = group.rpartition("__")
-        fields[name if name and kind in _TYPES else group] = (group, kind if name and kind in _TYPES else "")
+        name, kind = (name, kind) if name and kind in _TYPES else (group, "")
+        if name in LINE_FIELDS or name in fields or (name == "time" and kind):
+            raise FormatError(
+                f"the group {group} of the expression {form!r} needs another name: {_why_not(name, kind)}"
+            )
+        fields[name] = (group, kind)
     if not fields:
         raise FormatError(f"the expression {form!r} has no named group, such as (?P<status__int>[0-9]+)")
     return pattern, fields
+
+
+def _why_not(name: str, kind: str) -> str:
+    if name == "time" and kind:
+        return "a time is called time, in any of its forms"
+    return f"every reader has a field {name}" if name in LINE_FIELDS else f"another one gives the field {name}, too"
 
 
 class Regex(ReaderKind):

@@ -46,5 +46,11 @@ def test_log_formats_of_apache_that_have_a_nickname() -> None:
     assert fields(found["vhost_timed"])[-3:] == ["size", "bytes_sent", "duration_us"]
 
 
+def test_a_directive_without_an_end_is_searched_once() -> None:
+    comments = "# a comment in place of the end\n" * 2000  # of each more, twice the time, were it tried in two ways
+    assert formats_of_config(f"log_format a '$status'\n{comments}") == {}
+    assert list(formats_of_config(f"log_format a '$status'\n{comments};")) == ["a"]
+
+
 def test_any_other_file_has_none() -> None:
     assert formats_of_config("log_formatted x;\n'log_format a \n\\") == {}

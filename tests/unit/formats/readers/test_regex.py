@@ -28,7 +28,16 @@ def test_log_format_takes_an_expression() -> None:
     assert explain(b"x", logs.regex("(?P<a>.)")) == {"a": "x", "line": "x"}
 
 
-@pytest.mark.parametrize(("form", "says"), [("(", "cannot be read"), ("a", "no named group")])
-def test_an_expression_without_fields_is_refused(form: str, says: str) -> None:
+@pytest.mark.parametrize(
+    ("form", "says"),
+    [
+        ("(", "cannot be read"),
+        ("a", "no named group"),
+        ("(?P<a>x)(?P<a__int>y)", "another one gives the field a, too"),
+        ("(?P<line__int>x)", "every reader has a field line"),
+        ("(?P<time__float>x)", "group time__float .* needs another name"),
+    ],
+)
+def test_an_expression_that_gives_no_fields_is_refused(form: str, says: str) -> None:
     with pytest.raises(FormatError, match=says):
         explain(b"x", logs.regex(form))
