@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 _NGINX = re.compile(
-    r"""^[ \t]*log_format\s+(\S+)(?:\s++(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|\#[^\n]*+|[^\s;'"\#][^\s;'"]*+))*+\s*+;""",
+    r"""^[ \t]*log_format\s+(\S+)"""
+    r"""(?:\s++(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|\#[^\n]*+|[^\s;'"\#][^\s;'"]*+))*+\s*+;""",
     re.MULTILINE | re.DOTALL,
 )
 _COMMENT = re.compile(r"""('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|\#[^\n]*""", re.DOTALL)
