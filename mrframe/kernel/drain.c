@@ -3,9 +3,10 @@
 
 #include <stdlib.h>
 
+#include "cut.h"
 #include "hash.h"
 
-enum { BLOCK_RECORDS_MAX = SIZED(4096, 16), BLOCK_BYTES = SIZED(256 * 1024, 64), FIRST_GUESS = SIZED(512, 4) };
+enum { FIRST_GUESS = SIZED(512, 4) }; /* records of the first block */
 enum { PIECE_ITEMS_MAX = SIZED(16384, 8) };
 enum { AHEAD = 8 }; /* keys or texts that are fetched from memory before they are written */
 
@@ -154,7 +155,7 @@ typedef struct {
     row *rows, *spare;
     size_t count;
     u8 *escaped; /* the texts of keys that are written otherwise than they are held */
-    size_t guess; /* records of the next block */
+    cutter cutter;
 } work;
 
 static const entry *entry_of(const work *w, const row *r) { return &w->table->keys.entries[r->id]; }
@@ -303,7 +304,7 @@ static void put_values(work *w, const row *rows, size_t count) {
     }
 }
 
-/* ---- blocks: cut as `RunWriter._write_pairs` cuts them ----------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 /* Appends a block of these rows. Returns the bytes of its columns. */
 static size_t encode_block(work *w, encoded_block *block, const row *rows, size_t count) {
@@ -340,42 +341,20 @@ static size_t pair_bytes(const work *w, const row *r) {
     return bytes;
 }
 
-static const row *first_large(const work *w, const row *at, const row *end) {
-    while (at < end && pair_bytes(w, at) <= BLOCK_BYTES) at++;
-    return at < end ? at : NULL;
+static size_t find_large(void *of, size_t at, size_t end) {
+    const work *w = of;
+    while (at < end && pair_bytes(w, &w->spare[at]) <= BLOCK_BYTES) at++;
+    return at;
 }
 
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
-/* Cuts the rows of one slot into blocks of about BLOCK_BYTES. A pair that is larger has a block of its own. */
-static int cut(work *w, const row *at, const row *end) {
+static size_t make_block(void *of, size_t at, size_t count) {
+    work *w = of;
     drained *out = w->out;
-    const row *large = NULL; /* the next such pair, as far as is known */
-    while (at < end) {
-        if (grow(&out->blocks, &out->blocks_capacity, out->blocks_count + 1, sizeof *out->blocks)) return -1;
-        encoded_block *block = &out->blocks[out->blocks_count];
-        size_t start = out->bytes.size, count = least(w->guess, (size_t)(end - at));
-        if (large && large >= at && large < at + count) count = large > at ? (size_t)(large - at) : 1;
-        size_t size = encode_block(w, block, at, count);
-        if (size > 2 * BLOCK_BYTES && count > 1 && (!large || large < at)) {
-            const row *found = first_large(w, at, at + count);
-            large = found ? found : large;
-            if (found) out->bytes.size = start;
-            if (found && !out->bytes.failed) continue;
-        }
-        while (size > 2 * BLOCK_BYTES && count > 1 && !out->bytes.failed) {
-            size_t fewer = least(count / 2, BLOCK_BYTES * count / size);
-            count = fewer ? fewer : 1;
-            out->bytes.size = start;
-            size = encode_block(w, block, at, count);
-        }
-        if (out->bytes.failed) return -1;
-        size_t next = least(least(BLOCK_RECORDS_MAX, BLOCK_BYTES * count / size), 8 * w->guess);
-        w->guess = next ? next : 1;
-        out->blocks_count++;
-        at += count;
-    }
-    return 0;
+    if (grow(&out->blocks, &out->blocks_capacity, out->blocks_count + 1, sizeof *out->blocks)) return 0;
+    encoded_block *block = &out->blocks[out->blocks_count];
+    out->bytes.size = out->blocks_count ? block[-1].end : 0;
+    size_t size = encode_block(w, block, w->spare + at, count);
+    return out->bytes.failed ? 0 : size;
 }
 
 /* ---- slots and order -------------------------------------------------------------------------------------------- */
@@ -391,7 +370,7 @@ static int encode_slots(work *w) {
     int failed = 0;
     for (size_t slot = 0, from = 0; slot < slots && !failed; from = end[slot++]) {
         sort_rows(w->spare + from, w->rows, end[slot] - from);
-        failed = cut(w, w->spare + from, w->spare + end[slot]);
+        failed = cut_rows(&w->cutter, from, end[slot]);
     }
     free(end);
     return failed;
@@ -488,7 +467,8 @@ static int list_texts(const table *t, size_t aggregate, lists *l) {
 
 int drain(const table *t, const drain_form *form, drained *out) {
     memset(out, 0, sizeof *out);
-    work w = {.table = t, .form = form, .out = out, .guess = FIRST_GUESS};
+    work w = {.table = t, .form = form, .out = out};
+    w.cutter = (cutter){FIRST_GUESS, 0, &out->blocks_count, &w, make_block, find_large};
     int failed = 0;
     for (size_t a = 0; a < t->aggregates && !failed; a++)
         if (t->kinds[a] == DISTINCT) failed = list_texts(t, a, &out->lists[a]);

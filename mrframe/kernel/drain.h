@@ -1,5 +1,5 @@
 /* Drains a table: its keys sorted by slot and text, as encoded blocks of a run file (`shuffle/columns.py` has the form
- * of a column, `RunWriter` the rule by which blocks are cut: both give the same bytes). */
+ * of a column, `cut.h` the rule by which blocks are cut). */
 #ifndef MRFRAME_DRAIN_H
 #define MRFRAME_DRAIN_H
 

@@ -198,7 +198,7 @@ static PyObject *sort_columns(PyObject *module, PyObject *args) {
         if (failed)
             PyErr_NoMemory();
         else
-            result = Py_BuildValue("(Nn)", sections_of(&s.sorted), (Py_ssize_t)s.sorted.guess);
+            result = Py_BuildValue("(Nn)", sections_of(&s.sorted), (Py_ssize_t)s.sorted.cutter.guess);
     }
     sorting_free(&s);
     return result;

@@ -6,8 +6,6 @@
 #include "drain.h"
 #include "hash.h"
 
-enum { BLOCK_RECORDS_MAX = SIZED(4096, 16), BLOCK_BYTES = SIZED(256 * 1024, 64) };
-
 /* ---- reading ---------------------------------------------------------------------------------------------------- */
 
 static int add_start(text_column *c, size_t at) {
@@ -103,67 +101,34 @@ size_t column_end(const text_column *c, size_t start, const u8 *bound, size_t le
     return start;
 }
 
-/* ---- blocks: cut as `RunWriter._write_pairs` cuts them ----------------------------------------------------------- */
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 static size_t width_of(size_t length) {
     return length < 1 << 7 ? 1 : length < 1 << 15 ? 2 : length < (size_t)1 << 31 ? 4 : 8;
 }
 
-/* Measures a block of these rows. Returns the bytes of its two columns. */
-static size_t measure(text_block *block, const row *rows, size_t count, int may_have_nul) {
+/* Measures a block, which is encoded when all are known. */
+static size_t measure(void *of, size_t at, size_t count) {
+    sorted_texts *s = of;
+    const row *rows = s->rows + at;
     size_t bytes = 0, longest = 0;
-    block->slot = rows->slot;
-    block->records = (u32)count;
-    block->measured = 0;
+    if (grow(&s->blocks, &s->blocks_capacity, s->blocks_count + 1, sizeof *s->blocks)) return 0;
+    text_block *block = &s->blocks[s->blocks_count];
+    *block = (text_block){.slot = rows->slot, .records = (u32)count, .first = at};
     for (size_t i = 0; i < count; i++) {
         bytes += rows[i].length;
         longest = rows[i].length > longest ? rows[i].length : longest;
-        if (may_have_nul && memchr(rows[i].text, 0, rows[i].length)) block->measured = 1;
+        if (s->may_have_nul && memchr(rows[i].text, 0, rows[i].length)) block->measured = 1;
     }
     block->key_bytes = bytes + (block->measured ? 8 + width_of(longest) * count : count);
     return block->key_bytes + 1 + count;
 }
 
-static size_t first_large(const row *rows, size_t count) {
-    size_t i = 0; /* 8 bytes for the None, as `_size_of` in run_writer.py counts them */
-    while (i < count && (rows[i].length + 8 <= BLOCK_BYTES || characters(rows[i].text, rows[i].length, 1) + 8 <= BLOCK_BYTES))
-        i++;
-    return i;
-}
-
-/* Cuts the rows of one slot into blocks of about BLOCK_BYTES. A text that is larger has a block of its own. */
-static int cut(sorted_texts *s, size_t at, size_t end, int may_have_nul) {
-    size_t large = end; /* the next such text, as far as is known */
-    int known = 0;
-    while (at < end) {
-        if (grow(&s->blocks, &s->blocks_capacity, s->blocks_count + 1, sizeof *s->blocks)) return -1;
-        text_block *block = &s->blocks[s->blocks_count];
-        size_t count = least(s->guess, end - at);
-        known = known && large >= at;
-        if (known && large < at + count) count = large > at ? large - at : 1;
-        size_t size = measure(block, s->rows + at, count, may_have_nul);
-        if (size > 2 * BLOCK_BYTES && count > 1 && !known) {
-            size_t found = first_large(s->rows + at, count);
-            if (found < count) {
-                large = at + found;
-                known = 1;
-                continue;
-            }
-        }
-        while (size > 2 * BLOCK_BYTES && count > 1) {
-            size_t fewer = least(count / 2, BLOCK_BYTES * count / size);
-            count = fewer ? fewer : 1;
-            size = measure(block, s->rows + at, count, may_have_nul);
-        }
-        size_t next = least(least(BLOCK_RECORDS_MAX, BLOCK_BYTES * count / size), 8 * s->guess);
-        s->guess = next ? next : 1;
-        block->first = at;
-        s->blocks_count++;
-        at += count;
-    }
-    return 0;
+static size_t find_large(void *of, size_t at, size_t end) {
+    const row *rows = ((const sorted_texts *)of)->rows; /* 8 bytes for the None, as `_size_of` in run_writer.py has it */
+    while (at < end && (rows[at].length + 8 <= BLOCK_BYTES || characters(rows[at].text, rows[at].length, 1) + 8 <= BLOCK_BYTES))
+        at++;
+    return at;
 }
 
 void encode_texts(const sorted_texts *sorted, const text_block *block, u8 *to) {
@@ -196,7 +161,7 @@ void encode_texts(const sorted_texts *sorted, const text_block *block, u8 *to) {
 /* ---- sorting ---------------------------------------------------------------------------------------------------- */
 
 /* Sorts all rows, then cuts: each range is a slice. */
-static int in_ranges(sorted_texts *s, row *spare, const slot_rule *rule, int may_have_nul) {
+static int in_ranges(sorted_texts *s, row *spare, const slot_rule *rule) {
     sort_rows(s->rows, spare, s->count);
     size_t at = 0;
     for (size_t range = 0; range <= rule->cuts_count && at < s->count; range++) {
@@ -211,12 +176,12 @@ static int in_ranges(sorted_texts *s, row *spare, const slot_rule *rule, int may
                 end = (size_t)(middle - s->rows);
         }
         for (; at < end; at++) s->rows[at].slot = (u32)range;
-        if (cut(s, from, end, may_have_nul)) return -1;
+        if (cut_rows(&s->cutter, from, end)) return -1;
     }
     return 0;
 }
 
-static int by_hash(sorted_texts *s, row *spare, int bits, int may_have_nul) {
+static int by_hash(sorted_texts *s, row *spare, int bits) {
     size_t slots = (size_t)1 << bits, from = 0;
     size_t *end = calloc(slots + 1, sizeof *end);
     if (!end) return -1;
@@ -227,19 +192,19 @@ static int by_hash(sorted_texts *s, row *spare, int bits, int may_have_nul) {
     int failed = 0;
     for (size_t slot = 0; slot < slots && !failed; from = end[slot++]) {
         sort_rows(s->rows + from, spare, end[slot] - from);
-        failed = cut(s, from, end[slot], may_have_nul);
+        failed = cut_rows(&s->cutter, from, end[slot]);
     }
     free(end);
     return failed;
 }
 
 int sort_texts(const text_range *ranges, size_t ranges_count, const slot_rule *rule, size_t guess, sorted_texts *out) {
-    int may_have_nul = 0, hashed = !rule->cuts && rule->bits;
+    int hashed = !rule->cuts && rule->bits;
     memset(out, 0, sizeof *out);
-    out->guess = guess;
+    out->cutter = (cutter){guess, 0, &out->blocks_count, out, measure, find_large};
     for (size_t k = 0; k < ranges_count; k++) {
         out->count += ranges[k].end - ranges[k].start;
-        may_have_nul |= ranges[k].column->has_nul;
+        out->may_have_nul |= ranges[k].column->has_nul;
     }
     row *spare = allocate(out->count + 1, sizeof *spare), *to = out->rows = allocate(out->count + 1, sizeof *to);
     int failed = !spare || !to;
@@ -250,7 +215,7 @@ int sort_texts(const text_range *ranges, size_t ranges_count, const slot_rule *r
             *to = (row){prefix_at(text, length, 0), text, (u32)length, 0, 0, 0};
             if (hashed) to->slot = hash_of(text, length) >> (32 - rule->bits);
         }
-    failed = failed || (rule->cuts ? in_ranges(out, spare, rule, may_have_nul) : by_hash(out, spare, rule->bits, may_have_nul));
+    failed = failed || (rule->cuts ? in_ranges(out, spare, rule) : by_hash(out, spare, rule->bits));
     free(spare);
     if (failed) sorted_texts_free(out);
     return failed ? -1 : 0;

@@ -1,9 +1,9 @@
 /* Columns of text: read from lines or from a run file, sorted together, and encoded as blocks of a run file with None for
- * each value (`shuffle/columns.py` has the form of a column, `RunWriter` the rule by which blocks are cut: both give the
- * same bytes). No Python here. */
+ * each value (`shuffle/columns.py` has the form of a column, `cut.h` the rule by which blocks are cut). No Python here. */
 #ifndef MRFRAME_TEXT_COLUMN_H
 #define MRFRAME_TEXT_COLUMN_H
 
+#include "cut.h"
 #include "sort.h"
 
 enum { CUT_BITS_MAX = 16 };
@@ -59,7 +59,8 @@ typedef struct {
     size_t count;
     text_block *blocks;
     size_t blocks_count, blocks_capacity;
-    size_t guess; /* texts of the next block */
+    cutter cutter;
+    int may_have_nul;
 } sorted_texts;
 
 /* 0, or -1 when memory ends. */

@@ -30,7 +30,7 @@ from mrframe.testing import oracle
 
 HERE = Path(__file__).parent
 KERNEL = HERE.parents[1] / "mrframe" / "kernel"
-CORE = ("scan.c", "sets.c", "table.c", "absorb.c", "drain.c", "merge.c", "hash.c", "sort.c")
+CORE = ("scan.c", "sets.c", "table.c", "absorb.c", "cut.c", "drain.c", "merge.c", "hash.c", "sort.c")
 SANITIZERS = "-fsanitize=address,undefined"
 ALLOCATORS = tuple(f"-D{name}=fuzz_{name}" for name in ("malloc", "calloc", "realloc", "aligned_alloc"))
 
