@@ -153,6 +153,7 @@ def test_why_shows_the_lines_behind_an_expression(ask):
         (["access.log", "--by", "day", "--read", "words"], UsageError, "has none"),
         (["--by", "day"], InputError, "no input was given"),
         (["open(path)", "access.log"], UsageError, "open()"),
+        (["path", "access.log", "--record-start", "x"], UsageError, "reads logs by their format, not text"),
     ],
 )
 def test_impossible_questions_are_refused(ask, args, kind, said):

@@ -101,8 +101,9 @@ def _in_records(read: Reader, options: RunOptions, *, in_join: bool) -> Reader:
         return logs.records(options.record_start)
     if in_join or not options.is_asked_for("record_start"):
         return read
+    reads = "logs by their format" if is_undetected(read) else read.label
     raise UsageError(
-        f"--record-start does not apply: the job reads {read.label}, not text. Formats of applications know where a "
+        f"--record-start does not apply: the job reads {reads}, not text. Formats of applications know where a "
         "record begins; read any other log with a job that reads text"
     )
 

@@ -143,7 +143,7 @@ def test_text_is_read_in_records_by_a_pattern(log):
         options = RunOptions(engine="inline", record_start=r"\d{4}-\d\d", split_bytes=split_bytes)
         with mrframe.run(job, [str(log)], options, keep=False) as result:
             assert sorted(result) == [(0, 14), (3, 26)]
-    with pytest.raises(UsageError, match="--record-start does not apply"):
+    with pytest.raises(UsageError, match="--record-start does not apply: the job reads"):
         read(log, record_start="x")
 
 

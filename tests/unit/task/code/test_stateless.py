@@ -117,6 +117,25 @@ def test_what_cannot_change_is_kept(tmp_path, what):
     assert judged(tmp_path, NOTHING[what])
 
 
+@pytest.mark.parametrize("what", KEEP)
+def test_each_attempt_gives_what_the_first_has_given(tmp_path, what):
+    file = made(tmp_path, KEEP[what])
+    packed = package.pack(file.make({}), TaskSettings(Reader("text"), 1 << 20), file, {})
+    given = []
+    for _ in range(6):
+        job = package.unpack(packed)
+        given.append(mapped(job.steps[0].map))
+        job.close()
+    assert given == given[:1] * 6
+
+
+def mapped(function) -> str:
+    try:
+        return repr(list(function("a line")))
+    except Exception as error:  # some have nothing left at the second call
+        return repr(error)
+
+
 @pytest.mark.parametrize(("what", "once"), [("a list", False), ("a plain map", True)])
 def test_attempts_share_a_job_only_if_it_keeps_nothing(tmp_path, what, once):
     file = made(tmp_path, (NOTHING if once else KEEP)[what])
