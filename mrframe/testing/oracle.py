@@ -13,6 +13,15 @@ _DIGITS = frozenset(b"0123456789")
 _METHOD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_")
 _LETTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _PROTOCOL = frozenset(b"0123456789.")
+STRINGS_FOR_THE_KERNEL = (
+    r'%h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i" %D',
+    r"%v:%p %h %{%Y-%m-%dT%H:%M:%S%z}t %m %U%q %H %T",
+    r"%t %u [%D %h %{True-Client-IP}i %{UNIQUE_ID}e %r] %{Cookie}i %s \"%{User-Agent}i\" %l %b %{Referer}i",
+    '$remote_addr [$time_iso8601] "$request_method $scheme:$host$request_uri" $status $msec $request_time "$args"',
+    "$upstream_addr $upstream_status [$time_local] $upstream_response_time $http_user_agent",
+    "%{%d/%b/%Y %I:%M:%S %p}t|%{%a %e}t|%f",
+)
+"""Formats that have, with those of a name, every step of a program of the compiled kernel."""
 
 
 def parse_line(grammar: Grammar, line: bytes) -> dict[str, bytes | None] | None:

@@ -22,16 +22,7 @@ from mrframe.testing import oracle
 
 pytestmark = pytest.mark.skipif(compiled() is None, reason="no kernel is installed")
 
-FORMATS = (
-    *STRINGS,
-    *LAYOUTS,
-    r'%h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i" %D',
-    r"%v:%p %h %{%Y-%m-%dT%H:%M:%S%z}t %m %U%q %H %T",
-    r"%t %u [%D %h %{True-Client-IP}i %{UNIQUE_ID}e %r] %{Cookie}i %s \"%{User-Agent}i\" %l %b %{Referer}i",
-    '$remote_addr [$time_iso8601] "$request_method $scheme:$host$request_uri" $status $msec $request_time "$args"',
-    "$upstream_addr $upstream_status [$time_local] $upstream_response_time $http_user_agent",
-    "%{%d/%b/%Y %I:%M:%S %p}t|%{%a %e}t|%f",
-)
+FORMATS = (*STRINGS, *LAYOUTS, *oracle.STRINGS_FOR_THE_KERNEL)
 LINES = {known.name: known.example.encode() for known in APPLICATIONS} | {
     "combined": b'192.0.2.7 - - [17/May/2015:10:05:03 +0000] "GET /a?b=c HTTP/1.1" 200 512 "-" "curl/8.0"',
     "common": b'192.0.2.7 - al [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 -',
