@@ -60,7 +60,10 @@ class Texts:
 
 @final
 class Program:
-    """A format as steps of a line (`formats/grammar/kernel_program.py`). Raises ValueError for other steps."""
+    """A format as steps of a line (`formats/grammar/kernel_program.py`).
+
+    Raises ValueError for other steps, and for a column that none of them captures.
+    """
 
     def __new__(cls, steps: tuple[Any, ...], columns: int, /) -> Program: ...
     def scan(self, block: bytes, /) -> Block:
@@ -129,6 +132,7 @@ class Table:
         A key is a str, or an int, which draining gives back among the others as a NUL and its eight bytes, lowest
         first. A value is an int, for distinct a str, and for count alone anything. None is no value. All else is left
         out: subclasses, ints of 64 bits and more, text with a NUL or with surrogates, and items that are no pairs.
+        When memory ends, the first pairs may be folded already.
         """
 
     def absorb(self, keys: bytes | memoryview, values: bytes | memoryview, /) -> bool:
