@@ -3,8 +3,8 @@
 The logs are compressed as by gzip (level 6), each alone and all in one file. A job reads the plain ones and
 the compressed ones in turn, on local nodes and without saved results. The figure is the ratio of the second to the
 first in the same round (median, smallest, largest), and for one file to the decoder alone, which decodes it to
-nowhere in one process. Decoding uses the extra isal, or zlib when isal alone is
-hidden. The answers must be the same bytes. Not here: other programs, and judging answers (`run.py`).
+nowhere in one process. Decoding uses the extra isal, or zlib when isal alone is hidden. The answers must be the same
+bytes. Not here: other programs, and judging answers (`run.py`).
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 Understood are Apache's `LogFormat` (with or without the directive, its quotes and the nickname), nginx's
 `log_format` (with or without the directive, as one or several quoted strings), and the strings of HAProxy and Envoy
-(`notations.py`). Raises FormatError, naming
-the place, for a string that cannot be a format: an unknown Apache directive, two values with nothing between
-them, a line break inside a record.
+(`notations.py`). Raises FormatError, naming the place, for a string that cannot be a format: an unknown Apache
+directive, two values with nothing between them, a line break inside a record.
 """
 
 from __future__ import annotations
