@@ -48,15 +48,6 @@ def truncated(kind: str, detail: str, role: str, raw: bytes) -> str | None:
     return time.isoformat()[:length] if time is not None else None
 
 
-def prefix_length(kind: str, role: str) -> int | None:
-    """Count the first bytes of the slot that give the day, hour or minute. None if all of them are needed."""
-    if kind == "clf":
-        return {"day": 11, "hour": 14, "minute": 17}.get(role)
-    if kind == "iso":
-        return _LENGTHS.get(role)
-    return None
-
-
 _SECONDS = {b"%02d" % second: timedelta(seconds=second) for second in range(60)}
 
 

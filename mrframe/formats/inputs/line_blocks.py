@@ -4,7 +4,7 @@ The rule: from the start of the source, each multiple of `split_bytes` is moved 
 byte just after the next `\\n`: a piece is the lines whose first byte lies between two multiples. Where records have
 several lines, it is the next line that begins one (`readers/record_starts.py`). A cut therefore depends only on the
 bytes before it and a few behind it, so that a file that has grown, or has been compressed, or comes through a pipe,
-keeps all its earlier pieces. A line is never cut, however long. Not here: records within the lines, and decompression.
+keeps all its earlier pieces. A line is never cut, however long. Not here: records within the lines, decompression.
 """
 
 from __future__ import annotations
