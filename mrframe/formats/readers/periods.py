@@ -47,14 +47,20 @@ def _seconds(by: str) -> int | None:
 
 
 def period_of(time: Any, by: str, zone: str | None) -> Any:
-    """Return the period of a time, or of a value of JSON that is one. None for anything else."""
+    """Return the period of a time, or of a value of JSON that is one. None for anything else.
+
+    A time that the zone moves out of the years 1 to 9999 has none.
+    """
     if not isinstance(time, datetime):
         time = json_time(time)
         if time is None:
             return None
     if zone is not None:
         named = zone_named(zone)
-        time = time.replace(tzinfo=named) if time.tzinfo is None else time.astimezone(named)
+        try:
+            time = time.replace(tzinfo=named) if time.tzinfo is None else time.astimezone(named)
+        except OverflowError:
+            return None
     elif time.tzinfo is None:
         time = time.replace(tzinfo=UTC)
     seconds = _seconds(by)
@@ -91,11 +97,12 @@ def periods_from(first: Any, last: Any, by: str, zone: str | None) -> Iterator[A
         yield from _short_periods(first, last, seconds, zone)
     else:
         day, end = _first_day(first, by), _first_day(last, by)
-        while day <= end:
-            yield _long_period(day, by)
+        yield _long_period(day, by)
+        while day < end:
             ahead = 1 if by == "day" else 7 if by == "week" else 32
             day = day + timedelta(days=ahead)
             day = day.replace(day=1) if by == "month" else day
+            yield _long_period(day, by)
 
 
 def _first_day(period: str, by: str) -> date:
@@ -114,10 +121,12 @@ def _short_periods(first: datetime, last: datetime, seconds: int, zone: str | No
     named = zone_named(zone)
     at, step = first, timedelta(seconds=min(seconds, 3600))
     begin = first
-    while begin <= last:
-        yield begin
+    yield begin
+    while begin < last:
         after = begin
         while after <= begin:
             at += step
             after = _begin(at.astimezone(named), seconds)
         begin = after
+        if begin <= last:
+            yield begin

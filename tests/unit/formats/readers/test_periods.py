@@ -88,3 +88,19 @@ def test_a_length_that_does_not_divide_an_hour_or_a_day_is_refused(text):
 def test_all_names_and_the_usual_lengths_are_periods():
     for text in (*NAMES, "10s", "1m", "5min", "30m", "1h", "12h"):
         check_period(text)
+
+
+@pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin", "America/New_York"])
+@pytest.mark.parametrize("by", [*NAMES, "6h"])
+def test_periods_end_with_the_calendar(zone, by):
+    begin, end = datetime(1, 1, 1, 0, 59, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, tzinfo=UTC)
+    for times in ((begin, begin + timedelta(hours=70)), (end - timedelta(hours=70), end)):
+        for time in times:
+            period = period_of(time, by, zone)
+            assert period is None or period in list(periods_from(period, period, by, zone))
+        first, last = (period_of(time, by, zone) for time in times)
+        if first is not None and last is not None:
+            assert {first, last} <= set(periods_from(first, last, by, zone))
+    assert period_of(end, by, "UTC") is not None
+    assert period_of(end, by, "Europe/Berlin") is None
+    assert period_of(begin, by, "America/New_York") is None
