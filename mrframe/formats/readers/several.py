@@ -18,6 +18,7 @@ from typing import Any
 
 from mrframe.core.model.reader import Reader
 from mrframe.core.model.reports import Malformed
+from mrframe.errors import FormatError
 from mrframe.formats.readers.application import WHOLE, cutter_of
 from mrframe.formats.readers.base import (
     ALL_VALUES,
@@ -34,7 +35,7 @@ from mrframe.formats.readers.base import (
 )
 from mrframe.formats.readers.kind import LINE_FIELDS, Field, ReaderKind, TimeFields
 from mrframe.formats.readers.records import RecordReader
-from mrframe.formats.registry import kind_of, reader_named
+from mrframe.formats.registry import is_undetected, kind_of, reader_named
 
 LABEL_CHARS_MAX = 40  # of a format in the reason for which a line does not match
 _NONE = -1
@@ -133,7 +134,15 @@ def furthest(readers: Sequence[Reader], line: bytes) -> tuple[int, str]:
 @lru_cache(maxsize=16)
 def readers_of(form: str) -> tuple[Reader, ...]:
     """Return the readers of the formats that `Reader.format` lists as JSON. Raises FormatError for what is none."""
-    return tuple(map(reader_named, json.loads(form)))
+    readers = tuple(map(reader_named, json.loads(form)))
+    for reader in readers:
+        if kind_of(reader).fits_any_text:
+            raise FormatError(f"{reader.label} reads any line, so it cannot be one of several formats")
+        if is_undetected(reader):
+            raise FormatError(
+                f"{reader.label} stands for formats to be detected, so it cannot be one of several formats"
+            )
+    return readers
 
 
 class Several(ReaderKind):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import mrframe
 from mrframe import Job, RunOptions, count, logs
 from mrframe.core.model.reader import Reader
-from mrframe.errors import UnknownField
+from mrframe.errors import FormatError, UnknownField
 from mrframe.formats.factory import explain, make_reader
 from mrframe.formats.named_formats import FORMATS
 from mrframe.formats.registry import kind_of, reader_named
@@ -68,6 +68,19 @@ def test_a_field_must_be_in_all_formats() -> None:
     check_fields(BOTH, ("status", "agent"), {})
     with pytest.raises(UnknownField, match="a field must be in all of them: this list has no field 'vhost'"):
         check_fields(BOTH, ("vhost",), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("words", "words reads any line"),
+        ("text", "text reads any line"),
+        ("app", "app stands for formats to be detected"),
+    ],
+)
+def test_what_is_no_format_of_a_line_is_refused(name, says) -> None:
+    with pytest.raises(FormatError, match=f"{says}, so it cannot be one of several formats"):
+        make_reader(reader_named(f'["combined", "{name}"]'), ("line",), {})
 
 
 def test_a_list_of_formats_is_settled_counted_and_windowed(tmp_path) -> None:
