@@ -139,9 +139,7 @@ def readers_of(form: str) -> tuple[Reader, ...]:
         if kind_of(reader).fits_any_text:
             raise FormatError(f"{reader.label} reads any line, so it cannot be one of several formats")
         if is_undetected(reader):
-            raise FormatError(
-                f"{reader.label} stands for formats to be detected, so it cannot be one of several formats"
-            )
+            raise FormatError("a format still to be detected (auto, access, app) cannot be one of several formats")
     return readers
 
 

@@ -73,13 +73,13 @@ def test_a_field_must_be_in_all_formats() -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("words", "words reads any line"),
-        ("text", "text reads any line"),
-        ("app", "app stands for formats to be detected"),
+        ("words", "words reads any line, so it"),
+        ("text", "text reads any line, so it"),
+        ("app", "still to be detected"),
     ],
 )
 def test_what_is_no_format_of_a_line_is_refused(name, says) -> None:
-    with pytest.raises(FormatError, match=f"{says}, so it cannot be one of several formats"):
+    with pytest.raises(FormatError, match=f"{says}.* cannot be one of several formats"):
         make_reader(reader_named(f'["combined", "{name}"]'), ("line",), {})
 
 
